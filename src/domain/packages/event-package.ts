@@ -1,0 +1,41 @@
+/**
+ * The plug-in interface: all that the general engine asks of an event package (RFC 3265 §4.4).
+ *
+ * Members are pure. The engine never looks inside a body; only a package does.
+ */
+import type { Body, PackageName, Seconds, Uri } from "../vocabulary.ts"
+
+export interface EventPackage<Doc = unknown> {
+  readonly name: PackageName
+  /** Media types a PUBLISH may carry, in lower case; empty when the package cannot be published (templates). */
+  readonly accepts: readonly string[]
+  /** Media types a NOTIFY may carry, default first. */
+  readonly produces: readonly [string, ...string[]]
+  /** Lifetime when a request has no Expires header. */
+  readonly defaultExpires: Seconds
+  /** Whether an initial PUBLISH without a body is refused with 400. */
+  readonly bodyRequired: boolean
+  /** `kept`: the seed's `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
+  readonly entityTags: "new-each-time" | "kept"
+  /** Shortest time between two change-driven NOTIFYs of one subscription, in milliseconds (RFC 3265 §4.4.10). */
+  readonly notifyIntervalMillis: number
+
+  /** Reads a published body; total. */
+  parse(body: Body): Parsed<Doc>
+  /** All live publications into one document; null when there is nothing to show. */
+  compose(input: Composition<Doc>): Doc | null
+  render(document: Doc): Body
+  /** What an absent presentity looks like, when a document must be shown. */
+  offline(presentity: Uri): Doc | null
+}
+
+export type Parsed<Doc> =
+  { readonly _tag: "Parsed"; readonly document: Doc } | { readonly _tag: "Unreadable"; readonly why: string }
+
+export interface Composition<Doc> {
+  readonly presentity: Uri
+  /** Live publications, oldest content first (log order of creation or last modification). */
+  readonly documents: readonly Doc[]
+  /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
+  readonly ended: readonly Doc[]
+}

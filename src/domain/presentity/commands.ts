@@ -1,0 +1,134 @@
+/**
+ * Everything that can be asked of one presentity, and every answer.
+ *
+ * A command is a request that has been read but not judged: the faults whose place in the RFC's order of checks lies
+ * after ours (an unreadable body, several entity-tags) travel inside it. Each rejection names its status and clause.
+ */
+import type {
+  Body,
+  DialogKey,
+  DialogStart,
+  EntityTag,
+  PackageName,
+  Seconds,
+  SubscriptionNo,
+  Uri,
+} from "../vocabulary.ts"
+
+export type Command = Publish | Subscribe | Resubscribe | FallDue | ReportDelivery | Redeliver
+
+/** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
+export interface Publish {
+  readonly _tag: "Publish"
+  /** Null when the request has no Event header. */
+  readonly packageName: PackageName | null
+  /** Every SIP-If-Match value; more than one is a fault that is judged in its turn. */
+  readonly ifMatch: readonly string[]
+  /** Null when the request has no Expires header. */
+  readonly expires: Seconds | null
+  readonly body: Body | null
+  /** Why the body cannot be read (encoding, not text), to be answered when the body's turn comes. */
+  readonly bodyFault: Rejection | null
+  /** The Contact URI of the device that caused the change: it is not notified of it. */
+  readonly sender: string | null
+}
+
+/** SUBSCRIBE outside a dialog (RFC 3265 §3.1). */
+export interface Subscribe {
+  readonly _tag: "Subscribe"
+  readonly packageName: PackageName | null
+  /** The Event header's `id`. */
+  readonly eventId: string | null
+  readonly watcher: Uri
+  readonly expires: Seconds | null
+  /** Media ranges of the Accept header in lower case without parameters; null when there is none. */
+  readonly accept: readonly string[] | null
+  readonly dialog: DialogStart
+  /** `handle_subscribe(1)`: active without asking the rules. */
+  readonly forceActive: boolean
+  /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
+  readonly bodyFault: Rejection | null
+}
+
+/** SUBSCRIBE inside a dialog: refresh, unsubscribe, or a further subscription in it (RFC 3265 §3.1.4.2). */
+export interface Resubscribe {
+  readonly _tag: "Resubscribe"
+  readonly dialog: DialogKey
+  readonly packageName: PackageName | null
+  readonly eventId: string | null
+  readonly watcher: Uri
+  readonly expires: Seconds | null
+  readonly accept: readonly string[] | null
+  readonly cseq: number
+  /** The URI in the Contact, which replaces the remote target; null when there is no Contact. */
+  readonly remoteTarget: string | null
+  readonly forceActive: boolean
+  readonly bodyFault: Rejection | null
+}
+
+/** Time as a command: whatever is overdue at `now` is to be decided. */
+export interface FallDue {
+  readonly _tag: "FallDue"
+}
+
+/** How one NOTIFY ended. */
+export interface ReportDelivery {
+  readonly _tag: "ReportDelivery"
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly outcome: DeliveryOutcome
+}
+
+/** After a restart: repeat, as new full-state NOTIFYs, what was issued at or after `since` and may not have arrived. */
+export interface Redeliver {
+  readonly _tag: "Redeliver"
+  readonly since: number
+}
+
+export type DeliveryOutcome =
+  /** 2xx; `remoteTarget` is the URI of its Contact, when it has one (RFC 3261 §12.2.1.2). */
+  | { readonly _tag: "Accepted"; readonly remoteTarget: string | null }
+  /** A final response that is not 2xx; `retryAfter` in seconds. */
+  | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
+  /** No final response in 64·T1. */
+  | { readonly _tag: "TimedOut" }
+  /** It could not be sent at all. */
+  | { readonly _tag: "Unreachable" }
+
+export type Reply =
+  /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */
+  | { readonly _tag: "Published"; readonly entityTag: EntityTag; readonly expires: Seconds }
+  /** 200 or 202 to SUBSCRIBE: Expires (RFC 3265 §3.1.1). */
+  | { readonly _tag: "Subscribed"; readonly status: 200 | 202; readonly expires: Seconds }
+  /** Nobody waits for an answer. */
+  | { readonly _tag: "Done" }
+
+export type Rejection =
+  | { readonly _tag: "BadRequest"; readonly status: 400; readonly why: string }
+  | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
+  /** The Request-URI names nobody we serve (RFC 3903 §6 step 1). */
+  | { readonly _tag: "NotFound"; readonly status: 404 }
+  /** Accept header: the types that can be produced (RFC 3265 §3.1.6.1 with RFC 3261 §21.4.7). */
+  | { readonly _tag: "NotAcceptable"; readonly status: 406; readonly accept: readonly string[] }
+  /** RFC 3903 §6 step 3. */
+  | { readonly _tag: "ConditionalRequestFailed"; readonly status: 412 }
+  | { readonly _tag: "RequestEntityTooLarge"; readonly status: 413 }
+  /** Accept header: the types a publication may have (RFC 3903 §6 step 5). */
+  | { readonly _tag: "UnsupportedMediaType"; readonly status: 415; readonly accept: readonly string[] }
+  /** Accept-Encoding header (RFC 3261 §8.2.3). */
+  | { readonly _tag: "UnsupportedEncoding"; readonly status: 415; readonly acceptEncoding: readonly string[] }
+  /** Min-Expires header (RFC 3265 §3.1.6.1, RFC 3903 §6 step 4). */
+  | { readonly _tag: "IntervalTooBrief"; readonly status: 423; readonly minExpires: Seconds }
+  /** RFC 3261 §12.2.2. */
+  | { readonly _tag: "CallDoesNotExist"; readonly status: 481 }
+  /** Allow-Events header (RFC 3265 §7.2, RFC 3903 §6 step 2). */
+  | { readonly _tag: "BadEvent"; readonly status: 489; readonly allowEvents: string }
+  /** A CSeq that is not above the dialog's last (RFC 3261 §12.2.2). */
+  | { readonly _tag: "OutOfOrder"; readonly status: 500 }
+  /** Retry-After header: a limit is reached or the store is away. */
+  | { readonly _tag: "ServiceUnavailable"; readonly status: 503; readonly why: string; readonly retryAfter: Seconds }
+
+/** What goes back to whoever sent the command. */
+export type Answer =
+  | { readonly _tag: "Accepted"; readonly reply: Reply }
+  | { readonly _tag: "Rejected"; readonly rejection: Rejection }

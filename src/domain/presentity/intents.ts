@@ -1,0 +1,31 @@
+/**
+ * What a decision wants done outside the core once it is committed. `react.ts` derives these from events.
+ */
+import type { Body, DialogStart, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
+
+export type Intent = Notify
+
+/** One NOTIFY to be sent in a dialog (RFC 3265 §3.2). */
+export interface Notify {
+  readonly _tag: "Notify"
+  readonly presentity: Uri
+  readonly no: SubscriptionNo
+  /** CSeq number of this NOTIFY, already taken in the log. */
+  readonly cseq: number
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  /** The dialog as it stands when the NOTIFY is sent: current remote target, frozen route set. */
+  readonly dialog: DialogStart
+  /** Subscription-State. */
+  readonly state: "active" | "pending" | "terminated"
+  /** `expires` parameter; null when terminated. */
+  readonly expires: Seconds | null
+  /** `reason` parameter; null unless terminated. */
+  readonly reason: TerminationReason | null
+  /** `retry-after` parameter; null unless the reason gives it meaning. */
+  readonly retryAfter: Seconds | null
+  readonly body: Body | null
+}
+
+/** @source RFC 3265 §3.2.4 */
+export type TerminationReason = "deactivated" | "probation" | "rejected" | "timeout" | "giveup" | "noresource"

@@ -1,0 +1,78 @@
+/**
+ * The words everything else is said in: identifiers, instants, bodies, dialogs, watchers.
+ *
+ * Only shapes that more than one room uses belong here. No behaviour except the making of keys and small checks.
+ */
+
+declare const brand: unique symbol
+type Branded<T, Name extends string> = T & { readonly [brand]: Name }
+
+/** A canonical presentity or watcher URI (`sip:user@host`, `tel:number`): two equal URIs are the same string. */
+export type Uri = Branded<string, "Uri">
+/** A SIP-ETag value: a token, compared byte by byte (RFC 3903 §12). */
+export type EntityTag = Branded<string, "EntityTag">
+/** An event package name as it stands in the Event header, with registered parameters (`presence`, `dialog;sla`). */
+export type PackageName = string
+/** Names a subscription inside its presentity; counts up from 1 and is never used again. */
+export type SubscriptionNo = number
+/** Names a dialog inside its presentity: the number of the subscription that created it. */
+export type DialogNo = number
+/** Milliseconds since 1970-01-01T00:00:00Z, in the log's time. */
+export type Millis = number
+/** Whole seconds, as on the wire. */
+export type Seconds = number
+
+/** A document as it travels: its media type in lower case without parameters, and its text. */
+export interface Body {
+  readonly contentType: string
+  readonly text: string
+}
+
+/**
+ * What the notifier must remember to send requests inside a dialog.
+ *
+ * @source RFC 3261 §12.1.1; `flow` and `source` are ours.
+ */
+export interface DialogStart {
+  readonly callId: string
+  /** Our tag: To tag of the 2xx, From tag of every NOTIFY. */
+  readonly localTag: string
+  /** The watcher's From tag; empty when it sent none (RFC 2543). */
+  readonly remoteTag: string
+  /** To of the SUBSCRIBE without its tag, as written: From of every NOTIFY. */
+  readonly localUri: string
+  /** From of the SUBSCRIBE without its tag, as written: To of every NOTIFY. */
+  readonly remoteUri: string
+  /** The URI in the watcher's Contact. */
+  readonly remoteTarget: string
+  /** Record-Route values of the initial SUBSCRIBE in order, each as written (`<sip:p.example.com;lr>`). */
+  readonly routeSet: readonly string[]
+  /** CSeq of the last accepted SUBSCRIBE. */
+  readonly remoteCseq: number
+  /** The URI in our Contact. */
+  readonly localContact: string
+  /** The socket the SUBSCRIBE came in on: `udp:192.0.2.10:5060`. */
+  readonly flow: string
+  /** Where the SUBSCRIBE came from: `192.0.2.20:5060`. */
+  readonly source: string
+}
+
+/** Names one dialog for the whole server. */
+export type DialogKey = Branded<string, "DialogKey">
+
+/** @source RFC 3261 §12: Call-ID, local tag, remote tag; no header value can hold the separator. */
+export const dialogKey = (callId: string, localTag: string, remoteTag: string): DialogKey =>
+  `${callId}\n${localTag}\n${remoteTag}` as DialogKey
+
+/** How the rules want one watcher treated (RFC 5025 §3.2.1). */
+export type SubHandling = "block" | "confirm" | "polite-block" | "allow"
+
+/** Stops when something that cannot be, is: a defect of ours, not of a peer. */
+export const invariant: (condition: boolean, what: string) => asserts condition = (condition, what) => {
+  if (!condition) throw new Error(`invariant broken: ${what}`)
+}
+
+/** The end of an exhaustive switch: adding a case to the union breaks the build here. */
+export const unreachable = (value: never): never => {
+  throw new Error(`invariant broken: unexpected ${JSON.stringify(value)}`)
+}
