@@ -6,8 +6,11 @@
 import { Context, Data } from "effect"
 import type { Effect, Scope } from "effect"
 import type { Answer, Command, DeliveryOutcome } from "./presentity/commands.ts"
+import type { Decision } from "./presentity/events.ts"
 import type { Notify } from "./presentity/intents.ts"
-import type { SubscriptionNo, Uri } from "./vocabulary.ts"
+import type { State } from "./presentity/state.ts"
+import type { RowKey } from "./projections/rows.ts"
+import type { Millis, SubscriptionNo, Uri } from "./vocabulary.ts"
 
 /** One request on its way to the core. */
 export interface Request {
@@ -44,3 +47,76 @@ export class SipTransport extends Context.Service<
     readonly addresses: () => readonly string[]
   }
 >()("presently/SipTransport") {}
+
+/** A place in the log: the number of one decision over all streams; 0 is before the first. */
+export type Position = number
+
+export interface Recorded {
+  readonly position: Position
+  readonly decision: Decision
+}
+
+export interface Checkpoint {
+  readonly position: Position
+  readonly at: Millis
+}
+
+/** Where facts are kept. The contract is a test suite that every implementation passes. */
+export class EventStore extends Context.Service<
+  EventStore,
+  {
+    /**
+     * Stores decisions, all of a stream or none, each stream only when it stands just before its first one.
+     *
+     * Safe to repeat: decisions that an earlier attempt stored already count as stored (told by version and nonce).
+     */
+    readonly append: (decisions: readonly Decision[]) => Effect.Effect<Appended, StoreUnavailable>
+    /** Each stream's present state, in the order asked; a stream never seen is empty at version 0. */
+    readonly load: (streams: readonly Uri[]) => Effect.Effect<readonly State[], StoreUnavailable>
+    /** Decisions after a position in commit order, without gaps; fewer than `max` means the end. */
+    readonly read: (after: Position, max: number) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    /** Decisions of one stream after a version, oldest first. */
+    readonly history: (
+      stream: Uri,
+      afterVersion: number,
+      max: number,
+    ) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    /** Saves folded states; an empty one is kept as its version only. */
+    readonly saveSnapshots: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
+    /** Saved states that have something alive, by stream name after `after`; fewer than `max` means the end. */
+    readonly snapshots: (after: string, max: number) => Effect.Effect<readonly State[], StoreUnavailable>
+    readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
+    readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>
+  }
+>()("presently/EventStore") {}
+
+/** `tables`: snapshots and tables show everything up to here; `delivery`: no NOTIFY issued before `at` is pending. */
+export type CheckpointName = "tables" | "delivery"
+
+export interface Appended {
+  /** Position of the newest decision stored by this append or before it. */
+  readonly position: Position
+  /** Streams that stood elsewhere: nothing of them was stored. */
+  readonly conflicts: ReadonlySet<Uri>
+}
+
+/** The store did not answer, or said no for a reason that is not ours; what was asked may or may not have happened. */
+export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return `the event store is unavailable: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+/** Where the three tables are written; a server without database has none. */
+export class PresenceTables extends Context.Service<
+  PresenceTables,
+  {
+    /** Brings the rows named by `keys` in line with the given states. Safe to repeat. */
+    readonly write: (changes: readonly TableChange[]) => Effect.Effect<void, StoreUnavailable>
+  }
+>()("presently/PresenceTables") {}
+
+export interface TableChange {
+  readonly state: State
+  readonly keys: readonly RowKey[]
+}

@@ -13,7 +13,7 @@ export type Uri = Branded<string, "Uri">
 export type EntityTag = Branded<string, "EntityTag">
 /** An event package name as it stands in the Event header, with registered parameters (`presence`, `dialog;sla`). */
 export type PackageName = string
-/** Names a subscription inside its presentity; counts up from 1 and is never used again. */
+/** Names a subscription inside its presentity: the version of the decision that created it, so never used again. */
 export type SubscriptionNo = number
 /** Names a dialog inside its presentity: the number of the subscription that created it. */
 export type DialogNo = number

@@ -45,3 +45,75 @@ export interface XmlCodec {
   /** Prints a document with XML declaration; equal trees give equal text. */
   readonly print: (root: Element) => string
 }
+
+/** Makes an element; attributes are given by name and are in no namespace. */
+export const element = (
+  namespace: string,
+  name: string,
+  attributes: Readonly<Record<string, string>> = {},
+  children: readonly (Node | string)[] = [],
+  prefix = "",
+): Element => ({
+  _tag: "Element",
+  namespace,
+  name,
+  prefix,
+  attributes: Object.entries(attributes).map(([key, value]) => ({
+    namespace: "",
+    name: key,
+    prefix: "",
+    value,
+  })),
+  children: children.map((child) => (typeof child === "string" ? { _tag: "Text", text: child } : child)),
+})
+
+export const isNamed = (node: Node, namespace: string, name: string): node is Element =>
+  node._tag === "Element" && node.name === name && node.namespace === namespace
+
+/** The first child element of that name. */
+export const child = (parent: Element, namespace: string, name: string): Element | null =>
+  parent.children.find((node): node is Element => isNamed(node, namespace, name)) ?? null
+
+export const childrenNamed = (parent: Element, namespace: string, name: string): readonly Element[] =>
+  parent.children.filter((node): node is Element => isNamed(node, namespace, name))
+
+export const attribute = (of: Element, name: string, namespace = ""): string | null => {
+  for (const one of of.attributes) if (one.name === name && one.namespace === namespace) return one.value
+  return null
+}
+
+/** All character data of an element and the elements in it; comments are not data. */
+export const textOf = (of: Element): string => {
+  let text = ""
+  for (const node of of.children) {
+    if (node._tag === "Text") text += node.text
+    else if (node._tag === "Element") text += textOf(node)
+  }
+  return text
+}
+
+export const withChildren = (of: Element, children: readonly Node[]): Element => ({ ...of, children })
+
+/** Sets an attribute in no namespace, at its place when it was there and at the end when not. */
+export const withAttribute = (of: Element, name: string, value: string): Element => {
+  const isIt = (one: Attribute): boolean => one.name === name && one.namespace === ""
+  const set: Attribute = { namespace: "", name, prefix: "", value }
+  const attributes = of.attributes.some(isIt)
+    ? of.attributes.map((one) => (isIt(one) ? set : one))
+    : [...of.attributes, set]
+  return { ...of, attributes }
+}
+
+/**
+ * A text that two elements share exactly when they mean the same: prefixes and the order of attributes do not count,
+ * comments and white space do. O(size).
+ */
+export const canonical = (of: Element): string => JSON.stringify(canonicalNode(of))
+
+const canonicalNode = (node: Node): unknown => {
+  if (node._tag !== "Element") return [node._tag, node.text]
+  const attributes = node.attributes.map(({ namespace, name, value }) =>
+    JSON.stringify([namespace, name, value]),
+  )
+  return [node.namespace, node.name, attributes.sort(), node.children.map(canonicalNode)]
+}

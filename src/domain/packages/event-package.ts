@@ -30,12 +30,29 @@ export interface EventPackage<Doc = unknown> {
 }
 
 export type Parsed<Doc> =
-  { readonly _tag: "Parsed"; readonly document: Doc } | { readonly _tag: "Unreadable"; readonly why: string }
+  | { readonly _tag: "Parsed"; readonly document: Doc }
+  | { readonly _tag: "Unreadable"; readonly why: string }
 
 export interface Composition<Doc> {
   readonly presentity: Uri
   /** Live publications, oldest content first (log order of creation or last modification). */
-  readonly documents: readonly Doc[]
+  readonly documents: readonly Source<Doc>[]
   /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
-  readonly ended: readonly Doc[]
+  readonly ended: readonly Source<Doc>[]
+}
+
+/** One publication's document; `key` is the same through all refreshes and modifications of that publication. */
+export interface Source<Doc> {
+  readonly key: string
+  readonly document: Doc
+}
+
+/** The packages a server knows; `registry.ts` makes one. */
+export interface Packages {
+  readonly find: (name: PackageName) => EventPackage | null
+  readonly names: () => readonly PackageName[]
+  /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
+  readonly allowEvents: string
+  /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */
+  readonly accept: readonly string[]
 }

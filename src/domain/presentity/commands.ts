@@ -126,7 +126,12 @@ export type Rejection =
   /** A CSeq that is not above the dialog's last (RFC 3261 §12.2.2). */
   | { readonly _tag: "OutOfOrder"; readonly status: 500 }
   /** Retry-After header: a limit is reached or the store is away. */
-  | { readonly _tag: "ServiceUnavailable"; readonly status: 503; readonly why: string; readonly retryAfter: Seconds }
+  | {
+      readonly _tag: "ServiceUnavailable"
+      readonly status: 503
+      readonly why: string
+      readonly retryAfter: Seconds
+    }
 
 /** What goes back to whoever sent the command. */
 export type Answer =

@@ -1,0 +1,187 @@
+/**
+ * Non-INVITE client transactions: one NOTIFY each, resent until answered, ended exactly once.
+ *
+ * The diagram of RFC 3261 §17.1.2.2 is the table below; one timing wheel turns for all of them. The state `completed`
+ * is not kept: all it does is swallow further responses (Timer K), and a response that matches nothing is dropped
+ * anyway.
+ */
+import type { RawMessage } from "./gate.ts"
+import type { Counters, Timers } from "./options.ts"
+import type { Channel } from "./server-transactions.ts"
+import { parseVia } from "./via.ts"
+
+export type ClientState = "trying" | "proceeding" | "ended"
+export type ClientEvent = "provisional" | "final" | "timerE" | "timerF" | "failure"
+export type ClientEffect = "nothing" | "resend" | "answered" | "timedOut" | "failed"
+
+/** @source RFC 3261 §17.1.2.2 figure 6 */
+export const diagram: Readonly<
+  Record<ClientState, Readonly<Record<ClientEvent, readonly [ClientState, ClientEffect]>>>
+> = {
+  trying: {
+    provisional: ["proceeding", "nothing"],
+    final: ["ended", "answered"],
+    timerE: ["trying", "resend"],
+    timerF: ["ended", "timedOut"],
+    failure: ["ended", "failed"],
+  },
+  proceeding: {
+    provisional: ["proceeding", "nothing"],
+    final: ["ended", "answered"],
+    timerE: ["proceeding", "resend"],
+    timerF: ["ended", "timedOut"],
+    failure: ["ended", "failed"],
+  },
+  ended: {
+    provisional: ["ended", "nothing"],
+    final: ["ended", "nothing"],
+    timerE: ["ended", "nothing"],
+    timerF: ["ended", "nothing"],
+    failure: ["ended", "nothing"],
+  },
+}
+
+/** Timer E after it fired: doubled up to T2, and T2 at once after a provisional response. */
+export const nextResendMs = (state: ClientState, lastMs: number, timers: Timers): number =>
+  state === "proceeding" ? timers.t2Ms : Math.min(lastMs * 2, timers.t2Ms)
+
+/** How a transaction ended: the final response, or why there is none. */
+export type ClientResult = RawMessage | "timedOut" | "failed"
+
+export interface ClientTransaction {
+  readonly branch: string
+  readonly callId: string
+  readonly cseq: number
+  readonly channel: Channel
+  readonly address: string
+  readonly port: number
+  /** True on a stream: nothing is resent. */
+  readonly isReliable: boolean
+  /** Called exactly once. */
+  readonly ended: (result: ClientResult) => void
+  state: ClientState
+  /** What is resent; released at the end. */
+  bytes: Buffer | null
+  resendMs: number
+  resendAt: number
+  endsAt: number
+}
+
+export type ClientRequest = Pick<
+  ClientTransaction,
+  "branch" | "callId" | "cseq" | "channel" | "address" | "port" | "isReliable" | "ended"
+>
+
+export interface ClientTransactions {
+  /** Sends the bytes and follows them to their end. */
+  readonly start: (request: ClientRequest, bytes: Buffer) => void
+  /** Hands a response to its transaction; false when there is none. */
+  readonly answer: (message: RawMessage) => boolean
+  /** The transport lost this one (RFC 3261 §8.1.3.1). */
+  readonly fail: (branch: string) => void
+  /** Moves time on; called every `wheelTickMs`. */
+  readonly tick: () => void
+}
+
+export const wheelTickMs = 50
+/** 51 s of slots: more than the longest timer. */
+const wheelSlots = 1_024
+
+export const makeClientTransactions = (
+  timers: Timers,
+  counters: Counters,
+  clock: () => number,
+): ClientTransactions => {
+  const open = new Map<string, ClientTransaction>()
+  const wheel: ClientTransaction[][] = Array.from({ length: wheelSlots }, () => [])
+  let turned = Math.floor(clock() / wheelTickMs)
+
+  const schedule = (transaction: ClientTransaction): void => {
+    const dueAt = Math.min(transaction.resendAt, transaction.endsAt)
+    // Rounded up, so that nothing is early; a slot already passed waits for the next tick.
+    const slot = Math.min(Math.max(Math.ceil(dueAt / wheelTickMs), turned + 1), turned + wheelSlots - 1)
+    wheel[slot % wheelSlots]!.push(transaction)
+  }
+
+  const happen = (transaction: ClientTransaction, event: ClientEvent, response: RawMessage | null): void => {
+    const [state, effect] = diagram[transaction.state][event]
+    transaction.state = state
+    switch (effect) {
+      case "nothing":
+        return
+      case "resend":
+        counters.notifyRetransmitted++
+        transaction.channel.send(transaction.bytes!, transaction.address, transaction.port)
+        transaction.resendMs = nextResendMs(state, transaction.resendMs, timers)
+        transaction.resendAt += transaction.resendMs
+        return
+      default:
+        open.delete(transaction.branch)
+        counters.clientTransactions--
+        transaction.bytes = null
+        transaction.ended(effect === "answered" ? response! : effect)
+    }
+  }
+
+  const runSlot = (slot: ClientTransaction[], now: number): void => {
+    for (const transaction of slot) {
+      if (transaction.state === "ended") continue
+      if (transaction.endsAt <= now) happen(transaction, "timerF", null)
+      else if (transaction.resendAt <= now) happen(transaction, "timerE", null)
+      // `happen` may have ended it.
+      if (transaction.bytes !== null) schedule(transaction)
+    }
+  }
+
+  return {
+    start: (request, bytes) => {
+      const now = clock()
+      const resendMs = request.isReliable ? Number.POSITIVE_INFINITY : timers.t1Ms
+      const transaction: ClientTransaction = {
+        ...request,
+        state: "trying",
+        bytes,
+        resendMs,
+        resendAt: now + resendMs,
+        endsAt: now + timers.transactionMs,
+      }
+      open.set(request.branch, transaction)
+      counters.clientTransactions++
+      schedule(transaction)
+      request.channel.send(bytes, request.address, request.port)
+    },
+    answer: (message) => {
+      // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has
+      // seen the request; Call-ID and CSeq must agree with it.
+      const via = message.vias.length === 1 ? parseVia(message.vias[0]!) : null
+      const transaction = via === null || via.branch === null ? undefined : open.get(via.branch)
+      if (transaction === undefined || via!.end !== message.vias[0]!.length) return false
+      if (
+        message.method !== "NOTIFY" ||
+        message.cseq !== transaction.cseq ||
+        message.callId !== transaction.callId
+      )
+        return false
+      happen(transaction, message.status < 200 ? "provisional" : "final", message)
+      return true
+    },
+    fail: (branch) => {
+      const transaction = open.get(branch)
+      if (transaction !== undefined) happen(transaction, "failure", null)
+    },
+    tick: () => {
+      const now = clock()
+      const target = Math.floor(now / wheelTickMs)
+      // After a long stall each slot is visited once.
+      if (target - turned > wheelSlots) turned = target - wheelSlots
+      while (turned < target) {
+        turned++
+        const index = turned % wheelSlots
+        const slot = wheel[index]!
+        if (slot.length === 0) continue
+        wheel[index] = []
+        runSlot(slot, now)
+      }
+    },
+  }
+}

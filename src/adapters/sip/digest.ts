@@ -1,0 +1,256 @@
+/**
+ * Digest authentication of requests: challenges, nonces, and the check of credentials.
+ *
+ * A nonce proves itself by its own HMAC, so a challenge leaves nothing behind; only the counts of nonces that were
+ * really used are kept, and those are bounded.
+ *
+ * @source RFC 7616 with RFC 8760; RFC 3261 §22
+ */
+import { createHash, createHmac, getHashes, timingSafeEqual } from "node:crypto"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { RawMessage } from "./gate.ts"
+import { splitAt, unquoted } from "./headers.ts"
+import type { AuthOptions, DigestAlgorithm, Secret } from "./options.ts"
+import { canonicalUri, parseUri, uriEquals } from "./uri.ts"
+
+export type DigestCheck =
+  | { readonly _tag: "Verified"; readonly user: string; readonly uri: Uri }
+  /** `headers`: one WWW-Authenticate line per algorithm. */
+  | { readonly _tag: "Challenged"; readonly headers: string }
+  | { readonly _tag: "Unreadable"; readonly why: string }
+
+const hashNames: Readonly<Record<DigestAlgorithm, string>> = {
+  "SHA-256": "sha256",
+  "SHA-512-256": "sha512-256",
+  MD5: "md5",
+}
+
+/** Most preferred first (RFC 8760 §2.3); MD5 only when asked for by name. */
+export const algorithmsDefault: readonly DigestAlgorithm[] = getHashes().includes("sha512-256")
+  ? ["SHA-256", "SHA-512-256"]
+  : ["SHA-256"]
+
+const nonceLifeMs = 300_000
+const noncesUsedMax = 20_000
+const credentialBytesMax = 4_096
+const nonceBytes = 6 + 8 + 16
+/** How far behind the highest count a request may arrive. */
+const countWindow = 32
+
+export const hash = (algorithm: DigestAlgorithm, text: string): string =>
+  createHash(hashNames[algorithm]).update(text, "latin1").digest("hex")
+
+export interface Credentials {
+  readonly username: string
+  readonly realm: string
+  readonly nonce: string
+  readonly uri: string
+  readonly response: string
+  readonly algorithm: DigestAlgorithm
+  /** Null for the form without quality of protection. */
+  readonly qop: "auth" | null
+  readonly cnonce: string
+  readonly nc: string
+}
+
+/** @source RFC 7616 §3.4.1; `ha1` is the hash of user, realm and password */
+export const digestResponse = (
+  ha1: string,
+  method: string,
+  of: Omit<Credentials, "username" | "realm" | "response">,
+): string => {
+  const ha2 = hash(of.algorithm, `${method}:${of.uri}`)
+  return of.qop === null
+    ? hash(of.algorithm, `${ha1}:${of.nonce}:${ha2}`)
+    : hash(of.algorithm, `${ha1}:${of.nonce}:${of.nc}:${of.cnonce}:${of.qop}:${ha2}`)
+}
+
+/** Null when the secret says nothing about that algorithm. */
+export const ha1Of = (
+  secret: Secret,
+  user: string,
+  realm: string,
+  algorithm: DigestAlgorithm,
+): string | null =>
+  "password" in secret
+    ? createHash(hashNames[algorithm]).update(`${user}:${realm}:${secret.password}`, "utf8").digest("hex")
+    : (secret.ha1[algorithm] ?? null)
+
+/**
+ * Reads one Authorization value.
+ *
+ * @returns null when it is not Digest or not well-formed, or names an algorithm or protection we never offer
+ */
+export const parseCredentials = (text: string): Credentials | null => {
+  if (text.length > credentialBytesMax || text.slice(0, 7).toLowerCase() !== "digest ") return null
+  const pieces = splitAt(text.slice(7), ",")
+  if (pieces === null) return null
+  const fields = new Map<string, string>()
+  for (const piece of pieces) {
+    const equals = piece.indexOf("=")
+    if (equals < 1) return null
+    const name = piece.slice(0, equals).trim().toLowerCase()
+    if (fields.has(name)) return null
+    fields.set(name, unquoted(piece.slice(equals + 1).trim()))
+  }
+  const field = (name: string): string => fields.get(name) ?? ""
+  const algorithm = (fields.get("algorithm") ?? "MD5").toUpperCase()
+  if (algorithm !== "MD5" && algorithm !== "SHA-256" && algorithm !== "SHA-512-256") return null
+  const qop = fields.get("qop") ?? null
+  if (qop !== null && qop !== "auth") return null
+  if (
+    qop !== null &&
+    (field("nc").length !== 8 || Number.isNaN(Number(`0x${field("nc")}`)) || field("cnonce") === "")
+  )
+    return null
+  const isComplete =
+    field("username") !== "" && field("nonce") !== "" && field("uri") !== "" && field("response") !== ""
+  if (!isComplete) return null
+  return {
+    username: field("username"),
+    realm: field("realm"),
+    nonce: field("nonce"),
+    uri: field("uri"),
+    response: field("response").toLowerCase(),
+    algorithm,
+    qop,
+    cnonce: field("cnonce"),
+    nc: field("nc"),
+  }
+}
+
+const isSameText = (left: string, right: string): boolean => {
+  const a = Buffer.from(left, "latin1")
+  const b = Buffer.from(right, "latin1")
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+interface Counts {
+  issuedAt: number
+  highest: number
+  /** Bit n: `highest - n` has been seen. */
+  seen: number
+}
+
+/** Which counts of which nonces were used; bounded, and what was forgotten cannot be used again. */
+export const makeNonceCounts = (max = noncesUsedMax) => {
+  const used = new Map<string, Counts>()
+  /** Nonces issued up to here and not remembered may have been used. */
+  let forgottenUntil = -1
+  return {
+    /** True when this count of this nonce is new. */
+    use: (nonce: string, issuedAt: number, count: number): boolean => {
+      const counts = used.get(nonce)
+      if (counts === undefined) {
+        if (issuedAt <= forgottenUntil) return false
+        if (used.size >= max) {
+          const [oldest, { issuedAt: forgotten }] = used.entries().next().value!
+          used.delete(oldest)
+          forgottenUntil = Math.max(forgottenUntil, forgotten)
+          if (issuedAt <= forgottenUntil) return false
+        }
+        used.set(nonce, { issuedAt, highest: count, seen: 1 })
+        return true
+      }
+      const behind = counts.highest - count
+      if (behind < 0) {
+        counts.seen = -behind >= countWindow ? 1 : ((counts.seen << -behind) | 1) >>> 0
+        counts.highest = count
+        return true
+      }
+      if (behind >= countWindow || ((counts.seen >>> behind) & 1) === 1) return false
+      counts.seen = (counts.seen | (1 << behind)) >>> 0
+      return true
+    },
+    size: (): number => used.size,
+  }
+}
+
+/**
+ * Builds the check made of every PUBLISH, SUBSCRIBE and REGISTER.
+ *
+ * @param now wall clock: nonces of one node are judged by another
+ */
+export const makeDigest = (
+  options: AuthOptions,
+  now: () => number,
+  random: (bytes: number) => Uint8Array,
+): ((message: RawMessage) => DigestCheck) => {
+  const algorithms = options.algorithms ?? algorithmsDefault
+  const counts = makeNonceCounts()
+  const decoy = Buffer.from(random(32)).toString("hex")
+
+  const seal = (stamp: Buffer): Buffer =>
+    createHmac("sha256", options.nonceKey)
+      .update(stamp)
+      .update(options.realm, "utf8")
+      .digest()
+      .subarray(0, 16)
+
+  const mintNonce = (): string => {
+    const stamp = Buffer.alloc(14)
+    stamp.writeUIntBE(now(), 0, 6)
+    stamp.set(random(8), 6)
+    return Buffer.concat([stamp, seal(stamp)]).toString("base64url")
+  }
+
+  /** When it was issued, or null when it is not one of ours. */
+  const issuedAt = (nonce: string): number | null => {
+    const bytes = Buffer.from(nonce, "base64url")
+    if (bytes.length !== nonceBytes || bytes.toString("base64url") !== nonce) return null
+    if (!timingSafeEqual(seal(bytes.subarray(0, 14)), bytes.subarray(14))) return null
+    return bytes.readUIntBE(0, 6)
+  }
+
+  const challenge = (isStale: boolean): DigestCheck => {
+    const nonce = mintNonce()
+    let headers = ""
+    for (const algorithm of algorithms)
+      headers +=
+        `WWW-Authenticate: Digest realm="${options.realm}", nonce="${nonce}", qop="auth", algorithm=${algorithm}` +
+        `${isStale ? ", stale=true" : ""}\r\n`
+    return { _tag: "Challenged", headers }
+  }
+
+  return (message) => {
+    let credentials: Credentials | null = null
+    for (const line of message.headers.get("authorization") ?? []) {
+      const read = parseCredentials(line)
+      if (read !== null && read.realm === options.realm && algorithms.includes(read.algorithm))
+        credentials ??= read
+    }
+    if (credentials === null) return challenge(false)
+    if (!isSameTarget(credentials.uri, message.uri)) return challenge(false)
+    const issued = issuedAt(credentials.nonce)
+    if (issued === null) return challenge(false)
+    const secret = options.lookup(credentials.username, options.realm)
+    // An unknown user costs the same work and gets the same answer.
+    const ha1 = ha1Of(
+      secret ?? { password: decoy },
+      credentials.username,
+      options.realm,
+      credentials.algorithm,
+    )
+    const isRight = isSameText(
+      digestResponse(ha1 ?? decoy, message.method, credentials),
+      credentials.response,
+    )
+    if (!isRight || secret === null || ha1 === null) return challenge(false)
+    const age = now() - issued
+    if (age > nonceLifeMs || age < -nonceLifeMs) return challenge(true)
+    // Without a count a nonce is good for one request.
+    const count = credentials.qop === null ? 0 : Number.parseInt(credentials.nc, 16)
+    if (!counts.use(credentials.nonce, issued, count)) return challenge(true)
+    const { username } = credentials
+    const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
+    if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
+    return { _tag: "Verified", user: username, uri: canonicalUri(uri) }
+  }
+}
+
+const isSameTarget = (left: string, right: string): boolean => {
+  if (left === right) return true
+  const a = parseUri(left)
+  const b = parseUri(right)
+  return a !== null && b !== null && uriEquals(a, b)
+}

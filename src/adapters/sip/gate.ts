@@ -1,0 +1,373 @@
+/**
+ * Bytes to lines: what every SIP message must pass before anything else looks at it.
+ *
+ * One forward walk, no pattern matching, so that time grows with the bytes and with nothing else. Header text is the
+ * latin1 view of the bytes: whatever is echoed later comes out byte for byte. A message that cannot be read but can
+ * still be answered carries its `fault`; one that cannot even be answered is null.
+ */
+import type { Limits } from "./options.ts"
+
+export interface Fault {
+  readonly status: 400 | 413 | 414 | 505 | 513
+  readonly reason: string
+}
+
+export interface RawMessage {
+  readonly isRequest: boolean
+  /** Of a response: the method in its CSeq. */
+  readonly method: string
+  /** Request-URI as written; empty in a response. */
+  readonly uri: string
+  /** 0 in a request. */
+  readonly status: number
+  /** Via lines as written, in order; one line may hold several values. */
+  readonly vias: readonly string[]
+  /** From, To and Call-ID as written, folding undone; empty when missing. */
+  readonly from: string
+  readonly to: string
+  readonly callId: string
+  /** CSeq as written. */
+  readonly cseqText: string
+  readonly cseq: number
+  /** Null when there is no Content-Length, -1 when it is not a number. */
+  readonly contentLength: number | null
+  /** Headers we have a use for, by lower-case full name; all others are skipped unread (RFC 3261 §8.2.2). */
+  readonly headers: ReadonlyMap<string, readonly string[]>
+  readonly body: Buffer
+  readonly fault: Fault | null
+}
+
+type Draft = { -readonly [K in keyof Omit<RawMessage, "headers" | "vias">]: RawMessage[K] } & {
+  headers: Map<string, string[]>
+  vias: string[]
+}
+
+const TAB = 9
+const LF = 10
+const CR = 13
+const SPACE = 32
+
+/** RFC 3261 §25.1: the characters of a token. */
+const tokenCharacters = (() => {
+  const table = new Uint8Array(256)
+  for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
+    table[character.charCodeAt(0)] = 1
+  return table
+})()
+
+/** Is every character from `start` to `end` one of a token's, and is there at least one? */
+export const isToken = (text: string, start = 0, end = text.length): boolean => {
+  if (end <= start) return false
+  for (let at = start; at < end; at++) if (tokenCharacters[text.charCodeAt(at)] !== 1) return false
+  return true
+}
+
+/** `1*DIGIT` below `max`, else -1. Longer numbers than a double holds exactly are refused by the bound. */
+export const readDigits = (text: string, start: number, end: number, max: number): number => {
+  if (end <= start) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+    if (value >= max) return -1
+  }
+  return value
+}
+
+const singles = [
+  "from",
+  "to",
+  "call-id",
+  "cseq",
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "content-disposition",
+  "event",
+  "expires",
+  "subscription-state",
+  "retry-after",
+  "max-forwards",
+  "sender",
+]
+const multiples = [
+  "via",
+  "contact",
+  "route",
+  "record-route",
+  "require",
+  "supported",
+  "accept",
+  "accept-encoding",
+  "sip-if-match",
+  "authorization",
+]
+const isSingle = new Set(singles)
+const isAddress = new Set(["from", "to", "contact", "route", "record-route"])
+
+/**
+ * Compact forms are one-to-one with full names (RFC 3261 §7.3.3, RFC 6665 §8.2.1). Those of headers we do not read are
+ * left out: an unknown name and an unread name are skipped alike.
+ */
+const compact: readonly (readonly [string, string])[] = [
+  ["v", "via"],
+  ["f", "from"],
+  ["t", "to"],
+  ["i", "call-id"],
+  ["m", "contact"],
+  ["l", "content-length"],
+  ["c", "content-type"],
+  ["e", "content-encoding"],
+  ["k", "supported"],
+  ["o", "event"],
+]
+
+const lowerNames = new Map<string, string>([...singles, ...multiples].map((name) => [name, name]))
+for (const [short, name] of compact) lowerNames.set(short, name)
+
+/** The usual spellings, so that the hot path neither checks nor lower-cases them. */
+const spellings = new Map<string, string>(lowerNames)
+for (const name of [...singles, ...multiples]) {
+  const usual = name
+    .split("-")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("-")
+  spellings.set(usual, name)
+}
+spellings.set("Call-ID", "call-id")
+spellings.set("CSeq", "cseq")
+spellings.set("SIP-If-Match", "sip-if-match")
+for (const [short, name] of compact) spellings.set(short.toUpperCase(), name)
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB
+
+const trimmed = (text: string, start: number, end: number): string => {
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+const noBody = Buffer.alloc(0)
+
+/** Controls have no place in a head, and CR and LF only as a pair: what passes can be echoed without injection. */
+const hasStrayControl = (head: string): boolean => {
+  for (let at = 0; at < head.length; at++) {
+    const code = head.charCodeAt(at)
+    if (code >= SPACE ? code === 127 : code !== TAB) {
+      if (code !== CR || head.charCodeAt(at + 1) !== LF) return true
+      at++
+    }
+  }
+  return false
+}
+
+/**
+ * Reads a start line and its headers.
+ *
+ * @param head latin1 text from the first byte of the start line through the CRLF of the last header
+ * @returns null when it is neither a request nor a usable response: nothing can be answered
+ */
+export const readHead = (head: string, limits: Limits): RawMessage | null => {
+  const message: Draft = {
+    isRequest: true,
+    method: "",
+    uri: "",
+    status: 0,
+    vias: [],
+    from: "",
+    to: "",
+    callId: "",
+    cseqText: "",
+    cseq: -1,
+    contentLength: null,
+    headers: new Map(),
+    body: noBody,
+    fault: null,
+  }
+  const fail = (status: Fault["status"], reason: string): void => {
+    message.fault ??= { status, reason }
+  }
+  const startEnd = head.indexOf("\r\n")
+  if (startEnd <= 0) return null
+  if (!readStartLine(head, startEnd, message, fail, limits)) return null
+  if (hasStrayControl(head)) fail(400, "Control Character In Header")
+  if (head.length > limits.headBytesMax) fail(513, "Message Too Large")
+  readHeaders(head, startEnd + 2, message, fail, limits)
+  if (message.isRequest) checkRequired(message, fail, limits)
+  else readCseq(message, fail)
+  return message
+}
+
+type Fail = (status: Fault["status"], reason: string) => void
+
+const readStartLine = (head: string, end: number, message: Draft, fail: Fail, limits: Limits): boolean => {
+  if (head.startsWith("SIP/")) return readStatusLine(head, end, message)
+  const first = head.indexOf(" ")
+  if (first < 0 || first >= end || !isToken(head, 0, first)) return false
+  message.method = head.slice(0, first)
+  const second = head.indexOf(" ", first + 1)
+  const last = head.lastIndexOf(" ", end - 1)
+  // RFC 3261 §7.1: three parts, one space between them.
+  if (second < 0 || second >= end || second !== last || second === first + 1) {
+    fail(400, "Malformed Request-Line")
+    return true
+  }
+  message.uri = head.slice(first + 1, second)
+  const version = head.slice(second + 1, end)
+  if (version !== "SIP/2.0" && version.toUpperCase() !== "SIP/2.0") {
+    if (version.slice(0, 4).toUpperCase() === "SIP/") fail(505, "Version Not Supported")
+    else fail(400, "Malformed Request-Line")
+  }
+  if (message.uri.length > limits.uriBytesMax) fail(414, "Request-URI Too Long")
+  for (let at = 0; at < message.uri.length; at++) {
+    const code = message.uri.charCodeAt(at)
+    // `"`, `<` and `>` delimit URIs and cannot be in one.
+    if (code <= SPACE || code >= 127 || code === 34 || code === 60 || code === 62) {
+      fail(400, "Malformed Request-URI")
+      break
+    }
+  }
+  return true
+}
+
+const readStatusLine = (head: string, end: number, message: Draft): boolean => {
+  message.isRequest = false
+  if (!head.startsWith("SIP/2.0 ") || end < 11) return false
+  const status = readDigits(head, 8, 11, 700)
+  if (status < 100 || (end > 11 && head.charCodeAt(11) !== SPACE)) return false
+  message.status = status
+  return true
+}
+
+const readHeaders = (head: string, from: number, message: Draft, fail: Fail, limits: Limits): void => {
+  let lines = 0
+  let at = from
+  while (at < head.length) {
+    if (++lines > limits.headerLinesMax) fail(513, "Too Many Header Lines")
+    const start = at
+    let end = head.indexOf("\r\n", start)
+    if (end < 0) end = head.length
+    at = end + 2
+    const colon = head.indexOf(":", start)
+    if (colon < 0 || colon >= end) {
+      fail(400, "Header Line Without Colon")
+      continue
+    }
+    let value = trimmed(head, colon + 1, end)
+    // RFC 3261 §7.3.1: a line that starts with a blank continues the one before.
+    while (at < head.length && isBlank(head.charCodeAt(at))) {
+      const start = at
+      end = head.indexOf("\r\n", at)
+      if (end < 0) end = head.length
+      at = end + 2
+      const more = trimmed(head, start, end)
+      if (value.length + more.length > limits.lineBytesMax) fail(400, "Header Line Too Long")
+      else value = value === "" || more === "" ? value + more : `${value} ${more}`
+    }
+    let nameEnd = colon
+    while (nameEnd > start && isBlank(head.charCodeAt(nameEnd - 1))) nameEnd--
+    const written = head.slice(start, nameEnd)
+    let name = spellings.get(written)
+    if (name === undefined) {
+      if (!isToken(written)) {
+        fail(400, "Malformed Header Name")
+        continue
+      }
+      name = lowerNames.get(written.toLowerCase())
+      if (name === undefined) continue
+    }
+    keep(message, name, value, fail, limits)
+  }
+}
+
+const keep = (message: Draft, name: string, value: string, fail: Fail, limits: Limits): void => {
+  if (value.length > limits.lineBytesMax) return fail(400, "Header Line Too Long")
+  if (name === "via") {
+    if (message.vias.length >= limits.viaMax) fail(513, "Too Many Via Headers")
+    message.vias.push(value)
+    return
+  }
+  if (value.length > limits.addressLineBytesMax && isAddress.has(name)) fail(400, "Address Header Too Long")
+  const values = message.headers.get(name)
+  if (values === undefined) message.headers.set(name, [value])
+  else if (isSingle.has(name)) return fail(400, "Repeated Single-Value Header")
+  else values.push(value)
+  if (name === "from") message.from = value
+  else if (name === "to") message.to = value
+  else if (name === "call-id") message.callId = value
+  else if (name === "cseq") message.cseqText = value
+  else if (name === "content-length") {
+    // RFC 3261 §20.14: digits only, so neither `-1` nor `1e3` nor `0x10`.
+    message.contentLength = readDigits(value, 0, value.length, 0x8000_0000)
+    if (message.contentLength < 0) fail(400, "Malformed Content-Length")
+  }
+}
+
+const checkRequired = (message: Draft, fail: Fail, limits: Limits): void => {
+  if (message.vias.length === 0) fail(400, "Missing Via")
+  if (message.from === "") fail(400, "Missing From")
+  if (message.to === "") fail(400, "Missing To")
+  if (message.callId === "") fail(400, "Missing Call-ID")
+  else if (message.callId.length > limits.callIdBytesMax) fail(400, "Call-ID Too Long")
+  else if (message.callId.includes(" ") || message.callId.includes("\t")) fail(400, "Malformed Call-ID")
+  if (message.cseqText === "") fail(400, "Missing CSeq")
+  else readCseq(message, fail)
+}
+
+/** RFC 3261 §20.16: a number below 2^31, blanks, and the method of the request. */
+const readCseq = (message: Draft, fail: Fail): void => {
+  const text = message.cseqText
+  let digits = 0
+  while (digits < text.length && !isBlank(text.charCodeAt(digits))) digits++
+  message.cseq = readDigits(text, 0, digits, 0x8000_0000)
+  const method = trimmed(text, digits, text.length)
+  if (message.cseq < 0 || !isToken(method)) return fail(400, "Malformed CSeq")
+  if (!message.isRequest) message.method = method
+  else if (method !== message.method) fail(400, "CSeq Method Mismatch")
+}
+
+/** Where the head that starts at `start` ends: the index after its blank line, or -1. */
+export const headEnd = (bytes: Buffer, start: number): number => {
+  const at = bytes.indexOf("\r\n\r\n", start, "latin1")
+  return at < 0 ? -1 : at + 4
+}
+
+/** Skips the CRLFs that may stand before a start line (RFC 3261 §7.5). */
+export const skipLineEnds = (bytes: Uint8Array, start: number): number => {
+  let at = start
+  while (bytes[at] === CR || bytes[at] === LF) at++
+  return at
+}
+
+/**
+ * One datagram to one message.
+ *
+ * @source RFC 3261 §18.3
+ * @returns null when there is nothing that could be answered
+ */
+export const readDatagram = (bytes: Buffer, limits: Limits): RawMessage | null => {
+  const start = skipLineEnds(bytes, 0)
+  const end = headEnd(bytes, start)
+  if (end < 0) return null
+  const message = readHead(bytes.toString("latin1", start, end - 2), limits)
+  if (message === null) return null
+  const available = bytes.length - end
+  const length = message.contentLength ?? available
+  // RFC 3261 §18.3: bytes beyond Content-Length are not ours; bytes missing are an error.
+  if (length > available) return withFault(message, 400, "Body Shorter Than Content-Length")
+  if (length > 0) (message as Draft).body = bytes.subarray(end, end + length)
+  return message
+}
+
+/** The same message with its body; used once, by whoever read the head. */
+export const withBody = (message: RawMessage, body: Buffer): RawMessage => {
+  ;(message as Draft).body = body
+  return message
+}
+
+/** The same message with a fault, unless it has one. */
+export const withFault = (message: RawMessage, status: Fault["status"], reason: string): RawMessage => {
+  ;(message as Draft).fault ??= { status, reason }
+  return message
+}

@@ -1,0 +1,188 @@
+/**
+ * The values of headers that presence is about: Event, Expires, Accept, Content-Type, Subscription-State and their
+ * like. Address headers are in `codec.ts`, Via in `via.ts`.
+ */
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { Seconds } from "../../domain/vocabulary.ts"
+import { isToken, readDigits } from "./gate.ts"
+
+const trim = (text: string): string => {
+  let start = 0
+  let end = text.length
+  while (start < end && (text.charCodeAt(start) === 32 || text.charCodeAt(start) === 9)) start++
+  while (end > start && (text.charCodeAt(end - 1) === 32 || text.charCodeAt(end - 1) === 9)) end--
+  return start === 0 && end === text.length ? text : text.slice(start, end)
+}
+
+/**
+ * Splits at a separator that stands outside quotes and angle brackets; the pieces are trimmed.
+ *
+ * @returns null when a quote stays open
+ */
+export const splitAt = (text: string, separator: string): readonly string[] | null => {
+  if (!text.includes(separator)) return [trim(text)]
+  const stop = separator.charCodeAt(0)
+  const pieces: string[] = []
+  let from = 0
+  let isQuoted = false
+  let isBracketed = false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (isQuoted) {
+      if (code === 92) at++
+      else if (code === 34) isQuoted = false
+    } else if (code === 34) isQuoted = true
+    else if (code === 60) isBracketed = true
+    else if (code === 62) isBracketed = false
+    else if (code === stop && !isBracketed) {
+      pieces.push(trim(text.slice(from, at)))
+      from = at + 1
+    }
+  }
+  if (isQuoted) return null
+  pieces.push(trim(text.slice(from)))
+  return pieces
+}
+
+/** Every value of a header that is a comma-separated list, empty ones left out; null when malformed. */
+export const listValues = (lines: readonly string[] | undefined): readonly string[] | null => {
+  const values: string[] = []
+  for (const line of lines ?? []) {
+    const pieces = splitAt(line, ",")
+    if (pieces === null) return null
+    for (const piece of pieces) if (piece !== "") values.push(piece)
+  }
+  return values
+}
+
+interface Parameters {
+  readonly value: string
+  /** By lower-case name; null without a value; quotes kept. */
+  readonly parameters: ReadonlyMap<string, string | null>
+}
+
+/** `value;name=value;name`; null when malformed or when a name comes twice. */
+export const splitParameters = (text: string): Parameters | null => {
+  const pieces = splitAt(text, ";")
+  if (pieces === null) return null
+  const parameters = new Map<string, string | null>()
+  for (let at = 1; at < pieces.length; at++) {
+    const piece = pieces[at]!
+    const equals = piece.indexOf("=")
+    const name = trim(equals < 0 ? piece : piece.slice(0, equals)).toLowerCase()
+    const value = equals < 0 ? null : trim(piece.slice(equals + 1))
+    if (!isToken(name) || value === "" || parameters.has(name)) return null
+    parameters.set(name, value)
+  }
+  return { value: pieces[0]!, parameters }
+}
+
+export interface EventHeader {
+  /** Byte for byte as written, registered parameters included (`dialog;sla`). */
+  readonly packageName: string
+  readonly id: string | null
+}
+
+/**
+ * @source RFC 3265 §7.2.1: compared byte by byte; one value only. `sla` makes another package of `dialog`.
+ * @returns null when malformed
+ */
+export const parseEvent = (text: string, idBytesMax: number): EventHeader | null => {
+  if (isToken(text)) return { packageName: text, id: null }
+  const parts = splitParameters(text)
+  if (parts === null || !isToken(parts.value)) return null
+  const id = parts.parameters.get("id") ?? null
+  if (id !== null && (!isToken(id) || id.length > idBytesMax)) return null
+  if (id === null && parts.parameters.has("id")) return null
+  for (const value of parts.parameters.values())
+    if (value !== null && value.includes(",") && !value.startsWith('"')) return null
+  const isSharedLine = parts.value === "dialog" && parts.parameters.get("sla") === null
+  return { packageName: isSharedLine ? "dialog;sla" : parts.value, id }
+}
+
+export const formatEvent = (packageName: string, id: string | null): string =>
+  id === null ? packageName : `${packageName};id=${id}`
+
+/** What an unreadable Expires counts as (RFC 3261 §20.19, RFC 4475 §3.1.2.4). */
+const expiresUnreadable: Seconds = 3_600
+
+/** Total: absent is null, anything but a number below 2^32 is 3600. */
+export const parseExpires = (text: string | undefined): Seconds | null => {
+  if (text === undefined) return null
+  const seconds = readDigits(text, 0, text.length, 0x1_0000_0000)
+  return seconds < 0 ? expiresUnreadable : seconds
+}
+
+/**
+ * Media ranges in lower case without parameters; those with `q=0` are left out.
+ *
+ * @returns null when there is no Accept header; an empty header accepts nothing (RFC 3261 §20.1)
+ */
+export const parseAccept = (lines: readonly string[] | undefined): readonly string[] | null => {
+  if (lines === undefined) return null
+  const ranges: string[] = []
+  for (const line of lines) {
+    for (const piece of splitAt(line, ",") ?? []) {
+      const semicolon = piece.indexOf(";")
+      const range = trim(semicolon < 0 ? piece : piece.slice(0, semicolon)).toLowerCase()
+      if (range === "" || (semicolon >= 0 && isExcluded(piece))) continue
+      ranges.push(range)
+    }
+  }
+  return ranges
+}
+
+const isExcluded = (piece: string): boolean => {
+  const quality = splitParameters(piece)?.parameters.get("q")
+  return typeof quality === "string" && Number(quality) === 0
+}
+
+export interface ContentType {
+  /** `type/subtype` in lower case. */
+  readonly mediaType: string
+  readonly charset: string | null
+}
+
+export const parseContentType = (text: string): ContentType | null => {
+  const semicolon = text.indexOf(";")
+  const written = trim(semicolon < 0 ? text : text.slice(0, semicolon)).toLowerCase()
+  const slash = written.indexOf("/")
+  if (slash < 0 || !isToken(written, 0, slash) || !isToken(written, slash + 1)) return null
+  if (semicolon < 0) return { mediaType: written, charset: null }
+  const parts = splitParameters(text)
+  if (parts === null) return null
+  const charset = parts.parameters.get("charset") ?? null
+  return { mediaType: written, charset: charset === null ? null : unquoted(charset).toLowerCase() }
+}
+
+/** A quoted string's content; anything else as it is. */
+export const unquoted = (text: string): string => {
+  if (text.length < 2 || text.charCodeAt(0) !== 34) return text
+  const inside = text.slice(1, -1)
+  if (!inside.includes("\\")) return inside
+  let result = ""
+  for (let at = 0; at < inside.length; at++) {
+    if (inside.charCodeAt(at) === 92) at++
+    result += inside.charAt(at)
+  }
+  return result
+}
+
+/** Retry-After in seconds (comment and parameters ignored); null when absent or unreadable. */
+export const parseRetryAfter = (text: string | undefined): Seconds | null => {
+  if (text === undefined) return null
+  let end = 0
+  while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
+  const seconds = readDigits(text, 0, end, 0x1_0000_0000)
+  return seconds < 0 ? null : seconds
+}
+
+/** @source RFC 3265 §7.2.3, §3.2.4: `expires` while it lives, `reason` once it has ended */
+export const formatSubscriptionState = (notify: Notify): string => {
+  let text: string = notify.state
+  if (notify.state === "terminated") {
+    if (notify.reason !== null) text += `;reason=${notify.reason}`
+    if (notify.retryAfter !== null) text += `;retry-after=${notify.retryAfter}`
+  } else if (notify.expires !== null) text += `;expires=${notify.expires}`
+  return text
+}

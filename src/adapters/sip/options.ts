@@ -1,0 +1,185 @@
+/**
+ * What can be set on the SIP side, what each setting is when it is not given, and the counters that are kept.
+ *
+ * Every limit has its unit in its name. Values only: nothing here acts.
+ */
+import type { Resolver } from "./resolver.ts"
+
+export interface ListenAddress {
+  readonly transport: "udp" | "tcp"
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+}
+
+/** What is known about one user: the password, or ready-made hashes of user, realm and password by algorithm. */
+export type Secret =
+  | { readonly password: string }
+  | { readonly ha1: Partial<Readonly<Record<DigestAlgorithm, string>>> }
+
+export type DigestAlgorithm = "SHA-256" | "SHA-512-256" | "MD5"
+
+export interface AuthOptions {
+  readonly realm: string
+  /** Null for an unknown user, who is refused exactly like a wrong password. */
+  readonly lookup: (user: string, realm: string) => Secret | null
+  /** At least 16 bytes; nodes of one cluster share it. */
+  readonly nonceKey: Uint8Array | string
+  /** Offered in this order (RFC 8760 §2.3). MD5 is offered only when it is listed. */
+  readonly algorithms?: readonly DigestAlgorithm[]
+  /** May this user publish for that presentity? Asked only when they differ. Default: no. */
+  readonly mayPublishFor?: (user: string, presentity: string) => boolean
+}
+
+export interface Limits {
+  /** A head above this is answered 513. */
+  readonly headBytesMax: number
+  readonly headerLinesMax: number
+  readonly lineBytesMax: number
+  readonly addressLineBytesMax: number
+  readonly viaMax: number
+  /** A body above this is answered 413. */
+  readonly bodyBytesMax: number
+  readonly uriBytesMax: number
+  readonly callIdBytesMax: number
+  readonly tagBytesMax: number
+  readonly eventIdBytesMax: number
+  readonly routesMax: number
+  readonly serverTransactionsMax: number
+  readonly serverTransactionBytesMax: number
+  readonly clientTransactionsMax: number
+  readonly connectionsMax: number
+  readonly connectionsPerSourceMax: number
+  readonly connectionIdleMs: number
+  readonly headCompleteMs: number
+  readonly writeQueueBytesMax: number
+  readonly connectMs: number
+  /** How long a connection may take to come up when it is only tried because the request is big. */
+  readonly bigRequestConnectMs: number
+  /** How long a refused attempt of that kind is remembered. */
+  readonly streamRefusedMs: number
+  readonly bindingsMax: number
+  readonly bindingsPerAddressMax: number
+}
+
+/** RFC 3261 §17.1.1.1 and table 4; shorter ones make tests quick. */
+export interface Timers {
+  readonly t1Ms: number
+  readonly t2Ms: number
+  /** 64·T1: Timers F and J. */
+  readonly transactionMs: number
+}
+
+export interface SipOptions {
+  readonly listen: readonly ListenAddress[]
+  /** Hosts served; empty serves every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
+  readonly domains?: readonly string[]
+  /** The URI of our Contact (`server_address`); null derives it from the receiving socket. */
+  readonly contactUri?: string | null
+  /** User part of a derived Contact; empty leaves it out. */
+  readonly contactUser?: string
+  /** Host printed in Via and Contact for a socket bound to every interface; null asks the system. */
+  readonly advertisedHost?: string | null
+  /** For OPTIONS, and Allow-Events of every 200 to SUBSCRIBE. */
+  readonly packages?: { readonly allowEvents: string; readonly accept: readonly string[] }
+  readonly auth?: AuthOptions | null
+  readonly registrar?: "accept" | "reject"
+  /** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
+  readonly registrarExpires?: number
+  /** Requests above this many bytes leave UDP for TCP (RFC 3261 §18.1.1). */
+  readonly udpMtuBytes?: number
+  /** False refuses a Contact whose host is not where the SUBSCRIBE came from. */
+  readonly allowAnyContact?: boolean
+  /** True believes the Sender header of a PUBLISH. */
+  readonly trustSenderHeader?: boolean
+  /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
+  readonly forceActive?: boolean
+  /** Asked once for each new request outside a dialog; a value answers it 503. */
+  readonly overload?: () => { readonly retryAfter: number } | null
+  readonly limits?: Partial<Limits>
+  readonly timers?: Partial<Timers>
+  /** Milliseconds that only grow. */
+  readonly clock?: () => number
+  readonly random?: (bytes: number) => Uint8Array
+  readonly resolver?: Resolver
+}
+
+export const limitsDefault: Limits = {
+  headBytesMax: 16_384,
+  headerLinesMax: 128,
+  lineBytesMax: 8_192,
+  addressLineBytesMax: 2_048,
+  viaMax: 64,
+  bodyBytesMax: 65_536,
+  uriBytesMax: 512,
+  callIdBytesMax: 256,
+  tagBytesMax: 128,
+  eventIdBytesMax: 128,
+  routesMax: 16,
+  serverTransactionsMax: 500_000,
+  serverTransactionBytesMax: 512 * 1024 * 1024,
+  clientTransactionsMax: 200_000,
+  connectionsMax: 4_096,
+  connectionsPerSourceMax: 128,
+  connectionIdleMs: 120_000,
+  headCompleteMs: 10_000,
+  writeQueueBytesMax: 1_048_576,
+  connectMs: 5_000,
+  bigRequestConnectMs: 500,
+  streamRefusedMs: 600_000,
+  bindingsMax: 20_000,
+  bindingsPerAddressMax: 10,
+}
+
+export const timersDefault: Timers = { t1Ms: 500, t2Ms: 4_000, transactionMs: 32_000 }
+
+/** Plain numbers that only grow, except the three gauges at the end. */
+export interface Counters {
+  received: number
+  sent: number
+  malformed: number
+  dropped: number
+  retransmissionsAbsorbed: number
+  merged: number
+  refusedOverload: number
+  challenges: number
+  responses: Record<number, number>
+  notifySent: number
+  notifyRetransmitted: number
+  notifyAccepted: number
+  notifyRefused: number
+  notifyTimedOut: number
+  notifyUnreachable: number
+  bigRequestsOverTcp: number
+  bigRequestsFellBack: number
+  connectionsRefused: number
+  sendErrors: number
+  connections: number
+  serverTransactions: number
+  clientTransactions: number
+}
+
+export const countersZero = (): Counters => ({
+  received: 0,
+  sent: 0,
+  malformed: 0,
+  dropped: 0,
+  retransmissionsAbsorbed: 0,
+  merged: 0,
+  refusedOverload: 0,
+  challenges: 0,
+  responses: {},
+  notifySent: 0,
+  notifyRetransmitted: 0,
+  notifyAccepted: 0,
+  notifyRefused: 0,
+  notifyTimedOut: 0,
+  notifyUnreachable: 0,
+  bigRequestsOverTcp: 0,
+  bigRequestsFellBack: 0,
+  connectionsRefused: 0,
+  sendErrors: 0,
+  connections: 0,
+  serverTransactions: 0,
+  clientTransactions: 0,
+})

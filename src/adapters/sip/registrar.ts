@@ -1,0 +1,122 @@
+/**
+ * The least REGISTER that lets clients go on to PUBLISH and SUBSCRIBE: bindings in memory, echoed and expired.
+ *
+ * Nothing is routed by them, so no GRUU is promised and nothing is lost at a restart that the next REGISTER does not
+ * bring back.
+ *
+ * @source RFC 3261 §10.3
+ */
+import type { Uri } from "../../domain/vocabulary.ts"
+import { parseAddresses } from "./codec.ts"
+import type { Address } from "./codec.ts"
+import type { RawMessage } from "./gate.ts"
+import { parseExpires } from "./headers.ts"
+import type { Limits } from "./options.ts"
+import { reply } from "./responses.ts"
+import type { Reply } from "./responses.ts"
+import { parseUri, uriEquals } from "./uri.ts"
+import type { SipUri, TelUri } from "./uri.ts"
+
+interface Binding {
+  readonly uri: string
+  readonly parsed: SipUri | TelUri
+  /** Contact parameters other than `expires`, as written. */
+  readonly parameters: string
+  readonly expiresAtMs: number
+  readonly callId: string
+  readonly cseq: number
+}
+
+/** Seconds under which a binding is not worth its traffic (RFC 3261 §10.2.8); 0 removes. */
+const expiresMin = 60
+
+export const makeRegistrar = (
+  limits: Limits,
+  expiresMax: number,
+  clock: () => number,
+): ((message: RawMessage, to: Uri) => Reply) => {
+  const addresses = new Map<Uri, readonly Binding[]>()
+
+  const answer = (bindings: readonly Binding[], now: number): Reply => {
+    let headers = ""
+    for (const binding of bindings) {
+      const expires = Math.max(0, Math.ceil((binding.expiresAtMs - now) / 1000))
+      headers += `Contact: <${binding.uri}>${binding.parameters};expires=${expires}\r\n`
+    }
+    return reply(200, headers)
+  }
+
+  const forgetExpired = (now: number): void => {
+    for (const [uri, bindings] of addresses)
+      if (bindings.every(({ expiresAtMs }) => expiresAtMs <= now)) addresses.delete(uri)
+  }
+
+  return (message, to) => {
+    const now = clock()
+    let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
+    const lines = message.headers.get("contact") ?? []
+    const general = parseExpires(message.headers.get("expires")?.[0])
+    if (lines.some((line) => line === "*")) {
+      // RFC 3261 §10.3 step 6: the star stands alone and removes everything.
+      if (lines.length > 1 || general !== 0) return reply(400, "", "Contact Star Needs Expires Zero")
+      addresses.delete(to)
+      return answer([], now)
+    }
+    const contacts: Address[] = []
+    for (const line of lines) {
+      const read = parseAddresses(line)
+      if (read === null) return reply(400, "", "Malformed Contact")
+      contacts.push(...read)
+    }
+    for (const contact of contacts) {
+      const parsed = parseUri(contact.uri)
+      if (parsed === null) return reply(400, "", "Malformed Contact")
+      const own = contact.parameters.get("expires")
+      const asked = typeof own === "string" ? (parseExpires(own) ?? expiresMax) : (general ?? expiresMax)
+      const known = bindings.find((binding) => uriEquals(binding.parsed, parsed))
+      // RFC 3261 §10.3 step 7: an older request of the same registration changes nothing.
+      if (known !== undefined && known.callId === message.callId && known.cseq >= message.cseq)
+        return reply(500, "", "Request Out Of Order")
+      bindings = bindings.filter((binding) => binding !== known)
+      if (asked === 0) continue
+      if (bindings.length >= limits.bindingsPerAddressMax) return reply(403, "", "Too Many Bindings")
+      const seconds = Math.min(expiresMax, Math.max(expiresMin, asked))
+      bindings.push({
+        uri: contact.uri,
+        parsed,
+        parameters: withoutExpires(contact.parameterText),
+        expiresAtMs: now + seconds * 1000,
+        callId: message.callId,
+        cseq: message.cseq,
+      })
+    }
+    if (bindings.length === 0) addresses.delete(to)
+    else {
+      if (!addresses.has(to) && addresses.size >= limits.bindingsMax) {
+        forgetExpired(now)
+        if (addresses.size >= limits.bindingsMax) return reply(503, "Retry-After: 60\r\n")
+      }
+      addresses.set(to, bindings)
+    }
+    return answer(bindings, now)
+  }
+}
+
+/** Contact parameters without `expires`, quoted strings left whole. */
+const withoutExpires = (text: string): string => {
+  let result = ""
+  let start = 0
+  let isQuoted = false
+  for (let at = 1; at <= text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (isQuoted && code === 92) at++
+    else if (code === 34) isQuoted = !isQuoted
+    else if (at === text.length || (code === 59 && !isQuoted)) {
+      const parameter = text.slice(start, at)
+      const name = parameter.slice(1).toLowerCase()
+      if (name !== "expires" && !name.startsWith("expires=")) result += parameter
+      start = at
+    }
+  }
+  return result
+}

@@ -1,0 +1,365 @@
+/**
+ * Requests: a gated message to a command for the core, or to the reply that refuses it here.
+ *
+ * The order of checks is that of RFC 3261 §8.2: method, extensions, Request-URI, size, merging, identity, and then
+ * what the method needs. Faults that the core must judge in their turn travel inside the command.
+ */
+import { isUtf8 } from "node:buffer"
+import type { Publish, Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { Body, Uri } from "../../domain/vocabulary.ts"
+import { parseAddress, parseAddresses } from "./codec.ts"
+import type { Address } from "./codec.ts"
+import type { DigestCheck } from "./digest.ts"
+import type { RawMessage } from "./gate.ts"
+import { isToken } from "./gate.ts"
+import {
+  listValues,
+  parseAccept,
+  parseContentType,
+  parseEvent,
+  parseExpires,
+  splitParameters,
+} from "./headers.ts"
+import type { EventHeader } from "./headers.ts"
+import type { Limits } from "./options.ts"
+import { allow, reply } from "./responses.ts"
+import type { Reply } from "./responses.ts"
+import { canonicalUri, isNobody, numericHost, parseUri, schemeOf } from "./uri.ts"
+import type { SipUri, TelUri } from "./uri.ts"
+
+/** Where a request came from and came in. */
+export interface Arrival {
+  readonly transport: "udp" | "tcp"
+  /** The receiving socket: `udp:192.0.2.10:5060`. */
+  readonly flow: string
+  /** Our Contact URI on that socket. */
+  readonly contact: string
+  readonly sourceAddress: string
+  readonly sourcePort: number
+}
+
+export interface RequestRules {
+  readonly limits: Limits
+  readonly serves: (host: string) => boolean
+  readonly isOwnAddress: (host: string, port: number) => boolean
+  /** Null asks nobody who they are. */
+  readonly authenticate: ((message: RawMessage) => DigestCheck) | null
+  readonly mayPublishFor: (user: string, presentity: string) => boolean
+  readonly allowEvents: string
+  readonly accept: readonly string[]
+  /** Null refuses REGISTER. */
+  readonly register: ((message: RawMessage, to: Uri) => Reply) | null
+  readonly forceActive: boolean
+  readonly trustSenderHeader: boolean
+  readonly allowAnyContact: boolean
+  readonly mintTag: () => string
+}
+
+export type Decoded =
+  | {
+      readonly _tag: "Submit"
+      readonly presentity: Uri | null
+      readonly command: Publish | Subscribe | Resubscribe
+    }
+  | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
+
+const refuse = (status: number, reason: string | null = null, headers = ""): Decoded => ({
+  _tag: "Reply",
+  reply: reply(status, headers, reason),
+  isStateless: false,
+})
+
+/** Methods that exist but not here (RFC 3261 §8.2.1); any other name is unknown and gets 501. */
+const elsewhere = new Set(["INVITE", "BYE", "INFO", "MESSAGE", "PRACK", "REFER", "UPDATE"])
+const served = new Set(["OPTIONS", "PUBLISH", "REGISTER", "SUBSCRIBE", "NOTIFY"])
+
+/**
+ * @param isMerged asked at its place in the order: is this another copy of a request that came by another path?
+ */
+export const decodeRequest = (
+  message: RawMessage,
+  arrival: Arrival,
+  rules: RequestRules,
+  isMerged: () => boolean,
+): Decoded => {
+  const { method } = message
+  if (!served.has(method)) {
+    if (elsewhere.has(method)) return refuse(405, null, `Allow: ${allow}\r\n`)
+    return refuse(501, null, `Allow: ${allow}\r\n`)
+  }
+  const required = message.headers.get("require")
+  if (required !== undefined) {
+    // RFC 3261 §8.2.2.3: we have no extensions, so each one asked for is listed.
+    const unknown = (listValues(required) ?? []).filter((option) => isToken(option))
+    if (unknown.length > 0) return refuse(420, null, `Unsupported: ${unknown.join(", ")}\r\n`)
+  }
+  const from = parseAddress(message.from)
+  const to = parseAddress(message.to)
+  if (from === null) return refuse(400, "Malformed From")
+  if (to === null) return refuse(400, "Malformed To")
+  if ((from.tag ?? "").length > rules.limits.tagBytesMax || (to.tag ?? "").length > rules.limits.tagBytesMax)
+    return refuse(400, "Tag Too Long")
+  const uri = parseUri(message.uri)
+  if (uri === null) {
+    const scheme = schemeOf(message.uri)
+    const isKnown =
+      scheme === null || scheme === "sip" || scheme === "sips" || scheme === "pres" || scheme === "tel"
+    return isKnown ? refuse(400, "Malformed Request-URI") : refuse(416)
+  }
+  // A request inside a dialog is addressed to our Contact, which need not be in a served domain.
+  if (to.tag === null && uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
+  if (message.body.length > rules.limits.bodyBytesMax) return refuse(413)
+  if (to.tag === null && isMerged()) return refuse(482)
+  switch (method) {
+    case "OPTIONS":
+      return refuse(200, null, optionsHeaders(rules))
+    case "NOTIFY":
+      // RFC 3265 §3.2.4: we subscribe to nothing.
+      return refuse(481)
+    case "REGISTER":
+      return decodeRegister(message, to, rules)
+    case "PUBLISH":
+      return decodePublish(message, uri, rules)
+    default:
+      return decodeSubscribe(message, arrival, rules, { from, to, uri })
+  }
+}
+
+const optionsHeaders = (rules: RequestRules): string =>
+  `Allow: ${allow}\r\nAccept: ${rules.accept.join(", ")}\r\nAccept-Encoding: identity\r\n` +
+  `Allow-Events: ${rules.allowEvents}\r\nSupported:\r\n`
+
+type Identity =
+  | { readonly _tag: "Known"; readonly user: string | null; readonly uri: Uri | null }
+  | { readonly _tag: "Refused"; readonly decoded: Decoded }
+
+const identify = (message: RawMessage, rules: RequestRules): Identity => {
+  if (rules.authenticate === null) return { _tag: "Known", user: null, uri: null }
+  const check = rules.authenticate(message)
+  if (check._tag === "Verified") return { _tag: "Known", user: check.user, uri: check.uri }
+  // RFC 3261 §8.2.7: a challenge leaves no state behind.
+  if (check._tag === "Challenged")
+    return {
+      _tag: "Refused",
+      decoded: { _tag: "Reply", reply: reply(401, check.headers), isStateless: true },
+    }
+  return { _tag: "Refused", decoded: refuse(400, check.why) }
+}
+
+const decodeRegister = (message: RawMessage, to: Address, rules: RequestRules): Decoded => {
+  if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
+  const identity = identify(message, rules)
+  if (identity._tag === "Refused") return identity.decoded
+  const uri = parseUri(to.uri)
+  if (uri === null) return refuse(400, "Malformed To")
+  const address = canonicalUri(uri)
+  if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
+  if (identity.uri !== null && identity.uri !== address) return refuse(403)
+  return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
+}
+
+const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })
+
+const readEvent = (message: RawMessage, rules: RequestRules): EventHeader | null | "malformed" => {
+  const text = message.headers.get("event")?.[0]
+  if (text === undefined) return null
+  return parseEvent(text, rules.limits.eventIdBytesMax) ?? "malformed"
+}
+
+const decodePublish = (message: RawMessage, uri: SipUri | TelUri, rules: RequestRules): Decoded => {
+  const identity = identify(message, rules)
+  if (identity._tag === "Refused") return identity.decoded
+  if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
+  const presentity = canonicalUri(uri)
+  // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
+  if (
+    identity.uri !== null &&
+    identity.uri !== presentity &&
+    !rules.mayPublishFor(identity.user ?? "", presentity)
+  )
+    return refuse(403)
+  const event = readEvent(message, rules)
+  if (event === "malformed") return refuse(400, "Malformed Event")
+  const ifMatch = listValues(message.headers.get("sip-if-match"))
+  if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
+  const content = readBody(message, rules)
+  return {
+    _tag: "Submit",
+    presentity,
+    command: {
+      _tag: "Publish",
+      packageName: event === null ? null : event.packageName,
+      ifMatch,
+      expires: parseExpires(message.headers.get("expires")?.[0]),
+      body: content.body,
+      bodyFault: content.fault,
+      sender: rules.trustSenderHeader ? readSender(message) : null,
+    },
+  }
+}
+
+const readSender = (message: RawMessage): string | null => {
+  const text = message.headers.get("sender")?.[0]
+  return text === undefined ? null : (parseAddress(text)?.uri ?? null)
+}
+
+interface Content {
+  readonly body: Body | null
+  readonly fault: Rejection | null
+}
+const noContent: Content = { body: null, fault: null }
+const faulty = (fault: Rejection): Content => ({ body: null, fault })
+
+const readBody = (message: RawMessage, rules: RequestRules): Content => {
+  if (message.body.length === 0) return noContent
+  const encoding = message.headers.get("content-encoding")?.[0]
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    return faulty({ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] })
+  const written = message.headers.get("content-type")?.[0]
+  if (written === undefined) return faulty(badRequest("Missing Content-Type"))
+  const type = parseContentType(written)
+  if (type === null) return faulty(badRequest("Malformed Content-Type"))
+  const unsupported: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: rules.accept }
+  if (type.charset !== null && type.charset !== "utf-8" && type.charset !== "us-ascii")
+    return faulty(unsupported)
+  if (!isUtf8(message.body) || message.body.includes(0)) {
+    const isText =
+      type.mediaType.endsWith("xml") ||
+      type.mediaType.startsWith("text/") ||
+      rules.accept.includes(type.mediaType)
+    return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported)
+  }
+  return { body: { contentType: type.mediaType, text: message.body.toString("utf8") }, fault: null }
+}
+
+/** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */
+const subscribeBodyFault = (message: RawMessage): Rejection | null => {
+  if (message.body.length === 0) return null
+  const disposition = message.headers.get("content-disposition")?.[0]
+  const handling =
+    disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
+  if (handling?.toLowerCase() === "optional") return null
+  return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
+}
+
+interface Parties {
+  readonly from: Address
+  readonly to: Address
+  readonly uri: SipUri | TelUri
+}
+
+const decodeSubscribe = (
+  message: RawMessage,
+  arrival: Arrival,
+  rules: RequestRules,
+  parties: Parties,
+): Decoded => {
+  const { from, to, uri } = parties
+  const identity = identify(message, rules)
+  if (identity._tag === "Refused") return identity.decoded
+  const fromUri = parseUri(from.uri)
+  if (fromUri === null) return refuse(400, "Malformed From")
+  const watcher = canonicalUri(fromUri)
+  if (identity.uri !== null && identity.uri !== watcher) return refuse(403)
+  const event = readEvent(message, rules)
+  if (event === "malformed") return refuse(400, "Malformed Event")
+  const contact = readContact(message, arrival, rules)
+  if (typeof contact === "object" && contact !== null) return contact
+  const common = {
+    packageName: event === null ? null : event.packageName,
+    eventId: event === null ? null : event.id,
+    watcher,
+    expires: parseExpires(message.headers.get("expires")?.[0]),
+    accept: parseAccept(message.headers.get("accept")),
+    forceActive: rules.forceActive,
+    bodyFault: subscribeBodyFault(message),
+  }
+  if (to.tag !== null) {
+    const dialog = dialogKey(message.callId, to.tag, from.tag ?? "")
+    return {
+      _tag: "Submit",
+      presentity: null,
+      command: { _tag: "Resubscribe", ...common, dialog, cseq: message.cseq, remoteTarget: contact },
+    }
+  }
+  if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
+  if (contact === null) return refuse(400, "Missing Contact")
+  const routeSet = readRouteSet(message, rules)
+  if (routeSet === null) return refuse(400, "Malformed Record-Route")
+  return {
+    _tag: "Submit",
+    presentity: canonicalUri(uri),
+    command: {
+      _tag: "Subscribe",
+      ...common,
+      dialog: {
+        callId: message.callId,
+        localTag: rules.mintTag(),
+        remoteTag: from.tag ?? "",
+        localUri: to.untagged,
+        remoteUri: from.untagged,
+        remoteTarget: contact,
+        routeSet,
+        remoteCseq: message.cseq,
+        localContact: arrival.contact,
+        flow: arrival.flow,
+        source: `${arrival.sourceAddress.includes(":") ? `[${arrival.sourceAddress}]` : arrival.sourceAddress}:${arrival.sourcePort}`,
+      },
+    },
+  }
+}
+
+/**
+ * The URI of the one Contact.
+ *
+ * @source RFC 3261 §8.1.1.8; null when there is none
+ */
+const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules): string | null | Decoded => {
+  const lines = message.headers.get("contact")
+  if (lines === undefined) return null
+  if (lines.length > 1) return refuse(400, "More Than One Contact")
+  if (lines[0] === "*") return refuse(400, "Contact Is Not A URI")
+  const contact = parseAddress(lines[0]!)
+  if (contact === null || contact.uri.length > rules.limits.uriBytesMax)
+    return refuse(400, "Malformed Contact")
+  const uri = parseUri(contact.uri)
+  if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
+  const hasRoute = message.headers.has("record-route")
+  // There is no TLS here; only a proxy in between could reach such a watcher.
+  if (uri.scheme === "sips" && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
+  const maddr = uri.parameters.get("maddr")
+  if (!isPossibleTarget(uri, rules) || (typeof maddr === "string" && isNobody(maddr)))
+    return refuse(400, "Contact Is Not An Address To Send To")
+  if (!rules.allowAnyContact && !hasRoute && numericHost(uri.host) !== arrival.sourceAddress)
+    return refuse(403, "Contact Is Not The Source")
+  // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
+  return uri.headers === null
+    ? contact.uri
+    : contact.uri.slice(0, contact.uri.indexOf("?", contact.uri.indexOf("@") + 1))
+}
+
+const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean =>
+  uri.port !== 0 && !isNobody(uri.host) && !rules.isOwnAddress(uri.host, uri.port ?? 5060)
+
+/** Record-Route values in order; null when one of them could not be routed by. */
+const readRouteSet = (message: RawMessage, rules: RequestRules): readonly string[] | null => {
+  const lines = message.headers.get("record-route")
+  if (lines === undefined) return noRoutes
+  const routes: string[] = []
+  for (const line of lines) {
+    const addresses = parseAddresses(line)
+    if (addresses === null) return null
+    for (const address of addresses) {
+      const uri = parseUri(address.uri)
+      if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || !isPossibleTarget(uri, rules))
+        return null
+      routes.push(
+        address.untagged.includes("<") ? address.untagged : `<${address.uri}>${address.parameterText}`,
+      )
+    }
+  }
+  return routes.length > rules.limits.routesMax ? null : routes
+}
+
+const noRoutes: readonly string[] = []

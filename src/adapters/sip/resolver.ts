@@ -1,0 +1,193 @@
+/**
+ * From a host name to addresses: NAPTR, SRV, A and AAAA.
+ *
+ * Only names come here; numeric hosts never wait. Answers and failures are remembered for a while, and the number of
+ * look-ups under way is bounded, so that Contacts with made-up names do not turn us into a weapon against resolvers.
+ *
+ * @source RFC 3263 §4
+ */
+import { lookup, resolveNaptr, resolveSrv } from "node:dns/promises"
+
+export interface Hop {
+  readonly transport: "udp" | "tcp"
+  /** Numeric, without brackets. */
+  readonly address: string
+  readonly port: number
+}
+
+export interface Resolver {
+  /**
+   * Targets in the order to be tried; empty when the name leads nowhere.
+   *
+   * @param port null when the URI names none
+   * @param transport null when the URI names none
+   */
+  readonly resolve: (
+    host: string,
+    port: number | null,
+    transport: "udp" | "tcp" | null,
+  ) => Promise<readonly Hop[]>
+}
+
+/** The questions asked of DNS; tests answer them from a table. */
+export interface NameService {
+  readonly naptr: (host: string) => Promise<
+    readonly {
+      readonly service: string
+      readonly order: number
+      readonly preference: number
+      readonly replacement: string
+    }[]
+  >
+  readonly srv: (name: string) => Promise<
+    readonly {
+      readonly name: string
+      readonly port: number
+      readonly priority: number
+      readonly weight: number
+    }[]
+  >
+  readonly addresses: (host: string) => Promise<readonly string[]>
+}
+
+export const systemNames: NameService = {
+  naptr: async (host) => resolveNaptr(host),
+  srv: async (name) => resolveSrv(name),
+  addresses: async (host) =>
+    (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address),
+}
+
+const rememberedMs = 60_000
+const failureRememberedMs = 10_000
+const rememberedMax = 4_096
+const inFlightMax = 128
+const timeoutMs = 5_000
+const hopsMax = 8
+
+const portDefault = 5_060
+
+export const makeResolver = (
+  names: NameService = systemNames,
+  clock: () => number = () => performance.now(),
+  random: () => number = Math.random,
+): Resolver => {
+  const remembered = new Map<string, { readonly until: number; readonly hops: readonly Hop[] }>()
+  const underWay = new Map<string, Promise<readonly Hop[]>>()
+
+  const remember = (key: string, hops: readonly Hop[]): readonly Hop[] => {
+    if (remembered.size >= rememberedMax) remembered.clear()
+    remembered.set(key, { until: clock() + (hops.length > 0 ? rememberedMs : failureRememberedMs), hops })
+    return hops
+  }
+
+  return {
+    resolve: (host, port, transport) => {
+      const key = `${host}:${port ?? ""}:${transport ?? ""}`
+      const known = remembered.get(key)
+      if (known !== undefined && known.until > clock()) return Promise.resolve(known.hops)
+      const running = underWay.get(key)
+      if (running !== undefined) return running
+      if (underWay.size >= inFlightMax) return Promise.resolve([])
+      const started = withTimeout(resolveHost(names, host, port, transport, random))
+        .catch((): readonly Hop[] => [])
+        .then((hops) => {
+          underWay.delete(key)
+          return remember(key, hops.slice(0, hopsMax))
+        })
+      underWay.set(key, started)
+      return started
+    },
+  }
+}
+
+const withTimeout = async (work: Promise<readonly Hop[]>): Promise<readonly Hop[]> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<readonly Hop[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const resolveHost = async (
+  names: NameService,
+  host: string,
+  port: number | null,
+  transport: "udp" | "tcp" | null,
+  random: () => number,
+): Promise<readonly Hop[]> => {
+  // RFC 3263 §4.2: an explicit port rules SRV out.
+  if (port !== null) return atAddresses(names, host, port, transport ?? "udp")
+  const services = transport === null ? await naptrServices(names, host) : []
+  const candidates =
+    services.length > 0
+      ? services
+      : (transport === null ? (["udp", "tcp"] as const) : [transport]).map((name) => ({
+          transport: name,
+          srv: `_sip._${name}.${host}`,
+        }))
+  for (const candidate of candidates) {
+    const hops = await atServices(names, candidate.srv, candidate.transport, random)
+    if (hops.length > 0) return hops
+  }
+  return atAddresses(names, host, portDefault, transport ?? "udp")
+}
+
+/** @source RFC 3263 §4.1 */
+const naptrServices = async (
+  names: NameService,
+  host: string,
+): Promise<readonly { readonly transport: "udp" | "tcp"; readonly srv: string }[]> => {
+  const records = await names.naptr(host).catch(() => [])
+  return records
+    .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
+    .flatMap(({ service, replacement }) => {
+      const name = service.toUpperCase()
+      if (replacement === "" || (name !== "SIP+D2U" && name !== "SIP+D2T")) return []
+      return [{ transport: name === "SIP+D2U" ? ("udp" as const) : ("tcp" as const), srv: replacement }]
+    })
+}
+
+const atServices = async (
+  names: NameService,
+  name: string,
+  transport: "udp" | "tcp",
+  random: () => number,
+): Promise<readonly Hop[]> => {
+  const records = await names.srv(name).catch(() => [])
+  const hops: Hop[] = []
+  for (const record of orderServices(records, random).slice(0, hopsMax)) {
+    if (record.name === "" || record.name === "." || record.port === 0) continue
+    hops.push(...(await atAddresses(names, record.name, record.port, transport).catch(() => [])))
+  }
+  return hops
+}
+
+const atAddresses = async (
+  names: NameService,
+  host: string,
+  port: number,
+  transport: "udp" | "tcp",
+): Promise<readonly Hop[]> => (await names.addresses(host)).map((address) => ({ transport, address, port }))
+
+/** Lower priority first; within one, drawn by weight (RFC 2782). */
+export const orderServices = <T extends { readonly priority: number; readonly weight: number }>(
+  records: readonly T[],
+  random: () => number,
+): readonly T[] => {
+  const left = records.toSorted((a, b) => a.priority - b.priority)
+  const ordered: T[] = []
+  while (left.length > 0) {
+    const { priority } = left[0]!
+    const group = left.filter((record) => record.priority === priority)
+    const total = group.reduce((sum, { weight }) => sum + weight, 0)
+    let draw = random() * total
+    const chosen = group.find(({ weight }) => (draw -= weight) < 0) ?? group[0]!
+    ordered.push(chosen)
+    left.splice(left.indexOf(chosen), 1)
+  }
+  return ordered
+}

@@ -1,0 +1,190 @@
+/**
+ * Non-INVITE server transactions: a request reaches the core once, however often it arrives.
+ *
+ * @source RFC 3261 §17.2.2, §17.2.3, §8.2.2.2; RFC 4320 §4.1
+ *
+ * No timer per transaction: entries live in generations, and the oldest generation is dropped as a whole once every
+ * entry in it has outlived Timer J.
+ */
+import { parseAddress } from "./codec.ts"
+import type { RawMessage } from "./gate.ts"
+import type { Counters, Limits, Timers } from "./options.ts"
+import { formatResponse, reply } from "./responses.ts"
+import type { Via } from "./via.ts"
+
+/** Something bytes can be sent through: a UDP socket, or one TCP connection (which ignores the address). */
+export interface Channel {
+  readonly send: (bytes: Buffer, address: string, port: number) => void
+}
+
+/** What is needed to answer, kept only until the answer is there. */
+export interface Unanswered {
+  readonly message: RawMessage
+  /** The top Via line as it goes back. */
+  readonly topVia: string
+  readonly tag: string | null
+}
+
+export interface ServerTransaction {
+  readonly key: string
+  readonly startedAt: number
+  readonly channel: Channel
+  readonly address: string
+  readonly port: number
+  state: "trying" | "proceeding" | "completed"
+  /** The last response, resent to each retransmission; null before there is one. */
+  response: Buffer | null
+  /** Null once the final response is there, so that the request's text can go. */
+  unanswered: Unanswered | null
+}
+
+export interface ServerTransactions {
+  /** Absorbs a retransmission: true when the request must not go further. */
+  readonly absorb: (key: string) => boolean
+  readonly has: (key: string) => boolean
+  readonly isMerged: (mergeKey: string) => boolean
+  readonly isFull: () => boolean
+  /** @param isRemembered false on a stream, where nothing is retransmitted (Timer J is 0) */
+  readonly open: (transaction: ServerTransaction, mergeKey: string | null, isRemembered: boolean) => void
+  /** Stores the final response and sends it; false when the transaction had one already. */
+  readonly complete: (transaction: ServerTransaction, response: Buffer) => boolean
+  /** Moves time on; called a few times per second. */
+  readonly tick: () => void
+}
+
+const branchCookie = "z9hG4bK"
+
+/** Copies a key, so that it does not keep the text of a whole datagram alive. */
+const copied = (key: string): string => Buffer.from(key, "latin1").toString("latin1")
+
+/**
+ * What makes two requests the same.
+ *
+ * @source RFC 3261 §17.2.3; without a real branch the RFC 2543 tuple is used
+ */
+export const transactionKey = (message: RawMessage, via: Via, method = message.method): string => {
+  const { branch } = via
+  if (branch !== null && branch.length > branchCookie.length && branch.startsWith(branchCookie))
+    return copied(`${branch}\n${via.host}:${via.port ?? 5060}\n${method}`)
+  return copied(
+    `\n${message.uri}\n${message.to}\n${message.from}\n${message.callId}\n${message.cseq} ${method}\n${message.vias[0]!}`,
+  )
+}
+
+/** @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq */
+export const mergeKeyOf = (message: RawMessage): string =>
+  copied(`${parseAddress(message.from)?.tag ?? ""}\n${message.callId}\n${message.cseqText}`)
+
+const generationsKept = 9
+
+/** What an entry costs besides its strings and its response. */
+const entryBytes = 400
+
+interface Generation {
+  readonly entries: Map<string, ServerTransaction>
+  readonly merges: Set<string>
+  bytes: number
+}
+
+const generation = (): Generation => ({ entries: new Map(), merges: new Set(), bytes: 0 })
+
+export const makeServerTransactions = (
+  limits: Limits,
+  timers: Timers,
+  counters: Counters,
+  clock: () => number,
+): ServerTransactions => {
+  const generationMs = timers.transactionMs / (generationsKept - 1)
+  /** Client retransmissions are T2 apart from here on, and a 100 is due (RFC 4320 §4.1). */
+  const tryingAfterMs = timers.t2Ms - timers.t1Ms
+  const generations: Generation[] = Array.from({ length: generationsKept }, generation)
+  let rotatedAt = clock()
+  let bytes = 0
+  let waiting: ServerTransaction[] = []
+  let waitingFrom = 0
+
+  const find = (key: string): ServerTransaction | undefined => {
+    for (const { entries } of generations) {
+      const found = entries.get(key)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  const send = (transaction: ServerTransaction, bytes: Buffer): void =>
+    transaction.channel.send(bytes, transaction.address, transaction.port)
+
+  const sendTrying = (transaction: ServerTransaction): void => {
+    const { message, topVia } = transaction.unanswered!
+    transaction.state = "proceeding"
+    transaction.response = formatResponse(message, topVia, null, reply(100))
+    send(transaction, transaction.response)
+  }
+
+  const complete = (transaction: ServerTransaction, response: Buffer): boolean => {
+    if (transaction.state === "completed") return false
+    transaction.state = "completed"
+    transaction.response = response
+    transaction.unanswered = null
+    generations[0]!.bytes += response.length
+    bytes += response.length
+    send(transaction, response)
+    return true
+  }
+
+  const rotate = (): void => {
+    const oldest = generations.pop()!
+    bytes -= oldest.bytes
+    counters.serverTransactions -= oldest.entries.size
+    for (const transaction of oldest.entries.values())
+      if (transaction.unanswered !== null) {
+        const { message, topVia, tag } = transaction.unanswered
+        complete(transaction, formatResponse(message, topVia, tag, reply(500)))
+      }
+    generations.unshift(generation())
+  }
+
+  return {
+    absorb: (key) => {
+      const transaction = find(key)
+      if (transaction === undefined) return false
+      counters.retransmissionsAbsorbed++
+      if (transaction.response !== null) send(transaction, transaction.response)
+      else if (clock() - transaction.startedAt >= tryingAfterMs) sendTrying(transaction)
+      return true
+    },
+    has: (key) => find(key) !== undefined,
+    isMerged: (mergeKey) => generations.some(({ merges }) => merges.has(mergeKey)),
+    isFull: () =>
+      counters.serverTransactions >= limits.serverTransactionsMax ||
+      bytes >= limits.serverTransactionBytesMax,
+    open: (transaction, mergeKey, isRemembered) => {
+      waiting.push(transaction)
+      if (!isRemembered) return
+      const newest = generations[0]!
+      const size = entryBytes + transaction.key.length + (mergeKey === null ? 0 : mergeKey.length)
+      newest.entries.set(transaction.key, transaction)
+      if (mergeKey !== null) newest.merges.add(mergeKey)
+      newest.bytes += size
+      bytes += size
+      counters.serverTransactions++
+    },
+    complete,
+    tick: () => {
+      const now = clock()
+      while (waitingFrom < waiting.length && waiting[waitingFrom]!.startedAt + tryingAfterMs <= now) {
+        const transaction = waiting[waitingFrom++]!
+        if (transaction.state === "trying") sendTrying(transaction)
+      }
+      if (waitingFrom > 1_024 && waitingFrom * 2 > waiting.length) {
+        waiting = waiting.slice(waitingFrom)
+        waitingFrom = 0
+      }
+      for (let left = generationsKept; left > 0 && now - rotatedAt >= generationMs; left--) {
+        rotate()
+        rotatedAt += generationMs
+      }
+      if (now - rotatedAt >= generationMs) rotatedAt = now
+    },
+  }
+}

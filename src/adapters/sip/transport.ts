@@ -1,0 +1,354 @@
+/**
+ * The SIP side put together: sockets, transactions, requests in, NOTIFYs out.
+ *
+ * A message goes from the socket to the core in one synchronous call. Effect is used for what has a lifetime: the
+ * sockets, the one timer, the scope that closes them.
+ */
+import { createHmac, randomBytes } from "node:crypto"
+import { Effect, Layer } from "effect"
+import type { Scope } from "effect"
+import { SipTransport } from "../../domain/ports.ts"
+import type { BindFailed, SipHandler } from "../../domain/ports.ts"
+import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
+import { formatUri } from "./codec.ts"
+import { makeDigest } from "./digest.ts"
+import { readDatagram } from "./gate.ts"
+import type { RawMessage } from "./gate.ts"
+import { isWildcard, makeLocalHost } from "./local-address.ts"
+import { makeNotifier } from "./notifier.ts"
+import { countersZero, limitsDefault, timersDefault } from "./options.ts"
+import type { Counters, ListenAddress, SipOptions } from "./options.ts"
+import { makeRegistrar } from "./registrar.ts"
+import { decodeRequest } from "./requests.ts"
+import type { Arrival, RequestRules } from "./requests.ts"
+import { makeResolver } from "./resolver.ts"
+import { formatResponse, looksTagged, reply, replyOf } from "./responses.ts"
+import type { Reply } from "./responses.ts"
+import { makeServerTransactions, mergeKeyOf, transactionKey } from "./server-transactions.ts"
+import type { Channel, ServerTransaction } from "./server-transactions.ts"
+import { makeTcp } from "./tcp.ts"
+import type { Connection, TcpListener } from "./tcp.ts"
+import { listenUdp } from "./udp.ts"
+import type { UdpListener } from "./udp.ts"
+import { bracketed, numericHost, parseUri } from "./uri.ts"
+import { parseVia, responseTarget, stampVia } from "./via.ts"
+import type { Via } from "./via.ts"
+
+export type { AuthOptions, Counters, DigestAlgorithm, ListenAddress, Secret, SipOptions } from "./options.ts"
+
+/** The port's service, and its counters for metrics. */
+export type Sip = (typeof SipTransport)["Service"] & { readonly counters: Counters }
+
+export const layer = (options: SipOptions): Layer.Layer<SipTransport> =>
+  Layer.sync(SipTransport, () => SipTransport.of(make(options)))
+
+/** Seconds after which a client that met our limits may come again. */
+const retryAfterFull = 10
+
+/** A source of random text that asks the system for much at a time. */
+const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
+  const tagBytes = 16
+  let pool = Buffer.alloc(0)
+  let at = 0
+  return () => {
+    if (at + tagBytes > pool.length) {
+      pool = Buffer.from(random(tagBytes * 256))
+      at = 0
+    }
+    at += tagBytes
+    return pool.toString("hex", at - tagBytes, at)
+  }
+}
+
+/** Builds the stack without opening a socket; `listen` does that, once. */
+export const make = (options: SipOptions): Sip => {
+  const limits = { ...limitsDefault, ...options.limits }
+  const timers = { ...timersDefault, ...options.timers }
+  const clock = options.clock ?? (() => performance.now())
+  const random = options.random ?? randomBytes
+  const counters = countersZero()
+  const mintTag = makeTagMint(random)
+  const statelessKey = Buffer.from(random(16))
+  const localHost = makeLocalHost(options.advertisedHost ?? null, clock)
+  const server = makeServerTransactions(limits, timers, counters, clock)
+  const client = makeClientTransactions(timers, counters, clock)
+  const packages = options.packages ?? { allowEvents: "", accept: [] }
+  const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
+  const udpListeners: UdpListener[] = []
+  const tcpListeners: TcpListener[] = []
+  const ownHosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
+  let handler: SipHandler | null = null
+
+  const tcp = makeTcp(limits, counters, clock, {
+    message: (message, connection) =>
+      received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
+    closed: (connection) => {
+      for (const branch of connection.branches) client.fail(branch)
+    },
+  })
+
+  const notifier = makeNotifier({
+    client,
+    tcp,
+    counters,
+    limits,
+    udpMtuBytes: options.udpMtuBytes ?? 1_300,
+    resolver: options.resolver ?? makeResolver(),
+    clock,
+    mintTag,
+    localHost,
+    udpListeners,
+    delivered: (presentity, no, cseq, outcome) => handler?.delivered(presentity, no, cseq, outcome),
+    isOwnAddress: (host, port) => isOwnAddress(host, port),
+  })
+
+  const addContactHost = (): void => {
+    const uri = options.contactUri ? parseUri(options.contactUri) : null
+    if (uri !== null && uri.scheme !== "tel") ownHosts.add(uri.host)
+    if (options.advertisedHost) ownHosts.add(bracketed(options.advertisedHost))
+  }
+  addContactHost()
+
+  const isOwnAddress = (host: string, port: number): boolean => {
+    const address = numericHost(host)
+    if (address === null) return false
+    const isOurs = (bound: string, ourPort: number): boolean =>
+      ourPort === port && (bound === address || (isWildcard(bound) && localHost(bound, address) === address))
+    return (
+      udpListeners.some((one) => isOurs(one.host, one.port)) ||
+      tcpListeners.some((one) => isOurs(one.host, one.port))
+    )
+  }
+
+  const serves = (host: string): boolean => {
+    if (domains.size === 0 || domains.has(host) || ownHosts.has(host)) return true
+    const address = numericHost(host)
+    if (address === null) return false
+    return [...udpListeners, ...tcpListeners].some(
+      (one) => isWildcard(one.host) && localHost(one.host, address) === address,
+    )
+  }
+
+  const rules: RequestRules = {
+    limits,
+    serves,
+    isOwnAddress,
+    authenticate: options.auth ? makeDigest(options.auth, () => Date.now(), random) : null,
+    mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
+    allowEvents: packages.allowEvents,
+    accept: packages.accept,
+    register:
+      options.registrar === "reject" ? null : makeRegistrar(limits, options.registrarExpires ?? 3_600, clock),
+    forceActive: options.forceActive ?? false,
+    trustSenderHeader: options.trustSenderHeader ?? false,
+    allowAnyContact: options.allowAnyContact ?? true,
+    mintTag,
+  }
+
+  /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
+  const statelessTag = (message: RawMessage): string =>
+    createHmac("sha256", statelessKey)
+      .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0]!}`, "latin1")
+      .digest("hex")
+      .slice(0, 32)
+
+  const count = (status: number): void => {
+    counters.responses[status] = (counters.responses[status] ?? 0) + 1
+  }
+
+  const received = (
+    message: RawMessage,
+    transport: "udp" | "tcp",
+    channel: Channel,
+    address: string,
+    port: number,
+  ): void => {
+    counters.received++
+    if (!message.isRequest) {
+      if (message.fault !== null || !client.answer(message)) counters.dropped++
+      return
+    }
+    const via = message.vias.length === 0 ? null : parseVia(message.vias[0]!)
+    if (via === null) {
+      counters.malformed++
+      return
+    }
+    // RFC 3261 §17.1.1.3: nothing answers an ACK.
+    if (message.method === "ACK") return
+    const topVia = stampVia(message.vias[0]!, via, address, port)
+    const target = transport === "udp" ? responseTarget(via, address, port) : { address, port }
+    const isTagged = looksTagged(message.to)
+
+    const respondStateless = (answer: Reply): void => {
+      count(answer.status)
+      channel.send(
+        formatResponse(message, topVia, isTagged ? null : statelessTag(message), answer),
+        target.address,
+        target.port,
+      )
+    }
+
+    if (message.fault !== null) {
+      counters.malformed++
+      return respondStateless(reply(message.fault.status, "", message.fault.reason))
+    }
+    const key = transactionKey(message, via)
+    if (server.absorb(key)) return
+    if (message.method === "CANCEL") return respondStateless(reply(cancelStatus(message, via)))
+    if (server.isFull()) {
+      counters.refusedOverload++
+      return respondStateless(reply(503, `Retry-After: ${retryAfterFull}\r\n`))
+    }
+    const overloaded = isRefresh(message, isTagged) ? null : (options.overload?.() ?? null)
+    if (overloaded !== null) {
+      counters.refusedOverload++
+      return respondStateless(reply(503, `Retry-After: ${Math.max(1, Math.ceil(overloaded.retryAfter))}\r\n`))
+    }
+
+    let mergeKey: string | null = null
+    const arrival = makeArrival(transport, channel, address, port)
+    const decoded = decodeRequest(message, arrival, rules, () => {
+      mergeKey = mergeKeyOf(message)
+      const isMerged = server.isMerged(mergeKey)
+      if (isMerged) counters.merged++
+      return isMerged
+    })
+    if (decoded._tag === "Reply" && decoded.isStateless) {
+      counters.challenges++
+      return respondStateless(decoded.reply)
+    }
+    const tag = isTagged
+      ? null
+      : decoded._tag === "Submit" && decoded.command._tag === "Subscribe"
+        ? decoded.command.dialog.localTag
+        : mintTag()
+    const transaction: ServerTransaction = {
+      key,
+      startedAt: clock(),
+      channel,
+      address: target.address,
+      port: target.port,
+      state: "trying",
+      response: null,
+      unanswered: { message, topVia, tag },
+    }
+    server.open(transaction, mergeKey, transport === "udp")
+    const complete = (answer: Reply): void => {
+      const { unanswered } = transaction
+      if (unanswered === null) return
+      count(answer.status)
+      server.complete(transaction, formatResponse(unanswered.message, topVia, tag, answer))
+    }
+    if (decoded._tag === "Reply") return complete(decoded.reply)
+    const { command } = decoded
+    const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
+    const context = { command, contact: arrival.contact, allowEvents: packages.allowEvents, recordRoutes }
+    handler?.submit({
+      presentity: decoded.presentity,
+      command,
+      origin: `${transport}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`,
+      answer: (answer) => complete(replyOf(answer, context)),
+    })
+  }
+
+  /** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
+  const cancelStatus = (message: RawMessage, via: Via): number =>
+    ["PUBLISH", "SUBSCRIBE", "REGISTER", "OPTIONS"].some((method) =>
+      server.has(transactionKey(message, via, method)),
+    )
+      ? 200
+      : 481
+
+  /** What keeps existing state alive, or ends it, passes even when new work is turned away. */
+  const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>
+    isTagged ||
+    (message.method !== "SUBSCRIBE" && message.method !== "PUBLISH") ||
+    (message.method === "PUBLISH" && message.headers.has("sip-if-match") && message.body.length === 0)
+
+  const arrivalHosts = new Map<string, { readonly flow: string; readonly contact: string }>()
+
+  const makeArrival = (
+    transport: "udp" | "tcp",
+    channel: Channel,
+    address: string,
+    port: number,
+  ): Arrival => {
+    const socket =
+      transport === "udp"
+        ? { host: (channel as UdpListener).host, port: (channel as UdpListener).port }
+        : { host: (channel as Connection).localAddress, port: (channel as Connection).localPort }
+    const host = localHost(socket.host, address)
+    const key = `${transport} ${host} ${socket.port}`
+    let known = arrivalHosts.get(key)
+    if (known === undefined) {
+      const printed = bracketed(host)
+      known = {
+        flow: `${transport}:${printed}:${socket.port}`,
+        contact:
+          options.contactUri ?? formatUri(options.contactUser ?? "presence", printed, socket.port, transport),
+      }
+      // As many as there are own addresses.
+      arrivalHosts.set(key, known)
+    }
+    return { transport, flow: known.flow, contact: known.contact, sourceAddress: address, sourcePort: port }
+  }
+
+  const datagram = (bytes: Buffer, address: string, port: number, listener: UdpListener): void => {
+    const message = readDatagram(bytes, limits)
+    if (message === null) counters.dropped++
+    else received(message, "udp", listener, address, port)
+  }
+
+  const open = Effect.fnUntraced(function* (
+    address: ListenAddress,
+  ): Effect.fn.Return<void, BindFailed, Scope.Scope> {
+    const bound = address.host.replaceAll("[", "").replaceAll("]", "")
+    if (address.transport === "udp") {
+      udpListeners.push(yield* listenUdp({ ...address, host: bound }, counters, datagram))
+    } else {
+      // RFC 3261 §18.2.1: TCP is served on the port that serves UDP.
+      const beside = address.port === 0 ? udpListeners.find(({ host }) => host === bound)?.port : undefined
+      const first = tcp.listen({ ...address, host: bound, port: beside ?? address.port })
+      tcpListeners.push(
+        yield* beside === undefined
+          ? first
+          : first.pipe(Effect.catch(() => tcp.listen({ ...address, host: bound }))),
+      )
+    }
+    if (!isWildcard(bound)) ownHosts.add(bracketed(bound))
+  })
+
+  const tick = (): void => {
+    client.tick()
+    tcp.tick()
+    server.tick()
+  }
+
+  return {
+    counters,
+    addresses: () =>
+      [...udpListeners, ...tcpListeners].map(
+        ({ transport, host, port }) => `${transport}:${bracketed(host)}:${port}`,
+      ),
+    notify: (notifications) => {
+      for (const notification of notifications) notifier.send(notification)
+    },
+    listen: Effect.fnUntraced(function* (to: SipHandler): Effect.fn.Return<void, BindFailed, Scope.Scope> {
+      handler = to
+      yield* Effect.acquireRelease(
+        Effect.sync(() => setInterval(tick, wheelTickMs)),
+        (timer) =>
+          Effect.sync(() => {
+            clearInterval(timer)
+            tcp.closeAll()
+            udpListeners.length = 0
+            tcpListeners.length = 0
+          }),
+      )
+      for (const address of options.listen.toSorted((a, b) =>
+        a.transport < b.transport ? 1 : a.transport > b.transport ? -1 : 0,
+      ))
+        yield* open(address)
+    }),
+  }
+}

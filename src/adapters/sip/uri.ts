@@ -1,0 +1,284 @@
+/**
+ * SIP, SIPS, PRES and TEL URIs: reading, one canonical spelling, equality.
+ *
+ * Scanned by index; nothing here backtracks.
+ */
+import { isIPv4, isIPv6 } from "node:net"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { readDigits } from "./gate.ts"
+
+export interface SipUri {
+  readonly scheme: "sip" | "sips" | "pres"
+  /** Escapes normalised; null when absent. */
+  readonly user: string | null
+  readonly password: string | null
+  /** Lower case; an IPv6 address keeps its brackets. */
+  readonly host: string
+  readonly port: number | null
+  /** Names in lower case, values as written; null when a parameter has none. */
+  readonly parameters: ReadonlyMap<string, string | null>
+  /** After the `?`, as written; null when absent. */
+  readonly headers: string | null
+}
+
+export interface TelUri {
+  readonly scheme: "tel"
+  /** In its one spelling, with the scheme. */
+  readonly text: string
+}
+
+const characterTable = (extra: string): Uint8Array => {
+  const table = new Uint8Array(256)
+  for (const character of `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()${extra}`)
+    table[character.charCodeAt(0)] = 1
+  return table
+}
+/** RFC 3261 §25.1 `unreserved`, `user-unreserved`, `password`, `param-unreserved`, `hnv-unreserved`. */
+const unreserved = characterTable("")
+const userCharacters = characterTable("&=+$,;?/")
+const passwordCharacters = characterTable("&=+$,")
+const parameterCharacters = characterTable("[]/:&+$")
+const headerCharacters = characterTable("[]/?:+$&=")
+
+const hexDigit = (code: number): number => {
+  if (code >= 48 && code <= 57) return code - 48
+  const lower = code | 32
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1
+}
+
+/** Are all characters in the table or well-formed escapes? */
+const isMadeOf = (text: string, table: Uint8Array): boolean => {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (table[code] === 1) continue
+    if (code !== 37 || hexDigit(text.charCodeAt(at + 1)) < 0 || hexDigit(text.charCodeAt(at + 2)) < 0)
+      return false
+    at += 2
+  }
+  return true
+}
+
+/** RFC 3261 §19.1.4: an escaped unreserved character is that character; other escapes are spelled in upper case. */
+const normalizeEscapes = (text: string): string => {
+  let percent = text.indexOf("%")
+  if (percent < 0) return text
+  let result = ""
+  let from = 0
+  while (percent >= 0) {
+    const code = hexDigit(text.charCodeAt(percent + 1)) * 16 + hexDigit(text.charCodeAt(percent + 2))
+    result += text.slice(from, percent)
+    result +=
+      unreserved[code] === 1 ? String.fromCharCode(code) : text.slice(percent, percent + 3).toUpperCase()
+    from = percent + 3
+    percent = text.indexOf("%", from)
+  }
+  return result + text.slice(from)
+}
+
+/** The scheme in lower case, or null when there is none. */
+export const schemeOf = (text: string): string | null => {
+  const colon = text.indexOf(":")
+  if (colon < 1) return null
+  for (let at = 0; at < colon; at++) {
+    const code = text.charCodeAt(at)
+    const isLetter = (code | 32) >= 97 && (code | 32) <= 122
+    if (!isLetter && (at === 0 || !((code >= 48 && code <= 57) || code === 43 || code === 45 || code === 46)))
+      return null
+  }
+  return text.slice(0, colon).toLowerCase()
+}
+
+interface HostPort {
+  readonly host: string
+  readonly port: number | null
+  readonly end: number
+}
+
+/**
+ * Reads `host [":" port]` from `start`: a name, an IPv4 address, or an IPv6 address in brackets.
+ *
+ * @returns null when it is none of these, or the port is not 0 to 65535
+ */
+export const readHostPort = (text: string, start: number): HostPort | null => {
+  let end = start
+  if (text.charCodeAt(start) === 91) {
+    end = text.indexOf("]", start) + 1
+    if (end <= 0 || end - start > 48 || !isIPv6(text.slice(start + 1, end - 1))) return null
+  } else {
+    for (; end < text.length; end++) {
+      const code = text.charCodeAt(end)
+      const isHostCharacter =
+        (code >= 48 && code <= 57) ||
+        ((code | 32) >= 97 && (code | 32) <= 122) ||
+        code === 45 ||
+        code === 46 ||
+        code === 95
+      if (!isHostCharacter) break
+    }
+    if (end === start || end - start > 255) return null
+  }
+  const host = text.slice(start, end).toLowerCase()
+  if (text.charCodeAt(end) !== 58) return { host, port: null, end }
+  let portEnd = end + 1
+  while (portEnd < text.length && text.charCodeAt(portEnd) >= 48 && text.charCodeAt(portEnd) <= 57) portEnd++
+  const port = readDigits(text, end + 1, portEnd, 65_536)
+  return port < 0 ? null : { host, port, end: portEnd }
+}
+
+/** @returns null for anything malformed and for schemes other than sip, sips, pres and tel */
+export const parseUri = (text: string): SipUri | TelUri | null => {
+  const scheme = schemeOf(text)
+  if (scheme === "tel") return parseTel(text)
+  if (scheme !== "sip" && scheme !== "sips" && scheme !== "pres") return null
+  let at = scheme.length + 1
+  let user: string | null = null
+  let password: string | null = null
+  // The only unescaped `@` a URI can hold ends the user part.
+  const sign = text.indexOf("@", at)
+  if (sign >= 0) {
+    const colon = text.indexOf(":", at)
+    const userEnd = colon >= 0 && colon < sign ? colon : sign
+    user = text.slice(at, userEnd)
+    if (user === "" || !isMadeOf(user, userCharacters)) return null
+    user = normalizeEscapes(user)
+    if (userEnd < sign) {
+      password = text.slice(userEnd + 1, sign)
+      if (!isMadeOf(password, passwordCharacters)) return null
+    }
+    at = sign + 1
+  }
+  const hostPort = readHostPort(text, at)
+  if (hostPort === null) return null
+  at = hostPort.end
+  let parameters = noParameters
+  if (text.charCodeAt(at) === 59) {
+    const question = text.indexOf("?", at)
+    const end = question < 0 ? text.length : question
+    const read = readParameters(text, at, end)
+    if (read === null) return null
+    parameters = read
+    at = end
+  }
+  let headers: string | null = null
+  if (text.charCodeAt(at) === 63) {
+    headers = text.slice(at + 1)
+    if (!isMadeOf(headers, headerCharacters)) return null
+    at = text.length
+  }
+  if (at !== text.length) return null
+  return { scheme, user, password, host: hostPort.host, port: hostPort.port, parameters, headers }
+}
+
+const noParameters: ReadonlyMap<string, string | null> = new Map()
+
+const readParameters = (text: string, from: number, end: number): Map<string, string | null> | null => {
+  const parameters = new Map<string, string | null>()
+  let at = from
+  while (at < end) {
+    let next = text.indexOf(";", at + 1)
+    if (next < 0 || next > end) next = end
+    let equals = text.indexOf("=", at + 1)
+    if (equals < 0 || equals > next) equals = next
+    const name = text.slice(at + 1, equals)
+    const value = equals < next ? text.slice(equals + 1, next) : null
+    if (name === "" || !isMadeOf(name, parameterCharacters)) return null
+    if (value !== null && !isMadeOf(value, parameterCharacters)) return null
+    // RFC 3261 §19.1.1: a parameter name is given at most once.
+    if (parameters.has(name.toLowerCase())) return null
+    parameters.set(name.toLowerCase(), value)
+    at = next
+  }
+  return parameters
+}
+
+/** RFC 3966 §5.1.4, §3: separators carry no meaning, letters no case. */
+const parseTel = (text: string): TelUri | null => {
+  const semicolon = text.indexOf(";")
+  const number = text.slice(4, semicolon < 0 ? text.length : semicolon)
+  let digits = ""
+  for (let at = 0; at < number.length; at++) {
+    const character = number.charAt(at)
+    if ("-.()".includes(character)) continue
+    if (!"0123456789abcdefABCDEF*#".includes(character) && !(character === "+" && at === 0)) return null
+    digits += character
+  }
+  if (digits === "" || digits === "+") return null
+  if (semicolon >= 0 && readParameters(text, semicolon, text.length) === null) return null
+  const rest = semicolon < 0 ? "" : text.slice(semicolon)
+  return { scheme: "tel", text: `tel:${digits}${rest}`.toLowerCase() }
+}
+
+const canonicalHost = (host: string): string => {
+  if (host.charCodeAt(0) !== 91) return host.endsWith(".") ? host.slice(0, -1) : host
+  // One spelling for every way to write an IPv6 address (RFC 5952).
+  return new URL(`http://${host}/`).hostname
+}
+
+/**
+ * The one spelling by which a presentity or watcher is known: `sip:user@host` whatever of sip, sips and pres it was,
+ * without port, password, parameters and headers.
+ */
+export const canonicalUri = (uri: SipUri | TelUri): Uri => {
+  if (uri.scheme === "tel") return uri.text as Uri
+  const host = canonicalHost(uri.host)
+  return (uri.user === null ? `sip:${host}` : `sip:${uri.user}@${host}`) as Uri
+}
+
+/** Parameters that must be in both URIs or in neither (RFC 3261 §19.1.4). */
+const telling = ["user", "ttl", "method", "maddr", "transport"]
+
+/**
+ * @source RFC 3261 §19.1.4. Not transitive there either: a parameter that only one side has is ignored.
+ */
+export const uriEquals = (left: SipUri | TelUri, right: SipUri | TelUri): boolean => {
+  if (left.scheme === "tel" || right.scheme === "tel")
+    return left.scheme === "tel" && right.scheme === "tel" && left.text === right.text
+  if (left.scheme !== right.scheme || left.user !== right.user || left.port !== right.port) return false
+  if (canonicalHost(left.host) !== canonicalHost(right.host)) return false
+  if ((left.password ?? null) !== (right.password ?? null)) return false
+  for (const name of telling) if (left.parameters.has(name) !== right.parameters.has(name)) return false
+  for (const [name, value] of left.parameters) {
+    const other = right.parameters.get(name)
+    if (other !== undefined && (other ?? "").toLowerCase() !== (value ?? "").toLowerCase()) return false
+  }
+  return headerSet(left.headers) === headerSet(right.headers)
+}
+
+const headerSet = (headers: string | null): string =>
+  headers === null ? "" : headers.split("&").map(normalizeEscapes).toSorted().join("&")
+
+/** The address of a numeric host without brackets, or null for a name. */
+export const numericHost = (host: string): string | null => {
+  if (host.charCodeAt(0) === 91) return host.slice(1, -1)
+  return isIPv4(host) ? host : null
+}
+
+/** `host` as it is printed before a port: IPv6 addresses get brackets. */
+export const bracketed = (address: string): string =>
+  address.includes(":") && !address.startsWith("[") ? `[${address}]` : address
+
+/** Addresses that are nobody's: unspecified, multicast, broadcast. Names pass. */
+export const isNobody = (host: string): boolean => {
+  const address = numericHost(host)
+  if (address === null)
+    return /* a name of digits and dots only is a mistyped address */ isDigitsAndDots(host)
+  if (!address.includes(":")) {
+    const first = readDigits(address, 0, address.indexOf("."), 256)
+    return first === 0 || first >= 224
+  }
+  const canonical = canonicalHost(`[${address}]`)
+  if (canonical === "[::]" || canonical.startsWith("[ff")) return true
+  // An IPv4 address inside an IPv6 one (`::ffff:0:0`) is judged as what it is.
+  return (
+    canonical.startsWith("[::ffff:") &&
+    (canonical === "[::ffff:0:0]" || (canonical.slice(8, 9) >= "e" && canonical.indexOf(":", 8) === 12))
+  )
+}
+
+const isDigitsAndDots = (host: string): boolean => {
+  for (let at = 0; at < host.length; at++) {
+    const code = host.charCodeAt(at)
+    if (code !== 46 && (code < 48 || code > 57)) return false
+  }
+  return true
+}

@@ -1,0 +1,146 @@
+/**
+ * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
+ *
+ * What it does not promise: nothing is forced to the disk, so a power failure may lose what was acknowledged (the end
+ * of the process alone does not), and it has one session, so statements queue and each blocks the event loop while
+ * it runs. Two processes on one folder would destroy each other's data; the lock file prevents that.
+ */
+import { Duplex } from "node:stream"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { PGlite } from "@electric-sql/pglite"
+import { PgClient } from "@effect/sql-pg"
+import { Data, Effect } from "effect"
+
+/** Another process works on the folder. */
+export class DataFolderInUse extends Data.TaggedError("DataFolderInUse")<{
+  readonly folder: string
+  readonly pid: number
+}> {
+  override get message(): string {
+    return `the data folder ${this.folder} is in use by process ${this.pid}: stop it, or give another --data`
+  }
+}
+
+/** The folder cannot be made, or what is in it cannot be opened. */
+export class DataFolderUnusable extends Data.TaggedError("DataFolderUnusable")<{
+  readonly folder: string
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `the data folder ${this.folder} cannot be used: ${why}`
+  }
+}
+
+/** @param folder where the database lives; null: in memory */
+export const layerEmbedded = (folder: string | null) =>
+  PgClient.layerFrom(
+    Effect.gen(function* () {
+      if (folder !== null) yield* lockFolder(folder)
+      const database = yield* Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => (folder === null ? PGlite.create() : PGlite.create(join(folder, "pg"))),
+          catch: (cause) => new DataFolderUnusable({ folder: folder ?? "in memory", cause }),
+        }),
+        (open) => Effect.promise(() => open.close()),
+      )
+      return yield* PgClient.makeClient({
+        stream: () => wireTo(database),
+        username: "postgres",
+        database: "postgres",
+        multiplex: true,
+      })
+    }),
+  )
+
+/** The database's wire protocol as a stream. Whatever arrives while a statement runs goes on in one piece after it. */
+const wireTo = (database: PGlite): Duplex => {
+  const terminate = 0x58
+  let pending: Uint8Array[] = []
+  let running = false
+
+  const run = async (stream: Duplex): Promise<void> => {
+    while (pending.length > 0) {
+      // sockets and timers get their turn between statements
+      await new Promise((resolve) => setImmediate(resolve))
+      const message = Buffer.concat(pending)
+      pending = []
+      if (message[0] === terminate) return
+      await database.execProtocolRawStream(message, {
+        syncToFs: true,
+        onRawData: (answer) => void stream.push(Buffer.from(answer)),
+      })
+    }
+  }
+
+  const stream: Duplex = new Duplex({
+    read() {},
+    write(chunk: Uint8Array, _encoding, done) {
+      pending.push(chunk)
+      if (!running) {
+        running = true
+        run(stream)
+          .catch((cause: unknown) =>
+            stream.destroy(cause instanceof Error ? cause : new Error(String(cause))),
+          )
+          .finally(() => {
+            running = false
+          })
+      }
+      done()
+    },
+    final(done) {
+      stream.push(null)
+      done()
+    },
+  })
+  return stream
+}
+
+const lockFolder = (folder: string) =>
+  Effect.acquireRelease(
+    Effect.suspend((): Effect.Effect<string, DataFolderInUse | DataFolderUnusable> => {
+      const file = join(folder, "presently.pid")
+      try {
+        mkdirSync(dirname(file), { recursive: true })
+      } catch (cause) {
+        return Effect.fail(new DataFolderUnusable({ folder, cause }))
+      }
+      for (let attempt = 0; attempt < 3; attempt++) {
+        try {
+          writeFileSync(file, `${process.pid}\n`, { flag: "wx" })
+          return Effect.succeed(file)
+        } catch (cause) {
+          if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
+            return Effect.fail(new DataFolderUnusable({ folder, cause }))
+          }
+        }
+        const pid = readPid(file)
+        if (pid !== null && isAlive(pid)) return Effect.fail(new DataFolderInUse({ folder, pid }))
+        // its owner was killed
+        rmSync(file, { force: true })
+      }
+      return Effect.fail(new DataFolderUnusable({ folder, cause: new Error("cannot write the lock file") }))
+    }),
+    (file) => Effect.sync(() => rmSync(file, { force: true })),
+  )
+
+const readPid = (file: string): number | null => {
+  try {
+    const pid = Number.parseInt(readFileSync(file, "utf8"), 10)
+    return Number.isInteger(pid) && pid > 0 ? pid : null
+  } catch {
+    return null
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    // a process of another user is alive, too
+    return (cause as NodeJS.ErrnoException).code === "EPERM"
+  }
+}

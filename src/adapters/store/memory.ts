@@ -1,0 +1,88 @@
+/**
+ * The event store in arrays: reference implementation, simulator, library mode without a database.
+ *
+ * Nothing outlives the process.
+ */
+import { Effect, Layer } from "effect"
+import { EventStore } from "../../domain/ports.ts"
+import type { Appended, Checkpoint, Recorded } from "../../domain/ports.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { fold, initial, isEmpty } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+
+/** The same store without Effect, for whoever drives the engine in a plain loop. */
+export interface MemoryLog {
+  readonly append: (decisions: readonly Decision[]) => Appended
+  readonly load: (stream: Uri) => State
+  readonly read: (after: number, max: number) => readonly Recorded[]
+  readonly history: (stream: Uri, afterVersion: number, max: number) => readonly Recorded[]
+}
+
+export const makeMemoryLog = (): MemoryLog => {
+  const log: Recorded[] = []
+  const streams = new Map<Uri, Recorded[]>()
+
+  const rowsOf = (stream: Uri): readonly Recorded[] => streams.get(stream) ?? []
+
+  return {
+    append: (decisions) => {
+      const byStream = new Map<Uri, Decision[]>()
+      for (const one of decisions) {
+        const others = byStream.get(one.stream)
+        if (others === undefined) byStream.set(one.stream, [one])
+        else others.push(one)
+      }
+      const conflicts = new Set<Uri>()
+      const stored = new Set<Uri>()
+      for (const [stream, ours] of byStream) {
+        const rows = rowsOf(stream)
+        const last = ours.at(-1)!
+        if (rows.at(last.version - 1)?.decision.nonce === last.nonce && rows.length === last.version) {
+          stored.add(stream)
+        } else if (rows.length !== ours[0]!.version - 1) conflicts.add(stream)
+      }
+      for (const decision of decisions) {
+        if (conflicts.has(decision.stream) || stored.has(decision.stream)) continue
+        const recorded = { position: log.length + 1, decision }
+        log.push(recorded)
+        const rows = streams.get(decision.stream)
+        if (rows === undefined) streams.set(decision.stream, [recorded])
+        else rows.push(recorded)
+      }
+      return { position: log.length, conflicts }
+    },
+    load: (stream) => rowsOf(stream).reduce((state, row) => fold(state, row.decision), initial(stream)),
+    read: (after, max) => log.slice(after, after + max),
+    history: (stream, afterVersion, max) => rowsOf(stream).slice(afterVersion, afterVersion + max),
+  }
+}
+
+export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["Service"] => {
+  const snapshots = new Map<Uri, State>()
+  const checkpoints = new Map<string, Checkpoint>()
+  return {
+    append: (decisions) => Effect.sync(() => log.append(decisions)),
+    load: (streams) => Effect.sync(() => streams.map(log.load)),
+    read: (after, max) => Effect.sync(() => log.read(after, max)),
+    history: (stream, afterVersion, max) => Effect.sync(() => log.history(stream, afterVersion, max)),
+    saveSnapshots: (states) =>
+      Effect.sync(() => {
+        for (const state of states) {
+          if (isEmpty(state)) snapshots.delete(state.presentity)
+          else snapshots.set(state.presentity, state)
+        }
+      }),
+    snapshots: (after, max) =>
+      Effect.sync(() =>
+        [...snapshots.values()]
+          .filter((state) => state.presentity > after)
+          .sort((one, other) => (one.presentity < other.presentity ? -1 : 1))
+          .slice(0, max),
+      ),
+    saveCheckpoint: (name, checkpoint) => Effect.sync(() => void checkpoints.set(name, checkpoint)),
+    checkpoint: (name) => Effect.sync(() => checkpoints.get(name) ?? null),
+  }
+}
+
+export const layerMemory: Layer.Layer<EventStore> = Layer.sync(EventStore, () => makeMemoryStore())

@@ -1,0 +1,200 @@
+/**
+ * The event store on PostgreSQL, through @effect/sql-pg: one statement per batch, one advisory lock inside it.
+ *
+ * Works alike on a server and on the embedded database (`embedded.ts`), which has a single session: no client-side
+ * transaction is ever open here, so nothing can get between another caller's statements.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer } from "effect"
+import type { SqlError } from "effect/sql"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Recorded } from "../../domain/ports.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import { fold, initial, isEmpty } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { decodeEvents, encodeEvents } from "./codec.ts"
+
+/** The lock all appends of one database take turns at; any number that nothing else uses. */
+const appendLock = 7_265_003
+
+interface EventRow {
+  readonly pos: bigint
+  readonly at: Date
+  readonly stream: string
+  readonly version: bigint
+  readonly cause: string
+  readonly origin: string
+  readonly nonce: string
+  readonly events: unknown
+}
+
+interface SnapshotRow {
+  readonly stream: string
+  readonly version: bigint
+  readonly state: unknown
+}
+
+export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"] => {
+  const eventsAfter = (rows: readonly EventRow[]): readonly Recorded[] => rows.map(recorded)
+
+  return {
+    append: (decisions) => {
+      const heads = headsOf(decisions)
+      return sql<{ stored: string[]; position: bigint | null }>`
+        WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
+        head AS MATERIALIZED (
+          SELECT h.stream, h.expected, h.version, h.nonce
+          FROM unnest(${heads.map((one) => one.stream)}::text[], ${heads.map((one) => one.expected)}::bigint[],
+            ${heads.map((one) => one.version)}::bigint[], ${heads.map((one) => one.nonce)}::text[])
+            AS h(stream, expected, version, nonce), taken),
+        moved AS (
+          INSERT INTO streams AS s (stream, version, prev, nonce)
+          SELECT stream, version, expected, nonce FROM head
+          WHERE expected = 0 OR EXISTS (SELECT FROM streams known WHERE known.stream = head.stream)
+          ORDER BY stream
+          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, prev = excluded.prev, nonce = excluded.nonce
+            WHERE s.version = excluded.prev
+          RETURNING s.stream),
+        written AS (
+          INSERT INTO events (at, stream, version, cause, origin, nonce, events)
+          SELECT to_timestamp(e.at / 1000.0), e.stream, e.version, e.cause, e.origin, e.nonce, e.events
+          FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
+            ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
+            ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
+            ${decisions.map((one) => encodeEvents(one.events))}::json[])
+            WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, n)
+          JOIN moved USING (stream) ORDER BY e.n
+          RETURNING pos),
+        earlier AS (
+          SELECT s.stream FROM streams s JOIN head h ON s.stream = h.stream
+          WHERE s.version = h.version AND s.nonce = h.nonce)
+        SELECT ARRAY(SELECT stream FROM moved UNION SELECT stream FROM earlier) AS stored,
+          (SELECT max(pos) FROM written) AS position`.pipe(
+        Effect.flatMap(([row]) => {
+          const stored = new Set(row?.stored)
+          const conflicts = new Set(heads.map((one) => one.stream).filter((stream) => !stored.has(stream)))
+          if (row !== undefined && row.position !== null) {
+            return Effect.succeed({ position: Number(row.position), conflicts })
+          }
+          return Effect.map(lastPosition(sql), (position) => ({ position, conflicts }))
+        }),
+        unavailable,
+      )
+    },
+
+    load: (streams) =>
+      Effect.gen(function* () {
+        const snapshots = yield* sql<SnapshotRow>`
+          SELECT stream, version, state FROM snapshots WHERE stream = ANY(${streams}::text[])`
+        const states = new Map<Uri, State>()
+        for (const stream of streams) states.set(stream, initial(stream))
+        for (const row of snapshots) states.set(row.stream as Uri, stateOf(row))
+        const names = [...states.keys()]
+        const rows = yield* sql<EventRow>`
+          SELECT e.pos, e.at, e.stream, e.version, e.cause, e.origin, e.nonce, e.events
+          FROM unnest(${names}::text[], ${names.map((name) => states.get(name)!.version)}::bigint[])
+            AS s(stream, version)
+          JOIN events e ON e.stream = s.stream AND e.version > s.version
+          ORDER BY e.stream, e.version`
+        for (const { decision } of eventsAfter(rows)) {
+          states.set(decision.stream, fold(states.get(decision.stream)!, decision))
+        }
+        return streams.map((stream) => states.get(stream)!)
+      }).pipe(unavailable),
+
+    read: (after, max) =>
+      sql<EventRow>`
+        SELECT pos, at, stream, version, cause, origin, nonce, events
+        FROM events WHERE pos > ${after}::bigint ORDER BY pos LIMIT ${max}::int`.pipe(
+        Effect.map(eventsAfter),
+        unavailable,
+      ),
+
+    history: (stream, afterVersion, max) =>
+      sql<EventRow>`
+        SELECT pos, at, stream, version, cause, origin, nonce, events
+        FROM events WHERE stream = ${stream} AND version > ${afterVersion}::bigint
+        ORDER BY version LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+
+    saveSnapshots: (states) =>
+      sql`
+        INSERT INTO snapshots AS s (stream, version, state)
+        SELECT * FROM unnest(${states.map((one) => one.presentity)}::text[],
+          ${states.map((one) => one.version)}::bigint[],
+          ${states.map((one) => (isEmpty(one) ? null : JSON.stringify(freeze(one))))}::json[])
+        ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
+          WHERE s.version < excluded.version`.pipe(Effect.asVoid, unavailable),
+
+    snapshots: (after, max) =>
+      sql<SnapshotRow>`
+        SELECT stream, version, state FROM snapshots
+        WHERE state IS NOT NULL AND stream > ${after} ORDER BY stream LIMIT ${max}::int`.pipe(
+        Effect.map((rows) => rows.map(stateOf)),
+        unavailable,
+      ),
+
+    saveCheckpoint: (name, { position, at }) =>
+      sql`
+        INSERT INTO checkpoints (name, pos, at)
+        VALUES (${name}, ${position}::bigint, to_timestamp(${at}::float8 / 1000.0))
+        ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`.pipe(
+        Effect.asVoid,
+        unavailable,
+      ),
+
+    checkpoint: (name) =>
+      sql<{ pos: bigint; at: Date }>`SELECT pos, at FROM checkpoints WHERE name = ${name}`.pipe(
+        Effect.map(([row]) =>
+          row === undefined ? null : { position: Number(row.pos), at: row.at.getTime() },
+        ),
+        unavailable,
+      ),
+  }
+}
+
+export const layerPostgres: Layer.Layer<EventStore, never, PgClient.PgClient> = Layer.effect(
+  EventStore,
+  Effect.map(PgClient.PgClient, makePostgresStore),
+)
+
+/** Where each stream must stand, and where it goes. */
+const headsOf = (decisions: readonly Decision[]) => {
+  const heads = new Map<Uri, { stream: Uri; expected: number; version: number; nonce: string }>()
+  for (const { stream, version, nonce } of decisions) {
+    const head = heads.get(stream)
+    if (head === undefined) heads.set(stream, { stream, expected: version - 1, version, nonce })
+    else Object.assign(head, { version, nonce })
+  }
+  return [...heads.values()]
+}
+
+const recorded = (row: EventRow): Recorded => ({
+  position: Number(row.pos),
+  decision: {
+    stream: row.stream as Uri,
+    version: Number(row.version),
+    at: row.at.getTime(),
+    cause: row.cause,
+    origin: row.origin,
+    nonce: row.nonce,
+    events: decodeEvents(row.events),
+  },
+})
+
+const stateOf = (row: SnapshotRow): State =>
+  row.state === null
+    ? { ...initial(row.stream as Uri), version: Number(row.version) }
+    : thaw(row.state as Snapshot)
+
+const lastPosition = (sql: PgClient.PgClient) =>
+  Effect.map(sql<{ pos: bigint | null }>`SELECT max(pos) AS pos FROM events`, ([row]) =>
+    Number(row?.pos ?? 0),
+  )
+
+const unavailable = <A, R>(
+  effect: Effect.Effect<A, SqlError.SqlError, R>,
+): Effect.Effect<A, StoreUnavailable, R> =>
+  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))

@@ -1,0 +1,183 @@
+/**
+ * Writes the rows of `domain/projections/rows.ts` to `presentity`, `active_watchers` and `watchers`.
+ *
+ * Each table takes one statement per write, which deletes what is gone and upserts what is there. Values wider than the
+ * module's columns are cut in the table only; the log keeps them whole.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer } from "effect"
+import { PresenceTables, StoreUnavailable } from "../../domain/ports.ts"
+import type { TableChange } from "../../domain/ports.ts"
+import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../domain/projections/rows.ts"
+import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../domain/projections/rows.ts"
+
+/** Rows a statement may carry: the embedded database blocks the event loop for each. */
+const rowsMax = 500
+
+export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Service"] => ({
+  write: (changes) =>
+    Effect.gen(function* () {
+      const plan = planOf(changes)
+      for (const part of chunks(plan.presentity.gone))
+        yield* sql`
+        DELETE FROM presentity p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
+          ${part.map((one) => one.domain)}::text[], ${part.map((one) => one.event)}::text[],
+          ${part.map((one) => one.etag)}::text[])) AS g(username, domain, event, etag)
+        WHERE p.username = g.username AND p.domain = g.domain AND p.event = g.event AND p.etag = g.etag`
+      for (const part of chunks(plan.presentity.rows))
+        yield* sql`
+        INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
+        SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
+          convert_to(r.extra_hdrs, 'UTF8'), r.sender
+        FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
+          ${part.map((one) => one.event)}::text[], ${part.map((one) => one.etag)}::text[],
+          ${part.map((one) => one.expires)}::int[], ${part.map((one) => one.received_time)}::int[],
+          ${part.map((one) => one.body)}::text[], ${part.map((one) => one.extra_hdrs)}::text[],
+          ${part.map((one) => one.sender)}::text[])
+          AS r(username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
+        ON CONFLICT (username, domain, event, etag) DO UPDATE SET expires = excluded.expires,
+          received_time = excluded.received_time, body = excluded.body, extra_hdrs = excluded.extra_hdrs,
+          sender = excluded.sender`
+      for (const part of chunks(plan.active.gone))
+        yield* sql`
+        DELETE FROM active_watchers a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+          ${part.map((one) => one.callid)}::text[], ${part.map((one) => one.to_tag)}::text[],
+          ${part.map((one) => one.from_tag)}::text[], ${part.map((one) => one.event)}::text[],
+          ${part.map((one) => one.event_id)}::text[])) AS g(uri, callid, to_tag, from_tag, event, event_id)
+        WHERE a.presentity_uri = g.uri AND a.callid = g.callid AND a.to_tag = g.to_tag
+          AND a.from_tag = g.from_tag AND a.event = g.event AND a.event_id = g.event_id`
+      for (const part of chunks(plan.active.rows))
+        yield* sql`
+        INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
+          event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason,
+          version, socket_info, local_contact, sharing_tag)
+        SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+          ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
+          ${part.map((one) => one.to_user)}::text[], ${part.map((one) => one.to_domain)}::text[],
+          ${part.map((one) => one.event)}::text[], ${part.map((one) => one.event_id)}::text[],
+          ${part.map((one) => one.to_tag)}::text[], ${part.map((one) => one.from_tag)}::text[],
+          ${part.map((one) => one.callid)}::text[], ${part.map((one) => one.local_cseq)}::int[],
+          ${part.map((one) => one.remote_cseq)}::int[], ${part.map((one) => one.contact)}::text[],
+          ${part.map((one) => one.record_route)}::text[], ${part.map((one) => one.expires)}::int[],
+          ${part.map((one) => one.status)}::int[], ${part.map((one) => one.reason)}::text[],
+          ${part.map((one) => one.version)}::int[], ${part.map((one) => one.socket_info)}::text[],
+          ${part.map((one) => one.local_contact)}::text[], ${part.map((one) => one.sharing_tag)}::text[])
+        ON CONFLICT (presentity_uri, callid, to_tag, from_tag, event, event_id) DO UPDATE SET
+          local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
+          expires = excluded.expires, status = excluded.status, reason = excluded.reason,
+          version = excluded.version`
+      for (const part of chunks(plan.watchers.gone))
+        yield* sql`
+        DELETE FROM watchers w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+          ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
+          ${part.map((one) => one.event)}::text[])) AS g(uri, username, domain, event)
+        WHERE w.presentity_uri = g.uri AND w.watcher_username = g.username AND w.watcher_domain = g.domain
+          AND w.event = g.event`
+      for (const part of chunks(plan.watchers.rows))
+        yield* sql`
+        INSERT INTO watchers (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
+        SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+          ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
+          ${part.map((one) => one.event)}::text[], ${part.map((one) => one.status)}::int[],
+          ${part.map((one) => one.reason)}::text[], ${part.map((one) => one.inserted_time)}::int[])
+        ON CONFLICT (presentity_uri, watcher_username, watcher_domain, event) DO UPDATE SET
+          status = excluded.status, reason = excluded.reason, inserted_time = excluded.inserted_time`
+    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
+})
+
+export const layerPresenceTables: Layer.Layer<PresenceTables, never, PgClient.PgClient> = Layer.effect(
+  PresenceTables,
+  Effect.map(PgClient.PgClient, makePresenceTables),
+)
+
+/** A server that keeps nothing has no tables to keep in line. */
+export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
+  write: () => Effect.void,
+})
+
+interface Part<Row, Gone> {
+  readonly rows: Row[]
+  readonly gone: Gone[]
+}
+
+const planOf = (changes: readonly TableChange[]) => {
+  const presentity: Part<PresentityRow, Pick<PresentityRow, "username" | "domain" | "event" | "etag">> = {
+    rows: [],
+    gone: [],
+  }
+  const active: Part<ActiveWatcherRow, ActiveWatcherRow> = { rows: [], gone: [] }
+  const watchers: Part<
+    WatcherRow,
+    Pick<WatcherRow, "presentity_uri" | "watcher_username" | "watcher_domain" | "event">
+  > = { rows: [], gone: [] }
+  for (const { state, keys } of changes) {
+    for (const key of keys) {
+      if (key.table === "presentity") {
+        const row = presentityRow(state, key.packageName, key.etag)
+        const { user, host } = splitUri(state.presentity)
+        if (row === undefined) {
+          presentity.gone.push(
+            narrow({ username: user, domain: host, event: key.packageName, etag: key.etag }),
+          )
+        } else presentity.rows.push(narrow(row))
+      } else if (key.table === "active_watchers") {
+        const row = activeWatcherRow(state, key.no)
+        if (row !== undefined) active.rows.push(narrow(row))
+        else if (key.ended !== null) active.gone.push(narrow(key.ended))
+      } else {
+        const row = watcherRow(state, key.packageName, key.watcher)
+        const { user, host } = splitUri(key.watcher)
+        const name = {
+          presentity_uri: state.presentity,
+          watcher_username: user,
+          watcher_domain: host,
+          event: key.packageName,
+        }
+        if (row === undefined) watchers.gone.push(narrow(name))
+        else watchers.rows.push(narrow(row))
+      }
+    }
+  }
+  return { presentity, active, watchers }
+}
+
+/** Column widths of the module's layout, in characters; columns not named here are as wide as need be. */
+const widths: Readonly<Record<string, number>> = {
+  username: 64,
+  domain: 64,
+  event: 64,
+  etag: 64,
+  sender: 255,
+  presentity_uri: 255,
+  watcher_username: 64,
+  watcher_domain: 64,
+  to_user: 64,
+  to_domain: 64,
+  event_id: 64,
+  to_tag: 64,
+  from_tag: 64,
+  callid: 64,
+  contact: 255,
+  reason: 64,
+  socket_info: 64,
+  local_contact: 255,
+  sharing_tag: 32,
+}
+
+/** The largest value of the module's 32-bit columns. */
+const intMax = 2_147_483_647
+
+const narrow = <Row extends object>(row: Row): Row => {
+  const cut: Record<string, unknown> = {}
+  for (const [column, value] of Object.entries(row)) {
+    const width = widths[column]
+    if (typeof value === "string" && width !== undefined) cut[column] = value.slice(0, width)
+    else if (typeof value === "number") cut[column] = Math.min(value, intMax)
+    else cut[column] = value
+  }
+  return cut as Row
+}
+
+function* chunks<Row>(rows: readonly Row[]): IterableIterator<readonly Row[]> {
+  for (let start = 0; start < rows.length; start += rowsMax) yield rows.slice(start, start + rowsMax)
+}

@@ -1,0 +1,64 @@
+/**
+ * What a command that failed says, and the number it ends with (the names are those of sysexits).
+ */
+import { Cause } from "effect"
+import { CliError } from "effect/cli"
+import { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/embedded.ts"
+import { BindFailed } from "../../domain/ports.ts"
+import { ConfigInvalid } from "../config.ts"
+
+export const exitCodes = {
+  /** A finding: the thing waited for did not come, a difference was found. */
+  finding: 1,
+  /** The server said no. */
+  refused: 2,
+  usage: 64,
+  /** Nobody answers there. */
+  unavailable: 69,
+  /** A defect of ours. */
+  software: 70,
+  /** A file or socket of this machine could not be used. */
+  io: 74,
+  config: 78,
+  interrupted: 130,
+} as const
+
+/** An error that brings its own exit code. */
+export interface Coded {
+  readonly exitCode: number
+}
+
+export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
+  // told to stop, and stopped in order
+  if (Cause.hasInterruptsOnly(cause)) return 0
+  const error = Cause.squash(cause)
+  if (error instanceof ConfigInvalid) return exitCodes.config
+  if (CliError.isCliError(error)) return exitCodes.usage
+  if (
+    error instanceof BindFailed ||
+    error instanceof DataFolderInUse ||
+    error instanceof DataFolderUnusable
+  ) {
+    return exitCodes.io
+  }
+  if (
+    typeof error === "object" &&
+    error !== null &&
+    "exitCode" in error &&
+    typeof error.exitCode === "number"
+  ) {
+    return error.exitCode
+  }
+  return exitCodes.software
+}
+
+/** One line for people; a defect of ours comes with its stack. */
+export const lineOf = (error: unknown): string => {
+  if (error instanceof BindFailed) {
+    const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
+    return `presently: cannot listen on ${error.address} (${why}): stop what uses it, or give another --listen`
+  }
+  if (error instanceof ConfigInvalid) return error.faults.map((fault) => `presently: ${fault}`).join("\n")
+  if (error instanceof Error && "_tag" in error) return `presently: ${error.message}`
+  return error instanceof Error ? `presently: ${error.stack ?? error.message}` : `presently: ${String(error)}`
+}

@@ -1,0 +1,263 @@
+/**
+ * Settings from flags, environment, file and defaults, in this order, checked all at once.
+ *
+ * Every fault is one line that names key, value, source and what is allowed; a server does not start with one.
+ */
+import { readFileSync } from "node:fs"
+import { isIP } from "node:net"
+import { Data } from "effect"
+import { settings } from "./settings.ts"
+import type { Setting, SettingName } from "./settings.ts"
+
+export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{ readonly faults: readonly string[] }> {
+  override get message(): string {
+    return this.faults.join("\n")
+  }
+}
+
+/** A value and where it came from: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.json`, `default`. */
+export interface Sourced {
+  readonly value: unknown
+  readonly source: string
+}
+
+type Value<S> = S extends { readonly kind: "int"; readonly default: infer Default }
+  ? Default
+  : S extends { readonly kind: "flag" }
+    ? boolean
+    : S extends { readonly kind: "list" }
+      ? readonly string[]
+      : S extends { readonly kind: "choice" }
+        ? string
+        : string | null
+
+export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
+
+export interface Address {
+  readonly transport: "udp" | "tcp"
+  readonly host: string
+  readonly port: number
+}
+
+export interface Config extends Omit<Settings, "listen" | "admin"> {
+  readonly listen: readonly Address[]
+  readonly admin: { readonly host: string; readonly port: number } | null
+  /** Where each value came from, for `config print` and for messages. */
+  readonly sources: Readonly<Record<SettingName, string>>
+  /** One line for each value that was given and changes nothing. */
+  readonly notices: readonly string[]
+}
+
+export interface Given {
+  /** By setting name, from the command line's own flags. */
+  readonly flags: Readonly<Partial<Record<SettingName, readonly string[]>>>
+  /** `NAME=VALUE` of `--set`, in order. */
+  readonly set: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Path of a JSON file of settings by name; null: none. */
+  readonly file: string | null
+  /** Other defaults than the general ones: what `dev` presumes. */
+  readonly defaults: Readonly<Partial<Record<SettingName, unknown>>>
+}
+
+/** @throws ConfigInvalid with every fault found */
+export const readConfig = (given: Given): Config => {
+  const faults: string[] = []
+  const raw = new Map<SettingName, Sourced>()
+  const put = (name: string, value: unknown, source: string): void => {
+    if (isSetting(name)) raw.set(name, { value, source })
+    else faults.push(unknownName(name, source))
+  }
+
+  for (const [name, value] of readFile(given.file, faults)) put(name, value, `file ${given.file}`)
+  for (const [variable, value] of Object.entries(given.env)) {
+    if (value === undefined) continue
+    if (variable === "DATABASE_URL") put("database_url", value, "env DATABASE_URL")
+  }
+  for (const [variable, value] of Object.entries(given.env)) {
+    if (value !== undefined && variable.startsWith("PRESENTLY_") && !variable.startsWith("PRESENTLY_TEST_")) {
+      put(variable.slice("PRESENTLY_".length).toLowerCase(), value, `env ${variable}`)
+    }
+  }
+  for (const pair of given.set) {
+    const equals = pair.indexOf("=")
+    if (equals <= 0)
+      faults.push(`--set ${pair}: expected NAME=VALUE, for example --set max_expires_publish=600`)
+    else put(pair.slice(0, equals), pair.slice(equals + 1), `flag --set`)
+  }
+  for (const [name, values] of Object.entries(given.flags)) {
+    if (values === undefined || values.length === 0) continue
+    const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
+    put(name, setting?.kind === "list" ? values : values.at(-1), `flag --${name.replaceAll("_", "-")}`)
+  }
+
+  const values: Record<string, unknown> = {}
+  const sources: Record<string, string> = {}
+  const notices: string[] = []
+  for (const [name, setting] of Object.entries(settings) as [SettingName, Setting][]) {
+    const one = raw.get(name)
+    if (one === undefined) {
+      values[name] = name in given.defaults ? given.defaults[name] : setting.default
+      sources[name] = "default"
+      continue
+    }
+    const checked = check(setting, one.value)
+    if (checked._tag === "Bad") {
+      faults.push(`${name} = ${show(one.value, name)} (${one.source}): ${checked.allowed}`)
+    } else values[name] = checked.value
+    sources[name] = one.source
+    if (setting.idle !== undefined) notices.push(`${name} (${one.source}) changes nothing: ${setting.idle}`)
+  }
+
+  const listen = (values["listen"] as readonly string[]).map((address) => {
+    const parsed = parseAddress(address)
+    if (parsed === null) {
+      faults.push(
+        `listen = ${address} (${sources["listen"]}): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, ` +
+          "for example udp:127.0.0.1:5060",
+      )
+    }
+    return parsed ?? { transport: "udp" as const, host: "", port: 0 }
+  })
+  const admin = values["admin"] as string | null
+  const adminAddress = admin === null || admin === "off" ? null : parseHostPort(admin)
+  if (admin !== null && admin !== "off" && adminAddress === null) {
+    faults.push(
+      `admin = ${admin} (${sources["admin"]}): expected HOST:PORT or off, for example 127.0.0.1:5080`,
+    )
+  }
+  if (values["database_url"] === null && values["db_url"] !== null) {
+    values["database_url"] = values["db_url"]
+    sources["database_url"] = sources["db_url"]!
+  }
+  const url = values["database_url"]
+  if (typeof url === "string" && !/^postgres(ql)?:\/\/./.test(url)) {
+    faults.push(
+      `database_url = ${show(url, "database_url")} (${sources["database_url"]}): ` +
+        "expected postgres://USER:PASSWORD@HOST:PORT/NAME",
+    )
+  }
+  const minMax = [
+    ["min_expires_publish", "max_expires_publish"],
+    ["min_expires_subscribe", "max_expires_subscribe"],
+  ] as const
+  for (const [min, max] of minMax) {
+    if ((values[min] as number) > (values[max] as number)) {
+      faults.push(`${min} = ${values[min]} (${sources[min]}): must not be above ${max} = ${values[max]}`)
+    }
+  }
+  if (faults.length > 0) throw new ConfigInvalid({ faults })
+  return { ...values, listen, admin: adminAddress, sources, notices } as unknown as Config
+}
+
+/** Loopback addresses reach nobody else: a server on them may be open. */
+export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+/** `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060` */
+export const parseAddress = (address: string): Address | null => {
+  const colon = address.indexOf(":")
+  const transport = address.slice(0, colon)
+  const rest = parseHostPort(address.slice(colon + 1))
+  if ((transport !== "udp" && transport !== "tcp") || rest === null || isIP(rest.host) === 0) return null
+  return { transport, ...rest }
+}
+
+/** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
+export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
+  const colon = text.lastIndexOf(":")
+  const port = text.slice(colon + 1)
+  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1")
+  if (colon <= 0 || host === "" || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
+  return { host, port: Number(port) }
+}
+
+type Checked =
+  | { readonly _tag: "Good"; readonly value: unknown }
+  | { readonly _tag: "Bad"; readonly allowed: string }
+
+const check = (setting: Setting, value: unknown): Checked => {
+  switch (setting.kind) {
+    case "int": {
+      const number =
+        typeof value === "number" ? value : /^-?\d+$/.test(`${value}`) ? Number(value) : Number.NaN
+      return Number.isInteger(number) && number >= setting.min && number <= setting.max
+        ? { _tag: "Good", value: number }
+        : { _tag: "Bad", allowed: `expected a whole number from ${setting.min} to ${setting.max}` }
+    }
+    case "flag": {
+      const truth = flags.get(`${value}`.toLowerCase())
+      return truth === undefined
+        ? { _tag: "Bad", allowed: "expected 1 or 0 (also true, false, yes, no, on, off)" }
+        : { _tag: "Good", value: truth }
+    }
+    case "text":
+      return typeof value === "string" && !/[\r\n\0]/.test(value)
+        ? { _tag: "Good", value }
+        : { _tag: "Bad", allowed: `expected one line of text: ${setting.about}` }
+    case "list": {
+      const items = Array.isArray(value) ? value : typeof value === "string" ? value.split(",") : null
+      if (items === null || items.some((item) => typeof item !== "string" || item.trim() === "")) {
+        return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
+      }
+      return { _tag: "Good", value: items.map((item: string) => item.trim()) }
+    }
+    case "choice":
+      return setting.choices.includes(`${value}`)
+        ? { _tag: "Good", value: `${value}` }
+        : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
+  }
+}
+
+const flags = new Map([
+  ["1", true],
+  ["true", true],
+  ["yes", true],
+  ["on", true],
+  ["0", false],
+  ["false", false],
+  ["no", false],
+  ["off", false],
+])
+
+const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)
+
+const unknownName = (name: string, source: string): string => {
+  const nearest = Object.keys(settings)
+    .map((known) => [distance(name, known), known] as const)
+    .sort(([one], [other]) => one - other)[0]
+  const hint = nearest !== undefined && nearest[0] <= 4 ? `; did you mean ${nearest[1]}?` : ""
+  return `${name} (${source}): there is no such setting${hint}`
+}
+
+/** A value for a message: shortened, and without the password of a URL. */
+const show = (value: unknown, name: SettingName): string => {
+  const shown = typeof value === "string" ? value : JSON.stringify(value)
+  const safe = name === "database_url" || name === "db_url" ? shown.replace(/\/\/[^@/]*@/, "//***@") : shown
+  return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe
+}
+
+const readFile = (file: string | null, faults: string[]): readonly (readonly [string, unknown])[] => {
+  if (file === null) return []
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(file, "utf8"))
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return Object.entries(parsed)
+    faults.push(`config (file ${file}): expected one JSON object of settings by name`)
+  } catch (cause) {
+    faults.push(`config (file ${file}): ${cause instanceof Error ? cause.message : String(cause)}`)
+  }
+  return []
+}
+
+/** Edits that make one word of the other. */
+const distance = (one: string, other: string): number => {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= other.length; j++) {
+      const same = one[i - 1] === other[j - 1] ? 0 : 1
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + same))
+    }
+    row = next
+  }
+  return row[other.length]!
+}

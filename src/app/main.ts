@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/**
+ * The command line: commands put together, errors turned into one line each and an exit code.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Effect, Exit } from "effect"
+import { CliError, Command } from "effect/cli"
+import { runCommands } from "./cli/run.ts"
+import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { version } from "./version.ts"
+
+const presently = Command.make("presently").pipe(
+  Command.withDescription("SIP presence server with an auditable history"),
+  Command.withSubcommands([...runCommands]),
+)
+
+Command.run(presently, { version }).pipe(
+  Effect.tapCause((cause) => {
+    const error = Cause.squash(cause)
+    if (Cause.hasInterruptsOnly(cause) || CliError.isCliError(error)) return Effect.void
+    return Console.error(lineOf(error))
+  }),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit, done) => done(Exit.isSuccess(exit) ? 0 : exitCodeOf(exit.cause)),
+  }),
+)

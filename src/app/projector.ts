@@ -1,0 +1,153 @@
+/**
+ * Keeps snapshots and the three tables behind the log, by at most one period.
+ *
+ * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows and
+ * snapshots go first and the checkpoint last: a crash in between repeats work and loses none.
+ */
+import { Clock, Effect } from "effect"
+import type { Stored } from "../domain/engine/engine.ts"
+import { EventStore, PresenceTables } from "../domain/ports.ts"
+import type { Checkpoint, TableChange } from "../domain/ports.ts"
+import type { State } from "../domain/presentity/state.ts"
+import { touched } from "../domain/projections/rows.ts"
+import type { RowKey } from "../domain/projections/rows.ts"
+import type { Millis, Uri } from "../domain/vocabulary.ts"
+
+export interface ProjectorOptions {
+  /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`). */
+  readonly periodSeconds: number
+  /** Decisions after which it does not wait for the period: they bound what a start has to read again. */
+  readonly decisionsMax: number
+}
+
+export interface Projector {
+  /** Notes what committed decisions changed. O(rows changed). */
+  readonly note: (stored: readonly Stored[]) => void
+  /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
+  readonly flush: Effect.Effect<void>
+  /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
+  readonly run: Effect.Effect<void>
+  readonly lag: () => { readonly streams: number; readonly decisions: number }
+}
+
+/** Presentities per statement group: the embedded database blocks the event loop for each statement. */
+const streamsPerWrite = 100
+
+/** Decisions stamped with a deadline may be a little older than their commit. */
+const marginMillis = 2000
+
+interface Dirty {
+  state: State
+  readonly keys: Map<string, RowKey>
+}
+
+export const makeProjector = Effect.fnUntraced(function* (
+  options: ProjectorOptions,
+  source: {
+    readonly committed: () => Checkpoint
+    /** Issue time of the oldest NOTIFY without an answer. */
+    readonly oldestInFlight: () => Millis | null
+  },
+) {
+  const store = yield* EventStore
+  const tables = yield* PresenceTables
+  const clock = yield* Clock.Clock
+  let dirty = new Map<Uri, Dirty>()
+  let decisions = 0
+  let deliveredAt = -1
+
+  const write = Effect.gen(function* () {
+    // taken together and at once: everything noted up to this position is in `batch`
+    const batch = dirty
+    const noted = decisions
+    const checkpoint = { ...source.committed() }
+    dirty = new Map()
+    decisions = 0
+    if (batch.size === 0) return
+    const entries = [...batch.values()]
+    yield* Effect.gen(function* () {
+      for (let start = 0; start < entries.length; start += streamsPerWrite) {
+        const part = entries.slice(start, start + streamsPerWrite)
+        yield* tables.write(
+          part.map((one): TableChange => ({ state: one.state, keys: [...one.keys.values()] })),
+        )
+        yield* store.saveSnapshots(part.map((one) => one.state))
+      }
+      yield* store.saveCheckpoint("tables", checkpoint)
+    }).pipe(
+      Effect.catch(() =>
+        Effect.sync(() => {
+          decisions += noted
+          for (const [presentity, old] of batch) {
+            const newer = dirty.get(presentity)
+            if (newer === undefined) dirty.set(presentity, old)
+            else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
+          }
+        }),
+      ),
+    )
+  })
+
+  /** NOTIFYs issued before this are answered; a start repeats the later ones. */
+  const saveDelivery = Effect.suspend(() => {
+    const { position, at } = source.committed()
+    const settled = Math.min(source.oldestInFlight() ?? at + 1, at + 1) - marginMillis
+    if (settled <= deliveredAt) return Effect.void
+    return store.saveCheckpoint("delivery", { position, at: settled }).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          deliveredAt = settled
+        }),
+      ),
+      Effect.ignore,
+    )
+  })
+
+  const projector: Projector = {
+    note: (stored) => {
+      for (const { decision, before, after } of stored) {
+        decisions++
+        let entry = dirty.get(decision.stream)
+        if (entry === undefined) {
+          entry = { state: after, keys: new Map() }
+          dirty.set(decision.stream, entry)
+        }
+        entry.state = after
+        for (const event of decision.events) {
+          for (const key of touched(event, before, after)) {
+            const name = nameOf(key)
+            const old = entry.keys.get(name)
+            // the row's last look is what deletes it: a later key without one must not hide it
+            if (old?.table !== "active_watchers" || old.ended === null) entry.keys.set(name, key)
+          }
+        }
+      }
+    },
+    flush: write.pipe(Effect.andThen(saveDelivery)),
+    run: Effect.gen(function* () {
+      let flushedAt = clock.currentTimeMillisUnsafe()
+      while (true) {
+        yield* Effect.sleep("1 second")
+        const now = clock.currentTimeMillisUnsafe()
+        if (now - flushedAt >= options.periodSeconds * 1000 || decisions >= options.decisionsMax) {
+          flushedAt = now
+          yield* write
+        }
+        yield* saveDelivery
+      }
+    }),
+    lag: () => ({ streams: dirty.size, decisions }),
+  }
+  return projector
+})
+
+const nameOf = (key: RowKey): string => {
+  switch (key.table) {
+    case "active_watchers":
+      return `a${key.no}`
+    case "presentity":
+      return `p${key.packageName}\n${key.etag}`
+    case "watchers":
+      return `w${key.packageName}\n${key.watcher}`
+  }
+}

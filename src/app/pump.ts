@@ -1,0 +1,335 @@
+/**
+ * Inbox → engine → store → outbox: the only loop, and the only place where the core meets time and I/O.
+ *
+ * Requests are decided in batches, whatever arrived meanwhile together; one append is under way at a time. Answers and
+ * NOTIFYs leave when their batch is committed. When the store is away, requests are answered 503, what was undecided
+ * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
+ */
+import { randomFillSync } from "node:crypto"
+import { Clock, Effect, Exit, Schedule } from "effect"
+import type { Scope } from "effect"
+import { makeEngine } from "../domain/engine/engine.ts"
+import type { Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
+import { EventStore, StoreUnavailable } from "../domain/ports.ts"
+import type { Position, Request, SipHandler } from "../domain/ports.ts"
+import type { Answer, Rejection } from "../domain/presentity/commands.ts"
+import type { Decision } from "../domain/presentity/events.ts"
+import type { Notify } from "../domain/presentity/intents.ts"
+import type { Millis, Uri } from "../domain/vocabulary.ts"
+import { recover } from "./recovery.ts"
+
+export interface PumpOptions extends EngineOptions {
+  /** Decisions in one append. */
+  readonly decisionsMax: number
+  /** Requests waiting to be decided; above it new ones are answered 503. */
+  readonly inboxMax: number
+  /** How long an append is tried again before the requests in it are answered 503. */
+  readonly patienceMillis: number
+  /** Time between two looks at what has fallen due. */
+  readonly tickMillis: number
+  /** Retry-After of a 503, in seconds. */
+  readonly retryAfter: number
+}
+
+export const pumpDefaults = {
+  decisionsMax: 1000,
+  inboxMax: 20_000,
+  patienceMillis: 3000,
+  tickMillis: 20,
+  retryAfter: 5,
+} as const
+
+/** What the pump tells of itself; plain numbers that only grow, except the gauges at the end. */
+export interface PumpCounters {
+  decisions: number
+  batches: number
+  conflicts: number
+  refusedBusy: number
+  refusedUnavailable: number
+  outages: number
+}
+
+export interface Pump {
+  readonly handler: SipHandler
+  /** `starting` until the log is read, `down` while the store is away; requests are decided only when `ready`. */
+  readonly status: () => "starting" | "ready" | "down" | "draining"
+  readonly engine: Engine<Ticket>
+  readonly counters: Readonly<PumpCounters>
+  /** Position and time up to which everything is committed. */
+  readonly committed: () => { readonly position: Position; readonly at: Millis }
+  /** Reads the log, re-arms all deadlines, sends what a crash may have kept from being sent. Retries until it can. */
+  readonly start: Effect.Effect<void, never, Scope.Scope>
+  /** Takes no more requests and waits until nothing is undecided. */
+  readonly drain: Effect.Effect<void>
+}
+
+type Ticket = ((answer: Answer) => void) | null
+
+export const makePump = Effect.fnUntraced(function* (
+  options: PumpOptions,
+  outbox: {
+    readonly notify: (notifications: readonly Notify[]) => void
+    readonly stored: (stored: readonly Stored[]) => void
+    /** The store went away or came back: said once each time. */
+    readonly outage: (state: "down" | "up", cause: unknown) => void
+  },
+) {
+  const store = yield* EventStore
+  const clock = yield* Clock.Clock
+  const context = yield* Effect.context<never>()
+  const run = Effect.runForkWith(context)
+  const engine: Engine<Ticket> = makeEngine<Ticket>(options)
+  const counters: PumpCounters = {
+    decisions: 0,
+    batches: 0,
+    conflicts: 0,
+    refusedBusy: 0,
+    refusedUnavailable: 0,
+    outages: 0,
+  }
+
+  let status: ReturnType<Pump["status"]> = "starting"
+  let inbox: Offer<Ticket>[] = []
+  let scheduled = false
+  let appending = false
+  let loading = false
+  const unloaded = new Map<Uri, Offer<Ticket>[]>()
+  const last = { position: 0, at: 0 }
+
+  const now = (): Millis => clock.currentTimeMillisUnsafe()
+
+  const refuse = (ticket: Ticket, why: string): void => {
+    if (ticket === null) return
+    counters.refusedUnavailable++
+    ticket({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
+  }
+
+  const send = (release: Release<Ticket>): void => {
+    release.ticket?.(release.answer)
+    if (release.notifications.length > 0) outbox.notify(release.notifications)
+  }
+
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(turn)
+  }
+
+  /** One turn: everything that has arrived is decided, and the next batch goes to the store. */
+  const turn = (): void => {
+    scheduled = false
+    if (status === "starting") return
+    const at = now()
+    if (status !== "down") engine.advance(at, freshNonce)
+    const offers = inbox
+    inbox = []
+    for (const offer of offers) decideOne(offer, at)
+    if (unloaded.size > 0 && !loading) loadMissing()
+    append()
+  }
+
+  const decideOne = (offer: Offer<Ticket>, at: Millis): void => {
+    if (status === "down" && offer.ticket !== null) return refuse(offer.ticket, "the store is away")
+    const queue = offer.presentity === null ? undefined : unloaded.get(offer.presentity)
+    if (queue !== undefined) {
+      queue.push(offer)
+      return
+    }
+    const offered = engine.offer(offer, at, freshNonce)
+    if (offered._tag === "Released") send(offered.release)
+    else if (offered._tag === "Missing") {
+      const others = unloaded.get(offered.presentity)
+      if (others === undefined) unloaded.set(offered.presentity, [offer])
+      else others.push(offer)
+    }
+  }
+
+  const loadMissing = (): void => {
+    loading = true
+    const streams = [...unloaded.keys()]
+    run(store.load(streams)).addObserver((exit) => {
+      loading = false
+      if (Exit.isSuccess(exit)) {
+        for (const state of exit.value) if (!engine.isLoaded(state.presentity)) engine.load(state)
+      } else goDown(exit.cause)
+      const at = now()
+      for (const stream of streams) {
+        const offers = unloaded.get(stream) ?? []
+        unloaded.delete(stream)
+        for (const offer of offers) decideOne(offer, at)
+      }
+      schedule()
+    })
+  }
+
+  const append = (): void => {
+    if (appending || status === "down") return
+    const batch = engine.seal(options.decisionsMax)
+    if (batch === null) return
+    appending = true
+    if (batch.decisions.length === 0) settle(new Set())
+    else tryAppend(batch.decisions, now())
+  }
+
+  const tryAppend = (decisions: readonly Decision[], since: Millis): void => {
+    const answered = store.append(decisions).pipe(
+      Effect.timeoutOrElse({
+        duration: options.patienceMillis,
+        orElse: () => Effect.fail(new StoreUnavailable({ cause: new Error("no answer") })),
+      }),
+    )
+    run(answered).addObserver((exit) => {
+      if (Exit.isSuccess(exit)) {
+        counters.batches++
+        counters.decisions += decisions.length
+        counters.conflicts += exit.value.conflicts.size
+        last.position = Math.max(last.position, exit.value.position)
+        last.at = Math.max(last.at, decisions.at(-1)?.at ?? 0)
+        settle(exit.value.conflicts)
+      } else if (now() - since < options.patienceMillis) {
+        // whether it was stored or not, the same append again gives the same result
+        run(Effect.sleep(100)).addObserver(() => tryAppend(decisions, since))
+      } else {
+        appending = false
+        goDown(exit.cause)
+      }
+    })
+  }
+
+  const settle = (conflicts: ReadonlySet<Uri>): void => {
+    appending = false
+    const { release, stored, again } = engine.committed(conflicts)
+    if (stored.length > 0) outbox.stored(stored)
+    for (const one of release) send(one)
+    if (again.length > 0) inbox = [...again, ...inbox]
+    schedule()
+  }
+
+  /** Gives up what is undecided and waits for the store. */
+  const goDown = (cause: unknown): void => {
+    if (status === "down") return
+    status = "down"
+    counters.outages++
+    const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
+    const { tickets, streams } = engine.failed()
+    for (const ticket of tickets) refuse(ticket, "the store is away")
+    outbox.outage("down", cause)
+    run(comeBack(streams, since))
+  }
+
+  const comeBack = (streams: readonly Uri[], since: Millis): Effect.Effect<void> =>
+    store.load(streams).pipe(
+      // loading nothing would succeed without asking anybody
+      Effect.tap(() => store.checkpoint("delivery")),
+      Effect.tap((states) =>
+        Effect.sync(() => {
+          for (const state of states) if (!engine.isLoaded(state.presentity)) engine.load(state)
+          status = "ready"
+          outbox.outage("up", null)
+          for (const presentity of streams) redeliver(presentity, since)
+          schedule()
+        }),
+      ),
+      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams, since))),
+      Effect.asVoid,
+    )
+
+  const redeliver = (presentity: Uri, since: Millis): void => {
+    inbox.push({ presentity, command: { _tag: "Redeliver", since }, origin: "", ticket: null })
+  }
+
+  const submit = (request: Request): void => {
+    if (status !== "ready") {
+      const why = status === "starting" ? "starting" : status === "down" ? "the store is away" : "stopping"
+      refuse(request.answer, why)
+      return
+    }
+    if (inbox.length >= options.inboxMax) {
+      counters.refusedBusy++
+      request.answer({ _tag: "Rejected", rejection: unavailable("busy", options.retryAfter) })
+      return
+    }
+    inbox.push({
+      presentity: request.presentity,
+      command: request.command,
+      origin: request.origin,
+      ticket: request.answer,
+    })
+    schedule()
+  }
+
+  const pump: Pump = {
+    handler: {
+      submit,
+      delivered: (presentity, no, cseq, outcome) => {
+        inbox.push({
+          presentity,
+          command: { _tag: "ReportDelivery", no, cseq, outcome },
+          origin: "",
+          ticket: null,
+        })
+        schedule()
+      },
+    },
+    status: () => status,
+    engine,
+    counters,
+    committed: () => last,
+    start: Effect.gen(function* () {
+      let told = false
+      const recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
+        Effect.provideService(EventStore, store),
+        Effect.tapError((cause) =>
+          Effect.sync(() => {
+            if (!told) outbox.outage("down", cause)
+            told = true
+          }),
+        ),
+        Effect.retry(Schedule.spaced("500 millis")),
+        Effect.orDie,
+      )
+      if (told) outbox.outage("up", null)
+      for (const state of recovered.states) engine.load(state)
+      last.position = recovered.position
+      last.at = recovered.at
+      status = "ready"
+      if (recovered.farewells.length > 0) outbox.notify(recovered.farewells)
+      for (const presentity of recovered.unsure) redeliver(presentity, recovered.since)
+      schedule()
+      yield* Effect.sync(schedule).pipe(
+        Effect.andThen(Effect.sleep(options.tickMillis)),
+        Effect.forever,
+        Effect.forkScoped,
+      )
+    }),
+    drain: Effect.gen(function* () {
+      if (status === "ready") status = "draining"
+      while (status === "draining" && (engine.counts().undecided > 0 || inbox.length > 0 || appending)) {
+        yield* Effect.sleep(10)
+      }
+    }),
+  }
+  return pump
+})
+
+const unavailable = (why: string, retryAfter: number): Rejection => ({
+  _tag: "ServiceUnavailable",
+  status: 503,
+  why,
+  retryAfter,
+})
+
+/** 128 bits from the system's generator, as a token of 22 characters; drawn 256 at a time. */
+const freshNonce = ((): (() => string) => {
+  const pool = Buffer.alloc(16 * 256)
+  let next = pool.length
+  return () => {
+    if (next >= pool.length) {
+      randomFillSync(pool)
+      next = 0
+    }
+    const nonce = pool.toString("base64url", next, next + 16)
+    next += 16
+    return nonce
+  }
+})()

@@ -1,0 +1,235 @@
+/**
+ * A whole server from a configuration: store, pump, projector, SIP and management port, up and down in the right order.
+ *
+ * Sockets open before the store is known to work: a request that comes too early is told 503 and when to come again,
+ * instead of nothing.
+ */
+import { randomBytes } from "node:crypto"
+import { PgClient } from "@effect/sql-pg"
+import { Cause, Clock, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
+import type { Context } from "effect"
+import { layerAdmin } from "../adapters/admin/http.ts"
+import { make as makeSip } from "../adapters/sip/transport.ts"
+import type { SipOptions } from "../adapters/sip/transport.ts"
+import { layerEmbedded } from "../adapters/store/embedded.ts"
+import { layerMemory } from "../adapters/store/memory.ts"
+import { makePartitions, migrate } from "../adapters/store/migrations.ts"
+import { layerPostgres } from "../adapters/store/postgres.ts"
+import { layerNoTables, layerPresenceTables } from "../adapters/store/tables.ts"
+import { xmlCodec } from "../adapters/xml/codec.ts"
+import type { Packages } from "../domain/packages/event-package.ts"
+import { presence } from "../domain/packages/pidf.ts"
+import { makeRegistry } from "../domain/packages/registry.ts"
+import type { EventStore, PresenceTables } from "../domain/ports.ts"
+import { allowEveryone, defaultLimits } from "../domain/presentity/context.ts"
+import type { Limits } from "../domain/presentity/context.ts"
+import type { Config } from "./config.ts"
+import { makeProjector } from "./projector.ts"
+import type { Projector } from "./projector.ts"
+import { makePump, pumpDefaults } from "./pump.ts"
+import type { Pump } from "./pump.ts"
+import { readUsers } from "./users.ts"
+
+export interface Server {
+  readonly addresses: () => readonly string[]
+  readonly admin: string | null
+  /** Where facts are kept, in words. */
+  readonly store: string
+  readonly status: () => "starting" | "ready" | "down" | "draining"
+  /** Succeeds once the log is read and requests are decided. */
+  readonly ready: Effect.Effect<void>
+}
+
+/** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
+const projectorDecisionsMax = 50_000
+
+/** How long a stop waits for answers to NOTIFYs already sent. */
+const lingerMillis = 1500
+
+/** Starts a server that lives as long as the scope. */
+export const startServer = Effect.fn("Server.start")(function* (config: Config) {
+  const packages = makeRegistry([
+    presence({
+      xml: xmlCodec,
+      notifyOfflineBody: config.notify_offline_body,
+      generateOfflineBody: config.generate_offline_body,
+      idCollision: config.id_collision === "rename" ? "rename" : "newest",
+    }),
+  ])
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const storage = yield* openStorage(config)
+
+  const sip = makeSip(
+    yield* sipOptions(config, packages, () => (pump.status() === "ready" ? null : pumpDefaults)),
+  )
+  const pump: Pump = yield* makePump(
+    { packages, limits: limitsOf(config), authorize: allowEveryone, ...pumpDefaults },
+    {
+      notify: sip.notify,
+      stored: (stored) => projector.note(stored),
+      outage: (state, cause) => {
+        const message =
+          state === "up"
+            ? Effect.logInfo("the store is back")
+            : Effect.logError(
+                `${storage.name} does not answer (${reason(cause)}): requests get 503 meanwhile`,
+              )
+        run(message)
+      },
+    },
+  ).pipe(Effect.provideContext(storage.services))
+  const projector: Projector = yield* makeProjector(
+    { periodSeconds: config.db_update_period, decisionsMax: projectorDecisionsMax },
+    { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
+  ).pipe(Effect.provideContext(storage.services))
+
+  yield* sip.listen(pump.handler)
+  if (config.admin !== null) {
+    yield* Layer.build(
+      layerAdmin(config.admin, {
+        notReady: () => (pump.status() === "ready" ? null : pump.status()),
+        status: () => ({
+          status: pump.status(),
+          sip: sip.addresses(),
+          store: storage.name,
+          ...pump.engine.counts(),
+          pump: pump.counters,
+          wire: sip.counters,
+          tables: projector.lag(),
+          committed: pump.committed(),
+        }),
+      }),
+    )
+  }
+
+  const ready = yield* Deferred.make<void>()
+  yield* Effect.forkScoped(
+    storage.prepare.pipe(
+      Effect.andThen(pump.start),
+      Effect.andThen(Deferred.succeed(ready, undefined)),
+      Effect.andThen(projector.run),
+    ),
+  )
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      if (pump.status() !== "ready") return
+      yield* pump.drain
+      for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
+        yield* Effect.sleep(20)
+      }
+      yield* projector.flush
+    }).pipe(Effect.timeoutOption("8 seconds")),
+  )
+
+  const server: Server = {
+    addresses: sip.addresses,
+    admin: config.admin === null ? null : `http://${hostPort(config.admin)}`,
+    store: storage.name,
+    status: pump.status,
+    ready: Deferred.await(ready),
+  }
+  return server
+})
+
+interface Storage {
+  readonly name: string
+  readonly services: Context.Context<EventStore | PresenceTables>
+  /** Brings the database to the present layout; waits as long as it takes for a server that does not answer. */
+  readonly prepare: Effect.Effect<void>
+}
+
+const openStorage = Effect.fnUntraced(function* (config: Config) {
+  if (config.memory || (config.database_url === null && config.data === null)) {
+    const services = yield* Layer.build(Layer.merge(layerMemory, layerNoTables))
+    const storage: Storage = { name: "memory: nothing outlives the process", services, prepare: Effect.void }
+    return storage
+  }
+  const database =
+    config.database_url === null
+      ? layerEmbedded(config.data)
+      : PgClient.layer({ url: Redacted.make(config.database_url), multiplex: true, maxConnections: 4 })
+  const client = yield* Layer.build(database)
+  const stores = Layer.merge(layerPostgres, layerPresenceTables).pipe(
+    Layer.provide(Layer.succeedContext(client)),
+  )
+  const name =
+    config.database_url === null
+      ? `embedded PostgreSQL in ${config.data}`
+      : `PostgreSQL at ${withoutPassword(config.database_url)}`
+  let told = false
+  const prepare = migrate.pipe(
+    Effect.andThen(Clock.currentTimeMillis),
+    Effect.flatMap((now) => makePartitions(new Date(now))),
+    Effect.tapError((cause) => {
+      if (told) return Effect.void
+      told = true
+      return Effect.logError(`${name} cannot be used (${reason(cause)}): not ready until it can`)
+    }),
+    Effect.retry(Schedule.spaced("500 millis")),
+    Effect.tap(() => (told ? Effect.logInfo(`${name} answers`) : Effect.void)),
+    Effect.asVoid,
+    Effect.provideContext(client),
+    Effect.orDie,
+  )
+  const storage: Storage = { name, services: yield* Layer.build(stores), prepare }
+  return storage
+})
+
+const sipOptions = Effect.fnUntraced(function* (
+  config: Config,
+  packages: Packages,
+  overload: () => { readonly retryAfter: number } | null,
+) {
+  const users = config.users_file === null ? null : yield* readUsers(config.users_file)
+  const realm = config.realm ?? config.domain[0] ?? "presently"
+  const options: SipOptions = {
+    listen: config.listen,
+    domains: config.domain,
+    contactUri: config.server_address,
+    contactUser: config.contact_user ?? "",
+    packages: { allowEvents: packages.allowEvents, accept: packages.accept },
+    auth:
+      users === null
+        ? null
+        : {
+            realm,
+            lookup: users.lookup,
+            nonceKey: randomBytes(32),
+            algorithms: config.digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"],
+          },
+    registrar: config.registrar === "reject" ? "reject" : "accept",
+    udpMtuBytes: config.udp_mtu,
+    forceActive: config.force_active,
+    overload,
+  }
+  return options
+})
+
+const limitsOf = (config: Config): Limits => ({
+  ...defaultLimits,
+  maxExpiresPublish: config.max_expires_publish,
+  maxExpiresSubscribe: config.max_expires_subscribe,
+  minExpiresPublish: config.min_expires_publish,
+  minExpiresSubscribe: config.min_expires_subscribe,
+  expiresOffset: config.expires_offset,
+  notifyIntervalMillis: config.notify_min_interval === null ? null : config.notify_min_interval * 1000,
+  endSubOnTimeout: config.end_sub_on_timeout,
+  profile: config.event_framework === "6665" ? "6665" : "3265",
+  publicationsMax: config.publications_max,
+  subscriptionsMax: config.subscriptions_max,
+})
+
+/** The innermost message of whatever went wrong, in one line. */
+const reason = (cause: unknown): string => {
+  if (Cause.isCause(cause)) return reason(Cause.squash(cause))
+  if (!(cause instanceof Error)) return String(cause)
+  const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
+  if (inner instanceof Error && inner !== cause) return reason(inner)
+  return (cause.message || cause.name).split("\n")[0] ?? ""
+}
+
+const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//")
+
+const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

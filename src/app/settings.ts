@@ -1,0 +1,171 @@
+/**
+ * Every setting there is: its name, kind, default and range. Values only; `config.ts` reads and checks them.
+ *
+ * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
+ */
+
+interface Base {
+  /** Shown by `--help`-like listings and in error messages; one line. */
+  readonly about: string
+  /** Set when the value is taken and checked but changes nothing: why. Said once at start when it is given. */
+  readonly idle?: string
+}
+
+interface Int<Default extends number | null> extends Base {
+  readonly kind: "int"
+  readonly default: Default
+  readonly min: number
+  readonly max: number
+}
+interface Flag extends Base {
+  readonly kind: "flag"
+  readonly default: boolean
+}
+interface Text extends Base {
+  readonly kind: "text"
+  readonly default: string | null
+}
+interface List extends Base {
+  readonly kind: "list"
+  readonly default: readonly string[]
+}
+interface Choice extends Base {
+  readonly kind: "choice"
+  readonly default: string
+  readonly choices: readonly string[]
+}
+
+export type Setting = Int<number | null> | Flag | Text | List | Choice
+
+const base = (about: string, idle: string | undefined): Base =>
+  idle === undefined ? { about } : { about, idle }
+
+const int = <Default extends number | null>(
+  fallback: Default,
+  min: number,
+  max: number,
+  about: string,
+  idle?: string,
+): Int<Default> => ({ kind: "int", default: fallback, min, max, ...base(about, idle) })
+const flag = (fallback: boolean, about: string, idle?: string): Flag => ({
+  kind: "flag",
+  default: fallback,
+  ...base(about, idle),
+})
+const text = (fallback: string | null, about: string, idle?: string): Text => ({
+  kind: "text",
+  default: fallback,
+  ...base(about, idle),
+})
+const list = (fallback: readonly string[], about: string, idle?: string): List => ({
+  kind: "list",
+  default: fallback,
+  ...base(about, idle),
+})
+const choice = (fallback: string, choices: readonly string[], about: string, idle?: string): Choice => ({
+  kind: "choice",
+  default: fallback,
+  choices,
+  ...base(about, idle),
+})
+
+const year = 365 * 24 * 3600
+const notYet = "this version has no use for it"
+const grows = "tables in memory grow by themselves"
+const oneNode = "this version runs on one node"
+
+export const settings = {
+  // where and how the server runs
+  listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
+  admin: text("127.0.0.1:5080", "HOST:PORT of the management port; `off` for none"),
+  domain: list([], "domains served; none: every domain"),
+  data: text(null, "folder of the embedded database"),
+  database_url: text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME"),
+  memory: flag(false, "keep everything in memory; nothing outlives the process"),
+  insecure_no_auth: flag(false, "serve other hosts without authentication"),
+  users_file: text(
+    null,
+    "file of lines USER:REALM:HA1 (see `presently user`); turns digest authentication on",
+  ),
+  realm: text(null, "digest realm; default: the first domain"),
+  digest_md5: flag(false, "also offer MD5, for phones that know nothing better"),
+  registrar: choice(
+    "accept",
+    ["accept", "reject"],
+    "answer to REGISTER: 200 with bindings that nothing uses, or 403",
+  ),
+  log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
+
+  // publications and subscriptions
+  max_expires_publish: int<number>(3600, 1, year, "longest lifetime of a publication, seconds"),
+  max_expires_subscribe: int<number>(3600, 1, year, "longest lifetime of a subscription, seconds"),
+  min_expires_publish: int<number>(0, 0, year, "shorter publications are refused with 423; 0: none"),
+  min_expires_subscribe: int<number>(0, 0, 3599, "shorter subscriptions are refused with 423; 0: none"),
+  expires_offset: int<number>(
+    0,
+    0,
+    year,
+    "PUBLISH is told so much less, SUBSCRIBE lives so much longer, seconds",
+  ),
+  notify_min_interval: int<number | null>(
+    null,
+    0,
+    3600,
+    "seconds between change NOTIFYs of one subscription; 0: no pacing",
+  ),
+  end_sub_on_timeout: flag(true, "a NOTIFY without answer ends its subscription"),
+  notify_offline_body: flag(false, "nothing published: NOTIFY carries a closed tuple instead of no body"),
+  generate_offline_body: flag(true, "an ended publication is shown closed once"),
+  id_collision: choice(
+    "newest",
+    ["newest", "rename"],
+    "two publications with one element id: newest wins, or both stay",
+  ),
+  event_framework: choice("3265", ["3265", "6665"], "which RFC decides where they differ"),
+  force_active: flag(false, "every subscription is active at once"),
+  server_address: text(null, "URI of the server's Contact; default: the receiving socket"),
+  contact_user: text("presence", "user part of the server's Contact; empty: none"),
+  publications_max: int<number>(64, 1, 10_000, "publications per presentity and event package"),
+  subscriptions_max: int<number>(1000, 1, 1_000_000, "subscriptions per presentity"),
+  udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
+
+  // storage
+  db_update_period: int<number>(100, 1, 86_400, "longest lag of the three tables behind the log, seconds"),
+  db_url: text(null, "as database_url; the module's own name"),
+  fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),
+  clean_period: int<number>(
+    100,
+    1,
+    86_400,
+    "sweep period",
+    "everything ends at its own deadline, no sweep is needed",
+  ),
+
+  // parameters of the modules that this version takes and does not use
+  cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
+  cluster_federation_mode: choice(
+    "disabled",
+    ["disabled", "on-demand-sharing", "full-sharing"],
+    "federation",
+    oneNode,
+  ),
+  cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
+  cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
+  enable_sphere_check: flag(false, "rules may depend on sphere", notYet),
+  waiting_subs_daysno: int<number>(3, 1, 30, "days an undecided watcher is remembered", notYet),
+  mix_dialog_presence: flag(false, "presence also derived from dialogs", notYet),
+  bla_presentity_spec: text(null, "where the presentity of dialog;sla comes from", notYet),
+  bla_fix_remote_target: flag(true, "repair remote targets in dialog;sla", notYet),
+  presentity_table: choice("presentity", ["presentity"], "name of the table", "only this name is taken"),
+  active_watchers_table: choice(
+    "active_watchers",
+    ["active_watchers"],
+    "name of the table",
+    "only this name is taken",
+  ),
+  watchers_table: choice("watchers", ["watchers"], "name of the table", "only this name is taken"),
+  subs_htable_size: int<number>(9, 1, 30, "hash table size", grows),
+  pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
+}
+
+export type SettingName = keyof typeof settings

@@ -1,0 +1,383 @@
+/**
+ * Many presentities, one synchronous machine: commands in, batches of decisions out, answers and NOTIFYs released
+ * only when a batch is committed.
+ *
+ * Sans-I/O: it opens nothing, waits for nothing and reads no clock. The server's pump and the simulator drive the very
+ * same object: `offer` → `seal` → append → `committed` or `failed`. Decisions build on each other before they are
+ * stored (provisional state); a failed append drops them and everything decided on top of them.
+ */
+import type { Packages } from "../packages/event-package.ts"
+import type { Answer, Command } from "../presentity/commands.ts"
+import type { Authorize, Context, Limits } from "../presentity/context.ts"
+import { decide } from "../presentity/decide.ts"
+import { nothingHappened } from "../presentity/decision.ts"
+import type { Decision } from "../presentity/events.ts"
+import type { Notify } from "../presentity/intents.ts"
+import { react } from "../presentity/react.ts"
+import { deadlineIn, fold, isEmpty, nextDeadline } from "../presentity/state.ts"
+import type { State } from "../presentity/state.ts"
+import type { DialogKey, Millis, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { invariant } from "../vocabulary.ts"
+import { makeDeadlines } from "./deadlines.ts"
+import { makeDialogs } from "./dialogs.ts"
+
+/** A command on its way in. `ticket` is whatever the shell needs to deliver the answer; the engine only keeps it. */
+export interface Offer<Ticket> {
+  /** Null for a request inside a dialog: the dialog says which presentity. */
+  readonly presentity: Uri | null
+  readonly command: Command
+  readonly origin: string
+  readonly ticket: Ticket
+}
+
+export interface Batch {
+  /** In the order they were decided; several of one stream follow each other in version. */
+  readonly decisions: readonly Decision[]
+}
+
+/** What may leave now, in order: for each decision first its answer, then its NOTIFYs. */
+export interface Release<Ticket> {
+  readonly ticket: Ticket | null
+  readonly answer: Answer
+  readonly notifications: readonly Notify[]
+}
+
+export interface Engine<Ticket> {
+  /**
+   * Decides a command at `now`, catching up first with what was due before.
+   *
+   * @returns `Missing`: the presentity is not in memory; `load` it and offer again. `Held`: released with a later
+   *   batch. `Released`: nothing to store, the answer may leave.
+   */
+  readonly offer: (offer: Offer<Ticket>, now: Millis, nonce: () => string) => Offered<Ticket>
+  /** Puts a presentity into memory as the store knows it. */
+  readonly load: (state: State) => void
+  readonly isLoaded: (presentity: Uri) => boolean
+  /** Decides everything that has fallen due by `now`, each at its own deadline. */
+  readonly advance: (now: Millis, nonce: () => string) => void
+  /** Takes the next batch for the store; null when there is nothing to store or one is already out. */
+  readonly seal: (decisionsMax: number) => Batch | null
+  /**
+   * The batch is stored, except for the decisions of `conflicts`: streams that another writer moved meanwhile.
+   *
+   * @returns what may leave, and the offers to be made again once their streams are loaded afresh
+   */
+  readonly committed: (conflicts: ReadonlySet<Uri>) => {
+    readonly release: readonly Release<Ticket>[]
+    readonly stored: readonly Stored[]
+    readonly again: readonly Offer<Ticket>[]
+  }
+  /** The batch, and all decided since, will never be known to be stored: every stream concerned is forgotten. */
+  readonly failed: () => { readonly tickets: readonly Ticket[]; readonly streams: readonly Uri[] }
+  /** Committed state of a presentity in memory. */
+  readonly state: (presentity: Uri) => State | undefined
+  readonly presentities: () => IterableIterator<Uri>
+  /** Issue time of the oldest NOTIFY without final answer; null when there is none. O(presentities with such). */
+  readonly oldestInFlight: () => Millis | null
+  readonly counts: () => {
+    readonly presentities: number
+    readonly dialogs: number
+    readonly undecided: number
+  }
+}
+
+export type Offered<Ticket> =
+  | { readonly _tag: "Missing"; readonly presentity: Uri }
+  | { readonly _tag: "Held" }
+  | { readonly _tag: "Released"; readonly release: Release<Ticket> }
+
+/** One committed decision with the states around it, for projections. */
+export interface Stored {
+  readonly decision: Decision
+  readonly before: State
+  readonly after: State
+}
+
+export interface EngineOptions {
+  readonly packages: Packages
+  readonly limits: Limits
+  readonly authorize: Authorize
+}
+
+interface Flight {
+  readonly count: number
+  readonly oldestAt: Millis
+}
+
+interface Entry {
+  committed: State
+  provisional: State
+  /** Decisions and held answers of this stream that are not committed. */
+  undecided: number
+  /** NOTIFYs without final answer, by subscription. */
+  readonly inFlight: Map<SubscriptionNo, Flight>
+  /** Time of the last decision: a stream's time never goes back. */
+  lastAt: Millis
+}
+
+interface Undecided<Ticket> {
+  readonly entry: Entry
+  readonly offer: Offer<Ticket> | null
+  readonly decision: Decision | null
+  readonly before: State
+  readonly after: State
+  readonly answer: Answer
+  readonly notifications: readonly Notify[]
+}
+
+export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
+  const { packages, limits, authorize } = options
+  const reaction = { packages, expiresOffset: limits.expiresOffset }
+  const entries = new Map<Uri, Entry>()
+  const dialogs = makeDialogs()
+  const deadlines = makeDeadlines<Uri>()
+  const flying = new Set<Entry>()
+  let waiting: Undecided<Ticket>[] = []
+  let out: Undecided<Ticket>[] | null = null
+
+  const decideOn = (
+    entry: Entry,
+    command: Command,
+    offer: Offer<Ticket> | null,
+    at: Millis,
+    nonce: () => string,
+  ): Undecided<Ticket> => {
+    const before = entry.provisional
+    const context: Context = {
+      now: at,
+      nonce: nonce(),
+      limits,
+      packages,
+      authorize,
+      inFlight: (no) => entry.inFlight.has(no),
+      findDialog: (key) => dialogs.find(key)?.no ?? null,
+    }
+    const { events, answer } = decide(before, command, context)
+    if (events.length === 0) {
+      return { entry, offer, decision: null, before, after: before, answer, notifications: none }
+    }
+    const decision: Decision = {
+      stream: before.presentity,
+      version: before.version + 1,
+      at,
+      cause: command._tag,
+      origin: offer?.origin ?? "",
+      nonce: context.nonce,
+      events,
+    }
+    const after = fold(before, decision)
+    const notifications = react(before, events, after, at, reaction)
+    entry.provisional = after
+    entry.lastAt = at
+    for (const one of notifications) depart(entry, one.no, at)
+    dialogs.follow(before, decision)
+    const deadline = deadlineIn(events)
+    if (deadline !== null) deadlines.arm(before.presentity, deadline)
+    return { entry, offer, decision, before, after, answer, notifications }
+  }
+
+  const depart = (entry: Entry, no: SubscriptionNo, at: Millis): void => {
+    const flight = entry.inFlight.get(no)
+    entry.inFlight.set(no, { count: (flight?.count ?? 0) + 1, oldestAt: flight?.oldestAt ?? at })
+    flying.add(entry)
+  }
+
+  const arrive = (entry: Entry, no: SubscriptionNo): void => {
+    const flight = entry.inFlight.get(no)
+    if (flight === undefined) return
+    if (flight.count > 1) entry.inFlight.set(no, { ...flight, count: flight.count - 1 })
+    else entry.inFlight.delete(no)
+    if (entry.inFlight.size === 0) {
+      flying.delete(entry)
+      forget(entry)
+    }
+  }
+
+  const hold = (one: Undecided<Ticket>): void => {
+    one.entry.undecided++
+    waiting.push(one)
+  }
+
+  /** Everything overdue, each at its own deadline, so that it does not matter how often anybody looks. */
+  const catchUp = (entry: Entry, now: Millis, nonce: () => string): void => {
+    deadlines.disarm(entry.provisional.presentity)
+    for (let passes = 0; ; passes++) {
+      const deadline = nextDeadline(entry.provisional)
+      if (deadline === null) return
+      if (deadline > now) {
+        deadlines.arm(entry.provisional.presentity, deadline)
+        return
+      }
+      invariant(passes < 100_000, "falling due comes to an end")
+      const one = decideOn(entry, { _tag: "FallDue" }, null, Math.max(deadline, entry.lastAt), nonce)
+      invariant(one.decision !== null, "what is overdue has consequences")
+      hold(one)
+    }
+  }
+
+  /** An empty presentity needs no memory: all there is to know of it is its version, and the store has that. */
+  const forget = (entry: Entry): void => {
+    if (entry.undecided > 0 || entry.inFlight.size > 0 || !isEmpty(entry.committed)) return
+    deadlines.disarm(entry.committed.presentity)
+    if (entries.get(entry.committed.presentity) === entry) entries.delete(entry.committed.presentity)
+  }
+
+  /** Takes back what one undecided decision did outside its state. */
+  const undo = (one: Undecided<Ticket>): void => {
+    one.entry.undecided--
+    for (const notification of one.notifications) arrive(one.entry, notification.no)
+  }
+
+  const evict = (entry: Entry): void => {
+    const { presentity } = entry.committed
+    // a committed dialog stays known, so that a request in it has the presentity loaded and is not refused
+    dialogs.forget(entry.provisional)
+    dialogs.remember(entry.committed)
+    deadlines.disarm(presentity)
+    flying.delete(entry)
+    entries.delete(presentity)
+  }
+
+  const releaseOf = (one: Undecided<Ticket>): Release<Ticket> => ({
+    ticket: one.offer?.ticket ?? null,
+    answer: one.answer,
+    notifications: one.notifications,
+  })
+
+  return {
+    offer: (offer, now, nonce) => {
+      const presentity = presentityOf(offer, dialogs.find)
+      if (presentity === null) {
+        const answer: Answer = {
+          _tag: "Rejected",
+          rejection: { _tag: "CallDoesNotExist", status: 481 },
+        }
+        return { _tag: "Released", release: { ticket: offer.ticket, answer, notifications: none } }
+      }
+      const entry = entries.get(presentity)
+      if (entry === undefined) {
+        // nobody is left to be told of a delivery: whoever loads the presentity again has it notified afresh
+        if (offer.command._tag === "ReportDelivery") {
+          const release = { ticket: offer.ticket, answer: nothingHappened.answer, notifications: none }
+          return { _tag: "Released", release }
+        }
+        return { _tag: "Missing", presentity }
+      }
+      if (offer.command._tag === "ReportDelivery") arrive(entry, offer.command.no)
+      if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
+      const one = decideOn(entry, offer.command, offer, Math.max(now, entry.lastAt), nonce)
+      if (one.decision === null && entry.undecided === 0) {
+        forget(entry)
+        return { _tag: "Released", release: releaseOf(one) }
+      }
+      hold(one)
+      return { _tag: "Held" }
+    },
+    load: (state) => {
+      invariant(!entries.has(state.presentity), "a presentity is loaded once")
+      entries.set(state.presentity, {
+        committed: state,
+        provisional: state,
+        undecided: 0,
+        inFlight: new Map(),
+        lastAt: 0,
+      })
+      dialogs.remember(state)
+      const deadline = nextDeadline(state)
+      if (deadline !== null) deadlines.arm(state.presentity, deadline)
+    },
+    isLoaded: (presentity) => entries.has(presentity),
+    advance: (now, nonce) => {
+      for (const presentity of deadlines.due(now)) {
+        const entry = entries.get(presentity)
+        if (entry !== undefined) catchUp(entry, now, nonce)
+      }
+    },
+    seal: (decisionsMax) => {
+      if (out !== null || waiting.length === 0) return null
+      out = waiting.length <= decisionsMax ? waiting : waiting.slice(0, decisionsMax)
+      waiting = waiting.length <= decisionsMax ? [] : waiting.slice(decisionsMax)
+      const decisions: Decision[] = []
+      for (const one of out) if (one.decision !== null) decisions.push(one.decision)
+      return { decisions }
+    },
+    committed: (conflicts) => {
+      invariant(out !== null, "only a sealed batch is committed")
+      const batch = out
+      out = null
+      const release: Release<Ticket>[] = []
+      const stored: Stored[] = []
+      const again: Offer<Ticket>[] = []
+      const lost = new Set<Entry>()
+      for (const one of batch) {
+        if (conflicts.has(one.before.presentity)) {
+          lost.add(one.entry)
+          undo(one)
+          if (one.offer !== null) again.push(one.offer)
+          continue
+        }
+        one.entry.undecided--
+        if (one.decision !== null) {
+          one.entry.committed = one.after
+          stored.push({ decision: one.decision, before: one.before, after: one.after })
+        }
+        release.push(releaseOf(one))
+        forget(one.entry)
+      }
+      if (lost.size > 0) {
+        const kept: Undecided<Ticket>[] = []
+        for (const one of waiting) {
+          if (!lost.has(one.entry)) {
+            kept.push(one)
+            continue
+          }
+          undo(one)
+          if (one.offer !== null) again.push(one.offer)
+        }
+        waiting = kept
+        for (const entry of lost) evict(entry)
+      }
+      return { release, stored, again }
+    },
+    failed: () => {
+      const all = [...(out ?? []), ...waiting]
+      out = null
+      waiting = []
+      const tickets: Ticket[] = []
+      const touched = new Set<Entry>()
+      for (const one of all) {
+        touched.add(one.entry)
+        undo(one)
+        if (one.offer !== null) tickets.push(one.offer.ticket)
+      }
+      for (const entry of touched) evict(entry)
+      return { tickets, streams: [...touched].map((entry) => entry.committed.presentity) }
+    },
+    state: (presentity) => entries.get(presentity)?.committed,
+    presentities: () => entries.keys(),
+    oldestInFlight: () => {
+      let oldest: Millis | null = null
+      for (const entry of flying) {
+        for (const { oldestAt } of entry.inFlight.values()) {
+          if (oldest === null || oldestAt < oldest) oldest = oldestAt
+        }
+      }
+      return oldest
+    },
+    counts: () => ({
+      presentities: entries.size,
+      dialogs: dialogs.size(),
+      undecided: waiting.length + (out?.length ?? 0),
+    }),
+  }
+}
+
+const presentityOf = <Ticket>(
+  offer: Offer<Ticket>,
+  find: (key: DialogKey) => { readonly presentity: Uri } | null,
+): Uri | null => {
+  if (offer.presentity !== null) return offer.presentity
+  return offer.command._tag === "Resubscribe" ? (find(offer.command.dialog)?.presentity ?? null) : null
+}
+
+const none: readonly Notify[] = []

@@ -1,0 +1,175 @@
+/**
+ * The `presence` package: PIDF documents (RFC 3863) with the data model's persons and devices (RFC 4479).
+ *
+ * A document is kept as sorted lists of elements, each as it was published: what this file does not know it carries
+ * along (RFC 3863 §4.2.3). Values are not judged; only what composing needs is asked for, a root, an entity and ids.
+ * Composing itself is in `pidf-compose.ts`.
+ */
+import type { Body } from "../vocabulary.ts"
+import { attribute, isNamed } from "./element.ts"
+import type { Attribute, Element, XmlCodec } from "./element.ts"
+import type { EventPackage, Parsed } from "./event-package.ts"
+import { compose } from "./pidf-compose.ts"
+import type { IdCollision } from "./pidf-compose.ts"
+import { dataModelNamespace, freeName, idOf, offline, pidfNamespace, withId } from "./pidf-document.ts"
+import type { Lists, Pidf } from "./pidf-document.ts"
+
+export type { IdCollision } from "./pidf-compose.ts"
+export { dataModelNamespace, pidfNamespace } from "./pidf-document.ts"
+export type { Pidf } from "./pidf-document.ts"
+
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+const contentType = "application/pidf+xml"
+
+export interface PresenceOptions {
+  readonly xml: XmlCodec
+  /** Shows a closed tuple instead of nothing when nothing is published (the seed's `notify_offline_body`). */
+  readonly notifyOfflineBody?: boolean
+  /** Shows the tuples of an ended publication closed, once (the seed's `generate_offline_body`). */
+  readonly generateOfflineBody?: boolean
+  /** What becomes of two publications' elements with one id; see `IdCollision`. */
+  readonly idCollision?: IdCollision
+  readonly notifyIntervalMillis?: number
+}
+
+/** @source RFC 3856 §6 (package), RFC 3863 (format), RFC 4479 (data model) */
+export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
+  const { xml, notifyOfflineBody = false, generateOfflineBody = true } = options
+  const { idCollision = "newest", notifyIntervalMillis = 5_000 } = options
+  return {
+    name: "presence",
+    accepts: [contentType],
+    produces: [contentType],
+    defaultExpires: 3_600,
+    bodyRequired: true,
+    entityTags: "new-each-time",
+    notifyIntervalMillis,
+    parse: (body) => parse(body, xml),
+    compose: (input) => {
+      if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
+      return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
+    },
+    render: (document) => render(document, xml),
+    offline,
+  }
+}
+
+/** @source RFC 3863 §4.1; how little is asked for follows RFC 4479 §5. */
+const parse = (body: Body, xml: XmlCodec): Parsed<Pidf> => {
+  const read = xml.parse(body.text)
+  if (read._tag === "Malformed") return unreadable(read.why)
+  // RFC 3863 §4.1.1 writes the namespace with a colon at its end, §4.2.2 without: both are taken, the latter is sent.
+  const misspelt = read.root.namespace === `${pidfNamespace}:`
+  const root = misspelt ? withNamespace(read.root, read.root.namespace, pidfNamespace) : read.root
+  if (!isNamed(root, pidfNamespace, "presence")) return unreadable("root is not <presence> of PIDF")
+  const entity = attribute(root, "entity")
+  if (entity === null || entity.trim() === "") return unreadable("<presence> without entity")
+  if (!isOneLine(entity)) return unreadable("entity with a control character")
+  const children = inheriting(root)
+  const identified = uniquelyIdentified(children)
+  if (typeof identified === "string") return unreadable(identified)
+  const isEntity = (one: Attribute): boolean => one.name === "entity" && one.namespace === ""
+  const isKept = (one: Attribute): boolean => !isEntity(one) && one.namespace !== xmlNamespace
+  return {
+    _tag: "Parsed",
+    document: { entity, attributes: root.attributes.filter(isKept), ...sorted(identified) },
+  }
+}
+
+const unreadable = (why: string): Parsed<Pidf> => ({ _tag: "Unreadable", why })
+
+const isOneLine = (text: string): boolean => {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code < 0x20 || code === 0x7f) return false
+  }
+  return true
+}
+
+const withNamespace = (of: Element, from: string, to: string): Element => ({
+  ...of,
+  namespace: of.namespace === from ? to : of.namespace,
+  attributes: of.attributes.map((one) => (one.namespace === from ? { ...one, namespace: to } : one)),
+  children: of.children.map((node) => (node._tag === "Element" ? withNamespace(node, from, to) : node)),
+})
+
+/**
+ * The root's child elements, each with the `xml:lang` (or `xml:space`, `xml:base`) it had by inheritance: in a composed
+ * document the root is nobody's, so what it says about its children moves to them.
+ */
+const inheriting = (root: Element): readonly Element[] => {
+  const elements = root.children.filter((node) => node._tag === "Element")
+  const inherited = root.attributes.filter(({ namespace }) => namespace === xmlNamespace)
+  if (inherited.length === 0) return elements
+  return elements.map((one) => {
+    const missing = inherited.filter(({ name }) => attribute(one, name, xmlNamespace) === null)
+    return missing.length === 0 ? one : { ...one, attributes: [...one.attributes, ...missing] }
+  })
+}
+
+type Kind = keyof Lists
+
+const kindOf = ({ namespace, name }: Element): Kind => {
+  if (namespace === pidfNamespace) {
+    if (name === "tuple") return "tuples"
+    if (name === "note") return "notes"
+  } else if (namespace === dataModelNamespace) {
+    if (name === "person") return "persons"
+    if (name === "device") return "devices"
+  }
+  return "others"
+}
+
+const needsId = (of: Element): boolean => {
+  const kind = kindOf(of)
+  return kind !== "notes" && kind !== "others"
+}
+
+const sorted = (elements: readonly Element[]): Lists => {
+  const lists: Record<Kind, Element[]> = { tuples: [], notes: [], persons: [], devices: [], others: [] }
+  for (const one of elements) lists[kindOf(one)].push(one)
+  return lists
+}
+
+/**
+ * Gives a later element whose id was used before in the document the first free of `id.2`, `id.3` …: the schema forbids
+ * the repetition, yet refusing would lose the whole publication and dropping would lose one of its elements.
+ *
+ * @returns what is wrong when an element that needs an id has none
+ */
+const uniquelyIdentified = (elements: readonly Element[]): readonly Element[] | string => {
+  const written = new Set<string>()
+  let repeated = false
+  for (const one of elements) {
+    if (!needsId(one)) continue
+    const id = idOf(one)
+    if (id === "") return `<${one.name}> without id`
+    repeated ||= written.has(id)
+    written.add(id)
+  }
+  if (!repeated) return elements
+  const given = new Set<string>()
+  const counts = new Map<string, number>()
+  return elements.map((one) => {
+    if (!needsId(one)) return one
+    const id = idOf(one)
+    const name = given.has(id) ? freeName(id, (name) => written.has(name), counts) : id
+    given.add(name)
+    written.add(name)
+    return withId(one, name)
+  })
+}
+
+/** @source RFC 3863 §4.1.1: tuples, then notes, then everything else. */
+const render = (document: Pidf, xml: XmlCodec): Body => {
+  const { entity, attributes, tuples, notes, persons, devices, others } = document
+  const root: Element = {
+    _tag: "Element",
+    namespace: pidfNamespace,
+    name: "presence",
+    prefix: "",
+    attributes: [{ namespace: "", name: "entity", prefix: "", value: entity }, ...attributes],
+    children: [...tuples, ...notes, ...persons, ...devices, ...others],
+  }
+  return { contentType, text: xml.print(root) }
+}

@@ -1,0 +1,74 @@
+/**
+ * What a decision may look at besides state and command. All of it is handed in, so that a decision is a function of
+ * its arguments: the simulator mints nonces from a seed and moves `now` by hand.
+ */
+import type { Packages } from "../packages/event-package.ts"
+import type {
+  DialogKey,
+  DialogNo,
+  Millis,
+  PackageName,
+  Seconds,
+  SubHandling,
+  SubscriptionNo,
+  Uri,
+} from "../vocabulary.ts"
+
+export interface Context {
+  readonly now: Millis
+  /** Unguessable and fresh for each decision; a token (RFC 3261 §25.1). */
+  readonly nonce: string
+  readonly limits: Limits
+  readonly packages: Packages
+  readonly authorize: Authorize
+  /** Whether a NOTIFY of this subscription has no final answer yet. */
+  readonly inFlight: (no: SubscriptionNo) => boolean
+  /** The dialog of this presentity that has this key. */
+  readonly findDialog: (key: DialogKey) => DialogNo | null
+}
+
+/** The authorization hook: how one watcher is to be treated. Asked at every SUBSCRIBE (RFC 3265 §3.1.6.4). */
+export type Authorize = (question: {
+  readonly presentity: Uri
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly now: Millis
+}) => SubHandling
+
+export const allowEveryone: Authorize = () => "allow"
+
+/** Every number that bounds or shapes decisions. Seconds are as on the wire. */
+export interface Limits {
+  readonly maxExpiresPublish: Seconds
+  readonly maxExpiresSubscribe: Seconds
+  /** Shorter wishes get 423; 0: never. */
+  readonly minExpiresPublish: Seconds
+  /** Shorter wishes get 423, but never those of an hour or more (RFC 3265 §3.1.6.1); 0: never. */
+  readonly minExpiresSubscribe: Seconds
+  /** The 200 to PUBLISH announces so much less, and a subscription lives so much longer than announced. */
+  readonly expiresOffset: Seconds
+  /** Replaces every package's own shortest time between change-driven NOTIFYs; null: the package's. */
+  readonly notifyIntervalMillis: number | null
+  /** Whether a NOTIFY without an answer ends its subscription. */
+  readonly endSubOnTimeout: boolean
+  /** Where RFC 3265 and RFC 6665 differ: reply codes and which failures end a subscription. */
+  readonly profile: "3265" | "6665"
+  readonly publicationsMax: number
+  readonly subscriptionsMax: number
+  /** What a request refused by one of these bounds is told to wait. */
+  readonly retryAfter: Seconds
+}
+
+export const defaultLimits: Limits = {
+  maxExpiresPublish: 3600,
+  maxExpiresSubscribe: 3600,
+  minExpiresPublish: 0,
+  minExpiresSubscribe: 0,
+  expiresOffset: 0,
+  notifyIntervalMillis: null,
+  endSubOnTimeout: true,
+  profile: "3265",
+  publicationsMax: 64,
+  subscriptionsMax: 1000,
+  retryAfter: 10,
+}

@@ -1,0 +1,156 @@
+/**
+ * Every fact that can be stored about one presentity.
+ *
+ * This is the storage contract: plain JSON, past tense, only what was decided and nothing that can be computed from
+ * it. Renaming or removing anything here is a migration (`adapters/store/codec.ts`); adding is not.
+ */
+import type {
+  Body,
+  DialogNo,
+  DialogStart,
+  EntityTag,
+  Millis,
+  PackageName,
+  SubscriptionNo,
+  Uri,
+} from "../vocabulary.ts"
+import type { TerminationReason } from "./intents.ts"
+
+export type Event =
+  | PublicationCreated
+  | PublicationModified
+  | PublicationRefreshed
+  | PublicationRemoved
+  | SubscriptionCreated
+  | SubscriptionRefreshed
+  | SubscriptionStatusChanged
+  | SubscriptionTerminated
+  | RemoteTargetChanged
+  | NotificationsIssued
+  | NotificationsDeferred
+
+export interface PublicationCreated {
+  readonly _tag: "PublicationCreated"
+  readonly packageName: PackageName
+  readonly entityTag: EntityTag
+  readonly expiresAt: Millis
+  readonly body: Body
+  readonly sender: string | null
+}
+
+export interface PublicationModified {
+  readonly _tag: "PublicationModified"
+  readonly packageName: PackageName
+  readonly entityTag: EntityTag
+  readonly supersedes: EntityTag
+  readonly expiresAt: Millis
+  readonly body: Body
+  readonly sender: string | null
+}
+
+export interface PublicationRefreshed {
+  readonly _tag: "PublicationRefreshed"
+  readonly packageName: PackageName
+  readonly entityTag: EntityTag
+  readonly supersedes: EntityTag
+  readonly expiresAt: Millis
+}
+
+export interface PublicationRemoved {
+  readonly _tag: "PublicationRemoved"
+  readonly packageName: PackageName
+  readonly entityTag: EntityTag
+  readonly cause: "requested" | "expired"
+}
+
+export interface SubscriptionCreated {
+  readonly _tag: "SubscriptionCreated"
+  readonly no: SubscriptionNo
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  readonly watcher: Uri
+  readonly status: Status
+  /** Polite block: active on the wire, shown as absent (RFC 5025 §3.2.1). */
+  readonly polite: boolean
+  /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
+  readonly expiresAt: Millis
+  readonly dialog: DialogNo
+  /** The dialog, when this subscription creates it; null when it joins `dialog`. */
+  readonly start: DialogStart | null
+  /** CSeq of the SUBSCRIBE. */
+  readonly remoteCseq: number
+}
+
+export interface SubscriptionRefreshed {
+  readonly _tag: "SubscriptionRefreshed"
+  readonly no: SubscriptionNo
+  readonly expiresAt: Millis
+  readonly remoteCseq: number
+  /** The new remote target; null when it stays. */
+  readonly remoteTarget: string | null
+}
+
+/** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */
+export interface SubscriptionStatusChanged {
+  readonly _tag: "SubscriptionStatusChanged"
+  readonly no: SubscriptionNo
+  readonly status: Status
+  readonly polite: boolean
+}
+
+export interface SubscriptionTerminated {
+  readonly _tag: "SubscriptionTerminated"
+  readonly no: SubscriptionNo
+  readonly reason: TerminationReason
+  /** No NOTIFY tells the watcher: it has said itself that the dialog is gone, or does not answer. */
+  readonly silent: boolean
+}
+
+/** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
+export interface RemoteTargetChanged {
+  readonly _tag: "RemoteTargetChanged"
+  readonly dialog: DialogNo
+  readonly remoteTarget: string
+}
+
+/** Each subscription meant takes the next CSeq of its dialog. */
+export interface NotificationsIssued {
+  readonly _tag: "NotificationsIssued"
+  readonly packageName: PackageName
+  /** `active`: every active subscription to the package but those in `except`. */
+  readonly to: "active" | readonly SubscriptionNo[]
+  readonly except: readonly SubscriptionNo[]
+  /** Subscriptions that are not told because their own device made the change; they count as having seen it. */
+  readonly suppressed: readonly SubscriptionNo[]
+  /** Digest of the view shown (`view.ts`); the same for all of them. */
+  readonly shown: string
+  /** `subscribe`: answers a SUBSCRIBE, and does not count for pacing; `recovery`: repeats what a crash may have lost. */
+  readonly cause: "subscribe" | "change" | "recovery"
+}
+
+/** Change-driven NOTIFYs wait until `until`, or, when that is null, wait no longer (RFC 3856 §6.10). */
+export interface NotificationsDeferred {
+  readonly _tag: "NotificationsDeferred"
+  readonly to: readonly SubscriptionNo[]
+  readonly until: Millis | null
+  /** The last NOTIFY did not arrive: whatever the view is then, it is news. */
+  readonly undelivered: boolean
+}
+
+/** Stored states of a subscription in RFC 3857 spelling. */
+export type Status = "active" | "pending"
+
+/** One row of the log: one decision with all its events, atomic on disk as in memory. */
+export interface Decision {
+  readonly stream: Uri
+  /** Decisions of this stream so far, this one included. */
+  readonly version: number
+  readonly at: Millis
+  /** The command's tag. */
+  readonly cause: string
+  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  readonly origin: string
+  /** Random per decision: tells our own row from another writer's when an append's outcome is unknown. */
+  readonly nonce: string
+  readonly events: readonly Event[]
+}

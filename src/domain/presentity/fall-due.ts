@@ -1,0 +1,64 @@
+/**
+ * Time as a command: what is overdue at `now`, and the events that follow from it.
+ *
+ * Publications end first, then subscriptions, then the remaining watchers are told, each once.
+ */
+import { entries, values } from "../table.ts"
+import type { SubscriptionNo } from "../vocabulary.ts"
+import type { Context } from "./context.ts"
+import { done } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event } from "./events.ts"
+import { changeNotifications, notifyOne, viewFor } from "./notify.ts"
+import { evolve } from "./state.ts"
+import type { State } from "./state.ts"
+
+/**
+ * Ends what has reached its deadline and sends what was held back until now.
+ *
+ * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (held NOTIFYs)
+ * @returns no events when nothing is due: a deadline may have moved since it was noted
+ */
+export const fallDue = (state: State, context: Context): Outcome => {
+  const events: Event[] = []
+  let after = state
+  const add = (event: Event): void => {
+    events.push(event)
+    after = evolve(after, event, context.now)
+  }
+
+  const changed = new Set<string>()
+  for (const [packageName, publications] of entries(state.publications)) {
+    const expired = [...values(publications)].filter((one) => one.expiresAt <= context.now)
+    for (const one of expired.sort((a, b) => a.createdIn - b.createdIn)) {
+      changed.add(packageName)
+      add({ _tag: "PublicationRemoved", packageName, entityTag: one.entityTag, cause: "expired" })
+    }
+  }
+
+  const subscriptions = [...values(state.subscriptions)].sort((a, b) => a.no - b.no)
+  for (const one of subscriptions) {
+    if (one.expiresAt > context.now) continue
+    add({ _tag: "SubscriptionTerminated", no: one.no, reason: "timeout", silent: false })
+  }
+
+  for (const packageName of [...changed].sort()) {
+    const pack = context.packages.find(packageName)
+    if (pack === null) continue
+    for (const event of changeNotifications(after, pack, context, null)) add(event)
+  }
+
+  const idle: SubscriptionNo[] = []
+  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+    if (one.dueAt === null || one.dueAt > context.now) continue
+    const pack = context.packages.find(one.packageName)
+    const view = pack === null ? null : viewFor(after, one, pack)
+    // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
+    if (view === null || view.digest === one.shown || context.inFlight(one.no)) idle.push(one.no)
+    else add(notifyOne(one, view, "change"))
+  }
+  if (idle.length > 0) {
+    add({ _tag: "NotificationsDeferred", to: idle, until: null, undelivered: false })
+  }
+  return done(events)
+}

@@ -1,0 +1,214 @@
+/**
+ * Who must be told of a change, and what the end of a NOTIFY means.
+ *
+ * A watcher is told when its view differs from the one it was last sent, at most one change-driven NOTIFY at a time
+ * and not more often than the package allows; what is held back is sent later with the content of that time.
+ * NOTIFYs that answer a SUBSCRIBE or end a subscription are never held back (`subscribe.ts`, `fall-due.ts`).
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { get, values } from "../table.ts"
+import type { Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
+import type { Redeliver, ReportDelivery } from "./commands.ts"
+import type { Context, Limits } from "./context.ts"
+import { done, nothingHappened } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event, NotificationsIssued } from "./events.ts"
+import { activeSubscriptions } from "./state.ts"
+import type { State, Subscription } from "./state.ts"
+import { absentView, currentView, nothing } from "./view.ts"
+import type { View } from "./view.ts"
+
+/**
+ * The events that tell the watchers of a package what `after` looks like. O(watchers of the presentity).
+ *
+ * @source RFC 3265 §3.2.2; RFC 3856 §6.7, §6.10
+ * @param sender Contact URI of the device that made the change; its subscriptions count as told
+ */
+export const changeNotifications = (
+  after: State,
+  pack: EventPackage,
+  context: Context,
+  sender: string | null,
+): readonly Event[] => {
+  const active = activeSubscriptions(after, pack.name)
+  if (active.length === 0) return []
+  const view = currentView(after, pack)
+  const told: SubscriptionNo[] = []
+  const suppressed: SubscriptionNo[] = []
+  const held = new Map<Millis, SubscriptionNo[]>()
+  for (const one of active) {
+    if (one.polite || one.shown === view.digest) continue
+    if (sender !== null && get(after.dialogs, one.dialog)?.remoteTarget === sender) {
+      suppressed.push(one.no)
+      continue
+    }
+    // one at a time: its outcome brings the newest state along
+    if (context.inFlight(one.no)) continue
+    const allowedAt = one.pacedAt + intervalOf(pack, context.limits)
+    if (allowedAt <= context.now) told.push(one.no)
+    else if (one.dueAt === null) collect(held, allowedAt, one.no)
+  }
+  const events: Event[] = []
+  if (told.length > 0 || suppressed.length > 0) {
+    events.push(issued(pack.name, told, active, suppressed, view))
+  }
+  for (const [until, to] of held) {
+    events.push({ _tag: "NotificationsDeferred", to, until, undelivered: false })
+  }
+  return events
+}
+
+/** One NOTIFY for one subscription with its present view. */
+export const notifyOne = (
+  subscription: Subscription,
+  view: View,
+  cause: NotificationsIssued["cause"],
+): NotificationsIssued => ({
+  _tag: "NotificationsIssued",
+  packageName: subscription.packageName,
+  to: [subscription.no],
+  except: [],
+  suppressed: [],
+  shown: view.digest,
+  cause,
+})
+
+/** What this subscription may see at all: nothing while pending, absence when politely blocked, else what there is. */
+export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
+  if (subscription.status === "pending") return nothing
+  return subscription.polite ? absentView(state.presentity, pack) : currentView(state, pack)
+}
+
+/** Shortest time between two change-driven NOTIFYs of one subscription. */
+export const intervalOf = (pack: EventPackage, limits: Limits): Millis =>
+  limits.notifyIntervalMillis ?? pack.notifyIntervalMillis
+
+/**
+ * The end of one NOTIFY.
+ *
+ * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; which of the first two is the profile
+ */
+export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
+  const subscription = get(state.subscriptions, command.no)
+  if (subscription === undefined) return nothingHappened
+  const { outcome } = command
+  if (outcome._tag === "Accepted") {
+    const events: Event[] = []
+    const dialog = get(state.dialogs, subscription.dialog)
+    if (
+      outcome.remoteTarget !== null &&
+      dialog !== undefined &&
+      outcome.remoteTarget !== dialog.remoteTarget
+    ) {
+      events.push({
+        _tag: "RemoteTargetChanged",
+        dialog: dialog.no,
+        remoteTarget: outcome.remoteTarget,
+      })
+    }
+    return done([...events, ...catchUp(state, subscription, context)])
+  }
+  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
+  if (command.cseq <= subscription.heardAt) return done(catchUp(state, subscription, context))
+  switch (consequence(outcome, context.limits)) {
+    case "ends-dialog":
+      return done(
+        [...values(state.subscriptions)]
+          .filter((one) => one.dialog === subscription.dialog)
+          .sort((one, other) => one.no - other.no)
+          .map(ended),
+      )
+    case "ends-subscription":
+      return done([ended(subscription)])
+    case "keeps":
+      return done([
+        {
+          _tag: "NotificationsDeferred",
+          to: [subscription.no],
+          until:
+            outcome._tag === "Refused" && outcome.retryAfter !== null
+              ? context.now + Math.max(1, outcome.retryAfter) * 1000
+              : null,
+          undelivered: true,
+        },
+      ])
+  }
+}
+
+/**
+ * After a restart: whatever was issued at or after `since` may never have been sent, so each of those subscriptions
+ * gets one NOTIFY with the present state.
+ */
+export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
+  const events: Event[] = []
+  const late = [...values(state.subscriptions)].filter((one) => one.issuedAt >= command.since)
+  for (const one of late.sort((a, b) => a.no - b.no)) {
+    const pack = context.packages.find(one.packageName)
+    if (pack !== null) events.push(notifyOne(one, viewFor(state, one, pack), "recovery"))
+  }
+  return done(events)
+}
+
+/** The newest state for a watcher that could not be told earlier; nothing when it has it already. */
+const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
+  if (subscription.status !== "active" || context.inFlight(subscription.no)) return []
+  const pack = context.packages.find(subscription.packageName)
+  if (pack === null) return []
+  const view = viewFor(state, subscription, pack)
+  if (view.digest === subscription.shown || subscription.dueAt !== null) return []
+  const allowedAt = subscription.pacedAt + intervalOf(pack, context.limits)
+  if (allowedAt <= context.now) return [notifyOne(subscription, view, "change")]
+  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until: allowedAt, undelivered: false }]
+}
+
+/** What one failed NOTIFY does to the subscription and to others in its dialog. */
+const consequence = (
+  outcome: Exclude<ReportDelivery["outcome"], { _tag: "Accepted" }>,
+  limits: Limits,
+): "keeps" | "ends-subscription" | "ends-dialog" => {
+  if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
+  const { status } = outcome
+  if (status === 408) return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
+  // RFC 5057 §5.1: these say that the dialog or its target is gone
+  if (dialogFatal.has(status)) return "ends-dialog"
+  if (usageFatal.has(status)) return "ends-subscription"
+  if (limits.profile === "6665" || outcome.retryAfter !== null) return "keeps"
+  return status === 502 ? "ends-dialog" : "ends-subscription"
+}
+
+const dialogFatal: ReadonlySet<number> = new Set([404, 410, 416, 482, 483, 484, 485, 604])
+const usageFatal: ReadonlySet<number> = new Set([405, 480, 481, 489, 501])
+
+const ended = (subscription: Subscription): Event => ({
+  _tag: "SubscriptionTerminated",
+  no: subscription.no,
+  reason: "timeout",
+  silent: true,
+})
+
+/** Says "all active ones" where that is shorter than naming them. */
+const issued = (
+  packageName: PackageName,
+  told: readonly SubscriptionNo[],
+  active: readonly Subscription[],
+  suppressed: readonly SubscriptionNo[],
+  view: View,
+): NotificationsIssued => {
+  const left = active.length - told.length
+  const toldSet = left === 0 || left >= told.length ? null : new Set(told)
+  return {
+    _tag: "NotificationsIssued",
+    packageName,
+    to: left >= told.length ? told : "active",
+    except: toldSet === null ? [] : active.filter((one) => !toldSet.has(one.no)).map((one) => one.no),
+    suppressed,
+    shown: view.digest,
+    cause: "change",
+  }
+}
+
+const collect = <K>(groups: Map<K, SubscriptionNo[]>, key: K, no: SubscriptionNo): void => {
+  const group = groups.get(key)
+  if (group === undefined) groups.set(key, [no])
+  else group.push(no)
+}

@@ -1,0 +1,187 @@
+/**
+ * PUBLISH decisions: create, modify, refresh and remove publications.
+ *
+ * RFC 3903 §6 gives the steps this file follows, in the same order; step 1 (is the Request-URI ours, may this sender
+ * publish for it) is settled before a command exists. Body syntax is the package's business; who gets told is
+ * `notify.ts`.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { get, size } from "../table.ts"
+import type { EntityTag, Seconds } from "../vocabulary.ts"
+import type { Publish, Rejection } from "./commands.ts"
+import type { Context } from "./context.ts"
+import { accept, reject } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event } from "./events.ts"
+import { changeNotifications } from "./notify.ts"
+import { evolve, publication } from "./state.ts"
+import type { Publication, State } from "./state.ts"
+import { parseBody } from "./view.ts"
+
+/**
+ * Decides one PUBLISH.
+ *
+ * @source RFC 3903 §6
+ * @rejects BadEvent (489), BadRequest (400), ConditionalRequestFailed (412), IntervalTooBrief (423),
+ *   UnsupportedMediaType (415), ServiceUnavailable (503)
+ */
+export const publish = (state: State, command: Publish, context: Context): Outcome => {
+  // step 2: the event package
+  const pack = command.packageName === null ? null : context.packages.find(command.packageName)
+  if (pack === null || pack.accepts.length === 0) {
+    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
+  }
+  // step 3: the publication meant
+  if (command.ifMatch.length > 1) return reject(badRequest("SIP-If-Match has more than one entity-tag"))
+  const ifMatch = command.ifMatch[0]
+  const current = ifMatch === undefined ? undefined : publication(state, pack.name, ifMatch)
+  if (ifMatch !== undefined && current === undefined) {
+    return reject({ _tag: "ConditionalRequestFailed", status: 412 })
+  }
+  // step 4: the lifetime
+  const wanted = command.expires ?? pack.defaultExpires
+  if (wanted > 0 && wanted < context.limits.minExpiresPublish) {
+    const minExpires = context.limits.minExpiresPublish
+    return reject({ _tag: "IntervalTooBrief", status: 423, minExpires })
+  }
+  const granted = Math.min(wanted, context.limits.maxExpiresPublish)
+  // steps 5 and 6
+  if (current !== undefined) return change(state, command, context, pack, current, granted)
+  return create(state, command, context, pack, granted)
+}
+
+/** Initial publication (RFC 3903 §4.2), or, with Expires 0, one that is over as soon as it is made. */
+const create = (
+  state: State,
+  command: Publish,
+  context: Context,
+  pack: EventPackage,
+  granted: Seconds,
+): Outcome => {
+  const fault = bodyFault(command, pack)
+  if (fault !== null) return reject(fault)
+  const { body } = command
+  if (body === null) return reject(badRequest("a publication without entity-tag needs a body"))
+  const entityTag = freshTag(state, context)
+  // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
+  if (granted === 0) return accept([], { _tag: "Published", entityTag, expires: 0 })
+  const others = get(state.publications, pack.name)
+  if (others !== undefined && size(others) >= context.limits.publicationsMax) {
+    return reject({
+      _tag: "ServiceUnavailable",
+      status: 503,
+      why: "too many publications for this presentity",
+      retryAfter: context.limits.retryAfter,
+    })
+  }
+  const expiresAt = context.now + granted * 1000
+  return published(
+    state,
+    {
+      _tag: "PublicationCreated",
+      packageName: pack.name,
+      entityTag,
+      expiresAt,
+      body,
+      sender: command.sender,
+    },
+    command,
+    context,
+    pack,
+    { entityTag, granted },
+  )
+}
+
+/** Refresh (§4.3), modification (§4.4) or removal (§4.5) of the publication that the entity-tag names. */
+const change = (
+  state: State,
+  command: Publish,
+  context: Context,
+  pack: EventPackage,
+  current: Publication,
+  granted: Seconds,
+): Outcome => {
+  if (granted === 0) {
+    // a body beside Expires 0 is ignored: the publication ends either way
+    const removed: Event = {
+      _tag: "PublicationRemoved",
+      packageName: pack.name,
+      entityTag: current.entityTag,
+      cause: "requested",
+    }
+    const entityTag = freshTag(state, context)
+    return published(state, removed, command, context, pack, { entityTag, granted })
+  }
+  const entityTag = pack.entityTags === "kept" ? current.entityTag : freshTag(state, context)
+  const expiresAt = context.now + granted * 1000
+  const supersedes = current.entityTag
+  if (command.body === null && command.bodyFault === null) {
+    const refreshed: Event = {
+      _tag: "PublicationRefreshed",
+      packageName: pack.name,
+      entityTag,
+      supersedes,
+      expiresAt,
+    }
+    return accept([refreshed], reply(context, entityTag, granted))
+  }
+  const fault = bodyFault(command, pack)
+  if (fault !== null) return reject(fault)
+  const { body, sender } = command
+  if (body === null) return reject(badRequest("the body cannot be read"))
+  return published(
+    state,
+    {
+      _tag: "PublicationModified",
+      packageName: pack.name,
+      entityTag,
+      supersedes,
+      expiresAt,
+      body,
+      sender,
+    },
+    command,
+    context,
+    pack,
+    { entityTag, granted },
+  )
+}
+
+const published = (
+  state: State,
+  event: Event,
+  command: Publish,
+  context: Context,
+  pack: EventPackage,
+  result: { readonly entityTag: EntityTag; readonly granted: Seconds },
+): Outcome => {
+  const after = evolve(state, event, context.now)
+  const told = changeNotifications(after, pack, context, command.sender)
+  return accept([event, ...told], reply(context, result.entityTag, result.granted))
+}
+
+/** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */
+const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
+  ({
+    _tag: "Published",
+    entityTag,
+    expires: granted === 0 ? 0 : Math.max(1, granted - context.limits.expiresOffset),
+  }) as const
+
+/** Step 5: the body's type is the package's (415), and the package can read it (400). */
+const bodyFault = (command: Publish, pack: EventPackage): Rejection | null => {
+  const { body } = command
+  if (body === null) return command.bodyFault
+  if (!pack.accepts.includes(body.contentType)) {
+    return { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
+  }
+  if (command.bodyFault !== null) return command.bodyFault
+  const parsed = parseBody(pack, body)
+  return parsed._tag === "Parsed" ? null : badRequest(parsed.why)
+}
+
+/** Unguessable by the nonce, never used again by the version, which only grows (RFC 3903 §6 step 6). */
+const freshTag = (state: State, context: Context): EntityTag =>
+  `${context.nonce}.${(state.version + 1).toString(36)}` as EntityTag
+
+const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })

@@ -1,0 +1,130 @@
+/**
+ * One decision's events → the NOTIFYs they stand for. A dull mapping: every number in a NOTIFY was taken by the fold.
+ */
+import type { EventPackage, Packages } from "../packages/event-package.ts"
+import { get } from "../table.ts"
+import type { Body, Millis, Seconds } from "../vocabulary.ts"
+import type { Event } from "./events.ts"
+import type { Intent, Notify, TerminationReason } from "./intents.ts"
+import { viewFor } from "./notify.ts"
+import { audience, evolve, publication } from "./state.ts"
+import type { Dialog, Publication, State, Subscription } from "./state.ts"
+import { offlineBody, partingView } from "./view.ts"
+
+export interface Reaction {
+  readonly packages: Packages
+  readonly expiresOffset: Seconds
+}
+
+/**
+ * The intents of one decision, in the order in which they must be sent.
+ *
+ * @param before the state the decision was made on
+ * @param after the state with all its events: bodies show this one
+ * @param at the decision's time
+ */
+export const react = (
+  before: State,
+  events: readonly Event[],
+  after: State,
+  at: Millis,
+  reaction: Reaction,
+): readonly Intent[] => {
+  const intents: Intent[] = []
+  const parting = endedIn(before, events)
+  let state = before
+  for (let index = 0; index < events.length; index++) {
+    const event = events[index]!
+    if (event._tag === "NotificationsIssued") {
+      const pack = reaction.packages.find(event.packageName)
+      const shown = pack === null ? null : bodies(before, events, after, pack, parting)
+      const next = new Map<number, number>()
+      for (const one of audience(state, event)) {
+        const dialog = get(state.dialogs, one.dialog)
+        if (dialog === undefined) continue
+        const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
+        if (dialog.usages > 1) next.set(dialog.no, cseq)
+        const body = shown === null ? null : shown(one)
+        intents.push(notify(after, one, dialog, cseq, body, remaining(one, at, reaction), null))
+      }
+    } else if (event._tag === "SubscriptionTerminated" && !event.silent) {
+      const one = get(state.subscriptions, event.no)
+      const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+      if (one !== undefined && dialog !== undefined) {
+        const pack = reaction.packages.find(one.packageName)
+        // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
+        const body = pack === null || event.reason === "rejected" ? null : viewFor(after, one, pack).body
+        intents.push(notify(after, one, dialog, dialog.localCseq + 1, body, null, event.reason))
+      }
+    }
+    if (index < events.length - 1) state = evolve(state, event, at)
+  }
+  return intents
+}
+
+/** The body for each subscription that one event tells of the state `after`. */
+const bodies = (
+  before: State,
+  events: readonly Event[],
+  after: State,
+  pack: EventPackage,
+  parting: ReadonlyMap<string, readonly Publication[]>,
+): ((one: Subscription) => Body | null) => {
+  const ended = parting.get(pack.name)
+  const last = ended === undefined ? null : partingView(after, pack, ended)
+  const answersSubscribe = events.some(
+    (event) => event._tag === "SubscriptionCreated" || event._tag === "SubscriptionRefreshed",
+  )
+  return (one) => {
+    if (last !== null && one.status === "active" && !one.polite) return last.body
+    const view = viewFor(after, one, pack)
+    if (view.body !== null || answersSubscribe || one.status !== "active") return view.body
+    // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
+    const seen = get(before.subscriptions, one.no)?.shown ?? ""
+    return seen === "" || seen === view.digest ? null : offlineBody(after.presentity, pack)
+  }
+}
+
+/** Publications that this decision ended, by package, oldest first. */
+const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, readonly Publication[]> => {
+  const ended = new Map<string, Publication[]>()
+  for (const event of events) {
+    if (event._tag !== "PublicationRemoved") continue
+    const one = publication(before, event.packageName, event.entityTag)
+    if (one === undefined) continue
+    const others = ended.get(event.packageName)
+    if (others === undefined) ended.set(event.packageName, [one])
+    else others.push(one)
+  }
+  return ended
+}
+
+/** `expires` of Subscription-State: what is left of the announced time, never 0 while it lives (RFC 3265 §3.2.2). */
+const remaining = (one: Subscription, at: Millis, reaction: Reaction): Seconds =>
+  Math.max(1, Math.ceil((one.expiresAt - at) / 1000) - reaction.expiresOffset)
+
+const notify = (
+  state: State,
+  one: Subscription,
+  dialog: Dialog,
+  cseq: number,
+  body: Body | null,
+  expires: Seconds | null,
+  reason: TerminationReason | null,
+): Notify => ({
+  _tag: "Notify",
+  presentity: state.presentity,
+  no: one.no,
+  cseq,
+  packageName: one.packageName,
+  eventId: one.eventId,
+  dialog:
+    dialog.remoteTarget === dialog.start.remoteTarget
+      ? dialog.start
+      : { ...dialog.start, remoteTarget: dialog.remoteTarget },
+  state: reason !== null ? "terminated" : one.status,
+  expires,
+  reason,
+  retryAfter: null,
+  body,
+})

@@ -1,0 +1,53 @@
+/**
+ * A state as plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
+ */
+import { emptyTable, entries, setAll, values } from "../table.ts"
+import type { DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Dialog, Publication, Publications, State, Subscription } from "./state.ts"
+
+/** Fields are only ever added; a change of meaning takes a new `shape` and an upcast where snapshots are read. */
+export interface Snapshot {
+  readonly shape: 1
+  readonly presentity: Uri
+  readonly version: number
+  readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
+  readonly subscriptions: readonly Subscription[]
+  readonly dialogs: readonly Dialog[]
+}
+
+export const freeze = (state: State): Snapshot => ({
+  shape: 1,
+  presentity: state.presentity,
+  version: state.version,
+  publications: [...entries(state.publications)]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, publications]) => [
+      name,
+      [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
+    ]),
+  subscriptions: [...values(state.subscriptions)].sort((one, other) => one.no - other.no),
+  dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
+})
+
+export const thaw = (snapshot: Snapshot): State => ({
+  presentity: snapshot.presentity,
+  version: snapshot.version,
+  publications: setAll(
+    emptyTable<PackageName, Publications>(),
+    snapshot.publications.map(([name, publications]) => [
+      name,
+      setAll(
+        emptyTable<EntityTag, Publication>(),
+        publications.map((one) => [one.entityTag, one]),
+      ),
+    ]),
+  ),
+  subscriptions: setAll(
+    emptyTable<SubscriptionNo, Subscription>(),
+    snapshot.subscriptions.map((one) => [one.no, one]),
+  ),
+  dialogs: setAll(
+    emptyTable<DialogNo, Dialog>(),
+    snapshot.dialogs.map((one) => [one.no, one]),
+  ),
+})

@@ -1,0 +1,348 @@
+/**
+ * What is true of one presentity, and how each event changes it.
+ *
+ * `evolve` is total: it never throws, reads no clock, and ignores what it cannot apply. Nothing else changes state.
+ */
+import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
+import type { Table } from "../table.ts"
+import { unreachable } from "../vocabulary.ts"
+import type {
+  Body,
+  DialogNo,
+  DialogStart,
+  EntityTag,
+  Millis,
+  PackageName,
+  SubscriptionNo,
+  Uri,
+} from "../vocabulary.ts"
+import type { Decision, Event, NotificationsIssued, Status } from "./events.ts"
+
+export interface State {
+  readonly presentity: Uri
+  /** Decisions folded so far: the version of the stream. */
+  readonly version: number
+  /** Live publications of each package by entity-tag. A package without any has no entry. */
+  readonly publications: Table<PackageName, Publications>
+  readonly subscriptions: Table<SubscriptionNo, Subscription>
+  /** A dialog lives as long as a subscription in it (RFC 3265 §3.3.4). */
+  readonly dialogs: Table<DialogNo, Dialog>
+}
+
+export type Publications = Table<EntityTag, Publication>
+
+export interface Publication {
+  readonly entityTag: EntityTag
+  /** The decision that created it: names it through all its entity-tags. */
+  readonly createdIn: number
+  /** The decision that gave it its present body: the order in which publications compose. A refresh keeps it. */
+  readonly bodyFrom: number
+  readonly receivedAt: Millis
+  readonly expiresAt: Millis
+  readonly body: Body
+  readonly sender: string | null
+}
+
+export interface Subscription {
+  readonly no: SubscriptionNo
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  readonly watcher: Uri
+  readonly status: Status
+  readonly polite: boolean
+  readonly createdAt: Millis
+  readonly expiresAt: Millis
+  readonly dialog: DialogNo
+  /** NOTIFYs issued: the version of the next document, for packages that count (RFC 3858 §3, RFC 4235 §4.1). */
+  readonly notified: number
+  /** Digest of the view last issued; empty before the first. */
+  readonly shown: string
+  readonly issuedAt: Millis
+  /** When the last change-driven NOTIFY was issued; 0 before the first. */
+  readonly pacedAt: Millis
+  /** The dialog's local CSeq when the watcher last sent a SUBSCRIBE: failures of older NOTIFYs say nothing now. */
+  readonly heardAt: number
+  /** When a change held back is to be sent; null when none is. */
+  readonly dueAt: Millis | null
+}
+
+export interface Dialog {
+  readonly no: DialogNo
+  /** As created; `remoteTarget` and `remoteCseq` below supersede those in it, the route set never changes. */
+  readonly start: DialogStart
+  readonly remoteTarget: string
+  readonly remoteCseq: number
+  /** CSeq of the last NOTIFY issued. */
+  readonly localCseq: number
+  /** Subscriptions alive in it. */
+  readonly usages: number
+}
+
+export const initial = (presentity: Uri): State => ({
+  presentity,
+  version: 0,
+  publications: emptyTable(),
+  subscriptions: emptyTable(),
+  dialogs: emptyTable(),
+})
+
+/** Nothing lives: such a state needs no deadline, no snapshot and no memory. */
+export const isEmpty = (state: State): boolean =>
+  size(state.subscriptions) === 0 && size(state.publications) === 0
+
+/** The state after one decision. O(its events), or O(subscriptions) where it notifies all active ones. */
+export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
+  let next = state
+  for (const event of decision.events) next = evolve(next, event, decision.at)
+  return { ...next, version: decision.version }
+}
+
+/** The state after one event that was decided at `at`. */
+export const evolve = (state: State, event: Event, at: Millis): State => {
+  switch (event._tag) {
+    case "PublicationCreated":
+      return putPublication(state, event.packageName, null, {
+        entityTag: event.entityTag,
+        createdIn: state.version + 1,
+        bodyFrom: state.version + 1,
+        receivedAt: at,
+        expiresAt: event.expiresAt,
+        body: event.body,
+        sender: event.sender,
+      })
+    case "PublicationModified": {
+      const old = publication(state, event.packageName, event.supersedes)
+      if (old === undefined) return state
+      return putPublication(state, event.packageName, event.supersedes, {
+        ...old,
+        entityTag: event.entityTag,
+        bodyFrom: state.version + 1,
+        receivedAt: at,
+        expiresAt: event.expiresAt,
+        body: event.body,
+        sender: event.sender,
+      })
+    }
+    case "PublicationRefreshed": {
+      const old = publication(state, event.packageName, event.supersedes)
+      if (old === undefined) return state
+      return putPublication(state, event.packageName, event.supersedes, {
+        ...old,
+        entityTag: event.entityTag,
+        expiresAt: event.expiresAt,
+      })
+    }
+    case "PublicationRemoved": {
+      const publications = get(state.publications, event.packageName)
+      if (publications === undefined) return state
+      const left = remove(publications, event.entityTag)
+      return {
+        ...state,
+        publications:
+          size(left) === 0
+            ? remove(state.publications, event.packageName)
+            : set(state.publications, event.packageName, left),
+      }
+    }
+    case "SubscriptionCreated": {
+      const dialog =
+        event.start === null
+          ? get(state.dialogs, event.dialog)
+          : {
+              no: event.dialog,
+              start: event.start,
+              remoteTarget: event.start.remoteTarget,
+              remoteCseq: event.remoteCseq,
+              localCseq: 0,
+              usages: 0,
+            }
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        dialogs: set(state.dialogs, dialog.no, {
+          ...dialog,
+          remoteCseq: event.remoteCseq,
+          usages: dialog.usages + 1,
+        }),
+        subscriptions: set(state.subscriptions, event.no, {
+          no: event.no,
+          packageName: event.packageName,
+          eventId: event.eventId,
+          watcher: event.watcher,
+          status: event.status,
+          polite: event.polite,
+          createdAt: at,
+          expiresAt: event.expiresAt,
+          dialog: dialog.no,
+          notified: 0,
+          shown: "",
+          issuedAt: at,
+          pacedAt: 0,
+          heardAt: dialog.localCseq,
+          dueAt: null,
+        }),
+      }
+    }
+    case "SubscriptionRefreshed": {
+      const subscription = get(state.subscriptions, event.no)
+      if (subscription === undefined) return state
+      const dialog = get(state.dialogs, subscription.dialog)
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        dialogs: set(state.dialogs, dialog.no, {
+          ...dialog,
+          remoteCseq: event.remoteCseq,
+          remoteTarget: event.remoteTarget ?? dialog.remoteTarget,
+        }),
+        subscriptions: set(state.subscriptions, event.no, {
+          ...subscription,
+          expiresAt: event.expiresAt,
+          heardAt: dialog.localCseq,
+        }),
+      }
+    }
+    case "SubscriptionStatusChanged": {
+      const subscription = get(state.subscriptions, event.no)
+      if (subscription === undefined) return state
+      return {
+        ...state,
+        subscriptions: set(state.subscriptions, event.no, {
+          ...subscription,
+          status: event.status,
+          polite: event.polite,
+        }),
+      }
+    }
+    case "SubscriptionTerminated":
+      return terminate(state, event.no, event.silent)
+    case "RemoteTargetChanged": {
+      const dialog = get(state.dialogs, event.dialog)
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        dialogs: set(state.dialogs, dialog.no, { ...dialog, remoteTarget: event.remoteTarget }),
+      }
+    }
+    case "NotificationsIssued":
+      return issue(state, event, at)
+    case "NotificationsDeferred":
+      return {
+        ...state,
+        subscriptions: setAll(
+          state.subscriptions,
+          event.to.flatMap((no): [SubscriptionNo, Subscription][] => {
+            const subscription = get(state.subscriptions, no)
+            if (subscription === undefined) return []
+            const shown = event.undelivered ? "" : subscription.shown
+            return [[no, { ...subscription, shown, dueAt: event.until }]]
+          }),
+        ),
+      }
+    default:
+      return unreachable(event)
+  }
+}
+
+/** The live publication with this entity-tag. */
+export const publication = (
+  state: State,
+  packageName: PackageName,
+  entityTag: string,
+): Publication | undefined => {
+  const publications = get(state.publications, packageName)
+  return publications === undefined ? undefined : get(publications, entityTag as EntityTag)
+}
+
+/** The subscriptions that one `NotificationsIssued` means, by number. O(subscriptions of the presentity). */
+export const audience = (state: State, event: NotificationsIssued): readonly Subscription[] => {
+  if (event.to !== "active") {
+    const found: Subscription[] = []
+    for (const no of event.to) {
+      const subscription = get(state.subscriptions, no)
+      if (subscription !== undefined) found.push(subscription)
+    }
+    return found
+  }
+  const except = event.except.length === 0 ? null : new Set(event.except)
+  return activeSubscriptions(state, event.packageName).filter((one) => except === null || !except.has(one.no))
+}
+
+/** Active subscriptions to one package, by number. O(subscriptions of the presentity). */
+export const activeSubscriptions = (state: State, packageName: PackageName): Subscription[] => {
+  const found: Subscription[] = []
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName === packageName && subscription.status === "active") found.push(subscription)
+  }
+  return found.sort((one, other) => one.no - other.no)
+}
+
+/** The earliest instant at which something must be decided; null when there is none. O(all that lives). */
+export const nextDeadline = (state: State): Millis | null => {
+  let earliest = Number.POSITIVE_INFINITY
+  for (const publications of values(state.publications)) {
+    for (const one of values(publications)) earliest = Math.min(earliest, one.expiresAt)
+  }
+  for (const one of values(state.subscriptions)) {
+    earliest = Math.min(earliest, one.expiresAt, one.dueAt ?? Number.POSITIVE_INFINITY)
+  }
+  return earliest === Number.POSITIVE_INFINITY ? null : earliest
+}
+
+/** The earliest deadline that these events bring with them; null when they bring none. */
+export const deadlineIn = (events: readonly Event[]): Millis | null => {
+  let earliest: Millis | null = null
+  for (const event of events) {
+    const at = "expiresAt" in event ? event.expiresAt : "until" in event ? event.until : null
+    if (at !== null && (earliest === null || at < earliest)) earliest = at
+  }
+  return earliest
+}
+
+const putPublication = (
+  state: State,
+  packageName: PackageName,
+  supersedes: EntityTag | null,
+  next: Publication,
+): State => {
+  const publications = get(state.publications, packageName) ?? emptyTable<EntityTag, Publication>()
+  const without = supersedes === null ? publications : remove(publications, supersedes)
+  return { ...state, publications: set(state.publications, packageName, set(without, next.entityTag, next)) }
+}
+
+const terminate = (state: State, no: SubscriptionNo, silent: boolean): State => {
+  const subscription = get(state.subscriptions, no)
+  if (subscription === undefined) return state
+  const subscriptions = remove(state.subscriptions, no)
+  const dialog = get(state.dialogs, subscription.dialog)
+  if (dialog === undefined) return { ...state, subscriptions }
+  if (dialog.usages <= 1) return { ...state, subscriptions, dialogs: remove(state.dialogs, dialog.no) }
+  const left = {
+    ...dialog,
+    usages: dialog.usages - 1,
+    localCseq: silent ? dialog.localCseq : dialog.localCseq + 1,
+  }
+  return { ...state, subscriptions, dialogs: set(state.dialogs, dialog.no, left) }
+}
+
+const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
+  const subscriptions: [SubscriptionNo, Subscription][] = []
+  const dialogs = new Map<DialogNo, Dialog>()
+  for (const one of audience(state, event)) {
+    const dialog = dialogs.get(one.dialog) ?? get(state.dialogs, one.dialog)
+    if (dialog === undefined) continue
+    dialogs.set(dialog.no, { ...dialog, localCseq: dialog.localCseq + 1 })
+    const pacedAt = event.cause === "change" ? at : one.pacedAt
+    const notified = one.notified + 1
+    subscriptions.push([one.no, { ...one, notified, shown: event.shown, issuedAt: at, pacedAt, dueAt: null }])
+  }
+  for (const no of event.suppressed) {
+    const one = get(state.subscriptions, no)
+    if (one !== undefined) subscriptions.push([no, { ...one, shown: event.shown, dueAt: null }])
+  }
+  return {
+    ...state,
+    subscriptions: setAll(state.subscriptions, subscriptions),
+    dialogs: setAll(state.dialogs, dialogs),
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * SUBSCRIBE decisions: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
+ *
+ * Checks come in one fixed order: dialog (481), CSeq (500), event package (489), body (415), Accept (406),
+ * lifetime (423), policy (403). What is accepted causes exactly one NOTIFY at once.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { get, size, values } from "../table.ts"
+import type { Seconds, SubHandling, Uri } from "../vocabulary.ts"
+import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
+import type { Context } from "./context.ts"
+import { accept, reject } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event, Status, SubscriptionCreated } from "./events.ts"
+import { notifyOne, viewFor } from "./notify.ts"
+import { evolve } from "./state.ts"
+import type { Dialog, State, Subscription } from "./state.ts"
+
+/**
+ * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
+ *
+ * @source RFC 3265 §3.1.6, §3.3.6
+ * @rejects BadEvent (489), UnsupportedMediaType (415), NotAcceptable (406), IntervalTooBrief (423), Forbidden (403),
+ *   ServiceUnavailable (503)
+ */
+export const subscribe = (state: State, command: Subscribe, context: Context): Outcome => {
+  const asked = examine(command, context)
+  if ("status" in asked) return reject(asked)
+  const handling = handlingOf(state, command, asked.pack, context)
+  if (handling === "block") return reject(forbidden)
+  return begin(state, asked, handling, context, {
+    eventId: command.eventId,
+    watcher: command.watcher,
+    dialog: state.version + 1,
+    start: command.dialog,
+    remoteCseq: command.dialog.remoteCseq,
+  })
+}
+
+/**
+ * A SUBSCRIBE inside a dialog: refresh or end of the subscription with this package and `id`, or, when the dialog has
+ * none such, a further subscription in it.
+ *
+ * @source RFC 3265 §3.1.4.2, §3.1.6.4; RFC 3261 §12.2.2
+ * @rejects CallDoesNotExist (481), OutOfOrder (500), and those of `subscribe`
+ */
+export const resubscribe = (state: State, command: Resubscribe, context: Context): Outcome => {
+  const dialogNo = context.findDialog(command.dialog)
+  const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
+  if (dialog === undefined) return reject({ _tag: "CallDoesNotExist", status: 481 })
+  if (command.cseq <= dialog.remoteCseq) return reject({ _tag: "OutOfOrder", status: 500 })
+  const asked = examine(command, context)
+  if ("status" in asked) return reject(asked)
+  const usages = usagesOf(state, dialog)
+  // whoever holds a dialog's tags but says to be somebody else does not own it
+  if (usages.some((one) => one.watcher !== command.watcher)) return reject(forbidden)
+  const subscription = usages.find(
+    (one) => one.packageName === asked.pack.name && one.eventId === command.eventId,
+  )
+  const handling = handlingOf(state, command, asked.pack, context)
+  if (subscription !== undefined) return renew(state, command, context, asked, dialog, subscription, handling)
+  if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
+  if (context.limits.profile === "6665") {
+    return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
+  }
+  if (handling === "block") return reject(forbidden)
+  const outcome = begin(state, asked, handling, context, {
+    eventId: command.eventId,
+    watcher: command.watcher,
+    dialog: dialog.no,
+    start: null,
+    remoteCseq: command.cseq,
+  })
+  const moved = movedTarget(dialog, command)
+  if (moved === null || outcome.events.length === 0) return outcome
+  const retarget: Event = { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget: moved }
+  return { ...outcome, events: [retarget, ...outcome.events] }
+}
+
+interface Asked {
+  readonly pack: EventPackage
+  /** As announced in the 2xx; the operator's grace comes on top. */
+  readonly granted: Seconds
+}
+
+/** The checks that do not depend on who asks. */
+const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
+  const { limits, packages } = context
+  const pack = command.packageName === null ? null : packages.find(command.packageName)
+  if (pack === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
+  if (command.bodyFault !== null) return command.bodyFault
+  if (command.accept !== null && !pack.produces.some((type) => isAccepted(type, command.accept ?? []))) {
+    return { _tag: "NotAcceptable", status: 406, accept: pack.produces }
+  }
+  const wanted = command.expires ?? pack.defaultExpires
+  // RFC 3265 §3.1.6.1: an hour or more is never too brief
+  if (wanted > 0 && wanted < 3600 && wanted < limits.minExpiresSubscribe) {
+    return { _tag: "IntervalTooBrief", status: 423, minExpires: limits.minExpiresSubscribe }
+  }
+  return { pack, granted: Math.min(wanted, limits.maxExpiresSubscribe) }
+}
+
+/** A new subscription, and, when nothing was granted, its end in the same breath. */
+const begin = (
+  state: State,
+  asked: Asked,
+  handling: SubHandling,
+  context: Context,
+  who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
+): Outcome => {
+  const fetches = asked.granted === 0
+  if (!fetches && size(state.subscriptions) >= context.limits.subscriptionsMax) {
+    return reject({
+      _tag: "ServiceUnavailable",
+      status: 503,
+      why: "too many watchers for this presentity",
+      retryAfter: context.limits.retryAfter,
+    })
+  }
+  const created: SubscriptionCreated = {
+    _tag: "SubscriptionCreated",
+    no: state.version + 1,
+    packageName: asked.pack.name,
+    status: statusOf(handling),
+    polite: handling === "polite-block",
+    expiresAt: fetches ? context.now : deadline(asked.granted, context),
+    ...who,
+  }
+  const answer = subscribed(asked, created.status, context)
+  if (fetches) {
+    return accept(
+      [created, { _tag: "SubscriptionTerminated", no: created.no, reason: "timeout", silent: false }],
+      answer,
+    )
+  }
+  return accept([created, ...notifyAtOnce(state, created, created.no, asked.pack, context)], answer)
+}
+
+/** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
+const renew = (
+  state: State,
+  command: Resubscribe,
+  context: Context,
+  asked: Asked,
+  dialog: Dialog,
+  subscription: Subscription,
+  handling: SubHandling,
+): Outcome => {
+  const { no } = subscription
+  if (handling === "block") {
+    const rejected: Event = { _tag: "SubscriptionTerminated", no, reason: "rejected", silent: false }
+    return { events: [rejected], answer: { _tag: "Rejected", rejection: forbidden } }
+  }
+  const status = statusOf(handling)
+  const polite = handling === "polite-block"
+  const events: Event[] = []
+  if (status !== subscription.status || polite !== subscription.polite) {
+    events.push({ _tag: "SubscriptionStatusChanged", no, status, polite })
+  }
+  const ends = asked.granted === 0
+  const remoteTarget = movedTarget(dialog, command)
+  if (!ends || remoteTarget !== null || dialog.usages > 1) {
+    const expiresAt = ends ? context.now : deadline(asked.granted, context)
+    events.push({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq: command.cseq, remoteTarget })
+  }
+  if (ends) {
+    events.push({ _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false })
+    return accept(events, subscribed(asked, status, context))
+  }
+  const after = events.reduce((so, event) => evolve(so, event, context.now), state)
+  const renewed = get(after.subscriptions, no) ?? subscription
+  events.push(notifyOne(renewed, viewFor(after, renewed, asked.pack), "subscribe"))
+  return accept(events, subscribed(asked, status, context))
+}
+
+const notifyAtOnce = (
+  state: State,
+  event: Event,
+  no: number,
+  pack: EventPackage,
+  context: Context,
+): readonly Event[] => {
+  const after = evolve(state, event, context.now)
+  const subscription = get(after.subscriptions, no)
+  if (subscription === undefined) return []
+  return [notifyOne(subscription, viewFor(after, subscription, pack), "subscribe")]
+}
+
+const handlingOf = (
+  state: State,
+  command: { readonly forceActive: boolean; readonly watcher: Uri },
+  pack: EventPackage,
+  context: Context,
+): SubHandling =>
+  command.forceActive
+    ? "allow"
+    : context.authorize({
+        presentity: state.presentity,
+        packageName: pack.name,
+        watcher: command.watcher,
+        now: context.now,
+      })
+
+const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
+
+/** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
+const subscribed = (asked: Asked, status: Status, context: Context): Reply => ({
+  _tag: "Subscribed",
+  status: status === "pending" && context.limits.profile === "3265" ? 202 : 200,
+  expires: asked.granted,
+})
+
+/** Peers only ever see the announced time; the record lives `expiresOffset` longer. */
+const deadline = (granted: Seconds, context: Context): number =>
+  context.now + (granted + context.limits.expiresOffset) * 1000
+
+const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
+  command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
+
+/** O(subscriptions of the presentity) only when the dialog is shared. */
+const usagesOf = (state: State, dialog: Dialog): Subscription[] => {
+  if (dialog.usages === 1) {
+    const only = get(state.subscriptions, dialog.no)
+    if (only !== undefined) return [only]
+  }
+  return [...values(state.subscriptions)].filter((one) => one.dialog === dialog.no)
+}
+
+/** @source RFC 3261 §20.1 */
+const isAccepted = (type: string, ranges: readonly string[]): boolean =>
+  ranges.some(
+    (range) => range === type || range === "*/*" || range === `${type.slice(0, type.indexOf("/"))}/*`,
+  )
+
+const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }

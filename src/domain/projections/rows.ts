@@ -1,0 +1,226 @@
+/**
+ * State → the rows of `presentity`, `active_watchers` and `watchers`, column for column as the OpenSIPS presence
+ * module lays them out (times are Unix seconds).
+ *
+ * A row is a function of the state and its key, so a table can be dropped and made again at any time. Widths are the
+ * table's business: whoever writes rows shortens what does not fit.
+ */
+import type { Event } from "../presentity/events.ts"
+import { audience, publication } from "../presentity/state.ts"
+import type { State, Subscription } from "../presentity/state.ts"
+import { entries, get, values } from "../table.ts"
+import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+
+/** Names one row; `watchers` remembers one per watcher and package whatever the number of its subscriptions. */
+export type RowKey =
+  | { readonly table: "presentity"; readonly packageName: PackageName; readonly etag: string }
+  | ActiveWatcherKey
+  | { readonly table: "watchers"; readonly packageName: PackageName; readonly watcher: Uri }
+
+export interface ActiveWatcherKey {
+  readonly table: "active_watchers"
+  readonly no: SubscriptionNo
+  /** The row as it last was, when the subscription has ended: a state without it cannot name it. */
+  readonly ended: ActiveWatcherRow | null
+}
+
+export interface PresentityRow {
+  readonly username: string
+  readonly domain: string
+  readonly event: string
+  readonly etag: string
+  readonly expires: number
+  readonly received_time: number
+  readonly body: string
+  readonly extra_hdrs: string | null
+  readonly sender: string
+}
+
+export interface ActiveWatcherRow {
+  readonly presentity_uri: string
+  readonly watcher_username: string
+  readonly watcher_domain: string
+  readonly to_user: string
+  readonly to_domain: string
+  readonly event: string
+  readonly event_id: string
+  readonly to_tag: string
+  readonly from_tag: string
+  readonly callid: string
+  readonly local_cseq: number
+  readonly remote_cseq: number
+  readonly contact: string
+  readonly record_route: string
+  readonly expires: number
+  readonly status: number
+  readonly reason: string
+  readonly version: number
+  readonly socket_info: string
+  readonly local_contact: string
+  readonly sharing_tag: string | null
+}
+
+export interface WatcherRow {
+  readonly presentity_uri: string
+  readonly watcher_username: string
+  readonly watcher_domain: string
+  readonly event: string
+  readonly status: number
+  readonly reason: string
+  readonly inserted_time: number
+}
+
+/** 1 active, 2 pending: the numbers the module stores. */
+const statusNumber = { active: 1, pending: 2 } as const
+
+/** The rows that one event may have changed, given the states around its decision. */
+export const touched = (event: Event, before: State, after: State): readonly RowKey[] => {
+  switch (event._tag) {
+    case "PublicationCreated":
+    case "PublicationRemoved":
+      return [{ table: "presentity", packageName: event.packageName, etag: event.entityTag }]
+    case "PublicationModified":
+    case "PublicationRefreshed":
+      return [
+        { table: "presentity", packageName: event.packageName, etag: event.supersedes },
+        { table: "presentity", packageName: event.packageName, etag: event.entityTag },
+      ]
+    case "SubscriptionCreated":
+    case "SubscriptionRefreshed":
+    case "SubscriptionStatusChanged":
+    case "SubscriptionTerminated": {
+      const subscription = get(after.subscriptions, event.no) ?? get(before.subscriptions, event.no)
+      // over within the decision that began it: there never was a row
+      if (subscription === undefined) return []
+      const ended = endedRow(before, after, event.no)
+      const own: RowKey = { table: "active_watchers", no: event.no, ended }
+      const { packageName, watcher } = subscription
+      return [own, ...siblings(after, subscription), { table: "watchers", packageName, watcher }]
+    }
+    case "RemoteTargetChanged":
+      return inDialog(after, event.dialog)
+    case "NotificationsIssued":
+      return audience(after, event).flatMap((one): readonly RowKey[] => [
+        { table: "active_watchers", no: one.no, ended: null },
+        ...siblings(after, one),
+      ])
+    case "NotificationsDeferred":
+      return []
+  }
+}
+
+/** Every row of one presentity. */
+export const allRows = (state: State): readonly RowKey[] => {
+  const keys: RowKey[] = []
+  for (const [packageName, publications] of entries(state.publications)) {
+    for (const one of values(publications)) {
+      keys.push({ table: "presentity", packageName, etag: one.entityTag })
+    }
+  }
+  const watchers = new Map<string, RowKey>()
+  for (const { no, packageName, watcher } of values(state.subscriptions)) {
+    keys.push({ table: "active_watchers", no, ended: null })
+    watchers.set(`${packageName}\n${watcher}`, { table: "watchers", packageName, watcher })
+  }
+  return [...keys, ...watchers.values()]
+}
+
+export const presentityRow = (
+  state: State,
+  packageName: PackageName,
+  etag: string,
+): PresentityRow | undefined => {
+  const one = publication(state, packageName, etag)
+  if (one === undefined) return undefined
+  const { user, host } = splitUri(state.presentity)
+  return {
+    username: user,
+    domain: host,
+    event: packageName,
+    etag,
+    expires: seconds(one.expiresAt),
+    received_time: seconds(one.receivedAt),
+    body: one.body.text,
+    extra_hdrs: null,
+    sender: one.sender ?? "",
+  }
+}
+
+export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatcherRow | undefined => {
+  const one = get(state.subscriptions, no)
+  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+  if (one === undefined || dialog === undefined) return undefined
+  const watcher = splitUri(one.watcher)
+  const to = splitUri(state.presentity)
+  return {
+    presentity_uri: state.presentity,
+    watcher_username: watcher.user,
+    watcher_domain: watcher.host,
+    to_user: to.user,
+    to_domain: to.host,
+    event: one.packageName,
+    event_id: one.eventId ?? "",
+    to_tag: dialog.start.localTag,
+    from_tag: dialog.start.remoteTag,
+    callid: dialog.start.callId,
+    local_cseq: dialog.localCseq,
+    remote_cseq: dialog.remoteCseq,
+    contact: dialog.remoteTarget,
+    record_route: dialog.start.routeSet.join(","),
+    expires: seconds(one.expiresAt),
+    status: statusNumber[one.status],
+    reason: one.polite ? "polite-block" : "",
+    version: one.notified,
+    socket_info: dialog.start.flow,
+    local_contact: dialog.start.localContact,
+    sharing_tag: null,
+  }
+}
+
+/** One row for all subscriptions of a watcher: the most favourable status, the earliest time. */
+export const watcherRow = (state: State, packageName: PackageName, watcher: Uri): WatcherRow | undefined => {
+  let first: Subscription | undefined
+  let status = 2
+  let polite = false
+  for (const one of values(state.subscriptions)) {
+    if (one.packageName !== packageName || one.watcher !== watcher) continue
+    if (first === undefined || one.createdAt < first.createdAt) first = one
+    if (statusNumber[one.status] < status) status = statusNumber[one.status]
+    polite ||= one.polite
+  }
+  if (first === undefined) return undefined
+  const { user, host } = splitUri(watcher)
+  return {
+    presentity_uri: state.presentity,
+    watcher_username: user,
+    watcher_domain: host,
+    event: packageName,
+    status,
+    reason: polite ? "polite-block" : "",
+    inserted_time: seconds(first.createdAt),
+  }
+}
+
+/** `sip:alice@example.com` → alice, example.com; `tel:+1` → +1 and no host; `sip:example.com` → no user. */
+export const splitUri = (uri: Uri): { readonly user: string; readonly host: string } => {
+  const rest = uri.slice(uri.indexOf(":") + 1)
+  const at = rest.lastIndexOf("@")
+  if (at >= 0) return { user: rest.slice(0, at), host: rest.slice(at + 1) }
+  return uri.startsWith("tel:") ? { user: rest, host: "" } : { user: "", host: rest }
+}
+
+/** The other subscriptions of a shared dialog: they show its counters too. */
+const siblings = (state: State, one: Subscription): readonly RowKey[] => {
+  const dialog = get(state.dialogs, one.dialog)
+  return dialog === undefined || dialog.usages < 2 ? [] : inDialog(state, one.dialog)
+}
+
+const inDialog = (state: State, dialog: number): readonly RowKey[] =>
+  [...values(state.subscriptions)]
+    .filter((one) => one.dialog === dialog)
+    .map((one) => ({ table: "active_watchers", no: one.no, ended: null }))
+
+const endedRow = (before: State, after: State, no: SubscriptionNo): ActiveWatcherRow | null =>
+  get(after.subscriptions, no) === undefined ? (activeWatcherRow(before, no) ?? null) : null
+
+const seconds = (at: Millis): number => Math.floor(at / 1000)

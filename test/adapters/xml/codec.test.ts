@@ -1,0 +1,266 @@
+import fc from "fast-check"
+import { XMLValidator } from "fast-xml-parser"
+import { describe, expect, it } from "vitest"
+import { makeXmlCodec, xmlCodec } from "../../../src/adapters/xml/codec.ts"
+import { attribute, canonical, element, textOf } from "../../../src/domain/packages/element.ts"
+import type { Element } from "../../../src/domain/packages/element.ts"
+import { anyChoices, anyElement, anyText, writeOtherwise } from "../../support/xml-arbitraries.ts"
+import { malformed, oversized, wellFormed } from "../../support/xml-corpus.ts"
+
+const read = (text: string): Element => {
+  const result = xmlCodec.parse(text)
+  if (result._tag === "Malformed") throw new Error(`${result.why} in ${text.slice(0, 500)}`)
+  return result.root
+}
+
+/** The same tree with fresh objects, so that nothing remembered beside the old ones can help. */
+const copied = (of: Element): Element => structuredClone(of)
+
+describe("what is read is what was printed", () => {
+  it("L40: parse after print gives the same tree", () => {
+    fc.assert(
+      fc.property(anyElement, (tree) => {
+        expect(canonical(read(xmlCodec.print(tree)))).toBe(canonical(tree))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it("L40: other prefixes, quotes, references, CDATA, attribute order and instructions change nothing", () => {
+    fc.assert(
+      fc.property(anyElement, anyChoices, (tree, choose) => {
+        expect(canonical(read(writeOtherwise(tree, choose)))).toBe(canonical(tree))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it("L40: print is a function of the tree, and a fixed point after one round", () => {
+    fc.assert(
+      fc.property(anyElement, (tree) => {
+        const text = xmlCodec.print(tree)
+        expect(xmlCodec.print(tree)).toBe(text)
+        expect(xmlCodec.print(copied(tree))).toBe(text)
+        expect(xmlCodec.print(read(text))).toBe(text)
+      }),
+    )
+  })
+
+  it("L40: elements printed in one document print right in another", () => {
+    fc.assert(
+      fc.property(anyElement, anyElement, anyElement, (one, two, three) => {
+        for (const [frame, children] of [
+          [one, [two, three]],
+          [two, [three, one]],
+          [three, [three, two, one]],
+          [one, [two, three]],
+        ] as const) {
+          const tree = { ...frame, children }
+          const text = xmlCodec.print(tree)
+          expect(text).toBe(xmlCodec.print(copied(tree)))
+          expect(canonical(read(text))).toBe(canonical(tree))
+        }
+      }),
+    )
+  })
+
+  it("T28: whatever stands in texts, values and comments, printing is total and adds no markup", () => {
+    const anything = fc
+      .string({ unit: "binary", maxLength: 12 })
+      .map((text) => `${text}\ud800\uffff-->\u0000<`)
+    fc.assert(
+      fc.property(anything, anything, anything, (text, value, comment) => {
+        const tree = element("urn:a", "a", { b: value }, [text, { _tag: "Comment", text: `${comment}--` }])
+        const back = read(xmlCodec.print(tree))
+        expect(back.children.map(({ _tag }) => _tag)).toEqual(["Text", "Comment"])
+        expect(back.attributes).toHaveLength(1)
+        const illegal = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
+        expect(attribute(back, "b")).toBe(value.replace(illegal, "\ufffd"))
+      }),
+    )
+  })
+})
+
+describe("everything else is refused", () => {
+  it.each(malformed)("T27: refuses %s", (_, document) => {
+    expect(xmlCodec.parse(document)).toEqual({ _tag: "Malformed", why: expect.any(String) })
+  })
+
+  it.each(oversized)("T25: refuses %s", (_, document) => {
+    expect(xmlCodec.parse(document)).toEqual({ _tag: "Malformed", why: expect.any(String) })
+  })
+
+  it("T25: limits can be set", () => {
+    const tight = makeXmlCodec({ bytesMax: 40, depthMax: 2, elementsMax: 3, attributesMax: 1 })
+    const verdicts = [
+      "<a><b/><b/></a>",
+      "<a><b><c/></b></a>",
+      "<a><b/><b/><b/></a>",
+      "<a b='' c=''/>",
+      `<a>${"x".repeat(34)}</a>`,
+    ]
+    expect(verdicts.map((text) => tight.parse(text)._tag)).toEqual([
+      "Parsed",
+      "Malformed",
+      "Malformed",
+      "Malformed",
+      "Malformed",
+    ])
+    expect(makeXmlCodec({ depthMax: 500 }).parse("<a>".repeat(500) + "</a>".repeat(500))._tag).toBe("Parsed")
+  })
+
+  it("T25: printing what was read costs milliseconds as well", () => {
+    const many = Array.from({ length: 1_500 }, (_, n) => `<p:a xmlns:p="u${n}" xmlns:q="v${n}" q:b=""/>`).join("")
+    for (const document of [`<a>${many}</a>`, `<a><b>${many}</b></a>`]) {
+      const tree = makeXmlCodec({ bytesMax: 100_000 }).parse(document)
+      const before = performance.now()
+      const text = tree._tag === "Parsed" ? xmlCodec.print(tree.root) : ""
+      expect([text.length > 50_000, performance.now() - before < 100]).toEqual([true, true])
+    }
+  })
+
+  it("T25: what is refused or read at the limits costs milliseconds", () => {
+    const declared = (count: number): string =>
+      Array.from({ length: count }, (_, n) => `xmlns:p${n}="u"`).join(" ")
+    const hostile = [
+      ...malformed.map(([, document]) => document),
+      ...oversized.map(([, document]) => document),
+      "<".repeat(65_000),
+      `<a>${"&".repeat(65_000)}</a>`,
+      `<a>${"&amp;".repeat(13_000)}</a>`,
+      `<a>${"]]".repeat(32_000)}</a>`,
+      `<a>${"<!--".repeat(16_000)}</a>`,
+      `<a>${"<!---->".repeat(9_000)}</a>`,
+      `<a>${"<?x?>".repeat(13_000)}</a>`,
+      `<a>${"<![CDATA[".repeat(7_000)}</a>`,
+      `<a b="${"'".repeat(65_000)}`,
+      `<?xml${" ".repeat(65_000)}`,
+      `<?xml version="1.0"${" ".repeat(65_000)}`,
+      `<a${" ".repeat(65_000)}`,
+      `<a ${declared(64)}>`.repeat(63) + "<p1:a/>".repeat(100) + "</a>".repeat(63),
+      `<${"a".repeat(65_000)}`,
+      `<a>${"</a>".repeat(16_000)}`,
+    ]
+    for (const document of hostile) {
+      const before = performance.now()
+      xmlCodec.parse(document)
+      const document40 = document.slice(0, 40)
+      const millis = performance.now() - before
+      expect({ document40, isQuick: millis < 100 }).toEqual({ document40, isQuick: true })
+    }
+  })
+})
+
+describe("documents that are read", () => {
+  it.each(wellFormed)("3863-4.1-a: reads %s, and again as printed", (_, document) => {
+    const tree = read(document)
+    const again = makeXmlCodec({ bytesMax: 70_000 }).parse(xmlCodec.print(tree))
+    expect(again._tag === "Parsed" && canonical(again.root)).toBe(canonical(tree))
+  })
+
+  it("L40: character data comes out as the characters it stands for", () => {
+    const tree = read("<a b='&#9;x\ty\r\nz&#13;&apos;'>&#x41;&#233;&amp;lt;<![CDATA[<&amp;>]]>\r\n\r1e3 </a>")
+    expect(attribute(tree, "b")).toBe("\tx y z\r'")
+    expect(textOf(tree)).toBe("Aé&lt;<&amp;>\n\n1e3 ")
+    expect(tree.children).toHaveLength(1)
+  })
+
+  it("L40: names are namespace and local name; the prefix is only kept", () => {
+    const tree = read('<p:a xmlns:p="urn:p" xmlns="urn:d" p:b="1" b="2"><c/><d xmlns=""/></p:a>')
+    expect(tree).toEqual({
+      _tag: "Element",
+      namespace: "urn:p",
+      name: "a",
+      prefix: "p",
+      attributes: [
+        { namespace: "urn:p", name: "b", prefix: "p", value: "1" },
+        { namespace: "", name: "b", prefix: "", value: "2" },
+      ],
+      children: [
+        { _tag: "Element", namespace: "urn:d", name: "c", prefix: "", attributes: [], children: [] },
+        { _tag: "Element", namespace: "", name: "d", prefix: "", attributes: [], children: [] },
+      ],
+    })
+  })
+
+  it("L40: namespaces are declared once at the root, clashing prefixes told apart", () => {
+    const tree = read(
+      '<a xmlns="urn:a"><p:b xmlns:p="urn:b"/><p:c xmlns:p="urn:c" p:d="1"/><e xmlns="urn:e"/></a>',
+    )
+    expect(xmlCodec.print(tree)).toBe(
+      '<?xml version="1.0" encoding="UTF-8"?>\n' +
+        '<a xmlns="urn:a" xmlns:p="urn:b" xmlns:p2="urn:c" xmlns:ns="urn:e"><p:b/><p2:c p2:d="1"/><ns:e/></a>\n',
+    )
+  })
+
+  it("T27: member names of objects are ordinary names, and leave objects as they are", () => {
+    const tree = read('<a toString="1"><hasOwnProperty>x</hasOwnProperty></a>')
+    expect(attribute(tree, "toString")).toBe("1")
+    xmlCodec.parse('<__proto__ polluted="1"/>')
+    xmlCodec.parse("<a><__proto__><polluted>1</polluted></__proto__></a>")
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined()
+  })
+})
+
+describe("hostile and broken input", () => {
+  it("L01: any text gives a tree or a reason", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 60 }), anyText), (text) => {
+        expect(["Parsed", "Malformed"]).toContain(xmlCodec.parse(text)._tag)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  const scraps = [
+    "<",
+    ">",
+    "/",
+    "&",
+    ";",
+    '"',
+    "'",
+    "=",
+    " ",
+    "?",
+    "!",
+    "-",
+    "[",
+    "]",
+    ":",
+    "\0",
+    "a",
+    "<a>",
+    "</a>",
+    "]]>",
+    "xmlns",
+    "--",
+    "\ufeff",
+    "<![CDATA[",
+    "<?",
+    "?>",
+  ]
+  const edit = fc.record({ at: fc.nat(), drop: fc.nat({ max: 3 }), put: fc.constantFrom("", ...scraps) })
+
+  it("4479-5-c: damaged documents give a tree that prints, or a reason; never more than a strict validator takes", () => {
+    fc.assert(
+      fc.property(
+        anyElement,
+        anyChoices,
+        fc.array(edit, { minLength: 1, maxLength: 3 }),
+        (tree, choose, edits) => {
+          let text = writeOtherwise(tree, choose)
+          for (const { at, drop, put } of edits) {
+            const from = at % (text.length + 1)
+            text = text.slice(0, from) + put + text.slice(from + drop)
+          }
+          const result = xmlCodec.parse(text)
+          if (result._tag === "Malformed") return
+          expect(canonical(read(xmlCodec.print(result.root)))).toBe(canonical(result.root))
+          expect(XMLValidator.validate(text, { allowBooleanAttributes: false })).toBe(true)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest"
+import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
+import { makeRegistry } from "../../../src/domain/packages/registry.ts"
+
+const pack = (name: string, accepts: readonly string[] = []): EventPackage => ({
+  name,
+  accepts,
+  produces: ["text/plain"],
+  defaultExpires: 3600,
+  bodyRequired: false,
+  entityTags: "new-each-time",
+  notifyIntervalMillis: 0,
+  parse: () => ({ _tag: "Unreadable", why: "never" }),
+  compose: () => null,
+  render: () => ({ contentType: "text/plain", text: "" }),
+  offline: () => null,
+})
+
+describe("the packages of a server", () => {
+  const dialog = pack("dialog", ["application/dialog-info+xml"])
+  const shared = pack("dialog;sla", ["application/dialog-info+xml"])
+  const winfo = pack("presence.winfo")
+  const packages = makeRegistry([pack("presence", ["application/pidf+xml"]), winfo, shared, dialog])
+
+  it("6665-8.4-a: finds a package by exactly its name", () => {
+    expect(packages.find("dialog;sla")).toBe(shared)
+    expect(packages.find("dialog")).toBe(dialog)
+    expect(["Dialog", "dialog;", "dialog.winfo", "", "toString", "__proto__"].map(packages.find)).toEqual([
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+    ])
+    expect(packages.names()).toEqual(["presence", "presence.winfo", "dialog;sla", "dialog"])
+  })
+
+  it("6665-8.4-b: Allow-Events lists each event type once, without parameters, in order of registration", () => {
+    expect(packages.allowEvents).toBe("presence, presence.winfo, dialog")
+    expect(makeRegistry([]).allowEvents).toBe("")
+  })
+
+  it("3903-6-k: Accept lists each media type once", () => {
+    expect(packages.accept).toEqual(["application/pidf+xml", "application/dialog-info+xml"])
+  })
+
+  it("OPS-add_event: two packages of one name are a mistake that names them", () => {
+    expect(() => makeRegistry([winfo, dialog, pack("presence.winfo")])).toThrow(/presence\.winfo/)
+  })
+})
