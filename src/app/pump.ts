@@ -15,8 +15,10 @@ import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Rejection } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
+import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import { recover } from "./recovery.ts"
+import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
   /** Decisions in one append. */
@@ -57,7 +59,9 @@ export interface Pump {
   readonly counters: Readonly<PumpCounters>
   /** Position and time up to which everything is committed. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
-  /** Reads the log, re-arms all deadlines, sends what a crash may have kept from being sent. Retries until it can. */
+  /** Reads the log and re-arms all deadlines; retries until it can. */
+  readonly recover: Effect.Effect<void>
+  /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
   /** Takes no more requests and waits until nothing is undecided. */
   readonly drain: Effect.Effect<void>
@@ -93,6 +97,7 @@ export const makePump = Effect.fnUntraced(function* (
   let scheduled = false
   let appending = false
   let loading = false
+  let recovered: Recovered | null = null
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   const last = { position: 0, at: 0 }
 
@@ -275,9 +280,9 @@ export const makePump = Effect.fnUntraced(function* (
     engine,
     counters,
     committed: () => last,
-    start: Effect.gen(function* () {
+    recover: Effect.gen(function* () {
       let told = false
-      const recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
+      recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
         Effect.provideService(EventStore, store),
         Effect.tapError((cause) =>
           Effect.sync(() => {
@@ -292,6 +297,9 @@ export const makePump = Effect.fnUntraced(function* (
       for (const state of recovered.states) engine.load(state)
       last.position = recovered.position
       last.at = recovered.at
+    }),
+    start: Effect.gen(function* () {
+      invariant(recovered !== null, "the log is read before requests are taken")
       status = "ready"
       if (recovered.farewells.length > 0) outbox.notify(recovered.farewells)
       for (const presentity of recovered.unsure) redeliver(presentity, recovered.since)

@@ -1,8 +1,8 @@
 /**
  * A whole server from a configuration: store, pump, projector, SIP and management port, up and down in the right order.
  *
- * Sockets open before the store is known to work: a request that comes too early is told 503 and when to come again,
- * instead of nothing.
+ * Sockets open when the log is read. When that takes long because the database does not answer, they open all the
+ * same: a request is then told 503 and when to come again, instead of nothing.
  */
 import { randomBytes } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
@@ -42,6 +42,9 @@ export interface Server {
 
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
 const projectorDecisionsMax = 50_000
+
+/** How long sockets stay closed while the log is being read. */
+const socketsClosedAtMost = "3 seconds"
 
 /** How long a stop waits for answers to NOTIFYs already sent. */
 const lingerMillis = 1500
@@ -83,7 +86,6 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
-  yield* sip.listen(pump.handler)
   if (config.admin !== null) {
     yield* Layer.build(
       layerAdmin(config.admin, {
@@ -102,14 +104,22 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     )
   }
 
+  const recovered = yield* Deferred.make<void>()
+  const listening = yield* Deferred.make<void>()
   const ready = yield* Deferred.make<void>()
   yield* Effect.forkScoped(
     storage.prepare.pipe(
+      Effect.andThen(pump.recover),
+      Effect.andThen(Deferred.succeed(recovered, undefined)),
+      Effect.andThen(Deferred.await(listening)),
       Effect.andThen(pump.start),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(projector.run),
     ),
   )
+  yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
+  yield* sip.listen(pump.handler)
+  yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {

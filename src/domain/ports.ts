@@ -103,7 +103,7 @@ export interface Appended {
 /** The store did not answer, or said no for a reason that is not ours; what was asked may or may not have happened. */
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ readonly cause: unknown }> {
   override get message(): string {
-    return `the event store is unavailable: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return "the event store is unavailable"
   }
 }
 

@@ -6,7 +6,7 @@
  * and what comes back is remembered: a watcher's refreshes carry the same lines again and again.
  */
 import sip from "sip"
-import { isToken } from "./gate.ts"
+import { copyText, isToken } from "./gate.ts"
 
 export interface Address {
   /** The URI as written, without brackets. */
@@ -14,9 +14,9 @@ export interface Address {
   readonly tag: string | null
   /** The whole value without its tag, blanks collapsed. */
   readonly untagged: string
-  /** Everything after the URI, as written: `;expires=60;+sip.instance="…"`. */
+  /** Everything after the URI but the tag, as written: `;expires=60;+sip.instance="…"`. */
   readonly parameterText: string
-  /** By lower-case name; quoted values keep their quotes. */
+  /** All but the tag, by lower-case name; quoted values keep their quotes. */
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
@@ -32,7 +32,7 @@ export const parseAddresses = (line: string): readonly Address[] | null => {
   if (known !== undefined) return known
   known = older.get(line)
   if (known === undefined) known = readAddresses(line)
-  recent.set(line, known)
+  recent.set(copyText(line), known)
   if (recent.size >= rememberedMax / 2) {
     older = recent
     recent = new Map()
@@ -40,11 +40,22 @@ export const parseAddresses = (line: string): readonly Address[] | null => {
   return known
 }
 
-/** The value of a line that holds exactly one; null when malformed. */
+/**
+ * The value of a line that holds exactly one; null when malformed.
+ *
+ * A tag at the end is read here: tags are new with every dialog, and what stands before them comes again.
+ */
 export const parseAddress = (line: string): Address | null => {
-  const all = parseAddresses(line)
-  return all !== null && all.length === 1 ? all[0]! : null
+  const at = line.lastIndexOf(";tag=")
+  if (at > 0 && isToken(line, at + 5)) {
+    const address = oneOf(parseAddresses(line.slice(0, at)))
+    return address === null || address.tag !== null ? null : { ...address, tag: line.slice(at + 5) }
+  }
+  return oneOf(parseAddresses(line))
 }
+
+const oneOf = (addresses: readonly Address[] | null): Address | null =>
+  addresses !== null && addresses.length === 1 ? addresses[0]! : null
 
 const readAddresses = (line: string): readonly Address[] | null => {
   const addresses: Address[] = []
@@ -201,21 +212,19 @@ const readGated = (gated: Gated): Address | null => {
   const parameters = new Map<string, string | null>()
   // Own keys only: the package collects parameters in a plain object, whatever their names are.
   for (const name of Object.keys(parsed.params)) parameters.set(name, parsed.params[name] ?? null)
-  let untagged = gated.text.slice(0, gated.parametersAt)
+  let parameterText = ""
   let tag: string | null = null
   for (const parameter of gated.parameters) {
-    if (
-      parameter.length >= 4 &&
-      parameter.slice(1, 4).toLowerCase() === "tag" &&
-      "= ".includes(parameter.charAt(4))
-    ) {
-      // One tag, and a token (RFC 3261 §19.3).
-      if (tag !== null || !isToken(parameter, 5)) return null
-      tag = parameter.slice(5)
-    } else untagged += parameter
+    const name = parameter.slice(1, 5).toLowerCase()
+    if (name !== "tag" && name !== "tag=") parameterText += parameter
+    // One tag, and a token (RFC 3261 §19.3).
+    else if (tag !== null || !isToken(parameter, 5)) return null
+    else tag = copyText(parameter.slice(5))
   }
   if (tag !== (parameters.get("tag") ?? null)) return null
-  return { uri: parsed.uri, tag, untagged, parameterText: gated.text.slice(gated.parametersAt), parameters }
+  parameters.delete("tag")
+  const untagged = copyText(gated.text.slice(0, gated.parametersAt) + parameterText)
+  return { uri: copyText(parsed.uri), tag, untagged, parameterText, parameters }
 }
 
 /** A URI of ours as text: `sip:presence@192.0.2.10:5060;transport=tcp`. */

@@ -62,6 +62,10 @@ export const isToken = (text: string, start = 0, end = text.length): boolean => 
   return true
 }
 
+/** The same text on its own: a piece cut from a datagram would keep the whole datagram alive. */
+export const copyText = (text: string): string =>
+  text.length < 13 ? text : Buffer.from(text, "latin1").toString("latin1")
+
 /** `1*DIGIT` below `max`, else -1. Longer numbers than a double holds exactly are refused by the bound. */
 export const readDigits = (text: string, start: number, end: number, max: number): number => {
   if (end <= start) return -1

@@ -12,7 +12,7 @@ import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
 import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./gate.ts"
-import { isToken } from "./gate.ts"
+import { copyText, isToken } from "./gate.ts"
 import {
   listValues,
   parseAccept,
@@ -189,7 +189,7 @@ const decodePublish = (message: RawMessage, uri: SipUri | TelUri, rules: Request
     presentity,
     command: {
       _tag: "Publish",
-      packageName: event === null ? null : event.packageName,
+      packageName: event === null ? null : copyText(event.packageName),
       ifMatch,
       expires: parseExpires(message.headers.get("expires")?.[0]),
       body: content.body,
@@ -267,8 +267,8 @@ const decodeSubscribe = (
   const contact = readContact(message, arrival, rules)
   if (typeof contact === "object" && contact !== null) return contact
   const common = {
-    packageName: event === null ? null : event.packageName,
-    eventId: event === null ? null : event.id,
+    packageName: event === null ? null : copyText(event.packageName),
+    eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
     expires: parseExpires(message.headers.get("expires")?.[0]),
     accept: parseAccept(message.headers.get("accept")),
@@ -294,9 +294,9 @@ const decodeSubscribe = (
       _tag: "Subscribe",
       ...common,
       dialog: {
-        callId: message.callId,
+        callId: copyText(message.callId),
         localTag: rules.mintTag(),
-        remoteTag: from.tag ?? "",
+        remoteTag: copyText(from.tag ?? ""),
         localUri: to.untagged,
         remoteUri: from.untagged,
         remoteTarget: contact,

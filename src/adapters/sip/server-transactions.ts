@@ -7,6 +7,7 @@
  * entry in it has outlived Timer J.
  */
 import { parseAddress } from "./codec.ts"
+import { copyText } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
 import type { Counters, Limits, Timers } from "./options.ts"
 import { formatResponse, reply } from "./responses.ts"
@@ -54,9 +55,6 @@ export interface ServerTransactions {
 
 const branchCookie = "z9hG4bK"
 
-/** Copies a key, so that it does not keep the text of a whole datagram alive. */
-const copied = (key: string): string => Buffer.from(key, "latin1").toString("latin1")
-
 /**
  * What makes two requests the same.
  *
@@ -65,15 +63,15 @@ const copied = (key: string): string => Buffer.from(key, "latin1").toString("lat
 export const transactionKey = (message: RawMessage, via: Via, method = message.method): string => {
   const { branch } = via
   if (branch !== null && branch.length > branchCookie.length && branch.startsWith(branchCookie))
-    return copied(`${branch}\n${via.host}:${via.port ?? 5060}\n${method}`)
-  return copied(
+    return copyText(`${branch}\n${via.host}:${via.port ?? 5060}\n${method}`)
+  return copyText(
     `\n${message.uri}\n${message.to}\n${message.from}\n${message.callId}\n${message.cseq} ${method}\n${message.vias[0]!}`,
   )
 }
 
 /** @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq */
 export const mergeKeyOf = (message: RawMessage): string =>
-  copied(`${parseAddress(message.from)?.tag ?? ""}\n${message.callId}\n${message.cseqText}`)
+  copyText(`${parseAddress(message.from)?.tag ?? ""}\n${message.callId}\n${message.cseqText}`)
 
 const generationsKept = 9
 

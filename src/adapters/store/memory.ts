@@ -69,14 +69,14 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
     saveSnapshots: (states) =>
       Effect.sync(() => {
         for (const state of states) {
-          if (isEmpty(state)) snapshots.delete(state.presentity)
-          else snapshots.set(state.presentity, state)
+          const older = snapshots.get(state.presentity)
+          if (older === undefined || older.version < state.version) snapshots.set(state.presentity, state)
         }
       }),
     snapshots: (after, max) =>
       Effect.sync(() =>
         [...snapshots.values()]
-          .filter((state) => state.presentity > after)
+          .filter((state) => state.presentity > after && !isEmpty(state))
           .sort((one, other) => (one.presentity < other.presentity ? -1 : 1))
           .slice(0, max),
       ),

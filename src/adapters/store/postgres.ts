@@ -86,24 +86,30 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
     },
 
     load: (streams) =>
-      Effect.gen(function* () {
-        const snapshots = yield* sql<SnapshotRow>`
-          SELECT stream, version, state FROM snapshots WHERE stream = ANY(${streams}::text[])`
-        const states = new Map<Uri, State>()
-        for (const stream of streams) states.set(stream, initial(stream))
-        for (const row of snapshots) states.set(row.stream as Uri, stateOf(row))
-        const names = [...states.keys()]
-        const rows = yield* sql<EventRow>`
-          SELECT e.pos, e.at, e.stream, e.version, e.cause, e.origin, e.nonce, e.events
-          FROM unnest(${names}::text[], ${names.map((name) => states.get(name)!.version)}::bigint[])
-            AS s(stream, version)
-          JOIN events e ON e.stream = s.stream AND e.version > s.version
-          ORDER BY e.stream, e.version`
-        for (const { decision } of eventsAfter(rows)) {
-          states.set(decision.stream, fold(states.get(decision.stream)!, decision))
-        }
-        return streams.map((stream) => states.get(stream)!)
-      }).pipe(unavailable),
+      // snapshots and what came after them in one statement; a stream never seen costs one look at its head
+      sql<SnapshotRow & Partial<EventRow>>`
+        WITH asked AS (
+          SELECT h.stream, s.version, s.state
+          FROM unnest(${streams}::text[]) AS a(stream)
+          JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = a.stream)
+        SELECT stream, version, state, NULL AS pos, NULL AS at, NULL AS cause, NULL AS origin, NULL AS nonce,
+          NULL AS events
+        FROM asked WHERE version IS NOT NULL
+        UNION ALL
+        (SELECT e.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
+        FROM asked JOIN events e ON e.stream = asked.stream AND e.version > coalesce(asked.version, 0)
+        ORDER BY e.stream, e.version)`.pipe(
+        Effect.map((rows) => {
+          const states = new Map<Uri, State>()
+          for (const row of rows) {
+            const stream = row.stream as Uri
+            if (!isEvent(row)) states.set(stream, stateOf(row))
+            else states.set(stream, fold(states.get(stream) ?? initial(stream), recorded(row).decision))
+          }
+          return streams.map((stream) => states.get(stream) ?? initial(stream))
+        }),
+        unavailable,
+      ),
 
     read: (after, max) =>
       sql<EventRow>`
@@ -122,9 +128,10 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
     saveSnapshots: (states) =>
       sql`
         INSERT INTO snapshots AS s (stream, version, state)
-        SELECT * FROM unnest(${states.map((one) => one.presentity)}::text[],
-          ${states.map((one) => one.version)}::bigint[],
-          ${states.map((one) => (isEmpty(one) ? null : JSON.stringify(freeze(one))))}::json[])
+        SELECT f.stream, f.version, nullif(f.state, '')::json
+        FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
+          ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
+          AS f(stream, version, state)
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
           WHERE s.version < excluded.version`.pipe(Effect.asVoid, unavailable),
 
@@ -170,6 +177,8 @@ const headsOf = (decisions: readonly Decision[]) => {
   }
   return [...heads.values()]
 }
+
+const isEvent = (row: SnapshotRow & Partial<EventRow>): row is SnapshotRow & EventRow => row.pos !== null
 
 const recorded = (row: EventRow): Recorded => ({
   position: Number(row.pos),

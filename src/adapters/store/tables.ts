@@ -28,11 +28,11 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
         yield* sql`
         INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
-          convert_to(r.extra_hdrs, 'UTF8'), r.sender
+          convert_to(nullif(r.extra_hdrs, ''), 'UTF8'), r.sender
         FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.etag)}::text[],
           ${part.map((one) => one.expires)}::int[], ${part.map((one) => one.received_time)}::int[],
-          ${part.map((one) => one.body)}::text[], ${part.map((one) => one.extra_hdrs)}::text[],
+          ${part.map((one) => one.body)}::text[], ${part.map((one) => one.extra_hdrs ?? "")}::text[],
           ${part.map((one) => one.sender)}::text[])
           AS r(username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         ON CONFLICT (username, domain, event, etag) DO UPDATE SET expires = excluded.expires,
@@ -51,7 +51,10 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
         INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
           event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason,
           version, socket_info, local_contact, sharing_tag)
-        SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+        SELECT presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id, to_tag, from_tag,
+          callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason, version, socket_info,
+          local_contact, nullif(sharing_tag, '')
+        FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.to_user)}::text[], ${part.map((one) => one.to_domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.event_id)}::text[],
@@ -61,7 +64,10 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
           ${part.map((one) => one.record_route)}::text[], ${part.map((one) => one.expires)}::int[],
           ${part.map((one) => one.status)}::int[], ${part.map((one) => one.reason)}::text[],
           ${part.map((one) => one.version)}::int[], ${part.map((one) => one.socket_info)}::text[],
-          ${part.map((one) => one.local_contact)}::text[], ${part.map((one) => one.sharing_tag)}::text[])
+          ${part.map((one) => one.local_contact)}::text[], ${part.map((one) => one.sharing_tag ?? "")}::text[])
+          AS r(presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id, to_tag, from_tag,
+            callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason, version, socket_info,
+            local_contact, sharing_tag)
         ON CONFLICT (presentity_uri, callid, to_tag, from_tag, event, event_id) DO UPDATE SET
           local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
           expires = excluded.expires, status = excluded.status, reason = excluded.reason,

@@ -35,6 +35,8 @@ export interface Publication {
   readonly entityTag: EntityTag
   /** The decision that created it: names it through all its entity-tags. */
   readonly createdIn: number
+  /** The smallest number, from 1, that no other live publication of the package had then: its key in composition. */
+  readonly slot: number
   /** The decision that gave it its present body: the order in which publications compose. A refresh keeps it. */
   readonly bodyFrom: number
   readonly receivedAt: Millis
@@ -104,6 +106,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return putPublication(state, event.packageName, null, {
         entityTag: event.entityTag,
         createdIn: state.version + 1,
+        slot: freeSlot(state, event.packageName),
         bodyFrom: state.version + 1,
         receivedAt: at,
         expiresAt: event.expiresAt,
@@ -297,6 +300,16 @@ export const deadlineIn = (events: readonly Event[]): Millis | null => {
     if (at !== null && (earliest === null || at < earliest)) earliest = at
   }
   return earliest
+}
+
+const freeSlot = (state: State, packageName: PackageName): number => {
+  const publications = get(state.publications, packageName)
+  if (publications === undefined) return 1
+  const taken = new Set<number>()
+  for (const one of values(publications)) taken.add(one.slot)
+  let slot = 1
+  while (taken.has(slot)) slot++
+  return slot
 }
 
 const putPublication = (

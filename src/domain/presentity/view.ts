@@ -79,7 +79,7 @@ const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): Sou
   const sources: Source<unknown>[] = []
   for (const one of [...publications].sort((a, b) => a.bodyFrom - b.bodyFrom)) {
     const parsed = parseBody(pack, one.body)
-    if (parsed._tag === "Parsed") sources.push({ key: `${one.createdIn}`, document: parsed.document })
+    if (parsed._tag === "Parsed") sources.push({ key: `${one.slot}`, document: parsed.document })
   }
   return sources
 }

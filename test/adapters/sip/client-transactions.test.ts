@@ -1,0 +1,126 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { makeClientTransactions } from "../../../src/adapters/sip/client-transactions.ts"
+import type { ClientResult } from "../../../src/adapters/sip/client-transactions.ts"
+import { countersZero, timersDefault } from "../../../src/adapters/sip/options.ts"
+import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
+import { read } from "../../support/sip-messages.ts"
+
+const branch = "z9hG4bKtest1"
+
+const response = (
+  status: number,
+  changes: Partial<Record<"branch" | "callId" | "cseq", string>> = {},
+): RawMessage =>
+  read(
+    `SIP/2.0 ${status} X\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=${changes.branch ?? branch}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n` +
+      `Call-ID: ${changes.callId ?? "c1"}\r\nCSeq: ${changes.cseq ?? "1 NOTIFY"}\r\nContent-Length: 0\r\n\r\n`,
+  )!
+
+/** One transaction under a clock of our own. */
+const begin = (isReliable = false) => {
+  let now = 0
+  const sentAt: number[] = []
+  const results: (number | string)[] = []
+  const counters = countersZero()
+  const transactions = makeClientTransactions(timersDefault, counters, () => now)
+  transactions.start(
+    {
+      branch,
+      callId: "c1",
+      cseq: 1,
+      channel: { send: () => sentAt.push(now) },
+      address: "127.0.0.1",
+      port: 5998,
+      isReliable,
+      ended: (result: ClientResult) => results.push(typeof result === "string" ? result : result.status),
+    },
+    Buffer.from("NOTIFY"),
+  )
+  const advanceTo = (until: number): void => {
+    while (now < until) {
+      now += 50
+      transactions.tick()
+    }
+  }
+  return { transactions, sentAt, results, counters, advanceTo, now: () => now }
+}
+
+describe("client transactions", () => {
+  it("3261-17.1.2.2-a: towards a silent peer a request is sent eleven times, and ends after 32 s", () => {
+    const { sentAt, results, advanceTo, counters } = begin()
+    advanceTo(31_950)
+    assert.deepStrictEqual(results, [])
+    advanceTo(60_000)
+    assert.deepStrictEqual(
+      sentAt,
+      [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500],
+    )
+    assert.deepStrictEqual(results, ["timedOut"])
+    assert.strictEqual(counters.clientTransactions, 0)
+  })
+
+  it("3261-17.1.2.2-a: after a provisional response it is sent every four seconds, and still ends after 32 s", () => {
+    const { transactions, sentAt, results, advanceTo } = begin()
+    advanceTo(100)
+    transactions.answer(response(100))
+    advanceTo(60_000)
+    assert.deepStrictEqual(sentAt, [0, 500, 4_500, 8_500, 12_500, 16_500, 20_500, 24_500, 28_500])
+    assert.deepStrictEqual(results, ["timedOut"])
+  })
+
+  it("3261-17.1.2.2-a: over a stream nothing is resent", () => {
+    const { sentAt, results, advanceTo } = begin(true)
+    advanceTo(60_000)
+    assert.deepStrictEqual([sentAt, results], [[0], ["timedOut"]])
+  })
+
+  it("3261-17.1.2.2-a: a stalled clock makes nothing early and loses nothing", () => {
+    const { transactions, sentAt, results, advanceTo } = begin()
+    advanceTo(450)
+    assert.deepStrictEqual(sentAt, [0])
+    advanceTo(500)
+    assert.deepStrictEqual(sentAt, [0, 500])
+    transactions.answer(response(200))
+    assert.deepStrictEqual(results, [200])
+  })
+
+  it.each([
+    ["another branch", { branch: "z9hG4bKother" }],
+    ["another Call-ID", { callId: "c2" }],
+    ["another CSeq", { cseq: "2 NOTIFY" }],
+    ["another method", { cseq: "1 PUBLISH" }],
+  ])("3261-17.1.3-a: a response with %s is nobody's", (_what, changes) => {
+    const { transactions, results } = begin()
+    assert.isFalse(transactions.answer(response(200, changes)))
+    assert.deepStrictEqual(results, [])
+  })
+
+  it("3261-17.1.2.2-a: whatever happens, there is one end, nothing is sent after it, and never more than eleven times", () => {
+    const step = fc.oneof(
+      fc.record({ tag: fc.constant("wait" as const), ms: fc.integer({ min: 50, max: 9_000 }) }),
+      fc.record({
+        tag: fc.constant("response" as const),
+        status: fc.constantFrom(100, 180, 200, 202, 404, 481, 503, 603),
+      }),
+      fc.record({ tag: fc.constant("fail" as const) }),
+    )
+    fc.assert(
+      fc.property(fc.boolean(), fc.array(step, { maxLength: 12 }), (isReliable, steps) => {
+        const { transactions, sentAt, results, advanceTo, now } = begin(isReliable)
+        let endedAt = Number.POSITIVE_INFINITY
+        for (const one of steps) {
+          if (one.tag === "wait") advanceTo(now() + one.ms)
+          else if (one.tag === "fail") transactions.fail(branch)
+          else transactions.answer(response(one.status))
+          if (results.length > 0) endedAt = Math.min(endedAt, now())
+        }
+        advanceTo(now() + 40_000)
+        assert.strictEqual(results.length, 1)
+        assert.isAtMost(sentAt.length, isReliable ? 1 : 11)
+        assert.isTrue(sentAt.every((at) => at <= endedAt))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})

@@ -1,0 +1,167 @@
+import * as fc from "fast-check"
+import { randomBytes } from "node:crypto"
+import { assert, describe, it } from "vitest"
+import {
+  algorithmsDefault,
+  digestResponse,
+  ha1Of,
+  makeDigest,
+  makeNonceCounts,
+  parseCredentials,
+} from "../../../src/adapters/sip/digest.ts"
+import type { AuthOptions, DigestAlgorithm } from "../../../src/adapters/sip/options.ts"
+import { readRequest, trapText } from "../../support/sip-messages.ts"
+
+const realm = "example.com"
+const algorithms: readonly DigestAlgorithm[] = [...algorithmsDefault, "MD5"]
+
+const world = (options: Partial<AuthOptions> = {}) => {
+  let now = 1_000_000_000_000
+  const check = makeDigest(
+    {
+      realm,
+      lookup: (user) => (user === "bob" ? { password: "päss:w" } : null),
+      nonceKey: "0123456789abcdef",
+      algorithms,
+      ...options,
+    },
+    () => now,
+    randomBytes,
+  )
+  return { check, pass: (ms: number) => (now += ms) }
+}
+
+interface Attempt {
+  readonly user?: string
+  readonly password?: string
+  readonly algorithm?: DigestAlgorithm
+  readonly nc?: string
+  readonly qop?: "auth" | null
+  readonly uri?: string
+  readonly method?: string
+}
+
+const nonceOf = (headers: string): string => headers.split('nonce="')[1]!.split('"')[0]!
+
+const challenge = (check: ReturnType<typeof makeDigest>): string => {
+  const first = check(readRequest({ method: "PUBLISH" }))
+  assert(first._tag === "Challenged")
+  return first.headers
+}
+
+const attempt = (check: ReturnType<typeof makeDigest>, nonce: string, given: Attempt = {}) => {
+  const {
+    user = "bob",
+    password = "päss:w",
+    algorithm = "SHA-256",
+    nc = "00000001",
+    qop = "auth",
+    uri = "sip:alice@example.com",
+    method = "PUBLISH",
+  } = given
+  const ha1 = ha1Of({ password }, user, realm, algorithm)!
+  const response = digestResponse(ha1, method, { nonce, uri, algorithm, qop, cnonce: "c", nc })
+  const protection = qop === null ? "" : `, qop=auth, nc=${nc}, cnonce="c"`
+  return check(
+    readRequest({
+      method: "PUBLISH",
+      headers: {
+        Authorization: `Digest username="${user}", realm="${realm}", nonce="${nonce}", uri="${uri}", response="${response}", algorithm=${algorithm}${protection}`,
+      },
+    }),
+  )
+}
+
+describe("digest", () => {
+  it.each(algorithms)(
+    "8760-2.6-a: what is computed for %s is verified, with and without qop",
+    (algorithm) => {
+      const { check } = world()
+      assert.deepStrictEqual(attempt(check, nonceOf(challenge(check)), { algorithm }), {
+        _tag: "Verified",
+        user: "bob",
+        uri: "sip:bob@example.com",
+      } as never)
+      assert.strictEqual(attempt(check, nonceOf(challenge(check)), { algorithm, qop: null })._tag, "Verified")
+    },
+  )
+
+  it("8760-2.3-a: one challenge per algorithm, strongest first, each with qop, and MD5 only by name", () => {
+    const lines = challenge(world().check).trimEnd().split("\r\n")
+    assert.deepStrictEqual(
+      lines.map((line) => line.split("algorithm=")[1]),
+      [...algorithms],
+    )
+    assert.isTrue(
+      lines.every((line) => line.startsWith("WWW-Authenticate: Digest ") && line.includes('qop="auth"')),
+    )
+    const unlisted = makeDigest(
+      { realm, lookup: () => null, nonceKey: "0123456789abcdef" },
+      () => 0,
+      randomBytes,
+    )
+    assert.notInclude(challenge(unlisted), "MD5")
+  })
+
+  it("OPS-digest-refusals: wrong password, user, URI, method, nonce or unlisted algorithm are challenged alike", () => {
+    const { check } = world({ algorithms: ["SHA-256"] })
+    const nonce = nonceOf(challenge(check))
+    const forged = `${nonce.slice(0, -3)}${nonce.endsWith("AAA") ? "BBB" : "AAA"}`
+    const refusals = [
+      attempt(check, nonce, { password: "x" }),
+      attempt(check, nonce, { user: "nobody" }),
+      attempt(check, nonce, { uri: "sip:carol@example.com" }),
+      attempt(check, nonce, { method: "SUBSCRIBE" }),
+      attempt(check, nonce, { algorithm: "MD5" }),
+      attempt(check, forged),
+      attempt(check, "x"),
+    ]
+    for (const refusal of refusals) {
+      assert(refusal._tag === "Challenged")
+      assert.notInclude(refusal.headers, "stale")
+    }
+    assert.strictEqual(attempt(check, nonce)._tag, "Verified")
+  })
+
+  it("OPS-digest-replay: a count is good once; an old nonce is stale, not wrong", () => {
+    const { check, pass } = world()
+    const nonce = nonceOf(challenge(check))
+    assert.strictEqual(attempt(check, nonce)._tag, "Verified")
+    const again = attempt(check, nonce)
+    assert(again._tag === "Challenged" && again.headers.includes("stale=true"))
+    assert.strictEqual(attempt(check, nonce, { nc: "00000003" })._tag, "Verified")
+    assert.strictEqual(attempt(check, nonce, { nc: "00000002" })._tag, "Verified")
+    pass(301_000)
+    const late = attempt(check, nonce, { nc: "00000004" })
+    assert(late._tag === "Challenged" && late.headers.includes("stale=true"))
+  })
+
+  it("OPS-digest-replay: no count of a nonce is accepted twice, in whatever order they come and however many nonces there are", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(5), fc.integer({ min: 1, max: 80 })), { maxLength: 200 }),
+        (uses) => {
+          const counts = makeNonceCounts(3)
+          const accepted = new Set<string>()
+          for (const [nonce, count] of uses) {
+            if (!counts.use(`n${nonce}`, nonce, count)) continue
+            assert.isFalse(accepted.has(`${nonce} ${count}`))
+            accepted.add(`${nonce} ${count}`)
+          }
+          assert.isAtMost(counts.size(), 3)
+        },
+      ),
+    )
+  })
+
+  it("OPS-digest-credentials: any Authorization value is read or refused", () => {
+    fc.assert(
+      fc.property(trapText(200), (text) => {
+        parseCredentials(`Digest ${text}`)
+        parseCredentials(`Digest username="a", ${text}`)
+      }),
+      { numRuns: 500 },
+    )
+    assert.isNull(parseCredentials("Basic dXNlcjpwYXNz"))
+  })
+})

@@ -1,0 +1,115 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import {
+  formatEvent,
+  formatSubscriptionState,
+  listValues,
+  parseAccept,
+  parseContentType,
+  parseEvent,
+  parseExpires,
+  parseRetryAfter,
+  splitParameters,
+} from "../../../src/adapters/sip/headers.ts"
+import type { Notify } from "../../../src/domain/presentity/intents.ts"
+import { trapText } from "../../support/sip-messages.ts"
+
+describe("headers", () => {
+  it("3265-7.2.1-a: an Event header comes back as it went out", () => {
+    const name = fc.constantFrom("presence", "presence.winfo", "Presence", "dialog", "dialog;sla")
+    fc.assert(
+      fc.property(name, fc.option(fc.constantFrom("1", "Q-1.x"), { nil: null }), (packageName, id) => {
+        assert.deepStrictEqual(parseEvent(formatEvent(packageName, id), 128), { packageName, id })
+      }),
+    )
+  })
+
+  it.each([
+    ["presence ; id = 7 ; x=y", { packageName: "presence", id: "7" }],
+    ["dialog;include-session;sla", { packageName: "dialog;sla", id: null }],
+    ["dialog;sla;id=3", { packageName: "dialog;sla", id: "3" }],
+    ["presence;sla", { packageName: "presence", id: null }],
+    ["presence,dialog", null],
+    ["presence;id=1,dialog", null],
+    ["presence;id", null],
+    ["presence;id=1;id=2", null],
+    ["", null],
+    [`presence;id=${"x".repeat(129)}`, null],
+  ])("3265-7.2.1-a: Event %j", (text, expected) => {
+    assert.deepStrictEqual(parseEvent(text, 128), expected)
+  })
+
+  it("3261-20.19-a: Expires is total: 0 to 2^32-1 as written, all else 3600", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.nat().map(String),
+          trapText(20),
+          fc.constantFrom("4294967295", "4294967296", "-1", "1.5", "", "007"),
+        ),
+        (text) => {
+          const isNumber = text !== "" && text.split("").every((digit) => digit >= "0" && digit <= "9")
+          const expected = isNumber && Number(text) < 2 ** 32 ? Number(text) : 3_600
+          assert.strictEqual(parseExpires(text), expected)
+        },
+      ),
+    )
+    assert.isNull(parseExpires(undefined))
+  })
+
+  it("3261-20.1-a: no Accept is null, an empty one accepts nothing, parameters and case do not count", () => {
+    assert.isNull(parseAccept(undefined))
+    assert.deepStrictEqual(parseAccept([""]), [])
+    assert.deepStrictEqual(parseAccept(["Application/PIDF+xml;q=0.5, */*", "text/plain ; q=0"]), [
+      "application/pidf+xml",
+      "*/*",
+    ])
+  })
+
+  it("3261-20.15-a: Content-Type is compared in lower case without parameters", () => {
+    assert.deepStrictEqual(parseContentType('Application/PIDF+XML ; charset="UTF-8"'), {
+      mediaType: "application/pidf+xml",
+      charset: "utf-8",
+    })
+    for (const text of ["", "text", "text/", "/x", "a b/c", 'text/plain;x="'])
+      assert.isNull(parseContentType(text))
+  })
+
+  it("3261-8.2.2-a: lists and parameters of any text are read or refused", () => {
+    fc.assert(
+      fc.property(trapText(100), (text) => {
+        listValues([text])
+        splitParameters(text)
+        parseAccept([text])
+        parseContentType(text)
+        parseEvent(text, 128)
+        parseRetryAfter(text)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it("3261-20.33-a: Retry-After is read up to its comment", () => {
+    assert.strictEqual(parseRetryAfter("120 (maintenance);duration=60"), 120)
+    assert.isNull(parseRetryAfter("soon"))
+  })
+
+  it("3265-3.2.4-a: Subscription-State says how long it lives, or why it ended", () => {
+    const base = { state: "active", expires: 60, reason: null, retryAfter: null } as Notify
+    assert.strictEqual(formatSubscriptionState(base), "active;expires=60")
+    assert.strictEqual(
+      formatSubscriptionState({ ...base, state: "pending", expires: 5 }),
+      "pending;expires=5",
+    )
+    assert.strictEqual(
+      formatSubscriptionState({
+        ...base,
+        state: "terminated",
+        expires: null,
+        reason: "probation",
+        retryAfter: 30,
+      }),
+      "terminated;reason=probation;retry-after=30",
+    )
+  })
+})

@@ -1,0 +1,186 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
+import {
+  makeServerTransactions,
+  mergeKeyOf,
+  transactionKey,
+} from "../../../src/adapters/sip/server-transactions.ts"
+import type { ServerTransaction } from "../../../src/adapters/sip/server-transactions.ts"
+import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
+import { parseVia } from "../../../src/adapters/sip/via.ts"
+import { readRequest, statusOf } from "../../support/sip-messages.ts"
+
+const keyOf = (message: RawMessage): string => transactionKey(message, parseVia(message.vias[0]!)!)
+
+const table = (limits = limitsDefault) => {
+  let now = 0
+  const counters = countersZero()
+  const sent: string[] = []
+  const transactions = makeServerTransactions(limits, timersDefault, counters, () => now)
+  const channel = { send: (bytes: Buffer) => sent.push(bytes.toString("latin1")) }
+  return {
+    transactions,
+    counters,
+    sent,
+    statuses: () => sent.map(statusOf),
+    advanceTo: (until: number) => {
+      while (now < until) {
+        now += 50
+        transactions.tick()
+      }
+    },
+    open: (message: RawMessage, isRemembered = true): ServerTransaction => {
+      const transaction: ServerTransaction = {
+        key: keyOf(message),
+        startedAt: now,
+        channel,
+        address: "127.0.0.1",
+        port: 5998,
+        state: "trying",
+        response: null,
+        unanswered: { message, topVia: message.vias[0]!, tag: "tag" },
+      }
+      transactions.open(transaction, mergeKeyOf(message), isRemembered)
+      return transaction
+    },
+  }
+}
+
+const ok = Buffer.from("SIP/2.0 200 OK\r\n\r\n")
+
+describe("server transactions", () => {
+  it("L14: a request that comes k times within Timer J reaches the core once and gets k equal responses", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 31_000 }), { maxLength: 8 }),
+        fc.integer({ min: 0, max: 3_000 }),
+        (copies, answeredAfter) => {
+          const { transactions, open, sent, advanceTo } = table()
+          const message = readRequest({ method: "PUBLISH" })
+          const transaction = open(message)
+          advanceTo(answeredAfter)
+          transactions.complete(transaction, ok)
+          for (const at of copies.toSorted((a, b) => a - b)) {
+            advanceTo(at)
+            assert.isTrue(transactions.absorb(keyOf(message)))
+          }
+          assert.strictEqual(sent.length, 1 + copies.length)
+          assert.isTrue(sent.every((text) => text === sent[0]))
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  it("3261-17.2.2-a: Timer J ends; the same bytes are a new request then, and nothing is kept", () => {
+    const { transactions, open, advanceTo, counters } = table()
+    const message = readRequest()
+    transactions.complete(open(message), ok)
+    advanceTo(32_000)
+    assert.isTrue(transactions.has(keyOf(message)))
+    advanceTo(36_100)
+    assert.isFalse(transactions.has(keyOf(message)))
+    assert.strictEqual(counters.serverTransactions, 0)
+  })
+
+  it("3261-17.2.2-a: on a stream nothing is remembered (Timer J is 0)", () => {
+    const { transactions, open, counters } = table()
+    const message = readRequest()
+    transactions.complete(open(message, false), ok)
+    assert.isFalse(transactions.has(keyOf(message)))
+    assert.strictEqual(counters.serverTransactions, 0)
+  })
+
+  it("4320-4.1-a: no 100 before the client's Timer E reaches T2, one after it", () => {
+    const { transactions, open, statuses, advanceTo } = table()
+    const message = readRequest()
+    open(message)
+    for (const at of [500, 1_500, 3_450]) {
+      advanceTo(at)
+      transactions.absorb(keyOf(message))
+    }
+    assert.deepStrictEqual(statuses(), [])
+    advanceTo(3_500)
+    assert.deepStrictEqual(statuses(), [100])
+    advanceTo(10_000)
+    assert.deepStrictEqual(statuses(), [100])
+    transactions.absorb(keyOf(message))
+    assert.deepStrictEqual(statuses(), [100, 100])
+  })
+
+  it("4320-4.1-a: a request answered in time gets no 100", () => {
+    const { transactions, open, statuses, advanceTo } = table()
+    transactions.complete(open(readRequest()), ok)
+    advanceTo(20_000)
+    assert.deepStrictEqual(statuses(), [200])
+  })
+
+  it("4320-4.2-a: a request that is never answered gets 500 in the end, not 408", () => {
+    const { open, statuses, advanceTo } = table()
+    open(readRequest())
+    advanceTo(40_000)
+    assert.deepStrictEqual(statuses(), [100, 500])
+  })
+
+  it("3261-17.2.2-a: a second final response is not sent", () => {
+    const { transactions, open, statuses } = table()
+    const transaction = open(readRequest())
+    assert.isTrue(transactions.complete(transaction, ok))
+    assert.isFalse(transactions.complete(transaction, ok))
+    assert.deepStrictEqual(statuses(), [200])
+  })
+
+  it("3261-17.2.3-a: branch, sent-by and method make a transaction, whatever else differs", () => {
+    const via = (text: string) => ({ headers: { Via: `SIP/2.0/UDP ${text}` } })
+    const key = keyOf(readRequest(via("h:5060;branch=z9hG4bKx")))
+    assert.strictEqual(keyOf(readRequest(via("H;branch=z9hG4bKx;rport"))), key)
+    assert.notStrictEqual(keyOf(readRequest(via("h:5061;branch=z9hG4bKx"))), key)
+    assert.notStrictEqual(keyOf(readRequest(via("h:5060;branch=z9hG4bKy"))), key)
+    assert.notStrictEqual(keyOf(readRequest({ method: "PUBLISH", ...via("h:5060;branch=z9hG4bKx") })), key)
+  })
+
+  it.each(["z9hG4bK", "", "1234"])(
+    "4475-3.2.1-a: with branch %j requests are told apart by everything else",
+    (branch) => {
+      const headers = {
+        Via: `SIP/2.0/UDP h;branch=${branch}x`.replace(/x$/, ""),
+        From: "<sip:b@h>;tag=1",
+        "Call-ID": "c",
+      }
+      assert.strictEqual(keyOf(readRequest({ headers })), keyOf(readRequest({ headers })))
+      assert.notStrictEqual(
+        keyOf(readRequest({ headers: { ...headers, "Call-ID": "d" } })),
+        keyOf(readRequest({ headers })),
+      )
+    },
+  )
+
+  it("3261-8.2.2.2-a: the same request by another path is merged, another request is not", () => {
+    const { transactions, open } = table()
+    const headers = { From: "<sip:b@h>;tag=1", "Call-ID": "c" }
+    open(readRequest({ headers }))
+    assert.isTrue(
+      transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, From: "sip:b@h ;tag=1" } }))),
+    )
+    assert.isFalse(
+      transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, CSeq: "2 OPTIONS" } }))),
+    )
+  })
+
+  it("OPS-server-transactions-max: above the bound of entries or bytes it is full, and not for ever", () => {
+    for (const limits of [
+      { ...limitsDefault, serverTransactionsMax: 3 },
+      { ...limitsDefault, serverTransactionBytesMax: 1_500 },
+    ]) {
+      const { transactions, open, advanceTo } = table(limits)
+      for (let count = 0; count < 3; count++) {
+        assert.isFalse(transactions.isFull())
+        transactions.complete(open(readRequest()), ok)
+      }
+      assert.isTrue(transactions.isFull())
+      advanceTo(40_000)
+      assert.isFalse(transactions.isFull())
+    }
+  })
+})

@@ -1,0 +1,116 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { canonicalUri, isNobody, parseUri, uriEquals } from "../../../src/adapters/sip/uri.ts"
+import { trapText } from "../../support/sip-messages.ts"
+
+const canonical = (text: string): string | null => {
+  const uri = parseUri(text)
+  return uri === null ? null : canonicalUri(uri)
+}
+
+/** URIs without parameters that only one side may have, where equality is transitive. */
+const uriText = fc
+  .tuple(
+    fc.constantFrom("sip", "SIP", "sips", "pres"),
+    fc.constantFrom("", "alice@", "%61lice@", "Alice@", "al%69ce:pw@", "a%40b@", "a%4f@", "aO@"),
+    fc.constantFrom("example.com", "EXAMPLE.com", "192.0.2.1", "[2001:db8::1]", "[2001:DB8:0::1]"),
+    fc.constantFrom("", ":5060", ":5061"),
+    fc.constantFrom("", ";transport=udp", ";TRANSPORT=UDP", ";lr"),
+    fc.constantFrom("", "?a=b&c=d", "?c=d&a=b"),
+  )
+  .map((parts) => `${parts[0]}:${parts.slice(1).join("")}`)
+
+const isLoose = (text: string): boolean => text.includes(";lr")
+
+describe("uri", () => {
+  it("3261-19.1.4-a: equality is reflexive and symmetric, and transitive where no parameter is optional", () => {
+    fc.assert(
+      fc.property(uriText, uriText, uriText, (a, b, c) => {
+        const [x, y, z] = [parseUri(a)!, parseUri(b)!, parseUri(c)!]
+        assert.isTrue(uriEquals(x, x))
+        assert.strictEqual(uriEquals(x, y), uriEquals(y, x))
+        if (![a, b, c].some(isLoose) && uriEquals(x, y) && uriEquals(y, z)) assert.isTrue(uriEquals(x, z))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it("3261-19.1.4-a: equal URIs have one canonical form, and making it twice changes nothing", () => {
+    fc.assert(
+      fc.property(uriText, uriText, (a, b) => {
+        const first = canonical(a)!
+        assert.strictEqual(canonical(first), first)
+        if (uriEquals(parseUri(a)!, parseUri(b)!)) assert.strictEqual(first, canonical(b))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it.each([
+    ["sip:alice@EXAMPLE.com", "sip:alice@example.com"],
+    ["sips:alice@example.com:5061;transport=tcp?x=y", "sip:alice@example.com"],
+    ["pres:alice@example.com", "sip:alice@example.com"],
+    ["sip:%61lic%65:secret@example.com", "sip:alice@example.com"],
+    ["sip:a%3ab@example.com", "sip:a%3Ab@example.com"],
+    ["sip:Alice@example.com.", "sip:Alice@example.com"],
+    ["sip:bob@[2001:DB8:0:0::1]:5070", "sip:bob@[2001:db8::1]"],
+    ["tel:+1-201-555-0123", "tel:+12015550123"],
+    ["sip:1234;phone-context=x@example.com;user=phone", "sip:1234;phone-context=x@example.com"],
+  ])("3261-19.1.4-a: %s is known as %s", (text, expected) => {
+    assert.strictEqual(canonical(text), expected)
+  })
+
+  it.each([
+    "sip:",
+    "sip:@example.com",
+    "sip:a b@example.com",
+    "sip:a@b@c",
+    "sip:alice@example.com:99999",
+    "sip:alice@2001:db8::1",
+    "sip:alice@[2001:db8::1",
+    "sip:alice@[zz]",
+    "sip:a%4@example.com",
+    "sip:a%zz@example.com",
+    "sip:alice@example.com;a=1;A=2",
+    "sip:alice@exa mple.com",
+    "mailto:a@b",
+    "tel:",
+    "tel:+",
+    "tel:abcxyz",
+    "alice@example.com",
+    "",
+    ":",
+  ])("5118-4.1-a: %j is no URI of ours", (text) => {
+    assert.isNull(parseUri(text))
+  })
+
+  it("4475-3.1.2-a: any text is read or refused", () => {
+    fc.assert(
+      fc.property(fc.constantFrom("sip:", "tel:", "sip:a@", "sip:a@b;", ""), trapText(100), (start, text) => {
+        parseUri(start + text)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it.each([
+    ["0.0.0.0", true],
+    ["224.0.0.1", true],
+    ["239.1.2.3", true],
+    ["255.255.255.255", true],
+    ["[::]", true],
+    ["[ff02::1]", true],
+    ["[::ffff:0.0.0.0]", true],
+    ["[::ffff:224.0.0.1]", true],
+    ["999.1.1.1", true],
+    ["127.1", true],
+    ["192.0.2.1", false],
+    ["127.0.0.1", false],
+    ["[2001:db8::1]", false],
+    ["[::1]", false],
+    ["[::ffff:192.0.2.1]", false],
+    ["example.com", false],
+  ])("OPS-contact-target: %s as a target is nobody's: %s", (host, expected) => {
+    assert.strictEqual(isNobody(host), expected)
+  })
+})

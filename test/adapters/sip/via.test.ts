@@ -1,0 +1,111 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { parseVia, responseTarget, stampVia } from "../../../src/adapters/sip/via.ts"
+import { trapText } from "../../support/sip-messages.ts"
+
+const stamp = (line: string, address = "192.0.2.7", port = 4711): string =>
+  stampVia(line, parseVia(line)!, address, port)
+const target = (line: string) => responseTarget(parseVia(line)!, "192.0.2.7", 4711)
+
+describe("via", () => {
+  it("3581-4-a: rport is filled in with the source port, and received is added even when it says nothing new", () => {
+    assert.strictEqual(
+      stamp("SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bK1"),
+      "SIP/2.0/UDP 192.0.2.7:5060;rport=4711;branch=z9hG4bK1;received=192.0.2.7",
+    )
+    assert.deepStrictEqual(target("SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK1"), {
+      address: "192.0.2.7",
+      port: 4711,
+    })
+  })
+
+  it("3261-18.2.1-a: received is added when sent-by is another host, and only then", () => {
+    assert.strictEqual(
+      stamp("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1"),
+      "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1",
+    )
+    assert.strictEqual(
+      stamp("SIP/2.0/UDP pc.example.com;branch=z9hG4bK1"),
+      "SIP/2.0/UDP pc.example.com;branch=z9hG4bK1;received=192.0.2.7",
+    )
+  })
+
+  it("3261-18.2.1-a: a received that the client wrote itself is replaced", () => {
+    assert.strictEqual(
+      stamp("SIP/2.0/UDP h:5060;received=1.2.3.4;branch=z9hG4bK1, SIP/2.0/UDP x;received=5.6.7.8"),
+      "SIP/2.0/UDP h:5060;branch=z9hG4bK1;received=192.0.2.7, SIP/2.0/UDP x;received=5.6.7.8",
+    )
+  })
+
+  it("3261-18.2.2-a: without rport the response goes to the sent-by port, with maddr to maddr", () => {
+    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;branch=z9hG4bK1"), { address: "192.0.2.7", port: 5070 })
+    assert.deepStrictEqual(target("SIP/2.0/UDP h;branch=z9hG4bK1"), { address: "192.0.2.7", port: 5060 })
+    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;maddr=192.0.2.99;branch=z9hG4bK1"), {
+      address: "192.0.2.99",
+      port: 5070,
+    })
+    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;maddr=255.255.255.255"), {
+      address: "192.0.2.7",
+      port: 5070,
+    })
+  })
+
+  it("5118-4.5-a: IPv6 in sent-by needs brackets; received is written without and read with or without", () => {
+    assert.strictEqual(
+      parseVia("SIP/2.0/UDP [2001:db8::9:1]:5062;branch=z9hG4bK-v6")?.host,
+      "[2001:db8::9:1]",
+    )
+    assert.isNull(parseVia("SIP/2.0/UDP 2001:db8::9:1;branch=z9hG4bK-v6"))
+    assert.strictEqual(
+      stamp("SIP/2.0/UDP [2001:db8::2];received=[2001:db8::3];branch=z9hG4bK1", "2001:db8::1"),
+      "SIP/2.0/UDP [2001:db8::2];branch=z9hG4bK1;received=2001:db8::1",
+    )
+    assert.isNotNull(parseVia("SIP/2.0/UDP [2001:db8::2];received=2001:db8::3;branch=z9hG4bK1"))
+  })
+
+  it.each(["__proto__", "constructor", "toString"])(
+    "3261-8.2.2-a: a parameter named %s is a plain name",
+    (name) => {
+      assert.strictEqual(parseVia(`SIP/2.0/UDP h;${name};branch=z9hG4bK1;${name}x=1`)?.branch, "z9hG4bK1")
+    },
+  )
+
+  it("4475-3.1.1-a: blanks may stand around every separator", () => {
+    const via = parseVia(
+      'SIP  / 2.0\t/ udp   h.example.com : 5066 ; branch = z9hG4bK9 ; x = "a;b,c" ; rport , SIP/2.0/TCP y',
+    )
+    assert.deepStrictEqual(
+      [via?.transport, via?.host, via?.port, via?.branch, via?.rport],
+      ["UDP", "h.example.com", 5066, "z9hG4bK9", 0],
+    )
+  })
+
+  it.each([
+    "",
+    "SIP/2.0/UDP",
+    "SIP/2.0/UDP ",
+    "SIP/3.0/UDP h",
+    "SIP/2.0 h",
+    "X/2.0/UDP h",
+    "SIP/2.0/UDP h:0",
+    "SIP/2.0/UDP h:70000",
+    'SIP/2.0/UDP h;x="a',
+    "SIP/2.0/UDP h;branch=a;branch=b",
+    "SIP/2.0/UDP h;=x",
+  ])("4475-3.1.2-a: %j is no Via", (text) => {
+    assert.isNull(parseVia(text))
+  })
+
+  it("3261-8.2.6.2-a: whatever Via is readable, stamping it gives a readable one with the same branch and sent-by", () => {
+    fc.assert(
+      fc.property(trapText(60), (text) => {
+        const line = `SIP/2.0/UDP h.example.com:5066;branch=z9hG4bK1${text}`
+        const via = parseVia(line)
+        if (via === null) return
+        const again = parseVia(stampVia(line, via, "192.0.2.7", 4711))
+        assert.deepStrictEqual([again?.branch, again?.host, again?.port], [via.branch, via.host, via.port])
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+})

@@ -1,0 +1,205 @@
+import { PgClient } from "@effect/sql-pg"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { layerEmbedded } from "../../../src/adapters/store/embedded.ts"
+import { makePartitions, migrate } from "../../../src/adapters/store/migrations.ts"
+import { makePostgresStore } from "../../../src/adapters/store/postgres.ts"
+import { makePresenceTables } from "../../../src/adapters/store/tables.ts"
+import type { RowKey } from "../../../src/domain/projections/rows.ts"
+import { fold, initial } from "../../../src/domain/presentity/state.ts"
+import type { State } from "../../../src/domain/presentity/state.ts"
+import type { DialogStart, Uri } from "../../../src/domain/vocabulary.ts"
+import { startPostgres } from "../../support/postgres.ts"
+import type { PostgresCluster } from "../../support/postgres.ts"
+import { decisionOf, eventStoreContract, freshStream } from "./event-store-contract.ts"
+
+const cluster: PostgresCluster | null = await startPostgres()
+afterAll(() => cluster?.remove())
+
+const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
+  ["PGlite", () => layerEmbedded(null)],
+  ...(cluster === null
+    ? []
+    : ([
+        [
+          "PostgreSQL",
+          () => PgClient.layer({ url: Redacted.make(cluster.database()), multiplex: true, maxConnections: 4 }),
+        ],
+      ] satisfies [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][])),
+]
+
+for (const [name, open] of databases) {
+  const scope = Effect.runSync(Scope.make())
+  let sql: PgClient.PgClient
+  beforeAll(async () => {
+    const services = await Effect.runPromise(Layer.buildWithScope(open(), scope))
+    await Effect.runPromise(
+      migrate.pipe(Effect.andThen(makePartitions(new Date())), Effect.provideContext(services)),
+    )
+    sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
+  }, 60_000)
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+  eventStoreContract(name, (use) => use(makePostgresStore(sql)))
+
+  describe(`tables on ${name}`, () => {
+    const start: DialogStart = {
+      callId: "c".repeat(70),
+      localTag: "to",
+      remoteTag: "from",
+      localUri: "<sip:alice@example.com>",
+      remoteUri: "<sip:bob@example.com>",
+      remoteTarget: "sip:bob@192.0.2.1",
+      routeSet: ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"],
+      remoteCseq: 7,
+      localContact: "sip:presence@192.0.2.9",
+      flow: "udp:192.0.2.9:5060",
+      source: "192.0.2.1:5060",
+    }
+    const subscribed = (stream: Uri): State =>
+      fold(initial(stream), {
+        version: 1,
+        at: 1_700_000_000_500,
+        events: [
+          {
+            _tag: "SubscriptionCreated",
+            no: 1,
+            packageName: "presence",
+            eventId: null,
+            watcher: "sip:bob@example.com" as Uri,
+            status: "active",
+            polite: false,
+            expiresAt: 9_999_999_999_000,
+            dialog: 1,
+            start,
+            remoteCseq: 7,
+          },
+        ],
+      })
+
+    it("TBL-1: the version table holds the numbers that readers of the module expect", async () => {
+      const rows = await Effect.runPromise(
+        sql<{ table_name: string; table_version: number }>`SELECT * FROM version ORDER BY table_name`,
+      )
+      assert.deepStrictEqual(
+        rows.map((row) => [row.table_name, row.table_version]),
+        [
+          ["active_watchers", 12],
+          ["presentity", 5],
+          ["watchers", 4],
+        ],
+      )
+    })
+
+    it("TBL-1, TBL-2: rows are written, brought up to date and deleted; what is too wide is cut", async () => {
+      const stream = freshStream()
+      const tables = makePresenceTables(sql)
+      const state = subscribed(stream)
+      const keys: RowKey[] = [
+        { table: "active_watchers", no: 1, ended: null },
+        { table: "watchers", packageName: "presence", watcher: "sip:bob@example.com" as Uri },
+      ]
+      await Effect.runPromise(tables.write([{ state, keys }]))
+      await Effect.runPromise(tables.write([{ state, keys }]))
+      const rows = await Effect.runPromise(
+        sql<Record<string, unknown>>`SELECT * FROM active_watchers WHERE presentity_uri = ${stream}`,
+      )
+      assert.strictEqual(rows.length, 1)
+      const { id: _, ...row } = rows[0]!
+      assert.deepStrictEqual(row, {
+        presentity_uri: stream,
+        watcher_username: "bob",
+        watcher_domain: "example.com",
+        to_user: stream.slice(4, stream.indexOf("@")),
+        to_domain: "example.com",
+        event: "presence",
+        event_id: "",
+        to_tag: "to",
+        from_tag: "from",
+        callid: "c".repeat(64),
+        local_cseq: 0,
+        remote_cseq: 7,
+        contact: "sip:bob@192.0.2.1",
+        record_route: "<sip:p1.example.com;lr>,<sip:p2.example.com;lr>",
+        expires: 2_147_483_647,
+        status: 1,
+        reason: "",
+        version: 0,
+        socket_info: "udp:192.0.2.9:5060",
+        local_contact: "sip:presence@192.0.2.9",
+        sharing_tag: null,
+      })
+      const watchers = await Effect.runPromise(
+        sql<Record<string, unknown>>`SELECT * FROM watchers WHERE presentity_uri = ${stream}`,
+      )
+      assert.deepStrictEqual(
+        watchers.map(({ id: _id, ...rest }) => rest),
+        [
+          {
+            presentity_uri: stream,
+            watcher_username: "bob",
+            watcher_domain: "example.com",
+            event: "presence",
+            status: 1,
+            reason: "",
+            inserted_time: 1_700_000_000,
+          },
+        ],
+      )
+      const after = fold(state, {
+        version: 2,
+        at: 1_700_000_001_000,
+        events: [{ _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: true }],
+      })
+      const { activeWatcherRow } = await import("../../../src/domain/projections/rows.ts")
+      const ended = activeWatcherRow(state, 1)!
+      await Effect.runPromise(
+        tables.write([{ state: after, keys: [{ table: "active_watchers", no: 1, ended }, keys[1]!] }]),
+      )
+      const left = await Effect.runPromise(
+        sql<{ n: number }>`SELECT (SELECT count(*) FROM active_watchers WHERE presentity_uri = ${stream})::int
+          + (SELECT count(*) FROM watchers WHERE presentity_uri = ${stream})::int AS n`,
+      )
+      assert.strictEqual(left[0]?.n, 0)
+    })
+
+    it("TBL-1: a publication is one row whose body is its document, through changes of entity-tag", async () => {
+      const stream = freshStream()
+      const tables = makePresenceTables(sql)
+      const one = fold(initial(stream), decisionOf(stream, 1))
+      const two = fold(one, decisionOf(stream, 2))
+      const key = (version: number): RowKey => ({
+        table: "presentity",
+        packageName: "presence",
+        etag: `${stream}-${version}`,
+      })
+      await Effect.runPromise(tables.write([{ state: one, keys: [key(1)] }]))
+      await Effect.runPromise(tables.write([{ state: two, keys: [key(1), key(2)] }]))
+      const user = stream.slice(4, stream.indexOf("@"))
+      const rows = await Effect.runPromise(
+        sql<{ etag: string; body: string }>`
+          SELECT etag, convert_from(body, 'UTF8') AS body FROM presentity WHERE username = ${user}`,
+      )
+      const event = decisionOf(stream, 2).events[0]!
+      assert.deepStrictEqual(
+        rows.map((row) => [row.etag, row.body]),
+        [[`${stream}-2`.slice(0, 64), event._tag === "PublicationModified" ? event.body.text : ""]],
+      )
+    })
+
+    it("the log has a partition for this month and the next, and making them again changes nothing", async () => {
+      await Effect.runPromise(
+        makePartitions(new Date()).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
+      )
+      const rows = await Effect.runPromise(
+        sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_inherits WHERE inhparent = 'events'::regclass`,
+      )
+      assert.strictEqual(rows[0]?.n, 3)
+    })
+  })
+}
+
+it("the contract ran on a real PostgreSQL where its binaries are installed", () => {
+  assert.strictEqual(databases.length, cluster === null ? 1 : 2)
+})

@@ -1,0 +1,106 @@
+/**
+ * A PostgreSQL server of the tests' own: a private cluster in a temporary folder on a free port, started and stopped
+ * by whoever asks. Null when the machine has no PostgreSQL binaries.
+ */
+import { execFileSync } from "node:child_process"
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir, userInfo } from "node:os"
+import { delimiter, join } from "node:path"
+
+export interface PostgresCluster {
+  readonly port: number
+  /** URL of a fresh, empty database. */
+  readonly database: () => string
+  readonly start: () => void
+  /** `immediate` is kill -9 for all of it: no checkpoint, recovery at the next start. */
+  readonly stop: (mode: "fast" | "immediate") => void
+  /** Stops it and removes its files. */
+  readonly remove: () => void
+  readonly pid: () => number
+}
+
+/** The folder with initdb and postgres, newest version first; null when there is none. */
+export const postgresBinaries = (): string | null => {
+  const debian = "/usr/lib/postgresql"
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
+  const folders = [
+    ...versions.map((version) => join(debian, version, "bin")),
+    ...(process.env["PATH"] ?? "").split(delimiter),
+  ]
+  return folders.find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "pg_ctl"))) ?? null
+}
+
+export const startPostgres = async (): Promise<PostgresCluster | null> => {
+  const binaries = postgresBinaries()
+  if (binaries === null) return null
+  const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
+  const data = join(folder, "data")
+  // initdb refuses root: the package's own account does it
+  const account = userInfo().uid === 0 ? accountOf("postgres") : null
+  if (account !== null) chownSync(folder, account.uid, account.gid)
+  chmodSync(folder, 0o755)
+  const run = (name: string, ...args: string[]): string =>
+    execFileSync(join(binaries, name), args, {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+      encoding: "utf8",
+      ...(account === null ? {} : account),
+    })
+  const port = await freePort()
+  run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C")
+  appendFileSync(
+    join(data, "postgresql.conf"),
+    `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,
+  )
+  const start = (): void => {
+    execFileSync(join(binaries, "pg_ctl"), ["-D", data, "-l", join(folder, "log"), "-w", "-t", "60", "start"], {
+      cwd: folder,
+      stdio: "ignore",
+      ...(account === null ? {} : account),
+    })
+  }
+  const stop = (mode: "fast" | "immediate"): void => {
+    run("pg_ctl", "-D", data, "-m", mode, "-w", "stop")
+  }
+  start()
+  let databases = 0
+  return {
+    port,
+    database: () => {
+      const name = `test_${process.pid}_${++databases}`
+      run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)
+      return `postgres://postgres@127.0.0.1:${port}/${name}`
+    },
+    start,
+    stop,
+    remove: () => {
+      try {
+        stop("immediate")
+      } catch {
+        // stopped already
+      }
+      rmSync(folder, { recursive: true, force: true })
+    },
+    pid: () => Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]),
+  }
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+const accountOf = (name: string): { readonly uid: number; readonly gid: number } => {
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((one) => one.startsWith(`${name}:`))
+  const [, , uid, gid] = line?.split(":") ?? []
+  if (uid === undefined || gid === undefined) throw new Error(`no account ${name}: PostgreSQL does not run as root`)
+  return { uid: Number(uid), gid: Number(gid) }
+}

@@ -1,0 +1,176 @@
+/**
+ * A server on loopback with a scripted core, and peers that speak to it over real sockets.
+ */
+import { createSocket } from "node:dgram"
+import { connect, createServer } from "node:net"
+import type { Server, Socket } from "node:net"
+import { Effect, Exit, Scope } from "effect"
+import { make } from "../../src/adapters/sip/transport.ts"
+import type { Sip, SipOptions } from "../../src/adapters/sip/transport.ts"
+import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
+import type { Request } from "../../src/domain/ports.ts"
+import type { EntityTag } from "../../src/domain/vocabulary.ts"
+
+export interface TestServer {
+  readonly sip: Sip
+  readonly port: number
+  readonly requests: Request[]
+  readonly outcomes: { readonly cseq: number; readonly outcome: DeliveryOutcome }[]
+  /** Replaces what is done with a request; the default accepts. */
+  respond: (request: Request) => void
+  readonly close: () => Promise<void>
+}
+
+export const acceptRequest = (request: Request): void => {
+  const { command, answer } = request
+  if (command._tag === "Publish")
+    answer({
+      _tag: "Accepted",
+      reply: { _tag: "Published", entityTag: "tag-1" as EntityTag, expires: command.expires ?? 3600 },
+    })
+  else if (command._tag === "Subscribe" || command._tag === "Resubscribe")
+    answer({ _tag: "Accepted", reply: { _tag: "Subscribed", status: 200, expires: command.expires ?? 3600 } })
+}
+
+export const startServer = async (options: Partial<SipOptions> = {}): Promise<TestServer> => {
+  const sip = make({
+    listen: [
+      { transport: "udp", host: "127.0.0.1", port: 0 },
+      { transport: "tcp", host: "127.0.0.1", port: 0 },
+    ],
+    domains: ["example.com"],
+    packages: { allowEvents: "presence, presence.winfo", accept: ["application/pidf+xml"] },
+    ...options,
+  })
+  const scope = Effect.runSync(Scope.make())
+  const server: TestServer = {
+    sip,
+    port: 0,
+    requests: [],
+    outcomes: [],
+    respond: acceptRequest,
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+  }
+  await Effect.runPromise(
+    sip
+      .listen({
+        submit: (request) => {
+          server.requests.push(request)
+          server.respond(request)
+        },
+        delivered: (_presentity, _no, cseq, outcome) => {
+          server.outcomes.push({ cseq, outcome })
+        },
+      })
+      .pipe(Scope.provide(scope)),
+  )
+  const first = sip.addresses()[0]!
+  return Object.assign(server, { port: Number(first.slice(first.lastIndexOf(":") + 1)) })
+}
+
+/** Waits until the condition holds; fails after two seconds. */
+export const eventually = async (condition: () => boolean, ms = 2_000): Promise<void> => {
+  const until = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > until) throw new Error("it did not happen in time")
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+export interface UdpPeer {
+  readonly port: number
+  readonly messages: string[]
+  readonly send: (text: string | Buffer) => void
+  /** The next message not yet taken. */
+  readonly next: () => Promise<string>
+  readonly close: () => void
+}
+
+export const udpPeer = async (serverPort: number, port = 0): Promise<UdpPeer> => {
+  const socket = createSocket("udp4")
+  await new Promise<void>((resolve) => socket.bind(port, "127.0.0.1", resolve))
+  const messages: string[] = []
+  let taken = 0
+  socket.on("message", (bytes) => messages.push(bytes.toString("latin1")))
+  return {
+    port: socket.address().port,
+    messages,
+    send: (text) => socket.send(text, serverPort, "127.0.0.1"),
+    next: async () => {
+      await eventually(() => messages.length > taken)
+      return messages[taken++]!
+    },
+    close: () => socket.close(),
+  }
+}
+
+export interface TcpPeer {
+  readonly socket: Socket
+  readonly localPort: number
+  /** Everything received so far. */
+  readonly text: () => string
+  readonly isClosed: () => boolean
+  readonly send: (text: string | Buffer) => void
+  readonly close: () => void
+}
+
+const watch = (socket: Socket): TcpPeer => {
+  let text = ""
+  let isClosed = false
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString("latin1")
+  })
+  socket.on("error", () => {})
+  socket.on("close", () => {
+    isClosed = true
+  })
+  return {
+    socket,
+    localPort: socket.localPort ?? 0,
+    text: () => text,
+    isClosed: () => isClosed,
+    send: (bytes) => socket.write(bytes),
+    close: () => socket.destroy(),
+  }
+}
+
+export const tcpPeer = async (serverPort: number): Promise<TcpPeer> => {
+  const socket = connect(serverPort, "127.0.0.1")
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", () => resolve())
+    socket.once("error", reject)
+  })
+  socket.setNoDelay(true)
+  return watch(socket)
+}
+
+/** A watcher that listens on TCP. */
+export const tcpListener = async (
+  port = 0,
+): Promise<{ readonly port: number; readonly peers: TcpPeer[]; readonly close: () => void }> => {
+  const peers: TcpPeer[] = []
+  const server: Server = createServer((socket) => peers.push(watch(socket)))
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve))
+  const address = server.address()
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    peers,
+    close: () => {
+      for (const peer of peers) peer.close()
+      server.close()
+    },
+  }
+}
+
+/** The response a well-behaved watcher gives to a NOTIFY. */
+export const answerTo = (request: string, status = "200 OK", extra = ""): string => {
+  const copied = request
+    .split("\r\n\r\n")[0]!
+    .split("\r\n")
+    .filter((line) =>
+      ["via", "from", "to", "call-id", "cseq"].includes(line.slice(0, line.indexOf(":")).toLowerCase()),
+    )
+  return `SIP/2.0 ${status}\r\n${copied.join("\r\n")}\r\n${extra}Content-Length: 0\r\n\r\n`
+}
