@@ -6,13 +6,17 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
-import { runCommands } from "./cli/run.ts"
+import { demo } from "./cli/demo.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { publish } from "./cli/publish.ts"
+import { runCommands } from "./cli/run.ts"
+import { user } from "./cli/user.ts"
+import { watch } from "./cli/watch.ts"
 import { version } from "./version.ts"
 
 const presently = Command.make("presently").pipe(
   Command.withDescription("SIP presence server with an auditable history"),
-  Command.withSubcommands([...runCommands]),
+  Command.withSubcommands([...runCommands, demo, publish, watch, user]),
 )
 
 Command.run(presently, { version }).pipe(

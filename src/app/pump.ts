@@ -15,6 +15,7 @@ import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Rejection } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
+import { initial, isEmpty } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import { recover } from "./recovery.ts"
@@ -67,6 +68,9 @@ export interface Pump {
   readonly drain: Effect.Effect<void>
 }
 
+/** Versions kept of presentities with nothing alive: they save a second attempt when such a one comes back. */
+const dormantMax = 100_000
+
 type Ticket = ((answer: Answer) => void) | null
 
 export const makePump = Effect.fnUntraced(function* (
@@ -99,6 +103,10 @@ export const makePump = Effect.fnUntraced(function* (
   let loading = false
   let recovered: Recovered | null = null
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
+  /** Versions of presentities that had nothing alive when they left memory, oldest first. */
+  const dormant = new Map<Uri, number>()
+  /** Streams that were not where memory thought: they are read before anything is decided on them. */
+  const moved = new Set<Uri>()
   const last = { position: 0, at: 0 }
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
@@ -143,9 +151,32 @@ export const makePump = Effect.fnUntraced(function* (
     const offered = engine.offer(offer, at, freshNonce)
     if (offered._tag === "Released") send(offered.release)
     else if (offered._tag === "Missing") {
-      const others = unloaded.get(offered.presentity)
-      if (others === undefined) unloaded.set(offered.presentity, [offer])
-      else others.push(offer)
+      if (moved.has(offered.presentity)) unloaded.set(offered.presentity, [offer])
+      else {
+        presume(offered.presentity)
+        decideOne(offer, at)
+      }
+    }
+  }
+
+  /**
+   * Whatever is alive is in memory, so a presentity that is not has nothing alive; only its version may be unknown. It
+   * is taken for new: when it is not, the append finds out, and what was decided is decided again on what is true.
+   */
+  const presume = (presentity: Uri): void => {
+    engine.load({ ...initial(presentity), version: dormant.get(presentity) ?? 0 })
+    dormant.delete(presentity)
+  }
+
+  const rememberDormant = (stored: readonly Stored[]): void => {
+    for (const { decision, after } of stored) {
+      if (!isEmpty(after)) continue
+      dormant.delete(decision.stream)
+      dormant.set(decision.stream, after.version)
+    }
+    for (const presentity of dormant.keys()) {
+      if (dormant.size <= dormantMax) break
+      dormant.delete(presentity)
     }
   }
 
@@ -155,7 +186,10 @@ export const makePump = Effect.fnUntraced(function* (
     run(store.load(streams)).addObserver((exit) => {
       loading = false
       if (Exit.isSuccess(exit)) {
-        for (const state of exit.value) if (!engine.isLoaded(state.presentity)) engine.load(state)
+        for (const state of exit.value) {
+          moved.delete(state.presentity)
+          if (!engine.isLoaded(state.presentity)) engine.load(state)
+        }
       } else goDown(exit.cause)
       const at = now()
       for (const stream of streams) {
@@ -204,7 +238,14 @@ export const makePump = Effect.fnUntraced(function* (
   const settle = (conflicts: ReadonlySet<Uri>): void => {
     appending = false
     const { release, stored, again } = engine.committed(conflicts)
-    if (stored.length > 0) outbox.stored(stored)
+    for (const stream of conflicts) {
+      dormant.delete(stream)
+      moved.add(stream)
+    }
+    if (stored.length > 0) {
+      rememberDormant(stored)
+      outbox.stored(stored)
+    }
     for (const one of release) send(one)
     if (again.length > 0) inbox = [...again, ...inbox]
     schedule()
@@ -218,6 +259,7 @@ export const makePump = Effect.fnUntraced(function* (
     const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
     const { tickets, streams } = engine.failed()
     for (const ticket of tickets) refuse(ticket, "the store is away")
+    for (const stream of streams) moved.add(stream)
     outbox.outage("down", cause)
     run(comeBack(streams, since))
   }
@@ -228,7 +270,10 @@ export const makePump = Effect.fnUntraced(function* (
       Effect.tap(() => store.checkpoint("delivery")),
       Effect.tap((states) =>
         Effect.sync(() => {
-          for (const state of states) if (!engine.isLoaded(state.presentity)) engine.load(state)
+          for (const state of states) {
+            moved.delete(state.presentity)
+            if (!engine.isLoaded(state.presentity)) engine.load(state)
+          }
           status = "ready"
           outbox.outage("up", null)
           for (const presentity of streams) redeliver(presentity, since)

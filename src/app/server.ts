@@ -14,7 +14,7 @@ import type { SipOptions } from "../adapters/sip/transport.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
-import { layerPostgres } from "../adapters/store/postgres.ts"
+import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
 import { layerNoTables, layerPresenceTables } from "../adapters/store/tables.ts"
 import { xmlCodec } from "../adapters/xml/codec.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
@@ -158,7 +158,12 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
   const database =
     config.database_url === null
       ? layerEmbedded(config.data)
-      : PgClient.layer({ url: Redacted.make(config.database_url), multiplex: true, maxConnections: 4 })
+      : PgClient.layer({
+          url: Redacted.make(config.database_url),
+          multiplex: true,
+          maxConnections: 4,
+          startupParameters: sessionSettings,
+        })
   const client = yield* Layer.build(database)
   const stores = Layer.merge(layerPostgres, layerPresenceTables).pipe(
     Layer.provide(Layer.succeedContext(client)),

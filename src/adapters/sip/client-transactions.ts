@@ -65,6 +65,8 @@ export interface ClientTransaction {
   resendMs: number
   resendAt: number
   endsAt: number
+  /** The transport could not send it. */
+  readonly failed: () => void
 }
 
 export type ClientRequest = Pick<
@@ -111,7 +113,12 @@ export const makeClientTransactions = (
         return
       case "resend":
         counters.notifyRetransmitted++
-        transaction.channel.send(transaction.bytes!, transaction.address, transaction.port)
+        transaction.channel.send(
+          transaction.bytes!,
+          transaction.address,
+          transaction.port,
+          transaction.failed,
+        )
         transaction.resendMs = nextResendMs(state, transaction.resendMs, timers)
         transaction.resendAt += transaction.resendMs
         return
@@ -144,11 +151,12 @@ export const makeClientTransactions = (
         resendMs,
         resendAt: now + resendMs,
         endsAt: now + timers.transactionMs,
+        failed: () => happen(transaction, "failure", null),
       }
       open.set(request.branch, transaction)
       counters.clientTransactions++
       schedule(transaction)
-      request.channel.send(bytes, request.address, request.port)
+      request.channel.send(bytes, request.address, request.port, transaction.failed)
     },
     answer: (message) => {
       // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has

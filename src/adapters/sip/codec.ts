@@ -21,7 +21,7 @@ export interface Address {
 }
 
 /** Lines remembered before the older half is forgotten. */
-const rememberedMax = 8_192
+const rememberedMax = 32_768
 
 let recent = new Map<string, readonly Address[] | null>()
 let older = new Map<string, readonly Address[] | null>()

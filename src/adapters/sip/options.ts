@@ -7,6 +7,7 @@ import type { Resolver } from "./resolver.ts"
 
 export interface ListenAddress {
   readonly transport: "udp" | "tcp"
+  /** A numeric address, or `localhost`; `::` is IPv6 only. */
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
@@ -96,6 +97,8 @@ export interface SipOptions {
   readonly forceActive?: boolean
   /** Asked once for each new request outside a dialog; a value answers it 503. */
   readonly overload?: () => { readonly retryAfter: number } | null
+  /** Told of an exception while a message was handled; the default is a process warning. */
+  readonly onDefect?: (defect: unknown) => void
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
   /** Milliseconds that only grow. */
@@ -154,6 +157,7 @@ export interface Counters {
   bigRequestsFellBack: number
   connectionsRefused: number
   sendErrors: number
+  defects: number
   connections: number
   serverTransactions: number
   clientTransactions: number
@@ -179,6 +183,7 @@ export const countersZero = (): Counters => ({
   bigRequestsFellBack: 0,
   connectionsRefused: 0,
   sendErrors: 0,
+  defects: 0,
   connections: 0,
   serverTransactions: 0,
   clientTransactions: 0,

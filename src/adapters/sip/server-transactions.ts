@@ -15,7 +15,8 @@ import type { Via } from "./via.ts"
 
 /** Something bytes can be sent through: a UDP socket, or one TCP connection (which ignores the address). */
 export interface Channel {
-  readonly send: (bytes: Buffer, address: string, port: number) => void
+  /** @param failed called, never at once, when the bytes could not be sent at all */
+  readonly send: (bytes: Buffer, address: string, port: number, failed?: () => void) => void
 }
 
 /** What is needed to answer, kept only until the answer is there. */

@@ -10,7 +10,7 @@ import type { Scope } from "effect"
 import { SipTransport } from "../../domain/ports.ts"
 import type { BindFailed, SipHandler } from "../../domain/ports.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
-import { formatUri } from "./codec.ts"
+import { formatUri, parseAddress } from "./codec.ts"
 import { makeDigest } from "./digest.ts"
 import { readDatagram } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
@@ -67,6 +67,8 @@ export const make = (options: SipOptions): Sip => {
   const clock = options.clock ?? (() => performance.now())
   const random = options.random ?? randomBytes
   const counters = countersZero()
+  const onDefect =
+    options.onDefect ?? ((defect) => process.emitWarning(defect instanceof Error ? defect : String(defect)))
   const mintTag = makeTagMint(random)
   const statelessKey = Buffer.from(random(16))
   const localHost = makeLocalHost(options.advertisedHost ?? null, clock)
@@ -81,7 +83,7 @@ export const make = (options: SipOptions): Sip => {
 
   const tcp = makeTcp(limits, counters, clock, {
     message: (message, connection) =>
-      received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
+      guarded(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
     closed: (connection) => {
       for (const branch of connection.branches) client.fail(branch)
     },
@@ -177,7 +179,8 @@ export const make = (options: SipOptions): Sip => {
     if (message.method === "ACK") return
     const topVia = stampVia(message.vias[0]!, via, address, port)
     const target = transport === "udp" ? responseTarget(via, address, port) : { address, port }
-    const isTagged = looksTagged(message.to)
+    const to = message.fault === null ? parseAddress(message.to) : null
+    const isTagged = to === null ? looksTagged(message.to) : to.tag !== null
 
     const respondStateless = (answer: Reply): void => {
       count(answer.status)
@@ -251,6 +254,16 @@ export const make = (options: SipOptions): Sip => {
     })
   }
 
+  /** A defect met while one message is handled ends that message, not the process. */
+  const guarded = (...arrived: Parameters<typeof received>): void => {
+    try {
+      received(...arrived)
+    } catch (defect) {
+      counters.defects++
+      onDefect(defect)
+    }
+  }
+
   /** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
   const cancelStatus = (message: RawMessage, via: Via): number =>
     ["PUBLISH", "SUBSCRIBE", "REGISTER", "OPTIONS"].some((method) =>
@@ -296,13 +309,14 @@ export const make = (options: SipOptions): Sip => {
   const datagram = (bytes: Buffer, address: string, port: number, listener: UdpListener): void => {
     const message = readDatagram(bytes, limits)
     if (message === null) counters.dropped++
-    else received(message, "udp", listener, address, port)
+    else guarded(message, "udp", listener, address, port)
   }
 
   const open = Effect.fnUntraced(function* (
     address: ListenAddress,
   ): Effect.fn.Return<void, BindFailed, Scope.Scope> {
-    const bound = address.host.replaceAll("[", "").replaceAll("]", "")
+    const written = address.host.replaceAll("[", "").replaceAll("]", "")
+    const bound = written === "localhost" ? "127.0.0.1" : written
     if (address.transport === "udp") {
       udpListeners.push(yield* listenUdp({ ...address, host: bound }, counters, datagram))
     } else {

@@ -47,7 +47,12 @@ export const listenUdp = (
 
 const bind = ({ host, port }: ListenAddress): Effect.Effect<Socket, BindFailed> =>
   Effect.callback<Socket, BindFailed>((resume) => {
-    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", lookup: numericLookup })
+    const socket = createSocket({
+      type: host.includes(":") ? "udp6" : "udp4",
+      // One socket, one family: `::` and `0.0.0.0` are listed side by side.
+      ipv6Only: true,
+      lookup: numericLookup,
+    })
     socket.once("error", (cause) => {
       socket.close()
       resume(Effect.fail(new BindFailed({ address: `udp:${bracketed(host)}:${port}`, cause })))
@@ -84,14 +89,22 @@ const serve = (
     transport: "udp",
     host,
     port: socket.address().port,
-    send: (bytes, address, port) => {
+    send: (bytes, address, port, failed) => {
       // `send` throws for a bad port or a closed socket, and nothing a peer sends may end the process.
       if (!isOpen) return
+      const done =
+        failed === undefined
+          ? sent
+          : (error: Error | null): void => {
+              sent(error)
+              if (error !== null) failed()
+            }
       try {
-        socket.send(bytes, port, address, sent)
+        socket.send(bytes, port, address, done)
         counters.sent++
       } catch {
         counters.sendErrors++
+        if (failed !== undefined) queueMicrotask(failed)
       }
     },
   }

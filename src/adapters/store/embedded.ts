@@ -11,6 +11,7 @@ import { dirname, join } from "node:path"
 import { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
+import { sessionSettings } from "./postgres.ts"
 
 /** Another process works on the folder. */
 export class DataFolderInUse extends Data.TaggedError("DataFolderInUse")<{
@@ -45,6 +46,8 @@ export const layerEmbedded = (folder: string | null) =>
         }),
         (open) => Effect.promise(() => open.close()),
       )
+      const settings = Object.entries(sessionSettings).map(([name, value]) => `SET ${name} = ${value};`)
+      yield* Effect.promise(() => database.exec(settings.join("")))
       return yield* PgClient.makeClient({
         stream: () => wireTo(database),
         username: "postgres",

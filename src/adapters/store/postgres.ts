@@ -53,7 +53,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         moved AS (
           INSERT INTO streams AS s (stream, version, prev, nonce)
           SELECT stream, version, expected, nonce FROM head
-          WHERE expected = 0 OR EXISTS (SELECT FROM streams known WHERE known.stream = head.stream)
+          WHERE expected = 0 OR (SELECT true FROM streams known WHERE known.stream = head.stream)
           ORDER BY stream
           ON CONFLICT (stream) DO UPDATE SET version = excluded.version, prev = excluded.prev, nonce = excluded.nonce
             WHERE s.version = excluded.prev
@@ -67,19 +67,17 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
             ${decisions.map((one) => encodeEvents(one.events))}::json[])
             WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, n)
           JOIN moved USING (stream) ORDER BY e.n
-          RETURNING pos),
-        earlier AS (
-          SELECT s.stream FROM streams s JOIN head h ON s.stream = h.stream
-          WHERE s.version = h.version AND s.nonce = h.nonce)
-        SELECT ARRAY(SELECT stream FROM moved UNION SELECT stream FROM earlier) AS stored,
-          (SELECT max(pos) FROM written) AS position`.pipe(
+          RETURNING pos)
+        SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
         Effect.flatMap(([row]) => {
           const stored = new Set(row?.stored)
-          const conflicts = new Set(heads.map((one) => one.stream).filter((stream) => !stored.has(stream)))
-          if (row !== undefined && row.position !== null) {
-            return Effect.succeed({ position: Number(row.position), conflicts })
+          if (row !== undefined && row.position !== null && stored.size === heads.length) {
+            return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
           }
-          return Effect.map(lastPosition(sql), (position) => ({ position, conflicts }))
+          return elsewhere(
+            sql,
+            heads.filter((one) => !stored.has(one.stream)),
+          )
         }),
         unavailable,
       )
@@ -167,6 +165,16 @@ export const layerPostgres: Layer.Layer<EventStore, never, PgClient.PgClient> = 
   Effect.map(PgClient.PgClient, makePostgresStore),
 )
 
+/**
+ * What every connection is told. The statements here look up by key and run for ever in the shape they were planned in,
+ * so a plan made while a table was small must not read all of it later, and must not be made again for each batch.
+ */
+export const sessionSettings = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  jit: "off",
+} as const
+
 /** Where each stream must stand, and where it goes. */
 const headsOf = (decisions: readonly Decision[]) => {
   const heads = new Map<Uri, { stream: Uri; expected: number; version: number; nonce: string }>()
@@ -198,10 +206,22 @@ const stateOf = (row: SnapshotRow): State =>
     ? { ...initial(row.stream as Uri), version: Number(row.version) }
     : thaw(row.state as Snapshot)
 
-const lastPosition = (sql: PgClient.PgClient) =>
-  Effect.map(sql<{ pos: bigint | null }>`SELECT max(pos) AS pos FROM events`, ([row]) =>
-    Number(row?.pos ?? 0),
+/** Which of these streams another writer moved; the others stand where an earlier attempt of ours put them. */
+const elsewhere = (sql: PgClient.PgClient, heads: ReturnType<typeof headsOf>) =>
+  sql<{ earlier: string[]; position: bigint | null }>`
+    SELECT (SELECT max(pos) FROM events) AS position, ARRAY(
+      SELECT h.stream
+      FROM unnest(${heads.map((one) => one.stream)}::text[], ${heads.map((one) => one.version)}::bigint[],
+        ${heads.map((one) => one.nonce)}::text[]) AS h(stream, version, nonce)
+      JOIN streams s ON s.stream = h.stream AND s.version = h.version AND s.nonce = h.nonce) AS earlier`.pipe(
+    Effect.map(([row]) => {
+      const ours = new Set(row?.earlier)
+      const moved = heads.map((one) => one.stream).filter((stream) => !ours.has(stream))
+      return { position: Number(row?.position ?? 0), conflicts: new Set(moved) }
+    }),
   )
+
+const noConflicts: ReadonlySet<Uri> = new Set()
 
 const unavailable = <A, R>(
   effect: Effect.Effect<A, SqlError.SqlError, R>,

@@ -72,7 +72,10 @@ export interface Engine<Ticket> {
   /** Committed state of a presentity in memory. */
   readonly state: (presentity: Uri) => State | undefined
   readonly presentities: () => IterableIterator<Uri>
-  /** Issue time of the oldest NOTIFY without final answer; null when there is none. O(presentities with such). */
+  /**
+   * Issue time of the oldest NOTIFY whose final answer is missing or not yet committed with what follows from it; null
+   * when there is none. O(presentities with such + undecided).
+   */
   readonly oldestInFlight: () => Millis | null
   readonly counts: () => {
     readonly presentities: number
@@ -123,6 +126,8 @@ interface Undecided<Ticket> {
   readonly after: State
   readonly answer: Answer
   readonly notifications: readonly Notify[]
+  /** Were this decision lost, NOTIFYs issued since then would have to be repeated; null when none. */
+  readonly unsureSince: Millis | null
 }
 
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
@@ -132,6 +137,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const dialogs = makeDialogs()
   const deadlines = makeDeadlines<Uri>()
   const flying = new Set<Entry>()
+  /** Last committed state of streams that were forgotten in mid-life: whose dialogs are still in the index. */
+  const evicted = new Map<Uri, State>()
   let waiting: Undecided<Ticket>[] = []
   let out: Undecided<Ticket>[] | null = null
 
@@ -141,6 +148,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     offer: Offer<Ticket> | null,
     at: Millis,
     nonce: () => string,
+    unsureSince: Millis | null = null,
   ): Undecided<Ticket> => {
     const before = entry.provisional
     const context: Context = {
@@ -154,7 +162,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     }
     const { events, answer } = decide(before, command, context)
     if (events.length === 0) {
-      return { entry, offer, decision: null, before, after: before, answer, notifications: none }
+      const notifications = none
+      return { entry, offer, decision: null, before, after: before, answer, notifications, unsureSince }
     }
     const decision: Decision = {
       stream: before.presentity,
@@ -173,7 +182,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     dialogs.follow(before, decision)
     const deadline = deadlineIn(events)
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
-    return { entry, offer, decision, before, after, answer, notifications }
+    return { entry, offer, decision, before, after, answer, notifications, unsureSince }
   }
 
   const depart = (entry: Entry, no: SubscriptionNo, at: Millis): void => {
@@ -182,15 +191,17 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     flying.add(entry)
   }
 
-  const arrive = (entry: Entry, no: SubscriptionNo): void => {
+  /** @returns since when the subscription had NOTIFYs under way */
+  const arrive = (entry: Entry, no: SubscriptionNo): Millis | null => {
     const flight = entry.inFlight.get(no)
-    if (flight === undefined) return
+    if (flight === undefined) return null
     if (flight.count > 1) entry.inFlight.set(no, { ...flight, count: flight.count - 1 })
     else entry.inFlight.delete(no)
     if (entry.inFlight.size === 0) {
       flying.delete(entry)
       forget(entry)
     }
+    return flight.oldestAt
   }
 
   const hold = (one: Undecided<Ticket>): void => {
@@ -233,6 +244,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     // a committed dialog stays known, so that a request in it has the presentity loaded and is not refused
     dialogs.forget(entry.provisional)
     dialogs.remember(entry.committed)
+    evicted.set(presentity, entry.committed)
     deadlines.disarm(presentity)
     flying.delete(entry)
     entries.delete(presentity)
@@ -263,9 +275,15 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         }
         return { _tag: "Missing", presentity }
       }
-      if (offer.command._tag === "ReportDelivery") arrive(entry, offer.command.no)
+      const { command } = offer
+      const unsureSince =
+        command._tag === "ReportDelivery"
+          ? arrive(entry, command.no)
+          : command._tag === "Redeliver"
+            ? command.since
+            : null
       if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
-      const one = decideOn(entry, offer.command, offer, Math.max(now, entry.lastAt), nonce)
+      const one = decideOn(entry, command, offer, Math.max(now, entry.lastAt), nonce, unsureSince)
       if (one.decision === null && entry.undecided === 0) {
         forget(entry)
         return { _tag: "Released", release: releaseOf(one) }
@@ -282,6 +300,11 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         inFlight: new Map(),
         lastAt: 0,
       })
+      const known = evicted.get(state.presentity)
+      if (known !== undefined) {
+        dialogs.forget(known)
+        evicted.delete(state.presentity)
+      }
       dialogs.remember(state)
       const deadline = nextDeadline(state)
       if (deadline !== null) deadlines.arm(state.presentity, deadline)
@@ -361,6 +384,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         for (const { oldestAt } of entry.inFlight.values()) {
           if (oldest === null || oldestAt < oldest) oldest = oldestAt
         }
+      }
+      for (const { unsureSince } of [...(out ?? []), ...waiting]) {
+        if (unsureSince !== null && (oldest === null || unsureSince < oldest)) oldest = unsureSince
       }
       return oldest
     },

@@ -22,13 +22,13 @@ import type { View } from "./view.ts"
  * The events that tell the watchers of a package what `after` looks like. O(watchers of the presentity).
  *
  * @source RFC 3265 §3.2.2; RFC 3856 §6.7, §6.10
- * @param sender Contact URI of the device that made the change; its subscriptions count as told
+ * @param change who made it, by Contact URI, and on what; that device's subscriptions count as told of it. Null for time
  */
 export const changeNotifications = (
   after: State,
   pack: EventPackage,
   context: Context,
-  sender: string | null,
+  change: { readonly sender: string; readonly before: State } | null,
 ): readonly Event[] => {
   const active = activeSubscriptions(after, pack.name)
   if (active.length === 0) return []
@@ -38,15 +38,18 @@ export const changeNotifications = (
   const held = new Map<Millis, SubscriptionNo[]>()
   for (const one of active) {
     if (one.polite || one.shown === view.digest) continue
-    if (sender !== null && get(after.dialogs, one.dialog)?.remoteTarget === sender) {
-      suppressed.push(one.no)
+    if (change !== null && get(after.dialogs, one.dialog)?.remoteTarget === change.sender) {
+      // a device that is still owed an earlier change stays owed it
+      if (one.shown === currentView(change.before, pack).digest) suppressed.push(one.no)
       continue
     }
     // one at a time: its outcome brings the newest state along
     if (context.inFlight(one.no)) continue
+    // held back already, by the rate or by Retry-After (RFC 3261 §20.33): the newest state goes then
+    if (one.dueAt !== null && one.dueAt > context.now) continue
     const allowedAt = one.pacedAt + intervalOf(pack, context.limits)
     if (allowedAt <= context.now) told.push(one.no)
-    else if (one.dueAt === null) collect(held, allowedAt, one.no)
+    else collect(held, allowedAt, one.no)
   }
   const events: Event[] = []
   if (told.length > 0 || suppressed.length > 0) {
@@ -121,17 +124,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
     case "ends-subscription":
       return done([ended(subscription)])
     case "keeps":
-      return done([
-        {
-          _tag: "NotificationsDeferred",
-          to: [subscription.no],
-          until:
-            outcome._tag === "Refused" && outcome.retryAfter !== null
-              ? context.now + Math.max(1, outcome.retryAfter) * 1000
-              : null,
-          undelivered: true,
-        },
-      ])
+      return done(afterFailure(state, subscription, outcome, context))
   }
 }
 
@@ -159,6 +152,31 @@ const catchUp = (state: State, subscription: Subscription, context: Context): re
   const allowedAt = subscription.pacedAt + intervalOf(pack, context.limits)
   if (allowedAt <= context.now) return [notifyOne(subscription, view, "change")]
   return [{ _tag: "NotificationsDeferred", to: [subscription.no], until: allowedAt, undelivered: false }]
+}
+
+/**
+ * What a watcher that did not take a NOTIFY, and stays, is told: the same later when it asked for that, and whatever
+ * has changed since; but nothing only because of the failure (RFC 6665 §4.2.2).
+ */
+const afterFailure = (
+  state: State,
+  subscription: Subscription,
+  outcome: ReportDelivery["outcome"],
+  context: Context,
+): readonly Event[] => {
+  const pack = context.packages.find(subscription.packageName)
+  const view = pack === null ? nothing : viewFor(state, subscription, pack)
+  const allowedAt = subscription.pacedAt + (pack === null ? 0 : intervalOf(pack, context.limits))
+  const isNews =
+    subscription.shown !== "" && subscription.shown !== view.digest && !context.inFlight(subscription.no)
+  let until: Millis | null = null
+  if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
+    until = Math.max(allowedAt, context.now + Math.max(1, outcome.retryAfter) * 1000)
+  } else if (isNews) {
+    until = Math.max(allowedAt, subscription.dueAt ?? 0)
+    if (until <= context.now) return [notifyOne(subscription, view, "change")]
+  }
+  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: true }]
 }
 
 /** What one failed NOTIFY does to the subscription and to others in its dialog. */

@@ -156,7 +156,13 @@ const published = (
   result: { readonly entityTag: EntityTag; readonly granted: Seconds },
 ): Outcome => {
   const after = evolve(state, event, context.now)
-  const told = changeNotifications(after, pack, context, command.sender)
+  const { sender } = command
+  const told = changeNotifications(
+    after,
+    pack,
+    context,
+    sender === null ? null : { sender, before: state },
+  )
   return accept([event, ...told], reply(context, result.entityTag, result.granted))
 }
 

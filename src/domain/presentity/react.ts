@@ -4,7 +4,7 @@
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
 import type { Body, Millis, Seconds } from "../vocabulary.ts"
-import type { Event } from "./events.ts"
+import type { Event, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
 import { viewFor } from "./notify.ts"
 import { audience, evolve, publication } from "./state.ts"
@@ -37,7 +37,7 @@ export const react = (
     const event = events[index]!
     if (event._tag === "NotificationsIssued") {
       const pack = reaction.packages.find(event.packageName)
-      const shown = pack === null ? null : bodies(before, events, after, pack, parting)
+      const shown = pack === null ? null : bodies(event, after, pack, parting)
       const next = new Map<number, number>()
       for (const one of audience(state, event)) {
         const dialog = get(state.dialogs, one.dialog)
@@ -62,26 +62,22 @@ export const react = (
   return intents
 }
 
-/** The body for each subscription that one event tells of the state `after`. */
+/** The body for each subscription that one event tells of the state `after`; each as it was before that event. */
 const bodies = (
-  before: State,
-  events: readonly Event[],
+  event: NotificationsIssued,
   after: State,
   pack: EventPackage,
   parting: ReadonlyMap<string, readonly Publication[]>,
 ): ((one: Subscription) => Body | null) => {
   const ended = parting.get(pack.name)
   const last = ended === undefined ? null : partingView(after, pack, ended)
-  const answersSubscribe = events.some(
-    (event) => event._tag === "SubscriptionCreated" || event._tag === "SubscriptionRefreshed",
-  )
   return (one) => {
     if (last !== null && one.status === "active" && !one.polite) return last.body
     const view = viewFor(after, one, pack)
-    if (view.body !== null || answersSubscribe || one.status !== "active") return view.body
+    if (view.body !== null || one.status !== "active" || one.notified === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
-    const seen = get(before.subscriptions, one.no)?.shown ?? ""
-    return seen === "" || seen === view.digest ? null : offlineBody(after.presentity, pack)
+    const knows = one.shown === view.digest && event.cause !== "recovery"
+    return knows ? null : offlineBody(after.presentity, pack)
   }
 }
 

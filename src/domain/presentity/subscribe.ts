@@ -169,7 +169,12 @@ const renew = (
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
-  events.push(notifyOne(renewed, viewFor(after, renewed, asked.pack), "subscribe"))
+  const view = viewFor(after, renewed, asked.pack)
+  if (view.body === null && status === "active" && context.inFlight(no)) {
+    // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
+    events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
+  }
+  events.push(notifyOne(renewed, view, "subscribe"))
   return accept(events, subscribed(asked, status, context))
 }
 

@@ -142,9 +142,9 @@ describe("server transactions", () => {
 
   it.each(["z9hG4bK", "", "1234"])(
     "4475-3.2.1-a: with branch %j requests are told apart by everything else",
-    (branch) => {
+    (parameter) => {
       const headers = {
-        Via: `SIP/2.0/UDP h;branch=${branch}x`.replace(/x$/, ""),
+        Via: `SIP/2.0/UDP h${parameter}`,
         From: "<sip:b@h>;tag=1",
         "Call-ID": "c",
       }
@@ -171,7 +171,7 @@ describe("server transactions", () => {
   it("OPS-server-transactions-max: above the bound of entries or bytes it is full, and not for ever", () => {
     for (const limits of [
       { ...limitsDefault, serverTransactionsMax: 3 },
-      { ...limitsDefault, serverTransactionBytesMax: 1_500 },
+      { ...limitsDefault, serverTransactionBytesMax: 1_300 },
     ]) {
       const { transactions, open, advanceTo } = table(limits)
       for (let count = 0; count < 3; count++) {

@@ -1,0 +1,57 @@
+/**
+ * `presently user`: a line for the file of users, from a name, a realm and the password on standard input.
+ */
+import { text } from "node:stream/consumers"
+import { Console, Effect, Redacted } from "effect"
+import { Argument, Command, Flag, Prompt } from "effect/cli"
+import { LocalFailure, UsageInvalid } from "../client/failures.ts"
+import { userLine } from "../users.ts"
+
+export const user = Command.make(
+  "user",
+  {
+    name: Argument.String("NAME").pipe(Argument.withDescription("user name, for example alice")),
+    realm: Flag.String("realm").pipe(
+      Flag.withMetavar("REALM"),
+      Flag.withDescription("the server's realm; by default that is its first domain"),
+    ),
+    md5: Flag.Boolean("md5").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("hash for phones that know MD5 only; needs digest_md5 on the server"),
+    ),
+  },
+  Effect.fn(function* ({ name, realm, md5 }) {
+    for (const [what, value] of [
+      ["NAME", name],
+      ["--realm", realm],
+    ] as const) {
+      if (!/^[^:\s"\\]+$/.test(value)) {
+        return yield* new UsageInvalid({
+          why: `${what} ${JSON.stringify(value)}: expected a word without colon, blank or quote`,
+        })
+      }
+    }
+    const password = yield* readPassword(name)
+    if (password === "") {
+      return yield* new UsageInvalid({ why: "no password: give it on standard input, one line" })
+    }
+    yield* Console.log(userLine(name, realm, password, md5 ? "MD5" : "SHA-256"))
+  }),
+).pipe(
+  Command.withDescription("Print a line for --users-file; the password comes from standard input"),
+  Command.withExamples([
+    { command: "presently user alice --realm example.com < password.txt >> users.txt" },
+    { command: "presently user alice --realm example.com --md5 < password.txt >> users.txt" },
+  ]),
+)
+
+const readPassword = Effect.fnUntraced(function* (name: string) {
+  if (process.stdin.isTTY) {
+    return Redacted.value(yield* Prompt.run(Prompt.Hidden({ message: `password of ${name}` })))
+  }
+  const given = yield* Effect.tryPromise({
+    try: () => text(process.stdin),
+    catch: (cause) => new LocalFailure({ what: "standard input cannot be read", cause }),
+  })
+  return given.split(/\r?\n/)[0] ?? ""
+})

@@ -1,0 +1,97 @@
+/**
+ * How a client command fails: each error says what happened in one line, what to do about it, and its exit code.
+ */
+import { Data } from "effect"
+import { exitCodes } from "../cli/exit.ts"
+import type { Message } from "./wire.ts"
+
+/** What was asked for on the command line makes no sense. */
+export class UsageInvalid extends Data.TaggedError("UsageInvalid")<{ readonly why: string }> {
+  readonly exitCode = exitCodes.usage
+  override get message(): string {
+    return this.why
+  }
+}
+
+/** A file or socket of this machine could not be used. */
+export class LocalFailure extends Data.TaggedError("LocalFailure")<{
+  readonly what: string
+  readonly cause: unknown
+}> {
+  readonly exitCode = exitCodes.io
+  override get message(): string {
+    return `${this.what}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+/** No response: nobody there, the name unknown, the connection refused or lost. */
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{
+  /** `udp 127.0.0.1:5060` */
+  readonly target: string
+  readonly why: string
+}> {
+  readonly exitCode = exitCodes.unavailable
+  override get message(): string {
+    return `nobody answers at ${this.target} (${this.why}): start a server there, or name another with --to HOST:PORT`
+  }
+}
+
+/** A final response other than 2xx. */
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly method: string
+  readonly response: Message
+  /** Were credentials sent? */
+  readonly wasAuthenticated: boolean
+}> {
+  readonly exitCode = exitCodes.refused
+  override get message(): string {
+    const { response, method } = this
+    const said = `${method} was refused: ${response.raw.status} ${response.reason}`
+    const advice = adviceFor(response, method, this.wasAuthenticated)
+    return advice === null ? said : `${said} (${advice})`
+  }
+}
+
+/** The server ended the subscription for good, without being asked to. */
+export class SubscriptionEnded extends Data.TaggedError("SubscriptionEnded")<{ readonly reason: string }> {
+  readonly exitCode = exitCodes.refused
+  override get message(): string {
+    return `the server ended the subscription: ${this.reason}`
+  }
+}
+
+/** The thing waited for did not come. */
+export class WaitedInVain extends Data.TaggedError("WaitedInVain")<{ readonly what: string }> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return this.what
+  }
+}
+
+const adviceFor = (response: Message, method: string, wasAuthenticated: boolean): string | null => {
+  const header = (name: string): string => response.header(name) ?? "?"
+  switch (response.raw.status) {
+    case 401:
+    case 407:
+      return wasAuthenticated
+        ? "user or password is wrong"
+        : "the server wants to know who you are: --user NAME --password-file FILE"
+    case 403:
+      return method === "PUBLISH" ? "users publish for their own URI only" : "watch as yourself: --as URI"
+    case 404:
+      return "the server does not serve that URI; is its domain right?"
+    case 412:
+      return "that entity-tag is gone: publish again without --etag"
+    case 406:
+    case 415:
+      return response.header("accept") === null ? null : `the server takes ${header("accept")}`
+    case 423:
+      return `too short: --expires ${header("min-expires")} or more`
+    case 489:
+      return `the server knows the events ${header("allow-events")}`
+    case 503:
+      return response.header("retry-after") === null ? null : `try again in ${header("retry-after")} s`
+    default:
+      return null
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * One publication from the client's side: created, refreshed, changed and removed by its entity-tag.
+ *
+ * @source RFC 3903 §4
+ */
+import { Effect } from "effect"
+import type { NoAnswer, Refused } from "./failures.ts"
+import { startConversation } from "./user-agent.ts"
+import type { UserAgent } from "./user-agent.ts"
+import type { Body, HeaderLine, Message } from "./wire.ts"
+
+export interface Publish {
+  /** Null: the one that is there stays. */
+  readonly body: Body | null
+  /** Seconds; 0 removes, null leaves it to the server. */
+  readonly expires: number | null
+}
+
+export interface Published {
+  readonly response: Message
+  readonly entityTag: string
+  readonly expires: number
+}
+
+export interface Publication {
+  /** Sends one PUBLISH; each after the first names the entity-tag that the one before was given. */
+  readonly publish: (publish: Publish) => Effect.Effect<Published, NoAnswer | Refused>
+}
+
+export const makePublication = (
+  agent: UserAgent,
+  of: {
+    /** The Request-URI as typed, and the presentity's one spelling. */
+    readonly uri: string
+    readonly presentity: string
+    readonly event: string
+    /** Of an earlier publication that is to be changed; null starts a new one. */
+    readonly entityTag: string | null
+  },
+): Publication => {
+  const conversation = startConversation()
+  let { entityTag } = of
+  return {
+    publish: Effect.fnUntraced(function* ({ body, expires }: Publish) {
+      const headers: HeaderLine[] = [["Event", of.event]]
+      if (entityTag !== null) headers.push(["SIP-If-Match", entityTag])
+      if (expires !== null) headers.push(["Expires", `${expires}`])
+      const address = `<${of.presentity}>`
+      const response = yield* agent.request(conversation, {
+        method: "PUBLISH",
+        uri: of.uri,
+        from: address,
+        to: address,
+        headers,
+        body,
+      })
+      const published: Published = {
+        response,
+        entityTag: response.header("sip-etag") ?? "",
+        expires: Number(response.header("expires") ?? expires ?? 0),
+      }
+      entityTag = published.entityTag
+      return published
+    }),
+  }
+}
+
+/** When to refresh what lives so long: early enough for a few retransmissions, never in a tight loop. */
+export const refreshAfterSeconds = (expires: number): number => Math.max(expires * 0.8, expires - 60, 0.5)

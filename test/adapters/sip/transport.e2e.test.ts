@@ -1,0 +1,470 @@
+import { Effect, Exit, Scope } from "effect"
+import { afterEach, assert, beforeEach, describe, it } from "vitest"
+import { make } from "../../../src/adapters/sip/transport.ts"
+import type { Notify } from "../../../src/domain/presentity/intents.ts"
+import type { Answer, Subscribe } from "../../../src/domain/presentity/commands.ts"
+import type { Request } from "../../../src/domain/ports.ts"
+import { headerValue, headerValues, requestText, statusOf } from "../../support/sip-messages.ts"
+import {
+  acceptRequest,
+  answerTo,
+  eventually,
+  pause,
+  startServer,
+  tcpListener,
+  tcpPeer,
+  udpPeer,
+} from "../../support/sip-peer.ts"
+import type { TestServer, UdpPeer } from "../../support/sip-peer.ts"
+
+let server: TestServer
+let peer: UdpPeer
+
+const quickTimers = { t1Ms: 50, t2Ms: 200, transactionMs: 800 }
+
+const via = (branch: string): string => `SIP/2.0/UDP 127.0.0.1:${peer.port};branch=${branch};rport`
+
+/** Subscribes over UDP, with the peer as Contact, and returns the dialog the core got. */
+const subscribe = async (contact = `<sip:bob@127.0.0.1:${peer.port}>`, headers = {}): Promise<Subscribe> => {
+  peer.send(requestText({ method: "SUBSCRIBE", headers: { Contact: contact, ...headers } }))
+  assert.strictEqual(statusOf(await peer.next()), 200)
+  return server.requests.at(-1)!.command as Subscribe
+}
+
+let cseq = 0
+
+const notifyIn = (command: Subscribe, changes: Partial<Notify> = {}): Notify => ({
+  _tag: "Notify",
+  presentity: server.requests.at(-1)!.presentity!,
+  no: 1,
+  cseq: ++cseq,
+  packageName: "presence",
+  eventId: null,
+  dialog: command.dialog,
+  state: "active",
+  expires: 600,
+  reason: null,
+  retryAfter: null,
+  body: null,
+  ...changes,
+})
+
+const bigBody = { contentType: "application/pidf+xml", text: "x".repeat(2_000) }
+
+const outcomeTags = (): readonly string[] => server.outcomes.map(({ outcome }) => outcome._tag)
+
+beforeEach(async () => {
+  server = await startServer({ timers: quickTimers })
+  peer = await udpPeer(server.port)
+})
+
+afterEach(async () => {
+  peer.close()
+  await server.close()
+})
+
+describe("requests over UDP", () => {
+  it("3261-8.2.6.2-a: a response copies Via in order, From, Call-ID and CSeq, and tags To", async () => {
+    const vias = [
+      via("z9hG4bK-a"),
+      "SIP/2.0/UDP p.example.com;branch=z9hG4bK-b, SIP/2.0/TCP q.example.com;branch=z9hG4bK-c",
+    ]
+    const text = requestText({ method: "PUBLISH", body: "<a/>", headers: { Via: vias } })
+    peer.send(text)
+    const response = await peer.next()
+    assert.strictEqual(statusOf(response), 200)
+    assert.deepStrictEqual(headerValues(response, "Via"), [
+      `SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK-a;rport=${peer.port};received=127.0.0.1`,
+      vias[1]!,
+    ])
+    for (const name of ["From", "Call-ID", "CSeq"])
+      assert.strictEqual(headerValue(response, name), headerValue(text, name))
+    assert.match(headerValue(response, "To")!, /^<sip:alice@example.com>;tag=[0-9a-f]{32}$/u)
+    assert.deepStrictEqual(
+      [headerValue(response, "SIP-ETag"), headerValue(response, "Expires")],
+      ["tag-1", "3600"],
+    )
+    assert.strictEqual(
+      server.requests[0]!.origin,
+      `udp:127.0.0.1:${peer.port} ${headerValue(text, "Call-ID")} 1`,
+    )
+  })
+
+  it("L14: a retransmission is answered with the same bytes and does not reach the core", async () => {
+    const text = requestText({ method: "SUBSCRIBE" })
+    for (let copy = 0; copy < 3; copy++) peer.send(text)
+    await eventually(() => peer.messages.length === 3)
+    assert.strictEqual(new Set(peer.messages).size, 1)
+    assert.strictEqual(server.requests.length, 1)
+  })
+
+  it("L14: while the core has not answered, copies are absorbed; a 100 comes late, and the answer once", async () => {
+    let answer: (answer: Answer) => void = () => {}
+    server.respond = (request: Request) => {
+      answer = request.answer
+    }
+    const text = requestText({ method: "PUBLISH", body: "<a/>" })
+    peer.send(text)
+    peer.send(text)
+    await eventually(() => peer.messages.length === 1)
+    assert.strictEqual(statusOf(peer.messages[0]!), 100)
+    const done: Answer = {
+      _tag: "Accepted",
+      reply: { _tag: "Published", entityTag: "t" as never, expires: 1 },
+    }
+    answer(done)
+    answer(done)
+    await pause(50)
+    assert.deepStrictEqual(peer.messages.map(statusOf), [100, 200])
+    assert.strictEqual(server.requests.length, 1)
+  })
+
+  it("3261-8.2.2.2-a: a merged copy gets 482 and does not reach the core", async () => {
+    const text = requestText({ method: "PUBLISH", body: "<a/>", headers: { Via: via("z9hG4bK-1") } })
+    peer.send(text)
+    await peer.next()
+    peer.send(text.replace("z9hG4bK-1", "z9hG4bK-2"))
+    assert.strictEqual(statusOf(await peer.next()), 482)
+    assert.strictEqual(server.requests.length, 1)
+  })
+
+  it("3261-12.1.1-a: the 200 to SUBSCRIBE has Contact, Expires, Allow-Events and Record-Route as it came", async () => {
+    const route = `<sip:127.0.0.1:${peer.port};lr>, <sip:p2.example.com;lr>`
+    peer.send(requestText({ method: "SUBSCRIBE", headers: { "Record-Route": route } }))
+    const response = await peer.next()
+    assert.strictEqual(headerValue(response, "Contact"), `<sip:presence@127.0.0.1:${server.port}>`)
+    assert.strictEqual(headerValue(response, "Record-Route"), route)
+    assert.strictEqual(headerValue(response, "Allow-Events"), "presence, presence.winfo")
+    const { dialog } = server.requests[0]!.command as Subscribe
+    assert.strictEqual(headerValue(response, "To"), `<sip:alice@example.com>;tag=${dialog.localTag}`)
+    assert.strictEqual(dialog.flow, `udp:127.0.0.1:${server.port}`)
+  })
+
+  it("3261-17.1.1.3-a: an ACK gets no answer, a CANCEL 481 or 200", async () => {
+    peer.send(requestText({ method: "ACK" }))
+    peer.send(requestText({ method: "CANCEL" }))
+    assert.strictEqual(statusOf(await peer.next()), 481)
+    const text = requestText({ method: "PUBLISH", body: "<a/>", headers: { Via: via("z9hG4bK-c1") } })
+    peer.send(text)
+    await peer.next()
+    peer.send(requestText({ method: "CANCEL", headers: { Via: via("z9hG4bK-c1") } }))
+    assert.strictEqual(statusOf(await peer.next()), 200)
+  })
+
+  it.each([
+    [{ _tag: "IntervalTooBrief", status: 423, minExpires: 60 }, "Min-Expires: 60"],
+    [{ _tag: "BadEvent", status: 489, allowEvents: "presence" }, "Allow-Events: presence"],
+    [{ _tag: "NotAcceptable", status: 406, accept: ["a/b", "c/d"] }, "Accept: a/b, c/d"],
+    [{ _tag: "UnsupportedMediaType", status: 415, accept: [] }, "Accept: "],
+    [{ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] }, "Accept-Encoding: identity"],
+    [{ _tag: "ServiceUnavailable", status: 503, why: "full", retryAfter: 7 }, "Retry-After: 7"],
+    [
+      { _tag: "BadRequest", status: 400, why: "not\r\nInjected: well-formed" },
+      "SIP/2.0 400 not  Injected: well-formed",
+    ],
+    [{ _tag: "OutOfOrder", status: 500 }, "SIP/2.0 500 Request Out Of Order"],
+    [{ _tag: "ConditionalRequestFailed", status: 412 }, "SIP/2.0 412 Conditional Request Failed"],
+  ] as const)("3261-21.4.17-a: a rejection %j has its header", async (rejection, line) => {
+    server.respond = ({ answer }) => answer({ _tag: "Rejected", rejection: rejection as never })
+    peer.send(requestText({ method: "PUBLISH", body: "<a/>" }))
+    assert.include((await peer.next()).split("\r\n"), line)
+  })
+
+  it("OPS-overload: new work is turned away with 503, what keeps or ends state passes", async () => {
+    await server.close()
+    server = await startServer({ overload: () => ({ retryAfter: 9 }) })
+    peer.close()
+    peer = await udpPeer(server.port)
+    peer.send(requestText({ method: "SUBSCRIBE" }))
+    const refused = await peer.next()
+    assert.deepStrictEqual([statusOf(refused), headerValue(refused, "Retry-After")], [503, "9"])
+    peer.send(requestText({ method: "SUBSCRIBE", headers: { To: "<sip:alice@example.com>;tag=x" } }))
+    assert.strictEqual(statusOf(await peer.next()), 200)
+    peer.send(requestText({ method: "PUBLISH", headers: { "SIP-If-Match": "x" } }))
+    assert.strictEqual(statusOf(await peer.next()), 200)
+    assert.strictEqual(server.sip.counters.refusedOverload, 1)
+  })
+
+  it("OPS-registrar: REGISTER echoes every binding with its parameters and expiry, and forgets on request", async () => {
+    const register = async (headers: Record<string, string | null>): Promise<string> => {
+      peer.send(requestText({ method: "REGISTER", uri: "sip:example.com", headers }))
+      return peer.next()
+    }
+    const one = '<sip:a@127.0.0.1:1>;+sip.instance="<urn:uuid:1;expires=5>";expires=120'
+    const first = await register({ Contact: `${one}, <sip:b@127.0.0.1:2>`, Expires: "600" })
+    assert.deepStrictEqual(headerValues(first, "Contact"), [
+      '<sip:a@127.0.0.1:1>;+sip.instance="<urn:uuid:1;expires=5>";expires=120',
+      "<sip:b@127.0.0.1:2>;expires=600",
+    ])
+    assert.lengthOf(headerValues(await register({}), "Contact"), 2)
+    assert.lengthOf(
+      headerValues(await register({ Contact: "<sip:a@127.0.0.1:1>", Expires: "0" }), "Contact"),
+      1,
+    )
+    assert.strictEqual(statusOf(await register({ Contact: "*" })), 400)
+    const last = await register({ Contact: "*", Expires: "0" })
+    assert.deepStrictEqual([statusOf(last), headerValues(last, "Contact").length], [200, 0])
+  })
+
+  it("8760-2.6-a: without credentials every PUBLISH and SUBSCRIBE is challenged, the same request with the same tag", async () => {
+    await server.close()
+    server = await startServer({
+      auth: { realm: "example.com", lookup: () => null, nonceKey: "0123456789abcdef" },
+    })
+    peer.close()
+    peer = await udpPeer(server.port)
+    for (const method of ["PUBLISH", "SUBSCRIBE", "REGISTER"]) {
+      const text = requestText({ method })
+      peer.send(text)
+      peer.send(text)
+      const [first, second] = [await peer.next(), await peer.next()]
+      assert.strictEqual(statusOf(first), 401)
+      assert.strictEqual(headerValue(first, "To"), headerValue(second, "To"))
+      assert.include(headerValue(first, "WWW-Authenticate")!, "algorithm=SHA-256")
+    }
+    assert.strictEqual(server.sip.counters.serverTransactions, 0)
+  })
+})
+
+describe("NOTIFY over UDP", () => {
+  it("3265-3.2.2-a: a NOTIFY that is answered 200 is accepted, with the Contact of the 200", async () => {
+    const command = await subscribe()
+    server.sip.notify([notifyIn(command)])
+    const notify = await peer.next()
+    assert.strictEqual(headerValue(notify, "Via")!.split(";")[0], `SIP/2.0/UDP 127.0.0.1:${server.port}`)
+    peer.send(answerTo(notify, "200 OK", "Contact: <sip:bob@127.0.0.1:7777>\r\n"))
+    peer.send(answerTo(notify))
+    await eventually(() => server.outcomes.length === 1)
+    await pause(30)
+    assert.deepStrictEqual(server.outcomes, [
+      { cseq, outcome: { _tag: "Accepted", remoteTarget: "sip:bob@127.0.0.1:7777" } },
+    ])
+  })
+
+  it("3265-3.2.2-a: a refusal is reported with its status and Retry-After; a challenge is a refusal", async () => {
+    const command = await subscribe()
+    for (const [status, extra] of [
+      ["481 Gone", ""],
+      ["503 Busy", "Retry-After: 30 (later)\r\n"],
+      ["401 Who", 'WWW-Authenticate: Digest realm="x", nonce="y"\r\n'],
+    ]) {
+      server.sip.notify([notifyIn(command)])
+      peer.send(answerTo(await peer.next(), status, extra))
+    }
+    await eventually(() => server.outcomes.length === 3)
+    assert.deepStrictEqual(
+      server.outcomes.map(({ outcome }) => outcome),
+      [
+        { _tag: "Refused", status: 481, retryAfter: null },
+        { _tag: "Refused", status: 503, retryAfter: 30 },
+        { _tag: "Refused", status: 401, retryAfter: null },
+      ],
+    )
+    await pause(30)
+    assert.isFalse(peer.messages.some((text) => text.includes("Authorization")))
+  })
+
+  it("3261-17.1.2.2-a: towards a silent watcher it is resent, and times out", async () => {
+    server.sip.notify([notifyIn(await subscribe())])
+    await eventually(() => server.outcomes.length === 1)
+    assert.deepStrictEqual(outcomeTags(), ["TimedOut"])
+    const copies = peer.messages.filter((text) => text.startsWith("NOTIFY"))
+    assert.isAtLeast(copies.length, 4)
+    assert.strictEqual(new Set(copies).size, 1)
+  })
+
+  it("3261-18.1.1-a: a big NOTIFY goes over TCP when the watcher listens there", async () => {
+    const listener = await tcpListener(peer.port)
+    server.sip.notify([notifyIn(await subscribe(), { body: bigBody })])
+    await eventually(() => listener.peers[0]?.text().includes("x".repeat(2_000)) ?? false)
+    const notify = listener.peers[0]!.text()
+    assert.isTrue(headerValue(notify, "Via")!.startsWith("SIP/2.0/TCP "))
+    listener.peers[0]!.send(answerTo(notify))
+    await eventually(() => server.outcomes.length === 1)
+    listener.close()
+    assert.deepStrictEqual(outcomeTags(), ["Accepted"])
+    assert.strictEqual(server.sip.counters.bigRequestsOverTcp, 1)
+  })
+
+  it("3261-18.1.1-a: when TCP is refused it goes over UDP, and the refusal is remembered", async () => {
+    const command = await subscribe()
+    for (let round = 0; round < 2; round++) {
+      server.sip.notify([notifyIn(command, { body: bigBody })])
+      const notify = await peer.next()
+      assert.isTrue(headerValue(notify, "Via")!.startsWith("SIP/2.0/UDP "))
+      peer.send(answerTo(notify))
+      await eventually(() => server.outcomes.length === round + 1)
+    }
+    assert.strictEqual(server.sip.counters.bigRequestsFellBack, 1)
+  })
+
+  it("3263-4.1-a: a host name goes through the resolver; one that leads nowhere is unreachable", async () => {
+    await server.close()
+    const asked: string[] = []
+    server = await startServer({
+      resolver: {
+        resolve: async (host, port) => {
+          asked.push(`${host}:${port}`)
+          return host.startsWith("no") ? [] : [{ transport: "udp", address: "127.0.0.1", port: port ?? 0 }]
+        },
+      },
+    })
+    const port = peer.port
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    server.sip.notify([notifyIn(await subscribe(`<sip:bob@watcher.example.net:${port}>`))])
+    peer.send(answerTo(await peer.next()))
+    server.sip.notify([notifyIn(await subscribe("<sip:bob@nowhere.example.net>"))])
+    await eventually(() => server.outcomes.length === 2)
+    assert.deepStrictEqual(outcomeTags(), ["Accepted", "Unreachable"])
+    assert.deepStrictEqual(asked, [`watcher.example.net:${port}`, "nowhere.example.net:null"])
+  })
+
+  it("OPS-stray-responses: a response nobody waits for is dropped", async () => {
+    peer.send(answerTo(requestText({ method: "NOTIFY" })))
+    await eventually(() => server.sip.counters.dropped === 1)
+  })
+})
+
+describe("TCP", () => {
+  const subscribeOver = (port: number, transport = ";transport=tcp"): string =>
+    requestText({
+      method: "SUBSCRIBE",
+      headers: {
+        Via: "SIP/2.0/TCP 127.0.0.1:5998;branch=z9hG4bK-tcp",
+        Contact: `<sip:bob@127.0.0.1:${port}${transport}>`,
+      },
+    })
+
+  it("3261-18.2.1-a: TCP is served on the port that serves UDP", () => {
+    assert.deepStrictEqual(server.sip.addresses(), [
+      `udp:127.0.0.1:${server.port}`,
+      `tcp:127.0.0.1:${server.port}`,
+    ])
+  })
+
+  it("3261-18.3-a: split messages and several in one segment are all answered on the same connection", async () => {
+    const tcp = await tcpPeer(server.port)
+    const bytes = Buffer.from(
+      requestText({ method: "PUBLISH", body: "<a/>" }) + requestText() + requestText(),
+    )
+    for (const [from, to] of [
+      [0, 10],
+      [10, 300],
+      [300, undefined],
+    ] as const) {
+      tcp.send(bytes.subarray(from, to))
+      await pause(10)
+    }
+    await eventually(() => tcp.text().split("SIP/2.0 200 OK").length === 4)
+    tcp.send("\r\n\r\n")
+    await eventually(() => tcp.text().endsWith("\r\n\r\n\r\n"))
+    tcp.close()
+  })
+
+  it("3261-18.2.2-a: a NOTIFY for a dialog that came over TCP goes by that connection while it is open", async () => {
+    const tcp = await tcpPeer(server.port)
+    tcp.send(subscribeOver(9))
+    await eventually(() => tcp.text().includes("SIP/2.0 200"))
+    assert.strictEqual(
+      headerValue(tcp.text(), "Contact"),
+      `<sip:presence@127.0.0.1:${server.port};transport=tcp>`,
+    )
+    server.sip.notify([notifyIn(server.requests[0]!.command as Subscribe)])
+    await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
+    tcp.send(answerTo(tcp.text().slice(tcp.text().indexOf("NOTIFY sip:bob"))))
+    await eventually(() => server.outcomes.length === 1)
+    assert.deepStrictEqual(outcomeTags(), ["Accepted"])
+    tcp.close()
+  })
+
+  it("3261-18.2.2-a: when the connection is gone a new one is opened to the target, and kept", async () => {
+    const listener = await tcpListener()
+    const tcp = await tcpPeer(server.port)
+    tcp.send(subscribeOver(listener.port))
+    await eventually(() => tcp.text().includes("SIP/2.0 200"))
+    tcp.close()
+    await eventually(() => server.sip.counters.connections === 0)
+    const command = server.requests[0]!.command as Subscribe
+    for (const count of [1, 2]) {
+      server.sip.notify([notifyIn(command)])
+      await eventually(() => (listener.peers[0]?.text().split("NOTIFY sip:").length ?? 0) === count + 1)
+      const text = listener.peers[0]!.text()
+      listener.peers[0]!.send(answerTo(text.slice(text.lastIndexOf("NOTIFY sip:"))))
+      await eventually(() => server.outcomes.length === count)
+    }
+    assert.lengthOf(listener.peers, 1)
+    assert.deepStrictEqual(outcomeTags(), ["Accepted", "Accepted"])
+    listener.close()
+  })
+
+  it("3261-8.1.3.1-a: a refused connection, or one lost before the answer, is unreachable", async () => {
+    const tcp = await tcpPeer(server.port)
+    tcp.send(subscribeOver(9))
+    await eventually(() => tcp.text().includes("SIP/2.0 200"))
+    const command = server.requests[0]!.command as Subscribe
+    server.sip.notify([notifyIn(command)])
+    await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
+    tcp.close()
+    await eventually(() => server.outcomes.length === 1)
+    server.sip.notify([notifyIn(command)])
+    await eventually(() => server.outcomes.length === 2)
+    assert.deepStrictEqual(outcomeTags(), ["Unreachable", "Unreachable"])
+  })
+
+  it("4475-3.3.9-a: a message without Content-Length is answered 400 and the connection closed", async () => {
+    const tcp = await tcpPeer(server.port)
+    tcp.send(requestText({ headers: { "Content-Length": null } }))
+    await eventually(() => tcp.isClosed())
+    assert.strictEqual(statusOf(tcp.text()), 400)
+  })
+
+  it("OPS-connections-max: connections per source, idle ones and half a message have their limits", async () => {
+    await server.close()
+    server = await startServer({
+      limits: { connectionsPerSourceMax: 2, headCompleteMs: 100, connectionIdleMs: 300 },
+    })
+    const [slow, idle, third] = [
+      await tcpPeer(server.port),
+      await tcpPeer(server.port),
+      await tcpPeer(server.port),
+    ]
+    slow.send("OPTIONS sip:x SIP/2.0\r\n")
+    await eventually(() => third.isClosed())
+    await eventually(() => slow.isClosed())
+    assert.isFalse(idle.isClosed())
+    await eventually(() => idle.isClosed())
+    assert.strictEqual(server.sip.counters.connectionsRefused, 1)
+  })
+
+  it("OPS-connections-max: sixty-four connections from one source are served", async () => {
+    const peers = await Promise.all(Array.from({ length: 64 }, () => tcpPeer(server.port)))
+    for (const tcp of peers) tcp.send(requestText())
+    await eventually(() => peers.every((tcp) => tcp.text().includes("SIP/2.0 200")))
+    for (const tcp of peers) tcp.close()
+  })
+})
+
+describe("listening", () => {
+  it("OPS-bind-failed: an address in use is a typed error, and the scope closes what was opened", async () => {
+    const second = make({ listen: [{ transport: "udp", host: "127.0.0.1", port: server.port }] })
+    const scope = Effect.runSync(Scope.make())
+    const exit = await Effect.runPromiseExit(
+      second.listen({ submit: acceptRequest, delivered: () => {} }).pipe(Scope.provide(scope)),
+    )
+    assert.isTrue(Exit.isFailure(exit))
+    assert.include(JSON.stringify(exit), "BindFailed")
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
+  it("OPS-wildcard: a socket on every interface names the address the peer can reach", async () => {
+    await server.close()
+    server = await startServer({ listen: [{ transport: "udp", host: "0.0.0.0", port: 0 }] })
+    peer.close()
+    peer = await udpPeer(server.port)
+    const { dialog } = await subscribe()
+    assert.strictEqual(dialog.localContact, `sip:presence@127.0.0.1:${server.port}`)
+    server.sip.notify([notifyIn({ dialog } as Subscribe)])
+    assert.include(await peer.next(), `Via: SIP/2.0/UDP 127.0.0.1:${server.port};branch=`)
+  })
+})

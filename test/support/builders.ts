@@ -1,0 +1,427 @@
+/**
+ * Decisions as sentences: given these facts, when this is asked at that time, then these events follow.
+ *
+ * Every builder has one obvious default per field; times are clock text of one day.
+ */
+import { deepStrictEqual } from "node:assert/strict"
+import type { Packages } from "../../src/domain/packages/event-package.ts"
+import type {
+  Command,
+  DeliveryOutcome,
+  Publish,
+  Rejection,
+  Reply,
+  Resubscribe,
+  Subscribe,
+} from "../../src/domain/presentity/commands.ts"
+import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
+import type { Authorize, Context, Limits } from "../../src/domain/presentity/context.ts"
+import { decide } from "../../src/domain/presentity/decide.ts"
+import type { Event, SubscriptionCreated } from "../../src/domain/presentity/events.ts"
+import type { Notify, TerminationReason } from "../../src/domain/presentity/intents.ts"
+import { react } from "../../src/domain/presentity/react.ts"
+import { fold, initial } from "../../src/domain/presentity/state.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
+import { digest } from "../../src/domain/presentity/view.ts"
+import { values } from "../../src/domain/table.ts"
+import { dialogKey } from "../../src/domain/vocabulary.ts"
+import type {
+  Body,
+  DialogStart,
+  EntityTag,
+  Millis,
+  SubHandling,
+  SubscriptionNo,
+  Uri,
+} from "../../src/domain/vocabulary.ts"
+import { packages as allPackages, text } from "./stub-package.ts"
+
+export const alice = "sip:alice@example.com" as Uri
+export const bob = "sip:bob@example.com" as Uri
+export const carol = "sip:carol@elsewhere.example" as Uri
+
+const midnight = Date.UTC(2026, 10, 20)
+
+/** `"10:00:30"` or `"10:00:30.500"` of the day all tests happen on. */
+export const at = (clock: string): Millis => {
+  const [hours, minutes, seconds] = clock.split(":").map(Number)
+  return midnight + ((hours ?? 0) * 60 + (minutes ?? 0)) * 60_000 + Math.round((seconds ?? 0) * 1000)
+}
+
+const units = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `"5 s"`, `"1 h"` after 10:00:00, when everything in `given` happens unless it says otherwise. */
+export const after = (span: string): Millis => {
+  const [count, unit] = span.split(" ")
+  return at("10:00:00") + Number(count) * units[unit as keyof typeof units]
+}
+
+export const open = text("open")
+export const busy = text("busy")
+export const away = text("away")
+
+/** Digest of what a watcher is shown; `nothing` when there is nothing to show. */
+export const shownAs = (body: Body | "nothing"): string => (body === "nothing" ? "-" : digest(body.text))
+
+// ── dialogs ──
+
+export const dialogOf = (no: number, over: Partial<DialogStart> = {}): DialogStart => ({
+  callId: `call-${no}`,
+  localTag: `local-${no}`,
+  remoteTag: `remote-${no}`,
+  localUri: "<sip:alice@example.com>",
+  remoteUri: "<sip:bob@example.com>",
+  remoteTarget: "sip:bob@192.0.2.20",
+  routeSet: [],
+  remoteCseq: 1,
+  localContact: "sip:192.0.2.10",
+  flow: "udp:192.0.2.10:5060",
+  source: "192.0.2.20:5060",
+  ...over,
+})
+
+export const keyOf = (no: number) => dialogKey(`call-${no}`, `local-${no}`, `remote-${no}`)
+
+// ── commands ──
+
+export const publish = (
+  over: Partial<Omit<Publish, "ifMatch">> & { readonly ifMatch?: string | readonly string[] } = {},
+): Publish => ({
+  _tag: "Publish",
+  packageName: "stub",
+  expires: null,
+  body: null,
+  bodyFault: null,
+  sender: null,
+  ...over,
+  ifMatch: over.ifMatch === undefined ? [] : typeof over.ifMatch === "string" ? [over.ifMatch] : over.ifMatch,
+})
+
+/** SUBSCRIBE outside a dialog. */
+export const subscribe = (over: Partial<Subscribe> = {}): Subscribe => ({
+  _tag: "Subscribe",
+  packageName: "stub",
+  eventId: null,
+  watcher: bob,
+  expires: null,
+  accept: null,
+  dialog: dialogOf(1),
+  forceActive: false,
+  bodyFault: null,
+  ...over,
+})
+
+/** SUBSCRIBE inside dialog `no`. */
+export const resubscribe = (no: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
+  _tag: "Resubscribe",
+  dialog: keyOf(no),
+  packageName: "stub",
+  eventId: null,
+  watcher: bob,
+  expires: null,
+  accept: null,
+  cseq: 2,
+  remoteTarget: null,
+  forceActive: false,
+  bodyFault: null,
+  ...over,
+})
+
+export const fallDue: Command = { _tag: "FallDue" }
+export const redeliver = (since: Millis): Command => ({ _tag: "Redeliver", since })
+
+export const delivery = (no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome): Command => ({
+  _tag: "ReportDelivery",
+  no,
+  cseq,
+  outcome,
+})
+
+export const accepted = (remoteTarget: string | null = null): DeliveryOutcome => ({
+  _tag: "Accepted",
+  remoteTarget,
+})
+export const refused = (status: number, retryAfter: number | null = null): DeliveryOutcome => ({
+  _tag: "Refused",
+  status,
+  retryAfter,
+})
+export const timedOut: DeliveryOutcome = { _tag: "TimedOut" }
+export const unreachable: DeliveryOutcome = { _tag: "Unreachable" }
+
+// ── events ──
+
+interface Publication {
+  readonly packageName?: string
+  readonly expiresAt?: Millis
+  readonly sender?: string | null
+}
+
+export const publicationCreated = (entityTag: string, body: Body, over: Publication = {}): Event => ({
+  _tag: "PublicationCreated",
+  packageName: "stub",
+  entityTag: entityTag as EntityTag,
+  expiresAt: at("11:00:00"),
+  body,
+  sender: null,
+  ...over,
+})
+
+export const publicationModified = (
+  supersedes: string,
+  entityTag: string,
+  body: Body,
+  over: Publication = {},
+): Event => ({
+  _tag: "PublicationModified",
+  packageName: "stub",
+  entityTag: entityTag as EntityTag,
+  supersedes: supersedes as EntityTag,
+  expiresAt: at("11:00:00"),
+  body,
+  sender: null,
+  ...over,
+})
+
+export const publicationRefreshed = (
+  supersedes: string,
+  entityTag: string,
+  expiresAt: Millis,
+  packageName = "stub",
+): Event => ({
+  _tag: "PublicationRefreshed",
+  packageName,
+  entityTag: entityTag as EntityTag,
+  supersedes: supersedes as EntityTag,
+  expiresAt,
+})
+
+export const publicationRemoved = (
+  entityTag: string,
+  cause: "requested" | "expired",
+  packageName = "stub",
+): Event => ({ _tag: "PublicationRemoved", packageName, entityTag: entityTag as EntityTag, cause })
+
+export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreated> = {}): Event => ({
+  _tag: "SubscriptionCreated",
+  no,
+  packageName: "stub",
+  eventId: null,
+  watcher: bob,
+  status: "active",
+  polite: false,
+  expiresAt: at("11:00:00"),
+  dialog: no,
+  start: dialogOf(no),
+  remoteCseq: 1,
+  ...over,
+})
+
+export const subscriptionRefreshed = (
+  no: number,
+  remoteCseq: number,
+  expiresAt: Millis,
+  remoteTarget: string | null = null,
+): Event => ({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq, remoteTarget })
+
+export const statusChanged = (no: number, status: "active" | "pending", polite = false): Event => ({
+  _tag: "SubscriptionStatusChanged",
+  no,
+  status,
+  polite,
+})
+
+export const terminated = (no: number, reason: TerminationReason): Event => ({
+  _tag: "SubscriptionTerminated",
+  no,
+  reason,
+  silent: false,
+})
+
+/** Gone without a NOTIFY. */
+export const dropped = (no: number): Event => ({
+  _tag: "SubscriptionTerminated",
+  no,
+  reason: "timeout",
+  silent: true,
+})
+
+export const retargeted = (dialog: number, remoteTarget: string): Event => ({
+  _tag: "RemoteTargetChanged",
+  dialog,
+  remoteTarget,
+})
+
+interface Told {
+  readonly packageName?: string
+  readonly except?: readonly number[]
+  readonly suppressed?: readonly number[]
+  readonly cause?: "subscribe" | "change" | "recovery"
+}
+
+/** A NOTIFY for each of these, showing that body. */
+export const notified = (
+  to: "active" | readonly number[],
+  shown: Body | "nothing",
+  over: Told = {},
+): Event => ({
+  _tag: "NotificationsIssued",
+  packageName: "stub",
+  to,
+  except: [],
+  suppressed: [],
+  shown: shownAs(shown),
+  cause: "change",
+  ...over,
+})
+
+/** The NOTIFY that answers a SUBSCRIBE. */
+export const answeredWith = (no: number, shown: Body | "nothing", over: Told = {}): Event =>
+  notified([no], shown, { cause: "subscribe", ...over })
+
+export const deferred = (to: readonly number[], until: Millis | null, undelivered = false): Event => ({
+  _tag: "NotificationsDeferred",
+  to,
+  until,
+  undelivered,
+})
+
+// ── facts: what `given` takes ──
+
+/** Events that were one decision; at 10:00:00 unless `happened` says when. */
+export interface Fact {
+  readonly at: Millis
+  readonly events: readonly Event[]
+}
+
+export const happened = (when: Millis, ...events: readonly Event[]): Fact => ({ at: when, events })
+
+/** A publication of the default package. */
+export const published = (tag: string, body: Body, over: Publication = {}): Event =>
+  publicationCreated(tag, body, over)
+
+/** A subscription with its own dialog, told of the state as it was: `shown`. */
+export const subscribed = (
+  no: number,
+  watcher: Uri = bob,
+  shown: Body | "nothing" = "nothing",
+  over: Partial<SubscriptionCreated> = {},
+): Fact =>
+  happened(
+    at("10:00:00"),
+    subscriptionCreated(no, { watcher, ...over }),
+    answeredWith(no, shown, over.packageName === undefined ? {} : { packageName: over.packageName }),
+  )
+
+// ── sentences ──
+
+export interface World {
+  readonly limits: Partial<Limits>
+  readonly authorize: Authorize
+  /** Subscriptions whose last NOTIFY has no answer yet. */
+  readonly inFlight: readonly SubscriptionNo[]
+  readonly packages: Packages
+}
+
+export const nonce = "n"
+/** The entity-tag that the `version`th decision of a presentity mints. */
+export const tag = (version: number): string => `${nonce}.${version.toString(36)}`
+
+/** One answer for every watcher. */
+export const treatAs =
+  (handling: SubHandling): Authorize =>
+  () =>
+    handling
+
+export const given = (...facts: readonly (Event | Fact)[]) => {
+  let state: State = initial(alice)
+  for (const fact of facts) {
+    const decision = "events" in fact ? fact : happened(at("10:00:00"), fact)
+    state = fold(state, { ...decision, version: state.version + 1 })
+  }
+  return standing(state)
+}
+
+/** The same, from a state that is already there. */
+export const standing = (state: State, over: Partial<World> = {}) => ({
+  state,
+  and: (more: Partial<World>) => standing(state, { ...over, ...more }),
+  when: (command: Command, now: Millis) => outcomeOf(state, command, now, over),
+})
+
+export const contextAt = (state: State, now: Millis, over: Partial<World> = {}): Context => ({
+  now,
+  nonce,
+  limits: { ...defaultLimits, ...over.limits },
+  packages: over.packages ?? allPackages,
+  authorize: over.authorize ?? allowEveryone,
+  inFlight: (no) => over.inFlight?.includes(no) ?? false,
+  findDialog: (key) =>
+    [...values(state.dialogs)].find(
+      ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === key,
+    )?.no ?? null,
+})
+
+const outcomeOf = (state: State, command: Command, now: Millis, over: Partial<World>) => {
+  const context = contextAt(state, now, over)
+  const { events, answer } = decide(state, command, context)
+  const next = fold(state, { events, at: now, version: state.version + (events.length > 0 ? 1 : 0) })
+  const sent = react(state, events, next, now, {
+    packages: context.packages,
+    expiresOffset: context.limits.expiresOffset,
+  })
+  const outcome = {
+    state: next,
+    sent,
+    /** Exactly these events, in this order. */
+    then: (...expected: readonly Event[]) => {
+      deepStrictEqual(events, expected)
+      return outcome
+    },
+    answers: (reply: Reply) => {
+      deepStrictEqual(answer, { _tag: "Accepted", reply })
+      return outcome
+    },
+    /** Refused, and nothing happened. */
+    refused: (rejection: Rejection | Rejection["status"]) => {
+      deepStrictEqual(events, [])
+      return outcome.answersRefusal(rejection)
+    },
+    /** Refused, whatever happened beside. */
+    answersRefusal: (rejection: Rejection | Rejection["status"]) => {
+      if (answer._tag !== "Rejected") throw new Error(`not refused but ${JSON.stringify(answer)}`)
+      if (typeof rejection === "number") deepStrictEqual(answer.rejection.status, rejection)
+      else deepStrictEqual(answer, { _tag: "Rejected", rejection })
+      return outcome
+    },
+    /** Exactly these NOTIFYs, as `summary` writes them. */
+    sends: (...expected: readonly string[]) => {
+      deepStrictEqual(sent.map(summary), expected)
+      return outcome
+    },
+    /** Goes on from here. */
+    and: (more: Partial<World> = {}) => standing(next, { ...over, ...more }),
+  }
+  return outcome
+}
+
+/** `1/3 active;expires=60 open`: subscription, CSeq, Subscription-State, body. */
+export const summary = (one: Notify): string => {
+  const reason = one.reason === null ? "" : `;reason=${one.reason}`
+  const expires = one.expires === null ? "" : `;expires=${one.expires}`
+  return `${one.no}/${one.cseq} ${one.state}${reason}${expires} ${one.body === null ? "(no body)" : one.body.text.replaceAll("\n", "+")}`
+}
+
+export const publishedAs = (entityTag: string, expires: number): Reply => ({
+  _tag: "Published",
+  entityTag: entityTag as EntityTag,
+  expires,
+})
+
+export const subscribedFor = (expires: number, status: 200 | 202 = 200): Reply => ({
+  _tag: "Subscribed",
+  status,
+  expires,
+})
+
+export const nobodyWaits: Reply = { _tag: "Done" }
