@@ -233,7 +233,7 @@ const bind = ({ host, port }: ListenAddress): Effect.Effect<Server, BindFailed> 
     server.once("error", (cause) =>
       resume(Effect.fail(new BindFailed({ address: `tcp:${bracketed(host)}:${port}`, cause }))),
     )
-    server.listen({ port, host, ipv6Only: true }, () => {
+    server.listen({ port, host, ipv6Only: host.includes(":") }, () => {
       server.removeAllListeners("error")
       resume(Effect.succeed(server))
     })

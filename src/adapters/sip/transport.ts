@@ -4,35 +4,30 @@
  * A message goes from the socket to the core in one synchronous call. Effect is used for what has a lifetime: the
  * sockets, the one timer, the scope that closes them.
  */
-import { createHmac, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { SipTransport } from "../../domain/ports.ts"
 import type { BindFailed, SipHandler } from "../../domain/ports.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
-import { formatUri, parseAddress } from "./codec.ts"
+import { formatUri } from "./codec.ts"
 import { makeDigest } from "./digest.ts"
 import { readDatagram } from "./gate.ts"
-import type { RawMessage } from "./gate.ts"
+import { makeInbound } from "./inbound.ts"
 import { isWildcard, makeLocalHost } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "./options.ts"
 import type { Counters, ListenAddress, SipOptions } from "./options.ts"
 import { makeRegistrar } from "./registrar.ts"
-import { decodeRequest } from "./requests.ts"
 import type { Arrival, RequestRules } from "./requests.ts"
 import { makeResolver } from "./resolver.ts"
-import { formatResponse, looksTagged, reply, replyOf } from "./responses.ts"
-import type { Reply } from "./responses.ts"
-import { makeServerTransactions, mergeKeyOf, transactionKey } from "./server-transactions.ts"
-import type { Channel, ServerTransaction } from "./server-transactions.ts"
+import { makeServerTransactions } from "./server-transactions.ts"
+import type { Channel } from "./server-transactions.ts"
 import { makeTcp } from "./tcp.ts"
 import type { Connection, TcpListener } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 import type { UdpListener } from "./udp.ts"
 import { bracketed, numericHost, parseUri } from "./uri.ts"
-import { parseVia, responseTarget, stampVia } from "./via.ts"
-import type { Via } from "./via.ts"
 
 export type { AuthOptions, Counters, DigestAlgorithm, ListenAddress, Secret, SipOptions } from "./options.ts"
 
@@ -41,9 +36,6 @@ export type Sip = (typeof SipTransport)["Service"] & { readonly counters: Counte
 
 export const layer = (options: SipOptions): Layer.Layer<SipTransport> =>
   Layer.sync(SipTransport, () => SipTransport.of(make(options)))
-
-/** Seconds after which a client that met our limits may come again. */
-const retryAfterFull = 10
 
 /** A source of random text that asks the system for much at a time. */
 const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
@@ -67,10 +59,7 @@ export const make = (options: SipOptions): Sip => {
   const clock = options.clock ?? (() => performance.now())
   const random = options.random ?? randomBytes
   const counters = countersZero()
-  const onDefect =
-    options.onDefect ?? ((defect) => process.emitWarning(defect instanceof Error ? defect : String(defect)))
   const mintTag = makeTagMint(random)
-  const statelessKey = Buffer.from(random(16))
   const localHost = makeLocalHost(options.advertisedHost ?? null, clock)
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock)
@@ -83,7 +72,7 @@ export const make = (options: SipOptions): Sip => {
 
   const tcp = makeTcp(limits, counters, clock, {
     message: (message, connection) =>
-      guarded(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
+      received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
     closed: (connection) => {
       for (const branch of connection.branches) client.fail(branch)
     },
@@ -147,137 +136,6 @@ export const make = (options: SipOptions): Sip => {
     mintTag,
   }
 
-  /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
-  const statelessTag = (message: RawMessage): string =>
-    createHmac("sha256", statelessKey)
-      .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0]!}`, "latin1")
-      .digest("hex")
-      .slice(0, 32)
-
-  const count = (status: number): void => {
-    counters.responses[status] = (counters.responses[status] ?? 0) + 1
-  }
-
-  const received = (
-    message: RawMessage,
-    transport: "udp" | "tcp",
-    channel: Channel,
-    address: string,
-    port: number,
-  ): void => {
-    counters.received++
-    if (!message.isRequest) {
-      if (message.fault !== null || !client.answer(message)) counters.dropped++
-      return
-    }
-    const via = message.vias.length === 0 ? null : parseVia(message.vias[0]!)
-    if (via === null) {
-      counters.malformed++
-      return
-    }
-    // RFC 3261 §17.1.1.3: nothing answers an ACK.
-    if (message.method === "ACK") return
-    const topVia = stampVia(message.vias[0]!, via, address, port)
-    const target = transport === "udp" ? responseTarget(via, address, port) : { address, port }
-    const to = message.fault === null ? parseAddress(message.to) : null
-    const isTagged = to === null ? looksTagged(message.to) : to.tag !== null
-
-    const respondStateless = (answer: Reply): void => {
-      count(answer.status)
-      channel.send(
-        formatResponse(message, topVia, isTagged ? null : statelessTag(message), answer),
-        target.address,
-        target.port,
-      )
-    }
-
-    if (message.fault !== null) {
-      counters.malformed++
-      return respondStateless(reply(message.fault.status, "", message.fault.reason))
-    }
-    const key = transactionKey(message, via)
-    if (server.absorb(key)) return
-    if (message.method === "CANCEL") return respondStateless(reply(cancelStatus(message, via)))
-    if (server.isFull()) {
-      counters.refusedOverload++
-      return respondStateless(reply(503, `Retry-After: ${retryAfterFull}\r\n`))
-    }
-    const overloaded = isRefresh(message, isTagged) ? null : (options.overload?.() ?? null)
-    if (overloaded !== null) {
-      counters.refusedOverload++
-      return respondStateless(reply(503, `Retry-After: ${Math.max(1, Math.ceil(overloaded.retryAfter))}\r\n`))
-    }
-
-    let mergeKey: string | null = null
-    const arrival = makeArrival(transport, channel, address, port)
-    const decoded = decodeRequest(message, arrival, rules, () => {
-      mergeKey = mergeKeyOf(message)
-      const isMerged = server.isMerged(mergeKey)
-      if (isMerged) counters.merged++
-      return isMerged
-    })
-    if (decoded._tag === "Reply" && decoded.isStateless) {
-      counters.challenges++
-      return respondStateless(decoded.reply)
-    }
-    const tag = isTagged
-      ? null
-      : decoded._tag === "Submit" && decoded.command._tag === "Subscribe"
-        ? decoded.command.dialog.localTag
-        : mintTag()
-    const transaction: ServerTransaction = {
-      key,
-      startedAt: clock(),
-      channel,
-      address: target.address,
-      port: target.port,
-      state: "trying",
-      response: null,
-      unanswered: { message, topVia, tag },
-    }
-    server.open(transaction, mergeKey, transport === "udp")
-    const complete = (answer: Reply): void => {
-      const { unanswered } = transaction
-      if (unanswered === null) return
-      count(answer.status)
-      server.complete(transaction, formatResponse(unanswered.message, topVia, tag, answer))
-    }
-    if (decoded._tag === "Reply") return complete(decoded.reply)
-    const { command } = decoded
-    const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
-    const context = { command, contact: arrival.contact, allowEvents: packages.allowEvents, recordRoutes }
-    handler?.submit({
-      presentity: decoded.presentity,
-      command,
-      origin: `${transport}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`,
-      answer: (answer) => complete(replyOf(answer, context)),
-    })
-  }
-
-  /** A defect met while one message is handled ends that message, not the process. */
-  const guarded = (...arrived: Parameters<typeof received>): void => {
-    try {
-      received(...arrived)
-    } catch (defect) {
-      counters.defects++
-      onDefect(defect)
-    }
-  }
-
-  /** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
-  const cancelStatus = (message: RawMessage, via: Via): number =>
-    ["PUBLISH", "SUBSCRIBE", "REGISTER", "OPTIONS"].some((method) =>
-      server.has(transactionKey(message, via, method)),
-    )
-      ? 200
-      : 481
-
-  /** What keeps existing state alive, or ends it, passes even when new work is turned away. */
-  const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>
-    isTagged ||
-    (message.method !== "SUBSCRIBE" && message.method !== "PUBLISH") ||
-    (message.method === "PUBLISH" && message.headers.has("sip-if-match") && message.body.length === 0)
-
   const arrivalHosts = new Map<string, { readonly flow: string; readonly contact: string }>()
 
   const makeArrival = (
@@ -306,10 +164,25 @@ export const make = (options: SipOptions): Sip => {
     return { transport, flow: known.flow, contact: known.contact, sourceAddress: address, sourcePort: port }
   }
 
+  const received = makeInbound({
+    client,
+    server,
+    counters,
+    rules,
+    clock,
+    overload: options.overload ?? (() => null),
+    makeArrival,
+    submit: (request) => handler?.submit(request),
+    onDefect:
+      options.onDefect ??
+      ((defect) => process.emitWarning(defect instanceof Error ? defect : String(defect))),
+    statelessKey: random(16),
+  })
+
   const datagram = (bytes: Buffer, address: string, port: number, listener: UdpListener): void => {
     const message = readDatagram(bytes, limits)
     if (message === null) counters.dropped++
-    else guarded(message, "udp", listener, address, port)
+    else received(message, "udp", listener, address, port)
   }
 
   const open = Effect.fnUntraced(function* (

@@ -50,7 +50,7 @@ const bind = ({ host, port }: ListenAddress): Effect.Effect<Socket, BindFailed> 
     const socket = createSocket({
       type: host.includes(":") ? "udp6" : "udp4",
       // One socket, one family: `::` and `0.0.0.0` are listed side by side.
-      ipv6Only: true,
+      ipv6Only: host.includes(":"),
       lookup: numericLookup,
     })
     socket.once("error", (cause) => {

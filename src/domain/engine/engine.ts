@@ -158,7 +158,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       packages,
       authorize,
       inFlight: (no) => entry.inFlight.has(no),
-      findDialog: (key) => dialogs.find(key)?.no ?? null,
+      findDialog: (key) => {
+        const place = dialogs.find(key)
+        return place?.presentity === before.presentity ? place.no : null
+      },
     }
     const { events, answer } = decide(before, command, context)
     if (events.length === 0) {

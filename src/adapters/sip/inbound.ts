@@ -1,0 +1,203 @@
+/**
+ * The way of one message that came in: a response to its transaction, a request through transaction, limits and
+ * decoder to the core, and the core's answer back.
+ */
+import { createHmac } from "node:crypto"
+import type { SipHandler } from "../../domain/ports.ts"
+import type { ClientTransactions } from "./client-transactions.ts"
+import { parseAddress } from "./codec.ts"
+import type { RawMessage } from "./gate.ts"
+import type { Counters } from "./options.ts"
+import { decodeRequest } from "./requests.ts"
+import type { Arrival, Decoded, RequestRules } from "./requests.ts"
+import { formatResponse, looksTagged, reply, replyOf } from "./responses.ts"
+import type { Reply } from "./responses.ts"
+import { mergeKeyOf, transactionKey } from "./server-transactions.ts"
+import type { Channel, ServerTransaction, ServerTransactions } from "./server-transactions.ts"
+import { bracketed } from "./uri.ts"
+import { parseVia, responseTarget, stampVia } from "./via.ts"
+import type { Target, Via } from "./via.ts"
+
+export interface InboundParts {
+  readonly client: ClientTransactions
+  readonly server: ServerTransactions
+  readonly counters: Counters
+  readonly rules: RequestRules
+  readonly clock: () => number
+  readonly overload: () => { readonly retryAfter: number } | null
+  readonly makeArrival: (transport: "udp" | "tcp", channel: Channel, address: string, port: number) => Arrival
+  readonly submit: SipHandler["submit"]
+  readonly onDefect: (defect: unknown) => void
+  /** Secret from which the tags of stateless responses are made. */
+  readonly statelessKey: Uint8Array
+}
+
+/** Takes one message from the socket it came in on, with the peer's address and port. */
+export type Receive = (
+  message: RawMessage,
+  transport: "udp" | "tcp",
+  channel: Channel,
+  address: string,
+  port: number,
+) => void
+
+/** Seconds after which a client that met our limits may come again. */
+const retryAfterFull = 10
+
+/** A request that can be answered, and how. */
+interface Inbound {
+  readonly message: RawMessage
+  readonly via: Via
+  readonly transport: "udp" | "tcp"
+  readonly channel: Channel
+  readonly address: string
+  readonly port: number
+  /** Where responses go. */
+  readonly target: Target
+  /** The first Via line as it goes back. */
+  readonly topVia: string
+  readonly isTagged: boolean
+}
+
+export const makeInbound = (parts: InboundParts): Receive => {
+  const { client, server, counters, rules, clock } = parts
+
+  const count = (status: number): void => {
+    counters.responses[status] = (counters.responses[status] ?? 0) + 1
+  }
+
+  /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
+  const statelessTag = (message: RawMessage): string =>
+    createHmac("sha256", parts.statelessKey)
+      .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0]!}`, "latin1")
+      .digest("hex")
+      .slice(0, 32)
+
+  const respondStateless = ({ message, topVia, isTagged, channel, target }: Inbound, answer: Reply): void => {
+    count(answer.status)
+    const bytes = formatResponse(message, topVia, isTagged ? null : statelessTag(message), answer)
+    channel.send(bytes, target.address, target.port)
+  }
+
+  const receive: Receive = (message, transport, channel, address, port) => {
+    counters.received++
+    if (!message.isRequest) {
+      if (message.fault !== null || !client.answer(message)) counters.dropped++
+      return
+    }
+    const via = message.vias.length === 0 ? null : parseVia(message.vias[0]!)
+    if (via === null) {
+      counters.malformed++
+      return
+    }
+    // RFC 3261 §17.1.1.3: nothing answers an ACK.
+    if (message.method === "ACK") return
+    const to = message.fault === null ? parseAddress(message.to) : null
+    const inbound: Inbound = {
+      message,
+      via,
+      transport,
+      channel,
+      address,
+      port,
+      target: transport === "udp" ? responseTarget(via, address, port) : { address, port },
+      topVia: stampVia(message.vias[0]!, via, address, port),
+      isTagged: to === null ? looksTagged(message.to) : to.tag !== null,
+    }
+    if (message.fault !== null) {
+      counters.malformed++
+      return respondStateless(inbound, reply(message.fault.status, "", message.fault.reason))
+    }
+    const key = transactionKey(message, via)
+    if (server.absorb(key)) return
+    if (message.method === "CANCEL") return respondStateless(inbound, reply(cancelStatus(message, via)))
+    const retryAfter = refusedFor(message, inbound.isTagged)
+    if (retryAfter !== null) {
+      counters.refusedOverload++
+      return respondStateless(inbound, reply(503, `Retry-After: ${retryAfter}\r\n`))
+    }
+    handle(inbound, key)
+  }
+
+  /** Seconds to stay away when there is no room for a new request; null when there is. */
+  const refusedFor = (message: RawMessage, isTagged: boolean): number | null => {
+    if (server.isFull()) return retryAfterFull
+    const overloaded = isRefresh(message, isTagged) ? null : parts.overload()
+    return overloaded === null ? null : Math.max(1, Math.ceil(overloaded.retryAfter))
+  }
+
+  const handle = (inbound: Inbound, key: string): void => {
+    const { message, transport, channel, address, port, target, topVia, isTagged } = inbound
+    let mergeKey: string | null = null
+    const arrival = parts.makeArrival(transport, channel, address, port)
+    const decoded = decodeRequest(message, arrival, rules, () => {
+      mergeKey = mergeKeyOf(message)
+      const isMerged = server.isMerged(mergeKey)
+      if (isMerged) counters.merged++
+      return isMerged
+    })
+    if (decoded._tag === "Reply" && decoded.isStateless) {
+      counters.challenges++
+      return respondStateless(inbound, decoded.reply)
+    }
+    const tag = isTagged ? null : tagFor(decoded, rules)
+    const transaction: ServerTransaction = {
+      key,
+      startedAt: clock(),
+      channel,
+      address: target.address,
+      port: target.port,
+      state: "trying",
+      response: null,
+      unanswered: { message, topVia, tag },
+    }
+    server.open(transaction, mergeKey, transport === "udp")
+    const complete = (answer: Reply): void => {
+      const { unanswered } = transaction
+      if (unanswered === null) return
+      count(answer.status)
+      server.complete(transaction, formatResponse(unanswered.message, topVia, tag, answer))
+    }
+    if (decoded._tag === "Reply") return complete(decoded.reply)
+    const { command, presentity } = decoded
+    const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
+    const context = { command, contact: arrival.contact, allowEvents: rules.allowEvents, recordRoutes }
+    const origin = `${transport}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`
+    try {
+      parts.submit({ presentity, command, origin, answer: (answer) => complete(replyOf(answer, context)) })
+    } catch (defect) {
+      complete(reply(500))
+      throw defect
+    }
+  }
+
+  /** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
+  const cancelStatus = (message: RawMessage, via: Via): number =>
+    ["PUBLISH", "SUBSCRIBE", "REGISTER", "OPTIONS"].some((method) =>
+      server.has(transactionKey(message, via, method)),
+    )
+      ? 200
+      : 481
+
+  // A defect met while one message is handled ends that message, not the process.
+  return (...arrived) => {
+    try {
+      receive(...arrived)
+    } catch (defect) {
+      counters.defects++
+      parts.onDefect(defect)
+    }
+  }
+}
+
+/** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
+const tagFor = (decoded: Decoded, rules: RequestRules): string =>
+  decoded._tag === "Submit" && decoded.command._tag === "Subscribe"
+    ? decoded.command.dialog.localTag
+    : rules.mintTag()
+
+/** What keeps existing state alive, or ends it, passes even when new work is turned away. */
+const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>
+  isTagged ||
+  (message.method !== "SUBSCRIBE" && message.method !== "PUBLISH") ||
+  (message.method === "PUBLISH" && message.headers.has("sip-if-match") && message.body.length === 0)
