@@ -2,7 +2,8 @@
  * Appends per second by batch size against the database in DATABASE_URL (or the embedded one): what one commit costs.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Redacted } from "effect"
+import type { Layer } from "effect"
 import { layerEmbedded } from "../src/adapters/store/embedded.ts"
 import { makePartitions, migrate } from "../src/adapters/store/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres.ts"

@@ -142,9 +142,8 @@ export const readConfig = (given: Given): Config => {
     ["min_expires_subscribe", "max_expires_subscribe"],
   ] as const
   for (const [min, max] of minMax) {
-    if ((values[min] as number) > (values[max] as number)) {
-      faults.push(`${min} = ${values[min]} (${sources[min]}): must not be above ${max} = ${values[max]}`)
-    }
+    const [least, most] = [Number(values[min]), Number(values[max])]
+    if (least > most) faults.push(`${min} = ${least} (${sources[min]}): must not be above ${max} = ${most}`)
   }
   if (faults.length > 0) throw new ConfigInvalid({ faults })
   return { ...values, listen, admin: adminAddress, sources, notices } as unknown as Config
@@ -179,13 +178,13 @@ const check = (setting: Setting, value: unknown): Checked => {
   switch (setting.kind) {
     case "int": {
       const number =
-        typeof value === "number" ? value : /^-?\d+$/.test(`${value}`) ? Number(value) : Number.NaN
+        typeof value === "number" ? value : /^-?\d+$/.test(String(value)) ? Number(value) : Number.NaN
       return Number.isInteger(number) && number >= setting.min && number <= setting.max
         ? { _tag: "Good", value: number }
         : { _tag: "Bad", allowed: `expected a whole number from ${setting.min} to ${setting.max}` }
     }
     case "flag": {
-      const truth = flags.get(`${value}`.toLowerCase())
+      const truth = flags.get(String(value).toLowerCase())
       return truth === undefined
         ? { _tag: "Bad", allowed: "expected 1 or 0 (also true, false, yes, no, on, off)" }
         : { _tag: "Good", value: truth }
@@ -202,8 +201,8 @@ const check = (setting: Setting, value: unknown): Checked => {
       return { _tag: "Good", value: items.map((item: string) => item.trim()) }
     }
     case "choice":
-      return setting.choices.includes(`${value}`)
-        ? { _tag: "Good", value: `${value}` }
+      return setting.choices.includes(String(value))
+        ? { _tag: "Good", value: String(value) }
         : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
   }
 }

@@ -22,7 +22,7 @@ export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
       cause instanceof ConfigInvalid
         ? cause
         : new ConfigInvalid({
-            faults: [`users_file = ${file}: ${cause instanceof Error ? cause.message : cause}`],
+            faults: [`users_file = ${file}: ${cause instanceof Error ? cause.message : String(cause)}`],
           }),
   })
 

@@ -188,7 +188,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 12,
     arbitrary: fc.record({ _tag: fc.constant("Report" as const), which: fc.nat(5), outcome: anyOutcome }),
   },
-  { weight: 10, arbitrary: fc.constant<Step>({ _tag: "Arrive" }) },
+  { weight: 16, arbitrary: fc.constant<Step>({ _tag: "Arrive" }) },
   { weight: 18, arbitrary: anyTime },
   {
     weight: 4,

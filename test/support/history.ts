@@ -207,6 +207,7 @@ export const makeMachine = (of: World): Machine => {
           moments.push({ at: now, before, command, context, events, answer, after: before, notifications: [], input })
           return
         }
+        catchUp(now, presentity)
         if (command._tag === "ReportDelivery") {
           const { no, cseq } = command
           const found = flying.findIndex(
@@ -214,7 +215,6 @@ export const makeMachine = (of: World): Machine => {
           )
           if (found >= 0) flying = flying.toSpliced(found, 1)
         }
-        catchUp(now, presentity)
         ask(presentity, command, now, input.id, input)
       }
     },

@@ -109,7 +109,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
       return respondStateless(inbound, reply(message.fault.status, "", message.fault.reason))
     }
     const key = transactionKey(message, via)
-    if (server.absorb(key)) return
+    if (server.absorb(key, channel, inbound.target.address, inbound.target.port)) return
     if (message.method === "CANCEL") return respondStateless(inbound, reply(cancelStatus(message, via)))
     const retryAfter = refusedFor(message, inbound.isTagged)
     if (retryAfter !== null) {

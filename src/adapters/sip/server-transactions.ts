@@ -41,8 +41,11 @@ export interface ServerTransaction {
 }
 
 export interface ServerTransactions {
-  /** Absorbs a retransmission: true when the request must not go further. */
-  readonly absorb: (key: string) => boolean
+  /**
+   * Absorbs a retransmission: true when the request must not go further. The stored response goes back the way this
+   * copy came, which may be a connection although the first one came as a datagram.
+   */
+  readonly absorb: (key: string, channel: Channel, address: string, port: number) => boolean
   readonly has: (key: string) => boolean
   readonly isMerged: (mergeKey: string) => boolean
   readonly isFull: () => boolean
@@ -144,11 +147,11 @@ export const makeServerTransactions = (
   }
 
   return {
-    absorb: (key) => {
+    absorb: (key, channel, address, port) => {
       const transaction = find(key)
       if (transaction === undefined) return false
       counters.retransmissionsAbsorbed++
-      if (transaction.response !== null) send(transaction, transaction.response)
+      if (transaction.response !== null) channel.send(transaction.response, address, port)
       else if (clock() - transaction.startedAt >= tryingAfterMs) sendTrying(transaction)
       return true
     },

@@ -1,7 +1,7 @@
 /**
  * `presently dev` and `presently serve`: a server until it is told to stop.
  */
-import { Clock, Console, Effect, Logger } from "effect"
+import { Console, Effect, Logger } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
 import type { Config, Given } from "../config.ts"
@@ -116,7 +116,6 @@ const unsafe = (host: string, command: string) =>
 
 const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "serve") {
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
-  const startedAt = yield* Clock.currentTimeMillis
   yield* Effect.scoped(
     Effect.gen(function* () {
       for (const notice of config.notices) yield* Effect.logWarning(notice)
@@ -129,7 +128,8 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
           store: server.store,
         })
       yield* server.ready
-      const seconds = ((yield* Clock.currentTimeMillis) - startedAt + process.uptime() * 0) / 1000
+      // since the process began, loading of code included
+      const seconds = process.uptime()
       if (mode === "dev") yield* Console.log(`ready in ${seconds.toFixed(1)} s`)
       else yield* Effect.logInfo(`ready in ${seconds.toFixed(1)} s`)
       return yield* Effect.never

@@ -278,14 +278,15 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         }
         return { _tag: "Missing", presentity }
       }
+      if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
       const { command } = offer
+      // only now: what fell due before this outcome came was decided without it
       const unsureSince =
         command._tag === "ReportDelivery"
           ? arrive(entry, command.no)
           : command._tag === "Redeliver"
             ? command.since
             : null
-      if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
       const one = decideOn(entry, command, offer, Math.max(now, entry.lastAt), nonce, unsureSince)
       if (one.decision === null && entry.undecided === 0) {
         forget(entry)

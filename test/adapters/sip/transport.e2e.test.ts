@@ -362,6 +362,17 @@ describe("TCP", () => {
     tcp.close()
   })
 
+  it("3261-17.2.3-a: a copy over TCP of a request that came over UDP gets the stored answer on its connection", async () => {
+    const text = requestText({ method: "PUBLISH", body: "<a/>" })
+    peer.send(text)
+    const first = await peer.next()
+    const tcp = await tcpPeer(server.port)
+    tcp.send(text)
+    await eventually(() => tcp.text() === first)
+    assert.strictEqual(server.requests.length, 1)
+    tcp.close()
+  })
+
   it("3261-18.2.2-a: a NOTIFY for a dialog that came over TCP goes by that connection while it is open", async () => {
     const tcp = await tcpPeer(server.port)
     tcp.send(subscribeOver(9))

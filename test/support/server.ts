@@ -1,0 +1,51 @@
+/**
+ * A whole server in this process: memory store, free loopback ports, settings of the test's choice.
+ */
+import { Effect, Exit, Logger, Scope } from "effect"
+import { readConfig } from "../../src/app/config.ts"
+import { startServer } from "../../src/app/server.ts"
+import type { SettingName } from "../../src/app/settings.ts"
+
+export interface PresenceServer {
+  readonly udpPort: number
+  readonly tcpPort: number
+  readonly portOf: (transport: "udp" | "tcp") => number
+  readonly stop: () => Promise<void>
+}
+
+/** Starts one without pacing of NOTIFYs, unless the settings say otherwise. */
+export const startPresence = async (
+  settings: Readonly<Partial<Record<SettingName, unknown>>> = {},
+): Promise<PresenceServer> => {
+  const config = readConfig({
+    flags: {},
+    set: [],
+    env: {},
+    file: null,
+    defaults: {
+      listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
+      admin: "off",
+      memory: true,
+      notify_min_interval: 0,
+      ...settings,
+    },
+  })
+  const scope = Effect.runSync(Scope.make())
+  const server = await Effect.runPromise(
+    Effect.gen(function* () {
+      const started = yield* startServer(config)
+      yield* started.ready
+      return started
+    }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+  )
+  const portOf = (transport: "udp" | "tcp"): number => {
+    const address = server.addresses().find((one) => one.startsWith(transport)) ?? ""
+    return Number(address.slice(address.lastIndexOf(":") + 1))
+  }
+  return {
+    udpPort: portOf("udp"),
+    tcpPort: portOf("tcp"),
+    portOf,
+    stop: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Phones for scenarios: a socket that sends what the test writes and keeps what comes, and a script for one call that
+ * fills in the headers a test does not care about.
+ */
+import assert from "node:assert/strict"
+import { createSocket } from "node:dgram"
+import { connect } from "node:net"
+import { makeSplitter, readMessage } from "../../src/app/client/wire.ts"
+import type { Message } from "../../src/app/client/wire.ts"
+import { parseAddress } from "../../src/adapters/sip/codec.ts"
+import { splitParameters } from "../../src/adapters/sip/headers.ts"
+import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { canonical } from "../../src/domain/packages/element.ts"
+import type { Element } from "../../src/domain/packages/element.ts"
+import type { PresenceServer } from "./server.ts"
+
+export type Transport = "udp" | "tcp"
+
+export interface Phone {
+  readonly transport: Transport
+  /** `127.0.0.1:40123` */
+  readonly address: string
+  readonly serverPort: number
+  /** Sends the text as it is. */
+  readonly send: (text: string) => void
+  /** The first message not yet taken that fits; waits for it. */
+  readonly next: (fits?: (message: Message) => boolean, withinMs?: number) => Promise<Message>
+  /** Fails when anything is there, or comes within the time, that nobody took. */
+  readonly hearsNothing: (ms?: number) => Promise<void>
+  readonly close: () => void
+}
+
+/** What a test waits for before it says that nothing came. */
+const patienceMs = 4_000
+/** Long enough for anything on loopback, shorter than the first retransmission. */
+const silenceMs = 150
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const makePhone = (
+  transport: Transport,
+  address: string,
+  serverPort: number,
+  send: (text: string) => void,
+  close: () => void,
+): { readonly phone: Phone; readonly received: (bytes: Buffer) => void } => {
+  const inbox: Message[] = []
+  let wake = (): void => {}
+  const take = (fits: (message: Message) => boolean): Message | null => {
+    const at = inbox.findIndex(fits)
+    return at < 0 ? null : inbox.splice(at, 1)[0]!
+  }
+  const phone: Phone = {
+    transport,
+    address,
+    serverPort,
+    send,
+    close,
+    next: async (fits = () => true, withinMs = patienceMs) => {
+      const until = performance.now() + withinMs
+      for (;;) {
+        const message = take(fits)
+        if (message !== null) return message
+        const left = until - performance.now()
+        assert.ok(left > 0, `nothing that fits came; untaken: ${inbox.map(startOf).join(", ") || "nothing"}`)
+        await Promise.race([
+          new Promise<void>((resolve) => {
+            wake = resolve
+          }),
+          pause(left),
+        ])
+      }
+    },
+    hearsNothing: async (ms = silenceMs) => {
+      await pause(ms)
+      assert.deepEqual(inbox.map(startOf), [])
+    },
+  }
+  return {
+    phone,
+    received: (bytes) => {
+      const message = readMessage(bytes)
+      assert.ok(message !== null, `unreadable: ${bytes.toString("latin1")}`)
+      inbox.push(message)
+      wake()
+    },
+  }
+}
+
+const startOf = ({ raw }: Message): string =>
+  raw.isRequest ? `${raw.method} ${raw.cseqText}` : `${raw.status} to ${raw.cseqText}`
+
+export const openPhone = async (server: PresenceServer, transport: Transport): Promise<Phone> => {
+  const port = server.portOf(transport)
+  if (transport === "udp") {
+    const socket = createSocket("udp4")
+    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
+    const { phone, received } = makePhone(
+      transport,
+      `127.0.0.1:${socket.address().port}`,
+      port,
+      (text) => socket.send(Buffer.from(text, "utf8"), port, "127.0.0.1"),
+      () => socket.close(),
+    )
+    socket.on("message", received)
+    return phone
+  }
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true })
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve)
+    socket.once("error", reject)
+  })
+  const split = makeSplitter()
+  const { phone, received } = makePhone(
+    transport,
+    `127.0.0.1:${socket.localPort}`,
+    port,
+    (text) => socket.write(Buffer.from(text, "utf8")),
+    () => socket.destroy(),
+  )
+  socket.on("data", (chunk) => {
+    for (const bytes of split(chunk) ?? []) received(bytes)
+  })
+  socket.on("error", () => {})
+  return phone
+}
+
+/** Header lines by name; null leaves one out, an array repeats it. */
+export type Headers = Readonly<Record<string, string | readonly string[] | null>>
+
+export const messageText = (start: string, headers: Headers, body = ""): string => {
+  let text = `${start}\r\n`
+  for (const [name, values] of Object.entries({ ...headers, "Content-Length": `${Buffer.byteLength(body)}` }))
+    for (const value of values === null ? [] : typeof values === "string" ? [values] : values)
+      text += `${name}: ${value}\r\n`
+  return `${text}\r\n${body}`
+}
+
+let minted = 0
+/** Text that no other call gives. */
+export const mint = (prefix: string): string => `${prefix}${process.pid}x${(minted++).toString(36)}`
+
+export const viaOf = (phone: Phone): string =>
+  `SIP/2.0/${phone.transport.toUpperCase()} ${phone.address};branch=${mint("z9hG4bK")};rport`
+
+/** Copies what an answer copies. */
+export const answer = (phone: Phone, request: Message, status = "200 OK", extra: Headers = {}): void => {
+  const { raw } = request
+  const copied = { Via: raw.vias, From: raw.from, To: raw.to, "Call-ID": raw.callId, CSeq: raw.cseqText }
+  phone.send(messageText(`SIP/2.0 ${status}`, { ...copied, ...extra }))
+}
+
+/** One call or one publication: From, To, Call-ID and CSeq are kept, everything can be overruled. */
+export interface Script {
+  readonly callId: string
+  readonly fromTag: string
+  /** Number of the last request sent. */
+  cseq: number
+  /** The peer's tag; null until a 2xx to SUBSCRIBE gave one. */
+  toTag: string | null
+  /** Where requests go: the presentity, then the server's Contact. */
+  target: string
+  /** CSeq of the last NOTIFY; null before the first. */
+  notifyCseq: number | null
+  /** Sends a request and waits for its final response. */
+  readonly ask: (method: string, headers?: Headers, body?: string, target?: string) => Promise<Message>
+  /** The text `ask` would send. */
+  readonly write: (method: string, headers?: Headers, body?: string, target?: string) => string
+  readonly subscribe: (headers?: Headers, body?: string) => Promise<Message>
+  readonly publish: (headers?: Headers, body?: string) => Promise<Message>
+  /** The next NOTIFY of this dialog, checked against it and answered 200. */
+  readonly notified: (expected: Expected, withinMs?: number) => Promise<Message>
+  readonly notify: (withinMs?: number) => Promise<Message>
+}
+
+export interface Expected {
+  /** `active`, `terminated;reason=timeout` … without `expires`. */
+  readonly state: string
+  /** Seconds; the server may have lost one since. */
+  readonly expires?: number
+  /** Null: no body; left out: any. */
+  readonly body?: string | null
+}
+
+export const script = (
+  phone: Phone,
+  { user, presentity = "sip:alice@example.com" }: { readonly user: string; readonly presentity?: string },
+): Script => {
+  const from = `<sip:${user}@example.com>`
+  const contact = `<sip:${user}@${phone.address}${phone.transport === "tcp" ? ";transport=tcp" : ""}>`
+  const call: Script = {
+    callId: `${mint("call-")}@${phone.address}`,
+    fromTag: mint("t"),
+    cseq: 0,
+    toTag: null,
+    target: presentity,
+    notifyCseq: null,
+    write: (method, headers = {}, body = "", target = call.target) =>
+      messageText(
+        `${method} ${target} SIP/2.0`,
+        {
+          Via: viaOf(phone),
+          "Max-Forwards": "70",
+          From: `${from};tag=${call.fromTag}`,
+          To: call.toTag === null ? `<${presentity}>` : `<${presentity}>;tag=${call.toTag}`,
+          "Call-ID": call.callId,
+          CSeq: `${++call.cseq} ${method}`,
+          ...(method === "SUBSCRIBE"
+            ? { Contact: contact, Event: "presence", Accept: "application/pidf+xml" }
+            : {}),
+          ...(method === "PUBLISH" ? { Event: "presence" } : {}),
+          ...(body === "" ? {} : { "Content-Type": "application/pidf+xml" }),
+          ...headers,
+        },
+        body,
+      ),
+    ask: async (method, headers, body, target) => {
+      phone.send(call.write(method, headers, body, target))
+      const isIt = ({ raw }: Message): boolean =>
+        !raw.isRequest && raw.method === method && raw.callId === call.callId && raw.status >= 200
+      return phone.next(isIt)
+    },
+    subscribe: async (headers, body) => {
+      const response = await call.ask("SUBSCRIBE", headers, body)
+      if (response.raw.status < 300) {
+        call.toTag = parseAddress(response.raw.to)?.tag ?? null
+        call.target = parseAddress(response.header("contact") ?? "")?.uri ?? call.target
+      }
+      return response
+    },
+    publish: (headers, body) => call.ask("PUBLISH", headers, body),
+    notify: (withinMs) =>
+      phone.next(
+        ({ raw }) => raw.isRequest && raw.method === "NOTIFY" && raw.callId === call.callId,
+        withinMs,
+      ),
+    notified: async (expected, withinMs) => {
+      const notify = await call.notify(withinMs)
+      checkNotify(call, notify, expected)
+      call.notifyCseq = notify.raw.cseq
+      answer(phone, notify)
+      return notify
+    },
+  }
+  return call
+}
+
+const checkNotify = (call: Script, notify: Message, expected: Expected): void => {
+  const { raw } = notify
+  assert.equal(parseAddress(raw.from)?.tag, call.toTag, "From of a NOTIFY has the tag of the 200")
+  assert.equal(parseAddress(raw.to)?.tag, call.fromTag, "To of a NOTIFY has the tag of the SUBSCRIBE")
+  if (call.notifyCseq !== null) assert.equal(raw.cseq, call.notifyCseq + 1, "NOTIFYs are numbered in a row")
+  assert.equal(notify.header("event"), "presence")
+  assert.equal(notify.header("max-forwards"), "70")
+  assert.notEqual(notify.header("contact"), null)
+  assert.match(raw.vias[0] ?? "", /branch=z9hG4bK/)
+  assert.equal(raw.contentLength, raw.body.length)
+  const state = splitParameters(notify.header("subscription-state") ?? "")
+  const expires = state?.parameters.get("expires") ?? null
+  const shown = [...(state?.parameters ?? [])]
+    .filter(([name]) => name !== "expires")
+    .map(([name, value]) => `;${name}=${value}`)
+  assert.equal(`${state?.value}${shown.join("")}`, expected.state)
+  if (expected.expires !== undefined) {
+    const left = Number(expires)
+    assert.ok(
+      left <= expected.expires && left >= expected.expires - 2,
+      `expires=${expires}, expected ${expected.expires}`,
+    )
+  }
+  if (expected.body === null) assert.equal(raw.body.length, 0)
+  else if (expected.body !== undefined) {
+    assert.equal(notify.header("content-type"), "application/pidf+xml")
+    assert.equal(xml(raw.body.toString("utf8")), xml(expected.body))
+  }
+}
+
+/** Equal for documents that mean the same: white space between elements does not count. */
+export const xml = (text: string): string => {
+  const parsed = xmlCodec.parse(text)
+  assert.ok(parsed._tag === "Parsed", `not XML: ${text}`)
+  return canonical(withoutBlanks(parsed.root))
+}
+
+const withoutBlanks = (of: Element): Element => ({
+  ...of,
+  children: of.children
+    .filter((node) => node._tag !== "Text" || node.text.trim() !== "")
+    .map((node) => (node._tag === "Element" ? withoutBlanks(node) : node)),
+})
+
+/** A presence document of alice with these tuples inside. */
+export const pidf = (...inside: readonly string[]): string =>
+  `<?xml version="1.0" encoding="UTF-8"?>\r\n<presence xmlns="urn:ietf:params:xml:ns:pidf" ` +
+  `entity="sip:alice@example.com">\r\n${inside.join("")}</presence>\r\n`
+
+export const tuple = (id: string, basic: string, note?: string): string =>
+  `  <tuple id="${id}">\r\n    <status><basic>${basic}</basic></status>\r\n` +
+  `    <contact priority="0.8">sip:alice@${id}.example.com</contact>\r\n` +
+  `${note === undefined ? "" : `    <note xml:lang="en">${note}</note>\r\n`}  </tuple>\r\n`
