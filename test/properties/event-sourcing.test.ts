@@ -22,7 +22,7 @@ import {
 import type { RowKey } from "../../src/domain/projections/rows.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
-import { anyExpires, anyOutcome, anySteps, bodyFor } from "../support/arbitraries.ts"
+import { anyExpires, anyOutcome, anySteps } from "../support/arbitraries.ts"
 import {
   beginning,
   forEveryHistory,

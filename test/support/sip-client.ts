@@ -93,7 +93,8 @@ const startOf = ({ raw }: Message): string =>
 export const openPhone = async (server: PresenceServer, transport: Transport): Promise<Phone> => {
   const port = server.portOf(transport)
   if (transport === "udp") {
-    const socket = createSocket("udp4")
+    // Nothing to look up: what was sent is out before the socket may be closed.
+    const socket = createSocket({ type: "udp4", lookup: (host, _, done) => done(null, host, 4) })
     await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
     const { phone, received } = makePhone(
       transport,

@@ -209,10 +209,12 @@ export const splitUri = (uri: Uri): { readonly user: string; readonly host: stri
   return uri.startsWith("tel:") ? { user: rest, host: "" } : { user: "", host: rest }
 }
 
-/** The other subscriptions of a shared dialog: they show its counters too. */
+/** The other subscriptions of a shared dialog: they show its counters too, also when `one` has just left it. */
 const siblings = (state: State, one: Subscription): readonly RowKey[] => {
   const dialog = get(state.dialogs, one.dialog)
-  return dialog === undefined || dialog.usages < 2 ? [] : inDialog(state, one.dialog)
+  if (dialog === undefined) return []
+  const alone = dialog.usages < 2 && get(state.subscriptions, one.no) !== undefined
+  return alone ? [] : inDialog(state, one.dialog)
 }
 
 const inDialog = (state: State, dialog: number): readonly RowKey[] =>
