@@ -75,7 +75,9 @@ export const readConfig = (given: Given): Config => {
     if (variable === "DATABASE_URL") put("database_url", value, "env DATABASE_URL")
   }
   for (const [variable, value] of Object.entries(given.env)) {
-    if (value !== undefined && variable.startsWith("PRESENTLY_") && !variable.startsWith("PRESENTLY_TEST_")) {
+    // The file's own name is no setting, and test switches are nobody's.
+    const isOther = variable === "PRESENTLY_CONFIG" || variable.startsWith("PRESENTLY_TEST_")
+    if (value !== undefined && variable.startsWith("PRESENTLY_") && !isOther) {
       put(variable.slice("PRESENTLY_".length).toLowerCase(), value, `env ${variable}`)
     }
   }

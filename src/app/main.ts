@@ -19,6 +19,11 @@ const presently = Command.make("presently").pipe(
   Command.withSubcommands([...runCommands, demo, publish, watch, user]),
 )
 
+// Whoever reads our output may have seen enough: `presently watch … | head -1`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0)
+})
+
 Command.run(presently, { version }).pipe(
   Effect.tapCause((cause) => {
     const error = Cause.squash(cause)

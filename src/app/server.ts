@@ -62,11 +62,20 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const storage = yield* openStorage(config)
 
+  const onDefect = (where: string, what: string, defect: unknown): void => {
+    const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
+    run(Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack))
+  }
   const sip = makeSip(
-    yield* sipOptions(config, packages, () => (pump.status() === "ready" ? null : pumpDefaults)),
+    yield* sipOptions(
+      config,
+      packages,
+      () => (pump.status() === "ready" ? null : pumpDefaults),
+      (defect) => onDefect("SIP", "a message", defect),
+    ),
   )
   const pump: Pump = yield* makePump(
-    { packages, limits: limitsOf(config), authorize: allowEveryone, ...pumpDefaults },
+    { packages, limits: limitsOf(config), authorize: allowEveryone, onDefect, ...pumpDefaults },
     {
       notify: sip.notify,
       stored: (stored) => projector.note(stored),
@@ -195,6 +204,7 @@ const sipOptions = Effect.fnUntraced(function* (
   config: Config,
   packages: Packages,
   overload: () => { readonly retryAfter: number } | null,
+  onDefect: (defect: unknown) => void,
 ) {
   const users = config.users_file === null ? null : yield* readUsers(config.users_file)
   const realm = config.realm ?? config.domain[0] ?? "presently"
@@ -217,6 +227,7 @@ const sipOptions = Effect.fnUntraced(function* (
     udpMtuBytes: config.udp_mtu,
     forceActive: config.force_active,
     overload,
+    onDefect,
   }
   return options
 })

@@ -157,11 +157,21 @@ describe.skipIf(cluster === null)("database outage", () => {
             } else if (key.table === "active_watchers") {
               const row = activeWatcherRow(state, key.no)!
               expected.push(
-                ["a", row.presentity_uri, row.callid, row.local_cseq, row.remote_cseq, row.version, row.expires].join(" "),
+                [
+                  "a",
+                  row.presentity_uri,
+                  row.callid,
+                  row.local_cseq,
+                  row.remote_cseq,
+                  row.version,
+                  row.expires,
+                ].join(" "),
               )
             } else {
               const row = watcherRow(state, key.packageName, key.watcher)!
-              expected.push(["w", row.presentity_uri, row.watcher_username, row.status, row.inserted_time].join(" "))
+              expected.push(
+                ["w", row.presentity_uri, row.watcher_username, row.status, row.inserted_time].join(" "),
+              )
             }
           }
         }

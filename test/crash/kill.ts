@@ -74,8 +74,14 @@ export const killTest = async (options: KillOptions): Promise<Findings | null> =
 const startServer = async (port: number, url: string): Promise<ChildProcess> => {
   const child = spawn(
     process.execPath,
-    [main, "serve", "--listen", `udp:127.0.0.1:${port}`, "--admin", "off", "--database-url", url]
-      .concat(["--set", "notify_min_interval=0", "--set", "log=json", "--set", "db_update_period=2"]),
+    [main, "serve", "--listen", `udp:127.0.0.1:${port}`, "--admin", "off", "--database-url", url].concat([
+      "--set",
+      "notify_min_interval=0",
+      "--set",
+      "log=json",
+      "--set",
+      "db_update_period=2",
+    ]),
     { stdio: ["ignore", "pipe", "inherit"] },
   )
   await new Promise<void>((resolve, reject) => {

@@ -164,7 +164,7 @@ export const makeLoad = async (options: {
     const body =
       change === null
         ? ""
-          : `<?xml version="1.0" encoding="UTF-8"?>\r\n<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${one.uri}">` +
+        : `<?xml version="1.0" encoding="UTF-8"?>\r\n<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${one.uri}">` +
           `<tuple id="t"><status><basic>open</basic></status><note>change ${change}</note></tuple></presence>\r\n`
     const answer = await ask(
       "PUBLISH",
@@ -326,7 +326,8 @@ export const makeLoad = async (options: {
       )
       // the NOTIFY of each refresh brings the document
       const until = Date.now() + 5000
-      const isBehind = (one: Watcher): boolean => one.dialog !== null && one.seen < one.presentity.acknowledged
+      const isBehind = (one: Watcher): boolean =>
+        one.dialog !== null && one.seen < one.presentity.acknowledged
       while (watchers.some(isBehind) && Date.now() < until) await pauseFor(20)
       for (const one of watchers.filter(isBehind)) {
         lost.push(`${one.uri}: saw change ${one.seen} of ${one.presentity.acknowledged} promised`)

@@ -175,16 +175,16 @@ describe("time", () => {
   /** Each step of time in several, with looks in between at what is not due yet. */
   const cutUp = (inputs: readonly Input[], fractions: readonly number[]): readonly Input[] => {
     let from: number | null = null
-    return inputs.flatMap((input) => {
+    return inputs.flatMap((input): readonly Input[] => {
       if (input._tag !== "Advance") {
         if (input._tag === "Ask") from = input.at
-        return input._tag === "Ask" ? [{ _tag: "Advance" as const, to: input.at }, input] : [input]
+        return input._tag === "Ask" ? [{ _tag: "Advance", to: input.at }, input] : [input]
       }
       const start: number = from ?? input.to
       from = input.to
       const stops = fractions.map((one) => Math.floor(start + (input.to - start) * one))
       return [...stops.sort((one, other) => one - other), input.to, input.to].map((to) => ({
-        _tag: "Advance" as const,
+        _tag: "Advance",
         to,
       }))
     })

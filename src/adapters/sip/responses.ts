@@ -103,6 +103,7 @@ const replyOfRejection = (rejection: Rejection): Reply => {
       return reply(rejection.status, "", rejection.why === "" ? null : onOneLine(rejection.why))
     case "NotFound":
     case "ConditionalRequestFailed":
+    case "ServerInternalError":
     case "RequestEntityTooLarge":
     case "CallDoesNotExist":
       return reply(rejection.status)

@@ -11,11 +11,9 @@ import { subscribe } from "../client/subscription.ts"
 import { openUserAgent } from "../client/user-agent.ts"
 import type { Traced } from "../client/user-agent.ts"
 import { readConfig } from "../config.ts"
-import { startServer } from "../server.ts"
 import { answerMillis, readPresentity, readTarget, toFlag } from "./client-flags.ts"
 import type { Presentity } from "./client-flags.ts"
 import { drawHead, drawStep, paintFor } from "./ladder.ts"
-import type { Party } from "./ladder.ts"
 
 export const demo = Command.make(
   "demo",
@@ -54,6 +52,7 @@ const ownServer = Effect.gen(function* () {
     file: null,
     defaults: { listen: ["udp:127.0.0.1:0"], admin: "off", memory: true, notify_min_interval: 0 },
   })
+  const { startServer } = yield* Effect.promise(() => import("../server.ts"))
   const server = yield* startServer(config).pipe(
     Effect.mapError((cause) => new LocalFailure({ what: "no server could be started here", cause })),
   )
@@ -74,19 +73,17 @@ const perform = Effect.fnUntraced(function* (target: Target, { uri, presentity, 
   const paint = paintFor(process.stdout, process.env)
   let startedAt: number | null = null
   let isDrawing = true
-  const draw =
-    (party: Party) =>
-    (traced: Traced): void => {
-      startedAt ??= traced.at
-      if (isDrawing) console.log(drawStep(party, traced, traced.at - startedAt, paint))
-    }
-  const timers = { transactionMs: answerMillis }
-  const agentOf = (party: Party) => openUserAgent({ target, credentials: null, timers, trace: draw(party) })
+  // One socket for both parties, so that messages are drawn in the order in which the server sent them.
+  const trace = (traced: Traced): void => {
+    startedAt ??= traced.at
+    const party = traced.message.raw.method === "PUBLISH" ? "publisher" : "watcher"
+    if (isDrawing) console.log(drawStep(party, traced, traced.at - startedAt, paint))
+  }
 
   yield* Console.log(drawHead(`${target.host}:${target.port}`, paint))
-  const watcher = yield* agentOf("watcher")
-  const publisher = yield* agentOf("publisher")
-  const subscription = yield* subscribe(watcher, {
+  const timers = { transactionMs: answerMillis }
+  const agent = yield* openUserAgent({ target, credentials: null, timers, trace })
+  const subscription = yield* subscribe(agent, {
     uri,
     presentity,
     watcher: `sip:watcher@${host}`,
@@ -106,7 +103,7 @@ const perform = Effect.fnUntraced(function* (target: Target, { uri, presentity, 
       }),
     )
   yield* seen("any")
-  const publication = makePublication(publisher, { uri, presentity, event: "presence", entityTag: null })
+  const publication = makePublication(agent, { uri, presentity, event: "presence", entityTag: null })
   yield* publication.publish({ body: documentOf(presentity, "open", "hello"), expires: 60 })
   yield* seen("open")
   // What follows only tidies up.

@@ -3,7 +3,7 @@
  */
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
-import { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/embedded.ts"
+import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/embedded.ts"
 import { BindFailed } from "../../domain/ports.ts"
 import { ConfigInvalid } from "../config.ts"
 
@@ -28,27 +28,22 @@ export interface Coded {
   readonly exitCode: number
 }
 
+/** Known by name: loading the classes would load the embedded database with them. */
+const dataFolderTags: ReadonlySet<unknown> = new Set<(DataFolderInUse | DataFolderUnusable)["_tag"]>([
+  "DataFolderInUse",
+  "DataFolderUnusable",
+])
+
 export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
   // told to stop, and stopped in order
   if (Cause.hasInterruptsOnly(cause)) return 0
   const error = Cause.squash(cause)
   if (error instanceof ConfigInvalid) return exitCodes.config
   if (CliError.isCliError(error)) return exitCodes.usage
-  if (
-    error instanceof BindFailed ||
-    error instanceof DataFolderInUse ||
-    error instanceof DataFolderUnusable
-  ) {
-    return exitCodes.io
-  }
-  if (
-    typeof error === "object" &&
-    error !== null &&
-    "exitCode" in error &&
-    typeof error.exitCode === "number"
-  ) {
-    return error.exitCode
-  }
+  if (error instanceof BindFailed) return exitCodes.io
+  if (typeof error !== "object" || error === null) return exitCodes.software
+  if ("_tag" in error && dataFolderTags.has(error._tag)) return exitCodes.io
+  if ("exitCode" in error && typeof error.exitCode === "number") return error.exitCode
   return exitCodes.software
 }
 

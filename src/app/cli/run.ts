@@ -5,7 +5,6 @@ import { Console, Effect, Logger } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
 import type { Config, Given } from "../config.ts"
-import { startServer } from "../server.ts"
 import type { Server } from "../server.ts"
 import { settings } from "../settings.ts"
 import { version } from "../version.ts"
@@ -75,7 +74,7 @@ const dev = Command.make(
     const config = yield* configOf(input, devDefaults)
     const open = config.listen.find((one) => !isLoopback(one.host))
     if (open !== undefined && config.users_file === null && !config.insecure_no_auth) {
-      return yield* unsafe(open.host, "dev")
+      return yield* unsafe(open.host, config.sources.listen, "dev")
     }
     yield* runServer(config, "dev")
   }),
@@ -90,7 +89,7 @@ const serve = Command.make(
     const config = yield* configOf(input, {})
     const open = config.listen.find((one) => !isLoopback(one.host))
     if (open !== undefined && config.users_file === null && !config.insecure_no_auth) {
-      return yield* unsafe(open.host, "serve")
+      return yield* unsafe(open.host, config.sources.listen, "serve")
     }
     if (config.database_url === null && config.data === null && !config.memory) {
       return yield* new ConfigInvalid({
@@ -106,10 +105,10 @@ const serve = Command.make(
 
 export const runCommands = [dev, serve] as const
 
-const unsafe = (host: string, command: string) =>
+const unsafe = (host: string, source: string, command: string) =>
   new ConfigInvalid({
     faults: [
-      `listen = ${host} (flag --listen): ${command} without authentication is for loopback addresses only: give ` +
+      `listen = ${host} (${source}): ${command} without authentication is for loopback addresses only: give ` +
         "--users-file FILE, or --insecure-no-auth if everyone who can reach it may see and publish everything",
     ],
   })
@@ -119,6 +118,8 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
   yield* Effect.scoped(
     Effect.gen(function* () {
       for (const notice of config.notices) yield* Effect.logWarning(notice)
+      // Loaded when it is needed: commands that are clients start in half the time.
+      const { startServer } = yield* Effect.promise(() => import("../server.ts"))
       const server = yield* startServer(config)
       if (mode === "dev") yield* Console.log(banner(config, server))
       else
@@ -138,8 +139,8 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
 })
 
 const banner = (config: Config, server: Server): string => {
-  const sip = config.listen[0]
-  const to = sip === undefined ? "" : `${sip.host}:${sip.port}`
+  // With the port the system chose when none was named.
+  const to = server.addresses()[0]?.slice("udp:".length) ?? ""
   const isDefault = to === "127.0.0.1:5060"
   const target = isDefault ? "" : ` --to ${to}`
   return [

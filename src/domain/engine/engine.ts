@@ -100,6 +100,11 @@ export interface EngineOptions {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
+  /**
+   * Told of a defect of ours; the presentity it happened on decides nothing more, all others go on. Without it a
+   * defect is thrown.
+   */
+  readonly onDefect?: (presentity: Uri, command: string, defect: unknown) => void
 }
 
 interface Flight {
@@ -116,6 +121,8 @@ interface Entry {
   readonly inFlight: Map<SubscriptionNo, Flight>
   /** Time of the last decision: a stream's time never goes back. */
   lastAt: Millis
+  /** A decision on it failed for a fault of ours. */
+  broken: boolean
 }
 
 interface Undecided<Ticket> {
@@ -229,6 +236,20 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     }
   }
 
+  /** A defect stops one presentity, not the process: what was decided before it stands. */
+  const guarded = <A>(entry: Entry, command: string, work: () => A): A | null => {
+    if (entry.broken) return null
+    try {
+      return work()
+    } catch (defect) {
+      if (options.onDefect === undefined) throw defect
+      entry.broken = true
+      deadlines.disarm(entry.committed.presentity)
+      options.onDefect(entry.committed.presentity, command, defect)
+      return null
+    }
+  }
+
   /** An empty presentity needs no memory: all there is to know of it is its version, and the store has that. */
   const forget = (entry: Entry): void => {
     if (entry.undecided > 0 || entry.inFlight.size > 0 || !isEmpty(entry.committed)) return
@@ -278,16 +299,21 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         }
         return { _tag: "Missing", presentity }
       }
-      if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
       const { command } = offer
-      // only now: what fell due before this outcome came was decided without it
-      const unsureSince =
-        command._tag === "ReportDelivery"
-          ? arrive(entry, command.no)
-          : command._tag === "Redeliver"
-            ? command.since
-            : null
-      const one = decideOn(entry, command, offer, Math.max(now, entry.lastAt), nonce, unsureSince)
+      const one = guarded(entry, command._tag, () => {
+        if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
+        // only now: what fell due before this outcome came was decided without it
+        const unsureSince =
+          command._tag === "ReportDelivery"
+            ? arrive(entry, command.no)
+            : command._tag === "Redeliver"
+              ? command.since
+              : null
+        return decideOn(entry, command, offer, Math.max(now, entry.lastAt), nonce, unsureSince)
+      })
+      if (one === null) {
+        return { _tag: "Released", release: { ticket: offer.ticket, answer: ourFault, notifications: none } }
+      }
       if (one.decision === null && entry.undecided === 0) {
         forget(entry)
         return { _tag: "Released", release: releaseOf(one) }
@@ -303,6 +329,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         undecided: 0,
         inFlight: new Map(),
         lastAt: 0,
+        broken: false,
       })
       const known = evicted.get(state.presentity)
       if (known !== undefined) {
@@ -317,7 +344,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     advance: (now, nonce) => {
       for (const presentity of deadlines.due(now)) {
         const entry = entries.get(presentity)
-        if (entry !== undefined) catchUp(entry, now, nonce)
+        if (entry !== undefined) guarded(entry, "FallDue", () => catchUp(entry, now, nonce))
       }
     },
     seal: (decisionsMax) => {
@@ -408,6 +435,11 @@ const presentityOf = <Ticket>(
 ): Uri | null => {
   if (offer.presentity !== null) return offer.presentity
   return offer.command._tag === "Resubscribe" ? (find(offer.command.dialog)?.presentity ?? null) : null
+}
+
+const ourFault: Answer = {
+  _tag: "Rejected",
+  rejection: { _tag: "ServerInternalError", status: 500 },
 }
 
 const none: readonly Notify[] = []

@@ -125,6 +125,8 @@ export type Rejection =
   | { readonly _tag: "BadEvent"; readonly status: 489; readonly allowEvents: string }
   /** A CSeq that is not above the dialog's last (RFC 3261 §12.2.2). */
   | { readonly _tag: "OutOfOrder"; readonly status: 500 }
+  /** A defect of ours: this presentity decides nothing until the server is started again. */
+  | { readonly _tag: "ServerInternalError"; readonly status: 500 }
   /** Retry-After header: a limit is reached or the store is away. */
   | {
       readonly _tag: "ServiceUnavailable"

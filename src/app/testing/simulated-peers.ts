@@ -1,0 +1,213 @@
+/**
+ * Publishers and watchers as a simulation knows them: what each believes, what it asks next, and how a watcher answers
+ * a NOTIFY. They know the server only by its messages.
+ */
+import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { Body, DialogStart, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { Random } from "./random.ts"
+
+export interface Request {
+  readonly presentity: Uri | null
+  readonly command: Command
+  readonly answered: (answer: Answer) => void
+}
+
+export interface Peers {
+  /** Something that somebody asks now; null when nobody has anything to ask. */
+  readonly ask: () => Request | null
+  /** A NOTIFY reaches its watcher. */
+  readonly take: (notify: Notify) => DeliveryOutcome
+  /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
+  readonly spared: (presentity: Uri, no: number, cseq: number) => void
+  /** The document a watcher shows; `own`: it has made the last change itself. Undefined when it knows nothing. */
+  readonly shows: (presentity: Uri, no: number) => string | "own" | undefined
+}
+
+export interface Universe {
+  readonly presentities: readonly Uri[]
+  readonly watchers: readonly Uri[]
+  /** What can be published, by package. */
+  readonly bodies: ReadonlyMap<PackageName, readonly Body[]>
+}
+
+interface Publisher {
+  readonly presentity: Uri
+  readonly packageName: PackageName
+  readonly device: string
+  tag: string | null
+}
+
+/** One watcher's subscription as the watcher sees it. */
+interface Usage {
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  no: number | null
+  document: string | undefined
+}
+
+interface WatcherDialog {
+  readonly presentity: Uri
+  readonly watcher: Uri
+  readonly start: DialogStart
+  readonly usages: Usage[]
+  cseq: number
+  seen: number
+  gone: boolean
+}
+
+export const makePeers = (random: Random, universe: Universe): Peers => {
+  const packageNames = [...universe.bodies.keys()]
+  const publishers: Publisher[] = []
+  const dialogs: WatcherDialog[] = []
+  const byCallId = new Map<string, WatcherDialog>()
+  const byNo = new Map<string, Usage>()
+  /** NOTIFYs up to this CSeq are older than what the watcher's device knows from itself. */
+  const ownUntil = new Map<string, number>()
+
+  const expires = (): number | null => random.pick([null, 0, 5, 20, 60, 60, 600, 3600, 3600])
+  const deviceOf = (watcher: Uri): string => `sip:${watcher.slice(4)};d=${random.int(2)}`
+
+  const publish = (): Request => {
+    const isNew = publishers.length === 0 || (publishers.length < 6 && random.chance(0.3))
+    if (isNew) {
+      publishers.push({
+        presentity: random.pick(universe.presentities),
+        packageName: random.pick(packageNames),
+        device: deviceOf(random.pick(universe.watchers)),
+        tag: null,
+      })
+    }
+    const one = random.pick(publishers)
+    const bodies = universe.bodies.get(one.packageName) ?? []
+    const body = one.tag === null || random.chance(0.6) ? random.pick(bodies) : null
+    const command: Command = {
+      _tag: "Publish",
+      packageName: one.packageName,
+      ifMatch: one.tag === null ? [] : [one.tag],
+      expires: expires(),
+      body,
+      bodyFault: null,
+      sender: random.chance(0.3) ? one.device : null,
+    }
+    return {
+      presentity: one.presentity,
+      command,
+      answered: (answer) => {
+        if (answer._tag === "Rejected") {
+          if (answer.rejection.status === 412) one.tag = null
+        } else if (answer.reply._tag === "Published") {
+          one.tag = answer.reply.expires === 0 ? null : answer.reply.entityTag
+        }
+      },
+    }
+  }
+
+  const subscribe = (): Request => {
+    const presentity = random.pick(universe.presentities)
+    const watcher = random.pick(universe.watchers)
+    const name = random.token()
+    const start: DialogStart = {
+      callId: `call-${name}`,
+      localTag: `local-${name}`,
+      remoteTag: `remote-${name}`,
+      localUri: `<${presentity}>`,
+      remoteUri: `<${watcher}>`,
+      remoteTarget: deviceOf(watcher),
+      routeSet: random.chance(0.5) ? ["<sip:proxy.example.com;lr>"] : [],
+      remoteCseq: 1,
+      localContact: "sip:192.0.2.10",
+      flow: "udp:192.0.2.10:5060",
+      source: "192.0.2.20:5060",
+    }
+    const packageName = random.pick(packageNames)
+    const usage: Usage = { packageName, eventId: null, no: null, document: undefined }
+    const dialog: WatcherDialog = {
+      presentity,
+      watcher,
+      start,
+      usages: [usage],
+      cseq: 1,
+      seen: 0,
+      gone: false,
+    }
+    dialogs.push(dialog)
+    byCallId.set(start.callId, dialog)
+    const asked = { accept: null, forceActive: false, bodyFault: null, packageName, eventId: null }
+    return {
+      presentity,
+      command: { _tag: "Subscribe", ...asked, watcher, expires: expires(), dialog: start },
+      answered: (answer) => settled(dialog, answer),
+    }
+  }
+
+  const settled = (dialog: WatcherDialog, answer: Answer): void => {
+    if (answer._tag === "Rejected" && [403, 481].includes(answer.rejection.status)) dialog.gone = true
+  }
+
+  const refresh = (dialog: WatcherDialog): Request => {
+    dialog.cseq += random.chance(0.9) ? 1 : 0
+    if (dialog.usages.length < 3 && random.chance(0.15)) {
+      const eventId = `${dialog.usages.length}`
+      dialog.usages.push({ packageName: random.pick(packageNames), eventId, no: null, document: undefined })
+    }
+    const { packageName, eventId } = random.pick(dialog.usages)
+    const { callId, localTag, remoteTag } = dialog.start
+    return {
+      presentity: null,
+      command: {
+        _tag: "Resubscribe",
+        dialog: dialogKey(callId, localTag, remoteTag),
+        packageName,
+        eventId,
+        watcher: dialog.watcher,
+        expires: expires(),
+        accept: null,
+        cseq: dialog.cseq,
+        remoteTarget: random.chance(0.3) ? deviceOf(dialog.watcher) : null,
+        forceActive: false,
+        bodyFault: null,
+      },
+      answered: (answer) => settled(dialog, answer),
+    }
+  }
+
+  return {
+    ask: () => {
+      if (random.chance(0.5)) return publish()
+      const alive = dialogs.filter(({ gone }) => !gone)
+      return alive.length === 0 || (alive.length < 8 && random.chance(0.4)) ? subscribe() : refresh(random.pick(alive))
+    },
+    take: (notify) => {
+      const dialog = byCallId.get(notify.dialog.callId)
+      const usage = dialog?.usages.find(
+        (one) => one.packageName === notify.packageName && one.eventId === notify.eventId,
+      )
+      if (dialog === undefined || usage === undefined) return refused(481, null)
+      if (notify.cseq < dialog.seen) return refused(500, null)
+      // a device that is busy says so before it looks at the message
+      if (random.chance(0.03)) return refused(503, random.chance(0.7) ? 1 + random.int(20) : null)
+      if (random.chance(0.01)) return refused(random.pick([404, 480, 481, 500, 603]), null)
+      dialog.seen = notify.cseq
+      if (usage.no !== notify.no) usage.document = undefined
+      usage.no = notify.no
+      const name = `${notify.presentity} ${notify.no}`
+      byNo.set(name, usage)
+      if (notify.cseq > (ownUntil.get(name) ?? 0)) ownUntil.delete(name)
+      if (notify.body !== null) usage.document = notify.body.text
+      return { _tag: "Accepted", remoteTarget: random.chance(0.02) ? deviceOf(dialog.watcher) : null }
+    },
+    spared: (presentity, no, cseq) => void ownUntil.set(`${presentity} ${no}`, cseq),
+    shows: (presentity, no) => {
+      const name = `${presentity} ${no}`
+      return ownUntil.has(name) ? "own" : byNo.get(name)?.document
+    },
+  }
+}
+
+const refused = (status: number, retryAfter: number | null): DeliveryOutcome => ({
+  _tag: "Refused",
+  status,
+  retryAfter,
+})

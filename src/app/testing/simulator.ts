@@ -1,0 +1,406 @@
+/**
+ * A server's whole life in a plain loop: publishers, watchers and a second writer over a network that loses, delays and
+ * repeats, a store that fails, crashes, clock jumps. Everything follows from a seed.
+ *
+ * It drives the very engine that the server runs (`offer`, `advance`, `seal`, `committed`, `failed`) over the store in
+ * memory, with integers for time. After every step `simulator-checks.ts` says what must hold.
+ */
+import { makeMemoryLog } from "../../adapters/store/memory.ts"
+import type { MemoryLog } from "../../adapters/store/memory.ts"
+import { makeEngine } from "../../domain/engine/engine.ts"
+import type { Batch, Engine, EngineOptions, Offer, Release } from "../../domain/engine/engine.ts"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
+import { defaultLimits } from "../../domain/presentity/context.ts"
+import type { Limits } from "../../domain/presentity/context.ts"
+import { decide } from "../../domain/presentity/decide.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import { viewFor } from "../../domain/presentity/notify.ts"
+import { react } from "../../domain/presentity/react.ts"
+import { fold, isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
+import { get, values } from "../../domain/table.ts"
+import type { Millis, SubHandling, Uri } from "../../domain/vocabulary.ts"
+import { makeRandom } from "./random.ts"
+import { makePeers } from "./simulated-peers.ts"
+import type { Request, Universe } from "./simulated-peers.ts"
+import { CheckFailed, makeChecks } from "./simulator-checks.ts"
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly steps: number
+  readonly packages: Packages
+  readonly universe: Universe
+  readonly limits?: Partial<Limits>
+  /** What a document says is there, without what it says has gone; compared with the present view at the end. */
+  readonly present: (text: string) => string
+  /** How many of the last happenings a failure tells. */
+  readonly traceLines?: number
+}
+
+export interface Simulation {
+  readonly log: readonly Decision[]
+  readonly counts: Readonly<Record<Happening, number>>
+}
+
+export type Happening =
+  | "requests"
+  | "answers"
+  | "notifications"
+  | "lost"
+  | "crashes"
+  | "failures"
+  | "conflicts"
+  | "converged"
+
+/** A failed check, with everything needed to see it again. */
+export class SimulationFailed extends Error {
+  constructor(seed: number, step: number, trace: readonly string[], cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(`seed ${seed}, step ${step}: ${why}\n${trace.join("\n")}`, { cause })
+  }
+}
+
+/**
+ * Runs one simulation.
+ *
+ * @throws SimulationFailed naming seed and step, with the last happenings
+ */
+export const simulate = (options: SimulationOptions): Simulation => {
+  const trace: string[] = []
+  const simulator = makeSimulator(options, (line) => {
+    trace.push(line)
+    if (trace.length > (options.traceLines ?? 40)) trace.shift()
+  })
+  let step = 0
+  try {
+    for (; step < options.steps; step++) simulator.step()
+    simulator.settle()
+    return simulator.result()
+  } catch (cause) {
+    throw new SimulationFailed(options.seed, step, trace, cause)
+  }
+}
+
+const beginning = Date.UTC(2026, 10, 20, 10)
+
+interface Message {
+  readonly at: Millis
+  readonly arrive: () => void
+}
+
+/** What the driver needs to know of an offer when its answer leaves. */
+interface Ticket {
+  readonly origin: string | null
+  readonly answered: (answer: Answer) => void
+}
+
+const nobody: Ticket = { origin: null, answered: () => {} }
+
+const makeSimulator = (options: SimulationOptions, note: (line: string) => void) => {
+  const { packages, universe } = options
+  const limits: Limits = { ...defaultLimits, ...options.limits }
+  const random = makeRandom(options.seed)
+  const peers = makePeers(random, universe)
+  const log: MemoryLog = makeMemoryLog()
+  const treated = new Map<Uri, SubHandling>()
+  const engineOptions: EngineOptions = {
+    packages,
+    limits,
+    authorize: ({ watcher }) => treated.get(watcher) ?? "allow",
+  }
+  const checks = makeChecks(log, engineOptions)
+  const counts: Record<Happening, number> = {
+    requests: 0,
+    answers: 0,
+    notifications: 0,
+    lost: 0,
+    crashes: 0,
+    failures: 0,
+    conflicts: 0,
+    converged: 0,
+  }
+
+  let engine: Engine<Ticket> = makeEngine(engineOptions)
+  let now = beginning
+  /** Counts crashes: what an earlier process had under way dies with it. */
+  let life = 0
+  let network: Message[] = []
+  let appending: Batch | null = null
+  /** As the server keeps it: no NOTIFY issued before this can have been lost. */
+  let checkpoint = 0
+  let committedAt = 0
+  let calm = false
+
+  const post = (delay: Millis, arrive: () => void): void => {
+    network.push({ at: now + delay, arrive })
+  }
+
+  const lose = (probability: number): boolean => {
+    const isLost = !calm && random.chance(probability)
+    if (isLost) counts.lost++
+    return isLost
+  }
+
+  const delay = (): Millis => (calm ? 0 : random.chance(0.8) ? random.int(200) : random.int(8_000))
+
+  // ── the server's side of the network ──
+
+  const offer = (presentity: Uri | null, command: Command, ticket: Ticket): void => {
+    offerAgain({ presentity, command, origin: ticket.origin ?? "", ticket })
+  }
+
+  const offerAgain = (one: Offer<Ticket>): void => {
+    const offered = engine.offer(one, now, random.token)
+    if (offered._tag === "Released") send(offered.release)
+    else if (offered._tag === "Missing") {
+      engine.load(log.load(offered.presentity))
+      offerAgain(one)
+    }
+  }
+
+  const send = (release: Release<Ticket>): void => {
+    const { ticket, answer, notifications } = release
+    checks.released(release, ticket?.origin ?? null)
+    if (ticket !== null && ticket.origin !== null) {
+      counts.answers++
+      if (!lose(0.05)) post(delay(), () => ticket.answered(answer))
+    }
+    for (const one of notifications) transmit(one)
+  }
+
+  /** One NOTIFY transaction: one outcome for the process that began it. */
+  const transmit = (one: Notify): void => {
+    counts.notifications++
+    note(`${now} NOTIFY ${one.presentity} ${one.no} CSeq ${one.cseq} ${one.state} ${JSON.stringify(one.body?.text)}`)
+    const began = life
+    const report = (outcome: DeliveryOutcome): void => {
+      if (life !== began) return
+      note(`${now} outcome ${one.no} CSeq ${one.cseq} ${JSON.stringify(outcome)}`)
+      const { no, cseq } = one
+      offer(one.presentity, { _tag: "ReportDelivery", no, cseq, outcome }, nobody)
+    }
+    if (lose(0.01)) return post(0, () => report({ _tag: "Unreachable" }))
+    if (lose(0.04)) return post(32_000, () => report({ _tag: "TimedOut" }))
+    post(delay(), () => {
+      const outcome = peers.take(one)
+      if (lose(0.02)) post(32_000, () => report({ _tag: "TimedOut" }))
+      else post(delay(), () => report(outcome))
+    })
+  }
+
+  // ── the store ──
+
+  const spare = (decision: Decision): void => {
+    const state = checks.states().get(decision.stream)
+    for (const event of decision.events) {
+      if (event._tag !== "NotificationsIssued") continue
+      for (const no of event.suppressed) {
+        const dialog = state && get(state.dialogs, get(state.subscriptions, no)?.dialog ?? -1)
+        peers.spared(decision.stream, no, dialog?.localCseq ?? 0)
+      }
+    }
+  }
+
+  const append = (decisions: readonly Decision[]): ReadonlySet<Uri> => {
+    const { conflicts } = log.append(decisions)
+    checks.follow()
+    for (const one of decisions) if (!conflicts.has(one.stream)) spare(one)
+    return conflicts
+  }
+
+  const finishAppend = ({ decisions }: Batch): void => {
+    if (!calm && random.chance(0.03)) return failAppend(decisions)
+    const streams = [...new Set(decisions.map(({ stream }) => stream))]
+    if (!calm && streams.length > 0 && random.chance(0.04)) interfere(random.pick(streams))
+    const since = engine.oldestInFlight() ?? now
+    const conflicts = append(decisions)
+    const { release, again } = engine.committed(conflicts)
+    committedAt = Math.max(committedAt, decisions.at(-1)?.at ?? 0)
+    for (const one of release) send(one)
+    reload(conflicts, since)
+    for (const one of again) offerAgain(one)
+    if (conflicts.size > 0) counts.conflicts++
+  }
+
+  /** The store does not answer; whether it did what it was asked nobody knows. */
+  const failAppend = (decisions: readonly Decision[]): void => {
+    counts.failures++
+    note(`${now} the append fails`)
+    if (random.chance(0.5)) append(decisions)
+    const since = Math.min(engine.oldestInFlight() ?? now, now)
+    const { tickets, streams } = engine.failed()
+    for (const { answered } of tickets) {
+      const rejection = { _tag: "ServiceUnavailable", status: 503, why: "store", retryAfter: 1 } as const
+      post(delay(), () => answered({ _tag: "Rejected", rejection }))
+    }
+    reload(streams, since)
+  }
+
+  /** Puts streams back into memory as they are written, and repeats what may have been lost on the way. */
+  const reload = (streams: Iterable<Uri>, since: Millis): void => {
+    for (const stream of streams) {
+      if (!engine.isLoaded(stream)) engine.load(log.load(stream))
+      offer(stream, { _tag: "Redeliver", since }, nobody)
+    }
+  }
+
+  /** Another writer decides something on the stream, and sends what follows. */
+  const interfere = (stream: Uri): void => {
+    let state = log.load(stream)
+    const body = random.pick(universe.bodies.get("stub") ?? [...universe.bodies.values()][0]!)
+    const asked = { ifMatch: [], expires: 60, body, bodyFault: null, sender: null }
+    const packageName = [...universe.bodies.keys()][0]!
+    for (const command of [{ _tag: "FallDue" }, { _tag: "Publish", packageName, ...asked }] as const) {
+      const nonce = random.token()
+      const last = log.history(stream, state.version - 1, 1)[0]?.decision.at ?? 0
+      const at = Math.max(now, last)
+      const { events } = decide(state, command, {
+        now: at,
+        nonce,
+        limits,
+        packages,
+        authorize: engineOptions.authorize,
+        inFlight: () => false,
+        findDialog: () => null,
+      })
+      if (events.length === 0) continue
+      const version = state.version + 1
+      const decision: Decision = { stream, version, at, cause: command._tag, origin: "", nonce, events }
+      const after = fold(state, decision)
+      append([decision])
+      note(`${now} another writer: ${stream} ${version} ${command._tag}`)
+      const reaction = { packages, expiresOffset: limits.expiresOffset }
+      const notifications = react(state, events, after, at, reaction)
+      send({ ticket: null, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
+      state = after
+    }
+  }
+
+  const crash = (): void => {
+    counts.crashes++
+    life++
+    note(`${now} crash`)
+    // the append under way may have come through
+    if (appending !== null && random.chance(0.5)) append(appending.decisions)
+    appending = null
+    engine = makeEngine(engineOptions)
+    const alive = [...checks.states().keys()].map((stream) => log.load(stream)).filter((state) => !isEmpty(state))
+    for (const state of alive) engine.load(state)
+    engine.advance(now, random.token)
+    for (const { presentity } of alive) {
+      offer(presentity, { _tag: "Redeliver", since: checkpoint }, nobody)
+    }
+  }
+
+  const store = (eager: boolean): void => {
+    if (appending === null) appending = engine.seal(calm ? 1000 : 1 + random.int(20))
+    if (appending === null || !(eager || random.chance(0.6))) return
+    const batch = appending
+    appending = null
+    finishAppend(batch)
+    if (random.chance(0.2)) {
+      checkpoint = Math.max(checkpoint, Math.min(engine.oldestInFlight() ?? committedAt, committedAt) - 2000)
+    }
+  }
+
+  // ── time ──
+
+  const arrivals = (): void => {
+    const due = network.filter(({ at }) => at <= now).sort((one, other) => one.at - other.at)
+    network = network.filter(({ at }) => at > now)
+    for (const { arrive } of due) arrive()
+  }
+
+  const nearestDeadline = (): Millis | null => {
+    const all = [...checks.states().values()].flatMap((state) => nextDeadline(state) ?? [])
+    return all.length === 0 ? null : Math.min(...all)
+  }
+
+  const moveClock = (): void => {
+    if (random.chance(0.1)) {
+      const deadline = nearestDeadline()
+      if (deadline !== null) now = Math.max(now, deadline + random.int(3) - 1)
+    } else if (random.chance(0.005)) now += 3_600_000
+    else if (random.chance(0.01)) now += 40_000
+    else now += random.chance(0.3) ? 0 : random.int(1_500)
+  }
+
+  const ask = (): void => {
+    const request = peers.ask()
+    if (request === null) return
+    counts.requests++
+    if (lose(0.05)) return
+    post(delay(), () => receive(request))
+    // the same once more, as from a device that lost its memory
+    if (request.command._tag !== "Subscribe" && random.chance(0.03)) post(delay(), () => receive(request))
+  }
+
+  const receive = ({ presentity, command, answered }: Request): void => {
+    const origin = `r${random.token()}`
+    note(`${now} ${origin} ${JSON.stringify(command)}`)
+    offer(presentity, command, { origin, answered })
+  }
+
+  const turn = (eager: boolean): void => {
+    engine.advance(now, random.token)
+    arrivals()
+    store(eager)
+    checks.step(engine, now, engine.counts().undecided === 0 && appending === null)
+  }
+
+  const converge = (): void => {
+    for (const state of checks.states().values()) {
+      for (const one of values(state.subscriptions)) {
+        const pack = packages.find(one.packageName)
+        const shown = peers.shows(state.presentity, one.no)
+        // it refused the last one without asking for another, or nothing ever reached it
+        if (pack === null || one.status !== "active" || one.shown === "" || shown === "own") continue
+        const view = viewFor(state, one, pack)
+        if (one.shown !== view.digest) throw new CheckFailed(`${state.presentity} ${one.no} was not told`)
+        const present = options.present(shown ?? "")
+        if (present !== (view.body?.text ?? "")) {
+          throw new CheckFailed(
+            `${state.presentity} ${one.no} shows ${JSON.stringify(shown)} of ${JSON.stringify(view.body?.text)}`,
+          )
+        }
+        counts.converged++
+      }
+    }
+  }
+
+  return {
+    step: (): void => {
+      moveClock()
+      for (let some = random.int(3); some > 0; some--) ask()
+      if (random.chance(0.02)) {
+        treated.set(
+          random.pick(universe.watchers),
+          random.pick(["allow", "allow", "confirm", "polite-block", "block"]),
+        )
+      }
+      turn(false)
+      if (random.chance(0.01)) crash()
+    },
+    /** Nobody asks any more and nothing goes wrong, until all is said. */
+    settle: (): void => {
+      calm = true
+      treated.clear()
+      for (let quiet = 0; quiet < 3; ) {
+        turn(true)
+        const held = [...checks.states().values()].some((state) =>
+          [...values(state.subscriptions)].some(({ dueAt }) => dueAt !== null),
+        )
+        const busy = network.length > 0 || held || engine.counts().undecided > 0 || appending !== null
+        quiet = busy ? 0 : quiet + 1
+        const next = [...network.map(({ at }) => at), ...(held ? [nearestDeadline() ?? now] : [])]
+        if (next.length > 0) now = Math.max(now, Math.min(...next))
+      }
+      converge()
+    },
+    result: (): Simulation => ({
+      log: log.read(0, Number.MAX_SAFE_INTEGER).map(({ decision }) => decision),
+      counts,
+    }),
+  }
+}

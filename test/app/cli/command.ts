@@ -1,0 +1,137 @@
+/**
+ * The command line as its users have it: a process, its output, its exit code.
+ */
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { TestContext } from "vitest"
+
+const main = join(import.meta.dirname, "../../../src/app/main.ts")
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  /** Everything said so far. */
+  readonly stdout: () => string
+  /** Waits until standard output holds it; fails when the process ends without. */
+  readonly says: (text: string | RegExp) => Promise<string>
+  /** Closes our end of its standard output. */
+  readonly stopReading: () => void
+  readonly signal: (name: "SIGTERM" | "SIGINT") => void
+  readonly ended: Promise<Ended>
+}
+
+export interface RunOptions {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const patienceMs = 30_000
+
+/** Processes share few cores: a test may wait long for its turn. */
+export const patient = { timeout: 2 * patienceMs }
+
+/** Compiled code of earlier processes, so that a start costs half. */
+const compileCache = join(tmpdir(), "presently-test-compile-cache")
+
+const children = new Set<ChildProcess>()
+// Whatever happens to a test, no process outlives the tests.
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+})
+
+/** Starts `presently` with these arguments in an environment without settings. */
+export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
+  const clean = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
+  )
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
+    stdio: "pipe",
+  })
+  let stdout = ""
+  let stderr = ""
+  let isOver = false
+  let wake = (): void => {}
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text
+    wake()
+  })
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text
+  })
+  child.stdin.on("error", () => {})
+  child.stdin.end(input)
+  children.add(child)
+  const ended = new Promise<Ended>((resolve) => {
+    child.on("close", (code) => {
+      children.delete(child)
+      isOver = true
+      wake()
+      resolve({ code, stdout, stderr })
+    })
+  })
+  const has = (text: string | RegExp): boolean =>
+    typeof text === "string" ? stdout.includes(text) : text.test(stdout)
+  return {
+    stdout: () => stdout,
+    says: async (text) => {
+      const until = performance.now() + patienceMs
+      while (!has(text)) {
+        const left = until - performance.now()
+        if (isOver || left <= 0) throw new Error(`never said ${text}; said:\n${stdout}\n${stderr}`)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, left)
+          wake = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      return stdout
+    },
+    stopReading: () => void child.stdout.destroy(),
+    signal: (name) => child.kill(name),
+    ended,
+  }
+}
+
+export const run = (args: readonly string[], options?: RunOptions): Promise<Ended> =>
+  start(args, options).ended
+
+export interface DevServer {
+  /** `127.0.0.1:40123`, for `--to`. */
+  readonly to: string
+  readonly process: Running
+  readonly stop: () => Promise<Ended>
+}
+
+/** `presently dev --memory` on free ports, ready. */
+export const startDev = async (args: readonly string[] = []): Promise<DevServer> => {
+  const listen = ["--listen", "udp:127.0.0.1:0", "--listen", "tcp:127.0.0.1:0", "--admin", "off"]
+  const dev = start(["dev", "--memory", ...listen, ...args])
+  const said = await dev.says(/ready in [\d.]+ s\n/)
+  return {
+    to: /udp:(127\.0\.0\.1:\d+)/.exec(said)?.[1] ?? "",
+    process: dev,
+    stop: () => {
+      dev.signal("SIGTERM")
+      return dev.ended
+    },
+  }
+}
+
+/** A file that is gone after the test. */
+export const fileOf = ({ onTestFinished }: TestContext, name: string, text: string): string => {
+  const folder = mkdtempSync(join(tmpdir(), "presently-cli-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, name)
+  writeFileSync(file, text)
+  return file
+}

@@ -1,0 +1,126 @@
+/**
+ * Clients that others wrote, against a real server: sipp as publisher and watcher, baresip as watcher.
+ *
+ * Each is skipped where it is not installed; continuous integration installs both.
+ */
+import { spawn, spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, existsSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { freePort } from "../support/postgres.ts"
+import { startPresence } from "../support/server.ts"
+import type { PresenceServer } from "../support/server.ts"
+
+const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
+const folder = mkdtempSync(join(tmpdir(), "presently-clients-"))
+let server: PresenceServer
+
+beforeAll(async () => {
+  server = await startPresence()
+})
+afterAll(async () => {
+  await server.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Ended {
+  readonly code: number | null
+  readonly output: string
+}
+
+const run = (
+  command: string,
+  args: readonly string[],
+  options: { readonly killAfterMs?: number } = {},
+): Promise<Ended> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
+    let output = ""
+    const timer =
+      options.killAfterMs === undefined ? null : setTimeout(() => child.kill("SIGTERM"), options.killAfterMs)
+    child.stdout.on("data", (bytes: Buffer) => (output += bytes.toString("latin1")))
+    child.stderr.on("data", (bytes: Buffer) => (output += bytes.toString("latin1")))
+    child.once("error", reject)
+    child.once("exit", (code) => {
+      if (timer !== null) clearTimeout(timer)
+      resolve({ code, output })
+    })
+  })
+
+const sipp = async (scenario: string, transport: "u1" | "t1"): Promise<Ended> =>
+  run("sipp", [
+    "-sf",
+    join(import.meta.dirname, scenario),
+    `127.0.0.1:${transport === "u1" ? server.udpPort : server.tcpPort}`,
+    ...[
+      "-t",
+      transport,
+      "-m",
+      "1",
+      "-i",
+      "127.0.0.1",
+      "-p",
+      `${await freePort()}`,
+      "-nostdin",
+      "-timeout",
+      "20",
+    ],
+  ])
+
+const summary = ({ output }: Ended): string => output.split("\n").slice(-40).join("\n")
+
+describe.skipIf(!isInstalled("sipp"))("sipp", () => {
+  it.each(["u1", "t1"] as const)(
+    "3265-3.1.6.2-a, 3903-4.3-a: a watcher sees what a publisher publishes (%s)",
+    async (transport) => {
+      const watcher = sipp("watch.sipp.xml", transport)
+      await new Promise((resolve) => setTimeout(resolve, 700))
+      const publisher = sipp("publish.sipp.xml", transport)
+      const [watched, published] = await Promise.all([watcher, publisher])
+      assert.strictEqual(published.code, 0, summary(published))
+      assert.strictEqual(watched.code, 0, summary(watched))
+    },
+    40_000,
+  )
+})
+
+const baresipModules = ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules"].find((one) =>
+  existsSync(one),
+)
+
+describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresip", () => {
+  it("3856-6.7-a: shows what another client publishes, with its own Route to the server in every request", async () => {
+    const home = join(folder, "baresip")
+    mkdirSync(home)
+    const domain = `127.0.0.1:${server.udpPort}`
+    writeFileSync(
+      join(home, "config"),
+      [
+        `module_path ${baresipModules}`,
+        `sip_listen 127.0.0.1:${await freePort()}`,
+        ...["account.so", "contact.so", "menu.so", "presence.so"].flatMap((one) => [
+          `module ${one}`,
+          `module_app ${one}`,
+        ]),
+        "",
+      ].join("\n"),
+    )
+    writeFileSync(
+      join(home, "accounts"),
+      `<sip:bob@${domain}>;regint=0;outbound="sip:${domain};transport=udp"\n`,
+    )
+    writeFileSync(join(home, "contacts"), `"Alice" <sip:alice@${domain}>;presence=p2p\n`)
+    const watching = run("baresip", ["-4", "-f", home, "-s", "-v"], { killAfterMs: 7000 })
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    const published = await run(process.execPath, [
+      join(import.meta.dirname, "../../src/app/main.ts"),
+      ...["publish", "--to", domain, "sip:alice@127.0.0.1", "--open", "--note", "seen by baresip"],
+    ])
+    assert.strictEqual(published.code, 0, published.output)
+    const { output } = await watching
+    assert.include(output, "seen by baresip")
+    // it answered 200 to that NOTIFY and unsubscribed when it was told to stop
+    assert.match(output, /Subscription-State: terminated;reason=timeout/)
+  }, 30_000)
+})
