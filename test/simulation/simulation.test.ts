@@ -1,0 +1,36 @@
+/**
+ * The server's life under faults, many times over; see `src/app/testing/simulator.ts` for what happens and
+ * `simulator-checks.ts` for what must hold after every step.
+ */
+import { deepStrictEqual, ok } from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { describe, it } from "vitest"
+import { simulateSeed } from "../support/simulation.ts"
+
+const known = readFileSync(new URL("seeds.txt", import.meta.url), "utf8")
+  .split("\n")
+  .filter((line) => /^[0-9]/.test(line))
+  .map((line) => Number(line.split(" ", 1)[0]))
+
+const seeds = Number(process.env["PRESENTLY_TEST_SEEDS"] ?? 200)
+const first = Number(process.env["PRESENTLY_TEST_SEED"] ?? 1)
+
+describe("the simulation", () => {
+  it("L12, L08, L03, L36, 3903-6-c: holds through lost messages, crashes, failed appends and other writers", () => {
+    const totals: Record<string, number> = {}
+    for (let seed = first; seed < first + seeds; seed++) {
+      for (const [name, some] of Object.entries(simulateSeed(seed).counts)) totals[name] = (totals[name] ?? 0) + some
+    }
+    // nothing is proved by what did not happen
+    for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)
+  }, 120_000)
+
+  it("OPS-seeds: holds for every seed that once failed", () => {
+    for (const seed of known) simulateSeed(seed)
+  }, 120_000)
+
+  it("L03: equal seeds give equal logs, different seeds different ones", () => {
+    for (const seed of [1, 2, 3, 4]) deepStrictEqual(simulateSeed(seed), simulateSeed(seed))
+    ok(JSON.stringify(simulateSeed(1).log) !== JSON.stringify(simulateSeed(5).log))
+  })
+})
