@@ -19,9 +19,9 @@ const files: readonly SourceFile[] = readdirSync(source, { recursive: true, enco
   .filter((file) => file.endsWith(".ts"))
   .map((file) => {
     const text = readFileSync(join(source, file), "utf8")
-    const imports = [...text.matchAll(/^(?:import|export)\b[^"'`;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm)].map(
-      (match) => match[1] ?? match[2] ?? "",
-    )
+    const imports = [
+      ...text.matchAll(/^(?:import|export)\b[^"'`;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm),
+    ].map((match) => match[1] ?? match[2] ?? "")
     return { path: file.replaceAll("\\", "/"), text, imports }
   })
 
@@ -53,7 +53,10 @@ describe("imports", () => {
       "domain/ports.ts": ["effect"],
     }
     assert.deepStrictEqual(
-      offences(within("domain"), (one, path) => one.startsWith("domain/") || (doors[path] ?? []).includes(one)),
+      offences(
+        within("domain"),
+        (one, path) => one.startsWith("domain/") || (doors[path] ?? []).includes(one),
+      ),
       [],
     )
   })
@@ -100,26 +103,32 @@ describe("imports", () => {
     assert.deepStrictEqual(
       offences(
         within("adapters"),
-        (one, path) => !one.startsWith("app/") && (!one.startsWith("adapters/") || folder(one) === folder(path)),
+        (one, path) =>
+          !one.startsWith("app/") && (!one.startsWith("adapters/") || folder(one) === folder(path)),
       ),
       [],
     )
   })
 
   it("`sip` and `fast-xml-parser` are used in one file each", () => {
-    const users = (name: string) => files.filter((file) => file.imports.includes(name)).map((file) => file.path)
+    const users = (name: string) =>
+      files.filter((file) => file.imports.includes(name)).map((file) => file.path)
     assert.deepStrictEqual(users("sip"), ["adapters/sip/codec.ts"])
     assert.deepStrictEqual(users("fast-xml-parser"), ["adapters/xml/codec.ts"])
   })
 
   it("no file is unused: each is imported, or is an entry", () => {
     const entries = new Set(["app/main.ts", "domain/index.ts"])
-    const imported = new Set(files.flatMap((file) => file.imports.map((specifier) => target(file, specifier))))
+    const imported = new Set(
+      files.flatMap((file) => file.imports.map((specifier) => target(file, specifier))),
+    )
     const isTesting = within("app/testing")
     assert.deepStrictEqual(
       files
         .map((file) => file.path)
-        .filter((path) => !imported.has(path) && !entries.has(path) && !isTesting(path) && !path.endsWith(".d.ts")),
+        .filter(
+          (path) => !imported.has(path) && !entries.has(path) && !isTesting(path) && !path.endsWith(".d.ts"),
+        ),
       [],
     )
   })
@@ -158,7 +167,10 @@ describe("calls", () => {
 
   it("nothing imports the barrel of platform-node: it costs a second and needs an optional package", () => {
     assert.deepStrictEqual(
-      offences(() => true, (one) => one !== "@effect/platform-node"),
+      offences(
+        () => true,
+        (one) => one !== "@effect/platform-node",
+      ),
       [],
     )
   })

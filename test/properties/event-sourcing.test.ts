@@ -43,8 +43,14 @@ const stored = (state: State): State => thaw(JSON.parse(JSON.stringify(freeze(st
 const logOf = (run: Run, stream: Uri): readonly Decision[] => run.log.filter((one) => one.stream === stream)
 
 describe("decisions", () => {
-  const wildNumber = fc.oneof(anyExpires, fc.constantFrom(-1, Number.NaN, Number.POSITIVE_INFINITY, 0.5, -(2 ** 53)))
-  const wildText = fc.oneof(fc.constantFrom("", "stub", "presence", "toString", "\u0000", "x".repeat(70_000)), fc.string())
+  const wildNumber = fc.oneof(
+    anyExpires,
+    fc.constantFrom(-1, Number.NaN, Number.POSITIVE_INFINITY, 0.5, -(2 ** 53)),
+  )
+  const wildText = fc.oneof(
+    fc.constantFrom("", "stub", "presence", "toString", "\u0000", "x".repeat(70_000)),
+    fc.string(),
+  )
   const wildBody = fc.option(fc.record({ contentType: wildText, text: fc.oneof(wildText, fc.constant("<")) }))
   const maybe = <T>(some: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(some, { nil: null })
 
@@ -124,7 +130,10 @@ describe("decisions", () => {
             const after = fold(state, { events, at: now, version: state.version + 1 })
             react(state, events, after, now, reactionOf(world))
             nextDeadline(after)
-            if (answer._tag === "Rejected" && (answer.rejection.status < 400 || answer.rejection.status > 599)) {
+            if (
+              answer._tag === "Rejected" &&
+              (answer.rejection.status < 400 || answer.rejection.status > 599)
+            ) {
               throw new Error(`status ${answer.rejection.status}`)
             }
           }
@@ -166,7 +175,10 @@ describe("decisions", () => {
             events.map((event) => event._tag === "SubscriptionTerminated" && [event.reason, event.silent]),
             [["rejected", false]],
           )
-          deepStrictEqual(notifications.map(({ reason, body }) => [reason, body]), [["rejected", null]])
+          deepStrictEqual(
+            notifications.map(({ reason, body }) => [reason, body]),
+            [["rejected", null]],
+          )
           continue
         }
         deepStrictEqual(events, [])
@@ -278,7 +290,12 @@ describe("folds", () => {
   const nameOf = (state: State, key: RowKey): string => {
     const { presentity } = state
     if (key.table === "active_watchers") return JSON.stringify([presentity, key.table, key.no])
-    return JSON.stringify([presentity, key.table, key.packageName, key.table === "presentity" ? key.etag : key.watcher])
+    return JSON.stringify([
+      presentity,
+      key.table,
+      key.packageName,
+      key.table === "presentity" ? key.etag : key.watcher,
+    ])
   }
 
   const put = (rows: Map<string, unknown>, state: State, key: RowKey): void => {
@@ -292,7 +309,8 @@ describe("folds", () => {
     else rows.set(nameOf(state, key), row)
   }
 
-  const sorted = (rows: ReadonlyMap<string, unknown>) => [...rows].toSorted(([one], [other]) => (one < other ? -1 : 1))
+  const sorted = (rows: ReadonlyMap<string, unknown>) =>
+    [...rows].toSorted(([one], [other]) => (one < other ? -1 : 1))
 
   it("L38: the state as of an instant is what was live then, also where expiry was written down later", () => {
     forEveryHistory((run) => {
@@ -304,7 +322,10 @@ describe("folds", () => {
           const from = machine.now()
           // between now and then nobody writes anything but what falls due: reading does the same, and writes nothing
           for (const at of new Set([from, Math.floor((from + input.to) / 2), input.to - 1, input.to])) {
-            instants.push({ at, states: new Map(states.map((state) => [state.presentity, freeze(asOf(run, state, at))])) })
+            instants.push({
+              at,
+              states: new Map(states.map((state) => [state.presentity, freeze(asOf(run, state, at))])),
+            })
           }
           // what happens at `input.to` itself may go on after this input
           instants.pop()
@@ -340,7 +361,9 @@ describe("folds", () => {
       (one) => one.command._tag === "FallDue" && one.at === at && one.before.presentity === presentity,
     )
     return new Set(
-      found === undefined ? [] : [...values(found.before.subscriptions)].map(({ no }) => no).filter(found.context.inFlight),
+      found === undefined
+        ? []
+        : [...values(found.before.subscriptions)].map(({ no }) => no).filter(found.context.inFlight),
     )
   }
 })

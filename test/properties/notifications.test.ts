@@ -193,7 +193,9 @@ describe("locality", () => {
           const together = onEngine(world, run.inputs)
           const owners = run.inputs.map((input) => ownerOf(statesEver(run), input))
           for (const presentity of run.states.keys()) {
-            const own = run.inputs.filter((input, index) => input._tag !== "Ask" || owners[index] === presentity)
+            const own = run.inputs.filter(
+              (input, index) => input._tag !== "Ask" || owners[index] === presentity,
+            )
             const alone = onEngine(world, own)
             deepStrictEqual(
               alone.log.history(presentity, 0, 1e6).map(({ decision }) => essence(decision)),

@@ -23,7 +23,9 @@ const publicationsOf = (state: State, packageName: string): readonly Publication
 }
 
 const publishes = (run: Run) =>
-  run.moments.flatMap((moment) => (moment.command._tag === "Publish" ? [{ ...moment, command: moment.command }] : []))
+  run.moments.flatMap((moment) =>
+    moment.command._tag === "Publish" ? [{ ...moment, command: moment.command }] : [],
+  )
 
 const keeps = (packageName: string | null): boolean => packageName === "stub-kept"
 
@@ -32,7 +34,8 @@ describe("entity-tags", () => {
     forEveryHistory((run) => {
       const minted = new Set<string>()
       for (const { command, answer, before } of publishes(run)) {
-        if (answer._tag !== "Accepted" || answer.reply._tag !== "Published" || keeps(command.packageName)) continue
+        if (answer._tag !== "Accepted" || answer.reply._tag !== "Published" || keeps(command.packageName))
+          continue
         const name = `${before.presentity} ${answer.reply.entityTag}`
         ok(!minted.has(name), "used before")
         ok(/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(answer.reply.entityTag), "a token")
@@ -89,7 +92,10 @@ describe("entity-tags", () => {
           offer(publish({ ifMatch: first!, expires: wishes[index] ?? null, body: text(`${index}`) }))
         }
         commit()
-        deepStrictEqual(answers.slice(1), Array.from({ length: count - 1 }, () => "412"))
+        deepStrictEqual(
+          answers.slice(1),
+          Array.from({ length: count - 1 }, () => "412"),
+        )
         ok(answers[0] !== "412")
       }),
       parameters(),
@@ -114,7 +120,12 @@ describe("PUBLISH", () => {
   }
 
   const expectedOf = (run: Run, { command, before }: Asked): string => {
-    const { minExpiresPublish: min, maxExpiresPublish: max, expiresOffset, publicationsMax } = run.world.limits
+    const {
+      minExpiresPublish: min,
+      maxExpiresPublish: max,
+      expiresOffset,
+      publicationsMax,
+    } = run.world.limits
     const { packageName, ifMatch, body } = command
     const pack = packageName === null ? null : packages.find(packageName)
     if (pack === null || pack.accepts.length === 0) return "489"
@@ -196,7 +207,8 @@ describe("PUBLISH", () => {
         if (pack === null || !events.some(({ _tag }) => /Created|Modified|Removed/.test(_tag))) continue
         const view = currentView(after, pack)
         const concerned = freeze(after).subscriptions.filter(
-          ({ packageName, no }) => packageName === pack.name && get(before.subscriptions, no)?.status === "active",
+          ({ packageName, no }) =>
+            packageName === pack.name && get(before.subscriptions, no)?.status === "active",
         )
         const told: number[] = []
         const suppressed: number[] = []
@@ -214,7 +226,10 @@ describe("PUBLISH", () => {
             told.push(no)
           }
         }
-        deepStrictEqual(one.notifications.map(({ no }) => no), told)
+        deepStrictEqual(
+          one.notifications.map(({ no }) => no),
+          told,
+        )
         deepStrictEqual(
           events.flatMap((event) => (event._tag === "NotificationsIssued" ? event.suppressed : [])),
           suppressed,
@@ -231,7 +246,9 @@ describe("what is shown", () => {
         const snapshot = freeze(state)
         const shuffled = thaw({
           ...snapshot,
-          publications: snapshot.publications.map(([name, some]) => [name, some.toReversed()] as const).toReversed(),
+          publications: snapshot.publications
+            .map(([name, some]) => [name, some.toReversed()] as const)
+            .toReversed(),
         })
         for (const name of packages.names()) {
           const pack = packages.find(name)!

@@ -64,7 +64,8 @@ describe("SUBSCRIBE", () => {
           refused.add(one.command.dialog.callId)
           deepStrictEqual(one.after === one.before, true)
         }
-        for (const { dialog } of one.notifications) ok(!refused.has(dialog.callId), "a NOTIFY after a refusal")
+        for (const { dialog } of one.notifications)
+          ok(!refused.has(dialog.callId), "a NOTIFY after a refusal")
       }
     })
   })
@@ -75,9 +76,7 @@ describe("SUBSCRIBE", () => {
         if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") continue
         const undecided =
           notifications[0]?.state === "pending" ||
-          events.some(
-            (event) => "status" in event && event.status === "pending",
-          ) ||
+          events.some((event) => "status" in event && event.status === "pending") ||
           (notifications[0]?.state === "terminated" && answer.reply.status === 202)
         deepStrictEqual(answer.reply.status, undecided && run.world.limits.profile === "3265" ? 202 : 200)
       }
@@ -133,13 +132,16 @@ describe("time", () => {
             if (reply._tag === "Subscribed" && reply.expires > 0) {
               deepStrictEqual(event.expiresAt, at + announced + expiresOffset * 1000)
             } else if (reply._tag === "Published") {
-              ok(event.expiresAt - at - announced <= expiresOffset * 1000 && event.expiresAt - at >= announced)
+              ok(
+                event.expiresAt - at - announced <= expiresOffset * 1000 && event.expiresAt - at >= announced,
+              )
             }
           }
         }
         if (command._tag === "FallDue") {
           for (const one of values(after.subscriptions)) ok(one.expiresAt > at && (one.dueAt ?? at + 1) > at)
-          for (const table of values(after.publications)) for (const one of values(table)) ok(one.expiresAt > at)
+          for (const table of values(after.publications))
+            for (const one of values(table)) ok(one.expiresAt > at)
         }
       }
     })
@@ -295,7 +297,11 @@ describe("dialogs", () => {
         if (command._tag === "Subscribe" && answer._tag === "Accepted") {
           targets.set(command.dialog.callId, command.dialog.remoteTarget)
           routes.set(command.dialog.callId, command.dialog.routeSet)
-        } else if (command._tag === "Resubscribe" && answer._tag === "Accepted" && command.remoteTarget !== null) {
+        } else if (
+          command._tag === "Resubscribe" &&
+          answer._tag === "Accepted" &&
+          command.remoteTarget !== null
+        ) {
           const start = get(before.dialogs, context.findDialog(command.dialog) ?? -1)?.start
           targets.set(start?.callId ?? "", command.remoteTarget)
         } else if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted") {
@@ -317,7 +323,8 @@ describe("dialogs", () => {
     forEveryHistory((run) => {
       for (const { after } of run.moments) {
         const usages = new Map<number, number>()
-        for (const { dialog } of values(after.subscriptions)) usages.set(dialog, (usages.get(dialog) ?? 0) + 1)
+        for (const { dialog } of values(after.subscriptions))
+          usages.set(dialog, (usages.get(dialog) ?? 0) + 1)
         deepStrictEqual(new Map([...values(after.dialogs)].map((one) => [one.no, one.usages])), usages)
       }
     })
@@ -413,7 +420,10 @@ describe("the end of a NOTIFY", () => {
         const one = get(before.subscriptions, command.no)
         if (one === undefined || notifications.length === 0) continue
         // what is sent is a change that waited for this NOTIFY to end
-        deepStrictEqual(notifications.map(({ no }) => no), [one.no])
+        deepStrictEqual(
+          notifications.map(({ no }) => no),
+          [one.no],
+        )
         ok(freeze(before).version > 0 && packages.find(one.packageName) !== null)
         ok(one.status === "active")
       }

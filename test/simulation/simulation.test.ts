@@ -19,7 +19,8 @@ describe("the simulation", () => {
   it("L12, L08, L03, L36, 3903-6-c: holds through lost messages, crashes, failed appends and other writers", () => {
     const totals: Record<string, number> = {}
     for (let seed = first; seed < first + seeds; seed++) {
-      for (const [name, some] of Object.entries(simulateSeed(seed).counts)) totals[name] = (totals[name] ?? 0) + some
+      for (const [name, some] of Object.entries(simulateSeed(seed).counts))
+        totals[name] = (totals[name] ?? 0) + some
     }
     // nothing is proved by what did not happen
     for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)

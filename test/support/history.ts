@@ -173,7 +173,8 @@ export const makeMachine = (of: World): Machine => {
       for (const one of states.values()) {
         if (only !== null && one.presentity !== only) continue
         const at = nextDeadline(one)
-        if (at !== null && at <= to && (next === null || at < next.at)) next = { at, presentity: one.presentity }
+        if (at !== null && at <= to && (next === null || at < next.at))
+          next = { at, presentity: one.presentity }
       }
       if (next === null) return
       ask(next.presentity, { _tag: "FallDue" }, next.at, 0, null)
@@ -204,7 +205,17 @@ export const makeMachine = (of: World): Machine => {
           const before = initial("" as Uri)
           const context = strangerContext(of, input.at)
           const { events, answer } = decide(before, command, context)
-          moments.push({ at: now, before, command, context, events, answer, after: before, notifications: [], input })
+          moments.push({
+            at: now,
+            before,
+            command,
+            context,
+            events,
+            answer,
+            after: before,
+            notifications: [],
+            input,
+          })
           return
         }
         catchUp(now, presentity)
@@ -267,7 +278,7 @@ export const replay = (of: World, inputs: readonly Input[]): Run => {
 export const settle = (run: Run): Run => {
   const machine = makeMachine(run.world)
   for (const input of run.inputs) machine.apply(input)
-  for (let id = 1_000_000; ; ) {
+  for (let id = 1_000_000; ;) {
     const flying = machine.flying()
     const held = [...machine.states()].flatMap((state) =>
       [...values(state.subscriptions)].flatMap(({ dueAt }) => dueAt ?? []),

@@ -3,7 +3,16 @@
  * by whoever asks. Null when the machine has no PostgreSQL binaries.
  */
 import { execFileSync } from "node:child_process"
-import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { delimiter, join } from "node:path"
@@ -28,7 +37,9 @@ export const postgresBinaries = (): string | null => {
     ...versions.map((version) => join(debian, version, "bin")),
     ...(process.env["PATH"] ?? "").split(delimiter),
   ]
-  return folders.find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "pg_ctl"))) ?? null
+  return (
+    folders.find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "pg_ctl"))) ?? null
+  )
 }
 
 export const startPostgres = async (): Promise<PostgresCluster | null> => {
@@ -54,11 +65,15 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
     `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,
   )
   const start = (): void => {
-    execFileSync(join(binaries, "pg_ctl"), ["-D", data, "-l", join(folder, "log"), "-w", "-t", "60", "start"], {
-      cwd: folder,
-      stdio: "ignore",
-      ...(account === null ? {} : account),
-    })
+    execFileSync(
+      join(binaries, "pg_ctl"),
+      ["-D", data, "-l", join(folder, "log"), "-w", "-t", "60", "start"],
+      {
+        cwd: folder,
+        stdio: "ignore",
+        ...(account === null ? {} : account),
+      },
+    )
   }
   const stop = (mode: "fast" | "immediate"): void => {
     run("pg_ctl", "-D", data, "-m", mode, "-w", "stop")
@@ -101,6 +116,7 @@ const accountOf = (name: string): { readonly uid: number; readonly gid: number }
     .split("\n")
     .find((one) => one.startsWith(`${name}:`))
   const [, , uid, gid] = line?.split(":") ?? []
-  if (uid === undefined || gid === undefined) throw new Error(`no account ${name}: PostgreSQL does not run as root`)
+  if (uid === undefined || gid === undefined)
+    throw new Error(`no account ${name}: PostgreSQL does not run as root`)
   return { uid: Number(uid), gid: Number(gid) }
 }

@@ -28,7 +28,9 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
       const body = bodyFor(packageName, step.body, step.content)
       const sender = step.sender === null ? null : deviceOf(step.sender, 0)
       const ifMatch = tagsMeant(machine, presentity, step)
-      return [ask(presentity, { _tag: "Publish", packageName, ifMatch, expires, body, bodyFault: null, sender })]
+      return [
+        ask(presentity, { _tag: "Publish", packageName, ifMatch, expires, body, bodyFault: null, sender }),
+      ]
     }
     case "Subscribe": {
       const presentity = presentities[step.presentity]!
@@ -138,13 +140,9 @@ const startOf = (
   source: "192.0.2.20:5060",
 })
 
-const live = (
-  machine: Machine,
-): readonly { readonly state: State; readonly one: Subscription }[] =>
+const live = (machine: Machine): readonly { readonly state: State; readonly one: Subscription }[] =>
   [...machine.states()].flatMap((state) =>
-    [...values(state.subscriptions)]
-      .sort((one, other) => one.no - other.no)
-      .map((one) => ({ state, one })),
+    [...values(state.subscriptions)].sort((one, other) => one.no - other.no).map((one) => ({ state, one })),
   )
 
 const tagsMeant = (
@@ -173,7 +171,9 @@ const tagsMeant = (
       return pick(
         [...machine.states()].flatMap((state) =>
           [...values(state.publications)].flatMap((table) =>
-            [...values(table)].sort((one, other) => one.createdIn - other.createdIn).map((one) => one.entityTag),
+            [...values(table)]
+              .sort((one, other) => one.createdIn - other.createdIn)
+              .map((one) => one.entityTag),
           ),
         ),
       )

@@ -177,7 +177,9 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     ask: () => {
       if (random.chance(0.5)) return publish()
       const alive = dialogs.filter(({ gone }) => !gone)
-      return alive.length === 0 || (alive.length < 8 && random.chance(0.4)) ? subscribe() : refresh(random.pick(alive))
+      return alive.length === 0 || (alive.length < 8 && random.chance(0.4))
+        ? subscribe()
+        : refresh(random.pick(alive))
     },
     take: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)

@@ -172,7 +172,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   /** One NOTIFY transaction: one outcome for the process that began it. */
   const transmit = (one: Notify): void => {
     counts.notifications++
-    note(`${now} NOTIFY ${one.presentity} ${one.no} CSeq ${one.cseq} ${one.state} ${JSON.stringify(one.body?.text)}`)
+    note(
+      `${now} NOTIFY ${one.presentity} ${one.no} CSeq ${one.cseq} ${one.state} ${JSON.stringify(one.body?.text)}`,
+    )
     const began = life
     const report = (outcome: DeliveryOutcome): void => {
       if (life !== began) return
@@ -285,7 +287,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (appending !== null && random.chance(0.5)) append(appending.decisions)
     appending = null
     engine = makeEngine(engineOptions)
-    const alive = [...checks.states().keys()].map((stream) => log.load(stream)).filter((state) => !isEmpty(state))
+    const alive = [...checks.states().keys()]
+      .map((stream) => log.load(stream))
+      .filter((state) => !isEmpty(state))
     for (const state of alive) engine.load(state)
     engine.advance(now, random.token)
     for (const { presentity } of alive) {
@@ -386,7 +390,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     settle: (): void => {
       calm = true
       treated.clear()
-      for (let quiet = 0; quiet < 3; ) {
+      for (let quiet = 0; quiet < 3;) {
         turn(true)
         const held = [...checks.states().values()].some((state) =>
           [...values(state.subscriptions)].some(({ dueAt }) => dueAt !== null),

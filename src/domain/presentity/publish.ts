@@ -157,12 +157,7 @@ const published = (
 ): Outcome => {
   const after = evolve(state, event, context.now)
   const { sender } = command
-  const told = changeNotifications(
-    after,
-    pack,
-    context,
-    sender === null ? null : { sender, before: state },
-  )
+  const told = changeNotifications(after, pack, context, sender === null ? null : { sender, before: state })
   return accept([event, ...told], reply(context, result.entityTag, result.granted))
 }
 

@@ -18,13 +18,21 @@ export const freshStream = (): Uri => `sip:stream-${process.pid}-${++names}@exam
 
 /** The `version`th decision of a stream: a publication that is created, and then modified again and again. */
 export const decisionOf = (stream: Uri, version: number, extra: Partial<Decision> = {}): Decision => {
-  const body = { contentType: "application/pidf+xml", text: `<version n="${version}">naïve ☎ \u{1f4de}</version>` }
+  const body = {
+    contentType: "application/pidf+xml",
+    text: `<version n="${version}">naïve ☎ \u{1f4de}</version>`,
+  }
   const shared = { packageName: "presence", expiresAt: 1_800_000_000_000 + version, body, sender: null }
   const entityTag = `${stream}-${version}` as EntityTag
   const event: Event =
     version === 1
       ? { _tag: "PublicationCreated", entityTag, ...shared }
-      : { _tag: "PublicationModified", entityTag, supersedes: `${stream}-${version - 1}` as EntityTag, ...shared }
+      : {
+          _tag: "PublicationModified",
+          entityTag,
+          supersedes: `${stream}-${version - 1}` as EntityTag,
+          ...shared,
+        }
   return {
     stream,
     version,
@@ -43,7 +51,10 @@ const chain = (stream: Uri, from: number, to: number): readonly Decision[] =>
 const stateAfter = (stream: Uri, version: number): State =>
   chain(stream, 1, version).reduce((state, one) => fold(state, one), initial(stream))
 
-export const eventStoreContract = (name: string, withStore: <A>(use: (store: Store) => Promise<A>) => Promise<A>) => {
+export const eventStoreContract = (
+  name: string,
+  withStore: <A>(use: (store: Store) => Promise<A>) => Promise<A>,
+) => {
   const run = <A, E>(use: (store: Store) => Effect.Effect<A, E>) =>
     withStore((store) => Effect.runPromise(use(store)))
   const sameState = (one: State | undefined, other: State): void =>
@@ -208,7 +219,7 @@ export const eventStoreContract = (name: string, withStore: <A>(use: (store: Sto
           yield* store.append(streams.map((stream) => decisionOf(stream, 1)))
           yield* store.saveSnapshots(streams.map((stream) => stateAfter(stream, 1)))
           const seen: Uri[] = []
-          for (let after = ""; ; ) {
+          for (let after = ""; ;) {
             const page = yield* store.snapshots(after, 2)
             seen.push(...page.map((one) => one.presentity))
             if (page.length < 2) break

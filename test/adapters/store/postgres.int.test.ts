@@ -24,7 +24,8 @@ const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClie
     : ([
         [
           "PostgreSQL",
-          () => PgClient.layer({ url: Redacted.make(cluster.database()), multiplex: true, maxConnections: 4 }),
+          () =>
+            PgClient.layer({ url: Redacted.make(cluster.database()), multiplex: true, maxConnections: 4 }),
         ],
       ] satisfies [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][])),
 ]

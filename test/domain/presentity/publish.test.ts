@@ -73,7 +73,9 @@ describe("an initial PUBLISH", () => {
       .then()
       .answers(publishedAs(tag(2), 0))
       .sends()
-    standing(outcome.state).when(publish({ ifMatch: tag(2) }), at("10:00:31")).refused(412)
+    standing(outcome.state)
+      .when(publish({ ifMatch: tag(2) }), at("10:00:31"))
+      .refused(412)
   })
 
   it("3903-4.2-b: leaves other publications alone and is composed with them", () => {
@@ -116,7 +118,10 @@ describe("a PUBLISH that names an entity-tag", () => {
 
   it("3903-4.4-a / P4: modifies exactly that publication", () => {
     one
-      .when(publish({ ifMatch: "tag-1", body: busy, expires: 60, sender: "sip:pad@192.0.2.31" }), at("10:30:00"))
+      .when(
+        publish({ ifMatch: "tag-1", body: busy, expires: 60, sender: "sip:pad@192.0.2.31" }),
+        at("10:30:00"),
+      )
       .then(
         publicationModified("tag-1", tag(3), busy, {
           expiresAt: at("10:31:00"),
@@ -203,7 +208,9 @@ describe("a PUBLISH that names an entity-tag", () => {
 describe("a PUBLISH that cannot be taken", () => {
   it("3903-6-e, 3903-11.1.1-a: without package, of an unknown one, or of a template gets 489", () => {
     for (const packageName of [null, "nonesuch", "Stub", "stub.winfo"]) {
-      given().when(publish({ packageName, body: open }), at("10:00:30")).refused(badEvent)
+      given()
+        .when(publish({ packageName, body: open }), at("10:00:30"))
+        .refused(badEvent)
     }
   })
 
@@ -215,7 +222,9 @@ describe("a PUBLISH that cannot be taken", () => {
       strict.when(publish({ body: open, expires }), at("10:00:30")).refused(tooBrief)
     }
     for (const expires of [0, 60, 61]) {
-      strict.when(publish({ ifMatch: "tag-1", expires }), at("10:00:30")).answers(publishedAs(tag(2), expires))
+      strict
+        .when(publish({ ifMatch: "tag-1", expires }), at("10:00:30"))
+        .answers(publishedAs(tag(2), expires))
     }
   })
 
@@ -236,7 +245,9 @@ describe("a PUBLISH that cannot be taken", () => {
 
   it("3903-6-l: initial and without body gets 400", () => {
     given().when(publish(), at("10:00:30")).refused(400)
-    given().when(publish({ expires: 0 }), at("10:00:30")).refused(400)
+    given()
+      .when(publish({ expires: 0 }), at("10:00:30"))
+      .refused(400)
   })
 
   it("3903-6-p: with several faults is answered for the first in the order of steps", () => {
@@ -304,7 +315,11 @@ describe("the PUBLISH table", () => {
     deepStrictEqual(cells.length, 80)
   })
 
-  const described = (world: ReturnType<typeof given>, command: ReturnType<typeof publish>, others: number): string => {
+  const described = (
+    world: ReturnType<typeof given>,
+    command: ReturnType<typeof publish>,
+    others: number,
+  ): string => {
     const outcome = world.when(command, at("10:00:30"))
     let status: number | null = null
     let granted = -1
@@ -325,7 +340,8 @@ describe("the PUBLISH table", () => {
       }
     }
     if (status !== null) return `${status}`
-    const grown = [...outcome.state.publications].reduce((sum, [, table]) => sum + size(table), 0) - others - 1
+    const grown =
+      [...outcome.state.publications].reduce((sum, [, table]) => sum + size(table), 0) - others - 1
     if (grown !== 0) return `${operation(grown)} ${granted}`
     const isRefresh = command.body === null
     return `${outcome.state.version === others + 1 ? "nothing" : isRefresh ? "refresh" : "modify"} ${granted}`
@@ -351,13 +367,13 @@ describe("who is told of a PUBLISH", () => {
 
   it("BLA-3 / L20: not the device that published, which counts as told", () => {
     const phone = "sip:bob@192.0.2.20"
-    const outcome = given(subscribed(1, bob), subscribed(2, carol, "nothing", { start: dialogOf(2, { remoteTarget: "sip:c@x" }) }))
+    const outcome = given(
+      subscribed(1, bob),
+      subscribed(2, carol, "nothing", { start: dialogOf(2, { remoteTarget: "sip:c@x" }) }),
+    )
       .and(unlimited)
       .when(publish({ body: open, expires: 3600, sender: phone }), at("10:00:00"))
-      .then(
-        publicationCreated(tag(3), open, { sender: phone }),
-        notified([2], open, { suppressed: [1] }),
-      )
+      .then(publicationCreated(tag(3), open, { sender: phone }), notified([2], open, { suppressed: [1] }))
       .sends("2/2 active;expires=3600 open")
     // and is told of what others publish, also of the end of its own publication
     outcome
@@ -370,10 +386,7 @@ describe("who is told of a PUBLISH", () => {
     const phone = "sip:bob@192.0.2.20"
     given(subscribed(1, bob), happened(at("10:00:01"), published("tag-2", open), notified("active", open)))
       .when(publish({ body: busy, expires: 600 }), at("10:00:02"))
-      .then(
-        publicationCreated(tag(3), busy, { expiresAt: at("10:10:02") }),
-        deferred([1], at("10:00:06")),
-      )
+      .then(publicationCreated(tag(3), busy, { expiresAt: at("10:10:02") }), deferred([1], at("10:00:06")))
       .and()
       .when(publish({ ifMatch: "tag-2", body: away, expires: 600, sender: phone }), at("10:00:03"))
       .then(publicationModified("tag-2", tag(4), away, { expiresAt: at("10:10:03"), sender: phone }))
@@ -384,14 +397,23 @@ describe("who is told of a PUBLISH", () => {
 
   it("3856-6.10-a: with a package's own interval, or the operator's instead", () => {
     const slow = makeRegistry([stub({ notifyIntervalMillis: 60_000 })])
-    const told = given(subscribed(1, bob), happened(at("10:00:01"), published("tag-2", open), notified("active", open)))
+    const told = given(
+      subscribed(1, bob),
+      happened(at("10:00:01"), published("tag-2", open), notified("active", open)),
+    )
     const change = publish({ ifMatch: "tag-2", body: busy, expires: 600 })
     const modified = publicationModified("tag-2", tag(3), busy, { expiresAt: at("10:10:02") })
-    told.and({ packages: slow }).when(change, at("10:00:02")).then(modified, deferred([1], at("10:01:01")))
+    told
+      .and({ packages: slow })
+      .when(change, at("10:00:02"))
+      .then(modified, deferred([1], at("10:01:01")))
     told
       .and({ packages: slow, limits: { notifyIntervalMillis: 1500 } })
       .when(change, at("10:00:02"))
       .then(modified, deferred([1], at("10:00:02.5")))
-    told.and({ packages: slow, ...unlimited }).when(change, at("10:00:02")).then(modified, notified("active", busy))
+    told
+      .and({ packages: slow, ...unlimited })
+      .when(change, at("10:00:02"))
+      .then(modified, notified("active", busy))
   })
 })
