@@ -14,7 +14,7 @@ import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 
 export interface ProjectorOptions {
-  /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`). */
+  /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
   readonly periodSeconds: number
   /** Decisions after which it does not wait for the period: they bound what a start has to read again. */
   readonly decisionsMax: number
@@ -129,7 +129,8 @@ export const makeProjector = Effect.fnUntraced(function* (
       while (true) {
         yield* Effect.sleep("1 second")
         const now = clock.currentTimeMillisUnsafe()
-        if (now - flushedAt >= options.periodSeconds * 1000 || decisions >= options.decisionsMax) {
+        const isTime = options.periodSeconds > 0 && now - flushedAt >= options.periodSeconds * 1000
+        if (isTime || decisions >= options.decisionsMax) {
           flushedAt = now
           yield* write
         }

@@ -8,7 +8,8 @@ import { randomBytes } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Clock, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import type { Context } from "effect"
-import { layerAdmin } from "../adapters/admin/http.ts"
+import { openAdmin } from "../adapters/admin/http.ts"
+import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { SipOptions } from "../adapters/sip/transport.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
@@ -95,23 +96,19 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
-  if (config.admin !== null) {
-    yield* Layer.build(
-      layerAdmin(config.admin, {
-        notReady: () => (pump.status() === "ready" ? null : pump.status()),
-        status: () => ({
-          status: pump.status(),
-          sip: sip.addresses(),
-          store: storage.name,
-          ...pump.engine.counts(),
-          pump: pump.counters,
-          wire: sip.counters,
-          tables: projector.lag(),
-          committed: pump.committed(),
-        }),
-      }),
-    )
-  }
+  const admin = yield* adminPort(config, {
+    notReady: () => (pump.status() === "ready" ? null : pump.status()),
+    status: () => ({
+      status: pump.status(),
+      sip: sip.addresses(),
+      store: storage.name,
+      ...pump.engine.counts(),
+      pump: pump.counters,
+      wire: sip.counters,
+      tables: projector.lag(),
+      committed: pump.committed(),
+    }),
+  })
 
   const recovered = yield* Deferred.make<void>()
   const listening = yield* Deferred.make<void>()
@@ -143,13 +140,21 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
 
   const server: Server = {
     addresses: sip.addresses,
-    admin: config.admin === null ? null : `http://${hostPort(config.admin)}`,
+    admin: admin === null ? null : `http://${hostPort(admin)}`,
     store: storage.name,
     status: pump.status,
     ready: Deferred.await(ready),
   }
   return server
 })
+
+/** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
+const adminPort = (config: Config, source: AdminSource) => {
+  const { admin } = config
+  if (admin === null) return Effect.succeed(null)
+  if (config.sources.admin !== "default") return openAdmin(admin, source)
+  return openAdmin(admin, source).pipe(Effect.catch(() => openAdmin({ ...admin, port: 0 }, source)))
+}
 
 interface Storage {
   readonly name: string

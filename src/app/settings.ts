@@ -77,7 +77,10 @@ const oneNode = "this version runs on one node"
 export const settings = {
   // where and how the server runs
   listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
-  admin: text("127.0.0.1:5080", "HOST:PORT of the management port; `off` for none"),
+  admin: text(
+    "127.0.0.1:5080",
+    "HOST:PORT of the management port, `off` for none; if that is taken, any free one",
+  ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
   database_url: text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME"),
@@ -130,7 +133,12 @@ export const settings = {
   udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
 
   // storage
-  db_update_period: int<number>(100, 1, 86_400, "longest lag of the three tables behind the log, seconds"),
+  db_update_period: int<number>(
+    100,
+    0,
+    86_400,
+    "longest lag of the three tables behind the log, seconds; 0: only at the stop and every 50,000 changes",
+  ),
   db_url: text(null, "as database_url; the module's own name"),
   fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),
   clean_period: int<number>(
@@ -145,14 +153,15 @@ export const settings = {
   cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
   cluster_federation_mode: choice(
     "disabled",
-    ["disabled", "on-demand-sharing", "full-sharing"],
+    ["disabled", "on-demand-sharing", "full-sharing", "0", "1"],
     "federation",
     oneNode,
   ),
   cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
+  cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
   cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
   enable_sphere_check: flag(false, "rules may depend on sphere", notYet),
-  waiting_subs_daysno: int<number>(3, 1, 30, "days an undecided watcher is remembered", notYet),
+  waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered", notYet),
   mix_dialog_presence: flag(false, "presence also derived from dialogs", notYet),
   bla_presentity_spec: text(null, "where the presentity of dialog;sla comes from", notYet),
   bla_fix_remote_target: flag(true, "repair remote targets in dialog;sla", notYet),

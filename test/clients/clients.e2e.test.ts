@@ -53,19 +53,17 @@ const sipp = async (scenario: string, transport: "u1" | "t1"): Promise<Ended> =>
     "-sf",
     join(import.meta.dirname, scenario),
     `127.0.0.1:${transport === "u1" ? server.udpPort : server.tcpPort}`,
-    ...[
-      "-t",
-      transport,
-      "-m",
-      "1",
-      "-i",
-      "127.0.0.1",
-      "-p",
-      `${await freePort()}`,
-      "-nostdin",
-      "-timeout",
-      "20",
-    ],
+    "-t",
+    transport,
+    "-m",
+    "1",
+    "-i",
+    "127.0.0.1",
+    "-p",
+    `${await freePort()}`,
+    "-nostdin",
+    "-timeout",
+    "20",
   ])
 
 const summary = ({ output }: Ended): string => output.split("\n").slice(-40).join("\n")
@@ -115,7 +113,13 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
     await new Promise((resolve) => setTimeout(resolve, 2500))
     const published = await run(process.execPath, [
       join(import.meta.dirname, "../../src/app/main.ts"),
-      ...["publish", "--to", domain, "sip:alice@127.0.0.1", "--open", "--note", "seen by baresip"],
+      "publish",
+      "--to",
+      domain,
+      "sip:alice@127.0.0.1",
+      "--open",
+      "--note",
+      "seen by baresip",
     ])
     assert.strictEqual(published.code, 0, published.output)
     const { output } = await watching

@@ -51,7 +51,7 @@ export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
 export const lineOf = (error: unknown): string => {
   if (error instanceof BindFailed) {
     const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
-    return `presently: cannot listen on ${error.address} (${why}): stop what uses it, or give another --listen`
+    return `presently: cannot listen on ${error.address} (${why}): stop what uses it, or give another address`
   }
   if (error instanceof ConfigInvalid) return error.faults.map((fault) => `presently: ${fault}`).join("\n")
   if (error instanceof Error && "_tag" in error) return `presently: ${error.message}`

@@ -1,0 +1,133 @@
+/**
+ * A state as JSON and back.
+ */
+import { deepStrictEqual } from "node:assert/strict"
+import { describe, it } from "vitest"
+import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
+import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
+import { deadlineIn, initial, isEmpty, nextDeadline } from "../../../src/domain/presentity/state.ts"
+import {
+  alice,
+  answeredWith,
+  at,
+  bob,
+  busy,
+  deferred,
+  dialogOf,
+  given,
+  happened,
+  open,
+  publicationRemoved,
+  published,
+  subscribed,
+  subscriptionCreated,
+  terminated,
+} from "../../support/builders.ts"
+
+describe("a snapshot", () => {
+  it("L04: is plain JSON, in a fixed order, and gives the same state back", () => {
+    const { state } = given(
+      published("tag-1", open),
+      subscribed(2, bob, open),
+      published("tag-3", busy, { packageName: "dialog;sla", sender: "sip:a@b" }),
+      happened(at("10:00:01"), deferred([2], at("10:00:05"))),
+    )
+    const snapshot = freeze(state)
+    deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
+    deepStrictEqual(freeze(thaw(snapshot)), snapshot)
+    deepStrictEqual(snapshot, {
+      shape: 1,
+      presentity: alice,
+      version: 4,
+      publications: [
+        [
+          "dialog;sla",
+          [
+            {
+              entityTag: "tag-3",
+              createdIn: 3,
+              bodyFrom: 3,
+              receivedAt: at("10:00:00"),
+              expiresAt: at("11:00:00"),
+              body: busy,
+              sender: "sip:a@b",
+            },
+          ],
+        ],
+        [
+          "stub",
+          [
+            {
+              entityTag: "tag-1",
+              createdIn: 1,
+              bodyFrom: 1,
+              receivedAt: at("10:00:00"),
+              expiresAt: at("11:00:00"),
+              body: open,
+              sender: null,
+            },
+          ],
+        ],
+      ],
+      subscriptions: [
+        {
+          no: 2,
+          packageName: "stub",
+          eventId: null,
+          watcher: bob,
+          status: "active",
+          polite: false,
+          createdAt: at("10:00:00"),
+          expiresAt: at("11:00:00"),
+          dialog: 2,
+          notified: 1,
+          shown: snapshot.subscriptions[0]?.shown,
+          issuedAt: at("10:00:00"),
+          pacedAt: 0,
+          heardAt: 0,
+          dueAt: at("10:00:05"),
+        },
+      ],
+      dialogs: [
+        {
+          no: 2,
+          start: dialogOf(2),
+          remoteTarget: dialogOf(2).remoteTarget,
+          remoteCseq: 1,
+          localCseq: 1,
+          usages: 1,
+        },
+      ],
+    } satisfies Omit<Snapshot, "publications" | "subscriptions"> & Record<string, unknown>)
+  })
+
+  it("L04: of nothing is a version only", () => {
+    const { state } = given(
+      published("tag-1", open),
+      subscribed(2),
+      happened(at("10:00:01"), publicationRemoved("tag-1", "requested"), terminated(2, "timeout")),
+    )
+    deepStrictEqual(isEmpty(state), true)
+    deepStrictEqual(freeze(state), { ...freeze(initial(alice)), version: 3 })
+    deepStrictEqual(nextDeadline(state), null)
+  })
+})
+
+describe("deadlines", () => {
+  it("L09: the next one is the earliest of publications, subscriptions and held NOTIFYs", () => {
+    const some = [published("tag-1", open), subscribed(2, bob, open, { expiresAt: at("10:30:00") })]
+    deepStrictEqual(nextDeadline(given(...some).state), at("10:30:00"))
+    const held = happened(at("10:00:01"), deferred([2], at("10:00:05")))
+    deepStrictEqual(nextDeadline(given(...some, held).state), at("10:00:05"))
+    deepStrictEqual(nextDeadline(given(published("tag-1", open)).state), at("11:00:00"))
+    deepStrictEqual(nextDeadline(initial(alice)), null)
+  })
+
+  it("L09: events tell the earliest deadline they bring", () => {
+    const created = subscriptionCreated(1, { expiresAt: at("10:30:00") })
+    deepStrictEqual(deadlineIn([published("tag-1", open), created]), at("10:30:00"))
+    deepStrictEqual(deadlineIn([created, deferred([1], at("10:00:05"))]), at("10:00:05"))
+    deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)]), null)
+    deepStrictEqual(deadlineIn([]), null)
+  })
+})
