@@ -80,7 +80,8 @@ export const makeLoad = async (options: {
   let closed = false
   let busy = 0
 
-  const notifies = new Map<string, { cseq: number; branch: string }>()
+  /** By dialog: the branch each CSeq came with, and the highest CSeq. */
+  const notifies = new Map<string, { highest: number; readonly branches: Map<number, string> }>()
   const byCallId = new Map<string, Watcher>()
 
   socket.on("message", (bytes) => {
@@ -104,12 +105,13 @@ export const makeLoad = async (options: {
     const dialog = `${callId} ${header("From")}`
     const branch = /branch=([^;]+)/.exec(header("Via") ?? "")?.[1] ?? ""
     const number = Number(cseq.split(" ")[0])
-    const before = notifies.get(dialog)
-    const isRepeat = before !== undefined && before.cseq === number && before.branch === branch
-    if (before !== undefined && !isRepeat && number <= before.cseq) {
-      disorder.push(`${dialog}: NOTIFY ${number} after ${before.cseq}`)
-    }
-    if (before === undefined || number > before.cseq) notifies.set(dialog, { cseq: number, branch })
+    const known = notifies.get(dialog) ?? { highest: 0, branches: new Map<number, string>() }
+    notifies.set(dialog, known)
+    // the same request again is a retransmission, whatever came in between
+    const isRepeat = known.branches.get(number) === branch
+    if (!isRepeat && number <= known.highest) disorder.push(`${dialog}: NOTIFY ${number} after ${known.highest}`)
+    known.branches.set(number, branch)
+    known.highest = Math.max(known.highest, number)
     if (!isRepeat) counts.notify++
     const watcher = byCallId.get(callId)
     const change = /<note>change (\d+)<\/note>/.exec(text.slice(headEnd))

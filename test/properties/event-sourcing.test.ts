@@ -23,20 +23,9 @@ import type { RowKey } from "../../src/domain/projections/rows.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anyExpires, anyOutcome, anySteps } from "../support/arbitraries.ts"
-import {
-  beginning,
-  forEveryHistory,
-  keyOf,
-  makeMachine,
-  onEngine,
-  parameters,
-  play,
-  reactionOf,
-  replay,
-  worlds,
-} from "../support/history.ts"
-import type { Run } from "../support/history.ts"
-import { values } from "../../src/domain/table.ts"
+import { forEveryHistory, onEngine, parameters, play, replay } from "../support/history.ts"
+import { beginning, keyOf, makeMachine, reactionOf, worlds } from "../support/machine.ts"
+import type { Run } from "../support/machine.ts"
 
 const stored = (state: State): State => thaw(JSON.parse(JSON.stringify(freeze(state))) as Snapshot)
 

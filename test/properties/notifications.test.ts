@@ -11,9 +11,10 @@ import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "../support/arbitraries.ts"
-import { forEveryHistory, keyOf, onEngine, parameters, play, settle, worlds } from "../support/history.ts"
-import type { Input, Moment, Run } from "../support/history.ts"
 import { offlineLine, packages } from "../support/stub-package.ts"
+import { forEveryHistory, onEngine, parameters, play, settle } from "../support/history.ts"
+import { keyOf, worlds } from "../support/machine.ts"
+import type { Input, Moment, Run } from "../support/machine.ts"
 
 const place = (presentity: Uri, no: number): string => `${presentity} ${no}`
 
@@ -45,14 +46,18 @@ describe("pacing", () => {
 
   it("L35: no change is lost: who has not been shown the present view has a NOTIFY on its way or one due", () => {
     forEveryHistory((run) => {
-      for (const { after, context, notifications } of run.moments) {
+      for (const { before, after, context, notifications, command } of run.moments) {
         for (const one of values(after.subscriptions)) {
           const pack = packages.find(one.packageName)!
           const view = viewFor(after, one, pack)
           if (one.shown === view.digest) continue
           const flies = context.inFlight(one.no) || notifications.some(({ no }) => no === one.no)
-          // an undelivered one is repeated only on request, or with the next change (RFC 6665 §4.2.2)
+          // an undelivered one is repeated only on request, or with the next change (RFC 6665 §4.2.2) …
           ok(flies || one.dueAt !== null || one.shown === "", `subscription ${one.no} is forgotten`)
+          // … which may have come while it was under way
+          const was = get(before.subscriptions, one.no)?.shown ?? ""
+          if (command._tag !== "ReportDelivery" || command.no !== one.no || was === "") continue
+          ok(flies || one.dueAt !== null || was === view.digest, `${one.no} is forgotten with what was lost`)
         }
       }
     })

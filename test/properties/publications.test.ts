@@ -10,12 +10,12 @@ import { intervalOf } from "../../src/domain/presentity/notify.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Publication, State } from "../../src/domain/presentity/state.ts"
 import { absentView, currentView } from "../../src/domain/presentity/view.ts"
-import { get, values } from "../../src/domain/table.ts"
-import { alice, publish } from "../support/builders.ts"
+import { get } from "../../src/domain/table.ts"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
-import { forEveryHistory, parameters } from "../support/history.ts"
-import type { Moment, Run } from "../support/history.ts"
 import { closed, offlineLine, packages, text } from "../support/stub-package.ts"
+import { alice, publish } from "../support/builders.ts"
+import { forEveryHistory, parameters } from "../support/history.ts"
+import type { Moment, Run } from "../support/machine.ts"
 
 const publicationsOf = (state: State, packageName: string): readonly Publication[] => {
   const found = get(state.publications, packageName)

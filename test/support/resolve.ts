@@ -8,8 +8,8 @@ import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type { DialogKey, DialogStart, EntityTag, Uri } from "../../src/domain/vocabulary.ts"
 import { bodyFor, presentities, watchers } from "./arbitraries.ts"
 import type { Step } from "./arbitraries.ts"
-import { keyOf } from "./history.ts"
-import type { Input, Machine } from "./history.ts"
+import { keyOf } from "./machine.ts"
+import type { Input, Machine } from "./machine.ts"
 
 /** @param id numbers the inputs of this step from here */
 export const resolve = (machine: Machine, step: Step, id: number): readonly Input[] => {

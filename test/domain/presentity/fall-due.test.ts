@@ -2,6 +2,8 @@
  * Time: what ends when, and who is told.
  */
 import { describe, it } from "vitest"
+import { makeRegistry } from "../../../src/domain/packages/registry.ts"
+import { packages, stub, text } from "../../support/stub-package.ts"
 import {
   after,
   answeredWith,
@@ -11,9 +13,7 @@ import {
   busy,
   carol,
   fallDue,
-  given,
   happened,
-  nobodyWaits,
   notified,
   open,
   publicationCreated,
@@ -23,34 +23,36 @@ import {
   subscriptionCreated,
   terminated,
 } from "../../support/builders.ts"
-import { makeRegistry } from "../../../src/domain/packages/registry.ts"
-import { packages, stub, text } from "../../support/stub-package.ts"
+import { given, nobodyWaits } from "../../support/given.ts"
 
 describe("what falls due", () => {
   it("3903-4.2, L09 / P6: a publication ends exactly at its deadline, and its ended form is shown once", () => {
     const one = given(published("tag-1", open), subscribed(2, bob, open, { expiresAt: at("12:00:00") }))
-    one.when(fallDue, at("10:59:59.999")).then().answers(nobodyWaits)
+    one.when(fallDue, at("10:59:59.999")).gives().answers(nobodyWaits)
     one
       .when(fallDue, at("11:00:00"))
-      .then(publicationRemoved("tag-1", "expired"), notified("active", "nothing"))
+      .gives(publicationRemoved("tag-1", "expired"), notified("active", "nothing"))
       .answers(nobodyWaits)
       .sends("2/2 active;expires=3600 -open")
       .and()
       .when(fallDue, at("11:30:00"))
-      .then()
+      .gives()
   })
 
   it("3265-3.1.6.4-d, L09 / T15: a subscription ends exactly at its deadline, with a last NOTIFY of the state", () => {
     const one = given(published("tag-1", open, { expiresAt: at("12:00:00") }), subscribed(2, bob, open))
-    one.when(fallDue, at("10:59:59.999")).then()
+    one.when(fallDue, at("10:59:59.999")).gives()
     one
       .when(fallDue, at("11:00:00"))
-      .then(terminated(2, "timeout"))
+      .gives(terminated(2, "timeout"))
       .sends("2/2 terminated;reason=timeout open")
   })
 
   it("T11: a pending one ends without body", () => {
-    given(published("tag-1", open, { expiresAt: at("12:00:00") }), subscribed(2, bob, "nothing", { status: "pending" }))
+    given(
+      published("tag-1", open, { expiresAt: at("12:00:00") }),
+      subscribed(2, bob, "nothing", { status: "pending" }),
+    )
       .when(fallDue, at("11:00:00"))
       .sends("2/2 terminated;reason=timeout (no body)")
   })
@@ -63,7 +65,7 @@ describe("what falls due", () => {
       subscribed(4, carol, busy, { expiresAt: at("12:00:00") }),
     )
       .when(fallDue, at("11:00:00"))
-      .then(
+      .gives(
         publicationRemoved("tag-1", "expired"),
         publicationRemoved("tag-2", "expired"),
         terminated(3, "timeout"),
@@ -73,9 +75,13 @@ describe("what falls due", () => {
   })
 
   it("L22: what is left is shown, and the end of something that was not shown tells nobody", () => {
-    given(published("tag-1", open), published("tag-2", busy, { expiresAt: at("12:00:00") }), subscribed(3, bob, busy, { expiresAt: at("12:00:00") }))
+    given(
+      published("tag-1", open),
+      published("tag-2", busy, { expiresAt: at("12:00:00") }),
+      subscribed(3, bob, busy, { expiresAt: at("12:00:00") }),
+    )
       .when(fallDue, at("11:00:00"))
-      .then(publicationRemoved("tag-1", "expired"))
+      .gives(publicationRemoved("tag-1", "expired"))
       .sends()
     given(
       published("tag-1", open, { expiresAt: at("12:00:00") }),
@@ -83,7 +89,7 @@ describe("what falls due", () => {
       subscribed(3, bob, busy, { expiresAt: at("12:00:00") }),
     )
       .when(fallDue, at("11:00:00"))
-      .then(publicationRemoved("tag-2", "expired"), notified("active", open))
+      .gives(publicationRemoved("tag-2", "expired"), notified("active", open))
       .sends("3/2 active;expires=3600 open")
   })
 
@@ -95,7 +101,7 @@ describe("what falls due", () => {
       subscribed(3, bob, text("open\nbusy"), { ...all, expiresAt: at("12:00:00") }),
     )
       .when(fallDue, at("11:00:00"))
-      .then(publicationRemoved("tag-1", "expired", "stub-all"), notified("active", busy, all))
+      .gives(publicationRemoved("tag-1", "expired", "stub-all"), notified("active", busy, all))
       .sends("3/2 active;expires=3600 busy+-open")
   })
 
@@ -116,14 +122,22 @@ describe("what falls due", () => {
       published("tag-1", open),
       subscribed(2, bob, open),
       happened(at("10:00:01"), publicationCreated("tag-3", busy), notified("active", busy)),
-      happened(at("10:00:02"), publicationRemoved("tag-1", "requested"), publicationRemoved("tag-3", "requested"), {
-        _tag: "NotificationsDeferred",
-        to: [2],
-        until: at("10:00:06"),
-        undelivered: false,
-      }),
+      happened(
+        at("10:00:02"),
+        publicationRemoved("tag-1", "requested"),
+        publicationRemoved("tag-3", "requested"),
+        {
+          _tag: "NotificationsDeferred",
+          to: [2],
+          until: at("10:00:06"),
+          undelivered: false,
+        },
+      ),
     )
-    late.when(fallDue, at("10:00:06")).then(notified([2], "nothing")).sends("2/3 active;expires=3594 offline")
+    late
+      .when(fallDue, at("10:00:06"))
+      .gives(notified([2], "nothing"))
+      .sends("2/3 active;expires=3594 offline")
     // where absence is a document anyway it is that document
     late
       .and({ packages: makeRegistry([stub({ showsAbsence: true })]) })
@@ -135,7 +149,7 @@ describe("what falls due", () => {
     given(published("tag-1", open), subscribed(2))
       .and({ packages: makeRegistry([]) })
       .when(fallDue, at("11:00:00"))
-      .then(publicationRemoved("tag-1", "expired"), terminated(2, "timeout"))
+      .gives(publicationRemoved("tag-1", "expired"), terminated(2, "timeout"))
       .sends("2/2 terminated;reason=timeout (no body)")
   })
 
@@ -150,7 +164,7 @@ describe("what falls due", () => {
   })
 
   it("L10: nothing due, nothing decided", () => {
-    given().when(fallDue, at("23:00:00")).then().answers(nobodyWaits)
-    given(subscribed(1)).and({ packages }).when(fallDue, at("10:00:00")).then()
+    given().when(fallDue, at("23:00:00")).gives().answers(nobodyWaits)
+    given(subscribed(1)).and({ packages }).when(fallDue, at("10:00:00")).gives()
   })
 })

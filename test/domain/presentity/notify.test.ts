@@ -7,6 +7,7 @@ import type { DeliveryOutcome } from "../../../src/domain/presentity/commands.ts
 import type { Limits } from "../../../src/domain/presentity/context.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { get } from "../../../src/domain/table.ts"
+import { text } from "../../support/stub-package.ts"
 import {
   accepted,
   after,
@@ -20,7 +21,6 @@ import {
   delivery,
   dropped,
   fallDue,
-  given,
   happened,
   notified,
   open,
@@ -32,14 +32,12 @@ import {
   refused,
   resubscribe,
   retargeted,
-  standing,
   subscribed,
   subscriptionCreated,
-  tag,
   timedOut,
   unreachable,
 } from "../../support/builders.ts"
-import { text } from "../../support/stub-package.ts"
+import { given, standing, tag } from "../../support/given.ts"
 
 const change = (ifMatch: string, body = busy) => publish({ ifMatch, body, expires: 3600 })
 
@@ -48,28 +46,35 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
   const told = given(
     published("tag-1", away),
     subscribed(2, bob, away),
-    happened(at("10:00:20"), publicationModified("tag-1", "tag-2", open, { expiresAt: at("12:00:00") }), notified("active", open)),
+    happened(
+      at("10:00:20"),
+      publicationModified("tag-1", "tag-2", open, { expiresAt: at("12:00:00") }),
+      notified("active", open),
+    ),
   )
 
   it("3856-6.10-a / L35: a burst is held back and goes at the first allowed instant, as one, with what is true then", () => {
     const held = told
       .when(change("tag-2", busy), at("10:00:22"))
-      .then(publicationModified("tag-2", tag(4), busy, { expiresAt: at("11:00:22") }), deferred([2], at("10:00:25")))
+      .gives(
+        publicationModified("tag-2", tag(4), busy, { expiresAt: at("11:00:22") }),
+        deferred([2], at("10:00:25")),
+      )
       .sends()
     const second = held
       .and()
       .when(change(tag(4), text("available")), at("10:00:23"))
-      .then(publicationModified(tag(4), tag(5), text("available"), { expiresAt: at("11:00:23") }))
+      .gives(publicationModified(tag(4), tag(5), text("available"), { expiresAt: at("11:00:23") }))
       .sends()
-    second.and().when(fallDue, at("10:00:24.999")).then()
+    second.and().when(fallDue, at("10:00:24.999")).gives()
     second
       .and()
       .when(fallDue, at("10:00:25"))
-      .then(notified([2], text("available")))
+      .gives(notified([2], text("available")))
       .sends("2/3 active;expires=3575 available")
       .and()
       .when(fallDue, at("10:00:30"))
-      .then()
+      .gives()
   })
 
   it("L35: nothing is sent when the view has returned to what was shown", () => {
@@ -77,10 +82,10 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
       .when(change("tag-2", busy), at("10:00:22"))
       .and()
       .when(change(tag(4), open), at("10:00:23"))
-      .then(publicationModified(tag(4), tag(5), open, { expiresAt: at("11:00:23") }))
+      .gives(publicationModified(tag(4), tag(5), open, { expiresAt: at("11:00:23") }))
       .and()
       .when(fallDue, at("10:00:25"))
-      .then(deferred([2], null))
+      .gives(deferred([2], null))
       .sends()
   })
 
@@ -92,8 +97,11 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
   it("6446-5.2: what answers a SUBSCRIBE is never held back, counts for nothing, and takes the held change along", () => {
     const held = told.when(change("tag-2", busy), at("10:00:22"))
     const refreshed = held.and().when(resubscribe(2), at("10:00:23")).sends("2/3 active;expires=3600 busy")
-    refreshed.and().when(fallDue, at("10:00:25")).then()
-    refreshed.and().when(change(tag(4), away), at("10:00:25")).sends("2/4 active;expires=3598 away")
+    refreshed.and().when(fallDue, at("10:00:25")).gives()
+    refreshed
+      .and()
+      .when(change(tag(4), away), at("10:00:25"))
+      .sends("2/4 active;expires=3598 away")
   })
 
   it("L35: an end is never held back, and drops what was", () => {
@@ -104,7 +112,7 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
       .sends("2/3 terminated;reason=timeout busy")
       .and()
       .when(fallDue, at("10:00:25"))
-      .then()
+      .gives()
   })
 
   it("3265-3.2.2-a: the first change after a SUBSCRIBE goes at once", () => {
@@ -129,7 +137,7 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
     )
     both
       .when(change("tag-2", busy), at("10:00:22"))
-      .then(
+      .gives(
         publicationModified("tag-2", tag(5), busy, { expiresAt: at("11:00:22") }),
         notified([4], busy),
         deferred([2], at("10:00:25")),
@@ -144,14 +152,14 @@ describe("one NOTIFY at a time", () => {
   })
   const waiting = one
     .when(change("tag-1"), at("10:00:10"))
-    .then(publicationModified("tag-1", tag(3), busy, { expiresAt: at("11:00:10") }))
+    .gives(publicationModified("tag-1", tag(3), busy, { expiresAt: at("11:00:10") }))
     .sends()
 
   it("3856-6.10-a: a change during one waits for its end and goes then", () => {
     waiting
       .and({ inFlight: [] })
       .when(delivery(2, 1, accepted()), at("10:00:11"))
-      .then(notified([2], busy))
+      .gives(notified([2], busy))
       .sends("2/2 active;expires=3589 busy")
   })
 
@@ -162,7 +170,7 @@ describe("one NOTIFY at a time", () => {
       .when(change(tag(3), busy), at("10:00:01"))
       .and({ inFlight: [] })
       .when(delivery(2, 2, accepted()), at("10:00:02"))
-      .then(deferred([2], at("10:00:05")))
+      .gives(deferred([2], at("10:00:05")))
   })
 
   it("L36: an end that brings no news brings nothing", () => {
@@ -171,11 +179,14 @@ describe("one NOTIFY at a time", () => {
       .when(change(tag(3), open), at("10:00:11"))
       .and({ inFlight: [] })
       .when(delivery(2, 1, accepted()), at("10:00:12"))
-      .then()
+      .gives()
   })
 
   it("L36: of two under way only the end of the last one counts", () => {
-    waiting.and({ inFlight: [2] }).when(delivery(2, 1, accepted()), at("10:00:11")).then()
+    waiting
+      .and({ inFlight: [2] })
+      .when(delivery(2, 1, accepted()), at("10:00:11"))
+      .gives()
   })
 
   it("L35: a change held while one is under way is left to that one's end", () => {
@@ -185,10 +196,10 @@ describe("one NOTIFY at a time", () => {
       .when(change(tag(3), busy), at("10:00:01"))
       .and({ inFlight: [2] })
       .when(fallDue, at("10:00:05"))
-      .then(deferred([2], null))
+      .gives(deferred([2], null))
       .and({ inFlight: [] })
       .when(delivery(2, 2, accepted()), at("10:00:06"))
-      .then(notified([2], busy))
+      .gives(notified([2], busy))
   })
 })
 
@@ -206,18 +217,18 @@ describe("the end of a NOTIFY", () => {
   )
 
   it("3265-3.2.2: success says nothing, but a Contact in it is the new target", () => {
-    world.when(delivery(2, 1, accepted()), at("10:00:01")).then()
-    world.when(delivery(2, 1, accepted("sip:bob@192.0.2.20")), at("10:00:01")).then()
-    const moved = world.when(delivery(2, 1, accepted("sip:new@x")), at("10:00:01")).then(retargeted(2, "sip:new@x"))
-    moved
-      .and({ limits: { notifyIntervalMillis: 0 } })
-      .when(change("tag-1"), at("10:00:02"))
+    world.when(delivery(2, 1, accepted()), at("10:00:01")).gives()
+    world.when(delivery(2, 1, accepted("sip:bob@192.0.2.20")), at("10:00:01")).gives()
+    const moved = world
+      .when(delivery(2, 1, accepted("sip:new@x")), at("10:00:01"))
+      .gives(retargeted(2, "sip:new@x"))
+    moved.and({ limits: { notifyIntervalMillis: 0 } }).when(change("tag-1"), at("10:00:02"))
     deepStrictEqual(get(moved.state.dialogs, 2)?.remoteTarget, "sip:new@x")
   })
 
   it("L37: a subscription that is gone needs no outcome", () => {
     for (const outcome of [accepted("sip:x@y"), refused(481), timedOut]) {
-      world.when(delivery(9, 1, outcome), at("10:00:01")).then()
+      world.when(delivery(9, 1, outcome), at("10:00:01")).gives()
     }
   })
 
@@ -244,7 +255,7 @@ describe("the end of a NOTIFY", () => {
         found.push([status, missing(outcome.state)])
         expected.push([status, ends(status, profile)])
         const gone = ends(status, profile)
-        outcome.then(...(gone.length === 0 ? [kept] : gone.map(dropped)))
+        outcome.gives(...(gone.length === 0 ? [kept] : gone.map(dropped)))
       }
       deepStrictEqual(found, expected)
     },
@@ -258,27 +269,42 @@ describe("the end of a NOTIFY", () => {
     for (const profile of ["3265", "6665"] as const) {
       for (const outcome of outcomes) {
         const report = delivery(2, 1, outcome)
-        world.and({ limits: { profile } }).when(report, at("10:00:01")).then(dropped(2))
-        world.and({ limits: { profile, endSubOnTimeout: false } }).when(report, at("10:00:01")).then(kept)
+        world.and({ limits: { profile } }).when(report, at("10:00:01")).gives(dropped(2))
+        world
+          .and({ limits: { profile, endSubOnTimeout: false } })
+          .when(report, at("10:00:01"))
+          .gives(kept)
       }
     }
   })
 
   it("3265-3.2.2-b: with Retry-After it is sent again then, with what is true then", () => {
-    const later = world.when(delivery(2, 1, refused(503, 20)), at("10:00:01")).then(deferred([2], at("10:00:21"), true))
-    later.and().when(fallDue, at("10:00:21")).then(notified([2], open)).sends("2/3 active;expires=3579 open")
+    const later = world
+      .when(delivery(2, 1, refused(503, 20)), at("10:00:01"))
+      .gives(deferred([2], at("10:00:21"), true))
+    later
+      .and()
+      .when(fallDue, at("10:00:21"))
+      .gives(notified([2], open))
+      .sends("2/3 active;expires=3579 open")
     // a change before that waits for it too, as the watcher asked; others do not
     const changed = later
       .and()
       .when(change("tag-1"), at("10:00:10"))
-      .then(
+      .gives(
         publicationModified("tag-1", tag(6), busy, { expiresAt: at("11:00:10") }),
         notified("active", busy, { except: [2] }),
       )
-    changed.and().when(fallDue, at("10:00:21")).then(notified([2], busy))
+    changed
+      .and()
+      .when(fallDue, at("10:00:21"))
+      .gives(notified([2], busy))
     // a SUBSCRIBE does not wait
-    later.and().when(resubscribe(2, { cseq: 3 }), at("10:00:10")).sends("2/3 active;expires=3600 open")
-    world.when(delivery(2, 1, refused(500, 0)), at("10:00:01")).then(deferred([2], at("10:00:02"), true))
+    later
+      .and()
+      .when(resubscribe(2, { cseq: 3 }), at("10:00:10"))
+      .sends("2/3 active;expires=3600 open")
+    world.when(delivery(2, 1, refused(500, 0)), at("10:00:01")).gives(deferred([2], at("10:00:02"), true))
   })
 
   it("L35: Retry-After does not make it come sooner than the package allows", () => {
@@ -286,12 +312,15 @@ describe("the end of a NOTIFY", () => {
       .when(change("tag-1", open), at("10:00:00"))
       .and()
       .when(delivery(2, 2, refused(503, 1)), at("10:00:01"))
-      .then(deferred([2], at("10:00:05"), true))
+      .gives(deferred([2], at("10:00:05"), true))
   })
 
   it("6665-4.2.2-b: a failure alone sends nothing, but the next change goes even to the same view", () => {
-    const failed = world.and({ limits: { profile: "6665" } }).when(delivery(2, 1, refused(500)), at("10:00:01")).then(kept)
-    failed.and().when(fallDue, at("10:00:59")).then()
+    const failed = world
+      .and({ limits: { profile: "6665" } })
+      .when(delivery(2, 1, refused(500)), at("10:00:01"))
+      .gives(kept)
+    failed.and().when(fallDue, at("10:00:59")).gives()
     failed
       .and()
       .when(publish({ body: open, expires: 3600 }), at("10:00:02"))
@@ -305,17 +334,17 @@ describe("the end of a NOTIFY", () => {
       .and({ inFlight: [2] })
       .when(change(tag(3), busy), at("10:00:01"))
       .and({ inFlight: [] })
-    lenient.when(delivery(2, 2, refused(500)), at("10:00:02")).then(deferred([2], at("10:00:05"), true))
-    lenient.when(delivery(2, 2, refused(500)), at("10:00:06")).then(notified([2], busy))
+    lenient.when(delivery(2, 2, refused(500)), at("10:00:02")).gives(deferred([2], at("10:00:05"), true))
+    lenient.when(delivery(2, 2, refused(500)), at("10:00:06")).gives(notified([2], busy))
   })
 
   it("L37: a failure of a NOTIFY older than the last SUBSCRIBE says nothing", () => {
     const refreshed = world.when(resubscribe(2, { cseq: 3 }), at("10:00:01")).and()
     for (const outcome of [refused(481), refused(404), timedOut]) {
-      refreshed.when(delivery(2, 1, outcome), at("10:00:02")).then()
-      refreshed.when(delivery(2, 2, outcome), at("10:00:02")).then()
+      refreshed.when(delivery(2, 1, outcome), at("10:00:02")).gives()
+      refreshed.when(delivery(2, 2, outcome), at("10:00:02")).gives()
     }
-    refreshed.when(delivery(2, 3, refused(481)), at("10:00:02")).then(dropped(2))
+    refreshed.when(delivery(2, 3, refused(481)), at("10:00:02")).gives(dropped(2))
   })
 
   it("L13: nor does it take the sibling's word: a SUBSCRIBE vouches for its own subscription only", () => {
@@ -323,7 +352,7 @@ describe("the end of a NOTIFY", () => {
       .when(resubscribe(2, { cseq: 3, eventId: "A" }), at("10:00:01"))
       .and()
       .when(delivery(2, 1, timedOut), at("10:00:02"))
-      .then(dropped(2))
+      .gives(dropped(2))
   })
 })
 
@@ -336,18 +365,18 @@ describe("after a restart", () => {
     )
     before
       .when(redeliver(at("10:00:30")), at("10:01:00"))
-      .then(notified([3], open, { cause: "recovery" }))
+      .gives(notified([3], open, { cause: "recovery" }))
       .sends("3/2 active;expires=3540 open")
     before
       .when(redeliver(after("0 s")), at("10:01:00"))
       .sends("2/2 active;expires=3540 open", "3/2 active;expires=3540 open")
-    before.when(redeliver(at("10:00:31")), at("10:01:00")).then()
+    before.when(redeliver(at("10:00:31")), at("10:01:00")).gives()
   })
 
   it("L36: that nothing is left is said as a document: nobody knows whether it has been heard", () => {
     given(published("tag-1", open), subscribed(2, bob, open))
       .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:10"))
-      .then(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
+      .gives(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
       .and()
       .when(redeliver(at("10:00:00")), at("10:01:00"))
       .sends("2/3 active;expires=3540 offline")

@@ -6,18 +6,14 @@ import { describe, it } from "vitest"
 import type { Rejection } from "../../../src/domain/presentity/commands.ts"
 import type { Body } from "../../../src/domain/vocabulary.ts"
 import { size } from "../../../src/domain/table.ts"
+import { packages, text } from "../../support/stub-package.ts"
 import {
   after,
   at,
   away,
   bob,
   busy,
-  carol,
-  deferred,
-  dialogOf,
   fallDue,
-  given,
-  happened,
   notified,
   open,
   publicationCreated,
@@ -26,13 +22,9 @@ import {
   publicationRemoved,
   publish,
   published,
-  publishedAs,
-  standing,
   subscribed,
-  tag,
 } from "../../support/builders.ts"
-import { packages, stub, text } from "../../support/stub-package.ts"
-import { makeRegistry } from "../../../src/domain/packages/registry.ts"
+import { given, publishedAs, standing, tag } from "../../support/given.ts"
 
 const unlimited = { limits: { notifyIntervalMillis: 0 } }
 const badEvent: Rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
@@ -43,7 +35,7 @@ describe("an initial PUBLISH", () => {
   it("3903-6-n / P1: is kept for the time granted, under a new entity-tag", () => {
     given()
       .when(publish({ body: open, expires: 600 }), at("10:00:30"))
-      .then(publicationCreated(tag(1), open, { expiresAt: at("10:10:30") }))
+      .gives(publicationCreated(tag(1), open, { expiresAt: at("10:10:30") }))
       .answers(publishedAs(tag(1), 600))
       .sends()
   })
@@ -51,7 +43,7 @@ describe("an initial PUBLISH", () => {
   it("3903-6-h: without Expires gets the package's default", () => {
     given()
       .when(publish({ body: open }), at("10:00:00"))
-      .then(publicationCreated(tag(1), open, { expiresAt: at("11:00:00") }))
+      .gives(publicationCreated(tag(1), open, { expiresAt: at("11:00:00") }))
       .answers(publishedAs(tag(1), 3600))
   })
 
@@ -59,7 +51,7 @@ describe("an initial PUBLISH", () => {
     given()
       .and({ limits: { maxExpiresPublish: 100 } })
       .when(publish({ body: open, expires: 4294967295 }), at("10:00:00"))
-      .then(publicationCreated(tag(1), open, { expiresAt: after("100 s") }))
+      .gives(publicationCreated(tag(1), open, { expiresAt: after("100 s") }))
       .answers(publishedAs(tag(1), 100))
     given()
       .and({ limits: { maxExpiresPublish: 100 } })
@@ -70,7 +62,7 @@ describe("an initial PUBLISH", () => {
   it("3903-6-m / P2: with Expires 0 stores nothing and tells nobody; its entity-tag is dead", () => {
     const outcome = given(subscribed(1))
       .when(publish({ body: open, expires: 0 }), at("10:00:30"))
-      .then()
+      .gives()
       .answers(publishedAs(tag(2), 0))
       .sends()
     standing(outcome.state)
@@ -82,7 +74,7 @@ describe("an initial PUBLISH", () => {
     given(published("tag-1", open), subscribed(2, bob, open))
       .and(unlimited)
       .when(publish({ body: busy, expires: 3600 }), at("10:00:00"))
-      .then(publicationCreated(tag(3), busy), notified("active", busy))
+      .gives(publicationCreated(tag(3), busy), notified("active", busy))
       .sends("2/2 active;expires=3600 busy")
   })
 
@@ -111,7 +103,7 @@ describe("a PUBLISH that names an entity-tag", () => {
   it("3903-4.3-a / P3: refreshes: new tag, new deadline, nobody is told", () => {
     one
       .when(publish({ ifMatch: "tag-1", expires: 60 }), at("10:30:00"))
-      .then(publicationRefreshed("tag-1", tag(3), at("10:31:00")))
+      .gives(publicationRefreshed("tag-1", tag(3), at("10:31:00")))
       .answers(publishedAs(tag(3), 60))
       .sends()
   })
@@ -122,7 +114,7 @@ describe("a PUBLISH that names an entity-tag", () => {
         publish({ ifMatch: "tag-1", body: busy, expires: 60, sender: "sip:pad@192.0.2.31" }),
         at("10:30:00"),
       )
-      .then(
+      .gives(
         publicationModified("tag-1", tag(3), busy, {
           expiresAt: at("10:31:00"),
           sender: "sip:pad@192.0.2.31",
@@ -136,14 +128,14 @@ describe("a PUBLISH that names an entity-tag", () => {
   it("L19: modifying to the same content tells nobody", () => {
     one
       .when(publish({ ifMatch: "tag-1", body: text("open") }), at("10:00:30"))
-      .then(publicationModified("tag-1", tag(3), text("open"), { expiresAt: at("11:00:30") }))
+      .gives(publicationModified("tag-1", tag(3), text("open"), { expiresAt: at("11:00:30") }))
       .sends()
   })
 
   it("3903-4.5-a / P5: removes at once, and shows the ended form in that one NOTIFY", () => {
     one
       .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:30"))
-      .then(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
+      .gives(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
       .answers(publishedAs(tag(3), 0))
       .sends("2/2 active;expires=3570 -open")
   })
@@ -151,7 +143,7 @@ describe("a PUBLISH that names an entity-tag", () => {
   it("3903-4.5-a: removes without asking whether the body beside Expires 0 could be read", () => {
     const removal = [publicationRemoved("tag-1", "requested"), notified("active", "nothing")]
     for (const body of [open, broken, notText]) {
-      one.when(publish({ ifMatch: "tag-1", expires: 0, body }), at("10:00:30")).then(...removal)
+      one.when(publish({ ifMatch: "tag-1", expires: 0, body }), at("10:00:30")).gives(...removal)
     }
   })
 
@@ -179,17 +171,17 @@ describe("a PUBLISH that names an entity-tag", () => {
     const kept = given(published("tag-1", open, { packageName: "stub-kept" }))
     kept
       .when(publish({ ifMatch: "tag-1", packageName: "stub-kept", expires: 60 }), at("10:00:00"))
-      .then(publicationRefreshed("tag-1", "tag-1", after("60 s"), "stub-kept"))
+      .gives(publicationRefreshed("tag-1", "tag-1", after("60 s"), "stub-kept"))
       .answers(publishedAs("tag-1", 60))
     const modified = kept
       .when(publish({ ifMatch: "tag-1", packageName: "stub-kept", body: busy, expires: 60 }), at("10:00:00"))
-      .then(
+      .gives(
         publicationModified("tag-1", "tag-1", busy, { packageName: "stub-kept", expiresAt: after("60 s") }),
       )
     modified
       .and()
       .when(publish({ ifMatch: "tag-1", packageName: "stub-kept", expires: 0 }), at("10:00:01"))
-      .then(publicationRemoved("tag-1", "requested", "stub-kept"))
+      .gives(publicationRemoved("tag-1", "requested", "stub-kept"))
       .answers(publishedAs(tag(3), 0))
   })
 
@@ -197,7 +189,7 @@ describe("a PUBLISH that names an entity-tag", () => {
     const early = given(published("tag-1", open)).and({ limits: { expiresOffset: 20 } })
     early
       .when(publish({ ifMatch: "tag-1", expires: 60 }), at("10:00:00"))
-      .then(publicationRefreshed("tag-1", tag(2), after("60 s")))
+      .gives(publicationRefreshed("tag-1", tag(2), after("60 s")))
       .answers(publishedAs(tag(2), 40))
     // never 0 while it lives
     early.when(publish({ ifMatch: "tag-1", expires: 20 }), at("10:00:00")).answers(publishedAs(tag(2), 1))
@@ -346,74 +338,4 @@ describe("the PUBLISH table", () => {
     const isRefresh = command.body === null
     return `${outcome.state.version === others + 1 ? "nothing" : isRefresh ? "refresh" : "modify"} ${granted}`
   }
-})
-
-describe("who is told of a PUBLISH", () => {
-  it("3903-4-a: only active watchers of that package", () => {
-    given(
-      subscribed(1, bob),
-      subscribed(2, carol, "nothing", { packageName: "stub-all" }),
-      subscribed(3, carol, "nothing", { status: "pending" }),
-      subscribed(4, carol, "nothing", { polite: true }),
-      subscribed(5, carol),
-    )
-      .when(publish({ body: open, expires: 60 }), at("10:00:00"))
-      .then(
-        publicationCreated(tag(6), open, { expiresAt: after("60 s") }),
-        notified("active", open, { except: [4] }),
-      )
-      .sends("1/2 active;expires=3600 open", "5/2 active;expires=3600 open")
-  })
-
-  it("BLA-3 / L20: not the device that published, which counts as told", () => {
-    const phone = "sip:bob@192.0.2.20"
-    const outcome = given(
-      subscribed(1, bob),
-      subscribed(2, carol, "nothing", { start: dialogOf(2, { remoteTarget: "sip:c@x" }) }),
-    )
-      .and(unlimited)
-      .when(publish({ body: open, expires: 3600, sender: phone }), at("10:00:00"))
-      .then(publicationCreated(tag(3), open, { sender: phone }), notified([2], open, { suppressed: [1] }))
-      .sends("2/2 active;expires=3600 open")
-    // and is told of what others publish, also of the end of its own publication
-    outcome
-      .and()
-      .when(publish({ ifMatch: tag(3), expires: 0 }), at("10:00:01"))
-      .then(publicationRemoved(tag(3), "requested"), notified("active", "nothing"))
-  })
-
-  it("BLA-3 / L20: a device that is owed an earlier change is told of that one", () => {
-    const phone = "sip:bob@192.0.2.20"
-    given(subscribed(1, bob), happened(at("10:00:01"), published("tag-2", open), notified("active", open)))
-      .when(publish({ body: busy, expires: 600 }), at("10:00:02"))
-      .then(publicationCreated(tag(3), busy, { expiresAt: at("10:10:02") }), deferred([1], at("10:00:06")))
-      .and()
-      .when(publish({ ifMatch: "tag-2", body: away, expires: 600, sender: phone }), at("10:00:03"))
-      .then(publicationModified("tag-2", tag(4), away, { expiresAt: at("10:10:03"), sender: phone }))
-      .and()
-      .when(fallDue, at("10:00:06"))
-      .then(notified([1], away))
-  })
-
-  it("3856-6.10-a: with a package's own interval, or the operator's instead", () => {
-    const slow = makeRegistry([stub({ notifyIntervalMillis: 60_000 })])
-    const told = given(
-      subscribed(1, bob),
-      happened(at("10:00:01"), published("tag-2", open), notified("active", open)),
-    )
-    const change = publish({ ifMatch: "tag-2", body: busy, expires: 600 })
-    const modified = publicationModified("tag-2", tag(3), busy, { expiresAt: at("10:10:02") })
-    told
-      .and({ packages: slow })
-      .when(change, at("10:00:02"))
-      .then(modified, deferred([1], at("10:01:01")))
-    told
-      .and({ packages: slow, limits: { notifyIntervalMillis: 1500 } })
-      .when(change, at("10:00:02"))
-      .then(modified, deferred([1], at("10:00:02.5")))
-    told
-      .and({ packages: slow, ...unlimited })
-      .when(change, at("10:00:02"))
-      .then(modified, notified("active", busy))
-  })
 })

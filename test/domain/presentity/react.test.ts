@@ -7,6 +7,7 @@ import type { EventPackage } from "../../../src/domain/packages/event-package.ts
 import { react } from "../../../src/domain/presentity/react.ts"
 import { fold } from "../../../src/domain/presentity/state.ts"
 import { absentView, currentView, digest, parseBody } from "../../../src/domain/presentity/view.ts"
+import { packages, stub, text } from "../../support/stub-package.ts"
 import {
   alice,
   answeredWith,
@@ -16,7 +17,6 @@ import {
   busy,
   carol,
   dialogOf,
-  given,
   happened,
   notified,
   open,
@@ -28,7 +28,7 @@ import {
   subscribed,
   subscriptionCreated,
 } from "../../support/builders.ts"
-import { packages, stub, text } from "../../support/stub-package.ts"
+import { given } from "../../support/given.ts"
 
 const reaction = { packages, expiresOffset: 0 }
 
@@ -101,7 +101,10 @@ describe("a NOTIFY", () => {
       ...reaction,
       packages: { ...packages, find: () => null },
     })
-    deepStrictEqual(sent.map(({ body }) => body), [null])
+    deepStrictEqual(
+      sent.map(({ body }) => body),
+      [null],
+    )
   })
 })
 
@@ -113,9 +116,7 @@ describe("what is shown", () => {
       published("tag-2", busy, all),
       subscribed(3, bob, text("open\nbusy"), { ...all, expiresAt: at("12:00:00") }),
     )
-    world
-      .when({ _tag: "FallDue" }, at("11:00:00"))
-      .sends("3/2 active;expires=3600 -open+-busy")
+    world.when({ _tag: "FallDue" }, at("11:00:00")).sends("3/2 active;expires=3600 -open+-busy")
     world
       .when(publish({ ifMatch: "tag-1", expires: 0, packageName: "stub-all" }), at("10:30:00"))
       .sends("3/2 active;expires=5400 busy+-open")
@@ -142,9 +143,7 @@ describe("what is shown", () => {
       .and()
       .when(resubscribe(3), at("10:00:31"))
       .sends("3/2 active;expires=3600 busy")
-    two
-      .when(publish({ ifMatch: "tag-1", body: away }), at("10:00:30"))
-      .sends("3/2 active;expires=3570 away")
+    two.when(publish({ ifMatch: "tag-1", body: away }), at("10:00:30")).sends("3/2 active;expires=3570 away")
   })
 
   it("L22: a stored body that cannot be read any more hides nothing else", () => {
@@ -183,7 +182,18 @@ describe("what is shown", () => {
   })
 
   it("L36: digests tell texts apart, also when they differ in one place or in length only", () => {
-    const texts = ["", "a", "b", "ab", "ba", "aa", "open", "opem", `${"x".repeat(1000)}a`, `${"x".repeat(1000)}b`]
+    const texts = [
+      "",
+      "a",
+      "b",
+      "ab",
+      "ba",
+      "aa",
+      "open",
+      "opem",
+      `${"x".repeat(1000)}a`,
+      `${"x".repeat(1000)}b`,
+    ]
     strictEqual(new Set(texts.map(digest)).size, texts.length)
     notStrictEqual(shownAs("nothing"), digest(""))
     const many = Array.from({ length: 20_000 }, (_, index) => digest(`status ${index}`))

@@ -14,7 +14,6 @@ import {
   busy,
   deferred,
   dialogOf,
-  given,
   happened,
   open,
   publicationRemoved,
@@ -23,6 +22,7 @@ import {
   subscriptionCreated,
   terminated,
 } from "../../support/builders.ts"
+import { given } from "../../support/given.ts"
 
 describe("a snapshot", () => {
   it("L04: is plain JSON, in a fixed order, and gives the same state back", () => {
@@ -51,6 +51,7 @@ describe("a snapshot", () => {
               expiresAt: at("11:00:00"),
               body: busy,
               sender: "sip:a@b",
+              slot: 1,
             },
           ],
         ],
@@ -65,6 +66,7 @@ describe("a snapshot", () => {
               expiresAt: at("11:00:00"),
               body: open,
               sender: null,
+              slot: 1,
             },
           ],
         ],

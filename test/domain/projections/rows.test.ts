@@ -23,7 +23,6 @@ import {
   deferred,
   dialogOf,
   dropped,
-  given,
   happened,
   notified,
   open,
@@ -38,6 +37,7 @@ import {
   subscriptionRefreshed,
   terminated,
 } from "../../support/builders.ts"
+import { given } from "../../support/given.ts"
 
 const second = (clock: string): number => at(clock) / 1000
 
@@ -176,20 +176,36 @@ describe("rows touched", () => {
 
   it("L05: by what happens to publications", () => {
     deepStrictEqual(touches(published("tag-5", busy)), ["presentity tag-5"])
-    deepStrictEqual(touches(publicationModified("tag-1", "tag-5", busy)), ["presentity tag-1", "presentity tag-5"])
-    deepStrictEqual(touches(publicationRefreshed("tag-1", "tag-5", 0)), ["presentity tag-1", "presentity tag-5"])
+    deepStrictEqual(touches(publicationModified("tag-1", "tag-5", busy)), [
+      "presentity tag-1",
+      "presentity tag-5",
+    ])
+    deepStrictEqual(touches(publicationRefreshed("tag-1", "tag-5", 0)), [
+      "presentity tag-1",
+      "presentity tag-5",
+    ])
     deepStrictEqual(touches(publicationRemoved("tag-1", "expired")), ["presentity tag-1"])
   })
 
   it("L05: by what happens to subscriptions, their dialog's others included", () => {
     const bobs = ["active_watchers 2", "active_watchers 3", `watchers ${bob}`]
-    deepStrictEqual(touches(subscriptionCreated(5, { watcher: carol })), ["active_watchers 5", `watchers ${carol}`])
+    deepStrictEqual(touches(subscriptionCreated(5, { watcher: carol })), [
+      "active_watchers 5",
+      `watchers ${carol}`,
+    ])
     deepStrictEqual(touches(subscriptionRefreshed(2, 3, at("12:00:00"))), bobs)
-    deepStrictEqual(touches(subscriptionRefreshed(4, 2, at("12:00:00"))), ["active_watchers 4", `watchers ${carol}`])
+    deepStrictEqual(touches(subscriptionRefreshed(4, 2, at("12:00:00"))), [
+      "active_watchers 4",
+      `watchers ${carol}`,
+    ])
     deepStrictEqual(touches(statusChanged(3, "pending")), bobs)
     deepStrictEqual(touches(retargeted(2, "sip:x@y")), ["active_watchers 2", "active_watchers 3"])
     deepStrictEqual(touches(notified([2], open)), ["active_watchers 2", "active_watchers 3"])
-    deepStrictEqual(touches(notified("active", open)), ["active_watchers 2", "active_watchers 3", "active_watchers 4"])
+    deepStrictEqual(touches(notified("active", open)), [
+      "active_watchers 2",
+      "active_watchers 3",
+      "active_watchers 4",
+    ])
     deepStrictEqual(touches(deferred([2], at("10:20:00"))), [])
   })
 

@@ -1,0 +1,251 @@
+/**
+ * Laws of dialogs and of the end of a NOTIFY, over arbitrary histories.
+ */
+import { deepStrictEqual, ok } from "node:assert/strict"
+import fc from "fast-check"
+import { describe, it } from "vitest"
+import { freeze } from "../../src/domain/presentity/snapshot.ts"
+import type { State, Subscription } from "../../src/domain/presentity/state.ts"
+import { get, values } from "../../src/domain/table.ts"
+import type { Uri } from "../../src/domain/vocabulary.ts"
+import { anySteps } from "../support/arbitraries.ts"
+import { packages } from "../support/stub-package.ts"
+import { forEveryHistory, play } from "../support/history.ts"
+import { keyOf, worlds } from "../support/machine.ts"
+import type { Moment, Run } from "../support/machine.ts"
+
+const isSubscribe = ({ command }: Moment): boolean =>
+  command._tag === "Subscribe" || command._tag === "Resubscribe"
+
+const accepted = (one: Moment): boolean => one.answer._tag === "Accepted"
+
+const subscriptionsOf = (state: State): readonly Subscription[] =>
+  [...values(state.subscriptions)].sort((one, other) => one.no - other.no)
+
+/** `presentity no`, for maps. */
+const place = (presentity: Uri, no: number): string => `${presentity} ${no}`
+
+/** The subscription that an accepted SUBSCRIBE was about. */
+const subjectOf = (one: Moment): number => {
+  for (const event of one.events) {
+    if (event._tag === "SubscriptionCreated" || event._tag === "SubscriptionRefreshed") return event.no
+  }
+  for (const event of one.events) if (event._tag === "SubscriptionTerminated") return event.no
+  throw new Error("accepted without consequence")
+}
+
+describe("dialogs", () => {
+  it("L12: the NOTIFYs of a dialog are numbered 1, 2, 3 … in the order in which they are made", () => {
+    forEveryHistory((run) => {
+      const last = new Map<string, number>()
+      for (const { notifications } of run.moments) {
+        for (const { dialog, cseq } of notifications) {
+          deepStrictEqual(cseq, (last.get(dialog.callId) ?? 0) + 1)
+          last.set(dialog.callId, cseq)
+        }
+      }
+      for (const state of run.states.values()) {
+        for (const { start, localCseq } of values(state.dialogs)) {
+          deepStrictEqual(localCseq, last.get(start.callId) ?? 0)
+        }
+      }
+    })
+  })
+
+  it("L12: the CSeqs accepted from a watcher grow; one that does not is answered 500", () => {
+    forEveryHistory((run) => {
+      for (const { before, after, command, answer, context } of run.moments) {
+        if (command._tag !== "Resubscribe") continue
+        const no = context.findDialog(command.dialog)
+        const dialog = no === null ? undefined : get(before.dialogs, no)
+        if (dialog === undefined) continue
+        const isLate = command.cseq <= dialog.remoteCseq
+        deepStrictEqual(answer._tag === "Rejected" && answer.rejection.status === 500, isLate)
+        const left = get(after.dialogs, dialog.no)
+        if (left !== undefined) {
+          deepStrictEqual(left.remoteCseq, answer._tag === "Accepted" ? command.cseq : dialog.remoteCseq)
+        }
+      }
+    })
+  })
+
+  it("L13: the route set is that of the beginning; the target is the Contact of the last accepted request or 2xx", () => {
+    forEveryHistory((run) => {
+      const targets = new Map<string, string>()
+      const routes = new Map<string, readonly string[]>()
+      for (const { before, command, answer, notifications, context } of run.moments) {
+        if (command._tag === "Subscribe" && answer._tag === "Accepted") {
+          targets.set(command.dialog.callId, command.dialog.remoteTarget)
+          routes.set(command.dialog.callId, command.dialog.routeSet)
+        } else if (
+          command._tag === "Resubscribe" &&
+          answer._tag === "Accepted" &&
+          command.remoteTarget !== null
+        ) {
+          const start = get(before.dialogs, context.findDialog(command.dialog) ?? -1)?.start
+          targets.set(start?.callId ?? "", command.remoteTarget)
+        } else if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted") {
+          const dialog = get(before.subscriptions, command.no)?.dialog ?? -1
+          const start = get(before.dialogs, dialog)?.start
+          if (start !== undefined && command.outcome.remoteTarget !== null) {
+            targets.set(start.callId, command.outcome.remoteTarget)
+          }
+        }
+        for (const { dialog } of notifications) {
+          deepStrictEqual(dialog.routeSet, routes.get(dialog.callId))
+          deepStrictEqual(dialog.remoteTarget, targets.get(dialog.callId))
+        }
+      }
+    })
+  })
+
+  it("3265-3.3.4-d: a dialog lives exactly as long as a subscription in it", () => {
+    forEveryHistory((run) => {
+      for (const { after } of run.moments) {
+        const usages = new Map<number, number>()
+        for (const { dialog } of values(after.subscriptions))
+          usages.set(dialog, (usages.get(dialog) ?? 0) + 1)
+        deepStrictEqual(new Map([...values(after.dialogs)].map((one) => [one.no, one.usages])), usages)
+      }
+    })
+  })
+
+  it("L15: package and id together name a subscription in its dialog; its siblings are not touched", () => {
+    forEveryHistory((run) => {
+      for (const one of run.moments) {
+        const { command, before, after, context } = one
+        if (command._tag !== "Resubscribe" || !accepted(one)) continue
+        const dialog = context.findDialog(command.dialog)!
+        const siblings = subscriptionsOf(before).filter((some) => some.dialog === dialog)
+        const meant = siblings.find(
+          (some) => some.packageName === command.packageName && some.eventId === command.eventId,
+        )
+        const created = one.events.find((event) => event._tag === "SubscriptionCreated")
+        deepStrictEqual(created === undefined, meant !== undefined)
+        if (created !== undefined) {
+          deepStrictEqual([created.packageName, created.eventId], [command.packageName, command.eventId])
+          deepStrictEqual(run.world.limits.profile, "3265")
+        }
+        for (const other of subscriptionsOf(before)) {
+          if (other.no !== meant?.no) deepStrictEqual(get(after.subscriptions, other.no), other)
+        }
+      }
+    })
+  })
+
+  it("L15: every NOTIFY repeats the Event of the SUBSCRIBE that began its subscription", () => {
+    forEveryHistory((run) => {
+      const begun = new Map<string, readonly [string, string | null]>()
+      for (const { events, before, notifications } of run.moments) {
+        for (const event of events) {
+          if (event._tag !== "SubscriptionCreated") continue
+          begun.set(place(before.presentity, event.no), [event.packageName, event.eventId])
+        }
+        for (const { no, packageName, eventId, presentity } of notifications) {
+          deepStrictEqual([packageName, eventId], begun.get(place(presentity, no)))
+        }
+      }
+    })
+  })
+})
+
+describe("the end of a NOTIFY", () => {
+  it("L37: ends what the profile's table says, silently, or nothing; a failure from before a SUBSCRIBE says nothing", () => {
+    forEveryHistory((run) => {
+      for (const { before, after, command, events, notifications } of run.moments) {
+        if (command._tag !== "ReportDelivery") continue
+        const one = get(before.subscriptions, command.no)
+        if (one === undefined) {
+          deepStrictEqual(events, [])
+          continue
+        }
+        const gone = subscriptionsOf(before).filter(({ no }) => get(after.subscriptions, no) === undefined)
+        const scope = command.cseq <= one.heardAt ? "none" : scopeOf(command.outcome, run.world.limits)
+        deepStrictEqual(
+          gone.map(({ no }) => no),
+          scope === "none"
+            ? []
+            : scope === "one"
+              ? [one.no]
+              : subscriptionsOf(before).flatMap(({ no, dialog }) => (dialog === one.dialog ? [no] : [])),
+        )
+        for (const { no } of gone) ok(!notifications.some((sent) => sent.no === no), "not even the last word")
+        for (const other of subscriptionsOf(before)) {
+          if (other.no !== one.no && !gone.includes(other)) {
+            deepStrictEqual(get(after.subscriptions, other.no), other)
+          }
+        }
+      }
+    })
+  })
+
+  /** Written down from RFC 3265 §3.2.2, RFC 6665 §4.2.2 and RFC 5057 §5.1, not from the code. */
+  const scopeOf = (
+    outcome: Extract<Moment["command"], { readonly _tag: "ReportDelivery" }>["outcome"],
+    limits: Run["world"]["limits"],
+  ): "none" | "one" | "dialog" => {
+    if (outcome._tag === "Accepted") return "none"
+    if (outcome._tag !== "Refused" || outcome.status === 408) return limits.endSubOnTimeout ? "one" : "none"
+    const { status } = outcome
+    if ([404, 410, 416, 482, 483, 484, 485, 604].includes(status)) return "dialog"
+    if ([405, 480, 481, 489, 501].includes(status)) return "one"
+    if (limits.profile === "6665" || outcome.retryAfter !== null) return "none"
+    return status === 502 ? "dialog" : "one"
+  }
+
+  it("6665-4.2.2-b: a failure alone sends nothing to the watcher that failed", () => {
+    forEveryHistory((run) => {
+      for (const { before, command, notifications } of run.moments) {
+        if (command._tag !== "ReportDelivery" || command.outcome._tag === "Accepted") continue
+        const one = get(before.subscriptions, command.no)
+        if (one === undefined || notifications.length === 0) continue
+        // what is sent is a change that waited for this NOTIFY to end
+        deepStrictEqual(
+          notifications.map(({ no }) => no),
+          [one.no],
+        )
+        ok(freeze(before).version > 0 && packages.find(one.packageName) !== null)
+        ok(one.status === "active")
+      }
+    })
+  })
+})
+
+describe("the histories", () => {
+  it("OPS-coverage: refreshes, shared dialogs, pending watchers and late failures all occur", () => {
+    const seen = new Set<string>()
+    for (const world of worlds) {
+      for (const steps of fc.sample(anySteps, { numRuns: 300, seed: 1 })) {
+        for (const { events, after, before, command } of play(world, steps).moments) {
+          for (const event of events) seen.add(event._tag)
+          for (const { usages } of values(after.dialogs)) if (usages > 1) seen.add("shared")
+          for (const { status, polite } of values(after.subscriptions)) seen.add(polite ? "polite" : status)
+          if (command._tag === "ReportDelivery") {
+            const one = get(before.subscriptions, command.no)
+            if (one !== undefined && command.cseq <= one.heardAt) seen.add("late")
+          }
+          for (const { start } of values(after.dialogs)) seen.add(keyOf(start) === "" ? "" : "dialog")
+        }
+      }
+    }
+    deepStrictEqual([...seen].toSorted(), [
+      "NotificationsDeferred",
+      "NotificationsIssued",
+      "PublicationCreated",
+      "PublicationModified",
+      "PublicationRefreshed",
+      "PublicationRemoved",
+      "RemoteTargetChanged",
+      "SubscriptionCreated",
+      "SubscriptionRefreshed",
+      "SubscriptionStatusChanged",
+      "SubscriptionTerminated",
+      "active",
+      "dialog",
+      "late",
+      "pending",
+      "polite",
+      "shared",
+    ])
+  })
+})

@@ -1,0 +1,251 @@
+/**
+ * The reference: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at a time,
+ * each decision committed at once.
+ */
+import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
+import { defaultLimits } from "../../src/domain/presentity/context.ts"
+import type { Context, Limits } from "../../src/domain/presentity/context.ts"
+import { decide } from "../../src/domain/presentity/decide.ts"
+import type { Decision, Event } from "../../src/domain/presentity/events.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
+import { react } from "../../src/domain/presentity/react.ts"
+import { fold, initial, nextDeadline } from "../../src/domain/presentity/state.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
+import { values } from "../../src/domain/table.ts"
+import { dialogKey, invariant } from "../../src/domain/vocabulary.ts"
+import type { DialogKey, Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
+import { packages } from "./stub-package.ts"
+
+export const beginning: Millis = Date.UTC(2026, 10, 20, 10)
+
+/** What a server is configured with, as far as a history can tell. */
+export interface World {
+  readonly name: string
+  readonly limits: Limits
+}
+
+const world = (profile: Limits["profile"], notifyIntervalMillis: number | null): World => ({
+  name: `profile ${profile}, notify interval ${notifyIntervalMillis ?? "of the package"}`,
+  limits: {
+    ...defaultLimits,
+    profile,
+    notifyIntervalMillis,
+    minExpiresPublish: 5,
+    minExpiresSubscribe: 5,
+    maxExpiresPublish: 3600,
+    maxExpiresSubscribe: 3600,
+    expiresOffset: profile === "6665" ? 3 : 0,
+    endSubOnTimeout: notifyIntervalMillis === 0,
+    publicationsMax: 6,
+    subscriptionsMax: 8,
+  },
+})
+
+export const worlds = [world("3265", null), world("3265", 0), world("6665", null), world("6665", 0)]
+
+export type Input =
+  | {
+      readonly _tag: "Ask"
+      /** Mints this input's nonces, wherever it stands. */
+      readonly id: number
+      readonly at: Millis
+      readonly presentity: Uri | null
+      readonly command: Command
+    }
+  | { readonly _tag: "Advance"; readonly to: Millis }
+  | { readonly _tag: "Treat"; readonly watcher: Uri; readonly handling: SubHandling }
+
+/** One call of `decide`. */
+export interface Moment {
+  readonly at: Millis
+  readonly before: State
+  readonly command: Command
+  readonly context: Context
+  readonly events: readonly Event[]
+  readonly answer: Answer
+  readonly after: State
+  readonly notifications: readonly Notify[]
+  /** What this is a consequence of; null for time. */
+  readonly input: Input | null
+}
+
+export interface Flight {
+  readonly presentity: Uri
+  readonly no: number
+  readonly cseq: number
+}
+
+export interface Run {
+  readonly world: World
+  readonly inputs: readonly Input[]
+  readonly moments: readonly Moment[]
+  readonly log: readonly Decision[]
+  readonly states: ReadonlyMap<Uri, State>
+  readonly now: Millis
+}
+
+export interface Machine {
+  readonly world: World
+  readonly now: () => Millis
+  readonly state: (presentity: Uri) => State
+  readonly states: () => IterableIterator<State>
+  /** NOTIFYs without outcome, oldest first. */
+  readonly flying: () => readonly Flight[]
+  /** Entity-tags that once were live, with what became of them. */
+  readonly oldTags: (fate: "superseded" | "gone") => readonly string[]
+  readonly oldDialogs: () => readonly DialogKey[]
+  readonly apply: (input: Input) => void
+  readonly run: () => Run
+}
+
+/** A server at the beginning of time, with nothing in it. */
+export const makeMachine = (of: World): Machine => {
+  const states = new Map<Uri, State>()
+  const lastAt = new Map<Uri, Millis>()
+  const treated = new Map<Uri, SubHandling>()
+  const inputs: Input[] = []
+  const moments: Moment[] = []
+  const log: Decision[] = []
+  const superseded: string[] = []
+  const gone: string[] = []
+  const closed: DialogKey[] = []
+  let flying: readonly Flight[] = []
+  let now = beginning
+
+  const state = (presentity: Uri): State => states.get(presentity) ?? initial(presentity)
+
+  const ask = (presentity: Uri, command: Command, wanted: Millis, id: number, input: Input | null): void => {
+    const before = state(presentity)
+    const at = Math.max(wanted, lastAt.get(presentity) ?? 0)
+    const snapshot = new Map(treated)
+    const airborne = new Set(flying.filter((one) => one.presentity === presentity).map(({ no }) => no))
+    const context: Context = {
+      now: at,
+      nonce: `i${id}`,
+      limits: of.limits,
+      packages,
+      authorize: ({ watcher }) => snapshot.get(watcher) ?? "allow",
+      inFlight: (no) => airborne.has(no),
+      findDialog: (key) => dialogIn(before, key),
+    }
+    const { events, answer } = decide(before, command, context)
+    if (events.length === 0) {
+      moments.push({ at, before, command, context, events, answer, after: before, notifications: [], input })
+      return
+    }
+    const version = before.version + 1
+    const cause = command._tag
+    log.push({ stream: presentity, version, at, cause, origin: "", nonce: context.nonce, events })
+    const after = fold(before, { events, at, version })
+    const notifications = react(before, events, after, at, reactionOf(of))
+    states.set(presentity, after)
+    lastAt.set(presentity, at)
+    flying = [...flying, ...notifications.map(({ no, cseq }) => ({ presentity, no, cseq }))]
+    note(before, after, events)
+    moments.push({ at, before, command, context, events, answer, after, notifications, input })
+  }
+
+  const note = (before: State, after: State, events: readonly Event[]): void => {
+    for (const event of events) {
+      if ("supersedes" in event && event.supersedes !== event.entityTag) superseded.push(event.supersedes)
+      if (event._tag === "PublicationRemoved") gone.push(event.entityTag)
+    }
+    for (const { no, start } of values(before.dialogs)) {
+      if (![...values(after.dialogs)].some((one) => one.no === no)) closed.push(keyOf(start))
+    }
+  }
+
+  /** Everything due by `to`, each at its deadline; only of `only` when that is given. */
+  const catchUp = (to: Millis, only: Uri | null): void => {
+    for (;;) {
+      let next: { readonly at: Millis; readonly presentity: Uri } | null = null
+      for (const one of states.values()) {
+        if (only !== null && one.presentity !== only) continue
+        const at = nextDeadline(one)
+        if (at !== null && at <= to && (next === null || at < next.at))
+          next = { at, presentity: one.presentity }
+      }
+      if (next === null) return
+      const before = log.length
+      ask(next.presentity, { _tag: "FallDue" }, next.at, 0, null)
+      invariant(log.length > before, "what is overdue has consequences")
+    }
+  }
+
+  return {
+    world: of,
+    now: () => now,
+    state,
+    states: () => states.values(),
+    flying: () => flying,
+    oldTags: (fate) => (fate === "gone" ? gone : superseded),
+    oldDialogs: () => closed,
+    apply: (input) => {
+      inputs.push(input)
+      if (input._tag === "Treat") treated.set(input.watcher, input.handling)
+      else if (input._tag === "Advance") {
+        now = Math.max(now, input.to)
+        catchUp(now, null)
+      } else {
+        now = Math.max(now, input.at)
+        const { command } = input
+        const presentity =
+          input.presentity ??
+          (command._tag === "Resubscribe" ? ownerOf(states.values(), command.dialog) : null)
+        if (presentity === null) {
+          const before = initial("" as Uri)
+          const context = strangerContext(of, input.at)
+          const { events, answer } = decide(before, command, context)
+          moments.push({
+            at: now,
+            before,
+            command,
+            context,
+            events,
+            answer,
+            after: before,
+            notifications: [],
+            input,
+          })
+          return
+        }
+        catchUp(now, presentity)
+        if (command._tag === "ReportDelivery") {
+          const { no, cseq } = command
+          const found = flying.findIndex(
+            (one) => one.presentity === presentity && one.no === no && one.cseq === cseq,
+          )
+          if (found >= 0) flying = flying.toSpliced(found, 1)
+        }
+        ask(presentity, command, now, input.id, input)
+      }
+    },
+    run: () => ({ world: of, inputs, moments, log, states, now }),
+  }
+}
+
+export const reactionOf = ({ limits }: World) => ({ packages, expiresOffset: limits.expiresOffset })
+
+export const keyOf = (start: {
+  readonly callId: string
+  readonly localTag: string
+  readonly remoteTag: string
+}): DialogKey => dialogKey(start.callId, start.localTag, start.remoteTag)
+
+const dialogIn = (state: State, key: DialogKey): number | null =>
+  [...values(state.dialogs)].find(({ start }) => keyOf(start) === key)?.no ?? null
+
+const ownerOf = (states: Iterable<State>, key: DialogKey): Uri | null => {
+  for (const state of states) if (dialogIn(state, key) !== null) return state.presentity
+  return null
+}
+
+const strangerContext = ({ limits }: World, now: Millis): Context => ({
+  now,
+  nonce: "stranger",
+  limits,
+  packages,
+  authorize: () => "allow",
+  inFlight: () => false,
+  findDialog: () => null,
+})
