@@ -237,10 +237,13 @@ export const makePump = Effect.fnUntraced(function* (
 
   const settle = (conflicts: ReadonlySet<Uri>): void => {
     appending = false
+    const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
     const { release, stored, again } = engine.committed(conflicts)
     for (const stream of conflicts) {
       dormant.delete(stream)
       moved.add(stream)
+      // reads it again even when nobody asks, so that its deadlines go on, and repeats what may not have been sent
+      redeliver(stream, since)
     }
     if (stored.length > 0) {
       rememberDormant(stored)

@@ -109,7 +109,8 @@ export const makeLoad = async (options: {
     notifies.set(dialog, known)
     // the same request again is a retransmission, whatever came in between
     const isRepeat = known.branches.get(number) === branch
-    if (!isRepeat && number <= known.highest) disorder.push(`${dialog}: NOTIFY ${number} after ${known.highest}`)
+    if (!isRepeat && number <= known.highest)
+      disorder.push(`${dialog}: NOTIFY ${number} after ${known.highest}`)
     known.branches.set(number, branch)
     known.highest = Math.max(known.highest, number)
     if (!isRepeat) counts.notify++

@@ -14,9 +14,6 @@ import { forEveryHistory, play } from "../support/history.ts"
 import { keyOf, worlds } from "../support/machine.ts"
 import type { Moment, Run } from "../support/machine.ts"
 
-const isSubscribe = ({ command }: Moment): boolean =>
-  command._tag === "Subscribe" || command._tag === "Resubscribe"
-
 const accepted = (one: Moment): boolean => one.answer._tag === "Accepted"
 
 const subscriptionsOf = (state: State): readonly Subscription[] =>
@@ -24,15 +21,6 @@ const subscriptionsOf = (state: State): readonly Subscription[] =>
 
 /** `presentity no`, for maps. */
 const place = (presentity: Uri, no: number): string => `${presentity} ${no}`
-
-/** The subscription that an accepted SUBSCRIBE was about. */
-const subjectOf = (one: Moment): number => {
-  for (const event of one.events) {
-    if (event._tag === "SubscriptionCreated" || event._tag === "SubscriptionRefreshed") return event.no
-  }
-  for (const event of one.events) if (event._tag === "SubscriptionTerminated") return event.no
-  throw new Error("accepted without consequence")
-}
 
 describe("dialogs", () => {
   it("L12: the NOTIFYs of a dialog are numbered 1, 2, 3 … in the order in which they are made", () => {
@@ -185,11 +173,13 @@ describe("the end of a NOTIFY", () => {
     limits: Run["world"]["limits"],
   ): "none" | "one" | "dialog" => {
     if (outcome._tag === "Accepted") return "none"
-    if (outcome._tag !== "Refused" || outcome.status === 408) return limits.endSubOnTimeout ? "one" : "none"
+    if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "one" : "none"
     const { status } = outcome
+    if (limits.profile === "3265" && outcome.retryAfter !== null && status !== 481) return "none"
+    if (status === 408) return limits.endSubOnTimeout ? "one" : "none"
     if ([404, 410, 416, 482, 483, 484, 485, 604].includes(status)) return "dialog"
     if ([405, 480, 481, 489, 501].includes(status)) return "one"
-    if (limits.profile === "6665" || outcome.retryAfter !== null) return "none"
+    if (limits.profile === "6665") return "none"
     return status === 502 ? "dialog" : "one"
   }
 

@@ -20,6 +20,7 @@ import {
   watcherRow,
 } from "../../src/domain/projections/rows.ts"
 import type { RowKey } from "../../src/domain/projections/rows.ts"
+import { values } from "../../src/domain/table.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anyExpires, anyOutcome, anySteps } from "../support/arbitraries.ts"

@@ -47,8 +47,11 @@ export const open = text("open")
 export const busy = text("busy")
 export const away = text("away")
 
-/** Digest of what a watcher is shown; `nothing` when there is nothing to show. */
-export const shownAs = (body: Body | "nothing"): string => (body === "nothing" ? "-" : digest(body.text))
+/** What a watcher is shown: a body, that there is nothing, or nothing of what there may be. */
+export type Shown = Body | "nothing" | "hidden"
+
+export const shownAs = (body: Shown): string =>
+  body === "nothing" ? "-" : body === "hidden" ? "?" : digest(body.text)
 
 // ── dialogs ──
 
@@ -247,11 +250,7 @@ interface Told {
 }
 
 /** A NOTIFY for each of these, showing that body. */
-export const notified = (
-  to: "active" | readonly number[],
-  shown: Body | "nothing",
-  over: Told = {},
-): Event => ({
+export const notified = (to: "active" | readonly number[], shown: Shown, over: Told = {}): Event => ({
   _tag: "NotificationsIssued",
   packageName: "stub",
   to,
@@ -263,7 +262,7 @@ export const notified = (
 })
 
 /** The NOTIFY that answers a SUBSCRIBE. */
-export const answeredWith = (no: number, shown: Body | "nothing", over: Told = {}): Event =>
+export const answeredWith = (no: number, shown: Shown, over: Told = {}): Event =>
   notified([no], shown, { cause: "subscribe", ...over })
 
 export const deferred = (to: readonly number[], until: Millis | null, undelivered = false): Event => ({
@@ -291,7 +290,7 @@ export const published = (tag: string, body: Body, over: Publication = {}): Even
 export const subscribed = (
   no: number,
   watcher: Uri = bob,
-  shown: Body | "nothing" = "nothing",
+  shown: Shown = "nothing",
   over: Partial<SubscriptionCreated> = {},
 ): Fact =>
   happened(

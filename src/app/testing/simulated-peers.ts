@@ -21,8 +21,8 @@ export interface Peers {
   readonly take: (notify: Notify) => DeliveryOutcome
   /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
   readonly spared: (presentity: Uri, no: number, cseq: number) => void
-  /** The document a watcher shows; `own`: it has made the last change itself. Undefined when it knows nothing. */
-  readonly shows: (presentity: Uri, no: number) => string | "own" | undefined
+  /** The document a watcher shows; null: its device made the last change itself. Undefined when it knows nothing. */
+  readonly shows: (presentity: Uri, no: number) => string | null | undefined
 }
 
 export interface Universe {
@@ -203,7 +203,7 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     spared: (presentity, no, cseq) => void ownUntil.set(`${presentity} ${no}`, cseq),
     shows: (presentity, no) => {
       const name = `${presentity} ${no}`
-      return ownUntil.has(name) ? "own" : byNo.get(name)?.document
+      return ownUntil.has(name) ? null : byNo.get(name)?.document
     },
   }
 }

@@ -8,11 +8,12 @@ import { deepStrictEqual } from "node:assert/strict"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
 import type { Engine, EngineOptions, Release } from "../../domain/engine/engine.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import { fold, initial, nextDeadline } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import { size } from "../../domain/table.ts"
+import { size, values } from "../../domain/table.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 
 export interface Checks {
@@ -21,6 +22,13 @@ export interface Checks {
   readonly released: <T>(release: Release<T>, origin: string | null) => void
   /** @param settled nothing is undecided and everything due by `now` has been decided */
   readonly step: <T>(engine: Engine<T>, now: Millis, settled: boolean) => void
+  /**
+   * At quiescence: each active watcher shows what is there now.
+   *
+   * @param shows what a watcher shows as present; null when its device made the last change itself
+   * @returns how many were looked at
+   */
+  readonly converged: (shows: (presentity: Uri, no: number) => string | null) => number
   readonly states: () => ReadonlyMap<Uri, State>
 }
 
@@ -98,6 +106,26 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         must(deadline === null || engine.isLoaded(state.presentity), `${state.presentity} is forgotten`)
       }
       must(engine.counts().dialogs === dialogs, `${engine.counts().dialogs} dialogs known of ${dialogs}`)
+    },
+    converged: (shows) => {
+      let count = 0
+      for (const state of states.values()) {
+        for (const one of values(state.subscriptions)) {
+          const pack = options.packages.find(one.packageName)
+          const shown = shows(state.presentity, one.no)
+          // it refused the last one without asking for another, or knows better by itself
+          if (pack === null || one.status !== "active" || one.shown === "" || shown === null) continue
+          const view = viewFor(state, one, pack)
+          must(one.shown === view.digest, `${state.presentity} ${one.no} was not told`)
+          const there = view.body?.text ?? ""
+          must(
+            shown === there,
+            `${state.presentity} ${one.no} shows ${JSON.stringify(shown)} of ${JSON.stringify(there)}`,
+          )
+          count++
+        }
+      }
+      return count
     },
     states: () => states,
   }

@@ -16,10 +16,12 @@ import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
 import { deadlineIn, fold, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
-import type { DialogKey, Millis, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { DialogKey, Millis, Uri } from "../vocabulary.ts"
 import { invariant } from "../vocabulary.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { makeDialogs } from "./dialogs.ts"
+import { makeFlights } from "./flights.ts"
+import type { Flights } from "./flights.ts"
 
 /** A command on its way in. `ticket` is whatever the shell needs to deliver the answer; the engine only keeps it. */
 export interface Offer<Ticket> {
@@ -107,20 +109,12 @@ export interface EngineOptions {
   readonly onDefect?: (presentity: Uri, command: string, defect: unknown) => void
 }
 
-interface Flight {
-  readonly count: number
-  readonly oldestAt: Millis
-}
-
 interface Entry {
   committed: State
   provisional: State
   /** Decisions and held answers of this stream that are not committed. */
   undecided: number
-  /** NOTIFYs without final answer, by subscription. */
-  readonly inFlight: Map<SubscriptionNo, Flight>
-  /** Time of the last decision: a stream's time never goes back. */
-  lastAt: Millis
+  readonly inFlight: Flights
   /** A decision on it failed for a fault of ours. */
   broken: boolean
 }
@@ -187,31 +181,26 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const after = fold(before, decision)
     const notifications = react(before, events, after, at, reaction)
     entry.provisional = after
-    entry.lastAt = at
-    for (const one of notifications) depart(entry, one.no, at)
+    for (const one of notifications) depart(entry, one, at)
     dialogs.follow(before, decision)
     const deadline = deadlineIn(events)
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
     return { entry, offer, decision, before, after, answer, notifications, unsureSince }
   }
 
-  const depart = (entry: Entry, no: SubscriptionNo, at: Millis): void => {
-    const flight = entry.inFlight.get(no)
-    entry.inFlight.set(no, { count: (flight?.count ?? 0) + 1, oldestAt: flight?.oldestAt ?? at })
+  const depart = (entry: Entry, { no, cseq }: Notify, at: Millis): void => {
+    entry.inFlight.depart(no, cseq, at)
     flying.add(entry)
   }
 
-  /** @returns since when the subscription had NOTIFYs under way */
-  const arrive = (entry: Entry, no: SubscriptionNo): Millis | null => {
-    const flight = entry.inFlight.get(no)
-    if (flight === undefined) return null
-    if (flight.count > 1) entry.inFlight.set(no, { ...flight, count: flight.count - 1 })
-    else entry.inFlight.delete(no)
-    if (entry.inFlight.size === 0) {
+  /** @returns when the NOTIFY was issued */
+  const arrive = (entry: Entry, { no, cseq }: Pick<Notify, "no" | "cseq">): Millis | null => {
+    const at = entry.inFlight.arrive(no, cseq)
+    if (at !== null && entry.inFlight.isEmpty()) {
       flying.delete(entry)
       forget(entry)
     }
-    return flight.oldestAt
+    return at
   }
 
   const hold = (one: Undecided<Ticket>): void => {
@@ -230,7 +219,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return
       }
       invariant(passes < 100_000, "falling due comes to an end")
-      const one = decideOn(entry, { _tag: "FallDue" }, null, Math.max(deadline, entry.lastAt), nonce)
+      const one = decideOn(
+        entry,
+        { _tag: "FallDue" },
+        null,
+        Math.max(deadline, entry.provisional.decidedAt),
+        nonce,
+      )
       invariant(one.decision !== null, "what is overdue has consequences")
       hold(one)
     }
@@ -252,7 +247,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
 
   /** An empty presentity needs no memory: all there is to know of it is its version, and the store has that. */
   const forget = (entry: Entry): void => {
-    if (entry.undecided > 0 || entry.inFlight.size > 0 || !isEmpty(entry.committed)) return
+    if (entry.undecided > 0 || !entry.inFlight.isEmpty() || !isEmpty(entry.committed)) return
     deadlines.disarm(entry.committed.presentity)
     if (entries.get(entry.committed.presentity) === entry) entries.delete(entry.committed.presentity)
   }
@@ -260,7 +255,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   /** Takes back what one undecided decision did outside its state. */
   const undo = (one: Undecided<Ticket>): void => {
     one.entry.undecided--
-    for (const notification of one.notifications) arrive(one.entry, notification.no)
+    for (const notification of one.notifications) arrive(one.entry, notification)
   }
 
   const evict = (entry: Entry): void => {
@@ -305,11 +300,11 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         // only now: what fell due before this outcome came was decided without it
         const unsureSince =
           command._tag === "ReportDelivery"
-            ? arrive(entry, command.no)
+            ? arrive(entry, command)
             : command._tag === "Redeliver"
               ? command.since
               : null
-        return decideOn(entry, command, offer, Math.max(now, entry.lastAt), nonce, unsureSince)
+        return decideOn(entry, command, offer, Math.max(now, entry.provisional.decidedAt), nonce, unsureSince)
       })
       if (one === null) {
         return { _tag: "Released", release: { ticket: offer.ticket, answer: ourFault, notifications: none } }
@@ -327,8 +322,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         committed: state,
         provisional: state,
         undecided: 0,
-        inFlight: new Map(),
-        lastAt: 0,
+        inFlight: makeFlights(),
         broken: false,
       })
       const known = evicted.get(state.presentity)
@@ -412,9 +406,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     oldestInFlight: () => {
       let oldest: Millis | null = null
       for (const entry of flying) {
-        for (const { oldestAt } of entry.inFlight.values()) {
-          if (oldest === null || oldestAt < oldest) oldest = oldestAt
-        }
+        const at = entry.inFlight.oldest()
+        if (at !== null && (oldest === null || at < oldest)) oldest = at
       }
       for (const { unsureSince } of [...(out ?? []), ...waiting]) {
         if (unsureSince !== null && (oldest === null || unsureSince < oldest)) oldest = unsureSince

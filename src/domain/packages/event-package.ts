@@ -27,7 +27,45 @@ export interface EventPackage<Doc = unknown> {
   render(document: Doc): Body
   /** What an absent presentity looks like, when a document must be shown. */
   offline(presentity: Uri): Doc | null
+
+  /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */
+  readonly watcherInfoOf?: PackageName
+  /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
+  renderWatchers?(list: WatcherList): Body
 }
+
+/** What one winfo NOTIFY says. */
+export interface WatcherList {
+  readonly resource: Uri
+  /** The watched package. */
+  readonly packageName: PackageName
+  readonly version: number
+  /** False: only what changed since the last one. */
+  readonly isFull: boolean
+  readonly watchers: readonly WatcherEntry[]
+}
+
+/** @source RFC 3858 §3; states and events are those of RFC 3857 §4.7.1 */
+export interface WatcherEntry {
+  /** Unique in the presentity, the same for the life of the watcher's subscription. */
+  readonly id: string
+  readonly uri: Uri
+  readonly status: "pending" | "active" | "waiting" | "terminated"
+  readonly event: WatcherEvent
+  readonly expiration: Seconds | null
+  readonly durationSubscribed: Seconds
+  readonly displayName: string | null
+}
+
+export type WatcherEvent =
+  | "subscribe"
+  | "approved"
+  | "deactivated"
+  | "probation"
+  | "rejected"
+  | "timeout"
+  | "giveup"
+  | "noresource"
 
 export type Parsed<Doc> =
   | { readonly _tag: "Parsed"; readonly document: Doc }

@@ -50,7 +50,8 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
     },
     render: (document) => render(document, xml),
-    offline,
+    // whoever wants ended publications to leave nothing behind wants that for late watchers as well
+    offline: (presentity) => (generateOfflineBody || notifyOfflineBody ? offline(presentity) : null),
   }
 }
 

@@ -15,7 +15,7 @@ import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { absentView, currentView, nothing } from "./view.ts"
+import { absentView, currentView, nothing, undecided } from "./view.ts"
 import type { View } from "./view.ts"
 
 /**
@@ -78,7 +78,7 @@ export const notifyOne = (
 
 /** What this subscription may see at all: nothing while pending, absence when politely blocked, else what there is. */
 export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
-  if (subscription.status === "pending") return nothing
+  if (subscription.status === "pending") return undecided
   return subscription.polite ? absentView(state.presentity, pack) : currentView(state, pack)
 }
 
@@ -185,12 +185,14 @@ const consequence = (
   limits: Limits,
 ): "keeps" | "ends-subscription" | "ends-dialog" => {
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
-  const { status } = outcome
+  const { status, retryAfter } = outcome
+  // RFC 3265 §3.2.2: with Retry-After it has not failed; but 481 says that there is nothing to come back to
+  if (limits.profile === "3265" && retryAfter !== null && status !== 481) return "keeps"
   if (status === 408) return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   // RFC 5057 §5.1: these say that the dialog or its target is gone
   if (dialogFatal.has(status)) return "ends-dialog"
   if (usageFatal.has(status)) return "ends-subscription"
-  if (limits.profile === "6665" || outcome.retryAfter !== null) return "keeps"
+  if (limits.profile === "6665") return "keeps"
   return status === 502 ? "ends-dialog" : "ends-subscription"
 }
 

@@ -10,6 +10,7 @@ export interface Snapshot {
   readonly shape: 1
   readonly presentity: Uri
   readonly version: number
+  readonly decidedAt: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
   readonly subscriptions: readonly Subscription[]
   readonly dialogs: readonly Dialog[]
@@ -19,6 +20,7 @@ export const freeze = (state: State): Snapshot => ({
   shape: 1,
   presentity: state.presentity,
   version: state.version,
+  decidedAt: state.decidedAt,
   publications: [...entries(state.publications)]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, publications]) => [
@@ -32,6 +34,7 @@ export const freeze = (state: State): Snapshot => ({
 export const thaw = (snapshot: Snapshot): State => ({
   presentity: snapshot.presentity,
   version: snapshot.version,
+  decidedAt: snapshot.decidedAt,
   publications: setAll(
     emptyTable<PackageName, Publications>(),
     snapshot.publications.map(([name, publications]) => [

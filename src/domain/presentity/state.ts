@@ -22,6 +22,8 @@ export interface State {
   readonly presentity: Uri
   /** Decisions folded so far: the version of the stream. */
   readonly version: number
+  /** Time of the last decision: a stream's time never goes back. */
+  readonly decidedAt: Millis
   /** Live publications of each package by entity-tag. A package without any has no entry. */
   readonly publications: Table<PackageName, Publications>
   readonly subscriptions: Table<SubscriptionNo, Subscription>
@@ -83,6 +85,7 @@ export interface Dialog {
 export const initial = (presentity: Uri): State => ({
   presentity,
   version: 0,
+  decidedAt: 0,
   publications: emptyTable(),
   subscriptions: emptyTable(),
   dialogs: emptyTable(),
@@ -96,7 +99,7 @@ export const isEmpty = (state: State): boolean =>
 export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
   let next = state
   for (const event of decision.events) next = evolve(next, event, decision.at)
-  return { ...next, version: decision.version }
+  return { ...next, version: decision.version, decidedAt: Math.max(state.decidedAt, decision.at) }
 }
 
 /** The state after one event that was decided at `at`. */

@@ -11,11 +11,14 @@ import type { Publication, Publications, State } from "./state.ts"
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
   readonly body: Body | null
-  /** Equal for equal bodies; `-` for none. */
+  /** Equal for equal bodies; `-` for none, `?` for none of what there may be. */
   readonly digest: string
 }
 
 export const nothing: View = { body: null, digest: "-" }
+
+/** What a watcher is shown who is not decided on: no document, which is not to say that nobody is there. */
+export const undecided: View = { body: null, digest: "?" }
 
 /** What is published now. O(publications of the package), once per change. */
 export const currentView = (state: State, pack: EventPackage): View => {

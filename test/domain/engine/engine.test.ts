@@ -186,6 +186,23 @@ describe("a batch that is not stored", () => {
     deepStrictEqual(one.left(), ["again: done", "2/2 active;expires=3599 open"])
     deepStrictEqual(one.engine.oldestInFlight(), noon + 1000)
   })
+
+  it("L36: outcomes of NOTIFYs from before a reload say nothing of newer ones", () => {
+    const one = prepared()
+    one.ask("a", publish({ body: busy }), noon)
+    one.engine.failed()
+    one.ask("again", redeliver(noon), noon)
+    one.commit()
+    one.left()
+    // CSeq 1 was sent before, CSeq 2 is under way: a change waits for the latter
+    one.ask("late", delivery(2, 1, accepted()), noon)
+    one.ask("pub", publish({ body: busy }), noon)
+    one.commit()
+    deepStrictEqual(one.left(), ["late: done", "pub: 200 n5.4"])
+    one.ask("ok", delivery(2, 2, accepted()), noon)
+    one.commit()
+    deepStrictEqual(one.left(), ["ok: done", "2/3 active;expires=3600 busy"])
+  })
 })
 
 describe("a stream that another writer has moved", () => {

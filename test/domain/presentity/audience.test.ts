@@ -2,7 +2,7 @@
  * Who is told of a change: active watchers of the package, but not the device that made it.
  */
 import { describe, it } from "vitest"
-import { packages, stub } from "../../support/stub-package.ts"
+import { stub } from "../../support/stub-package.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 import {
   after,
@@ -33,7 +33,7 @@ describe("who is told of a PUBLISH", () => {
     given(
       subscribed(1, bob),
       subscribed(2, carol, "nothing", { packageName: "stub-all" }),
-      subscribed(3, carol, "nothing", { status: "pending" }),
+      subscribed(3, carol, "hidden", { status: "pending" }),
       subscribed(4, carol, "nothing", { polite: true }),
       subscribed(5, carol),
     )

@@ -51,7 +51,7 @@ describe("what falls due", () => {
   it("T11: a pending one ends without body", () => {
     given(
       published("tag-1", open, { expiresAt: at("12:00:00") }),
-      subscribed(2, bob, "nothing", { status: "pending" }),
+      subscribed(2, bob, "hidden", { status: "pending" }),
     )
       .when(fallDue, at("11:00:00"))
       .sends("2/2 terminated;reason=timeout (no body)")

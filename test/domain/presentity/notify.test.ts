@@ -383,7 +383,7 @@ describe("after a restart", () => {
   })
 
   it("3856-6.6.2-a: a pending watcher is still shown nothing", () => {
-    given(published("tag-1", open), subscribed(2, bob, "nothing", { status: "pending" }))
+    given(published("tag-1", open), subscribed(2, bob, "hidden", { status: "pending" }))
       .when(redeliver(0), at("10:01:00"))
       .sends("2/2 pending;expires=3540 (no body)")
   })

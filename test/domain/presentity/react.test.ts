@@ -130,7 +130,7 @@ describe("what is shown", () => {
     given(
       published("tag-1", open),
       subscribed(2, bob, "nothing", { polite: true }),
-      subscribed(3, carol, "nothing", { status: "pending" }),
+      subscribed(3, carol, "hidden", { status: "pending" }),
     )
       .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:30:00"))
       .sends()

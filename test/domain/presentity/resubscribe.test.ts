@@ -125,7 +125,7 @@ describe("a SUBSCRIBE inside a dialog", () => {
 
 describe("rules asked again at a refresh", () => {
   const active = given(published("tag-1", open), subscribed(2, bob, open))
-  const pending = given(published("tag-1", open), subscribed(2, bob, "nothing", { status: "pending" }))
+  const pending = given(published("tag-1", open), subscribed(2, bob, "hidden", { status: "pending" }))
   const refresh = resubscribe(2, { expires: 600 })
   const refreshed = subscriptionRefreshed(2, 2, at("10:10:00"))
 
@@ -152,7 +152,7 @@ describe("rules asked again at a refresh", () => {
     pending
       .and({ authorize: treatAs("confirm") })
       .when(refresh, at("10:00:00"))
-      .gives(refreshed, answeredWith(2, "nothing"))
+      .gives(refreshed, answeredWith(2, "hidden"))
       .answers(subscribedFor(600, 202))
       .sends("2/2 pending;expires=600 (no body)")
   })
@@ -161,8 +161,21 @@ describe("rules asked again at a refresh", () => {
     active
       .and({ authorize: treatAs("confirm") })
       .when(refresh, at("10:00:00"))
-      .gives(statusChanged(2, "pending"), refreshed, answeredWith(2, "nothing"))
+      .gives(statusChanged(2, "pending"), refreshed, answeredWith(2, "hidden"))
       .sends("2/2 pending;expires=600 (no body)")
+  })
+
+  it("3856-6.8-a / T17, T7: who comes back from undecided is told that what it knew has gone meanwhile", () => {
+    active
+      .and({ authorize: treatAs("confirm") })
+      .when(refresh, at("10:00:00"))
+      .sends("2/2 pending;expires=600 (no body)")
+      .and()
+      .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:01"))
+      .sends()
+      .and({ authorize: treatAs("allow") })
+      .when(resubscribe(2, { cseq: 3, expires: 600 }), at("10:00:02"))
+      .sends("2/3 active;expires=600 offline")
   })
 
   it("5025-3.2.1-e / T18: allow → polite-block looks like going offline, and back like coming online", () => {

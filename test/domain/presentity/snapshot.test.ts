@@ -39,6 +39,7 @@ describe("a snapshot", () => {
       shape: 1,
       presentity: alice,
       version: 4,
+      decidedAt: at("10:00:01"),
       publications: [
         [
           "dialog;sla",
@@ -110,7 +111,7 @@ describe("a snapshot", () => {
       happened(at("10:00:01"), publicationRemoved("tag-1", "requested"), terminated(2, "timeout")),
     )
     deepStrictEqual(isEmpty(state), true)
-    deepStrictEqual(freeze(state), { ...freeze(initial(alice)), version: 3 })
+    deepStrictEqual(freeze(state), { ...freeze(initial(alice)), version: 3, decidedAt: at("10:00:01") })
     deepStrictEqual(nextDeadline(state), null)
   })
 })

@@ -98,7 +98,7 @@ describe("a SUBSCRIBE outside a dialog", () => {
     const open202 = given(published("tag-1", open)).and({ authorize: treatAs("confirm") })
     open202
       .when(subscribe(), at("10:00:00"))
-      .gives(subscriptionCreated(2, { status: "pending", start: dialogOf(1) }), answeredWith(2, "nothing"))
+      .gives(subscriptionCreated(2, { status: "pending", start: dialogOf(1) }), answeredWith(2, "hidden"))
       .answers(subscribedFor(3600, 202))
       .sends("2/1 pending;expires=3600 (no body)")
     open202

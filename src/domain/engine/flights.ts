@@ -1,0 +1,44 @@
+/**
+ * The NOTIFYs of one presentity that have no final answer yet. Memory only: a start issues new ones instead.
+ */
+import type { Millis, SubscriptionNo } from "../vocabulary.ts"
+
+export interface Flights {
+  readonly depart: (no: SubscriptionNo, cseq: number, at: Millis) => void
+  /** @returns its issue time; null when it is not among them: it was sent before the presentity was last loaded */
+  readonly arrive: (no: SubscriptionNo, cseq: number) => Millis | null
+  /** Whether the subscription has one under way. O(1). */
+  readonly has: (no: SubscriptionNo) => boolean
+  readonly isEmpty: () => boolean
+  /** Issue time of the oldest. O(subscriptions with one under way). */
+  readonly oldest: () => Millis | null
+}
+
+export const makeFlights = (): Flights => {
+  /** By subscription: CSeq → issue time, oldest first. */
+  const flights = new Map<SubscriptionNo, Map<number, Millis>>()
+  return {
+    depart: (no, cseq, at) => {
+      const own = flights.get(no)
+      if (own === undefined) flights.set(no, new Map([[cseq, at]]))
+      else own.set(cseq, at)
+    },
+    arrive: (no, cseq) => {
+      const own = flights.get(no)
+      const at = own?.get(cseq)
+      if (own === undefined || at === undefined) return null
+      own.delete(cseq)
+      if (own.size === 0) flights.delete(no)
+      return at
+    },
+    has: (no) => flights.has(no),
+    isEmpty: () => flights.size === 0,
+    oldest: () => {
+      let oldest: Millis | null = null
+      for (const own of flights.values()) {
+        for (const at of own.values()) if (oldest === null || at < oldest) oldest = at
+      }
+      return oldest
+    },
+  }
+}
