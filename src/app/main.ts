@@ -9,6 +9,7 @@ import { CliError, Command } from "effect/cli"
 import { demo } from "./cli/demo.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { publish } from "./cli/publish.ts"
+import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
 import { user } from "./cli/user.ts"
 import { watch } from "./cli/watch.ts"
@@ -16,7 +17,7 @@ import { version } from "./version.ts"
 
 const presently = Command.make("presently").pipe(
   Command.withDescription("SIP presence server with an auditable history"),
-  Command.withSubcommands([...runCommands, demo, publish, watch, user]),
+  Command.withSubcommands([...runCommands, demo, publish, watch, user, rules]),
 )
 
 // Whoever reads our output may have seen enough: `presently watch … | head -1`.

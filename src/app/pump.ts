@@ -12,7 +12,7 @@ import { makeEngine } from "../domain/engine/engine.ts"
 import type { Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
 import { EventStore, StoreUnavailable } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
-import type { Answer, Rejection } from "../domain/presentity/commands.ts"
+import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
@@ -58,6 +58,8 @@ export interface Pump {
   readonly status: () => "starting" | "ready" | "down" | "draining"
   readonly engine: Engine<Ticket>
   readonly counters: Readonly<PumpCounters>
+  /** Decides a command that no request brought: by the operator, or by the server itself. */
+  readonly ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
   /** Position and time up to which everything is committed. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
@@ -324,6 +326,10 @@ export const makePump = Effect.fnUntraced(function* (
         schedule()
       },
     },
+    ask: (presentity, command, origin) =>
+      Effect.callback<Answer>((resume) => {
+        submit({ presentity, command, origin, answer: (answer) => resume(Effect.succeed(answer)) })
+      }),
     status: () => status,
     engine,
     counters,

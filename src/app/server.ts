@@ -6,8 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
-import type { Context } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
@@ -21,14 +20,17 @@ import { xmlCodec } from "../adapters/xml/codec.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { presence } from "../domain/packages/pidf.ts"
 import { makeRegistry } from "../domain/packages/registry.ts"
+import { watcherInfo } from "../domain/packages/watcher-info.ts"
 import type { EventStore, PresenceTables } from "../domain/ports.ts"
-import { allowEveryone, defaultLimits } from "../domain/presentity/context.ts"
+import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
+import type { SubHandling } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
+import { followRules, makeRulesDesk, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
 
 export interface Server {
@@ -52,14 +54,18 @@ const lingerMillis = 1500
 
 /** Starts a server that lives as long as the scope. */
 export const startServer = Effect.fn("Server.start")(function* (config: Config) {
-  const packages = makeRegistry([
-    presence({
-      xml: xmlCodec,
-      notifyOfflineBody: config.notify_offline_body,
-      generateOfflineBody: config.generate_offline_body,
-      idCollision: config.id_collision === "rename" ? "rename" : "newest",
-    }),
-  ])
+  const packages = makeRegistry(
+    [
+      presence({
+        xml: xmlCodec,
+        notifyOfflineBody: config.notify_offline_body,
+        generateOfflineBody: config.generate_offline_body,
+        idCollision: config.id_collision === "rename" ? "rename" : "newest",
+        rules: { legacyPermissive: config.legacy_permissive, oma: config.oma_rules },
+      }),
+    ],
+    (of) => watcherInfo(of, { xml: xmlCodec }),
+  )
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const storage = yield* openStorage(config)
 
@@ -76,7 +82,13 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     ),
   )
   const pump: Pump = yield* makePump(
-    { packages, limits: limitsOf(config), authorize: allowEveryone, onDefect, ...pumpDefaults },
+    {
+      packages,
+      limits: limitsOf(config),
+      authorize: asksRules(config) ? askTheRules : allowEveryone,
+      onDefect,
+      ...pumpDefaults,
+    },
     {
       notify: sip.notify,
       stored: (stored) => projector.note(stored),
@@ -97,6 +109,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
   ).pipe(Effect.provideContext(storage.services))
 
   const admin = yield* adminPort(config, {
+    rules: makeRulesDesk(pump, packages),
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
     status: () => ({
       status: pump.status(),
@@ -120,7 +133,11 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       Effect.andThen(Deferred.await(listening)),
       Effect.andThen(pump.start),
       Effect.andThen(Deferred.succeed(ready, undefined)),
-      Effect.andThen(projector.run),
+      Effect.andThen(
+        Effect.all([projector.run, followRules(rulesSourceOf(config, storage.sql), pump)], {
+          concurrency: "unbounded",
+        }),
+      ),
     ),
   )
   yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
@@ -159,6 +176,8 @@ const adminPort = (config: Config, source: AdminSource) => {
 interface Storage {
   readonly name: string
   readonly services: Context.Context<EventStore | PresenceTables>
+  /** Null: there is no database. */
+  readonly sql: PgClient.PgClient | null
   /** Brings the database to the present layout; waits as long as it takes for a server that does not answer. */
   readonly prepare: Effect.Effect<void>
 }
@@ -166,7 +185,12 @@ interface Storage {
 const openStorage = Effect.fnUntraced(function* (config: Config) {
   if (config.memory || (config.database_url === null && config.data === null)) {
     const services = yield* Layer.build(Layer.merge(layerMemory, layerNoTables))
-    const storage: Storage = { name: "memory: nothing outlives the process", services, prepare: Effect.void }
+    const storage: Storage = {
+      name: "memory: nothing outlives the process",
+      services,
+      sql: null,
+      prepare: Effect.void,
+    }
     return storage
   }
   const database =
@@ -201,7 +225,8 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     Effect.provideContext(client),
     Effect.orDie,
   )
-  const storage: Storage = { name, services: yield* Layer.build(stores), prepare }
+  const sql = Context.get(client, PgClient.PgClient)
+  const storage: Storage = { name, services: yield* Layer.build(stores), sql, prepare }
   return storage
 })
 
@@ -231,11 +256,17 @@ const sipOptions = Effect.fnUntraced(function* (
     registrar: config.registrar === "reject" ? "reject" : "accept",
     udpMtuBytes: config.udp_mtu,
     forceActive: config.force_active,
+    trustedPeers: config.trusted_peers,
     overload,
     onDefect,
   }
   return options
 })
+
+const asksRules = (config: Config): boolean =>
+  config.policy === "rules" ||
+  (config.policy === "auto" &&
+    (config.rules_dir !== null || config.integrated_xcap_server || config.users_file !== null))
 
 const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,
@@ -246,7 +277,12 @@ const limitsOf = (config: Config): Limits => ({
   expiresOffset: config.expires_offset,
   notifyIntervalMillis: config.notify_min_interval === null ? null : config.notify_min_interval * 1000,
   endSubOnTimeout: config.end_sub_on_timeout,
+  probeSeconds: config.notify_probe_interval,
   profile: config.event_framework === "6665" ? "6665" : "3265",
+  noRules: config.no_rules as SubHandling,
+  noMatch: config.no_match as SubHandling,
+  waitingDays: config.waiting_subs_daysno === 0 ? 3 : config.waiting_subs_daysno,
+  sphereCheck: config.enable_sphere_check,
   publicationsMax: config.publications_max,
   subscriptionsMax: config.subscriptions_max,
 })

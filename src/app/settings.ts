@@ -91,6 +91,10 @@ export const settings = {
     "file of lines USER:REALM:HA1 (see `presently user`); turns digest authentication on",
   ),
   realm: text(null, "digest realm; default: the first domain"),
+  trusted_peers: list(
+    [],
+    "IP addresses of proxies whose P-Asserted-Identity and Sender headers are believed",
+  ),
   digest_md5: flag(false, "also offer MD5, for phones that know nothing better"),
   registrar: choice(
     "accept",
@@ -117,6 +121,12 @@ export const settings = {
     "seconds between change NOTIFYs of one subscription; 0: no pacing",
   ),
   end_sub_on_timeout: flag(true, "a NOTIFY without answer ends its subscription"),
+  notify_probe_interval: int<number>(
+    0,
+    0,
+    86_400,
+    "with end_sub_on_timeout=0: seconds until a NOTIFY without answer is tried again; 0: at the next change",
+  ),
   notify_offline_body: flag(false, "nothing published: NOTIFY carries a closed tuple instead of no body"),
   generate_offline_body: flag(true, "an ended publication is shown closed once"),
   id_collision: choice(
@@ -131,6 +141,27 @@ export const settings = {
   publications_max: int<number>(64, 1, 10_000, "publications per presentity and event package"),
   subscriptions_max: int<number>(1000, 1, 1_000_000, "subscriptions per presentity"),
   udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
+
+  // who may watch
+  policy: choice(
+    "auto",
+    ["auto", "open", "rules"],
+    "who may watch; auto: rules with --rules-dir, integrated_xcap_server or --users-file, else open",
+  ),
+  rules_dir: text(null, "folder of presence rules, one file per presentity: alice@example.com.xml"),
+  no_rules: choice(
+    "confirm",
+    ["block", "confirm", "polite-block", "allow"],
+    "how a presentity without rules treats a watcher",
+  ),
+  no_match: choice("block", ["block", "confirm"], "how rules that match nobody of that kind treat a watcher"),
+  legacy_permissive: flag(false, "a rule without transformations shows everything, as in the module"),
+  oma_rules: flag(false, "rules may hold OMA conditions"),
+  enable_sphere_check: flag(false, "rules may depend on the published sphere"),
+  waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered; 0: 3"),
+
+  integrated_xcap_server: flag(false, "presence rules come from the table xcap of the database"),
+  xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two looks at the table xcap"),
 
   // storage
   db_update_period: int<number>(
@@ -160,8 +191,6 @@ export const settings = {
   cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
   cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
   cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
-  enable_sphere_check: flag(false, "rules may depend on sphere", notYet),
-  waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered", notYet),
   mix_dialog_presence: flag(false, "presence also derived from dialogs", notYet),
   bla_presentity_spec: text(null, "where the presentity of dialog;sla comes from", notYet),
   bla_fix_remote_target: flag(true, "repair remote targets in dialog;sla", notYet),

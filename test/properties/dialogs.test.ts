@@ -230,6 +230,7 @@ describe("the histories", () => {
       "SubscriptionRefreshed",
       "SubscriptionStatusChanged",
       "SubscriptionTerminated",
+      "WaitingEnded",
       "active",
       "dialog",
       "late",

@@ -65,6 +65,7 @@ const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly string[])
 
 const secured = (context: TestContext) => ({
   digest_md5: true,
+  policy: "open",
   users_file: usersFile(
     context,
     userLine("bob", "example.com", "secret-bob", "SHA-256"),

@@ -200,6 +200,8 @@ export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreate
   watcher: bob,
   status: "active",
   polite: false,
+  matched: null,
+  giveUpAt: over.status === "pending" ? after("3 d") : null,
   expiresAt: at("11:00:00"),
   dialog: no,
   start: dialogOf(no),
@@ -214,18 +216,42 @@ export const subscriptionRefreshed = (
   remoteTarget: string | null = null,
 ): Event => ({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq, remoteTarget })
 
-export const statusChanged = (no: number, status: "active" | "pending", polite = false): Event => ({
+/** To pending: someone has three days from then on to decide. */
+export const statusChanged = (
+  no: number,
+  status: "active" | "pending",
+  polite = false,
+  over: { readonly matched?: string | null; readonly giveUpAt?: Millis } = {},
+): Event => ({
   _tag: "SubscriptionStatusChanged",
   no,
   status,
   polite,
+  matched: null,
+  giveUpAt: status === "pending" ? after("3 d") : null,
+  ...over,
 })
 
-export const terminated = (no: number, reason: TerminationReason): Event => ({
+/** @param waitsUntil nobody had decided on the watcher: it is remembered as waiting until then */
+export const terminated = (
+  no: number,
+  reason: TerminationReason,
+  waitsUntil: Millis | null = null,
+): Event => ({
   _tag: "SubscriptionTerminated",
   no,
   reason,
   silent: false,
+  waitsUntil,
+})
+
+export const waitingEnded = (
+  no: number,
+  event: "approved" | "rejected" | "giveup" | "noresource",
+): Event => ({
+  _tag: "WaitingEnded",
+  no,
+  event,
 })
 
 /** Gone without a NOTIFY. */
@@ -234,6 +260,7 @@ export const dropped = (no: number): Event => ({
   no,
   reason: "timeout",
   silent: true,
+  waitsUntil: null,
 })
 
 export const retargeted = (dialog: number, remoteTarget: string): Event => ({
@@ -246,7 +273,7 @@ interface Told {
   readonly packageName?: string
   readonly except?: readonly number[]
   readonly suppressed?: readonly number[]
-  readonly cause?: "subscribe" | "change" | "recovery"
+  readonly cause?: "subscribe" | "change" | "rules" | "recovery"
 }
 
 /** A NOTIFY for each of these, showing that body. */

@@ -77,6 +77,8 @@ const outcomeOf = (state: State, command: Command, now: Millis, over: Partial<Wo
   })
   const outcome = {
     state: next,
+    answer,
+    events,
     sent,
     /** Exactly these events, in this order. */
     gives: (...expected: readonly Event[]) => {

@@ -15,10 +15,9 @@ import { values } from "../../src/domain/table.ts"
 import type { Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "./arbitraries.ts"
 import type { Step } from "./arbitraries.ts"
-import { makeMachine, worlds } from "./machine.ts"
+import { hookOf, makeMachine, packagesOf, worlds } from "./machine.ts"
 import type { Input, Run, World } from "./machine.ts"
 import { resolve } from "./resolve.ts"
-import { packages } from "./stub-package.ts"
 
 /** Plays the steps of a history from the beginning of time. */
 export const play = (of: World, steps: readonly Step[]): Run => {
@@ -68,9 +67,9 @@ export const onEngine = (of: World, inputs: readonly Input[], every = 1): Engine
   const log = makeMemoryLog()
   const treated = new Map<Uri, SubHandling>()
   const engine = makeEngine<number>({
-    packages,
+    packages: packagesOf(of),
     limits: of.limits,
-    authorize: ({ watcher }) => treated.get(watcher) ?? "allow",
+    authorize: ({ watcher }) => treated.get(watcher) ?? hookOf(of),
   })
   const answers: { ticket: number; answer: Answer }[] = []
   const notifications: Notify[] = []

@@ -2,6 +2,7 @@
  * The reference: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at a time,
  * each decision committed at once.
  */
+import type { Packages } from "../../src/domain/packages/event-package.ts"
 import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
 import { defaultLimits } from "../../src/domain/presentity/context.ts"
 import type { Context, Limits } from "../../src/domain/presentity/context.ts"
@@ -14,7 +15,7 @@ import type { State } from "../../src/domain/presentity/state.ts"
 import { values } from "../../src/domain/table.ts"
 import { dialogKey, invariant } from "../../src/domain/vocabulary.ts"
 import type { DialogKey, Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
-import { packages } from "./stub-package.ts"
+import { packages as stubPackages } from "./stub-package.ts"
 
 export const beginning: Millis = Date.UTC(2026, 10, 20, 10)
 
@@ -22,6 +23,10 @@ export const beginning: Millis = Date.UTC(2026, 10, 20, 10)
 export interface World {
   readonly name: string
   readonly limits: Limits
+  /** Those of `stub-package.ts` when left out. */
+  readonly packages?: Packages
+  /** What the hook says of a watcher that no step of the history treats; null: the rules decide. */
+  readonly hook?: SubHandling | null
 }
 
 const world = (profile: Limits["profile"], notifyIntervalMillis: number | null): World => ({
@@ -123,8 +128,8 @@ export const makeMachine = (of: World): Machine => {
       now: at,
       nonce: `i${id}`,
       limits: of.limits,
-      packages,
-      authorize: ({ watcher }) => snapshot.get(watcher) ?? "allow",
+      packages: packagesOf(of),
+      authorize: ({ watcher }) => snapshot.get(watcher) ?? hookOf(of),
       inFlight: (no) => airborne.has(no),
       findDialog: (key) => dialogIn(before, key),
     }
@@ -224,7 +229,14 @@ export const makeMachine = (of: World): Machine => {
   }
 }
 
-export const reactionOf = ({ limits }: World) => ({ packages, expiresOffset: limits.expiresOffset })
+export const packagesOf = (of: World): Packages => of.packages ?? stubPackages
+
+export const hookOf = (of: World): SubHandling | null => (of.hook === undefined ? "allow" : of.hook)
+
+export const reactionOf = (of: World) => ({
+  packages: packagesOf(of),
+  expiresOffset: of.limits.expiresOffset,
+})
 
 export const keyOf = (start: {
   readonly callId: string
@@ -240,11 +252,11 @@ const ownerOf = (states: Iterable<State>, key: DialogKey): Uri | null => {
   return null
 }
 
-const strangerContext = ({ limits }: World, now: Millis): Context => ({
+const strangerContext = (of: World, now: Millis): Context => ({
   now,
   nonce: "stranger",
-  limits,
-  packages,
+  limits: of.limits,
+  packages: packagesOf(of),
   authorize: () => "allow",
   inFlight: () => false,
   findDialog: () => null,

@@ -9,6 +9,8 @@ import type { SettingName } from "../../src/app/settings.ts"
 export interface PresenceServer {
   readonly udpPort: number
   readonly tcpPort: number
+  /** URL of the management port; null when it is off. */
+  readonly admin?: string | null
   readonly portOf: (transport: "udp" | "tcp") => number
   readonly stop: () => Promise<void>
 }
@@ -45,6 +47,7 @@ export const startPresence = async (
   return {
     udpPort: portOf("udp"),
     tcpPort: portOf("tcp"),
+    admin: server.admin,
     portOf,
     stop: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }

@@ -9,12 +9,15 @@ import { Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { BindFailed } from "../../domain/ports.ts"
+import { rulesRoutes } from "./rules.ts"
+import type { RulesDesk } from "./rules.ts"
 
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
   readonly notReady: () => string | null
   /** Plain JSON about the running server. */
   readonly status: () => unknown
+  readonly rules: RulesDesk
 }
 
 /**
@@ -43,6 +46,7 @@ export const openAdmin = (
 
 const routes = (source: AdminSource) =>
   Layer.mergeAll(
+    rulesRoutes(source.rules),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
     HttpRouter.add(
       "GET",

@@ -106,6 +106,7 @@ const multiples = [
   "accept-encoding",
   "sip-if-match",
   "authorization",
+  "p-asserted-identity",
 ]
 const isSingle = new Set(singles)
 const isAddress = new Set(["from", "to", "contact", "route", "record-route"])

@@ -91,6 +91,8 @@ export interface SipOptions {
   readonly udpMtuBytes?: number
   /** False refuses a Contact whose host is not where the SUBSCRIBE came from. */
   readonly allowAnyContact?: boolean
+  /** IP addresses whose P-Asserted-Identity and Sender headers are believed, and that are not challenged (RFC 3325). */
+  readonly trustedPeers?: readonly string[]
   /** True believes the Sender header of a PUBLISH. */
   readonly trustSenderHeader?: boolean
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */

@@ -51,7 +51,10 @@ export interface RequestRules {
   /** Null refuses REGISTER. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   readonly forceActive: boolean
+  /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
+  /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
+  readonly isTrustedPeer: (address: string) => boolean
   readonly allowAnyContact: boolean
   readonly mintTag: () => string
 }
@@ -118,9 +121,9 @@ export const decodeRequest = (
       // RFC 3265 §3.2.4: we subscribe to nothing.
       return refuse(481)
     case "REGISTER":
-      return decodeRegister(message, to, rules)
+      return decodeRegister(message, to, arrival, rules)
     case "PUBLISH":
-      return decodePublish(message, uri, rules)
+      return decodePublish(message, uri, arrival, rules)
     default:
       return decodeSubscribe(message, arrival, rules, { from, to, uri })
   }
@@ -132,9 +135,13 @@ const optionsHeaders = (rules: RequestRules): string =>
 
 type Identity =
   | { readonly _tag: "Known"; readonly user: string | null; readonly uri: Uri | null }
+  /** Vouched for by a trusted peer; null: the peer does not say who it is (RFC 3325). */
+  | { readonly _tag: "Asserted"; readonly uri: Uri | null }
   | { readonly _tag: "Refused"; readonly decoded: Decoded }
 
-const identify = (message: RawMessage, rules: RequestRules): Identity => {
+const identify = (message: RawMessage, arrival: Arrival, rules: RequestRules): Identity => {
+  if (rules.isTrustedPeer(arrival.sourceAddress))
+    return { _tag: "Asserted", uri: assertedIdentity(message, rules) }
   if (rules.authenticate === null) return { _tag: "Known", user: null, uri: null }
   const check = rules.authenticate(message)
   if (check._tag === "Verified") return { _tag: "Known", user: check.user, uri: check.uri }
@@ -147,15 +154,27 @@ const identify = (message: RawMessage, rules: RequestRules): Identity => {
   return { _tag: "Refused", decoded: refuse(400, check.why) }
 }
 
-const decodeRegister = (message: RawMessage, to: Address, rules: RequestRules): Decoded => {
+/** The first P-Asserted-Identity that is a URI (RFC 3325 §9.1 allows a second, of the other scheme). */
+const assertedIdentity = (message: RawMessage, rules: RequestRules): Uri | null => {
+  for (const line of message.headers.get("p-asserted-identity") ?? []) {
+    if (line.length > rules.limits.addressLineBytesMax) continue
+    for (const { uri } of parseAddresses(line) ?? []) {
+      const parsed = parseUri(uri)
+      if (parsed !== null) return canonicalUri(parsed)
+    }
+  }
+  return null
+}
+
+const decodeRegister = (message: RawMessage, to: Address, arrival: Arrival, rules: RequestRules): Decoded => {
   if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
-  const identity = identify(message, rules)
+  const identity = identify(message, arrival, rules)
   if (identity._tag === "Refused") return identity.decoded
   const uri = parseUri(to.uri)
   if (uri === null) return refuse(400, "Malformed To")
   const address = canonicalUri(uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
-  if (identity.uri !== null && identity.uri !== address) return refuse(403)
+  if (identity._tag === "Known" && identity.uri !== null && identity.uri !== address) return refuse(403)
   return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
 }
 
@@ -167,13 +186,19 @@ const readEvent = (message: RawMessage, rules: RequestRules): EventHeader | null
   return parseEvent(text, rules.limits.eventIdBytesMax) ?? "malformed"
 }
 
-const decodePublish = (message: RawMessage, uri: SipUri | TelUri, rules: RequestRules): Decoded => {
-  const identity = identify(message, rules)
+const decodePublish = (
+  message: RawMessage,
+  uri: SipUri | TelUri,
+  arrival: Arrival,
+  rules: RequestRules,
+): Decoded => {
+  const identity = identify(message, arrival, rules)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   const presentity = canonicalUri(uri)
   // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
   if (
+    identity._tag === "Known" &&
     identity.uri !== null &&
     identity.uri !== presentity &&
     !rules.mayPublishFor(identity.user ?? "", presentity)
@@ -194,14 +219,16 @@ const decodePublish = (message: RawMessage, uri: SipUri | TelUri, rules: Request
       expires: parseExpires(message.headers.get("expires")?.[0]),
       body: content.body,
       bodyFault: content.fault,
-      sender: rules.trustSenderHeader ? readSender(message) : null,
+      sender: rules.trustSenderHeader || identity._tag === "Asserted" ? readSender(message, rules) : null,
     },
   }
 }
 
-const readSender = (message: RawMessage): string | null => {
+const readSender = (message: RawMessage, rules: RequestRules): string | null => {
   const text = message.headers.get("sender")?.[0]
-  return text === undefined ? null : (parseAddress(text)?.uri ?? null)
+  return text === undefined || text.length > rules.limits.addressLineBytesMax
+    ? null
+    : (parseAddress(text)?.uri ?? null)
 }
 
 interface Content {
@@ -256,12 +283,13 @@ const decodeSubscribe = (
   parties: Parties,
 ): Decoded => {
   const { from, to, uri } = parties
-  const identity = identify(message, rules)
+  const identity = identify(message, arrival, rules)
   if (identity._tag === "Refused") return identity.decoded
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
-  const watcher = canonicalUri(fromUri)
-  if (identity.uri !== null && identity.uri !== watcher) return refuse(403)
+  const isAsserted = identity._tag === "Asserted"
+  const watcher = isAsserted && identity.uri !== null ? identity.uri : canonicalUri(fromUri)
+  if (!isAsserted && identity.uri !== null && identity.uri !== watcher) return refuse(403)
   const event = readEvent(message, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   const contact = readContact(message, arrival, rules)

@@ -65,6 +65,7 @@ export const make = (options: SipOptions): Sip => {
   const client = makeClientTransactions(timers, counters, clock)
   const packages = options.packages ?? { allowEvents: "", accept: [] }
   const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
+  const trustedPeers = new Set(options.trustedPeers ?? [])
   const udpListeners: UdpListener[] = []
   const tcpListeners: TcpListener[] = []
   const ownHosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
@@ -132,6 +133,7 @@ export const make = (options: SipOptions): Sip => {
       options.registrar === "reject" ? null : makeRegistrar(limits, options.registrarExpires ?? 3_600, clock),
     forceActive: options.forceActive ?? false,
     trustSenderHeader: options.trustSenderHeader ?? false,
+    isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,
     mintTag,
   }

@@ -10,6 +10,7 @@ import type { Event } from "../../domain/presentity/events.ts"
 const Body = Schema.Struct({ contentType: Schema.String, text: Schema.String })
 const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
+const Instant = Schema.NullOr(Schema.Finite)
 const Status = Schema.Literals(["active", "pending"])
 
 const DialogStart = Schema.Struct({
@@ -44,6 +45,8 @@ const StoredEvent = Schema.TaggedUnion({
     watcher: Text,
     status: Status,
     polite: Schema.Boolean,
+    matched: Nullable,
+    giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
     start: Schema.NullOr(DialogStart),
@@ -55,12 +58,22 @@ const StoredEvent = Schema.TaggedUnion({
     remoteCseq: Schema.Int,
     remoteTarget: Nullable,
   },
-  SubscriptionStatusChanged: { no: Schema.Int, status: Status, polite: Schema.Boolean },
+  SubscriptionStatusChanged: {
+    no: Schema.Int,
+    status: Status,
+    polite: Schema.Boolean,
+    matched: Nullable,
+    giveUpAt: Instant,
+  },
   SubscriptionTerminated: {
     no: Schema.Int,
     reason: Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"]),
     silent: Schema.Boolean,
+    waitsUntil: Instant,
   },
+  WaitingEnded: { no: Schema.Int, event: Schema.Literals(["approved", "rejected", "giveup", "noresource"]) },
+  RulesReplaced: { packageName: Text, rules: Schema.NullOr(Body), boundaryAt: Instant },
+  RulesReviewed: { packageName: Text, boundaryAt: Instant },
   RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text },
   NotificationsIssued: {
     packageName: Text,
@@ -68,11 +81,11 @@ const StoredEvent = Schema.TaggedUnion({
     except: Schema.Array(Schema.Int),
     suppressed: Schema.Array(Schema.Int),
     shown: Text,
-    cause: Schema.Literals(["subscribe", "change", "recovery"]),
+    cause: Schema.Literals(["subscribe", "change", "rules", "recovery"]),
   },
   NotificationsDeferred: {
     to: Schema.Array(Schema.Int),
-    until: Schema.NullOr(Schema.Finite),
+    until: Instant,
     undelivered: Schema.Boolean,
   },
 })

@@ -21,6 +21,7 @@ const flags = {
   databaseUrl: repeated("database-url", "URL", settings.database_url.about),
   memory: Flag.Boolean("memory").pipe(Flag.withDefault(false), Flag.withDescription(settings.memory.about)),
   usersFile: repeated("users-file", "FILE", settings.users_file.about),
+  rulesDir: repeated("rules-dir", "DIR", settings.rules_dir.about),
   insecureNoAuth: Flag.Boolean("insecure-no-auth").pipe(
     Flag.withDefault(false),
     Flag.withDescription(settings.insecure_no_auth.about),
@@ -37,6 +38,7 @@ interface Input {
   readonly databaseUrl: readonly string[]
   readonly memory: boolean
   readonly usersFile: readonly string[]
+  readonly rulesDir: readonly string[]
   readonly insecureNoAuth: boolean
   readonly set: readonly string[]
 }
@@ -56,6 +58,7 @@ const configOf = (input: Input, defaults: Given["defaults"]) =>
           database_url: input.databaseUrl,
           memory: input.memory ? ["1"] : [],
           users_file: input.usersFile,
+          rules_dir: input.rulesDir,
           insecure_no_auth: input.insecureNoAuth ? ["1"] : [],
         },
         set: input.set,

@@ -3,7 +3,7 @@
  *
  * Members are pure. The engine never looks inside a body; only a package does.
  */
-import type { Body, PackageName, Seconds, Uri } from "../vocabulary.ts"
+import type { Body, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
 
 export interface EventPackage<Doc = unknown> {
   readonly name: PackageName
@@ -28,10 +28,46 @@ export interface EventPackage<Doc = unknown> {
   /** What an absent presentity looks like, when a document must be shown. */
   offline(presentity: Uri): Doc | null
 
+  /** How authorization documents are read and applied; absent: every watcher may see everything. */
+  readonly rules?: PackageRules<Doc>
+
   /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */
   readonly watcherInfoOf?: PackageName
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
+}
+
+/** Authorization documents of a package: pure functions of document, watcher, sphere and time (RFC 4745, RFC 5025). */
+export interface PackageRules<Doc = unknown> {
+  /** Reads a document; total. */
+  read(
+    body: Body,
+  ):
+    | { readonly _tag: "Parsed"; readonly rules: unknown }
+    | { readonly _tag: "Unreadable"; readonly why: string }
+  /** What the rules say of one watcher; `handling` null: no rule matches, or none says how to treat it. */
+  judge(rules: unknown, circumstances: RuleCircumstances): RuleVerdict
+  /** The next instant at which time alone changes what they say, of the rules or of the published spheres. */
+  nextBoundary(rules: unknown, documents: readonly Doc[], now: Millis): Millis | null
+  /** Whether any rule looks at the sphere. */
+  asksForSphere(rules: unknown): boolean
+  /** The presentity's sphere as published (RFC 5025 §3.1.2). */
+  sphere(documents: readonly Doc[], now: Millis): string | null
+  /** What of a document those may see for whom exactly these rules match; null when nothing is left of it. */
+  filter(document: Doc, rules: unknown, matched: readonly number[]): Doc | null
+}
+
+export interface RuleCircumstances {
+  /** The watcher's identities; empty: not authenticated. */
+  readonly uris: readonly Uri[]
+  readonly sphere: string | null
+  readonly now: Millis
+}
+
+export interface RuleVerdict {
+  readonly handling: SubHandling | null
+  /** Ordinals of the rules that match, in document order. */
+  readonly matched: readonly number[]
 }
 
 /** What one winfo NOTIFY says. */

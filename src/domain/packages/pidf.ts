@@ -8,6 +8,8 @@
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
+import { pidfRules } from "./pidf-rules.ts"
+import type { RulesOptions } from "./presence-rules.ts"
 import type { EventPackage, Parsed } from "./event-package.ts"
 import { compose } from "./pidf-compose.ts"
 import type { IdCollision } from "./pidf-compose.ts"
@@ -30,6 +32,8 @@ export interface PresenceOptions {
   /** What becomes of two publications' elements with one id; see `IdCollision`. */
   readonly idCollision?: IdCollision
   readonly notifyIntervalMillis?: number
+  /** How authorization documents are read; absent: there are none, and everybody sees everything. */
+  readonly rules?: RulesOptions
 }
 
 /** @source RFC 3856 §6 (package), RFC 3863 (format), RFC 4479 (data model) */
@@ -45,6 +49,7 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
     entityTags: "new-each-time",
     notifyIntervalMillis,
     parse: (body) => parse(body, xml),
+    ...(options.rules === undefined ? {} : { rules: pidfRules(xml, options.rules) }),
     compose: (input) => {
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)

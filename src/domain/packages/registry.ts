@@ -5,18 +5,33 @@ import type { PackageName } from "../vocabulary.ts"
 import type { EventPackage, Packages } from "./event-package.ts"
 
 /**
+ * With `template`, every package has its watcher information (RFC 3857 §4.1), two levels of it.
  * Names are found exactly as registered: event types are case-sensitive (RFC 3265 §7.2.1).
  *
  * @throws Error naming the package when two have one name: a mistake in wiring, found at start
  */
-export const makeRegistry = (packages: readonly EventPackage[]): Packages => {
+export const makeRegistry = (
+  packages: readonly EventPackage[],
+  template: ((of: PackageName) => EventPackage) | null = null,
+): Packages => {
   const byName = new Map<PackageName, EventPackage>()
   for (const one of packages) {
     if (byName.has(one.name))
       throw new Error(`event package ${one.name} is registered twice: remove one of them`)
     byName.set(one.name, one)
   }
-  const names = [...byName.keys()]
+  const published = [...byName.keys()]
+  if (template !== null) {
+    for (const name of published.filter(isPlain)) {
+      for (let depth = 0, of = name; depth < templateDepthMax; depth++) {
+        const one = template(of)
+        byName.set(one.name, one)
+        of = one.name
+      }
+    }
+  }
+  // watchers of watchers are for those who know of them (RFC 3265 §4.2)
+  const names = [...published, ...(template === null ? [] : published.filter(isPlain).map(templateName))]
   return {
     find: (name) => byName.get(name) ?? null,
     names: () => names,
@@ -24,6 +39,14 @@ export const makeRegistry = (packages: readonly EventPackage[]): Packages => {
     accept: [...new Set(packages.flatMap(({ accepts }) => accepts))],
   }
 }
+
+/** How deep watchers of watchers of … may be watched: each level multiplies NOTIFYs (RFC 3857 §4.6). */
+const templateDepthMax = 2
+
+const templateName = (of: PackageName): PackageName => `${of}.winfo`
+
+/** A package with parameters in its name shares the templates of its type. */
+const isPlain = (name: PackageName): boolean => !name.includes(";")
 
 /** `dialog;sla` is announced as `dialog`: Allow-Events lists types, and parameters are no part of a type. */
 const eventType = (name: PackageName): string => name.split(";", 1)[0]?.trim() ?? name

@@ -15,7 +15,7 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 
-export type Command = Publish | Subscribe | Resubscribe | FallDue | ReportDelivery | Redeliver
+export type Command = Publish | Subscribe | Resubscribe | ReplaceRules | FallDue | ReportDelivery | Redeliver
 
 /** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
 export interface Publish {
@@ -64,6 +64,13 @@ export interface Resubscribe {
   readonly remoteTarget: string | null
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
+}
+
+/** A new authorization document for one package of the presentity, or none (RFC 5025; the seed's `refreshWatchers` 0). */
+export interface ReplaceRules {
+  readonly _tag: "ReplaceRules"
+  readonly packageName: PackageName
+  readonly rules: Body | null
 }
 
 /** Time as a command: whatever is overdue at `now` is to be decided. */

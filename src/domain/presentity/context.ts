@@ -27,15 +27,22 @@ export interface Context {
   readonly findDialog: (key: DialogKey) => DialogNo | null
 }
 
-/** The authorization hook: how one watcher is to be treated. Asked at every SUBSCRIBE (RFC 3265 §3.1.6.4). */
+/**
+ * The authorization hook: how one watcher is to be treated, or null to let the presentity's rules say. Asked at every
+ * SUBSCRIBE (RFC 3265 §3.1.6.4) and whenever rules are looked at again.
+ */
 export type Authorize = (question: {
   readonly presentity: Uri
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly now: Millis
-}) => SubHandling
+}) => SubHandling | null
 
+/** No rules are asked: whoever may send requests may watch. */
 export const allowEveryone: Authorize = () => "allow"
+
+/** Each presentity's own rules decide. */
+export const askTheRules: Authorize = () => null
 
 /** Every number that bounds or shapes decisions. Seconds are as on the wire. */
 export interface Limits {
@@ -51,8 +58,18 @@ export interface Limits {
   readonly notifyIntervalMillis: number | null
   /** Whether a NOTIFY without an answer ends its subscription. */
   readonly endSubOnTimeout: boolean
+  /** When it does not: how long until such a NOTIFY is tried again; 0: not before the next change. */
+  readonly probeSeconds: Seconds
   /** Where RFC 3265 and RFC 6665 differ: reply codes and which failures end a subscription. */
   readonly profile: "3265" | "6665"
+  /** What a presentity without rules says to a watcher (RFC 3857 §4.7.1: undecided). */
+  readonly noRules: SubHandling
+  /** What rules say that match nobody of that kind (RFC 5025 §3.2.1: block). */
+  readonly noMatch: SubHandling
+  /** How long an undecided watcher is remembered, in days (`waiting_subs_daysno`). */
+  readonly waitingDays: number
+  /** Whether rules may look at the published sphere (`enable_sphere_check`). */
+  readonly sphereCheck: boolean
   readonly publicationsMax: number
   readonly subscriptionsMax: number
   /** What a request refused by one of these bounds is told to wait. */
@@ -67,7 +84,12 @@ export const defaultLimits: Limits = {
   expiresOffset: 0,
   notifyIntervalMillis: null,
   endSubOnTimeout: true,
+  probeSeconds: 0,
   profile: "3265",
+  noRules: "confirm",
+  noMatch: "block",
+  waitingDays: 3,
+  sphereCheck: false,
   publicationsMax: 64,
   subscriptionsMax: 1000,
   retryAfter: 10,

@@ -1,13 +1,17 @@
 /**
- * One switch from command to handler; no logic of its own.
+ * One switch from command to handler; what every decision about watchers has in common comes after it.
  */
+import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
+import { replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
-import { redeliver, reportDelivery } from "./notify.ts"
+import type { Event } from "./events.ts"
+import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
+import { evolve, templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
 
@@ -17,7 +21,10 @@ import { resubscribe, subscribe } from "./subscribe.ts"
  * Deterministic, total, leaves `state` as it is. Whatever was due before `context.now` must have been decided first
  * (`FallDue`); the engine sees to that.
  */
-export const decide = (state: State, command: Command, context: Context): Outcome => {
+export const decide = (state: State, command: Command, context: Context): Outcome =>
+  tellWhoWatchesWatchers(state, handle(state, command, context), context)
+
+const handle = (state: State, command: Command, context: Context): Outcome => {
   switch (command._tag) {
     case "Publish":
       return publish(state, command, context)
@@ -25,6 +32,8 @@ export const decide = (state: State, command: Command, context: Context): Outcom
       return subscribe(state, command, context)
     case "Resubscribe":
       return resubscribe(state, command, context)
+    case "ReplaceRules":
+      return replaceRules(state, command, context)
     case "FallDue":
       return fallDue(state, context)
     case "ReportDelivery":
@@ -35,3 +44,26 @@ export const decide = (state: State, command: Command, context: Context): Outcom
       return unreachable(command)
   }
 }
+
+/**
+ * Adds the NOTIFYs of watcher information to a decision that changed who watches (RFC 3857 §4.7.2).
+ *
+ * O(1) for decisions that do not; O(watchers) for those that do.
+ */
+const tellWhoWatchesWatchers = (state: State, outcome: Outcome, context: Context): Outcome => {
+  if (!outcome.events.some(concernsWatchers)) return outcome
+  const after = outcome.events.reduce((so, event) => evolve(so, event, context.now), state)
+  const told: Event[] = []
+  for (const [packageName, changedIn] of entries(after.watchersChangedIn)) {
+    if (changedIn !== state.version + 1 || get(state.watchersChangedIn, packageName) === changedIn) continue
+    const template = context.packages.find(templateOf(packageName))
+    if (template !== null) told.push(...changeNotifications(state, after, template, context, null))
+  }
+  return told.length === 0 ? outcome : { ...outcome, events: [...outcome.events, ...told] }
+}
+
+const concernsWatchers = (event: Event): boolean =>
+  event._tag === "SubscriptionCreated" ||
+  event._tag === "SubscriptionStatusChanged" ||
+  event._tag === "SubscriptionTerminated" ||
+  event._tag === "WaitingEnded"

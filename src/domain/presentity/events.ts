@@ -25,6 +25,9 @@ export type Event =
   | SubscriptionRefreshed
   | SubscriptionStatusChanged
   | SubscriptionTerminated
+  | WaitingEnded
+  | RulesReplaced
+  | RulesReviewed
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
@@ -72,6 +75,10 @@ export interface SubscriptionCreated {
   readonly status: Status
   /** Polite block: active on the wire, shown as absent (RFC 5025 §3.2.1). */
   readonly polite: boolean
+  /** The rules that match this watcher, as ordinals in their document (`0,3`); null when rules were not asked. */
+  readonly matched: string | null
+  /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
+  readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
   readonly expiresAt: Millis
   readonly dialog: DialogNo
@@ -96,6 +103,8 @@ export interface SubscriptionStatusChanged {
   readonly no: SubscriptionNo
   readonly status: Status
   readonly polite: boolean
+  readonly matched: string | null
+  readonly giveUpAt: Millis | null
 }
 
 export interface SubscriptionTerminated {
@@ -104,6 +113,31 @@ export interface SubscriptionTerminated {
   readonly reason: TerminationReason
   /** No NOTIFY tells the watcher: it has said itself that the dialog is gone, or does not answer. */
   readonly silent: boolean
+  /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
+  readonly waitsUntil: Millis | null
+}
+
+/** A watcher nobody decided on in time, or somebody did: it is remembered no more. */
+export interface WaitingEnded {
+  readonly _tag: "WaitingEnded"
+  readonly no: SubscriptionNo
+  readonly event: "approved" | "rejected" | "giveup" | "noresource"
+}
+
+/** The authorization document for a package is another one from now on; null: there is none. */
+export interface RulesReplaced {
+  readonly _tag: "RulesReplaced"
+  readonly packageName: PackageName
+  readonly rules: Body | null
+  /** When time alone will next change what the rules say (RFC 4745 §7.4); null: never. */
+  readonly boundaryAt: Millis | null
+}
+
+/** Time has changed what the rules say, or may have; whoever was concerned is in the same decision. */
+export interface RulesReviewed {
+  readonly _tag: "RulesReviewed"
+  readonly packageName: PackageName
+  readonly boundaryAt: Millis | null
 }
 
 /** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
@@ -124,8 +158,11 @@ export interface NotificationsIssued {
   readonly suppressed: readonly SubscriptionNo[]
   /** Digest of the view shown (`view.ts`); the same for all of them. */
   readonly shown: string
-  /** `subscribe`: answers a SUBSCRIBE, and does not count for pacing; `recovery`: repeats what a crash may have lost. */
-  readonly cause: "subscribe" | "change" | "recovery"
+  /**
+   * `subscribe`: answers a SUBSCRIBE; `rules`: the watcher is treated otherwise than before; neither counts for pacing.
+   * `recovery`: repeats what a crash may have lost.
+   */
+  readonly cause: "subscribe" | "change" | "rules" | "recovery"
 }
 
 /** Change-driven NOTIFYs wait until `until`, or, when that is null, wait no longer (RFC 3856 §6.10). */

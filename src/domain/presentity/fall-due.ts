@@ -1,10 +1,12 @@
 /**
  * Time as a command: what is overdue at `now`, and the events that follow from it.
  *
- * Publications end first, then subscriptions, then the remaining watchers are told, each once.
+ * Publications end first, then rules that time has changed are applied, then subscriptions and waiting watchers end, then
+ * the remaining watchers are told, each once.
  */
 import { entries, values } from "../table.ts"
 import type { SubscriptionNo } from "../vocabulary.ts"
+import { reviewDue, reviewSphere } from "./authorize.ts"
 import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
@@ -12,6 +14,7 @@ import type { Event } from "./events.ts"
 import { changeNotifications, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./state.ts"
 import type { State } from "./state.ts"
+import { supersededBy, timedOut } from "./subscribe.ts"
 
 /**
  * Ends what has reached its deadline and sends what was held back until now.
@@ -36,16 +39,34 @@ export const fallDue = (state: State, context: Context): Outcome => {
     }
   }
 
-  const subscriptions = [...values(state.subscriptions)].sort((a, b) => a.no - b.no)
-  for (const one of subscriptions) {
-    if (one.expiresAt > context.now) continue
-    add({ _tag: "SubscriptionTerminated", no: one.no, reason: "timeout", silent: false })
+  for (const packageName of [...changed].sort()) {
+    const pack = context.packages.find(packageName)
+    if (pack !== null) for (const event of reviewSphere(state, after, pack, context)) add(event)
+  }
+  for (const event of reviewDue(after, context)) add(event)
+
+  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+    if (one.expiresAt <= context.now) {
+      for (const event of supersededBy(after, one, one.status)) add(event)
+      add(timedOut(after, one, context))
+    } else if (one.giveUpAt !== null && one.giveUpAt <= context.now) {
+      add({
+        _tag: "SubscriptionTerminated",
+        no: one.no,
+        reason: "giveup",
+        silent: false,
+        waitsUntil: null,
+      })
+    }
+  }
+  for (const one of [...values(after.waiting)].sort((a, b) => a.no - b.no)) {
+    if (one.giveUpAt <= context.now) add({ _tag: "WaitingEnded", no: one.no, event: "giveup" })
   }
 
   for (const packageName of [...changed].sort()) {
     const pack = context.packages.find(packageName)
     if (pack === null) continue
-    for (const event of changeNotifications(after, pack, context, null)) add(event)
+    for (const event of changeNotifications(state, after, pack, context, null)) add(event)
   }
 
   const idle: SubscriptionNo[] = []

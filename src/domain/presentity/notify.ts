@@ -15,32 +15,41 @@ import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { absentView, currentView, nothing, undecided } from "./view.ts"
+import { absentView, nothing, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
+import { watchersView } from "./watchers.ts"
 
 /**
  * The events that tell the watchers of a package what `after` looks like. O(watchers of the presentity).
  *
  * @source RFC 3265 §3.2.2; RFC 3856 §6.7, §6.10
- * @param change who made it, by Contact URI, and on what; that device's subscriptions count as told of it. Null for time
+ * @param sender who made the change, by Contact URI; that device's subscriptions count as told of it. Null for time
  */
 export const changeNotifications = (
+  before: State,
   after: State,
   pack: EventPackage,
   context: Context,
-  change: { readonly sender: string; readonly before: State } | null,
+  sender: string | null,
 ): readonly Event[] => {
   const active = activeSubscriptions(after, pack.name)
   if (active.length === 0) return []
-  const view = currentView(after, pack)
-  const told: SubscriptionNo[] = []
-  const suppressed: SubscriptionNo[] = []
+  const groups = new Map<string, { readonly told: SubscriptionNo[]; readonly suppressed: SubscriptionNo[] }>()
   const held = new Map<Millis, SubscriptionNo[]>()
   for (const one of active) {
-    if (one.polite || one.shown === view.digest) continue
-    if (change !== null && get(after.dialogs, one.dialog)?.remoteTarget === change.sender) {
+    const { digest } = viewFor(after, one, pack)
+    if (one.shown === digest) continue
+    // what did not arrive goes along with the next change, but not with one it may not see: its time would tell of it
+    const isFiltered = one.polite || one.matched !== null
+    if (isFiltered && one.shown === "" && viewFor(before, one, pack).digest === digest) continue
+    let group = groups.get(digest)
+    if (group === undefined) {
+      group = { told: [], suppressed: [] }
+      groups.set(digest, group)
+    }
+    if (sender !== null && get(after.dialogs, one.dialog)?.remoteTarget === sender) {
       // a device that is still owed an earlier change stays owed it
-      if (one.shown === currentView(change.before, pack).digest) suppressed.push(one.no)
+      if (one.shown === viewFor(before, one, pack).digest) group.suppressed.push(one.no)
       continue
     }
     // one at a time: its outcome brings the newest state along
@@ -48,12 +57,13 @@ export const changeNotifications = (
     // held back already, by the rate or by Retry-After (RFC 3261 §20.33): the newest state goes then
     if (one.dueAt !== null && one.dueAt > context.now) continue
     const allowedAt = one.pacedAt + intervalOf(pack, context.limits)
-    if (allowedAt <= context.now) told.push(one.no)
+    if (allowedAt <= context.now) group.told.push(one.no)
     else collect(held, allowedAt, one.no)
   }
   const events: Event[] = []
-  if (told.length > 0 || suppressed.length > 0) {
-    events.push(issued(pack.name, told, active, suppressed, view))
+  for (const [digest, { told, suppressed }] of groups) {
+    if (told.length + suppressed.length === 0) continue
+    events.push(issued(pack.name, told, active, suppressed, digest))
   }
   for (const [until, to] of held) {
     events.push({ _tag: "NotificationsDeferred", to, until, undelivered: false })
@@ -76,10 +86,15 @@ export const notifyOne = (
   cause,
 })
 
-/** What this subscription may see at all: nothing while pending, absence when politely blocked, else what there is. */
+/**
+ * What this subscription may see: nothing while pending, absence when politely blocked, else what the rules let through.
+ * Of watcher information only the digest: its documents differ from subscription to subscription (`watchers.ts`).
+ */
 export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
   if (subscription.status === "pending") return undecided
-  return subscription.polite ? absentView(state.presentity, pack) : currentView(state, pack)
+  if (pack.watcherInfoOf !== undefined) return watchersView(state, pack.watcherInfoOf)
+  if (subscription.polite) return absentView(state.presentity, pack)
+  return visibleView(state, pack, subscription.matched)
 }
 
 /** Shortest time between two change-driven NOTIFYs of one subscription. */
@@ -172,12 +187,20 @@ const afterFailure = (
   let until: Millis | null = null
   if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
     until = Math.max(allowedAt, context.now + Math.max(1, outcome.retryAfter) * 1000)
+  } else if (isSilence(outcome) && context.limits.probeSeconds > 0) {
+    // the operator's wish, for phones that sleep: ask again whether it is there
+    until = Math.max(allowedAt, context.now + context.limits.probeSeconds * 1000)
   } else if (isNews) {
     until = Math.max(allowedAt, subscription.dueAt ?? 0)
     if (until <= context.now) return [notifyOne(subscription, view, "change")]
   }
   return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: true }]
 }
+
+const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
+  outcome._tag === "TimedOut" ||
+  outcome._tag === "Unreachable" ||
+  (outcome._tag === "Refused" && outcome.status === 408)
 
 /** What one failed NOTIFY does to the subscription and to others in its dialog. */
 const consequence = (
@@ -204,6 +227,7 @@ const ended = (subscription: Subscription): Event => ({
   no: subscription.no,
   reason: "timeout",
   silent: true,
+  waitsUntil: null,
 })
 
 /** Says "all active ones" where that is shorter than naming them. */
@@ -212,7 +236,7 @@ const issued = (
   told: readonly SubscriptionNo[],
   active: readonly Subscription[],
   suppressed: readonly SubscriptionNo[],
-  view: View,
+  shown: string,
 ): NotificationsIssued => {
   const left = active.length - told.length
   const toldSet = left === 0 || left >= told.length ? null : new Set(told)
@@ -222,7 +246,7 @@ const issued = (
     to: left >= told.length ? told : "active",
     except: toldSet === null ? [] : active.filter((one) => !toldSet.has(one.no)).map((one) => one.no),
     suppressed,
-    shown: view.digest,
+    shown,
     cause: "change",
   }
 }

@@ -8,6 +8,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size } from "../table.ts"
 import type { EntityTag, Seconds } from "../vocabulary.ts"
+import { reviewSphere } from "./authorize.ts"
 import type { Publish, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
@@ -156,9 +157,11 @@ const published = (
   result: { readonly entityTag: EntityTag; readonly granted: Seconds },
 ): Outcome => {
   const after = evolve(state, event, context.now)
-  const { sender } = command
-  const told = changeNotifications(after, pack, context, sender === null ? null : { sender, before: state })
-  return accept([event, ...told], reply(context, result.entityTag, result.granted))
+  // another sphere may mean other rules: they apply before anybody is told
+  const reviewed = reviewSphere(state, after, pack, context)
+  const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
+  const told = changeNotifications(state, ruled, pack, context, command.sender)
+  return accept([event, ...reviewed, ...told], reply(context, result.entityTag, result.granted))
 }
 
 /** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */

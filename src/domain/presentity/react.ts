@@ -10,6 +10,7 @@ import { viewFor } from "./notify.ts"
 import { audience, evolve, publication } from "./state.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
 import { offlineBody, partingView } from "./view.ts"
+import { watchersBody } from "./watchers.ts"
 
 export interface Reaction {
   readonly packages: Packages
@@ -37,7 +38,7 @@ export const react = (
     const event = events[index]!
     if (event._tag === "NotificationsIssued") {
       const pack = reaction.packages.find(event.packageName)
-      const shown = pack === null ? null : bodies(event, after, pack, parting)
+      const shown = pack === null ? null : bodies(event, state, after, pack, parting, at)
       const next = new Map<number, number>()
       for (const one of audience(state, event)) {
         const dialog = get(state.dialogs, one.dialog)
@@ -53,7 +54,7 @@ export const react = (
       if (one !== undefined && dialog !== undefined) {
         const pack = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
-        const body = pack === null || event.reason === "rejected" ? null : viewFor(after, one, pack).body
+        const body = pack === null || event.reason === "rejected" ? null : lastBody(after, one, pack, at)
         intents.push(notify(after, one, dialog, dialog.localCseq + 1, body, null, event.reason))
       }
     }
@@ -65,20 +66,37 @@ export const react = (
 /** The body for each subscription that one event tells of the state `after`; each as it was before that event. */
 const bodies = (
   event: NotificationsIssued,
+  before: State,
   after: State,
   pack: EventPackage,
   parting: ReadonlyMap<string, readonly Publication[]>,
+  at: Millis,
 ): ((one: Subscription) => Body | null) => {
   const ended = parting.get(pack.name)
-  const last = ended === undefined ? null : partingView(after, pack, ended)
+  const parted = new Map<string | null, Body | null>()
   return (one) => {
-    if (last !== null && one.status === "active" && !one.polite) return last.body
+    if (pack.watcherInfoOf !== undefined) {
+      // one that was told in vain may have missed anything
+      const isFull = event.cause !== "change" || one.notified === 0 || one.shown === ""
+      // those who are gone are forgotten by the very event that tells of them
+      return one.status === "active" ? watchersBody(before, one, pack, at, isFull) : null
+    }
+    if (ended !== undefined && one.status === "active" && !one.polite) {
+      if (!parted.has(one.matched)) parted.set(one.matched, partingView(after, pack, ended, one.matched).body)
+      return parted.get(one.matched) ?? null
+    }
     const view = viewFor(after, one, pack)
     if (view.body !== null || one.status !== "active" || one.notified === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const knows = one.shown === view.digest && event.cause !== "recovery"
     return knows ? null : offlineBody(after.presentity, pack)
   }
+}
+
+/** What the last NOTIFY of a subscription shows. */
+const lastBody = (after: State, one: Subscription, pack: EventPackage, at: Millis): Body | null => {
+  if (pack.watcherInfoOf === undefined || one.status !== "active") return viewFor(after, one, pack).body
+  return watchersBody(after, one, pack, at, true)
 }
 
 /** Publications that this decision ended, by package, oldest first. */
@@ -98,6 +116,9 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
 /** `expires` of Subscription-State: what is left of the announced time, never 0 while it lives (RFC 3265 §3.2.2). */
 const remaining = (one: Subscription, at: Millis, reaction: Reaction): Seconds =>
   Math.max(1, Math.ceil((one.expiresAt - at) / 1000) - reaction.expiresOffset)
+
+/** What a watcher that was given up is told to wait. */
+const giveUpRetrySeconds: Seconds = 3600
 
 const notify = (
   state: State,
@@ -121,6 +142,7 @@ const notify = (
   state: reason !== null ? "terminated" : one.status,
   expires,
   reason,
-  retryAfter: null,
+  // RFC 3265 §3.2.4: nobody has decided; asking again at once would not help
+  retryAfter: reason === "giveup" ? giveUpRetrySeconds : null,
   body,
 })

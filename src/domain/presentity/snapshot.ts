@@ -2,8 +2,18 @@
  * A state as plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
  */
 import { emptyTable, entries, setAll, values } from "../table.ts"
+import type { Table } from "../table.ts"
 import type { DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
-import type { Dialog, Publication, Publications, State, Subscription } from "./state.ts"
+import type {
+  Departed,
+  Dialog,
+  Publication,
+  Publications,
+  Rules,
+  State,
+  Subscription,
+  Waiting,
+} from "./state.ts"
 
 /** Fields are only ever added; a change of meaning takes a new `shape` and an upcast where snapshots are read. */
 export interface Snapshot {
@@ -13,6 +23,10 @@ export interface Snapshot {
   readonly decidedAt: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
   readonly subscriptions: readonly Subscription[]
+  readonly waiting: readonly Waiting[]
+  readonly rules: readonly (readonly [PackageName, Rules])[]
+  readonly watchersChangedIn: readonly (readonly [PackageName, number])[]
+  readonly departed: readonly Departed[]
   readonly dialogs: readonly Dialog[]
 }
 
@@ -28,6 +42,10 @@ export const freeze = (state: State): Snapshot => ({
       [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
     ]),
   subscriptions: [...values(state.subscriptions)].sort((one, other) => one.no - other.no),
+  waiting: byNo(state.waiting),
+  rules: byName(state.rules),
+  watchersChangedIn: byName(state.watchersChangedIn),
+  departed: byNo(state.departed),
   dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
 })
 
@@ -49,8 +67,24 @@ export const thaw = (snapshot: Snapshot): State => ({
     emptyTable<SubscriptionNo, Subscription>(),
     snapshot.subscriptions.map((one) => [one.no, one]),
   ),
+  waiting: setAll(
+    emptyTable<SubscriptionNo, Waiting>(),
+    snapshot.waiting.map((one) => [one.no, one]),
+  ),
+  rules: setAll(emptyTable<PackageName, Rules>(), snapshot.rules),
+  watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
+  departed: setAll(
+    emptyTable<SubscriptionNo, Departed>(),
+    snapshot.departed.map((one) => [one.no, one]),
+  ),
   dialogs: setAll(
     emptyTable<DialogNo, Dialog>(),
     snapshot.dialogs.map((one) => [one.no, one]),
   ),
 })
+
+const byNo = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>
+  [...values(table)].sort((one, other) => one.no - other.no)
+
+const byName = <V>(table: Table<PackageName, V>): readonly (readonly [PackageName, V])[] =>
+  [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))

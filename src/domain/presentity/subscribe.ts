@@ -6,12 +6,14 @@
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
-import type { Seconds, SubHandling, Uri } from "../vocabulary.ts"
+import type { Seconds, Uri } from "../vocabulary.ts"
+import { giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import type { Judgement } from "./authorize.ts"
 import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
-import type { Event, Status, SubscriptionCreated } from "./events.ts"
+import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
 import { notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
@@ -26,9 +28,9 @@ import type { Dialog, State, Subscription } from "./state.ts"
 export const subscribe = (state: State, command: Subscribe, context: Context): Outcome => {
   const asked = examine(command, context)
   if ("status" in asked) return reject(asked)
-  const handling = handlingOf(state, command, asked.pack, context)
-  if (handling === "block") return reject(forbidden)
-  return begin(state, asked, handling, context, {
+  const judgement = judgementOf(state, command, asked.pack, context)
+  if (judgement.handling === "block") return reject(forbidden)
+  return begin(state, asked, judgement, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -57,14 +59,15 @@ export const resubscribe = (state: State, command: Resubscribe, context: Context
   const subscription = usages.find(
     (one) => one.packageName === asked.pack.name && one.eventId === command.eventId,
   )
-  const handling = handlingOf(state, command, asked.pack, context)
-  if (subscription !== undefined) return renew(state, command, context, asked, dialog, subscription, handling)
+  const judgement = judgementOf(state, command, asked.pack, context)
+  if (subscription !== undefined)
+    return renew(state, command, context, asked, dialog, subscription, judgement)
   if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
   if (context.limits.profile === "6665") {
     return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
   }
-  if (handling === "block") return reject(forbidden)
-  const outcome = begin(state, asked, handling, context, {
+  if (judgement.handling === "block") return reject(forbidden)
+  const outcome = begin(state, asked, judgement, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
@@ -104,7 +107,7 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
 const begin = (
   state: State,
   asked: Asked,
-  handling: SubHandling,
+  { handling, matched }: Judgement,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
 ): Outcome => {
@@ -117,23 +120,41 @@ const begin = (
       retryAfter: context.limits.retryAfter,
     })
   }
+  const status = statusOf(handling)
   const created: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
     no: state.version + 1,
     packageName: asked.pack.name,
-    status: statusOf(handling),
+    status,
     polite: handling === "polite-block",
+    matched,
+    giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
   }
-  const answer = subscribed(asked, created.status, context)
+  const answer = subscribed(asked, status, context)
+  // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
+  const superseded = supersededWaiting(state, created)
   if (fetches) {
     return accept(
-      [created, { _tag: "SubscriptionTerminated", no: created.no, reason: "timeout", silent: false }],
+      [
+        ...superseded,
+        created,
+        {
+          _tag: "SubscriptionTerminated",
+          no: created.no,
+          reason: "timeout",
+          silent: false,
+          waitsUntil: status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
+        },
+      ],
       answer,
     )
   }
-  return accept([created, ...notifyAtOnce(state, created, created.no, asked.pack, context)], answer)
+  return accept(
+    [...superseded, created, ...notifyAtOnce(state, created, created.no, asked.pack, context)],
+    answer,
+  )
 }
 
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
@@ -144,18 +165,32 @@ const renew = (
   asked: Asked,
   dialog: Dialog,
   subscription: Subscription,
-  handling: SubHandling,
+  { handling, matched }: Judgement,
 ): Outcome => {
   const { no } = subscription
   if (handling === "block") {
-    const rejected: Event = { _tag: "SubscriptionTerminated", no, reason: "rejected", silent: false }
+    const rejected: Event = {
+      _tag: "SubscriptionTerminated",
+      no,
+      reason: "rejected",
+      silent: false,
+      waitsUntil: null,
+    }
     return { events: [rejected], answer: { _tag: "Rejected", rejection: forbidden } }
   }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const events: Event[] = []
-  if (status !== subscription.status || polite !== subscription.polite) {
-    events.push({ _tag: "SubscriptionStatusChanged", no, status, polite })
+  if (status !== subscription.status || polite !== subscription.polite || matched !== subscription.matched) {
+    events.push({
+      _tag: "SubscriptionStatusChanged",
+      no,
+      status,
+      polite,
+      matched,
+      // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
+      giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
+    })
   }
   const ends = asked.granted === 0
   const remoteTarget = movedTarget(dialog, command)
@@ -164,8 +199,11 @@ const renew = (
     events.push({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq: command.cseq, remoteTarget })
   }
   if (ends) {
-    events.push({ _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false })
-    return accept(events, subscribed(asked, status, context))
+    events.push(timedOut(state, { ...subscription, status }, context))
+    return accept(
+      [...supersededBy(state, subscription, status), ...events],
+      subscribed(asked, status, context),
+    )
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
@@ -191,22 +229,28 @@ const notifyAtOnce = (
   return [notifyOne(subscription, viewFor(after, subscription, pack), "subscribe")]
 }
 
-const handlingOf = (
+/** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
+export const timedOut = (state: State, one: Subscription, context: Context): SubscriptionTerminated => ({
+  _tag: "SubscriptionTerminated",
+  no: one.no,
+  reason: "timeout",
+  silent: false,
+  waitsUntil: one.status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
+})
+
+/** Of two waiting records of one watcher the newer stays. */
+export const supersededBy = (state: State, one: Subscription, status: Status): readonly Event[] =>
+  status === "pending" ? supersededWaiting(state, one) : []
+
+const judgementOf = (
   state: State,
   command: { readonly forceActive: boolean; readonly watcher: Uri },
   pack: EventPackage,
   context: Context,
-): SubHandling =>
-  command.forceActive
-    ? "allow"
-    : context.authorize({
-        presentity: state.presentity,
-        packageName: pack.name,
-        watcher: command.watcher,
-        now: context.now,
-      })
-
-const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
+): Judgement =>
+  command.forceActive && pack.watcherInfoOf === undefined
+    ? { handling: "allow", matched: null }
+    : judge(state, pack, command.watcher, context)
 
 /** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
 const subscribed = (asked: Asked, status: Status, context: Context): Reply => ({

@@ -20,32 +20,81 @@ export const nothing: View = { body: null, digest: "-" }
 /** What a watcher is shown who is not decided on: no document, which is not to say that nobody is there. */
 export const undecided: View = { body: null, digest: "?" }
 
-/** What is published now. O(publications of the package), once per change. */
-export const currentView = (state: State, pack: EventPackage): View => {
+/** What is published now, unfiltered. O(publications of the package), once per change. */
+export const currentView = (state: State, pack: EventPackage): View => visibleView(state, pack, null)
+
+/**
+ * What is published now, as far as the rules that match let it through. Once per change and distinct set of rules.
+ *
+ * @param matched ordinals of those rules in the present document; null when rules were not asked
+ */
+export const visibleView = (state: State, pack: EventPackage, matched: string | null): View => {
   const publications = get(state.publications, pack.name)
   if (publications === undefined) return absentView(state.presentity, pack)
-  const cached = views.get(publications)
-  if (cached !== undefined && cached.pack === pack) return cached.view
-  const view = compose(state.presentity, pack, sourcesOf(pack, values(publications)), [])
-  views.set(publications, { pack, view })
+  let cached = composed.get(publications)
+  if (cached === undefined || cached.pack !== pack) {
+    const live = sourcesOf(pack, values(publications))
+    const document = pack.compose({ presentity: state.presentity, documents: live, ended: [] })
+    cached = { pack, document, whole: viewOf(pack, document), filtered: new Map() }
+    composed.set(publications, cached)
+  }
+  const rules = matched === null ? undefined : get(state.rules, pack.name)
+  if (matched === null || rules === undefined) return cached.whole
+  const key = `${rules.replacedIn} ${matched}`
+  const known = cached.filtered.get(key)
+  if (known !== undefined) return known
+  const view = filtered(state, pack, cached.document, matched)
+  cached.filtered.set(key, view)
   return view
 }
 
 /** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
-export const absentView = (presentity: Uri, pack: EventPackage): View => compose(presentity, pack, [], [])
+export const absentView = (presentity: Uri, pack: EventPackage): View =>
+  viewOf(pack, pack.compose({ presentity, documents: [], ended: [] }))
 
 /**
  * What is published now, together with the ended form of publications that ended in this decision.
  *
- * The digest is that of `currentView`: the ended form is said once and is not a state of its own.
+ * The digest is that of `visibleView`: the ended form is said once and is not a state of its own.
  */
-export const partingView = (state: State, pack: EventPackage, ended: readonly Publication[]): View => {
-  const current = currentView(state, pack)
+export const partingView = (
+  state: State,
+  pack: EventPackage,
+  ended: readonly Publication[],
+  matched: string | null,
+): View => {
+  const { digest } = visibleView(state, pack, matched)
   const publications = get(state.publications, pack.name)
-  const live = publications === undefined ? [] : sourcesOf(pack, values(publications))
-  const { body } = compose(state.presentity, pack, live, sourcesOf(pack, ended))
-  return { body, digest: current.digest }
+  const documents = publications === undefined ? [] : sourcesOf(pack, values(publications))
+  const document = pack.compose({
+    presentity: state.presentity,
+    documents,
+    ended: sourcesOf(pack, ended),
+  })
+  const { body } = filtered(state, pack, document, matched)
+  return { body, digest }
 }
+
+/** The documents of a package's live publications that can be read, oldest content first. */
+export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] => {
+  const publications = get(state.publications, pack.name)
+  return publications === undefined
+    ? []
+    : sourcesOf(pack, values(publications)).map((source) => source.document)
+}
+
+/** Reads an authorization document once; null when it cannot be read. */
+export const parseRules = (pack: EventPackage, body: Body): unknown => {
+  const cached = rulesDocuments.get(body)
+  if (cached !== undefined && cached.pack === pack) return cached.rules
+  const read = pack.rules?.read(body)
+  const rules = read?._tag === "Parsed" ? read.rules : null
+  rulesDocuments.set(body, { pack, rules })
+  return rules
+}
+
+export const ordinalsOf = (matched: string): readonly number[] =>
+  matched === "" ? [] : matched.split(",").map(Number)
 
 /** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
 export const offlineBody = (presentity: Uri, pack: EventPackage): Body | null => {
@@ -62,16 +111,30 @@ export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
   return parsed
 }
 
-const views = new WeakMap<Publications, { readonly pack: EventPackage; readonly view: View }>()
-const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
+interface Composed {
+  readonly pack: EventPackage
+  readonly document: unknown
+  readonly whole: View
+  /** By version of the rules and ordinals of those that match. */
+  readonly filtered: Map<string, View>
+}
 
-const compose = (
-  presentity: Uri,
-  pack: EventPackage,
-  live: readonly Source<unknown>[],
-  ended: readonly Source<unknown>[],
-): View => {
-  const document = pack.compose({ presentity, documents: live, ended })
+const composed = new WeakMap<Publications, Composed>()
+const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
+const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
+
+/** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
+const filtered = (state: State, pack: EventPackage, document: unknown, matched: string | null): View => {
+  const body = get(state.rules, pack.name)?.body
+  if (matched === null || body === undefined || pack.rules === undefined || document === null) {
+    return viewOf(pack, document)
+  }
+  const rules = parseRules(pack, body)
+  const left = rules === null ? null : pack.rules.filter(document, rules, ordinalsOf(matched))
+  return left === null ? absentView(state.presentity, pack) : viewOf(pack, left)
+}
+
+const viewOf = (pack: EventPackage, document: unknown): View => {
   if (document === null) return nothing
   const body = pack.render(document)
   return { body, digest: digest(body.text) }

@@ -90,13 +90,26 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "SubscriptionStatusChanged":
     case "SubscriptionTerminated": {
       const subscription = get(after.subscriptions, event.no) ?? get(before.subscriptions, event.no)
-      // over within the decision that began it: there never was a row
-      if (subscription === undefined) return []
+      // over within the decision that began it: there never was a row, but its watcher may wait now
+      if (subscription === undefined) {
+        const waiting = get(after.waiting, event.no)
+        if (waiting === undefined) return []
+        return [{ table: "watchers", packageName: waiting.packageName, watcher: waiting.watcher }]
+      }
       const ended = endedRow(before, after, event.no)
       const own: RowKey = { table: "active_watchers", no: event.no, ended }
       const { packageName, watcher } = subscription
       return [own, ...siblings(after, subscription), { table: "watchers", packageName, watcher }]
     }
+    case "WaitingEnded": {
+      const waiting = get(before.waiting, event.no)
+      if (waiting === undefined) return []
+      const { packageName, watcher } = waiting
+      return [{ table: "watchers", packageName, watcher }]
+    }
+    case "RulesReplaced":
+    case "RulesReviewed":
+      return []
     case "RemoteTargetChanged":
       return inDialog(after, event.dialog)
     case "NotificationsIssued":
@@ -120,6 +133,9 @@ export const allRows = (state: State): readonly RowKey[] => {
   const watchers = new Map<string, RowKey>()
   for (const { no, packageName, watcher } of values(state.subscriptions)) {
     keys.push({ table: "active_watchers", no, ended: null })
+    watchers.set(`${packageName}\n${watcher}`, { table: "watchers", packageName, watcher })
+  }
+  for (const { packageName, watcher } of values(state.waiting)) {
     watchers.set(`${packageName}\n${watcher}`, { table: "watchers", packageName, watcher })
   }
   return [...keys, ...watchers.values()]
@@ -177,18 +193,25 @@ export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatche
   }
 }
 
-/** One row for all subscriptions of a watcher: the most favourable status, the earliest time. */
+/**
+ * One row for all subscriptions of a watcher, and for what is remembered of an undecided one: the most favourable
+ * status, the earliest time.
+ */
 export const watcherRow = (state: State, packageName: PackageName, watcher: Uri): WatcherRow | undefined => {
-  let first: Subscription | undefined
-  let status = 2
+  let createdAt = Number.POSITIVE_INFINITY
+  let status: number = statusNumber.pending
   let polite = false
   for (const one of values(state.subscriptions)) {
     if (one.packageName !== packageName || one.watcher !== watcher) continue
-    if (first === undefined || one.createdAt < first.createdAt) first = one
-    if (statusNumber[one.status] < status) status = statusNumber[one.status]
+    createdAt = Math.min(createdAt, one.createdAt)
+    status = Math.min(status, statusNumber[one.status])
     polite ||= one.polite
   }
-  if (first === undefined) return undefined
+  for (const one of values(state.waiting)) {
+    if (one.packageName === packageName && one.watcher === watcher)
+      createdAt = Math.min(createdAt, one.createdAt)
+  }
+  if (createdAt === Number.POSITIVE_INFINITY) return undefined
   const { user, host } = splitUri(watcher)
   return {
     presentity_uri: state.presentity,
@@ -197,7 +220,7 @@ export const watcherRow = (state: State, packageName: PackageName, watcher: Uri)
     event: packageName,
     status,
     reason: polite ? "polite-block" : "",
-    inserted_time: seconds(first.createdAt),
+    inserted_time: seconds(createdAt),
   }
 }
 

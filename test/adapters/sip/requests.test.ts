@@ -27,6 +27,7 @@ const rules: RequestRules = {
   register: null,
   forceActive: false,
   trustSenderHeader: false,
+  isTrustedPeer: () => false,
   allowAnyContact: true,
   mintTag: () => "our-tag",
 }

@@ -20,6 +20,7 @@ const rules: RequestRules = {
   register: null,
   forceActive: false,
   trustSenderHeader: false,
+  isTrustedPeer: () => false,
   allowAnyContact: true,
   mintTag: () => "tag",
 }

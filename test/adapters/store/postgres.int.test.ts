@@ -71,6 +71,8 @@ for (const [name, open] of databases) {
             watcher: "sip:bob@example.com" as Uri,
             status: "active",
             polite: false,
+            matched: null,
+            giveUpAt: null,
             expiresAt: 9_999_999_999_000,
             dialog: 1,
             start,
@@ -89,6 +91,7 @@ for (const [name, open] of databases) {
           ["active_watchers", 12],
           ["presentity", 5],
           ["watchers", 4],
+          ["xcap", 4],
         ],
       )
     })
@@ -151,7 +154,9 @@ for (const [name, open] of databases) {
       const after = fold(state, {
         version: 2,
         at: 1_700_000_001_000,
-        events: [{ _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: true }],
+        events: [
+          { _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: true, waitsUntil: null },
+        ],
       })
       const { activeWatcherRow } = await import("../../../src/domain/projections/rows.ts")
       const ended = activeWatcherRow(state, 1)!

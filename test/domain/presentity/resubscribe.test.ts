@@ -196,7 +196,7 @@ describe("rules asked again at a refresh", () => {
     active
       .and({ authorize: treatAs("confirm") })
       .when(resubscribe(2, { expires: 0 }), at("10:00:00"))
-      .gives(statusChanged(2, "pending"), terminated(2, "timeout"))
+      .gives(statusChanged(2, "pending"), terminated(2, "timeout", after("3 d")))
       .answers(subscribedFor(0, 202))
       .sends("2/2 terminated;reason=timeout (no body)")
   })

@@ -1,0 +1,51 @@
+/**
+ * Rules documents in the table `xcap`, as the OpenSIPS xcap module lays it out and an XCAP server writes it.
+ *
+ * The table tells nobody when it changes, so it is looked at; only documents whose hash changed are fetched.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import { StoreUnavailable } from "../../domain/ports.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { RulesChange } from "./folder.ts"
+
+/** `doc_type` of pres-rules. */
+const presRules = 2
+
+export interface XcapTable {
+  /** Everything that changed since the last look; the first look finds every document. */
+  readonly look: Effect.Effect<readonly RulesChange[], StoreUnavailable>
+}
+
+/** @param canonical makes a canonical URI of text, null when it is none */
+export const openXcapTable = (sql: PgClient.PgClient, canonical: (text: string) => Uri | null): XcapTable => {
+  let seen = new Map<Uri, string>()
+  return {
+    look: Effect.gen(function* () {
+      // of several files of one user the first counts, as in the module
+      const rows = yield* sql<{ username: string; domain: string; hash: string }>`
+        SELECT DISTINCT ON (username, domain) username, domain, md5(doc) AS hash
+        FROM xcap WHERE doc_type = ${presRules}::int ORDER BY username, domain, id`
+      const present = new Map<Uri, string>()
+      const changed: [Uri, string, string][] = []
+      for (const { username, domain, hash } of rows) {
+        const presentity = canonical(`sip:${username}@${domain}`)
+        if (presentity === null) continue
+        present.set(presentity, hash)
+        if (seen.get(presentity) !== hash) changed.push([presentity, username, domain])
+      }
+      const changes: RulesChange[] = []
+      for (const [presentity, username, domain] of changed) {
+        const [row] = yield* sql<{ doc: string }>`
+          SELECT convert_from(doc, 'UTF8') AS doc FROM xcap
+          WHERE doc_type = ${presRules}::int AND username = ${username} AND domain = ${domain} ORDER BY id LIMIT 1`
+        if (row !== undefined) changes.push({ presentity, text: row.doc, file: "table xcap" })
+      }
+      for (const presentity of seen.keys()) {
+        if (!present.has(presentity)) changes.push({ presentity, text: null, file: "table xcap" })
+      }
+      seen = present
+      return changes
+    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * `presently rules get|put|delete|test`: presence rules of a running server, over its management port.
+ */
+import { readFileSync } from "node:fs"
+import { Console, Data, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { LocalFailure, UsageInvalid } from "../client/failures.ts"
+import { parseHostPort } from "../config.ts"
+import { exitCodes } from "./exit.ts"
+
+class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
+  readonly why: string
+  readonly exitCode: number
+}> {
+  override get message(): string {
+    return this.why
+  }
+}
+
+const shared = {
+  admin: Flag.String("admin").pipe(
+    Flag.withMetavar("HOST:PORT"),
+    Flag.withDefault("127.0.0.1:5080"),
+    Flag.withDescription("the server's management port"),
+  ),
+  event: Flag.String("event").pipe(
+    Flag.withMetavar("PACKAGE"),
+    Flag.withDefault("presence"),
+    Flag.withDescription("event package"),
+  ),
+  presentity: Argument.String("URI").pipe(
+    Argument.withDescription("whose rules, for example sip:alice@example.com"),
+  ),
+}
+
+const file = Argument.String("FILE").pipe(Argument.withDescription("rules document"))
+
+const get = Command.make(
+  "get",
+  shared,
+  Effect.fn(function* (input) {
+    yield* Console.log((yield* call("GET", input, "", null)).trimEnd())
+  }),
+).pipe(Command.withDescription("Print the document in force; exit code 1 when there is none"))
+
+const put = Command.make(
+  "put",
+  { ...shared, file },
+  Effect.fn(function* (input) {
+    yield* call("PUT", input, "", yield* read(input.file))
+    yield* Console.log(`rules of ${input.presentity} are in force`)
+  }),
+).pipe(Command.withDescription("Put a document in force, at once and for those who watch already"))
+
+const remove = Command.make(
+  "delete",
+  shared,
+  Effect.fn(function* (input) {
+    yield* call("DELETE", input, "", null)
+    yield* Console.log(`${input.presentity} has no rules`)
+  }),
+).pipe(Command.withDescription("Remove the document"))
+
+const test = Command.make(
+  "test",
+  {
+    ...shared,
+    watcher: Flag.String("watcher").pipe(
+      Flag.withMetavar("URI"),
+      Flag.withDescription("who would like to watch"),
+    ),
+    file: file.pipe(Argument.optional),
+  },
+  Effect.fn(function* (input) {
+    const text = Option.isSome(input.file) ? yield* read(input.file.value) : ""
+    const answer = yield* call("POST", input, `/test?watcher=${encodeURIComponent(input.watcher)}`, text)
+    const { handling, matched } = JSON.parse(answer) as { handling: string; matched: readonly number[] }
+    const which =
+      matched.length === 0 ? "" : ` (rules ${matched.map((one) => one + 1).join(", ")} of the document)`
+    yield* Console.log(`${input.watcher}: ${handling}${which}`)
+  }),
+).pipe(Command.withDescription("Say how a watcher would be treated, by FILE or by the document in force"))
+
+export const rules = Command.make("rules").pipe(
+  Command.withDescription("Presence rules of a running server"),
+  Command.withSubcommands([get, put, remove, test]),
+)
+
+const read = (path: string) =>
+  Effect.try({
+    try: () => readFileSync(path, "utf8"),
+    catch: (cause) => new LocalFailure({ what: `${path} cannot be read`, cause }),
+  })
+
+const call = Effect.fnUntraced(function* (
+  method: string,
+  input: { readonly admin: string; readonly presentity: string; readonly event: string },
+  suffix: string,
+  body: string | null,
+) {
+  const address = parseHostPort(input.admin)
+  if (address === null) {
+    return yield* new UsageInvalid({
+      why: `--admin ${JSON.stringify(input.admin)}: expected HOST:PORT, for example 127.0.0.1:5080`,
+    })
+  }
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host
+  const path = `/rules/${encodeURIComponent(input.presentity)}${suffix}`
+  const event = `${suffix.includes("?") ? "&" : "?"}event=${encodeURIComponent(input.event)}`
+  const response = yield* Effect.tryPromise({
+    try: async () => {
+      const answer = await fetch(`http://${host}:${address.port}${path}${event}`, {
+        method,
+        ...(body === null ? {} : { body }),
+      })
+      return { status: answer.status, text: await answer.text() }
+    },
+    catch: () =>
+      new ServerSaidNo({
+        why: `nobody answers at ${input.admin}: start a server there, or name its management port with --admin`,
+        exitCode: exitCodes.unavailable,
+      }),
+  })
+  if (response.status < 300) return response.text
+  return yield* new ServerSaidNo({
+    why: detailOf(response.text) ?? `the server answered ${response.status}`,
+    exitCode: response.status === 404 && method === "GET" ? exitCodes.finding : exitCodes.refused,
+  })
+})
+
+const detailOf = (text: string): string | null => {
+  try {
+    const parsed = JSON.parse(text) as { readonly detail?: unknown }
+    return typeof parsed.detail === "string" ? parsed.detail : null
+  } catch {
+    return null
+  }
+}

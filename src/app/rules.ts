@@ -1,0 +1,130 @@
+/**
+ * Authorization documents on their way into the log: from a folder that is watched, and from the management port.
+ *
+ * A document that cannot be read is refused with the reason, and what was in force stays in force.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { RulesDesk, RulesReport } from "../adapters/admin/rules.ts"
+import { openRulesFolder } from "../adapters/rules/folder.ts"
+import type { RulesChange } from "../adapters/rules/folder.ts"
+import { openXcapTable } from "../adapters/rules/xcap-table.ts"
+import { canonicalUri, parseUri } from "../adapters/sip/uri.ts"
+import type { Packages } from "../domain/packages/event-package.ts"
+import type { Answer } from "../domain/presentity/commands.ts"
+import { get } from "../domain/table.ts"
+import type { Body, Uri } from "../domain/vocabulary.ts"
+import type { Config } from "./config.ts"
+import type { Pump } from "./pump.ts"
+
+const contentType = "application/auth-policy+xml"
+const bodyOf = (text: string): Body => ({ contentType, text })
+
+/** A canonical presentity of what people write: `sip:alice@example.com`, `alice@example.com`, `tel:+4930123`. */
+export const presentityOf = (text: string): Uri | null => {
+  const parsed = parseUri(/^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text) ? text : `sip:${text}`)
+  return parsed === null ? null : canonicalUri(parsed)
+}
+
+/** A place that says which rules are in force, and is looked at again and again. */
+export interface RulesSource {
+  readonly look: Effect.Effect<readonly RulesChange[], { readonly message: string }>
+  readonly everySeconds: number
+}
+
+/** The folder, the table, or neither: what the settings name. */
+export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): RulesSource | null => {
+  if (config.rules_dir !== null)
+    return { ...openRulesFolder(config.rules_dir, presentityOf), everySeconds: 2 }
+  if (config.integrated_xcap_server && sql !== null) {
+    return { ...openXcapTable(sql, presentityOf), everySeconds: config.xcap_poll_interval }
+  }
+  return null
+}
+
+/**
+ * Puts what a source says in force, now and whenever it changes, until it is interrupted.
+ *
+ * The source is the truth: rules that are in force when it is first looked at, and that it does not have, are removed.
+ */
+export const followRules = (source: RulesSource | null, pump: Pump): Effect.Effect<void> => {
+  if (source === null) return Effect.void
+  let told = ""
+  let isFirst = true
+  let left: readonly RulesChange[] = []
+  const look = Effect.gen(function* () {
+    const found = yield* source.look
+    const changes = [...left, ...found, ...(isFirst ? missingFrom(found, pump) : [])]
+    isFirst = false
+    const again: RulesChange[] = []
+    for (const change of changes) {
+      const { presentity, text, file } = change
+      const rules = text === null ? null : bodyOf(text)
+      const command = { _tag: "ReplaceRules", packageName: "presence", rules } as const
+      const answer = yield* pump.ask(presentity, command, `rules source ${file}`)
+      const why = refusal(answer)
+      if (why === null) {
+        yield* Effect.logInfo(`rules of ${presentity} ${text === null ? "removed" : "in force"}: ${file}`)
+      } else if (answer._tag === "Rejected" && answer.rejection._tag === "ServiceUnavailable")
+        again.push(change)
+      else yield* Effect.logWarning(`rules of ${presentity} in ${file} refused, the old ones stay: ${why}`)
+    }
+    left = again
+    told = ""
+  }).pipe(
+    Effect.catch((unusable) => {
+      if (told === unusable.message) return Effect.void
+      told = unusable.message
+      return Effect.logError(unusable.message)
+    }),
+  )
+  return look.pipe(Effect.andThen(Effect.sleep(source.everySeconds * 1000)), Effect.forever)
+}
+
+const missingFrom = (found: readonly RulesChange[], pump: Pump): readonly RulesChange[] => {
+  const present = new Set(found.map((one) => one.presentity))
+  const missing: RulesChange[] = []
+  for (const presentity of pump.engine.presentities()) {
+    const state = pump.engine.state(presentity)
+    if (state === undefined || present.has(presentity) || get(state.rules, "presence") === undefined) continue
+    missing.push({ presentity, text: null, file: "no longer there" })
+  }
+  return missing
+}
+
+/** What the management port may do with rules. */
+export const makeRulesDesk = (pump: Pump, packages: Packages): RulesDesk => ({
+  presentityOf,
+  read: (presentity, packageName) => {
+    const state = pump.engine.state(presentity)
+    return (state === undefined ? undefined : get(state.rules, packageName))?.body.text ?? null
+  },
+  replace: (presentity, packageName, text) =>
+    Effect.map(
+      pump.ask(
+        presentity,
+        { _tag: "ReplaceRules", packageName, rules: text === null ? null : bodyOf(text) },
+        "management port",
+      ),
+      (answer): RulesReport => {
+        const why = refusal(answer)
+        return why === null ? { _tag: "Done" } : { _tag: "Refused", why }
+      },
+    ),
+  test: (presentity, packageName, watcher, text, now) => {
+    const pack = packages.find(packageName)
+    const source = text ?? makeRulesDesk(pump, packages).read(presentity, packageName)
+    if (pack?.rules === undefined) return { _tag: "Refused", why: `${packageName} has no rules` }
+    if (source === null) return { _tag: "Verdict", handling: "no rules", matched: [] }
+    const read = pack.rules.read(bodyOf(source))
+    if (read._tag === "Unreadable") return { _tag: "Refused", why: read.why }
+    const { handling, matched } = pack.rules.judge(read.rules, { uris: [watcher], sphere: null, now })
+    return { _tag: "Verdict", handling: handling ?? "no rule matches", matched }
+  },
+})
+
+const refusal = (answer: Answer): string | null => {
+  if (answer._tag === "Accepted") return null
+  const { rejection } = answer
+  return "why" in rejection ? rejection.why : `${rejection.status}`
+}

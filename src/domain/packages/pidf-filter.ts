@@ -1,0 +1,170 @@
+/**
+ * The privacy filter: what permissions let through of a composed presence document (RFC 5025 §3.3, §4).
+ *
+ * A whitelist. The filter only takes away, keeps what is left in order, and taking away again changes nothing:
+ * - an element is visible when it is selected; its id stays with it;
+ * - RFC 5025 §3.3.2 always shows contact, service-class, basic status and timestamp of a visible service, the timestamp
+ *   of a visible person, and timestamp and deviceID of a visible device; every other attribute needs its permission;
+ * - unless all attributes are granted, comments, white space between elements and foreign XML attributes go too: they
+ *   would tell how much was taken away.
+ *
+ * One corner is ours. An element may be selected by a class whose label the watcher may not see; taken literally, the
+ * document sent would then not pass its own filter, as RFC 5025 §4 demands. So a label that a selector names stays,
+ * even without `provide-class`: the rule's author wrote it down for this watcher.
+ */
+import { unreachable } from "../vocabulary.ts"
+import { childrenNamed, isNamed, textOf, withChildren } from "./element.ts"
+import type { Attribute, Element } from "./element.ts"
+import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
+import type { Pidf } from "./pidf-document.ts"
+import { permissionFor, rpidNamespace } from "./presence-rules-permissions.ts"
+import type { Permissions, Selection, Selector } from "./presence-rules-permissions.ts"
+import { canonicalUri, sameUri, schemeOf } from "./presence-rules-uris.ts"
+
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+/**
+ * The share of a composed document that these permissions let through; a valid document in any case. O(size × selectors).
+ *
+ * What stands at the root besides services, persons and devices follows what it is about:
+ * - a note is the person's (RFC 4479 §5): it needs `provide-note` and a visible person that takes it, or all persons;
+ * - any other element or attribute may be about anything: it needs its permission, and everything visible.
+ */
+export const filterPidf = (document: Pidf, permissions: Permissions): Pidf => {
+  const { services, persons, devices, allAttributes } = permissions
+  const isEverythingVisible = services.all && persons.all && devices.all
+  if (isEverythingVisible && allAttributes) return document
+  const visiblePersons = visibleOf(document.persons, "person", persons, permissions)
+  const takesNote = persons.all || visiblePersons.some((person) => !hasNote(person))
+  return {
+    entity: document.entity,
+    attributes: [],
+    tuples: visibleOf(document.tuples, "tuple", services, permissions),
+    notes: takesNote ? document.notes.filter(() => isGranted("note", permissions)) : [],
+    persons: visiblePersons,
+    devices: visibleOf(document.devices, "device", devices, permissions),
+    others: isEverythingVisible
+      ? document.others.flatMap((one) => shown(one, "root", persons, permissions))
+      : [],
+  }
+}
+
+type Kind = "tuple" | "person" | "device"
+
+const isGranted = (name: Permissions["attributes"][number], { attributes }: Permissions): boolean =>
+  attributes.includes(name)
+
+const hasNote = (person: Element): boolean => childrenNamed(person, dataModelNamespace, "note").length > 0
+
+const visibleOf = (
+  elements: readonly Element[],
+  kind: Kind,
+  selection: Selection,
+  permissions: Permissions,
+): readonly Element[] =>
+  elements
+    .filter((one) => selection.all || selection.selectors.some((selector) => isSelected(one, kind, selector)))
+    .map((one) => (permissions.allAttributes ? one : narrowed(one, kind, selection, permissions)))
+
+/** @source RFC 5025 §3.3.1.1 to §3.3.1.3; only a device has a deviceID to be found by, only a service a contact */
+const isSelected = (of: Element, kind: Kind, { by, value }: Selector): boolean => {
+  switch (by) {
+    case "class":
+      return labels(of, kind).includes(value)
+    case "occurrence-id":
+      return idOf(of) === value
+    case "deviceID":
+      return kind === "device" && texts(of, dataModelNamespace, "deviceID").some(isSameAs(value))
+    case "service-uri":
+      return kind === "tuple" && texts(of, pidfNamespace, "contact").some(isSameAs(value))
+    case "service-uri-scheme":
+      return kind === "tuple" && texts(of, pidfNamespace, "contact").some((text) => schemeOf(text) === value)
+    default:
+      return unreachable(by)
+  }
+}
+
+const isSameAs =
+  (canonical: string) =>
+  (text: string): boolean =>
+    sameUri(canonicalUri(text), canonical)
+
+const texts = (of: Element, namespace: string, name: string): readonly string[] =>
+  childrenNamed(of, namespace, name).map((one) => textOf(one).trim())
+
+/** The class labels of an element; some clients write those of a service inside its status. */
+const labels = (of: Element, kind: Kind): readonly string[] => {
+  const statuses = kind === "tuple" ? childrenNamed(of, pidfNamespace, "status") : []
+  return [of, ...statuses].flatMap((holder) => texts(holder, rpidNamespace, "class"))
+}
+
+/** A visible element with those of its children that are granted. */
+const narrowed = (of: Element, kind: Kind, selection: Selection, permissions: Permissions): Element => {
+  const isOwn = ({ namespace, name }: Attribute): boolean =>
+    namespace === xmlNamespace || (namespace === "" && name === "id")
+  return {
+    ...of,
+    attributes: of.attributes.filter(isOwn),
+    children: of.children.flatMap((node) =>
+      node._tag === "Element" ? shown(node, kind, selection, permissions) : [],
+    ),
+  }
+}
+
+/** One presence attribute as it may be seen: as it is, reduced, or not at all. */
+const shown = (
+  of: Element,
+  place: Kind | "status" | "root",
+  selection: Selection,
+  permissions: Permissions,
+): readonly Element[] => {
+  if (isAlwaysShown(of, place)) return [of]
+  if (place === "tuple" && isNamed(of, pidfNamespace, "status")) {
+    const children = of.children.flatMap((node) =>
+      node._tag === "Element" ? shown(node, "status", selection, permissions) : [],
+    )
+    return [{ ...withChildren(of, children), attributes: [] }]
+  }
+  const permission = permissionFor(of.namespace, of.name)
+  if (permission === null) return isNamedIn(of, permissions) ? [of] : []
+  if (permission === "user-input") return userInput(of, permissions)
+  if (isGranted(permission, permissions)) return [of]
+  const isLabel = permission === "class" && place !== "root"
+  return isLabel && selection.selectors.some((one) => one.by === "class" && one.value === textOf(of).trim())
+    ? [of]
+    : []
+}
+
+/** @source RFC 5025 §3.3.2 (its first paragraphs); a timestamp counts in either namespace */
+const isAlwaysShown = ({ namespace, name }: Element, place: Kind | "status" | "root"): boolean => {
+  const isModel = namespace === dataModelNamespace || namespace === pidfNamespace
+  switch (place) {
+    case "tuple":
+      if (namespace === rpidNamespace) return name === "service-class"
+      return (isModel && name === "timestamp") || (namespace === pidfNamespace && name === "contact")
+    case "status":
+      return namespace === pidfNamespace && name === "basic"
+    case "person":
+      return isModel && name === "timestamp"
+    case "device":
+      return isModel && (name === "timestamp" || name === "deviceID")
+    case "root":
+      return false
+    default:
+      return unreachable(place)
+  }
+}
+
+/** @source RFC 5025 §3.3.2.14 */
+const isNamedIn = (of: Element, { unknownAttributes }: Permissions): boolean =>
+  unknownAttributes.some(({ namespace, name }) => isNamed(of, namespace, name))
+
+/** @source RFC 5025 §3.3.2.12: `thresholds` leaves out when the last input was, `bare` the threshold as well */
+const userInput = (of: Element, permissions: Permissions): readonly Element[] => {
+  if (permissions.userInput === "false") return []
+  if (permissions.userInput === "full") return [of]
+  const kept = permissions.userInput === "bare" ? ["id"] : ["id", "idle-threshold"]
+  const attributes = of.attributes.filter(({ namespace, name }) => namespace === "" && kept.includes(name))
+  const text = textOf(of)
+  return [{ ...withChildren(of, text === "" ? [] : [{ _tag: "Text", text }]), attributes }]
+}

@@ -1,0 +1,47 @@
+/**
+ * Presence rules as the engine asks for them: reading, judging and filtering put together (RFC 4745, RFC 5025).
+ */
+import type { Millis } from "../vocabulary.ts"
+import type { XmlCodec } from "./element.ts"
+import type { PackageRules } from "./event-package.ts"
+import type { Pidf } from "./pidf-document.ts"
+import { filterPidf } from "./pidf-filter.ts"
+import {
+  asksForSphere,
+  matchingRules,
+  nextBoundary,
+  nextSphereBoundary,
+  permissionsOf,
+  readRules,
+  sphereOf,
+} from "./presence-rules.ts"
+import type { RulesDocument, RulesOptions } from "./presence-rules.ts"
+
+export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pidf> => ({
+  read: (body) => readRules(body.text, xml, options),
+  judge: (rules, { uris, sphere, now }) => {
+    const document = rules as RulesDocument
+    const matched = matchingRules(document, { requester: { uris }, sphere, now })
+    const { handling } = permissionsOf(document, matched)
+    // RFC 4745 §10.2: a rule that says nothing of it says the least, which is block; that no rule matches is another case
+    if (matched.length === 0) return { handling: null, matched }
+    return { handling: handling === "none-given" ? "block" : handling, matched }
+  },
+  nextBoundary: (rules, documents, now) => {
+    const own = nextBoundary(rules as RulesDocument, now)
+    const published = asksForSphere(rules as RulesDocument) ? nextSphereBoundary(documents, now) : null
+    return earlier(own, published)
+  },
+  asksForSphere: (rules) => asksForSphere(rules as RulesDocument),
+  sphere: sphereOf,
+  filter: (document, rules, matched) => {
+    const left = filterPidf(document, permissionsOf(rules as RulesDocument, matched))
+    return isBare(left) ? null : left
+  },
+})
+
+const isBare = ({ tuples, notes, persons, devices, others }: Pidf): boolean =>
+  tuples.length + notes.length + persons.length + devices.length + others.length === 0
+
+const earlier = (one: Millis | null, other: Millis | null): Millis | null =>
+  one === null ? other : other === null ? one : Math.min(one, other)

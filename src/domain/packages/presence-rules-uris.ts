@@ -1,0 +1,253 @@
+/**
+ * URIs and domains in rules: one spelling for each, and when two are the same.
+ *
+ * Rules are written by people and programs of all kinds, so nothing is refused here: what is no URI is compared as it
+ * stands. Schemes are never equated, not even `sip` and `sips` (RFC 5025 §3.1.1.2).
+ */
+
+/** Schemes whose rest is `[user@]host` with port, parameters and headers. */
+const addressSchemes = ["sip", "sips", "pres", "im", "mailto", "xmpp"]
+
+const schemePattern = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s
+
+/** What stands before the first colon, as written; null when that is no scheme. */
+export const schemeOf = (uri: string): string | null => schemePattern.exec(uri)?.[1] ?? null
+
+/**
+ * A URI's one spelling; parameters and headers are kept, in order. Total, and stable when repeated.
+ *
+ * @source RFC 3261 §19.1.4 (sip), RFC 3966 §4 (tel), RFC 8141 §3.1 (urn), RFC 3986 §6.2.2 (all)
+ */
+export const canonicalUri = (text: string): string => {
+  const trimmed = text.trim()
+  const parts = schemePattern.exec(trimmed)
+  if (parts === null) return trimmed
+  const [, written = "", rest = ""] = parts
+  const scheme = written.toLowerCase()
+  if (scheme === "tel") return canonicalTel(rest)
+  if (scheme === "urn") return canonicalUrn(rest)
+  if (addressSchemes.includes(scheme)) return canonicalAddress(scheme, rest)
+  return `${scheme}:${withPlainEscapes(rest)}`
+}
+
+const canonicalTel = (rest: string): string => {
+  const [number = "", ...parameters] = rest.toLowerCase().split(";")
+  return [`tel:${number.replace(/[-.()]/g, "").trim()}`, ...inOrder(parameters)].join(";")
+}
+
+const canonicalUrn = (rest: string): string => {
+  const colon = rest.indexOf(":")
+  if (colon === -1) return `urn:${rest.toLowerCase()}`
+  const kind = rest.slice(0, colon).toLowerCase()
+  const name = withPlainEscapes(rest.slice(colon + 1))
+  // RFC 9562 §4: hexadecimal digits of either case are one UUID.
+  return `urn:${kind}:${kind === "uuid" ? name.toLowerCase() : name}`
+}
+
+const canonicalAddress = (scheme: string, rest: string): string => {
+  // The only unescaped `@` a URI can hold ends the user part.
+  const sign = rest.indexOf("@")
+  const user = sign === -1 ? "" : `${withPlainEscapes(rest.slice(0, sign))}@`
+  const [, hostPort = "", parameters = "", headers = ""] =
+    /^([^;?]*)(;[^?]*)?(\?.*)?$/s.exec(rest.slice(sign + 1)) ?? []
+  const [, host = "", port = ""] = /^(.*?)(:[0-9]*)?$/s.exec(hostPort.trim()) ?? []
+  const domain = canonicalDomain(host)
+  const place = domain === null ? hostPort.trim().toLowerCase() : `${domain}${port === ":" ? "" : port}`
+  const each = inOrder(parameters.slice(1).split(";").map(canonicalParameter))
+  const fields = inOrder(headers.slice(1).split("&").map(withPlainEscapes))
+  return [
+    `${scheme}:${user}${place}`,
+    ...each.map((one) => `;${one}`),
+    fields.length === 0 ? "" : `?${fields.join("&")}`,
+  ].join("")
+}
+
+const inOrder = (parts: readonly string[]): readonly string[] =>
+  parts
+    .map((one) => one.trim())
+    .filter(Boolean)
+    .sort()
+
+/** Names and values have no case in RFC 3261 §19.1.4; a GRUU's `gr` is a name of somebody's choice (RFC 5627 §3). */
+const canonicalParameter = (text: string): string => {
+  const plain = withPlainEscapes(text)
+  const equals = plain.indexOf("=")
+  const name = (equals === -1 ? plain : plain.slice(0, equals)).toLowerCase()
+  if (equals === -1) return name
+  const value = plain.slice(equals + 1)
+  return `${name}=${name === "gr" ? value : value.toLowerCase()}`
+}
+
+/** Escapes that need not be are undone, others have capitals (RFC 3986 §6.2.2). A stray `%` leaves all as it stands. */
+const withPlainEscapes = (text: string): string =>
+  text.includes("%") && !/%(?![0-9A-Fa-f]{2})/.test(text)
+    ? text.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
+        const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
+        return /[A-Za-z0-9\-_.!~*'()]/.test(character) ? character : escape.toUpperCase()
+      })
+    : text
+
+/** Parameters that both URIs have or neither: those of RFC 3261 §19.1.4, and the one that makes a GRUU. */
+const telling = ["user", "ttl", "method", "maddr", "transport", "gr"]
+
+/**
+ * Whether two URIs in canonical spelling are equivalent.
+ *
+ * @source RFC 3261 §19.1.4; not transitive there either: a parameter that only one side has is mostly ignored.
+ */
+export const sameUri = (left: string, right: string): boolean => {
+  if (left === right) return true
+  // Only a parameter can be ignored, and only in an address.
+  if (!left.includes(";") && !right.includes(";")) return false
+  if (!addressSchemes.includes(schemeOf(left) ?? "")) return false
+  const [one, other] = [partsOf(left), partsOf(right)]
+  if (one.base !== other.base || one.headers !== other.headers) return false
+  if (telling.some((name) => one.parameters.has(name) !== other.parameters.has(name))) return false
+  return [...one.parameters].every(([name, value]) => (other.parameters.get(name) ?? value) === value)
+}
+
+interface Parts {
+  readonly base: string
+  readonly parameters: ReadonlyMap<string, string>
+  readonly headers: string
+}
+
+const partsOf = (canonical: string): Parts => {
+  // A user part may hold semicolons and question marks of its own.
+  const host = canonical.indexOf("@") + 1
+  const [, base = "", parameters = "", headers = ""] =
+    /^([^;?]*)(;[^?]*)?(\?.*)?$/s.exec(canonical.slice(host)) ?? []
+  const pairs = parameters
+    .slice(1)
+    .split(";")
+    .map((one): [string, string] => {
+      const equals = one.indexOf("=")
+      return equals === -1 ? [one, ""] : [one.slice(0, equals), one.slice(equals)]
+    })
+  return { base: canonical.slice(0, host) + base, parameters: new Map(pairs), headers }
+}
+
+/** The canonical domain of a canonical URI; null when it has none, as a telephone number. */
+export const domainOf = (uri: string): string | null => {
+  const scheme = schemeOf(uri)
+  if (scheme === null || !addressSchemes.includes(scheme)) return null
+  const rest = uri.slice(Math.max(scheme.length + 1, uri.indexOf("@") + 1))
+  return canonicalDomain(rest.replace(/[;?].*$/s, "").replace(/:[0-9]*$/, ""))
+}
+
+/**
+ * A domain's one spelling: per label without escapes, in ASCII and lower case.
+ *
+ * Mapping a label is NFKC and lower case, then Punycode: what RFC 3490 §4.1 does, but for the few letters that IDNA 2008
+ * made distinct (`ß` is no longer `ss`): today these are different owners' domains. Unassigned characters and
+ * bidirectional rules are not looked at: a domain that cannot be registered is nobody's.
+ *
+ * @returns null when a label has no ASCII form or there is an empty one
+ */
+export const canonicalDomain = (domain: string): string | null => {
+  const trimmed = domain.trim()
+  if (trimmed.startsWith("[")) return canonicalIpv6(trimmed)
+  if (isPlainDomain.test(trimmed)) return trimmed
+  const written = trimmed.split(dots)
+  if (written.length > 1 && written.at(-1) === "") written.pop()
+  const labels = written.map(canonicalLabel)
+  return labels.includes(null) ? null : labels.join(".")
+}
+
+/** The common case, where nothing is to be done. */
+const isPlainDomain = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
+
+/** RFC 3490 §3.1: all of them separate labels. */
+const dots = /[.\u3002\uff0e\uff61]/
+
+const canonicalLabel = (written: string): string | null => {
+  const text = unescaped(written)
+  if (text === null) return null
+  // One by one: as a whole, a capital sigma would become one of two letters.
+  const lower = Array.from(text.normalize("NFKC"), (letter) => letter.toLowerCase()).join("")
+  const plain = lower.normalize("NFKC")
+  const ascii = isAscii(plain)
+    ? plain
+    : `xn--${punycode(Array.from(plain, (one) => one.codePointAt(0) ?? 0))}`
+  // Nothing else is in a host name (RFC 3490 §4.1 step 3), least of all what would end one inside a URI.
+  return isPlainLabel.test(ascii) ? ascii : null
+}
+
+const isPlainLabel = /^[a-z0-9_-]{1,63}$/
+
+const isAscii = (text: string): boolean => {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x7f) return false
+  return true
+}
+
+const unescaped = (text: string): string | null => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+/** @source RFC 3492 §6.3, with the parameters of §5 */
+const punycode = (points: readonly number[]): string => {
+  const basic = points.filter((point) => point < 0x80)
+  let text = basic.length === 0 ? "" : `${String.fromCharCode(...basic)}-`
+  let [handled, next, delta, bias] = [basic.length, 0x80, 0, 72]
+  while (handled < points.length) {
+    const smallest = points.reduce((low, point) => (point >= next && point < low ? point : low), Infinity)
+    delta += (smallest - next) * (handled + 1)
+    next = smallest
+    for (const point of points) {
+      if (point < next) delta += 1
+      if (point !== next) continue
+      text += variableLength(delta, bias)
+      bias = adapted(delta, handled + 1, handled === basic.length)
+      delta = 0
+      handled += 1
+    }
+    delta += 1
+    next += 1
+  }
+  return text
+}
+
+/** RFC 3492 §3.3: digits to base 36, least significant first, whose weights depend on `bias`. */
+const variableLength = (value: number, bias: number): string => {
+  let [rest, text] = [value, ""]
+  for (let base = 36; ; base += 36) {
+    const threshold = Math.min(26, Math.max(1, base - bias))
+    if (rest < threshold) return text + rest.toString(36).replace(/./, punycodeDigit)
+    const digit = threshold + ((rest - threshold) % (36 - threshold))
+    text += digit.toString(36).replace(/./, punycodeDigit)
+    rest = Math.floor((rest - threshold) / (36 - threshold))
+  }
+}
+
+/** Punycode counts letters before digits. */
+const punycodeDigit = (digit: string): string =>
+  "abcdefghijklmnopqrstuvwxyz0123456789".charAt(Number.parseInt(digit, 36))
+
+/** @source RFC 3492 §6.1 */
+const adapted = (delta: number, count: number, isFirst: boolean): number => {
+  let rest = Math.floor(delta / (isFirst ? 700 : 2))
+  rest += Math.floor(rest / count)
+  let bias = 0
+  for (; rest > 455; bias += 36) rest = Math.floor(rest / 35)
+  return bias + Math.floor((36 * rest) / (rest + 38))
+}
+
+/** All eight groups, without leading zeros. */
+const canonicalIpv6 = (host: string): string | null => {
+  if (!/^\[[0-9a-fA-F:.]+\]$/.test(host)) return null
+  const address = host.slice(1, -1).toLowerCase()
+  const quad = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address)
+  const [, before = "", a = "0", b = "0", c = "0", d = "0"] = quad ?? []
+  const groups = (high: string, low: string): string => (Number(high) * 256 + Number(low)).toString(16)
+  const hex = quad === null ? address : `${before}${groups(a, b)}:${groups(c, d)}`
+  const [left = "", right] = hex.split("::")
+  const head = left.split(":").filter(Boolean)
+  const tail = right?.split(":").filter(Boolean) ?? []
+  const gap = right === undefined ? 0 : Math.max(0, 8 - head.length - tail.length)
+  const all = [...head, ...Array.from({ length: gap }, () => "0"), ...tail]
+  return `[${all.map((group) => group.replace(/^0+(?=.)/, "")).join(":")}]`
+}

@@ -1,0 +1,203 @@
+/**
+ * Presence rules at work: which rules match a watcher, what they grant together, and when that may change.
+ *
+ * RFC 4745 §7 and §10 with the conditions of RFC 5025 §3.1. Reading is `presence-rules-document.ts`, the lattice of
+ * permissions is `presence-rules-permissions.ts`; what permissions do to a document is `pidf-filter.ts`.
+ */
+import { unreachable } from "../vocabulary.ts"
+import type { Millis, Uri } from "../vocabulary.ts"
+import { attribute, childrenNamed, textOf } from "./element.ts"
+import type { Element } from "./element.ts"
+import type { Pidf } from "./pidf-document.ts"
+import type {
+  Condition,
+  IdentityCondition,
+  OmaClass,
+  Rule,
+  RulesDocument,
+} from "./presence-rules-document.ts"
+import { holdsAt, nextEdge, readDateTime } from "./presence-rules-periods.ts"
+import type { Period } from "./presence-rules-periods.ts"
+import { combined, rpidNamespace } from "./presence-rules-permissions.ts"
+import type { Permissions } from "./presence-rules-permissions.ts"
+import { canonicalUri, domainOf, sameUri } from "./presence-rules-uris.ts"
+
+export { readRules } from "./presence-rules-document.ts"
+export type { Rule, RulesDocument, RulesOptions, RulesResult } from "./presence-rules-document.ts"
+export { everythingShown, nothingGranted } from "./presence-rules-permissions.ts"
+export type { Permissions } from "./presence-rules-permissions.ts"
+
+/** Who asks: all URIs that were asserted for it (RFC 5025 §3.1.1.2). Empty: not authenticated. */
+export interface Requester {
+  readonly uris: readonly Uri[]
+}
+
+/** Everything besides the rules that decides whether a rule matches. */
+export interface Circumstances {
+  readonly requester: Requester
+  /** As `sphereOf` gives it; null satisfies no sphere condition. */
+  readonly sphere: string | null
+  readonly now: Millis
+}
+
+/** One URI that counts as the requester's identity. */
+interface Identity {
+  readonly uri: string
+  readonly domain: string | null
+}
+
+/**
+ * The ordinals, from 0 in document order, of the rules that match. O(rules × conditions).
+ *
+ * With OMA's conditions in the document only the strongest class that matches counts, and with it the rules that are in
+ * no class.
+ *
+ * @source RFC 4745 §6 (every condition holds), §7
+ */
+export const matchingRules = (document: RulesDocument, circumstances: Circumstances): readonly number[] => {
+  const identities = identitiesOf(circumstances.requester)
+  const matching: number[] = []
+  let strongest: number = omaClasses.length
+  document.rules.forEach((rule, ordinal) => {
+    if (!rule.conditions.every((one) => isMet(one, identities, circumstances))) return
+    matching.push(ordinal)
+    strongest = Math.min(strongest, rankOf(rule))
+  })
+  return matching.filter((ordinal) => {
+    const rule = document.rules[ordinal]
+    return rule !== undefined && (rule.omaClass === null || rankOf(rule) === strongest)
+  })
+}
+
+/** Strongest first. */
+const omaClasses: readonly OmaClass[] = ["anonymous-request", "identity", "external-list", "other-identity"]
+
+const rankOf = ({ omaClass }: Rule): number =>
+  omaClass === null ? omaClasses.length : omaClasses.indexOf(omaClass)
+
+/** What these rules grant together; without any, the lowest of everything (RFC 4745 §10.2). */
+export const permissionsOf = (document: RulesDocument, matched: readonly number[]): Permissions =>
+  combined(matched.flatMap((ordinal) => document.rules[ordinal]?.permissions ?? []))
+
+/** All documents of a presentity as one: their rules hold together (RFC 5025 §9.7). */
+export const unitedRules = (documents: readonly RulesDocument[]): RulesDocument => ({
+  rules: documents.flatMap(({ rules }) => rules),
+})
+
+/** Whether any rule looks at the sphere. */
+export const asksForSphere = ({ rules }: RulesDocument): boolean =>
+  rules.some(({ conditions }) => conditions.some(({ _tag }) => _tag === "Sphere"))
+
+/** The first instant after `now` at which a validity condition changes its value; null when none ever does. */
+export const nextBoundary = ({ rules }: RulesDocument, now: Millis): Millis | null =>
+  earliest(
+    rules.flatMap(({ conditions }) =>
+      conditions.map((one) => (one._tag === "Validity" ? nextEdge(one.periods, now) : null)),
+    ),
+  )
+
+const earliest = (instants: readonly (Millis | null)[]): Millis | null =>
+  instants.reduce((first, one) => (first === null || (one !== null && one < first) ? one : first), null)
+
+/**
+ * The identities a condition may look at. The anonymous URI is what a requester says who gives none, whether or not a
+ * password came with it (RFC 5025 §3.1.1.1).
+ */
+const identitiesOf = ({ uris }: Requester): readonly Identity[] =>
+  uris.map(identityOf).filter(({ domain }) => domain !== anonymousDomain)
+
+const anonymousDomain = "anonymous.invalid"
+
+const identityOf = (text: string): Identity => {
+  const uri = canonicalUri(text)
+  return { uri, domain: domainOf(uri) }
+}
+
+const isMet = (
+  condition: Condition,
+  identities: readonly Identity[],
+  { sphere, now }: Circumstances,
+): boolean => {
+  switch (condition._tag) {
+    case "Identity":
+      // Every kind of identity condition needs an identity: RFC 4745 §7.1.1.
+      return condition.anyOf.some((one) => isIdentified(one, identities))
+    case "Sphere":
+      return sphere !== null && condition.values.includes(sphere.toLowerCase())
+    case "Validity":
+      return holdsAt(condition.periods, now)
+    case "ExternalList":
+      return condition.members.some((member) => identities.some(({ uri }) => sameUri(member, uri)))
+    case "AnonymousRequest":
+      return identities.length === 0
+    case "OtherIdentity":
+      return identities.length > 0
+    case "Never":
+      return false
+    default:
+      return unreachable(condition)
+  }
+}
+
+/** @source RFC 4745 §7.1.2, §7.1.3; of several identities any may satisfy and any may be excepted. */
+const isIdentified = (condition: IdentityCondition, identities: readonly Identity[]): boolean => {
+  if (condition._tag === "One") return identities.some(({ uri }) => sameUri(condition.uri, uri))
+  const { domain, exceptUris, exceptDomains } = condition
+  return (
+    identities.some((one) => domain === null || one.domain === domain) &&
+    !identities.some((one) => one.domain !== null && exceptDomains.includes(one.domain)) &&
+    !exceptUris.some((except) => identities.some(({ uri }) => sameUri(except, uri)))
+  )
+}
+
+/**
+ * The sphere that all published persons with a sphere agree on at `now`, in lower case; null when none has one or two
+ * differ.
+ *
+ * @source RFC 5025 §3.1.2; RFC 4480 §3.11 for its spellings and its `from` and `until`
+ */
+export const sphereOf = (documents: readonly Pidf[], now: Millis): string | null => {
+  let common: string | null = null
+  for (const sphere of spheresOf(documents)) {
+    const value = holdsAt([periodOf(sphere)], now) ? valueOf(sphere) : null
+    if (value === null) continue
+    if (common !== null && common !== value) return null
+    common = value
+  }
+  return common
+}
+
+/** The first instant after `now` at which a published sphere begins or ends; null when none does. */
+export const nextSphereBoundary = (documents: readonly Pidf[], now: Millis): Millis | null =>
+  earliest(
+    spheresOf(documents)
+      .flatMap((sphere) => {
+        const { from, until } = periodOf(sphere)
+        return from < until ? [from, until] : []
+      })
+      .filter((instant) => instant > now && instant < Infinity),
+  )
+
+const spheresOf = (documents: readonly Pidf[]): readonly Element[] =>
+  documents.flatMap(({ persons }) =>
+    persons.flatMap((person) => childrenNamed(person, rpidNamespace, "sphere")),
+  )
+
+/** Always, without bounds; never, when a bound cannot be read. */
+const periodOf = (sphere: Element): Period => {
+  const [from, until] = [attribute(sphere, "from"), attribute(sphere, "until")]
+  const first = from === null ? -Infinity : readDateTime(from)
+  const end = until === null ? Infinity : readDateTime(until)
+  return first === null || end === null ? { from: 0, until: 0 } : { from: first, until: end }
+}
+
+/** RFC 4480 §3.11: an element (`<work/>`) or a text of one's own; `<unknown/>` is none. */
+const valueOf = (sphere: Element): string | null => {
+  const inner = sphere.children.find((node): node is Element => node._tag === "Element")
+  if (inner !== undefined) {
+    if (inner.namespace === rpidNamespace && inner.name === "unknown") return null
+    return inner.name.toLowerCase()
+  }
+  const text = textOf(sphere).trim()
+  return text === "" ? null : text.toLowerCase()
+}

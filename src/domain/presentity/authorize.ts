@@ -1,0 +1,232 @@
+/**
+ * Who may watch: the hook, the owner of watcher information, the presentity's rules; and what follows when the answer
+ * changes without the watcher asking, by new rules, by sphere, or by time.
+ *
+ * @source RFC 4745, RFC 5025 §3.2.1, RFC 3857 §4.6 and §4.7.1
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { entries, get, size, values } from "../table.ts"
+import type { Millis, PackageName, SubHandling, Uri } from "../vocabulary.ts"
+import type { ReplaceRules } from "./commands.ts"
+import type { Context } from "./context.ts"
+import { accept, reject } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event, Status } from "./events.ts"
+import { viewFor } from "./notify.ts"
+import { evolve } from "./state.ts"
+import type { State, Subscription, Waiting } from "./state.ts"
+import { parseRules, publishedDocuments } from "./view.ts"
+
+export interface Judgement {
+  readonly handling: SubHandling
+  /** Ordinals of the rules that match; null when rules were not asked. */
+  readonly matched: string | null
+}
+
+/** How one watcher is to be treated now. */
+export const judge = (state: State, pack: EventPackage, watcher: Uri, context: Context): Judgement => {
+  // RFC 3857 §4.6: who watches somebody is for that somebody to know
+  if (pack.watcherInfoOf !== undefined) {
+    return { handling: watcher === state.presentity ? "allow" : "block", matched: null }
+  }
+  const hook = context.authorize({
+    presentity: state.presentity,
+    packageName: pack.name,
+    watcher,
+    now: context.now,
+  })
+  if (hook !== null) return { handling: hook, matched: null }
+  if (pack.rules === undefined) return { handling: "allow", matched: null }
+  const rules = rulesOf(state, pack)
+  if (rules === null) return { handling: context.limits.noRules, matched: null }
+  const { handling, matched } = pack.rules.judge(rules, {
+    uris: [watcher],
+    sphere: sphereOf(state, pack, rules, context),
+    now: context.now,
+  })
+  return { handling: handling ?? context.limits.noMatch, matched: matched.join(",") }
+}
+
+/**
+ * Puts an authorization document in force and applies it at once to everybody who watches or waits.
+ *
+ * @rejects BadRequest (400) when it cannot be read: the old one stays; BadEvent (489) for a package without rules
+ */
+export const replaceRules = (state: State, command: ReplaceRules, context: Context): Outcome => {
+  const pack = context.packages.find(command.packageName)
+  if (pack?.rules === undefined) {
+    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
+  }
+  const present = get(state.rules, command.packageName)?.body ?? null
+  if (present?.text === command.rules?.text && (present === null) === (command.rules === null)) {
+    return accept([], { _tag: "Done" })
+  }
+  if (command.rules !== null) {
+    const read = pack.rules.read(command.rules)
+    if (read._tag === "Unreadable") return reject({ _tag: "BadRequest", status: 400, why: read.why })
+  }
+  const replaced: Event = {
+    _tag: "RulesReplaced",
+    packageName: command.packageName,
+    rules: command.rules,
+    boundaryAt:
+      command.rules === null ? null : boundary(state, pack, parseRules(pack, command.rules), context.now),
+  }
+  const after = evolve(state, replaced, context.now)
+  return accept([replaced, ...review(state, after, pack, context)], { _tag: "Done" })
+}
+
+/** What time alone has changed: reviews every package whose boundary has passed. */
+export const reviewDue = (state: State, context: Context): readonly Event[] => {
+  const events: Event[] = []
+  let after = state
+  for (const [packageName, rules] of entries(state.rules)) {
+    if (rules.boundaryAt === null || rules.boundaryAt > context.now) continue
+    const pack = context.packages.find(packageName)
+    const boundaryAt = pack === null ? null : boundary(after, pack, parseRules(pack, rules.body), context.now)
+    const own: Event[] = [{ _tag: "RulesReviewed", packageName, boundaryAt }]
+    if (pack !== null) own.push(...review(after, after, pack, context))
+    for (const event of own) after = evolve(after, event, context.now)
+    events.push(...own)
+  }
+  return events
+}
+
+/** After a publication changed: the rules are asked again when they look at the sphere, and that may be another one. */
+export const reviewSphere = (
+  before: State,
+  after: State,
+  pack: EventPackage,
+  context: Context,
+): readonly Event[] => {
+  const rules = rulesOf(after, pack)
+  if (rules === null || pack.rules === undefined) return []
+  if (!context.limits.sphereCheck || !pack.rules.asksForSphere(rules)) return []
+  const boundaryAt = boundary(after, pack, rules, context.now)
+  const known = get(after.rules, pack.name)?.boundaryAt ?? null
+  const events: Event[] =
+    boundaryAt === known ? [] : [{ _tag: "RulesReviewed", packageName: pack.name, boundaryAt }]
+  // a boundary reached at this very instant is passed here, whatever the sphere is
+  const isDue = known !== null && known <= context.now
+  if (!isDue && sphereOf(before, pack, rules, context) === sphereOf(after, pack, rules, context))
+    return events
+  return [...events, ...review(after, after, pack, context)]
+}
+
+/** When nobody will have decided on a watcher that is pending from now on. */
+export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
+
+/** Whether a watcher may still be remembered as waiting; the bound is that of subscriptions. */
+export const mayWait = (state: State, context: Context): boolean =>
+  size(state.waiting) < context.limits.subscriptionsMax
+
+/** The waiting records that a new one, or a new subscription, of the same watcher puts an end to (RFC 3857 §4.7.1). */
+export const supersededWaiting = (
+  state: State,
+  one: Pick<Waiting, "packageName" | "eventId" | "watcher">,
+): readonly Event[] =>
+  [...values(state.waiting)]
+    .filter(
+      (other) =>
+        other.watcher === one.watcher &&
+        other.packageName === one.packageName &&
+        other.eventId === one.eventId,
+    )
+    .map((other): Event => ({ _tag: "WaitingEnded", no: other.no, event: "giveup" }))
+
+export const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
+
+/**
+ * Asks again for everyone who watches or waits, and says what changes for them. O(watchers).
+ *
+ * @param before with the rules as they were; what is published is the same in both
+ */
+const review = (before: State, state: State, pack: EventPackage, context: Context): readonly Event[] => {
+  const events: Event[] = []
+  const judged = new Map<Uri, Judgement>()
+  const judgementOf = (watcher: Uri): Judgement => {
+    let judgement = judged.get(watcher)
+    if (judgement === undefined) {
+      judgement = judge(state, pack, watcher, context)
+      judged.set(watcher, judgement)
+    }
+    return judgement
+  }
+  const byNo = <V extends { readonly no: number; readonly packageName: PackageName }>(
+    all: Iterable<V>,
+  ): V[] => [...all].filter((one) => one.packageName === pack.name).sort((one, other) => one.no - other.no)
+  for (const one of byNo(values(state.subscriptions))) {
+    events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
+  }
+  for (const one of byNo(values(state.waiting))) {
+    const { handling } = judgementOf(one.watcher)
+    if (handling === "confirm") continue
+    events.push({ _tag: "WaitingEnded", no: one.no, event: handling === "block" ? "rejected" : "approved" })
+  }
+  return events
+}
+
+/** What a judgement means for one subscription: its end, another status with a NOTIFY at once, or another view. */
+const consequences = (
+  before: State,
+  state: State,
+  one: Subscription,
+  pack: EventPackage,
+  { handling, matched }: Judgement,
+  context: Context,
+): readonly Event[] => {
+  if (handling === "block") {
+    return [
+      { _tag: "SubscriptionTerminated", no: one.no, reason: "rejected", silent: false, waitsUntil: null },
+    ]
+  }
+  const status = statusOf(handling)
+  const polite = handling === "polite-block"
+  const events: Event[] = []
+  let now = state
+  if (status !== one.status || polite !== one.polite || matched !== one.matched) {
+    events.push({
+      _tag: "SubscriptionStatusChanged",
+      no: one.no,
+      status,
+      polite,
+      matched,
+      giveUpAt: status === "active" ? null : (one.giveUpAt ?? giveUpAt(context)),
+    })
+    now = evolve(state, events[0]!, context.now)
+  }
+  const changed = get(now.subscriptions, one.no) ?? one
+  const view = viewFor(now, changed, pack)
+  // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
+  // who is treated as before waits for what is published as before
+  const isTreatedOtherwise = view.digest !== viewFor(before, one, pack).digest
+  if (status !== one.status || (isTreatedOtherwise && view.digest !== one.shown)) {
+    events.push({
+      _tag: "NotificationsIssued",
+      packageName: pack.name,
+      to: [one.no],
+      except: [],
+      suppressed: [],
+      shown: view.digest,
+      cause: "rules",
+    })
+  }
+  return events
+}
+
+const rulesOf = (state: State, pack: EventPackage): unknown => {
+  const body = get(state.rules, pack.name)?.body
+  return body === undefined ? null : parseRules(pack, body)
+}
+
+const sphereOf = (state: State, pack: EventPackage, rules: unknown, context: Context): string | null => {
+  if (!context.limits.sphereCheck || pack.rules === undefined || !pack.rules.asksForSphere(rules)) return null
+  return pack.rules.sphere(publishedDocuments(state, pack), context.now)
+}
+
+const boundary = (state: State, pack: EventPackage, rules: unknown, now: Millis): Millis | null =>
+  rules === null || pack.rules === undefined
+    ? null
+    : pack.rules.nextBoundary(rules, publishedDocuments(state, pack), now)
+
+const dayMillis = 86_400_000

@@ -1,0 +1,168 @@
+/**
+ * L28, the algebra of the privacy filter, and what a watcher may not learn from it, over random documents.
+ */
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
+import { canonical, element, isNamed } from "../../../src/domain/packages/element.ts"
+import type { Element, Node } from "../../../src/domain/packages/element.ts"
+import { filterPidf } from "../../../src/domain/packages/pidf-filter.ts"
+import { dataModelNamespace, pidfNamespace, presence } from "../../../src/domain/packages/pidf.ts"
+import type { Pidf } from "../../../src/domain/packages/pidf.ts"
+import { combined } from "../../../src/domain/packages/presence-rules-permissions.ts"
+import { everythingShown, nothingGranted } from "../../../src/domain/packages/presence-rules.ts"
+import type { Permissions } from "../../../src/domain/packages/presence-rules.ts"
+import { anyComposed, anyGrants, isIn, lists } from "../../support/rules-pidf.ts"
+import { read } from "../../support/xml-pidf.ts"
+
+const pack = presence({ xml: xmlCodec })
+const runs = { numRuns: 1_000 }
+
+const hides = ({ attributes }: Permissions): boolean => !attributes.includes("class")
+const selects = ({ devices, persons, services }: Permissions): boolean =>
+  [devices, persons, services].some(({ selectors }) => selectors.some(({ by }) => by === "class"))
+
+describe("the filter", () => {
+  it("5025-4-a: a filtered document passes the same filter unchanged", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, (document, grants) => {
+        const once = filterPidf(document, grants)
+        expect(filterPidf(once, grants)).toStrictEqual(once)
+      }),
+      runs,
+    )
+  })
+
+  it("L28: only takes away, and keeps the order", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, (document, grants) => {
+        expect(isIn(filterPidf(document, grants), document)).toBe(true)
+      }),
+      runs,
+    )
+  })
+
+  it("L28: who may see more, sees what others see and more", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, anyGrants, (document, less, further) => {
+        const more = combined([less, further])
+        expect(isIn(filterPidf(document, less), filterPidf(document, more))).toBe(true)
+      }),
+      runs,
+    )
+  })
+
+  it("L28: two filters may change places, unless one selects by a class that the other hides", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, anyGrants, (document, one, two) => {
+        fc.pre(!(selects(one) && hides(two)) && !(selects(two) && hides(one)))
+        expect(filterPidf(filterPidf(document, one), two)).toStrictEqual(
+          filterPidf(filterPidf(document, two), one),
+        )
+      }),
+      runs,
+    )
+  })
+
+  it("5025-3.3.2.15-a: everything shown is the document itself", () => {
+    fc.assert(
+      fc.property(anyComposed, (document) => {
+        expect(filterPidf(document, everythingShown)).toBe(document)
+      }),
+    )
+  })
+
+  it("5025-3.3.2.15-a: with all attributes a visible element is shown as it is", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, (document, grants) => {
+        const { allAttributes, attributes, userInput } = everythingShown
+        const all = combined([grants, { ...nothingGranted, allAttributes, attributes, userInput }])
+        const shown = filterPidf(document, all)
+        for (const list of lists) for (const one of shown[list]) expect(document[list]).toContain(one)
+      }),
+    )
+  })
+
+  it("5025-3.3.1-a: nothing granted is a valid document without elements", () => {
+    fc.assert(
+      fc.property(anyComposed, (document) => {
+        const shown = filterPidf(document, nothingGranted)
+        const nothing = { tuples: [], notes: [], persons: [], devices: [], others: [] }
+        expect(shown).toStrictEqual({ entity: document.entity, attributes: [], ...nothing })
+        expect(read(pack.render(shown).text)).toStrictEqual(shown)
+      }),
+    )
+  })
+
+  it("5025-3.3.2.12-a: each level of user input shows at least what the lower ones show", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, (document, grants) => {
+        fc.pre(!grants.allAttributes)
+        const levels = (["false", "bare", "thresholds", "full"] as const).map((userInput) =>
+          filterPidf(document, { ...grants, userInput }),
+        )
+        levels.forEach((shown, index) => expect(isIn(levels[index - 1] ?? shown, shown)).toBe(true))
+      }),
+    )
+  })
+
+  it("L23: what may not be seen leaves no trace", () => {
+    const secret = fc.constantFrom<Node>(
+      element("urn:secret", "s", {}, ["secret"]),
+      { _tag: "Comment", text: "secret" },
+      { _tag: "Text", text: "\n    " },
+    )
+    /** With something hidden put before every child of it and of its status. */
+    const disturbed = (of: Element, hidden: Node): Element => ({
+      ...of,
+      attributes: [...of.attributes, { namespace: "urn:secret", name: "s", prefix: "s", value: "1" }],
+      children: [
+        ...of.children.flatMap((node) => [
+          hidden,
+          isNamed(node, pidfNamespace, "status") ? disturbed(node, hidden) : node,
+        ]),
+        hidden,
+      ],
+    })
+    const stranger = (namespace: string, name: string): Element => element(namespace, name, { id: "hidden" })
+    fc.assert(
+      fc.property(anyComposed, anyGrants, secret, (document, grants, hidden) => {
+        fc.pre(!grants.allAttributes)
+        const { services, persons, devices } = grants
+        const unseen = (is: boolean, one: Element): readonly Element[] => (is ? [one] : [])
+        const other: Pidf = {
+          ...document,
+          attributes: [{ namespace: "urn:secret", name: "s", prefix: "s", value: "1" }],
+          tuples: [
+            ...unseen(!services.all, stranger(pidfNamespace, "tuple")),
+            ...document.tuples.map((one) => disturbed(one, hidden)),
+          ],
+          persons: [
+            ...unseen(!persons.all, stranger(dataModelNamespace, "person")),
+            ...document.persons.map((one) => disturbed(one, hidden)),
+          ],
+          devices: [
+            ...unseen(!devices.all, stranger(dataModelNamespace, "device")),
+            ...document.devices.map((one) => disturbed(one, hidden)),
+          ],
+          others: [...document.others, element("urn:secret", "s")],
+        }
+        expect(pack.render(filterPidf(other, grants)).text).toBe(
+          pack.render(filterPidf(document, grants)).text,
+        )
+      }),
+      runs,
+    )
+  })
+
+  it("3863-4.2.3-a: what is shown survives rendering and reading", () => {
+    fc.assert(
+      fc.property(anyComposed, anyGrants, (document, grants) => {
+        const shown = filterPidf(document, grants)
+        const back = read(pack.render(shown).text)
+        for (const list of lists) expect(back[list].map(canonical)).toEqual(shown[list].map(canonical))
+      }),
+      runs,
+    )
+  })
+})

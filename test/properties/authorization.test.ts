@@ -1,0 +1,228 @@
+/**
+ * Laws of rules in force: what is hidden stays hidden, whoever is undecided hears nothing, and at every instant everybody
+ * is treated as the rules of that instant say.
+ */
+import { deepStrictEqual, ok } from "node:assert/strict"
+import fc from "fast-check"
+import { describe, it } from "vitest"
+import { judge } from "../../src/domain/presentity/authorize.ts"
+import { evolve, nextDeadline } from "../../src/domain/presentity/state.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
+import { get, values } from "../../src/domain/table.ts"
+import type { SubHandling } from "../../src/domain/vocabulary.ts"
+import { parameters } from "../support/history.ts"
+import { beginning } from "../support/machine.ts"
+import type { Moment } from "../support/machine.ts"
+import { ruledPackages } from "../support/ruled.ts"
+import {
+  anyRuledSteps,
+  forEveryRuledHistory,
+  inboxOf,
+  people,
+  playBoth,
+  playRuled,
+  ruledWorlds,
+  waitingMillis,
+} from "../support/ruled-history.ts"
+import type { RuledStep, Shape, Side } from "../support/ruled-history.ts"
+
+const watcher = people[0]!
+
+const inTwoWorlds = (shape: Shape, sides: readonly [Side, Side]): number => {
+  let received = 0
+  for (const of of ruledWorlds) {
+    fc.assert(
+      fc.property(anyRuledSteps(shape), (steps) => {
+        const [one, other] = playBoth(of, steps, sides).map((run) => inboxOf(run, watcher))
+        deepStrictEqual(one, other)
+        received += one!.length
+      }),
+      parameters<[readonly RuledStep[]]>(),
+    )
+  }
+  return received
+}
+
+const side = (over: Partial<Side>): Side => ({
+  side: 0,
+  publishes: true,
+  rules: (rules) => rules,
+  focus: watcher,
+  ...over,
+})
+
+describe("what is hidden", () => {
+  it("L23: what a watcher may not see makes no difference to it, in content or in time", () => {
+    ok(inTwoWorlds({ hides: true }, [side({ side: 0 }), side({ side: 1 })]) > 1000)
+  })
+
+  it("L24: polite block is like somebody who never publishes", () => {
+    const always = (treat: SubHandling) => [{ who: watcher, treat }] as const
+    const shape: Shape = {
+      treatment: fc.constantFrom<SubHandling>("block", "confirm", "polite-block"),
+      always: always("polite-block"),
+      rulesNull: false,
+    }
+    const allowing = side({ publishes: false, rules: () => always("allow") })
+    ok(inTwoWorlds(shape, [side({}), allowing]) > 1000)
+  })
+})
+
+describe("what is undecided", () => {
+  it("L25: a pending watcher hears only that it is pending, when it asks or becomes it; a waiting one nothing", () => {
+    forEveryRuledHistory((run) => {
+      for (const { before, events, after, command, notifications } of run.moments) {
+        for (const one of notifications) {
+          deepStrictEqual(get(before.waiting, one.no), undefined)
+          if (one.state === "pending") deepStrictEqual(one.body, null)
+          const was = get(before.subscriptions, one.no)
+          if (was?.status !== "pending" || one.state !== "pending") continue
+          const asked = command._tag === "Resubscribe" || command._tag === "Redeliver"
+          // one that it refused comes again when it said it would take it
+          const asksAgain = command._tag === "FallDue" && was.dueAt !== null
+          const flipped = events.some((event) => "no" in event && event.no === one.no)
+          ok(asked || asksAgain || flipped, `${command._tag} makes a NOTIFY for pending ${one.no}`)
+        }
+        for (const { no } of values(after.waiting)) deepStrictEqual(get(after.subscriptions, no), undefined)
+      }
+    })
+  })
+
+  it("L31: one waiting record per watcher and package; neither phase outlasts its time, whatever is refreshed", () => {
+    forEveryRuledHistory((run) => {
+      const since = new Map<number, number>()
+      for (const { after, at } of run.moments) {
+        const keys = [...values(after.waiting)].map(
+          ({ watcher: who, packageName }) => `${who} ${packageName}`,
+        )
+        deepStrictEqual(new Set(keys).size, keys.length)
+        for (const one of values(after.waiting)) deepStrictEqual(one.giveUpAt, one.since + waitingMillis)
+        for (const one of values(after.subscriptions)) {
+          if (one.status === "active") {
+            since.delete(one.no)
+            deepStrictEqual(one.giveUpAt, null)
+            continue
+          }
+          const began = since.get(one.no) ?? at
+          since.set(one.no, began)
+          deepStrictEqual(one.giveUpAt, began + waitingMillis)
+        }
+      }
+    })
+  })
+})
+
+/** What the rules say of everybody at an instant, against what is stored. */
+const agrees = (state: State, { context }: Pick<Moment, "context">, now: number): void => {
+  const pack = ruledPackages.find("presence")!
+  for (const one of values(state.subscriptions)) {
+    if (one.packageName !== "presence") continue
+    const { handling, matched } = judge(state, pack, one.watcher, { ...context, now })
+    const is = { status: one.status, polite: one.polite, matched: one.matched }
+    const status = handling === "confirm" ? "pending" : handling === "block" ? "over" : "active"
+    deepStrictEqual(is, { status, polite: handling === "polite-block", matched })
+  }
+  for (const one of values(state.waiting)) {
+    deepStrictEqual(judge(state, pack, one.watcher, { ...context, now }).handling, "confirm")
+  }
+}
+
+describe("what is in force", () => {
+  it("L29 / L30: at every instant everybody is treated as the rules, the sphere and the time of it say", () => {
+    forEveryRuledHistory((run) => {
+      for (const moment of run.moments) {
+        agrees(moment.after, moment, moment.at)
+        // and until the very moment before, without anybody looking
+        if (moment.before.version > 0 && moment.at > moment.before.decidedAt) {
+          agrees(moment.before, moment, moment.at - 1)
+        }
+      }
+      for (const state of run.states.values()) {
+        const deadline = nextDeadline(state)
+        ok(deadline === null || deadline > run.now, "something is overdue")
+        const last = run.moments.at(-1)
+        if (last !== undefined) agrees(state, last, run.now)
+      }
+    })
+  })
+
+  it("L30: every life is a path of the state machine", () => {
+    forEveryRuledHistory((run) => {
+      const lives = new Map<number, "pending" | "active" | "waiting" | "terminated">()
+      for (const { before, events, at, notifications } of run.moments) {
+        let state = before
+        for (const event of events) {
+          if (event._tag === "SubscriptionCreated") {
+            deepStrictEqual(lives.get(event.no), undefined)
+            lives.set(event.no, event.status)
+          } else if (event._tag === "SubscriptionStatusChanged") {
+            ok(["pending", "active"].includes(lives.get(event.no) ?? ""))
+            lives.set(event.no, event.status)
+          } else if (event._tag === "SubscriptionTerminated") {
+            const was = lives.get(event.no)
+            ok(was === "pending" || was === "active")
+            if (event.waitsUntil !== null) deepStrictEqual([was, event.reason], ["pending", "timeout"])
+            if (event.reason === "giveup") deepStrictEqual(was, "pending")
+            if (was === "pending" && event.reason === "timeout" && !event.silent)
+              ok(event.waitsUntil !== null)
+            lives.set(event.no, event.waitsUntil === null ? "terminated" : "waiting")
+          } else if (event._tag === "WaitingEnded") {
+            deepStrictEqual(lives.get(event.no), "waiting")
+            lives.set(event.no, "terminated")
+          }
+          state = evolve(state, event, at)
+        }
+        for (const one of notifications) {
+          const life = lives.get(one.no)
+          // a body shows the state after its decision, and so does what it says of itself
+          if (one.state !== "terminated" && life !== "terminated" && life !== "waiting")
+            deepStrictEqual(one.state, life)
+        }
+        for (const one of values(state.subscriptions)) deepStrictEqual(one.status, lives.get(one.no))
+        for (const { no } of values(state.waiting)) deepStrictEqual(lives.get(no), "waiting")
+      }
+    })
+  })
+})
+
+describe("the histories with rules", () => {
+  it("OPS-coverage: rules, boundaries, spheres, pending, waiting, polite and rejected watchers all occur", () => {
+    const seen = new Map<string, number>()
+    const note = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1)
+    const runs = ruledWorlds.flatMap((of) =>
+      fc.sample(anyRuledSteps(), { numRuns: 200, seed: 1 }).map((steps) => playRuled(of, steps)),
+    )
+    for (const run of runs) {
+      for (const { events, command, at } of run.moments) {
+        for (const event of events) {
+          note(event._tag)
+          if (event._tag === "SubscriptionTerminated") note(event.reason)
+          if (event._tag === "WaitingEnded") note(`waiting ${event.event}`)
+          if (event._tag === "SubscriptionStatusChanged") {
+            note(`${command._tag} ${event.status}${event.polite ? " polite" : ""}`)
+          }
+        }
+        ok(at >= beginning)
+      }
+    }
+    for (const what of [
+      "RulesReplaced",
+      "RulesReviewed",
+      "rejected",
+      "giveup",
+      "waiting giveup",
+      "waiting approved",
+      "waiting rejected",
+      "Publish active",
+      "Publish pending",
+      "FallDue active",
+      "FallDue pending",
+      "FallDue active polite",
+      "ReplaceRules active",
+      "ReplaceRules pending",
+      "ReplaceRules active polite",
+    ]) {
+      ok((seen.get(what) ?? 0) > 0, what)
+    }
+  })
+})

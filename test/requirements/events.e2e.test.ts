@@ -1,0 +1,274 @@
+/**
+ * Rows of RFC 3265, RFC 3856 and RFC 3857 that a peer can see on the wire, each named by its id.
+ */
+import assert from "node:assert/strict"
+import { describe, it } from "vitest"
+import type { TestContext } from "vitest"
+import { attribute, childrenNamed, textOf } from "../../src/domain/packages/element.ts"
+import { watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
+import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { startPresence } from "../support/server.ts"
+import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
+import type { Phone, Script } from "../support/sip-client.ts"
+
+const phoneOpen = pidf(tuple("phone", "open"))
+const phoneClosed = pidf(tuple("phone", "closed"))
+
+const scene = async ({ onTestFinished }: TestContext, settings: Parameters<typeof startPresence>[0] = {}) => {
+  const server = await startPresence({ domain: ["example.com"], ...settings })
+  const phones: Phone[] = []
+  onTestFinished(async () => {
+    for (const phone of phones) phone.close()
+    await server.stop()
+  })
+  const another = async (user: string): Promise<Script & { readonly phone: Phone }> => {
+    const phone = await openPhone(server, "udp")
+    phones.push(phone)
+    return Object.assign(script(phone, { user }), { phone })
+  }
+  const publisher = await another("alice")
+  let entityTag: string | null = null
+  return {
+    server,
+    another,
+    bob: await another("bob"),
+    publish: async (body = phoneOpen): Promise<void> => {
+      const match: Record<string, string> = entityTag === null ? {} : { "SIP-If-Match": entityTag }
+      const response = await publisher.publish({ Expires: "3600", ...match }, body)
+      assert.equal(response.raw.status, 200)
+      entityTag = response.header("sip-etag")
+    },
+  }
+}
+
+describe.concurrent("SUBSCRIBE", () => {
+  it("3265-3.1.1-d 3856-6.4-a 3856-6.1-a: without Expires a presence subscription lasts 3600 s", async (context) => {
+    const { bob } = await scene(context)
+    assert.equal((await bob.subscribe()).header("expires"), "3600")
+    await bob.notified({ state: "active", expires: 3600 })
+  })
+
+  it("3265-3.1.1-e: an expires parameter on Contact changes nothing", async (context) => {
+    const { bob } = await scene(context)
+    const response = await bob.subscribe({
+      Expires: "600",
+      Contact: `<sip:bob@${bob.phone.address}>;expires=5`,
+    })
+    assert.equal(response.header("expires"), "600")
+    await bob.notified({ state: "active", expires: 600 })
+  })
+
+  it("3265-3.1.2-a 6665-8.2.1-c: two event types in one header are refused with 400", async (context) => {
+    const { bob } = await scene(context)
+    assert.equal((await bob.subscribe({ Event: "presence, dialog" })).raw.status, 400)
+  })
+
+  it("3265-3.1.2-b 3265-3.2.1-b 3265-3.1.6.1-e 6665-8.2.1-a 6665-4.5.2-b: ids tell subscriptions of one dialog apart and come back in every NOTIFY", async (context) => {
+    const { bob, publish } = await scene(context)
+    const events: (string | null)[] = []
+    const take = async (): Promise<void> => {
+      const notify = await bob.notify()
+      answer(bob.phone, notify)
+      events.push(notify.header("event"))
+    }
+    await bob.subscribe({ Event: "presence;id=1", Expires: "600" })
+    await take()
+    await bob.subscribe({ Event: "presence;id=01", Expires: "600" })
+    await take()
+    await publish()
+    await take()
+    await take()
+    assert.deepEqual(events, ["presence;id=1", "presence;id=01", "presence;id=1", "presence;id=01"])
+    await bob.subscribe({ Event: "presence;id=1", Expires: "0" })
+    await take()
+    await publish(phoneClosed)
+    await take()
+    assert.deepEqual(events.slice(4), ["presence;id=1", "presence;id=01"])
+    await bob.phone.hearsNothing()
+  })
+
+  it("3265-3.1.3-a 3265-3.2.1-c 3856-6.5-a 3856-6.5-b: documents are PIDF, wanted or not said; nothing wanted that there is gets 406", async (context) => {
+    const { bob, another, publish } = await scene(context)
+    await publish()
+    await bob.subscribe({ Accept: null, Expires: "600" })
+    await bob.notified({ state: "active", body: phoneOpen })
+    const carol = await another("carol")
+    await carol.subscribe({ Accept: "text/html, application/*;q=0.5", Expires: "600" })
+    await carol.notified({ state: "active", body: phoneOpen })
+    const dave = await another("dave")
+    const refused = await dave.subscribe({ Accept: "text/html", Expires: "600" })
+    assert.equal(refused.raw.status, 406)
+    assert.equal(refused.header("accept"), "application/pidf+xml")
+  })
+
+  it("3265-3.1.4.1-a 3265-3.1.4.2-d: a refused request leaves nothing, and a refused refresh what there was", async (context) => {
+    const { bob, another, publish } = await scene(context, { min_expires_subscribe: 60 })
+    const carol = await another("carol")
+    assert.equal((await carol.subscribe({ Expires: "5" })).raw.status, 423)
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active" })
+    assert.equal((await bob.subscribe({ Expires: "5" })).raw.status, 423)
+    await publish()
+    await bob.notified({ state: "active", expires: 600, body: phoneOpen })
+    await carol.phone.hearsNothing()
+  })
+
+  it("3265-3.1.6.1-a 3265-3.1.6.2-b 3265-3.1.6.3-c 3856-6.6.2-b 3856-6.6.2-d: undecided is answered at once, with a NOTIFY that says pending and shows nothing", async (context) => {
+    const { bob, publish } = await scene(context, { policy: "rules" })
+    await publish()
+    const asked = performance.now()
+    assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 202)
+    assert.ok(performance.now() - asked < 500)
+    await bob.notified({ state: "pending", expires: 600, body: null })
+  })
+
+  it("3265-3.1.6.4-b 3265-3.2.2-h: neither a refresh nor a NOTIFY lengthens what was asked for", async (context) => {
+    const { bob, publish } = await scene(context)
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active", expires: 600 })
+    assert.equal((await bob.subscribe({ Expires: "60" })).header("expires"), "60")
+    await bob.notified({ state: "active", expires: 60 })
+    await publish()
+    await bob.notified({ state: "active", expires: 60, body: phoneOpen })
+  })
+
+  it("6665-4.2.1-a: nothing but SUBSCRIBE makes a subscription", async (context) => {
+    const { another, publish } = await scene(context)
+    const eve = await another("eve")
+    for (const method of ["NOTIFY", "OPTIONS", "REGISTER"]) {
+      const contact = `<sip:eve@${eve.phone.address}>`
+      await eve.ask(method, { Contact: contact, Event: "presence", Expires: "600" })
+    }
+    await publish()
+    await eve.phone.hearsNothing()
+  })
+
+  it("6665-4.6-a: CANCEL is answered and changes nothing", async (context) => {
+    const { bob, publish } = await scene(context)
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active" })
+    const cancelled = await bob.ask("CANCEL")
+    assert.ok([200, 481].includes(cancelled.raw.status))
+    await publish()
+    await bob.notified({ state: "active", body: phoneOpen })
+  })
+
+  it("6665-4.2.2-c 3265-3.3.6-a: a lifetime of nothing ends with the NOTIFY that shows the state", async (context) => {
+    const { bob, publish } = await scene(context)
+    await publish()
+    assert.equal((await bob.subscribe({ Expires: "0" })).header("expires"), "0")
+    await bob.notified({ state: "terminated;reason=timeout", body: phoneOpen })
+    await bob.phone.hearsNothing()
+  })
+})
+
+describe.concurrent("NOTIFY and headers", () => {
+  it("3265-3.2-b 3856-6.11.1-b: a subscription is told of change after change until it ends", async (context) => {
+    const { bob, publish } = await scene(context)
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active" })
+    for (let change = 0; change < 5; change++) {
+      const body = change % 2 === 0 ? phoneOpen : phoneClosed
+      await publish(body)
+      await bob.notified({ state: "active", body })
+    }
+  })
+
+  it("3265-3.3.1-a 3265-3.3.7-a 3903-7-a 3856-6.11.1-a: OPTIONS and 2xx say which packages there are, without any option tag", async (context) => {
+    const { bob } = await scene(context)
+    const options = await bob.ask("OPTIONS")
+    assert.equal(options.raw.status, 200)
+    assert.deepEqual(options.header("allow-events")?.split(", "), ["presence", "presence.winfo"])
+    assert.ok(options.header("allow")?.includes("PUBLISH"))
+    assert.equal(options.header("require"), null)
+    const subscribed = await bob.subscribe({ Expires: "600" })
+    assert.equal(subscribed.header("allow-events"), options.header("allow-events"))
+  })
+
+  it("6665-8.2.1-b 6665-8.2.3-a: responses carry neither Event nor Subscription-State", async (context) => {
+    const { bob } = await scene(context)
+    for (const response of [await bob.subscribe({ Expires: "600" }), await bob.publish({}, phoneOpen)]) {
+      assert.equal(response.header("event"), null)
+      assert.equal(response.header("subscription-state"), null)
+    }
+  })
+
+  it("3856-6.2-a: Event parameters that are not known change nothing", async (context) => {
+    const { bob } = await scene(context)
+    assert.equal((await bob.subscribe({ Event: "presence;colour=blue", Expires: "600" })).raw.status, 200)
+    await bob.notified({ state: "active" })
+  })
+
+  it("3856-5-a: pres:, sip: and sips: name one presentity", async (context) => {
+    const { another, publish } = await scene(context)
+    await publish()
+    for (const uri of ["pres:alice@example.com", "sips:alice@EXAMPLE.com", "sip:alice@example.com:5070"]) {
+      const watcher = await another("bob")
+      watcher.target = uri
+      assert.equal((await watcher.subscribe({ Expires: "600" })).raw.status, 200, uri)
+      await watcher.notified({ state: "active", body: phoneOpen })
+    }
+  })
+
+  it("3856-6.9-b 3859-3.4.1-b: two dialogs of one watcher are two subscriptions with the same document", async (context) => {
+    const { another, publish } = await scene(context)
+    const devices = [await another("bob"), await another("bob")]
+    for (const one of devices) {
+      await one.subscribe({ Expires: "600" })
+      await one.notified({ state: "active" })
+    }
+    await publish()
+    const shown = await Promise.all(devices.map((one) => one.notified({ state: "active", body: phoneOpen })))
+    assert.equal(shown[0]?.raw.body.toString(), shown[1]?.raw.body.toString())
+  })
+})
+
+describe.concurrent("watcher information", () => {
+  const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo+xml" }
+  const documentOf = async (owner: Script & { readonly phone: Phone }) => {
+    const notify = await owner.notify()
+    answer(owner.phone, notify)
+    const read = xmlCodec.parse(notify.raw.body.toString("utf8"))
+    assert.ok(read._tag === "Parsed")
+    const [list] = childrenNamed(read.root, watcherInfoNamespace, "watcher-list")
+    assert.ok(list !== undefined)
+    return { notify, root: read.root, watchers: childrenNamed(list, watcherInfoNamespace, "watcher") }
+  }
+
+  it("3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
+    const { another } = await scene(context)
+    const statusOf = async (event: string): Promise<number> =>
+      (await (await another("alice")).subscribe({ Event: event, Accept: null, Expires: "0" })).raw.status
+    assert.equal(await statusOf("presence.winfo"), 200)
+    assert.equal(await statusOf("presence.winfo.winfo"), 200)
+    assert.equal(await statusOf("presence.winfo.winfo.winfo"), 489)
+    assert.equal(await statusOf("winfo.presence"), 489)
+    assert.equal(await statusOf("dialog.winfo"), 489)
+  })
+
+  it("3857-4.4-a 3857-4.5-a 3858-3-a 3857-4.7-a 3858-3-e: 3600 s, a watcherinfo document, every watcher by who it is", async (context) => {
+    const { bob, another } = await scene(context)
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active" })
+    const owner = await another("alice")
+    assert.equal((await owner.subscribe({ ...winfo, Accept: null })).header("expires"), "3600")
+    const { notify, root, watchers } = await documentOf(owner)
+    assert.equal(notify.header("content-type"), "application/watcherinfo+xml")
+    assert.deepEqual(
+      [root.name, root.namespace, attribute(root, "state")],
+      ["watcherinfo", watcherInfoNamespace, "full"],
+    )
+    assert.match(attribute(root, "version") ?? "", /^\d+$/)
+    assert.deepEqual(watchers.map(textOf), ["sip:bob@example.com"])
+    assert.equal((await owner.subscribe({ ...winfo, Accept: "text/plain" })).raw.status, 406)
+  })
+
+  it("3857-4.6-a 3857-4.7.2-c: a stranger gets 403 and is never listed", async (context) => {
+    const { bob, another } = await scene(context)
+    const owner = await another("alice")
+    await owner.subscribe({ ...winfo, Expires: "600" })
+    assert.deepEqual((await documentOf(owner)).watchers, [])
+    assert.equal((await bob.subscribe({ ...winfo, Expires: "600" })).raw.status, 403)
+    await owner.phone.hearsNothing()
+  })
+})

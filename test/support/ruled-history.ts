@@ -1,0 +1,375 @@
+/**
+ * Histories of one presentity with rules: three watchers, her own watching of them, validity that begins and ends within
+ * the history, spheres; alone or as two worlds that differ only where a law says they may.
+ */
+import fc from "fast-check"
+import type { Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
+import { nextDeadline } from "../../src/domain/presentity/state.ts"
+import { get, values } from "../../src/domain/table.ts"
+import type { Body, Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
+import { anyOutcome } from "./arbitraries.ts"
+import { alice, dialogOf } from "./builders.ts"
+import { parameters } from "./history.ts"
+import { beginning, keyOf, makeMachine, worlds } from "./machine.ts"
+import type { Input, Machine, Moment, Run, World } from "./machine.ts"
+import { pidf, ruledPackages, rulesBody } from "./ruled.ts"
+import type { SmallRule } from "./ruled.ts"
+
+export const people: readonly Uri[] = ["sip:bob", "sip:carol", "sip:dave"].map(
+  (name) => `${name}@example.com` as Uri,
+)
+
+/** An undecided watcher is remembered for a quarter of an hour, so that a history can outlast it. */
+export const waitingMillis = 900_000
+
+export const ruledWorlds: readonly World[] = worlds.map((one) => ({
+  ...one,
+  packages: ruledPackages,
+  hook: null,
+  limits: {
+    ...one.limits,
+    minExpiresPublish: 0,
+    minExpiresSubscribe: 0,
+    subscriptionsMax: 20,
+    sphereCheck: true,
+    waitingDays: waitingMillis / 86_400_000,
+  },
+}))
+
+export type RuledStep =
+  | {
+      readonly _tag: "Publish"
+      readonly which: number
+      readonly seen: string | null
+      /** What some rules hide, in either world. */
+      readonly hidden: readonly [string | null, string | null]
+      readonly sphere: string | null
+      readonly expires: number
+      /** The end of a publication, or only more time for it. */
+      readonly empty: boolean
+    }
+  | { readonly _tag: "Watch"; readonly who: number; readonly packageName: string; readonly expires: number }
+  | { readonly _tag: "Again"; readonly which: number; readonly expires: number }
+  | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
+  | { readonly _tag: "Advance"; readonly by: Millis }
+  | { readonly _tag: "Aim"; readonly beside: number }
+  | { readonly _tag: "Arrive" }
+  | { readonly _tag: "Report"; readonly which: number; readonly outcome: DeliveryOutcome }
+  | { readonly _tag: "Redeliver" }
+
+const anyTreatment = fc.constantFrom<SubHandling>("allow", "allow", "confirm", "polite-block", "block")
+
+const anyInstant = fc.nat(12).map((count) => beginning + count * 60_000)
+
+/** @param treatment what a rule may say of the watcher that a law looks at, the first of `people` */
+const anyRule = (treatment: fc.Arbitrary<SubHandling>, hides: boolean): fc.Arbitrary<SmallRule> =>
+  fc
+    .record({
+      who: fc.constantFrom(people[0]!, people[0]!, people[1]!, people[2]!, null),
+      treat: fc.constant<SubHandling>("allow"),
+      hidden: fc.boolean(),
+      sphere: fc.constantFrom(undefined, undefined, undefined, "work", "home"),
+      validity: fc.option(fc.tuple(anyInstant, anyInstant), { freq: 2 }),
+    })
+    .chain(({ who, hidden, sphere, validity }) => {
+      const concerns = who === null || who === people[0]
+      return (concerns ? treatment : anyTreatment).map((treat) => ({
+        who,
+        treat,
+        ...(hidden || (hides && concerns) ? { tuples: ["t1"] } : {}),
+        ...(sphere === undefined ? {} : { sphere }),
+        ...(validity === null ? {} : { from: Math.min(...validity), until: Math.max(...validity) }),
+      }))
+    })
+
+export interface Shape {
+  /** What rules may say of the first watcher. */
+  readonly treatment?: fc.Arbitrary<SubHandling>
+  /** Whatever lets the first watcher see something hides the second tuple from it. */
+  readonly hides?: boolean
+  /** Holds for the first watcher whatever else is written. */
+  readonly always?: readonly SmallRule[]
+  readonly rulesNull?: boolean
+}
+
+const anyExpires = fc.constantFrom(0, 5, 60, 600, 600, 3600, 3600)
+
+export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledStep[]> => {
+  const { treatment = anyTreatment, hides = false, always = [], rulesNull = true } = shape
+  const anyRules = fc
+    .array(anyRule(treatment, hides), { maxLength: 4 })
+    .map((rules): RuledStep => ({ _tag: "Rules", rules: [...always, ...rules] }))
+  const anyHidden = fc.constantFrom(null, "t2=open", "t2=closed")
+  const anyStep: fc.Arbitrary<RuledStep> = fc.oneof(
+    {
+      weight: 26,
+      arbitrary: fc.record({
+        _tag: fc.constant("Publish" as const),
+        which: fc.nat(3),
+        seen: fc.constantFrom(null, "t1=open", "t1=open", "t1=closed"),
+        hidden: fc.tuple(anyHidden, anyHidden),
+        sphere: fc.constantFrom(null, null, "work", "home"),
+        expires: anyExpires,
+        empty: fc.nat(5).map((one) => one === 0),
+      }),
+    },
+    {
+      weight: 18,
+      arbitrary: fc.record({
+        _tag: fc.constant("Watch" as const),
+        who: fc.constantFrom(0, 0, 1, 2),
+        packageName: fc.constantFrom("presence", "presence", "presence", "presence", "presence.winfo"),
+        expires: anyExpires,
+      }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        _tag: fc.constant("Watch" as const),
+        who: fc.constant(3),
+        packageName: fc.constantFrom("presence.winfo", "presence.winfo", "presence.winfo.winfo", "presence"),
+        expires: fc.constantFrom(0, 60, 3600, 3600, 3600),
+      }),
+    },
+    {
+      weight: 14,
+      arbitrary: fc.record({ _tag: fc.constant("Again" as const), which: fc.nat(7), expires: anyExpires }),
+    },
+    { weight: 14, arbitrary: anyRules },
+    ...(rulesNull ? [{ weight: 2, arbitrary: fc.constant<RuledStep>({ _tag: "Rules", rules: null }) }] : []),
+    {
+      weight: 12,
+      arbitrary: fc
+        .constantFrom(0, 1, 1000, 1000, 4999, 5000, 5000, 60_000, 120_000, 900_000)
+        .map((by): RuledStep => ({ _tag: "Advance", by })),
+    },
+    {
+      weight: 14,
+      arbitrary: fc.constantFrom(-1, 0, 0, 0, 1).map((beside): RuledStep => ({ _tag: "Aim", beside })),
+    },
+    { weight: 14, arbitrary: fc.constant<RuledStep>({ _tag: "Arrive" }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({ _tag: fc.constant("Report" as const), which: fc.nat(5), outcome: anyOutcome }),
+    },
+    { weight: 1, arbitrary: fc.constant<RuledStep>({ _tag: "Redeliver" }) },
+  )
+  const first = anyRules
+  return fc.noBias(
+    fc
+      .tuple(first, fc.array(anyStep, { maxLength: 40, size: "max" }))
+      .map(([rules, steps]) => [rules, ...steps]),
+  )
+}
+
+export interface Side {
+  readonly side: 0 | 1
+  /** False: the presentity never publishes. */
+  readonly publishes: boolean
+  readonly rules: (rules: readonly SmallRule[] | null) => readonly SmallRule[] | null
+  /** Only NOTIFYs to this watcher are ever late or lost; null: all may be. */
+  readonly focus: Uri | null
+}
+
+const plain: Side = { side: 0, publishes: true, rules: (rules) => rules, focus: null }
+
+const bodies = new Map<string, Body>()
+/** The same object each time, so that each is read once. */
+const bodyOf = (make: () => Body, name: string): Body => {
+  const known = bodies.get(name) ?? make()
+  bodies.set(name, known)
+  return known
+}
+
+/** The inputs of one step, where it happens. */
+const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): readonly Input[] => {
+  const at = machine.now()
+  const state = machine.state(alice)
+  const ask = (command: Command, more = 0): Input => ({
+    _tag: "Ask",
+    id: id + more,
+    at,
+    presentity: command._tag === "Resubscribe" ? null : alice,
+    command,
+  })
+  switch (step._tag) {
+    case "Publish": {
+      if (!of.publishes) return []
+      const table = get(state.publications, "presence")
+      const live = table === undefined ? [] : [...values(table)].sort((a, b) => a.createdIn - b.createdIn)
+      const one = live[step.which % (live.length + 1)]
+      const hidden = step.hidden[of.side]
+      const parts = [step.seen, hidden, step.sphere === null ? null : `@${step.sphere}`].flatMap(
+        (part) => part ?? [],
+      )
+      return [
+        ask({
+          _tag: "Publish",
+          packageName: "presence",
+          ifMatch: one === undefined ? [] : [one.entityTag],
+          expires: step.expires,
+          body: one !== undefined && step.empty ? null : bodyOf(() => pidf(...parts), parts.join(" ")),
+          bodyFault: null,
+          sender: null,
+        }),
+      ]
+    }
+    case "Watch": {
+      const watcher = people[step.who] ?? alice
+      return [
+        ask({
+          _tag: "Subscribe",
+          packageName: step.packageName,
+          eventId: null,
+          watcher,
+          expires: step.expires,
+          accept: null,
+          dialog: dialogOf(id),
+          forceActive: false,
+          bodyFault: null,
+        }),
+      ]
+    }
+    case "Again": {
+      // in the order they came: numbers may differ between two worlds, that does not; nor who is looked at
+      const live = [...values(state.subscriptions)]
+        .filter((one) => of.focus === null || one.watcher === of.focus)
+        .sort((a, b) => a.no - b.no)
+      const one = live[step.which % Math.max(1, live.length)]
+      const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+      if (one === undefined || dialog === undefined) return []
+      return [
+        ask({
+          _tag: "Resubscribe",
+          dialog: keyOf(dialog.start),
+          packageName: one.packageName,
+          eventId: null,
+          watcher: one.watcher,
+          expires: step.expires,
+          accept: null,
+          cseq: dialog.remoteCseq + 1,
+          remoteTarget: null,
+          forceActive: false,
+          bodyFault: null,
+        }),
+      ]
+    }
+    case "Rules": {
+      const rules = of.rules(step.rules)
+      const body = rules === null ? null : bodyOf(() => rulesBody(rules), JSON.stringify(rules))
+      return [ask({ _tag: "ReplaceRules", packageName: "presence", rules: body })]
+    }
+    case "Advance":
+      return [{ _tag: "Advance", to: at + step.by }]
+    case "Aim": {
+      const deadline = nextDeadline(state)
+      return deadline === null ? [] : [{ _tag: "Advance", to: Math.max(at, deadline + step.beside) }]
+    }
+    case "Arrive":
+      return machine.flying().map(({ no, cseq }, index) => ask(report(no, cseq, arrived), index))
+    case "Report": {
+      const flying = machine
+        .flying()
+        .filter(({ no }) => of.focus === null || get(state.subscriptions, no)?.watcher === of.focus)
+      const one = flying[step.which % Math.max(1, flying.length)]
+      return one === undefined ? [] : [ask(report(one.no, one.cseq, step.outcome))]
+    }
+    case "Redeliver":
+      return [ask({ _tag: "Redeliver", since: at - 1000 })]
+  }
+}
+
+const arrived: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }
+const report = (no: number, cseq: number, outcome: DeliveryOutcome): Command => ({
+  _tag: "ReportDelivery",
+  no,
+  cseq,
+  outcome,
+})
+
+/** NOTIFYs to everybody but the one a law looks at arrive at once. */
+const calm = (machine: Machine, of: Side, id: number): void => {
+  if (of.focus === null) return
+  for (let more = 0; ; more++) {
+    const state = machine.state(alice)
+    const one = machine.flying().find(({ no }) => get(state.subscriptions, no)?.watcher !== of.focus)
+    if (one === undefined) return
+    machine.apply({
+      _tag: "Ask",
+      id: id + 500 + more,
+      at: machine.now(),
+      presentity: alice,
+      command: report(one.no, one.cseq, arrived),
+    })
+  }
+}
+
+/** Two worlds in step: the clock of the first is the clock of both. */
+export const playBoth = (
+  of: World,
+  steps: readonly RuledStep[],
+  sides: readonly [Side, Side],
+): readonly [Run, Run] => {
+  const [one, other] = [makeMachine(of), makeMachine(of)]
+  for (const [index, step] of steps.entries()) {
+    const id = (index + 1) * 1000
+    const inputs = inputsOf(one, step, id, sides[0])
+    const moves = inputs.some(({ _tag }) => _tag === "Advance")
+    const others = moves ? inputs : step._tag === "Aim" ? [] : inputsOf(other, step, id, sides[1])
+    for (const input of inputs) one.apply(input)
+    for (const input of others) other.apply(input)
+    calm(one, sides[0], id)
+    calm(other, sides[1], id)
+  }
+  return [one.run(), other.run()]
+}
+
+export const playRuled = (of: World, steps: readonly RuledStep[]): Run => {
+  const machine = makeMachine(of)
+  for (const [index, step] of steps.entries()) {
+    for (const input of inputsOf(machine, step, (index + 1) * 1000, plain)) machine.apply(input)
+  }
+  // everything due by now has been decided
+  machine.apply({ _tag: "Advance", to: machine.now() })
+  return machine.run()
+}
+
+export const forEveryRuledHistory = (check: (run: Run) => void, share = 1, shape: Shape = {}): void => {
+  for (const of of ruledWorlds) {
+    fc.assert(
+      fc.property(anyRuledSteps(shape), (steps) => {
+        check(playRuled(of, steps))
+      }),
+      parameters<[readonly RuledStep[]]>(share),
+    )
+  }
+}
+
+/** All that one watcher receives and is answered, without what is opaque to it. */
+export const inboxOf = (run: Run, watcher: Uri): readonly unknown[] =>
+  run.moments.flatMap((moment) => [
+    ...answerTo(moment, watcher),
+    ...moment.notifications
+      .filter(({ dialog, no }) => {
+        const one = get(moment.before.subscriptions, no) ?? get(moment.after.subscriptions, no)
+        const created = moment.events.find((event) => event._tag === "SubscriptionCreated" && event.no === no)
+        const owner = one?.watcher ?? (created?._tag === "SubscriptionCreated" ? created.watcher : null)
+        return dialog.callId !== "" && owner === watcher
+      })
+      .map(({ dialog, cseq, packageName, state, expires, reason, retryAfter, body }) => ({
+        at: moment.at,
+        callId: dialog.callId,
+        cseq,
+        packageName,
+        state,
+        expires,
+        reason,
+        retryAfter,
+        body,
+      })),
+  ])
+
+const answerTo = ({ command, answer, at }: Moment, watcher: Uri): readonly unknown[] =>
+  (command._tag === "Subscribe" || command._tag === "Resubscribe") && command.watcher === watcher
+    ? [{ at, answer }]
+    : []
