@@ -32,6 +32,7 @@ import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
 import { followRules, makeRulesDesk, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
+import { warmUp } from "./warm-up.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -123,6 +124,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     }),
   })
 
+  yield* Effect.sync(() => warmUp(packages))
   const recovered = yield* Deferred.make<void>()
   const listening = yield* Deferred.make<void>()
   const ready = yield* Deferred.make<void>()

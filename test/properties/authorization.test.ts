@@ -6,11 +6,14 @@ import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { judge } from "../../src/domain/presentity/authorize.ts"
-import { evolve, nextDeadline } from "../../src/domain/presentity/state.ts"
+import type { Decision } from "../../src/domain/presentity/events.ts"
+import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
+import { evolve, fold, initial, nextDeadline } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { SubHandling } from "../../src/domain/vocabulary.ts"
-import { parameters } from "../support/history.ts"
+import { alice } from "../support/builders.ts"
+import { onEngine, parameters } from "../support/history.ts"
 import { beginning } from "../support/machine.ts"
 import type { Moment } from "../support/machine.ts"
 import { ruledPackages } from "../support/ruled.ts"
@@ -182,6 +185,35 @@ describe("what is in force", () => {
         for (const { no } of values(state.waiting)) deepStrictEqual(lives.get(no), "waiting")
       }
     })
+  })
+})
+
+describe("what is stored of it", () => {
+  it("L04 / BUG-3 / BUG-16: log and snapshot give back pending, waiting, rules and who is gone", () => {
+    forEveryRuledHistory((run) => {
+      for (const { after } of run.moments) deepStrictEqual(freeze(thaw(freeze(after))), freeze(after))
+      let state = initial(alice)
+      for (const decision of run.log) {
+        state = fold(thaw(freeze(state)), structuredClone(decision))
+      }
+      const last = run.states.get(alice)
+      if (last !== undefined) deepStrictEqual(freeze(state), freeze(last))
+    }, 0.5)
+  })
+
+  it("L05: the engine decides and sends what the reference does", () => {
+    forEveryRuledHistory((run) => {
+      const { log, notifications } = onEngine(run.world, run.inputs)
+      const essence = ({ version, at, cause, events }: Decision) => ({ version, at, cause, events })
+      deepStrictEqual(
+        log.history(alice, 0, 1e6).map(({ decision }) => essence(decision)),
+        run.log.map(essence),
+      )
+      deepStrictEqual(
+        notifications,
+        run.moments.flatMap((moment) => moment.notifications),
+      )
+    }, 0.5)
   })
 })
 

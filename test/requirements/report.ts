@@ -28,7 +28,9 @@ const titles: readonly { readonly file: string; readonly title: string }[] = rea
     const calls = text.matchAll(
       /\b(?:it|test|describe)[.\w]*(?:\([^()]*\))?\(\s*(["'`])((?:\\.|(?!\1)[\s\S])*)\1/g,
     )
-    return [...calls].map((call) => ({ file, title: call[2] ?? "" }))
+    // rows of a table, each of which becomes a test
+    const rows = text.matchAll(/\brow:\s*(["'`])((?:\\.|(?!\1)[\s\S])*)\1/g)
+    return [...calls, ...rows].map((found) => ({ file, title: found[2] ?? "" }))
   })
 
 const idsIn = (text: string): readonly string[] => text.match(idPattern) ?? []

@@ -7,6 +7,7 @@ import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
 import { deadlineIn, initial, isEmpty, nextDeadline } from "../../../src/domain/presentity/state.ts"
 import {
+  after,
   alice,
   answeredWith,
   at,
@@ -18,6 +19,7 @@ import {
   open,
   publicationRemoved,
   published,
+  statusChanged,
   subscribed,
   subscriptionCreated,
   terminated,
@@ -141,5 +143,9 @@ describe("deadlines", () => {
     deepStrictEqual(deadlineIn([created, deferred([1], at("10:00:05"))]), at("10:00:05"))
     deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)]), null)
     deepStrictEqual(deadlineIn([]), null)
+    deepStrictEqual(deadlineIn([statusChanged(1, "pending")]), after("3 d"))
+    deepStrictEqual(deadlineIn([terminated(1, "timeout", after("3 d"))]), after("3 d"))
+    const rules = { _tag: "RulesReviewed", packageName: "stub", boundaryAt: at("10:20:00") } as const
+    deepStrictEqual(deadlineIn([created, rules]), at("10:20:00"))
   })
 })
