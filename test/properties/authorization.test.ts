@@ -149,7 +149,7 @@ describe("what is in force", () => {
     })
   })
 
-  it("L30: every life is a path of the state machine", () => {
+  it("L30 / 3857-4.7.1-a: every life is a path of the state machine", () => {
     forEveryRuledHistory((run) => {
       const lives = new Map<number, "pending" | "active" | "waiting" | "terminated">()
       for (const { before, events, at, notifications } of run.moments) {

@@ -132,6 +132,17 @@ describe.concurrent("SUBSCRIBE", () => {
     await bob.notified({ state: "active", expires: 60, body: phoneOpen })
   })
 
+  it("3265-3.3.6-b: whoever subscribes already fetches by a refresh with the time that is left", async (context) => {
+    const { bob, publish } = await scene(context)
+    await publish()
+    await bob.subscribe({ Expires: "600" })
+    await bob.notified({ state: "active", expires: 600, body: phoneOpen })
+    assert.equal((await bob.subscribe({ Expires: "598" })).header("expires"), "598")
+    await bob.notified({ state: "active", expires: 598, body: phoneOpen })
+    await publish(phoneClosed)
+    await bob.notified({ state: "active", expires: 598, body: phoneClosed })
+  })
+
   it("6665-4.2.1-a: nothing but SUBSCRIBE makes a subscription", async (context) => {
     const { another, publish } = await scene(context)
     const eve = await another("eve")

@@ -143,8 +143,8 @@ const routesOf = (notify: { readonly headers: (name: string) => readonly string[
   notify.headers("route").flatMap((line) => line.split(",").map((route) => route.trim()))
 
 describe.concurrent("subscriptions", () => {
-  it("F01 3265-3.1.1-a 3265-3.1.6.2-a 3265-3.1.6.2-c 3265-3.1.6.3-a 3265-3.2.2-f 3265-3.2.2-g 3856-6.6.1-a 8760-2.3-a 8760-2.6-a L06: challenged, then subscribed", async (context) => {
-    const { bob, bobPhone } = await scene(context, "udp", secured(context))
+  it("F01 3265-3.1.1-a 3265-3.1.6.2-a 3265-3.1.6.2-c 3265-3.1.6.3-a 3265-3.2.2-f 3265-3.2.2-g 3856-6.6.1-a 8760-2.3-a 8760-2.6-a 3857-6.1-a L06: challenged, then subscribed", async (context) => {
+    const { bob, bobPhone, another } = await scene(context, "udp", secured(context))
     const challenged = await bob.subscribe({ Expires: "600" })
     assert.equal(challenged.raw.status, 401)
     const offers = challenged.headers("www-authenticate")
@@ -154,6 +154,15 @@ describe.concurrent("subscriptions", () => {
     )
     for (const offer of offers) assert.match(offer, /^Digest realm="example.com", nonce="[^"]+", qop="auth"/)
     await bobPhone.hearsNothing()
+    // the 401 has left nobody behind for the owner to see
+    const owner = script(await another(), { user: "alice" })
+    const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo+xml", Expires: "0" }
+    const asked = challengeOf(await owner.subscribe(winfo))
+    assert.ok(asked !== null)
+    const alice = authorize(asked, { user: "alice", password: "secret-alice" }, "SUBSCRIBE", owner.target)
+    assert.equal((await owner.subscribe({ ...winfo, Authorization: alice })).raw.status, 200)
+    const list = (await owner.notify()).raw.body.toString("utf8")
+    assert.ok(list.includes("watcher-list") && !list.includes("<watcher "), list)
     const challenge = challengeOf(challenged)
     assert.ok(challenge !== null)
     const credentials = { user: "bob", password: "secret-bob" }

@@ -15,7 +15,15 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 
-export type Command = Publish | Subscribe | Resubscribe | ReplaceRules | FallDue | ReportDelivery | Redeliver
+export type Command =
+  | Publish
+  | Subscribe
+  | Resubscribe
+  | ReplaceRules
+  | Terminate
+  | FallDue
+  | ReportDelivery
+  | Redeliver
 
 /** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
 export interface Publish {
@@ -71,6 +79,15 @@ export interface ReplaceRules {
   readonly _tag: "ReplaceRules"
   readonly packageName: PackageName
   readonly rules: Body | null
+}
+
+/** The operator ends subscriptions (the seed's `terminate_watchers`). */
+export interface Terminate {
+  readonly _tag: "Terminate"
+  readonly packageName: PackageName
+  /** Null: every watcher. */
+  readonly watcher: Uri | null
+  readonly reason: "deactivated" | "probation" | "noresource"
 }
 
 /** Time as a command: whatever is overdue at `now` is to be decided. */

@@ -14,6 +14,7 @@ import { publish } from "./publish.ts"
 import { evolve, templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
+import { terminate } from "./terminate.ts"
 
 /**
  * What follows from a command: events to store and the answer that goes with them.
@@ -34,6 +35,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return resubscribe(state, command, context)
     case "ReplaceRules":
       return replaceRules(state, command, context)
+    case "Terminate":
+      return terminate(state, command)
     case "FallDue":
       return fallDue(state, context)
     case "ReportDelivery":

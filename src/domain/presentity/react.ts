@@ -117,8 +117,11 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
 const remaining = (one: Subscription, at: Millis, reaction: Reaction): Seconds =>
   Math.max(1, Math.ceil((one.expiresAt - at) / 1000) - reaction.expiresOffset)
 
-/** What a watcher that was given up is told to wait. */
-const giveUpRetrySeconds: Seconds = 3600
+/** What a watcher is told to wait, where the reason gives waiting a meaning. */
+const retrySeconds: ReadonlyMap<TerminationReason, Seconds> = new Map([
+  ["giveup", 3600],
+  ["probation", 60],
+])
 
 const notify = (
   state: State,
@@ -143,6 +146,6 @@ const notify = (
   expires,
   reason,
   // RFC 3265 §3.2.4: nobody has decided; asking again at once would not help
-  retryAfter: reason === "giveup" ? giveUpRetrySeconds : null,
+  retryAfter: reason === null ? null : (retrySeconds.get(reason) ?? null),
   body,
 })

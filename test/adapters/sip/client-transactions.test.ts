@@ -96,7 +96,7 @@ describe("client transactions", () => {
     assert.deepStrictEqual(results, [])
   })
 
-  it("3261-17.1.2.2-a: whatever happens, there is one end, nothing is sent after it, and never more than eleven times", () => {
+  it("3261-17.1.2.2-a 3856-9.5-a: whatever happens, there is one end, nothing is sent after it, and never more than eleven times", () => {
     const step = fc.oneof(
       fc.record({ tag: fc.constant("wait" as const), ms: fc.integer({ min: 50, max: 9_000 }) }),
       fc.record({

@@ -123,7 +123,7 @@ describe("digest", () => {
     assert.strictEqual(attempt(check, nonce)._tag, "Verified")
   })
 
-  it("OPS-digest-replay: a count is good once; an old nonce is stale, not wrong", () => {
+  it("OPS-digest-replay 3265-5.4-a: a count is good once; an old nonce is stale, not wrong", () => {
     const { check, pass } = world()
     const nonce = nonceOf(challenge(check))
     assert.strictEqual(attempt(check, nonce)._tag, "Verified")

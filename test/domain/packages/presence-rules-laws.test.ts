@@ -138,7 +138,7 @@ describe("evaluation", () => {
     )
   })
 
-  it("L26: combining is associative, commutative and idempotent, with nothing as its identity", () => {
+  it("L26 / 4745-10.2-b: combining is associative, commutative and idempotent, with nothing as its identity", () => {
     fc.assert(
       fc.property(anyPermissions, anyPermissions, anyPermissions, (one, two, three) => {
         expect(combined([combined([one, two]), three])).toStrictEqual(combined([one, combined([two, three])]))

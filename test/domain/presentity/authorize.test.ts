@@ -56,6 +56,10 @@ const refresh = (over: Parameters<typeof watchAgain>[2] = {}): Timed => [
   watchAgain(1, bob, { expires: 600, ...over }),
 ]
 const rulesBecome = (...rules: readonly SmallRule[]): Timed => [after("60 s"), replaceRules(...rules)]
+const ended = (reason: "deactivated" | "probation" | "noresource"): Timed => [
+  after("60 s"),
+  { _tag: "Terminate", packageName: "presence", watcher: bob, reason },
+]
 const time = (when: number): Timed => [when, fallDue]
 
 interface Row {
@@ -279,6 +283,37 @@ const rows: readonly Row[] = [
     sends: ["1/3 active partial 2: w4 bob terminated/timeout"],
   },
   {
+    row: "T13 / 3857-4.7.1-j",
+    what: "an active watcher is sent away when its server moves",
+    steps: [...beginning(forBob("allow")), bobAsks, ended("deactivated")],
+    status: "-",
+    sends: [
+      "4/2 terminated;deactivated t1=open t2=open",
+      "1/3 active partial 2: w4 bob terminated/deactivated",
+    ],
+  },
+  {
+    row: "T13 / 3857-4.7.1-j",
+    what: "a pending watcher is told to come back later, after a while",
+    steps: [...beginning(forBob("confirm")), bobAsks, ended("probation")],
+    status: "-",
+    sends: ["4/2 terminated;probation -", "1/3 active partial 2: w4 bob terminated/probation"],
+  },
+  {
+    row: "T13 / T23 / 3857-4.7.1-j",
+    what: "a waiting watcher is forgotten when what it waits for is gone",
+    steps: [...beginning(forBob("confirm")), bobFetches, ended("noresource")],
+    status: "-",
+    sends: ["1/3 active partial 2: w4 bob terminated/noresource"],
+  },
+  {
+    row: "T26 / 3857-4.7.1-j",
+    what: "a waiting watcher has no subscription that could be deactivated",
+    steps: [...beginning(forBob("confirm")), bobFetches, ended("deactivated")],
+    status: "-",
+    sends: [],
+  },
+  {
     row: "T22",
     what: "a pending watcher that does not answer is given up",
     steps: [...beginning(forBob("confirm")), bobAsks, [after("62 s"), delivery(4, 1, timedOut)]],
@@ -404,7 +439,7 @@ describe("the life of a subscription under rules", () => {
     )
   })
 
-  it("T12 / 3857-4.7.1-h: nobody decides in three days: given up with a time to come back, refreshed or not", () => {
+  it("T12 / 3857-4.7.1-h / 3265-3.2.2-j: nobody decides in three days: given up with a time to come back, refreshed or not", () => {
     let world = story(ruledWorld, ...beginning(forBob("confirm")), [
       after("30 s"),
       watch(1, bob, { expires: 3600 }),

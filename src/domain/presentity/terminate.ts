@@ -1,0 +1,37 @@
+/**
+ * Subscriptions ended by the operator: their server moves, they are to come back later, or what they watch is gone.
+ */
+import { values } from "../table.ts"
+import type { Terminate } from "./commands.ts"
+import { accept } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event } from "./events.ts"
+import type { State } from "./state.ts"
+
+/**
+ * Ends every subscription to a package, or those of one watcher; each is told the reason.
+ *
+ * Watchers that wait are forgotten only when what they wait for is gone (RFC 3857 §4.7.1).
+ *
+ * @source RFC 3265 §3.2.4
+ */
+export const terminate = (state: State, command: Terminate): Outcome => {
+  const { packageName, watcher, reason } = command
+  const isMeant = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
+    one.packageName === packageName && (watcher === null || one.watcher === watcher)
+  const ended = [...values(state.subscriptions)]
+    .filter(isMeant)
+    .sort((one, other) => one.no - other.no)
+    .map(({ no }): Event => ({
+      _tag: "SubscriptionTerminated",
+      no,
+      reason,
+      silent: false,
+      waitsUntil: null,
+    }))
+  const forgotten = [...values(state.waiting)]
+    .filter((one) => reason === "noresource" && isMeant(one))
+    .sort((one, other) => one.no - other.no)
+    .map(({ no }): Event => ({ _tag: "WaitingEnded", no, event: "noresource" }))
+  return accept([...ended, ...forgotten], { _tag: "Done" })
+}
