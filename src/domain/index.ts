@@ -2,7 +2,8 @@
  * `presently/domain`: the pure core, for whoever wants to decide, fold and check by themselves.
  */
 export { decide } from "./presentity/decide.ts"
-export { evolve, fold, initial, isEmpty, nextDeadline } from "./presentity/state.ts"
+export { evolve, fold } from "./presentity/evolve.ts"
+export { initial, isEmpty, nextDeadline } from "./presentity/state.ts"
 export { react } from "./presentity/react.ts"
 export { freeze, thaw } from "./presentity/snapshot.ts"
 export { currentView } from "./presentity/view.ts"

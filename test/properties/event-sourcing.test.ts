@@ -10,7 +10,8 @@ import type { Decision } from "../../src/domain/presentity/events.ts"
 import { react } from "../../src/domain/presentity/react.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
-import { evolve, fold, initial, nextDeadline } from "../../src/domain/presentity/state.ts"
+import { evolve, fold } from "../../src/domain/presentity/evolve.ts"
+import { initial, nextDeadline } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import {
   activeWatcherRow,

@@ -13,7 +13,7 @@ import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status } from "./events.ts"
 import { viewFor } from "./notify.ts"
-import { evolve } from "./state.ts"
+import { evolve } from "./evolve.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
 

@@ -12,7 +12,7 @@ import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { changeNotifications, notifyOne, viewFor } from "./notify.ts"
-import { evolve } from "./state.ts"
+import { evolve } from "./evolve.ts"
 import type { State } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
 

@@ -15,7 +15,7 @@ import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
 import { notifyOne, viewFor } from "./notify.ts"
-import { evolve } from "./state.ts"
+import { evolve } from "./evolve.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 
 /**

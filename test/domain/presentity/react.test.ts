@@ -5,7 +5,7 @@ import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict
 import { describe, it } from "vitest"
 import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
 import { react } from "../../../src/domain/presentity/react.ts"
-import { fold } from "../../../src/domain/presentity/state.ts"
+import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { absentView, currentView, digest, parseBody } from "../../../src/domain/presentity/view.ts"
 import { packages, stub, text } from "../../support/stub-package.ts"
 import {

@@ -4,7 +4,7 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { Event } from "../../../src/domain/presentity/events.ts"
-import { fold } from "../../../src/domain/presentity/state.ts"
+import { fold } from "../../../src/domain/presentity/evolve.ts"
 import {
   activeWatcherRow,
   allRows,

@@ -1,0 +1,338 @@
+/**
+ * How each event changes a presentity. Nothing else changes state.
+ *
+ * Total: it never throws, reads no clock, and ignores what it cannot apply.
+ */
+import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
+import { unreachable } from "../vocabulary.ts"
+import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
+import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
+import { audience, isEmpty, isTemplate, publication, templateOf } from "./state.ts"
+import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
+
+/** The state after one decision. O(its events), or O(subscriptions) where it notifies all active ones. */
+export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
+  let next = state
+  for (const event of decision.events) next = evolve(next, event, decision.at)
+  // of nothing only the version is known, however it came about
+  const watchersChangedIn = isEmpty(next) ? emptyTable<PackageName, number>() : next.watchersChangedIn
+  const decidedAt = Math.max(state.decidedAt, decision.at)
+  return { ...next, watchersChangedIn, version: decision.version, decidedAt }
+}
+
+/** The state after one event that was decided at `at`. */
+export const evolve = (state: State, event: Event, at: Millis): State => {
+  switch (event._tag) {
+    case "PublicationCreated":
+      return putPublication(state, event.packageName, null, {
+        entityTag: event.entityTag,
+        createdIn: state.version + 1,
+        slot: freeSlot(state, event.packageName),
+        bodyFrom: state.version + 1,
+        receivedAt: at,
+        expiresAt: event.expiresAt,
+        body: event.body,
+        sender: event.sender,
+      })
+    case "PublicationModified": {
+      const old = publication(state, event.packageName, event.supersedes)
+      if (old === undefined) return state
+      return putPublication(state, event.packageName, event.supersedes, {
+        ...old,
+        entityTag: event.entityTag,
+        bodyFrom: state.version + 1,
+        receivedAt: at,
+        expiresAt: event.expiresAt,
+        body: event.body,
+        sender: event.sender,
+      })
+    }
+    case "PublicationRefreshed": {
+      const old = publication(state, event.packageName, event.supersedes)
+      if (old === undefined) return state
+      return putPublication(state, event.packageName, event.supersedes, {
+        ...old,
+        entityTag: event.entityTag,
+        expiresAt: event.expiresAt,
+      })
+    }
+    case "PublicationRemoved": {
+      const publications = get(state.publications, event.packageName)
+      if (publications === undefined) return state
+      const left = remove(publications, event.entityTag)
+      return {
+        ...state,
+        publications:
+          size(left) === 0
+            ? remove(state.publications, event.packageName)
+            : set(state.publications, event.packageName, left),
+      }
+    }
+    case "SubscriptionCreated": {
+      const dialog =
+        event.start === null
+          ? get(state.dialogs, event.dialog)
+          : {
+              no: event.dialog,
+              start: event.start,
+              remoteTarget: event.start.remoteTarget,
+              remoteCseq: event.remoteCseq,
+              localCseq: 0,
+              usages: 0,
+            }
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        // one that is over within its decision, a fetch, is not seen in between (RFC 3857 §4.7.2)
+        watchersChangedIn: event.expiresAt > at ? changed(state, event.packageName) : state.watchersChangedIn,
+        dialogs: set(state.dialogs, dialog.no, {
+          ...dialog,
+          remoteCseq: event.remoteCseq,
+          usages: dialog.usages + 1,
+        }),
+        subscriptions: set(state.subscriptions, event.no, {
+          no: event.no,
+          packageName: event.packageName,
+          eventId: event.eventId,
+          watcher: event.watcher,
+          status: event.status,
+          polite: event.polite,
+          matched: event.matched,
+          event: "subscribe",
+          changedIn: state.version + 1,
+          createdAt: at,
+          expiresAt: event.expiresAt,
+          giveUpAt: event.giveUpAt,
+          dialog: dialog.no,
+          notified: 0,
+          shown: "",
+          issuedAt: at,
+          toldIn: 0,
+          pacedAt: 0,
+          heardAt: dialog.localCseq,
+          dueAt: null,
+        }),
+      }
+    }
+    case "SubscriptionRefreshed": {
+      const subscription = get(state.subscriptions, event.no)
+      if (subscription === undefined) return state
+      const dialog = get(state.dialogs, subscription.dialog)
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        dialogs: set(state.dialogs, dialog.no, {
+          ...dialog,
+          remoteCseq: event.remoteCseq,
+          remoteTarget: event.remoteTarget ?? dialog.remoteTarget,
+        }),
+        subscriptions: set(state.subscriptions, event.no, {
+          ...subscription,
+          expiresAt: event.expiresAt,
+          heardAt: dialog.localCseq,
+        }),
+      }
+    }
+    case "SubscriptionStatusChanged": {
+      const subscription = get(state.subscriptions, event.no)
+      if (subscription === undefined) return state
+      const { status, polite, matched, giveUpAt } = event
+      const isTransition = status !== subscription.status
+      return {
+        ...state,
+        watchersChangedIn: isTransition ? changed(state, subscription.packageName) : state.watchersChangedIn,
+        subscriptions: set(state.subscriptions, event.no, {
+          ...subscription,
+          status,
+          polite,
+          matched,
+          giveUpAt,
+          // back to pending has no event of its own (RFC 3858 §3): the only one that leads there is subscribe
+          event: !isTransition ? subscription.event : status === "active" ? "approved" : "subscribe",
+          changedIn: isTransition ? state.version + 1 : subscription.changedIn,
+        }),
+      }
+    }
+    case "SubscriptionTerminated":
+      return terminate(state, event, at)
+    case "WaitingEnded": {
+      const waiting = get(state.waiting, event.no)
+      if (waiting === undefined) return state
+      const { no, packageName, watcher, createdAt } = waiting
+      return depart(
+        { ...state, waiting: remove(state.waiting, no) },
+        { no, packageName, watcher, createdAt, event: event.event, changedIn: state.version + 1 },
+      )
+    }
+    case "RulesReplaced":
+      return {
+        ...state,
+        rules:
+          event.rules === null
+            ? remove(state.rules, event.packageName)
+            : set(state.rules, event.packageName, {
+                body: event.rules,
+                replacedIn: state.version + 1,
+                boundaryAt: event.boundaryAt,
+              }),
+      }
+    case "RulesReviewed": {
+      const rules = get(state.rules, event.packageName)
+      if (rules === undefined) return state
+      return {
+        ...state,
+        rules: set(state.rules, event.packageName, { ...rules, boundaryAt: event.boundaryAt }),
+      }
+    }
+    case "RemoteTargetChanged": {
+      const dialog = get(state.dialogs, event.dialog)
+      if (dialog === undefined) return state
+      return {
+        ...state,
+        dialogs: set(state.dialogs, dialog.no, { ...dialog, remoteTarget: event.remoteTarget }),
+      }
+    }
+    case "NotificationsIssued":
+      return issue(state, event, at)
+    case "NotificationsDeferred":
+      return {
+        ...state,
+        subscriptions: setAll(
+          state.subscriptions,
+          event.to.flatMap((no): [SubscriptionNo, Subscription][] => {
+            const subscription = get(state.subscriptions, no)
+            if (subscription === undefined) return []
+            const shown = event.undelivered ? "" : subscription.shown
+            return [[no, { ...subscription, shown, dueAt: event.until }]]
+          }),
+        ),
+      }
+    default:
+      return unreachable(event)
+  }
+}
+
+const freeSlot = (state: State, packageName: PackageName): number => {
+  const publications = get(state.publications, packageName)
+  if (publications === undefined) return 1
+  const taken = new Set<number>()
+  for (const one of values(publications)) taken.add(one.slot)
+  let slot = 1
+  while (taken.has(slot)) slot++
+  return slot
+}
+
+const putPublication = (
+  state: State,
+  packageName: PackageName,
+  supersedes: EntityTag | null,
+  next: Publication,
+): State => {
+  const publications = get(state.publications, packageName) ?? emptyTable<EntityTag, Publication>()
+  const without = supersedes === null ? publications : remove(publications, supersedes)
+  return { ...state, publications: set(state.publications, packageName, set(without, next.entityTag, next)) }
+}
+
+const terminate = (state: State, event: SubscriptionTerminated, at: Millis): State => {
+  const { no, silent, waitsUntil } = event
+  const subscription = get(state.subscriptions, no)
+  if (subscription === undefined) return state
+  const { packageName, watcher, eventId, createdAt, expiresAt } = subscription
+  const version = state.version + 1
+  let next: State = { ...state, subscriptions: remove(state.subscriptions, no) }
+  const dialog = get(state.dialogs, subscription.dialog)
+  if (dialog !== undefined) {
+    const left = {
+      ...dialog,
+      usages: dialog.usages - 1,
+      localCseq: silent ? dialog.localCseq : dialog.localCseq + 1,
+    }
+    const dialogs = left.usages <= 0 ? remove(state.dialogs, dialog.no) : set(state.dialogs, dialog.no, left)
+    next = { ...next, dialogs }
+  }
+  if (waitsUntil !== null) {
+    return {
+      ...next,
+      watchersChangedIn: changed(state, packageName),
+      waiting: set(next.waiting, no, {
+        no,
+        packageName,
+        eventId,
+        watcher,
+        createdAt,
+        since: at,
+        giveUpAt: waitsUntil,
+        changedIn: version,
+      }),
+    }
+  }
+  if (isTemplate(packageName)) next = forgetDeparted(next)
+  // a fetch: it began in this decision, and not to stay
+  if (subscription.changedIn === version && expiresAt <= at && subscription.notified === 0) return next
+  // RFC 3857 has no event for a NOTIFY that failed: nobody decided on a pending one, an active one timed out
+  const ending = silent && subscription.status === "pending" ? "giveup" : event.reason
+  return depart(next, { no, packageName, watcher, createdAt, event: ending, changedIn: version })
+}
+
+/** Remembers who is gone for as long as a winfo subscription has not been told. */
+const depart = (state: State, one: Departed): State => {
+  const watchersChangedIn = changed(state, one.packageName)
+  const isWatched = hasSubscription(state, templateOf(one.packageName))
+  return {
+    ...state,
+    watchersChangedIn,
+    departed: isWatched ? set(state.departed, one.no, one) : state.departed,
+  }
+}
+
+const changed = (state: State, packageName: PackageName): State["watchersChangedIn"] =>
+  set(state.watchersChangedIn, packageName, state.version + 1)
+
+const hasSubscription = (state: State, packageName: PackageName): boolean => {
+  for (const one of values(state.subscriptions)) if (one.packageName === packageName) return true
+  return false
+}
+
+const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
+  const subscriptions: [SubscriptionNo, Subscription][] = []
+  const dialogs = new Map<DialogNo, Dialog>()
+  for (const one of audience(state, event)) {
+    const dialog = dialogs.get(one.dialog) ?? get(state.dialogs, one.dialog)
+    if (dialog === undefined) continue
+    dialogs.set(dialog.no, { ...dialog, localCseq: dialog.localCseq + 1 })
+    const pacedAt = event.cause === "change" ? at : one.pacedAt
+    const notified = one.notified + 1
+    const toldIn = state.version + 1
+    subscriptions.push([
+      one.no,
+      { ...one, notified, shown: event.shown, issuedAt: at, toldIn, pacedAt, dueAt: null },
+    ])
+  }
+  for (const no of event.suppressed) {
+    const one = get(state.subscriptions, no)
+    if (one !== undefined) subscriptions.push([no, { ...one, shown: event.shown, dueAt: null }])
+  }
+  return forgetDeparted({
+    ...state,
+    subscriptions: setAll(state.subscriptions, subscriptions),
+    dialogs: setAll(state.dialogs, dialogs),
+  })
+}
+
+/** Whoever is gone is forgotten once every winfo subscription that knew of it has been told. */
+const forgetDeparted = (state: State): State => {
+  if (size(state.departed) === 0) return state
+  /** By template: the decision up to which its least informed subscription has been told. */
+  const told = new Map<PackageName, number>()
+  for (const { packageName, toldIn } of values(state.subscriptions)) {
+    if (isTemplate(packageName)) {
+      told.set(packageName, Math.min(told.get(packageName) ?? toldIn, toldIn))
+    }
+  }
+  let { departed } = state
+  for (const one of values(state.departed)) {
+    const until = told.get(templateOf(one.packageName))
+    if (until === undefined || until >= one.changedIn) departed = remove(departed, one.no)
+  }
+  return departed === state.departed ? state : { ...state, departed }
+}
