@@ -10,7 +10,7 @@ import { Clock, Effect, Exit, Schedule } from "effect"
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
-import { EventStore, StoreUnavailable } from "../domain/ports.ts"
+import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
@@ -213,13 +213,11 @@ export const makePump = Effect.fnUntraced(function* (
   }
 
   const tryAppend = (decisions: readonly Decision[], since: Millis): void => {
-    const answered = store.append(decisions).pipe(
-      Effect.timeoutOrElse({
-        duration: options.patienceMillis,
-        orElse: () => Effect.fail(new StoreUnavailable({ cause: new Error("no answer") })),
-      }),
-    )
-    run(answered).addObserver((exit) => {
+    // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
+    const fiber = run(store.append(decisions))
+    const timer = setTimeout(() => fiber.interruptUnsafe(), options.patienceMillis)
+    fiber.addObserver((exit) => {
+      clearTimeout(timer)
       if (Exit.isSuccess(exit)) {
         counters.batches++
         counters.decisions += decisions.length
