@@ -139,7 +139,7 @@ export const makePump = Effect.fnUntraced(function* (
     const offers = inbox
     inbox = []
     for (const offer of offers) decideOne(offer, at)
-    if (unloaded.size > 0 && !loading) loadMissing()
+    if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
   }
 
@@ -153,12 +153,19 @@ export const makePump = Effect.fnUntraced(function* (
     const offered = engine.offer(offer, at, freshNonce)
     if (offered._tag === "Released") send(offered.release)
     else if (offered._tag === "Missing") {
-      if (moved.has(offered.presentity)) unloaded.set(offered.presentity, [offer])
+      if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
         presume(offered.presentity)
         decideOne(offer, at)
       }
     }
+  }
+
+  /** A request in a dialog does not name its presentity, so others may wait for the same one already. */
+  const awaitLoad = (presentity: Uri, offer: Offer<Ticket>): void => {
+    const others = unloaded.get(presentity)
+    if (others === undefined) unloaded.set(presentity, [offer])
+    else others.push(offer)
   }
 
   /**

@@ -23,11 +23,6 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
-/** An error that brings its own exit code. */
-export interface Coded {
-  readonly exitCode: number
-}
-
 /** Known by name: loading the classes would load the embedded database with them. */
 const dataFolderTags: ReadonlySet<unknown> = new Set<(DataFolderInUse | DataFolderUnusable)["_tag"]>([
   "DataFolderInUse",

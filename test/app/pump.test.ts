@@ -1,0 +1,174 @@
+/**
+ * The pump between engine and store, where another writer or a store that is away gets in between.
+ */
+import assert from "node:assert/strict"
+import { Effect, Exit, Scope } from "effect"
+import { describe, it } from "vitest"
+import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
+import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { makePump, pumpDefaults } from "../../src/app/pump.ts"
+import type { Pump } from "../../src/app/pump.ts"
+import { presence } from "../../src/domain/packages/pidf.ts"
+import { makeRegistry } from "../../src/domain/packages/registry.ts"
+import { EventStore, StoreUnavailable } from "../../src/domain/ports.ts"
+import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
+import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
+import { dialogKey } from "../../src/domain/vocabulary.ts"
+import type { Uri } from "../../src/domain/vocabulary.ts"
+
+const alice = "sip:alice@example.com" as Uri
+const bob = "sip:bob@example.com" as Uri
+
+const subscribe: Command = {
+  _tag: "Subscribe",
+  packageName: "presence",
+  eventId: null,
+  watcher: bob,
+  expires: 600,
+  accept: null,
+  forceActive: false,
+  bodyFault: null,
+  dialog: {
+    callId: "c",
+    localTag: "l",
+    remoteTag: "r",
+    localUri: `<${alice}>`,
+    remoteUri: `<${bob}>`,
+    remoteTarget: "sip:bob@192.0.2.1",
+    routeSet: [],
+    remoteCseq: 1,
+    localContact: "sip:presence@192.0.2.2",
+    flow: "udp:192.0.2.2:5060",
+    source: "192.0.2.1:5060",
+  },
+}
+
+const resubscribe = (cseq: number): Command => ({
+  _tag: "Resubscribe",
+  dialog: dialogKey("c", "l", "r"),
+  packageName: "presence",
+  eventId: null,
+  watcher: bob,
+  expires: 600,
+  accept: null,
+  cseq,
+  remoteTarget: null,
+  forceActive: false,
+  bodyFault: null,
+})
+
+const publish: Command = {
+  _tag: "Publish",
+  packageName: "presence",
+  ifMatch: [],
+  expires: 600,
+  body: {
+    contentType: "application/pidf+xml",
+    text: `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${alice}"><tuple id="t"/></presence>`,
+  },
+  bodyFault: null,
+  sender: null,
+}
+
+/** A pump of its own over a store that may be shared. */
+const startPump = async (store: EventStore["Service"], scope: Scope.Scope): Promise<Pump> => {
+  const pump = await Effect.runPromise(
+    makePump(
+      {
+        packages: makeRegistry([presence({ xml: xmlCodec })]),
+        limits: defaultLimits,
+        authorize: allowEveryone,
+        ...pumpDefaults,
+        patienceMillis: 50,
+      },
+      { notify: () => {}, stored: () => {}, outage: () => {} },
+    ).pipe(Effect.provideService(EventStore, store)),
+  )
+  await Effect.runPromise(pump.recover.pipe(Effect.andThen(pump.start), Scope.provide(scope)))
+  return pump
+}
+
+const ask = (pump: Pump, presentity: Uri | null, command: Command): Promise<Answer> =>
+  new Promise((answer, reject) => {
+    setTimeout(() => reject(new Error(`${command._tag} was never answered`)), 3000).unref()
+    pump.handler.submit({ presentity, command, origin: "", answer })
+  })
+
+const statusOf = (answer: Answer): number => {
+  if (answer._tag === "Rejected") return answer.rejection.status
+  return answer.reply._tag === "Subscribed" ? answer.reply.status : 200
+}
+
+describe("the pump", () => {
+  it("L39: requests of one dialog that all meet another writer's change are each answered, in order", async (context) => {
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const log = makeMemoryLog()
+    const ours = await startPump(makeMemoryStore(log), scope)
+    assert.equal(statusOf(await ask(ours, alice, subscribe)), 200)
+    const other = await startPump(makeMemoryStore(log), scope)
+    assert.equal(statusOf(await ask(other, alice, publish)), 200)
+    const answers = await Promise.all([2, 3, 4].map((cseq) => ask(ours, null, resubscribe(cseq))))
+    assert.deepEqual(answers.map(statusOf), [200, 200, 200])
+    assert.ok(ours.counters.conflicts > 0)
+    const causes = log.read(0, 100).map((one) => one.decision.cause)
+    assert.deepEqual(
+      causes.filter((cause) => cause === "Resubscribe"),
+      ["Resubscribe", "Resubscribe", "Resubscribe"],
+    )
+  })
+
+  it("3903-6-c: a presentity that was alive before a restart and is not in memory is found again by its version", async (context) => {
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const log = makeMemoryLog()
+    const first = await startPump(makeMemoryStore(log), scope)
+    const published = await ask(first, alice, publish)
+    assert.ok(published._tag === "Accepted" && published.reply._tag === "Published")
+    const removal = { ...publish, ifMatch: [published.reply.entityTag], expires: 0, body: null }
+    assert.equal(statusOf(await ask(first, alice, removal)), 200)
+    // a start forgets what has nothing alive, its version too
+    const second = await startPump(makeMemoryStore(log), scope)
+    assert.equal(statusOf(await ask(second, alice, publish)), 200)
+    assert.deepEqual(
+      log.read(0, 10).map((one) => one.decision.version),
+      [1, 2, 3],
+    )
+  })
+
+  it("OPS-outage: while the store is away it is asked now and then, not without end", async (context) => {
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const memory = makeMemoryStore()
+    let isAway = false
+    let asked = 0
+    const away = <A>(effect: Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
+      Effect.suspend(() => {
+        if (!isAway) return effect
+        asked++
+        return Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
+      })
+    const pump = await startPump(
+      {
+        ...memory,
+        append: (decisions) => away(memory.append(decisions)),
+        load: (streams) => away(memory.load(streams)),
+        checkpoint: (name) => away(memory.checkpoint(name)),
+      },
+      scope,
+    )
+    assert.equal(statusOf(await ask(pump, alice, subscribe)), 200)
+    isAway = true
+    assert.equal(statusOf(await ask(pump, alice, publish)), 503)
+    assert.equal(pump.status(), "down")
+    // what nobody waits for, about a presentity that must be read first
+    pump.handler.delivered(alice, 1, 1, { _tag: "Accepted", remoteTarget: null })
+    asked = 0
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    assert.ok(asked < 10, `${asked} times in 0.7 s`)
+    isAway = false
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    assert.equal(pump.status(), "ready")
+    assert.equal(statusOf(await ask(pump, null, resubscribe(2))), 200)
+  })
+})
