@@ -35,7 +35,6 @@ export const stub = (options: StubOptions = {}): EventPackage<Lines> => {
     accepts: ["text/plain"],
     produces: ["text/plain"],
     defaultExpires: 3_600,
-    bodyRequired: true,
     entityTags,
     notifyIntervalMillis,
     parse: ({ text }) =>

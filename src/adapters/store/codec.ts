@@ -1,5 +1,5 @@
 /**
- * Events as they stand in the log: JSON in, events out, older shapes brought up to date on the way.
+ * Events as they stand in the log: JSON in, events out. Older shapes, once there are any, are brought up to date here.
  *
  * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is found here, with its
  * place named, and not as a strange state later. Rows are written by `JSON.stringify` of the events as they are.

@@ -13,8 +13,6 @@ export interface EventPackage<Doc = unknown> {
   readonly produces: readonly [string, ...string[]]
   /** Lifetime when a request has no Expires header. */
   readonly defaultExpires: Seconds
-  /** Whether an initial PUBLISH without a body is refused with 400. */
-  readonly bodyRequired: boolean
   /** `kept`: the seed's `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
   readonly entityTags: "new-each-time" | "kept"
   /** Shortest time between two change-driven NOTIFYs of one subscription, in milliseconds (RFC 3265 §4.4.10). */

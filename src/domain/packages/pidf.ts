@@ -45,7 +45,6 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
     accepts: [contentType],
     produces: [contentType],
     defaultExpires: 3_600,
-    bodyRequired: true,
     entityTags: "new-each-time",
     notifyIntervalMillis,
     parse: (body) => parse(body, xml),

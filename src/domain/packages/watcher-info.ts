@@ -24,7 +24,6 @@ export const watcherInfo = (of: PackageName, options: WatcherInfoOptions): Event
   accepts: [],
   produces: [contentType],
   defaultExpires: 3_600,
-  bodyRequired: false,
   entityTags: "new-each-time",
   notifyIntervalMillis: options.notifyIntervalMillis ?? 5_000,
   watcherInfoOf: of,

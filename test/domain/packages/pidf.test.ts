@@ -249,13 +249,12 @@ describe("publications that ended, and nothing", () => {
 
 describe("the package", () => {
   it("3856-6: what it declares", () => {
-    const { name, accepts, produces, defaultExpires, bodyRequired, entityTags, notifyIntervalMillis } = plain
+    const { name, accepts, produces, defaultExpires, entityTags, notifyIntervalMillis } = plain
     expect({
       name,
       accepts,
       produces,
       defaultExpires,
-      bodyRequired,
       entityTags,
       notifyIntervalMillis,
     }).toEqual({
@@ -263,7 +262,6 @@ describe("the package", () => {
       accepts: ["application/pidf+xml"],
       produces: ["application/pidf+xml"],
       defaultExpires: 3600,
-      bodyRequired: true,
       entityTags: "new-each-time",
       notifyIntervalMillis: 5000,
     })

@@ -7,7 +7,6 @@ const pack = (name: string, accepts: readonly string[] = []): EventPackage => ({
   accepts,
   produces: ["text/plain"],
   defaultExpires: 3600,
-  bodyRequired: false,
   entityTags: "new-each-time",
   notifyIntervalMillis: 0,
   parse: () => ({ _tag: "Unreadable", why: "never" }),
