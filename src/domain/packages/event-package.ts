@@ -25,6 +25,15 @@ export interface EventPackage<Doc = unknown> {
   render(document: Doc): Body
   /** What an absent presentity looks like, when a document must be shown. */
   offline(presentity: Uri): Doc | null
+  /**
+   * The document of a publication after a modification, where a body may carry only what changed (RFC 4235 §4.1
+   * `state="partial"`); absent: the new document replaces the old one.
+   */
+  amend?(before: Doc, modification: Doc): Doc
+  /** What a watcher that was shown `before` must be told to know `after`; null, or absent: the whole (RFC 4235 §3.7). */
+  difference?(before: Doc, after: Doc): Doc | null
+  /** The body for one subscription, where documents differ between them (the seed's `aux_body_processing`). */
+  personalize?(body: Body, view: PersonalView): Body
 
   /** How authorization documents are read and applied; absent: every watcher may see everything. */
   readonly rules?: PackageRules<Doc>
@@ -33,6 +42,13 @@ export interface EventPackage<Doc = unknown> {
   readonly watcherInfoOf?: PackageName
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
+}
+
+/** What a document may say differently to each watcher. */
+export interface PersonalView {
+  readonly watcher: Uri
+  /** Documents this subscription was sent before: 0, 1, 2 … (RFC 4235 §4.1, RFC 3858 §3). */
+  readonly version: number
 }
 
 /** Authorization documents of a package: pure functions of document, watcher, sphere and time (RFC 4745, RFC 5025). */
