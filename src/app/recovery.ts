@@ -37,7 +37,6 @@ export const recover = Effect.fnUntraced(function* (
   replayed: (stored: Stored) => void,
 ) {
   const store = yield* EventStore
-  const reaction = { packages: options.packages, expiresOffset: options.limits.expiresOffset }
   const tables = yield* store.checkpoint("tables")
   const since = (yield* store.checkpoint("delivery"))?.at ?? 0
 
@@ -69,7 +68,7 @@ export const recover = Effect.fnUntraced(function* (
       if (decision.at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated")) {
         continue
       }
-      const sent = react(before, decision.events, after, decision.at, reaction)
+      const sent = react(before, decision.events, after, decision.at, options)
       farewells.push(...sent.filter((one) => one.state === "terminated"))
     }
     if (page.length < pageRows) break

@@ -285,6 +285,8 @@ const limitsOf = (config: Config): Limits => ({
   noMatch: config.no_match as SubHandling,
   waitingDays: config.waiting_subs_daysno === 0 ? 3 : config.waiting_subs_daysno,
   sphereCheck: config.enable_sphere_check,
+  rateControl: config.rate_control,
+  conditionalNotify: config.conditional_notify,
   publicationsMax: config.publications_max,
   subscriptionsMax: config.subscriptions_max,
 })

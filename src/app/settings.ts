@@ -121,6 +121,8 @@ export const settings = {
     "seconds between change NOTIFYs of one subscription; 0: no pacing",
   ),
   end_sub_on_timeout: flag(true, "a NOTIFY without answer ends its subscription"),
+  rate_control: flag(true, "watchers may say how often they are notified (RFC 6446)"),
+  conditional_notify: flag(true, "watchers may say which document they have (RFC 5839)"),
   notify_probe_interval: int<number>(
     0,
     0,

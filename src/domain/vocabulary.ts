@@ -64,6 +64,17 @@ export type DialogKey = Branded<string, "DialogKey">
 export const dialogKey = (callId: string, localTag: string, remoteTag: string): DialogKey =>
   `${callId}\n${localTag}\n${remoteTag}` as DialogKey
 
+/**
+ * How often a watcher wants to be notified, in NOTIFYs per second; null: no wish.
+ *
+ * @source RFC 6446 §5 (`max-rate`), §6 (`min-rate`), §7 (`adaptive-min-rate`)
+ */
+export interface Rates {
+  readonly max: number | null
+  readonly min: number | null
+  readonly adaptiveMin: number | null
+}
+
 /** How the rules want one watcher treated (RFC 5025 §3.2.1). */
 export type SubHandling = "block" | "confirm" | "polite-block" | "allow"
 

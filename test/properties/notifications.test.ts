@@ -5,7 +5,8 @@ import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import type { Decision } from "../../src/domain/presentity/events.ts"
-import { intervalOf, viewFor } from "../../src/domain/presentity/notify.ts"
+import { viewFor } from "../../src/domain/presentity/notify.ts"
+import { intervalOf } from "../../src/domain/presentity/pace.ts"
 import { evolve } from "../../src/domain/presentity/evolve.ts"
 import { audience } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
@@ -40,6 +41,9 @@ describe("pacing", () => {
           const interval = intervalOf(packages.find(one.packageName)!, run.world.limits)
           ok(moment.at - (last.get(name) ?? Number.NEGATIVE_INFINITY) >= interval, "too soon")
           last.set(name, moment.at)
+          // 6446-5.2-b: from the last one, whatever its reason was
+          if (one.rates?.max != null)
+            ok((moment.at - one.issuedAt) * one.rates.max >= 1000, "too soon for its watcher")
         }
       }
     })
@@ -72,7 +76,12 @@ describe("pacing", () => {
           if (event._tag !== "NotificationsDeferred" || event.until === null) continue
           for (const no of event.to) {
             const one = get(before.subscriptions, no)!
-            const allowedAt = one.pacedAt + intervalOf(packages.find(one.packageName)!, run.world.limits)
+            // a NOTIFY that was due only to be heard of has been left out: nothing is held for longer
+            if (event.until === one.dueAt) continue
+            const byPackage = one.pacedAt + intervalOf(packages.find(one.packageName)!, run.world.limits)
+            const max = one.rates?.max ?? null
+            const allowedAt =
+              max === null ? byPackage : Math.max(byPackage, one.issuedAt + Math.ceil(1000 / max))
             if (event.undelivered) ok(event.until >= allowedAt)
             else deepStrictEqual(event.until, allowedAt)
             ok(event.until > at)
@@ -82,12 +91,61 @@ describe("pacing", () => {
         for (const one of values(before.subscriptions)) {
           if (one.dueAt === null || one.dueAt > at) continue
           const left = get(after.subscriptions, one.no)
-          if (left === undefined) continue
+          if (left === undefined || (one.repeatAt !== null && one.repeatAt <= at)) continue
           const view = viewFor(after, one, packages.find(one.packageName)!)
           const sent = moment.notifications.filter(({ no }) => no === one.no).length
+          const max = one.rates?.max ?? null
+          // 6446-5.2-a: a slower pace was asked for meanwhile
+          const isSlowed = max !== null && (at - one.issuedAt) * max < 1000 && one.shown !== view.digest
+          if (isSlowed && left.dueAt !== null) continue
           deepStrictEqual(sent, one.shown === view.digest || moment.context.inFlight(one.no) ? 0 : 1)
           deepStrictEqual(left.dueAt, null)
         }
+      }
+    })
+  })
+
+  it("6446-6.2-a, 6446-7.4-a: who wants to hear something now and then does, at the very instant, if it answers", () => {
+    forEveryHistory((run) => {
+      for (const { after, at } of run.moments) {
+        for (const one of values(after.subscriptions)) {
+          if (one.rates === null || one.status !== "active") deepStrictEqual(one.repeatAt, null)
+          else if (one.rates.min !== null) ok(one.repeatAt !== null && one.repeatAt > at)
+          if (one.rates?.min != null && one.repeatAt !== null && one.issuedAt === at) {
+            ok(one.repeatAt <= at + Math.ceil(1000 / one.rates.min), "the pace is not kept")
+          }
+        }
+      }
+      for (const moment of run.moments) {
+        for (const one of values(moment.before.subscriptions)) {
+          const { repeatAt, rates } = one
+          if (repeatAt === null || rates?.min == null) continue
+          ok(moment.at <= repeatAt, "it was not looked at in time")
+          if (moment.at < repeatAt || moment.command._tag !== "FallDue") continue
+          if (get(moment.after.subscriptions, one.no) === undefined) continue
+          const sent = moment.notifications.filter(({ no }) => no === one.no).length
+          deepStrictEqual(sent, moment.context.inFlight(one.no) ? 0 : 1)
+        }
+      }
+    })
+  })
+
+  it("5839-6.1-a, 5839-6.1-b, 5839-4-a: one entity-tag, one document; and none of a publication", () => {
+    forEveryHistory((run) => {
+      const bodies = new Map<string, string>()
+      const published = new Set(
+        run.log.flatMap(({ events }) =>
+          events.flatMap((one) => ("entityTag" in one ? [`${one.entityTag}`] : [])),
+        ),
+      )
+      for (const { presentity, packageName, entityTag, body } of run.moments.flatMap(
+        (one) => one.notifications,
+      )) {
+        ok(entityTag !== null && entityTag !== "*" && !published.has(entityTag))
+        if (body === null) continue
+        const name = `${presentity} ${packageName} ${entityTag}`
+        deepStrictEqual(bodies.get(name) ?? body.text, body.text)
+        bodies.set(name, body.text)
       }
     })
   })
@@ -151,8 +209,14 @@ describe("convergence", () => {
     const issued = new Map<string, number>()
     const newest = new Map<string, number>()
     const documents = new Map<string, string>()
-    for (const { command, before, notifications, events } of run.moments) {
+    for (const { command, before, notifications, events, answer } of run.moments) {
       const { presentity } = before
+      // RFC 5839: told nothing, because it says that it has the document
+      if (answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.status === 204) {
+        for (const event of events) {
+          if (event._tag === "SubscriptionRefreshed") documents.set(place(presentity, event.no), "own")
+        }
+      }
       if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted") {
         const name = place(presentity, command.no)
         const body = sent.get(`${name} ${command.cseq}`) ?? null
@@ -163,7 +227,9 @@ describe("convergence", () => {
       }
       for (const event of events) {
         if (event._tag !== "NotificationsIssued") continue
-        for (const no of event.suppressed) {
+        // a watcher that says it has the document, and need not be lying
+        const itsOwn = event.bodiless === true && event.to !== "active" ? event.to : event.suppressed
+        for (const no of itsOwn) {
           documents.set(place(presentity, no), "own")
           newest.set(place(presentity, no), issued.get(place(presentity, no)) ?? 0)
         }

@@ -6,7 +6,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeEngine } from "../../src/domain/engine/engine.ts"
 import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
-import { intervalOf } from "../../src/domain/presentity/notify.ts"
+import { intervalOf } from "../../src/domain/presentity/pace.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Publication, State } from "../../src/domain/presentity/state.ts"
 import { absentView, currentView } from "../../src/domain/presentity/view.ts"
@@ -221,7 +221,8 @@ describe("PUBLISH", () => {
           } else if (
             !one.context.inFlight(no) &&
             (was.dueAt === null || was.dueAt <= at) &&
-            was.pacedAt + intervalOf(pack, run.world.limits) <= at
+            was.pacedAt + intervalOf(pack, run.world.limits) <= at &&
+            (was.rates?.max == null || (at - was.issuedAt) * was.rates.max >= 1000)
           ) {
             told.push(no)
           }

@@ -45,14 +45,30 @@ describe("SUBSCRIBE", () => {
         if (!isSubscribe(one) || !accepted(one)) continue
         const no = subjectOf(one)
         const left = get(one.after.subscriptions, no)
+        // 5839-6.3-a, 5839-5.7-a: unless the watcher has it already
+        if (
+          one.answer._tag === "Accepted" &&
+          one.answer.reply._tag === "Subscribed" &&
+          one.answer.reply.status === 204
+        ) {
+          deepStrictEqual(
+            one.notifications.filter((other) => other.no === no),
+            [],
+          )
+          ok(one.command._tag === "Resubscribe" && one.command.suppressIfMatch !== undefined)
+          deepStrictEqual(get(one.before.subscriptions, no)?.status, "active")
+          continue
+        }
+        // whoever watches the watchers may be told of it too
+        const sent = one.notifications.filter((other) => other.no === no)
         deepStrictEqual(
-          one.notifications.map((sent) => [sent.no, sent.state, sent.reason]),
+          sent.map(({ state, reason }) => [no, state, reason]),
           [[no, left?.status ?? "terminated", left === undefined ? "timeout" : null]],
         )
         const { answer } = one
         const granted =
           answer._tag === "Accepted" && answer.reply._tag === "Subscribed" ? answer.reply.expires : null
-        deepStrictEqual(one.notifications[0]?.expires, granted === 0 ? null : granted)
+        deepStrictEqual(sent[0]?.expires, granted === 0 ? null : granted)
       }
     })
   })
@@ -75,6 +91,7 @@ describe("SUBSCRIBE", () => {
     forEveryHistory((run) => {
       for (const { answer, notifications, events } of run.moments) {
         if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") continue
+        if (answer.reply.status === 204) continue
         const undecided =
           notifications[0]?.state === "pending" ||
           events.some((event) => "status" in event && event.status === "pending") ||
@@ -237,6 +254,7 @@ describe("time", () => {
     forEveryHistory((run) => {
       const promised = new Map<string, number>()
       for (const one of run.moments) {
+        if (isSubscribe(one) && accepted(one)) promised.delete(place(one.before.presentity, subjectOf(one)))
         for (const { no, expires, state } of one.notifications) {
           const name = place(one.before.presentity, no)
           if (state === "terminated") {

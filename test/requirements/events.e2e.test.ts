@@ -143,6 +143,51 @@ describe.concurrent("SUBSCRIBE", () => {
     await bob.notified({ state: "active", expires: 598, body: phoneClosed })
   })
 
+  it("6446-5.2-a 6446-5.2-b 6446-6.2-a: a pace asked for is granted, said and kept on the wire", async (context) => {
+    const { bob, publish } = await scene(context)
+    assert.equal((await bob.subscribe({ Event: "presence;max-rate=0", Expires: "600" })).raw.status, 400)
+    await bob.subscribe({ Event: "presence;max-rate=1.0", Expires: "600" })
+    const first = await bob.notify()
+    answer(bob.phone, first)
+    assert.equal(first.header("subscription-state"), "active;expires=600;max-rate=1")
+    assert.equal(first.header("event"), "presence")
+    const since = performance.now()
+    await publish()
+    const told = await bob.notify()
+    answer(bob.phone, told)
+    assert.ok(performance.now() - since > 900)
+    await bob.subscribe({ Event: "presence;min-rate=1", Expires: "600" })
+    for (let turn = 0; turn < 3; turn++) {
+      const notify = await bob.notify()
+      answer(bob.phone, notify)
+      assert.equal(notify.header("subscription-state"), `active;expires=${600 - turn};min-rate=1`)
+    }
+  })
+
+  it("5839-6.1-a 5839-6.2-a 5839-6.3-a 5839-5.7-a: a document the watcher has is not sent again", async (context) => {
+    const { bob, another, publish } = await scene(context)
+    await publish()
+    await bob.subscribe({ Expires: "600" })
+    const first = await bob.notify()
+    answer(bob.phone, first)
+    const tag = first.header("sip-etag")!
+    const spared = await bob.subscribe({ "Suppress-If-Match": tag, Expires: "300" })
+    assert.deepEqual([spared.raw.status, spared.header("expires")], [204, "300"])
+    await bob.phone.hearsNothing()
+    const carol = await another("carol")
+    assert.equal((await carol.subscribe({ "Suppress-If-Match": tag, Expires: "600" })).raw.status, 200)
+    const short = await carol.notify()
+    answer(carol.phone, short)
+    assert.deepEqual([short.header("sip-etag"), short.raw.body.length], [tag, 0])
+    await publish(phoneClosed)
+    const next = await bob.notify()
+    answer(bob.phone, next)
+    assert.notEqual(next.header("sip-etag"), tag)
+    assert.equal((await bob.subscribe({ "Suppress-If-Match": "*", Expires: "0" })).raw.status, 204)
+    await bob.phone.hearsNothing()
+    assert.equal((await carol.subscribe({ "Suppress-If-Match": "a b", Expires: "600" })).raw.status, 400)
+  })
+
   it("6665-4.2.1-a: nothing but SUBSCRIBE makes a subscription", async (context) => {
     const { another, publish } = await scene(context)
     const eve = await another("eve")

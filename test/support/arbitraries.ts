@@ -4,7 +4,7 @@
  */
 import fc from "fast-check"
 import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
-import type { Body, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
+import type { Body, Rates, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { text } from "./stub-package.ts"
 
 const uris = (...names: readonly string[]): readonly Uri[] => names.map((name) => name as Uri)
@@ -36,6 +36,8 @@ export type Step =
       readonly expires: number | null
       readonly accept: readonly string[] | null
       readonly routes: number
+      readonly rates: Rates | null
+      readonly suppresses: boolean
       readonly forceActive: boolean
     }
   | {
@@ -47,6 +49,9 @@ export type Step =
       readonly cseq: "next" | "skip" | "equal" | "lower"
       readonly expires: number | null
       readonly device: number | null
+      readonly rates: Rates | null
+      /** What Suppress-If-Match says: nothing, anything, the tag of what it was sent last, or another. */
+      readonly condition: "none" | "any" | "last" | "other"
       readonly impostor: boolean
     }
   | { readonly _tag: "Report"; readonly which: number; readonly outcome: DeliveryOutcome }
@@ -115,6 +120,20 @@ const anyPublish: fc.Arbitrary<Step> = fc.record({
   sender: weighted<number | null>([6, null], [1, 0], [1, 1], [1, 2]),
 })
 
+const noRates: Rates = { max: null, min: null, adaptiveMin: null }
+
+/** Mostly none; else on either side of the package's own pace, alone and against each other. */
+const anyRates = weighted<Rates | null>(
+  [20, null],
+  [1, { ...noRates, max: 0.01 }],
+  [1, { ...noRates, max: 0.0001 }],
+  [1, { ...noRates, max: 10 }],
+  [1, { ...noRates, min: 0.05 }],
+  [1, { max: 0.02, min: 0.5, adaptiveMin: null }],
+  [1, { ...noRates, adaptiveMin: 0.05 }],
+  [1, { max: 0.5, min: 0.01, adaptiveMin: 0.1 }],
+)
+
 const anySubscribe: fc.Arbitrary<Step> = fc.record({
   _tag: fc.constant("Subscribe" as const),
   presentity: weighted([5, 0], [1, 1]),
@@ -130,6 +149,8 @@ const anySubscribe: fc.Arbitrary<Step> = fc.record({
     [1, ["image/png"]],
   ),
   routes: fc.nat(2),
+  rates: anyRates,
+  suppresses: weighted([15, false], [1, true]),
   forceActive: weighted([9, false], [1, true]),
 })
 
@@ -148,6 +169,8 @@ const anyResubscribe: fc.Arbitrary<Step> = fc.record({
   ),
   expires: anyExpires,
   device: weighted<number | null>([2, null], [1, 0], [1, 1]),
+  rates: anyRates,
+  condition: weighted<"none" | "any" | "last" | "other">([12, "none"], [2, "any"], [4, "last"], [1, "other"]),
   impostor: weighted([29, false], [1, true]),
 })
 

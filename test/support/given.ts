@@ -74,7 +74,7 @@ const outcomeOf = (state: State, command: Command, now: Millis, over: Partial<Wo
   const next = fold(state, { events, at: now, version: state.version + (events.length > 0 ? 1 : 0) })
   const sent = react(state, events, next, now, {
     packages: context.packages,
-    expiresOffset: context.limits.expiresOffset,
+    limits: context.limits,
   })
   const outcome = {
     state: next,

@@ -100,6 +100,8 @@ export interface Machine {
   /** Entity-tags that once were live, with what became of them. */
   readonly oldTags: (fate: "superseded" | "gone") => readonly string[]
   readonly oldDialogs: () => readonly DialogKey[]
+  /** Entity-tag of the last NOTIFY of a subscription. */
+  readonly lastTag: (presentity: Uri, no: number) => string | undefined
   readonly apply: (input: Input) => void
   readonly run: () => Run
 }
@@ -186,6 +188,10 @@ export const makeMachine = (of: World): Machine => {
     flying: () => flying,
     oldTags: (fate) => (fate === "gone" ? gone : superseded),
     oldDialogs: () => closed,
+    lastTag: (presentity, no) =>
+      moments
+        .flatMap(({ notifications }) => notifications)
+        .findLast((one) => one.presentity === presentity && one.no === no)?.entityTag ?? undefined,
     apply: (input) => {
       inputs.push(input)
       if (input._tag === "Treat") treated.set(input.watcher, input.handling)
@@ -236,7 +242,7 @@ export const hookOf = (of: World): SubHandling | null => (of.hook === undefined 
 
 export const reactionOf = (of: World) => ({
   packages: packagesOf(of),
-  expiresOffset: of.limits.expiresOffset,
+  limits: of.limits,
 })
 
 export const keyOf = (start: {

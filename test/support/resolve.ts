@@ -34,7 +34,7 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
     }
     case "Subscribe": {
       const presentity = presentities[step.presentity]!
-      const { packageName, eventId, expires, accept, forceActive } = step
+      const { packageName, eventId, expires, accept, forceActive, rates } = step
       const watcher = watchers[step.watcher]!
       const dialog = startOf(id, presentity, watcher, step.watcher, step.device, step.routes)
       return [
@@ -46,6 +46,8 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
           expires,
           accept,
           dialog,
+          ...(rates === null ? {} : { rates }),
+          ...(step.suppresses ? { suppressIfMatch: "*" } : {}),
           forceActive,
           bodyFault: null,
         }),
@@ -69,6 +71,13 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
       const last = dialog?.remoteCseq ?? 1
       const cseq = last + { next: 1, skip: 5, equal: 0, lower: -1 }[step.cseq]
       const owner = one?.watcher ?? watchers[0]!
+      const suppressIfMatch = {
+        none: undefined,
+        any: "*",
+        last:
+          one === undefined || state === undefined ? undefined : machine.lastTag(state.presentity, one.no),
+        other: "another",
+      }[step.condition]
       const device = step.device === null ? null : deviceOf(watchers.indexOf(owner), step.device)
       return [
         ask(null, {
@@ -81,6 +90,8 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
           accept: null,
           cseq,
           remoteTarget: device,
+          ...(step.rates === null ? {} : { rates: step.rates }),
+          ...(suppressIfMatch === undefined ? {} : { suppressIfMatch }),
           forceActive: false,
           bodyFault: null,
         }),

@@ -105,6 +105,7 @@ const multiples = [
   "accept",
   "accept-encoding",
   "sip-if-match",
+  "suppress-if-match",
   "authorization",
   "p-asserted-identity",
 ]

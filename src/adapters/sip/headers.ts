@@ -3,7 +3,7 @@
  * like. Address headers are in `codec.ts`, Via in `via.ts`.
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
-import type { Seconds } from "../../domain/vocabulary.ts"
+import type { Rates, Seconds } from "../../domain/vocabulary.ts"
 import { isToken, readDigits } from "./gate.ts"
 
 const trim = (text: string): string => {
@@ -81,6 +81,8 @@ export interface EventHeader {
   /** Byte for byte as written, registered parameters included (`dialog;sla`). */
   readonly packageName: string
   readonly id: string | null
+  /** Null when the watcher has no wish about its pace. */
+  readonly rates: Rates | null
 }
 
 /**
@@ -88,7 +90,7 @@ export interface EventHeader {
  * @returns null when malformed
  */
 export const parseEvent = (text: string, idBytesMax: number): EventHeader | null => {
-  if (isToken(text)) return { packageName: text, id: null }
+  if (isToken(text)) return { packageName: text, id: null, rates: null }
   const parts = splitParameters(text)
   if (parts === null || !isToken(parts.value)) return null
   const id = parts.parameters.get("id") ?? null
@@ -97,8 +99,33 @@ export const parseEvent = (text: string, idBytesMax: number): EventHeader | null
   for (const value of parts.parameters.values())
     if (value !== null && value.includes(",") && !value.startsWith('"')) return null
   const isSharedLine = parts.value === "dialog" && parts.parameters.get("sla") === null
-  return { packageName: isSharedLine ? "dialog;sla" : parts.value, id }
+  const rates = ratesIn(parts.parameters)
+  if (rates === "malformed") return null
+  return { packageName: isSharedLine ? "dialog;sla" : parts.value, id, rates }
 }
+
+/** @source RFC 6446 §9.2: one or two digits, at most ten decimals, not zero */
+const ratesIn = (parameters: ReadonlyMap<string, string | null>): Rates | null | "malformed" => {
+  const [max, min, adaptiveMin] = rateNames.map((name) => {
+    const text = parameters.get(name)
+    if (text === undefined) return null
+    return text !== null && /^\d{1,2}(\.\d{1,10})?$/.test(text) && Number(text) > 0
+      ? Number(text)
+      : Number.NaN
+  })
+  if (max === undefined || min === undefined || adaptiveMin === undefined) return null
+  if (Number.isNaN(max) || Number.isNaN(min) || Number.isNaN(adaptiveMin)) return "malformed"
+  return max === null && min === null && adaptiveMin === null ? null : { max, min, adaptiveMin }
+}
+
+const rateNames = ["max-rate", "min-rate", "adaptive-min-rate"] as const
+
+const formatRates = ({ max, min, adaptiveMin }: Rates): string =>
+  [max, min, adaptiveMin]
+    .map((rate, index) => (rate === null ? "" : `;${rateNames[index]}=${decimal(rate)}`))
+    .join("")
+
+const decimal = (rate: number): string => rate.toFixed(10).replace(/\.?0+$/, "")
 
 export const formatEvent = (packageName: string, id: string | null): string =>
   id === null ? packageName : `${packageName};id=${id}`
@@ -184,5 +211,6 @@ export const formatSubscriptionState = (notify: Notify): string => {
     if (notify.reason !== null) text += `;reason=${notify.reason}`
     if (notify.retryAfter !== null) text += `;retry-after=${notify.retryAfter}`
   } else if (notify.expires !== null) text += `;expires=${notify.expires}`
+  if (notify.rates !== null) text += formatRates(notify.rates)
   return text
 }

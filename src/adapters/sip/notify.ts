@@ -140,7 +140,8 @@ export const formatNotify = (
     `${prepared.start}${transport === "udp" ? "UDP" : "TCP"} ${sentBy};branch=${branch};rport\r\n` +
     `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
     `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
-    `Subscription-State: ${formatSubscriptionState(notify)}\r\n${body.headers}`
+    `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +
+    `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}${body.headers}`
   const bytes = Buffer.allocUnsafe(head.length + body.bytes.length)
   bytes.write(head, 0, "latin1")
   body.bytes.copy(bytes, head.length)

@@ -292,6 +292,11 @@ const decodeSubscribe = (
   if (!isAsserted && identity.uri !== null && identity.uri !== watcher) return refuse(403)
   const event = readEvent(message, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
+  const conditions = message.headers.get("suppress-if-match") ?? []
+  const [condition] = conditions
+  // RFC 5839 §5.1: one entity-tag or `*`
+  if (conditions.length > 1 || (condition !== undefined && condition !== "*" && !isToken(condition)))
+    return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
   if (typeof contact === "object" && contact !== null) return contact
   const common = {
@@ -300,6 +305,8 @@ const decodeSubscribe = (
     watcher,
     expires: parseExpires(message.headers.get("expires")?.[0]),
     accept: parseAccept(message.headers.get("accept")),
+    ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
+    ...(event === null || event.rates === null ? {} : { rates: event.rates }),
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }

@@ -21,6 +21,7 @@ const phrases = new Map<number, string>([
   [100, "Trying"],
   [200, "OK"],
   [202, "Accepted"],
+  [204, "No Notification"],
   [400, "Bad Request"],
   [401, "Unauthorized"],
   [403, "Forbidden"],

@@ -13,6 +13,9 @@ const Nullable = Schema.NullOr(Schema.String)
 const Instant = Schema.NullOr(Schema.Finite)
 const Status = Schema.Literals(["active", "pending"])
 
+const Rate = Schema.NullOr(Schema.Finite)
+const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })
+
 const DialogStart = Schema.Struct({
   callId: Text,
   localTag: Text,
@@ -46,6 +49,8 @@ const StoredEvent = Schema.TaggedUnion({
     status: Status,
     polite: Schema.Boolean,
     matched: Nullable,
+    forced: Schema.optionalKey(Schema.Literal(true)),
+    rates: Schema.optionalKey(Rates),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -57,12 +62,14 @@ const StoredEvent = Schema.TaggedUnion({
     expiresAt: Schema.Finite,
     remoteCseq: Schema.Int,
     remoteTarget: Nullable,
+    rates: Schema.optionalKey(Schema.NullOr(Rates)),
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,
     status: Status,
     polite: Schema.Boolean,
     matched: Nullable,
+    forced: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
   },
   SubscriptionTerminated: {
@@ -81,7 +88,8 @@ const StoredEvent = Schema.TaggedUnion({
     except: Schema.Array(Schema.Int),
     suppressed: Schema.Array(Schema.Int),
     shown: Text,
-    cause: Schema.Literals(["subscribe", "change", "rules", "recovery"]),
+    cause: Schema.Literals(["subscribe", "change", "rules", "rate", "recovery"]),
+    bodiless: Schema.optionalKey(Schema.Literal(true)),
   },
   NotificationsDeferred: {
     to: Schema.Array(Schema.Int),

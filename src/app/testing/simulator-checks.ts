@@ -40,7 +40,6 @@ const must: (condition: boolean, what: string) => asserts condition = (condition
 }
 
 export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
-  const reaction = { packages: options.packages, expiresOffset: options.limits.expiresOffset }
   const states = new Map<Uri, State>()
   const origins = new Set<string>()
   /** NOTIFYs that the log stands for, by stream, subscription and CSeq; deleted when sent. */
@@ -78,7 +77,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         if (decision.origin !== "") origins.add(decision.origin)
         must(decision.at >= (lastAt.get(stream) ?? 0), `the time of ${stream} goes back`)
         lastAt.set(stream, decision.at)
-        for (const one of react(before, decision.events, after, decision.at, reaction)) {
+        for (const one of react(before, decision.events, after, decision.at, options)) {
           owed.set(`${stream} ${one.no} ${one.cseq}`, one)
         }
       }

@@ -272,7 +272,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       const after = fold(state, decision)
       append([decision])
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
-      const reaction = { packages, expiresOffset: limits.expiresOffset }
+      const reaction = { packages, limits }
       const notifications = react(state, events, after, at, reaction)
       send({ ticket: null, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after

@@ -134,7 +134,7 @@ interface Undecided<Ticket> {
 
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const { packages, limits, authorize } = options
-  const reaction = { packages, expiresOffset: limits.expiresOffset }
+  const reaction = { packages, limits }
   const entries = new Map<Uri, Entry>()
   const dialogs = makeDialogs()
   const deadlines = makeDeadlines<Uri>()
@@ -184,7 +184,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     entry.provisional = after
     for (const one of notifications) depart(entry, one, at)
     dialogs.follow(before, decision)
-    const deadline = deadlineIn(events)
+    const deadline = deadlineIn(events, after)
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
     return { entry, offer, decision, before, after, answer, notifications, unsureSince }
   }

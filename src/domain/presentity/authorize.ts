@@ -21,13 +21,15 @@ export interface Judgement {
   readonly handling: SubHandling
   /** Ordinals of the rules that match; null when rules were not asked. */
   readonly matched: string | null
+  /** The operator says so, and goes on saying so when rules change (`force_active`). */
+  readonly forced: boolean
 }
 
 /** How one watcher is to be treated now. */
 export const judge = (state: State, pack: EventPackage, watcher: Uri, context: Context): Judgement => {
   // RFC 3857 §4.6: who watches somebody is for that somebody to know
   if (pack.watcherInfoOf !== undefined) {
-    return { handling: watcher === state.presentity ? "allow" : "block", matched: null }
+    return judgement(watcher === state.presentity ? "allow" : "block")
   }
   const hook = context.authorize({
     presentity: state.presentity,
@@ -35,17 +37,23 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
     watcher,
     now: context.now,
   })
-  if (hook !== null) return { handling: hook, matched: null }
-  if (pack.rules === undefined) return { handling: "allow", matched: null }
+  if (hook !== null) return judgement(hook)
+  if (pack.rules === undefined) return judgement("allow")
   const rules = rulesOf(state, pack)
-  if (rules === null) return { handling: context.limits.noRules, matched: null }
+  if (rules === null) return judgement(context.limits.noRules)
   const { handling, matched } = pack.rules.judge(rules, {
     uris: [watcher],
     sphere: sphereOf(state, pack, rules, context),
     now: context.now,
   })
-  return { handling: handling ?? context.limits.noMatch, matched: matched.join(",") }
+  return judgement(handling ?? context.limits.noMatch, matched.join(","))
 }
+
+const judgement = (handling: SubHandling, matched: string | null = null): Judgement => ({
+  handling,
+  matched,
+  forced: false,
+})
 
 /**
  * Puts an authorization document in force and applies it at once to everybody who watches or waits.
@@ -145,18 +153,18 @@ const review = (before: State, state: State, pack: EventPackage, context: Contex
   const events: Event[] = []
   const judged = new Map<Uri, Judgement>()
   const judgementOf = (watcher: Uri): Judgement => {
-    let judgement = judged.get(watcher)
-    if (judgement === undefined) {
-      judgement = judge(state, pack, watcher, context)
-      judged.set(watcher, judgement)
+    let known = judged.get(watcher)
+    if (known === undefined) {
+      known = judge(state, pack, watcher, context)
+      judged.set(watcher, known)
     }
-    return judgement
+    return known
   }
   const byNo = <V extends { readonly no: number; readonly packageName: PackageName }>(
     all: Iterable<V>,
   ): V[] => [...all].filter((one) => one.packageName === pack.name).sort((one, other) => one.no - other.no)
   for (const one of byNo(values(state.subscriptions))) {
-    events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
+    if (!one.forced) events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
   }
   for (const one of byNo(values(state.waiting))) {
     const { handling } = judgementOf(one.watcher)

@@ -10,6 +10,7 @@ import type {
   DialogStart,
   EntityTag,
   PackageName,
+  Rates,
   Seconds,
   SubscriptionNo,
   Uri,
@@ -52,6 +53,10 @@ export interface Subscribe {
   /** Media ranges of the Accept header in lower case without parameters; null when there is none. */
   readonly accept: readonly string[] | null
   readonly dialog: DialogStart
+  /** Suppress-If-Match: the document the watcher has, or `*` (RFC 5839 §5); absent: unconditional. */
+  readonly suppressIfMatch?: string
+  /** RFC 6446; absent: no wish. */
+  readonly rates?: Rates
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
@@ -70,6 +75,8 @@ export interface Resubscribe {
   readonly cseq: number
   /** The URI in the Contact, which replaces the remote target; null when there is no Contact. */
   readonly remoteTarget: string | null
+  readonly suppressIfMatch?: string
+  readonly rates?: Rates
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
 }
@@ -122,8 +129,8 @@ export type DeliveryOutcome =
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */
   | { readonly _tag: "Published"; readonly entityTag: EntityTag; readonly expires: Seconds }
-  /** 200 or 202 to SUBSCRIBE: Expires (RFC 3265 §3.1.1). */
-  | { readonly _tag: "Subscribed"; readonly status: 200 | 202; readonly expires: Seconds }
+  /** 200 or 202 to SUBSCRIBE: Expires (RFC 3265 §3.1.1); 204: and no NOTIFY follows (RFC 5839 §6.3). */
+  | { readonly _tag: "Subscribed"; readonly status: 200 | 202 | 204; readonly expires: Seconds }
   /** Nobody waits for an answer. */
   | { readonly _tag: "Done" }
 

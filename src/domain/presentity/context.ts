@@ -70,6 +70,10 @@ export interface Limits {
   readonly waitingDays: number
   /** Whether rules may look at the published sphere (`enable_sphere_check`). */
   readonly sphereCheck: boolean
+  /** Whether watchers may set their pace (RFC 6446). */
+  readonly rateControl: boolean
+  /** Whether watchers may say which document they have already (RFC 5839). */
+  readonly conditionalNotify: boolean
   readonly publicationsMax: number
   readonly subscriptionsMax: number
   /** What a request refused by one of these bounds is told to wait. */
@@ -90,6 +94,8 @@ export const defaultLimits: Limits = {
   noMatch: "block",
   waitingDays: 3,
   sphereCheck: false,
+  rateControl: true,
+  conditionalNotify: true,
   publicationsMax: 64,
   subscriptionsMax: 1000,
   retryAfter: 10,

@@ -11,6 +11,7 @@ import type {
   EntityTag,
   Millis,
   PackageName,
+  Rates,
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
@@ -77,6 +78,10 @@ export interface SubscriptionCreated {
   readonly polite: boolean
   /** The rules that match this watcher, as ordinals in their document (`0,3`); null when rules were not asked. */
   readonly matched: string | null
+  /** The operator admits it whatever the rules say (`force_active`); absent: no. */
+  readonly forced?: true
+  /** The pace the watcher was granted (RFC 6446); absent: the package's. */
+  readonly rates?: Rates
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -95,6 +100,8 @@ export interface SubscriptionRefreshed {
   readonly remoteCseq: number
   /** The new remote target; null when it stays. */
   readonly remoteTarget: string | null
+  /** Another pace from now on (RFC 6446), null: the package's; absent: as before. */
+  readonly rates?: Rates | null
 }
 
 /** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */
@@ -104,6 +111,7 @@ export interface SubscriptionStatusChanged {
   readonly status: Status
   readonly polite: boolean
   readonly matched: string | null
+  readonly forced?: true
   readonly giveUpAt: Millis | null
 }
 
@@ -160,9 +168,11 @@ export interface NotificationsIssued {
   readonly shown: string
   /**
    * `subscribe`: answers a SUBSCRIBE; `rules`: the watcher is treated otherwise than before; neither counts for pacing.
-   * `recovery`: repeats what a crash may have lost.
+   * `rate`: the watcher wants to hear something now and then (RFC 6446 §6); `recovery`: repeats what a crash may have lost.
    */
-  readonly cause: "subscribe" | "change" | "rules" | "recovery"
+  readonly cause: "subscribe" | "change" | "rules" | "rate" | "recovery"
+  /** The watcher has this document already and is only told that it holds (RFC 5839 §6.2); absent: no. */
+  readonly bodiless?: true
 }
 
 /** Change-driven NOTIFYs wait until `until`, or, when that is null, wait no longer (RFC 3856 §6.10). */

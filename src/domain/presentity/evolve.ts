@@ -7,6 +7,7 @@ import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
+import { paced, repaced, repeatOf } from "./pace.ts"
 import { audience, isEmpty, isTemplate, publication, templateOf } from "./state.ts"
 import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
 
@@ -98,6 +99,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           status: event.status,
           polite: event.polite,
           matched: event.matched,
+          forced: event.forced === true,
           event: "subscribe",
           changedIn: state.version + 1,
           createdAt: at,
@@ -111,6 +113,9 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           pacedAt: 0,
           heardAt: dialog.localCseq,
           dueAt: null,
+          rates: event.rates ?? null,
+          repeatAt: null,
+          recent: [],
         }),
       }
     }
@@ -130,6 +135,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           ...subscription,
           expiresAt: event.expiresAt,
           heardAt: dialog.localCseq,
+          ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
         }),
       }
     }
@@ -146,7 +152,9 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           status,
           polite,
           matched,
+          forced: event.forced === true,
           giveUpAt,
+          repeatAt: status === "active" ? subscription.repeatAt : null,
           // back to pending has no event of its own (RFC 3858 §3): the only one that leads there is subscribe
           event: !isTransition ? subscription.event : status === "active" ? "approved" : "subscribe",
           changedIn: isTransition ? state.version + 1 : subscription.changedIn,
@@ -203,7 +211,19 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
             const subscription = get(state.subscriptions, no)
             if (subscription === undefined) return []
             const shown = event.undelivered ? "" : subscription.shown
-            return [[no, { ...subscription, shown, dueAt: event.until }]]
+            const { repeatAt } = subscription
+            const isMissed = repeatAt !== null && repeatAt <= at
+            return [
+              [
+                no,
+                {
+                  ...subscription,
+                  shown,
+                  dueAt: event.until,
+                  repeatAt: isMissed ? repeatOf(subscription, at) : repeatAt,
+                },
+              ],
+            ]
           }),
         ),
       }
@@ -305,7 +325,16 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
     const toldIn = state.version + 1
     subscriptions.push([
       one.no,
-      { ...one, notified, shown: event.shown, issuedAt: at, toldIn, pacedAt, dueAt: null },
+      {
+        ...one,
+        notified,
+        shown: event.shown,
+        issuedAt: at,
+        toldIn,
+        pacedAt,
+        dueAt: null,
+        ...(one.rates === null ? {} : paced(one, at)),
+      },
     ])
   }
   for (const no of event.suppressed) {

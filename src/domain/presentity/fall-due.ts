@@ -2,7 +2,7 @@
  * Time as a command: what is overdue at `now`, and the events that follow from it.
  *
  * Publications end first, then rules that time has changed are applied, then subscriptions and waiting watchers end, then
- * the remaining watchers are told, each once.
+ * the remaining watchers are told, each once; last come those who want to hear something now and then.
  */
 import { entries, values } from "../table.ts"
 import type { SubscriptionNo } from "../vocabulary.ts"
@@ -11,15 +11,16 @@ import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
+import { allowedAt } from "./pace.ts"
 import { changeNotifications, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import type { State } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
 
 /**
- * Ends what has reached its deadline and sends what was held back until now.
+ * Ends what has reached its deadline, sends what was held back until now, and repeats where a watcher wants that.
  *
- * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (held NOTIFYs)
+ * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (held NOTIFYs), RFC 6446 §6
  * @returns no events when nothing is due: a deadline may have moved since it was noted
  */
 export const fallDue = (state: State, context: Context): Outcome => {
@@ -76,7 +77,20 @@ export const fallDue = (state: State, context: Context): Outcome => {
     const view = pack === null ? null : viewFor(after, one, pack)
     // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
     if (view === null || view.digest === one.shown || context.inFlight(one.no)) idle.push(one.no)
-    else add(notifyOne(one, view, "change"))
+    else {
+      // the watcher may have asked for a slower pace since
+      const from = pack === null ? context.now : allowedAt(one, pack, context.limits)
+      if (from <= context.now) add(notifyOne(one, view, "change"))
+      else add({ _tag: "NotificationsDeferred", to: [one.no], until: from, undelivered: false })
+    }
+  }
+
+  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+    if (one.repeatAt === null || one.repeatAt > context.now) continue
+    const pack = context.packages.find(one.packageName)
+    if (pack !== null && !context.inFlight(one.no)) add(notifyOne(one, viewFor(after, one, pack), "rate"))
+    // the last one has no answer yet: this one is left out
+    else add({ _tag: "NotificationsDeferred", to: [one.no], until: one.dueAt, undelivered: false })
   }
   if (idle.length > 0) {
     add({ _tag: "NotificationsDeferred", to: idle, until: null, undelivered: false })

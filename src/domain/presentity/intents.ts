@@ -1,7 +1,7 @@
 /**
  * What a decision wants done outside the core once it is committed. `react.ts` derives these from events.
  */
-import type { Body, DialogStart, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Body, DialogStart, PackageName, Rates, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
 
 export type Intent = Notify
 
@@ -25,6 +25,10 @@ export interface Notify {
   /** `retry-after` parameter; null unless the reason gives it meaning. */
   readonly retryAfter: Seconds | null
   readonly body: Body | null
+  /** `max-rate` and its like, as granted (RFC 6446 §5.2); null: none were asked for. */
+  readonly rates: Rates | null
+  /** SIP-ETag of the document (RFC 5839 §6.1); null: conditional notification is off. */
+  readonly entityTag: string | null
 }
 
 /** @source RFC 3265 §3.2.4 */

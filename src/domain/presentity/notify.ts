@@ -9,6 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Redeliver, ReportDelivery } from "./commands.ts"
+import { allowedAt } from "./pace.ts"
 import type { Context, Limits } from "./context.ts"
 import { done, nothingHappened } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
@@ -56,9 +57,9 @@ export const changeNotifications = (
     if (context.inFlight(one.no)) continue
     // held back already, by the rate or by Retry-After (RFC 3261 §20.33): the newest state goes then
     if (one.dueAt !== null && one.dueAt > context.now) continue
-    const allowedAt = one.pacedAt + intervalOf(pack, context.limits)
-    if (allowedAt <= context.now) group.told.push(one.no)
-    else collect(held, allowedAt, one.no)
+    const from = allowedAt(one, pack, context.limits)
+    if (from <= context.now) group.told.push(one.no)
+    else collect(held, from, one.no)
   }
   const events: Event[] = []
   for (const [digest, { told, suppressed }] of groups) {
@@ -96,10 +97,6 @@ export const viewFor = (state: State, subscription: Subscription, pack: EventPac
   if (subscription.polite) return absentView(state.presentity, pack)
   return visibleView(state, pack, subscription.matched)
 }
-
-/** Shortest time between two change-driven NOTIFYs of one subscription. */
-export const intervalOf = (pack: EventPackage, limits: Limits): Millis =>
-  limits.notifyIntervalMillis ?? pack.notifyIntervalMillis
 
 /**
  * The end of one NOTIFY.
@@ -164,9 +161,9 @@ const catchUp = (state: State, subscription: Subscription, context: Context): re
   if (pack === null) return []
   const view = viewFor(state, subscription, pack)
   if (view.digest === subscription.shown || subscription.dueAt !== null) return []
-  const allowedAt = subscription.pacedAt + intervalOf(pack, context.limits)
-  if (allowedAt <= context.now) return [notifyOne(subscription, view, "change")]
-  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until: allowedAt, undelivered: false }]
+  const until = allowedAt(subscription, pack, context.limits)
+  if (until <= context.now) return [notifyOne(subscription, view, "change")]
+  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: false }]
 }
 
 /**
@@ -181,17 +178,17 @@ const afterFailure = (
 ): readonly Event[] => {
   const pack = context.packages.find(subscription.packageName)
   const view = pack === null ? nothing : viewFor(state, subscription, pack)
-  const allowedAt = subscription.pacedAt + (pack === null ? 0 : intervalOf(pack, context.limits))
+  const from = pack === null ? subscription.pacedAt : allowedAt(subscription, pack, context.limits)
   const isNews =
     subscription.shown !== "" && subscription.shown !== view.digest && !context.inFlight(subscription.no)
   let until: Millis | null = null
   if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
-    until = Math.max(allowedAt, context.now + Math.max(1, outcome.retryAfter) * 1000)
+    until = Math.max(from, context.now + Math.max(1, outcome.retryAfter) * 1000)
   } else if (isSilence(outcome) && context.limits.probeSeconds > 0) {
     // the operator's wish, for phones that sleep: ask again whether it is there
-    until = Math.max(allowedAt, context.now + context.limits.probeSeconds * 1000)
+    until = Math.max(from, context.now + context.limits.probeSeconds * 1000)
   } else if (isNews) {
-    until = Math.max(allowedAt, subscription.dueAt ?? 0)
+    until = Math.max(from, subscription.dueAt ?? 0)
     if (until <= context.now) return [notifyOne(subscription, view, "change")]
   }
   return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: true }]

@@ -3,9 +3,11 @@
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
+import type { Limits } from "./context.ts"
 import type { Body, Millis, Seconds } from "../vocabulary.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
+import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { audience, publication } from "./state.ts"
@@ -15,7 +17,7 @@ import { watchersBody } from "./watchers.ts"
 
 export interface Reaction {
   readonly packages: Packages
-  readonly expiresOffset: Seconds
+  readonly limits: Pick<Limits, "expiresOffset" | "conditionalNotify">
 }
 
 /**
@@ -47,7 +49,11 @@ export const react = (
         const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
         if (dialog.usages > 1) next.set(dialog.no, cseq)
         const body = shown === null ? null : shown(one)
-        intents.push(notify(after, one, dialog, cseq, body, remaining(one, at, reaction), null))
+        const entityTag =
+          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, body, event.shown)
+        const sent = event.bodiless === true ? null : body
+        const expires = remaining(one, at, reaction)
+        intents.push(notify(after, one, dialog, cseq, sent, entityTag, expires, null))
       }
     } else if (event._tag === "SubscriptionTerminated" && !event.silent) {
       const one = get(state.subscriptions, event.no)
@@ -56,7 +62,10 @@ export const react = (
         const pack = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
         const body = pack === null || event.reason === "rejected" ? null : lastBody(after, one, pack, at)
-        intents.push(notify(after, one, dialog, dialog.localCseq + 1, body, null, event.reason))
+        const shown = pack === null ? "" : viewFor(after, one, pack).digest
+        const entityTag =
+          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, body, shown)
+        intents.push(notify(after, one, dialog, dialog.localCseq + 1, body, entityTag, null, event.reason))
       }
     }
     if (index < events.length - 1) state = evolve(state, event, at)
@@ -94,6 +103,10 @@ const bodies = (
   }
 }
 
+/** @param one as it was before this NOTIFY */
+const tagOf = (one: Subscription, pack: EventPackage, body: Body | null, shown: string): string =>
+  isPersonal(pack) && body !== null ? tagOfPersonal(one.no, one.notified, shown) : tagOfBody(body)
+
 /** What the last NOTIFY of a subscription shows. */
 const lastBody = (after: State, one: Subscription, pack: EventPackage, at: Millis): Body | null => {
   if (pack.watcherInfoOf === undefined || one.status !== "active") return viewFor(after, one, pack).body
@@ -116,7 +129,7 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
 
 /** `expires` of Subscription-State: what is left of the announced time, never 0 while it lives (RFC 3265 §3.2.2). */
 const remaining = (one: Subscription, at: Millis, reaction: Reaction): Seconds =>
-  Math.max(1, Math.ceil((one.expiresAt - at) / 1000) - reaction.expiresOffset)
+  Math.max(1, Math.ceil((one.expiresAt - at) / 1000) - reaction.limits.expiresOffset)
 
 /** What a watcher is told to wait, where the reason gives waiting a meaning. */
 const retrySeconds: ReadonlyMap<TerminationReason, Seconds> = new Map([
@@ -130,6 +143,7 @@ const notify = (
   dialog: Dialog,
   cseq: number,
   body: Body | null,
+  entityTag: string | null,
   expires: Seconds | null,
   reason: TerminationReason | null,
 ): Notify => ({
@@ -149,4 +163,6 @@ const notify = (
   // RFC 3265 §3.2.4: nobody has decided; asking again at once would not help
   retryAfter: reason === null ? null : (retrySeconds.get(reason) ?? null),
   body,
+  rates: reason === null ? one.rates : null,
+  entityTag,
 })

@@ -12,6 +12,7 @@ import type {
   EntityTag,
   Millis,
   PackageName,
+  Rates,
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
@@ -64,6 +65,8 @@ export interface Subscription {
   readonly polite: boolean
   /** Ordinals of the rules that match it (`0,3`); null when rules were not asked. */
   readonly matched: string | null
+  /** Admitted by the operator, whatever the rules say. */
+  readonly forced: boolean
   /** What led to its status (RFC 3857 §4.7.1). */
   readonly event: WatcherEvent
   /** The decision that last changed its status. */
@@ -86,6 +89,12 @@ export interface Subscription {
   readonly heardAt: number
   /** When a change held back is to be sent; null when none is. */
   readonly dueAt: Millis | null
+  /** The pace it was granted (RFC 6446); null: the package's. */
+  readonly rates: Rates | null
+  /** When it is notified though nothing changed; null when it did not ask for that. */
+  readonly repeatAt: Millis | null
+  /** Issue times that an adaptive pace counts; empty for any other. */
+  readonly recent: readonly Millis[]
 }
 
 export interface Waiting {
@@ -187,15 +196,21 @@ export const nextDeadline = (state: State): Millis | null => {
     for (const one of values(publications)) earliest = Math.min(earliest, one.expiresAt)
   }
   for (const one of values(state.subscriptions)) {
-    earliest = Math.min(earliest, one.expiresAt, one.dueAt ?? never, one.giveUpAt ?? never)
+    earliest = Math.min(
+      earliest,
+      one.expiresAt,
+      one.dueAt ?? never,
+      one.giveUpAt ?? never,
+      one.repeatAt ?? never,
+    )
   }
   for (const one of values(state.waiting)) earliest = Math.min(earliest, one.giveUpAt)
   for (const one of values(state.rules)) earliest = Math.min(earliest, one.boundaryAt ?? never)
   return earliest === never ? null : earliest
 }
 
-/** The earliest deadline that these events bring with them; null when they bring none. */
-export const deadlineIn = (events: readonly Event[]): Millis | null => {
+/** The earliest deadline that these events bring with them, having led to `after`; null when they bring none. */
+export const deadlineIn = (events: readonly Event[], after: State): Millis | null => {
   let earliest = never
   for (const event of events) {
     if ("expiresAt" in event) earliest = Math.min(earliest, event.expiresAt)
@@ -203,8 +218,22 @@ export const deadlineIn = (events: readonly Event[]): Millis | null => {
     if ("until" in event) earliest = Math.min(earliest, event.until ?? never)
     if ("waitsUntil" in event) earliest = Math.min(earliest, event.waitsUntil ?? never)
     if ("boundaryAt" in event) earliest = Math.min(earliest, event.boundaryAt ?? never)
+    if (event._tag === "NotificationsIssued") earliest = Math.min(earliest, repeatIn(event, after))
+    if (event._tag === "SubscriptionRefreshed" && event.rates != null) {
+      earliest = Math.min(earliest, get(after.subscriptions, event.no)?.repeatAt ?? never)
+    }
   }
   return earliest === never ? null : earliest
+}
+
+const repeatIn = (event: NotificationsIssued, after: State): Millis => {
+  let earliest = never
+  if (event.to === "active") {
+    for (const { repeatAt } of values(after.subscriptions)) earliest = Math.min(earliest, repeatAt ?? never)
+  } else {
+    for (const no of event.to) earliest = Math.min(earliest, get(after.subscriptions, no)?.repeatAt ?? never)
+  }
+  return earliest
 }
 
 const never = Number.POSITIVE_INFINITY

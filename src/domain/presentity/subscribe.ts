@@ -6,7 +6,9 @@
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
-import type { Seconds, Uri } from "../vocabulary.ts"
+import type { Rates, Seconds, Uri } from "../vocabulary.ts"
+import { hasAlready } from "./notification-tags.ts"
+import { grantedRates, sameRates } from "./pace.ts"
 import { giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
 import type { Judgement } from "./authorize.ts"
 import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
@@ -84,6 +86,8 @@ interface Asked {
   readonly pack: EventPackage
   /** As announced in the 2xx; the operator's grace comes on top. */
   readonly granted: Seconds
+  readonly rates: Rates | null
+  readonly suppressIfMatch: string | undefined
 }
 
 /** The checks that do not depend on who asks. */
@@ -100,14 +104,24 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
   if (wanted > 0 && wanted < 3600 && wanted < limits.minExpiresSubscribe) {
     return { _tag: "IntervalTooBrief", status: 423, minExpires: limits.minExpiresSubscribe }
   }
-  return { pack, granted: Math.min(wanted, limits.maxExpiresSubscribe) }
+  const granted = Math.min(wanted, limits.maxExpiresSubscribe)
+  const { rates } = command
+  return {
+    pack,
+    granted,
+    rates:
+      rates === undefined || !limits.rateControl || granted === 0
+        ? null
+        : grantedRates(rates, pack, limits, granted),
+    suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
+  }
 }
 
 /** A new subscription, and, when nothing was granted, its end in the same breath. */
 const begin = (
   state: State,
   asked: Asked,
-  { handling, matched }: Judgement,
+  { handling, matched, forced }: Judgement,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
 ): Outcome => {
@@ -128,6 +142,8 @@ const begin = (
     status,
     polite: handling === "polite-block",
     matched,
+    ...(forced ? { forced } : {}),
+    ...(asked.rates === null ? {} : { rates: asked.rates }),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
@@ -151,10 +167,7 @@ const begin = (
       answer,
     )
   }
-  return accept(
-    [...superseded, created, ...notifyAtOnce(state, created, created.no, asked.pack, context)],
-    answer,
-  )
+  return accept([...superseded, created, ...notifyAtOnce(state, created, created.no, asked, context)], answer)
 }
 
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
@@ -165,7 +178,7 @@ const renew = (
   asked: Asked,
   dialog: Dialog,
   subscription: Subscription,
-  { handling, matched }: Judgement,
+  { handling, matched, forced }: Judgement,
 ): Outcome => {
   const { no } = subscription
   if (handling === "block") {
@@ -181,13 +194,19 @@ const renew = (
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const events: Event[] = []
-  if (status !== subscription.status || polite !== subscription.polite || matched !== subscription.matched) {
+  if (
+    status !== subscription.status ||
+    polite !== subscription.polite ||
+    matched !== subscription.matched ||
+    forced !== subscription.forced
+  ) {
     events.push({
       _tag: "SubscriptionStatusChanged",
       no,
       status,
       polite,
       matched,
+      ...(forced ? { forced } : {}),
       // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
       giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
     })
@@ -196,14 +215,40 @@ const renew = (
   const remoteTarget = movedTarget(dialog, command)
   if (!ends || remoteTarget !== null || dialog.usages > 1) {
     const expiresAt = ends ? context.now : deadline(asked.granted, context)
-    events.push({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq: command.cseq, remoteTarget })
+    events.push({
+      _tag: "SubscriptionRefreshed",
+      no,
+      expiresAt,
+      remoteCseq: command.cseq,
+      remoteTarget,
+      ...(ends || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
+    })
   }
+  // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
+  const judged = { ...subscription, status, polite, matched }
+  const due = viewFor(state, judged, asked.pack)
+  // RFC 5839 §6.3: but a change of the subscription itself is always said, and what other rules mean for it
+  const isTreatedAlike = viewFor(state, subscription, asked.pack).digest === due.digest
+  const isKnown =
+    hasAlready(asked.suppressIfMatch, judged, asked.pack, due) &&
+    (isTreatedAlike || asked.suppressIfMatch !== "*")
+  const isQuiet = isKnown && subscription.status === status
   if (ends) {
-    events.push(timedOut(state, { ...subscription, status }, context))
+    const end = timedOut(state, { ...subscription, status }, context)
+    events.push(isQuiet ? { ...end, silent: true } : end)
     return accept(
       [...supersededBy(state, subscription, status), ...events],
-      subscribed(asked, status, context),
+      isQuiet ? quiet(asked) : subscribed(asked, status, context),
     )
+  }
+  if (isQuiet) {
+    if (asked.suppressIfMatch !== "*") {
+      if (subscription.shown !== due.digest) events.push(known(judged, due.digest))
+    } else if (context.inFlight(no)) {
+      // whatever becomes of the NOTIFY on its way, its failure says nothing any more about who has been heard since
+      events.push({ _tag: "NotificationsDeferred", to: [no], until: subscription.dueAt, undelivered: true })
+    }
+    return accept(events, quiet(asked))
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
@@ -212,7 +257,7 @@ const renew = (
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
     events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }
-  events.push(notifyOne(renewed, view, "subscribe"))
+  events.push({ ...notifyOne(renewed, view, "subscribe"), ...(isKnown ? { bodiless: true } : {}) })
   return accept(events, subscribed(asked, status, context))
 }
 
@@ -220,13 +265,16 @@ const notifyAtOnce = (
   state: State,
   event: Event,
   no: number,
-  pack: EventPackage,
+  { pack, suppressIfMatch }: Asked,
   context: Context,
 ): readonly Event[] => {
   const after = evolve(state, event, context.now)
   const subscription = get(after.subscriptions, no)
   if (subscription === undefined) return []
-  return [notifyOne(subscription, viewFor(after, subscription, pack), "subscribe")]
+  const view = viewFor(after, subscription, pack)
+  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
+  const has = hasAlready(suppressIfMatch, subscription, pack, view)
+  return [{ ...notifyOne(subscription, view, "subscribe"), ...(has ? { bodiless: true } : {}) }]
 }
 
 /** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
@@ -249,7 +297,7 @@ const judgementOf = (
   context: Context,
 ): Judgement =>
   command.forceActive && pack.watcherInfoOf === undefined
-    ? { handling: "allow", matched: null }
+    ? { handling: "allow", matched: null, forced: true }
     : judge(state, pack, command.watcher, context)
 
 /** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
@@ -258,6 +306,20 @@ const subscribed = (asked: Asked, status: Status, context: Context): Reply => ({
   status: status === "pending" && context.limits.profile === "3265" ? 202 : 200,
   expires: asked.granted,
 })
+
+/** The watcher has shown that it knows the present document, although nobody has told it, or it was told in vain. */
+const known = (one: Subscription, shown: string): Event => ({
+  _tag: "NotificationsIssued",
+  packageName: one.packageName,
+  to: [],
+  except: [],
+  suppressed: [one.no],
+  shown,
+  cause: "subscribe",
+})
+
+/** @source RFC 5839 §6.3: the watcher has what it would be told */
+const quiet = (asked: Asked): Reply => ({ _tag: "Subscribed", status: 204, expires: asked.granted })
 
 /** Peers only ever see the announced time; the record lives `expiresOffset` longer. */
 const deadline = (granted: Seconds, context: Context): number =>

@@ -19,16 +19,20 @@ describe("headers", () => {
     const name = fc.constantFrom("presence", "presence.winfo", "Presence", "dialog", "dialog;sla")
     fc.assert(
       fc.property(name, fc.option(fc.constantFrom("1", "Q-1.x"), { nil: null }), (packageName, id) => {
-        assert.deepStrictEqual(parseEvent(formatEvent(packageName, id), 128), { packageName, id })
+        assert.deepStrictEqual(parseEvent(formatEvent(packageName, id), 128), {
+          packageName,
+          id,
+          rates: null,
+        })
       }),
     )
   })
 
   it.each([
-    ["presence ; id = 7 ; x=y", { packageName: "presence", id: "7" }],
-    ["dialog;include-session;sla", { packageName: "dialog;sla", id: null }],
-    ["dialog;sla;id=3", { packageName: "dialog;sla", id: "3" }],
-    ["presence;sla", { packageName: "presence", id: null }],
+    ["presence ; id = 7 ; x=y", { packageName: "presence", id: "7", rates: null }],
+    ["dialog;include-session;sla", { packageName: "dialog;sla", id: null, rates: null }],
+    ["dialog;sla;id=3", { packageName: "dialog;sla", id: "3", rates: null }],
+    ["presence;sla", { packageName: "presence", id: null, rates: null }],
     ["presence,dialog", null],
     ["presence;id=1,dialog", null],
     ["presence;id", null],
@@ -95,7 +99,7 @@ describe("headers", () => {
   })
 
   it("3265-3.2.4-a: Subscription-State says how long it lives, or why it ended", () => {
-    const base = { state: "active", expires: 60, reason: null, retryAfter: null } as Notify
+    const base = { state: "active", expires: 60, reason: null, retryAfter: null, rates: null } as Notify
     assert.strictEqual(formatSubscriptionState(base), "active;expires=60")
     assert.strictEqual(
       formatSubscriptionState({ ...base, state: "pending", expires: 5 }),
@@ -110,6 +114,33 @@ describe("headers", () => {
         retryAfter: 30,
       }),
       "terminated;reason=probation;retry-after=30",
+    )
+  })
+
+  it("6446-5.2-a, 6446-9.2-a: rates are read as the grammar has them, and said as they were granted", () => {
+    const ratesOf = (text: string) => parseEvent(`presence;${text}`, 128)?.rates
+    assert.deepStrictEqual(ratesOf("max-rate=0.05"), { max: 0.05, min: null, adaptiveMin: null })
+    assert.deepStrictEqual(ratesOf("Min-Rate=1;adaptive-min-rate=12.5;id=3"), {
+      max: null,
+      min: 1,
+      adaptiveMin: 12.5,
+    })
+    assert.deepStrictEqual(ratesOf("min-rates=x"), null)
+    for (const wrong of ["0", "0.0", "100", ".5", "1.", "0.12345678901", "-1", "a", '"1"'])
+      assert.strictEqual(parseEvent(`presence;max-rate=${wrong}`, 128), null, wrong)
+    assert.strictEqual(parseEvent("presence;min-rate", 128), null)
+    const base = { state: "active", expires: 60, reason: null, retryAfter: null } as Notify
+    const rates = { max: 0.05, min: 10, adaptiveMin: 0.0000000001 }
+    assert.strictEqual(
+      formatSubscriptionState({ ...base, rates }),
+      "active;expires=60;max-rate=0.05;min-rate=10;adaptive-min-rate=0.0000000001",
+    )
+    const decimals = fc.integer({ min: 1, max: 999_999 }).map((millionths) => millionths / 1e4)
+    fc.assert(
+      fc.property(decimals, (max) => {
+        const written = formatSubscriptionState({ ...base, rates: { max, min: null, adaptiveMin: null } })
+        assert.deepStrictEqual(ratesOf(written.slice("active;expires=60;".length))?.max, max)
+      }),
     )
   })
 })

@@ -34,6 +34,8 @@ const notify = (changes: Partial<Notify> = {}): Notify => ({
   reason: null,
   retryAfter: null,
   body: { contentType: "application/pidf+xml", text: "<presence>é</presence>" },
+  rates: null,
+  entityTag: null,
   ...changes,
 })
 

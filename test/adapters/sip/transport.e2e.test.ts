@@ -46,6 +46,8 @@ const notifyIn = (command: Subscribe, changes: Partial<Notify> = {}): Notify => 
   reason: null,
   retryAfter: null,
   body: null,
+  rates: null,
+  entityTag: null,
   ...changes,
 })
 

@@ -482,6 +482,36 @@ describe("rules and the hook", () => {
     deepStrictEqual(statusOf(story(halfHooked, ...steps).answer), "403")
   })
 
+  it("OPS-force_active, OPS-handle_subscribe: whom the operator admits stays when rules change, until it asks again without", () => {
+    const forced = story(ruledWorld, ...beginning(forBob("block")), [
+      after("30 s"),
+      watch(1, bob, { expires: 600, forceActive: true }),
+    ])
+    deepStrictEqual(forced.sent.map(brief)[0], "4/1 active t1=open t2=open")
+    forced
+      .and()
+      .when(replaceRules(forBob("polite-block")), after("60 s"))
+      .sends()
+    const removed = forced.and().when(removeRules, after("60 s"))
+    deepStrictEqual(removed.sent, [])
+    const asksAgain = forced.and().when(watchAgain(1, bob), after("70 s"))
+    deepStrictEqual(
+      [statusOf(asksAgain.answer), brief(asksAgain.sent[0]!)],
+      ["403", "4/2 terminated;rejected -"],
+    )
+    const stillForced = forced.and().when(watchAgain(1, bob, { forceActive: true }), after("70 s"))
+    deepStrictEqual(brief(stillForced.sent[0]!), "4/2 active t1=open t2=open")
+    // and the other way round: once forced, no longer judged
+    const judged = story(ruledWorld, ...beginning(forBob("allow")), bobAsks, [
+      after("40 s"),
+      watchAgain(1, bob, { forceActive: true }),
+    ])
+    judged
+      .and()
+      .when(replaceRules(forBob("block")), after("60 s"))
+      .sends()
+  })
+
   it("3857-4.7.1-b: what somebody without rules, or with rules for others only, means is the operator's choice", () => {
     const lenient = ruledWorld.and({ limits: { noRules: "allow", noMatch: "confirm" } })
     deepStrictEqual(statusOf(lenient.when(watch(1, bob), after("0 s")).answer), "200")

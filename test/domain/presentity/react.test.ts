@@ -3,8 +3,10 @@
  */
 import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
+import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
 import { react } from "../../../src/domain/presentity/react.ts"
+import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { absentView, currentView, digest, parseBody } from "../../../src/domain/presentity/view.ts"
 import { packages, stub, text } from "../../support/stub-package.ts"
@@ -30,7 +32,7 @@ import {
 } from "../../support/builders.ts"
 import { given } from "../../support/given.ts"
 
-const reaction = { packages, expiresOffset: 0 }
+const reaction = { packages, limits: defaultLimits }
 
 describe("a NOTIFY", () => {
   it("3265-3.2.1-a, -b, 3265-3.3.4-a: carries everything its message needs, and nothing else", () => {
@@ -53,6 +55,8 @@ describe("a NOTIFY", () => {
         reason: null,
         retryAfter: null,
         body: open,
+        rates: null,
+        entityTag: tagOfBody(open),
       },
     ])
   })

@@ -83,6 +83,7 @@ describe("a snapshot", () => {
           status: "active",
           polite: false,
           matched: null,
+          forced: false,
           event: "subscribe",
           changedIn: 2,
           createdAt: at("10:00:00"),
@@ -96,6 +97,9 @@ describe("a snapshot", () => {
           pacedAt: 0,
           heardAt: 0,
           dueAt: at("10:00:05"),
+          rates: null,
+          repeatAt: null,
+          recent: [],
         },
       ],
       waiting: [],
@@ -139,13 +143,14 @@ describe("deadlines", () => {
 
   it("L09: events tell the earliest deadline they bring", () => {
     const created = subscriptionCreated(1, { expiresAt: at("10:30:00") })
-    deepStrictEqual(deadlineIn([published("tag-1", open), created]), at("10:30:00"))
-    deepStrictEqual(deadlineIn([created, deferred([1], at("10:00:05"))]), at("10:00:05"))
-    deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)]), null)
-    deepStrictEqual(deadlineIn([]), null)
-    deepStrictEqual(deadlineIn([statusChanged(1, "pending")]), after("3 d"))
-    deepStrictEqual(deadlineIn([terminated(1, "timeout", after("3 d"))]), after("3 d"))
+    const empty = initial(alice)
+    deepStrictEqual(deadlineIn([published("tag-1", open), created], empty), at("10:30:00"))
+    deepStrictEqual(deadlineIn([created, deferred([1], at("10:00:05"))], empty), at("10:00:05"))
+    deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)], empty), null)
+    deepStrictEqual(deadlineIn([], empty), null)
+    deepStrictEqual(deadlineIn([statusChanged(1, "pending")], empty), after("3 d"))
+    deepStrictEqual(deadlineIn([terminated(1, "timeout", after("3 d"))], empty), after("3 d"))
     const rules = { _tag: "RulesReviewed", packageName: "stub", boundaryAt: at("10:20:00") } as const
-    deepStrictEqual(deadlineIn([created, rules]), at("10:20:00"))
+    deepStrictEqual(deadlineIn([created, rules], empty), at("10:20:00"))
   })
 })

@@ -1,0 +1,53 @@
+/**
+ * Which document a watcher has: the entity-tags of NOTIFYs (RFC 5839), and whether one names the present document.
+ *
+ * A tag is computed from the document, so nothing has to be remembered. It starts with a letter and has no dot where
+ * publication tags have one, so the two kinds never meet.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import type { Body, SubscriptionNo } from "../vocabulary.ts"
+import type { Subscription } from "./state.ts"
+import { digest } from "./view.ts"
+import type { View } from "./view.ts"
+
+/** The tag of a document that all watchers with the same view get alike; `n` alone for none. */
+export const tagOfBody = (body: Body | null): string => {
+  if (body === null) return "n"
+  const known = tags.get(body)
+  if (known !== undefined) return known
+  const tag = `n${digest(body.text)}`
+  tags.set(body, tag)
+  return tag
+}
+
+/** The tag of a document made for one subscription; of its partial documents, that of what they add up to. */
+export const tagOfPersonal = (no: SubscriptionNo, version: number, shown: string): string =>
+  `n${no.toString(36)}-${version.toString(36)}-${shown}`
+
+/** Whether documents of this package differ from subscription to subscription. */
+export const isPersonal = (pack: EventPackage): boolean =>
+  pack.watcherInfoOf !== undefined || pack.personalize !== undefined
+
+/**
+ * Whether the watcher has said that it has the document it would be sent now.
+ *
+ * @param one the subscription before this SUBSCRIBE is answered
+ * @source RFC 5839 §5.4 (`*`), §6.2
+ */
+export const hasAlready = (
+  suppressIfMatch: string | undefined,
+  one: Subscription,
+  pack: EventPackage,
+  view: View,
+): boolean => {
+  // whoever is not decided on, or was shown nothing that counts, has no document
+  if (suppressIfMatch === undefined || one.status !== "active") return false
+  if (suppressIfMatch === "*") return true
+  const isCurrent = one.shown === view.digest
+  if (isPersonal(pack)) {
+    return isCurrent && suppressIfMatch === tagOfPersonal(one.no, one.notified - 1, one.shown)
+  }
+  return (isCurrent || view.body !== null) && suppressIfMatch === tagOfBody(view.body)
+}
+
+const tags = new WeakMap<Body, string>()
