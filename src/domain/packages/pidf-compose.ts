@@ -177,7 +177,7 @@ const withNotes = (person: Element, notes: readonly Node[]): Element => {
 }
 
 /** All elements in order, those that mean the same as an earlier one of another publication left out. */
-const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
+export const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
   const filled = lists.filter((list) => list.length > 0)
   if (filled.length < 2) return filled[0] ?? []
   const seen = new Set<string>()
@@ -190,7 +190,9 @@ const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
 }
 
 /** Attributes of all roots; of two with one name the newer. */
-const rootAttributes = (documents: readonly Source<Pidf>[]): readonly Attribute[] => {
+export const rootAttributes = (
+  documents: readonly Source<{ readonly attributes: readonly Attribute[] }>[],
+): readonly Attribute[] => {
   const byName = new Map<string, Attribute>()
   for (const { document } of documents) {
     for (const one of document.attributes) byName.set(`${one.name} ${one.namespace}`, one)
