@@ -170,7 +170,7 @@ const withNotesInPersons = ({ key, lists }: Part, naming: Naming): Part => {
 }
 
 /** @source RFC 4479 §8.3: notes come before the timestamp. */
-const withNotes = (person: Element, notes: readonly Node[]): Element => {
+export const withNotes = (person: Element, notes: readonly Node[]): Element => {
   const found = person.children.findIndex((node) => isNamed(node, dataModelNamespace, "timestamp"))
   const at = found === -1 ? person.children.length : found
   return withChildren(person, person.children.toSpliced(at, 0, ...notes))
