@@ -122,6 +122,7 @@ describe("reading", () => {
     const language = (of: typeof one): string | null =>
       of === undefined ? null : attribute(of.element, "lang", "http://www.w3.org/XML/1998/namespace")
     expect([language(one), language(other)]).toEqual(["de", "fr"])
+    expect(read(written("", 'xml:lang="de"')).attributes).toEqual([])
   })
 })
 
@@ -158,6 +159,10 @@ describe("composition", () => {
       written(`<dialog id="1" call-id="c" remote-tag="${tag}"><state>${state}</state></dialog>`)
     expect(together([tagged("terminated", "r1"), tagged("early", "r2")])).toEqual(["1 early c"])
     expect(together([tagged("terminated", "r1"), tagged("early", "")])).toEqual(["1 terminated c"])
+    const ours = (state: string, tag: string): string =>
+      tagged(state, "r").replace("remote-tag", `local-tag="${tag}" remote-tag`)
+    expect(together([ours("terminated", "l1"), ours("early", "l2")])).toEqual(["1 early c"])
+    expect(together([ours("terminated", "l1"), ours("early", "l1")])).toEqual(["1 terminated c"])
   })
 
   it("AGG-3: what ended is terminated, without the reasons of the state it was in", () => {
