@@ -170,14 +170,14 @@ const withNotesInPersons = ({ key, lists }: Part, naming: Naming): Part => {
 }
 
 /** @source RFC 4479 §8.3: notes come before the timestamp. */
-const withNotes = (person: Element, notes: readonly Node[]): Element => {
+export const withNotes = (person: Element, notes: readonly Node[]): Element => {
   const found = person.children.findIndex((node) => isNamed(node, dataModelNamespace, "timestamp"))
   const at = found === -1 ? person.children.length : found
   return withChildren(person, person.children.toSpliced(at, 0, ...notes))
 }
 
 /** All elements in order, those that mean the same as an earlier one of another publication left out. */
-const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
+export const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
   const filled = lists.filter((list) => list.length > 0)
   if (filled.length < 2) return filled[0] ?? []
   const seen = new Set<string>()
@@ -190,7 +190,9 @@ const once = (lists: readonly (readonly Element[])[]): readonly Element[] => {
 }
 
 /** Attributes of all roots; of two with one name the newer. */
-const rootAttributes = (documents: readonly Source<Pidf>[]): readonly Attribute[] => {
+export const rootAttributes = (
+  documents: readonly Source<{ readonly attributes: readonly Attribute[] }>[],
+): readonly Attribute[] => {
   const byName = new Map<string, Attribute>()
   for (const { document } of documents) {
     for (const one of document.attributes) byName.set(`${one.name} ${one.namespace}`, one)

@@ -1,0 +1,345 @@
+/**
+ * Laws of dialog information: reading, composing, amending, telling what changed; over random documents.
+ */
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
+import { canonical } from "../../../src/domain/packages/element.ts"
+import { dialogInfo, dialogInfoNamespace } from "../../../src/domain/packages/dialog-info.ts"
+import type { DialogInfo } from "../../../src/domain/packages/dialog-info.ts"
+import * as dialogs from "../../support/dialog-info.ts"
+import { anyChoices, anyText, writeOtherwise } from "../../support/xml-arbitraries.ts"
+import { malformed, oversized } from "../../support/xml-corpus.ts"
+
+const { afterReading, alice, amended, anyDialogInfo, anyDisjoint, bodyOf, composed, difference } = dialogs
+const { meaning, partial, personal, plain, read, states, summary, written } = dialogs
+
+const anyPublications = fc.array(anyDialogInfo(), { maxLength: 5 })
+const single = dialogInfo({ xml: xmlCodec, forceSingleDialog: true })
+const silent = dialogInfo({ xml: xmlCodec, generateTerminated: false })
+const rendered = (of: DialogInfo): string => plain.render(of).text
+const bag = (of: DialogInfo): readonly string[] => of.dialogs.map((one) => canonical(one.element)).toSorted()
+
+describe("reading", () => {
+  it("4235-4.1-a: what was rendered reads the same, but for the version", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), (document) => {
+        const again = read(rendered(document))
+        expect(meaning(again)).toEqual(meaning(document))
+        expect(again.version).toBe(null)
+        expect(rendered(again)).toBe(rendered(read(rendered(again))))
+      }),
+    )
+  })
+
+  it("4235-4.1-a: prefixes, quotes, references and the order of attributes do not count", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), anyChoices, (document, choose) => {
+        const tree = xmlCodec.parse(rendered(document))
+        if (tree._tag === "Malformed") throw new Error(tree.why)
+        expect(meaning(read(writeOtherwise(tree.root, choose)))).toEqual(meaning(document))
+      }),
+    )
+  })
+
+  it("4235-4.1-a: any text is read or refused with a reason", () => {
+    const judged = (text: string): void => {
+      const parsed = plain.parse(bodyOf(text))
+      const words = parsed._tag === "Unreadable" ? [parsed.why] : parsed.document.dialogs.map(({ id }) => id)
+      expect(words).not.toContain("")
+    }
+    for (const [, text] of [...malformed, ...oversized]) {
+      judged(text)
+      judged(written(text))
+      judged(written(`<dialog id="${text}"><state>${text}</state></dialog>`))
+    }
+    const anySpoilt = fc
+      .tuple(anyDialogInfo(), fc.nat(), fc.nat({ max: 9 }), anyText)
+      .map(([document, at, length, text]) => {
+        const whole = rendered(document)
+        const from = at % whole.length
+        return whole.slice(0, from) + text + whole.slice(from + length)
+      })
+    fc.assert(fc.property(fc.oneof(anyText, anySpoilt), judged), { numRuns: 500 })
+  })
+})
+
+describe("composition", () => {
+  it("L21: one publication composes to itself, but for the frame's own words", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), (document) => {
+        const alone = { ...document, entity: alice, state: "full", version: null }
+        expect(composed(plain, [document])).toEqual(alone)
+      }),
+    )
+  })
+
+  it("L21: composing what was composed changes nothing, and the same document twice adds nothing", () => {
+    fc.assert(
+      fc.property(anyPublications, (documents) => {
+        for (const pack of [plain, single]) {
+          const once = composed(pack, documents)
+          expect(composed(pack, [once])).toEqual(once)
+          expect(composed(pack, [once, once]).dialogs).toEqual(once.dialogs)
+        }
+      }),
+    )
+  })
+
+  it("L21: publications that share no dialog compose to the same dialogs in any order", () => {
+    fc.assert(
+      fc.property(anyDisjoint, fc.nat({ max: 2 }), (documents, turn) => {
+        const turned = [...documents.slice(turn), ...documents.slice(0, turn)]
+        expect(bag(composed(plain, turned))).toEqual(bag(composed(plain, documents)))
+      }),
+    )
+  })
+
+  it("AGG-1: order is that of the log, oldest content first, and each id is there once", () => {
+    fc.assert(
+      fc.property(anyPublications, (documents) => {
+        const shown = composed(plain, documents).dialogs
+        const published = documents.flatMap((one) => one.dialogs)
+        expect(shown.map(({ id }) => id).toSorted()).toEqual(
+          [...new Set(published.map(({ id }) => id))].toSorted(),
+        )
+        let from = 0
+        for (const one of shown) {
+          const at = published.indexOf(one, from)
+          expect(at).not.toBe(-1)
+          from = at + 1
+        }
+      }),
+    )
+  })
+
+  it("AGG-1: when no dialog is over, exactly the newest of each id is shown", () => {
+    const anyLive = anyDialogInfo().map((one) => ({
+      ...one,
+      dialogs: one.dialogs.filter(({ state }) => state !== "terminated"),
+    }))
+    fc.assert(
+      fc.property(fc.array(anyLive, { maxLength: 5 }), (documents) => {
+        const last = new Map(documents.flatMap((one) => one.dialogs.map((it) => [it.id, it] as const)))
+        expect(bag(composed(plain, documents))).toEqual(
+          [...last.values()].map((one) => canonical(one.element)).toSorted(),
+        )
+      }),
+    )
+  })
+
+  it("BUG-25: a dialog is shown alive only if no publication says that this call is over", () => {
+    const anyKnown = anyDialogInfo({ callIds: ["1", "2"] })
+    fc.assert(
+      fc.property(fc.array(anyKnown, { maxLength: 5 }), (documents) => {
+        const over = documents
+          .flatMap((one) => one.dialogs)
+          .filter(({ state, remoteTag }) => state === "terminated" && remoteTag === null)
+          .map(({ id, callId }) => `${id} ${callId}`)
+        const alive = composed(plain, documents).dialogs.filter(({ state }) => state !== "terminated")
+        for (const { id, callId } of alive) expect(over).not.toContain(`${id} ${callId}`)
+      }),
+    )
+  })
+
+  it("AGG-3: what ended is shown terminated once, unless it is still published or not wanted", () => {
+    fc.assert(
+      fc.property(anyPublications, anyPublications, (documents, ended) => {
+        const live = composed(plain, documents)
+        const parting = composed(plain, documents, ended)
+        const shown = new Set(live.dialogs.map(({ id }) => id))
+        const added = parting.dialogs.filter(({ id }) => !shown.has(id))
+        expect(parting.dialogs.filter(({ id }) => shown.has(id))).toEqual(live.dialogs)
+        expect(new Set(added.map(({ state }) => state))).toEqual(
+          new Set(added.length === 0 ? [] : ["terminated"]),
+        )
+        const gone = ended.flatMap((one) => one.dialogs.map(({ id }) => id)).filter((id) => !shown.has(id))
+        expect(added.map(({ id }) => id).toSorted()).toEqual([...new Set(gone)].toSorted())
+        expect(composed(silent, documents, ended)).toEqual(live)
+      }),
+    )
+  })
+
+  it("OPS-force_single_dialog: one dialog of the highest rank, the newest of its like", () => {
+    const rank = ["terminated", "trying", "proceeding", "confirmed", "early"]
+    fc.assert(
+      fc.property(anyPublications, (documents) => {
+        const all = composed(plain, documents).dialogs
+        const highest = Math.max(...all.map(({ state }) => rank.indexOf(state)))
+        const best = all.findLast(({ state }) => rank.indexOf(state) === highest)
+        expect(composed(single, documents).dialogs).toEqual(best === undefined ? [] : [best])
+      }),
+    )
+  })
+})
+
+describe("one call", () => {
+  const permutations = <T>(of: readonly T[]): readonly (readonly T[])[] =>
+    of.length < 2
+      ? [of]
+      : of.flatMap((first, index) => permutations(of.toSpliced(index, 1)).map((rest) => [first, ...rest]))
+
+  const arrivals = permutations(states)
+
+  /** Tells the states in that order, each to the publication that `assignment` has a bit for; asks after each. */
+  const lamps = (
+    order: readonly (typeof states)[number][],
+    assignment: number,
+    write: (state: (typeof states)[number]) => DialogInfo,
+  ): readonly string[] => {
+    const publications = new Map<number, DialogInfo>()
+    return order.map((state, index) => {
+      const which = (assignment >> index) & 1
+      const before = publications.get(which)
+      // a modified publication is the newest content
+      publications.delete(which)
+      publications.set(which, before === undefined ? write(state) : amended(before, write(state)))
+      return summary(composed(plain, [...publications.values()])).join()
+    })
+  }
+
+  it.each(["full", "partial"] as const)(
+    "BUG-25: once terminated, always terminated: every order of a call's states in one or two publications, %s",
+    (kind) => {
+      const text = kind === "full" ? written : partial
+      const documents = new Map(states.map((one) => [one, read(text(dialogs.dialog("d", one, "c1")))]))
+      for (const order of arrivals) {
+        const over = order.indexOf("terminated")
+        for (let assignment = 0; assignment < 1 << order.length; assignment += 1) {
+          const seen = lamps(order, assignment, (state) => documents.get(state) ?? read(written("")))
+          expect(seen).toEqual(order.map((state, at) => `d ${at < over ? state : "terminated"} c1`))
+        }
+      }
+    },
+  )
+
+  it("4235-4.1.1-a: without Call-ID the entity-tag's order holds in one publication", () => {
+    for (const order of arrivals) {
+      const seen = lamps(order, 0, (state) => read(written(dialogs.dialog("d", state))))
+      expect(seen).toEqual(order.map((state) => `d ${state}`))
+    }
+  })
+})
+
+describe("amending", () => {
+  it("4235-4.1-a: a full modification replaces, a second time as well", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), anyDialogInfo({ state: "full", callIds: [null, ""] }), (before, after) => {
+        expect(amended(before, after)).toEqual(after)
+        expect(amended(amended(before, after), after)).toEqual(after)
+      }),
+    )
+  })
+
+  it("4235-4.1-a: a partial modification changes what it names and leaves the rest", () => {
+    fc.assert(
+      fc.property(
+        anyDialogInfo(),
+        anyDialogInfo({ state: "partial", callIds: [null] }),
+        (before, changes) => {
+          const after = amended(before, changes)
+          const named = new Set(changes.dialogs.map(({ id }) => id))
+          expect(after.state).toBe("full")
+          expect(after.dialogs).toEqual([
+            ...before.dialogs.filter(({ id }) => !named.has(id)),
+            ...changes.dialogs,
+          ])
+          expect(amended(after, changes)).toEqual(after)
+        },
+      ),
+    )
+  })
+
+  it("4235-4.3-a: a reader of all modifications knows what a reader of the amended document knows", () => {
+    const quiet = anyDialogInfo({ framed: false, callIds: [null] })
+    fc.assert(
+      fc.property(fc.array(quiet, { minLength: 1, maxLength: 5 }), (modifications) => {
+        const [first, ...rest] = modifications
+        if (first === undefined) return
+        const whole = rest.reduce(amended, first)
+        const told = rest.reduce(afterReading, afterReading(new Map(), first))
+        expect(afterReading(new Map(), whole)).toEqual(told)
+      }),
+    )
+  })
+})
+
+describe("what changed", () => {
+  const anyBare = anyDialogInfo({ framed: false })
+  const anySome = fc.array(fc.oneof({ weight: 9, arbitrary: anyBare }, anyDialogInfo()), { maxLength: 3 })
+  const anyPair = fc
+    .tuple(anySome, anySome, anySome)
+    .map(([first, second, ended]) => [composed(plain, first), composed(plain, second, ended)] as const)
+
+  it("4235-3.7-a: whoever knows one document and reads the difference knows the other", () => {
+    let told = 0
+    fc.assert(
+      fc.property(fc.oneof(anyPair, fc.tuple(anyBare, anyBare)), ([before, after]) => {
+        const partly = difference(before, after)
+        if (partly === null) return
+        told += 1
+        expect(partly.state).toBe("partial")
+        const known = afterReading(new Map(), { ...before, state: "full" })
+        expect(afterReading(known, read(rendered(partly)))).toEqual(
+          afterReading(new Map(), { ...after, state: "full" }),
+        )
+      }),
+      { numRuns: 500 },
+    )
+    expect(told).toBeGreaterThan(50)
+  })
+
+  it("4235-3.7-a: nothing is said that was known, and there is a difference whenever calls alone changed", () => {
+    fc.assert(
+      fc.property(anyBare, anyBare, (before, after) => {
+        const known = new Set(bag(before))
+        const partly = difference(before, after)
+        for (const one of partly === null ? [] : bag(partly)) expect(known).not.toContain(one)
+        const table = (of: DialogInfo) => afterReading(new Map(), { ...of, state: "full" })
+        expect(table(after)).toEqual(partly === null ? table(before) : afterReading(table(before), partly))
+        expect(difference(after, after)).toBe(null)
+      }),
+    )
+  })
+})
+
+describe("versions", () => {
+  const anyVersion = fc.oneof(fc.constantFrom(0, 1, 9, 10, 0xffff_fffe, 0xffff_ffff), fc.nat())
+
+  it("4235-4.1-a: a document with its version says that version and the same as before", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), anyVersion, (document, version) => {
+        const body = personal(plain.render(document), version)
+        expect(body.contentType).toBe("application/dialog-info+xml")
+        expect({ ...read(body.text), attributes: null, dialogs: null, others: null }).toEqual({
+          entity: document.entity,
+          state: document.state,
+          version,
+          attributes: null,
+          dialogs: null,
+          others: null,
+        })
+        expect(meaning(read(body.text))).toEqual(meaning(document))
+      }),
+    )
+  })
+
+  it("4235-4.1-a: before that, documents that differ in version only are one body", () => {
+    fc.assert(
+      fc.property(anyDialogInfo(), anyVersion, anyVersion, (document, one, other) => {
+        expect(plain.render({ ...document, version: one })).toEqual(
+          plain.render({ ...document, version: other }),
+        )
+      }),
+    )
+  })
+
+  it("4235-4.1-a: what looks like the place of the version is left alone elsewhere", () => {
+    const lookalike = ' version="0000000000"'
+    const text = `<dialog-info xmlns="${dialogInfoNamespace}" xmlns:version="0000000000" version:version="0000000000" entity='sip:a@b${lookalike}' extra='${lookalike}'><dialog id='${lookalike}'><state>early</state>${lookalike}</dialog></dialog-info>`
+    const document = read(text)
+    const numbered = read(personal(plain.render(document), 7).text)
+    expect(meaning(numbered)).toEqual(meaning(document))
+    expect(numbered.version).toBe(7)
+  })
+})
