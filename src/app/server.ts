@@ -10,22 +10,19 @@ import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule } fr
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
-import type { SipOptions } from "../adapters/sip/transport.ts"
+import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
 import { layerNoTables, layerPresenceTables } from "../adapters/store/tables.ts"
-import { xmlCodec } from "../adapters/xml/codec.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
-import { presence } from "../domain/packages/pidf.ts"
-import { makeRegistry } from "../domain/packages/registry.ts"
-import { watcherInfo } from "../domain/packages/watcher-info.ts"
 import type { EventStore, PresenceTables } from "../domain/ports.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
+import { packagesOf } from "./packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
@@ -55,18 +52,7 @@ const lingerMillis = 1500
 
 /** Starts a server that lives as long as the scope. */
 export const startServer = Effect.fn("Server.start")(function* (config: Config) {
-  const packages = makeRegistry(
-    [
-      presence({
-        xml: xmlCodec,
-        notifyOfflineBody: config.notify_offline_body,
-        generateOfflineBody: config.generate_offline_body,
-        idCollision: config.id_collision === "rename" ? "rename" : "newest",
-        rules: { legacyPermissive: config.legacy_permissive, oma: config.oma_rules },
-      }),
-    ],
-    (of) => watcherInfo(of, { xml: xmlCodec }),
-  )
+  const packages = packagesOf(config)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const storage = yield* openStorage(config)
 
@@ -245,6 +231,7 @@ const sipOptions = Effect.fnUntraced(function* (
     domains: config.domain,
     contactUri: config.server_address,
     contactUser: config.contact_user ?? "",
+    sharedLine: sharedLineOf(config.bla_presentity_spec),
     packages: { allowEvents: packages.allowEvents, accept: packages.accept },
     auth:
       users === null
@@ -264,6 +251,9 @@ const sipOptions = Effect.fnUntraced(function* (
   }
   return options
 })
+
+const sharedLineOf = (spec: string): SharedLine =>
+  spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
 
 const asksRules = (config: Config): boolean =>
   config.policy === "rules" ||

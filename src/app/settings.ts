@@ -70,7 +70,6 @@ const choice = (fallback: string, choices: readonly string[], about: string, idl
 })
 
 const year = 365 * 24 * 3600
-const notYet = "this version has no use for it"
 const grows = "tables in memory grow by themselves"
 const oneNode = "this version runs on one node"
 
@@ -193,9 +192,17 @@ export const settings = {
   cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
   cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
   cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
-  mix_dialog_presence: flag(false, "presence also derived from dialogs", notYet),
-  bla_presentity_spec: text(null, "where the presentity of dialog;sla comes from", notYet),
-  bla_fix_remote_target: flag(true, "repair remote targets in dialog;sla", notYet),
+  force_single_dialog: flag(false, "of several dialogs only the foremost is shown"),
+  mix_dialog_presence: flag(false, "presence also derived from dialogs"),
+  bla_presentity_spec: choice(
+    "contact",
+    ["contact", "$ru", "$tu", "$fu"],
+    "presentity of a SUBSCRIBE to dialog;sla: Contact user at From domain, or the URI of request, To or From",
+  ),
+  bla_fix_remote_target: flag(
+    true,
+    "a remote target of dialog;sla at an IP address becomes the remote identity",
+  ),
   presentity_table: choice("presentity", ["presentity"], "name of the table", "only this name is taken"),
   active_watchers_table: choice(
     "active_watchers",

@@ -97,6 +97,8 @@ export interface SipOptions {
   readonly trustSenderHeader?: boolean
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
   readonly forceActive?: boolean
+  /** Which URI is the presentity of a SUBSCRIBE to `dialog;sla`; the default is the Contact's user at the From's domain. */
+  readonly sharedLine?: SharedLine
   /** Asked once for each new request outside a dialog; a value answers it 503. */
   readonly overload?: () => { readonly retryAfter: number } | null
   /** Told of an exception while a message was handled; the default is a process warning. */
@@ -108,6 +110,9 @@ export interface SipOptions {
   readonly random?: (bytes: number) => Uint8Array
   readonly resolver?: Resolver
 }
+
+/** The seed's `bla_presentity_spec`. */
+export type SharedLine = "contact" | "request-uri" | "to" | "from"
 
 export const limitsDefault: Limits = {
   headBytesMax: 16_384,

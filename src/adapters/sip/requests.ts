@@ -22,7 +22,7 @@ import {
   splitParameters,
 } from "./headers.ts"
 import type { EventHeader } from "./headers.ts"
-import type { Limits } from "./options.ts"
+import type { Limits, SharedLine } from "./options.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
 import { canonicalUri, isNobody, numericHost, parseUri, schemeOf } from "./uri.ts"
@@ -51,6 +51,7 @@ export interface RequestRules {
   /** Null refuses REGISTER. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   readonly forceActive: boolean
+  readonly sharedLine: SharedLine
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
@@ -322,9 +323,14 @@ const decodeSubscribe = (
   if (contact === null) return refuse(400, "Missing Contact")
   const routeSet = readRouteSet(message, rules)
   if (routeSet === null) return refuse(400, "Malformed Record-Route")
+  const presentity =
+    common.packageName === "dialog;sla"
+      ? sharedLineOf(rules.sharedLine, contact, fromUri, parties)
+      : canonicalUri(uri)
+  if (presentity === null) return refuse(400, "No Shared Line In Contact")
   return {
     _tag: "Submit",
-    presentity: canonicalUri(uri),
+    presentity,
     command: {
       _tag: "Subscribe",
       ...common,
@@ -343,6 +349,29 @@ const decodeSubscribe = (
       },
     },
   }
+}
+
+/**
+ * The line a phone shares: a phone of a line subscribes as itself, and its Contact says which line it is.
+ *
+ * @returns null when the URI that says it does not name anybody
+ */
+const sharedLineOf = (
+  from: SharedLine,
+  contact: string,
+  fromUri: SipUri | TelUri,
+  { to, uri }: Parties,
+): Uri | null => {
+  if (from === "request-uri") return canonicalUri(uri)
+  if (from === "from") return canonicalUri(fromUri)
+  if (from === "to") {
+    const parsed = parseUri(to.uri)
+    return parsed === null ? null : canonicalUri(parsed)
+  }
+  const parsed = parseUri(contact)
+  if (parsed === null || parsed.scheme === "tel" || parsed.user === null || fromUri.scheme === "tel")
+    return null
+  return canonicalUri({ ...fromUri, user: parsed.user })
 }
 
 /**

@@ -132,6 +132,7 @@ export const make = (options: SipOptions): Sip => {
     register:
       options.registrar === "reject" ? null : makeRegistrar(limits, options.registrarExpires ?? 3_600, clock),
     forceActive: options.forceActive ?? false,
+    sharedLine: options.sharedLine ?? "contact",
     trustSenderHeader: options.trustSenderHeader ?? false,
     isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,

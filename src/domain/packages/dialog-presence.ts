@@ -8,6 +8,7 @@ import { child, element, isNamed, textOf, withChildren } from "./element.ts"
 import type { Element, Node } from "./element.ts"
 import { mergedDialogs } from "./dialog-info-compose.ts"
 import type { DialogInfo, DialogState } from "./dialog-info.ts"
+import type { EventPackage, Mixing } from "./event-package.ts"
 import { withNotes } from "./pidf-compose.ts"
 import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
 import type { Pidf } from "./pidf-document.ts"
@@ -22,6 +23,22 @@ export const dialogPresenceTexts: DialogPresenceTexts = {
   proceeding: "Proceeding",
   trying: "Proceeding",
 }
+
+/**
+ * Calls of the `dialog` package told in `presence`.
+ *
+ * @param dialogs the package that reads the publications
+ */
+export const dialogsInPresence = (
+  dialogs: EventPackage<DialogInfo>,
+  texts: DialogPresenceTexts = dialogPresenceTexts,
+): Mixing<Pidf> => ({
+  from: dialogs as EventPackage,
+  blend: (own, others, presentity) => {
+    const calls = presenceOfDialogs(others as readonly DialogInfo[], texts)
+    return withDialogs(own, calls === null ? null : { ...calls, entity: presentity })
+  },
+})
 
 type LiveState = Exclude<DialogState, "terminated">
 

@@ -35,6 +35,9 @@ export interface EventPackage<Doc = unknown> {
   /** The body for one subscription, where documents differ between them (the seed's `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 
+  /** Another package of the same presentity whose state shows in this one; absent: none. */
+  readonly mixes?: Mixing<Doc>
+
   /** How authorization documents are read and applied; absent: every watcher may see everything. */
   readonly rules?: PackageRules<Doc>
 
@@ -42,6 +45,17 @@ export interface EventPackage<Doc = unknown> {
   readonly watcherInfoOf?: PackageName
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
+}
+
+/** The seed's `mix_dialog_presence`: one package's state told in the documents of another. */
+export interface Mixing<Doc = unknown> {
+  readonly from: EventPackage
+  /**
+   * @param own what this package composes of its own publications; null when there are none
+   * @param others documents of the other package's live publications, oldest content first
+   * @returns null when there is nothing to show
+   */
+  blend(own: Doc | null, others: readonly unknown[], presentity: Uri): Doc | null
 }
 
 /** What a document may say differently to each watcher. */
@@ -139,6 +153,8 @@ export interface Source<Doc> {
 export interface Packages {
   readonly find: (name: PackageName) => EventPackage | null
   readonly names: () => readonly PackageName[]
+  /** Packages in which the state of this one shows. */
+  readonly mixing: (name: PackageName) => readonly EventPackage[]
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
   /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */

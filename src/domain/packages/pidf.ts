@@ -10,7 +10,7 @@ import { attribute, isNamed } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
 import { pidfRules } from "./pidf-rules.ts"
 import type { RulesOptions } from "./presence-rules.ts"
-import type { EventPackage, Parsed } from "./event-package.ts"
+import type { EventPackage, Mixing, Parsed } from "./event-package.ts"
 import { compose } from "./pidf-compose.ts"
 import type { IdCollision } from "./pidf-compose.ts"
 import { dataModelNamespace, freeName, idOf, offline, pidfNamespace, withId } from "./pidf-document.ts"
@@ -32,6 +32,8 @@ export interface PresenceOptions {
   /** What becomes of two publications' elements with one id; see `IdCollision`. */
   readonly idCollision?: IdCollision
   readonly notifyIntervalMillis?: number
+  /** State of another package that shows in presence (`dialog-presence.ts`); absent: none. */
+  readonly mixes?: Mixing<Pidf>
   /** How authorization documents are read; absent: there are none, and everybody sees everything. */
   readonly rules?: RulesOptions
 }
@@ -49,6 +51,7 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
     notifyIntervalMillis,
     parse: (body) => parse(body, xml),
     ...(options.rules === undefined ? {} : { rules: pidfRules(xml, options.rules) }),
+    ...(options.mixes === undefined ? {} : { mixes: options.mixes }),
     compose: (input) => {
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)

@@ -32,13 +32,20 @@ export const makeRegistry = (
   }
   // watchers of watchers are for those who know of them (RFC 3265 §4.2)
   const names = [...published, ...(template === null ? [] : published.filter(isPlain).map(templateName))]
+  const mixing = Map.groupBy(
+    packages.filter(({ mixes }) => mixes !== undefined),
+    ({ mixes }) => mixes?.from.name,
+  )
   return {
     find: (name) => byName.get(name) ?? null,
     names: () => names,
+    mixing: (name) => mixing.get(name) ?? none,
     allowEvents: [...new Set(names.map(eventType))].join(", "),
     accept: [...new Set(packages.flatMap(({ accepts }) => accepts))],
   }
 }
+
+const none: readonly EventPackage[] = []
 
 /** How deep watchers of watchers of … may be watched: each level multiplies NOTIFYs (RFC 3857 §4.6). */
 const templateDepthMax = 2

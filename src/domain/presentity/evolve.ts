@@ -321,7 +321,8 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
     if (dialog === undefined) continue
     dialogs.set(dialog.no, { ...dialog, localCseq: dialog.localCseq + 1 })
     const pacedAt = event.cause === "change" ? at : one.pacedAt
-    const notified = one.notified + 1
+    // a NOTIFY that shows nothing takes no number of a document
+    const notified = one.status === "active" && event.bodiless !== true ? one.notified + 1 : one.notified
     const toldIn = state.version + 1
     subscriptions.push([
       one.no,

@@ -12,7 +12,7 @@ import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { allowedAt } from "./pace.ts"
-import { changeNotifications, notifyOne, viewFor } from "./notify.ts"
+import { changeNotifications, mixedNotifications, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import type { State } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
@@ -68,6 +68,7 @@ export const fallDue = (state: State, context: Context): Outcome => {
     const pack = context.packages.find(packageName)
     if (pack === null) continue
     for (const event of changeNotifications(state, after, pack, context, null)) add(event)
+    for (const event of mixedNotifications(state, after, pack, context)) add(event)
   }
 
   const idle: SubscriptionNo[] = []

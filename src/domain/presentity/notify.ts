@@ -72,6 +72,17 @@ export const changeNotifications = (
   return events
 }
 
+/** The same for watchers of packages in which this one shows; in those nobody has made the change itself. */
+export const mixedNotifications = (
+  before: State,
+  after: State,
+  pack: EventPackage,
+  context: Context,
+): readonly Event[] =>
+  context.packages
+    .mixing(pack.name)
+    .flatMap((mixed) => changeNotifications(before, after, mixed, context, null))
+
 /** One NOTIFY for one subscription with its present view. */
 export const notifyOne = (
   subscription: Subscription,

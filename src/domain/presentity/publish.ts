@@ -7,14 +7,14 @@
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size } from "../table.ts"
-import type { EntityTag, Seconds } from "../vocabulary.ts"
+import type { Body, EntityTag, Seconds } from "../vocabulary.ts"
 import { reviewSphere } from "./authorize.ts"
 import type { Publish, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
-import { changeNotifications } from "./notify.ts"
+import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
@@ -129,8 +129,9 @@ const change = (
   }
   const fault = bodyFault(command, pack)
   if (fault !== null) return reject(fault)
-  const { body, sender } = command
-  if (body === null) return reject(badRequest("the body cannot be read"))
+  const { sender } = command
+  if (command.body === null) return reject(badRequest("the body cannot be read"))
+  const body = amended(pack, current.body, command.body)
   return published(
     state,
     {
@@ -149,6 +150,15 @@ const change = (
   )
 }
 
+/** What the publication says from now on, where a body may leave out what has not changed. */
+const amended = (pack: EventPackage, present: Body, modification: Body): Body => {
+  if (pack.amend === undefined) return modification
+  const [before, after] = [parseBody(pack, present), parseBody(pack, modification)]
+  if (before._tag !== "Parsed" || after._tag !== "Parsed") return modification
+  const body = pack.render(pack.amend(before.document, after.document))
+  return body.text === pack.render(after.document).text ? modification : body
+}
+
 const published = (
   state: State,
   event: Event,
@@ -161,7 +171,10 @@ const published = (
   // another sphere may mean other rules: they apply before anybody is told
   const reviewed = reviewSphere(state, after, pack, context)
   const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
-  const told = changeNotifications(state, ruled, pack, context, command.sender)
+  const told = [
+    ...changeNotifications(state, ruled, pack, context, command.sender),
+    ...mixedNotifications(state, ruled, pack, context),
+  ]
   return accept([event, ...reviewed, ...told], reply(context, result.entityTag, result.granted))
 }
 

@@ -12,7 +12,7 @@ import { viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { audience, publication } from "./state.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
-import { offlineBody, partingView } from "./view.ts"
+import { currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
 export interface Reaction {
@@ -41,7 +41,7 @@ export const react = (
     const event = events[index]!
     if (event._tag === "NotificationsIssued") {
       const pack = reaction.packages.find(event.packageName)
-      const shown = pack === null ? null : bodies(event, state, after, pack, parting, at)
+      const shown = pack === null ? null : bodies(event, before, state, after, pack, parting, at)
       const next = new Map<number, number>()
       for (const one of audience(state, event)) {
         const dialog = get(state.dialogs, one.dialog)
@@ -76,6 +76,7 @@ export const react = (
 /** The body for each subscription that one event tells of the state `after`; each as it was before that event. */
 const bodies = (
   event: NotificationsIssued,
+  decidedOn: State,
   before: State,
   after: State,
   pack: EventPackage,
@@ -84,13 +85,16 @@ const bodies = (
 ): ((one: Subscription) => Body | null) => {
   const ended = parting.get(pack.name)
   const parted = new Map<string | null, Body | null>()
-  return (one) => {
+  const changed = changes(event, decidedOn, after, pack, ended ?? [])
+  const bodyFor = (one: Subscription): Body | null => {
     if (pack.watcherInfoOf !== undefined) {
       // one that was told in vain may have missed anything
       const isFull = event.cause !== "change" || one.notified === 0 || one.shown === ""
       // those who are gone are forgotten by the very event that tells of them
       return one.status === "active" ? watchersBody(before, one, pack, at, isFull) : null
     }
+    const change = changed(one)
+    if (change !== null) return change
     if (ended !== undefined && one.status === "active" && !one.polite) {
       if (!parted.has(one.matched)) parted.set(one.matched, partingView(after, pack, ended, one.matched).body)
       return parted.get(one.matched) ?? null
@@ -101,6 +105,40 @@ const bodies = (
     const knows = one.shown === view.digest && event.cause !== "recovery"
     return knows ? null : offlineBody(after.presentity, pack)
   }
+  return (one) => personal(bodyFor(one), one, pack)
+}
+
+/** @param one as it was before this NOTIFY: it has been sent so many documents */
+const personal = (body: Body | null, one: Subscription, pack: EventPackage): Body | null =>
+  body === null || pack.personalize === undefined
+    ? body
+    : pack.personalize(body, { watcher: one.watcher, version: one.notified })
+
+/**
+ * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
+ * other, and where a package or its change can only be told in full.
+ */
+const changes = (
+  event: NotificationsIssued,
+  decidedOn: State,
+  after: State,
+  pack: EventPackage,
+  ended: readonly Publication[],
+): ((one: Subscription) => Body | null) => {
+  // what rules hide they would have to hide of changes as well
+  if (pack.difference === undefined || pack.rules !== undefined || event.cause !== "change") return () => null
+  const known = currentView(decidedOn, pack).digest
+  let body: Body | null | undefined
+  return (one) => {
+    if (one.status !== "active" || one.polite || one.shown !== known || one.notified === 0) return null
+    if (body === undefined) {
+      const was = currentDocument(decidedOn, pack)
+      const is = documentOf(after, pack, ended)
+      const change = was === null || is === null ? null : (pack.difference?.(was, is) ?? null)
+      body = change === null ? null : pack.render(change)
+    }
+    return body
+  }
 }
 
 /** @param one as it was before this NOTIFY */
@@ -109,7 +147,9 @@ const tagOf = (one: Subscription, pack: EventPackage, body: Body | null, shown: 
 
 /** What the last NOTIFY of a subscription shows. */
 const lastBody = (after: State, one: Subscription, pack: EventPackage, at: Millis): Body | null => {
-  if (pack.watcherInfoOf === undefined || one.status !== "active") return viewFor(after, one, pack).body
+  if (pack.watcherInfoOf === undefined || one.status !== "active") {
+    return personal(viewFor(after, one, pack).body, one, pack)
+  }
   return watchersBody(after, one, pack, at, true)
 }
 

@@ -76,7 +76,7 @@ export interface Subscription {
   /** When a pending one is given up. */
   readonly giveUpAt: Millis | null
   readonly dialog: DialogNo
-  /** NOTIFYs issued: the version of the next document, for packages that count (RFC 3858 §3, RFC 4235 §4.1). */
+  /** Documents issued: the version of the next one, for packages that count (RFC 3858 §3, RFC 4235 §4.1). */
   readonly notified: number
   /** Digest of the view last issued; empty before the first. */
   readonly shown: string

@@ -29,15 +29,8 @@ export const currentView = (state: State, pack: EventPackage): View => visibleVi
  * @param matched ordinals of those rules in the present document; null when rules were not asked
  */
 export const visibleView = (state: State, pack: EventPackage, matched: string | null): View => {
-  const publications = get(state.publications, pack.name)
-  if (publications === undefined) return absentView(state.presentity, pack)
-  let cached = composed.get(publications)
-  if (cached === undefined || cached.pack !== pack) {
-    const live = sourcesOf(pack, values(publications))
-    const document = pack.compose({ presentity: state.presentity, documents: live, ended: [] })
-    cached = { pack, document, whole: viewOf(pack, document), filtered: new Map() }
-    composed.set(publications, cached)
-  }
+  const cached = composition(state, pack)
+  if (cached === null) return absentView(state.presentity, pack)
   const rules = matched === null ? undefined : get(state.rules, pack.name)
   if (matched === null || rules === undefined) return cached.whole
   const key = `${rules.replacedIn} ${matched}`
@@ -46,6 +39,47 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
   const view = filtered(state, pack, cached.document, matched)
   cached.filtered.set(key, view)
   return view
+}
+
+/** What is published now as one document, unfiltered; null when there is nothing to show. Once per change. */
+export const currentDocument = (state: State, pack: EventPackage): unknown => {
+  const cached = composition(state, pack)
+  return cached === null ? documentOf(state, pack, []) : cached.document
+}
+
+const composition = (state: State, pack: EventPackage): Composed | null => {
+  const own = get(state.publications, pack.name)
+  const other = pack.mixes === undefined ? undefined : get(state.publications, pack.mixes.from.name)
+  const key = own ?? other
+  if (key === undefined) return null
+  let ofPackage = composed.get(pack)
+  if (ofPackage === undefined) {
+    ofPackage = new WeakMap()
+    composed.set(pack, ofPackage)
+  }
+  let cached = ofPackage.get(key)
+  if (cached === undefined || cached.own !== own || cached.other !== other) {
+    const document = documentOf(state, pack, [])
+    cached = { own, other, document, whole: viewOf(pack, document), filtered: new Map() }
+    ofPackage.set(key, cached)
+  }
+  return cached
+}
+
+/**
+ * What is published now as one document; null when there is nothing to show.
+ *
+ * @param ended publications that ended in this very decision
+ */
+export const documentOf = (state: State, pack: EventPackage, ended: readonly Publication[]): unknown => {
+  const { presentity } = state
+  const publications = get(state.publications, pack.name)
+  const documents = publications === undefined ? [] : sourcesOf(pack, values(publications))
+  const isSilent = documents.length === 0 && ended.length === 0
+  const own = (): unknown => pack.compose({ presentity, documents, ended: sourcesOf(pack, ended) })
+  if (pack.mixes === undefined) return own()
+  const others = publishedDocuments(state, pack.mixes.from)
+  return pack.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
 }
 
 /** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
@@ -64,13 +98,7 @@ export const partingView = (
   matched: string | null,
 ): View => {
   const { digest } = visibleView(state, pack, matched)
-  const publications = get(state.publications, pack.name)
-  const documents = publications === undefined ? [] : sourcesOf(pack, values(publications))
-  const document = pack.compose({
-    presentity: state.presentity,
-    documents,
-    ended: sourcesOf(pack, ended),
-  })
+  const document = documentOf(state, pack, ended)
   const { body } = filtered(state, pack, document, matched)
   return { body, digest }
 }
@@ -112,14 +140,16 @@ export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
 }
 
 interface Composed {
-  readonly pack: EventPackage
+  readonly own: Publications | undefined
+  /** Of the package that is mixed in. */
+  readonly other: Publications | undefined
   readonly document: unknown
   readonly whole: View
   /** By version of the rules and ordinals of those that match. */
   readonly filtered: Map<string, View>
 }
 
-const composed = new WeakMap<Publications, Composed>()
+const composed = new WeakMap<EventPackage, WeakMap<Publications, Composed>>()
 const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
 const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
 

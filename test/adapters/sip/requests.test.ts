@@ -26,6 +26,7 @@ const rules: RequestRules = {
   accept: ["application/pidf+xml"],
   register: null,
   forceActive: false,
+  sharedLine: "contact",
   trustSenderHeader: false,
   isTrustedPeer: () => false,
   allowAnyContact: true,

@@ -1,0 +1,30 @@
+/**
+ * The event packages a server runs with, as the settings have them.
+ */
+import { xmlCodec } from "../adapters/xml/codec.ts"
+import { dialogInfo } from "../domain/packages/dialog-info.ts"
+import { dialogsInPresence } from "../domain/packages/dialog-presence.ts"
+import { sharedLine } from "../domain/packages/dialog-sla.ts"
+import type { EventPackage, Packages } from "../domain/packages/event-package.ts"
+import { presence } from "../domain/packages/pidf.ts"
+import { makeRegistry } from "../domain/packages/registry.ts"
+import { watcherInfo } from "../domain/packages/watcher-info.ts"
+import type { Config } from "./config.ts"
+
+export const packagesOf = (config: Config): Packages => {
+  const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
+  const bundled: readonly EventPackage[] = [
+    presence({
+      xml: xmlCodec,
+      // whoever is shown on the phone has to be shown off it as well
+      notifyOfflineBody: config.notify_offline_body || config.mix_dialog_presence,
+      generateOfflineBody: config.generate_offline_body,
+      idCollision: config.id_collision === "rename" ? "rename" : "newest",
+      rules: { legacyPermissive: config.legacy_permissive, oma: config.oma_rules },
+      ...(config.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
+    }),
+    dialogs,
+    sharedLine({ xml: xmlCodec, fixRemoteTarget: config.bla_fix_remote_target }),
+  ]
+  return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }))
+}
