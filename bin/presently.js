@@ -1,9 +1,15 @@
 #!/usr/bin/env node
 // The command: the built program where there is one, its source in a checkout.
 import { existsSync } from "node:fs"
-import { enableCompileCache } from "node:module"
+import module from "node:module"
 
-enableCompileCache()
+const [major] = process.versions.node.split(".")
+if (Number(major) < 24) {
+  const how = "in a checkout `npx presently` brings its own; elsewhere install Node 24"
+  console.error(`presently: needs Node 24 or newer, this is ${process.versions.node}: ${how}`)
+  process.exit(78)
+}
+module.enableCompileCache()
 const built = new URL("../dist/app/main.js", import.meta.url)
 const source = new URL("../src/app/main.ts", import.meta.url)
 await import((existsSync(built) ? built : source).href)

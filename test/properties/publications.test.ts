@@ -214,7 +214,7 @@ describe("PUBLISH", () => {
         const suppressed: number[] = []
         for (const { no } of concerned) {
           const was = get(before.subscriptions, no)!
-          if (was.polite || was.shown === view.digest) continue
+          if (was.polite || was.dormant || was.shown === view.digest) continue
           const isSender = get(before.dialogs, was.dialog)?.remoteTarget === command.sender
           if (isSender) {
             if (was.shown === currentView(before, pack).digest) suppressed.push(no)

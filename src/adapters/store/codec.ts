@@ -51,6 +51,7 @@ const StoredEvent = Schema.TaggedUnion({
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
     rates: Schema.optionalKey(Rates),
+    dormant: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -63,6 +64,7 @@ const StoredEvent = Schema.TaggedUnion({
     remoteCseq: Schema.Int,
     remoteTarget: Nullable,
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
+    dormant: Schema.optionalKey(Schema.Boolean),
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,

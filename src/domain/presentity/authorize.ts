@@ -12,7 +12,7 @@ import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status } from "./events.ts"
-import { viewFor } from "./notify.ts"
+import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
@@ -208,16 +208,10 @@ const consequences = (
   // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
   // who is treated as before waits for what is published as before
   const isTreatedOtherwise = view.digest !== viewFor(before, one, pack).digest
-  if (status !== one.status || (isTreatedOtherwise && view.digest !== one.shown)) {
-    events.push({
-      _tag: "NotificationsIssued",
-      packageName: pack.name,
-      to: [one.no],
-      except: [],
-      suppressed: [],
-      shown: view.digest,
-      cause: "rules",
-    })
+  const isNews = isTreatedOtherwise && view.digest !== one.shown && !one.dormant
+  if (status !== one.status || isNews) {
+    const notify = notifyOne(one, view, "rules")
+    events.push(one.dormant ? bodiless(notify) : notify)
   }
   return events
 }

@@ -82,6 +82,8 @@ export interface SubscriptionCreated {
   readonly forced?: true
   /** The pace the watcher was granted (RFC 6446); absent: the package's. */
   readonly rates?: Rates
+  /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
+  readonly dormant?: true
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -102,6 +104,8 @@ export interface SubscriptionRefreshed {
   readonly remoteTarget: string | null
   /** Another pace from now on (RFC 6446), null: the package's; absent: as before. */
   readonly rates?: Rates | null
+  /** Falls asleep or wakes up; absent: as before. */
+  readonly dormant?: boolean
 }
 
 /** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */

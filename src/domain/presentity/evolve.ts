@@ -113,6 +113,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           pacedAt: 0,
           heardAt: dialog.localCseq,
           dueAt: null,
+          dormant: event.dormant === true,
           rates: event.rates ?? null,
           repeatAt: null,
           recent: [],
@@ -136,6 +137,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           expiresAt: event.expiresAt,
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
+          dormant: event.dormant ?? subscription.dormant,
         }),
       }
     }

@@ -77,7 +77,8 @@ export const fallDue = (state: State, context: Context): Outcome => {
     const pack = context.packages.find(one.packageName)
     const view = pack === null ? null : viewFor(after, one, pack)
     // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
-    if (view === null || view.digest === one.shown || context.inFlight(one.no)) idle.push(one.no)
+    if (view === null || view.digest === one.shown || one.dormant || context.inFlight(one.no))
+      idle.push(one.no)
     else {
       // the watcher may have asked for a slower pace since
       const from = pack === null ? context.now : allowedAt(one, pack, context.limits)
@@ -89,8 +90,9 @@ export const fallDue = (state: State, context: Context): Outcome => {
   for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
     if (one.repeatAt === null || one.repeatAt > context.now) continue
     const pack = context.packages.find(one.packageName)
-    if (pack !== null && !context.inFlight(one.no)) add(notifyOne(one, viewFor(after, one, pack), "rate"))
-    // the last one has no answer yet: this one is left out
+    if (pack !== null && !one.dormant && !context.inFlight(one.no))
+      add(notifyOne(one, viewFor(after, one, pack), "rate"))
+    // it sleeps, or the last one has no answer yet: this one is left out
     else add({ _tag: "NotificationsDeferred", to: [one.no], until: one.dueAt, undelivered: false })
   }
   if (idle.length > 0) {

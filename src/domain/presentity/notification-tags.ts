@@ -32,7 +32,7 @@ export const isPersonal = (pack: EventPackage): boolean =>
  * Whether the watcher has said that it has the document it would be sent now.
  *
  * @param one the subscription before this SUBSCRIBE is answered
- * @source RFC 5839 §5.4 (`*`), §6.2
+ * @source RFC 5839 §5.2 (`*`), §6.2
  */
 export const hasAlready = (
   suppressIfMatch: string | undefined,
@@ -40,9 +40,9 @@ export const hasAlready = (
   pack: EventPackage,
   view: View,
 ): boolean => {
-  // whoever is not decided on, or was shown nothing that counts, has no document
-  if (suppressIfMatch === undefined || one.status !== "active") return false
   if (suppressIfMatch === "*") return true
+  // whoever is not decided on has no document
+  if (suppressIfMatch === undefined || one.status !== "active") return false
   const isCurrent = one.shown === view.digest
   if (isPersonal(pack)) {
     return isCurrent && suppressIfMatch === tagOfPersonal(one.no, one.notified - 1, one.shown)

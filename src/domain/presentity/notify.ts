@@ -38,6 +38,7 @@ export const changeNotifications = (
   const groups = new Map<string, { readonly told: SubscriptionNo[]; readonly suppressed: SubscriptionNo[] }>()
   const held = new Map<Millis, SubscriptionNo[]>()
   for (const one of active) {
+    if (one.dormant) continue
     const { digest } = viewFor(after, one, pack)
     if (one.shown === digest) continue
     // what did not arrive goes along with the next change, but not with one it may not see: its time would tell of it
@@ -97,6 +98,9 @@ export const notifyOne = (
   shown: view.digest,
   cause,
 })
+
+/** The same without its document: the watcher has it, or wants none (RFC 5839 §6.2). */
+export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({ ...notify, bodiless: true })
 
 /**
  * What this subscription may see: nothing while pending, absence when politely blocked, else what the rules let through.
@@ -160,14 +164,16 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
   const late = [...values(state.subscriptions)].filter((one) => one.issuedAt >= command.since)
   for (const one of late.sort((a, b) => a.no - b.no)) {
     const pack = context.packages.find(one.packageName)
-    if (pack !== null) events.push(notifyOne(one, viewFor(state, one, pack), "recovery"))
+    if (pack === null) continue
+    const notify = notifyOne(one, viewFor(state, one, pack), "recovery")
+    events.push(one.dormant ? bodiless(notify) : notify)
   }
   return done(events)
 }
 
 /** The newest state for a watcher that could not be told earlier; nothing when it has it already. */
 const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
-  if (subscription.status !== "active" || context.inFlight(subscription.no)) return []
+  if (subscription.status !== "active" || subscription.dormant || context.inFlight(subscription.no)) return []
   const pack = context.packages.find(subscription.packageName)
   if (pack === null) return []
   const view = viewFor(state, subscription, pack)

@@ -65,7 +65,8 @@ export const react = (
         const shown = pack === null ? "" : viewFor(after, one, pack).digest
         const entityTag =
           pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, body, shown)
-        intents.push(notify(after, one, dialog, dialog.localCseq + 1, body, entityTag, null, event.reason))
+        const sent = one.dormant ? null : body
+        intents.push(notify(after, one, dialog, dialog.localCseq + 1, sent, entityTag, null, event.reason))
       }
     }
     if (index < events.length - 1) state = evolve(state, event, at)
@@ -100,7 +101,7 @@ const bodies = (
       return parted.get(one.matched) ?? null
     }
     const view = viewFor(after, one, pack)
-    if (view.body !== null || one.status !== "active" || one.notified === 0) return view.body
+    if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const knows = one.shown === view.digest && event.cause !== "recovery"
     return knows ? null : offlineBody(after.presentity, pack)

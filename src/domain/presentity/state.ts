@@ -89,6 +89,8 @@ export interface Subscription {
   readonly heardAt: number
   /** When a change held back is to be sent; null when none is. */
   readonly dueAt: Millis | null
+  /** It wants no documents until it subscribes again (RFC 5839 §5.2). */
+  readonly dormant: boolean
   /** The pace it was granted (RFC 6446); null: the package's. */
   readonly rates: Rates | null
   /** When it is notified though nothing changed; null when it did not ask for that. */

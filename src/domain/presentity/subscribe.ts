@@ -6,6 +6,7 @@
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
+import { invariant } from "../vocabulary.ts"
 import type { Rates, Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { grantedRates, sameRates } from "./pace.ts"
@@ -16,7 +17,7 @@ import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
-import { notifyOne, viewFor } from "./notify.ts"
+import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 
@@ -135,7 +136,7 @@ const begin = (
     })
   }
   const status = statusOf(handling)
-  const created: SubscriptionCreated = {
+  const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
     no: state.version + 1,
     packageName: asked.pack.name,
@@ -148,26 +149,30 @@ const begin = (
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
   }
+  const after = evolve(state, begun, context.now)
+  const subscription = get(after.subscriptions, begun.no)
+  invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
+  const view = viewFor(after, subscription, asked.pack)
+  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
+  const has = hasAlready(asked.suppressIfMatch, subscription, asked.pack, view)
+  const created: SubscriptionCreated =
+    has && (fetches || isDormant(asked)) ? { ...begun, dormant: true } : begun
   const answer = subscribed(asked, status, context)
   // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
   const superseded = supersededWaiting(state, created)
   if (fetches) {
-    return accept(
-      [
-        ...superseded,
-        created,
-        {
-          _tag: "SubscriptionTerminated",
-          no: created.no,
-          reason: "timeout",
-          silent: false,
-          waitsUntil: status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
-        },
-      ],
-      answer,
-    )
+    const waitsUntil = status === "pending" && mayWait(state, context) ? giveUpAt(context) : null
+    const ended: Event = {
+      _tag: "SubscriptionTerminated",
+      no: created.no,
+      reason: "timeout",
+      silent: false,
+      waitsUntil,
+    }
+    return accept([...superseded, created, ended], answer)
   }
-  return accept([...superseded, created, ...notifyAtOnce(state, created, created.no, asked, context)], answer)
+  const notify = notifyOne(subscription, view, "subscribe")
+  return accept([...superseded, created, has ? bodiless(notify) : notify], answer)
 }
 
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
@@ -222,16 +227,14 @@ const renew = (
       remoteCseq: command.cseq,
       remoteTarget,
       ...(ends || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
+      ...(ends || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
     })
   }
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
   const judged = { ...subscription, status, polite, matched }
   const due = viewFor(state, judged, asked.pack)
-  // RFC 5839 §6.3: but a change of the subscription itself is always said, and what other rules mean for it
-  const isTreatedAlike = viewFor(state, subscription, asked.pack).digest === due.digest
-  const isKnown =
-    hasAlready(asked.suppressIfMatch, judged, asked.pack, due) &&
-    (isTreatedAlike || asked.suppressIfMatch !== "*")
+  const isKnown = hasAlready(asked.suppressIfMatch, judged, asked.pack, due)
+  // RFC 5839 §6.3: a change of the subscription itself is said all the same
   const isQuiet = isKnown && subscription.status === status
   if (ends) {
     const end = timedOut(state, { ...subscription, status }, context)
@@ -242,12 +245,8 @@ const renew = (
     )
   }
   if (isQuiet) {
-    if (asked.suppressIfMatch !== "*") {
-      if (subscription.shown !== due.digest) events.push(known(judged, due.digest))
-    } else if (context.inFlight(no)) {
-      // whatever becomes of the NOTIFY on its way, its failure says nothing any more about who has been heard since
-      events.push({ _tag: "NotificationsDeferred", to: [no], until: subscription.dueAt, undelivered: true })
-    }
+    if (asked.suppressIfMatch !== "*" && subscription.shown !== due.digest)
+      events.push(known(judged, due.digest))
     return accept(events, quiet(asked))
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
@@ -257,25 +256,13 @@ const renew = (
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
     events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }
-  events.push({ ...notifyOne(renewed, view, "subscribe"), ...(isKnown ? { bodiless: true } : {}) })
+  const notify = notifyOne(renewed, view, "subscribe")
+  events.push(isKnown ? bodiless(notify) : notify)
   return accept(events, subscribed(asked, status, context))
 }
 
-const notifyAtOnce = (
-  state: State,
-  event: Event,
-  no: number,
-  { pack, suppressIfMatch }: Asked,
-  context: Context,
-): readonly Event[] => {
-  const after = evolve(state, event, context.now)
-  const subscription = get(after.subscriptions, no)
-  if (subscription === undefined) return []
-  const view = viewFor(after, subscription, pack)
-  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
-  const has = hasAlready(suppressIfMatch, subscription, pack, view)
-  return [{ ...notifyOne(subscription, view, "subscribe"), ...(has ? { bodiless: true } : {}) }]
-}
+/** @source RFC 5839 §5.2 */
+const isDormant = ({ suppressIfMatch }: Asked): boolean => suppressIfMatch === "*"
 
 /** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
 export const timedOut = (state: State, one: Subscription, context: Context): SubscriptionTerminated => ({

@@ -7,6 +7,7 @@ import { describe, it } from "vitest"
 import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
 import { grantedRates } from "../../../src/domain/presentity/pace.ts"
+import { nextDeadline } from "../../../src/domain/presentity/state.ts"
 import { get } from "../../../src/domain/table.ts"
 import type { Rates } from "../../../src/domain/vocabulary.ts"
 import {
@@ -21,6 +22,7 @@ import {
   open,
   publish,
   published,
+  redeliver,
   resubscribe,
   subscribe,
   subscribed,
@@ -193,26 +195,49 @@ describe("a document the watcher has", () => {
     changed.when(change(tag(4), open), at("10:30:20")).sends("2/3 active;expires=3580 open")
   })
 
-  it("5839-6.3-b: a watcher that is let in, or shut out, is told whatever it has", () => {
+  it("5839-6.3-b: a watcher that is let in is told so, without the document it has", () => {
     const pending = given(published("tag-1", open))
       .and({ authorize: treatAs("confirm") })
       .when(subscribe(), at("10:00:00"))
       .and()
     pending
-      .when(resubscribe(1, { suppressIfMatch: "*" }), at("10:00:10"))
-      .answers(subscribedFor(3600, 202))
-      .sends("2/2 pending;expires=3600 (no body)")
-    pending
       .and({ authorize: treatAs("allow") })
       .when(resubscribe(1, { suppressIfMatch: has }), at("10:00:10"))
       .answers(subscribedFor(3600))
       .sends("2/2 active;expires=3600 (no body)")
-    // whoever is politely blocked from now on must not go on showing what it has
-    knowing
-      .and({ authorize: treatAs("polite-block") })
-      .when(resubscribe(2, { suppressIfMatch: "*" }), at("10:00:10"))
-      .answers(subscribedFor(3600))
-      .sends("2/2 active;expires=3600 offline")
+    pending
+      .when(resubscribe(1, { suppressIfMatch: has }), at("10:00:10"))
+      .sends("2/2 pending;expires=3600 (no body)")
+  })
+
+  it("5839-6.3-c: `*` puts a subscription to sleep: no documents, only what becomes of itself, until it asks again", () => {
+    const asleep = knowing
+      .when(resubscribe(2, { suppressIfMatch: "*" }), at("10:30:00"))
+      .answers({ _tag: "Subscribed", status: 204, expires: 3600 })
+      .sends()
+      .and()
+    const missed = asleep.when(change("tag-1"), at("10:30:10")).sends().and()
+    deepStrictEqual(nextDeadline(missed.state), at("11:30:00"))
+    missed.when(fallDue, at("11:30:00")).sends("2/2 terminated;reason=timeout (no body)")
+    missed.when(redeliver(0), at("10:40:00")).sends("2/2 active;expires=3000 (no body)")
+    missed.when(resubscribe(2, { cseq: 3 }), at("10:40:00")).sends("2/2 active;expires=3600 busy")
+    missed
+      .when(resubscribe(2, { cseq: 3, suppressIfMatch: has }), at("10:40:00"))
+      .sends("2/2 active;expires=3600 busy")
+    const asleepFromTheStart = given(published("tag-1", open)).when(
+      subscribe({ suppressIfMatch: "*" }),
+      at("10:00:00"),
+    )
+    asleepFromTheStart.sends("2/1 active;expires=3600 (no body)")
+    asleepFromTheStart.and().when(change("tag-1"), at("10:30:10")).sends()
+  })
+
+  it("5839-5.4: a fetch says that nothing is new", () => {
+    const fetch = (suppressIfMatch: string) =>
+      given(published("tag-1", open)).when(subscribe({ expires: 0, suppressIfMatch }), at("10:00:00"))
+    fetch(has).sends("2/1 terminated;reason=timeout (no body)")
+    deepStrictEqual(fetch(has).sent[0]?.entityTag, has)
+    fetch("nothing").sends("2/1 terminated;reason=timeout open")
   })
 
   it("5839-5.7-a: the end needs no NOTIFY either", () => {

@@ -97,6 +97,7 @@ describe("a snapshot", () => {
           pacedAt: 0,
           heardAt: 0,
           dueAt: at("10:00:05"),
+          dormant: false,
           rates: null,
           repeatAt: null,
           recent: [],
