@@ -200,6 +200,34 @@ describe("dialog documents", () => {
     ok(partials > 100, "partial documents are sent")
   })
 
+  it("L33, BLA-3: whose device made the last change itself is told everything next, as it was not told that", () => {
+    const begun = world.when(
+      publish({ packageName, body: bodyOf(written(dialog("1", "early"))) }),
+      at("10:00:00"),
+    )
+    const lamp = begun.and().when(subscribe({ packageName, dialog: dialogOf(1) }), at("10:00:01"))
+    const device = dialogOf(1).remoteTarget
+    const own = lamp
+      .and()
+      .when(
+        publish({
+          packageName,
+          ifMatch: "n.1",
+          body: bodyOf(written(dialog("1", "confirmed"))),
+          sender: device,
+        }),
+        at("10:00:10"),
+      )
+      .sends()
+    const next = own
+      .and()
+      .when(publish({ packageName, body: bodyOf(written(dialog("2", "early"))) }), at("10:00:20"))
+    deepStrictEqual(
+      next.sent.map(({ body }) => read(body!.text).state),
+      ["full"],
+    )
+  })
+
   it("BUG-25, 4235-4.1.1-a: a modification that says only what changed leaves the rest; a call that is over stays over", () => {
     const first = world.when(
       publish({ packageName, body: bodyOf(written(dialog("1", "early", "c1") + dialog("2", "confirmed"))) }),

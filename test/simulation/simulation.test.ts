@@ -5,12 +5,15 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { describe, it } from "vitest"
-import { simulateSeed } from "../support/simulation.ts"
+import { simulateRuledSeed, simulateSeed } from "../support/simulation.ts"
 
-const known = readFileSync(new URL("seeds.txt", import.meta.url), "utf8")
+/** Seeds of both worlds, apart. */
+const lines = readFileSync(new URL("seeds.txt", import.meta.url), "utf8")
   .split("\n")
   .filter((line) => /^[0-9]/.test(line))
-  .map((line) => Number(line.split(" ", 1)[0]))
+const numberOf = (line: string): number => Number(line.split(" ", 1)[0])
+const known = lines.filter((line) => !line.includes("ruled:")).map(numberOf)
+const knownRuled = lines.filter((line) => line.includes("ruled:")).map(numberOf)
 
 const seeds = Number(process.env["PRESENTLY_TEST_SEEDS"] ?? 200)
 const first = Number(process.env["PRESENTLY_TEST_SEED"] ?? 1)
@@ -26,8 +29,18 @@ describe("the simulation", () => {
     for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)
   }, 120_000)
 
+  it("L24, L29, L30, L31, L33: and with rules, spheres, watcher information, calls and calls in presence", () => {
+    const totals: Record<string, number> = {}
+    for (let seed = first; seed < first + seeds; seed++) {
+      for (const [name, some] of Object.entries(simulateRuledSeed(seed).counts))
+        totals[name] = (totals[name] ?? 0) + some
+    }
+    for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)
+  }, 120_000)
+
   it("OPS-seeds: holds for every seed that once failed", () => {
     for (const seed of known) simulateSeed(seed)
+    for (const seed of knownRuled) simulateRuledSeed(seed)
   }, 120_000)
 
   it("L03: equal seeds give equal logs, different seeds different ones", () => {

@@ -1,10 +1,33 @@
 /**
- * What simulations run with: stub packages and bodies, and which world a seed lives in.
+ * What simulations run with, and which world a seed lives in: stub packages and a hook, or the real presence, calls and
+ * watcher information under real rules.
  */
+import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { simulate } from "../../src/app/testing/simulator.ts"
-import type { Simulation } from "../../src/app/testing/simulator.ts"
+import type { Simulation, SimulationOptions } from "../../src/app/testing/simulator.ts"
+import { attribute, childrenNamed, textOf } from "../../src/domain/packages/element.ts"
+import { dialogInfo } from "../../src/domain/packages/dialog-info.ts"
+import { dialogsInPresence } from "../../src/domain/packages/dialog-presence.ts"
+import { presence } from "../../src/domain/packages/pidf.ts"
+import { makeRegistry } from "../../src/domain/packages/registry.ts"
+import { watcherInfo, watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
+import { viewFor } from "../../src/domain/presentity/notify.ts"
+import type { State, Subscription } from "../../src/domain/presentity/state.ts"
+import { values } from "../../src/domain/table.ts"
+import type { SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { presentities, watchers } from "./arbitraries.ts"
+import { afterReading, bodyOf, dialog, partial, read, states, written } from "./dialog-info.ts"
+import { bodyInShort, pidf, rulesBody } from "./ruled.ts"
+import type { SmallRule } from "./ruled.ts"
 import { offlineLine, packages, text } from "./stub-package.ts"
+
+/** Profile, interval, offset and what a timeout means follow from the seed. */
+const limitsOf = (seed: number): NonNullable<SimulationOptions["limits"]> => ({
+  profile: seed % 2 === 0 ? "3265" : "6665",
+  notifyIntervalMillis: seed % 4 < 2 ? null : 0,
+  expiresOffset: seed % 3 === 0 ? 2 : 0,
+  endSubOnTimeout: seed % 5 !== 0,
+})
 
 const contents = ["a", "b", "c\nd", "e"].map(text)
 
@@ -24,19 +47,119 @@ const present = (shown: string): string =>
     .filter((line) => !line.startsWith("-") && line !== offlineLine)
     .join("\n")
 
-/** One simulation; profile, interval, offset and what a timeout means follow from the seed. */
+/** One simulation with stubs. */
 export const simulateSeed = (seed: number, steps = 300, traceLines = 40): Simulation =>
+  simulate({ seed, steps, packages, universe, present, traceLines, limits: limitsOf(seed) })
+
+// ── the ruled world ──
+
+const dialogs = dialogInfo({ xml: xmlCodec })
+const ruledPackages = makeRegistry(
+  [presence({ xml: xmlCodec, rules: {}, mixes: dialogsInPresence(dialogs) }), dialogs],
+  (of) => watcherInfo(of, { xml: xmlCodec }),
+)
+
+const beginning = Date.UTC(2026, 10, 20, 10)
+const who: readonly (Uri | null)[] = [null, ...watchers]
+const handlings: readonly SubHandling[] = ["allow", "allow", "confirm", "polite-block", "block"]
+
+/** For everyone and for each watcher: every handling, all or some tuples, in a sphere, for some minutes. */
+const someRules: readonly (readonly SmallRule[])[] = who.flatMap((one) =>
+  handlings.flatMap((treat, index) => [
+    [{ who: one, treat }],
+    [
+      { who: one, treat, tuples: ["t1"] },
+      { who: null, treat: "allow", tuples: ["t2"], sphere: "work" },
+    ],
+    [
+      { who: null, treat: "confirm" },
+      { who: one, treat, from: beginning + index * 30_000, until: beginning + 120_000 + index * 60_000 },
+    ],
+  ]),
+)
+
+const ruledUniverse = {
+  presentities,
+  watchers: [...watchers, ...presentities.filter((one) => !watchers.includes(one))],
+  bodies: new Map([
+    [
+      "presence",
+      [pidf("t1=open"), pidf("t2=open", "t3=open"), pidf("t1=open", "t2=open", "@work"), pidf("@home")],
+    ],
+    [
+      "dialog",
+      states.flatMap((state) => [
+        bodyOf(written(dialog("1", state, "c1"))),
+        bodyOf(written(dialog("1", "early", "c2") + dialog("2", state))),
+        bodyOf(partial(dialog("3", state))),
+      ]),
+    ],
+  ]),
+  watched: ["presence.winfo", "presence.winfo", "dialog.winfo"],
+  rules: new Map([["presence", [null, null, ...someRules.map(rulesBody)]]]),
+  read: (packageName: string, known: string | undefined, document: string): string => {
+    if (packageName === "dialog") {
+      const table = new Map<string, string>(known === undefined ? [] : JSON.parse(known))
+      return JSON.stringify([...afterReading(table, read(document))].sort())
+    }
+    return packageName.endsWith(".winfo") ? readWatchers(known, document) : document
+  },
+}
+
+/** @source RFC 3858 §4: a table by id, a full document begins it anew */
+const readWatchers = (known: string | undefined, document: string): string => {
+  const parsed = xmlCodec.parse(document)
+  if (parsed._tag !== "Parsed") throw new Error("not XML")
+  const isFull = attribute(parsed.root, "state") === "full"
+  const table = new Map<string, string>(isFull || known === undefined ? [] : JSON.parse(known))
+  for (const list of childrenNamed(parsed.root, watcherInfoNamespace, "watcher-list")) {
+    for (const one of childrenNamed(list, watcherInfoNamespace, "watcher")) {
+      const id = attribute(one, "id") ?? ""
+      const status = attribute(one, "status") ?? ""
+      if (status === "terminated") table.delete(id)
+      else table.set(id, `${textOf(one)} ${status}`)
+    }
+  }
+  return JSON.stringify([...table].sort())
+}
+
+/** Open tuples by id: what ended is said closed once, what is absent is closed or not there. */
+const openTuples = (document: string): string =>
+  document === ""
+    ? ""
+    : bodyInShort({ contentType: "application/pidf+xml", text: document })
+        .split(" ")
+        .filter((part) => part.endsWith("=open"))
+        .sort()
+        .join(" ")
+
+const truth = (state: State, one: Subscription): string => {
+  const { packageName } = one
+  if (packageName.endsWith(".winfo")) {
+    const of = packageName.slice(0, -".winfo".length)
+    const entries = [
+      ...[...values(state.subscriptions)].filter((other) => other.packageName === of),
+      ...[...values(state.waiting)]
+        .filter((other) => other.packageName === of)
+        .map((other) => ({ ...other, status: "waiting" })),
+    ]
+    return JSON.stringify(entries.map(({ no, watcher, status }) => [`w${no}`, `${watcher} ${status}`]).sort())
+  }
+  const document = viewFor(state, one, ruledPackages.find(packageName)!).body?.text ?? ""
+  return packageName === "dialog"
+    ? ruledUniverse.read(packageName, undefined, document)
+    : openTuples(document)
+}
+
+/** One simulation in the ruled world. */
+export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): Simulation =>
   simulate({
     seed,
     steps,
-    packages,
-    universe,
-    present,
+    packages: ruledPackages,
+    universe: ruledUniverse,
+    present: (knows, packageName) => (packageName === "presence" ? openTuples(knows) : knows),
+    truth,
     traceLines,
-    limits: {
-      profile: seed % 2 === 0 ? "3265" : "6665",
-      notifyIntervalMillis: seed % 4 < 2 ? null : 0,
-      expiresOffset: seed % 3 === 0 ? 2 : 0,
-      endSubOnTimeout: seed % 5 !== 0,
-    },
+    limits: { ...limitsOf(seed), sphereCheck: seed % 7 < 4, noRules: seed % 3 === 0 ? "allow" : "confirm" },
   })

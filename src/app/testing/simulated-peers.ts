@@ -30,6 +30,12 @@ export interface Universe {
   readonly watchers: readonly Uri[]
   /** What can be published, by package. */
   readonly bodies: ReadonlyMap<PackageName, readonly Body[]>
+  /** Packages that are watched besides those. */
+  readonly watched?: readonly PackageName[]
+  /** Rules that can be put in force, by package; null removes them. */
+  readonly rules?: ReadonlyMap<PackageName, readonly (Body | null)[]>
+  /** What a watcher knows after one more document; left out: what that document says. */
+  readonly read?: (packageName: PackageName, known: string | undefined, text: string) => string
 }
 
 interface Publisher {
@@ -59,6 +65,8 @@ interface WatcherDialog {
 
 export const makePeers = (random: Random, universe: Universe): Peers => {
   const packageNames = [...universe.bodies.keys()]
+  const watchedNames = [...packageNames, ...(universe.watched ?? [])]
+  const read = universe.read ?? ((_packageName, _known, text) => text)
   const publishers: Publisher[] = []
   const dialogs: WatcherDialog[] = []
   const byCallId = new Map<string, WatcherDialog>()
@@ -121,7 +129,7 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       flow: "udp:192.0.2.10:5060",
       source: "192.0.2.20:5060",
     }
-    const packageName = random.pick(packageNames)
+    const packageName = random.pick(watchedNames)
     const usage: Usage = { packageName, eventId: null, no: null, document: undefined }
     const dialog: WatcherDialog = {
       presentity,
@@ -150,7 +158,7 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     dialog.cseq += random.chance(0.9) ? 1 : 0
     if (dialog.usages.length < 3 && random.chance(0.15)) {
       const eventId = `${dialog.usages.length}`
-      dialog.usages.push({ packageName: random.pick(packageNames), eventId, no: null, document: undefined })
+      dialog.usages.push({ packageName: random.pick(watchedNames), eventId, no: null, document: undefined })
     }
     const { packageName, eventId } = random.pick(dialog.usages)
     const { callId, localTag, remoteTag } = dialog.start
@@ -173,8 +181,19 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     }
   }
 
+  const replaceRules = (rules: NonNullable<Universe["rules"]>): Request => {
+    const packageName = random.pick([...rules.keys()])
+    const command = {
+      _tag: "ReplaceRules",
+      packageName,
+      rules: random.pick(rules.get(packageName) ?? []),
+    } as const
+    return { presentity: random.pick(universe.presentities), command, answered: () => {} }
+  }
+
   return {
     ask: () => {
+      if (universe.rules !== undefined && random.chance(0.1)) return replaceRules(universe.rules)
       if (random.chance(0.5)) return publish()
       const alive = dialogs.filter(({ gone }) => !gone)
       return alive.length === 0 || (alive.length < 8 && random.chance(0.4))
@@ -197,7 +216,7 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       const name = `${notify.presentity} ${notify.no}`
       byNo.set(name, usage)
       if (notify.cseq > (ownUntil.get(name) ?? 0)) ownUntil.delete(name)
-      if (notify.body !== null) usage.document = notify.body.text
+      if (notify.body !== null) usage.document = read(usage.packageName, usage.document, notify.body.text)
       return { _tag: "Accepted", remoteTarget: random.chance(0.02) ? deviceOf(dialog.watcher) : null }
     },
     spared: (presentity, no, cseq) => void ownUntil.set(`${presentity} ${no}`, cseq),

@@ -13,7 +13,7 @@ import { react } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, nextDeadline } from "../../domain/presentity/state.ts"
-import type { State } from "../../domain/presentity/state.ts"
+import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 
@@ -26,12 +26,17 @@ export interface Checks {
   /**
    * At quiescence: each active watcher shows what is there now.
    *
-   * @param shows what a watcher shows as present; null when its device made the last change itself
+   * @param compare what a watcher shows as present, and what is; null when its device made the last change itself
    * @returns how many were looked at
    */
-  readonly converged: (shows: (presentity: Uri, no: number) => string | null) => number
+  readonly converged: (compare: Compare) => number
   readonly states: () => ReadonlyMap<Uri, State>
 }
+
+export type Compare = (
+  state: State,
+  one: Subscription,
+) => { readonly shown: string; readonly there: string } | null
 
 export class CheckFailed extends Error {}
 
@@ -107,17 +112,18 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
       }
       must(engine.counts().dialogs === dialogs, `${engine.counts().dialogs} dialogs known of ${dialogs}`)
     },
-    converged: (shows) => {
+    converged: (compare) => {
       let count = 0
       for (const state of states.values()) {
         for (const one of values(state.subscriptions)) {
           const pack = options.packages.find(one.packageName)
-          const shown = shows(state.presentity, one.no)
-          // it refused the last one without asking for another, or knows better by itself
-          if (pack === null || one.status !== "active" || one.shown === "" || shown === null) continue
-          const view = viewFor(state, one, pack)
-          must(one.shown === view.digest, `${state.presentity} ${one.no} was not told`)
-          const there = view.body?.text ?? ""
+          // it refused the last one without asking for another
+          if (pack === null || one.status !== "active" || one.shown === "") continue
+          const compared = compare(state, one)
+          // or knows better by itself
+          if (compared === null) continue
+          must(one.shown === viewFor(state, one, pack).digest, `${state.presentity} ${one.no} was not told`)
+          const { shown, there } = compared
           must(
             shown === there,
             `${state.presentity} ${one.no} shows ${JSON.stringify(shown)} of ${JSON.stringify(there)}`,

@@ -16,11 +16,13 @@ import type { Limits } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
+import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
-import type { Millis, SubHandling, Uri } from "../../domain/vocabulary.ts"
+import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabulary.ts"
 import { makeRandom } from "./random.ts"
 import { makePeers } from "./simulated-peers.ts"
 import type { Request, Universe } from "./simulated-peers.ts"
@@ -32,8 +34,10 @@ export interface SimulationOptions {
   readonly packages: Packages
   readonly universe: Universe
   readonly limits?: Partial<Limits>
-  /** What a document says is there, without what it says has gone; compared with the present view at the end. */
-  readonly present: (text: string) => string
+  /** What there is to know of what a watcher knows, without what it knows to be gone. */
+  readonly present: (knows: string, packageName: PackageName) => string
+  /** The same of what is there; left out: the body of the present view. */
+  readonly truth?: (state: State, subscription: Subscription) => string
   /** How many of the last happenings a failure tells. */
   readonly traceLines?: number
 }
@@ -107,7 +111,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const engineOptions: EngineOptions = {
     packages,
     limits,
-    authorize: ({ watcher }) => treated.get(watcher) ?? "allow",
+    authorize: ({ watcher }) => treated.get(watcher) ?? (universe.rules === undefined ? "allow" : null),
   }
   const checks = makeChecks(log, engineOptions)
   const counts: Record<Happening, number> = {
@@ -380,9 +384,12 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
         const next = [...network.map(({ at }) => at), ...(held ? [nearestDeadline() ?? now] : [])]
         if (next.length > 0) now = Math.max(now, Math.min(...next))
       }
-      counts.converged = checks.converged((presentity, no) => {
-        const shown = peers.shows(presentity, no)
-        return shown === null ? null : options.present(shown ?? "")
+      counts.converged = checks.converged((state, one) => {
+        const shown = peers.shows(state.presentity, one.no)
+        if (shown === null) return null
+        const pack = packages.find(one.packageName)
+        const there = options.truth?.(state, one) ?? (pack && viewFor(state, one, pack).body?.text) ?? ""
+        return { shown: options.present(shown ?? "", one.packageName), there }
       })
     },
     result: (): Simulation => ({

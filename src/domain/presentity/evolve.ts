@@ -108,6 +108,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           dialog: dialog.no,
           notified: 0,
           shown: "",
+          spared: false,
           issuedAt: at,
           toldIn: 0,
           pacedAt: 0,
@@ -332,6 +333,7 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
         ...one,
         notified,
         shown: event.shown,
+        spared: false,
         issuedAt: at,
         toldIn,
         pacedAt,
@@ -342,7 +344,7 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
   }
   for (const no of event.suppressed) {
     const one = get(state.subscriptions, no)
-    if (one !== undefined) subscriptions.push([no, { ...one, shown: event.shown, dueAt: null }])
+    if (one !== undefined) subscriptions.push([no, { ...one, shown: event.shown, spared: true, dueAt: null }])
   }
   return forgetDeparted({
     ...state,

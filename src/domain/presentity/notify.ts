@@ -206,10 +206,19 @@ const afterFailure = (
     until = Math.max(from, context.now + context.limits.probeSeconds * 1000)
   } else if (isNews) {
     until = Math.max(from, subscription.dueAt ?? 0)
-    if (until <= context.now) return [notifyOne(subscription, view, "change")]
+    // marked as not delivered all the same, so that it is told everything and not only what has changed since
+    if (until <= context.now)
+      return [undelivered(subscription, null), notifyOne(subscription, view, "change")]
   }
-  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: true }]
+  return [undelivered(subscription, until)]
 }
+
+const undelivered = ({ no }: Subscription, until: Millis | null): Event => ({
+  _tag: "NotificationsDeferred",
+  to: [no],
+  until,
+  undelivered: true,
+})
 
 const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
   outcome._tag === "TimedOut" ||

@@ -131,7 +131,8 @@ const changes = (
   const known = currentView(decidedOn, pack).digest
   let body: Body | null | undefined
   return (one) => {
-    if (one.status !== "active" || one.polite || one.shown !== known || one.notified === 0) return null
+    const wasTold = one.shown === known && !one.spared && one.notified > 0
+    if (one.status !== "active" || one.polite || !wasTold) return null
     if (body === undefined) {
       const was = currentDocument(decidedOn, pack)
       const is = documentOf(after, pack, ended)

@@ -80,6 +80,8 @@ export interface Subscription {
   readonly notified: number
   /** Digest of the view last issued; empty before the first. */
   readonly shown: string
+  /** `shown` was no NOTIFY: its own device made the change (the seed's `Sender`). */
+  readonly spared: boolean
   readonly issuedAt: Millis
   /** The decision that issued its last NOTIFY; 0 before the first. */
   readonly toldIn: number

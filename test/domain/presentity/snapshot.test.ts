@@ -92,6 +92,7 @@ describe("a snapshot", () => {
           dialog: 2,
           notified: 1,
           shown: snapshot.subscriptions[0]?.shown,
+          spared: false,
           issuedAt: at("10:00:00"),
           toldIn: 2,
           pacedAt: 0,

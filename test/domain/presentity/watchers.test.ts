@@ -42,6 +42,24 @@ const allowed = story(ruledWorld, [after("0 s"), allowAll], ownerWatches)
 const undecided = story(ruledWorld, [after("0 s"), confirmAll], ownerWatches)
 
 describe("a watcher information document", () => {
+  it("3857-4.3-a / L33: is full for whoever the last one did not reach, also when there is news at that moment", () => {
+    const kept = { limits: { endSubOnTimeout: false, notifyIntervalMillis: 0 } }
+    const full = story(
+      ruledWorld.and(kept),
+      [after("0 s"), confirmAll],
+      [after("1 s"), watch(1, bob, { expires: 600 })],
+      ownerWatches,
+    )
+    const missed = full
+      .and({ ...kept, inFlight: [3] })
+      .when(watch(2, carol, { expires: 600 }), after("2 s"))
+      .and({ ...kept, inFlight: [] })
+      .when(delivery(3, 1, timedOut), after("32 s"))
+    deepStrictEqual(missed.sent.map(brief), [
+      "3/2 active full 1: w2 bob pending/subscribe, w4 carol pending/subscribe",
+    ])
+  })
+
   it("3857-4.3-a / 3858-3-b: is full and version 0 for the SUBSCRIBE, with everybody who watches or waits", () => {
     const outcome = story(
       ruledWorld,
