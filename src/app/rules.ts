@@ -3,11 +3,12 @@
  *
  * A document that cannot be read is refused with the reason, and what was in force stays in force.
  */
+import { existsSync } from "node:fs"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { RulesDesk, RulesReport } from "../adapters/admin/rules.ts"
-import { openRulesFolder } from "../adapters/rules/folder.ts"
-import type { RulesChange } from "../adapters/rules/folder.ts"
+import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
+import type { RulesChange } from "../adapters/rules/files.ts"
 import { openXcapTable } from "../adapters/rules/xcap-table.ts"
 import { canonicalUri, parseUri } from "../adapters/sip/uri.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
@@ -26,16 +27,53 @@ export const presentityOf = (text: string): Uri | null => {
   return parsed === null ? null : canonicalUri(parsed)
 }
 
+/** `sip:alice@example.com=alice.xml`, split at the last `=`; the path is empty when there is none. */
+const splitPair = (pair: string): readonly [name: string, path: string] => {
+  const equals = pair.lastIndexOf("=")
+  return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)]
+}
+
+/** What is wrong with the settings that say where rules come from, one line each. */
+export const rulesFaults = (
+  config: Pick<Config, "rules_dir" | "static_rules" | "integrated_xcap_server">,
+): readonly string[] => {
+  const given = [
+    config.rules_dir === null ? [] : ["rules_dir"],
+    config.static_rules.length === 0 ? [] : ["static_rules"],
+    config.integrated_xcap_server ? ["integrated_xcap_server"] : [],
+  ].flat()
+  const faults = config.static_rules
+    .filter((pair) => {
+      const [name, path] = splitPair(pair)
+      return presentityOf(name) === null || !existsSync(path)
+    })
+    .map(
+      (pair) =>
+        `static_rules = ${pair}: expected URI=FILE with a file that is there, for example sip:alice@example.com=alice.xml`,
+    )
+  return given.length > 1
+    ? [...faults, `${given.join(" and ")}: rules come from one place, give one of them`]
+    : faults
+}
+
 /** A place that says which rules are in force, and is looked at again and again. */
 export interface RulesSource {
   readonly look: Effect.Effect<readonly RulesChange[], { readonly message: string }>
   readonly everySeconds: number
 }
 
-/** The folder, the table, or neither: what the settings name. */
+/** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
 export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): RulesSource | null => {
   if (config.rules_dir !== null)
     return { ...openRulesFolder(config.rules_dir, presentityOf), everySeconds: 2 }
+  if (config.static_rules.length > 0) {
+    const files = config.static_rules.flatMap((pair) => {
+      const [name, path] = splitPair(pair)
+      const presentity = presentityOf(name)
+      return presentity === null ? [] : [{ path, presentity }]
+    })
+    return { ...openRulesFiles(files), everySeconds: 2 }
+  }
   if (config.integrated_xcap_server && sql !== null) {
     return { ...openXcapTable(sql, presentityOf), everySeconds: config.xcap_poll_interval }
   }

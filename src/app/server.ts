@@ -21,13 +21,15 @@ import type { EventStore, PresenceTables } from "../domain/ports.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
+import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
+import { makeExposeDesk } from "./expose.ts"
 import { packagesOf } from "./packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { followRules, makeRulesDesk, rulesSourceOf } from "./rules.ts"
+import { followRules, makeRulesDesk, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
@@ -52,6 +54,8 @@ const lingerMillis = 1500
 
 /** Starts a server that lives as long as the scope. */
 export const startServer = Effect.fn("Server.start")(function* (config: Config) {
+  const faults = rulesFaults(config)
+  if (faults.length > 0) return yield* new ConfigInvalid({ faults })
   const packages = packagesOf(config)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const storage = yield* openStorage(config)
@@ -97,6 +101,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
 
   const admin = yield* adminPort(config, {
     rules: makeRulesDesk(pump, packages),
+    expose: makeExposeDesk(pump, packages),
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
     status: () => ({
       status: pump.status(),
@@ -258,7 +263,10 @@ const sharedLineOf = (spec: string): SharedLine =>
 const asksRules = (config: Config): boolean =>
   config.policy === "rules" ||
   (config.policy === "auto" &&
-    (config.rules_dir !== null || config.integrated_xcap_server || config.users_file !== null))
+    (config.rules_dir !== null ||
+      config.static_rules.length > 0 ||
+      config.integrated_xcap_server ||
+      config.users_file !== null))
 
 const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,

@@ -149,6 +149,7 @@ export const settings = {
     ["auto", "open", "rules"],
     "who may watch; auto: rules with --rules-dir, integrated_xcap_server or --users-file, else open",
   ),
+  static_rules: list([], "rules of single presentities, each URI=FILE"),
   rules_dir: text(null, "folder of presence rules, one file per presentity: alice@example.com.xml"),
   no_rules: choice(
     "confirm",

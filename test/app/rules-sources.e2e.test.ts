@@ -45,6 +45,29 @@ const eventually = async (expected: number, ask: () => Promise<number>): Promise
   }
 }
 
+describe("rules of single presentities", () => {
+  it("AUT-7 OPS-static_rules: files named one by one are read and followed; one that is not there ends the start", async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
+    context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const file = join(folder, "rules.xml")
+    writeFileSync(file, ruleset("sip:bob@example.com", "allow"))
+    const { another } = await scene(context, { static_rules: [`sip:alice@example.com=${file}`] })
+    const fetchAs = async (user: string): Promise<number> =>
+      (await (await another(user)).subscribe({ Expires: "0" })).raw.status
+    await eventually(200, () => fetchAs("bob"))
+    assert.equal(await fetchAs("carol"), 403)
+    writeFileSync(file, ruleset("sip:carol@example.com", "allow"))
+    await eventually(403, () => fetchAs("bob"))
+    for (const [settings, fault] of [
+      [{ static_rules: [`sip:alice@example.com=${file}.not`] }, /static_rules = .*: expected URI=FILE/],
+      [{ static_rules: ["nonsense"] }, /static_rules = nonsense: expected URI=FILE/],
+      [{ static_rules: [`sip:alice@example.com=${file}`], rules_dir: folder }, /rules come from one place/],
+    ] as const) {
+      await assert.rejects(startPresence(settings), (error: Error) => fault.test(JSON.stringify(error)))
+    }
+  }, 30_000)
+})
+
 describe("rules in a folder", () => {
   it("AUT-7 OPS-rules_dir: read at start, followed, refused when malformed, gone when the file is", async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))

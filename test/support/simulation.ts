@@ -100,11 +100,14 @@ const ruledUniverse = {
   read: (packageName: string, known: string | undefined, document: string): string => {
     if (packageName === "dialog") {
       const table = new Map<string, string>(known === undefined ? [] : JSON.parse(known))
-      return JSON.stringify([...afterReading(table, read(document))].sort())
+      return inOrder([...afterReading(table, read(document))])
     }
     return packageName.endsWith(".winfo") ? readWatchers(known, document) : document
   },
 }
+
+const inOrder = (table: readonly (readonly [string, string])[]): string =>
+  JSON.stringify(table.toSorted(([one], [other]) => (one < other ? -1 : 1)))
 
 /** @source RFC 3858 §4: a table by id, a full document begins it anew */
 const readWatchers = (known: string | undefined, document: string): string => {
@@ -120,7 +123,7 @@ const readWatchers = (known: string | undefined, document: string): string => {
       else table.set(id, `${textOf(one)} ${status}`)
     }
   }
-  return JSON.stringify([...table].sort())
+  return inOrder([...table])
 }
 
 /** Open tuples by id: what ended is said closed once, what is absent is closed or not there. */
@@ -143,7 +146,7 @@ const truth = (state: State, one: Subscription): string => {
         .filter((other) => other.packageName === of)
         .map((other) => ({ ...other, status: "waiting" })),
     ]
-    return JSON.stringify(entries.map(({ no, watcher, status }) => [`w${no}`, `${watcher} ${status}`]).sort())
+    return inOrder(entries.map(({ no, watcher, status }) => [`w${no}`, `${watcher} ${status}`] as const))
   }
   const document = viewFor(state, one, ruledPackages.find(packageName)!).body?.text ?? ""
   return packageName === "dialog"

@@ -9,6 +9,8 @@ import { Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { BindFailed } from "../../domain/ports.ts"
+import { exposeRoutes } from "./expose.ts"
+import type { ExposeDesk } from "./expose.ts"
 import { rulesRoutes } from "./rules.ts"
 import type { RulesDesk } from "./rules.ts"
 
@@ -18,6 +20,7 @@ export interface AdminSource {
   /** Plain JSON about the running server. */
   readonly status: () => unknown
   readonly rules: RulesDesk
+  readonly expose: ExposeDesk
 }
 
 /**
@@ -47,6 +50,7 @@ export const openAdmin = (
 const routes = (source: AdminSource) =>
   Layer.mergeAll(
     rulesRoutes(source.rules),
+    exposeRoutes(source.expose),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
     HttpRouter.add(
       "GET",

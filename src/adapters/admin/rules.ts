@@ -4,10 +4,10 @@
  * GET gives the document in force, PUT replaces it, DELETE removes it; POST `/rules/URI/test?watcher=W` says how a watcher
  * would be treated, by the document in the body or, when that is empty, by the one in force.
  */
-import { isIP } from "node:net"
 import { Clock, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { ifOwnHost, problem } from "./problems.ts"
 
 export type RulesReport =
   | { readonly _tag: "Done" }
@@ -49,9 +49,8 @@ export const rulesRoutes = (desk: RulesDesk) => {
       path,
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
-        if (!isOwnHost(request.headers["host"] ?? "")) {
-          return problem(403, "ask this port by its address, not by a name")
-        }
+        const refusal = ifOwnHost(request)
+        if (refusal !== null) return refusal
         const url = new URL(request.url, "http://localhost")
         const name = decodeURIComponent(url.pathname.split("/")[2] ?? "")
         const presentity = desk.presentityOf(name)
@@ -87,12 +86,6 @@ export const rulesRoutes = (desk: RulesDesk) => {
   )
 }
 
-/** A page that makes a browser believe its name is our address asks by that name. */
-const isOwnHost = (host: string): boolean => {
-  const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
-  return name === "localhost" || isIP(name) !== 0
-}
-
 const reported = (report: RulesReport): HttpServerResponse.HttpServerResponse => {
   switch (report._tag) {
     case "Done":
@@ -108,9 +101,3 @@ const reported = (report: RulesReport): HttpServerResponse.HttpServerResponse =>
       return problem(409, report.why)
   }
 }
-
-const problem = (status: number, why: string): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${JSON.stringify({ status, detail: why })}\n`, {
-    status,
-    contentType: "application/problem+json",
-  })

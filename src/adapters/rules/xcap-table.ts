@@ -7,7 +7,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { StoreUnavailable } from "../../domain/ports.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { RulesChange } from "./folder.ts"
+import type { RulesChange } from "./files.ts"
 
 /** `doc_type` of pres-rules. */
 const presRules = 2
