@@ -4,12 +4,12 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { attribute, childrenNamed, textOf } from "../../src/domain/packages/element.ts"
-import { watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
-import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { userLine } from "../../src/app/users.ts"
 import { startPresence } from "../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone, Script } from "../support/sip-client.ts"
+import { subscribeAs, usersFile } from "../support/users.ts"
+import { watcherList } from "../support/watcher-info-reader.ts"
 
 const phoneOpen = pidf(tuple("phone", "open"))
 const phoneClosed = pidf(tuple("phone", "closed"))
@@ -239,11 +239,10 @@ describe.concurrent("watcher information", () => {
   const documentOf = async (owner: Script & { readonly phone: Phone }) => {
     const notify = await owner.notify()
     answer(owner.phone, notify)
-    const read = xmlCodec.parse(notify.raw.body.toString("utf8"))
-    assert.ok(read._tag === "Parsed")
-    const [list] = childrenNamed(read.root, watcherInfoNamespace, "watcher-list")
-    assert.ok(list !== undefined)
-    return { notify, root: read.root, watchers: childrenNamed(list, watcherInfoNamespace, "watcher") }
+    const contentType = notify.header("content-type") ?? ""
+    const list = watcherList({ contentType, text: notify.raw.body.toString("utf8") })
+    assert.ok(list !== null, contentType)
+    return { ...list, rows: list.entries.map(({ uri, status, event }) => `${uri} ${status} ${event}`) }
   }
 
   it("3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
@@ -263,14 +262,9 @@ describe.concurrent("watcher information", () => {
     await bob.notified({ state: "active" })
     const owner = await another("alice")
     assert.equal((await owner.subscribe({ ...winfo, Accept: null })).header("expires"), "3600")
-    const { notify, root, watchers } = await documentOf(owner)
-    assert.equal(notify.header("content-type"), "application/watcherinfo+xml")
-    assert.deepEqual(
-      [root.name, root.namespace, attribute(root, "state")],
-      ["watcherinfo", watcherInfoNamespace, "full"],
-    )
-    assert.match(attribute(root, "version") ?? "", /^\d+$/)
-    assert.deepEqual(watchers.map(textOf), ["sip:bob@example.com"])
+    const { version, isFull, rows } = await documentOf(owner)
+    assert.deepEqual([version, isFull], [0, true])
+    assert.deepEqual(rows, ["sip:bob@example.com active subscribe"])
     assert.equal((await owner.subscribe({ ...winfo, Accept: "text/plain" })).raw.status, 406)
   })
 
@@ -278,8 +272,46 @@ describe.concurrent("watcher information", () => {
     const { bob, another } = await scene(context)
     const owner = await another("alice")
     await owner.subscribe({ ...winfo, Expires: "600" })
-    assert.deepEqual((await documentOf(owner)).watchers, [])
+    assert.deepEqual((await documentOf(owner)).rows, [])
     assert.equal((await bob.subscribe({ ...winfo, Expires: "600" })).raw.status, 403)
     await owner.phone.hearsNothing()
+  })
+
+  it("3858-3-e: a watcher is listed by the identity it proved, however it writes its From; by another's it is not", async (context) => {
+    const { another } = await scene(context, {
+      policy: "open",
+      users_file: usersFile(
+        context,
+        userLine("alice", "example.com", "secret-alice", "SHA-256"),
+        userLine("bob", "example.com", "secret-bob", "SHA-256"),
+      ),
+    })
+    const owner = await another("alice")
+    await subscribeAs(owner, { user: "alice", password: "secret-alice" }, { ...winfo, Expires: "600" })
+    assert.deepEqual((await documentOf(owner)).rows, [])
+    const bob = { user: "bob", password: "secret-bob" }
+    const call = await another("bob")
+    const from = { From: `"Carol" <sips:b%6Fb@EXAMPLE.com:5061;x=carol>;tag=${call.fromTag}` }
+    assert.equal((await subscribeAs(call, bob, { ...from, Expires: "600" })).raw.status, 200)
+    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com active subscribe"])
+    await call.notified({ state: "active" })
+    const impostor = await another("carol")
+    assert.equal((await subscribeAs(impostor, bob, { Expires: "600" })).raw.status, 403)
+    await owner.phone.hearsNothing()
+  })
+
+  it("3858-3-e: a watcher whom a trusted peer vouches for is listed as that peer says, not as From does", async (context) => {
+    const { another } = await scene(context, { policy: "open", trusted_peers: ["127.0.0.1"] })
+    const owner = await another("alice")
+    await owner.subscribe({ ...winfo, Expires: "600" })
+    assert.deepEqual((await documentOf(owner)).rows, [])
+    const call = await another("anonymous")
+    const asserted = { "P-Asserted-Identity": '"Bob" <sip:bob@EXAMPLE.com>', Expires: "600" }
+    assert.equal((await call.subscribe(asserted)).raw.status, 200)
+    await call.notified({ state: "active" })
+    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com active subscribe"])
+    assert.equal((await call.subscribe({ ...asserted, Expires: "0" })).raw.status, 200)
+    await call.notified({ state: "terminated;reason=timeout" })
+    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com terminated timeout"])
   })
 })

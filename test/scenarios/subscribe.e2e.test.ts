@@ -2,9 +2,6 @@
  * Worked flows of subscriptions and their dialogs over real sockets.
  */
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { userLine } from "../../src/app/users.ts"
@@ -22,6 +19,7 @@ import {
   viaOf,
 } from "../support/sip-client.ts"
 import type { Phone, Transport } from "../support/sip-client.ts"
+import { usersFile } from "../support/users.ts"
 
 const phoneOpen = pidf(tuple("phone", "open"))
 
@@ -52,15 +50,6 @@ const scene = async (
       assert.equal((await publisher.publish({ Expires: "3600" }, body)).raw.status, 200)
     },
   }
-}
-
-/** A file of users that is gone after the test. */
-const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly string[]): string => {
-  const folder = mkdtempSync(join(tmpdir(), "presently-users-"))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, "users.txt")
-  writeFileSync(file, `${lines.join("\n")}\n`)
-  return file
 }
 
 const secured = (context: TestContext) => ({
