@@ -14,15 +14,12 @@ import { makeRegistry } from "../../src/domain/packages/registry.ts"
 import { EventStore } from "../../src/domain/ports.ts"
 import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
 import type { Message } from "../../src/app/client/wire.ts"
-import { startPresence } from "../support/server.ts"
-import type { PresenceServer } from "../support/server.ts"
-import { answer, openPhone, pause, pidf, script, tuple, xml } from "../support/sip-client.ts"
-import type { Phone, Script } from "../support/sip-client.ts"
-
-const phoneOpen = pidf(tuple("phone", "open"))
+import { openScene, phoneOpen } from "../support/scene.ts"
+import type { Call } from "../support/scene.ts"
+import { answer, openPhone, pause, script, xml } from "../support/sip-client.ts"
 
 /** SIP, pump and memory store, where a NOTIFY is given up after 300 ms and tried again a second later. */
-const startHasty = async ({ onTestFinished }: TestContext): Promise<Pick<PresenceServer, "portOf">> => {
+const hastyScene = async ({ onTestFinished }: TestContext): Promise<(user: string) => Promise<Call>> => {
   const packages = makeRegistry([presence({ xml: xmlCodec, notifyIntervalMillis: 0 })])
   const sip = makeSip({
     listen: [{ transport: "udp", host: "127.0.0.1", port: 0 }],
@@ -46,24 +43,19 @@ const startHasty = async ({ onTestFinished }: TestContext): Promise<Pick<Presenc
     start.pipe(Effect.provideService(EventStore, makeMemoryStore()), Scope.provide(scope)),
   )
   const [address = ""] = sip.addresses()
-  return { portOf: () => Number(address.slice(address.lastIndexOf(":") + 1)) }
-}
-
-const callOf = async (
-  { onTestFinished }: TestContext,
-  server: Pick<PresenceServer, "portOf">,
-  user: string,
-): Promise<Script & { readonly phone: Phone }> => {
-  const phone = await openPhone(server, "udp")
-  onTestFinished(() => phone.close())
-  return Object.assign(script(phone, { user }), { phone })
+  const server = { portOf: () => Number(address.slice(address.lastIndexOf(":") + 1)) }
+  return async (user) => {
+    const phone = await openPhone(server, "udp")
+    onTestFinished(() => phone.close())
+    return Object.assign(script(phone, { user }), { phone })
+  }
 }
 
 describe.concurrent("a phone that does not answer", () => {
   it("notify_probe_interval: is still subscribed when NOTIFY has timed out, is asked again, and told what changed", async (context) => {
-    const server = await startHasty(context)
-    const bob = await callOf(context, server, "bob")
-    const alice = await callOf(context, server, "alice")
+    const another = await hastyScene(context)
+    const bob = await another("bob")
+    const alice = await another("alice")
     await bob.subscribe({ Expires: "600" })
     const askedAt = performance.now()
     /** The first NOTIFY after that one; those in between are the same again. */
@@ -89,10 +81,12 @@ describe.concurrent("a phone that does not answer", () => {
   })
 
   it("OPS-end_sub_on_timeout notify_probe_interval: nor is it forgotten when a proxy says 408 for it, if the settings say so", async (context) => {
-    const server = await startPresence({ end_sub_on_timeout: false, notify_probe_interval: 1 })
-    context.onTestFinished(() => server.stop())
-    const bob = await callOf(context, server, "bob")
-    assert.equal((await (await callOf(context, server, "alice")).publish({}, phoneOpen)).raw.status, 200)
+    const { another, publish } = await openScene(context, {
+      end_sub_on_timeout: false,
+      notify_probe_interval: 1,
+    })
+    await publish()
+    const bob = await another("bob")
     await bob.subscribe({ Expires: "600" })
     const first = await bob.notify()
     answer(bob.phone, first, "408 Request Timeout")
@@ -104,9 +98,8 @@ describe.concurrent("a phone that does not answer", () => {
   })
 
   it("OPS-end_sub_on_timeout: with the settings as they come it is forgotten", async (context) => {
-    const server = await startPresence({ notify_probe_interval: 1 })
-    context.onTestFinished(() => server.stop())
-    const bob = await callOf(context, server, "bob")
+    const { another } = await openScene(context, { notify_probe_interval: 1 })
+    const bob = await another("bob")
     await bob.subscribe({ Expires: "600" })
     answer(bob.phone, await bob.notify(), "408 Request Timeout")
     await bob.phone.hearsNothing(1_300)

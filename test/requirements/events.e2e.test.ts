@@ -5,40 +5,15 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { userLine } from "../../src/app/users.ts"
-import { startPresence } from "../support/server.ts"
-import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
-import type { Phone, Script } from "../support/sip-client.ts"
+import { openScene, phoneClosed, phoneOpen, toldOfWatchers, winfo } from "../support/scene.ts"
+import type { SceneSettings } from "../support/scene.ts"
+import { answer } from "../support/sip-client.ts"
 import { subscribeAs, usersFile } from "../support/users.ts"
-import { watcherList } from "../support/watcher-info-reader.ts"
 
-const phoneOpen = pidf(tuple("phone", "open"))
-const phoneClosed = pidf(tuple("phone", "closed"))
-
-const scene = async ({ onTestFinished }: TestContext, settings: Parameters<typeof startPresence>[0] = {}) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  const phones: Phone[] = []
-  onTestFinished(async () => {
-    for (const phone of phones) phone.close()
-    await server.stop()
-  })
-  const another = async (user: string): Promise<Script & { readonly phone: Phone }> => {
-    const phone = await openPhone(server, "udp")
-    phones.push(phone)
-    return Object.assign(script(phone, { user }), { phone })
-  }
-  const publisher = await another("alice")
-  let entityTag: string | null = null
-  return {
-    server,
-    another,
-    bob: await another("bob"),
-    publish: async (body = phoneOpen): Promise<void> => {
-      const match: Record<string, string> = entityTag === null ? {} : { "SIP-If-Match": entityTag }
-      const response = await publisher.publish({ Expires: "3600", ...match }, body)
-      assert.equal(response.raw.status, 200)
-      entityTag = response.header("sip-etag")
-    },
-  }
+/** Bob is there from the beginning. */
+const scene = async (context: TestContext, settings: SceneSettings = {}) => {
+  const opened = await openScene(context, settings)
+  return { ...opened, bob: await opened.another("bob") }
 }
 
 describe.concurrent("SUBSCRIBE", () => {
@@ -235,16 +210,6 @@ describe.concurrent("NOTIFY and headers", () => {
 })
 
 describe.concurrent("watcher information", () => {
-  const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo+xml" }
-  const documentOf = async (owner: Script & { readonly phone: Phone }) => {
-    const notify = await owner.notify()
-    answer(owner.phone, notify)
-    const contentType = notify.header("content-type") ?? ""
-    const list = watcherList({ contentType, text: notify.raw.body.toString("utf8") })
-    assert.ok(list !== null, contentType)
-    return { ...list, rows: list.entries.map(({ uri, status, event }) => `${uri} ${status} ${event}`) }
-  }
-
   it("3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
     const { another } = await scene(context)
     const statusOf = async (event: string): Promise<number> =>
@@ -262,7 +227,7 @@ describe.concurrent("watcher information", () => {
     await bob.notified({ state: "active" })
     const owner = await another("alice")
     assert.equal((await owner.subscribe({ ...winfo, Accept: null })).header("expires"), "3600")
-    const { version, isFull, rows } = await documentOf(owner)
+    const { version, isFull, rows } = await toldOfWatchers(owner)
     assert.deepEqual([version, isFull], [0, true])
     assert.deepEqual(rows, ["sip:bob@example.com active subscribe"])
     assert.equal((await owner.subscribe({ ...winfo, Accept: "text/plain" })).raw.status, 406)
@@ -272,7 +237,7 @@ describe.concurrent("watcher information", () => {
     const { bob, another } = await scene(context)
     const owner = await another("alice")
     await owner.subscribe({ ...winfo, Expires: "600" })
-    assert.deepEqual((await documentOf(owner)).rows, [])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
     assert.equal((await bob.subscribe({ ...winfo, Expires: "600" })).raw.status, 403)
     await owner.phone.hearsNothing()
   })
@@ -288,12 +253,12 @@ describe.concurrent("watcher information", () => {
     })
     const owner = await another("alice")
     await subscribeAs(owner, { user: "alice", password: "secret-alice" }, { ...winfo, Expires: "600" })
-    assert.deepEqual((await documentOf(owner)).rows, [])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
     const bob = { user: "bob", password: "secret-bob" }
     const call = await another("bob")
     const from = { From: `"Carol" <sips:b%6Fb@EXAMPLE.com:5061;x=carol>;tag=${call.fromTag}` }
     assert.equal((await subscribeAs(call, bob, { ...from, Expires: "600" })).raw.status, 200)
-    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com active subscribe"])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com active subscribe"])
     await call.notified({ state: "active" })
     const impostor = await another("carol")
     assert.equal((await subscribeAs(impostor, bob, { Expires: "600" })).raw.status, 403)
@@ -304,14 +269,14 @@ describe.concurrent("watcher information", () => {
     const { another } = await scene(context, { policy: "open", trusted_peers: ["127.0.0.1"] })
     const owner = await another("alice")
     await owner.subscribe({ ...winfo, Expires: "600" })
-    assert.deepEqual((await documentOf(owner)).rows, [])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
     const call = await another("anonymous")
     const asserted = { "P-Asserted-Identity": '"Bob" <sip:bob@EXAMPLE.com>', Expires: "600" }
     assert.equal((await call.subscribe(asserted)).raw.status, 200)
     await call.notified({ state: "active" })
-    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com active subscribe"])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com active subscribe"])
     assert.equal((await call.subscribe({ ...asserted, Expires: "0" })).raw.status, 200)
     await call.notified({ state: "terminated;reason=timeout" })
-    assert.deepEqual((await documentOf(owner)).rows, ["sip:bob@example.com terminated timeout"])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com terminated timeout"])
   })
 })

@@ -13,7 +13,7 @@ import { initial } from "../../src/domain/presentity/state.ts"
 import type { Body, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { alice, dialogOf, publish, resubscribe, subscribe } from "./builders.ts"
 import { standing } from "./given.ts"
-import { handling, rule, ruleset } from "./rules-builders.ts"
+import { everything, handling, rule, ruleset } from "./rules-builders.ts"
 import { watcherList } from "./watcher-info-reader.ts"
 
 export const makeRuledPackages = (): Packages =>
@@ -36,10 +36,6 @@ export interface SmallRule {
   readonly from?: number
   readonly until?: number
 }
-
-const everything =
-  "<pr:provide-services><pr:all-services/></pr:provide-services>" +
-  "<pr:provide-persons><pr:all-persons/></pr:provide-persons><pr:provide-all-attributes/>"
 
 export const rulesText = (rules: readonly SmallRule[]): string =>
   ruleset(
