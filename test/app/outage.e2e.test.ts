@@ -58,11 +58,7 @@ const until = async (what: string, condition: () => Promise<boolean> | boolean):
 
 /** Status and Retry-After of the answer to a fetch. */
 const fetchOnce = async (server: Server): Promise<readonly [number, string | null]> => {
-  const ports = { udpPort: portOf(server, "udp"), tcpPort: portOf(server, "tcp") }
-  const phone = await openPhone(
-    { ...ports, portOf: (transport) => portOf(server, transport), stop: () => Promise.resolve() },
-    "udp",
-  )
+  const phone = await openPhone({ portOf: (transport) => portOf(server, transport) }, "udp")
   try {
     phone.send(
       messageText("SUBSCRIBE sip:alice@example.com SIP/2.0", {

@@ -11,15 +11,16 @@ import type { Pump } from "../../src/app/pump.ts"
 import { presence } from "../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../src/domain/packages/registry.ts"
 import { EventStore, StoreUnavailable } from "../../src/domain/ports.ts"
-import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
+import type { Answer, Command, Publish, Subscribe } from "../../src/domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 
 const alice = "sip:alice@example.com" as Uri
 const bob = "sip:bob@example.com" as Uri
 
-const subscribe: Command = {
+const subscribe: Subscribe = {
   _tag: "Subscribe",
   packageName: "presence",
   eventId: null,
@@ -57,21 +58,26 @@ const resubscribe = (cseq: number): Command => ({
   bodyFault: null,
 })
 
-const publish: Command = {
+const publishTuple = (id: string): Publish => ({
   _tag: "Publish",
   packageName: "presence",
   ifMatch: [],
   expires: 600,
   body: {
     contentType: "application/pidf+xml",
-    text: `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${alice}"><tuple id="t"/></presence>`,
+    text: `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${alice}"><tuple id="${id}"/></presence>`,
   },
   bodyFault: null,
   sender: null,
-}
+})
+const publish = publishTuple("t")
 
 /** A pump of its own over a store that may be shared. */
-const startPump = async (store: EventStore["Service"], scope: Scope.Scope): Promise<Pump> => {
+const startPump = async (
+  store: EventStore["Service"],
+  scope: Scope.Scope,
+  notify: (notifications: readonly Notify[]) => void = () => {},
+): Promise<Pump> => {
   const pump = await Effect.runPromise(
     makePump(
       {
@@ -81,7 +87,7 @@ const startPump = async (store: EventStore["Service"], scope: Scope.Scope): Prom
         ...pumpDefaults,
         patienceMillis: 50,
       },
-      { notify: () => {}, stored: () => {}, outage: () => {} },
+      { notify, stored: () => {}, outage: () => {} },
     ).pipe(Effect.provideService(EventStore, store)),
   )
   await Effect.runPromise(pump.recover.pipe(Effect.andThen(pump.start), Scope.provide(scope)))
@@ -116,6 +122,26 @@ describe("the pump", () => {
       causes.filter((cause) => cause === "Resubscribe"),
       ["Resubscribe", "Resubscribe", "Resubscribe"],
     )
+  })
+
+  it("3856-6.9-b: two servers on one log show a watcher the same document, whichever was published to", async (context) => {
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const log = makeMemoryLog()
+    const shown: (string | undefined)[] = []
+    const start = (): Promise<Pump> =>
+      startPump(makeMemoryStore(log), scope, (sent) => shown.push(...sent.map(({ body }) => body?.text)))
+    const servers = [await start(), await start(), await start()]
+    for (const [index, server] of servers.entries())
+      assert.equal(statusOf(await ask(server, alice, publishTuple(`t${index}`))), 200)
+    for (const server of servers)
+      assert.equal(statusOf(await ask(server, alice, { ...subscribe, expires: 0 })), 200)
+    assert.deepEqual(new Set(shown).size, 1)
+    assert.deepEqual(
+      [...(shown[0] ?? "").matchAll(/tuple id="(\w+)"/g)].map(([, id]) => id),
+      ["t0", "t1", "t2"],
+    )
+    assert.equal(shown.length, 3)
   })
 
   it("3903-6-c: a presentity that was alive before a restart and is not in memory is found again by its version", async (context) => {

@@ -8,31 +8,15 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import type { TestContext } from "vitest"
 import { startPostgres } from "../support/postgres.ts"
+import { ruleFor, ruleset } from "../support/rules-builders.ts"
+import { openScene } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
-import { openPhone, script } from "../support/sip-client.ts"
-import type { Script } from "../support/sip-client.ts"
 
-const ruleset = (watcher: string, handling: string): string =>
-  `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">` +
-  `<rule id="a"><conditions><identity><one id="${watcher}"/></identity></conditions>` +
-  `<actions><pr:sub-handling>${handling}</pr:sub-handling></actions></rule></ruleset>`
+const allowing = (watcher: string): string => ruleset(ruleFor(watcher, "allow"))
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())
-
-const scene = async ({ onTestFinished }: TestContext, settings: Parameters<typeof startPresence>[0]) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  onTestFinished(() => server.stop())
-  return {
-    another: async (user: string): Promise<Script> => {
-      const phone = await openPhone(server, "udp")
-      onTestFinished(() => phone.close())
-      return script(phone, { user })
-    },
-  }
-}
 
 /** Asks until the answer is the one expected: sources are looked at every now and then. */
 const eventually = async (expected: number, ask: () => Promise<number>): Promise<void> => {
@@ -50,13 +34,13 @@ describe("rules of single presentities", () => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
     context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const file = join(folder, "rules.xml")
-    writeFileSync(file, ruleset("sip:bob@example.com", "allow"))
-    const { another } = await scene(context, { static_rules: [`sip:alice@example.com=${file}`] })
+    writeFileSync(file, allowing("sip:bob@example.com"))
+    const { another } = await openScene(context, { static_rules: [`sip:alice@example.com=${file}`] })
     const fetchAs = async (user: string): Promise<number> =>
       (await (await another(user)).subscribe({ Expires: "0" })).raw.status
     await eventually(200, () => fetchAs("bob"))
     assert.equal(await fetchAs("carol"), 403)
-    writeFileSync(file, ruleset("sip:carol@example.com", "allow"))
+    writeFileSync(file, allowing("sip:carol@example.com"))
     await eventually(403, () => fetchAs("bob"))
     for (const [settings, fault] of [
       [{ static_rules: [`sip:alice@example.com=${file}.not`] }, /static_rules = .*: expected URI=FILE/],
@@ -73,8 +57,8 @@ describe("rules in a folder", () => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
     context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const file = join(folder, "alice@example.com.xml")
-    writeFileSync(file, ruleset("sip:bob@example.com", "allow"))
-    const { another } = await scene(context, { rules_dir: folder })
+    writeFileSync(file, allowing("sip:bob@example.com"))
+    const { another } = await openScene(context, { rules_dir: folder })
     const fetchAs = async (user: string): Promise<number> =>
       (await (await another(user)).subscribe({ Expires: "0" })).raw.status
     await eventually(200, () => fetchAs("bob"))
@@ -87,7 +71,7 @@ describe("rules in a folder", () => {
     await new Promise((resolve) => setTimeout(resolve, 2500))
     assert.equal(await fetchAs("bob"), 200)
 
-    writeFileSync(file, ruleset("sip:carol@example.com", "allow"))
+    writeFileSync(file, allowing("sip:carol@example.com"))
     await bob.notified({ state: "terminated;reason=rejected", body: null }, 6000)
     assert.equal(await fetchAs("carol"), 200)
 
@@ -105,7 +89,7 @@ describe.skipIf(cluster === null)("rules in the table xcap", () => {
       integrated_xcap_server: true,
       xcap_poll_interval: 1,
     }
-    const { another } = await scene(context, settings)
+    const { another } = await openScene(context, settings)
     const run = (statement: (sql: PgClient.PgClient) => Effect.Effect<unknown, unknown>): Promise<unknown> =>
       Effect.runPromise(
         PgClient.PgClient.pipe(
@@ -118,12 +102,13 @@ describe.skipIf(cluster === null)("rules in the table xcap", () => {
     assert.equal(await fetchAs("bob"), 202)
     await run(
       (sql) => sql`INSERT INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port)
-        VALUES ('alice', 'example.com', convert_to(${ruleset("sip:bob@example.com", "allow")}, 'UTF8'), 2, 'e', 0,
+        VALUES ('alice', 'example.com', convert_to(${allowing("sip:bob@example.com")}, 'UTF8'), 2, 'e', 0,
           'index', 0)`,
     )
     await eventually(200, () => fetchAs("bob"))
     await run(
-      (sql) => sql`UPDATE xcap SET doc = convert_to(${ruleset("sip:bob@example.com", "block")}, 'UTF8')`,
+      (sql) =>
+        sql`UPDATE xcap SET doc = convert_to(${ruleset(ruleFor("sip:bob@example.com", "block"))}, 'UTF8')`,
     )
     await eventually(403, () => fetchAs("bob"))
     await run((sql) => sql`DELETE FROM xcap`)
@@ -135,14 +120,14 @@ describe("who a watcher is", () => {
   it("5025-3.1.1.1-a T4: P-Asserted-Identity counts from a trusted peer, and from nobody else", async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
     context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-    writeFileSync(join(folder, "alice@example.com.xml"), ruleset("sip:bob@example.com", "allow"))
+    writeFileSync(join(folder, "alice@example.com.xml"), allowing("sip:bob@example.com"))
     const asserted = { Expires: "0", "P-Asserted-Identity": '"Bob" <sip:bob@example.com>' }
-    const trusting = await scene(context, { rules_dir: folder, trusted_peers: ["127.0.0.1"] })
+    const trusting = await openScene(context, { rules_dir: folder, trusted_peers: ["127.0.0.1"] })
     await eventually(
       200,
       async () => (await (await trusting.another("mallory")).subscribe(asserted)).raw.status,
     )
-    const doubting = await scene(context, { rules_dir: folder })
+    const doubting = await openScene(context, { rules_dir: folder })
     await eventually(
       403,
       async () => (await (await doubting.another("mallory")).subscribe(asserted)).raw.status,

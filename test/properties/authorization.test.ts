@@ -5,19 +5,32 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
+import { decodeEvents, encodeEvents } from "../../src/adapters/store/codec.ts"
 import { judge } from "../../src/domain/presentity/authorize.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
+import { askTheRules } from "../../src/domain/presentity/context.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
+import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
 import { evolve, fold } from "../../src/domain/presentity/evolve.ts"
 import { initial, nextDeadline } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
-import type { SubHandling } from "../../src/domain/vocabulary.ts"
-import { alice } from "../support/builders.ts"
+import type { SubHandling, Uri } from "../../src/domain/vocabulary.ts"
+import { alice, redeliver } from "../support/builders.ts"
+import { standing } from "../support/given.ts"
 import { onEngine, parameters } from "../support/history.ts"
 import { beginning } from "../support/machine.ts"
 import type { Moment } from "../support/machine.ts"
-import { ruledPackages } from "../support/ruled.ts"
+import {
+  brief,
+  makeRuledPackages,
+  publishPidf,
+  ruledPackages,
+  ruledWorld,
+  statusOf,
+  story,
+  watch,
+} from "../support/ruled.ts"
 import {
   anyRuledSteps,
   forEveryRuledHistory,
@@ -29,6 +42,8 @@ import {
   waitingMillis,
 } from "../support/ruled-history.ts"
 import type { RuledStep, Shape, Side } from "../support/ruled-history.ts"
+import { anyRules, epoch, uriOf, writeRules } from "../support/rules-arbitraries.ts"
+import { people as persons, referenceGrants, referenceMatches } from "../support/rules-reference.ts"
 
 const watcher = people[0]!
 
@@ -69,6 +84,57 @@ describe("what is hidden", () => {
     }
     const allowing = side({ publishes: false, rules: () => always("allow") })
     ok(inTwoWorlds(shape, [side({}), allowing]) > 1000)
+  })
+})
+
+const handlings = ["block", "confirm", "polite-block", "allow"] as const
+
+/** Answer, what is stored, and what is sent; three ways, and polite block is a kind of success. */
+const expected = (profile: "3265" | "6665"): Readonly<Record<SubHandling, readonly string[]>> => ({
+  block: ["403", "none"],
+  confirm: [profile === "3265" ? "202" : "200", "pending", "3/1 pending -"],
+  "polite-block": ["200", "active polite", "3/1 active -"],
+  allow: ["200", "active", "3/1 active"],
+})
+
+describe("what is decided", () => {
+  it("3856-6.6.2-b 3856-6.6.2-c: every SUBSCRIBE succeeds, waits or is rejected, and which of it a reference by brute force says as well", () => {
+    const seen = new Map<string, number>()
+    const any = fc.record({
+      rules: anyRules,
+      seed: fc.nat(),
+      now: fc.nat(13),
+      profile: fc.constantFrom("3265" as const, "6665" as const),
+      noMatch: fc.constantFrom<SubHandling>("block", "confirm", "polite-block", "allow"),
+    })
+    fc.assert(
+      fc.property(any, ({ rules, seed, now, profile, noMatch }) => {
+        const when = epoch + now * 1_000
+        const text = writeRules(rules, seed)
+        const body = { contentType: "application/auth-policy+xml", text }
+        const ruled = story(
+          ruledWorld.and({ limits: { profile, noMatch } }),
+          [when, publishPidf("t1=open")],
+          [when, { _tag: "ReplaceRules", packageName: "presence", rules: body }],
+        )
+        for (const { name } of persons) {
+          const matched = referenceMatches(rules, { requester: [name], sphere: null, now }, false)
+          const granted = handlings[Math.max(0, referenceGrants(rules, matched).handling / 10)]!
+          const handling = matched.length === 0 ? noMatch : granted
+          const outcome = ruled.and().when(watch(1, uriOf(name) as Uri), when)
+          const [one, ...others] = values(outcome.state.subscriptions)
+          deepStrictEqual(others, [])
+          const state = one === undefined ? "none" : `${one.status}${one.polite ? " polite" : ""}`
+          const told = outcome.sent.map(brief)
+          if (handling === "allow") told[0] = told[0]?.slice(0, "3/1 active".length) ?? ""
+          deepStrictEqual([statusOf(outcome.answer), state, ...told], expected(profile)[handling])
+          seen.set(handling, (seen.get(handling) ?? 0) + 1)
+        }
+      }),
+      parameters(5),
+    )
+    // worth something only when all answers are frequent
+    for (const handling of handlings) ok((seen.get(handling) ?? 0) > 200, handling)
   })
 })
 
@@ -200,6 +266,41 @@ describe("what is stored of it", () => {
       const last = run.states.get(alice)
       if (last !== undefined) deepStrictEqual(freeze(state), freeze(last))
     }, 0.5)
+  })
+
+  it("3856-6.9-b / L03: any server on the same log gives everybody the same document, whether it read all of it or a snapshot", () => {
+    let shown = 0
+    forEveryRuledHistory((run) => {
+      const log = run.log.map((decision) => ({
+        ...decision,
+        events: decodeEvents(JSON.parse(encodeEvents(decision.events))),
+      }))
+      const half = log.length >> 1
+      let second = initial(alice)
+      let third = initial(alice)
+      for (const [index, decision] of log.entries()) {
+        if (index === half) third = thaw(JSON.parse(JSON.stringify(freeze(second))) as Snapshot)
+        second = fold(second, decision)
+        if (index >= half) third = fold(third, decision)
+      }
+      const { limits } = run.world
+      const [here, there, elsewhere] = [run.states.get(alice) ?? initial(alice), second, third].map((state) =>
+        // nothing that one has cached is at hand to another
+        standing(state, { packages: makeRuledPackages(), authorize: askTheRules, limits }),
+      )
+      const fetches = [...people, alice].flatMap((who) =>
+        ["presence", "presence.winfo"].map((packageName) => watch(1, who, { packageName, expires: 0 })),
+      )
+      for (const command of [...fetches, redeliver(0)]) {
+        const { answer, events, sent } = here!.when(command, run.now)
+        shown += sent.filter(({ body }) => body !== null).length
+        for (const other of [there!, elsewhere!]) {
+          const same = other.when(command, run.now)
+          deepStrictEqual([same.answer, same.events, same.sent], [answer, events, sent])
+        }
+      }
+    }, 0.25)
+    ok(shown > 300, `only ${shown} documents`)
   })
 
   it("L05: the engine decides and sends what the reference does", () => {

@@ -3,15 +3,23 @@
  * receives any.
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
+import fc from "fast-check"
 import { describe, it } from "vitest"
+import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { element } from "../../src/domain/packages/element.ts"
+import type { Attribute, Element, Node } from "../../src/domain/packages/element.ts"
+import { watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import { alice } from "../support/builders.ts"
 import type { Moment, Run } from "../support/machine.ts"
-import { settle } from "../support/history.ts"
-import { watcherList } from "../support/ruled.ts"
-import type { Watchers } from "../support/ruled.ts"
-import { forEveryRuledHistory } from "../support/ruled-history.ts"
+import { parameters, settle } from "../support/history.ts"
+import { anyRuledSteps, forEveryRuledHistory, playRuled, ruledWorlds } from "../support/ruled-history.ts"
+import type { RuledStep } from "../support/ruled-history.ts"
+import { makeWatcherInfoReader, readWatcherInfo, watcherList } from "../support/watcher-info-reader.ts"
+import type { WatcherInfoReader, Watchers } from "../support/watcher-info-reader.ts"
+import { anyChoices, writeOtherwise } from "../support/xml-arbitraries.ts"
+import type { Choose } from "../support/xml-arbitraries.ts"
 
 interface Received {
   readonly moment: Moment
@@ -19,6 +27,7 @@ interface Received {
   readonly cseq: number
   readonly state: string
   readonly list: Watchers
+  readonly text: string
 }
 
 /** Watcher information in the order it is sent, by subscription. */
@@ -28,9 +37,9 @@ const received = (run: Run): ReadonlyMap<number, readonly Received[]> => {
     for (const { no, cseq, packageName, body, state } of moment.notifications) {
       if (!packageName.endsWith(".winfo")) continue
       const list = body === null ? null : watcherList(body)
-      if (list === null) throw new Error(`a NOTIFY of ${packageName} without a document`)
+      if (body === null || list === null) throw new Error(`a NOTIFY of ${packageName} without a document`)
       const before = all.get(no)
-      const one = { moment, no, cseq, state, list }
+      const one = { moment, no, cseq, state, list, text: body.text }
       if (before === undefined) all.set(no, [one])
       else before.push(one)
     }
@@ -50,27 +59,59 @@ const truth = (state: State, packageName: string): ReadonlyMap<string, string> =
   return new Map(all.sort(([a], [b]) => a - b).map(([no, what]) => [`w${no}`, what]))
 }
 
-/** A receiver after RFC 3858 §4; terminated rows are dropped. */
-const makeReceiver = () => {
-  let known = new Map<string, string>()
-  let version = -1
-  /** Whether a document may have been missed since the last full one. */
-  let sure = false
-  return {
-    take: ({ list }: Received): void => {
-      if (list.isFull) known = new Map()
-      else if (list.version <= version) return
-      sure = list.isFull || (sure && list.version === version + 1)
-      version = list.version
-      for (const { id, uri, status } of list.entries) {
-        if (status === "terminated") known.delete(id)
-        else known.set(id, `${uri} ${status}`)
-      }
-    },
-    sure: () => sure,
-    knows: () => new Map([...known].sort(([a], [b]) => Number(a.slice(1)) - Number(b.slice(1)))),
-  }
+/** What a reader knows of a package, in the words of `truth`. */
+const known = (reader: WatcherInfoReader, packageName: string): ReadonlyMap<string, string> =>
+  new Map(
+    [...reader.table(alice, packageName).values()]
+      .sort((one, other) => numberOf(one.id) - numberOf(other.id))
+      .map(({ id, uri, status }) => [id, `${uri} ${status}`]),
+  )
+
+const numberOf = (id: string): number => Number(id.slice(1))
+
+/** Things of other namespaces that look as if they said something of watchers. */
+const strangers: readonly Node[] = [
+  { _tag: "Comment", text: "w1" },
+  element("urn:x", "watcher", { id: "w3", status: "terminated", event: "timeout" }, ["sip:eve@example.com"]),
+  element("", "watcher", { id: "w99", status: "active", event: "subscribe" }, ["sip:eve@example.com"]),
+  element("urn:x", "watcher-list", { resource: alice, package: "presence" }, [
+    element(watcherInfoNamespace, "watcher", { id: "w98", status: "active", event: "subscribe" }, [
+      "sip:eve@example.com",
+    ]),
+  ]),
+]
+const strangeAttributes: readonly Attribute[] = [
+  ["version", "0"],
+  ["state", "full"],
+  ["resource", "sip:eve@example.com"],
+  ["package", "dialog"],
+  ["id", "w1"],
+  ["status", "terminated"],
+].map(([name = "", value = ""]) => ({ namespace: "urn:x", name, prefix: "x", value }))
+
+/** The same document with strangers everywhere, in another spelling. */
+const amongStrangers = (text: string, choose: Choose): string => {
+  const some = <T>(all: readonly T[]): readonly T[] => all.filter(() => choose(3) === 0)
+  const disturbed = (of: Element): Element => ({
+    ...of,
+    attributes: [...some(strangeAttributes), ...of.attributes, unknownAttribute],
+    children: [
+      ...some(strangers),
+      ...of.children.flatMap((node) => [
+        node._tag === "Element" ? disturbed(node) : node,
+        ...some(strangers),
+      ]),
+    ],
+  })
+  const read = xmlCodec.parse(text)
+  if (read._tag === "Malformed") throw new Error(read.why)
+  return writeOtherwise(disturbed(read.root), choose)
 }
+
+const unknownAttribute: Attribute = { namespace: "", name: "mood", prefix: "", value: "happy" }
+
+const forEveryWatchedHistory = (check: (run: Run) => void): void =>
+  forEveryRuledHistory(check, 1, { watched: true })
 
 const legal: ReadonlySet<string> = new Set([
   "pending/subscribe",
@@ -85,7 +126,7 @@ const legal: ReadonlySet<string> = new Set([
 
 describe("documents of watcher information", () => {
   it("L32: versions count from 0 in each subscription, without a gap, in CSeq order", () => {
-    forEveryRuledHistory((run) => {
+    forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         let cseq = 0
         for (const [index, one] of documents.entries()) {
@@ -98,21 +139,21 @@ describe("documents of watcher information", () => {
   })
 
   it("L33: after each document its receiver knows exactly what a full one would say", () => {
-    forEveryRuledHistory((run) => {
+    forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
-        const receiver = makeReceiver()
-        for (const one of documents) {
-          receiver.take(one)
-          deepStrictEqual(receiver.knows(), truth(one.moment.after, one.list.packageName))
+        const reader = makeWatcherInfoReader()
+        for (const { text, list, moment } of documents) {
+          deepStrictEqual(reader.take(readWatcherInfo(text)), "read")
+          deepStrictEqual(known(reader, list.packageName), truth(moment.after, list.packageName))
         }
       }
     })
   })
 
   it("L33: who misses some knows it, and knows everything again after a refresh", () => {
-    forEveryRuledHistory((run) => {
+    forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
-        const receiver = makeReceiver()
+        const reader = makeWatcherInfoReader()
         for (const one of documents) {
           const { command } = one.moment
           const answers = command._tag === "Subscribe" || command._tag === "Resubscribe"
@@ -120,32 +161,58 @@ describe("documents of watcher information", () => {
           if (isAnswer) ok(one.list.isFull, "an answer that is not full")
           // loses what its number says, but no answer
           if (!isAnswer && (one.no * 7 + one.cseq * 3) % 4 === 0) continue
-          receiver.take(one)
-          if (receiver.sure())
-            deepStrictEqual(receiver.knows(), truth(one.moment.after, one.list.packageName))
-          if (one.list.isFull) ok(receiver.sure())
+          reader.take(readWatcherInfo(one.text))
+          const { packageName } = one.list
+          if (reader.isSure())
+            deepStrictEqual(known(reader, packageName), truth(one.moment.after, packageName))
+          if (one.list.isFull) ok(reader.isSure())
         }
       }
     })
   })
 
+  it("3858-3-h / L33: what its reader knows is the true list, whatever strangers stand in a document and however often it comes", () => {
+    let read = 0
+    for (const of of ruledWorlds) {
+      fc.assert(
+        fc.property(anyRuledSteps({ watched: true }), anyChoices, (steps, choose) => {
+          for (const documents of received(playRuled(of, steps)).values()) {
+            const reader = makeWatcherInfoReader()
+            for (const [index, { text, list, moment }] of documents.entries()) {
+              const strange = amongStrangers(text, choose)
+              deepStrictEqual(readWatcherInfo(strange), readWatcherInfo(text))
+              deepStrictEqual(reader.take(readWatcherInfo(strange)), "read")
+              for (const one of documents.slice(0, index + 1))
+                deepStrictEqual(reader.take(readWatcherInfo(one.text)), "stale")
+              deepStrictEqual(known(reader, list.packageName), truth(moment.after, list.packageName))
+              read += list.entries.length
+            }
+          }
+        }),
+        parameters<[readonly RuledStep[], Choose]>(),
+      )
+    }
+    ok(read > 300, `only ${read} watchers`)
+  })
+
   it("L36: when nothing moves any more, every receiver that took all knows who watches", () => {
-    forEveryRuledHistory((history) => {
+    forEveryWatchedHistory((history) => {
       const run = settle(history)
       const documents = received(run)
       for (const state of run.states.values()) {
         for (const one of values(state.subscriptions)) {
           if (!one.packageName.endsWith(".winfo") || one.shown === "") continue
-          const receiver = makeReceiver()
-          for (const document of documents.get(one.no) ?? []) receiver.take(document)
-          deepStrictEqual(receiver.knows(), truth(state, one.packageName.slice(0, -".winfo".length)))
+          const reader = makeWatcherInfoReader()
+          for (const { text } of documents.get(one.no) ?? []) reader.take(readWatcherInfo(text))
+          const watched = one.packageName.slice(0, -".winfo".length)
+          deepStrictEqual(known(reader, watched), truth(state, watched))
         }
       }
     })
   })
 
   it("3858-3-d / 3858-3-f: an id is one watcher's for ever, once in a document, with a legal status and event", () => {
-    forEveryRuledHistory((run) => {
+    forEveryWatchedHistory((run) => {
       const owners = new Map<string, string>()
       const last = new Map<string, string>()
       for (const [no, documents] of received(run)) {
@@ -178,7 +245,7 @@ describe("documents of watcher information", () => {
   })
 
   it("L33 / 3857-4.7.2-b: a partial document says only what is new, and at least something", () => {
-    forEveryRuledHistory((run) => {
+    forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         const rows = new Map<string, string>()
         for (const { list } of documents) {

@@ -4,41 +4,16 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { attribute, childrenNamed, textOf } from "../../src/domain/packages/element.ts"
-import { watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
-import { xmlCodec } from "../../src/adapters/xml/codec.ts"
-import { startPresence } from "../support/server.ts"
-import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
-import type { Phone, Script } from "../support/sip-client.ts"
+import { userLine } from "../../src/app/users.ts"
+import { openScene, phoneClosed, phoneOpen, toldOfWatchers, winfo } from "../support/scene.ts"
+import type { SceneSettings } from "../support/scene.ts"
+import { answer } from "../support/sip-client.ts"
+import { subscribeAs, usersFile } from "../support/users.ts"
 
-const phoneOpen = pidf(tuple("phone", "open"))
-const phoneClosed = pidf(tuple("phone", "closed"))
-
-const scene = async ({ onTestFinished }: TestContext, settings: Parameters<typeof startPresence>[0] = {}) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  const phones: Phone[] = []
-  onTestFinished(async () => {
-    for (const phone of phones) phone.close()
-    await server.stop()
-  })
-  const another = async (user: string): Promise<Script & { readonly phone: Phone }> => {
-    const phone = await openPhone(server, "udp")
-    phones.push(phone)
-    return Object.assign(script(phone, { user }), { phone })
-  }
-  const publisher = await another("alice")
-  let entityTag: string | null = null
-  return {
-    server,
-    another,
-    bob: await another("bob"),
-    publish: async (body = phoneOpen): Promise<void> => {
-      const match: Record<string, string> = entityTag === null ? {} : { "SIP-If-Match": entityTag }
-      const response = await publisher.publish({ Expires: "3600", ...match }, body)
-      assert.equal(response.raw.status, 200)
-      entityTag = response.header("sip-etag")
-    },
-  }
+/** Bob is there from the beginning. */
+const scene = async (context: TestContext, settings: SceneSettings = {}) => {
+  const opened = await openScene(context, settings)
+  return { ...opened, bob: await opened.another("bob") }
 }
 
 describe.concurrent("SUBSCRIBE", () => {
@@ -282,17 +257,6 @@ describe.concurrent("NOTIFY and headers", () => {
 })
 
 describe.concurrent("watcher information", () => {
-  const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo+xml" }
-  const documentOf = async (owner: Script & { readonly phone: Phone }) => {
-    const notify = await owner.notify()
-    answer(owner.phone, notify)
-    const read = xmlCodec.parse(notify.raw.body.toString("utf8"))
-    assert.ok(read._tag === "Parsed")
-    const [list] = childrenNamed(read.root, watcherInfoNamespace, "watcher-list")
-    assert.ok(list !== undefined)
-    return { notify, root: read.root, watchers: childrenNamed(list, watcherInfoNamespace, "watcher") }
-  }
-
   it("3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
     const { another } = await scene(context)
     const statusOf = async (event: string): Promise<number> =>
@@ -310,14 +274,9 @@ describe.concurrent("watcher information", () => {
     await bob.notified({ state: "active" })
     const owner = await another("alice")
     assert.equal((await owner.subscribe({ ...winfo, Accept: null })).header("expires"), "3600")
-    const { notify, root, watchers } = await documentOf(owner)
-    assert.equal(notify.header("content-type"), "application/watcherinfo+xml")
-    assert.deepEqual(
-      [root.name, root.namespace, attribute(root, "state")],
-      ["watcherinfo", watcherInfoNamespace, "full"],
-    )
-    assert.match(attribute(root, "version") ?? "", /^\d+$/)
-    assert.deepEqual(watchers.map(textOf), ["sip:bob@example.com"])
+    const { version, isFull, rows } = await toldOfWatchers(owner)
+    assert.deepEqual([version, isFull], [0, true])
+    assert.deepEqual(rows, ["sip:bob@example.com active subscribe"])
     assert.equal((await owner.subscribe({ ...winfo, Accept: "text/plain" })).raw.status, 406)
   })
 
@@ -325,8 +284,46 @@ describe.concurrent("watcher information", () => {
     const { bob, another } = await scene(context)
     const owner = await another("alice")
     await owner.subscribe({ ...winfo, Expires: "600" })
-    assert.deepEqual((await documentOf(owner)).watchers, [])
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
     assert.equal((await bob.subscribe({ ...winfo, Expires: "600" })).raw.status, 403)
     await owner.phone.hearsNothing()
+  })
+
+  it("3858-3-e: a watcher is listed by the identity it proved, however it writes its From; by another's it is not", async (context) => {
+    const { another } = await scene(context, {
+      policy: "open",
+      users_file: usersFile(
+        context,
+        userLine("alice", "example.com", "secret-alice", "SHA-256"),
+        userLine("bob", "example.com", "secret-bob", "SHA-256"),
+      ),
+    })
+    const owner = await another("alice")
+    await subscribeAs(owner, { user: "alice", password: "secret-alice" }, { ...winfo, Expires: "600" })
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
+    const bob = { user: "bob", password: "secret-bob" }
+    const call = await another("bob")
+    const from = { From: `"Carol" <sips:b%6Fb@EXAMPLE.com:5061;x=carol>;tag=${call.fromTag}` }
+    assert.equal((await subscribeAs(call, bob, { ...from, Expires: "600" })).raw.status, 200)
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com active subscribe"])
+    await call.notified({ state: "active" })
+    const impostor = await another("carol")
+    assert.equal((await subscribeAs(impostor, bob, { Expires: "600" })).raw.status, 403)
+    await owner.phone.hearsNothing()
+  })
+
+  it("3858-3-e: a watcher whom a trusted peer vouches for is listed as that peer says, not as From does", async (context) => {
+    const { another } = await scene(context, { policy: "open", trusted_peers: ["127.0.0.1"] })
+    const owner = await another("alice")
+    await owner.subscribe({ ...winfo, Expires: "600" })
+    assert.deepEqual((await toldOfWatchers(owner)).rows, [])
+    const call = await another("anonymous")
+    const asserted = { "P-Asserted-Identity": '"Bob" <sip:bob@EXAMPLE.com>', Expires: "600" }
+    assert.equal((await call.subscribe(asserted)).raw.status, 200)
+    await call.notified({ state: "active" })
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com active subscribe"])
+    assert.equal((await call.subscribe({ ...asserted, Expires: "0" })).raw.status, 200)
+    await call.notified({ state: "terminated;reason=timeout" })
+    assert.deepEqual((await toldOfWatchers(owner)).rows, ["sip:bob@example.com terminated timeout"])
   })
 })

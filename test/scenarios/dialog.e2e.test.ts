@@ -6,35 +6,22 @@ import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { afterReading, dialog, partial, read, written } from "../support/dialog-info.ts"
 import type { ReaderTable } from "../support/dialog-info.ts"
-import { startPresence } from "../support/server.ts"
-import { answer, openPhone, pause, script } from "../support/sip-client.ts"
+import { openScene } from "../support/scene.ts"
+import type { Call, SceneSettings } from "../support/scene.ts"
+import { answer, pause } from "../support/sip-client.ts"
 import type { Message } from "../../src/app/client/wire.ts"
-import type { Phone, Script, Transport } from "../support/sip-client.ts"
+import type { Transport } from "../support/sip-client.ts"
 
 const type = "application/dialog-info+xml"
 const lampHeaders = { Event: "dialog", Accept: type, Expires: "600" }
 const publishing = (packageName: string) => ({ Event: packageName, "Content-Type": type, Expires: "600" })
 
-const scene = async (
-  { onTestFinished }: TestContext,
-  transport: Transport,
-  settings: Parameters<typeof startPresence>[0] = {},
-) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  const phones: Phone[] = []
-  onTestFinished(async () => {
-    for (const phone of phones) phone.close()
-    await server.stop()
-  })
-  return async (user: string): Promise<Script & { readonly phone: Phone }> => {
-    const phone = await openPhone(server, transport)
-    phones.push(phone)
-    return Object.assign(script(phone, { user }), { phone })
-  }
-}
+/** A call of any user on a phone of its own. */
+const scene = async (context: TestContext, transport: Transport, settings: SceneSettings = {}) =>
+  (await openScene(context, settings, transport)).another
 
 /** A lamp that reads what it is sent, as RFC 4235 §4.3 says. */
-const lampOf = (watcher: Script & { readonly phone: Phone }) => {
+const lampOf = (watcher: Call) => {
   let table: ReaderTable = new Map()
   const versions: number[] = []
   return {

@@ -5,38 +5,19 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { summaryOf } from "../../src/app/client/document.ts"
-import { startPresence } from "../support/server.ts"
-import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
+import { openScene, phoneOpen } from "../support/scene.ts"
+import type { SceneSettings } from "../support/scene.ts"
+import { pause, pidf, tuple } from "../support/sip-client.ts"
 import type { Script, Transport } from "../support/sip-client.ts"
 
-const phoneOpen = pidf(tuple("phone", "open"))
 const asSent = { state: "active", body: phoneOpen }
 const noted = (note: string): string => pidf(tuple("phone", "open", note))
 
-/** A server with alice's phone and pad and bob; closed after the test. */
-const scene = async (
-  { onTestFinished }: TestContext,
-  transport: Transport,
-  settings: Parameters<typeof startPresence>[0] = {},
-) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  const phones = await Promise.all([1, 2, 3].map(() => openPhone(server, transport)))
-  onTestFinished(async () => {
-    for (const phone of phones) phone.close()
-    await server.stop()
-  })
-  const [bobPhone, alicePhone, alicePad] = phones as [
-    (typeof phones)[0],
-    (typeof phones)[0],
-    (typeof phones)[0],
-  ]
-  return {
-    bobPhone,
-    alicePhone,
-    bob: script(bobPhone, { user: "bob" }),
-    phone: script(alicePhone, { user: "alice" }),
-    pad: script(alicePad, { user: "alice" }),
-  }
+/** A server with alice's phone and pad and bob. */
+const scene = async (context: TestContext, transport: Transport, settings: SceneSettings = {}) => {
+  const { another } = await openScene(context, settings, transport)
+  const [bob, phone, pad] = [await another("bob"), await another("alice"), await another("alice")]
+  return { bob, bobPhone: bob.phone, phone, alicePhone: phone.phone, pad }
 }
 
 /** Publishes and gives the entity-tag. */

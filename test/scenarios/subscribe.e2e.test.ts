@@ -2,65 +2,29 @@
  * Worked flows of subscriptions and their dialogs over real sockets.
  */
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { userLine } from "../../src/app/users.ts"
 import { authorize, challengeOf } from "../../src/app/client/credentials.ts"
-import { startPresence } from "../support/server.ts"
-import {
-  answer,
-  messageText,
-  mint,
-  openPhone,
-  pause,
-  pidf,
-  script,
-  tuple,
-  viaOf,
-} from "../support/sip-client.ts"
-import type { Phone, Transport } from "../support/sip-client.ts"
+import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
+import type { SceneSettings } from "../support/scene.ts"
+import { answer, messageText, mint, pause, script, viaOf } from "../support/sip-client.ts"
+import type { Transport } from "../support/sip-client.ts"
+import { usersFile } from "../support/users.ts"
 
-const phoneOpen = pidf(tuple("phone", "open"))
-
-/** A server with alice's phone and bob; closed after the test. */
-const scene = async (
-  { onTestFinished }: TestContext,
-  transport: Transport,
-  settings: Parameters<typeof startPresence>[0] = {},
-) => {
-  const server = await startPresence({ domain: ["example.com"], ...settings })
-  const phones: Phone[] = []
-  onTestFinished(async () => {
-    for (const phone of phones) phone.close()
-    await server.stop()
-  })
-  const another = async (): Promise<Phone> => {
-    const phone = await openPhone(server, transport)
-    phones.push(phone)
-    return phone
-  }
-  const bobPhone = await another()
-  const publisher = script(await another(), { user: "alice" })
+/** A server with alice's phone and bob; each `publish` is a publication of its own. */
+const scene = async (context: TestContext, transport: Transport, settings: SceneSettings = {}) => {
+  const { anotherPhone, another } = await openScene(context, settings, transport)
+  const bob = await another("bob")
+  const publisher = await another("alice")
   return {
-    another,
-    bobPhone,
-    bob: script(bobPhone, { user: "bob" }),
+    another: anotherPhone,
+    bobPhone: bob.phone,
+    bob,
     publish: async (body = phoneOpen): Promise<void> => {
       assert.equal((await publisher.publish({ Expires: "3600" }, body)).raw.status, 200)
     },
   }
-}
-
-/** A file of users that is gone after the test. */
-const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly string[]): string => {
-  const folder = mkdtempSync(join(tmpdir(), "presently-users-"))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, "users.txt")
-  writeFileSync(file, `${lines.join("\n")}\n`)
-  return file
 }
 
 const secured = (context: TestContext) => ({
@@ -89,7 +53,7 @@ describe.concurrent.each<Transport>(["udp", "tcp"])("subscriptions over %s", (tr
     assert.equal(ended.header("expires"), "0")
     await bob.notified({ state: "terminated;reason=timeout", body: phoneOpen })
     assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
-    await publish(pidf(tuple("phone", "closed")))
+    await publish(phoneClosed)
     await bobPhone.hearsNothing()
   })
 
@@ -207,7 +171,7 @@ describe.concurrent("subscriptions", () => {
     assert.equal(response.raw.status, 200)
     assert.equal(response.header("expires"), "0")
     await bob.notified({ state: "terminated;reason=timeout", body: phoneOpen })
-    await publish(pidf(tuple("phone", "closed")))
+    await publish(phoneClosed)
     await bobPhone.hearsNothing()
     assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
   })
@@ -232,7 +196,7 @@ describe.concurrent("subscriptions", () => {
     await publish()
     answer(bobPhone, await bob.notify(), "481 Subscription does not exist")
     await pause(50)
-    await publish(pidf(tuple("phone", "closed")))
+    await publish(phoneClosed)
     await bobPhone.hearsNothing()
     assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
   })

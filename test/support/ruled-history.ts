@@ -90,12 +90,14 @@ export interface Shape {
   /** Holds for the first watcher whatever else is written. */
   readonly always?: readonly SmallRule[]
   readonly rulesNull?: boolean
+  /** The presentity watches her watchers from the beginning. */
+  readonly watched?: boolean
 }
 
 const anyExpires = fc.constantFrom(0, 5, 60, 600, 600, 3600, 3600)
 
 export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledStep[]> => {
-  const { treatment = anyTreatment, hides = false, always = [], rulesNull = true } = shape
+  const { treatment = anyTreatment, hides = false, always = [], rulesNull = true, watched = false } = shape
   const anyRules = fc
     .array(anyRule(treatment, hides), { maxLength: 4 })
     .map((rules): RuledStep => ({ _tag: "Rules", rules: [...always, ...rules] }))
@@ -154,11 +156,11 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
     },
     { weight: 1, arbitrary: fc.constant<RuledStep>({ _tag: "Redeliver" }) },
   )
-  const first = anyRules
+  const owner: RuledStep = { _tag: "Watch", who: people.length, packageName: "presence.winfo", expires: 3600 }
   return fc.noBias(
     fc
-      .tuple(first, fc.array(anyStep, { maxLength: 40, size: "max" }))
-      .map(([rules, steps]) => [rules, ...steps]),
+      .tuple(anyRules, fc.array(anyStep, { maxLength: 40, size: "max" }))
+      .map(([rules, steps]) => [rules, ...(watched ? [owner] : []), ...steps]),
   )
 }
 

@@ -2,6 +2,7 @@
  * The real `presence` package with rules and watcher information, small documents for both, and NOTIFYs in short.
  */
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import type { Packages } from "../../src/domain/packages/event-package.ts"
 import { presence } from "../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../src/domain/packages/registry.ts"
 import { watcherInfo } from "../../src/domain/packages/watcher-info.ts"
@@ -12,11 +13,13 @@ import { initial } from "../../src/domain/presentity/state.ts"
 import type { Body, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { alice, dialogOf, publish, resubscribe, subscribe } from "./builders.ts"
 import { standing } from "./given.ts"
-import { handling, rule, ruleset } from "./rules-builders.ts"
+import { everything, handling, rule, ruleset } from "./rules-builders.ts"
+import { watcherList } from "./watcher-info-reader.ts"
 
-export const ruledPackages = makeRegistry([presence({ xml: xmlCodec, rules: {} })], (of) =>
-  watcherInfo(of, { xml: xmlCodec }),
-)
+export const makeRuledPackages = (): Packages =>
+  makeRegistry([presence({ xml: xmlCodec, rules: {} })], (of) => watcherInfo(of, { xml: xmlCodec }))
+
+export const ruledPackages = makeRuledPackages()
 
 /** Nobody has asked anything yet; only the rules decide. */
 export const ruledWorld = standing(initial(alice), { packages: ruledPackages, authorize: askTheRules })
@@ -33,10 +36,6 @@ export interface SmallRule {
   readonly from?: number
   readonly until?: number
 }
-
-const everything =
-  "<pr:provide-services><pr:all-services/></pr:provide-services>" +
-  "<pr:provide-persons><pr:all-persons/></pr:provide-persons><pr:provide-all-attributes/>"
 
 export const rulesText = (rules: readonly SmallRule[]): string =>
   ruleset(
@@ -129,54 +128,6 @@ export const bodyInShort = (body: Body | null): string => {
     ...tuples.map(([, id, basic]) => `${id}=${basic}`),
     ...spheres.map(([, sphere]) => `@${sphere}`),
   ].join(" ")
-}
-
-export interface Watchers {
-  readonly version: number
-  readonly isFull: boolean
-  readonly resource: string
-  readonly packageName: string
-  readonly entries: readonly WatcherRow[]
-}
-
-export interface WatcherRow {
-  readonly id: string
-  readonly uri: string
-  readonly status: string
-  readonly event: string
-  readonly expiration: string | null
-  readonly duration: string | null
-}
-
-/** Watcher information as its receiver reads it; null when a body is something else. */
-export const watcherList = (body: Body): Watchers | null => {
-  if (body.contentType !== "application/watcherinfo+xml") return null
-  const read = xmlCodec.parse(body.text)
-  if (read._tag === "Malformed") throw new Error(read.why)
-  const list = read.root.children.find((one) => one._tag === "Element")
-  if (list?._tag !== "Element") throw new Error("no list")
-  const value = (of: typeof list, name: string): string | null =>
-    of.attributes.find((one) => one.name === name)?.value ?? null
-  return {
-    version: Number(value(read.root, "version")),
-    isFull: value(read.root, "state") === "full",
-    resource: value(list, "resource") ?? "",
-    packageName: value(list, "package") ?? "",
-    entries: list.children.flatMap((one) =>
-      one._tag !== "Element"
-        ? []
-        : [
-            {
-              id: value(one, "id") ?? "",
-              uri: one.children.map((text) => (text._tag === "Element" ? "" : text.text)).join(""),
-              status: value(one, "status") ?? "",
-              event: value(one, "event") ?? "",
-              expiration: value(one, "expiration"),
-              duration: value(one, "duration-subscribed"),
-            },
-          ],
-    ),
-  }
 }
 
 // ── sentences ──

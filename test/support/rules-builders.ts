@@ -20,7 +20,27 @@ export const rule = (id: string, conditions: string | null, actions = "", transf
   `<rule id="${id}">${conditions === null ? "" : `<conditions>${conditions}</conditions>`}` +
   `<actions>${actions}</actions><transformations>${transformations}</transformations></rule>`
 
+/** The transformations that show all there is. */
+export const everything =
+  "<pr:provide-services><pr:all-services/></pr:provide-services>" +
+  "<pr:provide-persons><pr:all-persons/></pr:provide-persons>" +
+  "<pr:provide-devices><pr:all-devices/></pr:provide-devices><pr:provide-all-attributes/>"
+
 export const handling = (value: string): string => `<pr:sub-handling>${value}</pr:sub-handling>`
+
+/** One rule for one watcher, and only under these further conditions. */
+export const ruleFor = (
+  watcher: string,
+  treat: string,
+  transformations = everything,
+  conditions = "",
+): string =>
+  rule(
+    `r${watcher.replace(/\W/g, "-")}${conditions.replace(/\W/g, "-")}`,
+    `<identity><one id="${watcher}"/></identity>${conditions}`,
+    handling(treat),
+    transformations,
+  )
 
 export const reading = (text: string, options?: RulesOptions): RulesDocument => {
   const read = readRules(text, xmlCodec, options)

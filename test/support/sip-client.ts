@@ -90,7 +90,10 @@ const makePhone = (
 const startOf = ({ raw }: Message): string =>
   raw.isRequest ? `${raw.method} ${raw.cseqText}` : `${raw.status} to ${raw.cseqText}`
 
-export const openPhone = async (server: PresenceServer, transport: Transport): Promise<Phone> => {
+export const openPhone = async (
+  server: Pick<PresenceServer, "portOf">,
+  transport: Transport,
+): Promise<Phone> => {
   const port = server.portOf(transport)
   if (transport === "udp") {
     // Nothing to look up: what was sent is out before the socket may be closed.

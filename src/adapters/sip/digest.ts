@@ -7,11 +7,12 @@
  * @source RFC 7616 with RFC 8760; RFC 3261 §22
  */
 import { createHash, createHmac, getHashes, timingSafeEqual } from "node:crypto"
+import { addressOfRecord, canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { RawMessage } from "./gate.ts"
 import { splitAt, unquoted } from "./headers.ts"
 import type { AuthOptions, DigestAlgorithm, Secret } from "./options.ts"
-import { canonicalUri, parseUri, uriEquals } from "./uri.ts"
+import { parseUri } from "./uri.ts"
 
 export type DigestCheck =
   | { readonly _tag: "Verified"; readonly user: string; readonly uri: Uri }
@@ -244,13 +245,10 @@ export const makeDigest = (
     const { username } = credentials
     const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
     if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
-    return { _tag: "Verified", user: username, uri: canonicalUri(uri) }
+    return { _tag: "Verified", user: username, uri: addressOfRecord(uri) }
   }
 }
 
-const isSameTarget = (left: string, right: string): boolean => {
-  if (left === right) return true
-  const a = parseUri(left)
-  const b = parseUri(right)
-  return a !== null && b !== null && uriEquals(a, b)
-}
+const isSameTarget = (left: string, right: string): boolean =>
+  left === right ||
+  (parseUri(left) !== null && parseUri(right) !== null && sameUri(canonicalUri(left), canonicalUri(right)))

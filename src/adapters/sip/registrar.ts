@@ -6,6 +6,7 @@
  *
  * @source RFC 3261 §10.3
  */
+import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
@@ -14,12 +15,11 @@ import { parseExpires } from "./headers.ts"
 import type { Limits } from "./options.ts"
 import { reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
-import { parseUri, uriEquals } from "./uri.ts"
-import type { SipUri, TelUri } from "./uri.ts"
+import { parseUri } from "./uri.ts"
 
 interface Binding {
   readonly uri: string
-  readonly parsed: SipUri | TelUri
+  readonly canonical: string
   /** Contact parameters other than `expires`, as written. */
   readonly parameters: string
   readonly expiresAtMs: number
@@ -69,11 +69,11 @@ export const makeRegistrar = (
       contacts.push(...read)
     }
     for (const contact of contacts) {
-      const parsed = parseUri(contact.uri)
-      if (parsed === null) return reply(400, "", "Malformed Contact")
+      if (parseUri(contact.uri) === null) return reply(400, "", "Malformed Contact")
       const own = contact.parameters.get("expires")
       const asked = typeof own === "string" ? (parseExpires(own) ?? expiresMax) : (general ?? expiresMax)
-      const known = bindings.find((binding) => uriEquals(binding.parsed, parsed))
+      const canonical = canonicalUri(contact.uri)
+      const known = bindings.find((binding) => sameUri(binding.canonical, canonical))
       // RFC 3261 §10.3 step 7: an older request of the same registration changes nothing.
       if (known !== undefined && known.callId === message.callId && known.cseq >= message.cseq)
         return reply(500, "", "Request Out Of Order")
@@ -83,7 +83,7 @@ export const makeRegistrar = (
       const seconds = Math.min(expiresMax, Math.max(expiresMin, asked))
       bindings.push({
         uri: contact.uri,
-        parsed,
+        canonical,
         parameters: withoutExpires(contact.parameterText),
         expiresAtMs: now + seconds * 1000,
         callId: message.callId,

@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { Publish, Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
@@ -25,7 +26,7 @@ import type { EventHeader } from "./headers.ts"
 import type { Limits, SharedLine } from "./options.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
-import { canonicalUri, isNobody, numericHost, parseUri, schemeOf } from "./uri.ts"
+import { isNobody, numericHost, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
 /** Where a request came from and came in. */
@@ -106,7 +107,7 @@ export const decodeRequest = (
     return refuse(400, "Tag Too Long")
   const uri = parseUri(message.uri)
   if (uri === null) {
-    const scheme = schemeOf(message.uri)
+    const scheme = schemeOf(message.uri)?.toLowerCase() ?? null
     const isKnown =
       scheme === null || scheme === "sip" || scheme === "sips" || scheme === "pres" || scheme === "tel"
     return isKnown ? refuse(400, "Malformed Request-URI") : refuse(416)
@@ -161,7 +162,7 @@ const assertedIdentity = (message: RawMessage, rules: RequestRules): Uri | null 
     if (line.length > rules.limits.addressLineBytesMax) continue
     for (const { uri } of parseAddresses(line) ?? []) {
       const parsed = parseUri(uri)
-      if (parsed !== null) return canonicalUri(parsed)
+      if (parsed !== null) return addressOfRecord(parsed)
     }
   }
   return null
@@ -173,7 +174,7 @@ const decodeRegister = (message: RawMessage, to: Address, arrival: Arrival, rule
   if (identity._tag === "Refused") return identity.decoded
   const uri = parseUri(to.uri)
   if (uri === null) return refuse(400, "Malformed To")
-  const address = canonicalUri(uri)
+  const address = addressOfRecord(uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (identity._tag === "Known" && identity.uri !== null && identity.uri !== address) return refuse(403)
   return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
@@ -196,7 +197,7 @@ const decodePublish = (
   const identity = identify(message, arrival, rules)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
-  const presentity = canonicalUri(uri)
+  const presentity = addressOfRecord(uri)
   // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
   if (
     identity._tag === "Known" &&
@@ -289,7 +290,7 @@ const decodeSubscribe = (
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
   const isAsserted = identity._tag === "Asserted"
-  const watcher = isAsserted && identity.uri !== null ? identity.uri : canonicalUri(fromUri)
+  const watcher = isAsserted && identity.uri !== null ? identity.uri : addressOfRecord(fromUri)
   if (!isAsserted && identity.uri !== null && identity.uri !== watcher) return refuse(403)
   const event = readEvent(message, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
@@ -326,7 +327,7 @@ const decodeSubscribe = (
   const presentity =
     common.packageName === "dialog;sla"
       ? sharedLineOf(rules.sharedLine, contact, fromUri, parties)
-      : canonicalUri(uri)
+      : addressOfRecord(uri)
   if (presentity === null) return refuse(400, "No Shared Line In Contact")
   return {
     _tag: "Submit",
@@ -362,16 +363,16 @@ const sharedLineOf = (
   fromUri: SipUri | TelUri,
   { to, uri }: Parties,
 ): Uri | null => {
-  if (from === "request-uri") return canonicalUri(uri)
-  if (from === "from") return canonicalUri(fromUri)
+  if (from === "request-uri") return addressOfRecord(uri)
+  if (from === "from") return addressOfRecord(fromUri)
   if (from === "to") {
     const parsed = parseUri(to.uri)
-    return parsed === null ? null : canonicalUri(parsed)
+    return parsed === null ? null : addressOfRecord(parsed)
   }
   const parsed = parseUri(contact)
   if (parsed === null || parsed.scheme === "tel" || parsed.user === null || fromUri.scheme === "tel")
     return null
-  return canonicalUri({ ...fromUri, user: parsed.user })
+  return addressOfRecord({ ...fromUri, user: parsed.user })
 }
 
 /**

@@ -1,15 +1,15 @@
 /**
- * SIP, SIPS, PRES and TEL URIs: reading, one canonical spelling, equality.
+ * SIP, SIPS, PRES and TEL URIs as they may come over the wire: what is one, and what is in it.
  *
- * Scanned by index; nothing here backtracks.
+ * Spelling and equality are the domain's (`domain/uris.ts`). Scanned by index; nothing here backtracks.
  */
 import { isIPv4, isIPv6 } from "node:net"
-import type { Uri } from "../../domain/vocabulary.ts"
+import { canonicalHost, canonicalUri, schemeOf, withPlainEscapes } from "../../domain/uris.ts"
 import { readDigits } from "./gate.ts"
 
 export interface SipUri {
   readonly scheme: "sip" | "sips" | "pres"
-  /** Escapes normalised; null when absent. */
+  /** Without needless escapes; null when absent. */
   readonly user: string | null
   readonly password: string | null
   /** Lower case; an IPv6 address keeps its brackets. */
@@ -33,59 +33,25 @@ const characterTable = (extra: string): Uint8Array => {
     table[character.charCodeAt(0)] = 1
   return table
 }
-/** RFC 3261 §25.1 `unreserved`, `user-unreserved`, `password`, `param-unreserved`, `hnv-unreserved`. */
-const unreserved = characterTable("")
+/** RFC 3261 §25.1 `user-unreserved`, `password`, `param-unreserved`, `hnv-unreserved`. */
 const userCharacters = characterTable("&=+$,;?/")
 const passwordCharacters = characterTable("&=+$,")
 const parameterCharacters = characterTable("[]/:&+$")
 const headerCharacters = characterTable("[]/?:+$&=")
 
-const hexDigit = (code: number): number => {
-  if (code >= 48 && code <= 57) return code - 48
-  const lower = code | 32
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1
-}
+const isHexDigit = (code: number): boolean =>
+  (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 102)
 
 /** Are all characters in the table or well-formed escapes? */
 const isMadeOf = (text: string, table: Uint8Array): boolean => {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (table[code] === 1) continue
-    if (code !== 37 || hexDigit(text.charCodeAt(at + 1)) < 0 || hexDigit(text.charCodeAt(at + 2)) < 0)
+    if (code !== 37 || !isHexDigit(text.charCodeAt(at + 1)) || !isHexDigit(text.charCodeAt(at + 2)))
       return false
     at += 2
   }
   return true
-}
-
-/** RFC 3261 §19.1.4: an escaped unreserved character is that character; other escapes are spelled in upper case. */
-const normalizeEscapes = (text: string): string => {
-  let percent = text.indexOf("%")
-  if (percent < 0) return text
-  let result = ""
-  let from = 0
-  while (percent >= 0) {
-    const code = hexDigit(text.charCodeAt(percent + 1)) * 16 + hexDigit(text.charCodeAt(percent + 2))
-    result += text.slice(from, percent)
-    result +=
-      unreserved[code] === 1 ? String.fromCharCode(code) : text.slice(percent, percent + 3).toUpperCase()
-    from = percent + 3
-    percent = text.indexOf("%", from)
-  }
-  return result + text.slice(from)
-}
-
-/** The scheme in lower case, or null when there is none. */
-export const schemeOf = (text: string): string | null => {
-  const colon = text.indexOf(":")
-  if (colon < 1) return null
-  for (let at = 0; at < colon; at++) {
-    const code = text.charCodeAt(at)
-    const isLetter = (code | 32) >= 97 && (code | 32) <= 122
-    if (!isLetter && (at === 0 || !((code >= 48 && code <= 57) || code === 43 || code === 45 || code === 46)))
-      return null
-  }
-  return text.slice(0, colon).toLowerCase()
 }
 
 interface HostPort {
@@ -103,7 +69,10 @@ export const readHostPort = (text: string, start: number): HostPort | null => {
   let end = start
   if (text.charCodeAt(start) === 91) {
     end = text.indexOf("]", start) + 1
-    if (end <= 0 || end - start > 48 || !isIPv6(text.slice(start + 1, end - 1))) return null
+    if (end <= 0 || end - start > 48) return null
+    const address = text.slice(start + 1, end - 1)
+    // a zone says something on the machine that wrote it only, and has no place in a URI (RFC 3261 §25.1)
+    if (!isIPv6(address) || address.includes("%")) return null
   } else {
     for (; end < text.length; end++) {
       const code = text.charCodeAt(end)
@@ -127,7 +96,7 @@ export const readHostPort = (text: string, start: number): HostPort | null => {
 
 /** @returns null for anything malformed and for schemes other than sip, sips, pres and tel */
 export const parseUri = (text: string): SipUri | TelUri | null => {
-  const scheme = schemeOf(text)
+  const scheme = schemeOf(text)?.toLowerCase()
   if (scheme === "tel") return parseTel(text)
   if (scheme !== "sip" && scheme !== "sips" && scheme !== "pres") return null
   let at = scheme.length + 1
@@ -140,7 +109,7 @@ export const parseUri = (text: string): SipUri | TelUri | null => {
     const userEnd = colon >= 0 && colon < sign ? colon : sign
     user = text.slice(at, userEnd)
     if (user === "" || !isMadeOf(user, userCharacters)) return null
-    user = normalizeEscapes(user)
+    user = withPlainEscapes(user)
     if (userEnd < sign) {
       password = text.slice(userEnd + 1, sign)
       if (!isMadeOf(password, passwordCharacters)) return null
@@ -191,61 +160,21 @@ const readParameters = (text: string, from: number, end: number): Map<string, st
   return parameters
 }
 
-/** RFC 3966 §5.1.4, §3: separators carry no meaning, letters no case. */
+/** @source RFC 3966 §3 */
 const parseTel = (text: string): TelUri | null => {
   const semicolon = text.indexOf(";")
-  const number = text.slice(4, semicolon < 0 ? text.length : semicolon)
-  let digits = ""
-  for (let at = 0; at < number.length; at++) {
-    const character = number.charAt(at)
-    if ("-.()".includes(character)) continue
-    if (!"0123456789abcdefABCDEF*#".includes(character) && !(character === "+" && at === 0)) return null
-    digits += character
+  const end = semicolon < 0 ? text.length : semicolon
+  let digits = 0
+  for (let at = 4; at < end; at++) {
+    const character = text.charAt(at)
+    if ("-.()".includes(character) || (character === "+" && at === 4)) continue
+    if (!"0123456789abcdefABCDEF*#".includes(character)) return null
+    digits++
   }
-  if (digits === "" || digits === "+") return null
+  if (digits === 0) return null
   if (semicolon >= 0 && readParameters(text, semicolon, text.length) === null) return null
-  const rest = semicolon < 0 ? "" : text.slice(semicolon)
-  return { scheme: "tel", text: `tel:${digits}${rest}`.toLowerCase() }
+  return { scheme: "tel", text: canonicalUri(text) }
 }
-
-const canonicalHost = (host: string): string => {
-  if (host.charCodeAt(0) !== 91) return host.endsWith(".") ? host.slice(0, -1) : host
-  // One spelling for every way to write an IPv6 address (RFC 5952).
-  return new URL(`http://${host}/`).hostname
-}
-
-/**
- * The one spelling by which a presentity or watcher is known: `sip:user@host` whatever of sip, sips and pres it was,
- * without port, password, parameters and headers.
- */
-export const canonicalUri = (uri: SipUri | TelUri): Uri => {
-  if (uri.scheme === "tel") return uri.text as Uri
-  const host = canonicalHost(uri.host)
-  return (uri.user === null ? `sip:${host}` : `sip:${uri.user}@${host}`) as Uri
-}
-
-/** Parameters that must be in both URIs or in neither (RFC 3261 §19.1.4). */
-const telling = ["user", "ttl", "method", "maddr", "transport"]
-
-/**
- * @source RFC 3261 §19.1.4. Not transitive there either: a parameter that only one side has is ignored.
- */
-export const uriEquals = (left: SipUri | TelUri, right: SipUri | TelUri): boolean => {
-  if (left.scheme === "tel" || right.scheme === "tel")
-    return left.scheme === "tel" && right.scheme === "tel" && left.text === right.text
-  if (left.scheme !== right.scheme || left.user !== right.user || left.port !== right.port) return false
-  if (canonicalHost(left.host) !== canonicalHost(right.host)) return false
-  if ((left.password ?? null) !== (right.password ?? null)) return false
-  for (const name of telling) if (left.parameters.has(name) !== right.parameters.has(name)) return false
-  for (const [name, value] of left.parameters) {
-    const other = right.parameters.get(name)
-    if (other !== undefined && (other ?? "").toLowerCase() !== (value ?? "").toLowerCase()) return false
-  }
-  return headerSet(left.headers) === headerSet(right.headers)
-}
-
-const headerSet = (headers: string | null): string =>
-  headers === null ? "" : headers.split("&").map(normalizeEscapes).toSorted().join("&")
 
 /** The address of a numeric host without brackets, or null for a name. */
 export const numericHost = (host: string): string | null => {

@@ -1,12 +1,14 @@
 /**
  * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
  *
- * What it does not promise: nothing is forced to the disk, so a power failure may lose what was acknowledged (the end
- * of the process alone does not), and it has one session, so statements queue and each blocks the event loop while
- * it runs. Two processes on one folder would destroy each other's data; the lock file prevents that.
+ * What it promises: a commit is written to its log file before it is answered, so whatever kills the process, and only
+ * that, takes nothing away. What it does not: nothing is forced to the disk (it runs without `fsync`), so a machine that
+ * stops may lose what was acknowledged or the whole database; and it has one session, so statements queue and each
+ * blocks the event loop while it runs. Two processes on one folder would destroy each other's data; the lock file
+ * prevents that.
  */
 import { Duplex } from "node:stream"
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
@@ -41,7 +43,7 @@ export const layerEmbedded = (folder: string | null) =>
       if (folder !== null) yield* lockFolder(folder)
       const database = yield* Effect.acquireRelease(
         Effect.tryPromise({
-          try: () => (folder === null ? PGlite.create() : PGlite.create(join(folder, "pg"))),
+          try: () => (folder === null ? PGlite.create() : openDatabase(folder)),
           catch: (cause) => new DataFolderUnusable({ folder: folder ?? "in memory", cause }),
         }),
         (open) => Effect.promise(() => open.close()),
@@ -56,6 +58,22 @@ export const layerEmbedded = (folder: string | null) =>
       })
     }),
   )
+
+/**
+ * Opens the database in a folder, or makes one.
+ *
+ * A database is made file by file, and one with files missing cannot be opened, or worse, can. So a mark says that it is
+ * being made; where that still stands, nothing was ever stored, and it is made again.
+ */
+const openDatabase = async (folder: string): Promise<PGlite> => {
+  const data = join(folder, "pg")
+  const mark = join(folder, "pg.unfinished")
+  if (existsSync(mark)) rmSync(data, { recursive: true, force: true })
+  if (!existsSync(data)) writeFileSync(mark, "the database in pg is being made\n")
+  const database = await PGlite.create(data)
+  rmSync(mark, { force: true })
+  return database
+}
 
 /** The database's wire protocol as a stream. Whatever arrives while a statement runs goes on in one piece after it. */
 const wireTo = (database: PGlite): Duplex => {
@@ -112,15 +130,15 @@ const lockFolder = (folder: string) =>
       }
       for (let attempt = 0; attempt < 3; attempt++) {
         try {
-          writeFileSync(file, `${process.pid}\n`, { flag: "wx" })
+          writeFileSync(file, `${process.pid} ${beginningOf(process.pid) ?? ""}\n`, { flag: "wx" })
           return Effect.succeed(file)
         } catch (cause) {
           if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
             return Effect.fail(new DataFolderUnusable({ folder, cause }))
           }
         }
-        const pid = readPid(file)
-        if (pid !== null && isAlive(pid)) return Effect.fail(new DataFolderInUse({ folder, pid }))
+        const pid = livingOwner(file)
+        if (pid !== null) return Effect.fail(new DataFolderInUse({ folder, pid }))
         // its owner was killed
         rmSync(file, { force: true })
       }
@@ -129,10 +147,29 @@ const lockFolder = (folder: string) =>
     (file) => Effect.sync(() => rmSync(file, { force: true })),
   )
 
-const readPid = (file: string): number | null => {
+/**
+ * The process that a lock file names, if it still lives. Numbers come again, after a restart of the machine and at once
+ * in a container, so where the system tells when a process began, that must be the same as well.
+ */
+const livingOwner = (file: string): number | null => {
+  let text = ""
   try {
-    const pid = Number.parseInt(readFileSync(file, "utf8"), 10)
-    return Number.isInteger(pid) && pid > 0 ? pid : null
+    text = readFileSync(file, "utf8")
+  } catch {
+    return null
+  }
+  const [number = "", began = ""] = text.trim().split(" ")
+  const pid = Number.parseInt(number, 10)
+  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null
+  return began === "" || began === (beginningOf(pid) ?? began) ? pid : null
+}
+
+/** Clock ticks from the start of the machine to that of a process; null where there is no /proc. */
+const beginningOf = (pid: number): string | null => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    // the second field, a name in parentheses, may hold spaces; this is the 22nd
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
   } catch {
     return null
   }

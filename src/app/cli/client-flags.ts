@@ -4,7 +4,8 @@
 import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { canonicalUri, parseUri } from "../../adapters/sip/uri.ts"
+import { parseUri } from "../../adapters/sip/uri.ts"
+import { addressOfRecord } from "../../domain/uris.ts"
 import type { Credentials } from "../client/credentials.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import type { Target } from "../client/socket.ts"
@@ -81,7 +82,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
       new UsageInvalid({ why: `transport=${transport} is not offered: expected udp or tcp` }),
     )
   }
-  return Effect.succeed({ uri: written, presentity: canonicalUri(uri), host: uri.host, transport })
+  return Effect.succeed({ uri: written, presentity: addressOfRecord(uri), host: uri.host, transport })
 }
 
 export const readTarget = (

@@ -9,7 +9,7 @@ import type { Element } from "./element.ts"
 import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
 import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
 import type { EventPackage } from "./event-package.ts"
-import { canonicalUri, domainOf, schemeOf } from "./presence-rules-uris.ts"
+import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
 
 export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleDialog"> {
   /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: what one phone said last is all there is. */

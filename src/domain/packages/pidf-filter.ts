@@ -19,7 +19,7 @@ import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
 import type { Pidf } from "./pidf-document.ts"
 import { permissionFor, rpidNamespace } from "./presence-rules-permissions.ts"
 import type { Permissions, Selection, Selector } from "./presence-rules-permissions.ts"
-import { canonicalUri, sameUri, schemeOf } from "./presence-rules-uris.ts"
+import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 
 const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 

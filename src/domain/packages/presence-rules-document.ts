@@ -19,7 +19,7 @@ import {
   userInputs,
 } from "./presence-rules-permissions.ts"
 import type { Permissions, Selection, Selector, SelectorKind } from "./presence-rules-permissions.ts"
-import { canonicalDomain, canonicalUri } from "./presence-rules-uris.ts"
+import { canonicalDomain, canonicalUri } from "../uris.ts"
 
 /** @source RFC 4745 §13 */
 export const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"

@@ -20,7 +20,7 @@ import { holdsAt, nextEdge, readDateTime } from "./presence-rules-periods.ts"
 import type { Period } from "./presence-rules-periods.ts"
 import { combined, rpidNamespace } from "./presence-rules-permissions.ts"
 import type { Permissions } from "./presence-rules-permissions.ts"
-import { canonicalUri, domainOf, sameUri } from "./presence-rules-uris.ts"
+import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 
 export { readRules } from "./presence-rules-document.ts"
 export type { Rule, RulesDocument, RulesOptions, RulesResult } from "./presence-rules-document.ts"

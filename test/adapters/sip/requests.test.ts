@@ -1,40 +1,15 @@
 import { assert, describe, it } from "vitest"
 import * as fc from "fast-check"
-import { limitsDefault } from "../../../src/adapters/sip/options.ts"
 import { decodeRequest } from "../../../src/adapters/sip/requests.ts"
-import type { Arrival, Decoded, RequestRules } from "../../../src/adapters/sip/requests.ts"
+import type { Decoded, RequestRules } from "../../../src/adapters/sip/requests.ts"
 import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
 import type { Publish, Resubscribe, Subscribe } from "../../../src/domain/presentity/commands.ts"
+import { arrival, requestRules } from "../../support/sip-decoder.ts"
 import { mutatedRequest, read, readRequest } from "../../support/sip-messages.ts"
 import type { RequestParts } from "../../support/sip-messages.ts"
 
-const arrival: Arrival = {
-  transport: "udp",
-  flow: "udp:192.0.2.10:5060",
-  contact: "sip:presence@192.0.2.10:5060",
-  sourceAddress: "127.0.0.1",
-  sourcePort: 5998,
-}
-
-const rules: RequestRules = {
-  limits: limitsDefault,
-  serves: (host) => host === "example.com" || host === "192.0.2.10",
-  isOwnAddress: (host, port) => host === "192.0.2.10" && port === 5060,
-  authenticate: null,
-  mayPublishFor: () => false,
-  allowEvents: "presence",
-  accept: ["application/pidf+xml"],
-  register: null,
-  forceActive: false,
-  sharedLine: "contact",
-  trustSenderHeader: false,
-  isTrustedPeer: () => false,
-  allowAnyContact: true,
-  mintTag: () => "our-tag",
-}
-
 const decode = (message: RawMessage, changes: Partial<RequestRules> = {}, isMerged = false): Decoded =>
-  decodeRequest(message, arrival, { ...rules, ...changes }, () => isMerged)
+  decodeRequest(message, arrival, { ...requestRules, ...changes }, () => isMerged)
 
 const statusOf = (parts: RequestParts, changes: Partial<RequestRules> = {}): number => {
   const decoded = decode(readRequest(parts), changes)

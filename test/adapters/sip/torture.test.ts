@@ -3,36 +3,10 @@
  * decoder. `none` means that nothing may be answered.
  */
 import { assert, describe, it } from "vitest"
-import { limitsDefault } from "../../../src/adapters/sip/options.ts"
 import { decodeRequest } from "../../../src/adapters/sip/requests.ts"
-import type { RequestRules } from "../../../src/adapters/sip/requests.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
+import { arrival, requestRules } from "../../support/sip-decoder.ts"
 import { read, requestText } from "../../support/sip-messages.ts"
-
-const rules: RequestRules = {
-  limits: limitsDefault,
-  serves: (host) => host === "example.com",
-  isOwnAddress: () => false,
-  authenticate: null,
-  mayPublishFor: () => false,
-  allowEvents: "presence",
-  accept: ["application/pidf+xml"],
-  register: null,
-  forceActive: false,
-  sharedLine: "contact",
-  trustSenderHeader: false,
-  isTrustedPeer: () => false,
-  allowAnyContact: true,
-  mintTag: () => "tag",
-}
-
-const arrival = {
-  transport: "udp",
-  flow: "udp:127.0.0.1:5060",
-  contact: "sip:presence@127.0.0.1:5060",
-  sourceAddress: "127.0.0.1",
-  sourcePort: 5998,
-} as const
 
 /** A final status, the tag of the command, or `none`. */
 const verdict = (text: string): number | string => {
@@ -40,7 +14,7 @@ const verdict = (text: string): number | string => {
   if (message === null || !message.isRequest) return "none"
   if (message.vias.length === 0 || parseVia(message.vias[0]!) === null) return "none"
   if (message.fault !== null) return message.fault.status
-  const decoded = decodeRequest(message, arrival, rules, () => false)
+  const decoded = decodeRequest(message, arrival, requestRules, () => false)
   return decoded._tag === "Submit" ? decoded.command._tag : decoded.reply.status
 }
 

@@ -4,8 +4,9 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
-import { canonical, element, isNamed } from "../../../src/domain/packages/element.ts"
+import { canonical, element, isNamed, textOf } from "../../../src/domain/packages/element.ts"
 import type { Element, Node } from "../../../src/domain/packages/element.ts"
+import { closedTuple, idOf } from "../../../src/domain/packages/pidf-document.ts"
 import { filterPidf } from "../../../src/domain/packages/pidf-filter.ts"
 import { dataModelNamespace, pidfNamespace, presence } from "../../../src/domain/packages/pidf.ts"
 import type { Pidf } from "../../../src/domain/packages/pidf.ts"
@@ -13,7 +14,7 @@ import { combined } from "../../../src/domain/packages/presence-rules-permission
 import { everythingShown, nothingGranted } from "../../../src/domain/packages/presence-rules.ts"
 import type { Permissions } from "../../../src/domain/packages/presence-rules.ts"
 import { anyComposed, anyGrants, isIn, lists } from "../../support/rules-pidf.ts"
-import { read } from "../../support/xml-pidf.ts"
+import { compose, composed, read, sources } from "../../support/xml-pidf.ts"
 
 const pack = presence({ xml: xmlCodec })
 const runs = { numRuns: 1_000 }
@@ -153,6 +154,44 @@ describe("the filter", () => {
       }),
       runs,
     )
+  })
+
+  it("3856-6.11.1-b: composing shows nobody what the publications by themselves would not", () => {
+    const isNote = (node: Node): boolean => isNamed(node, dataModelNamespace, "note")
+    /** All that is in a document, but for where a note is kept: that may move, into a person made for it if need be. */
+    const contents = ({ tuples, devices, others, notes, persons }: Pidf): readonly string[] => {
+      const inside = persons.flatMap(({ children }) => children.filter((node) => node._tag === "Element"))
+      const noteless = persons
+        .filter((person) => !idOf(person).startsWith("note."))
+        .map((person) => ({ ...person, children: person.children.filter((node) => !isNote(node)) }))
+      return [
+        ...[...tuples, ...devices, ...others, ...noteless].map(canonical),
+        ...[...notes, ...inside.filter(isNote)].map((note) => `note ${textOf(note)}`),
+      ]
+    }
+    let together = 0
+    for (const of of [pack, presence({ xml: xmlCodec, idCollision: "rename" })]) {
+      fc.assert(
+        fc.property(
+          fc.array(anyComposed, { minLength: 2, maxLength: 4 }),
+          fc.nat(1),
+          anyGrants,
+          (documents, gone, grants) => {
+            const all = sources(documents)
+            const alone = all.map((one) => filterPidf(composed(of, [one]), grants))
+            // of what has ended no more than that it is closed, and that to those who could see it
+            const closed = alone.flatMap(({ tuples }) => tuples.map((tuple) => closedTuple(idOf(tuple))))
+            const allowed = new Set([...alone.flatMap(contents), ...closed.map(canonical)])
+            const document = compose(of, all.slice(gone), all.slice(0, gone))
+            const shown = document === null ? [] : contents(filterPidf(document, grants))
+            expect(shown.filter((one) => !allowed.has(one))).toEqual([])
+            together += shown.length
+          },
+        ),
+        { numRuns: 2_000 },
+      )
+    }
+    expect(together).toBeGreaterThan(3_000)
   })
 
   it("3863-4.2.3-a: what is shown survives rendering and reading", () => {

@@ -359,6 +359,109 @@ describe("the end of a NOTIFY", () => {
   })
 })
 
+describe("a watcher that is silent and kept", () => {
+  const silences: readonly DeliveryOutcome[] = [timedOut, unreachable, refused(408)]
+  const world = given(published("tag-1", open), subscribed(2, bob, open), subscribed(3, carol, open)).and({
+    limits: { endSubOnTimeout: false, probeSeconds: 60 },
+  })
+  const silent = world.when(delivery(2, 1, timedOut), at("10:00:32"))
+
+  it("OPS-end_sub_on_timeout notify_probe_interval: is asked again after the interval, with what is true then", () => {
+    for (const outcome of silences) {
+      const kept = world
+        .when(delivery(2, 1, outcome), at("10:00:32"))
+        .gives(deferred([2], at("10:01:32"), true))
+        .sends()
+      kept.and().when(fallDue, at("10:01:31.999")).gives()
+      kept
+        .and()
+        .when(fallDue, at("10:01:32"))
+        .gives(notified([2], open))
+        .sends("2/2 active;expires=3508 open")
+    }
+  })
+
+  it("notify_probe_interval: is asked again and again, as long as its subscription lasts", () => {
+    let asked = silent.and().when(fallDue, at("10:01:32"))
+    for (const [cseq, clock, next] of [
+      [2, "10:02:04", "10:03:04"],
+      [3, "10:03:36", "10:04:36"],
+      [4, "10:05:08", "10:06:08"],
+    ] as const) {
+      const again = asked.and().when(delivery(2, cseq, timedOut), at(clock))
+      asked = again
+        .gives(deferred([2], at(next), true))
+        .and()
+        .when(fallDue, at(next))
+        .gives(notified([2], open))
+    }
+    asked
+      .and()
+      .when(delivery(2, 5, timedOut), at("10:59:50"))
+      .and()
+      .when(fallDue, at("11:00:00"))
+      .sends("2/6 terminated;reason=timeout (no body)", "3/2 terminated;reason=timeout (no body)")
+  })
+
+  it("notify_probe_interval: is told at its next probe what changed meanwhile, and others at once", () => {
+    const changed = silent
+      .and()
+      .when(change("tag-1"), at("10:00:40"))
+      .gives(publicationModified("tag-1", tag(5), busy, { expiresAt: at("11:00:40") }), notified([3], busy))
+    changed
+      .and()
+      .when(fallDue, at("10:01:32"))
+      .gives(notified([2], busy))
+      .sends("2/2 active;expires=3508 busy")
+  })
+
+  it("notify_probe_interval: is left alone again once it answers, or asks by itself", () => {
+    const probed = silent.and().when(fallDue, at("10:01:32"))
+    const answered = probed
+      .and()
+      .when(delivery(2, 2, accepted()), at("10:01:33"))
+      .gives()
+    answered.and().when(fallDue, at("10:59:59")).gives()
+    const asking = silent.and().when(resubscribe(2), at("10:01:00")).sends("2/2 active;expires=3600 open")
+    asking.and().when(fallDue, at("10:01:32")).gives()
+  })
+
+  it("notify_probe_interval: does not come sooner than the package allows", () => {
+    given(published("tag-1", away), subscribed(2, bob, away))
+      .and({ limits: { endSubOnTimeout: false, probeSeconds: 1 } })
+      .when(change("tag-1", open), at("10:00:00"))
+      .and()
+      .when(delivery(2, 2, unreachable), at("10:00:01"))
+      .gives(deferred([2], at("10:00:05"), true))
+  })
+
+  it("OPS-end_sub_on_timeout: an interval of 0 waits for the next change", () => {
+    const never = world
+      .and({ limits: { endSubOnTimeout: false, probeSeconds: 0 } })
+      .when(delivery(2, 1, timedOut), at("10:00:32"))
+      .gives(deferred([2], null, true))
+    never.and().when(fallDue, at("10:59:59")).gives()
+    never
+      .and()
+      .when(change("tag-1"), at("10:30:00"))
+      .sends("2/2 active;expires=1800 busy", "3/2 active;expires=1800 busy")
+  })
+
+  it("OPS-end_sub_on_timeout notify_probe_interval: who is not kept is not asked again, and who answers badly is not silent", () => {
+    for (const outcome of silences) {
+      world
+        .and({ limits: { endSubOnTimeout: true, probeSeconds: 60 } })
+        .when(delivery(2, 1, outcome), at("10:00:32"))
+        .gives(dropped(2))
+    }
+    world
+      .and({ limits: { endSubOnTimeout: false, probeSeconds: 60, profile: "6665" } })
+      .when(delivery(2, 1, refused(500)), at("10:00:32"))
+      .gives(deferred([2], null, true))
+    world.when(delivery(2, 1, refused(481)), at("10:00:32")).gives(dropped(2))
+  })
+})
+
 describe("after a restart", () => {
   it("L36: what was issued since the checkpoint is said once more, as it is now", () => {
     const before = given(

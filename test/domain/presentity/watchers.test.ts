@@ -26,10 +26,10 @@ import {
   statusOf,
   story,
   watch,
-  watcherList,
   watchAgain,
 } from "../../support/ruled.ts"
 import type { Timed } from "../../support/ruled.ts"
+import { watcherList } from "../../support/watcher-info-reader.ts"
 
 const winfo = "presence.winfo"
 const allowAll = replaceRules({ who: null, treat: "allow" })

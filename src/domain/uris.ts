@@ -1,17 +1,48 @@
 /**
- * URIs and domains in rules: one spelling for each, and when two are the same.
+ * URIs and domains: one spelling for each, and when two are the same.
  *
- * Rules are written by people and programs of all kinds, so nothing is refused here: what is no URI is compared as it
- * stands. Schemes are never equated, not even `sip` and `sips` (RFC 5025 §3.1.1.2).
+ * Total: rules and documents are written by people and programs of all kinds, so nothing is refused here; what is no URI
+ * is compared as it stands. What may be sent on the wire is judged where it is read (`adapters/sip/uri.ts`).
+ *
+ * Two spellings, because two questions are asked. Who somebody is, is `addressOfRecord`: one presentity whether sip, sips
+ * or pres, at whatever port. Whether two URIs are the same is `canonicalUri` and `sameUri`: everything counts there, the
+ * scheme above all, since rules never equate schemes, not even sip and sips (RFC 5025 §3.1.1.2).
  */
+import type { Uri } from "./vocabulary.ts"
+
+/** A URI that has been read, as far as it says who somebody is. */
+export type Address =
+  | {
+      readonly scheme: "sip" | "sips" | "pres"
+      /** Without needless escapes; null when there is none. */
+      readonly user: string | null
+      readonly host: string
+    }
+  | {
+      readonly scheme: "tel"
+      /** In canonical spelling. */
+      readonly text: string
+    }
+
+/**
+ * The one spelling by which a presentity or watcher is known: `sip:user@host` or a telephone number, without port,
+ * password, parameters and headers.
+ *
+ * @source RFC 3856 §5
+ */
+export const addressOfRecord = (of: Address): Uri => {
+  if (of.scheme === "tel") return of.text as Uri
+  const host = canonicalHost(of.host)
+  return (of.user === null ? `sip:${host}` : `sip:${of.user}@${host}`) as Uri
+}
 
 /** Schemes whose rest is `[user@]host` with port, parameters and headers. */
 const addressSchemes = ["sip", "sips", "pres", "im", "mailto", "xmpp"]
 
-const schemePattern = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s
+const schemePattern = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/
 
 /** What stands before the first colon, as written; null when that is no scheme. */
-export const schemeOf = (uri: string): string | null => schemePattern.exec(uri)?.[1] ?? null
+export const schemeOf = (uri: string): string | null => schemePattern.exec(uri)?.[0] ?? null
 
 /**
  * A URI's one spelling; parameters and headers are kept, in order. Total, and stable when repeated.
@@ -20,10 +51,10 @@ export const schemeOf = (uri: string): string | null => schemePattern.exec(uri)?
  */
 export const canonicalUri = (text: string): string => {
   const trimmed = text.trim()
-  const parts = schemePattern.exec(trimmed)
-  if (parts === null) return trimmed
-  const [, written = "", rest = ""] = parts
+  const written = schemeOf(trimmed)
+  if (written === null) return trimmed
   const scheme = written.toLowerCase()
+  const rest = trimmed.slice(written.length + 1)
   if (scheme === "tel") return canonicalTel(rest)
   if (scheme === "urn") return canonicalUrn(rest)
   if (addressSchemes.includes(scheme)) return canonicalAddress(scheme, rest)
@@ -52,7 +83,8 @@ const canonicalAddress = (scheme: string, rest: string): string => {
     /^([^;?]*)(;[^?]*)?(\?.*)?$/s.exec(rest.slice(sign + 1)) ?? []
   const [, host = "", port = ""] = /^(.*?)(:[0-9]*)?$/s.exec(hostPort.trim()) ?? []
   const domain = canonicalDomain(host)
-  const place = domain === null ? hostPort.trim().toLowerCase() : `${domain}${port === ":" ? "" : port}`
+  const number = port === ":" ? "" : port.replace(/^:0+(?=[0-9])/, ":")
+  const place = domain === null ? hostPort.trim().toLowerCase() : `${domain}${number}`
   const each = inOrder(parameters.slice(1).split(";").map(canonicalParameter))
   const fields = inOrder(headers.slice(1).split("&").map(withPlainEscapes))
   return [
@@ -79,7 +111,7 @@ const canonicalParameter = (text: string): string => {
 }
 
 /** Escapes that need not be are undone, others have capitals (RFC 3986 §6.2.2). A stray `%` leaves all as it stands. */
-const withPlainEscapes = (text: string): string =>
+export const withPlainEscapes = (text: string): string =>
   text.includes("%") && !/%(?![0-9A-Fa-f]{2})/.test(text)
     ? text.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
         const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
@@ -135,6 +167,9 @@ export const domainOf = (uri: string): string | null => {
   return canonicalDomain(rest.replace(/[;?].*$/s, "").replace(/:[0-9]*$/, ""))
 }
 
+/** A host's one spelling, whatever it is. */
+export const canonicalHost = (host: string): string => canonicalDomain(host) ?? host.toLowerCase()
+
 /**
  * A domain's one spelling: per label without escapes, in ASCII and lower case.
  *
@@ -166,11 +201,15 @@ const canonicalLabel = (written: string): string | null => {
   // One by one: as a whole, a capital sigma would become one of two letters.
   const lower = Array.from(text.normalize("NFKC"), (letter) => letter.toLowerCase()).join("")
   const plain = lower.normalize("NFKC")
-  const ascii = isAscii(plain)
-    ? plain
-    : `xn--${punycode(Array.from(plain, (one) => one.codePointAt(0) ?? 0))}`
+  const ascii = isAscii(plain) ? plain : inPunycode(plain)
   // Nothing else is in a host name (RFC 3490 §4.1 step 3), least of all what would end one inside a URI.
   return isPlainLabel.test(ascii) ? ascii : null
+}
+
+/** Each letter takes at least one character: what cannot fit is not tried, since trying costs the square of its length. */
+const inPunycode = (text: string): string => {
+  const points = Array.from(text, (one) => one.codePointAt(0) ?? 0)
+  return points.length > 63 ? "" : `xn--${punycode(points)}`
 }
 
 const isPlainLabel = /^[a-z0-9_-]{1,63}$/
@@ -236,18 +275,48 @@ const adapted = (delta: number, count: number, isFirst: boolean): number => {
   return bias + Math.floor((36 * rest) / (rest + 38))
 }
 
-/** All eight groups, without leading zeros. */
+/** @source RFC 5952 §4, but for IPv4 inside: that stays hexadecimal; null for what is no address in brackets */
 const canonicalIpv6 = (host: string): string | null => {
-  if (!/^\[[0-9a-fA-F:.]+\]$/.test(host)) return null
-  const address = host.slice(1, -1).toLowerCase()
-  const quad = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address)
-  const [, before = "", a = "0", b = "0", c = "0", d = "0"] = quad ?? []
-  const groups = (high: string, low: string): string => (Number(high) * 256 + Number(low)).toString(16)
-  const hex = quad === null ? address : `${before}${groups(a, b)}:${groups(c, d)}`
-  const [left = "", right] = hex.split("::")
-  const head = left.split(":").filter(Boolean)
-  const tail = right?.split(":").filter(Boolean) ?? []
-  const gap = right === undefined ? 0 : Math.max(0, 8 - head.length - tail.length)
+  const groups = ipv6Groups(host)
+  if (groups === null) return null
+  const zeros = longestZeros(groups)
+  if (zeros.length < 2) return `[${groups.join(":")}]`
+  return `[${groups.slice(0, zeros.start).join(":")}::${groups.slice(zeros.start + zeros.length).join(":")}]`
+}
+
+/** The eight groups without leading zeros. */
+const ipv6Groups = (host: string): readonly string[] | null => {
+  const address = /^\[([0-9a-f:.]{2,45})\]$/i.exec(host)?.[1]?.toLowerCase()
+  if (address === undefined) return null
+  const halves = address.replace(/(?<=:)[0-9.]+$/, hexadecimal).split("::")
+  if (halves.length > 2) return null
+  const [head = [], tail = []] = halves.map((half) => (half === "" ? [] : half.split(":")))
+  const gap = 8 - head.length - tail.length
+  if (halves.length === 1 ? gap !== 0 : gap < 1) return null
   const all = [...head, ...Array.from({ length: gap }, () => "0"), ...tail]
-  return `[${all.map((group) => group.replace(/^0+(?=.)/, "")).join(":")}]`
+  if (!all.every((group) => /^[0-9a-f]{1,4}$/.test(group))) return null
+  return all.map((group) => group.replace(/^0+(?=.)/, ""))
+}
+
+/** An IPv4 address as two groups; what is none stays, to be found out. */
+const hexadecimal = (text: string): string => {
+  const bytes = text.split(".")
+  if (
+    bytes.length !== 4 ||
+    !bytes.every((byte) => /^(?:0|[1-9][0-9]{0,2})$/.test(byte) && Number(byte) < 256)
+  )
+    return text
+  const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number)
+  return [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(":")
+}
+
+/** The first of the longest runs of zero groups. */
+const longestZeros = (groups: readonly string[]): { readonly start: number; readonly length: number } => {
+  let longest = { start: 0, length: 0 }
+  let start = 0
+  for (const [at, group] of groups.entries()) {
+    if (group !== "0") start = at + 1
+    else if (at + 1 - start > longest.length) longest = { start, length: at + 1 - start }
+  }
+  return longest
 }

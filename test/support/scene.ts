@@ -1,0 +1,92 @@
+/**
+ * A server of the test's own, phones on it, and what they say to each other most; all closed after the test.
+ */
+import assert from "node:assert/strict"
+import type { TestContext } from "vitest"
+import { startPresence } from "./server.ts"
+import type { PresenceServer } from "./server.ts"
+import { answer, openPhone, pidf, script, tuple } from "./sip-client.ts"
+import type { Phone, Script, Transport } from "./sip-client.ts"
+import { watcherList } from "./watcher-info-reader.ts"
+import type { Watchers } from "./watcher-info-reader.ts"
+
+export const phoneOpen = pidf(tuple("phone", "open"))
+export const phoneClosed = pidf(tuple("phone", "closed"))
+
+/** A call and the phone it is made on. */
+export type Call = Script & { readonly phone: Phone }
+
+export interface Scene {
+  readonly server: PresenceServer
+  /** A further phone. */
+  readonly anotherPhone: () => Promise<Phone>
+  /** A call of that user on a phone of its own. */
+  readonly another: (user: string) => Promise<Call>
+  /** Alice's one publication: created the first time, then modified. */
+  readonly publish: (body?: string) => Promise<void>
+  /** Puts Alice's rules in force through the management port, which must be on; null removes them. Gives the status. */
+  readonly rules: (text: string | null) => Promise<number>
+}
+
+export type SceneSettings = Parameters<typeof startPresence>[0]
+
+export const openScene = async (
+  { onTestFinished }: TestContext,
+  settings: SceneSettings = {},
+  transport: Transport = "udp",
+): Promise<Scene> => {
+  const server = await startPresence({ domain: ["example.com"], ...settings })
+  const phones: Phone[] = []
+  onTestFinished(async () => {
+    for (const phone of phones) phone.close()
+    await server.stop()
+  })
+  const anotherPhone = async (): Promise<Phone> => {
+    const phone = await openPhone(server, transport)
+    phones.push(phone)
+    return phone
+  }
+  const another = async (user: string): Promise<Call> => {
+    const phone = await anotherPhone()
+    return Object.assign(script(phone, { user }), { phone })
+  }
+  let publisher: Call | null = null
+  let entityTag: string | null = null
+  return {
+    server,
+    anotherPhone,
+    another,
+    publish: async (body = phoneOpen) => {
+      publisher ??= await another("alice")
+      const match: Record<string, string> = entityTag === null ? {} : { "SIP-If-Match": entityTag }
+      const response = await publisher.publish({ Expires: "3600", ...match }, body)
+      assert.equal(response.raw.status, 200)
+      entityTag = response.header("sip-etag")
+    },
+    rules: async (text) => {
+      const response = await fetch(`${server.admin}/rules/${encodeURIComponent("sip:alice@example.com")}`, {
+        method: text === null ? "DELETE" : "PUT",
+        ...(text === null ? {} : { body: text }),
+      })
+      await response.text()
+      return response.status
+    },
+  }
+}
+
+/** Headers of a SUBSCRIBE for watcher information. */
+export const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo+xml" }
+
+/** The next NOTIFY of a winfo subscription, answered 200; `rows` has `uri status event` of each watcher. */
+export const toldOfWatchers = async (
+  owner: Call,
+): Promise<Watchers & { readonly rows: readonly string[] }> => {
+  const notify = await owner.notify(8_000)
+  answer(owner.phone, notify)
+  assert.equal(notify.header("event"), "presence.winfo")
+  const contentType = notify.header("content-type") ?? ""
+  const list = watcherList({ contentType, text: notify.raw.body.toString("utf8") })
+  assert.ok(list !== null, contentType)
+  assert.deepEqual([list.resource, list.packageName], ["sip:alice@example.com", "presence"])
+  return { ...list, rows: list.entries.map(({ uri, status, event }) => `${uri} ${status} ${event}`) }
+}

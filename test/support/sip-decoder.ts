@@ -1,0 +1,30 @@
+/**
+ * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
+ */
+import { limitsDefault } from "../../src/adapters/sip/options.ts"
+import type { Arrival, RequestRules } from "../../src/adapters/sip/requests.ts"
+
+export const arrival: Arrival = {
+  transport: "udp",
+  flow: "udp:192.0.2.10:5060",
+  contact: "sip:presence@192.0.2.10:5060",
+  sourceAddress: "127.0.0.1",
+  sourcePort: 5998,
+}
+
+export const requestRules: RequestRules = {
+  limits: limitsDefault,
+  serves: (host) => host === "example.com" || host === "192.0.2.10",
+  isOwnAddress: (host, port) => host === "192.0.2.10" && port === 5060,
+  authenticate: null,
+  mayPublishFor: () => false,
+  allowEvents: "presence",
+  accept: ["application/pidf+xml"],
+  register: null,
+  forceActive: false,
+  sharedLine: "contact",
+  trustSenderHeader: false,
+  isTrustedPeer: () => false,
+  allowAnyContact: true,
+  mintTag: () => "our-tag",
+}
