@@ -8,10 +8,19 @@ import type { Body, Uri } from "../vocabulary.ts"
 import { attribute, childrenNamed, isNamed, textOf, withChildren } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
 import type { Parsed } from "./event-package.ts"
+import { readFrame, renderFrame } from "./numbered-document.ts"
+import type { NumberedFormat } from "./numbered-document.ts"
 
 export const dialogInfoNamespace = "urn:ietf:params:xml:ns:dialog-info"
 export const dialogInfoType = "application/dialog-info+xml"
-const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+const format: NumberedFormat<"full" | "partial"> = {
+  contentType: dialogInfoType,
+  namespace: dialogInfoNamespace,
+  name: "dialog-info",
+  states: ["full", "partial"],
+  hasEntity: true,
+}
 
 /** @source RFC 4235 §3.7.1: the states of a call, in the order it goes through them */
 const dialogStates = ["trying", "proceeding", "early", "confirmed", "terminated"] as const
@@ -66,57 +75,21 @@ export const terminated = (dialog: DialogEntry): DialogEntry => {
 /**
  * Reads a published document; total.
  *
- * @source RFC 4235 §4.1; phones leave out `version` and `state`, so these are read when there and not missed.
+ * @source RFC 4235 §4.1
  */
 export const parse = (body: Body, xml: XmlCodec): Parsed<DialogInfo> => {
-  const read = xml.parse(body.text)
-  if (read._tag === "Malformed") return unreadable(read.why)
-  const { root } = read
-  if (!isNamed(root, dialogInfoNamespace, "dialog-info")) return unreadable("root is not <dialog-info>")
-  const entity = attribute(root, "entity")
-  if (entity === null || entity.trim() === "") return unreadable("<dialog-info> without entity")
-  if (/\p{Cc}/u.test(entity)) return unreadable("entity with a control character")
-  const version = versionOf(root)
-  if (version === undefined) return unreadable("version is not a 32-bit number")
-  const state = attribute(root, "state")?.trim() ?? "full"
-  if (state !== "full" && state !== "partial") return unreadable("state is neither full nor partial")
-  const children = inheriting(root)
+  const frame = readFrame(body, format, xml)
+  if (typeof frame === "string") return unreadable(frame)
+  const { children, ...rest } = frame
   const dialogs = entriesOf(children.filter(isDialog))
   if (typeof dialogs === "string") return unreadable(dialogs)
-  const attributes = root.attributes.filter(({ namespace, name }) =>
-    namespace === "" ? !ownAttributes.includes(name) : namespace !== xmlNamespace,
-  )
   const others = children.filter((one) => !isDialog(one))
-  return { _tag: "Parsed", document: { entity, state, version, attributes, dialogs, others } }
+  return { _tag: "Parsed", document: { ...rest, dialogs, others } }
 }
-
-const ownAttributes = ["version", "state", "entity"]
 
 const unreadable = (why: string): Parsed<DialogInfo> => ({ _tag: "Unreadable", why })
 
 const isDialog = (of: Element): boolean => isNamed(of, dialogInfoNamespace, "dialog")
-
-/** Holds the place of the version in a rendered document: as long as the longest, and read as if nothing was said. */
-const placeholder = "0000000000"
-const versionMax = 0xffff_ffff
-
-/** @returns undefined when it says something, but not a version (RFC 4235 §4.1) */
-const versionOf = (root: Element): number | null | undefined => {
-  const text = attribute(root, "version")?.trim()
-  if (text === undefined || text === placeholder) return null
-  return /^[0-9]+$/.test(text) && Number(text) <= versionMax ? Number(text) : undefined
-}
-
-/** The root's child elements, each with the `xml:lang` and its like that it had by inheritance: the root is rewritten. */
-const inheriting = (root: Element): readonly Element[] => {
-  const inherited = root.attributes.filter(({ namespace }) => namespace === xmlNamespace)
-  return root.children
-    .filter((node) => node._tag === "Element")
-    .map((one) => {
-      const missing = inherited.filter(({ name }) => attribute(one, name, xmlNamespace) === null)
-      return missing.length === 0 ? one : { ...one, attributes: [...one.attributes, ...missing] }
-    })
-}
 
 /** @returns what is wrong when there is a dialog that cannot be told from others, or whose state cannot be told */
 const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | string => {
@@ -148,40 +121,12 @@ const said = (of: Element, name: string): string | null => {
   return value === "" ? null : value
 }
 
-/**
- * Writes a document, but for its version: equal documents give equal bodies, and `withVersion` makes one for a watcher.
- *
- * @source RFC 4235 §4.1
- */
+/** Writes a document, but for its version: that is put in when it is sent. */
 export const render = (document: DialogInfo, xml: XmlCodec): Body => {
-  const { state, entity, attributes, dialogs, others } = document
-  const own = { version: placeholder, state, entity }
-  const root: Element = {
-    _tag: "Element",
-    namespace: dialogInfoNamespace,
-    name: "dialog-info",
-    prefix: "",
-    attributes: [
-      ...Object.entries(own).map(([name, value]) => ({ namespace: "", name, prefix: "", value })),
-      ...attributes,
-    ],
-    children: [...dialogs.map(({ element }) => element), ...others],
-  }
-  return { contentType: dialogInfoType, text: xml.print(root) }
-}
-
-/** What stands in the root's tag of a rendered document, and can stand nowhere before it: values have no bare quotes. */
-const versionPlace = ` version="${placeholder}"`
-
-/**
- * A rendered document with its version; any other body as it is. O(length), no XML is read.
- *
- * @source RFC 4235 §4.1: versions belong to a subscription
- * @param version not more than 2^32 - 1
- */
-export const withVersion = (body: Body, version: number): Body => {
-  const at = body.text.indexOf(versionPlace)
-  if (at === -1) return body
-  const rest = body.text.slice(at + versionPlace.length)
-  return { ...body, text: `${body.text.slice(0, at)} version="${version}"${rest}` }
+  const { dialogs, others, ...frame } = document
+  return renderFrame(
+    { ...frame, children: [...dialogs.map(({ element }) => element), ...others] },
+    format,
+    xml,
+  )
 }

@@ -5,9 +5,10 @@
  */
 import type { XmlCodec } from "./element.ts"
 import { amend, compose, difference } from "./dialog-info-compose.ts"
-import { dialogInfoType, parse, render, withVersion, withoutDialogs } from "./dialog-info-document.ts"
+import { dialogInfoType, parse, render, withoutDialogs } from "./dialog-info-document.ts"
 import type { DialogInfo } from "./dialog-info-document.ts"
 import type { EventPackage } from "./event-package.ts"
+import { withVersion } from "./numbered-document.ts"
 
 export { dialogInfoNamespace } from "./dialog-info-document.ts"
 export type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"

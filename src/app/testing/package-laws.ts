@@ -1,0 +1,292 @@
+/**
+ * What every event package must keep to, for those who write one: run in any test framework, or in none.
+ *
+ * The laws know nothing of what a document means. They take example bodies, make garbage of them by themselves, and
+ * pair and order them in many ways, all determined by a seed.
+ */
+import { isDeepStrictEqual } from "node:util"
+import type { Composition, EventPackage, Source } from "../../domain/packages/event-package.ts"
+import type { Body, Uri } from "../../domain/vocabulary.ts"
+import { compositions, examples, frozen, garbage, presentity, sources, trialOf } from "./package-cases.ts"
+import type { PackageLawsOptions, Trial } from "./package-cases.ts"
+
+export type { PackageLawsOptions } from "./package-cases.ts"
+
+export interface PackageLaw {
+  readonly name: string
+  /** @throws Error naming package, law, what was seen and the seed */
+  readonly check: () => void
+}
+
+/**
+ * Checks all laws, in an order in which the first that is broken says most.
+ *
+ * @throws Error naming package, law, what was seen and the seed
+ */
+export const packageLaws = <Doc>(pack: EventPackage<Doc>, options: PackageLawsOptions<Doc>): void => {
+  for (const law of lawsOf(pack, options)) law.check()
+}
+
+/** The laws one by one, so that each can be a test of its own; those of members that the package lacks hold. */
+export const lawsOf = <Doc>(
+  pack: EventPackage<Doc>,
+  options: PackageLawsOptions<Doc>,
+): readonly PackageLaw[] => {
+  const { seed = 1 } = options
+  return laws.map(({ name, check }, index) => ({
+    name,
+    check: () => {
+      try {
+        if (options.documents.length === 0) throw new Error("there are no example documents to try it on")
+        check(trialOf(pack as EventPackage, options as PackageLawsOptions<unknown>, seed * 100 + index))
+      } catch (cause) {
+        const what = cause instanceof Error ? cause.message : String(cause)
+        throw new Error(`event package ${pack.name} breaks the law "${name}": ${what} (seed ${seed})`, {
+          cause,
+        })
+      }
+    },
+  }))
+}
+
+const declares = ({ pack }: Trial): void => {
+  const isType = (type: string): boolean => /^[^\s;/A-Z]+\/[^\s;/A-Z]+$/.test(type)
+  demand(/^[^\s,"]+$/.test(pack.name), "its name cannot stand in an Event header")
+  for (const type of [...pack.accepts, ...pack.produces])
+    demand(isType(type), `${type} is no media type in lower case without parameters`)
+  demand(pack.accepts.length > 0, "it accepts no media type, so there is nothing to read")
+  demand(pack.produces.length > 0, "it produces no media type")
+  demand(
+    Number.isInteger(pack.defaultExpires) && pack.defaultExpires > 0,
+    "defaultExpires is no positive integer",
+  )
+  demand(pack.notifyIntervalMillis >= 0, "notifyIntervalMillis is negative")
+}
+
+const readsAnything = (trial: Trial): void => {
+  const { pack, options } = trial
+  for (const body of options.documents) {
+    readBack(pack, body, "an example is refused")
+    demand(
+      pack.accepts.includes(body.contentType),
+      `an example is of a type that is not accepted: ${body.contentType}`,
+    )
+  }
+  for (const body of [...options.documents, ...garbage(trial)]) {
+    const parsed = seeing(body, () => pack.parse(frozen(body)))
+    if (parsed._tag === "Unreadable") {
+      demand(
+        parsed.why !== "" && !/\p{Cc}/u.test(parsed.why),
+        `the reason is not one line, of ${excerpt(body)}`,
+      )
+    }
+    const again = pack.parse(frozen({ ...body }))
+    demand(isDeepStrictEqual(again, parsed), `read a second time it is something else: ${excerpt(body)}`)
+  }
+}
+
+const rendersWhatItRead = (trial: Trial): void => {
+  for (const body of [...trial.options.documents, ...garbage(trial)]) {
+    const parsed = trial.pack.parse(body)
+    if (parsed._tag === "Parsed") seeing(body, () => demandReadable(trial, frozen(parsed.document)))
+  }
+}
+
+/** Of the types it is sent with, and, where publishers may send that type, read as what it was. */
+const demandReadable = (trial: Trial, document: unknown): void => {
+  const { pack, meaning } = trial
+  const body = pack.render(document)
+  demand(
+    pack.produces.includes(body.contentType),
+    `rendered as ${body.contentType}, which it does not produce`,
+  )
+  demand(isDeepStrictEqual(pack.render(document), body), "rendered twice it is two bodies")
+  if (!pack.accepts.includes(body.contentType)) return
+  const again = readBack(pack, body, "what it renders it refuses")
+  demandSame(
+    meaning(again),
+    meaning(document),
+    `what it renders it reads as something else: ${excerpt(body)}`,
+  )
+}
+
+const composesTheSame = (trial: Trial): void => {
+  const inputs = compositions(trial)
+  const first = inputs.map((input) => composedText(trial, input))
+  // the other way round, so that whatever it remembers is not the same any more
+  for (const [index, input] of [...inputs.entries()].toReversed()) {
+    demand(composedText(trial, input) === first[index], "composed a second time it is another document")
+  }
+}
+
+/** Keys may be seen in names that a package gives out, so the documents are compared without them. */
+const composesByTheLog = (trial: Trial): void => {
+  for (const input of compositions(trial)) {
+    const count = input.documents.length + input.ended.length
+    const [rising, falling] = [1, -1].map((step) => {
+      const keyOf = (index: number): string => `${7_000_000 + step * index}`
+      const keyed = (all: readonly Source<unknown>[], from: number) =>
+        all.map((source, index) => ({ ...source, key: keyOf(from + index) }))
+      const documents = keyed(input.documents, 0)
+      const ended = keyed(input.ended, input.documents.length)
+      let text = composedText(trial, { ...input, documents, ended })
+      for (let index = 0; index < count; index += 1) text = text.replaceAll(keyOf(index), `key ${index}`)
+      return text
+    })
+    demand(rising === falling, "keys say which publication, and it took them for an order")
+  }
+}
+
+const composesOnce = (trial: Trial): void => {
+  for (const input of compositions(trial)) {
+    const once = trial.pack.compose({ ...input, ended: [] })
+    if (once === null) continue
+    const twice = trial.pack.compose({ presentity, documents: sources([frozen(once)]), ended: [] })
+    demandSame(meant(trial, twice), meant(trial, once), "what it composed composes to something else")
+  }
+}
+
+const rendersWhatItComposed = (trial: Trial): void => {
+  for (const input of compositions(trial)) {
+    const document = trial.pack.compose(input)
+    if (document !== null) demandReadable(trial, frozen(document))
+  }
+}
+
+const showsAbsence = (trial: Trial): void => {
+  const { pack } = trial
+  const nothing = pack.compose({ presentity, documents: [], ended: [] })
+  const offline = pack.offline(presentity)
+  if (offline !== null) demandReadable(trial, frozen(offline))
+  if (nothing !== null)
+    demandSame(
+      meant(trial, nothing),
+      meant(trial, offline),
+      "of nothing it composes what is not its absent form",
+    )
+}
+
+const watcher = "sip:watcher@example.com" as Uri
+
+/** Such that no body has them in it by chance. */
+const [oneVersion, otherVersion] = [3_141_592_653, 2_718_281_828]
+const versions = [0, 1, 2, 9, 10, 4_294_967_295]
+
+const numbers = (trial: Trial): void => {
+  const { pack, meaning } = trial
+  const personal = (body: Body, version: number): Body =>
+    pack.personalize?.(frozen(body), frozen({ watcher, version })) ?? body
+  if (pack.personalize === undefined) return
+  for (const input of compositions(trial)) {
+    const document = pack.compose(input)
+    if (document === null) continue
+    const body = pack.render(document)
+    const bodies = versions.map((version) => personal(body, version))
+    const texts = new Set(bodies.map(({ text }) => text))
+    demand(texts.size === versions.length, `two versions of one body are the same: ${excerpt(body)}`)
+    demand(
+      bodies.every(({ contentType }) => contentType === body.contentType),
+      "with a version it is of another media type",
+    )
+    const [one, other] = [oneVersion, otherVersion].map((version) =>
+      personal(body, version).text.replaceAll(`${version}`, "version"),
+    )
+    demand(one === other, `two versions differ in more than the version: ${excerpt(body)}`)
+    if (!pack.accepts.includes(body.contentType)) continue
+    const again = readBack(pack, personal(body, oneVersion), "with a version it is refused")
+    demandSame(meaning(again), meaning(document), `with a version it says something else: ${excerpt(body)}`)
+  }
+}
+
+const amends = (trial: Trial): void => {
+  const { pack, random, cases } = trial
+  const documents = examples(trial)
+  let publication = random.pick(documents)
+  for (let index = 0; index < cases; index += 1) {
+    if (pack.amend === undefined) return
+    const modification = random.pick(documents)
+    const after = frozen(pack.amend(publication, modification))
+    demandReadable(trial, after)
+    const again = pack.amend(after, modification)
+    demandSame(meant(trial, again), meant(trial, after), "a modification that is repeated changes something")
+    // mostly on and on, as a publication lives; sometimes a new one
+    publication = random.chance(0.2) ? random.pick(documents) : after
+  }
+}
+
+const tellsTheDifference = (trial: Trial): void => {
+  const { pack, options, random, cases } = trial
+  if (pack.difference === undefined) return
+  const { reader } = options
+  const documents = compositions(trial)
+    .map((input) => frozen(pack.compose(input)))
+    .filter((document) => document !== null)
+  const ofItself = documents.map((one) => pack.difference?.(one, one) ?? null).filter((one) => one !== null)
+  const said = new Set(ofItself.map((one) => pack.render(one).text))
+  demand(said.size <= 1, "the difference of a document from itself says something of it")
+  for (let index = 0; index < cases && documents.length > 0; index += 1) {
+    const before = random.pick(documents)
+    const after = random.chance(0.1) ? before : random.pick(documents)
+    const change = pack.difference(before, after)
+    if (change === null) continue
+    demandReadable(trial, frozen(change))
+    if (reader !== undefined) {
+      const known = reader(reader(undefined, before), change)
+      demandSame(known, reader(undefined, after), "who reads the difference does not know the whole")
+    } else if (pack.amend !== undefined) {
+      const amended = pack.amend(before, change)
+      demandSame(meant(trial, amended), meant(trial, after), "the difference does not lead to the whole")
+    }
+  }
+}
+
+const laws: readonly { readonly name: string; readonly check: (trial: Trial) => void }[] = [
+  { name: "it declares what a header can say", check: declares },
+  { name: "any body is read or refused with a reason", check: readsAnything },
+  { name: "what was rendered reads the same", check: rendersWhatItRead },
+  { name: "the same documents compose to the same document", check: composesTheSame },
+  { name: "the log alone gives the order", check: composesByTheLog },
+  { name: "composing what was composed changes nothing", check: composesOnce },
+  { name: "what was composed can be sent and read", check: rendersWhatItComposed },
+  { name: "nothing composes to the absent form or to none", check: showsAbsence },
+  { name: "a version changes the version and nothing else", check: numbers },
+  { name: "a modification counts once", check: amends },
+  { name: "the difference leads from one document to the other", check: tellsTheDifference },
+]
+
+const demand = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(what)
+}
+
+const demandSame = (is: unknown, should: unknown, what: string): void =>
+  demand(isDeepStrictEqual(is, should), what)
+
+const readBack = (pack: EventPackage, body: Body, refused: string): unknown => {
+  const parsed = pack.parse(frozen(body))
+  if (parsed._tag === "Unreadable") throw new Error(`${refused}, ${parsed.why}: ${excerpt(body)}`)
+  return parsed.document
+}
+
+/** Says on which body something threw. */
+const seeing = <T>(body: Body, run: () => T): T => {
+  try {
+    return run()
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${what}; on ${excerpt(body)}`, { cause })
+  }
+}
+
+const excerpt = ({ text }: Body): string =>
+  JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}…` : text)
+
+/** Views are told apart by their text, so it is the text that has to be the same. */
+const composedText = ({ pack }: Trial, input: Composition<unknown>): string => {
+  const document = pack.compose(frozen(input))
+  if (document === null) return ""
+  const { contentType, text } = pack.render(document)
+  return `${contentType}\n${text}`
+}
+
+const meant = (trial: Trial, document: unknown): unknown =>
+  document === null ? null : trial.meaning(document)

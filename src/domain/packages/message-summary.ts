@@ -1,0 +1,265 @@
+/**
+ * The `message-summary` package: how many messages wait for an account, the lamp on its phones (RFC 3842).
+ *
+ * A body is lines, not XML: first whether any message waits, then counts by class of message, then, after empty lines,
+ * headers of single messages. What this file does not know it keeps.
+ */
+import type { Body } from "../vocabulary.ts"
+import type { Composition, EventPackage, Parsed } from "./event-package.ts"
+
+export interface MessageSummaryOptions {
+  /**
+   * Shows `Messages-Waiting: no` of who published nothing; false: no body.
+   * COMPAT(several phones): they take a first NOTIFY without body for a fault.
+   */
+  readonly emptySummary?: boolean
+  /**
+   * Shows the headers of single messages that were published; false: nobody is shown any.
+   *
+   * RFC 3842 §3.5 wants none in answer to a SUBSCRIBE, later those of messages that are new since the last NOTIFY, for
+   * else their number had no bound. Here what is published is all there is, and its size has a bound; which messages
+   * are new is known to the publisher alone; and who asks once has no earlier NOTIFY to have learnt them from. So by
+   * default they go where the summary goes, and who wants the letter of the RFC leaves them out.
+   */
+  readonly messageHeaders?: boolean
+  /** RFC 3842 §3.11: 1 s unless said otherwise. */
+  readonly notifyIntervalMillis?: number
+}
+
+export interface MessageSummary {
+  readonly isWaiting: boolean
+  /** The URI without angle brackets. */
+  readonly account: string | null
+  /** In the order published. */
+  readonly lines: readonly (MessageCounts | MessageHeader)[]
+  /** The headers of one message each; none is empty. */
+  readonly messages: readonly (readonly MessageHeader[])[]
+}
+
+/** One summary line. Counts are at most 2^32 - 1. */
+export interface MessageCounts {
+  readonly _tag: "Counts"
+  /** As written; names are the same in any case of letters. */
+  readonly messageClass: string
+  readonly all: NewAndOld
+  /** How many of these are urgent; null when it is not said. */
+  readonly urgent: NewAndOld | null
+}
+
+export interface NewAndOld {
+  readonly new: number
+  readonly old: number
+}
+
+export interface MessageHeader {
+  readonly _tag: "Header"
+  readonly name: string
+  /** In one line, without white space around it. */
+  readonly value: string
+}
+
+const contentType = "application/simple-message-summary"
+
+/** @source RFC 3842 §3 */
+export const messageSummary = (options: MessageSummaryOptions = {}): EventPackage<MessageSummary> => {
+  const { emptySummary = true, messageHeaders = true, notifyIntervalMillis = 1_000 } = options
+  return {
+    name: "message-summary",
+    accepts: [contentType],
+    produces: [contentType],
+    defaultExpires: 3_600,
+    entityTags: "new-each-time",
+    notifyIntervalMillis,
+    parse: ({ text }) => parse(text),
+    compose: (input) => {
+      const document = compose(input, emptySummary)
+      return document === null || messageHeaders ? document : { ...document, messages: [] }
+    },
+    render,
+    // only who was shown a summary before gets to see it where nothing is shown otherwise, so that the lamp goes out
+    offline: () => nothingWaits,
+  }
+}
+
+const nothingWaits: MessageSummary = { isWaiting: false, account: null, lines: [], messages: [] }
+
+/** @source RFC 3842 §3.10: summaries of several servers are not added up, so the newest counts. */
+const compose = (
+  { documents, ended }: Composition<MessageSummary>,
+  emptySummary: boolean,
+): MessageSummary | null =>
+  documents.at(-1)?.document ?? (emptySummary || ended.length > 0 ? nothingWaits : null)
+
+/**
+ * Reads a published summary; total.
+ *
+ * @source RFC 3842 §5.2. Lines may end without CR, and `Message-Account` may stand among the counts.
+ * @returns the number of the first line at fault, from 1, and what is wrong with it
+ */
+const parse = (text: string): Parsed<MessageSummary> => {
+  const [first, ...rest] = linesOf(text)
+  const status = first === undefined ? null : headerOf(first.text)
+  if (first === undefined || status === null || !isCalled(status, statusName)) {
+    return unreadable(1, `${statusName} must come first`)
+  }
+  const waiting = status.value.toLowerCase()
+  if (waiting !== "yes" && waiting !== "no") return unreadable(1, `${statusName} is neither yes nor no`)
+
+  const gap = rest.findIndex(({ text: line }) => line === "")
+  const summary = summaryIn(gap === -1 ? rest : rest.slice(0, gap))
+  if ("why" in summary) return summary
+  const messages = messagesIn(gap === -1 ? [] : rest.slice(gap))
+  if ("why" in messages) return messages
+  return { _tag: "Parsed", document: { isWaiting: waiting === "yes", ...summary, messages } }
+}
+
+type Summary = Pick<MessageSummary, "account" | "lines">
+
+/** What stands between the status and the first empty line. */
+const summaryIn = (all: readonly Line[]): Summary | Unreadable => {
+  let account: string | null = null
+  const lines: (MessageCounts | MessageHeader)[] = []
+  for (const { number, text } of all) {
+    const header = headerOf(text)
+    if (header === null) return unreadable(number, noHeader)
+    if (isCalled(header, statusName)) return unreadable(number, `a second ${statusName}`)
+    if (isCalled(header, accountName)) {
+      if (account !== null) return unreadable(number, `a second ${accountName}`)
+      account = accountOf(header.value)
+      if (account === null) return unreadable(number, `${accountName} is not a URI`)
+      continue
+    }
+    const counts = countsOf(header)
+    const known = messageClasses.find((name) => isCalled(header, name))
+    if (counts === null && known !== undefined)
+      return unreadable(number, `${known} is not new/old or new/old (new/old)`)
+    lines.push(counts ?? header)
+  }
+  return { account, lines }
+}
+
+/** Headers by message; empty lines stand between them, one or more. */
+const messagesIn = (all: readonly Line[]): readonly (readonly MessageHeader[])[] | Unreadable => {
+  const messages: MessageHeader[][] = [[]]
+  for (const { number, text } of all) {
+    const header = text === "" ? null : headerOf(text)
+    if (header !== null) messages.at(-1)?.push(header)
+    else if (text === "") messages.push([])
+    else return unreadable(number, noHeader)
+  }
+  return messages.filter((headers) => headers.length > 0)
+}
+
+const noHeader = "not a name, a colon and a value"
+const statusName = "Messages-Waiting"
+const accountName = "Message-Account"
+
+/** @source RFC 3458 §5, as RFC 3842 §5.2 takes them; others may follow, and what they say is kept unread */
+const messageClasses = [
+  "voice-message",
+  "video-message",
+  "fax-message",
+  "pager-message",
+  "multimedia-message",
+  "text-message",
+  "none",
+]
+
+const isCalled = (header: MessageHeader, name: string): boolean =>
+  header.name.toLowerCase() === name.toLowerCase()
+
+type Unreadable = Extract<Parsed<MessageSummary>, { _tag: "Unreadable" }>
+
+const unreadable = (line: number, what: string): Unreadable => ({
+  _tag: "Unreadable",
+  why: `line ${line}: ${what}`,
+})
+
+interface Line {
+  /** That of its beginning, from 1. */
+  readonly number: number
+  /** Empty: it separates. */
+  readonly text: string
+}
+
+/** The lines of a body, each with those that continue it (RFC 3261 §7.3.1: they begin with white space). O(length). */
+const linesOf = (text: string): readonly Line[] => {
+  const lines: { readonly number: number; readonly parts: string[] }[] = []
+  for (const [index, raw] of text.split("\n").entries()) {
+    const whole = raw.endsWith("\r") ? raw.slice(0, -1) : raw
+    const part = trimmed(whole)
+    const last = lines.at(-1)
+    if (/^[ \t]/.test(whole) && last !== undefined && last.parts.length > 0) {
+      if (part !== "") last.parts.push(part)
+    } else {
+      lines.push({ number: index + 1, parts: part === "" ? [] : [part] })
+    }
+  }
+  return lines.map(({ number, parts }) => ({ number, text: parts.join(" ") }))
+}
+
+/** Without blanks and tabs around it, which are all that may surround a value. */
+const trimmed = (text: string): string => {
+  let [from, to] = [0, text.length]
+  while (from < to && isBlank(text[from])) from += 1
+  while (to > from && isBlank(text[to - 1])) to -= 1
+  return text.slice(from, to)
+}
+
+const isBlank = (character: string | undefined): boolean => character === " " || character === "\t"
+
+/** @source RFC 3261 §25.1 (extension-header); null: it is none, or has a control character in it */
+const headerOf = (line: string): MessageHeader | null => {
+  const found = /^([A-Za-z0-9!%*_+`'~.-]+)[ \t]*:/.exec(line)
+  if (found === null || /[^\P{Cc}\t]/u.test(line)) return null
+  const [whole, name = ""] = found
+  return { _tag: "Header", name, value: trimmed(line.slice(whole.length)) }
+}
+
+/** COMPAT(voicemail servers): the account comes in angle brackets, which RFC 3842 §3.5 does not have. */
+const accountOf = (value: string): string | null => {
+  const uri = value.startsWith("<") && value.endsWith(">") ? trimmed(value.slice(1, -1)) : value
+  return /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/.test(uri) ? uri : null
+}
+
+const pair = String.raw`([0-9]+)[ \t]*/[ \t]*([0-9]+)`
+const countsPattern = new RegExp(String.raw`^${pair}(?:[ \t]*\([ \t]*${pair}[ \t]*\))?$`)
+
+const countsOf = ({ name, value }: MessageHeader): MessageCounts | null => {
+  const found = countsPattern.exec(value)
+  if (found === null) return null
+  const [, allNew = "", allOld = "", urgentNew, urgentOld] = found
+  const urgent =
+    urgentNew === undefined || urgentOld === undefined
+      ? null
+      : { new: countOf(urgentNew), old: countOf(urgentOld) }
+  return {
+    _tag: "Counts",
+    messageClass: name,
+    all: { new: countOf(allNew), old: countOf(allOld) },
+    urgent,
+  }
+}
+
+/** @source RFC 3842 §5.2: no more than 32 bits; what is more counts as that */
+const countOf = (digits: string): number => Math.min(Number(digits), 0xffff_ffff)
+
+/** @source RFC 3842 §5.2 */
+const render = ({ isWaiting, account, lines, messages }: MessageSummary): Body => {
+  const summary = [
+    `${statusName}: ${isWaiting ? "yes" : "no"}`,
+    ...(account === null ? [] : [`${accountName}: ${account}`]),
+    ...lines.map((line) => (line._tag === "Counts" ? countsLine(line) : headerLine(line))),
+  ]
+  const blocks = [summary, ...messages.map((headers) => headers.map(headerLine))]
+  return {
+    contentType,
+    text: blocks.map((block) => block.map((line) => `${line}\r\n`).join("")).join("\r\n"),
+  }
+}
+
+const countsLine = ({ messageClass, all, urgent }: MessageCounts): string =>
+  `${messageClass}: ${all.new}/${all.old}${urgent === null ? "" : ` (${urgent.new}/${urgent.old})`}`
+
+const headerLine = ({ name, value }: MessageHeader): string =>
+  value === "" ? `${name}:` : `${name}: ${value}`

@@ -1,0 +1,211 @@
+/**
+ * The `reg` package: where a user is registered (RFC 3680), as registrars publish it.
+ *
+ * A registration is kept as it was published, with all that this file does not know; beside it stands what deciding
+ * needs: id, address-of-record and state.
+ */
+import type { Body } from "../vocabulary.ts"
+import { attribute, isNamed, withAttribute, withChildren } from "./element.ts"
+import type { Attribute, Element, XmlCodec } from "./element.ts"
+import type { Composition, EventPackage, Parsed } from "./event-package.ts"
+import { inheriting, readFrame, renderFrame, withVersion } from "./numbered-document.ts"
+import type { NumberedFormat } from "./numbered-document.ts"
+import { once, rootAttributes } from "./pidf-compose.ts"
+import { freeName } from "./pidf-document.ts"
+import { canonicalUri } from "./presence-rules-uris.ts"
+
+export const regInfoNamespace = "urn:ietf:params:xml:ns:reginfo"
+
+export interface RegOptions {
+  readonly xml: XmlCodec
+  /** RFC 3680 §4.4: 3761 s, a little more than registrations last, so that both are seldom refreshed at once. */
+  readonly defaultExpires?: number
+  /** RFC 3680 §4.10: 5 s unless said otherwise. */
+  readonly notifyIntervalMillis?: number
+}
+
+const registrationStates = ["init", "active", "terminated"] as const
+/** @source RFC 3680 §4.7 */
+export type RegistrationState = (typeof registrationStates)[number]
+
+/** One `<registration>`. */
+export interface RegistrationEntry {
+  /** Unique in its document. */
+  readonly id: string
+  /** The address-of-record, as written. */
+  readonly aor: string
+  readonly state: RegistrationState
+  readonly element: Element
+}
+
+/** One registration information document, read and sorted. */
+export interface RegInfo {
+  /** `full`: there are no registrations but these; `partial`: of others nothing is said. */
+  readonly state: "full" | "partial"
+  /** Attributes of the root besides `version` and `state`. */
+  readonly attributes: readonly Attribute[]
+  readonly registrations: readonly RegistrationEntry[]
+  /** Child elements of the root that are no registrations, as they stand. */
+  readonly others: readonly Element[]
+}
+
+const format: NumberedFormat<RegInfo["state"]> = {
+  contentType: "application/reginfo+xml",
+  namespace: regInfoNamespace,
+  name: "reginfo",
+  states: ["full", "partial"],
+  hasEntity: false,
+}
+
+/**
+ * The package as the engine uses it: watchers get the full state, each NOTIFY numbered in its subscription. With
+ * nothing published there still is a document, which has no registrations.
+ *
+ * @source RFC 3680 §4
+ */
+export const reg = (options: RegOptions): EventPackage<RegInfo> => {
+  const { xml, defaultExpires = 3_761, notifyIntervalMillis = 5_000 } = options
+  return {
+    name: "reg",
+    accepts: [format.contentType],
+    produces: [format.contentType],
+    defaultExpires,
+    entityTags: "new-each-time",
+    notifyIntervalMillis,
+    parse: (body) => parse(body, xml),
+    compose,
+    render: ({ state, attributes, registrations, others }) => {
+      const children = [...registrations.map(({ element }) => element), ...others]
+      return renderFrame({ entity: "", state, attributes, children }, format, xml)
+    },
+    offline: () => nowhere,
+    amend,
+    personalize: (body, { version }) => withVersion(body, version),
+  }
+}
+
+const nowhere: RegInfo = { state: "full", attributes: [], registrations: [], others: [] }
+
+/** @source RFC 3680 §5; total. The published version is not kept, each subscription has its own. */
+const parse = (body: Body, xml: XmlCodec): Parsed<RegInfo> => {
+  const frame = readFrame(body, format, xml)
+  if (typeof frame === "string") return { _tag: "Unreadable", why: frame }
+  const { state, attributes, children } = frame
+  const registrations = registrationsOf(children.filter((one) => isRegistration(one)))
+  if (typeof registrations === "string") return { _tag: "Unreadable", why: registrations }
+  const others = children.filter((one) => !isRegistration(one))
+  return { _tag: "Parsed", document: { state, attributes, registrations, others } }
+}
+
+const isRegistration = (of: Element): boolean => isNamed(of, regInfoNamespace, "registration")
+const isContact = (of: Element): boolean => isNamed(of, regInfoNamespace, "contact")
+const elementsOf = (of: Element): readonly Element[] => of.children.filter((node) => node._tag === "Element")
+const idOf = (of: Element): string => attribute(of, "id") ?? ""
+const stateOf = (of: Element): string | undefined => attribute(of, "state")?.trim()
+
+/** @returns a text: which of them cannot be told from others, or in what state it is */
+const registrationsOf = (elements: readonly Element[]): readonly RegistrationEntry[] | string => {
+  const entries = new Map<string, RegistrationEntry>()
+  for (const element of elements) {
+    const id = idOf(element)
+    if (id.trim() === "") return "<registration> without id"
+    if (entries.has(id)) return "two <registration> with one id"
+    const aor = attribute(element, "aor") ?? ""
+    if (aor.trim() === "") return "<registration> without aor"
+    const state = registrationStates.find((one) => one === stateOf(element))
+    if (state === undefined) return "<registration> in a state that RFC 3680 does not know"
+    const fault = contactFault(elementsOf(element).filter(isContact))
+    if (fault !== null) return fault
+    entries.set(id, { id, aor, state, element })
+  }
+  return [...entries.values()]
+}
+
+const contactFault = (contacts: readonly Element[]): string | null => {
+  const ids = contacts.map(idOf)
+  if (ids.some((id) => id.trim() === "")) return "<contact> without id"
+  if (new Set(ids).size < ids.length) return "two <contact> with one id"
+  const isKnown = (state: string | undefined): boolean => state === "active" || state === "terminated"
+  return contacts.every((one) => isKnown(stateOf(one))) ? null : "<contact> neither active nor terminated"
+}
+
+/**
+ * One full document. Of one registration, that is one id of one address-of-record, the newest word of any registrar
+ * counts; a registrar that fell silent has nothing to say of how its contacts ended. O(registrations).
+ */
+const compose = ({ documents }: Composition<RegInfo>): RegInfo => ({
+  state: "full",
+  attributes: rootAttributes(documents),
+  registrations: joined(documents.map(({ document }) => document)),
+  others: once(documents.map(({ document }) => document.others)),
+})
+
+/**
+ * The registrations of several documents, oldest first, each in the place of the document it is taken from.
+ *
+ * Registrars that know nothing of each other give one id to two addresses-of-record. Watchers go by ids alone (RFC 3680
+ * §5), so the older of the two gets the first free of `id.2`, `id.3` …
+ */
+const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => {
+  const written = new Set(documents.flatMap(({ registrations }) => registrations.map(({ id }) => id)))
+  const known = new Set<string>()
+  const given = new Set<string>()
+  const counts = new Map<string, number>()
+  const isTaken = (id: string): boolean => written.has(id) || given.has(id)
+  const newestFirst = documents.toReversed().flatMap(({ registrations }) => registrations.toReversed())
+  const kept: RegistrationEntry[] = []
+  for (const one of newestFirst) {
+    const which = JSON.stringify([one.id, canonicalUri(one.aor)])
+    if (known.has(which)) continue
+    known.add(which)
+    const id = given.has(one.id) ? freeName(one.id, isTaken, counts) : one.id
+    given.add(id)
+    kept.push(id === one.id ? one : { ...one, id, element: withAttribute(one.element, "id", id) })
+  }
+  return kept.reverse()
+}
+
+/**
+ * What a publication says after a modification: all of it, whether the modification was full or partial.
+ *
+ * What was said to be over is told once: it stays until the next modification.
+ *
+ * @source RFC 3680 §5 (partial); RFC 3903 §4.3 (modification)
+ */
+const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
+  if (modification.state === "full") return modification
+  const left = new Map(
+    before.registrations.filter(({ state }) => state !== "terminated").map((one) => [one.id, one]),
+  )
+  const changed = modification.registrations.map((now) => {
+    const was = left.get(now.id)
+    left.delete(now.id)
+    return was === undefined ? now : registrationAfter(was, now)
+  })
+  return {
+    state: "full",
+    attributes: rootAttributes([before, modification].map((document) => ({ key: "", document }))),
+    registrations: [...[...left.values()].map(withoutTerminated), ...changed],
+    others: modification.others.length === 0 ? before.others : modification.others,
+  }
+}
+
+/** A registration that is not active has no contacts but those that are told to be over. */
+const registrationAfter = (was: RegistrationEntry, now: RegistrationEntry): RegistrationEntry => {
+  if (now.state !== "active" || canonicalUri(was.aor) !== canonicalUri(now.aor)) return now
+  const told = elementsOf(now.element)
+  const ids = new Set(told.filter(isContact).map(idOf))
+  const known = inheriting(withoutTerminated(was).element)
+  const contacts = known.filter((one) => isContact(one) && !ids.has(idOf(one)))
+  const others = told.every(isContact) ? known.filter((one) => !isContact(one)) : []
+  return { ...now, element: withChildren(now.element, [...contacts, ...now.element.children, ...others]) }
+}
+
+const withoutTerminated = (registration: RegistrationEntry): RegistrationEntry => {
+  const { element } = registration
+  const children = element.children.filter(
+    (node) => node._tag !== "Element" || !isContact(node) || stateOf(node) !== "terminated",
+  )
+  const isSame = children.length === element.children.length
+  return isSame ? registration : { ...registration, element: withChildren(element, children) }
+}
