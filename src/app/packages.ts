@@ -2,15 +2,27 @@
  * The event packages a server runs with, as the settings have them.
  */
 import { xmlCodec } from "../adapters/xml/codec.ts"
+import { conference } from "../domain/packages/conference.ts"
 import { dialogInfo } from "../domain/packages/dialog-info.ts"
 import { dialogsInPresence } from "../domain/packages/dialog-presence.ts"
 import { sharedLine } from "../domain/packages/dialog-sla.ts"
 import type { EventPackage, Packages } from "../domain/packages/event-package.ts"
+import { messageSummary } from "../domain/packages/message-summary.ts"
+import { passThrough } from "../domain/packages/pass-through.ts"
 import { presence } from "../domain/packages/pidf.ts"
 import { makeRegistry } from "../domain/packages/registry.ts"
+import { reg } from "../domain/packages/reg.ts"
 import { watcherInfo } from "../domain/packages/watcher-info.ts"
 import type { Config } from "./config.ts"
 
+/** `NAME=TYPE|TYPE…`: a package whose documents nobody reads. */
+const passThroughOf = (text: string): EventPackage => {
+  const equals = text.lastIndexOf("=")
+  const [name, types] = [text.slice(0, Math.max(0, equals)), text.slice(equals + 1)]
+  return passThrough({ name, contentTypes: types.split("|") })
+}
+
+/** @throws Error that says which package cannot be made, and why */
 export const packagesOf = (config: Config): Packages => {
   const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
   const bundled: readonly EventPackage[] = [
@@ -25,6 +37,10 @@ export const packagesOf = (config: Config): Packages => {
     }),
     dialogs,
     sharedLine({ xml: xmlCodec, fixRemoteTarget: config.bla_fix_remote_target }),
+    messageSummary({ emptySummary: config.empty_message_summary }),
+    reg({ xml: xmlCodec }),
+    conference({ xml: xmlCodec }),
+    ...config.pass_through.map(passThroughOf),
   ]
   return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }))
 }

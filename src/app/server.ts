@@ -56,7 +56,15 @@ const lingerMillis = 1500
 export const startServer = Effect.fn("Server.start")(function* (config: Config) {
   const faults = rulesFaults(config)
   if (faults.length > 0) return yield* new ConfigInvalid({ faults })
-  const packages = packagesOf(config)
+  const packages = yield* Effect.try({
+    try: () => packagesOf(config),
+    catch: (cause) =>
+      new ConfigInvalid({
+        faults: [
+          `pass_through = ${config.pass_through.join()}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        ],
+      }),
+  })
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const storage = yield* openStorage(config)
 
@@ -237,7 +245,7 @@ const sipOptions = Effect.fnUntraced(function* (
     contactUri: config.server_address,
     contactUser: config.contact_user ?? "",
     sharedLine: sharedLineOf(config.bla_presentity_spec),
-    packages: { allowEvents: packages.allowEvents, accept: packages.accept },
+    packages: { allowEvents: packages.allowEvents, accept: packages.accept, names: packages.names() },
     auth:
       users === null
         ? null

@@ -193,6 +193,14 @@ export const settings = {
   cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
   cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
   cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
+  empty_message_summary: flag(
+    true,
+    "message-summary without a publication says that nothing waits, instead of nothing",
+  ),
+  pass_through: list(
+    [],
+    "event packages whose documents are passed on as they are, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
+  ),
   force_single_dialog: flag(false, "of several dialogs only the foremost is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),
   bla_presentity_spec: choice(

@@ -25,6 +25,8 @@ export type Seconds = number
 /** A document as it travels: its media type in lower case without parameters, and its text. */
 export interface Body {
   readonly contentType: string
+  /** Of the media type, as written and without `charset` (`boundary=xyz`); absent: none. */
+  readonly parameters?: string
   readonly text: string
 }
 

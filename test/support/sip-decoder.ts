@@ -1,6 +1,7 @@
 /**
  * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
  */
+import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 import type { Arrival, RequestRules } from "../../src/adapters/sip/requests.ts"
 
@@ -23,6 +24,7 @@ export const requestRules: RequestRules = {
   register: null,
   forceActive: false,
   sharedLine: "contact",
+  parameterized: parameterizedNames(["dialog;sla"]),
   trustSenderHeader: false,
   isTrustedPeer: () => false,
   allowAnyContact: true,

@@ -86,10 +86,36 @@ export interface EventHeader {
 }
 
 /**
- * @source RFC 3265 §7.2.1: compared byte by byte; one value only. `sla` makes another package of `dialog`.
+ * Package names that are told from their type by parameters, as parsed; most parameters first.
+ */
+export interface ParameterizedName {
+  readonly packageName: string
+  readonly type: string
+  readonly parameters: readonly (readonly [name: string, value: string | null])[]
+}
+
+/** @param names of all registered packages; those without parameters are left out */
+export const parameterizedNames = (names: readonly string[]): readonly ParameterizedName[] =>
+  names
+    .filter((name) => name.includes(";"))
+    .flatMap((packageName) => {
+      const parts = splitParameters(packageName)
+      return parts === null ? [] : [{ packageName, type: parts.value, parameters: [...parts.parameters] }]
+    })
+    .sort((one, other) => other.parameters.length - one.parameters.length)
+
+const sharedLines = parameterizedNames(["dialog;sla"])
+
+/**
+ * @source RFC 3265 §7.2.1: compared byte by byte; one value only
+ * @param parameterized names whose parameters make another package of a type; all must be there, others are ignored
  * @returns null when malformed
  */
-export const parseEvent = (text: string, idBytesMax: number): EventHeader | null => {
+export const parseEvent = (
+  text: string,
+  idBytesMax: number,
+  parameterized: readonly ParameterizedName[] = sharedLines,
+): EventHeader | null => {
   if (isToken(text)) return { packageName: text, id: null, rates: null }
   const parts = splitParameters(text)
   if (parts === null || !isToken(parts.value)) return null
@@ -98,10 +124,16 @@ export const parseEvent = (text: string, idBytesMax: number): EventHeader | null
   if (id === null && parts.parameters.has("id")) return null
   for (const value of parts.parameters.values())
     if (value !== null && value.includes(",") && !value.startsWith('"')) return null
-  const isSharedLine = parts.value === "dialog" && parts.parameters.get("sla") === null
   const rates = ratesIn(parts.parameters)
   if (rates === "malformed") return null
-  return { packageName: isSharedLine ? "dialog;sla" : parts.value, id, rates }
+  const special = parameterized.find(
+    (one) =>
+      one.type === parts.value &&
+      one.parameters.every(
+        ([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value,
+      ),
+  )
+  return { packageName: special?.packageName ?? parts.value, id, rates }
 }
 
 /** @source RFC 6446 §9.2: one or two digits, at most ten decimals, not zero */
@@ -168,6 +200,8 @@ export interface ContentType {
   /** `type/subtype` in lower case. */
   readonly mediaType: string
   readonly charset: string | null
+  /** All but `charset`, as written; empty without. */
+  readonly parameters: string
 }
 
 export const parseContentType = (text: string): ContentType | null => {
@@ -175,11 +209,19 @@ export const parseContentType = (text: string): ContentType | null => {
   const written = trim(semicolon < 0 ? text : text.slice(0, semicolon)).toLowerCase()
   const slash = written.indexOf("/")
   if (slash < 0 || !isToken(written, 0, slash) || !isToken(written, slash + 1)) return null
-  if (semicolon < 0) return { mediaType: written, charset: null }
+  if (semicolon < 0) return { mediaType: written, charset: null, parameters: "" }
   const parts = splitParameters(text)
   if (parts === null) return null
   const charset = parts.parameters.get("charset") ?? null
-  return { mediaType: written, charset: charset === null ? null : unquoted(charset).toLowerCase() }
+  const parameters = [...parts.parameters]
+    .filter(([name]) => name !== "charset")
+    .map(([name, value]) => (value === null ? name : `${name}=${value}`))
+    .join(";")
+  return {
+    mediaType: written,
+    charset: charset === null ? null : unquoted(charset).toLowerCase(),
+    parameters,
+  }
 }
 
 /** A quoted string's content; anything else as it is. */

@@ -116,7 +116,7 @@ const encodeBody = (body: Body | null): EncodedBody => {
   if (known !== undefined) return known
   const bytes = Buffer.from(body.text, "utf8")
   const encoded = {
-    headers: `Content-Type: ${body.contentType}\r\nContent-Length: ${bytes.length}\r\n\r\n`,
+    headers: `Content-Type: ${body.contentType}${body.parameters === undefined ? "" : `;${body.parameters}`}\r\nContent-Length: ${bytes.length}\r\n\r\n`,
     bytes,
   }
   bodies.set(body, encoded)

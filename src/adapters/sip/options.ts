@@ -82,7 +82,12 @@ export interface SipOptions {
   /** Host printed in Via and Contact for a socket bound to every interface; null asks the system. */
   readonly advertisedHost?: string | null
   /** For OPTIONS, and Allow-Events of every 200 to SUBSCRIBE. */
-  readonly packages?: { readonly allowEvents: string; readonly accept: readonly string[] }
+  readonly packages?: {
+    readonly allowEvents: string
+    readonly accept: readonly string[]
+    /** Every name, with its parameters if it has any. */
+    readonly names?: readonly string[]
+  }
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
   /** Expires of a REGISTER that names none, and the most that is granted, in seconds. */

@@ -22,7 +22,7 @@ import {
   parseExpires,
   splitParameters,
 } from "./headers.ts"
-import type { EventHeader } from "./headers.ts"
+import type { EventHeader, ParameterizedName } from "./headers.ts"
 import type { Limits, SharedLine } from "./options.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
@@ -53,6 +53,8 @@ export interface RequestRules {
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   readonly forceActive: boolean
   readonly sharedLine: SharedLine
+  /** Packages that are told from their type by parameters. */
+  readonly parameterized: readonly ParameterizedName[]
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
@@ -185,7 +187,7 @@ const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 40
 const readEvent = (message: RawMessage, rules: RequestRules): EventHeader | null | "malformed" => {
   const text = message.headers.get("event")?.[0]
   if (text === undefined) return null
-  return parseEvent(text, rules.limits.eventIdBytesMax) ?? "malformed"
+  return parseEvent(text, rules.limits.eventIdBytesMax, rules.parameterized) ?? "malformed"
 }
 
 const decodePublish = (
@@ -259,7 +261,11 @@ const readBody = (message: RawMessage, rules: RequestRules): Content => {
       rules.accept.includes(type.mediaType)
     return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported)
   }
-  return { body: { contentType: type.mediaType, text: message.body.toString("utf8") }, fault: null }
+  const parameters = type.parameters === "" ? {} : { parameters: copyText(type.parameters) }
+  return {
+    body: { contentType: type.mediaType, ...parameters, text: message.body.toString("utf8") },
+    fault: null,
+  }
 }
 
 /** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */

@@ -13,6 +13,7 @@ import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import { formatUri } from "./codec.ts"
 import { makeDigest } from "./digest.ts"
 import { readDatagram } from "./gate.ts"
+import { parameterizedNames } from "./headers.ts"
 import { makeInbound } from "./inbound.ts"
 import { isWildcard, makeLocalHost } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
@@ -133,6 +134,7 @@ export const make = (options: SipOptions): Sip => {
       options.registrar === "reject" ? null : makeRegistrar(limits, options.registrarExpires ?? 3_600, clock),
     forceActive: options.forceActive ?? false,
     sharedLine: options.sharedLine ?? "contact",
+    parameterized: parameterizedNames(options.packages?.names ?? ["dialog;sla"]),
     trustSenderHeader: options.trustSenderHeader ?? false,
     isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,

@@ -7,7 +7,11 @@
 import { Schema } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
 
-const Body = Schema.Struct({ contentType: Schema.String, text: Schema.String })
+const Body = Schema.Struct({
+  contentType: Schema.String,
+  parameters: Schema.optionalKey(Schema.String),
+  text: Schema.String,
+})
 const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
 const Instant = Schema.NullOr(Schema.Finite)

@@ -12,7 +12,7 @@ import { inheriting, readFrame, renderFrame, withVersion } from "./numbered-docu
 import type { NumberedFormat } from "./numbered-document.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
 import { freeName } from "./pidf-document.ts"
-import { canonicalUri } from "./presence-rules-uris.ts"
+import { canonicalUri } from "../uris.ts"
 
 export const regInfoNamespace = "urn:ietf:params:xml:ns:reginfo"
 

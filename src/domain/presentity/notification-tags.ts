@@ -7,7 +7,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import type { Body, SubscriptionNo } from "../vocabulary.ts"
 import type { Subscription } from "./state.ts"
-import { digest } from "./view.ts"
+import { digestOf } from "./view.ts"
 import type { View } from "./view.ts"
 
 /** The tag of a document that all watchers with the same view get alike; `n` alone for none. */
@@ -15,7 +15,7 @@ export const tagOfBody = (body: Body | null): string => {
   if (body === null) return "n"
   const known = tags.get(body)
   if (known !== undefined) return known
-  const tag = `n${digest(body.text)}`
+  const tag = `n${digestOf(body)}`
   tags.set(body, tag)
   return tag
 }

@@ -167,7 +167,7 @@ const filtered = (state: State, pack: EventPackage, document: unknown, matched: 
 const viewOf = (pack: EventPackage, document: unknown): View => {
   if (document === null) return nothing
   const body = pack.render(document)
-  return { body, digest: digest(body.text) }
+  return { body, digest: digestOf(body) }
 }
 
 /** A body that no longer parses is left out and hides nothing else. */
@@ -179,6 +179,10 @@ const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): Sou
   }
   return sources
 }
+
+/** The media type counts: the same bytes may mean something else as another type. */
+export const digestOf = ({ contentType, parameters = "", text }: Body): string =>
+  digest(`${contentType};${parameters}\n${text}`)
 
 /**
  * 53 bits of the text, in base 36: enough to see that a view changed, not a proof of anything.

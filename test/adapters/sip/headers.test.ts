@@ -4,6 +4,7 @@ import {
   formatEvent,
   formatSubscriptionState,
   listValues,
+  parameterizedNames,
   parseAccept,
   parseContentType,
   parseEvent,
@@ -74,6 +75,12 @@ describe("headers", () => {
     assert.deepStrictEqual(parseContentType('Application/PIDF+XML ; charset="UTF-8"'), {
       mediaType: "application/pidf+xml",
       charset: "utf-8",
+      parameters: "",
+    })
+    assert.deepStrictEqual(parseContentType('multipart/mixed; Boundary="a;b" ;charset=utf-8;x'), {
+      mediaType: "multipart/mixed",
+      charset: "utf-8",
+      parameters: 'boundary="a;b";x',
     })
     for (const text of ["", "text", "text/", "/x", "a b/c", 'text/plain;x="'])
       assert.isNull(parseContentType(text))
@@ -114,6 +121,17 @@ describe("headers", () => {
         retryAfter: 30,
       }),
       "terminated;reason=probation;retry-after=30",
+    )
+  })
+
+  it("BLA-1: registered parameters make another package of a type, most of them first; others are ignored", () => {
+    const names = parameterizedNames(["presence", "dialog;sla", "x;a", "x;a;b=1"])
+    const nameOf = (text: string) => parseEvent(text, 128, names)?.packageName
+    assert.deepStrictEqual(
+      ["dialog", "dialog;id=1;sla", "dialog;sla=1", "DIALOG;sla", "x;b=1", "x;c;A", "x;b=2;a", "x;b=1;a"].map(
+        nameOf,
+      ),
+      ["dialog", "dialog;sla", "dialog", "DIALOG", "x", "x;a", "x;a", "x;a;b=1"],
     )
   })
 
