@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command: the built program where there is one, its source in a checkout.
+// The command: its source in a checkout, whatever was built there; the built program in the package, which has no source.
 import { existsSync } from "node:fs"
 import module from "node:module"
 
@@ -12,4 +12,4 @@ if (Number(major) < 24) {
 module.enableCompileCache()
 const built = new URL("../dist/app/main.js", import.meta.url)
 const source = new URL("../src/app/main.ts", import.meta.url)
-await import((existsSync(built) ? built : source).href)
+await import((existsSync(source) ? source : built).href)

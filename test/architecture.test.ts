@@ -44,6 +44,16 @@ const offences = (
         .map((one) => `${file.path} imports ${one}`),
     )
 
+/** What a browser may load, and all it leads to. */
+const inBrowsers = (): readonly string[] => {
+  const reached = new Set(["domain/index.ts", "app/packages/index.ts"])
+  for (const path of reached) {
+    const file = files.find((one) => one.path === path)
+    for (const specifier of file?.imports ?? []) reached.add(target(file!, specifier))
+  }
+  return [...reached]
+}
+
 const within = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
 
 describe("imports", () => {
@@ -111,6 +121,15 @@ describe("imports", () => {
     )
   })
 
+  it("LIB-browser: what a browser may load is domain and XML codec, and of npm the persistent map and the parser", () => {
+    assert.deepStrictEqual(
+      inBrowsers()
+        .filter((one) => !one.startsWith("domain/") && !one.startsWith("adapters/xml/"))
+        .sort(),
+      ["app/packages/index.ts", "effect/HashMap", "effect/Option", "fast-xml-parser"],
+    )
+  })
+
   it("`sip` and `fast-xml-parser` are used in one file each", () => {
     const users = (name: string) =>
       files.filter((file) => file.imports.includes(name)).map((file) => file.path)
@@ -119,17 +138,20 @@ describe("imports", () => {
   })
 
   it("no file is unused: each is imported, or is an entry", () => {
-    const entries = new Set(["app/main.ts", "domain/index.ts"])
+    const entries = new Set([
+      "app/main.ts",
+      "app/index.ts",
+      "app/packages/index.ts",
+      "app/testing/index.ts",
+      "domain/index.ts",
+    ])
     const imported = new Set(
       files.flatMap((file) => file.imports.map((specifier) => target(file, specifier))),
     )
-    const isTesting = within("app/testing")
     assert.deepStrictEqual(
       files
         .map((file) => file.path)
-        .filter(
-          (path) => !imported.has(path) && !entries.has(path) && !isTesting(path) && !path.endsWith(".d.ts"),
-        ),
+        .filter((path) => !imported.has(path) && !entries.has(path) && !path.endsWith(".d.ts")),
       [],
     )
   })
@@ -148,6 +170,14 @@ describe("calls", () => {
         const match = banned.exec(code(file))
         return match === null ? [] : [`${file.path}: ${match[0]}`]
       })
+    assert.deepStrictEqual(found, [])
+  })
+
+  it("LIB-browser: what a browser may load uses no globals of Node", () => {
+    const found = files
+      .filter(({ path }) => inBrowsers().includes(path))
+      .filter((file) => /\bBuffer\b|\bprocess\b|\bglobal\b|\bimport\.meta\b/.test(code(file)))
+      .map(({ path }) => path)
     assert.deepStrictEqual(found, [])
   })
 

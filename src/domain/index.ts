@@ -11,6 +11,7 @@ export { allowEveryone, defaultLimits } from "./presentity/context.ts"
 export { makeEngine } from "./engine/engine.ts"
 export { makeRegistry } from "./packages/registry.ts"
 export { presence } from "./packages/pidf.ts"
+export { entries, get, values } from "./table.ts"
 export { dialogKey } from "./vocabulary.ts"
 export type { Authorize, Context, Limits } from "./presentity/context.ts"
 export type { Outcome } from "./presentity/decision.ts"
@@ -22,4 +23,19 @@ export type { Snapshot } from "./presentity/snapshot.ts"
 export type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "./engine/engine.ts"
 export type { EventPackage, Packages } from "./packages/event-package.ts"
 export type { Element, XmlCodec } from "./packages/element.ts"
-export type { Body, EntityTag, Millis, PackageName, Seconds, SubscriptionNo, Uri } from "./vocabulary.ts"
+export type { Reaction } from "./presentity/react.ts"
+export type { Table } from "./table.ts"
+export type {
+  Body,
+  DialogKey,
+  DialogNo,
+  DialogStart,
+  EntityTag,
+  Millis,
+  PackageName,
+  Rates,
+  Seconds,
+  SubHandling,
+  SubscriptionNo,
+  Uri,
+} from "./vocabulary.ts"

@@ -48,9 +48,21 @@ interface Scan {
   kept: number
 }
 
+/** Whether a text is more octets in UTF-8. Counted only where it can be: one UTF-16 unit is never more than three. */
+const isLonger = (text: string, bytesMax: number): boolean => {
+  if (text.length * 3 <= bytesMax) return false
+  let bytes = text.length
+  for (let at = 0; at < text.length && bytes <= bytesMax; at++) {
+    const unit = text.charCodeAt(at)
+    const isHalfOfPair = unit >= 0xd800 && unit <= 0xdfff
+    bytes += unit < 0x80 ? 0 : unit < 0x800 || isHalfOfPair ? 1 : 2
+  }
+  return bytes > bytesMax
+}
+
 /** Checks one document; total. O(length). */
 export const scan = (document: string, limits: XmlLimits): Scanned => {
-  if (document.length > limits.bytesMax || Buffer.byteLength(document) > limits.bytesMax) {
+  if (isLonger(document, limits.bytesMax)) {
     return malformed(`document is longer than ${limits.bytesMax} bytes`)
   }
   if (!hasOnlyXmlCharacters(document)) return malformed("character that XML does not allow")

@@ -109,6 +109,13 @@ describe("everything else is refused", () => {
     expect(makeXmlCodec({ depthMax: 500 }).parse("<a>".repeat(500) + "</a>".repeat(500))._tag).toBe("Parsed")
   })
 
+  it.each(["x", "é", "€", "😀"])("T25: a document is as long as its octets in UTF-8 (%s)", (character) => {
+    const document = `<a>${character.repeat(20)}</a>`
+    const bytes = Buffer.byteLength(document)
+    expect(makeXmlCodec({ bytesMax: bytes }).parse(document)._tag).toBe("Parsed")
+    expect(makeXmlCodec({ bytesMax: bytes - 1 }).parse(document)._tag).toBe("Malformed")
+  })
+
   it("T25: printing what was read costs milliseconds as well", () => {
     const many = Array.from(
       { length: 1_500 },

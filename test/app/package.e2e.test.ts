@@ -1,0 +1,220 @@
+/**
+ * The npm package as its users have it: what is in it, its command, its subpaths and their types, in Node and in a
+ * browser. `test/consumer` is a project that depends on it.
+ */
+import { spawnSync } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import { isBuiltin } from "node:module"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { gzipSync } from "node:zlib"
+import { build } from "vite"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { installPackage, tool } from "../support/installed-package.ts"
+import type { Ended, InstalledPackage } from "../support/installed-package.ts"
+
+const checkout = join(import.meta.dirname, "../..")
+let installed: InstalledPackage
+
+beforeAll(async () => {
+  installed = await installPackage()
+}, 120_000)
+afterAll(() => installed?.remove())
+
+const good = ({ code, stdout, stderr }: Ended): string => {
+  assert.strictEqual(code, 0, `${stdout}\n${stderr}`)
+  return stdout
+}
+
+describe("the package", { timeout: 60_000 }, () => {
+  it("LIB-contents: holds command, build, migrations and documents, and nothing else", () => {
+    const folders = new Set(installed.files.map((file) => file.replace(/\/.*/, "/")))
+    assert.deepStrictEqual(
+      [...folders].sort(),
+      ["CHANGELOG.md", "LICENSE", "README.md", "bin/", "dist/", "migrations/", "package.json"].sort(),
+    )
+    const odd = installed.files.filter(
+      (file) => /\.test\.|stale/.test(file) || (file.startsWith("dist/") && !/\.(?:js|d\.ts)$/.test(file)),
+    )
+    assert.deepStrictEqual(odd, [])
+  })
+
+  it("LIB-size: is as small as README says, with as few dependencies", () => {
+    const { packages } = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8")) as {
+      readonly packages: Readonly<
+        Record<string, { readonly dev?: boolean; readonly dependencies?: Readonly<Record<string, string>> }>
+      >
+    }
+    const direct = Object.keys(packages[""]?.dependencies ?? {}).length
+    const all = Object.entries(packages).filter(([path, { dev }]) => path !== "" && dev !== true).length
+    const kilobytes = Math.round(installed.unpackedBytes / 1_000)
+    console.log(`package: ${kilobytes} kB unpacked, runtime dependencies: ${direct} direct, ${all} in all`)
+    const said =
+      /less than ([\d.]+) MB unpacked.* (\d+) runtime dependencies of its own and (\d+) with theirs/s.exec(
+        readFileSync(join(checkout, "README.md"), "utf8"),
+      )
+    assert.deepStrictEqual([said?.[2], said?.[3]], [`${direct}`, `${all}`])
+    assert.isBelow(kilobytes, Number(said?.[1]) * 1_000)
+  })
+
+  it("LIB-publint: publint and attw find nothing wrong with it", async () => {
+    good(await installed.run(tool("publint"), "--strict", installed.tarball))
+    good(await installed.run(tool("attw"), installed.tarball, "--profile", "esm-only"))
+  })
+
+  it("OPS-installed: its command says its version and shows the demo", async () => {
+    const command = join(installed.project, "node_modules/.bin/presently")
+    const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
+      readonly version: string
+    }
+    assert.include(good(await installed.run(process.execPath, command, "--version")), version)
+    const demo = good(await installed.run(process.execPath, command, "demo"))
+    assert.match(demo, /NOTIFY.*active, open "hello"/)
+  })
+})
+
+describe("its subpaths", { timeout: 60_000 }, () => {
+  it("LIB-exports: are all that can be imported, each without a warning", async () => {
+    const script = `
+      const found = {}
+      for (const path of ["", "/domain", "/packages", "/testing"])
+        found[path] = Object.keys(await import("presently" + path)).length > 3
+      found.manifest = (await import("presently/package.json", { with: { type: "json" } })).default.name
+      found.inside = await import("presently/dist/app/main.js").catch(({ code }) => code)
+      console.log(JSON.stringify(found))`
+    const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+    assert.deepStrictEqual(JSON.parse(good(ended)), {
+      "": true,
+      "/domain": true,
+      "/packages": true,
+      "/testing": true,
+      manifest: "presently",
+      inside: "ERR_PACKAGE_PATH_NOT_EXPORTED",
+    })
+    assert.strictEqual(ended.stderr, "")
+  })
+
+  it("LIB-testing: an author's own package is checked with laws, sentences and the simulator", async () => {
+    const script = `console.log(JSON.stringify((await import("./tested.ts")).counts))`
+    const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+    const counts = JSON.parse(good(ended)) as { readonly notifications: number }
+    assert.isAbove(counts.notifications, 0)
+  })
+
+  it.each([
+    ["nodenext", "nodenext"],
+    ["bundler", "esnext"],
+  ])(
+    "LIB-types: have types without needing Node's, and a mistake does not compile (%s)",
+    async (moduleResolution, module) => {
+      const options = {
+        module,
+        moduleResolution,
+        target: "es2024",
+        lib: ["es2024", "dom"],
+        types: [],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        allowImportingTsExtensions: true,
+      }
+      const file = `tsconfig.${moduleResolution}.json`
+      writeFileSync(
+        join(installed.project, file),
+        JSON.stringify({ compilerOptions: options, include: ["*.ts"] }),
+      )
+      good(await installed.run(tool("tsc"), "--project", file))
+    },
+  )
+})
+
+describe("in a browser", { timeout: 60_000 }, () => {
+  const cases = [
+    { subpath: "domain", file: "./counter.ts", tell: "counted" },
+    { subpath: "packages", file: "./bundled.ts", tell: "present" },
+  ] as const
+
+  const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
+  const browsers = ["chromium", "chromium-headless-shell", "google-chrome"]
+  const chromium = browsers.find(isInstalled)
+
+  /** A script that makes the page's text what `tell` of `file` returns. */
+  const bundle = async ({ file, tell }: (typeof cases)[number]) => {
+    const ofNode: string[] = []
+    const entry = join(installed.project, `${tell}.entry.js`)
+    writeFileSync(
+      entry,
+      `import { ${tell} } from "${file}"\ndocument.body.textContent = encodeURIComponent(JSON.stringify(${tell}()))`,
+    )
+    const built = await build({
+      root: installed.project,
+      configFile: false,
+      logLevel: "error",
+      // a page on disk may not load modules
+      build: { write: false, rolldownOptions: { input: entry, output: { format: "iife" } } },
+      plugins: [
+        {
+          name: "what-is-of-node",
+          enforce: "pre",
+          resolveId: (id) => {
+            if (isBuiltin(id)) ofNode.push(id)
+          },
+        },
+      ],
+    })
+    const [chunk, ...others] = [built].flat().flatMap((one) => ("output" in one ? one.output : []))
+    assert(chunk?.type === "chunk" && others.length === 0, "it is one script")
+    return { code: chunk.code, ofNode }
+  }
+
+  it.each(cases)("LIB-browser: presently/$subpath is bundled without anything of Node", async (one) => {
+    const { code, ofNode } = await bundle(one)
+    assert.deepStrictEqual(ofNode, [])
+    assert.notMatch(code, /["'`]node:/)
+    const [plain, zipped] = [code.length, gzipSync(code).length].map((bytes) => Math.round(bytes / 1_000))
+    console.log(`presently/${one.subpath} in a browser: ${plain} kB, ${zipped} kB compressed`)
+    assert.isBelow(code.length, 250_000)
+  })
+
+  for (const one of cases) {
+    it(`LIB-browser: presently/${one.subpath} decides the same in Chromium as in Node`, async ({ skip }) => {
+      if (chromium === undefined) return skip(`no Chromium here: install one of ${browsers.join(", ")}`)
+      const { code } = await bundle(one)
+      const page = join(installed.project, `${one.tell}.html`)
+      writeFileSync(join(installed.project, `${one.tell}.js`), code)
+      const report = `addEventListener("error", ({ message }) => (document.body.textContent = message))`
+      writeFileSync(
+        page,
+        `<!doctype html><meta charset="utf-8"><body><script>${report}</script><script src="${one.tell}.js"></script>`,
+      )
+      const dumped = await installed.run(
+        chromium,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        `--user-data-dir=${installed.project}/${one.tell}`,
+        "--dump-dom",
+        pathToFileURL(page).href,
+      )
+      const [, shown = ""] = /<body>(\S+)<\/body>/.exec(good(dumped)) ?? []
+      assert.notStrictEqual(shown, "", dumped.stdout)
+
+      const script = `console.log(JSON.stringify((await import("${one.file}")).${one.tell}()))`
+      const inNode = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+      const steps = JSON.parse(good(inNode)) as readonly {
+        readonly answer: { readonly _tag: string }
+        readonly notifications: readonly unknown[]
+      }[]
+      assert.deepStrictEqual(
+        steps.map(({ answer, notifications }) => [answer._tag, notifications.length]),
+        [
+          ["Accepted", 1],
+          ["Accepted", 1],
+          ["Rejected", 0],
+        ],
+      )
+      assert.deepStrictEqual(JSON.parse(decodeURIComponent(shown)), steps)
+    })
+  }
+})

@@ -1,0 +1,46 @@
+/** Mistakes that must not compile; a line that does compile is an error of its own. */
+import { decide } from "presently/domain"
+import type { Command, Event } from "presently/domain"
+import { makeRegistry, passThrough, presence } from "presently/packages"
+import type { EventPackage, Pidf } from "presently/packages"
+import { packageLaws } from "presently/testing"
+import { counter } from "./counter.ts"
+
+// @ts-expect-error the text of a body is no number
+packageLaws(counter, { documents: [{ contentType: "text/plain", text: 42 }] })
+
+// @ts-expect-error what counts is no string
+packageLaws(counter, { documents: [], meaning: (document: string) => document })
+
+export const wrongBody: EventPackage<number> = {
+  ...counter,
+  // @ts-expect-error a rendered body has a media type
+  render: (document) => ({ text: `${document}` }),
+}
+
+export const wrongDocument: EventPackage<number> = {
+  ...counter,
+  // @ts-expect-error composed of numbers it is a number
+  compose: ({ documents }) => `${documents.length}`,
+}
+
+// @ts-expect-error read as one thing, composed as another
+export const mistaken: EventPackage<Pidf> = counter
+
+// @ts-expect-error a package accepts media types, not one
+passThrough({ name: "x", contentTypes: "text/plain" })
+
+// @ts-expect-error there is no such option
+presence({ notifyOfflineBodies: true })
+
+// @ts-expect-error a registry is of packages, not of their constructors
+makeRegistry([presence])
+
+// @ts-expect-error events are read only
+export const change = (event: Event): void => void (event._tag = "RulesReplaced")
+
+// @ts-expect-error PUBLISH has more to it
+export const command: Command = { _tag: "Publish", packageName: "presence" }
+
+// @ts-expect-error a decision is not to be awaited: it has no `then`
+void decide.then
