@@ -5,7 +5,13 @@ export { Presence } from "./library/presence.ts"
 export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
 export { PresenceService } from "./library/service.ts"
 export { PresenceRefused } from "./library/core.ts"
-export type { Notification, Published, PublishRequest, WatchRequest } from "./library/core.ts"
+export type {
+  Notification,
+  Published,
+  PublishRequest,
+  TerminateRequest,
+  WatchRequest,
+} from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
 export type { BundledName, PresenceOptions, RulesSource } from "./library/options.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"

@@ -9,6 +9,7 @@ import { EventStore } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, Seconds, Uri } from "../../domain/vocabulary.ts"
@@ -65,6 +66,16 @@ export interface WatchRequest<Name extends string = string> {
   readonly device?: string
 }
 
+export interface TerminateRequest<Name extends string = string> {
+  readonly presentity: string
+  /** `presence` when left out. */
+  readonly event?: Name | `${Name}.winfo`
+  /** Left out: everybody. */
+  readonly watcher?: string
+  /** `deactivated`: subscribe again at once; `probation`: later; `noresource`: never. `deactivated` when left out. */
+  readonly reason?: "deactivated" | "probation" | "noresource"
+}
+
 /** What a NOTIFY would have said. */
 export interface Notification {
   readonly presentity: string
@@ -103,7 +114,11 @@ export interface Core {
   ) => Effect.Effect<void, PresenceRefused>
   /** Asks the source of rules again. */
   readonly refreshRules: (presentity: string, event: string) => Effect.Effect<void, PresenceRefused>
+  /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
   readonly isPublished: (presentity: string, event: string) => boolean
+  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  readonly sphere: (presentity: string) => string | null
   /** Told of every committed decision and of every notification, from now on; gives what ends that. */
   readonly observe: (observer: Observer) => () => void
   /** Everything due by now is decided, committed and handed over. */
@@ -272,6 +287,22 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
         }
         return subscription
       }),
+    terminate: ({ presentity, event = "presence", watcher, reason = "deactivated" }) =>
+      Effect.gen(function* () {
+        const of = yield* uri(presentity)
+        const by = watcher === undefined ? null : yield* uri(watcher)
+        yield* ask(of, { _tag: "Terminate", packageName: event, watcher: by, reason })
+      }),
+    sphere: (presentity) => {
+      const of = presentityOf(presentity)
+      const state = of === null ? undefined : pump.engine.state(of)
+      const pack = packages.find("presence")
+      if (state === undefined || pack?.rules === undefined) return null
+      return pack.rules.sphere(
+        publishedDocuments(state, pack),
+        (now ?? (() => clock.currentTimeMillisUnsafe()))(),
+      )
+    },
     isPublished: (presentity, event) => {
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)

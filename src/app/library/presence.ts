@@ -7,7 +7,7 @@ import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { PackageName, Seconds } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
-import type { Notification, Published, PublishRequest, WatchRequest } from "./core.ts"
+import type { Notification, Published, PublishRequest, TerminateRequest, WatchRequest } from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
@@ -37,6 +37,12 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly setRules: (presentity: string, text: string | null, event?: Name) => Promise<void>
   /** Asks the source of rules again (`options.rules`). */
   readonly refreshRules: (presentity: string, event?: Name) => Promise<void>
+  /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  readonly terminate: (request: TerminateRequest<Name>) => Promise<void>
+  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  readonly sphere: (presentity: string) => string | null
+  /** Names of the event packages there are, watcher information included. */
+  readonly events: readonly PackageName[]
   /** Whether anything is published now. */
   readonly isPublished: (presentity: string, event?: Name) => boolean
   /** Every notification to anybody, from the moment of iterating. */
@@ -139,6 +145,9 @@ const make = async <Name extends PackageName = BundledName>(
     },
     setRules: (presentity, text, event) => run(core.replaceRules(presentity, event ?? "presence", text)),
     refreshRules: (presentity, event) => run(core.refreshRules(presentity, event ?? "presence")),
+    terminate: (request) => run(core.terminate(request)),
+    sphere: core.sphere,
+    events: core.packages.names(),
     isPublished: (presentity, event) => core.isPublished(presentity, event ?? "presence"),
     notifications: live((notified) => core.observe({ notified })),
     decisions: live((decided) => core.observe({ decided })),

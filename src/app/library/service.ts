@@ -6,7 +6,14 @@ import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
-import type { Notification, PresenceRefused, Published, PublishRequest, WatchRequest } from "./core.ts"
+import type {
+  Notification,
+  PresenceRefused,
+  Published,
+  PublishRequest,
+  TerminateRequest,
+  WatchRequest,
+} from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import type { PresenceOptions } from "./options.ts"
@@ -25,6 +32,8 @@ export class PresenceService extends Context.Service<
       event?: string,
     ) => Effect.Effect<void, PresenceRefused>
     readonly refreshRules: (presentity: string, event?: string) => Effect.Effect<void, PresenceRefused>
+    /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+    readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
     readonly isPublished: (presentity: string, event?: string) => Effect.Effect<boolean>
     /** Every notification to anybody, from the moment of running. */
     readonly notifications: Stream.Stream<Notification>
@@ -67,6 +76,7 @@ export const layerPresence = (
         ),
       setRules: (presentity, text, event = "presence") => core.replaceRules(presentity, event, text),
       refreshRules: (presentity, event = "presence") => core.refreshRules(presentity, event),
+      terminate: core.terminate,
       isPublished: (presentity, event = "presence") => Effect.sync(() => core.isPublished(presentity, event)),
       notifications: observed((notified) => core.observe({ notified })),
       decisions: observed((decided) => core.observe({ decided })),

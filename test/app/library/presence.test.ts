@@ -281,6 +281,29 @@ describe("a presence service in a program", () => {
     )
   }, 20_000)
 
+  it("LIB-terminate OPS-terminate_watchers OPS-get_sphere: watchers are sent away with a reason; the sphere is what is published", async (context) => {
+    const presence = await start(context)
+    assert.equal(presence.sphere(alice), null)
+    const person = pidf(
+      tuple("phone", "open"),
+      '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>',
+    )
+    await presence.publish({ presentity: alice, body: person })
+    assert.equal(presence.sphere(alice), "work")
+    assert.ok(presence.events.includes("dialog") && presence.events.includes("presence.winfo"))
+    const [own, other] = [
+      await presence.watch({ presentity: alice, watcher: bob }),
+      await presence.watch({ presentity: alice, watcher: "sip:carol@example.com" }),
+    ]
+    await presence.terminate({ presentity: alice, watcher: bob, reason: "probation" })
+    const ends: (string | null)[] = []
+    for await (const { reason } of own) ends.push(reason)
+    assert.deepEqual(ends, [null, "probation"])
+    await presence.terminate({ presentity: alice })
+    for await (const { reason } of other) ends.push(reason)
+    assert.deepEqual(ends.slice(2), [null, "deactivated"])
+  })
+
   it("LIB-effect: the same as a service with streams", async () => {
     const program = Effect.gen(function* () {
       const presence = yield* PresenceService
