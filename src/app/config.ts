@@ -57,6 +57,8 @@ export interface Given {
   /** Path of a JSON file of settings by name; null: none. */
   readonly file: string | null
   /** Other defaults than the general ones: what `dev` presumes. */
+  /** By an embedding program; they count as if a flag had given them. */
+  readonly own?: Readonly<Record<string, unknown>>
   readonly defaults: Readonly<Partial<Record<SettingName, unknown>>>
 }
 
@@ -91,6 +93,10 @@ export const readConfig = (given: Given): Config => {
     if (values === undefined || values.length === 0) continue
     const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
     put(name, setting?.kind === "list" ? values : values.at(-1), `flag --${name.replaceAll("_", "-")}`)
+  }
+
+  for (const [name, value] of Object.entries(given.own ?? {})) {
+    if (value !== undefined && value !== null) put(name, value, "option")
   }
 
   const values: Record<string, unknown> = {}

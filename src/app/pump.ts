@@ -66,6 +66,8 @@ export interface Pump {
   readonly recover: Effect.Effect<void>
   /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
+  /** Waits until all that has come and fallen due so far is decided, stored and released. */
+  readonly settle: Effect.Effect<void>
   /** Takes no more requests and waits until nothing is undecided. */
   readonly drain: Effect.Effect<void>
 }
@@ -368,6 +370,18 @@ export const makePump = Effect.fnUntraced(function* (
         Effect.forever,
         Effect.forkScoped,
       )
+    }),
+    settle: Effect.callback<void>((resume) => {
+      // twice in a row: an answer may have brought something new
+      let quiet = 0
+      const look = (): void => {
+        const isBusy = inbox.length > 0 || appending || loading || engine.counts().undecided > 0
+        quiet = isBusy ? 0 : quiet + 1
+        if (quiet > 1) return resume(Effect.void)
+        schedule()
+        setImmediate(look)
+      }
+      look()
     }),
     drain: Effect.gen(function* () {
       if (status === "ready") status = "draining"

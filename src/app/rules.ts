@@ -10,23 +10,16 @@ import type { RulesDesk, RulesReport } from "../adapters/admin/rules.ts"
 import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
 import type { RulesChange } from "../adapters/rules/files.ts"
 import { openXcapTable } from "../adapters/rules/xcap-table.ts"
-import { parseUri } from "../adapters/sip/uri.ts"
+import { presentityOf } from "./addresses.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import type { Answer } from "../domain/presentity/commands.ts"
 import { get } from "../domain/table.ts"
-import { addressOfRecord } from "../domain/uris.ts"
-import type { Body, Uri } from "../domain/vocabulary.ts"
+import type { Body } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 import type { Pump } from "./pump.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
-
-/** A canonical presentity of what people write: `sip:alice@example.com`, `alice@example.com`, `tel:+4930123`. */
-export const presentityOf = (text: string): Uri | null => {
-  const parsed = parseUri(/^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text) ? text : `sip:${text}`)
-  return parsed === null ? null : addressOfRecord(parsed)
-}
 
 /** `sip:alice@example.com=alice.xml`, split at the last `=`; the path is empty when there is none. */
 const splitPair = (pair: string): readonly [name: string, path: string] => {

@@ -41,6 +41,8 @@ export interface Server {
   readonly status: () => "starting" | "ready" | "down" | "draining"
   /** Succeeds once the log is read and requests are decided. */
   readonly ready: Effect.Effect<void>
+  /** Succeeds once all that has come and fallen due so far is decided, stored and released. */
+  readonly settle: Effect.Effect<void>
 }
 
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
@@ -162,6 +164,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     store: storage.name,
     status: pump.status,
     ready: Deferred.await(ready),
+    settle: pump.settle,
   }
   return server
 })

@@ -76,7 +76,7 @@ describe.concurrent("SUBSCRIBE", () => {
     assert.equal(refused.header("accept"), "application/pidf+xml")
   })
 
-  it("3265-3.1.4.1-a 3265-3.1.4.2-d: a refused request leaves nothing, and a refused refresh what there was", async (context) => {
+  it("3265-3.1.4.1-a 3265-3.1.4.2-d 3261-12.2.2-c: a refused request leaves nothing, and a refused refresh what there was", async (context) => {
     const { bob, another, publish } = await scene(context, { min_expires_subscribe: 60 })
     const carol = await another("carol")
     assert.equal((await carol.subscribe({ Expires: "5" })).raw.status, 423)
@@ -205,7 +205,7 @@ describe.concurrent("NOTIFY and headers", () => {
     }
   })
 
-  it("3265-3.3.1-a 3265-3.3.7-a 3903-7-a 3856-6.11.1-a: OPTIONS and 2xx say which packages there are, without any option tag", async (context) => {
+  it("3265-3.3.1-a 3265-3.3.7-a 3903-7-a 3856-6.11.1-a 3261-8.2.4-a: OPTIONS and 2xx say which packages there are, without any option tag", async (context) => {
     const { bob } = await scene(context)
     const options = await bob.ask("OPTIONS")
     assert.equal(options.raw.status, 200)

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 
 const root = join(import.meta.dirname, "../..")
-const idPattern = /\b\d{4}-\d+(?:\.\d+)*-[a-z]\b/g
+const idPattern = /\b(?:\d{4}-\d+(?:\.\d+)*-[a-z]|BLA-\d+)\b/g
 
 const { values, positionals } = parseArgs({
   options: { missing: { type: "boolean", default: false } },
@@ -30,7 +30,9 @@ const titles: readonly { readonly file: string; readonly title: string }[] = rea
     )
     // rows of a table, each of which becomes a test
     const rows = text.matchAll(/\brow:\s*(["'`])((?:\\.|(?!\1)[\s\S])*)\1/g)
-    return [...calls, ...rows].map((found) => ({ file, title: found[2] ?? "" }))
+    // and rows that begin with their title
+    const arrays = text.matchAll(/\[\s*(["'`])((?:\d{4}-|BLA-)(?:\\.|(?!\1)[\s\S])*)\1/g)
+    return [...calls, ...rows, ...arrays].map((found) => ({ file, title: found[2] ?? "" }))
   })
 
 const idsIn = (text: string): readonly string[] => text.match(idPattern) ?? []

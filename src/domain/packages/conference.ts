@@ -44,7 +44,7 @@ const format: NumberedFormat<ConferenceInfo["state"]> = {
  *
  * @source RFC 4575 §3
  */
-export const conference = (options: ConferenceOptions): EventPackage<ConferenceInfo> => {
+export const conference = (options: ConferenceOptions): EventPackage<ConferenceInfo, "conference"> => {
   const { xml, notifyIntervalMillis = 5_000 } = options
   return {
     name: "conference",

@@ -29,7 +29,7 @@ export interface DialogInfoOptions {
  *
  * @source RFC 4235 §3
  */
-export const dialogInfo = (options: DialogInfoOptions): EventPackage<DialogInfo> => {
+export const dialogInfo = (options: DialogInfoOptions): EventPackage<DialogInfo, "dialog"> => {
   const { xml, generateTerminated = true, forceSingleDialog = false, notifyIntervalMillis = 1_000 } = options
   return {
     name: "dialog",

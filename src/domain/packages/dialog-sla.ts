@@ -18,7 +18,7 @@ export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleD
   readonly fixRemoteTarget?: boolean
 }
 
-export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo> => {
+export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo, "dialog;sla"> => {
   const { aggregation = "merge", fixRemoteTarget = true, ...shared } = options
   const base = dialogInfo(shared)
   return {

@@ -5,8 +5,8 @@
  */
 import type { Body, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
 
-export interface EventPackage<Doc = unknown> {
-  readonly name: PackageName
+export interface EventPackage<Doc = unknown, Name extends PackageName = PackageName> {
+  readonly name: Name
   /** Media types a PUBLISH may carry, in lower case; empty when the package cannot be published (templates). */
   readonly accepts: readonly string[]
   /** Media types a NOTIFY may carry, default first. */

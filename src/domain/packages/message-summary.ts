@@ -61,7 +61,9 @@ export interface MessageHeader {
 const contentType = "application/simple-message-summary"
 
 /** @source RFC 3842 §3 */
-export const messageSummary = (options: MessageSummaryOptions = {}): EventPackage<MessageSummary> => {
+export const messageSummary = (
+  options: MessageSummaryOptions = {},
+): EventPackage<MessageSummary, "message-summary"> => {
   const { emptySummary = true, messageHeaders = true, notifyIntervalMillis = 1_000 } = options
   return {
     name: "message-summary",

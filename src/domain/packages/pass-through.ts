@@ -6,9 +6,9 @@
 import type { Body, PackageName } from "../vocabulary.ts"
 import type { EventPackage } from "./event-package.ts"
 
-export interface PassThroughOptions {
+export interface PassThroughOptions<Name extends PackageName = PackageName> {
   /** As it stands in Event headers, with registered parameters if it has any: `ua-profile`, `dialog;sla`. */
-  readonly name: PackageName
+  readonly name: Name
   /** Media types that may be published, default first, in any case of letters, without parameters. */
   readonly contentTypes: readonly string[]
   /** 3600 s unless said otherwise. */
@@ -24,7 +24,9 @@ export interface PassThroughOptions {
  * @throws Error naming the package when its name or a media type cannot stand in a header: a mistake in wiring, found
  *   at start
  */
-export const passThrough = (options: PassThroughOptions): EventPackage<Body> => {
+export const passThrough = <const Name extends PackageName>(
+  options: PassThroughOptions<Name>,
+): EventPackage<Body, Name> => {
   const { name, defaultExpires = 3_600, notifyIntervalMillis = 1_000, entityTags = "new-each-time" } = options
   if (!namePattern.test(name)) throw new Error(`event package ${name}: that is no name for an Event header`)
   // `id` tells subscriptions apart, not packages (RFC 3265 §7.2.1)

@@ -39,7 +39,7 @@ export interface PresenceOptions {
 }
 
 /** @source RFC 3856 §6 (package), RFC 3863 (format), RFC 4479 (data model) */
-export const presence = (options: PresenceOptions): EventPackage<Pidf> => {
+export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence"> => {
   const { xml, notifyOfflineBody = false, generateOfflineBody = true } = options
   const { idCollision = "newest", notifyIntervalMillis = 5_000 } = options
   return {

@@ -63,7 +63,7 @@ const format: NumberedFormat<RegInfo["state"]> = {
  *
  * @source RFC 3680 §4
  */
-export const reg = (options: RegOptions): EventPackage<RegInfo> => {
+export const reg = (options: RegOptions): EventPackage<RegInfo, "reg"> => {
   const { xml, defaultExpires = 3_761, notifyIntervalMillis = 5_000 } = options
   return {
     name: "reg",

@@ -158,7 +158,7 @@ describe("torture", () => {
       400,
     ],
     ["4475-3.3.9: two Content-Lengths", requestText({ headers: { "Content-Length": ["13", "5"] } }), 400],
-    ["4475-3.3.11: Max-Forwards 0", requestText({ headers: { "Max-Forwards": "0" } }), 200],
+    ["4475-3.3.11 3261-16.3-a: Max-Forwards 0", requestText({ headers: { "Max-Forwards": "0" } }), 200],
     [
       "4475-3.3.13: an unknown parameter in the Contact URI",
       requestText({ method: "SUBSCRIBE", headers: { Contact: "<sip:bob@127.0.0.1:5998;unknownparam>" } }),

@@ -216,7 +216,7 @@ describe("the end of a NOTIFY", () => {
     subscribed(4, carol, open),
   )
 
-  it("3265-3.2.2: success says nothing, but a Contact in it is the new target", () => {
+  it("3265-3.2.2, 3261-12.2.1.2-b: success says nothing, but a Contact in it is the new target", () => {
     world.when(delivery(2, 1, accepted()), at("10:00:01")).gives()
     world.when(delivery(2, 1, accepted("sip:bob@192.0.2.20")), at("10:00:01")).gives()
     const moved = world
@@ -245,7 +245,7 @@ describe("the end of a NOTIFY", () => {
   const kept = deferred([2], null, true)
 
   it.each(["3265", "6665"] as const)(
-    "3265-3.2.2-d, 6665-4.2.2-a, 5057-5.1-a / L37: every status from 300 to 699 in profile %s",
+    "3265-3.2.2-d, 6665-4.2.2-a, 5057-5.1-a, 3261-12.2.1.2-a / L37: every status from 300 to 699 in profile %s",
     (profile) => {
       const found: [number, readonly unknown[]][] = []
       const expected: [number, readonly unknown[]][] = []

@@ -1,0 +1,23 @@
+/**
+ * `presently`: presence inside a program of one's own, or a whole server started from one.
+ */
+export { Presence } from "./library/presence.ts"
+export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
+export { PresenceService } from "./library/service.ts"
+export { PresenceRefused } from "./library/core.ts"
+export type {
+  Notification,
+  Published,
+  PublishRequest,
+  TerminateRequest,
+  WatchRequest,
+} from "./library/core.ts"
+export type { PresentityAt } from "./library/history.ts"
+export type { BundledName, PresenceOptions, RulesSource } from "./library/options.ts"
+export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
+export type { PromiseStore } from "./library/stores.ts"
+export { Server } from "./library/server.ts"
+export type { RunningServer, ServerOptions } from "./library/server.ts"
+export type { Decision, Event } from "../domain/presentity/events.ts"
+export type { Authorize, Limits } from "../domain/presentity/context.ts"
+export type { Body, SubHandling } from "../domain/vocabulary.ts"

@@ -1,0 +1,330 @@
+/**
+ * A presence service without sockets: publications and watchers by function calls, on the very pump and engine that the
+ * server runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
+ */
+import { randomBytes } from "node:crypto"
+import { Clock, Data, Effect } from "effect"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import { EventStore } from "../../domain/ports.ts"
+import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import { publishedDocuments } from "../../domain/presentity/view.ts"
+import { get, size } from "../../domain/table.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { Body, DialogStart, Seconds, Uri } from "../../domain/vocabulary.ts"
+import { presentityOf } from "../addresses.ts"
+import { clockTelling } from "../clocks.ts"
+import { makePump, pumpDefaults } from "../pump.ts"
+import type { Pump } from "../pump.ts"
+import { authorizeOf, foreverSeconds, limitsOf, packagesOf } from "./options.ts"
+import type { PresenceOptions } from "./options.ts"
+
+/** The request was understood and not granted; `status` is what a SIP server would have answered. */
+export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
+  readonly status: number
+  readonly rejection: Rejection | { readonly _tag: "BadUri"; readonly uri: string }
+}> {
+  override get message(): string {
+    const { rejection } = this
+    if (rejection._tag === "BadUri")
+      return `${rejection.uri} is no URI of a person: write sip:alice@example.com`
+    const words = rejection._tag.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
+    return "why" in rejection && rejection.why !== "" ? `${words}: ${rejection.why}` : words
+  }
+}
+
+export interface PublishRequest<Name extends string = string> {
+  readonly presentity: string
+  /** `presence` when left out. */
+  readonly event?: Name
+  /** The document; its media type is the package's first unless given. Left out: a refresh of `entityTag`. */
+  readonly body?: string | { readonly contentType: string; readonly text: string }
+  /** What an earlier publication was answered; left out: a new publication. */
+  readonly entityTag?: string
+  /** Lifetime in seconds, 0 removes; left out: the package's. */
+  readonly expires?: Seconds
+  /** The device that made the change, as its watcher named it: it is not told of it. */
+  readonly device?: string
+}
+
+export interface Published {
+  readonly entityTag: string
+  readonly expires: Seconds
+}
+
+export interface WatchRequest<Name extends string = string> {
+  readonly presentity: string
+  readonly watcher: string
+  /** `presence` when left out; `presence.winfo` for the list of watchers. */
+  readonly event?: Name | `${Name}.winfo`
+  /** Lifetime in seconds, 0 asks once; left out: until it is closed. */
+  readonly expires?: Seconds
+  /** Media types the watcher can read, left out: all. */
+  readonly accept?: readonly string[]
+  /** Names the watcher's device (see `PublishRequest`). */
+  readonly device?: string
+}
+
+export interface TerminateRequest<Name extends string = string> {
+  readonly presentity: string
+  /** `presence` when left out. */
+  readonly event?: Name | `${Name}.winfo`
+  /** Left out: everybody. */
+  readonly watcher?: string
+  /** `deactivated`: subscribe again at once; `probation`: later; `noresource`: never. `deactivated` when left out. */
+  readonly reason?: "deactivated" | "probation" | "noresource"
+}
+
+/** What a NOTIFY would have said. */
+export interface Notification {
+  readonly presentity: string
+  readonly watcher: string
+  readonly event: string
+  readonly state: "active" | "pending" | "terminated"
+  /** Seconds left; null when it has ended. */
+  readonly expires: Seconds | null
+  /** Why it has ended; null while it lives. */
+  readonly reason: Notify["reason"]
+  /** Null: there is nothing to show. */
+  readonly body: Body | null
+  /** Counts the notifications of one watcher from 1. */
+  readonly sequence: number
+}
+
+/** Where one watcher's notifications go. `taken` is to be called when it has one: only then it is told of a later change. */
+export type Sink = (notification: Notification, taken: () => void) => void
+
+export interface Subscription {
+  /** Once more for so long; the present state is notified. */
+  readonly refresh: (expires?: Seconds) => Effect.Effect<void, PresenceRefused>
+  /** The last state is notified, then nothing more. */
+  readonly end: Effect.Effect<void>
+}
+
+export interface Core {
+  readonly packages: Packages
+  readonly publish: (request: PublishRequest) => Effect.Effect<Published, PresenceRefused>
+  readonly watch: (request: WatchRequest, sink: Sink) => Effect.Effect<Subscription, PresenceRefused>
+  /** Puts an authorization document in force; null: there is none. */
+  readonly replaceRules: (
+    presentity: string,
+    event: string,
+    text: string | null,
+  ) => Effect.Effect<void, PresenceRefused>
+  /** Asks the source of rules again. */
+  readonly refreshRules: (presentity: string, event: string) => Effect.Effect<void, PresenceRefused>
+  /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
+  readonly isPublished: (presentity: string, event: string) => boolean
+  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  readonly sphere: (presentity: string) => string | null
+  /** Told of every committed decision and of every notification, from now on; gives what ends that. */
+  readonly observe: (observer: Observer) => () => void
+  /** Everything due by now is decided, committed and handed over. */
+  readonly settle: Effect.Effect<void>
+  readonly uri: (text: string) => Effect.Effect<Uri, PresenceRefused>
+}
+
+export interface Observer {
+  readonly decided?: (decision: Decision) => void
+  readonly notified?: (notification: Notification) => void
+}
+
+const flow = "library"
+
+/** Lives as long as the scope; what the store has is read first. */
+export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
+  const packages = packagesOf(options)
+  const clock = yield* Clock.Clock
+  const sinks = new Map<string, Sink>()
+  const observers = new Set<Observer>()
+  const { now, rules } = options
+
+  const deliver = (notifications: readonly Notify[]): void => {
+    for (const one of notifications) {
+      const notification = notificationOf(one)
+      for (const observer of observers) observer.notified?.(notification)
+      const sink = sinks.get(one.dialog.callId)
+      const report = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
+        pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
+      // a watcher of an earlier process: nobody is there any more
+      if (sink === undefined) queueMicrotask(() => report({ _tag: "Refused", status: 481, retryAfter: null }))
+      else {
+        if (one.state === "terminated") sinks.delete(one.dialog.callId)
+        sink(notification, () => report({ _tag: "Accepted", remoteTarget: null }))
+      }
+    }
+  }
+
+  const pump: Pump = yield* makePump(
+    { packages, limits: limitsOf(options), authorize: authorizeOf(options), ...pumpDefaults },
+    {
+      notify: deliver,
+      stored: (stored) => {
+        for (const { decision } of stored) for (const observer of observers) observer.decided?.(decision)
+      },
+      outage: () => {},
+    },
+  ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
+  yield* pump.recover
+  yield* pump.start
+  yield* Effect.addFinalizer(() => pump.drain)
+
+  const uri = (text: string): Effect.Effect<Uri, PresenceRefused> => {
+    const found = presentityOf(text)
+    return found === null
+      ? Effect.fail(new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri: text } }))
+      : Effect.succeed(found)
+  }
+
+  const ask = (
+    presentity: Uri | null,
+    command: Command,
+  ): Effect.Effect<Answer & { _tag: "Accepted" }, PresenceRefused> =>
+    Effect.callback<Answer & { _tag: "Accepted" }, PresenceRefused>((resume) => {
+      const answer = (given: Answer): void =>
+        resume(
+          given._tag === "Accepted"
+            ? Effect.succeed(given)
+            : Effect.fail(
+                new PresenceRefused({ status: given.rejection.status, rejection: given.rejection }),
+              ),
+        )
+      pump.handler.submit({ presentity, command, origin: flow, answer })
+    })
+
+  const replaceRules: Core["replaceRules"] = (presentity, packageName, text) =>
+    Effect.flatMap(uri(presentity), (of) => {
+      const present = (pump.engine.state(of) ?? null)?.rules
+      const body = present === undefined ? undefined : get(present, packageName)?.body.text
+      if ((body ?? null) === text) return Effect.void
+      const document = text === null ? null : { contentType: "application/auth-policy+xml", text }
+      return Effect.asVoid(ask(of, { _tag: "ReplaceRules", packageName, rules: document }))
+    })
+
+  const refreshRules: Core["refreshRules"] = (presentity, event) => {
+    if (rules === undefined || packages.find(event)?.rules === undefined) return Effect.void
+    return Effect.flatMap(
+      Effect.promise(async () => rules(presentity, event)),
+      (text) => replaceRules(presentity, event, text),
+    )
+  }
+
+  const core: Core = {
+    packages,
+    uri,
+    replaceRules,
+    refreshRules,
+    publish: ({ presentity, event = "presence", body, entityTag, expires, device }) =>
+      Effect.flatMap(uri(presentity), (of) => {
+        const [contentType = ""] = packages.find(event)?.accepts ?? []
+        const command: Command = {
+          _tag: "Publish",
+          packageName: event,
+          ifMatch: entityTag === undefined ? [] : [entityTag],
+          expires: expires ?? null,
+          body: body === undefined ? null : typeof body === "string" ? { contentType, text: body } : body,
+          bodyFault: null,
+          sender: device ?? null,
+        }
+        return Effect.map(ask(of, command), ({ reply }): Published =>
+          reply._tag === "Published"
+            ? { entityTag: reply.entityTag, expires: reply.expires }
+            : { entityTag: "", expires: 0 },
+        )
+      }),
+    watch: ({ presentity, watcher, event = "presence", expires, accept, device }, sink) =>
+      Effect.gen(function* () {
+        const of = yield* uri(presentity)
+        const by = yield* uri(watcher)
+        yield* refreshRules(presentity, event.replace(/(\.winfo)+$/, ""))
+        const callId = randomBytes(12).toString("base64url")
+        const asked = {
+          packageName: event,
+          eventId: null,
+          watcher: by,
+          accept: accept ?? null,
+          forceActive: false,
+          bodyFault: null,
+        }
+        const dialog: DialogStart = {
+          callId,
+          localTag: "l",
+          remoteTag: "r",
+          localUri: `<${of}>`,
+          remoteUri: `<${by}>`,
+          remoteTarget: device ?? `${by};gr=${callId}`,
+          routeSet: [],
+          remoteCseq: 1,
+          localContact: "",
+          flow,
+          source: flow,
+        }
+        sinks.set(callId, sink)
+        yield* Effect.onError(
+          ask(of, { _tag: "Subscribe", ...asked, expires: expires ?? foreverSeconds, dialog }),
+          () => Effect.sync(() => sinks.delete(callId)),
+        )
+        let cseq = 1
+        const again = (seconds: Seconds): Effect.Effect<void, PresenceRefused> =>
+          Effect.suspend(() =>
+            Effect.asVoid(
+              ask(null, {
+                _tag: "Resubscribe",
+                ...asked,
+                dialog: dialogKey(callId, dialog.localTag, dialog.remoteTag),
+                expires: seconds,
+                cseq: ++cseq,
+                remoteTarget: null,
+              }),
+            ),
+          )
+        const subscription: Subscription = {
+          refresh: (seconds = expires ?? foreverSeconds) => again(seconds),
+          // 481: it has ended already
+          end: again(0).pipe(Effect.catch(() => Effect.void)),
+        }
+        return subscription
+      }),
+    terminate: ({ presentity, event = "presence", watcher, reason = "deactivated" }) =>
+      Effect.gen(function* () {
+        const of = yield* uri(presentity)
+        const by = watcher === undefined ? null : yield* uri(watcher)
+        yield* ask(of, { _tag: "Terminate", packageName: event, watcher: by, reason })
+      }),
+    sphere: (presentity) => {
+      const of = presentityOf(presentity)
+      const state = of === null ? undefined : pump.engine.state(of)
+      const pack = packages.find("presence")
+      if (state === undefined || pack?.rules === undefined) return null
+      return pack.rules.sphere(
+        publishedDocuments(state, pack),
+        (now ?? (() => clock.currentTimeMillisUnsafe()))(),
+      )
+    },
+    isPublished: (presentity, event) => {
+      const of = presentityOf(presentity)
+      const state = of === null ? undefined : pump.engine.state(of)
+      const publications = state === undefined ? undefined : get(state.publications, event)
+      return publications !== undefined && size(publications) > 0
+    },
+    observe: (observer) => {
+      observers.add(observer)
+      return () => void observers.delete(observer)
+    },
+    settle: pump.settle,
+  }
+  return { core, store: yield* EventStore }
+})
+
+const notificationOf = (one: Notify): Notification => ({
+  presentity: one.presentity,
+  watcher: one.dialog.remoteUri.slice(1, -1),
+  event: one.packageName,
+  state: one.state,
+  expires: one.expires,
+  reason: one.reason,
+  body: one.body,
+  sequence: one.cseq,
+})

@@ -1,0 +1,67 @@
+/**
+ * What an embedding program may choose, and what it gets when it does not.
+ */
+import { xmlCodec } from "../../adapters/xml/codec.ts"
+import { conference } from "../../domain/packages/conference.ts"
+import { dialogInfo } from "../../domain/packages/dialog-info.ts"
+import { sharedLine } from "../../domain/packages/dialog-sla.ts"
+import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
+import { messageSummary } from "../../domain/packages/message-summary.ts"
+import { presence } from "../../domain/packages/pidf.ts"
+import { reg } from "../../domain/packages/reg.ts"
+import { makeRegistry } from "../../domain/packages/registry.ts"
+import { watcherInfo } from "../../domain/packages/watcher-info.ts"
+import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
+import type { Authorize, Limits } from "../../domain/presentity/context.ts"
+import type { PackageName } from "../../domain/vocabulary.ts"
+
+export interface PresenceOptions<Name extends PackageName = PackageName> {
+  /** Event packages; left out: all bundled ones. Each has its watcher information as `NAME.winfo`. */
+  readonly packages?: readonly EventPackage<unknown, Name>[]
+  /** Bounds and lifetimes; left out: as in the server, but without pacing and with lifetimes as long as anybody asks. */
+  readonly limits?: Partial<Limits>
+  /**
+   * Authorization documents from elsewhere, asked before each `watch` and by `refreshRules`; null: there is none. Left
+   * out, and without `authorize`, everybody may watch.
+   */
+  readonly rules?: RulesSource
+  /** Asked for every watcher: how it is to be treated, or null to let the rules say. */
+  readonly authorize?: Authorize
+  /** Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. */
+  readonly now?: () => number
+}
+
+/** The text of a presentity's authorization document for an event package. */
+export type RulesSource = (presentity: string, event: PackageName) => string | null | Promise<string | null>
+
+/** Names of the packages that come along. */
+export type BundledName = "presence" | "dialog" | "dialog;sla" | "message-summary" | "reg" | "conference"
+
+const bundled = (): readonly EventPackage[] => {
+  const xml = xmlCodec
+  return [
+    presence({ xml, rules: {} }),
+    dialogInfo({ xml }),
+    sharedLine({ xml }),
+    messageSummary(),
+    reg({ xml }),
+    conference({ xml }),
+  ]
+}
+
+export const packagesOf = (options: PresenceOptions): Packages =>
+  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of, { xml: xmlCodec }))
+
+/** As long as a lifetime can be said on the wire: 136 years. */
+export const foreverSeconds = 0xffff_ffff
+
+export const limitsOf = (options: PresenceOptions): Limits => ({
+  ...defaultLimits,
+  notifyIntervalMillis: 0,
+  maxExpiresPublish: foreverSeconds,
+  maxExpiresSubscribe: foreverSeconds,
+  ...options.limits,
+})
+
+export const authorizeOf = (options: PresenceOptions): Authorize =>
+  options.authorize ?? (options.rules === undefined ? allowEveryone : askTheRules)

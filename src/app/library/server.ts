@@ -1,0 +1,66 @@
+/**
+ * A whole server inside a program of one's own: sockets, store and tables by the same settings as `presently serve`.
+ */
+import { Clock, Effect, Exit, Logger, Scope } from "effect"
+import { clockTelling } from "../clocks.ts"
+import { readConfig } from "../config.ts"
+import type { ConfigInvalid } from "../config.ts"
+import { startServer } from "../server.ts"
+import type { SettingName } from "../settings.ts"
+
+/** Settings by name, as in the configuration file; left out: memory, and any free port on loopback. */
+export type ServerOptions = Readonly<Partial<Record<SettingName, unknown>>>
+
+export interface RunningServer {
+  /** `udp:127.0.0.1:5060` */
+  readonly addresses: readonly string[]
+  /** URL of the management port; null when it is off. */
+  readonly admin: string | null
+  /** Resolves when all that has come and fallen due so far has happened. */
+  readonly settle: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/**
+ * @param now milliseconds since 1970, for tests; lifetimes go by it, SIP timers do not
+ * @throws ConfigInvalid naming every setting that is wrong
+ */
+const start = async (
+  options: ServerOptions = {},
+  now: (() => number) | null = null,
+): Promise<RunningServer> => {
+  const config = readConfig({
+    flags: {},
+    set: [],
+    env: {},
+    file: null,
+    defaults: {
+      listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
+      admin: "off",
+      memory: options.data === undefined && options.database_url === undefined,
+    },
+    own: options,
+  })
+  const scope = Effect.runSync(Scope.make())
+  const server = await Effect.runPromise(
+    Effect.gen(function* () {
+      const system = yield* Clock.Clock
+      const starting = startServer(config)
+      const started = yield* now === null
+        ? starting
+        : Effect.provideService(starting, Clock.Clock, clockTelling(now, system))
+      yield* started.ready
+      return started
+    }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+  )
+  return {
+    addresses: server.addresses(),
+    admin: server.admin,
+    settle: () => Effect.runPromise(server.settle),
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+  }
+}
+
+export type { ConfigInvalid }
+
+export const Server = { start } as const

@@ -1,0 +1,69 @@
+/**
+ * Where a library keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Clock, Effect, Layer, Redacted } from "effect"
+import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { layerMemory } from "../../adapters/store/memory.ts"
+import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
+import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+
+/** Nothing outlives the process. */
+export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
+
+/** PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises. */
+export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> =>
+  onDatabase(layerEmbedded(folder))
+
+/** @param url `postgres://USER:PASSWORD@HOST:PORT/NAME`; its tables are made when they are missing */
+export const postgresStore = (url: string): Layer.Layer<EventStore, Error> =>
+  onDatabase(
+    PgClient.layer({
+      url: Redacted.make(url),
+      multiplex: true,
+      maxConnections: 4,
+      startupParameters: sessionSettings,
+    }),
+  )
+
+const onDatabase = <E extends Error>(database: Layer.Layer<Database, E>): Layer.Layer<EventStore, Error> => {
+  const prepare = Layer.effectDiscard(
+    migrate.pipe(
+      Effect.andThen(Clock.currentTimeMillis),
+      Effect.flatMap((now) => makePartitions(new Date(now))),
+    ),
+  )
+  return Layer.provide(layerPostgres, Layer.provideMerge(prepare, database))
+}
+
+type Database = Layer.Success<ReturnType<typeof layerEmbedded>>
+
+type Members = EventStore["Service"]
+
+/** The event store's contract with promises for effects; `checkpoint` and `snapshots` may be left out. */
+export type PromiseStore = {
+  readonly [Name in "append" | "load" | "read" | "history"]: (
+    ...args: Parameters<Members[Name]>
+  ) => Promise<Effect.Success<ReturnType<Members[Name]>>>
+}
+
+/**
+ * A store of one's own. It keeps decisions; what is folded from them is not saved, so a start reads them all.
+ *
+ * A promise that is rejected counts as a store that does not answer: what was asked is asked again, then given up.
+ */
+export const storeOf = (own: PromiseStore): Layer.Layer<EventStore> => {
+  const asked = <A>(ask: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
+    Effect.tryPromise({ try: ask, catch: (cause) => new StoreUnavailable({ cause }) })
+  return Layer.succeed(EventStore, {
+    append: (decisions) => asked(() => own.append(decisions)),
+    load: (streams) => asked(() => own.load(streams)),
+    read: (after, max) => asked(() => own.read(after, max)),
+    history: (stream, afterVersion, max) => asked(() => own.history(stream, afterVersion, max)),
+    saveSnapshots: () => Effect.void,
+    snapshots: () => Effect.succeed([]),
+    saveCheckpoint: () => Effect.void,
+    checkpoint: () => Effect.succeed(null),
+  })
+}
