@@ -3,7 +3,7 @@
  * browser. `test/consumer` is a project that depends on it.
  */
 import { spawnSync } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -101,13 +101,20 @@ describe("its subpaths", { timeout: 60_000 }, () => {
     assert.isAbove(counts.notifications, 0)
   })
 
+  it("LIB-root: presence in a program takes an event package of somebody else's", async () => {
+    const script = `const { shown, refused } = await import("./root.ts")
+      console.log(JSON.stringify([shown.state, shown.body.text, refused.status]))`
+    const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+    assert.deepStrictEqual(JSON.parse(good(ended)), ["terminated", "42", 400])
+  })
+
   it.each([
     ["nodenext", "nodenext"],
     ["bundler", "esnext"],
   ])(
     "LIB-types: have types without needing Node's, and a mistake does not compile (%s)",
     async (moduleResolution, module) => {
-      const options = {
+      const compilerOptions = {
         module,
         moduleResolution,
         target: "es2024",
@@ -120,13 +127,39 @@ describe("its subpaths", { timeout: 60_000 }, () => {
         allowImportingTsExtensions: true,
       }
       const file = `tsconfig.${moduleResolution}.json`
-      writeFileSync(
-        join(installed.project, file),
-        JSON.stringify({ compilerOptions: options, include: ["*.ts"] }),
-      )
+      writeFileSync(join(installed.project, file), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
       good(await installed.run(tool("tsc"), "--project", file))
     },
   )
+})
+
+describe("the examples", { timeout: 60_000 }, () => {
+  const examples = readdirSync(join(checkout, "examples")).filter((name) => name.endsWith(".ts"))
+
+  it("LIB-examples: compile", async () => {
+    const types = join(checkout, "node_modules/@types")
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2024",
+      types: ["node"],
+      typeRoots: [types],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+    }
+    const file = "tsconfig.examples.json"
+    writeFileSync(
+      join(installed.project, file),
+      JSON.stringify({ compilerOptions, include: ["examples/*.ts"] }),
+    )
+    good(await installed.run(tool("tsc"), "--project", file))
+  })
+
+  it.each(examples)("LIB-examples: %s prints what stands at its end", async (name) => {
+    const [, expected = ""] = readFileSync(join(checkout, "examples", name), "utf8").split("\n// prints:\n")
+    const printed = good(await installed.run(process.execPath, `examples/${name}`))
+    assert.strictEqual(printed, expected.replaceAll(/^\/\/ ?/gm, ""))
+  })
 })
 
 describe("in a browser", { timeout: 60_000 }, () => {

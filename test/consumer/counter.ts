@@ -4,7 +4,7 @@ import type { EventPackage, Packages } from "presently/domain"
 import { story } from "./story.ts"
 import type { Step } from "./story.ts"
 
-export const counter: EventPackage<number> = {
+export const counter: EventPackage<number, "x-counter"> = {
   name: "x-counter",
   accepts: ["text/plain"],
   produces: ["text/plain"],

@@ -5,6 +5,7 @@ import { makeRegistry, passThrough, presence } from "presently/packages"
 import type { EventPackage, Pidf } from "presently/packages"
 import { packageLaws } from "presently/testing"
 import { counter } from "./counter.ts"
+import { embedded } from "./root.ts"
 
 // @ts-expect-error the text of a body is no number
 packageLaws(counter, { documents: [{ contentType: "text/plain", text: 42 }] })
@@ -44,3 +45,9 @@ export const command: Command = { _tag: "Publish", packageName: "presence" }
 
 // @ts-expect-error a decision is not to be awaited: it has no `then`
 void decide.then
+
+// @ts-expect-error a published body is no number
+void embedded.publish({ presentity: "sip:a@example.com", event: "x-counter", body: 42 })
+
+// @ts-expect-error there is no such event package
+void embedded.publish({ presentity: "sip:a@example.com", event: "x-count", body: "42" })

@@ -1,4 +1,22 @@
-/** What most of those who embed it import. */
-import * as presently from "presently"
+/** Presence inside a program, with somebody else's event package beside a bundled one. */
+import { Presence } from "presently"
+import type { Notification, PresenceRefused } from "presently"
+import { presence } from "presently/packages"
+import { counter } from "./counter.ts"
 
-export const exported: readonly string[] = Object.keys(presently)
+export const embedded = await Presence.make({ packages: [presence(), counter] })
+
+const room = "sip:room7@example.com"
+await embedded.publish({ presentity: room, event: "x-counter", body: "42", expires: 60 })
+export const shown: Notification = await embedded.fetch({
+  presentity: room,
+  watcher: "sip:bob@example.com",
+  event: "x-counter",
+})
+export const refused: PresenceRefused | null = await embedded
+  .publish({ presentity: room, event: "x-counter", body: "many" })
+  .then(
+    () => null,
+    (refusal: PresenceRefused) => refusal,
+  )
+await embedded.close()

@@ -32,7 +32,7 @@ export interface InstalledPackage {
   /** Paths in the tarball. */
   readonly files: readonly string[]
   readonly unpackedBytes: number
-  /** The project that depends on it, with the files of `test/consumer`. */
+  /** The project that depends on it, with the files of `test/consumer`, and `examples` in a folder. */
   readonly project: string
   /** Runs a program in the project. */
   readonly run: (command: string, ...args: readonly string[]) => Promise<Ended>
@@ -61,6 +61,7 @@ export const installPackage = async (): Promise<InstalledPackage> => {
     const { filename, unpackedSize, files } = reportOf(report)
     const tarball = join(folder, filename)
     cpSync(join(checkout, "test/consumer"), project, { recursive: true })
+    cpSync(join(checkout, "examples"), join(project, "examples"), { recursive: true })
     writeFileSync(join(project, "package.json"), `{ "name": "consumer", "private": true, "type": "module" }`)
     await npm(project, "install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", tarball)
     return {

@@ -26,23 +26,25 @@ export type ConferenceOptions = WithCodec<conferences.ConferenceOptions>
 export type WatcherInfoOptions = WithCodec<watchers.WatcherInfoOptions>
 
 /** `presence` (RFC 3856): PIDF, data model, RPID; with `rules`, authorization by RFC 5025. */
-export const presence = (options: PresenceOptions = {}): EventPackage<pidf.Pidf> =>
+export const presence = (options: PresenceOptions = {}): EventPackage<pidf.Pidf, "presence"> =>
   pidf.presence({ ...options, xml: options.xml ?? xmlCodec })
 
 /** `dialog` (RFC 4235). */
-export const dialogInfo = (options: DialogInfoOptions = {}): EventPackage<dialogs.DialogInfo> =>
+export const dialogInfo = (options: DialogInfoOptions = {}): EventPackage<dialogs.DialogInfo, "dialog"> =>
   dialogs.dialogInfo({ ...options, xml: options.xml ?? xmlCodec })
 
 /** `dialog;sla`: a line that several phones share. */
-export const sharedLine = (options: SharedLineOptions = {}): EventPackage<dialogs.DialogInfo> =>
+export const sharedLine = (options: SharedLineOptions = {}): EventPackage<dialogs.DialogInfo, "dialog;sla"> =>
   sharedLines.sharedLine({ ...options, xml: options.xml ?? xmlCodec })
 
 /** `reg` (RFC 3680). */
-export const reg = (options: RegOptions = {}): EventPackage<registrations.RegInfo> =>
+export const reg = (options: RegOptions = {}): EventPackage<registrations.RegInfo, "reg"> =>
   registrations.reg({ ...options, xml: options.xml ?? xmlCodec })
 
 /** `conference` (RFC 4575). */
-export const conference = (options: ConferenceOptions = {}): EventPackage<conferences.ConferenceInfo> =>
+export const conference = (
+  options: ConferenceOptions = {},
+): EventPackage<conferences.ConferenceInfo, "conference"> =>
   conferences.conference({ ...options, xml: options.xml ?? xmlCodec })
 
 /** The watchers of a package (RFC 3857). Fits as it is as the second argument of `makeRegistry`. */
