@@ -74,13 +74,20 @@ export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): Ru
   return null
 }
 
+export interface RulesFollower {
+  /** Puts in force whatever has changed since the last look. */
+  readonly look: Effect.Effect<void>
+  /** Looks now and every so often, until it is interrupted. */
+  readonly follow: Effect.Effect<void>
+}
+
 /**
- * Puts what a source says in force, now and whenever it changes, until it is interrupted.
+ * Puts what a source says in force.
  *
  * The source is the truth: rules that are in force when it is first looked at, and that it does not have, are removed.
  */
-export const followRules = (source: RulesSource | null, pump: Pump): Effect.Effect<void> => {
-  if (source === null) return Effect.void
+export const makeRulesFollower = (source: RulesSource | null, pump: Pump): RulesFollower => {
+  if (source === null) return { look: Effect.void, follow: Effect.void }
   let told = ""
   let isFirst = true
   let left: readonly RulesChange[] = []
@@ -110,7 +117,8 @@ export const followRules = (source: RulesSource | null, pump: Pump): Effect.Effe
       return Effect.logError(unusable.message)
     }),
   )
-  return look.pipe(Effect.andThen(Effect.sleep(source.everySeconds * 1000)), Effect.forever)
+  const wait = Effect.sleep(source.everySeconds * 1000)
+  return { look, follow: look.pipe(Effect.andThen(wait), Effect.forever) }
 }
 
 const missingFrom = (found: readonly RulesChange[], pump: Pump): readonly RulesChange[] => {

@@ -24,12 +24,13 @@ import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { makeExposeDesk } from "./expose.ts"
+import { makeManagement } from "./management.ts"
 import { packagesOf } from "./packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { followRules, makeRulesDesk, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeRulesDesk, makeRulesFollower, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
@@ -109,9 +110,17 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
+  const rulesFollower = makeRulesFollower(rulesSourceOf(config, storage.sql), pump)
+  const clock = yield* Clock.Clock
   const admin = yield* adminPort(config, {
     rules: makeRulesDesk(pump, packages),
     expose: makeExposeDesk(pump, packages),
+    management: makeManagement({
+      pump,
+      packages,
+      lookForRules: rulesFollower.look,
+      now: () => clock.currentTimeMillisUnsafe(),
+    }),
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
     status: () => ({
       status: pump.status(),
@@ -137,7 +146,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       Effect.andThen(pump.start),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, followRules(rulesSourceOf(config, storage.sql), pump)], {
+        Effect.all([projector.run, rulesFollower.follow], {
           concurrency: "unbounded",
         }),
       ),

@@ -40,21 +40,30 @@ export const exposeRoutes = (desk: ExposeDesk) =>
     }),
   )
 
-const answer = (desk: ExposeDesk, text: string): HttpServerResponse.HttpServerResponse => {
-  const asked = read(text)
-  if (typeof asked === "string") return problem(400, asked)
-  const { event, filter } = asked
+/** What is published, or why nobody can say. */
+export const exposed = (
+  desk: ExposeDesk,
+  event: string,
+  filter: string | null,
+): { readonly rows: readonly Exposed[] } | { readonly status: number; readonly why: string } => {
   let expression: RE2JS | null = null
   try {
     expression = filter === null ? null : RE2JS.compile(filter)
   } catch (fault) {
     const why = fault instanceof Error ? fault.message : String(fault)
-    return problem(400, `filter = ${filter}: no regular expression of RE2: ${why}`)
+    return { status: 400, why: `filter = ${filter}: no regular expression of RE2: ${why}` }
   }
-  const found = desk.expose(event, (presentity) => expression?.matcher(presentity).find() ?? true)
-  return found === null
-    ? problem(404, `event = ${event}: there is no such event package`)
-    : HttpServerResponse.text(`${JSON.stringify(found)}\n`, { contentType: "application/json" })
+  const rows = desk.expose(event, (presentity) => expression?.matcher(presentity).find() ?? true)
+  return rows === null ? { status: 404, why: `event = ${event}: there is no such event package` } : { rows }
+}
+
+const answer = (desk: ExposeDesk, text: string): HttpServerResponse.HttpServerResponse => {
+  const asked = read(text)
+  if (typeof asked === "string") return problem(400, asked)
+  const found = exposed(desk, asked.event, asked.filter)
+  return "why" in found
+    ? problem(found.status, found.why)
+    : HttpServerResponse.text(`${JSON.stringify(found.rows)}\n`, { contentType: "application/json" })
 }
 
 const read = (text: string): { readonly event: string; readonly filter: string | null } | string => {

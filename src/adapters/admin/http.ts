@@ -11,6 +11,8 @@ import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { BindFailed } from "../../domain/ports.ts"
 import { exposeRoutes } from "./expose.ts"
 import type { ExposeDesk } from "./expose.ts"
+import { managementRoutes } from "./management.ts"
+import type { Management } from "./management.ts"
 import { rulesRoutes } from "./rules.ts"
 import type { RulesDesk } from "./rules.ts"
 
@@ -21,6 +23,7 @@ export interface AdminSource {
   readonly status: () => unknown
   readonly rules: RulesDesk
   readonly expose: ExposeDesk
+  readonly management: Management
 }
 
 /**
@@ -51,6 +54,7 @@ const routes = (source: AdminSource) =>
   Layer.mergeAll(
     rulesRoutes(source.rules),
     exposeRoutes(source.expose),
+    managementRoutes(source.management, source.expose),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
     HttpRouter.add(
       "GET",

@@ -94,7 +94,7 @@ const StoredEvent = Schema.TaggedUnion({
     except: Schema.Array(Schema.Int),
     suppressed: Schema.Array(Schema.Int),
     shown: Text,
-    cause: Schema.Literals(["subscribe", "change", "rules", "rate", "recovery"]),
+    cause: Schema.Literals(["subscribe", "change", "rules", "refresh", "rate", "recovery"]),
     bodiless: Schema.optionalKey(Schema.Literal(true)),
   },
   NotificationsDeferred: {

@@ -2,27 +2,13 @@
  * `presently rules get|put|delete|test`: presence rules of a running server, over its management port.
  */
 import { readFileSync } from "node:fs"
-import { Console, Data, Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import { parseHostPort } from "../config.ts"
-import { exitCodes } from "./exit.ts"
-
-class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
-  readonly why: string
-  readonly exitCode: number
-}> {
-  override get message(): string {
-    return this.why
-  }
-}
+import { LocalFailure } from "../client/failures.ts"
+import { adminFlag, askAdmin } from "./admin-call.ts"
 
 const shared = {
-  admin: Flag.String("admin").pipe(
-    Flag.withMetavar("HOST:PORT"),
-    Flag.withDefault("127.0.0.1:5080"),
-    Flag.withDescription("the server's management port"),
-  ),
+  admin: adminFlag,
   event: Flag.String("event").pipe(
     Flag.withMetavar("PACKAGE"),
     Flag.withDefault("presence"),
@@ -92,47 +78,13 @@ const read = (path: string) =>
     catch: (cause) => new LocalFailure({ what: `${path} cannot be read`, cause }),
   })
 
-const call = Effect.fnUntraced(function* (
-  method: string,
+const call = (
+  method: "GET" | "PUT" | "DELETE" | "POST",
   input: { readonly admin: string; readonly presentity: string; readonly event: string },
   suffix: string,
   body: string | null,
-) {
-  const address = parseHostPort(input.admin)
-  if (address === null) {
-    return yield* new UsageInvalid({
-      why: `--admin ${JSON.stringify(input.admin)}: expected HOST:PORT, for example 127.0.0.1:5080`,
-    })
-  }
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host
+) => {
   const path = `/rules/${encodeURIComponent(input.presentity)}${suffix}`
   const event = `${suffix.includes("?") ? "&" : "?"}event=${encodeURIComponent(input.event)}`
-  const response = yield* Effect.tryPromise({
-    try: async () => {
-      const answer = await fetch(`http://${host}:${address.port}${path}${event}`, {
-        method,
-        ...(body === null ? {} : { body }),
-      })
-      return { status: answer.status, text: await answer.text() }
-    },
-    catch: () =>
-      new ServerSaidNo({
-        why: `nobody answers at ${input.admin}: start a server there, or name its management port with --admin`,
-        exitCode: exitCodes.unavailable,
-      }),
-  })
-  if (response.status < 300) return response.text
-  return yield* new ServerSaidNo({
-    why: detailOf(response.text) ?? `the server answered ${response.status}`,
-    exitCode: response.status === 404 && method === "GET" ? exitCodes.finding : exitCodes.refused,
-  })
-})
-
-const detailOf = (text: string): string | null => {
-  try {
-    const parsed = JSON.parse(text) as { readonly detail?: unknown }
-    return typeof parsed.detail === "string" ? parsed.detail : null
-  } catch {
-    return null
-  }
+  return askAdmin(method, input.admin, `${path}${event}`, body)
 }

@@ -7,12 +7,12 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get, size, values } from "../table.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../vocabulary.ts"
-import type { ReplaceRules } from "./commands.ts"
+import type { RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status } from "./events.ts"
-import { bodiless, notifyOne, viewFor } from "./notify.ts"
+import { bodiless, notifyOne, tellAgain, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
@@ -82,6 +82,20 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
   }
   const after = evolve(state, replaced, context.now)
   return accept([replaced, ...review(state, after, pack, context)], { _tag: "Done" })
+}
+
+/**
+ * Looks at everybody who watches a package again.
+ *
+ * @rejects BadEvent (489) for a package there is not
+ */
+export const refreshWatchers = (state: State, command: RefreshWatchers, context: Context): Outcome => {
+  const pack = context.packages.find(command.packageName)
+  if (pack === null) {
+    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
+  }
+  const events = command.kind === "rules" ? review(state, state, pack, context) : tellAgain(state, pack)
+  return accept(events, { _tag: "Done" })
 }
 
 /** What time alone has changed: reviews every package whose boundary has passed. */

@@ -21,6 +21,7 @@ export type Command =
   | Subscribe
   | Resubscribe
   | ReplaceRules
+  | RefreshWatchers
   | Terminate
   | FallDue
   | ReportDelivery
@@ -86,6 +87,16 @@ export interface ReplaceRules {
   readonly _tag: "ReplaceRules"
   readonly packageName: PackageName
   readonly rules: Body | null
+}
+
+/**
+ * The operator wants watchers looked at again (the seed's `refreshWatchers`): what the rules say of them now, or, with
+ * `state`, every active one told the present state once more.
+ */
+export interface RefreshWatchers {
+  readonly _tag: "RefreshWatchers"
+  readonly packageName: PackageName
+  readonly kind: "rules" | "state"
 }
 
 /** The operator ends subscriptions (the seed's `terminate_watchers`). */

@@ -3,7 +3,7 @@
  */
 import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
-import { replaceRules } from "./authorize.ts"
+import { refreshWatchers, replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import type { Outcome } from "./decision.ts"
@@ -36,6 +36,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return resubscribe(state, command, context)
     case "ReplaceRules":
       return replaceRules(state, command, context)
+    case "RefreshWatchers":
+      return refreshWatchers(state, command, context)
     case "Terminate":
       return terminate(state, command)
     case "FallDue":

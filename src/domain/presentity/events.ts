@@ -172,9 +172,9 @@ export interface NotificationsIssued {
   readonly shown: string
   /**
    * `subscribe`: answers a SUBSCRIBE; `rules`: the watcher is treated otherwise than before; neither counts for pacing.
-   * `rate`: the watcher wants to hear something now and then (RFC 6446 §6); `recovery`: repeats what a crash may have lost.
+   * `refresh`: the operator wants them told once more; `rate`: the watcher wants to hear something now and then (RFC 6446 §6); `recovery`: repeats what a crash may have lost.
    */
-  readonly cause: "subscribe" | "change" | "rules" | "rate" | "recovery"
+  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery"
   /** The watcher has this document already and is only told that it holds (RFC 5839 §6.2); absent: no. */
   readonly bodiless?: true
 }

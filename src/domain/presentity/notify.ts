@@ -99,6 +99,23 @@ export const notifyOne = (
   cause,
 })
 
+/** The present state to every active watcher, whatever it was told before. O(watchers of the presentity). */
+export const tellAgain = (state: State, pack: EventPackage): readonly Event[] => {
+  const groups = new Map<string, SubscriptionNo[]>()
+  for (const one of activeSubscriptions(state, pack.name)) {
+    if (!one.dormant) collect(groups, viewFor(state, one, pack).digest, one.no)
+  }
+  return [...groups].map(([shown, to]): Event => ({
+    _tag: "NotificationsIssued",
+    packageName: pack.name,
+    to,
+    except: [],
+    suppressed: [],
+    shown,
+    cause: "refresh",
+  }))
+}
+
 /** The same without its document: the watcher has it, or wants none (RFC 5839 §6.2). */
 export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({ ...notify, bodiless: true })
 
