@@ -1,0 +1,322 @@
+/**
+ * Settings by name, each with its effect where a client or an operator sees it.
+ */
+import assert from "node:assert/strict"
+import { describe, it } from "vitest"
+import { readConfig } from "../../src/app/config.ts"
+import { settings } from "../../src/app/settings.ts"
+import type { SettingName } from "../../src/app/settings.ts"
+import { startVirtualServer } from "../../src/app/testing/virtual-time.ts"
+import { userLine } from "../../src/app/users.ts"
+import { everything, ruleFor, ruleset } from "../support/rules-builders.ts"
+import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
+import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
+import { usersFile } from "../support/users.ts"
+
+const bob = "sip:bob@example.com"
+
+describe("lifetimes", () => {
+  it.for([
+    ["max_expires_publish", "PUBLISH"],
+    ["max_expires_subscribe", "SUBSCRIBE"],
+  ] as const)(
+    "OPS-%s: longer wishes are granted so much, none at all the default if that is shorter",
+    async ([name, method], context) => {
+      const { another } = await openScene(context, { [name]: 60 })
+      for (const [wish, granted] of [
+        ["61", "60"],
+        ["60", "60"],
+        ["59", "59"],
+        [null, "60"],
+      ] as const) {
+        const phone = await another("bob")
+        const body = method === "PUBLISH" ? phoneOpen : ""
+        const response = await (method === "PUBLISH"
+          ? phone.publish({ Expires: wish }, body)
+          : phone.subscribe({ Expires: wish }))
+        assert.equal(response.header("expires"), granted)
+      }
+    },
+  )
+
+  it.for([
+    ["min_expires_publish", "PUBLISH"],
+    ["min_expires_subscribe", "SUBSCRIBE"],
+  ] as const)(
+    "OPS-%s: shorter wishes are refused with 423 and the least",
+    async ([name, method], context) => {
+      const { another } = await openScene(context, { [name]: 60 })
+      const phone = await another("bob")
+      const ask = (wish: string) =>
+        method === "PUBLISH"
+          ? phone.publish({ Expires: wish }, phoneOpen)
+          : phone.subscribe({ Expires: wish })
+      const refused = await ask("59")
+      assert.deepEqual([refused.raw.status, refused.header("min-expires")], [423, "60"])
+      assert.equal((await ask("60")).raw.status, 200)
+    },
+  )
+
+  it("OPS-waiting_subs_daysno AUT-8: an undecided watcher is given up after so many days, 0 counting as 3", async (context) => {
+    for (const [days, until] of [
+      [1, 1],
+      [0, 3],
+    ] as const) {
+      const server = await startVirtualServer({
+        policy: "rules",
+        domain: ["example.com"],
+        waiting_subs_daysno: days,
+        max_expires_subscribe: 30 * 86_400,
+      })
+      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+      context.onTestFinished(async () => {
+        phone.close()
+        await server.close()
+      })
+      const watcher = script(phone, { user: "bob" })
+      assert.equal((await watcher.subscribe({ Expires: `${20 * 86_400}` })).raw.status, 202)
+      await watcher.notified({ state: "pending" })
+      await server.pass(until * 86_400 - 1)
+      await phone.hearsNothing()
+      await server.pass(1)
+      await watcher.notified({ state: "terminated;reason=giveup;retry-after=3600", body: null })
+    }
+  })
+})
+
+describe("bounds", () => {
+  it("OPS-publications_max OPS-subscriptions_max: more than so many get 503 with Retry-After; ending one makes room", async (context) => {
+    const { another } = await openScene(context, { publications_max: 2, subscriptions_max: 2 })
+    const phones = [await another("alice"), await another("alice"), await another("alice")]
+    const tags = []
+    for (const phone of phones)
+      tags.push((await phone.publish({ Expires: "60" }, phoneOpen)).header("sip-etag"))
+    assert.deepEqual(
+      tags.map((tag) => tag !== null),
+      [true, true, false],
+    )
+    const refused = await phones[2]!.publish({ Expires: "60" }, phoneOpen)
+    assert.equal(refused.raw.status, 503)
+    assert.ok(Number(refused.header("retry-after")) > 0)
+    await phones[0]!.publish({ Expires: "0", "SIP-If-Match": tags[0]! })
+    assert.equal((await phones[2]!.publish({ Expires: "60" }, phoneOpen)).raw.status, 200)
+    const statuses = []
+    for (const user of ["a", "b", "c"])
+      statuses.push((await (await another(user)).subscribe({ Expires: "60" })).raw.status)
+    assert.deepEqual(statuses, [200, 200, 503])
+    // a fetch leaves nothing behind
+    assert.equal((await (await another("d")).subscribe({ Expires: "0" })).raw.status, 200)
+  })
+
+  it("OPS-udp_mtu: a NOTIFY above so many bytes goes over TCP where the phone takes it, else over UDP", async (context) => {
+    const { another, publish } = await openScene(context, { udp_mtu: 500 })
+    const watcher = await another("bob")
+    await watcher.subscribe({ Expires: "60" })
+    await watcher.notified({ state: "active" })
+    const long = pidf(tuple("phone", "open", "x".repeat(600)))
+    await publish(long)
+    // this phone has no TCP: it gets it all the same
+    await watcher.notified({ state: "active", body: long }, 8_000)
+  })
+})
+
+describe("what the server calls itself", () => {
+  it("OPS-server_address OPS-contact_user: the Contact of 2xx and NOTIFY", async (context) => {
+    for (const [given, contact] of [
+      [{ server_address: "sip:presence.example.com:5070" }, /^<sip:presence\.example\.com:5070>$/],
+      [{ contact_user: "pa" }, /^<sip:pa@127\.0\.0\.1:\d+>$/],
+      [{ contact_user: "" }, /^<sip:127\.0\.0\.1:\d+>$/],
+      [{}, /^<sip:presence@127\.0\.0\.1:\d+>$/],
+    ] as const) {
+      const { another } = await openScene(context, given)
+      const watcher = await another("bob")
+      const response = await watcher.ask("SUBSCRIBE", { Expires: "60" })
+      assert.match(response.header("contact") ?? "", contact)
+      const notify = await watcher.notify()
+      answer(watcher.phone, notify)
+      assert.match(notify.header("contact") ?? "", contact)
+    }
+  })
+
+  it("OPS-domain: other domains than those get 404; with none every domain is served", async (context) => {
+    for (const [domain, statuses] of [
+      [
+        ["example.com", "example.org"],
+        [200, 200, 404],
+      ],
+      [[], [200, 200, 200]],
+    ] as const) {
+      const { another } = await openScene(context, { domain })
+      const phone = await another("alice")
+      const given = []
+      for (const host of ["example.com", "example.org", "example.net"]) {
+        given.push((await phone.ask("PUBLISH", { Expires: "60" }, phoneOpen, `sip:alice@${host}`)).raw.status)
+      }
+      assert.deepEqual(given, statuses)
+    }
+  })
+
+  it("OPS-realm OPS-digest_md5 OPS-users_file: what a challenge offers", async (context) => {
+    const users_file = usersFile(
+      context,
+      userLine("alice", "phones", "secret", "SHA-256"),
+      userLine("alice", "phones", "secret", "MD5"),
+    )
+    for (const [digest_md5, algorithms] of [
+      [false, ["SHA-256"]],
+      [true, ["SHA-256", "MD5"]],
+    ] as const) {
+      const { another } = await openScene(context, { users_file, realm: "phones", digest_md5 })
+      const challenged = await (await another("alice")).publish({ Expires: "60" }, phoneOpen)
+      assert.equal(challenged.raw.status, 401)
+      const offers = challenged.headers("www-authenticate")
+      assert.deepEqual(
+        offers.map((one) => /algorithm=([\w-]+)/.exec(one)?.[1]),
+        algorithms,
+      )
+      assert.ok(offers.every((one) => one.includes('realm="phones"')))
+    }
+  })
+})
+
+describe("the framework", () => {
+  it("OPS-event_framework: 202 and one dialog for several subscriptions are RFC 3265's only", async (context) => {
+    for (const [event_framework, statuses] of [
+      ["3265", [202, 202]],
+      ["6665", [200, 403]],
+    ] as const) {
+      const { another } = await openScene(context, { event_framework, policy: "rules" })
+      const watcher = await another("bob")
+      const first = await watcher.subscribe({ Expires: "60" })
+      answer(watcher.phone, await watcher.notify())
+      const second = await watcher.subscribe({ Event: "presence;id=2", Expires: "60" })
+      assert.deepEqual([first.raw.status, second.raw.status], statuses)
+    }
+  })
+
+  it("OPS-notify_min_interval: so long between two changes, 0: at once, none: the package's", async (context) => {
+    for (const [notify_min_interval, atOnce] of [
+      [0, true],
+      [2, false],
+    ] as const) {
+      const { another, publish } = await openScene(context, { notify_min_interval })
+      const watcher = await another("bob")
+      await watcher.subscribe({ Expires: "60" })
+      await watcher.notified({ state: "active" })
+      await publish()
+      await watcher.notified({ state: "active", body: phoneOpen })
+      const since = performance.now()
+      await publish(phoneClosed)
+      await watcher.notified({ state: "active", body: phoneClosed }, 4_000)
+      assert.equal(performance.now() - since < 1_500, atOnce)
+    }
+  })
+
+  it("OPS-rate_control OPS-conditional_notify: switched off, the server knows neither", async (context) => {
+    const { another, publish } = await openScene(context, { rate_control: false, conditional_notify: false })
+    await publish()
+    const watcher = await another("bob")
+    await watcher.subscribe({ Event: "presence;max-rate=0.01", Expires: "60" })
+    const first = await watcher.notify()
+    answer(watcher.phone, first)
+    assert.deepEqual(
+      [first.header("subscription-state"), first.header("sip-etag")],
+      ["active;expires=60", null],
+    )
+    assert.equal((await watcher.subscribe({ "Suppress-If-Match": "*", Expires: "60" })).raw.status, 200)
+    await watcher.notified({ state: "active", body: phoneOpen })
+  })
+})
+
+describe("who may watch", () => {
+  const statusWith = async (
+    context: Parameters<typeof openScene>[0],
+    given: Parameters<typeof openScene>[1],
+    document: string | null = null,
+    published = phoneOpen,
+  ): Promise<string> => {
+    const { another, rules, publish } = await openScene(context, { admin: "127.0.0.1:0", ...given })
+    if (document !== null) assert.equal(await rules(document), 204)
+    await publish(published)
+    const watcher = await another("bob")
+    const { status } = (await watcher.subscribe({ Expires: "60" })).raw
+    if (status >= 300) return `${status}`
+    const notify = await watcher.notify()
+    answer(watcher.phone, notify)
+    return `${status} ${/id="phone"/.test(notify.raw.body.toString()) ? "sees" : "-"}`
+  }
+
+  it("OPS-policy OPS-no_rules OPS-no_match: open to all, or as the rules say, or as the operator says where they say nothing", async (context) => {
+    const forCarol = ruleset(ruleFor("sip:carol@example.com", "allow"))
+    const outcomes = []
+    for (const [given, document] of [
+      [{ policy: "open", no_rules: "block" }, null],
+      [{ policy: "open" }, forCarol],
+      [{ policy: "rules" }, null],
+      [{ policy: "rules", no_rules: "allow" }, null],
+      [{ policy: "rules", no_rules: "polite-block" }, null],
+      [{ policy: "rules", no_rules: "block" }, null],
+      [{ policy: "rules" }, forCarol],
+      [{ policy: "rules", no_match: "confirm" }, forCarol],
+    ] as const) {
+      outcomes.push(await statusWith(context, given, document))
+    }
+    assert.deepEqual(outcomes, ["200 sees", "200 sees", "202 -", "200 sees", "200 -", "403", "403", "202 -"])
+  })
+
+  it("OPS-legacy_permissive AUT-6: a rule without transformations shows nothing, or everything", async (context) => {
+    const bare = ruleset(ruleFor(bob, "allow", ""))
+    assert.equal(await statusWith(context, { policy: "rules" }, bare), "200 -")
+    assert.equal(await statusWith(context, { policy: "rules", legacy_permissive: true }, bare), "200 sees")
+  })
+
+  it("OPS-enable_sphere_check AUT-4: a rule for a sphere counts when spheres do", async (context) => {
+    const rule = ruleFor(bob, "allow", everything).replace("</identity>", '</identity><sphere value="work"/>')
+    const person =
+      '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>'
+    const atWork = pidf(tuple("phone", "open"), person)
+    assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule), atWork), "403")
+    assert.equal(
+      await statusWith(context, { policy: "rules", enable_sphere_check: true }, ruleset(rule), atWork),
+      "200 sees",
+    )
+  })
+
+  it("OPS-oma_rules AUT-4: OMA's conditions match when they are understood", async (context) => {
+    const rule = ruleFor(bob, "allow", everything).replace(
+      /<identity>.*<\/identity>/,
+      '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
+    )
+    assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule)), "403")
+    assert.equal(await statusWith(context, { policy: "rules", oma_rules: true }, ruleset(rule)), "200 sees")
+  })
+})
+
+describe("settings that change nothing", () => {
+  const idle = (Object.keys(settings) as SettingName[]).filter((name) => settings[name].idle !== undefined)
+  const values: Readonly<Partial<Record<SettingName, string>>> = {
+    cluster_federation_mode: "full-sharing",
+    cluster_pres_events: "presence",
+    cluster_be_active_shtag: "vip",
+    cluster_sharing_tags: "vip=active",
+    presentity_table: "presentity",
+    active_watchers_table: "active_watchers",
+    watchers_table: "watchers",
+  }
+
+  it.each(idle)("OPS-%s: is taken, checked, and said to change nothing", (name) => {
+    const read = (value: string) =>
+      readConfig({ flags: {}, set: [`${name}=${value}`], env: {}, file: null, defaults: { memory: true } })
+    const { notices } = read(values[name] ?? "1")
+    assert.equal(notices.length, 1)
+    assert.ok(notices[0]?.startsWith(`${name} (flag --set) changes nothing: `))
+  })
+
+  it("OPS-db_url: is another name of database_url, which counts when both are given", () => {
+    const read = (...set: string[]) =>
+      readConfig({ flags: {}, set, env: {}, file: null, defaults: {} }).database_url
+    assert.equal(read("db_url=postgres://a/b"), "postgres://a/b")
+    assert.equal(read("db_url=postgres://a/b", "database_url=postgres://c/d"), "postgres://c/d")
+    assert.throws(() => read("db_url=mysql://a/b"), /ConfigInvalid|database_url/)
+  })
+})
