@@ -145,6 +145,17 @@ export const readConfig = (given: Given): Config => {
         "expected postgres://USER:PASSWORD@HOST:PORT/NAME",
     )
   }
+  const tables = ["presentity_table", "active_watchers_table", "watchers_table"] as const
+  for (const name of tables) {
+    const table = String(values[name])
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(table)) {
+      const allowed = "expected a name of at most 32 letters, digits and underscores, for example presentity"
+      faults.push(`${name} = ${table} (${sources[name]}): ${allowed}`)
+    }
+  }
+  if (new Set(tables.map((name) => values[name])).size < tables.length) {
+    faults.push(`${tables.join(", ")}: each needs a name of its own`)
+  }
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],

@@ -400,8 +400,12 @@ const unavailable = (why: string, retryAfter: number): Rejection => ({
   retryAfter,
 })
 
-/** 128 bits from the system's generator, as a token of 22 characters; drawn 256 at a time. */
-const freshNonce = ((): (() => string) => {
+/**
+ * 128 bits from the system's generator, as a token of 22 characters; drawn 256 at a time.
+ *
+ * It never begins with a hyphen: entity-tags are given on command lines too.
+ */
+export const freshNonce = ((): (() => string) => {
   const pool = Buffer.alloc(16 * 256)
   let next = pool.length
   return () => {
@@ -411,6 +415,6 @@ const freshNonce = ((): (() => string) => {
     }
     const nonce = pool.toString("base64url", next, next + 16)
     next += 16
-    return nonce
+    return nonce.startsWith("-") ? `~${nonce.slice(1)}` : nonce
   }
 })()

@@ -15,11 +15,17 @@ import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
-import { layerNoTables, layerPresenceTables } from "../adapters/store/tables.ts"
+import {
+  layerNoTables,
+  layerPresenceTables,
+  moduleTableNames,
+  prepareTables,
+} from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import type { EventStore, PresenceTables } from "../domain/ports.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
+import type { State } from "../domain/presentity/state.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
@@ -140,7 +146,8 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
   const ready = yield* Deferred.make<void>()
   yield* Effect.forkScoped(
     storage.prepare.pipe(
-      Effect.andThen(pump.recover),
+      Effect.tap(() => pump.recover),
+      Effect.tap((made) => Effect.sync(() => made && projector.noteAll(liveStates(pump)))),
       Effect.andThen(Deferred.succeed(recovered, undefined)),
       Effect.andThen(Deferred.await(listening)),
       Effect.andThen(pump.start),
@@ -178,6 +185,9 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
   return server
 })
 
+const liveStates = ({ engine }: Pump): readonly State[] =>
+  [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
+
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
 const adminPort = (config: Config, source: AdminSource) => {
   const { admin } = config
@@ -191,8 +201,8 @@ interface Storage {
   readonly services: Context.Context<EventStore | PresenceTables>
   /** Null: there is no database. */
   readonly sql: PgClient.PgClient | null
-  /** Brings the database to the present layout; waits as long as it takes for a server that does not answer. */
-  readonly prepare: Effect.Effect<void>
+  /** Brings the database to the present layout, and says whether tables were made that know nothing yet; waits as long as it takes for a server that does not answer. */
+  readonly prepare: Effect.Effect<boolean>
 }
 
 const openStorage = Effect.fnUntraced(function* (config: Config) {
@@ -202,7 +212,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
       name: "memory: nothing outlives the process",
       services,
       sql: null,
-      prepare: Effect.void,
+      prepare: Effect.succeed(false),
     }
     return storage
   }
@@ -216,7 +226,12 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
           startupParameters: sessionSettings,
         })
   const client = yield* Layer.build(database)
-  const stores = Layer.merge(layerPostgres, layerPresenceTables).pipe(
+  const tables = {
+    presentity: config.presentity_table ?? moduleTableNames.presentity,
+    activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
+    watchers: config.watchers_table ?? moduleTableNames.watchers,
+  }
+  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
   const name =
@@ -227,6 +242,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
   const prepare = migrate.pipe(
     Effect.andThen(Clock.currentTimeMillis),
     Effect.flatMap((now) => makePartitions(new Date(now))),
+    Effect.andThen(prepareTables(tables)),
     Effect.tapError((cause) => {
       if (told) return Effect.void
       told = true
@@ -234,7 +250,6 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     }),
     Effect.retry(Schedule.spaced("500 millis")),
     Effect.tap(() => (told ? Effect.logInfo(`${name} answers`) : Effect.void)),
-    Effect.asVoid,
     Effect.provideContext(client),
     Effect.orDie,
   )

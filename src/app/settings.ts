@@ -212,14 +212,9 @@ export const settings = {
     true,
     "a remote target of dialog;sla at an IP address becomes the remote identity",
   ),
-  presentity_table: choice("presentity", ["presentity"], "name of the table", "only this name is taken"),
-  active_watchers_table: choice(
-    "active_watchers",
-    ["active_watchers"],
-    "name of the table",
-    "only this name is taken",
-  ),
-  watchers_table: choice("watchers", ["watchers"], "name of the table", "only this name is taken"),
+  presentity_table: text("presentity", "name of the table, of letters, digits and underscores"),
+  active_watchers_table: text("active_watchers", "name of the table, of letters, digits and underscores"),
+  watchers_table: text("watchers", "name of the table, of letters, digits and underscores"),
   subs_htable_size: int<number>(9, 1, 30, "hash table size", grows),
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
 }

@@ -6,7 +6,7 @@ import { Effect, Exit, Scope } from "effect"
 import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
-import { makePump, pumpDefaults } from "../../src/app/pump.ts"
+import { freshNonce, makePump, pumpDefaults } from "../../src/app/pump.ts"
 import type { Pump } from "../../src/app/pump.ts"
 import { presence } from "../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../src/domain/packages/registry.ts"
@@ -104,6 +104,14 @@ const statusOf = (answer: Answer): number => {
   if (answer._tag === "Rejected") return answer.rejection.status
   return answer.reply._tag === "Subscribed" ? answer.reply.status : 200
 }
+
+describe("nonces", () => {
+  it("OPS-publish-etag 3903-6-n: are tokens that differ, and none can be taken for a flag of a command line", () => {
+    const nonces = Array.from({ length: 20_000 }, freshNonce)
+    assert.strictEqual(new Set(nonces).size, nonces.length)
+    for (const nonce of nonces) assert.match(nonce, /^[A-Za-z0-9_~][A-Za-z0-9_-]{21}$/)
+  })
+})
 
 describe("the pump", () => {
   it("L39: requests of one dialog that all meet another writer's change are each answered, in order", async (context) => {

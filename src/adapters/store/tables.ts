@@ -14,19 +14,35 @@ import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../domain/p
 /** Rows a statement may carry: the embedded database blocks the event loop for each. */
 const rowsMax = 500
 
-export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Service"] => ({
+/** What the three tables are called (the module's `presentity_table` and its like). */
+export interface TableNames {
+  readonly presentity: string
+  readonly activeWatchers: string
+  readonly watchers: string
+}
+
+export const moduleTableNames: TableNames = {
+  presentity: "presentity",
+  activeWatchers: "active_watchers",
+  watchers: "watchers",
+}
+
+export const makePresenceTables = (
+  sql: PgClient.PgClient,
+  names: TableNames = moduleTableNames,
+): PresenceTables["Service"] => ({
   write: (changes) =>
     Effect.gen(function* () {
       const plan = planOf(changes)
       for (const part of chunks(plan.presentity.gone))
         yield* sql`
-        DELETE FROM presentity p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
+        DELETE FROM ${sql(names.presentity)} p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
           ${part.map((one) => one.domain)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.etag)}::text[])) AS g(username, domain, event, etag)
         WHERE p.username = g.username AND p.domain = g.domain AND p.event = g.event AND p.etag = g.etag`
       for (const part of chunks(plan.presentity.rows))
         yield* sql`
-        INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
+        INSERT INTO ${sql(names.presentity)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
           convert_to(nullif(r.extra_hdrs, ''), 'UTF8'), r.sender
         FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
@@ -40,7 +56,7 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
           sender = excluded.sender`
       for (const part of chunks(plan.active.gone))
         yield* sql`
-        DELETE FROM active_watchers a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+        DELETE FROM ${sql(names.activeWatchers)} a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.callid)}::text[], ${part.map((one) => one.to_tag)}::text[],
           ${part.map((one) => one.from_tag)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.event_id)}::text[])) AS g(uri, callid, to_tag, from_tag, event, event_id)
@@ -48,7 +64,7 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
           AND a.from_tag = g.from_tag AND a.event = g.event AND a.event_id = g.event_id`
       for (const part of chunks(plan.active.rows))
         yield* sql`
-        INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
+        INSERT INTO ${sql(names.activeWatchers)} (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
           event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason,
           version, socket_info, local_contact, sharing_tag)
         SELECT presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id, to_tag, from_tag,
@@ -74,14 +90,14 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
           version = excluded.version`
       for (const part of chunks(plan.watchers.gone))
         yield* sql`
-        DELETE FROM watchers w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+        DELETE FROM ${sql(names.watchers)} w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[])) AS g(uri, username, domain, event)
         WHERE w.presentity_uri = g.uri AND w.watcher_username = g.username AND w.watcher_domain = g.domain
           AND w.event = g.event`
       for (const part of chunks(plan.watchers.rows))
         yield* sql`
-        INSERT INTO watchers (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
+        INSERT INTO ${sql(names.watchers)} (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
         SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.status)}::int[],
@@ -91,10 +107,34 @@ export const makePresenceTables = (sql: PgClient.PgClient): PresenceTables["Serv
     }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
 })
 
-export const layerPresenceTables: Layer.Layer<PresenceTables, never, PgClient.PgClient> = Layer.effect(
-  PresenceTables,
-  Effect.map(PgClient.PgClient, makePresenceTables),
-)
+export const layerPresenceTables = (
+  names: TableNames = moduleTableNames,
+): Layer.Layer<PresenceTables, never, PgClient.PgClient> =>
+  Layer.effect(
+    PresenceTables,
+    Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names)),
+  )
+
+/**
+ * Makes tables of other names like the module's, where they are missing, and says their version as the module does.
+ *
+ * @returns whether one was made: it knows nothing of what lives already
+ */
+export const prepareTables = Effect.fnUntraced(function* (names: TableNames) {
+  const sql = yield* PgClient.PgClient
+  let made = false
+  for (const key of Object.keys(names) as (keyof TableNames)[]) {
+    const [name, model] = [names[key], moduleTableNames[key]]
+    if (name === model) continue
+    const [known] = yield* sql<{ table: string | null }>`SELECT to_regclass(${`"${name}"`})::text AS table`
+    made ||= known?.table == null
+    yield* sql`CREATE TABLE IF NOT EXISTS ${sql(name)} (LIKE ${sql(model)} INCLUDING ALL)`
+    yield* sql`INSERT INTO version (table_name, table_version)
+      SELECT ${name}, table_version FROM version WHERE table_name = ${model}
+      ON CONFLICT (table_name) DO NOTHING`
+  }
+  return made
+})
 
 /** A server that keeps nothing has no tables to keep in line. */
 export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
