@@ -1,10 +1,13 @@
 /**
- * What presence rules cost a fan-out: one presentity, 1000 watchers, its publication modified again and again, in memory
- * and without sockets. Prints each case as a ratio to the same fan-out without rules, in alternation.
+ * What presence rules, and documents numbered for each watcher, cost a fan-out: one presentity, 1000 watchers, its
+ * publication modified again and again, in memory, down to the bytes of each NOTIFY and without sockets. Prints each case
+ * as a ratio to presence without rules, in alternation.
  *
- *   node bench/rules-fanout.ts
+ *   node bench/fanout.ts
  */
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
+import { formatNotify, prepareDialog } from "../src/adapters/sip/notify.ts"
+import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
 import { makeEngine } from "../src/domain/engine/engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../src/domain/packages/registry.ts"
@@ -15,7 +18,7 @@ import type { Uri } from "../src/domain/vocabulary.ts"
 
 const alice = "sip:alice@example.com" as Uri
 const watchers = 1000
-const packages = makeRegistry([presence({ xml: xmlCodec, rules: {} })])
+const packages = makeRegistry([presence({ xml: xmlCodec, rules: {} }), dialogInfo({ xml: xmlCodec })])
 
 /** `distinct` rules, each for its share of the watchers and each showing something else, and one for everybody. */
 const ruleset = (distinct: number): string => {
@@ -32,7 +35,7 @@ const ruleset = (distinct: number): string => {
   return `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">${rules.join("")}</ruleset>`
 }
 
-const makeCase = (distinct: number) => {
+const makeCase = ({ packageName, distinct }: { readonly packageName: string; readonly distinct: number }) => {
   const engine = makeEngine<string>({
     packages,
     limits: { ...defaultLimits, notifyIntervalMillis: 0, subscriptionsMax: watchers },
@@ -42,6 +45,7 @@ const makeCase = (distinct: number) => {
   let now = 1_800_000_000_000
   let nonces = 0
   let notified = 0
+  let bytes = 0
   let entityTag = ""
   const ask = (command: Command): void => {
     const offered = engine.offer(
@@ -54,7 +58,9 @@ const makeCase = (distinct: number) => {
     for (const { answer, notifications } of engine.committed(new Set()).release) {
       if (answer._tag === "Accepted" && answer.reply._tag === "Published") entityTag = answer.reply.entityTag
       notified += notifications.length
-      for (const { no, cseq } of notifications) {
+      for (const one of notifications) {
+        bytes += formatNotify(one, prepareDialog(one.dialog), "udp", "192.0.2.2:5060", "z9hG4bKx").length
+        const { no, cseq } = one
         const outcome = { _tag: "Accepted", remoteTarget: null } as const
         ask({ _tag: "ReportDelivery", no, cseq, outcome })
       }
@@ -68,7 +74,7 @@ const makeCase = (distinct: number) => {
     const uri = `sip:w${watcher}@example.com` as Uri
     ask({
       _tag: "Subscribe",
-      packageName: "presence",
+      packageName,
       eventId: null,
       watcher: uri,
       expires: 3600,
@@ -93,21 +99,28 @@ const makeCase = (distinct: number) => {
   let change = 0
   const publish = (): void => {
     change++
-    const text =
+    const call =
+      `<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="${alice}"><dialog id="c" ` +
+      `call-id="c"><state>${change % 2 === 0 ? "early" : "confirmed"}</state><remote><identity>sip:x@${change}.example.com` +
+      `</identity></remote></dialog></dialog-info>`
+    const pidf =
       `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${alice}"><tuple id="t"><status><basic>open</basic>` +
       `</status><contact>sip:alice@${change}.example.com</contact><note>change ${change}</note></tuple></presence>`
     ask({
       _tag: "Publish",
-      packageName: "presence",
+      packageName,
       ifMatch: entityTag === "" ? [] : [entityTag],
       expires: 3600,
-      body: { contentType: "application/pidf+xml", text },
+      body:
+        packageName === "dialog"
+          ? { contentType: "application/dialog-info+xml", text: call }
+          : { contentType: "application/pidf+xml", text: pidf },
       bodyFault: null,
       sender: null,
     })
   }
   return {
-    distinct,
+    name: packageName === "presence" ? `${distinct} rules` : packageName,
     /** Milliseconds of one fan-out, the best of some. */
     run: (): number => {
       let best = Number.POSITIVE_INFINITY
@@ -117,22 +130,27 @@ const makeCase = (distinct: number) => {
         publish()
         best = Math.min(best, performance.now() - start)
         if (notified - before !== watchers)
-          throw new Error(`${notified - before} of ${watchers} watchers told`)
+          throw new Error(`${notified - before} of ${watchers} watchers told, ${bytes} bytes`)
       }
       return best
     },
   }
 }
 
-const cases = [0, 1, 50].map(makeCase)
+const cases = [
+  { packageName: "presence", distinct: 0 },
+  { packageName: "presence", distinct: 1 },
+  { packageName: "presence", distinct: 50 },
+  { packageName: "dialog", distinct: 0 },
+].map(makeCase)
 for (const one of cases) one.run()
-const times = new Map<number, number[]>(cases.map((one) => [one.distinct, []]))
-for (let round = 0; round < 9; round++) for (const one of cases) times.get(one.distinct)!.push(one.run())
+const times = new Map<string, number[]>(cases.map((one) => [one.name, []]))
+for (let round = 0; round < 9; round++) for (const one of cases) times.get(one.name)!.push(one.run())
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
-const plain = median(times.get(0)!)
-for (const [distinct, values] of times) {
-  const ratio = median(values) / plain
+const plain = median(times.get("0 rules")!)
+for (const [name, values] of times) {
+  const ratio = (median(values) / plain).toFixed(2)
   console.log(
-    `${watchers} watchers, ${distinct} rules: ${median(values).toFixed(2)} ms a change, ${ratio.toFixed(2)} x without rules`,
+    `${watchers} watchers, ${name}: ${median(values).toFixed(2)} ms a change, ${ratio} x without rules`,
   )
 }
