@@ -24,12 +24,14 @@ import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { makeExposeDesk } from "./expose.ts"
+import { follow } from "./follow.ts"
+import { hardStateSourceOf, makeHardStateDesk, presenceHardState } from "./hard-state.ts"
 import { packagesOf } from "./packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { followRules, makeRulesDesk, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeRulesDesk, presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
@@ -109,6 +111,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
 
   const admin = yield* adminPort(config, {
     rules: makeRulesDesk(pump, packages),
+    hardState: makeHardStateDesk(pump, packages),
     expose: makeExposeDesk(pump, packages),
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
     status: () => ({
@@ -135,9 +138,14 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       Effect.andThen(pump.start),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, followRules(rulesSourceOf(config, storage.sql), pump)], {
-          concurrency: "unbounded",
-        }),
+        Effect.all(
+          [
+            projector.run,
+            follow(rulesSourceOf(config, storage.sql), presenceRules, pump),
+            follow(hardStateSourceOf(config, storage.sql), presenceHardState, pump),
+          ],
+          { concurrency: "unbounded" },
+        ),
       ),
     ),
   )

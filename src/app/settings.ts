@@ -163,6 +163,7 @@ export const settings = {
   waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered; 0: 3"),
 
   integrated_xcap_server: flag(false, "presence rules come from the table xcap of the database"),
+  pidf_manipulation: flag(false, "hard state of presence comes from the table xcap too (RFC 4827)"),
   xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two looks at the table xcap"),
 
   // storage

@@ -11,6 +11,8 @@ import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { BindFailed } from "../../domain/ports.ts"
 import { exposeRoutes } from "./expose.ts"
 import type { ExposeDesk } from "./expose.ts"
+import { hardStateRoutes } from "./hard-state.ts"
+import type { HardStateDesk } from "./hard-state.ts"
 import { rulesRoutes } from "./rules.ts"
 import type { RulesDesk } from "./rules.ts"
 
@@ -20,6 +22,7 @@ export interface AdminSource {
   /** Plain JSON about the running server. */
   readonly status: () => unknown
   readonly rules: RulesDesk
+  readonly hardState: HardStateDesk
   readonly expose: ExposeDesk
 }
 
@@ -50,6 +53,7 @@ export const openAdmin = (
 const routes = (source: AdminSource) =>
   Layer.mergeAll(
     rulesRoutes(source.rules),
+    hardStateRoutes(source.hardState),
     exposeRoutes(source.expose),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
     HttpRouter.add(

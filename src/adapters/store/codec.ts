@@ -45,6 +45,7 @@ const StoredEvent = Schema.TaggedUnion({
     entityTag: Text,
     cause: Schema.Literals(["requested", "expired"]),
   },
+  HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
   SubscriptionCreated: {
     no: Schema.Int,
     packageName: Text,

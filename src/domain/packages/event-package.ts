@@ -137,13 +137,16 @@ export type Parsed<Doc> =
 
 export interface Composition<Doc> {
   readonly presentity: Uri
-  /** Live publications, oldest content first (log order of creation or last modification). */
+  /** Hard state, if there is any, then live publications, oldest content first (log order of creation or last modification). */
   readonly documents: readonly Source<Doc>[]
   /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
   readonly ended: readonly Source<Doc>[]
 }
 
-/** One publication's document; `key` is the same through all refreshes and modifications of that publication. */
+/**
+ * One publication's document; `key` is the same through all refreshes and modifications of that publication. `0` is that
+ * of hard state, which gives way to every other.
+ */
 export interface Source<Doc> {
   readonly key: string
   readonly document: Doc

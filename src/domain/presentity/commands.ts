@@ -21,6 +21,7 @@ export type Command =
   | Subscribe
   | Resubscribe
   | ReplaceRules
+  | SetHardState
   | Terminate
   | FallDue
   | ReportDelivery
@@ -86,6 +87,16 @@ export interface ReplaceRules {
   readonly _tag: "ReplaceRules"
   readonly packageName: PackageName
   readonly rules: Body | null
+}
+
+/**
+ * What the presentity shows of one package when nobody publishes: a publication without expiry, older than all others; or
+ * none (RFC 4827).
+ */
+export interface SetHardState {
+  readonly _tag: "SetHardState"
+  readonly packageName: PackageName
+  readonly body: Body | null
 }
 
 /** The operator ends subscriptions (the seed's `terminate_watchers`). */

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts"
 import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
+import { setHardState } from "./hard-state.ts"
 import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
 import { evolve } from "./evolve.ts"
@@ -36,6 +37,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return resubscribe(state, command, context)
     case "ReplaceRules":
       return replaceRules(state, command, context)
+    case "SetHardState":
+      return setHardState(state, command, context)
     case "Terminate":
       return terminate(state, command)
     case "FallDue":

@@ -22,6 +22,7 @@ export type Event =
   | PublicationModified
   | PublicationRefreshed
   | PublicationRemoved
+  | HardStateReplaced
   | SubscriptionCreated
   | SubscriptionRefreshed
   | SubscriptionStatusChanged
@@ -65,6 +66,13 @@ export interface PublicationRemoved {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly cause: "requested" | "expired"
+}
+
+/** What the presentity shows when nothing more recent is published (RFC 4827); null: nothing of its own. */
+export interface HardStateReplaced {
+  readonly _tag: "HardStateReplaced"
+  readonly packageName: PackageName
+  readonly body: Body | null
 }
 
 export interface SubscriptionCreated {

@@ -69,6 +69,14 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
             : set(state.publications, event.packageName, left),
       }
     }
+    case "HardStateReplaced": {
+      const { packageName, body } = event
+      const { hardState } = state
+      return {
+        ...state,
+        hardState: body === null ? remove(hardState, packageName) : set(hardState, packageName, body),
+      }
+    }
     case "SubscriptionCreated": {
       const dialog =
         event.start === null

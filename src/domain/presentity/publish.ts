@@ -167,15 +167,32 @@ const published = (
   pack: EventPackage,
   result: { readonly entityTag: EntityTag; readonly granted: Seconds },
 ): Outcome => {
+  const events = withConsequences(state, event, pack, context, command.sender)
+  return accept(events, reply(context, result.entityTag, result.granted))
+}
+
+/**
+ * A change of what a package shows, the rules that then apply, and the NOTIFYs that tell of it.
+ *
+ * @param sender who made the change, by Contact URI; null when no watcher's device did
+ */
+export const withConsequences = (
+  state: State,
+  event: Event,
+  pack: EventPackage,
+  context: Context,
+  sender: string | null,
+): readonly Event[] => {
   const after = evolve(state, event, context.now)
   // another sphere may mean other rules: they apply before anybody is told
   const reviewed = reviewSphere(state, after, pack, context)
   const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
-  const told = [
-    ...changeNotifications(state, ruled, pack, context, command.sender),
+  return [
+    event,
+    ...reviewed,
+    ...changeNotifications(state, ruled, pack, context, sender),
     ...mixedNotifications(state, ruled, pack, context),
   ]
-  return accept([event, ...reviewed, ...told], reply(context, result.entityTag, result.granted))
 }
 
 /** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */
@@ -190,10 +207,15 @@ const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
 const bodyFault = (command: Publish, pack: EventPackage): Rejection | null => {
   const { body } = command
   if (body === null) return command.bodyFault
-  if (!pack.accepts.includes(body.contentType)) {
-    return { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
-  }
-  if (command.bodyFault !== null) return command.bodyFault
+  return typeFault(body, pack) ?? command.bodyFault ?? syntaxFault(body, pack)
+}
+
+export const typeFault = (body: Body, pack: EventPackage): Rejection | null =>
+  pack.accepts.includes(body.contentType)
+    ? null
+    : { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
+
+export const syntaxFault = (body: Body, pack: EventPackage): Rejection | null => {
   const parsed = parseBody(pack, body)
   return parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }

@@ -27,6 +27,8 @@ export interface State {
   readonly decidedAt: Millis
   /** Live publications of each package by entity-tag. A package without any has no entry. */
   readonly publications: Table<PackageName, Publications>
+  /** By package: what counts as published before everything else, and has no end (RFC 4827). */
+  readonly hardState: Table<PackageName, Body>
   readonly subscriptions: Table<SubscriptionNo, Subscription>
   /** Watchers that nobody decided on before their subscription ended (RFC 3857 §4.7.1). */
   readonly waiting: Table<SubscriptionNo, Waiting>
@@ -145,6 +147,7 @@ export const initial = (presentity: Uri): State => ({
   version: 0,
   decidedAt: 0,
   publications: emptyTable(),
+  hardState: emptyTable(),
   subscriptions: emptyTable(),
   waiting: emptyTable(),
   rules: emptyTable(),
@@ -157,6 +160,7 @@ export const initial = (presentity: Uri): State => ({
 export const isEmpty = (state: State): boolean =>
   size(state.subscriptions) === 0 &&
   size(state.publications) === 0 &&
+  size(state.hardState) === 0 &&
   size(state.waiting) === 0 &&
   size(state.rules) === 0
 

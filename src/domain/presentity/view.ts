@@ -1,5 +1,6 @@
 /**
- * What a watcher sees of a package: all live publications composed, rendered once per change and for all alike.
+ * What a watcher sees of a package: hard state and all live publications composed, rendered once per change and for all
+ * alike.
  *
  * Both caches hang on values that never change (a body, a table of publications), so they cannot go stale.
  */
@@ -48,9 +49,8 @@ export const currentDocument = (state: State, pack: EventPackage): unknown => {
 }
 
 const composition = (state: State, pack: EventPackage): Composed | null => {
-  const own = get(state.publications, pack.name)
-  const other = pack.mixes === undefined ? undefined : get(state.publications, pack.mixes.from.name)
-  const key = own ?? other
+  const ingredients = ingredientsOf(state, pack)
+  const key = ingredients.find((one) => one !== undefined)
   if (key === undefined) return null
   let ofPackage = composed.get(pack)
   if (ofPackage === undefined) {
@@ -58,12 +58,22 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
     composed.set(pack, ofPackage)
   }
   let cached = ofPackage.get(key)
-  if (cached === undefined || cached.own !== own || cached.other !== other) {
+  if (cached === undefined || cached.ingredients.some((one, index) => one !== ingredients[index])) {
     const document = documentOf(state, pack, [])
-    cached = { own, other, document, whole: viewOf(pack, document), filtered: new Map() }
+    cached = { ingredients, document, whole: viewOf(pack, document), filtered: new Map() }
     ofPackage.set(key, cached)
   }
   return cached
+}
+
+/** All that a composition depends on besides the package, in a fixed order. */
+type Ingredients = readonly (Publications | Body | undefined)[]
+
+const ingredientsOf = (state: State, pack: EventPackage): Ingredients => {
+  const own = [get(state.publications, pack.name), get(state.hardState, pack.name)]
+  if (pack.mixes === undefined) return own
+  const { name } = pack.mixes.from
+  return [...own, get(state.publications, name), get(state.hardState, name)]
 }
 
 /**
@@ -73,8 +83,7 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
  */
 export const documentOf = (state: State, pack: EventPackage, ended: readonly Publication[]): unknown => {
   const { presentity } = state
-  const publications = get(state.publications, pack.name)
-  const documents = publications === undefined ? [] : sourcesOf(pack, values(publications))
+  const documents = liveSources(state, pack)
   const isSilent = documents.length === 0 && ended.length === 0
   const own = (): unknown => pack.compose({ presentity, documents, ended: sourcesOf(pack, ended) })
   if (pack.mixes === undefined) return own()
@@ -103,12 +112,27 @@ export const partingView = (
   return { body, digest }
 }
 
-/** The documents of a package's live publications that can be read, oldest content first. */
-export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] => {
+/** The documents of a package's hard state and live publications that can be read, oldest content first. */
+export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] =>
+  liveSources(state, pack).map((source) => source.document)
+
+/** Hard state comes first: it is older than whatever is published, and gives way to it. */
+const liveSources = (state: State, pack: EventPackage): readonly Source<unknown>[] => {
+  const hard = get(state.hardState, pack.name)
   const publications = get(state.publications, pack.name)
-  return publications === undefined
-    ? []
-    : sourcesOf(pack, values(publications)).map((source) => source.document)
+  return [
+    ...(hard === undefined ? [] : readable(pack, hardStateKey, hard)),
+    ...(publications === undefined ? [] : sourcesOf(pack, values(publications))),
+  ]
+}
+
+/** No slot: those count from 1. */
+const hardStateKey = "0"
+
+/** A body that no longer parses is left out and hides nothing else. */
+const readable = (pack: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
+  const parsed = parseBody(pack, body)
+  return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
 }
 
 /** Reads an authorization document once; null when it cannot be read. */
@@ -140,16 +164,14 @@ export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
 }
 
 interface Composed {
-  readonly own: Publications | undefined
-  /** Of the package that is mixed in. */
-  readonly other: Publications | undefined
+  readonly ingredients: Ingredients
   readonly document: unknown
   readonly whole: View
   /** By version of the rules and ordinals of those that match. */
   readonly filtered: Map<string, View>
 }
 
-const composed = new WeakMap<EventPackage, WeakMap<Publications, Composed>>()
+const composed = new WeakMap<EventPackage, WeakMap<Publications | Body, Composed>>()
 const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
 const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
 
@@ -170,15 +192,10 @@ const viewOf = (pack: EventPackage, document: unknown): View => {
   return { body, digest: digestOf(body) }
 }
 
-/** A body that no longer parses is left out and hides nothing else. */
-const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): Source<unknown>[] => {
-  const sources: Source<unknown>[] = []
-  for (const one of [...publications].sort((a, b) => a.bodyFrom - b.bodyFrom)) {
-    const parsed = parseBody(pack, one.body)
-    if (parsed._tag === "Parsed") sources.push({ key: `${one.slot}`, document: parsed.document })
-  }
-  return sources
-}
+const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): readonly Source<unknown>[] =>
+  [...publications]
+    .sort((one, other) => one.bodyFrom - other.bodyFrom)
+    .flatMap(({ slot, body }) => readable(pack, `${slot}`, body))
 
 /** The media type counts: the same bytes may mean something else as another type. */
 export const digestOf = ({ contentType, parameters = "", text }: Body): string =>

@@ -110,6 +110,9 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "RulesReplaced":
     case "RulesReviewed":
       return []
+    case "HardStateReplaced":
+      // the module keeps it in the table of XCAP documents: a row here would be a publication that somebody can end
+      return []
     case "RemoteTargetChanged":
       return inDialog(after, event.dialog)
     case "NotificationsIssued":
