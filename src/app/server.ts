@@ -253,7 +253,12 @@ const sipOptions = Effect.fnUntraced(function* (
     contactUri: config.server_address,
     contactUser: config.contact_user ?? "",
     sharedLine: sharedLineOf(config.bla_presentity_spec),
-    packages: { allowEvents: packages.allowEvents, accept: packages.accept, names: packages.names() },
+    packages: {
+      allowEvents: packages.allowEvents,
+      accept: packages.accept,
+      names: packages.names(),
+      carriedHeaders: packages.carriedHeaders,
+    },
     auth:
       users === null
         ? null

@@ -28,5 +28,6 @@ export const requestRules: RequestRules = {
   trustSenderHeader: false,
   isTrustedPeer: () => false,
   allowAnyContact: true,
+  carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
   mintTag: () => "our-tag",
 }

@@ -87,6 +87,8 @@ export interface SipOptions {
     readonly accept: readonly string[]
     /** Every name, with its parameters if it has any. */
     readonly names?: readonly string[]
+    /** By name of a package: the headers that belong to its publications, as they are to be written. */
+    readonly carriedHeaders?: ReadonlyMap<string, readonly string[]>
   }
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"

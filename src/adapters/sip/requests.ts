@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import type { Publish, Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { Body, Uri } from "../../domain/vocabulary.ts"
+import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
 import type { DigestCheck } from "./digest.ts"
@@ -55,6 +55,8 @@ export interface RequestRules {
   readonly sharedLine: SharedLine
   /** Packages that are told from their type by parameters. */
   readonly parameterized: readonly ParameterizedName[]
+  /** By name of a package: the headers that belong to its publications, as they are to be written. */
+  readonly carriedBy: ReadonlyMap<string, readonly string[]>
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
@@ -213,6 +215,7 @@ const decodePublish = (
   const ifMatch = listValues(message.headers.get("sip-if-match"))
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
+  const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
   return {
     _tag: "Submit",
     presentity,
@@ -223,10 +226,17 @@ const decodePublish = (
       expires: parseExpires(message.headers.get("expires")?.[0]),
       body: content.body,
       bodyFault: content.fault,
+      ...(headers.length === 0 ? {} : { headers }),
       sender: rules.trustSenderHeader || identity._tag === "Asserted" ? readSender(message, rules) : null,
     },
   }
 }
+
+/** One for each line, in the order in which the package names them. */
+const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] =>
+  (rules.carriedBy.get(packageName) ?? []).flatMap((name) =>
+    (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
+  )
 
 const readSender = (message: RawMessage, rules: RequestRules): string | null => {
   const text = message.headers.get("sender")?.[0]

@@ -34,11 +34,19 @@ const DialogStart = Schema.Struct({
   source: Text,
 })
 
+const Headers = Schema.optionalKey(Schema.Array(Schema.Tuple([Text, Text])))
+
 const Publication = { packageName: Text, entityTag: Text, expiresAt: Schema.Finite }
 
 const StoredEvent = Schema.TaggedUnion({
-  PublicationCreated: { ...Publication, body: Body, sender: Nullable },
-  PublicationModified: { ...Publication, supersedes: Text, body: Body, sender: Nullable },
+  PublicationCreated: { ...Publication, body: Schema.NullOr(Body), headers: Headers, sender: Nullable },
+  PublicationModified: {
+    ...Publication,
+    supersedes: Text,
+    body: Schema.NullOr(Body),
+    headers: Headers,
+    sender: Nullable,
+  },
   PublicationRefreshed: { ...Publication, supersedes: Text },
   PublicationRemoved: {
     packageName: Text,

@@ -3,14 +3,21 @@
  *
  * Members are pure. The engine never looks inside a body; only a package does.
  */
-import type { Body, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
+import type { Body, Header, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
 
 export interface EventPackage<Doc = unknown> {
   readonly name: PackageName
-  /** Media types a PUBLISH may carry, in lower case; empty when the package cannot be published (templates). */
+  /** Media types a PUBLISH may carry, in lower case; a package without any cannot be published, unless in headers. */
   readonly accepts: readonly string[]
-  /** Media types a NOTIFY may carry, default first. */
-  readonly produces: readonly [string, ...string[]]
+  /** Media types a NOTIFY may carry, default first; empty: NOTIFYs never have a body, and nothing is rendered. */
+  readonly produces: readonly string[]
+  /**
+   * Headers of a PUBLISH that belong to what it publishes, stored with it and shown in NOTIFYs (the seed's `extra_hdrs`), as
+   * they are to be written: `Call-Info`. Absent: none.
+   */
+  readonly carriedHeaders?: readonly string[]
+  /** False: one of those headers can stand for a body (the seed's `mandatory_body`); absent: a publication needs a body. */
+  readonly bodyRequired?: boolean
   /** Lifetime when a request has no Expires header. */
   readonly defaultExpires: Seconds
   /** `kept`: the seed's `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
@@ -20,6 +27,13 @@ export interface EventPackage<Doc = unknown> {
 
   /** Reads a published body; total. */
   parse(body: Body): Parsed<Doc>
+  /**
+   * Reads a publication that has no body, total; absent: such a publication is no document, and what is shown are the
+   * headers of the newest publication, as they are.
+   */
+  parseHeaders?(headers: readonly Header[]): Parsed<Doc>
+  /** What a composed document says in headers; with `parseHeaders` and only then. */
+  renderHeaders?(document: Doc): readonly Header[]
   /** All live publications into one document; null when there is nothing to show. */
   compose(input: Composition<Doc>): Doc | null
   render(document: Doc): Body
@@ -46,6 +60,10 @@ export interface EventPackage<Doc = unknown> {
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
 }
+
+/** Whether there is anything that a PUBLISH to this package may hold. */
+export const isPublishable = (pack: EventPackage): boolean =>
+  pack.accepts.length > 0 || (pack.bodyRequired === false && (pack.carriedHeaders ?? []).length > 0)
 
 /** The seed's `mix_dialog_presence`: one package's state told in the documents of another. */
 export interface Mixing<Doc = unknown> {
@@ -160,6 +178,8 @@ export interface Packages {
   readonly mixing: (name: PackageName) => readonly EventPackage[]
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
+  /** By package: the headers that belong to its publications; packages without any are left out. */
+  readonly carriedHeaders: ReadonlyMap<PackageName, readonly string[]>
   /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */
   readonly accept: readonly string[]
 }

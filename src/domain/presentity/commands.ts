@@ -9,6 +9,7 @@ import type {
   DialogKey,
   DialogStart,
   EntityTag,
+  Header,
   PackageName,
   Rates,
   Seconds,
@@ -39,6 +40,8 @@ export interface Publish {
   readonly body: Body | null
   /** Why the body cannot be read (encoding, not text), to be answered when the body's turn comes. */
   readonly bodyFault: Rejection | null
+  /** Those headers that the package carries, one for each line; absent: none. */
+  readonly headers?: readonly Header[]
   /** The Contact URI of the device that caused the change: it is not notified of it. */
   readonly sender: string | null
 }

@@ -9,6 +9,7 @@ import type {
   DialogNo,
   DialogStart,
   EntityTag,
+  Header,
   Millis,
   PackageName,
   Rates,
@@ -39,7 +40,10 @@ export interface PublicationCreated {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null for packages whose state is in headers. */
+  readonly body: Body | null
+  /** Headers of the PUBLISH that belong to the publication; absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 
@@ -49,7 +53,10 @@ export interface PublicationModified {
   readonly entityTag: EntityTag
   readonly supersedes: EntityTag
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null for packages whose state is in headers. */
+  readonly body: Body | null
+  /** Headers of the PUBLISH that belong to the publication; absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 

@@ -33,18 +33,21 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         receivedAt: at,
         expiresAt: event.expiresAt,
         body: event.body,
+        ...(event.headers === undefined ? {} : { headers: event.headers }),
         sender: event.sender,
       })
     case "PublicationModified": {
       const old = publication(state, event.packageName, event.supersedes)
       if (old === undefined) return state
+      const { headers: _, ...kept } = old
       return putPublication(state, event.packageName, event.supersedes, {
-        ...old,
+        ...kept,
         entityTag: event.entityTag,
         bodyFrom: state.version + 1,
         receivedAt: at,
         expiresAt: event.expiresAt,
         body: event.body,
+        ...(event.headers === undefined ? {} : { headers: event.headers }),
         sender: event.sender,
       })
     }

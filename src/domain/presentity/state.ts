@@ -10,6 +10,7 @@ import type {
   DialogNo,
   DialogStart,
   EntityTag,
+  Header,
   Millis,
   PackageName,
   Rates,
@@ -54,7 +55,10 @@ export interface Publication {
   readonly bodyFrom: number
   readonly receivedAt: Millis
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null: all that is published is in `headers`. */
+  readonly body: Body | null
+  /** Absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 

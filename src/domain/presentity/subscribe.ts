@@ -97,7 +97,10 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
   const pack = command.packageName === null ? null : packages.find(command.packageName)
   if (pack === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
   if (command.bodyFault !== null) return command.bodyFault
-  if (command.accept !== null && !pack.produces.some((type) => isAccepted(type, command.accept ?? []))) {
+  const { accept } = command
+  // no document will ever be sent that could be of a wrong type
+  const isShowable = pack.produces.length === 0 || accept === null
+  if (!isShowable && !pack.produces.some((type) => isAccepted(type, accept))) {
     return { _tag: "NotAcceptable", status: 406, accept: pack.produces }
   }
   const wanted = command.expires ?? pack.defaultExpires
@@ -252,7 +255,7 @@ const renew = (
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
   const view = viewFor(after, renewed, asked.pack)
-  if (view.body === null && status === "active" && context.inFlight(no)) {
+  if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
     events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }

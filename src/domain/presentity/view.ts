@@ -6,13 +6,16 @@
  */
 import type { EventPackage, Parsed, Source } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
-import type { Body, Uri } from "../vocabulary.ts"
+import { isHeaderValue } from "../vocabulary.ts"
+import type { Body, Header, Uri } from "../vocabulary.ts"
 import type { Publication, Publications, State } from "./state.ts"
 
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
   readonly body: Body | null
-  /** Equal for equal bodies; `-` for none, `?` for none of what there may be. */
+  /** What is shown in headers; absent: nothing. */
+  readonly headers?: readonly Header[]
+  /** Equal for equal bodies and headers; `-` for none, `?` for none of what there may be. */
   readonly digest: string
 }
 
@@ -60,7 +63,12 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
   let cached = ofPackage.get(key)
   if (cached === undefined || cached.ingredients.some((one, index) => one !== ingredients[index])) {
     const document = documentOf(state, pack, [])
-    cached = { ingredients, document, whole: viewOf(pack, document), filtered: new Map() }
+    cached = {
+      ingredients,
+      document,
+      whole: viewOf(pack, document, newestHeaders(state, pack)),
+      filtered: new Map(),
+    }
     ofPackage.set(key, cached)
   }
   return cached
@@ -151,7 +159,7 @@ export const ordinalsOf = (matched: string): readonly number[] =>
 /** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
 export const offlineBody = (presentity: Uri, pack: EventPackage): Body | null => {
   const document = pack.offline(presentity)
-  return document === null ? null : pack.render(document)
+  return document === null ? null : bodyIn(pack, document)
 }
 
 /** Reads a published body once, however often it is composed. */
@@ -160,6 +168,16 @@ export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
   if (cached !== undefined && cached.pack === pack) return cached.parsed
   const parsed = pack.parse(body)
   documents.set(body, { pack, parsed })
+  return parsed
+}
+
+/** Reads the headers of a publication without body once; null for a package that does not. */
+export const parseHeaders = (pack: EventPackage, headers: readonly Header[]): Parsed<unknown> | null => {
+  if (pack.parseHeaders === undefined) return null
+  const cached = headerDocuments.get(headers)
+  if (cached !== undefined && cached.pack === pack) return cached.parsed
+  const parsed = pack.parseHeaders(headers)
+  headerDocuments.set(headers, { pack, parsed })
   return parsed
 }
 
@@ -173,6 +191,10 @@ interface Composed {
 
 const composed = new WeakMap<EventPackage, WeakMap<Publications | Body, Composed>>()
 const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
+const headerDocuments = new WeakMap<
+  readonly Header[],
+  { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }
+>()
 const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
@@ -186,16 +208,45 @@ const filtered = (state: State, pack: EventPackage, document: unknown, matched: 
   return left === null ? absentView(state.presentity, pack) : viewOf(pack, left)
 }
 
-const viewOf = (pack: EventPackage, document: unknown): View => {
-  if (document === null) return nothing
-  const body = pack.render(document)
-  return { body, digest: digestOf(body) }
+/** @param carried headers that no document says */
+const viewOf = (pack: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
+  const body = document === null ? null : bodyIn(pack, document)
+  const said = document === null ? [] : (pack.renderHeaders?.(document) ?? [])
+  const headers = [...said, ...carried].filter(([, value]) => isHeaderValue(value))
+  if (headers.length === 0) return body === null ? nothing : { body, digest: digestOf(body) }
+  return { body, headers, digest: digestOfBoth(body, headers) }
 }
+
+const bodyIn = (pack: EventPackage, document: unknown): Body | null =>
+  pack.produces.length === 0 ? null : pack.render(document)
+
+/** Of a package that does not read headers: those of the newest publication, which no rules can tell parts of. */
+const newestHeaders = (state: State, pack: EventPackage): readonly Header[] => {
+  const publications = get(state.publications, pack.name)
+  if (pack.carriedHeaders === undefined || pack.parseHeaders !== undefined || publications === undefined)
+    return []
+  let newest: Publication | null = null
+  for (const one of values(publications)) if (newest === null || one.bodyFrom > newest.bodyFrom) newest = one
+  return newest?.headers ?? []
+}
+
+/** The same for the same body and headers, whatever was asked to be shown. */
+export const digestOfBoth = (body: Body | null, headers: readonly Header[]): string =>
+  digest(
+    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : digestOf(body)].join(
+      "\n",
+    ),
+  )
 
 const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): readonly Source<unknown>[] =>
   [...publications]
     .sort((one, other) => one.bodyFrom - other.bodyFrom)
-    .flatMap(({ slot, body }) => readable(pack, `${slot}`, body))
+    .flatMap(({ slot, body, headers }) => {
+      const key = `${slot}`
+      if (body !== null) return readable(pack, key, body)
+      const parsed = headers === undefined ? null : parseHeaders(pack, headers)
+      return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
+    })
 
 /** The media type counts: the same bytes may mean something else as another type. */
 export const digestOf = ({ contentType, parameters = "", text }: Body): string =>

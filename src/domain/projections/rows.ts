@@ -159,8 +159,8 @@ export const presentityRow = (
     etag,
     expires: seconds(one.expiresAt),
     received_time: seconds(one.receivedAt),
-    body: one.body.text,
-    extra_hdrs: null,
+    body: one.body?.text ?? "",
+    extra_hdrs: one.headers?.map(([name, value]) => `${name}: ${value}\r\n`).join("") ?? null,
     sender: one.sender ?? "",
   }
 }
