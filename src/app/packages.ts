@@ -2,6 +2,7 @@
  * The event packages a server runs with, as the settings have them.
  */
 import { xmlCodec } from "../adapters/xml/codec.ts"
+import { callInfo } from "../domain/packages/call-info.ts"
 import { conference } from "../domain/packages/conference.ts"
 import { dialogInfo } from "../domain/packages/dialog-info.ts"
 import { dialogsInPresence } from "../domain/packages/dialog-presence.ts"
@@ -40,6 +41,7 @@ export const packagesOf = (config: Config): Packages => {
     messageSummary({ emptySummary: config.empty_message_summary }),
     reg({ xml: xmlCodec }),
     conference({ xml: xmlCodec }),
+    callInfo(),
     ...config.pass_through.map(passThroughOf),
   ]
   return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }))
