@@ -258,6 +258,7 @@ const sipOptions = Effect.fnUntraced(function* (
       accept: packages.accept,
       names: packages.names(),
       carriedHeaders: packages.carriedHeaders,
+      argumentHeaders: packages.argumentHeaders,
     },
     auth:
       users === null

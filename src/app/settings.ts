@@ -202,6 +202,14 @@ export const settings = {
     [],
     "event packages whose documents are passed on as they are, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
   ),
+  call_info_timeout_notification: flag(
+    true,
+    "a subscription to call-info that was not refreshed ends with a NOTIFY",
+  ),
+  line_seize_timeout_notification: flag(
+    false,
+    "a subscription to line-seize that was not refreshed ends with a NOTIFY",
+  ),
   force_single_dialog: flag(false, "of several dialogs only the foremost is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),
   bla_presentity_spec: choice(

@@ -29,5 +29,6 @@ export const requestRules: RequestRules = {
   isTrustedPeer: () => false,
   allowAnyContact: true,
   carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
+  argumentOf: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
 }

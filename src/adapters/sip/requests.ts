@@ -57,6 +57,8 @@ export interface RequestRules {
   readonly parameterized: readonly ParameterizedName[]
   /** By name of a package: the headers that belong to its publications, as they are to be written. */
   readonly carriedBy: ReadonlyMap<string, readonly string[]>
+  /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
+  readonly argumentOf: ReadonlyMap<string, string>
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
@@ -238,6 +240,13 @@ const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules
     (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
   )
 
+/** Several lines are one list (RFC 3261 §7.3.1). */
+const argumentIn = (message: RawMessage, packageName: string, rules: RequestRules): string | null => {
+  const name = rules.argumentOf.get(packageName)
+  const lines = name === undefined ? undefined : message.headers.get(name.toLowerCase())
+  return lines === undefined ? null : copyText(lines.join(", "))
+}
+
 const readSender = (message: RawMessage, rules: RequestRules): string | null => {
   const text = message.headers.get("sender")?.[0]
   return text === undefined || text.length > rules.limits.addressLineBytesMax
@@ -317,6 +326,7 @@ const decodeSubscribe = (
     return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
   if (typeof contact === "object" && contact !== null) return contact
+  const argument = event === null ? null : argumentIn(message, event.packageName, rules)
   const common = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
@@ -325,6 +335,7 @@ const decodeSubscribe = (
     accept: parseAccept(message.headers.get("accept")),
     ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
     ...(event === null || event.rates === null ? {} : { rates: event.rates }),
+    ...(argument === null ? {} : { argument }),
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }

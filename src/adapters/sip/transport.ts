@@ -66,7 +66,10 @@ export const make = (options: SipOptions): Sip => {
   const client = makeClientTransactions(timers, counters, clock)
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
   const carriedBy = packages.carriedHeaders ?? new Map<string, readonly string[]>()
-  const carried = new Set([...carriedBy.values()].flat().map((name) => name.toLowerCase()))
+  const argumentOf = packages.argumentHeaders ?? new Map<string, string>()
+  const carried = new Set(
+    [...carriedBy.values(), ...argumentOf.values()].flat().map((name) => name.toLowerCase()),
+  )
   const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
   const trustedPeers = new Set(options.trustedPeers ?? [])
   const udpListeners: UdpListener[] = []
@@ -144,6 +147,7 @@ export const make = (options: SipOptions): Sip => {
     sharedLine: options.sharedLine ?? "contact",
     parameterized: parameterizedNames(options.packages?.names ?? ["dialog;sla"]),
     carriedBy,
+    argumentOf,
     trustSenderHeader: options.trustSenderHeader ?? false,
     isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,

@@ -65,6 +65,7 @@ const StoredEvent = Schema.TaggedUnion({
     forced: Schema.optionalKey(Schema.Literal(true)),
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
+    argument: Schema.optionalKey(Text),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -78,6 +79,7 @@ const StoredEvent = Schema.TaggedUnion({
     remoteTarget: Nullable,
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
     dormant: Schema.optionalKey(Schema.Boolean),
+    argument: Schema.optionalKey(Text),
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,

@@ -6,6 +6,7 @@
 import type { Header } from "../vocabulary.ts"
 import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
 import type { Appearance } from "./call-info-header.ts"
+import { lineSeizeName, seizedBy } from "./line-seize.ts"
 import type { EventPackage, Parsed } from "./event-package.ts"
 
 /** Of one line; each index at most once. */
@@ -13,8 +14,16 @@ export type CallInfo = readonly Appearance[]
 
 const header = "Call-Info"
 
-/** Whatever is not published is idle, and said to be: a phone that knows otherwise from before learns it. */
-export const callInfo = (): EventPackage<CallInfo> => ({
+export interface CallInfoOptions {
+  /** Whether a phone that did not refresh its subscription is told (the seed's `call_info_timeout_notification`). */
+  readonly timeoutNotification?: boolean
+}
+
+/**
+ * Whatever is not published is idle, and said to be: a phone that knows otherwise from before learns it. An appearance
+ * that a phone has seized (`line-seize.ts`) is shown so whatever is published of it.
+ */
+export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): EventPackage<CallInfo> => ({
   name: "call-info",
   accepts: [],
   produces: [],
@@ -26,8 +35,14 @@ export const callInfo = (): EventPackage<CallInfo> => ({
   notifyIntervalMillis: 0,
   parse: () => ({ _tag: "Unreadable", why: "call-info has no body" }),
   parseHeaders,
-  compose: ({ presentity, documents }) =>
-    byIndex([allIdle(presentity), ...documents.flatMap(({ document }) => document)]),
+  composesFrom: lineSeizeName,
+  notifiesTimeout: timeoutNotification,
+  compose: ({ presentity, documents, subscriptions = [] }) =>
+    byIndex([
+      allIdle(presentity),
+      ...documents.flatMap(({ document }) => document),
+      ...seizedBy(subscriptions),
+    ]),
   render: asText,
   renderHeaders,
   offline: (presentity) => [allIdle(presentity)],

@@ -32,7 +32,7 @@ export interface EventPackage<Doc = unknown> {
    * headers of the newest publication, as they are.
    */
   parseHeaders?(headers: readonly Header[]): Parsed<Doc>
-  /** What a composed document says in headers; with `parseHeaders` and only then. */
+  /** What a composed document says in headers; absent: nothing. */
   renderHeaders?(document: Doc): readonly Header[]
   /** All live publications into one document; null when there is nothing to show. */
   compose(input: Composition<Doc>): Doc | null
@@ -55,11 +55,58 @@ export interface EventPackage<Doc = unknown> {
   /** How authorization documents are read and applied; absent: every watcher may see everything. */
   readonly rules?: PackageRules<Doc>
 
+  /**
+   * The header of a SUBSCRIBE that says what exactly is asked for, as it is to be written; its value is kept with the
+   * subscription. Absent: there is none.
+   */
+  readonly argumentHeader?: string
+  /** A package, this one or another, whose live subscriptions are part of what this one shows; absent: none. */
+  readonly composesFrom?: PackageName
+  /** Whether a SUBSCRIBE that is otherwise good is refused (the seed's `evs_subs_handl`). */
+  checkSubscription?(question: SubscriptionQuestion): Refusal | null
+  /** Whether a PUBLISH that is otherwise good is refused (the seed's `evs_publ_handl`). */
+  checkPublication?(question: PublicationQuestion<Doc>): Refusal | null
+  /** False: a subscription that is not refreshed ends without a NOTIFY (the seed's `mandatory_timeout_notification`). */
+  readonly notifiesTimeout?: boolean
+
   /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */
   readonly watcherInfoOf?: PackageName
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
 }
+
+/** What a live subscription says: only active ones that may see what there is count. */
+export interface SubscriptionArgument {
+  readonly watcher: Uri
+  /** Value of the package's `argumentHeader`; null: it had none. */
+  readonly argument: string | null
+}
+
+export interface SubscriptionQuestion extends SubscriptionArgument {
+  readonly presentity: Uri
+  /** As granted; 0: it ends, or only asks once. */
+  readonly expires: Seconds
+  /** The others to this package, oldest first; none for a watcher that may not see what there is. */
+  readonly others: readonly SubscriptionArgument[]
+}
+
+export interface PublicationQuestion<Doc = unknown> {
+  readonly presentity: Uri
+  readonly operation: "initial" | "modify" | "refresh" | "remove"
+  /** As granted; 0: it ends. */
+  readonly expires: Seconds
+  /** What the request says in body or headers; null: nothing, or nothing that the package reads. */
+  readonly document: Doc | null
+  readonly headers: readonly Header[]
+  /** Live subscriptions to the package that this one composes from, oldest first. */
+  readonly subscriptions: readonly SubscriptionArgument[]
+}
+
+/** @source RFC 3261 §21.4.1, §21.4.4, §21.4.18 */
+export type Refusal =
+  | { readonly _tag: "BadRequest"; readonly status: 400; readonly why: string }
+  | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
+  | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
 
 /** Whether there is anything that a PUBLISH to this package may hold. */
 export const isPublishable = (pack: EventPackage): boolean =>
@@ -159,6 +206,8 @@ export interface Composition<Doc> {
   readonly documents: readonly Source<Doc>[]
   /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
   readonly ended: readonly Source<Doc>[]
+  /** Live subscriptions to the package that this one composes from, oldest first; absent: none. */
+  readonly subscriptions?: readonly SubscriptionArgument[]
 }
 
 /**
@@ -176,10 +225,14 @@ export interface Packages {
   readonly names: () => readonly PackageName[]
   /** Packages in which the state of this one shows. */
   readonly mixing: (name: PackageName) => readonly EventPackage[]
+  /** Packages in which live subscriptions to this one show. */
+  readonly composing: (name: PackageName) => readonly EventPackage[]
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
   /** By package: the headers that belong to its publications; packages without any are left out. */
   readonly carriedHeaders: ReadonlyMap<PackageName, readonly string[]>
+  /** By package: the header of a SUBSCRIBE that is its argument; packages without one are left out. */
+  readonly argumentHeaders: ReadonlyMap<PackageName, string>
   /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */
   readonly accept: readonly string[]
 }

@@ -19,9 +19,10 @@ export const makeRegistry = (
   for (const one of packages) {
     if (byName.has(one.name))
       throw new Error(`event package ${one.name} is registered twice: remove one of them`)
-    const odd = one.carriedHeaders?.find((name) => !isCarriable(name))
+    const headers = [...(one.carriedHeaders ?? []), ...(one.argumentHeader ? [one.argumentHeader] : [])]
+    const odd = headers.find((name) => !isCarriable(name))
     if (odd !== undefined)
-      throw new Error(`event package ${one.name}: ${odd} is no header that a publication can bring along`)
+      throw new Error(`event package ${one.name}: ${odd} is no header that a request can bring along for it`)
     byName.set(one.name, one)
   }
   const published = [...byName.keys()]
@@ -40,14 +41,24 @@ export const makeRegistry = (
     packages.filter(({ mixes }) => mixes !== undefined),
     ({ mixes }) => mixes?.from.name,
   )
+  const composing = Map.groupBy(
+    packages.filter(({ composesFrom }) => composesFrom !== undefined),
+    ({ composesFrom }) => composesFrom,
+  )
   return {
     find: (name) => byName.get(name) ?? null,
     names: () => names,
     mixing: (name) => mixing.get(name) ?? none,
+    composing: (name) => composing.get(name) ?? none,
     allowEvents: [...new Set(names.map(eventType))].join(", "),
     carriedHeaders: new Map(
       packages.flatMap(({ name, carriedHeaders = [] }) =>
         carriedHeaders.length === 0 ? [] : [[name, carriedHeaders] as const],
+      ),
+    ),
+    argumentHeaders: new Map(
+      packages.flatMap(({ name, argumentHeader }) =>
+        argumentHeader === undefined ? [] : [[name, argumentHeader] as const],
       ),
     ),
     accept: [...new Set(packages.flatMap(({ accepts }) => accepts))],

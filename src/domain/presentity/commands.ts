@@ -61,6 +61,8 @@ export interface Subscribe {
   readonly suppressIfMatch?: string
   /** RFC 6446; absent: no wish. */
   readonly rates?: Rates
+  /** What it says in the header that is its package's argument; absent: nothing. */
+  readonly argument?: string
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
@@ -81,6 +83,7 @@ export interface Resubscribe {
   readonly remoteTarget: string | null
   readonly suppressIfMatch?: string
   readonly rates?: Rates
+  readonly argument?: string
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
 }
@@ -164,6 +167,8 @@ export type Rejection =
   | { readonly _tag: "UnsupportedEncoding"; readonly status: 415; readonly acceptEncoding: readonly string[] }
   /** Min-Expires header (RFC 3265 §3.1.6.1, RFC 3903 §6 step 4). */
   | { readonly _tag: "IntervalTooBrief"; readonly status: 423; readonly minExpires: Seconds }
+  /** RFC 3261 §21.4.18: what is asked for is taken. */
+  | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
   /** RFC 3261 §12.2.2. */
   | { readonly _tag: "CallDoesNotExist"; readonly status: 481 }
   /** Allow-Events header (RFC 3265 §7.2, RFC 3903 §6 step 2). */

@@ -99,6 +99,8 @@ export interface SubscriptionCreated {
   readonly rates?: Rates
   /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
   readonly dormant?: true
+  /** What the SUBSCRIBE said in the header that is its package's argument (`line-seize`: Call-Info); absent: nothing. */
+  readonly argument?: string
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -121,6 +123,8 @@ export interface SubscriptionRefreshed {
   readonly rates?: Rates | null
   /** Falls asleep or wakes up; absent: as before. */
   readonly dormant?: boolean
+  /** Another argument from now on; absent: as before. */
+  readonly argument?: string
 }
 
 /** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */

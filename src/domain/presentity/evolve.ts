@@ -110,6 +110,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           status: event.status,
           polite: event.polite,
           matched: event.matched,
+          ...(event.argument === undefined ? {} : { argument: event.argument }),
           forced: event.forced === true,
           event: "subscribe",
           changedIn: state.version + 1,
@@ -150,6 +151,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
           dormant: event.dormant ?? subscription.dormant,
+          ...(event.argument === undefined ? {} : { argument: event.argument }),
         }),
       }
     }

@@ -6,7 +6,7 @@
  * `notify.ts`.
  */
 import { isPublishable } from "../packages/event-package.ts"
-import type { EventPackage } from "../packages/event-package.ts"
+import type { EventPackage, PublicationQuestion } from "../packages/event-package.ts"
 import { get, size } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, EntityTag, Header, Seconds } from "../vocabulary.ts"
@@ -20,14 +20,14 @@ import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
-import { parseBody, parseHeaders } from "./view.ts"
+import { liveArguments, parseBody, parseHeaders } from "./view.ts"
 
 /**
  * Decides one PUBLISH.
  *
  * @source RFC 3903 §6
  * @rejects BadEvent (489), BadRequest (400), ConditionalRequestFailed (412), IntervalTooBrief (423),
- *   UnsupportedMediaType (415), ServiceUnavailable (503)
+ *   UnsupportedMediaType (415), ServiceUnavailable (503); Forbidden (403) and TemporarilyUnavailable (480) by the package
  */
 export const publish = (state: State, command: Publish, context: Context): Outcome => {
   // step 2: the event package
@@ -70,6 +70,8 @@ const create = (
     const what = [...(pack.bodyRequired === false ? (pack.carriedHeaders ?? []) : []), "body"].join(" or ")
     return reject(badRequest(`a publication without entity-tag needs a ${what}`))
   }
+  const refusal = refusalOf(state, command, pack, "initial", granted)
+  if (refusal !== null) return reject(refusal)
   const entityTag = freshTag(state, context)
   // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
   if (granted === 0) return accept([], { _tag: "Published", entityTag, expires: 0 })
@@ -111,6 +113,8 @@ const change = (
   granted: Seconds,
 ): Outcome => {
   if (granted === 0) {
+    const refusal = refusalOf(state, command, pack, "remove", granted)
+    if (refusal !== null) return reject(refusal)
     // a body beside Expires 0 is ignored: the publication ends either way
     const removed: Event = {
       _tag: "PublicationRemoved",
@@ -129,6 +133,8 @@ const change = (
   const headers = headersOf(command, pack)
   const saysNothingNew = headers.length === 0 || sameHeaders(headers, current.headers ?? [])
   if (command.body === null && command.bodyFault === null && saysNothingNew) {
+    const refusal = refusalOf(state, command, pack, "refresh", granted)
+    if (refusal !== null) return reject(refusal)
     const refreshed: Event = {
       _tag: "PublicationRefreshed",
       packageName: pack.name,
@@ -140,6 +146,8 @@ const change = (
   }
   const fault = bodyFault(command, pack)
   if (fault !== null) return reject(fault)
+  const refusal = refusalOf(state, command, pack, "modify", granted)
+  if (refusal !== null) return reject(refusal)
   const { sender } = command
   // other headers alone: the body stays
   const body = command.body === null ? current.body : amended(pack, current.body, command.body)
@@ -225,6 +233,32 @@ const bodyFault = (command: Publish, pack: EventPackage): Rejection | null => {
 /** The headers of the request that belong to what it publishes. */
 const headersOf = (command: Publish, pack: EventPackage): readonly Header[] =>
   (command.headers ?? []).filter(([name]) => pack.carriedHeaders?.includes(name) === true)
+
+/** What the package has against a request that is otherwise good. */
+const refusalOf = (
+  state: State,
+  command: Publish,
+  pack: EventPackage,
+  operation: PublicationQuestion["operation"],
+  granted: Seconds,
+): Rejection | null => {
+  if (pack.checkPublication === undefined) return null
+  const headers = headersOf(command, pack)
+  const parsed =
+    operation === "refresh" || operation === "remove"
+      ? null
+      : command.body === null
+        ? parseHeaders(pack, headers)
+        : parseBody(pack, command.body)
+  return pack.checkPublication({
+    presentity: state.presentity,
+    operation,
+    expires: granted,
+    document: parsed?._tag === "Parsed" ? parsed.document : null,
+    headers,
+    subscriptions: liveArguments(state, pack.composesFrom),
+  })
+}
 
 /** Whatever they came through, they must be able to stand in a NOTIFY, and say something to the package. */
 const headerFault = (command: Publish, pack: EventPackage): Rejection | null => {

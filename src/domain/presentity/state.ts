@@ -71,6 +71,8 @@ export interface Subscription {
   readonly polite: boolean
   /** Ordinals of the rules that match it (`0,3`); null when rules were not asked. */
   readonly matched: string | null
+  /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
+  readonly argument?: string
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
   /** What led to its status (RFC 3857 §4.7.1). */

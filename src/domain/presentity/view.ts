@@ -4,11 +4,12 @@
  *
  * Both caches hang on values that never change (a body, a table of publications), so they cannot go stale.
  */
-import type { EventPackage, Parsed, Source } from "../packages/event-package.ts"
+import type { EventPackage, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
-import type { Body, Header, Uri } from "../vocabulary.ts"
-import type { Publication, Publications, State } from "./state.ts"
+import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
+import { activeSubscriptions } from "./state.ts"
+import type { Publication, Publications, State, Subscription } from "./state.ts"
 
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
@@ -75,10 +76,17 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
 }
 
 /** All that a composition depends on besides the package, in a fixed order. */
-type Ingredients = readonly (Publications | Body | undefined)[]
+type Ingredients = readonly (Ingredient | undefined)[]
+type Ingredient = Publications | Body | Arguments
+type Arguments = readonly SubscriptionArgument[]
 
 const ingredientsOf = (state: State, pack: EventPackage): Ingredients => {
-  const own = [get(state.publications, pack.name), get(state.hardState, pack.name)]
+  const subscriptions = liveArguments(state, pack.composesFrom)
+  const own = [
+    get(state.publications, pack.name),
+    get(state.hardState, pack.name),
+    subscriptions.length === 0 ? undefined : subscriptions,
+  ]
   if (pack.mixes === undefined) return own
   const { name } = pack.mixes.from
   return [...own, get(state.publications, name), get(state.hardState, name)]
@@ -93,11 +101,45 @@ export const documentOf = (state: State, pack: EventPackage, ended: readonly Pub
   const { presentity } = state
   const documents = liveSources(state, pack)
   const isSilent = documents.length === 0 && ended.length === 0
-  const own = (): unknown => pack.compose({ presentity, documents, ended: sourcesOf(pack, ended) })
+  const subscriptions = liveArguments(state, pack.composesFrom)
+  const own = (): unknown =>
+    pack.compose({
+      presentity,
+      documents,
+      ended: sourcesOf(pack, ended),
+      ...(subscriptions.length === 0 ? {} : { subscriptions }),
+    })
   if (pack.mixes === undefined) return own()
   const others = publishedDocuments(state, pack.mixes.from)
   return pack.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
 }
+
+/**
+ * What the live subscriptions to a package say, oldest first: of those that are active and may see what there is.
+ * O(subscriptions of the presentity), once per change of any of them.
+ */
+export const liveArguments = (state: State, packageName: PackageName | undefined): Arguments => {
+  if (packageName === undefined) return noArguments
+  let byPackage = argumentsBy.get(state.subscriptions)
+  if (byPackage === undefined) {
+    byPackage = new Map()
+    argumentsBy.set(state.subscriptions, byPackage)
+  }
+  let known = byPackage.get(packageName)
+  if (known === undefined) {
+    known = activeSubscriptions(state, packageName)
+      .filter(counts)
+      .map(({ watcher, argument }) => ({ watcher, argument: argument ?? null }))
+    byPackage.set(packageName, known)
+  }
+  return known
+}
+
+/** Whether what a subscription asks for has any effect: not for those who only believe that they see something. */
+export const counts = ({ status, polite }: Subscription): boolean => status === "active" && !polite
+
+const noArguments: Arguments = []
+const argumentsBy = new WeakMap<State["subscriptions"], Map<PackageName, Arguments>>()
 
 /** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
 export const absentView = (presentity: Uri, pack: EventPackage): View =>
@@ -189,7 +231,7 @@ interface Composed {
   readonly filtered: Map<string, View>
 }
 
-const composed = new WeakMap<EventPackage, WeakMap<Publications | Body, Composed>>()
+const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
 const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
 const headerDocuments = new WeakMap<
   readonly Header[],

@@ -28,6 +28,15 @@ const commandOf = <T extends Publish | Subscribe | Resubscribe>(
 const publish = (parts: RequestParts = {}): Publish => commandOf<Publish>({ method: "PUBLISH", ...parts })
 
 describe("requests", () => {
+  it("SCA-5: a SUBSCRIBE brings along the header that is its package's argument, several lines as one list", () => {
+    const subscribe = (event: string, lines: string | readonly string[]) =>
+      commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Event: event, "X-State": lines } })
+    assert.strictEqual(subscribe("seats", "<sip:h>;row=1").argument, "<sip:h>;row=1")
+    assert.strictEqual(subscribe("seats;id=1", ["a", "b"]).argument, "a, b")
+    assert.isFalse("argument" in subscribe("presence", "a"))
+    assert.isFalse("argument" in subscribe("seats", []))
+  })
+
   it("OPS-extra_hdrs: a PUBLISH brings along the headers that its package carries, folded and repeated or not, and no others", () => {
     const headers = {
       Event: "lines;id=1",
