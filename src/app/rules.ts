@@ -1,21 +1,20 @@
 /**
- * Authorization documents on their way into the log: from a folder that is watched, and from the management port.
- *
- * A document that cannot be read is refused with the reason, and what was in force stays in force.
+ * Authorization documents: where they come from, a folder, files or a table, and what the management port may do with
+ * them. How a source is followed is `follow.ts`.
  */
 import { existsSync } from "node:fs"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { RulesDesk, RulesReport } from "../adapters/admin/rules.ts"
 import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
-import type { RulesChange } from "../adapters/rules/files.ts"
-import { openXcapTable } from "../adapters/rules/xcap-table.ts"
+import { openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
 import { presentityOf } from "./addresses.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
-import type { Answer } from "../domain/presentity/commands.ts"
 import { get } from "../domain/table.ts"
 import type { Body } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
+import { refusal } from "./follow.ts"
+import type { DocumentKind, DocumentSource } from "./follow.ts"
 import type { Pump } from "./pump.ts"
 
 const contentType = "application/auth-policy+xml"
@@ -50,14 +49,8 @@ export const rulesFaults = (
     : faults
 }
 
-/** A place that says which rules are in force, and is looked at again and again. */
-export interface RulesSource {
-  readonly look: Effect.Effect<readonly RulesChange[], { readonly message: string }>
-  readonly everySeconds: number
-}
-
 /** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
-export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): RulesSource | null => {
+export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null => {
   if (config.rules_dir !== null)
     return { ...openRulesFolder(config.rules_dir, presentityOf), everySeconds: 2 }
   if (config.static_rules.length > 0) {
@@ -69,67 +62,20 @@ export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): Ru
     return { ...openRulesFiles(files), everySeconds: 2 }
   }
   if (config.integrated_xcap_server && sql !== null) {
-    return { ...openXcapTable(sql, presentityOf), everySeconds: config.xcap_poll_interval }
+    return { ...openXcapTable(sql, presentityOf, presRules), everySeconds: config.xcap_poll_interval }
   }
   return null
 }
 
-export interface RulesFollower {
-  /** Puts in force whatever has changed since the last look. */
-  readonly look: Effect.Effect<void>
-  /** Looks now and every so often, until it is interrupted. */
-  readonly follow: Effect.Effect<void>
-}
-
-/**
- * Puts what a source says in force.
- *
- * The source is the truth: rules that are in force when it is first looked at, and that it does not have, are removed.
- */
-export const makeRulesFollower = (source: RulesSource | null, pump: Pump): RulesFollower => {
-  if (source === null) return { look: Effect.void, follow: Effect.void }
-  let told = ""
-  let isFirst = true
-  let left: readonly RulesChange[] = []
-  const look = Effect.gen(function* () {
-    const found = yield* source.look
-    const changes = [...left, ...found, ...(isFirst ? missingFrom(found, pump) : [])]
-    isFirst = false
-    const again: RulesChange[] = []
-    for (const change of changes) {
-      const { presentity, text, file } = change
-      const rules = text === null ? null : bodyOf(text)
-      const command = { _tag: "ReplaceRules", packageName: "presence", rules } as const
-      const answer = yield* pump.ask(presentity, command, `rules source ${file}`)
-      const why = refusal(answer)
-      if (why === null) {
-        yield* Effect.logInfo(`rules of ${presentity} ${text === null ? "removed" : "in force"}: ${file}`)
-      } else if (answer._tag === "Rejected" && answer.rejection._tag === "ServiceUnavailable")
-        again.push(change)
-      else yield* Effect.logWarning(`rules of ${presentity} in ${file} refused, the old ones stay: ${why}`)
-    }
-    left = again
-    told = ""
-  }).pipe(
-    Effect.catch((unusable) => {
-      if (told === unusable.message) return Effect.void
-      told = unusable.message
-      return Effect.logError(unusable.message)
-    }),
-  )
-  const wait = Effect.sleep(source.everySeconds * 1000)
-  return { look, follow: look.pipe(Effect.andThen(wait), Effect.forever) }
-}
-
-const missingFrom = (found: readonly RulesChange[], pump: Pump): readonly RulesChange[] => {
-  const present = new Set(found.map((one) => one.presentity))
-  const missing: RulesChange[] = []
-  for (const presentity of pump.engine.presentities()) {
-    const state = pump.engine.state(presentity)
-    if (state === undefined || present.has(presentity) || get(state.rules, "presence") === undefined) continue
-    missing.push({ presentity, text: null, file: "no longer there" })
-  }
-  return missing
+/** Presence rules as a source has them. */
+export const presenceRules: DocumentKind = {
+  name: "rules",
+  commandOf: (text) => ({
+    _tag: "ReplaceRules",
+    packageName: "presence",
+    rules: text === null ? null : bodyOf(text),
+  }),
+  isInForce: (state) => get(state.rules, "presence") !== undefined,
 }
 
 /** What the management port may do with rules. */
@@ -162,9 +108,3 @@ export const makeRulesDesk = (pump: Pump, packages: Packages): RulesDesk => ({
     return { _tag: "Verdict", handling: handling ?? "no rule matches", matched }
   },
 })
-
-const refusal = (answer: Answer): string | null => {
-  if (answer._tag === "Accepted") return null
-  const { rejection } = answer
-  return "why" in rejection ? rejection.why : `${rejection.status}`
-}

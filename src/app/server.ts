@@ -30,13 +30,15 @@ import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { makeExposeDesk } from "./expose.ts"
+import { makeFollower } from "./follow.ts"
+import { hardStateSourceOf, makeHardStateDesk, presenceHardState } from "./hard-state.ts"
 import { makeManagement } from "./management.ts"
-import { packagesOf } from "./packages.ts"
+import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { makeRulesDesk, makeRulesFollower, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeRulesDesk, presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { readUsers } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
@@ -116,10 +118,12 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
-  const rulesFollower = makeRulesFollower(rulesSourceOf(config, storage.sql), pump)
+  const rulesFollower = makeFollower(rulesSourceOf(config, storage.sql), presenceRules, pump)
+  const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
   const clock = yield* Clock.Clock
   const admin = yield* adminPort(config, {
     rules: makeRulesDesk(pump, packages),
+    hardState: makeHardStateDesk(pump, packages),
     expose: makeExposeDesk(pump, packages),
     management: makeManagement({
       pump,
@@ -153,7 +157,7 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       Effect.andThen(pump.start),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, rulesFollower.follow], {
+        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow], {
           concurrency: "unbounded",
         }),
       ),
@@ -272,7 +276,13 @@ const sipOptions = Effect.fnUntraced(function* (
     contactUri: config.server_address,
     contactUser: config.contact_user ?? "",
     sharedLine: sharedLineOf(config.bla_presentity_spec),
-    packages: { allowEvents: packages.allowEvents, accept: packages.accept, names: packages.names() },
+    packages: {
+      allowEvents: packages.allowEvents,
+      accept: packages.accept,
+      names: packages.names(),
+      carriedHeaders: packages.carriedHeaders,
+      argumentHeaders: packages.argumentHeaders,
+    },
     auth:
       users === null
         ? null

@@ -163,6 +163,7 @@ export const settings = {
   waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered; 0: 3"),
 
   integrated_xcap_server: flag(false, "presence rules come from the table xcap of the database"),
+  pidf_manipulation: flag(false, "hard state of presence comes from the table xcap too (RFC 4827)"),
   xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two looks at the table xcap"),
 
   // storage
@@ -200,6 +201,14 @@ export const settings = {
   pass_through: list(
     [],
     "event packages whose documents are passed on as they are, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
+  ),
+  call_info_timeout_notification: flag(
+    true,
+    "a subscription to call-info that was not refreshed ends with a NOTIFY",
+  ),
+  line_seize_timeout_notification: flag(
+    false,
+    "a subscription to line-seize that was not refreshed ends with a NOTIFY",
   ),
   force_single_dialog: flag(false, "of several dialogs only the foremost is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),

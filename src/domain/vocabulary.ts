@@ -30,6 +30,17 @@ export interface Body {
   readonly text: string
 }
 
+/** A header that belongs to what is published: its name as packages write it (`Call-Info`), and its value on one line. */
+export type Header = readonly [name: string, value: string]
+
+/**
+ * Whether a value can stand in a header line and be read back: one line, octets that are no controls (RFC 3261 §25.1).
+ *
+ * Text above U+00FF has no octet of its own: cut down to one it could end the line.
+ */
+export const isHeaderValue = (text: string): boolean =>
+  /^[\t\x20-\x7e\x80-\xff]+$/.test(text) && !/^[\t ]|[\t ]$/.test(text)
+
 /**
  * What the notifier must remember to send requests inside a dialog.
  *

@@ -257,7 +257,7 @@ describe("what is shown", () => {
           const some = publicationsOf(state, name)
           if (some.length === 0) deepStrictEqual(currentView(state, pack), absentView(state.presentity, pack))
           if (some.length === 1 && name !== "presence") {
-            deepStrictEqual(currentView(state, pack).body?.text, some[0]?.body.text)
+            deepStrictEqual(currentView(state, pack).body?.text, some[0]?.body?.text)
           }
         }
       }
@@ -277,22 +277,22 @@ describe("what is shown", () => {
           if (packageName === "presence") {
             const ids = (texts: readonly string[]) =>
               new Set(texts.flatMap((some) => [...some.matchAll(/<tuple id="([^"]+)"/g)].map(([, id]) => id)))
-            const known = ids([...live, ...ended].map((some) => some.body.text))
+            const known = ids([...live, ...ended].map((some) => some.body!.text))
             if (live.length > 0 || ended.length > 0) {
               for (const id of ids([body.text])) ok(known.has(id), `tuple ${id} is nobody's`)
             } else ok(!body.text.includes(">open<"))
             continue
           }
           const allowed = [
-            ...live.flatMap((some) => some.body.text.split("\n")),
-            ...ended.flatMap((some) => some.body.text.split("\n").map(closed)),
+            ...live.flatMap((some) => some.body!.text.split("\n")),
+            ...ended.flatMap((some) => some.body!.text.split("\n").map(closed)),
             ...(live.length === 0 ? [offlineLine] : []),
           ]
           for (const line of body.text.split("\n")) ok(allowed.includes(line), `${line} is nobody's`)
           // a package that shows everything leaves nothing out
           if (packageName === "stub-all" && live.length > 0) {
             const shown = body.text.split("\n").filter((line) => !line.startsWith("-"))
-            deepStrictEqual(shown.toSorted(), live.flatMap((some) => some.body.text.split("\n")).toSorted())
+            deepStrictEqual(shown.toSorted(), live.flatMap((some) => some.body!.text.split("\n")).toSorted())
           }
         }
       }

@@ -117,6 +117,12 @@ export const resubscribe = (no: number, over: Partial<Resubscribe> = {}): Resubs
   ...over,
 })
 
+export const setHardState = (body: Body | null, packageName = "stub"): Command => ({
+  _tag: "SetHardState",
+  packageName,
+  body,
+})
+
 export const fallDue: Command = { _tag: "FallDue" }
 export const redeliver = (since: Millis): Command => ({ _tag: "Redeliver", since })
 
@@ -191,6 +197,12 @@ export const publicationRemoved = (
   cause: "requested" | "expired",
   packageName = "stub",
 ): Event => ({ _tag: "PublicationRemoved", packageName, entityTag: entityTag as EntityTag, cause })
+
+export const hardStateReplaced = (body: Body | null, packageName = "stub"): Event => ({
+  _tag: "HardStateReplaced",
+  packageName,
+  body,
+})
 
 export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreated> = {}): Event => ({
   _tag: "SubscriptionCreated",

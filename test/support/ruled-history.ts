@@ -48,6 +48,13 @@ export type RuledStep =
       /** The end of a publication, or only more time for it. */
       readonly empty: boolean
     }
+  /** Hard state; all null: none. */
+  | {
+      readonly _tag: "Hard"
+      readonly seen: string | null
+      readonly hidden: readonly [string | null, string | null]
+      readonly sphere: string | null
+    }
   | { readonly _tag: "Watch"; readonly who: number; readonly packageName: string; readonly expires: number }
   | { readonly _tag: "Again"; readonly which: number; readonly expires: number }
   | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
@@ -113,6 +120,15 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
         sphere: fc.constantFrom(null, null, "work", "home"),
         expires: anyExpires,
         empty: fc.nat(5).map((one) => one === 0),
+      }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        _tag: fc.constant("Hard" as const),
+        seen: fc.constantFrom(null, "t1=open", "t1=closed", "t3=open"),
+        hidden: fc.tuple(anyHidden, anyHidden),
+        sphere: fc.constantFrom(null, null, null, "work", "home"),
       }),
     },
     {
@@ -215,6 +231,17 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
           sender: null,
         }),
       ]
+    }
+    case "Hard": {
+      if (!of.publishes) return []
+      const parts = [
+        step.seen,
+        step.hidden[of.side],
+        step.sphere === null ? null : `@${step.sphere}`,
+      ].flatMap((part) => part ?? [])
+      const isNone = step.seen === null && step.hidden.every((one) => one === null) && step.sphere === null
+      const body = isNone ? null : bodyOf(() => pidf(...parts), parts.join(" "))
+      return [ask({ _tag: "SetHardState", packageName: "presence", body })]
     }
     case "Watch": {
       const watcher = people[step.who] ?? alice

@@ -106,6 +106,15 @@ const ruledUniverse = {
   },
 }
 
+/** The same with states that outlive every publication. */
+const hardUniverse = {
+  ...ruledUniverse,
+  hardState: new Map([
+    ["presence", [null, pidf("t1=open"), pidf("t4=open", "@work")]],
+    ["dialog", [null, bodyOf(written(dialog("9", "confirmed", "c9")))]],
+  ]),
+}
+
 const inOrder = (table: readonly (readonly [string, string])[]): string =>
   JSON.stringify(table.toSorted(([one], [other]) => (one < other ? -1 : 1)))
 
@@ -160,7 +169,7 @@ export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): S
     seed,
     steps,
     packages: ruledPackages,
-    universe: ruledUniverse,
+    universe: seed % 8 === 2 ? hardUniverse : ruledUniverse,
     present: (knows, packageName) => (packageName === "presence" ? openTuples(knows) : knows),
     truth,
     traceLines,

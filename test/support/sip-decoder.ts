@@ -28,5 +28,7 @@ export const requestRules: RequestRules = {
   trustSenderHeader: false,
   isTrustedPeer: () => false,
   allowAnyContact: true,
+  carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
+  argumentOf: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
 }

@@ -45,8 +45,9 @@ export const requestText = ({
   return `${text}\r\n${body}`
 }
 
+/** Keeps the headers that the packages of `sip-decoder.ts` carry. */
 export const read = (text: string): RawMessage | null =>
-  readDatagram(Buffer.from(text, "utf8"), limitsDefault)
+  readDatagram(Buffer.from(text, "utf8"), limitsDefault, new Set(["call-info", "x-state"]))
 
 /** Reads what is known to be readable. */
 export const readRequest = (parts: RequestParts = {}): RawMessage => {

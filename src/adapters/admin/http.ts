@@ -13,6 +13,8 @@ import { exposeRoutes } from "./expose.ts"
 import type { ExposeDesk } from "./expose.ts"
 import { managementRoutes } from "./management.ts"
 import type { Management } from "./management.ts"
+import { hardStateRoutes } from "./hard-state.ts"
+import type { HardStateDesk } from "./hard-state.ts"
 import { rulesRoutes } from "./rules.ts"
 import type { RulesDesk } from "./rules.ts"
 
@@ -22,6 +24,7 @@ export interface AdminSource {
   /** Plain JSON about the running server. */
   readonly status: () => unknown
   readonly rules: RulesDesk
+  readonly hardState: HardStateDesk
   readonly expose: ExposeDesk
   readonly management: Management
 }
@@ -53,6 +56,7 @@ export const openAdmin = (
 const routes = (source: AdminSource) =>
   Layer.mergeAll(
     rulesRoutes(source.rules),
+    hardStateRoutes(source.hardState),
     exposeRoutes(source.expose),
     managementRoutes(source.management, source.expose),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),

@@ -1,5 +1,5 @@
 /**
- * Rules documents in the table `xcap`, as the OpenSIPS xcap module lays it out and an XCAP server writes it.
+ * Documents in the table `xcap`, rules or hard state, as the OpenSIPS xcap module lays it out and an XCAP server writes it.
  *
  * The table tells nobody when it changes, so it is looked at; only documents whose hash changed are fetched.
  */
@@ -9,8 +9,13 @@ import { StoreUnavailable } from "../../domain/ports.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { RulesChange } from "./files.ts"
 
-/** `doc_type` of pres-rules. */
-const presRules = 2
+/** Which documents: the number in column `doc_type`. */
+export type XcapDocument = typeof presRules | typeof pidfManipulation
+
+/** @source RFC 5025 §9 */
+export const presRules = 2
+/** @source RFC 4827 */
+export const pidfManipulation = 16
 
 export interface XcapTable {
   /** Everything that changed since the last look; the first look finds every document. */
@@ -18,14 +23,18 @@ export interface XcapTable {
 }
 
 /** @param canonical makes a canonical URI of text, null when it is none */
-export const openXcapTable = (sql: PgClient.PgClient, canonical: (text: string) => Uri | null): XcapTable => {
+export const openXcapTable = (
+  sql: PgClient.PgClient,
+  canonical: (text: string) => Uri | null,
+  document: XcapDocument,
+): XcapTable => {
   let seen = new Map<Uri, string>()
   return {
     look: Effect.gen(function* () {
       // of several files of one user the first counts, as in the module
       const rows = yield* sql<{ username: string; domain: string; hash: string }>`
         SELECT DISTINCT ON (username, domain) username, domain, md5(doc) AS hash
-        FROM xcap WHERE doc_type = ${presRules}::int ORDER BY username, domain, id`
+        FROM xcap WHERE doc_type = ${document}::int ORDER BY username, domain, id`
       const present = new Map<Uri, string>()
       const changed: [Uri, string, string][] = []
       for (const { username, domain, hash } of rows) {
@@ -38,7 +47,7 @@ export const openXcapTable = (sql: PgClient.PgClient, canonical: (text: string) 
       for (const [presentity, username, domain] of changed) {
         const [row] = yield* sql<{ doc: string }>`
           SELECT convert_from(doc, 'UTF8') AS doc FROM xcap
-          WHERE doc_type = ${presRules}::int AND username = ${username} AND domain = ${domain} ORDER BY id LIMIT 1`
+          WHERE doc_type = ${document}::int AND username = ${username} AND domain = ${domain} ORDER BY id LIMIT 1`
         if (row !== undefined) changes.push({ presentity, text: row.doc, file: "table xcap" })
       }
       for (const presentity of seen.keys()) {

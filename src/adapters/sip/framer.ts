@@ -28,7 +28,8 @@ const LF = 10
 /** What a blank line needs to be recognised across a cut. */
 const overlap = 3
 
-export const makeFramer = (limits: Limits): Framer => {
+/** @param carried names of further headers to keep, in lower case */
+export const makeFramer = (limits: Limits, carried?: ReadonlySet<string>): Framer => {
   /** Holds the bytes of an incomplete message; never written again once a message was cut out of it. */
   let buffer = Buffer.alloc(0)
   let used = 0
@@ -80,11 +81,11 @@ export const makeFramer = (limits: Limits): Framer => {
     }
     if (end < 0 || end - start > limits.headBytesMax) {
       const cut = bytes.lastIndexOf("\r\n", start + limits.headBytesMax, "latin1")
-      const partial = cut > start ? readHead(bytes.toString("latin1", start, cut + 2), limits) : null
+      const partial = cut > start ? readHead(bytes.toString("latin1", start, cut + 2), limits, carried) : null
       if (partial !== null) sink.message(withFault(partial, 513, "Message Too Large"))
       return null
     }
-    const read = readHead(bytes.toString("latin1", start, end - 2), limits)
+    const read = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
     if (read === null) return null
     const { contentLength } = read
     // RFC 3261 §20.14: on a stream nothing but Content-Length says where the body ends.

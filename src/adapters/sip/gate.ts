@@ -31,7 +31,10 @@ export interface RawMessage {
   readonly cseq: number
   /** Null when there is no Content-Length, -1 when it is not a number. */
   readonly contentLength: number | null
-  /** Headers we have a use for, by lower-case full name; all others are skipped unread (RFC 3261 §8.2.2). */
+  /**
+   * Headers we have a use for, and those that event packages carry, by lower-case full name; all others are skipped
+   * unread (RFC 3261 §8.2.2).
+   */
   readonly headers: ReadonlyMap<string, readonly string[]>
   readonly body: Buffer
   readonly fault: Fault | null
@@ -172,9 +175,14 @@ const hasStrayControl = (head: string): boolean => {
  * Reads a start line and its headers.
  *
  * @param head latin1 text from the first byte of the start line through the CRLF of the last header
+ * @param carried names of further headers to keep, in lower case; each may come many times
  * @returns null when it is neither a request nor a usable response: nothing can be answered
  */
-export const readHead = (head: string, limits: Limits): RawMessage | null => {
+export const readHead = (
+  head: string,
+  limits: Limits,
+  carried: ReadonlySet<string> = noNames,
+): RawMessage | null => {
   const message: Draft = {
     isRequest: true,
     method: "",
@@ -199,11 +207,13 @@ export const readHead = (head: string, limits: Limits): RawMessage | null => {
   if (!readStartLine(head, startEnd, message, fail, limits)) return null
   if (hasStrayControl(head)) fail(400, "Control Character In Header")
   if (head.length > limits.headBytesMax) fail(513, "Message Too Large")
-  readHeaders(head, startEnd + 2, message, fail, limits)
+  readHeaders(head, startEnd + 2, message, fail, limits, carried)
   if (message.isRequest) checkRequired(message, fail, limits)
   else readCseq(message, fail)
   return message
 }
+
+const noNames: ReadonlySet<string> = new Set()
 
 type Fail = (status: Fault["status"], reason: string) => void
 
@@ -246,7 +256,14 @@ const readStatusLine = (head: string, end: number, message: Draft): boolean => {
   return true
 }
 
-const readHeaders = (head: string, from: number, message: Draft, fail: Fail, limits: Limits): void => {
+const readHeaders = (
+  head: string,
+  from: number,
+  message: Draft,
+  fail: Fail,
+  limits: Limits,
+  carried: ReadonlySet<string>,
+): void => {
   let lines = 0
   let at = from
   while (at < head.length) {
@@ -280,7 +297,8 @@ const readHeaders = (head: string, from: number, message: Draft, fail: Fail, lim
         fail(400, "Malformed Header Name")
         continue
       }
-      name = lowerNames.get(written.toLowerCase())
+      const lower = written.toLowerCase()
+      name = lowerNames.get(lower) ?? (carried.has(lower) ? lower : undefined)
       if (name === undefined) continue
     }
     keep(message, name, value, fail, limits)
@@ -352,11 +370,15 @@ export const skipLineEnds = (bytes: Uint8Array, start: number): number => {
  * @source RFC 3261 §18.3
  * @returns null when there is nothing that could be answered
  */
-export const readDatagram = (bytes: Buffer, limits: Limits): RawMessage | null => {
+export const readDatagram = (
+  bytes: Buffer,
+  limits: Limits,
+  carried: ReadonlySet<string> = noNames,
+): RawMessage | null => {
   const start = skipLineEnds(bytes, 0)
   const end = headEnd(bytes, start)
   if (end < 0) return null
-  const message = readHead(bytes.toString("latin1", start, end - 2), limits)
+  const message = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
   if (message === null) return null
   const available = bytes.length - end
   const length = message.contentLength ?? available

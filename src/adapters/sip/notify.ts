@@ -123,6 +123,13 @@ const encodeBody = (body: Body | null): EncodedBody => {
   return encoded
 }
 
+/** The decision that stored them has seen to it that each is one line (`isHeaderValue`). */
+const formatCarried = (headers: Notify["headers"]): string => {
+  let text = ""
+  for (const [name, value] of headers ?? []) text += `${name}: ${value}\r\n`
+  return text
+}
+
 /**
  * The bytes of one NOTIFY.
  *
@@ -141,7 +148,8 @@ export const formatNotify = (
     `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
     `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
     `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +
-    `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}${body.headers}`
+    `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}` +
+    `${formatCarried(notify.headers)}${body.headers}`
   const bytes = Buffer.allocUnsafe(head.length + body.bytes.length)
   bytes.write(head, 0, "latin1")
   body.bytes.copy(bytes, head.length)

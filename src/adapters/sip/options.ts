@@ -87,6 +87,10 @@ export interface SipOptions {
     readonly accept: readonly string[]
     /** Every name, with its parameters if it has any. */
     readonly names?: readonly string[]
+    /** By name of a package: the headers that belong to its publications, as they are to be written. */
+    readonly carriedHeaders?: ReadonlyMap<string, readonly string[]>
+    /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
+    readonly argumentHeaders?: ReadonlyMap<string, string>
   }
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"

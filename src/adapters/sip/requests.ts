@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import type { Publish, Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { Body, Uri } from "../../domain/vocabulary.ts"
+import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
 import type { DigestCheck } from "./digest.ts"
@@ -55,6 +55,10 @@ export interface RequestRules {
   readonly sharedLine: SharedLine
   /** Packages that are told from their type by parameters. */
   readonly parameterized: readonly ParameterizedName[]
+  /** By name of a package: the headers that belong to its publications, as they are to be written. */
+  readonly carriedBy: ReadonlyMap<string, readonly string[]>
+  /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
+  readonly argumentOf: ReadonlyMap<string, string>
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader: boolean
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
@@ -213,6 +217,7 @@ const decodePublish = (
   const ifMatch = listValues(message.headers.get("sip-if-match"))
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
+  const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
   return {
     _tag: "Submit",
     presentity,
@@ -223,9 +228,23 @@ const decodePublish = (
       expires: parseExpires(message.headers.get("expires")?.[0]),
       body: content.body,
       bodyFault: content.fault,
+      ...(headers.length === 0 ? {} : { headers }),
       sender: rules.trustSenderHeader || identity._tag === "Asserted" ? readSender(message, rules) : null,
     },
   }
+}
+
+/** One for each line, in the order in which the package names them. */
+const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] =>
+  (rules.carriedBy.get(packageName) ?? []).flatMap((name) =>
+    (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
+  )
+
+/** Several lines are one list (RFC 3261 §7.3.1). */
+const argumentIn = (message: RawMessage, packageName: string, rules: RequestRules): string | null => {
+  const name = rules.argumentOf.get(packageName)
+  const lines = name === undefined ? undefined : message.headers.get(name.toLowerCase())
+  return lines === undefined ? null : copyText(lines.join(", "))
 }
 
 const readSender = (message: RawMessage, rules: RequestRules): string | null => {
@@ -307,6 +326,7 @@ const decodeSubscribe = (
     return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
   if (typeof contact === "object" && contact !== null) return contact
+  const argument = event === null ? null : argumentIn(message, event.packageName, rules)
   const common = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
@@ -315,6 +335,7 @@ const decodeSubscribe = (
     accept: parseAccept(message.headers.get("accept")),
     ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
     ...(event === null || event.rates === null ? {} : { rates: event.rates }),
+    ...(argument === null ? {} : { argument }),
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }

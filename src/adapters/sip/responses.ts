@@ -35,6 +35,7 @@ const phrases = new Map<number, string>([
   [416, "Unsupported URI Scheme"],
   [420, "Bad Extension"],
   [423, "Interval Too Brief"],
+  [480, "Temporarily Unavailable"],
   [481, "Call/Transaction Does Not Exist"],
   [482, "Merged Request"],
   [489, "Bad Event"],
@@ -107,6 +108,7 @@ const replyOfRejection = (rejection: Rejection): Reply => {
     case "ServerInternalError":
     case "RequestEntityTooLarge":
     case "CallDoesNotExist":
+    case "TemporarilyUnavailable":
       return reply(rejection.status)
     case "NotAcceptable":
     case "UnsupportedMediaType":

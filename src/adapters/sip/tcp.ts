@@ -78,7 +78,14 @@ const keyOf = (address: string, port: number): string => `${address} ${port}`
 /** How long what was written may take to leave before a connection that lost its framing is cut. */
 const lingerMs = 1_000
 
-export const makeTcp = (limits: Limits, counters: Counters, clock: () => number, events: TcpEvents): Tcp => {
+/** @param carried names of headers to keep besides those that the gate knows, in lower case */
+export const makeTcp = (
+  limits: Limits,
+  counters: Counters,
+  clock: () => number,
+  events: TcpEvents,
+  carried?: ReadonlySet<string>,
+): Tcp => {
   const lives = new Map<string, Live>()
   const openings = new Map<string, Opening>()
   const perSource = new Map<string, number>()
@@ -91,7 +98,7 @@ export const makeTcp = (limits: Limits, counters: Counters, clock: () => number,
     let isOpen = true
     const live: Live = {
       socket,
-      framer: makeFramer(limits),
+      framer: makeFramer(limits, carried),
       isInbound,
       remoteAddress,
       remotePort,

@@ -64,7 +64,12 @@ export const make = (options: SipOptions): Sip => {
   const localHost = makeLocalHost(options.advertisedHost ?? null, clock)
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock)
-  const packages = options.packages ?? { allowEvents: "", accept: [] }
+  const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
+  const carriedBy = packages.carriedHeaders ?? new Map<string, readonly string[]>()
+  const argumentOf = packages.argumentHeaders ?? new Map<string, string>()
+  const carried = new Set(
+    [...carriedBy.values(), ...argumentOf.values()].flat().map((name) => name.toLowerCase()),
+  )
   const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
   const trustedPeers = new Set(options.trustedPeers ?? [])
   const udpListeners: UdpListener[] = []
@@ -72,13 +77,19 @@ export const make = (options: SipOptions): Sip => {
   const ownHosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
   let handler: SipHandler | null = null
 
-  const tcp = makeTcp(limits, counters, clock, {
-    message: (message, connection) =>
-      received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
-    closed: (connection) => {
-      for (const branch of connection.branches) client.fail(branch)
+  const tcp = makeTcp(
+    limits,
+    counters,
+    clock,
+    {
+      message: (message, connection) =>
+        received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
+      closed: (connection) => {
+        for (const branch of connection.branches) client.fail(branch)
+      },
     },
-  })
+    carried,
+  )
 
   const notifier = makeNotifier({
     client,
@@ -135,6 +146,8 @@ export const make = (options: SipOptions): Sip => {
     forceActive: options.forceActive ?? false,
     sharedLine: options.sharedLine ?? "contact",
     parameterized: parameterizedNames(options.packages?.names ?? ["dialog;sla"]),
+    carriedBy,
+    argumentOf,
     trustSenderHeader: options.trustSenderHeader ?? false,
     isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,
@@ -185,7 +198,7 @@ export const make = (options: SipOptions): Sip => {
   })
 
   const datagram = (bytes: Buffer, address: string, port: number, listener: UdpListener): void => {
-    const message = readDatagram(bytes, limits)
+    const message = readDatagram(bytes, limits, carried)
     if (message === null) counters.dropped++
     else received(message, "udp", listener, address, port)
   }

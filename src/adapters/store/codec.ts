@@ -34,17 +34,26 @@ const DialogStart = Schema.Struct({
   source: Text,
 })
 
+const Headers = Schema.optionalKey(Schema.Array(Schema.Tuple([Text, Text])))
+
 const Publication = { packageName: Text, entityTag: Text, expiresAt: Schema.Finite }
 
 const StoredEvent = Schema.TaggedUnion({
-  PublicationCreated: { ...Publication, body: Body, sender: Nullable },
-  PublicationModified: { ...Publication, supersedes: Text, body: Body, sender: Nullable },
+  PublicationCreated: { ...Publication, body: Schema.NullOr(Body), headers: Headers, sender: Nullable },
+  PublicationModified: {
+    ...Publication,
+    supersedes: Text,
+    body: Schema.NullOr(Body),
+    headers: Headers,
+    sender: Nullable,
+  },
   PublicationRefreshed: { ...Publication, supersedes: Text },
   PublicationRemoved: {
     packageName: Text,
     entityTag: Text,
     cause: Schema.Literals(["requested", "expired"]),
   },
+  HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
   SubscriptionCreated: {
     no: Schema.Int,
     packageName: Text,
@@ -56,6 +65,7 @@ const StoredEvent = Schema.TaggedUnion({
     forced: Schema.optionalKey(Schema.Literal(true)),
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
+    argument: Schema.optionalKey(Text),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -69,6 +79,7 @@ const StoredEvent = Schema.TaggedUnion({
     remoteTarget: Nullable,
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
     dormant: Schema.optionalKey(Schema.Boolean),
+    argument: Schema.optionalKey(Text),
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,

@@ -44,11 +44,11 @@ export const makePresenceTables = (
         yield* sql`
         INSERT INTO ${sql(names.presentity)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
-          convert_to(nullif(r.extra_hdrs, ''), 'UTF8'), r.sender
+          decode(nullif(r.extra_hdrs, ''), 'hex'), r.sender
         FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.etag)}::text[],
           ${part.map((one) => one.expires)}::int[], ${part.map((one) => one.received_time)}::int[],
-          ${part.map((one) => one.body)}::text[], ${part.map((one) => one.extra_hdrs ?? "")}::text[],
+          ${part.map((one) => one.body)}::text[], ${part.map((one) => octets(one.extra_hdrs))}::text[],
           ${part.map((one) => one.sender)}::text[])
           AS r(username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         ON CONFLICT (username, domain, event, etag) DO UPDATE SET expires = excluded.expires,
@@ -140,6 +140,9 @@ export const prepareTables = Effect.fnUntraced(function* (names: TableNames) {
 export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
   write: () => Effect.void,
 })
+
+/** Headers are kept as octets, one character each. */
+const octets = (text: string | null): string => Buffer.from(text ?? "", "latin1").toString("hex")
 
 interface Part<Row, Gone> {
   readonly rows: Row[]

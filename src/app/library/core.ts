@@ -12,7 +12,7 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { Body, DialogStart, Seconds, Uri } from "../../domain/vocabulary.ts"
+import type { Body, DialogStart, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
 import { presentityOf } from "../addresses.ts"
 import { clockTelling } from "../clocks.ts"
 import { makePump, pumpDefaults } from "../pump.ts"
@@ -40,6 +40,8 @@ export interface PublishRequest<Name extends string = string> {
   readonly event?: Name
   /** The document; its media type is the package's first unless given. Left out: a refresh of `entityTag`. */
   readonly body?: string | { readonly contentType: string; readonly text: string }
+  /** Headers that the package carries (`Call-Info`), each by name and value. */
+  readonly headers?: readonly Header[]
   /** What an earlier publication was answered; left out: a new publication. */
   readonly entityTag?: string
   /** Lifetime in seconds, 0 removes; left out: the package's. */
@@ -64,6 +66,8 @@ export interface WatchRequest<Name extends string = string> {
   readonly accept?: readonly string[]
   /** Names the watcher's device (see `PublishRequest`). */
   readonly device?: string
+  /** What the SUBSCRIBE says to its package (`line-seize`: which appearance). */
+  readonly argument?: string
 }
 
 export interface TerminateRequest<Name extends string = string> {
@@ -88,6 +92,8 @@ export interface Notification {
   readonly reason: Notify["reason"]
   /** Null: there is nothing to show. */
   readonly body: Body | null
+  /** Headers of packages that have some; empty for most. */
+  readonly headers: readonly Header[]
   /** Counts the notifications of one watcher from 1. */
   readonly sequence: number
 }
@@ -116,6 +122,12 @@ export interface Core {
   readonly refreshRules: (presentity: string, event: string) => Effect.Effect<void, PresenceRefused>
   /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
+  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  readonly setHardState: (
+    presentity: string,
+    event: string,
+    body: string | Body | null,
+  ) => Effect.Effect<void, PresenceRefused>
   readonly isPublished: (presentity: string, event: string) => boolean
   /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
   readonly sphere: (presentity: string) => string | null
@@ -216,7 +228,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     uri,
     replaceRules,
     refreshRules,
-    publish: ({ presentity, event = "presence", body, entityTag, expires, device }) =>
+    publish: ({ presentity, event = "presence", body, headers, entityTag, expires, device }) =>
       Effect.flatMap(uri(presentity), (of) => {
         const [contentType = ""] = packages.find(event)?.accepts ?? []
         const command: Command = {
@@ -227,6 +239,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
           body: body === undefined ? null : typeof body === "string" ? { contentType, text: body } : body,
           bodyFault: null,
           sender: device ?? null,
+          ...(headers === undefined ? {} : { headers }),
         }
         return Effect.map(ask(of, command), ({ reply }): Published =>
           reply._tag === "Published"
@@ -234,7 +247,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
             : { entityTag: "", expires: 0 },
         )
       }),
-    watch: ({ presentity, watcher, event = "presence", expires, accept, device }, sink) =>
+    watch: ({ presentity, watcher, event = "presence", expires, accept, device, argument }, sink) =>
       Effect.gen(function* () {
         const of = yield* uri(presentity)
         const by = yield* uri(watcher)
@@ -245,6 +258,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
           eventId: null,
           watcher: by,
           accept: accept ?? null,
+          ...(argument === undefined ? {} : { argument }),
           forceActive: false,
           bodyFault: null,
         }
@@ -303,6 +317,12 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
         (now ?? (() => clock.currentTimeMillisUnsafe()))(),
       )
     },
+    setHardState: (presentity, packageName, body) =>
+      Effect.flatMap(uri(presentity), (of) => {
+        const [contentType = ""] = packages.find(packageName)?.accepts ?? []
+        const document = typeof body === "string" ? { contentType, text: body } : body
+        return Effect.asVoid(ask(of, { _tag: "SetHardState", packageName, body: document }))
+      }),
     isPublished: (presentity, event) => {
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
@@ -326,5 +346,6 @@ const notificationOf = (one: Notify): Notification => ({
   expires: one.expires,
   reason: one.reason,
   body: one.body,
+  headers: one.headers ?? [],
   sequence: one.cseq,
 })

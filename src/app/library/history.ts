@@ -11,7 +11,7 @@ import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { currentView } from "../../domain/presentity/view.ts"
 import { entries, values } from "../../domain/table.ts"
-import type { Body, Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import type { Body, Header, Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
 
 /** One presentity at one instant. Times are milliseconds since 1970. */
 export interface PresentityAt {
@@ -22,13 +22,17 @@ export interface PresentityAt {
   readonly publications: readonly {
     readonly event: PackageName
     readonly entityTag: string
-    readonly body: Body
+    /** Null: all that is published is in `headers`. */
+    readonly body: Body | null
+    readonly headers: readonly Header[]
     readonly publishedAt: Millis
     readonly expiresAt: Millis
   }[]
   /** The composed document of each package with publications, as somebody who may see everything saw it. */
   readonly documents: Readonly<Record<PackageName, Body>>
   readonly rules: Readonly<Record<PackageName, string>>
+  /** What is shown while nobody publishes (RFC 4827). */
+  readonly hardState: Readonly<Record<PackageName, Body>>
   readonly watchers: readonly {
     readonly watcher: string
     readonly event: PackageName
@@ -82,8 +86,8 @@ const describe = (state: State, packages: Packages, at: Millis): PresentityAt =>
     if (body !== null) documents[event] = body
     for (const one of values(table)) {
       if (one.expiresAt <= at) continue
-      const { entityTag, body: published, receivedAt, expiresAt } = one
-      publications.push({ event, entityTag, body: published, publishedAt: receivedAt, expiresAt })
+      const { entityTag, body: published, headers = [], receivedAt, expiresAt } = one
+      publications.push({ event, entityTag, body: published, headers, publishedAt: receivedAt, expiresAt })
     }
   }
   const watchers: PresentityAt["watchers"][number][] = []
@@ -99,8 +103,10 @@ const describe = (state: State, packages: Packages, at: Millis): PresentityAt =>
     watchers.push({ watcher, event, status: "waiting", since, expiresAt: null, document: null })
   }
   const rules = Object.fromEntries([...entries(state.rules)].map(([event, { body }]) => [event, body.text]))
+  const hardState = Object.fromEntries(entries(state.hardState))
   return {
     presentity: state.presentity,
+    hardState,
     at,
     version: state.version,
     publications,

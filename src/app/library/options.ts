@@ -1,16 +1,19 @@
 /**
  * What an embedding program may choose, and what it gets when it does not.
  */
-import { xmlCodec } from "../../adapters/xml/codec.ts"
-import { conference } from "../../domain/packages/conference.ts"
-import { dialogInfo } from "../../domain/packages/dialog-info.ts"
-import { sharedLine } from "../../domain/packages/dialog-sla.ts"
+import {
+  callInfo,
+  conference,
+  dialogInfo,
+  lineSeize,
+  makeRegistry,
+  messageSummary,
+  presence,
+  reg,
+  sharedLine,
+  watcherInfo,
+} from "../packages/index.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
-import { messageSummary } from "../../domain/packages/message-summary.ts"
-import { presence } from "../../domain/packages/pidf.ts"
-import { reg } from "../../domain/packages/reg.ts"
-import { makeRegistry } from "../../domain/packages/registry.ts"
-import { watcherInfo } from "../../domain/packages/watcher-info.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
@@ -37,20 +40,19 @@ export type RulesSource = (presentity: string, event: PackageName) => string | n
 /** Names of the packages that come along. */
 export type BundledName = "presence" | "dialog" | "dialog;sla" | "message-summary" | "reg" | "conference"
 
-const bundled = (): readonly EventPackage[] => {
-  const xml = xmlCodec
-  return [
-    presence({ xml, rules: {} }),
-    dialogInfo({ xml }),
-    sharedLine({ xml }),
-    messageSummary(),
-    reg({ xml }),
-    conference({ xml }),
-  ]
-}
+const bundled = (): readonly EventPackage[] => [
+  presence({ rules: {} }),
+  dialogInfo(),
+  sharedLine(),
+  messageSummary(),
+  callInfo(),
+  lineSeize(),
+  reg(),
+  conference(),
+]
 
 export const packagesOf = (options: PresenceOptions): Packages =>
-  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of, { xml: xmlCodec }))
+  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of))
 
 /** As long as a lifetime can be said on the wire: 136 years. */
 export const foreverSeconds = 0xffff_ffff

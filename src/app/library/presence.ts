@@ -5,7 +5,7 @@ import { Effect, Exit, Layer, Scope } from "effect"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
-import type { PackageName, Seconds } from "../../domain/vocabulary.ts"
+import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
 import type { Notification, Published, PublishRequest, TerminateRequest, WatchRequest } from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
@@ -37,6 +37,8 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly setRules: (presentity: string, text: string | null, event?: Name) => Promise<void>
   /** Asks the source of rules again (`options.rules`). */
   readonly refreshRules: (presentity: string, event?: Name) => Promise<void>
+  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  readonly setHardState: (presentity: string, body: string | Body | null, event?: Name) => Promise<void>
   /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest<Name>) => Promise<void>
   /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
@@ -145,6 +147,7 @@ const make = async <Name extends PackageName = BundledName>(
     },
     setRules: (presentity, text, event) => run(core.replaceRules(presentity, event ?? "presence", text)),
     refreshRules: (presentity, event) => run(core.refreshRules(presentity, event ?? "presence")),
+    setHardState: (presentity, body, event) => run(core.setHardState(presentity, event ?? "presence", body)),
     terminate: (request) => run(core.terminate(request)),
     sphere: core.sphere,
     events: core.packages.names(),

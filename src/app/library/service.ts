@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Queue, Stream } from "effect"
 import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
-import type { Millis } from "../../domain/vocabulary.ts"
+import type { Body, Millis } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
 import type {
   Notification,
@@ -32,6 +32,12 @@ export class PresenceService extends Context.Service<
       event?: string,
     ) => Effect.Effect<void, PresenceRefused>
     readonly refreshRules: (presentity: string, event?: string) => Effect.Effect<void, PresenceRefused>
+    /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+    readonly setHardState: (
+      presentity: string,
+      body: string | Body | null,
+      event?: string,
+    ) => Effect.Effect<void, PresenceRefused>
     /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
     readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
     readonly isPublished: (presentity: string, event?: string) => Effect.Effect<boolean>
@@ -76,6 +82,7 @@ export const layerPresence = (
         ),
       setRules: (presentity, text, event = "presence") => core.replaceRules(presentity, event, text),
       refreshRules: (presentity, event = "presence") => core.refreshRules(presentity, event),
+      setHardState: (presentity, body, event = "presence") => core.setHardState(presentity, event, body),
       terminate: core.terminate,
       isPublished: (presentity, event = "presence") => Effect.sync(() => core.isPublished(presentity, event)),
       notifications: observed((notified) => core.observe({ notified })),

@@ -51,6 +51,8 @@ export const conference = (
 export const watcherInfo = (of: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
   watchers.watcherInfo(of, { ...options, xml: options.xml ?? xmlCodec })
 
+export { callInfo } from "../../domain/packages/call-info.ts"
+export { lineSeize } from "../../domain/packages/line-seize.ts"
 export { messageSummary } from "../../domain/packages/message-summary.ts"
 export { passThrough } from "../../domain/packages/pass-through.ts"
 export { dialogPresenceTexts, dialogsInPresence } from "../../domain/packages/dialog-presence.ts"

@@ -34,6 +34,8 @@ export interface Universe {
   readonly watched?: readonly PackageName[]
   /** Rules that can be put in force, by package; null removes them. */
   readonly rules?: ReadonlyMap<PackageName, readonly (Body | null)[]>
+  /** Hard state that the operator can set, by package; null removes it. */
+  readonly hardState?: ReadonlyMap<PackageName, readonly (Body | null)[]>
   /** What a watcher knows after one more document; left out: what that document says. */
   readonly read?: (packageName: PackageName, known: string | undefined, text: string) => string
 }
@@ -191,8 +193,16 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     return { presentity: random.pick(universe.presentities), command, answered: () => {} }
   }
 
+  const setHardState = (hardState: NonNullable<Universe["hardState"]>): Request => {
+    const packageName = random.pick([...hardState.keys()])
+    const body = random.pick(hardState.get(packageName) ?? [])
+    const command = { _tag: "SetHardState", packageName, body } as const
+    return { presentity: random.pick(universe.presentities), command, answered: () => {} }
+  }
+
   return {
     ask: () => {
+      if (universe.hardState !== undefined && random.chance(0.04)) return setHardState(universe.hardState)
       if (universe.rules !== undefined && random.chance(0.1)) return replaceRules(universe.rules)
       if (random.chance(0.5)) return publish()
       const alive = dialogs.filter(({ gone }) => !gone)

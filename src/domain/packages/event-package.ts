@@ -3,14 +3,21 @@
  *
  * Members are pure. The engine never looks inside a body; only a package does.
  */
-import type { Body, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
+import type { Body, Header, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
 
 export interface EventPackage<Doc = unknown, Name extends PackageName = PackageName> {
   readonly name: Name
-  /** Media types a PUBLISH may carry, in lower case; empty when the package cannot be published (templates). */
+  /** Media types a PUBLISH may carry, in lower case; a package without any cannot be published, unless in headers. */
   readonly accepts: readonly string[]
-  /** Media types a NOTIFY may carry, default first. */
-  readonly produces: readonly [string, ...string[]]
+  /** Media types a NOTIFY may carry, default first; empty: NOTIFYs never have a body, and nothing is rendered. */
+  readonly produces: readonly string[]
+  /**
+   * Headers of a PUBLISH that belong to what it publishes, stored with it and shown in NOTIFYs (the seed's `extra_hdrs`), as
+   * they are to be written: `Call-Info`. Absent: none.
+   */
+  readonly carriedHeaders?: readonly string[]
+  /** False: one of those headers can stand for a body (the seed's `mandatory_body`); absent: a publication needs a body. */
+  readonly bodyRequired?: boolean
   /** Lifetime when a request has no Expires header. */
   readonly defaultExpires: Seconds
   /** `kept`: the seed's `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
@@ -20,6 +27,13 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
 
   /** Reads a published body; total. */
   parse(body: Body): Parsed<Doc>
+  /**
+   * Reads a publication that has no body, total; absent: such a publication is no document, and what is shown are the
+   * headers of the newest publication, as they are.
+   */
+  parseHeaders?(headers: readonly Header[]): Parsed<Doc>
+  /** What a composed document says in headers; absent: nothing. */
+  renderHeaders?(document: Doc): readonly Header[]
   /** All live publications into one document; null when there is nothing to show. */
   compose(input: Composition<Doc>): Doc | null
   render(document: Doc): Body
@@ -41,11 +55,62 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   /** How authorization documents are read and applied; absent: every watcher may see everything. */
   readonly rules?: PackageRules<Doc>
 
+  /**
+   * The header of a SUBSCRIBE that says what exactly is asked for, as it is to be written; its value is kept with the
+   * subscription. Absent: there is none.
+   */
+  readonly argumentHeader?: string
+  /** A package, this one or another, whose live subscriptions are part of what this one shows; absent: none. */
+  readonly composesFrom?: PackageName
+  /** Whether a SUBSCRIBE that is otherwise good is refused (the seed's `evs_subs_handl`). */
+  checkSubscription?(question: SubscriptionQuestion): Refusal | null
+  /** Whether a PUBLISH that is otherwise good is refused (the seed's `evs_publ_handl`). */
+  checkPublication?(question: PublicationQuestion<Doc>): Refusal | null
+  /** False: a subscription that is not refreshed ends without a NOTIFY (the seed's `mandatory_timeout_notification`). */
+  readonly notifiesTimeout?: boolean
+
   /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */
   readonly watcherInfoOf?: PackageName
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
 }
+
+/** What a live subscription says: only active ones that may see what there is count. */
+export interface SubscriptionArgument {
+  readonly watcher: Uri
+  /** Value of the package's `argumentHeader`; null: it had none. */
+  readonly argument: string | null
+}
+
+export interface SubscriptionQuestion extends SubscriptionArgument {
+  readonly presentity: Uri
+  /** As granted; 0: it ends, or only asks once. */
+  readonly expires: Seconds
+  /** The others to this package, oldest first; none for a watcher that may not see what there is. */
+  readonly others: readonly SubscriptionArgument[]
+}
+
+export interface PublicationQuestion<Doc = unknown> {
+  readonly presentity: Uri
+  readonly operation: "initial" | "modify" | "refresh" | "remove"
+  /** As granted; 0: it ends. */
+  readonly expires: Seconds
+  /** What the request says in body or headers; null: nothing, or nothing that the package reads. */
+  readonly document: Doc | null
+  readonly headers: readonly Header[]
+  /** Live subscriptions to the package that this one composes from, oldest first. */
+  readonly subscriptions: readonly SubscriptionArgument[]
+}
+
+/** @source RFC 3261 §21.4.1, §21.4.4, §21.4.18 */
+export type Refusal =
+  | { readonly _tag: "BadRequest"; readonly status: 400; readonly why: string }
+  | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
+  | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
+
+/** Whether there is anything that a PUBLISH to this package may hold. */
+export const isPublishable = (pack: EventPackage): boolean =>
+  pack.accepts.length > 0 || (pack.bodyRequired === false && (pack.carriedHeaders ?? []).length > 0)
 
 /** The seed's `mix_dialog_presence`: one package's state told in the documents of another. */
 export interface Mixing<Doc = unknown> {
@@ -137,13 +202,18 @@ export type Parsed<Doc> =
 
 export interface Composition<Doc> {
   readonly presentity: Uri
-  /** Live publications, oldest content first (log order of creation or last modification). */
+  /** Hard state, if there is any, then live publications, oldest content first (log order of creation or last modification). */
   readonly documents: readonly Source<Doc>[]
   /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
   readonly ended: readonly Source<Doc>[]
+  /** Live subscriptions to the package that this one composes from, oldest first; absent: none. */
+  readonly subscriptions?: readonly SubscriptionArgument[]
 }
 
-/** One publication's document; `key` is the same through all refreshes and modifications of that publication. */
+/**
+ * One publication's document; `key` is the same through all refreshes and modifications of that publication. `0` is that
+ * of hard state, which gives way to every other.
+ */
 export interface Source<Doc> {
   readonly key: string
   readonly document: Doc
@@ -155,8 +225,14 @@ export interface Packages {
   readonly names: () => readonly PackageName[]
   /** Packages in which the state of this one shows. */
   readonly mixing: (name: PackageName) => readonly EventPackage[]
+  /** Packages in which live subscriptions to this one show. */
+  readonly composing: (name: PackageName) => readonly EventPackage[]
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
+  /** By package: the headers that belong to its publications; packages without any are left out. */
+  readonly carriedHeaders: ReadonlyMap<PackageName, readonly string[]>
+  /** By package: the header of a SUBSCRIBE that is its argument; packages without one are left out. */
+  readonly argumentHeaders: ReadonlyMap<PackageName, string>
   /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */
   readonly accept: readonly string[]
 }

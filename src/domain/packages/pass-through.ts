@@ -16,6 +16,10 @@ export interface PassThroughOptions<Name extends PackageName = PackageName> {
   /** 1 s unless said otherwise. */
   readonly notifyIntervalMillis?: number
   readonly entityTags?: EventPackage["entityTags"]
+  /** Headers of a PUBLISH that watchers get as well: `Call-Info`. */
+  readonly carriedHeaders?: readonly string[]
+  /** False: one of those headers can stand for a body. */
+  readonly bodyRequired?: boolean
 }
 
 /**
@@ -43,6 +47,8 @@ export const passThrough = <const Name extends PackageName>(
     defaultExpires,
     entityTags,
     notifyIntervalMillis,
+    ...(options.carriedHeaders === undefined ? {} : { carriedHeaders: options.carriedHeaders }),
+    ...(options.bodyRequired === undefined ? {} : { bodyRequired: options.bodyRequired }),
     parse: (body) =>
       types.includes(body.contentType)
         ? { _tag: "Parsed", document: body }

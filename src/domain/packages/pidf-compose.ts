@@ -118,7 +118,7 @@ const staying = (
   return kept
 }
 
-const hasNumber = /\.[1-9][0-9]*$/
+const hasNumber = /\.(?:0|[1-9][0-9]*)$/
 
 /**
  * The id of an element in the composed document, as far as its own publication decides it.

@@ -8,7 +8,8 @@ import type { EventPackage, Packages } from "./event-package.ts"
  * With `template`, every package has its watcher information (RFC 3857 §4.1), two levels of it.
  * Names are found exactly as registered: event types are case-sensitive (RFC 3265 §7.2.1).
  *
- * @throws Error naming the package when two have one name: a mistake in wiring, found at start
+ * @throws Error naming the package when two have one name, or one carries a header that it cannot: a mistake in wiring,
+ *   found at start
  */
 export const makeRegistry = (
   packages: readonly EventPackage[],
@@ -18,6 +19,10 @@ export const makeRegistry = (
   for (const one of packages) {
     if (byName.has(one.name))
       throw new Error(`event package ${one.name} is registered twice: remove one of them`)
+    const headers = [...(one.carriedHeaders ?? []), ...(one.argumentHeader ? [one.argumentHeader] : [])]
+    const odd = headers.find((name) => !isCarriable(name))
+    if (odd !== undefined)
+      throw new Error(`event package ${one.name}: ${odd} is no header that a request can bring along for it`)
     byName.set(one.name, one)
   }
   const published = [...byName.keys()]
@@ -36,14 +41,41 @@ export const makeRegistry = (
     packages.filter(({ mixes }) => mixes !== undefined),
     ({ mixes }) => mixes?.from.name,
   )
+  const composing = Map.groupBy(
+    packages.filter(({ composesFrom }) => composesFrom !== undefined),
+    ({ composesFrom }) => composesFrom,
+  )
   return {
     find: (name) => byName.get(name) ?? null,
     names: () => names,
     mixing: (name) => mixing.get(name) ?? none,
+    composing: (name) => composing.get(name) ?? none,
     allowEvents: [...new Set(names.map(eventType))].join(", "),
+    carriedHeaders: new Map(
+      packages.flatMap(({ name, carriedHeaders = [] }) =>
+        carriedHeaders.length === 0 ? [] : [[name, carriedHeaders] as const],
+      ),
+    ),
+    argumentHeaders: new Map(
+      packages.flatMap(({ name, argumentHeader }) =>
+        argumentHeader === undefined ? [] : [[name, argumentHeader] as const],
+      ),
+    ),
     accept: [...new Set(packages.flatMap(({ accepts }) => accepts))],
   }
 }
+
+/** A token, and none of the headers that requests have for themselves. */
+const isCarriable = (name: string): boolean =>
+  /^[A-Za-z0-9!%*_+`'~.-]{2,}$/.test(name) && !ownHeaders.has(name.toLowerCase())
+
+const ownHeaders: ReadonlySet<string> = new Set(
+  (
+    "accept accept-encoding allow allow-events authorization call-id contact content-disposition content-encoding " +
+    "content-length content-type cseq event expires from max-forwards p-asserted-identity proxy-authorization " +
+    "record-route require route sender sip-etag sip-if-match subscription-state supported suppress-if-match to via"
+  ).split(" "),
+)
 
 const none: readonly EventPackage[] = []
 

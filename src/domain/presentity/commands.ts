@@ -9,6 +9,7 @@ import type {
   DialogKey,
   DialogStart,
   EntityTag,
+  Header,
   PackageName,
   Rates,
   Seconds,
@@ -22,6 +23,7 @@ export type Command =
   | Resubscribe
   | ReplaceRules
   | RefreshWatchers
+  | SetHardState
   | Terminate
   | FallDue
   | ReportDelivery
@@ -39,6 +41,8 @@ export interface Publish {
   readonly body: Body | null
   /** Why the body cannot be read (encoding, not text), to be answered when the body's turn comes. */
   readonly bodyFault: Rejection | null
+  /** Those headers that the package carries, one for each line; absent: none. */
+  readonly headers?: readonly Header[]
   /** The Contact URI of the device that caused the change: it is not notified of it. */
   readonly sender: string | null
 }
@@ -58,6 +62,8 @@ export interface Subscribe {
   readonly suppressIfMatch?: string
   /** RFC 6446; absent: no wish. */
   readonly rates?: Rates
+  /** What it says in the header that is its package's argument; absent: nothing. */
+  readonly argument?: string
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
@@ -78,6 +84,7 @@ export interface Resubscribe {
   readonly remoteTarget: string | null
   readonly suppressIfMatch?: string
   readonly rates?: Rates
+  readonly argument?: string
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
 }
@@ -97,6 +104,16 @@ export interface RefreshWatchers {
   readonly _tag: "RefreshWatchers"
   readonly packageName: PackageName
   readonly kind: "rules" | "state"
+}
+
+/**
+ * What the presentity shows of one package when nobody publishes: a publication without expiry, older than all others; or
+ * none (RFC 4827).
+ */
+export interface SetHardState {
+  readonly _tag: "SetHardState"
+  readonly packageName: PackageName
+  readonly body: Body | null
 }
 
 /** The operator ends subscriptions (the seed's `terminate_watchers`). */
@@ -161,6 +178,8 @@ export type Rejection =
   | { readonly _tag: "UnsupportedEncoding"; readonly status: 415; readonly acceptEncoding: readonly string[] }
   /** Min-Expires header (RFC 3265 §3.1.6.1, RFC 3903 §6 step 4). */
   | { readonly _tag: "IntervalTooBrief"; readonly status: 423; readonly minExpires: Seconds }
+  /** RFC 3261 §21.4.18: what is asked for is taken. */
+  | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
   /** RFC 3261 §12.2.2. */
   | { readonly _tag: "CallDoesNotExist"; readonly status: 481 }
   /** Allow-Events header (RFC 3265 §7.2, RFC 3903 §6 step 2). */

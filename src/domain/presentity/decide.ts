@@ -1,6 +1,7 @@
 /**
  * One switch from command to handler; what every decision about watchers has in common comes after it.
  */
+import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import { refreshWatchers, replaceRules } from "./authorize.ts"
@@ -9,6 +10,7 @@ import type { Context } from "./context.ts"
 import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
+import { setHardState } from "./hard-state.ts"
 import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
 import { evolve } from "./evolve.ts"
@@ -16,6 +18,7 @@ import { templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
 import { terminate } from "./terminate.ts"
+import { liveArguments } from "./view.ts"
 
 /**
  * What follows from a command: events to store and the answer that goes with them.
@@ -24,7 +27,11 @@ import { terminate } from "./terminate.ts"
  * (`FallDue`); the engine sees to that.
  */
 export const decide = (state: State, command: Command, context: Context): Outcome =>
-  tellWhoWatchesWatchers(state, handle(state, command, context), context)
+  tellWhoWatchesWatchers(
+    state,
+    tellWhoSeesSubscriptions(state, handle(state, command, context), context),
+    context,
+  )
 
 const handle = (state: State, command: Command, context: Context): Outcome => {
   switch (command._tag) {
@@ -38,6 +45,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return replaceRules(state, command, context)
     case "RefreshWatchers":
       return refreshWatchers(state, command, context)
+    case "SetHardState":
+      return setHardState(state, command, context)
     case "Terminate":
       return terminate(state, command)
     case "FallDue":
@@ -49,6 +58,33 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
     default:
       return unreachable(command)
   }
+}
+
+/**
+ * Adds the NOTIFYs of packages in which the subscriptions that began, ended or changed show.
+ *
+ * O(events) for decisions without such subscriptions; O(watchers) for those with.
+ */
+const tellWhoSeesSubscriptions = (state: State, outcome: Outcome, context: Context): Outcome => {
+  const touched = new Set<EventPackage>()
+  for (const event of outcome.events) {
+    if (!("no" in event)) continue
+    const packageName =
+      event._tag === "SubscriptionCreated"
+        ? event.packageName
+        : get(state.subscriptions, event.no)?.packageName
+    if (packageName !== undefined)
+      for (const pack of context.packages.composing(packageName)) touched.add(pack)
+  }
+  if (touched.size === 0) return outcome
+  const after = outcome.events.reduce((so, event) => evolve(so, event, context.now), state)
+  const told: Event[] = []
+  for (const pack of touched) {
+    const [was, is] = [state, after].map((one) => liveArguments(one, pack.composesFrom))
+    if (JSON.stringify(was) !== JSON.stringify(is))
+      told.push(...changeNotifications(state, after, pack, context, null))
+  }
+  return told.length === 0 ? outcome : { ...outcome, events: [...outcome.events, ...told] }
 }
 
 /**

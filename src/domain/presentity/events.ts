@@ -9,6 +9,7 @@ import type {
   DialogNo,
   DialogStart,
   EntityTag,
+  Header,
   Millis,
   PackageName,
   Rates,
@@ -22,6 +23,7 @@ export type Event =
   | PublicationModified
   | PublicationRefreshed
   | PublicationRemoved
+  | HardStateReplaced
   | SubscriptionCreated
   | SubscriptionRefreshed
   | SubscriptionStatusChanged
@@ -38,7 +40,10 @@ export interface PublicationCreated {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null for packages whose state is in headers. */
+  readonly body: Body | null
+  /** Headers of the PUBLISH that belong to the publication; absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 
@@ -48,7 +53,10 @@ export interface PublicationModified {
   readonly entityTag: EntityTag
   readonly supersedes: EntityTag
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null for packages whose state is in headers. */
+  readonly body: Body | null
+  /** Headers of the PUBLISH that belong to the publication; absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 
@@ -65,6 +73,13 @@ export interface PublicationRemoved {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly cause: "requested" | "expired"
+}
+
+/** What the presentity shows when nothing more recent is published (RFC 4827); null: nothing of its own. */
+export interface HardStateReplaced {
+  readonly _tag: "HardStateReplaced"
+  readonly packageName: PackageName
+  readonly body: Body | null
 }
 
 export interface SubscriptionCreated {
@@ -84,6 +99,8 @@ export interface SubscriptionCreated {
   readonly rates?: Rates
   /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
   readonly dormant?: true
+  /** What the SUBSCRIBE said in the header that is its package's argument (`line-seize`: Call-Info); absent: nothing. */
+  readonly argument?: string
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -106,6 +123,8 @@ export interface SubscriptionRefreshed {
   readonly rates?: Rates | null
   /** Falls asleep or wakes up; absent: as before. */
   readonly dormant?: boolean
+  /** Another argument from now on; absent: as before. */
+  readonly argument?: string
 }
 
 /** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */

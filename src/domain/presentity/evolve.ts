@@ -33,18 +33,21 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         receivedAt: at,
         expiresAt: event.expiresAt,
         body: event.body,
+        ...(event.headers === undefined ? {} : { headers: event.headers }),
         sender: event.sender,
       })
     case "PublicationModified": {
       const old = publication(state, event.packageName, event.supersedes)
       if (old === undefined) return state
+      const { headers: _, ...kept } = old
       return putPublication(state, event.packageName, event.supersedes, {
-        ...old,
+        ...kept,
         entityTag: event.entityTag,
         bodyFrom: state.version + 1,
         receivedAt: at,
         expiresAt: event.expiresAt,
         body: event.body,
+        ...(event.headers === undefined ? {} : { headers: event.headers }),
         sender: event.sender,
       })
     }
@@ -67,6 +70,14 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           size(left) === 0
             ? remove(state.publications, event.packageName)
             : set(state.publications, event.packageName, left),
+      }
+    }
+    case "HardStateReplaced": {
+      const { packageName, body } = event
+      const { hardState } = state
+      return {
+        ...state,
+        hardState: body === null ? remove(hardState, packageName) : set(hardState, packageName, body),
       }
     }
     case "SubscriptionCreated": {
@@ -99,6 +110,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           status: event.status,
           polite: event.polite,
           matched: event.matched,
+          ...(event.argument === undefined ? {} : { argument: event.argument }),
           forced: event.forced === true,
           event: "subscribe",
           changedIn: state.version + 1,
@@ -139,6 +151,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
           dormant: event.dormant ?? subscription.dormant,
+          ...(event.argument === undefined ? {} : { argument: event.argument }),
         }),
       }
     }

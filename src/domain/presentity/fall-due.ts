@@ -49,7 +49,9 @@ export const fallDue = (state: State, context: Context): Outcome => {
   for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
     if (one.expiresAt <= context.now) {
       for (const event of supersededBy(after, one, one.status)) add(event)
-      add(timedOut(after, one, context))
+      const end = timedOut(after, one, context)
+      const isToldSo = context.packages.find(one.packageName)?.notifiesTimeout !== false
+      add(isToldSo ? end : { ...end, silent: true })
     } else if (one.giveUpAt !== null && one.giveUpAt <= context.now) {
       add({
         _tag: "SubscriptionTerminated",

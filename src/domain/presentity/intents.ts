@@ -1,7 +1,16 @@
 /**
  * What a decision wants done outside the core once it is committed. `react.ts` derives these from events.
  */
-import type { Body, DialogStart, PackageName, Rates, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type {
+  Body,
+  DialogStart,
+  Header,
+  PackageName,
+  Rates,
+  Seconds,
+  SubscriptionNo,
+  Uri,
+} from "../vocabulary.ts"
 
 export type Intent = Notify
 
@@ -25,6 +34,8 @@ export interface Notify {
   /** `retry-after` parameter; null unless the reason gives it meaning. */
   readonly retryAfter: Seconds | null
   readonly body: Body | null
+  /** Headers that belong to what is shown; absent: none. */
+  readonly headers?: readonly Header[]
   /** `max-rate` and its like, as granted (RFC 6446 §5.2); null: none were asked for. */
   readonly rates: Rates | null
   /** SIP-ETag of the document (RFC 5839 §6.1); null: conditional notification is off. */

@@ -5,13 +5,14 @@
  * publication tags have one, so the two kinds never meet.
  */
 import type { EventPackage } from "../packages/event-package.ts"
-import type { Body, SubscriptionNo } from "../vocabulary.ts"
+import type { Body, Header, SubscriptionNo } from "../vocabulary.ts"
 import type { Subscription } from "./state.ts"
-import { digestOf } from "./view.ts"
+import { digestOf, digestOfBoth } from "./view.ts"
 import type { View } from "./view.ts"
 
 /** The tag of a document that all watchers with the same view get alike; `n` alone for none. */
-export const tagOfBody = (body: Body | null): string => {
+export const tagOfBody = (body: Body | null, headers?: readonly Header[]): string => {
+  if (headers !== undefined) return `n${digestOfBoth(body, headers)}`
   if (body === null) return "n"
   const known = tags.get(body)
   if (known !== undefined) return known
@@ -47,7 +48,8 @@ export const hasAlready = (
   if (isPersonal(pack)) {
     return isCurrent && suppressIfMatch === tagOfPersonal(one.no, one.notified - 1, one.shown)
   }
-  return (isCurrent || view.body !== null) && suppressIfMatch === tagOfBody(view.body)
+  const { body, headers } = view
+  return (isCurrent || body !== null || headers !== undefined) && suppressIfMatch === tagOfBody(body, headers)
 }
 
 const tags = new WeakMap<Body, string>()

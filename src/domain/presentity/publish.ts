@@ -5,9 +5,11 @@
  * publish for it) is settled before a command exists. Body syntax is the package's business; who gets told is
  * `notify.ts`.
  */
-import type { EventPackage } from "../packages/event-package.ts"
+import { isPublishable } from "../packages/event-package.ts"
+import type { EventPackage, PublicationQuestion } from "../packages/event-package.ts"
 import { get, size } from "../table.ts"
-import type { Body, EntityTag, Seconds } from "../vocabulary.ts"
+import { isHeaderValue } from "../vocabulary.ts"
+import type { Body, EntityTag, Header, Seconds } from "../vocabulary.ts"
 import { reviewSphere } from "./authorize.ts"
 import type { Publish, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -18,19 +20,19 @@ import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
-import { parseBody } from "./view.ts"
+import { liveArguments, parseBody, parseHeaders } from "./view.ts"
 
 /**
  * Decides one PUBLISH.
  *
  * @source RFC 3903 §6
  * @rejects BadEvent (489), BadRequest (400), ConditionalRequestFailed (412), IntervalTooBrief (423),
- *   UnsupportedMediaType (415), ServiceUnavailable (503)
+ *   UnsupportedMediaType (415), ServiceUnavailable (503); Forbidden (403) and TemporarilyUnavailable (480) by the package
  */
 export const publish = (state: State, command: Publish, context: Context): Outcome => {
   // step 2: the event package
   const pack = command.packageName === null ? null : context.packages.find(command.packageName)
-  if (pack === null || pack.accepts.length === 0) {
+  if (pack === null || !isPublishable(pack)) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
   // step 3: the publication meant
@@ -60,10 +62,16 @@ const create = (
   pack: EventPackage,
   granted: Seconds,
 ): Outcome => {
-  const fault = bodyFault(command, pack)
+  const fault = bodyFault(command, pack) ?? headerFault(command, pack)
   if (fault !== null) return reject(fault)
   const { body } = command
-  if (body === null) return reject(badRequest("a publication without entity-tag needs a body"))
+  const headers = headersOf(command, pack)
+  if (body === null && (pack.bodyRequired !== false || headers.length === 0)) {
+    const what = [...(pack.bodyRequired === false ? (pack.carriedHeaders ?? []) : []), "body"].join(" or ")
+    return reject(badRequest(`a publication without entity-tag needs a ${what}`))
+  }
+  const refusal = refusalOf(state, command, pack, "initial", granted)
+  if (refusal !== null) return reject(refusal)
   const entityTag = freshTag(state, context)
   // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
   if (granted === 0) return accept([], { _tag: "Published", entityTag, expires: 0 })
@@ -85,6 +93,7 @@ const create = (
       entityTag,
       expiresAt,
       body,
+      ...(headers.length === 0 ? {} : { headers }),
       sender: command.sender,
     },
     command,
@@ -104,6 +113,8 @@ const change = (
   granted: Seconds,
 ): Outcome => {
   if (granted === 0) {
+    const refusal = refusalOf(state, command, pack, "remove", granted)
+    if (refusal !== null) return reject(refusal)
     // a body beside Expires 0 is ignored: the publication ends either way
     const removed: Event = {
       _tag: "PublicationRemoved",
@@ -117,7 +128,13 @@ const change = (
   const entityTag = pack.entityTags === "kept" ? current.entityTag : freshTag(state, context)
   const expiresAt = context.now + granted * 1000
   const supersedes = current.entityTag
-  if (command.body === null && command.bodyFault === null) {
+  const unfit = headerFault(command, pack)
+  if (unfit !== null) return reject(unfit)
+  const headers = headersOf(command, pack)
+  const saysNothingNew = headers.length === 0 || sameHeaders(headers, current.headers ?? [])
+  if (command.body === null && command.bodyFault === null && saysNothingNew) {
+    const refusal = refusalOf(state, command, pack, "refresh", granted)
+    if (refusal !== null) return reject(refusal)
     const refreshed: Event = {
       _tag: "PublicationRefreshed",
       packageName: pack.name,
@@ -129,9 +146,11 @@ const change = (
   }
   const fault = bodyFault(command, pack)
   if (fault !== null) return reject(fault)
+  const refusal = refusalOf(state, command, pack, "modify", granted)
+  if (refusal !== null) return reject(refusal)
   const { sender } = command
-  if (command.body === null) return reject(badRequest("the body cannot be read"))
-  const body = amended(pack, current.body, command.body)
+  // other headers alone: the body stays
+  const body = command.body === null ? current.body : amended(pack, current.body, command.body)
   return published(
     state,
     {
@@ -141,6 +160,7 @@ const change = (
       supersedes,
       expiresAt,
       body,
+      ...(headers.length === 0 ? {} : { headers }),
       sender,
     },
     command,
@@ -151,8 +171,8 @@ const change = (
 }
 
 /** What the publication says from now on, where a body may leave out what has not changed. */
-const amended = (pack: EventPackage, present: Body, modification: Body): Body => {
-  if (pack.amend === undefined) return modification
+const amended = (pack: EventPackage, present: Body | null, modification: Body): Body => {
+  if (pack.amend === undefined || present === null) return modification
   const [before, after] = [parseBody(pack, present), parseBody(pack, modification)]
   if (before._tag !== "Parsed" || after._tag !== "Parsed") return modification
   const body = pack.render(pack.amend(before.document, after.document))
@@ -167,15 +187,32 @@ const published = (
   pack: EventPackage,
   result: { readonly entityTag: EntityTag; readonly granted: Seconds },
 ): Outcome => {
+  const events = withConsequences(state, event, pack, context, command.sender)
+  return accept(events, reply(context, result.entityTag, result.granted))
+}
+
+/**
+ * A change of what a package shows, the rules that then apply, and the NOTIFYs that tell of it.
+ *
+ * @param sender who made the change, by Contact URI; null when no watcher's device did
+ */
+export const withConsequences = (
+  state: State,
+  event: Event,
+  pack: EventPackage,
+  context: Context,
+  sender: string | null,
+): readonly Event[] => {
   const after = evolve(state, event, context.now)
   // another sphere may mean other rules: they apply before anybody is told
   const reviewed = reviewSphere(state, after, pack, context)
   const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
-  const told = [
-    ...changeNotifications(state, ruled, pack, context, command.sender),
+  return [
+    event,
+    ...reviewed,
+    ...changeNotifications(state, ruled, pack, context, sender),
     ...mixedNotifications(state, ruled, pack, context),
   ]
-  return accept([event, ...reviewed, ...told], reply(context, result.entityTag, result.granted))
 }
 
 /** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */
@@ -190,10 +227,59 @@ const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
 const bodyFault = (command: Publish, pack: EventPackage): Rejection | null => {
   const { body } = command
   if (body === null) return command.bodyFault
-  if (!pack.accepts.includes(body.contentType)) {
-    return { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
-  }
-  if (command.bodyFault !== null) return command.bodyFault
+  return typeFault(body, pack) ?? command.bodyFault ?? syntaxFault(body, pack)
+}
+
+/** The headers of the request that belong to what it publishes. */
+const headersOf = (command: Publish, pack: EventPackage): readonly Header[] =>
+  (command.headers ?? []).filter(([name]) => pack.carriedHeaders?.includes(name) === true)
+
+/** What the package has against a request that is otherwise good. */
+const refusalOf = (
+  state: State,
+  command: Publish,
+  pack: EventPackage,
+  operation: PublicationQuestion["operation"],
+  granted: Seconds,
+): Rejection | null => {
+  if (pack.checkPublication === undefined) return null
+  const headers = headersOf(command, pack)
+  const parsed =
+    operation === "refresh" || operation === "remove"
+      ? null
+      : command.body === null
+        ? parseHeaders(pack, headers)
+        : parseBody(pack, command.body)
+  return pack.checkPublication({
+    presentity: state.presentity,
+    operation,
+    expires: granted,
+    document: parsed?._tag === "Parsed" ? parsed.document : null,
+    headers,
+    subscriptions: liveArguments(state, pack.composesFrom),
+  })
+}
+
+/** Whatever they came through, they must be able to stand in a NOTIFY, and say something to the package. */
+const headerFault = (command: Publish, pack: EventPackage): Rejection | null => {
+  const headers = headersOf(command, pack)
+  const odd = headers.find(([, value]) => !isHeaderValue(value))
+  if (odd !== undefined) return badRequest(`${odd[0]} is empty or not one line`)
+  if (headers.length === 0 || command.body !== null) return null
+  const parsed = parseHeaders(pack, headers)
+  return parsed === null || parsed._tag === "Parsed" ? null : badRequest(parsed.why)
+}
+
+const sameHeaders = (some: readonly Header[], others: readonly Header[]): boolean =>
+  some.length === others.length &&
+  some.every(([name, value], index) => name === others[index]?.[0] && value === others[index]?.[1])
+
+export const typeFault = (body: Body, pack: EventPackage): Rejection | null =>
+  pack.accepts.includes(body.contentType)
+    ? null
+    : { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
+
+export const syntaxFault = (body: Body, pack: EventPackage): Rejection | null => {
   const parsed = parseBody(pack, body)
   return parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }

@@ -4,7 +4,7 @@
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
 import type { Limits } from "./context.ts"
-import type { Body, Millis, Seconds } from "../vocabulary.ts"
+import type { Body, Header, Millis, Seconds } from "../vocabulary.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
@@ -48,10 +48,10 @@ export const react = (
         if (dialog === undefined) continue
         const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
         if (dialog.usages > 1) next.set(dialog.no, cseq)
-        const body = shown === null ? null : shown(one)
+        const document = shown === null ? empty : shown(one)
         const entityTag =
-          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, body, event.shown)
-        const sent = event.bodiless === true ? null : body
+          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, event.shown)
+        const sent = event.bodiless === true ? empty : document
         const expires = remaining(one, at, reaction)
         intents.push(notify(after, one, dialog, cseq, sent, entityTag, expires, null))
       }
@@ -61,11 +61,11 @@ export const react = (
       if (one !== undefined && dialog !== undefined) {
         const pack = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
-        const body = pack === null || event.reason === "rejected" ? null : lastBody(after, one, pack, at)
+        const document = pack === null || event.reason === "rejected" ? empty : lastOf(after, one, pack, at)
         const shown = pack === null ? "" : viewFor(after, one, pack).digest
         const entityTag =
-          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, body, shown)
-        const sent = one.dormant ? null : body
+          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, shown)
+        const sent = one.dormant ? empty : document
         intents.push(notify(after, one, dialog, dialog.localCseq + 1, sent, entityTag, null, event.reason))
       }
     }
@@ -74,7 +74,15 @@ export const react = (
   return intents
 }
 
-/** The body for each subscription that one event tells of the state `after`; each as it was before that event. */
+/** What a NOTIFY shows, in its body and in headers. */
+interface Shown {
+  readonly body: Body | null
+  readonly headers?: readonly Header[]
+}
+
+const empty: Shown = { body: null }
+
+/** What each subscription is shown that one event tells of the state `after`; each as it was before that event. */
 const bodies = (
   event: NotificationsIssued,
   decidedOn: State,
@@ -83,7 +91,7 @@ const bodies = (
   pack: EventPackage,
   parting: ReadonlyMap<string, readonly Publication[]>,
   at: Millis,
-): ((one: Subscription) => Body | null) => {
+): ((one: Subscription) => Shown) => {
   const ended = parting.get(pack.name)
   const parted = new Map<string | null, Body | null>()
   const changed = changes(event, decidedOn, after, pack, ended ?? [])
@@ -106,7 +114,13 @@ const bodies = (
     const knows = one.shown === view.digest && event.cause !== "recovery"
     return knows ? null : offlineBody(after.presentity, pack)
   }
-  return (one) => personal(bodyFor(one), one, pack)
+  return (one) => withHeaders(personal(bodyFor(one), one, pack), after, one, pack)
+}
+
+/** Headers are always those of the present state, in full. */
+const withHeaders = (body: Body | null, after: State, one: Subscription, pack: EventPackage): Shown => {
+  const { headers } = viewFor(after, one, pack)
+  return headers === undefined ? { body } : { body, headers }
 }
 
 /** @param one as it was before this NOTIFY: it has been sent so many documents */
@@ -144,15 +158,15 @@ const changes = (
 }
 
 /** @param one as it was before this NOTIFY */
-const tagOf = (one: Subscription, pack: EventPackage, body: Body | null, shown: string): string =>
-  isPersonal(pack) && body !== null ? tagOfPersonal(one.no, one.notified, shown) : tagOfBody(body)
+const tagOf = (one: Subscription, pack: EventPackage, { body, headers }: Shown, shown: string): string =>
+  isPersonal(pack) && body !== null ? tagOfPersonal(one.no, one.notified, shown) : tagOfBody(body, headers)
 
 /** What the last NOTIFY of a subscription shows. */
-const lastBody = (after: State, one: Subscription, pack: EventPackage, at: Millis): Body | null => {
+const lastOf = (after: State, one: Subscription, pack: EventPackage, at: Millis): Shown => {
   if (pack.watcherInfoOf === undefined || one.status !== "active") {
-    return personal(viewFor(after, one, pack).body, one, pack)
+    return withHeaders(personal(viewFor(after, one, pack).body, one, pack), after, one, pack)
   }
-  return watchersBody(after, one, pack, at, true)
+  return { body: watchersBody(after, one, pack, at, true) }
 }
 
 /** Publications that this decision ended, by package, oldest first. */
@@ -184,7 +198,7 @@ const notify = (
   one: Subscription,
   dialog: Dialog,
   cseq: number,
-  body: Body | null,
+  { body, headers }: Shown,
   entityTag: string | null,
   expires: Seconds | null,
   reason: TerminationReason | null,
@@ -205,6 +219,7 @@ const notify = (
   // RFC 3265 §3.2.4: nobody has decided; asking again at once would not help
   retryAfter: reason === null ? null : (retrySeconds.get(reason) ?? null),
   body,
+  ...(headers === undefined ? {} : { headers }),
   rates: reason === null ? one.rates : null,
   entityTag,
 })

@@ -1,9 +1,9 @@
 /**
  * A state as plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
  */
-import { emptyTable, entries, setAll, values } from "../table.ts"
+import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
-import type { DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type {
   Departed,
   Dialog,
@@ -22,6 +22,8 @@ export interface Snapshot {
   readonly version: number
   readonly decidedAt: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
+  /** Absent: none. */
+  readonly hardState?: readonly (readonly [PackageName, Body])[]
   readonly subscriptions: readonly Subscription[]
   readonly waiting: readonly Waiting[]
   readonly rules: readonly (readonly [PackageName, Rules])[]
@@ -41,6 +43,7 @@ export const freeze = (state: State): Snapshot => ({
       name,
       [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
     ]),
+  ...(size(state.hardState) === 0 ? {} : { hardState: byName(state.hardState) }),
   subscriptions: [...values(state.subscriptions)].sort((one, other) => one.no - other.no),
   waiting: byNo(state.waiting),
   rules: byName(state.rules),
@@ -63,6 +66,7 @@ export const thaw = (snapshot: Snapshot): State => ({
       ),
     ]),
   ),
+  hardState: setAll(emptyTable<PackageName, Body>(), snapshot.hardState ?? []),
   subscriptions: setAll(
     emptyTable<SubscriptionNo, Subscription>(),
     snapshot.subscriptions.map((one) => [one.no, one]),

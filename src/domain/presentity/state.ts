@@ -10,6 +10,7 @@ import type {
   DialogNo,
   DialogStart,
   EntityTag,
+  Header,
   Millis,
   PackageName,
   Rates,
@@ -27,6 +28,8 @@ export interface State {
   readonly decidedAt: Millis
   /** Live publications of each package by entity-tag. A package without any has no entry. */
   readonly publications: Table<PackageName, Publications>
+  /** By package: what counts as published before everything else, and has no end (RFC 4827). */
+  readonly hardState: Table<PackageName, Body>
   readonly subscriptions: Table<SubscriptionNo, Subscription>
   /** Watchers that nobody decided on before their subscription ended (RFC 3857 §4.7.1). */
   readonly waiting: Table<SubscriptionNo, Waiting>
@@ -52,7 +55,10 @@ export interface Publication {
   readonly bodyFrom: number
   readonly receivedAt: Millis
   readonly expiresAt: Millis
-  readonly body: Body
+  /** Null: all that is published is in `headers`. */
+  readonly body: Body | null
+  /** Absent: none. */
+  readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 
@@ -65,6 +71,8 @@ export interface Subscription {
   readonly polite: boolean
   /** Ordinals of the rules that match it (`0,3`); null when rules were not asked. */
   readonly matched: string | null
+  /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
+  readonly argument?: string
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
   /** What led to its status (RFC 3857 §4.7.1). */
@@ -145,6 +153,7 @@ export const initial = (presentity: Uri): State => ({
   version: 0,
   decidedAt: 0,
   publications: emptyTable(),
+  hardState: emptyTable(),
   subscriptions: emptyTable(),
   waiting: emptyTable(),
   rules: emptyTable(),
@@ -157,6 +166,7 @@ export const initial = (presentity: Uri): State => ({
 export const isEmpty = (state: State): boolean =>
   size(state.subscriptions) === 0 &&
   size(state.publications) === 0 &&
+  size(state.hardState) === 0 &&
   size(state.waiting) === 0 &&
   size(state.rules) === 0
 

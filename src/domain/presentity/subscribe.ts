@@ -2,11 +2,11 @@
  * SUBSCRIBE decisions: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
  *
  * Checks come in one fixed order: dialog (481), CSeq (500), event package (489), body (415), Accept (406),
- * lifetime (423), policy (403). What is accepted causes exactly one NOTIFY at once.
+ * lifetime (423), policy (403), what the package checks (400, 403, 480). What is accepted causes exactly one NOTIFY at once.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
-import { invariant } from "../vocabulary.ts"
+import { invariant, isHeaderValue } from "../vocabulary.ts"
 import type { Rates, Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { grantedRates, sameRates } from "./pace.ts"
@@ -19,20 +19,24 @@ import type { Outcome } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
+import { activeSubscriptions } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
+import { counts } from "./view.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
  *
  * @source RFC 3265 §3.1.6, §3.3.6
  * @rejects BadEvent (489), UnsupportedMediaType (415), NotAcceptable (406), IntervalTooBrief (423), Forbidden (403),
- *   ServiceUnavailable (503)
+ *   ServiceUnavailable (503); BadRequest (400) and TemporarilyUnavailable (480) by the package
  */
 export const subscribe = (state: State, command: Subscribe, context: Context): Outcome => {
   const asked = examine(command, context)
   if ("status" in asked) return reject(asked)
   const judgement = judgementOf(state, command, asked.pack, context)
   if (judgement.handling === "block") return reject(forbidden)
+  const refusal = refusalOf(state, command, asked, judgement, null)
+  if (refusal !== null) return reject(refusal)
   return begin(state, asked, judgement, context, {
     eventId: command.eventId,
     watcher: command.watcher,
@@ -63,6 +67,8 @@ export const resubscribe = (state: State, command: Resubscribe, context: Context
     (one) => one.packageName === asked.pack.name && one.eventId === command.eventId,
   )
   const judgement = judgementOf(state, command, asked.pack, context)
+  const refusal = refusalOf(state, command, asked, judgement, subscription ?? null)
+  if (refusal !== null && judgement.handling !== "block") return reject(refusal)
   if (subscription !== undefined)
     return renew(state, command, context, asked, dialog, subscription, judgement)
   if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
@@ -89,6 +95,8 @@ interface Asked {
   readonly granted: Seconds
   readonly rates: Rates | null
   readonly suppressIfMatch: string | undefined
+  /** Null: the request does not say any. */
+  readonly argument: string | null
 }
 
 /** The checks that do not depend on who asks. */
@@ -97,13 +105,18 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
   const pack = command.packageName === null ? null : packages.find(command.packageName)
   if (pack === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
   if (command.bodyFault !== null) return command.bodyFault
-  if (command.accept !== null && !pack.produces.some((type) => isAccepted(type, command.accept ?? []))) {
+  const { accept } = command
+  // no document will ever be sent that could be of a wrong type
+  const isShowable = pack.produces.length === 0 || accept === null
+  if (!isShowable && !pack.produces.some((type) => isAccepted(type, accept))) {
     return { _tag: "NotAcceptable", status: 406, accept: pack.produces }
   }
   const wanted = command.expires ?? pack.defaultExpires
   // RFC 3265 §3.1.6.1: an hour or more is never too brief
-  if (wanted > 0 && wanted < 3600 && wanted < limits.minExpiresSubscribe) {
-    return { _tag: "IntervalTooBrief", status: 423, minExpires: limits.minExpiresSubscribe }
+  // and what the package itself takes for long enough is that
+  const minExpires = Math.min(limits.minExpiresSubscribe, pack.defaultExpires)
+  if (wanted > 0 && wanted < 3600 && wanted < minExpires) {
+    return { _tag: "IntervalTooBrief", status: 423, minExpires }
   }
   const granted = Math.min(wanted, limits.maxExpiresSubscribe)
   const { rates } = command
@@ -115,7 +128,39 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
         ? null
         : grantedRates(rates, pack, limits, granted),
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
+    argument: pack.argumentHeader === undefined ? null : (command.argument ?? null),
   }
+}
+
+/**
+ * What the package has against the request.
+ *
+ * @param present the subscription that it refreshes or ends; null: it begins one, or asks once
+ */
+const refusalOf = (
+  state: State,
+  command: Subscribe | Resubscribe,
+  { pack, granted, argument }: Asked,
+  { handling }: Judgement,
+  present: Subscription | null,
+): Rejection | null => {
+  if (argument !== null && !isHeaderValue(argument)) {
+    return { _tag: "BadRequest", status: 400, why: `${pack.argumentHeader} is empty or not one line` }
+  }
+  if (pack.checkSubscription === undefined) return null
+  return pack.checkSubscription({
+    presentity: state.presentity,
+    watcher: command.watcher,
+    expires: granted,
+    argument: argument ?? present?.argument ?? null,
+    // who takes nothing is in nobody's way, and does not learn what others have
+    others:
+      handling === "allow"
+        ? activeSubscriptions(state, pack.name)
+            .filter((one) => one.no !== present?.no && counts(one))
+            .map((one) => ({ watcher: one.watcher, argument: one.argument ?? null }))
+        : [],
+  })
 }
 
 /** A new subscription, and, when nothing was granted, its end in the same breath. */
@@ -145,6 +190,8 @@ const begin = (
     matched,
     ...(forced ? { forced } : {}),
     ...(asked.rates === null ? {} : { rates: asked.rates }),
+    // who only asks takes nothing
+    ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
@@ -228,6 +275,9 @@ const renew = (
       remoteTarget,
       ...(ends || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
       ...(ends || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
+      ...(ends || asked.argument === null || asked.argument === subscription.argument
+        ? {}
+        : { argument: asked.argument }),
     })
   }
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
@@ -252,7 +302,7 @@ const renew = (
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
   const view = viewFor(after, renewed, asked.pack)
-  if (view.body === null && status === "active" && context.inFlight(no)) {
+  if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
     events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }

@@ -1,17 +1,22 @@
 /**
- * What a watcher sees of a package: all live publications composed, rendered once per change and for all alike.
+ * What a watcher sees of a package: hard state and all live publications composed, rendered once per change and for all
+ * alike.
  *
  * Both caches hang on values that never change (a body, a table of publications), so they cannot go stale.
  */
-import type { EventPackage, Parsed, Source } from "../packages/event-package.ts"
+import type { EventPackage, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
-import type { Body, Uri } from "../vocabulary.ts"
-import type { Publication, Publications, State } from "./state.ts"
+import { isHeaderValue } from "../vocabulary.ts"
+import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
+import { activeSubscriptions } from "./state.ts"
+import type { Publication, Publications, State, Subscription } from "./state.ts"
 
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
   readonly body: Body | null
-  /** Equal for equal bodies; `-` for none, `?` for none of what there may be. */
+  /** What is shown in headers; absent: nothing. */
+  readonly headers?: readonly Header[]
+  /** Equal for equal bodies and headers; `-` for none, `?` for none of what there may be. */
   readonly digest: string
 }
 
@@ -48,9 +53,8 @@ export const currentDocument = (state: State, pack: EventPackage): unknown => {
 }
 
 const composition = (state: State, pack: EventPackage): Composed | null => {
-  const own = get(state.publications, pack.name)
-  const other = pack.mixes === undefined ? undefined : get(state.publications, pack.mixes.from.name)
-  const key = own ?? other
+  const ingredients = ingredientsOf(state, pack)
+  const key = ingredients.find((one) => one !== undefined)
   if (key === undefined) return null
   let ofPackage = composed.get(pack)
   if (ofPackage === undefined) {
@@ -58,12 +62,34 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
     composed.set(pack, ofPackage)
   }
   let cached = ofPackage.get(key)
-  if (cached === undefined || cached.own !== own || cached.other !== other) {
+  if (cached === undefined || cached.ingredients.some((one, index) => one !== ingredients[index])) {
     const document = documentOf(state, pack, [])
-    cached = { own, other, document, whole: viewOf(pack, document), filtered: new Map() }
+    cached = {
+      ingredients,
+      document,
+      whole: viewOf(pack, document, newestHeaders(state, pack)),
+      filtered: new Map(),
+    }
     ofPackage.set(key, cached)
   }
   return cached
+}
+
+/** All that a composition depends on besides the package, in a fixed order. */
+type Ingredients = readonly (Ingredient | undefined)[]
+type Ingredient = Publications | Body | Arguments
+type Arguments = readonly SubscriptionArgument[]
+
+const ingredientsOf = (state: State, pack: EventPackage): Ingredients => {
+  const subscriptions = liveArguments(state, pack.composesFrom)
+  const own = [
+    get(state.publications, pack.name),
+    get(state.hardState, pack.name),
+    subscriptions.length === 0 ? undefined : subscriptions,
+  ]
+  if (pack.mixes === undefined) return own
+  const { name } = pack.mixes.from
+  return [...own, get(state.publications, name), get(state.hardState, name)]
 }
 
 /**
@@ -73,14 +99,47 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
  */
 export const documentOf = (state: State, pack: EventPackage, ended: readonly Publication[]): unknown => {
   const { presentity } = state
-  const publications = get(state.publications, pack.name)
-  const documents = publications === undefined ? [] : sourcesOf(pack, values(publications))
+  const documents = liveSources(state, pack)
   const isSilent = documents.length === 0 && ended.length === 0
-  const own = (): unknown => pack.compose({ presentity, documents, ended: sourcesOf(pack, ended) })
+  const subscriptions = liveArguments(state, pack.composesFrom)
+  const own = (): unknown =>
+    pack.compose({
+      presentity,
+      documents,
+      ended: sourcesOf(pack, ended),
+      ...(subscriptions.length === 0 ? {} : { subscriptions }),
+    })
   if (pack.mixes === undefined) return own()
   const others = publishedDocuments(state, pack.mixes.from)
   return pack.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
 }
+
+/**
+ * What the live subscriptions to a package say, oldest first: of those that are active and may see what there is.
+ * O(subscriptions of the presentity), once per change of any of them.
+ */
+export const liveArguments = (state: State, packageName: PackageName | undefined): Arguments => {
+  if (packageName === undefined) return noArguments
+  let byPackage = argumentsBy.get(state.subscriptions)
+  if (byPackage === undefined) {
+    byPackage = new Map()
+    argumentsBy.set(state.subscriptions, byPackage)
+  }
+  let known = byPackage.get(packageName)
+  if (known === undefined) {
+    known = activeSubscriptions(state, packageName)
+      .filter(counts)
+      .map(({ watcher, argument }) => ({ watcher, argument: argument ?? null }))
+    byPackage.set(packageName, known)
+  }
+  return known
+}
+
+/** Whether what a subscription asks for has any effect: not for those who only believe that they see something. */
+export const counts = ({ status, polite }: Subscription): boolean => status === "active" && !polite
+
+const noArguments: Arguments = []
+const argumentsBy = new WeakMap<State["subscriptions"], Map<PackageName, Arguments>>()
 
 /** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
 export const absentView = (presentity: Uri, pack: EventPackage): View =>
@@ -103,12 +162,27 @@ export const partingView = (
   return { body, digest }
 }
 
-/** The documents of a package's live publications that can be read, oldest content first. */
-export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] => {
+/** The documents of a package's hard state and live publications that can be read, oldest content first. */
+export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] =>
+  liveSources(state, pack).map((source) => source.document)
+
+/** Hard state comes first: it is older than whatever is published, and gives way to it. */
+const liveSources = (state: State, pack: EventPackage): readonly Source<unknown>[] => {
+  const hard = get(state.hardState, pack.name)
   const publications = get(state.publications, pack.name)
-  return publications === undefined
-    ? []
-    : sourcesOf(pack, values(publications)).map((source) => source.document)
+  return [
+    ...(hard === undefined ? [] : readable(pack, hardStateKey, hard)),
+    ...(publications === undefined ? [] : sourcesOf(pack, values(publications))),
+  ]
+}
+
+/** No slot: those count from 1. */
+const hardStateKey = "0"
+
+/** A body that no longer parses is left out and hides nothing else. */
+const readable = (pack: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
+  const parsed = parseBody(pack, body)
+  return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
 }
 
 /** Reads an authorization document once; null when it cannot be read. */
@@ -127,7 +201,7 @@ export const ordinalsOf = (matched: string): readonly number[] =>
 /** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
 export const offlineBody = (presentity: Uri, pack: EventPackage): Body | null => {
   const document = pack.offline(presentity)
-  return document === null ? null : pack.render(document)
+  return document === null ? null : bodyIn(pack, document)
 }
 
 /** Reads a published body once, however often it is composed. */
@@ -139,18 +213,30 @@ export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
   return parsed
 }
 
+/** Reads the headers of a publication without body once; null for a package that does not. */
+export const parseHeaders = (pack: EventPackage, headers: readonly Header[]): Parsed<unknown> | null => {
+  if (pack.parseHeaders === undefined) return null
+  const cached = headerDocuments.get(headers)
+  if (cached !== undefined && cached.pack === pack) return cached.parsed
+  const parsed = pack.parseHeaders(headers)
+  headerDocuments.set(headers, { pack, parsed })
+  return parsed
+}
+
 interface Composed {
-  readonly own: Publications | undefined
-  /** Of the package that is mixed in. */
-  readonly other: Publications | undefined
+  readonly ingredients: Ingredients
   readonly document: unknown
   readonly whole: View
   /** By version of the rules and ordinals of those that match. */
   readonly filtered: Map<string, View>
 }
 
-const composed = new WeakMap<EventPackage, WeakMap<Publications, Composed>>()
+const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
 const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
+const headerDocuments = new WeakMap<
+  readonly Header[],
+  { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }
+>()
 const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
@@ -164,21 +250,45 @@ const filtered = (state: State, pack: EventPackage, document: unknown, matched: 
   return left === null ? absentView(state.presentity, pack) : viewOf(pack, left)
 }
 
-const viewOf = (pack: EventPackage, document: unknown): View => {
-  if (document === null) return nothing
-  const body = pack.render(document)
-  return { body, digest: digestOf(body) }
+/** @param carried headers that no document says */
+const viewOf = (pack: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
+  const body = document === null ? null : bodyIn(pack, document)
+  const said = document === null ? [] : (pack.renderHeaders?.(document) ?? [])
+  const headers = [...said, ...carried].filter(([, value]) => isHeaderValue(value))
+  if (headers.length === 0) return body === null ? nothing : { body, digest: digestOf(body) }
+  return { body, headers, digest: digestOfBoth(body, headers) }
 }
 
-/** A body that no longer parses is left out and hides nothing else. */
-const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): Source<unknown>[] => {
-  const sources: Source<unknown>[] = []
-  for (const one of [...publications].sort((a, b) => a.bodyFrom - b.bodyFrom)) {
-    const parsed = parseBody(pack, one.body)
-    if (parsed._tag === "Parsed") sources.push({ key: `${one.slot}`, document: parsed.document })
-  }
-  return sources
+const bodyIn = (pack: EventPackage, document: unknown): Body | null =>
+  pack.produces.length === 0 ? null : pack.render(document)
+
+/** Of a package that does not read headers: those of the newest publication, which no rules can tell parts of. */
+const newestHeaders = (state: State, pack: EventPackage): readonly Header[] => {
+  const publications = get(state.publications, pack.name)
+  if (pack.carriedHeaders === undefined || pack.parseHeaders !== undefined || publications === undefined)
+    return []
+  let newest: Publication | null = null
+  for (const one of values(publications)) if (newest === null || one.bodyFrom > newest.bodyFrom) newest = one
+  return newest?.headers ?? []
 }
+
+/** The same for the same body and headers, whatever was asked to be shown. */
+export const digestOfBoth = (body: Body | null, headers: readonly Header[]): string =>
+  digest(
+    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : digestOf(body)].join(
+      "\n",
+    ),
+  )
+
+const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): readonly Source<unknown>[] =>
+  [...publications]
+    .sort((one, other) => one.bodyFrom - other.bodyFrom)
+    .flatMap(({ slot, body, headers }) => {
+      const key = `${slot}`
+      if (body !== null) return readable(pack, key, body)
+      const parsed = headers === undefined ? null : parseHeaders(pack, headers)
+      return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
+    })
 
 /** The media type counts: the same bytes may mean something else as another type. */
 export const digestOf = ({ contentType, parameters = "", text }: Body): string =>

@@ -110,6 +110,9 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "RulesReplaced":
     case "RulesReviewed":
       return []
+    case "HardStateReplaced":
+      // the module keeps it in the table of XCAP documents: a row here would be a publication that somebody can end
+      return []
     case "RemoteTargetChanged":
       return inDialog(after, event.dialog)
     case "NotificationsIssued":
@@ -156,8 +159,8 @@ export const presentityRow = (
     etag,
     expires: seconds(one.expiresAt),
     received_time: seconds(one.receivedAt),
-    body: one.body.text,
-    extra_hdrs: null,
+    body: one.body?.text ?? "",
+    extra_hdrs: one.headers?.map(([name, value]) => `${name}: ${value}\r\n`).join("") ?? null,
     sender: one.sender ?? "",
   }
 }

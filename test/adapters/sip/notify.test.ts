@@ -72,6 +72,12 @@ describe("notify", () => {
     )
   })
 
+  it("OPS-extra_hdrs: headers of what is published stand in the head, octet for octet", () => {
+    const value = Buffer.from("<sip:é@h>;x=1", "utf8").toString("latin1")
+    const text = textOf(notify({ headers: [["Call-Info", value]], body: null }))
+    assert.include(text, "\r\nCall-Info: <sip:é@h>;x=1\r\nContent-Length: 0\r\n\r\n")
+  })
+
   it("3261-12.1.1-b: a watcher without a tag gets none back", () => {
     assert.include(
       textOf(notify({ dialog: { ...dialog, remoteTag: "" } })),

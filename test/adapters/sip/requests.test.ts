@@ -28,6 +28,31 @@ const commandOf = <T extends Publish | Subscribe | Resubscribe>(
 const publish = (parts: RequestParts = {}): Publish => commandOf<Publish>({ method: "PUBLISH", ...parts })
 
 describe("requests", () => {
+  it("SCA-5: a SUBSCRIBE brings along the header that is its package's argument, several lines as one list", () => {
+    const subscribe = (event: string, lines: string | readonly string[]) =>
+      commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Event: event, "X-State": lines } })
+    assert.strictEqual(subscribe("seats", "<sip:h>;row=1").argument, "<sip:h>;row=1")
+    assert.strictEqual(subscribe("seats;id=1", ["a", "b"]).argument, "a, b")
+    assert.isFalse("argument" in subscribe("presence", "a"))
+    assert.isFalse("argument" in subscribe("seats", []))
+  })
+
+  it("OPS-extra_hdrs: a PUBLISH brings along the headers that its package carries, folded and repeated or not, and no others", () => {
+    const headers = {
+      Event: "lines;id=1",
+      "CALL-INFO": ["<sip:h>;appearance-index=1,", "<sip:h>\r\n  ;appearance-index=2"],
+      "x-state": "é",
+      Subject: "no",
+    }
+    assert.deepStrictEqual(publish({ headers }).headers, [
+      ["Call-Info", "<sip:h>;appearance-index=1,"],
+      ["Call-Info", "<sip:h> ;appearance-index=2"],
+      ["X-State", Buffer.from("é", "utf8").toString("latin1")],
+    ])
+    assert.isFalse("headers" in publish({ headers: { ...headers, Event: "presence" } }))
+    assert.isFalse("headers" in publish({ headers: { Event: "lines" } }))
+  })
+
   it("3903-6-a: a PUBLISH becomes a command with everything the core judges", () => {
     assert.deepStrictEqual(
       publish({

@@ -7,6 +7,7 @@ import { makePartitions, migrate } from "../../../src/adapters/store/migrations.
 import { makePostgresStore } from "../../../src/adapters/store/postgres.ts"
 import { makePresenceTables } from "../../../src/adapters/store/tables.ts"
 import type { RowKey } from "../../../src/domain/projections/rows.ts"
+import type { Event } from "../../../src/domain/presentity/events.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
@@ -191,8 +192,32 @@ for (const [name, open] of databases) {
       const event = decisionOf(stream, 2).events[0]!
       assert.deepStrictEqual(
         rows.map((row) => [row.etag, row.body]),
-        [[`${stream}-2`.slice(0, 64), event._tag === "PublicationModified" ? event.body.text : ""]],
+        [[`${stream}-2`.slice(0, 64), event._tag === "PublicationModified" ? event.body!.text : ""]],
       )
+    })
+
+    it("OPS-extra_hdrs: headers are whole lines in the table, octet for octet, and nothing where there are none", async () => {
+      const stream = freshStream()
+      const tables = makePresenceTables(sql)
+      const value = Buffer.from("<sip:é@h>", "utf8").toString("latin1")
+      const events = decisionOf(stream, 1).events.map(
+        (event): Event => ({ ...event, headers: [["Call-Info", value]] }) as Event,
+      )
+      const state = fold(initial(stream), { version: 1, at: 1, events })
+      const key: RowKey = { table: "presentity", packageName: "presence", etag: `${stream}-1` }
+      await Effect.runPromise(tables.write([{ state, keys: [key] }]))
+      const user = stream.slice(4, stream.indexOf("@"))
+      const [row] = await Effect.runPromise(
+        sql<{ lines: string | null }>`
+          SELECT convert_from(extra_hdrs, 'UTF8') AS lines FROM presentity WHERE username = ${user}`,
+      )
+      assert.deepStrictEqual(row, { lines: "Call-Info: <sip:é@h>\r\n" })
+      const plain = fold(initial(stream), { version: 1, at: 1, events: decisionOf(stream, 1).events })
+      await Effect.runPromise(tables.write([{ state: plain, keys: [key] }]))
+      const [none] = await Effect.runPromise(
+        sql<{ lines: string | null }>`SELECT extra_hdrs AS lines FROM presentity WHERE username = ${user}`,
+      )
+      assert.deepStrictEqual(none, { lines: null })
     })
 
     it("the log has a partition for this month and the next, and making them again changes nothing", async () => {

@@ -304,6 +304,38 @@ describe("a presence service in a program", () => {
     assert.deepEqual(ends.slice(2), [null, "deactivated"])
   })
 
+  it("AGG-4 SCA-1: hard state shows while nobody publishes; a seized line is told in headers, and seized once", async (context) => {
+    const presence = await start(context)
+    await presence.setHardState(alice, pidf(tuple("desk", "closed")))
+    const shown = async (): Promise<string> =>
+      bodyInShort((await presence.fetch({ presentity: alice, watcher: bob })).body)
+    assert.equal(await shown(), "desk=closed")
+    const { entityTag } = await presence.publish({ presentity: alice, body: open })
+    assert.equal(await shown(), "desk=closed phone=open")
+    await presence.publish({ presentity: alice, entityTag, expires: 0 })
+    assert.equal(await shown(), "desk=closed")
+    assert.equal(
+      bodyInShort((await presence.at(alice, Date.now() + 1)).hardState["presence"]!),
+      "desk=closed",
+    )
+    await assert.rejects(
+      presence.setHardState(alice, "<presence"),
+      (refusal: PresenceRefused) => refusal.status === 400,
+    )
+    await presence.setHardState(alice, null)
+    assert.equal(await shown(), "-")
+
+    const argument = "<sip:line@example.com>;appearance-index=2"
+    const seize = { presentity: alice, event: "line-seize", argument } as const
+    await presence.watch({ ...seize, watcher: alice })
+    await assert.rejects(
+      presence.watch({ ...seize, watcher: bob }),
+      (refusal: PresenceRefused) => refusal.status === 480,
+    )
+    const lamp = await presence.fetch({ presentity: alice, watcher: bob, event: "call-info" })
+    assert.match(lamp.headers[0]?.[1] ?? "", /appearance-index=2;appearance-state=seized/)
+  })
+
   it("LIB-effect: the same as a service with streams", async () => {
     const program = Effect.gen(function* () {
       const presence = yield* PresenceService

@@ -44,6 +44,13 @@ describe("the packages of a server", () => {
     expect(packages.accept).toEqual(["application/pidf+xml", "application/dialog-info+xml"])
   })
 
+  it("OPS-extra_hdrs: a package carries no header that requests have for themselves", () => {
+    const carrying = (name: string) => makeRegistry([{ ...dialog, carriedHeaders: ["Call-Info", name] }])
+    for (const name of ["via", "CSeq", "i", "a b", "", "X:Y", "Content-Type", "Subscription-State"])
+      expect(() => carrying(name)).toThrow(/event package dialog/)
+    expect([...carrying("X-State").carriedHeaders]).toEqual([["dialog", ["Call-Info", "X-State"]]])
+  })
+
   it("OPS-add_event: two packages of one name are a mistake that names them", () => {
     expect(() => makeRegistry([winfo, dialog, pack("presence.winfo")])).toThrow(/presence\.winfo/)
   })

@@ -2,11 +2,13 @@
  * The event packages a server runs with, as the settings have them.
  */
 import { xmlCodec } from "../adapters/xml/codec.ts"
+import { callInfo } from "../domain/packages/call-info.ts"
 import { conference } from "../domain/packages/conference.ts"
 import { dialogInfo } from "../domain/packages/dialog-info.ts"
 import { dialogsInPresence } from "../domain/packages/dialog-presence.ts"
 import { sharedLine } from "../domain/packages/dialog-sla.ts"
 import type { EventPackage, Packages } from "../domain/packages/event-package.ts"
+import { lineSeize } from "../domain/packages/line-seize.ts"
 import { messageSummary } from "../domain/packages/message-summary.ts"
 import { passThrough } from "../domain/packages/pass-through.ts"
 import { presence } from "../domain/packages/pidf.ts"
@@ -40,6 +42,8 @@ export const packagesOf = (config: Config): Packages => {
     messageSummary({ emptySummary: config.empty_message_summary }),
     reg({ xml: xmlCodec }),
     conference({ xml: xmlCodec }),
+    callInfo({ timeoutNotification: config.call_info_timeout_notification }),
+    lineSeize({ timeoutNotification: config.line_seize_timeout_notification }),
     ...config.pass_through.map(passThroughOf),
   ]
   return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }))

@@ -1,0 +1,76 @@
+/**
+ * The `line-seize` package: a phone takes an appearance of a shared line by subscribing, and has it while it stays.
+ *
+ *     SUBSCRIBE sip:alice@example.com …  Event: line-seize  Call-Info: <sip:alice@example.com>;appearance-index=1
+ *
+ * Nothing is published. What the subscriptions have taken shows here and in `call-info`.
+ */
+import type { Header } from "../vocabulary.ts"
+import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
+import type { Appearance } from "./call-info-header.ts"
+import type { EventPackage, Refusal, SubscriptionArgument, SubscriptionQuestion } from "./event-package.ts"
+
+export const lineSeizeName = "line-seize"
+const header = "Call-Info"
+
+export interface LineSeizeOptions {
+  /** Whether a phone that did not refresh its subscription is told (the seed's `line_seize_timeout_notification`). */
+  readonly timeoutNotification?: boolean
+}
+
+/** Its documents are all appearances of the line that are taken, and one that stands for the others. */
+export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}): EventPackage<
+  readonly Appearance[],
+  "line-seize"
+> => ({
+  name: lineSeizeName,
+  accepts: [],
+  produces: [],
+  argumentHeader: header,
+  composesFrom: lineSeizeName,
+  notifiesTimeout: timeoutNotification,
+  // long enough to dial; a phone that needs longer refreshes
+  defaultExpires: 15,
+  entityTags: "new-each-time",
+  notifyIntervalMillis: 0,
+  checkSubscription: check,
+  parse: () => ({ _tag: "Unreadable", why: "line-seize cannot be published" }),
+  compose: ({ presentity, subscriptions = [] }) => byIndex([allIdle(presentity), ...seizedBy(subscriptions)]),
+  render: (document) => ({
+    contentType: "message/sipfrag",
+    text: `${header}: ${printAppearances(document)}\r\n`,
+  }),
+  renderHeaders: (document): readonly Header[] => [[header, printAppearances(document)]],
+  offline: (presentity) => [allIdle(presentity)],
+})
+
+/** What subscriptions to `line-seize` have taken, oldest first. */
+export const seizedBy = (subscriptions: readonly SubscriptionArgument[]): readonly Appearance[] =>
+  subscriptions.flatMap(({ argument }) => {
+    const wanted = argument === null ? null : wantedIn(argument)
+    return wanted === null || typeof wanted === "string" ? [] : [{ ...wanted, state: "seized" }]
+  })
+
+/** An appearance belongs to whoever came first. Who gives it back, or only asks, need not say which. */
+const check = ({ argument, expires, others }: SubscriptionQuestion): Refusal | null => {
+  if (expires === 0) return null
+  if (argument === null) return badRequest(`${header} is missing: which appearance?`)
+  const wanted = wantedIn(argument)
+  if (typeof wanted === "string") return badRequest(wanted)
+  if (!seizedBy(others).some(({ index }) => index === wanted.index)) return null
+  const why = `appearance-index=${wanted.index} is seized`
+  return { _tag: "TemporarilyUnavailable", status: 480, why }
+}
+
+/** The one appearance that a request is about; text: what is wrong. */
+const wantedIn = (argument: string): Appearance | string => {
+  const parsed = parseAppearances(argument)
+  if (parsed._tag === "Unreadable") return parsed.why
+  const [wanted, another] = parsed.appearances
+  if (wanted === undefined) return `${header}: no entry has an appearance-index`
+  if (another !== undefined || wanted.index === "*")
+    return `${header}: one appearance can be seized, not several`
+  return wanted
+}
+
+const badRequest = (why: string): Refusal => ({ _tag: "BadRequest", status: 400, why })
