@@ -2,10 +2,10 @@
  * What a watcher sees of a package: hard state and all live publications composed, rendered once per change and for all
  * alike.
  *
- * Both caches hang on values that never change (a body, a table of publications), so they cannot go stale.
+ * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale.
  */
 import type { EventPackage, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
-import { get, values } from "../table.ts"
+import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
 import { activeSubscriptions } from "./state.ts"
@@ -75,22 +75,29 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
   return cached
 }
 
-/** All that a composition depends on besides the package, in a fixed order. */
+/**
+ * All that a composition depends on besides the package, in a fixed order: objects that belong to one presentity only, as
+ * its document and rules do. A body would not do: several presentities may have the same one.
+ */
 type Ingredients = readonly (Ingredient | undefined)[]
-type Ingredient = Publications | Body | Arguments
+type Ingredient = Publications | State["hardState"] | Arguments
 type Arguments = readonly SubscriptionArgument[]
 
 const ingredientsOf = (state: State, pack: EventPackage): Ingredients => {
   const subscriptions = liveArguments(state, pack.composesFrom)
   const own = [
     get(state.publications, pack.name),
-    get(state.hardState, pack.name),
+    hardStateOf(state, pack.name),
     subscriptions.length === 0 ? undefined : subscriptions,
   ]
   if (pack.mixes === undefined) return own
   const { name } = pack.mixes.from
-  return [...own, get(state.publications, name), get(state.hardState, name)]
+  return [...own, get(state.publications, name), hardStateOf(state, name)]
 }
+
+/** The whole table, when it says anything of the package. */
+const hardStateOf = (state: State, packageName: PackageName): State["hardState"] | undefined =>
+  has(state.hardState, packageName) ? state.hardState : undefined
 
 /**
  * What is published now as one document; null when there is nothing to show.

@@ -5,8 +5,8 @@ import { deepStrictEqual, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { allRows, touched } from "../../../src/domain/projections/rows.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
-import { deadlineIn, isEmpty, nextDeadline } from "../../../src/domain/presentity/state.ts"
-import { currentView } from "../../../src/domain/presentity/view.ts"
+import { deadlineIn, initial, isEmpty, nextDeadline } from "../../../src/domain/presentity/state.ts"
+import { currentView, visibleView } from "../../../src/domain/presentity/view.ts"
 import {
   alice,
   at,
@@ -112,6 +112,23 @@ describe("hard state", () => {
     )
     deepStrictEqual(blind.and().when(setHardState(null, "presence"), at("10:00:10")).sent, [])
     ok(watching(false).when(hard, at("10:00:01")).and().when(asked, at("10:00:02")).sent[0]!.body !== null)
+  })
+
+  it("L24 AGG-4: one document for two presentities is composed, and filtered, for each by itself", () => {
+    const body = pidf("t1=open", "t2=open")
+    const pack = ruledPackages.find("presence")!
+    const [hers, his] = [alice, bob].map((presentity) => {
+      const tuple = presentity === alice ? "t1" : "t2"
+      const rules = rulesBody([{ who: null, treat: "allow", tuples: [tuple] }])
+      const { state } = standing(initial(presentity), { packages: ruledPackages, authorize: () => null })
+        .when({ _tag: "ReplaceRules", packageName: "presence", rules }, at("10:00:00"))
+        .and()
+        .when(setHardState(body, "presence"), at("10:00:01"))
+      const whole = currentView(state, pack).body?.text ?? ""
+      return [/entity="([^"]*)"/.exec(whole)?.[1], bodyInShort(visibleView(state, pack, "0").body!)]
+    })
+    deepStrictEqual(hers, [alice, "t1=open"])
+    deepStrictEqual(his, [bob, "t2=open"])
   })
 
   it("5025-3.1.2-a AUT-8: what it says of the sphere counts for the rules", () => {
