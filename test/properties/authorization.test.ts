@@ -342,6 +342,7 @@ describe("the histories with rules", () => {
     for (const what of [
       "RulesReplaced",
       "RulesReviewed",
+      "WatcherDecided",
       "HardStateReplaced",
       "rejected",
       "giveup",
@@ -353,6 +354,9 @@ describe("the histories with rules", () => {
       "FallDue active",
       "FallDue pending",
       "FallDue active polite",
+      "DecideWatcher active",
+      "DecideWatcher pending",
+      "DecideWatcher active polite",
       "SetHardState active",
       "SetHardState pending",
       "ReplaceRules active",

@@ -58,6 +58,8 @@ export type RuledStep =
   | { readonly _tag: "Watch"; readonly who: number; readonly packageName: string; readonly expires: number }
   | { readonly _tag: "Again"; readonly which: number; readonly expires: number }
   | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
+  /** The operator's word on one watcher, never on the first; null: taken back. */
+  | { readonly _tag: "Decide"; readonly who: 1 | 2; readonly handling: SubHandling | null }
   | { readonly _tag: "Advance"; readonly by: Millis }
   | { readonly _tag: "Aim"; readonly beside: number }
   | { readonly _tag: "Arrive" }
@@ -123,7 +125,7 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
       }),
     },
     {
-      weight: 4,
+      weight: 6,
       arbitrary: fc.record({
         _tag: fc.constant("Hard" as const),
         seen: fc.constantFrom(null, "t1=open", "t1=closed", "t3=open"),
@@ -154,6 +156,14 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
       arbitrary: fc.record({ _tag: fc.constant("Again" as const), which: fc.nat(7), expires: anyExpires }),
     },
     { weight: 14, arbitrary: anyRules },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        _tag: fc.constant("Decide" as const),
+        who: fc.constantFrom(1 as const, 2 as const),
+        handling: fc.constantFrom(null, null, "block", "confirm", "polite-block", "allow"),
+      }),
+    },
     ...(rulesNull ? [{ weight: 2, arbitrary: fc.constant<RuledStep>({ _tag: "Rules", rules: null }) }] : []),
     {
       weight: 12,
@@ -287,6 +297,11 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       const rules = of.rules(step.rules)
       const body = rules === null ? null : bodyOf(() => rulesBody(rules), JSON.stringify(rules))
       return [ask({ _tag: "ReplaceRules", packageName: "presence", rules: body })]
+    }
+    case "Decide": {
+      const { handling } = step
+      const decided = people[step.who] ?? alice
+      return [ask({ _tag: "DecideWatcher", packageName: "presence", watcher: decided, handling })]
     }
     case "Advance":
       return [{ _tag: "Advance", to: at + step.by }]

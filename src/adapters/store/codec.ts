@@ -98,6 +98,11 @@ const StoredEvent = Schema.TaggedUnion({
   WaitingEnded: { no: Schema.Int, event: Schema.Literals(["approved", "rejected", "giveup", "noresource"]) },
   RulesReplaced: { packageName: Text, rules: Schema.NullOr(Body), boundaryAt: Instant },
   RulesReviewed: { packageName: Text, boundaryAt: Instant },
+  WatcherDecided: {
+    packageName: Text,
+    watcher: Text,
+    handling: Schema.NullOr(Schema.Literals(["block", "confirm", "polite-block", "allow"])),
+  },
   RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text },
   NotificationsIssued: {
     packageName: Text,

@@ -7,13 +7,14 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get, size, values } from "../table.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../vocabulary.ts"
-import type { RefreshWatchers, ReplaceRules } from "./commands.ts"
+import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, Status } from "./events.ts"
 import { bodiless, notifyOne, tellAgain, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
+import { verdictKey } from "./state.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
 
@@ -31,6 +32,8 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
   if (pack.watcherInfoOf !== undefined) {
     return judgement(watcher === state.presentity ? "allow" : "block")
   }
+  const verdict = get(state.verdicts, verdictKey(pack.name, watcher))
+  if (verdict !== undefined) return judgement(verdict.handling)
   const hook = context.authorize({
     presentity: state.presentity,
     packageName: pack.name,
@@ -98,6 +101,33 @@ export const refreshWatchers = (state: State, command: RefreshWatchers, context:
   return accept(events, { _tag: "Done" })
 }
 
+/**
+ * The operator's word on one watcher, over hook and rules, until it takes it back.
+ *
+ * @rejects BadEvent (489) for a package there is not, or watcher information, which is for its owner alone;
+ *   ServiceUnavailable (503) at the bound of subscriptions
+ */
+export const decideWatcher = (state: State, command: DecideWatcher, context: Context): Outcome => {
+  const { packageName, watcher, handling } = command
+  const pack = context.packages.find(packageName)
+  if (pack === null || pack.watcherInfoOf !== undefined) {
+    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
+  }
+  const present = get(state.verdicts, verdictKey(packageName, watcher))?.handling ?? null
+  if (present === handling) return accept([], { _tag: "Done" })
+  if (present === null && size(state.verdicts) >= context.limits.subscriptionsMax) {
+    return reject({
+      _tag: "ServiceUnavailable",
+      status: 503,
+      why: "too many decisions on single watchers",
+      retryAfter: context.limits.retryAfter,
+    })
+  }
+  const decided: Event = { _tag: "WatcherDecided", packageName, watcher, handling }
+  const after = evolve(state, decided, context.now)
+  return accept([decided, ...review(state, after, pack, context, watcher)], { _tag: "Done" })
+}
+
 /** What time alone has changed: reviews every package whose boundary has passed. */
 export const reviewDue = (state: State, context: Context): readonly Event[] => {
   const events: Event[] = []
@@ -162,8 +192,15 @@ export const statusOf = (handling: SubHandling): Status => (handling === "confir
  * Asks again for everyone who watches or waits, and says what changes for them. O(watchers).
  *
  * @param before with the rules as they were; what is published is the same in both
+ * @param only the one watcher it is about, also when the operator admitted it before; absent: all but those admitted so
  */
-const review = (before: State, state: State, pack: EventPackage, context: Context): readonly Event[] => {
+const review = (
+  before: State,
+  state: State,
+  pack: EventPackage,
+  context: Context,
+  only?: Uri,
+): readonly Event[] => {
   const events: Event[] = []
   const judged = new Map<Uri, Judgement>()
   const judgementOf = (watcher: Uri): Judgement => {
@@ -174,11 +211,15 @@ const review = (before: State, state: State, pack: EventPackage, context: Contex
     }
     return known
   }
-  const byNo = <V extends { readonly no: number; readonly packageName: PackageName }>(
+  const byNo = <V extends { readonly no: number; readonly packageName: PackageName; readonly watcher: Uri }>(
     all: Iterable<V>,
-  ): V[] => [...all].filter((one) => one.packageName === pack.name).sort((one, other) => one.no - other.no)
+  ): V[] =>
+    [...all]
+      .filter((one) => one.packageName === pack.name && (only === undefined || one.watcher === only))
+      .sort((one, other) => one.no - other.no)
   for (const one of byNo(values(state.subscriptions))) {
-    if (!one.forced) events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
+    if (!one.forced || only !== undefined)
+      events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
   }
   for (const one of byNo(values(state.waiting))) {
     const { handling } = judgementOf(one.watcher)

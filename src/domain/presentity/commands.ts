@@ -13,6 +13,7 @@ import type {
   PackageName,
   Rates,
   Seconds,
+  SubHandling,
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
@@ -23,6 +24,7 @@ export type Command =
   | Resubscribe
   | ReplaceRules
   | RefreshWatchers
+  | DecideWatcher
   | SetHardState
   | Terminate
   | FallDue
@@ -104,6 +106,14 @@ export interface RefreshWatchers {
   readonly _tag: "RefreshWatchers"
   readonly packageName: PackageName
   readonly kind: "rules" | "state"
+}
+
+/** The operator decides on one watcher of a package, before hook and rules; null: it takes that back. */
+export interface DecideWatcher {
+  readonly _tag: "DecideWatcher"
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly handling: SubHandling | null
 }
 
 /**

@@ -4,7 +4,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
-import { refreshWatchers, replaceRules } from "./authorize.ts"
+import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import type { Outcome } from "./decision.ts"
@@ -45,6 +45,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return replaceRules(state, command, context)
     case "RefreshWatchers":
       return refreshWatchers(state, command, context)
+    case "DecideWatcher":
+      return decideWatcher(state, command, context)
     case "SetHardState":
       return setHardState(state, command, context)
     case "Terminate":

@@ -13,6 +13,7 @@ import type {
   Millis,
   PackageName,
   Rates,
+  SubHandling,
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
@@ -31,6 +32,7 @@ export type Event =
   | WaitingEnded
   | RulesReplaced
   | RulesReviewed
+  | WatcherDecided
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
@@ -169,6 +171,14 @@ export interface RulesReviewed {
   readonly _tag: "RulesReviewed"
   readonly packageName: PackageName
   readonly boundaryAt: Millis | null
+}
+
+/** The operator has decided on a watcher, whatever hook and rules say, until it takes that back; null: it has. */
+export interface WatcherDecided {
+  readonly _tag: "WatcherDecided"
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly handling: SubHandling | null
 }
 
 /** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */

@@ -8,7 +8,7 @@ import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
-import { audience, isEmpty, isTemplate, publication, templateOf } from "./state.ts"
+import { audience, isEmpty, isTemplate, publication, templateOf, verdictKey } from "./state.ts"
 import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
 
 /** The state after one decision. O(its events), or O(subscriptions) where it notifies all active ones. */
@@ -79,6 +79,15 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         ...state,
         hardState: body === null ? remove(hardState, packageName) : set(hardState, packageName, body),
       }
+    }
+    case "WatcherDecided": {
+      const { packageName, watcher, handling } = event
+      const key = verdictKey(packageName, watcher)
+      const verdicts =
+        handling === null
+          ? remove(state.verdicts, key)
+          : set(state.verdicts, key, { packageName, watcher, handling })
+      return { ...state, verdicts }
     }
     case "SubscriptionCreated": {
       const dialog =

@@ -4,6 +4,7 @@
 import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { verdictKey } from "./state.ts"
 import type {
   Departed,
   Dialog,
@@ -12,6 +13,7 @@ import type {
   Rules,
   State,
   Subscription,
+  Verdict,
   Waiting,
 } from "./state.ts"
 
@@ -27,6 +29,8 @@ export interface Snapshot {
   readonly subscriptions: readonly Subscription[]
   readonly waiting: readonly Waiting[]
   readonly rules: readonly (readonly [PackageName, Rules])[]
+  /** Absent: none. */
+  readonly verdicts?: readonly Verdict[]
   readonly watchersChangedIn: readonly (readonly [PackageName, number])[]
   readonly departed: readonly Departed[]
   readonly dialogs: readonly Dialog[]
@@ -47,6 +51,13 @@ export const freeze = (state: State): Snapshot => ({
   subscriptions: [...values(state.subscriptions)].sort((one, other) => one.no - other.no),
   waiting: byNo(state.waiting),
   rules: byName(state.rules),
+  ...(size(state.verdicts) === 0
+    ? {}
+    : {
+        verdicts: [...entries(state.verdicts)]
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+          .map(([, one]) => one),
+      }),
   watchersChangedIn: byName(state.watchersChangedIn),
   departed: byNo(state.departed),
   dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
@@ -76,6 +87,10 @@ export const thaw = (snapshot: Snapshot): State => ({
     snapshot.waiting.map((one) => [one.no, one]),
   ),
   rules: setAll(emptyTable<PackageName, Rules>(), snapshot.rules),
+  verdicts: setAll(
+    emptyTable<string, Verdict>(),
+    (snapshot.verdicts ?? []).map((one) => [verdictKey(one.packageName, one.watcher), one]),
+  ),
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(
     emptyTable<SubscriptionNo, Departed>(),

@@ -14,6 +14,7 @@ import type {
   Millis,
   PackageName,
   Rates,
+  SubHandling,
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
@@ -35,6 +36,8 @@ export interface State {
   readonly waiting: Table<SubscriptionNo, Waiting>
   /** Authorization documents by package. */
   readonly rules: Table<PackageName, Rules>
+  /** What the operator has decided on single watchers, by `verdictKey`. */
+  readonly verdicts: Table<string, Verdict>
   /** For each watched package the decision that last changed what its watcher information says. */
   readonly watchersChangedIn: Table<PackageName, number>
   /** Watchers that are gone and that some winfo subscription has not been told of yet. */
@@ -136,6 +139,12 @@ export interface Rules {
   readonly boundaryAt: Millis | null
 }
 
+export interface Verdict {
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly handling: SubHandling
+}
+
 export interface Dialog {
   readonly no: DialogNo
   /** As created; `remoteTarget` and `remoteCseq` below supersede those in it, the route set never changes. */
@@ -157,6 +166,7 @@ export const initial = (presentity: Uri): State => ({
   subscriptions: emptyTable(),
   waiting: emptyTable(),
   rules: emptyTable(),
+  verdicts: emptyTable(),
   watchersChangedIn: emptyTable(),
   departed: emptyTable(),
   dialogs: emptyTable(),
@@ -168,7 +178,11 @@ export const isEmpty = (state: State): boolean =>
   size(state.publications) === 0 &&
   size(state.hardState) === 0 &&
   size(state.waiting) === 0 &&
-  size(state.rules) === 0
+  size(state.rules) === 0 &&
+  size(state.verdicts) === 0
+
+/** Where the verdict on a watcher of a package is kept. */
+export const verdictKey = (packageName: PackageName, watcher: Uri): string => `${packageName} ${watcher}`
 
 /** The live publication with this entity-tag. */
 export const publication = (

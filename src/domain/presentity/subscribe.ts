@@ -19,7 +19,7 @@ import type { Outcome } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
-import { activeSubscriptions } from "./state.ts"
+import { activeSubscriptions, verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { counts } from "./view.ts"
 
@@ -333,7 +333,9 @@ const judgementOf = (
   pack: EventPackage,
   context: Context,
 ): Judgement =>
-  command.forceActive && pack.watcherInfoOf === undefined
+  command.forceActive &&
+  pack.watcherInfoOf === undefined &&
+  get(state.verdicts, verdictKey(pack.name, command.watcher)) === undefined
     ? { handling: "allow", matched: null, forced: true }
     : judge(state, pack, command.watcher, context)
 

@@ -108,6 +108,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
       return [{ table: "watchers", packageName, watcher }]
     }
     case "RulesReplaced":
+    case "WatcherDecided":
     case "RulesReviewed":
       return []
     case "HardStateReplaced":

@@ -60,6 +60,10 @@ const ended = (reason: "deactivated" | "probation" | "noresource"): Timed => [
   after("60 s"),
   { _tag: "Terminate", packageName: "presence", watcher: bob, reason },
 ]
+const decided = (handling: SubHandling | null, when = after("40 s")): Timed => [
+  when,
+  { _tag: "DecideWatcher", packageName: "presence", watcher: bob, handling },
+]
 const time = (when: number): Timed => [when, fallDue]
 
 interface Row {
@@ -161,6 +165,45 @@ const rows: readonly Row[] = [
     steps: [...beginning(forBob("confirm")), bobAsks, rulesBecome(forBob("block"))],
     status: "-",
     sends: ["4/2 terminated;rejected -", "1/3 active partial 2: w4 bob terminated/rejected"],
+  },
+  {
+    row: "OPS-decide / 3857-4.7.1-d",
+    what: "the operator approves a pending watcher, who sees what is there at once",
+    steps: [...beginning(forBob("confirm")), bobAsks, decided("allow")],
+    status: "-",
+    sends: ["4/2 active t1=open t2=open", "1/3 active partial 2: w4 bob active/approved"],
+  },
+  {
+    row: "OPS-decide / 3857-4.7.1-e",
+    what: "the operator denies a watcher whom the rules allow",
+    steps: [...beginning(forBob("allow")), bobAsks, decided("block")],
+    status: "-",
+    sends: ["4/2 terminated;rejected -", "1/3 active partial 2: w4 bob terminated/rejected"],
+  },
+  {
+    row: "OPS-decide / T4",
+    what: "a watcher denied beforehand is refused, whatever the rules say",
+    steps: [...beginning(forBob("allow")), decided("block", after("26 s")), bobAsks],
+    status: "403",
+    sends: [],
+  },
+  {
+    row: "OPS-decide / T4",
+    what: "nor does force_active help one whom the operator denied",
+    steps: [
+      ...beginning(forBob("allow")),
+      decided("block", after("26 s")),
+      [after("30 s"), watch(5, bob, { forceActive: true })],
+    ],
+    status: "403",
+    sends: [],
+  },
+  {
+    row: "OPS-decide / T3",
+    what: "a decision taken back leaves it to the rules again",
+    steps: [...beginning(forBob("confirm")), bobAsks, decided("allow"), decided(null, after("50 s"))],
+    status: "-",
+    sends: ["4/3 pending -", "1/4 active partial 3: w4 bob pending/subscribe"],
   },
   {
     row: "T9",
