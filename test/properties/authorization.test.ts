@@ -324,7 +324,7 @@ describe("the histories with rules", () => {
     const seen = new Map<string, number>()
     const note = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1)
     const runs = ruledWorlds.flatMap((of) =>
-      fc.sample(anyRuledSteps(), { numRuns: 800, seed: 5 }).map((steps) => playRuled(of, steps)),
+      fc.sample(anyRuledSteps(), { numRuns: 1600, seed: 5 }).map((steps) => playRuled(of, steps)),
     )
     for (const run of runs) {
       for (const { events, command, at } of run.moments) {
