@@ -157,7 +157,7 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
     },
     { weight: 14, arbitrary: anyRules },
     {
-      weight: 3,
+      weight: 6,
       arbitrary: fc.record({
         _tag: fc.constant("Decide" as const),
         who: fc.constantFrom(1 as const, 2 as const),
