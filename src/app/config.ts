@@ -78,7 +78,7 @@ export const readConfig = (given: Given): Config => {
   }
   for (const [variable, value] of Object.entries(given.env)) {
     // The file's own name is no setting, and test switches are nobody's.
-    const isOther = variable === "PRESENTLY_CONFIG" || variable.startsWith("PRESENTLY_TEST_")
+    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
     if (value !== undefined && variable.startsWith("PRESENTLY_") && !isOther) {
       put(variable.slice("PRESENTLY_".length).toLowerCase(), value, `env ${variable}`)
     }
@@ -236,6 +236,9 @@ const flags = new Map([
   ["no", false],
   ["off", false],
 ])
+
+/** Read elsewhere: by the command line, by clients. */
+const others: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
 
 const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)
 

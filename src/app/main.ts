@@ -12,13 +12,14 @@ import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
+import { token } from "./cli/token.ts"
 import { user } from "./cli/user.ts"
 import { watch } from "./cli/watch.ts"
 import { version } from "./version.ts"
 
 const presently = Command.make("presently").pipe(
   Command.withDescription("SIP presence server with an auditable history"),
-  Command.withSubcommands([...runCommands, demo, publish, watch, user, rules, mi]),
+  Command.withSubcommands([...runCommands, demo, publish, watch, user, token, rules, mi]),
 )
 
 // Whoever reads our output may have seen enough: `presently watch … | head -1`.

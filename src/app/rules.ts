@@ -1,21 +1,15 @@
 /**
- * Authorization documents: where they come from, a folder, files or a table, and what the management port may do with
- * them. How a source is followed is `follow.ts`.
+ * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
  */
 import { existsSync } from "node:fs"
 import type { PgClient } from "@effect/sql-pg"
-import { Effect } from "effect"
-import type { RulesDesk, RulesReport } from "../adapters/admin/rules.ts"
 import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
 import { openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
 import { presentityOf } from "./addresses.ts"
-import type { Packages } from "../domain/packages/event-package.ts"
 import { get } from "../domain/table.ts"
 import type { Body } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
-import { refusal } from "./follow.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
-import type { Pump } from "./pump.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
@@ -77,34 +71,3 @@ export const presenceRules: DocumentKind = {
   }),
   isInForce: (state) => get(state.rules, "presence") !== undefined,
 }
-
-/** What the management port may do with rules. */
-export const makeRulesDesk = (pump: Pump, packages: Packages): RulesDesk => ({
-  presentityOf,
-  read: (presentity, packageName) => {
-    const state = pump.engine.state(presentity)
-    return (state === undefined ? undefined : get(state.rules, packageName))?.body.text ?? null
-  },
-  replace: (presentity, packageName, text) =>
-    Effect.map(
-      pump.ask(
-        presentity,
-        { _tag: "ReplaceRules", packageName, rules: text === null ? null : bodyOf(text) },
-        "management port",
-      ),
-      (answer): RulesReport => {
-        const why = refusal(answer)
-        return why === null ? { _tag: "Done" } : { _tag: "Refused", why }
-      },
-    ),
-  test: (presentity, packageName, watcher, text, now) => {
-    const pack = packages.find(packageName)
-    const source = text ?? makeRulesDesk(pump, packages).read(presentity, packageName)
-    if (pack?.rules === undefined) return { _tag: "Refused", why: `${packageName} has no rules` }
-    if (source === null) return { _tag: "Verdict", handling: "no rules", matched: [] }
-    const read = pack.rules.read(bodyOf(source))
-    if (read._tag === "Unreadable") return { _tag: "Refused", why: read.why }
-    const { handling, matched } = pack.rules.judge(read.rules, { uris: [watcher], sphere: null, now })
-    return { _tag: "Verdict", handling: handling ?? "no rule matches", matched }
-  },
-})

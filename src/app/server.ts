@@ -22,23 +22,28 @@ import {
   prepareTables,
 } from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
-import type { EventStore, PresenceTables } from "../domain/ports.ts"
+import { EventStore } from "../domain/ports.ts"
+import type { PresenceTables } from "../domain/ports.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
-import { ConfigInvalid } from "./config.ts"
+import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
-import { makeExposeDesk } from "./expose.ts"
 import { makeFollower } from "./follow.ts"
-import { hardStateSourceOf, makeHardStateDesk, presenceHardState } from "./hard-state.ts"
-import { makeManagement } from "./management.ts"
+import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
+import { makeLogLevels } from "./log-levels.ts"
+import type { LogLevels } from "./log-levels.ts"
+import { makeDesk } from "./management/desk.ts"
+import { makeFeed } from "./management/feed.ts"
 import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { makeRulesDesk, presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeSharingTags } from "./sharing-tags.ts"
+import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
@@ -64,8 +69,11 @@ const socketsClosedAtMost = "3 seconds"
 const lingerMillis = 1500
 
 /** Starts a server that lives as long as the scope. */
-export const startServer = Effect.fn("Server.start")(function* (config: Config) {
-  const faults = rulesFaults(config)
+export const startServer = Effect.fn("Server.start")(function* (
+  config: Config,
+  levels: LogLevels = makeLogLevels(),
+) {
+  const faults = [...rulesFaults(config), ...tagFaults(config), ...adminFaults(config)]
   if (faults.length > 0) return yield* new ConfigInvalid({ faults })
   const packages = yield* Effect.try({
     try: () => packagesOf(config),
@@ -96,12 +104,16 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       packages,
       limits: limitsOf(config),
       authorize: asksRules(config) ? askTheRules : allowEveryone,
+      isTagActive: (tag) => tags.isActive(tag),
       onDefect,
       ...pumpDefaults,
     },
     {
       notify: sip.notify,
-      stored: (stored) => projector.note(stored),
+      stored: (stored) => {
+        projector.note(stored)
+        feed.wake()
+      },
       outage: (state, cause) => {
         const message =
           state === "up"
@@ -121,17 +133,16 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
   const rulesFollower = makeFollower(rulesSourceOf(config, storage.sql), presenceRules, pump)
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
   const clock = yield* Clock.Clock
-  const admin = yield* adminPort(config, {
-    rules: makeRulesDesk(pump, packages),
-    hardState: makeHardStateDesk(pump, packages),
-    expose: makeExposeDesk(pump, packages),
-    management: makeManagement({
-      pump,
-      packages,
-      lookForRules: rulesFollower.look,
-      now: () => clock.currentTimeMillisUnsafe(),
-    }),
-    notReady: () => (pump.status() === "ready" ? null : pump.status()),
+  const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
+  const tags = makeSharingTags(() => pump)
+  const desk = makeDesk({
+    pump,
+    packages,
+    feed,
+    tags,
+    levels,
+    lookForRules: rulesFollower.look,
+    now: () => clock.currentTimeMillisUnsafe(),
     status: () => ({
       status: pump.status(),
       sip: sip.addresses(),
@@ -142,6 +153,13 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       tables: projector.lag(),
       committed: pump.committed(),
     }),
+  })
+  let hasStarted = false
+  const admin = yield* adminPort(config, {
+    desk,
+    metrics: () => "# EOF\n",
+    hasStarted: () => hasStarted,
+    notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })
 
   yield* Effect.sync(() => warmUp(packages))
@@ -155,6 +173,8 @@ export const startServer = Effect.fn("Server.start")(function* (config: Config) 
       Effect.andThen(Deferred.succeed(recovered, undefined)),
       Effect.andThen(Deferred.await(listening)),
       Effect.andThen(pump.start),
+      Effect.andThen(tags.begin(initialTags(config))),
+      Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
         Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow], {
@@ -193,12 +213,47 @@ const liveStates = ({ engine }: Pump): readonly State[] =>
   [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
 
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
-const adminPort = (config: Config, source: AdminSource) => {
-  const { admin } = config
-  if (admin === null) return Effect.succeed(null)
-  if (config.sources.admin !== "default") return openAdmin(admin, source)
-  return openAdmin(admin, source).pipe(Effect.catch(() => openAdmin({ ...admin, port: 0 }, source)))
-}
+const adminPort = Effect.fnUntraced(function* (config: Config, source: AdminSource) {
+  if (config.admin === null) return null
+  const tokens = config.admin_tokens_file === null ? null : yield* readTokens(config.admin_tokens_file)
+  const options = { ...config.admin, tokens }
+  if (config.sources.admin !== "default") return yield* openAdmin(options, source)
+  return yield* openAdmin(options, source).pipe(
+    Effect.catch(() => openAdmin({ ...options, port: 0 }, source)),
+  )
+})
+
+const tagFaults = (config: Config): readonly string[] => [
+  ...config.cluster_sharing_tags
+    .filter((pair) => !/^[A-Za-z0-9_.-]{1,32}=(?:active|backup)$/.test(pair))
+    .map(
+      (pair) =>
+        `cluster_sharing_tags = ${pair} (${config.sources.cluster_sharing_tags}): expected NAME=active or NAME=backup`,
+    ),
+  ...(config.cluster_be_active_shtag === null || initialTags(config).has(config.cluster_be_active_shtag)
+    ? []
+    : [
+        `cluster_be_active_shtag = ${config.cluster_be_active_shtag} (${config.sources.cluster_be_active_shtag}): ` +
+          "no such tag in cluster_sharing_tags",
+      ]),
+]
+
+/** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
+const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
+  admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
+    ? []
+    : [
+        `admin = ${admin.host}:${admin.port} (${sources.admin}): the management port without tokens is for loopback ` +
+          "addresses only: give --admin-tokens-file FILE (see `presently token`)",
+      ]
+
+const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =>
+  new Map(
+    config.cluster_sharing_tags.map((pair) => {
+      const [tag = "", role] = pair.split("=")
+      return [tag, role === "backup" ? "backup" : "active"]
+    }),
+  )
 
 interface Storage {
   readonly name: string

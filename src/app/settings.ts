@@ -80,6 +80,10 @@ export const settings = {
     "127.0.0.1:5080",
     "HOST:PORT of the management port, `off` for none; if that is taken, any free one",
   ),
+  admin_tokens_file: text(
+    null,
+    "file of lines NAME:SCOPE:SHA256 (see `presently token`); whoever asks the management port needs one of them",
+  ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
   database_url: text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME"),
@@ -100,6 +104,7 @@ export const settings = {
     ["accept", "reject"],
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
+  log_level: choice("info", ["error", "warn", "info", "debug"], "how much is said in the log"),
   log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
 
   // publications and subscriptions
@@ -193,7 +198,10 @@ export const settings = {
   ),
   cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
   cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
-  cluster_sharing_tags: list([], "NAME=active or NAME=backup", oneNode),
+  cluster_sharing_tags: list(
+    [],
+    "sharing tags and what they are here unless the log says otherwise, each NAME=active or NAME=backup",
+  ),
   empty_message_summary: flag(
     true,
     "message-summary without a publication says that nothing waits, instead of nothing",

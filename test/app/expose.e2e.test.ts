@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import type { Exposed } from "../../src/adapters/admin/expose.ts"
+import type { ExposedRow as Exposed } from "../../src/adapters/admin/desk.ts"
 import { startPresence } from "../support/server.ts"
 import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
 

@@ -64,10 +64,13 @@ export const openScene = async (
       entityTag = response.header("sip-etag")
     },
     rules: async (text) => {
-      const response = await fetch(`${server.admin}/rules/${encodeURIComponent("sip:alice@example.com")}`, {
-        method: text === null ? "DELETE" : "PUT",
-        ...(text === null ? {} : { body: text }),
-      })
+      const response = await fetch(
+        `${server.admin}/v1/presentities/${encodeURIComponent("sip:alice@example.com")}/rules`,
+        {
+          method: text === null ? "DELETE" : "PUT",
+          ...(text === null ? {} : { body: text }),
+        },
+      )
       await response.text()
       return response.status
     },

@@ -1,80 +1,154 @@
 /**
- * The management port: is the process alive, is it ready to take requests.
- *
- * Plain answers for probes and people; nothing here changes state.
+ * The management port: probes for whoever watches the process, metrics, and the management interface.
  */
 import { createServer } from "node:http"
+import { isIP } from "node:net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Context, Effect, Layer } from "effect"
+import { ByteSize, Context, Effect, Layer, Redacted, SchemaIssue } from "effect"
 import type { Scope } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import {
+  HttpIncomingMessage,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse,
+} from "effect/http"
+import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import { BindFailed } from "../../domain/ports.ts"
-import { exposeRoutes } from "./expose.ts"
-import type { ExposeDesk } from "./expose.ts"
-import { managementRoutes } from "./management.ts"
-import type { Management } from "./management.ts"
-import { hardStateRoutes } from "./hard-state.ts"
-import type { HardStateDesk } from "./hard-state.ts"
-import { rulesRoutes } from "./rules.ts"
-import type { RulesDesk } from "./rules.ts"
+import { answers } from "./answers.ts"
+import { Api, Caller, Guard, Legible, Needs } from "./api.ts"
+import type { Desk } from "./desk.ts"
+import { Invalid, NoToken, NotAllowed } from "./problems.ts"
+import { findToken, includes } from "./tokens.ts"
+import type { Token } from "./tokens.ts"
 
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
   readonly notReady: () => string | null
-  /** Plain JSON about the running server. */
-  readonly status: () => unknown
-  readonly rules: RulesDesk
-  readonly hardState: HardStateDesk
-  readonly expose: ExposeDesk
-  readonly management: Management
+  /** Whether the first start is over. */
+  readonly hasStarted: () => boolean
+  /** OpenMetrics text. */
+  readonly metrics: () => string
+  readonly desk: Desk
+}
+
+export interface AdminOptions {
+  readonly host: string
+  readonly port: number
+  /** Null: whoever reaches the port may do everything. */
+  readonly tokens: readonly Token[] | null
 }
 
 /**
  * Opens the port for as long as the scope lives. `/live`: the process runs. `/ready`: 200, or 503 with the reason.
- * `/status`: what it is doing, as JSON.
+ * `/startup`: 200 once the log was read. `/metrics`, `/openapi.json`, and the resources of `api.ts`.
  *
  * @returns where it listens, with the real port
  */
 export const openAdmin = (
-  address: { readonly host: string; readonly port: number },
+  { host, port, tokens }: AdminOptions,
   source: AdminSource,
 ): Effect.Effect<{ readonly host: string; readonly port: number }, BindFailed, Scope.Scope> =>
   Layer.build(
-    HttpRouter.serve(routes(source), { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provideMerge(NodeHttpServer.layer(createServer, { host: address.host, port: address.port })),
+    HttpRouter.serve(routes(source, tokens), { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port })),
+      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, bodyMax)),
     ),
   ).pipe(
     Effect.map((services) => {
       const bound = Context.get(services, HttpServer.HttpServer).address
-      return { host: address.host, port: "port" in bound ? bound.port : address.port }
+      return { host, port: "port" in bound ? bound.port : port }
     }),
     Effect.catchTag("ServeError", ({ cause }) =>
-      Effect.fail(new BindFailed({ address: `http:${address.host}:${address.port}`, cause })),
+      Effect.fail(new BindFailed({ address: `http:${host}:${port}`, cause })),
     ),
   )
 
-const routes = (source: AdminSource) =>
+const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
   Layer.mergeAll(
-    rulesRoutes(source.rules),
-    hardStateRoutes(source.hardState),
-    exposeRoutes(source.expose),
-    managementRoutes(source.management, source.expose),
-    HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
-    HttpRouter.add(
-      "GET",
-      "/ready",
-      Effect.sync(() => {
-        const why = source.notReady()
-        return why === null
-          ? HttpServerResponse.text("ready\n")
-          : HttpServerResponse.text(`not ready: ${why}\n`, { status: 503 })
-      }),
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+      Layer.provide(answers(source.desk)),
+      Layer.provide(guard(tokens)),
+      Layer.provide(legible),
     ),
+    HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
+    probe("/ready", () => source.notReady()),
+    probe("/startup", () => (source.hasStarted() ? null : "starting")),
     HttpRouter.add(
       "GET",
-      "/status",
-      Effect.sync(() => HttpServerResponse.text(`${JSON.stringify(source.status())}\n`, json)),
+      "/metrics",
+      Effect.sync(() => HttpServerResponse.text(source.metrics(), { contentType: openMetrics })),
     ),
   )
 
-const json = { contentType: "application/json" }
+const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+const probe = (path: `/${string}`, notReady: () => string | null) =>
+  HttpRouter.add(
+    "GET",
+    path,
+    Effect.sync(() => {
+      const why = notReady()
+      return why === null
+        ? HttpServerResponse.text("ready\n")
+        : HttpServerResponse.text(`not ready: ${why}\n`, { status: 503 })
+    }),
+  )
+
+const guard = (tokens: readonly Token[] | null) =>
+  Layer.succeed(Guard)({
+    bearer: (answer, { credential, endpoint }) =>
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const from = remoteOf(request)
+        if (tokens === null) {
+          // a page that makes a browser believe its name is our address asks by that name
+          if (!isOwnHost(request)) {
+            return yield* new NotAllowed({ detail: "ask this port by its address, not by a name" })
+          }
+          return yield* Effect.provideService(answer, Caller, {
+            name: `management port ${from}`,
+            scope: "admin",
+          })
+        }
+        const token = findToken(tokens, Redacted.value(credential))
+        if (token === null) {
+          return yield* new NoToken({
+            detail: "send Authorization: Bearer TOKEN with a token this server knows",
+          })
+        }
+        const needs = Context.get(endpoint.annotations, Needs)
+        if (!includes(token.scope, needs)) {
+          return yield* new NotAllowed({
+            detail: `needs a token of scope ${needs}; ${token.name} has ${token.scope}`,
+          })
+        }
+        const caller = { name: `management port ${from} ${token.name}`, scope: token.scope }
+        return yield* Effect.provideService(answer, Caller, caller)
+      }),
+  })
+
+const isOwnHost = (request: HttpServerRequest.HttpServerRequest): boolean => {
+  const name = (request.headers["host"] ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
+  return name === "localhost" || isIP(name) !== 0
+}
+
+const remoteOf = (request: HttpServerRequest.HttpServerRequest): string =>
+  (request.source as { readonly socket?: { readonly remoteAddress?: string } }).socket?.remoteAddress ?? ""
+
+const legible = HttpApiMiddleware.layerSchemaErrorTransform(Legible, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)
+  const slot = error.kind.toLowerCase()
+  const [first] = formatIssues(error.cause.issue).issues
+  const path = (first?.path ?? []).map((segment) =>
+    String(typeof segment === "object" ? segment.key : segment),
+  )
+  return Effect.fail(
+    new Invalid({ detail: `${[slot, ...path].join(".")}: ${first?.message ?? "unreadable"}` }),
+  )
+})
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** No document of an operator is longer. */
+const bodyMax = ByteSize.mebibytes(1)

@@ -1,26 +1,78 @@
 /**
- * What the management port says when it does not do what it is asked (RFC 9457).
+ * What the management port says when it does not do what it is asked (RFC 9457): `code` is for programs and stays as it is,
+ * `detail` is for people.
  */
-import { isIP } from "node:net"
-import { HttpServerResponse } from "effect/http"
-import type { HttpServerRequest } from "effect/http"
+import { HttpApiError } from "effect/http-api"
+import { Data, Schema } from "effect"
 
-export const problem = (status: number, why: string): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${JSON.stringify({ status, detail: why })}\n`, {
-    status,
-    contentType: "application/problem+json",
-  })
+const code = <const Code extends string>(value: Code) => ({ code: Schema.tag(value) })
 
-/**
- * A page that makes a browser believe its name is our address asks by that name.
- *
- * @returns the refusal, null when the request names this port by its address
- */
-export const ifOwnHost = (
-  request: HttpServerRequest.HttpServerRequest,
-): HttpServerResponse.HttpServerResponse | null => {
-  const name = (request.headers["host"] ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
-  return name === "localhost" || isIP(name) !== 0
-    ? null
-    : problem(403, "ask this port by its address, not by a name")
+export class Invalid extends HttpApiError.Problem<Invalid>()(
+  "Invalid",
+  { type: "urn:presently:invalid", status: 400, title: "The request cannot be read" },
+  code("invalid"),
+) {}
+
+export class NoToken extends HttpApiError.Problem<NoToken>()(
+  "NoToken",
+  { type: "urn:presently:no-token", status: 401, title: "No token, or one that is not known" },
+  code("no-token"),
+) {}
+
+export class NotAllowed extends HttpApiError.Problem<NotAllowed>()(
+  "NotAllowed",
+  { type: "urn:presently:not-allowed", status: 403, title: "Not for this caller" },
+  code("not-allowed"),
+) {}
+
+export class NotFound extends HttpApiError.Problem<NotFound>()(
+  "NotFound",
+  { type: "urn:presently:not-found", status: 404, title: "There is no such thing" },
+  code("not-found"),
+) {}
+
+export class Conflict extends HttpApiError.Problem<Conflict>()(
+  "Conflict",
+  { type: "urn:presently:conflict", status: 409, title: "Refused as things are" },
+  code("conflict"),
+) {}
+
+export class Changed extends HttpApiError.Problem<Changed>()(
+  "Changed",
+  { type: "urn:presently:changed", status: 412, title: "Somebody has changed it meanwhile" },
+  code("changed"),
+) {}
+
+export class Unavailable extends HttpApiError.Problem<Unavailable>()(
+  "Unavailable",
+  { type: "urn:presently:unavailable", status: 503, title: "Not now" },
+  code("unavailable"),
+) {}
+
+/** Every resource may answer with any of them. */
+export const problems = [Invalid, NoToken, NotAllowed, NotFound, Conflict, Changed, Unavailable] as const
+
+export type Problem = InstanceType<(typeof problems)[number]>
+
+/** What the server says to a call of an operator: a SIP or HTTP status and the reason. */
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly status: number
+  readonly why: string
+}> {}
+
+/** 4xx that HTTP has no problem of ours for mean that the request is refused as things are. */
+export const problemOf = ({ status, why }: Refused): Problem => {
+  switch (status) {
+    case 400:
+      return new Invalid({ detail: why })
+    case 403:
+      return new NotAllowed({ detail: why })
+    case 404:
+    case 489:
+      return new NotFound({ detail: why })
+    case 412:
+      return new Changed({ detail: why })
+    default:
+      return status >= 500 ? new Unavailable({ detail: why }) : new Conflict({ detail: why })
+  }
 }

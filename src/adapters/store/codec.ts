@@ -38,6 +38,8 @@ const Headers = Schema.optionalKey(Schema.Array(Schema.Tuple([Text, Text])))
 
 const Publication = { packageName: Text, entityTag: Text, expiresAt: Schema.Finite }
 
+const TagRole = Schema.Literals(["active", "backup"])
+
 const StoredEvent = Schema.TaggedUnion({
   PublicationCreated: { ...Publication, body: Schema.NullOr(Body), headers: Headers, sender: Nullable },
   PublicationModified: {
@@ -66,6 +68,8 @@ const StoredEvent = Schema.TaggedUnion({
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
+    sharingTag: Schema.optionalKey(Text),
+    parked: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -98,6 +102,8 @@ const StoredEvent = Schema.TaggedUnion({
   WaitingEnded: { no: Schema.Int, event: Schema.Literals(["approved", "rejected", "giveup", "noresource"]) },
   RulesReplaced: { packageName: Text, rules: Schema.NullOr(Body), boundaryAt: Instant },
   RulesReviewed: { packageName: Text, boundaryAt: Instant },
+  SharingTagSet: { tag: Text, role: TagRole, epoch: Schema.Int },
+  SharingTagSwitched: { tag: Text, role: TagRole, epoch: Schema.Int },
   WatcherDecided: {
     packageName: Text,
     watcher: Text,

@@ -1,7 +1,7 @@
 /**
  * Asking a running server over its management port.
  */
-import { Data, Effect } from "effect"
+import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
 import { parseHostPort } from "../config.ts"
@@ -16,16 +16,30 @@ export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   }
 }
 
-export const adminFlag = Flag.String("admin").pipe(
-  Flag.withMetavar("HOST:PORT"),
-  Flag.withDefault("127.0.0.1:5080"),
-  Flag.withDescription("the server's management port"),
-)
+export const adminFlags = {
+  admin: Flag.String("admin").pipe(
+    Flag.withMetavar("HOST:PORT"),
+    Flag.withDefault("127.0.0.1:5080"),
+    Flag.withDescription("the server's management port"),
+  ),
+  token: Flag.String("token").pipe(
+    Flag.withMetavar("TOKEN"),
+    Flag.optional,
+    Flag.withDescription(
+      "for a server with --admin-tokens-file; PRESENTLY_TOKEN in the environment does as well",
+    ),
+  ),
+}
+
+export interface AdminInput {
+  readonly admin: string
+  readonly token: Option.Option<string>
+}
 
 /** The text of a 2xx answer; what else it answers is a failure with the reason it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
-  admin: string,
+  { admin, token }: AdminInput,
   path: string,
   body: string | null,
 ) {
@@ -35,12 +49,14 @@ export const askAdmin = Effect.fnUntraced(function* (
       why: `--admin ${JSON.stringify(admin)}: expected HOST:PORT, for example 127.0.0.1:5080`,
     })
   }
+  const bearer = Option.getOrUndefined(token) ?? process.env["PRESENTLY_TOKEN"]
   const host = address.host.includes(":") ? `[${address.host}]` : address.host
   const response = yield* Effect.tryPromise({
     try: async () => {
       const answer = await fetch(`http://${host}:${address.port}${path}`, {
         method,
         ...(body === null ? {} : { body }),
+        ...(bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
       })
       return { status: answer.status, text: await answer.text() }
     },
@@ -53,7 +69,12 @@ export const askAdmin = Effect.fnUntraced(function* (
   if (response.status < 300) return response.text
   return yield* new ServerSaidNo({
     why: detailOf(response.text) ?? `the server answered ${response.status}`,
-    exitCode: response.status === 404 && method === "GET" ? exitCodes.finding : exitCodes.refused,
+    exitCode:
+      response.status === 401 || response.status === 403
+        ? exitCodes.notAllowed
+        : response.status === 404 && method === "GET"
+          ? exitCodes.finding
+          : exitCodes.refused,
   })
 })
 

@@ -19,6 +19,8 @@ export const exitCodes = {
   software: 70,
   /** A file or socket of this machine could not be used. */
   io: 74,
+  /** The token is missing, unknown, or of too small a scope. */
+  notAllowed: 77,
   config: 78,
   interrupted: 130,
 } as const

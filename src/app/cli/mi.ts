@@ -3,21 +3,21 @@
  */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { ServerSaidNo, adminFlag, askAdmin } from "./admin-call.ts"
+import { ServerSaidNo, adminFlags, askAdmin } from "./admin-call.ts"
 import { exitCodes } from "./exit.ts"
 
 export const mi = Command.make(
   "mi",
   {
-    admin: adminFlag,
+    ...adminFlags,
     method: Argument.String("METHOD").pipe(
       Argument.withDescription("for example refreshWatchers or presence:expose"),
     ),
     args: Argument.String("ARG").pipe(Argument.withDescription("in order"), Argument.variadic()),
   },
-  Effect.fn(function* ({ admin, method, args }) {
+  Effect.fn(function* ({ admin, token, method, args }) {
     const call = { jsonrpc: "2.0", method, ...(args.length === 0 ? {} : { params: args }), id: 1 }
-    const answer = JSON.parse(yield* askAdmin("POST", admin, "/mi", JSON.stringify(call))) as {
+    const answer = JSON.parse(yield* askAdmin("POST", { admin, token }, "/mi", JSON.stringify(call))) as {
       readonly result?: unknown
       readonly error?: { readonly code: number; readonly message: string }
     }

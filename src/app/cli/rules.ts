@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { LocalFailure } from "../client/failures.ts"
-import { adminFlag, askAdmin } from "./admin-call.ts"
+import { adminFlags, askAdmin } from "./admin-call.ts"
+import type { AdminInput } from "./admin-call.ts"
 
 const shared = {
-  admin: adminFlag,
+  ...adminFlags,
   event: Flag.String("event").pipe(
     Flag.withMetavar("PACKAGE"),
     Flag.withDefault("presence"),
@@ -80,11 +81,11 @@ const read = (path: string) =>
 
 const call = (
   method: "GET" | "PUT" | "DELETE" | "POST",
-  input: { readonly admin: string; readonly presentity: string; readonly event: string },
+  input: AdminInput & { readonly presentity: string; readonly event: string },
   suffix: string,
   body: string | null,
 ) => {
-  const path = `/rules/${encodeURIComponent(input.presentity)}${suffix}`
+  const path = `/v1/presentities/${encodeURIComponent(input.presentity)}/rules${suffix}`
   const event = `${suffix.includes("?") ? "&" : "?"}event=${encodeURIComponent(input.event)}`
-  return askAdmin(method, input.admin, `${path}${event}`, body)
+  return askAdmin(method, input, `${path}${event}`, body)
 }

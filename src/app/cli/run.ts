@@ -1,11 +1,13 @@
 /**
  * `presently dev` and `presently serve`: a server until it is told to stop.
  */
-import { Console, Effect, Logger } from "effect"
+import { Console, Effect, Logger, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
 import type { Config, Given } from "../config.ts"
+import type { LogLevel } from "../../adapters/admin/desk.ts"
 import type { Server } from "../server.ts"
+import { gated, makeLogLevels } from "../log-levels.ts"
 import { settings } from "../settings.ts"
 import { version } from "../version.ts"
 
@@ -20,6 +22,7 @@ const flags = {
   data: repeated("data", "DIR", settings.data.about),
   databaseUrl: repeated("database-url", "URL", settings.database_url.about),
   memory: Flag.Boolean("memory").pipe(Flag.withDefault(false), Flag.withDescription(settings.memory.about)),
+  adminTokensFile: repeated("admin-tokens-file", "FILE", settings.admin_tokens_file.about),
   usersFile: repeated("users-file", "FILE", settings.users_file.about),
   rulesDir: repeated("rules-dir", "DIR", settings.rules_dir.about),
   insecureNoAuth: Flag.Boolean("insecure-no-auth").pipe(
@@ -37,6 +40,7 @@ interface Input {
   readonly data: readonly string[]
   readonly databaseUrl: readonly string[]
   readonly memory: boolean
+  readonly adminTokensFile: readonly string[]
   readonly usersFile: readonly string[]
   readonly rulesDir: readonly string[]
   readonly insecureNoAuth: boolean
@@ -57,6 +61,7 @@ const configOf = (input: Input, defaults: Given["defaults"]) =>
           data: input.data,
           database_url: input.databaseUrl,
           memory: input.memory ? ["1"] : [],
+          admin_tokens_file: input.adminTokensFile,
           users_file: input.usersFile,
           rules_dir: input.rulesDir,
           insecure_no_auth: input.insecureNoAuth ? ["1"] : [],
@@ -117,13 +122,14 @@ const unsafe = (host: string, source: string, command: string) =>
   })
 
 const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "serve") {
+  const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   yield* Effect.scoped(
     Effect.gen(function* () {
       for (const notice of config.notices) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-      const server = yield* startServer(config)
+      const server = yield* startServer(config, levels)
       if (mode === "dev") yield* Console.log(banner(config, server))
       else
         yield* Effect.logInfo("listening", {
@@ -138,7 +144,10 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
       else yield* Effect.logInfo(`ready in ${seconds.toFixed(1)} s`)
       return yield* Effect.never
     }),
-  ).pipe(Effect.provide(Logger.layer([pretty ? Logger.consolePretty() : Logger.consoleJson])))
+  ).pipe(
+    Effect.provide(Logger.layer([gated(pretty ? Logger.consolePretty() : Logger.consoleJson, levels)])),
+    Effect.provideService(References.MinimumLogLevel, "Debug"),
+  )
 })
 
 const banner = (config: Config, server: Server): string => {

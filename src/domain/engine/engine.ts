@@ -103,6 +103,8 @@ export interface EngineOptions {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
+  /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
+  readonly isTagActive?: (tag: string) => boolean
   /**
    * Told of a defect of ours; the presentity it happened on decides nothing more, all others go on. Without it a
    * defect is thrown.
@@ -133,7 +135,7 @@ interface Undecided<Ticket> {
 }
 
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
-  const { packages, limits, authorize } = options
+  const { packages, limits, authorize, isTagActive } = options
   const reaction = { packages, limits }
   const entries = new Map<Uri, Entry>()
   const dialogs = makeDialogs()
@@ -159,6 +161,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       limits,
       packages,
       authorize,
+      ...(isTagActive === undefined ? {} : { isTagActive }),
       inFlight: (no) => entry.inFlight.has(no),
       findDialog: (key) => {
         const place = dialogs.find(key)

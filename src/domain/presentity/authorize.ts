@@ -165,6 +165,10 @@ export const reviewSphere = (
   return [...events, ...review(after, after, pack, context)]
 }
 
+/** Everybody is judged again, nothing else having changed. */
+export const reviewAll = (state: State, pack: EventPackage, context: Context): readonly Event[] =>
+  review(state, state, pack, context)
+
 /** When nobody will have decided on a watcher that is pending from now on. */
 export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
 
@@ -218,6 +222,7 @@ const review = (
       .filter((one) => one.packageName === pack.name && (only === undefined || one.watcher === only))
       .sort((one, other) => one.no - other.no)
   for (const one of byNo(values(state.subscriptions))) {
+    if (one.parked === true) continue
     if (!one.forced || only !== undefined)
       events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
   }

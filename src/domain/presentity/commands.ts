@@ -17,6 +17,7 @@ import type {
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
+import type { SharingTagRole } from "./events.ts"
 
 export type Command =
   | Publish
@@ -25,6 +26,8 @@ export type Command =
   | ReplaceRules
   | RefreshWatchers
   | DecideWatcher
+  | SetSharingTag
+  | SwitchSharingTag
   | SetHardState
   | Terminate
   | FallDue
@@ -66,6 +69,8 @@ export interface Subscribe {
   readonly rates?: Rates
   /** What it says in the header that is its package's argument; absent: nothing. */
   readonly argument?: string
+  /** `handle_subscribe(, tag)`: which server looks after it; absent: this one. */
+  readonly sharingTag?: string
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
@@ -114,6 +119,21 @@ export interface DecideWatcher {
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly handling: SubHandling | null
+}
+
+/** To the stream of tags: what a tag is on this server from now on. */
+export interface SetSharingTag {
+  readonly _tag: "SetSharingTag"
+  readonly tag: string
+  readonly role: SharingTagRole
+}
+
+/** To each presentity that has subscriptions with that tag. */
+export interface SwitchSharingTag {
+  readonly _tag: "SwitchSharingTag"
+  readonly tag: string
+  readonly role: SharingTagRole
+  readonly epoch: number
 }
 
 /**

@@ -21,6 +21,8 @@ export interface Context {
   readonly limits: Limits
   readonly packages: Packages
   readonly authorize: Authorize
+  /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
+  readonly isTagActive?: (tag: string) => boolean
   /** Whether a NOTIFY of this subscription has no final answer yet. */
   readonly inFlight: (no: SubscriptionNo) => boolean
   /** The dialog of this presentity that has this key. */

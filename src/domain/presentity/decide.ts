@@ -11,6 +11,7 @@ import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
+import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
 import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
 import { evolve } from "./evolve.ts"
@@ -47,6 +48,10 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return refreshWatchers(state, command, context)
     case "DecideWatcher":
       return decideWatcher(state, command, context)
+    case "SetSharingTag":
+      return setSharingTag(state, command)
+    case "SwitchSharingTag":
+      return switchSharingTag(state, command, context)
     case "SetHardState":
       return setHardState(state, command, context)
     case "Terminate":

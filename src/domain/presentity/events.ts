@@ -33,6 +33,8 @@ export type Event =
   | RulesReplaced
   | RulesReviewed
   | WatcherDecided
+  | SharingTagSet
+  | SharingTagSwitched
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
@@ -103,6 +105,10 @@ export interface SubscriptionCreated {
   readonly dormant?: true
   /** What the SUBSCRIBE said in the header that is its package's argument (`line-seize`: Call-Info); absent: nothing. */
   readonly argument?: string
+  /** The tag that says which server looks after it; absent: none, this one does. */
+  readonly sharingTag?: string
+  /** Its tag is not active here; absent: it is. */
+  readonly parked?: true
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -180,6 +186,25 @@ export interface WatcherDecided {
   readonly watcher: Uri
   readonly handling: SubHandling | null
 }
+
+/** In the stream of tags: what a tag is on this server from now on. */
+export interface SharingTagSet {
+  readonly _tag: "SharingTagSet"
+  readonly tag: string
+  readonly role: SharingTagRole
+  /** Rises whenever the tag changes hands. */
+  readonly epoch: number
+}
+
+/** The subscriptions with this tag are parked, or looked after again. */
+export interface SharingTagSwitched {
+  readonly _tag: "SharingTagSwitched"
+  readonly tag: string
+  readonly role: SharingTagRole
+  readonly epoch: number
+}
+
+export type SharingTagRole = "active" | "backup"
 
 /** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
 export interface RemoteTargetChanged {

@@ -80,6 +80,24 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         hardState: body === null ? remove(hardState, packageName) : set(hardState, packageName, body),
       }
     }
+    case "SharingTagSet": {
+      const { tag, role, epoch } = event
+      return { ...state, sharingTags: set(state.sharingTags, tag, { tag, role, epoch }) }
+    }
+    case "SharingTagSwitched": {
+      const { tag, role } = event
+      const switched = [...values(state.subscriptions)].filter((one) => one.sharingTag === tag)
+      return {
+        ...state,
+        subscriptions: setAll(
+          state.subscriptions,
+          switched.map((one): [SubscriptionNo, Subscription] => {
+            const { parked: _, ...kept } = one
+            return [one.no, role === "backup" ? { ...kept, parked: true } : kept]
+          }),
+        ),
+      }
+    }
     case "WatcherDecided": {
       const { packageName, watcher, handling } = event
       const key = verdictKey(packageName, watcher)
@@ -120,6 +138,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           polite: event.polite,
           matched: event.matched,
           ...(event.argument === undefined ? {} : { argument: event.argument }),
+          ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
+          ...(event.parked === undefined ? {} : { parked: event.parked }),
           forced: event.forced === true,
           event: "subscribe",
           changedIn: state.version + 1,

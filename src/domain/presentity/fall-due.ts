@@ -14,7 +14,7 @@ import type { Event } from "./events.ts"
 import { allowedAt } from "./pace.ts"
 import { changeNotifications, mixedNotifications, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
-import type { State } from "./state.ts"
+import type { State, Subscription } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
 
 /**
@@ -46,7 +46,7 @@ export const fallDue = (state: State, context: Context): Outcome => {
   }
   for (const event of reviewDue(after, context)) add(event)
 
-  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+  for (const one of lookedAfter(after)) {
     if (one.expiresAt <= context.now) {
       for (const event of supersededBy(after, one, one.status)) add(event)
       const end = timedOut(after, one, context)
@@ -74,7 +74,7 @@ export const fallDue = (state: State, context: Context): Outcome => {
   }
 
   const idle: SubscriptionNo[] = []
-  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+  for (const one of lookedAfter(after)) {
     if (one.dueAt === null || one.dueAt > context.now) continue
     const pack = context.packages.find(one.packageName)
     const view = pack === null ? null : viewFor(after, one, pack)
@@ -89,7 +89,7 @@ export const fallDue = (state: State, context: Context): Outcome => {
     }
   }
 
-  for (const one of [...values(after.subscriptions)].sort((a, b) => a.no - b.no)) {
+  for (const one of lookedAfter(after)) {
     if (one.repeatAt === null || one.repeatAt > context.now) continue
     const pack = context.packages.find(one.packageName)
     if (pack !== null && !one.dormant && !context.inFlight(one.no))
@@ -102,3 +102,6 @@ export const fallDue = (state: State, context: Context): Outcome => {
   }
   return done(events)
 }
+
+const lookedAfter = (state: State): readonly Subscription[] =>
+  [...values(state.subscriptions)].filter((one) => one.parked !== true).sort((a, b) => a.no - b.no)

@@ -14,7 +14,7 @@ import type { Context, Limits } from "./context.ts"
 import { done, nothingHappened } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
-import { activeSubscriptions } from "./state.ts"
+import { toldOfChanges } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 import { absentView, nothing, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
@@ -33,7 +33,7 @@ export const changeNotifications = (
   context: Context,
   sender: string | null,
 ): readonly Event[] => {
-  const active = activeSubscriptions(after, pack.name)
+  const active = toldOfChanges(after, pack.name)
   if (active.length === 0) return []
   const groups = new Map<string, { readonly told: SubscriptionNo[]; readonly suppressed: SubscriptionNo[] }>()
   const held = new Map<Millis, SubscriptionNo[]>()
@@ -102,7 +102,7 @@ export const notifyOne = (
 /** The present state to every active watcher, whatever it was told before. O(watchers of the presentity). */
 export const tellAgain = (state: State, pack: EventPackage): readonly Event[] => {
   const groups = new Map<string, SubscriptionNo[]>()
-  for (const one of activeSubscriptions(state, pack.name)) {
+  for (const one of toldOfChanges(state, pack.name)) {
     if (!one.dormant) collect(groups, viewFor(state, one, pack).digest, one.no)
   }
   return [...groups].map(([shown, to]): Event => ({
@@ -178,7 +178,9 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
  */
 export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
   const events: Event[] = []
-  const late = [...values(state.subscriptions)].filter((one) => one.issuedAt >= command.since)
+  const late = [...values(state.subscriptions)].filter(
+    (one) => one.issuedAt >= command.since && one.parked !== true,
+  )
   for (const one of late.sort((a, b) => a.no - b.no)) {
     const pack = context.packages.find(one.packageName)
     if (pack === null) continue
@@ -191,6 +193,7 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
 /** The newest state for a watcher that could not be told earlier; nothing when it has it already. */
 const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
   if (subscription.status !== "active" || subscription.dormant || context.inFlight(subscription.no)) return []
+  if (subscription.parked === true) return []
   const pack = context.packages.find(subscription.packageName)
   if (pack === null) return []
   const view = viewFor(state, subscription, pack)
@@ -210,6 +213,7 @@ const afterFailure = (
   outcome: ReportDelivery["outcome"],
   context: Context,
 ): readonly Event[] => {
+  if (subscription.parked === true) return [undelivered(subscription, null)]
   const pack = context.packages.find(subscription.packageName)
   const view = pack === null ? nothing : viewFor(state, subscription, pack)
   const from = pack === null ? subscription.pacedAt : allowedAt(subscription, pack, context.limits)

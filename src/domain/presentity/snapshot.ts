@@ -11,6 +11,7 @@ import type {
   Publication,
   Publications,
   Rules,
+  SharingTag,
   State,
   Subscription,
   Verdict,
@@ -31,6 +32,8 @@ export interface Snapshot {
   readonly rules: readonly (readonly [PackageName, Rules])[]
   /** Absent: none. */
   readonly verdicts?: readonly Verdict[]
+  /** Absent: none. */
+  readonly sharingTags?: readonly SharingTag[]
   readonly watchersChangedIn: readonly (readonly [PackageName, number])[]
   readonly departed: readonly Departed[]
   readonly dialogs: readonly Dialog[]
@@ -54,10 +57,9 @@ export const freeze = (state: State): Snapshot => ({
   ...(size(state.verdicts) === 0
     ? {}
     : {
-        verdicts: [...entries(state.verdicts)]
-          .sort(([one], [other]) => (one < other ? -1 : 1))
-          .map(([, one]) => one),
+        verdicts: byName(state.verdicts).map(([, one]) => one),
       }),
+  ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, one]) => one) }),
   watchersChangedIn: byName(state.watchersChangedIn),
   departed: byNo(state.departed),
   dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
@@ -90,6 +92,10 @@ export const thaw = (snapshot: Snapshot): State => ({
   verdicts: setAll(
     emptyTable<string, Verdict>(),
     (snapshot.verdicts ?? []).map((one) => [verdictKey(one.packageName, one.watcher), one]),
+  ),
+  sharingTags: setAll(
+    emptyTable<string, SharingTag>(),
+    (snapshot.sharingTags ?? []).map((one) => [one.tag, one]),
   ),
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(

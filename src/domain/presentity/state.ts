@@ -19,7 +19,7 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 import type { WatcherEvent } from "../packages/event-package.ts"
-import type { Event, NotificationsIssued, Status } from "./events.ts"
+import type { Event, NotificationsIssued, SharingTagRole, Status } from "./events.ts"
 
 export interface State {
   readonly presentity: Uri
@@ -38,6 +38,8 @@ export interface State {
   readonly rules: Table<PackageName, Rules>
   /** What the operator has decided on single watchers, by `verdictKey`. */
   readonly verdicts: Table<string, Verdict>
+  /** What the tags are on this server; only in the stream of tags. */
+  readonly sharingTags: Table<string, SharingTag>
   /** For each watched package the decision that last changed what its watcher information says. */
   readonly watchersChangedIn: Table<PackageName, number>
   /** Watchers that are gone and that some winfo subscription has not been told of yet. */
@@ -76,6 +78,10 @@ export interface Subscription {
   readonly matched: string | null
   /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
   readonly argument?: string
+  /** The tag that says which server looks after it; absent: this one. */
+  readonly sharingTag?: string
+  /** Another server looks after it; absent: this one does. */
+  readonly parked?: true
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
   /** What led to its status (RFC 3857 §4.7.1). */
@@ -145,6 +151,12 @@ export interface Verdict {
   readonly handling: SubHandling
 }
 
+export interface SharingTag {
+  readonly tag: string
+  readonly role: SharingTagRole
+  readonly epoch: number
+}
+
 export interface Dialog {
   readonly no: DialogNo
   /** As created; `remoteTarget` and `remoteCseq` below supersede those in it, the route set never changes. */
@@ -167,6 +179,7 @@ export const initial = (presentity: Uri): State => ({
   waiting: emptyTable(),
   rules: emptyTable(),
   verdicts: emptyTable(),
+  sharingTags: emptyTable(),
   watchersChangedIn: emptyTable(),
   departed: emptyTable(),
   dialogs: emptyTable(),
@@ -179,7 +192,8 @@ export const isEmpty = (state: State): boolean =>
   size(state.hardState) === 0 &&
   size(state.waiting) === 0 &&
   size(state.rules) === 0 &&
-  size(state.verdicts) === 0
+  size(state.verdicts) === 0 &&
+  size(state.sharingTags) === 0
 
 /** Where the verdict on a watcher of a package is kept. */
 export const verdictKey = (packageName: PackageName, watcher: Uri): string => `${packageName} ${watcher}`
@@ -205,7 +219,7 @@ export const audience = (state: State, event: NotificationsIssued): readonly Sub
     return found
   }
   const except = event.except.length === 0 ? null : new Set(event.except)
-  return activeSubscriptions(state, event.packageName).filter((one) => except === null || !except.has(one.no))
+  return toldOfChanges(state, event.packageName).filter((one) => except === null || !except.has(one.no))
 }
 
 /** Active subscriptions to one package, by number. O(subscriptions of the presentity). */
@@ -217,6 +231,10 @@ export const activeSubscriptions = (state: State, packageName: PackageName): Sub
   return found.sort((one, other) => one.no - other.no)
 }
 
+/** Those of them that this server looks after. */
+export const toldOfChanges = (state: State, packageName: PackageName): Subscription[] =>
+  activeSubscriptions(state, packageName).filter((one) => one.parked !== true)
+
 /** The earliest instant at which something must be decided; null when there is none. O(all that lives). */
 export const nextDeadline = (state: State): Millis | null => {
   let earliest = never
@@ -224,6 +242,7 @@ export const nextDeadline = (state: State): Millis | null => {
     for (const one of values(publications)) earliest = Math.min(earliest, one.expiresAt)
   }
   for (const one of values(state.subscriptions)) {
+    if (one.parked === true) continue
     earliest = Math.min(
       earliest,
       one.expiresAt,
@@ -246,6 +265,7 @@ export const deadlineIn = (events: readonly Event[], after: State): Millis | nul
     if ("until" in event) earliest = Math.min(earliest, event.until ?? never)
     if ("waitsUntil" in event) earliest = Math.min(earliest, event.waitsUntil ?? never)
     if ("boundaryAt" in event) earliest = Math.min(earliest, event.boundaryAt ?? never)
+    if (event._tag === "SharingTagSwitched") earliest = Math.min(earliest, nextDeadline(after) ?? never)
     if (event._tag === "NotificationsIssued") earliest = Math.min(earliest, repeatIn(event, after))
     if (event._tag === "SubscriptionRefreshed" && event.rates != null) {
       earliest = Math.min(earliest, get(after.subscriptions, event.no)?.repeatAt ?? never)

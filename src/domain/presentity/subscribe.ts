@@ -97,6 +97,7 @@ interface Asked {
   readonly suppressIfMatch: string | undefined
   /** Null: the request does not say any. */
   readonly argument: string | null
+  readonly sharingTag: string | undefined
 }
 
 /** The checks that do not depend on who asks. */
@@ -129,6 +130,7 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
         : grantedRates(rates, pack, limits, granted),
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
     argument: pack.argumentHeader === undefined ? null : (command.argument ?? null),
+    sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
   }
 }
 
@@ -192,6 +194,7 @@ const begin = (
     ...(asked.rates === null ? {} : { rates: asked.rates }),
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
+    ...tagged(asked.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
@@ -220,6 +223,14 @@ const begin = (
   }
   const notify = notifyOne(subscription, view, "subscribe")
   return accept([...superseded, created, has ? bodiless(notify) : notify], answer)
+}
+
+const tagged = (
+  sharingTag: string | undefined,
+  { isTagActive }: Context,
+): Pick<SubscriptionCreated, "sharingTag" | "parked"> => {
+  if (sharingTag === undefined) return {}
+  return isTagActive?.(sharingTag) === false ? { sharingTag, parked: true } : { sharingTag }
 }
 
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */

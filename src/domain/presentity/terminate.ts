@@ -22,11 +22,12 @@ export const terminate = (state: State, command: Terminate): Outcome => {
   const ended = [...values(state.subscriptions)]
     .filter(isMeant)
     .sort((one, other) => one.no - other.no)
-    .map(({ no }): Event => ({
+    .map(({ no, parked }): Event => ({
       _tag: "SubscriptionTerminated",
       no,
       reason,
-      silent: false,
+      // the server that looks after it tells it
+      silent: parked === true,
       waitsUntil: null,
     }))
   const forgotten = [...values(state.waiting)]

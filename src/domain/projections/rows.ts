@@ -109,6 +109,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     }
     case "RulesReplaced":
     case "WatcherDecided":
+    case "SharingTagSet":
+    case "SharingTagSwitched":
     case "RulesReviewed":
       return []
     case "HardStateReplaced":
@@ -193,7 +195,7 @@ export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatche
     version: one.notified,
     socket_info: dialog.start.flow,
     local_contact: dialog.start.localContact,
-    sharing_tag: null,
+    sharing_tag: one.sharingTag ?? null,
   }
 }
 

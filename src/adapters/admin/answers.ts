@@ -1,0 +1,226 @@
+/**
+ * From resources to what the server does, and back to answers.
+ */
+import { createHash } from "node:crypto"
+import { Effect, Layer, Stream } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, Caller } from "./api.ts"
+import type { Desk, DocumentKind, FeedItem, Page } from "./desk.ts"
+import { answerCalls } from "./json-rpc.ts"
+import { Changed, Invalid, NotFound, problemOf } from "./problems.ts"
+import type { Refused } from "./problems.ts"
+
+/** Every resource but the probes. */
+export const answers = (desk: Desk) =>
+  Layer.mergeAll(
+    HttpApiBuilder.group(Api, "presentities", (on) =>
+      on
+        .handle("list", ({ query }) =>
+          Effect.map(pageIn(query), (page) => desk.publications(query.event ?? null, page)),
+        )
+        .handle("show", ({ params }) => said(desk.presentity(params.uri)))
+        .handle("watchers", ({ params, query }) =>
+          Effect.map(said(desk.watchers(params.uri, query.event ?? null)), (items) => ({ items })),
+        )
+        .handle("decide", ({ params, payload: { event = "presence", handling } }) =>
+          byCaller((by) => desk.decide(by, params.uri, event, params.watcher, handling)),
+        )
+        .handle("undecide", ({ params, query: { event = "presence" } }) =>
+          byCaller((by) => desk.decide(by, params.uri, event, params.watcher, null)),
+        )
+        .handle("refresh", ({ params, payload: { event = "presence", kind = "rules" } }) =>
+          byCaller((by) => desk.refresh(by, params.uri, event, kind)),
+        )
+        .handle(
+          "terminate",
+          ({ params, payload: { event = "presence", watcher = null, reason = "deactivated" } }) =>
+            byCaller((by) => desk.terminate(by, params.uri, event, watcher, reason)),
+        )
+        .handle("expose", ({ payload: { event, filter = null } }) => said(desk.expose(event, filter))),
+    ),
+    HttpApiBuilder.group(Api, "rules", (on) =>
+      on
+        .handle("read", ({ params, query }) => read(desk, "rules", params.uri, query.event))
+        .handleRaw("replace", ({ params, query }) => replace(desk, "rules", params.uri, query.event))
+        .handle("remove", ({ params, query }) => remove(desk, "rules", params.uri, query.event))
+        .handleRaw("test", ({ params, query: { event = "presence", watcher } }) =>
+          Effect.flatMap(bodyText, (text) =>
+            said(desk.testRules(params.uri, event, watcher, text === "" ? null : text)),
+          ),
+        ),
+    ),
+    HttpApiBuilder.group(Api, "hardState", (on) =>
+      on
+        .handle("read", ({ params, query }) => read(desk, "hard-state", params.uri, query.event))
+        .handleRaw("replace", ({ params, query }) => replace(desk, "hard-state", params.uri, query.event))
+        .handle("remove", ({ params, query }) => remove(desk, "hard-state", params.uri, query.event)),
+    ),
+    HttpApiBuilder.group(Api, "subscriptions", (on) =>
+      on.handle("list", ({ query }) =>
+        Effect.map(pageIn(query), (page) => desk.subscriptions(query.from ?? null, query.to ?? null, page)),
+      ),
+    ),
+    HttpApiBuilder.group(Api, "publications", (on) =>
+      on
+        .handle("publish", ({ payload }) => {
+          const { presentity, event = "presence", body = null, contentType = null } = payload
+          const { entityTag = null, expires = null } = payload
+          return byCaller((by) =>
+            desk.publish(by, { presentity, event, body, contentType, entityTag, expires }),
+          )
+        })
+        .handle("remove", ({ params, query: { presentity, event = "presence" } }) =>
+          byCaller((by) =>
+            Effect.asVoid(
+              desk.publish(by, {
+                presentity,
+                event,
+                body: null,
+                contentType: null,
+                entityTag: params.etag,
+                expires: 0,
+              }),
+            ),
+          ),
+        ),
+    ),
+    HttpApiBuilder.group(Api, "sharingTags", (on) =>
+      on
+        .handle("list", () => Effect.sync(() => ({ items: desk.sharingTags() })))
+        .handle("set", ({ params, payload }) =>
+          byCaller((by) => desk.setSharingTag(by, params.tag, payload.state)),
+        ),
+    ),
+    HttpApiBuilder.group(Api, "events", (on) =>
+      on.handle("stream", ({ query, headers }) => {
+        const last = headers["last-event-id"] ?? ""
+        if (!/^\d{0,15}$/.test(last)) {
+          return new Invalid({
+            detail: `Last-Event-ID: ${last}: expected the id of an event, a log position`,
+          })
+        }
+        const items = desk.feed(last === "" ? null : Number(last), {
+          types: query.type === undefined ? null : new Set(query.type.split(",")),
+          presentity: query.uri ?? null,
+        })
+        return Effect.succeed(eventStream(items))
+      }),
+    ),
+    HttpApiBuilder.group(Api, "server", (on) =>
+      on
+        .handle("cleanup", () => desk.cleanup)
+        .handle("logLevel", () => Effect.sync(() => ({ level: desk.logLevel() })))
+        .handle("setLogLevel", ({ payload }) => Effect.sync(() => desk.setLogLevel(payload.level)))
+        .handle("status", () => Effect.sync(desk.status)),
+    ),
+    HttpApiBuilder.group(Api, "commands", (on) =>
+      on.handleRaw("call", () =>
+        Effect.gen(function* () {
+          const { name, scope } = yield* Caller
+          const answer = yield* answerCalls(desk, { name, scope }, yield* bodyText)
+          return answer === null
+            ? HttpServerResponse.empty({ status: 204 })
+            : HttpServerResponse.text(`${JSON.stringify(answer)}\n`, { contentType: "application/json" })
+        }),
+      ),
+    ),
+  )
+
+const said = <A, R>(effect: Effect.Effect<A, Refused, R>) => Effect.mapError(effect, problemOf)
+
+/** What the log says of who asked. */
+const byCaller = <A>(ask: (by: string) => Effect.Effect<A, Refused>) =>
+  Effect.flatMap(Caller, ({ name }) => said(ask(name)))
+
+const bodyText = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+  Effect.mapError(request.text, () => new Invalid({ detail: "the body cannot be read, or is too long" })),
+)
+
+const pageIn = ({
+  cursor = "",
+  limit = 1000,
+}: {
+  readonly cursor?: string
+  readonly limit?: number
+}): Effect.Effect<Page, Invalid> => {
+  const after = Buffer.from(cursor, "base64url").toString("utf8")
+  return cursorOf(after) === cursor
+    ? Effect.succeed({ after, limit })
+    : Effect.fail(new Invalid({ detail: `cursor = ${cursor}: expected \`next\` of the page before` }))
+}
+
+/** What the next page is asked with. */
+export const cursorOf = (after: string): string => Buffer.from(after, "utf8").toString("base64url")
+
+// ── documents ──
+
+const tagOf = (text: string): string =>
+  `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`
+
+const read = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+  Effect.flatMap(said(desk.document(kind, uri, event)), (document) =>
+    document === null
+      ? Effect.fail(new NotFound({ detail: `${uri} has no ${words[kind]} for ${event}` }))
+      : Effect.succeed(
+          HttpServerResponse.text(document.text, {
+            contentType: document.contentType,
+            headers: { etag: tagOf(document.text) },
+          }),
+        ),
+  )
+
+const words = { rules: "rules", "hard-state": "hard state" } as const
+
+const replace = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { name } = yield* Caller
+    const text = yield* bodyText
+    yield* ifUnchanged(desk, kind, uri, event)
+    const contentType = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase()
+    yield* said(desk.replaceDocument(name, kind, uri, event, { contentType: contentType ?? null, text }))
+    return HttpServerResponse.empty({ status: 204, headers: { etag: tagOf(text) } })
+  })
+
+const remove = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+  Effect.gen(function* () {
+    const { name } = yield* Caller
+    yield* ifUnchanged(desk, kind, uri, event)
+    yield* said(desk.replaceDocument(name, kind, uri, event, null))
+  })
+
+/** @source RFC 9110 §13.1.1, §13.1.2 */
+const ifUnchanged = (desk: Desk, kind: DocumentKind, uri: string, event: string) =>
+  Effect.gen(function* () {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const [match, noneMatch] = [headers["if-match"], headers["if-none-match"]]
+    if (match === undefined && noneMatch === undefined) return
+    const document = yield* said(desk.document(kind, uri, event))
+    const tag = document === null ? null : tagOf(document.text)
+    const names = (list: string): boolean =>
+      tag !== null && (list.trim() === "*" || list.split(",").some((one) => one.trim() === tag))
+    if ((match !== undefined && !names(match)) || (noneMatch !== undefined && names(noneMatch))) {
+      yield* new Changed({
+        detail: `${words[kind]} of ${uri} are not those that were meant: read them again`,
+      })
+    }
+  })
+
+// ── events ──
+
+/** Something is heard at least so often, so that nobody takes silence for the end of the connection. */
+const heartbeat = "15 seconds"
+
+/** @source the event stream format of the HTML standard §9.2 */
+const eventStream = (items: Stream.Stream<FeedItem>): HttpServerResponse.HttpServerResponse => {
+  const beats = Stream.map(Stream.tick(heartbeat), () => ": still here\n\n")
+  const lines = Stream.map(items, ({ position, type, data }) => {
+    const id = position === null ? "" : `id: ${position}\n`
+    return `${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`
+  })
+  return HttpServerResponse.stream(Stream.encodeText(Stream.merge(lines, beats)), {
+    contentType: "text/event-stream",
+    headers: { "cache-control": "no-store" },
+  })
+}

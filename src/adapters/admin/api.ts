@@ -1,0 +1,261 @@
+/**
+ * The management interface as data: every resource, what goes in, what comes out, who may. Routes, checks and the OpenAPI
+ * document are made of it.
+ */
+import { Context, Schema } from "effect"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi,
+} from "effect/http-api"
+import {
+  ExposedRow,
+  PresentityView,
+  PublicationRow,
+  Published,
+  SharingTag,
+  SubHandling,
+  SubscriptionRow,
+  WatcherRow,
+  logLevels,
+} from "./desk.ts"
+import { NoToken, NotAllowed, problems } from "./problems.ts"
+import type { Scope } from "./tokens.ts"
+
+/** Who asks, for the log. */
+export class Caller extends Context.Service<Caller, { readonly name: string; readonly scope: Scope }>()(
+  "presently/admin/Caller",
+) {}
+
+/** The scope that a resource needs. */
+export const Needs = Context.Reference<Scope>("presently/admin/Needs", { defaultValue: () => "read" })
+
+/** Lets in whoever has the scope. */
+export class Guard extends HttpApiMiddleware.Service<Guard, { provides: Caller }>()("presently/admin/Guard", {
+  error: [NoToken, NotAllowed],
+  security: { bearer: HttpApiSecurity.bearer },
+}) {}
+
+/** Turns what does not fit a schema into one line that says what and where. */
+export class Legible extends HttpApiMiddleware.Service<Legible>()("presently/admin/Legible", {
+  error: problems,
+}) {}
+
+const error = problems
+
+const Event = Schema.String.annotate({ description: "an event package" })
+const ofPresentity = {
+  uri: Schema.String.annotate({ description: "sip:alice@example.com, percent-encoded" }),
+}
+const eventQuery = { event: Schema.optionalKey(Event) }
+const paging = {
+  cursor: Schema.optionalKey(Schema.String.annotate({ description: "`next` of the page before" })),
+  limit: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).annotate({
+      description: "rows, at most about",
+    }),
+  ),
+}
+const pageOf = <S extends Schema.Top>(row: S) =>
+  Schema.Struct({ items: Schema.Array(row), next: Schema.NullOr(Schema.String) })
+
+const anyDocument = HttpApiSchema.asText({ contentType: "application/xml" })(Schema.String)
+const about = (summary: string) => OpenApi.annotations({ summary })
+
+const documents = <const Name extends string>(kind: "rules" | "hard-state", name: Name, what: string) =>
+  HttpApiGroup.make(name).add(
+    HttpApiEndpoint.get("read", `/v1/presentities/:uri/${kind}`, {
+      params: ofPresentity,
+      query: eventQuery,
+      success: anyDocument,
+      error,
+    }).annotateMerge(about(`${what} in force; the ETag is for If-Match`)),
+    HttpApiEndpoint.put("replace", `/v1/presentities/:uri/${kind}`, {
+      params: ofPresentity,
+      query: eventQuery,
+      payload: anyDocument,
+      error,
+    })
+      .annotate(Needs, "operate")
+      .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already`)),
+    HttpApiEndpoint.delete("remove", `/v1/presentities/:uri/${kind}`, {
+      params: ofPresentity,
+      query: eventQuery,
+      error,
+    })
+      .annotate(Needs, "operate")
+      .annotateMerge(about(`Removes ${what}`)),
+  )
+
+export class Api extends HttpApi.make("presently")
+  .add(
+    HttpApiGroup.make("presentities").add(
+      HttpApiEndpoint.get("list", "/v1/presentities", {
+        query: { ...eventQuery, ...paging },
+        success: pageOf(PublicationRow),
+        error,
+      }).annotateMerge(about("Live publications (pres_phtable_list)")),
+      HttpApiEndpoint.get("show", "/v1/presentities/:uri", {
+        params: ofPresentity,
+        success: PresentityView,
+        error,
+      }).annotateMerge(about("All there is of one presentity, before any rule")),
+      HttpApiEndpoint.get("watchers", "/v1/presentities/:uri/watchers", {
+        params: ofPresentity,
+        query: eventQuery,
+        success: Schema.Struct({ items: Schema.Array(WatcherRow) }),
+        error,
+      }).annotateMerge(about("Who watches, and who waits to be decided on")),
+      HttpApiEndpoint.put("decide", "/v1/presentities/:uri/watchers/:watcher/decision", {
+        params: { ...ofPresentity, watcher: Schema.String },
+        payload: Schema.Struct({ event: Schema.optionalKey(Event), handling: SubHandling }),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Approves or denies one watcher, whatever the rules say")),
+      HttpApiEndpoint.delete("undecide", "/v1/presentities/:uri/watchers/:watcher/decision", {
+        params: { ...ofPresentity, watcher: Schema.String },
+        query: eventQuery,
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Takes a decision back: the rules count again")),
+      HttpApiEndpoint.post("refresh", "/v1/presentities/:uri/refresh", {
+        params: ofPresentity,
+        payload: Schema.Struct({
+          event: Schema.optionalKey(Event),
+          kind: Schema.optionalKey(Schema.Literals(["rules", "state"])),
+        }),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Judges all watchers again, or tells them the present state (refreshWatchers)")),
+      HttpApiEndpoint.post("terminate", "/v1/presentities/:uri/terminate", {
+        params: ofPresentity,
+        payload: Schema.Struct({
+          event: Schema.optionalKey(Event),
+          watcher: Schema.optionalKey(Schema.String),
+          reason: Schema.optionalKey(Schema.Literals(["deactivated", "probation", "noresource"])),
+        }),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Ends subscriptions, of one watcher or of all")),
+      HttpApiEndpoint.post("expose", "/v1/presentities/expose", {
+        payload: Schema.Struct({ event: Event, filter: Schema.optionalKey(Schema.NullOr(Schema.String)) }),
+        success: Schema.Array(ExposedRow),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(
+          about("Live publications with their documents, each also raised as an event (pres_expose)"),
+        ),
+    ),
+    documents("rules", "rules", "authorization rules").add(
+      HttpApiEndpoint.post("test", "/v1/presentities/:uri/rules/test", {
+        params: ofPresentity,
+        query: { ...eventQuery, watcher: Schema.String },
+        payload: anyDocument,
+        success: Schema.Struct({ handling: Schema.String, matched: Schema.Array(Schema.Int) }),
+        error,
+      }).annotateMerge(about("How a watcher would be treated, by the document sent or by the one in force")),
+    ),
+    documents("hard-state", "hardState", "hard state (RFC 4827)"),
+    HttpApiGroup.make("subscriptions").add(
+      HttpApiEndpoint.get("list", "/v1/subscriptions", {
+        query: {
+          from: Schema.optionalKey(Schema.String),
+          to: Schema.optionalKey(Schema.String),
+          ...paging,
+        },
+        success: pageOf(SubscriptionRow),
+        error,
+      }).annotateMerge(about("Subscriptions, by shell wildcards over whole URIs (subs_phtable_list)")),
+    ),
+    HttpApiGroup.make("publications").add(
+      HttpApiEndpoint.post("publish", "/v1/publications", {
+        payload: Schema.Struct({
+          presentity: Schema.String,
+          event: Schema.optionalKey(Event),
+          body: Schema.optionalKey(Schema.String),
+          contentType: Schema.optionalKey(Schema.String),
+          entityTag: Schema.optionalKey(Schema.String),
+          expires: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+        }),
+        success: Published,
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(
+          about("As PUBLISH: creates, modifies, refreshes, removes, by what is given (RFC 3903)"),
+        ),
+      HttpApiEndpoint.delete("remove", "/v1/publications/:etag", {
+        params: { etag: Schema.String },
+        query: { presentity: Schema.String, ...eventQuery },
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Ends a publication")),
+    ),
+    HttpApiGroup.make("sharingTags").add(
+      HttpApiEndpoint.get("list", "/v1/sharing-tags", {
+        success: Schema.Struct({ items: Schema.Array(SharingTag) }),
+        error,
+      }).annotateMerge(about("Sharing tags and what they are here (pres_list_sharing_tags)")),
+      HttpApiEndpoint.put("set", "/v1/sharing-tags/:tag", {
+        params: { tag: Schema.String },
+        payload: Schema.Struct({ state: Schema.Literals(["active", "backup"]) }),
+        success: SharingTag,
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(about("Makes a tag active or backup here (pres_set_sharing_tag_active)")),
+    ),
+    HttpApiGroup.make("events").add(
+      HttpApiEndpoint.get("stream", "/v1/events", {
+        query: { type: Schema.optionalKey(Schema.String), uri: Schema.optionalKey(Schema.String) },
+        headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+        success: HttpApiSchema.asText({ contentType: "text/event-stream" })(Schema.String),
+        error,
+      }).annotateMerge(
+        about("E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED as they happen, from any log position"),
+      ),
+    ),
+    HttpApiGroup.make("server").add(
+      HttpApiEndpoint.post("cleanup", "/v1/maintenance/cleanup", {
+        success: Schema.Struct({ decided: Schema.Int }),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Waits until all that is due is decided (cleanup)")),
+      HttpApiEndpoint.get("logLevel", "/v1/log-level", {
+        success: Schema.Struct({ level: Schema.String }),
+        error,
+      }),
+      HttpApiEndpoint.put("setLogLevel", "/v1/log-level", {
+        payload: Schema.Struct({ level: Schema.Literals(logLevels) }),
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(about("Says more or less in the log from now on")),
+      HttpApiEndpoint.get("status", "/status", { success: Schema.Unknown, error }).annotateMerge(
+        about("Counters as JSON"),
+      ),
+    ),
+    HttpApiGroup.make("commands").add(
+      HttpApiEndpoint.post("call", "/mi", {
+        payload: Schema.Unknown,
+        success: Schema.Unknown,
+        error,
+      }).annotateMerge(about("Management commands as JSON-RPC 2.0, under all names they have had")),
+    ),
+  )
+  .middleware(Guard)
+  .middleware(Legible)
+  .annotateMerge(
+    OpenApi.annotations({ title: "presently", description: "Management interface of a presence server" }),
+  ) {}

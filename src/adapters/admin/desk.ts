@@ -1,0 +1,214 @@
+/**
+ * What the management port asks of the server, and the shapes of its answers. Rows have the fields of the OpenSIPS module
+ * first, under its names; times are seconds since 1970.
+ */
+import { Schema } from "effect"
+import type { Effect, Stream } from "effect"
+import type { Refused } from "./problems.ts"
+
+export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
+
+/** One live publication. */
+export const PublicationRow = Schema.Struct({
+  pres_uri: Schema.String,
+  event: Schema.String,
+  etag_count: Schema.Int,
+  sphere: Schema.optionalKey(Schema.String),
+  etag: Schema.String,
+  expires: Schema.Int,
+  received: Schema.Int,
+  sender: Schema.String,
+})
+
+/** One live subscription. */
+export const SubscriptionRow = Schema.Struct({
+  pres_uri: Schema.String,
+  event: Schema.String,
+  expires: Schema.Int,
+  db_flag: Schema.Int,
+  version: Schema.Int,
+  sharing_tag: Schema.optionalKey(Schema.String),
+  to_user: Schema.String,
+  to_domain: Schema.String,
+  to_tag: Schema.String,
+  from_user: Schema.String,
+  from_domain: Schema.String,
+  from_tag: Schema.String,
+  contact: Schema.String,
+  callid: Schema.String,
+  local_cseq: Schema.Int,
+  remote_cseq: Schema.Int,
+  status: Schema.Literals(["active", "pending"]),
+  reason: Schema.String,
+  event_id: Schema.String,
+})
+
+/** Somebody who watches, or waits to be decided on (RFC 3857 §4.7.1). */
+export const WatcherRow = Schema.Struct({
+  watcher: Schema.String,
+  event: Schema.String,
+  status: Schema.Literals(["active", "pending", "waiting"]),
+  /** `polite-block`, `force_active`, `decided`: what its status comes from besides rules. */
+  reason: Schema.String,
+  since: Schema.Int,
+  /** When its subscription ends, or nobody will have decided on it. */
+  expires: Schema.Int,
+  callid: Schema.optionalKey(Schema.String),
+  local_cseq: Schema.optionalKey(Schema.Int),
+  contact: Schema.optionalKey(Schema.String),
+})
+
+/** The fields of the event E_PRESENCE_EXPOSED, under its names; `expires` is an instant. */
+export const ExposedRow = Schema.Struct({
+  user: Schema.String,
+  domain: Schema.String,
+  event: Schema.String,
+  expires: Schema.Int,
+  etag: Schema.String,
+  body: Schema.String,
+})
+
+export const Document = Schema.Struct({ contentType: Schema.String, body: Schema.String })
+
+/** All there is of one presentity. */
+export const PresentityView = Schema.Struct({
+  presentity: Schema.String,
+  /** Decisions on it so far. */
+  version: Schema.Int,
+  packages: Schema.Array(
+    Schema.Struct({
+      event: Schema.String,
+      publications: Schema.Array(PublicationRow),
+      /** What is shown of it, before any rule; null: nothing. */
+      document: Schema.NullOr(Document),
+      hard_state: Schema.Boolean,
+      rules: Schema.Boolean,
+    }),
+  ),
+  watchers: Schema.Array(WatcherRow),
+  decisions: Schema.Array(
+    Schema.Struct({ event: Schema.String, watcher: Schema.String, handling: SubHandling }),
+  ),
+})
+
+export const SharingTag = Schema.Struct({
+  tag: Schema.String,
+  state: Schema.Literals(["active", "backup"]),
+  /** Rises whenever the tag changes hands. */
+  epoch: Schema.Int,
+})
+
+export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
+
+export interface PublishWish {
+  readonly presentity: string
+  readonly event: string
+  readonly body: string | null
+  readonly contentType: string | null
+  readonly entityTag: string | null
+  readonly expires: number | null
+}
+
+/** Rows in an order of presentities; `after` is where the page before ended. */
+export interface Page {
+  readonly after: string
+  readonly limit: number
+}
+export interface Paged<Row> {
+  readonly items: readonly Row[]
+  /** Where the next page begins; null: this is the last. */
+  readonly next: string | null
+}
+
+export type PublicationRow = typeof PublicationRow.Type
+export type SubscriptionRow = typeof SubscriptionRow.Type
+export type WatcherRow = typeof WatcherRow.Type
+export type ExposedRow = typeof ExposedRow.Type
+export type PresentityView = typeof PresentityView.Type
+export type SharingTag = typeof SharingTag.Type
+export type SubHandling = typeof SubHandling.Type
+
+/** Rules or hard state of one package: a document with its type. */
+export type DocumentKind = "rules" | "hard-state"
+
+/** One line of the feed; `position` is null for all but the last of its decision, and for what is not in the log. */
+export interface FeedItem {
+  readonly position: number | null
+  readonly type: "E_PRESENCE_PUBLISH" | "E_PRESENCE_EXPOSED"
+  readonly data: unknown
+}
+
+export interface FeedFilter {
+  readonly types: ReadonlySet<string> | null
+  /** A shell wildcard over whole URIs; null: all. */
+  readonly presentity: string | null
+}
+
+/** `by` says in the log who asked. */
+export interface Desk {
+  readonly publications: (event: string | null, page: Page) => Paged<PublicationRow>
+  /** `from` (the watcher) and `to` are shell wildcards over whole URIs; null: any. */
+  readonly subscriptions: (from: string | null, to: string | null, page: Page) => Paged<SubscriptionRow>
+  readonly presentity: (uri: string) => Effect.Effect<PresentityView, Refused>
+  readonly watchers: (uri: string, event: string | null) => Effect.Effect<readonly WatcherRow[], Refused>
+  /** `rules`: everybody is judged again; `state`: everybody is told the present state. */
+  readonly refresh: (
+    by: string,
+    uri: string,
+    event: string,
+    kind: "rules" | "state",
+  ) => Effect.Effect<void, Refused>
+  /** Decides everything that has fallen due; nothing is ever left for it to do. */
+  readonly cleanup: Effect.Effect<{ readonly decided: number }>
+  /** Publications whose presentity matches; each one is raised as E_PRESENCE_EXPOSED. */
+  readonly expose: (event: string, filter: string | null) => Effect.Effect<readonly ExposedRow[], Refused>
+  readonly document: (
+    kind: DocumentKind,
+    uri: string,
+    event: string,
+  ) => Effect.Effect<{ readonly contentType: string; readonly text: string } | null, Refused>
+  readonly replaceDocument: (
+    by: string,
+    kind: DocumentKind,
+    uri: string,
+    event: string,
+    document: { readonly contentType: string | null; readonly text: string } | null,
+  ) => Effect.Effect<void, Refused>
+  /** How a watcher would be treated, by `text` or, when that is null, by the rules in force. */
+  readonly testRules: (
+    uri: string,
+    event: string,
+    watcher: string,
+    text: string | null,
+  ) => Effect.Effect<{ readonly handling: string; readonly matched: readonly number[] }, Refused>
+  readonly publish: (by: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
+  readonly terminate: (
+    by: string,
+    uri: string,
+    event: string,
+    watcher: string | null,
+    reason: "deactivated" | "probation" | "noresource",
+  ) => Effect.Effect<void, Refused>
+  readonly decide: (
+    by: string,
+    uri: string,
+    event: string,
+    watcher: string,
+    handling: SubHandling | null,
+  ) => Effect.Effect<void, Refused>
+  readonly sharingTags: () => readonly SharingTag[]
+  readonly setSharingTag: (
+    by: string,
+    tag: string,
+    state: "active" | "backup",
+  ) => Effect.Effect<SharingTag, Refused>
+  /** What happens from the log position `after` on, null: from now on; without end. */
+  readonly feed: (after: number | null, filter: FeedFilter) => Stream.Stream<FeedItem>
+  /** Counters of the running server, as JSON. */
+  readonly status: () => unknown
+  readonly logLevel: () => string
+  readonly setLogLevel: (level: LogLevel) => void
+}
+
+export const logLevels = ["error", "warn", "info", "debug"] as const
+export type LogLevel = (typeof logLevels)[number]

@@ -1,0 +1,80 @@
+/**
+ * Rules and hard state of a package, as documents that an operator reads, replaces and tries.
+ */
+import { Effect } from "effect"
+import type { Desk, DocumentKind } from "../../adapters/admin/desk.ts"
+import { Refused } from "../../adapters/admin/problems.ts"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Answer, Command } from "../../domain/presentity/commands.ts"
+import { get } from "../../domain/table.ts"
+import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { uriOf } from "./addresses.ts"
+import type { Pump } from "../pump.ts"
+import { refusal } from "../follow.ts"
+
+const policyType = "application/auth-policy+xml"
+
+export type DocumentDesk = Pick<Desk, "document" | "replaceDocument" | "testRules">
+
+export const makeDocumentDesk = (pump: Pump, packages: Packages, now: () => number): DocumentDesk => {
+  const present = (kind: DocumentKind, of: Uri, event: PackageName): Body | null => {
+    const state = pump.engine.state(of)
+    if (state == null) return null
+    return (kind === "rules" ? get(state.rules, event)?.body : get(state.hardState, event)) ?? null
+  }
+  return {
+    document: (kind, uri, event) => Effect.map(uriOf(uri), (of) => present(kind, of, event)),
+    replaceDocument: (by, kind, uri, event, document) =>
+      Effect.gen(function* () {
+        const of = yield* uriOf(uri)
+        const command =
+          kind === "rules" ? rules(event, document) : yield* hardState(packages, event, document)
+        yield* accepted(yield* pump.ask(of, command, by))
+      }),
+    testRules: (uri, event, watcher, text) =>
+      Effect.gen(function* () {
+        const of = yield* uriOf(uri)
+        const by = yield* uriOf(watcher)
+        const pack = packages.find(event)
+        if (pack?.rules === undefined)
+          return yield* new Refused({ status: 404, why: `${event} has no rules` })
+        const source = text ?? present("rules", of, event)?.text ?? null
+        if (source === null) return { handling: "no rules", matched: [] }
+        const read = pack.rules.read({ contentType: policyType, text: source })
+        if (read._tag === "Unreadable") return yield* new Refused({ status: 409, why: read.why })
+        const { handling, matched } = pack.rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
+        return { handling: handling ?? "no rule matches", matched }
+      }),
+  }
+}
+
+type Given = Parameters<Desk["replaceDocument"]>[4]
+
+const rules = (packageName: PackageName, document: Given): Command => ({
+  _tag: "ReplaceRules",
+  packageName,
+  rules: document === null ? null : { contentType: policyType, text: document.text },
+})
+
+/** Its type counts when it is one of the package's: a client that sends a file often names none, or that of a form. */
+const hardState = (
+  packages: Packages,
+  packageName: PackageName,
+  document: Given,
+): Effect.Effect<Command, Refused> => {
+  const types = packages.find(packageName)?.accepts ?? []
+  const [usual] = types
+  if (usual === undefined) {
+    const why = `event = ${packageName}: there is no such event package, or it cannot be published`
+    return Effect.fail(new Refused({ status: 409, why }))
+  }
+  const given = document?.contentType ?? null
+  const contentType = given !== null && types.includes(given) ? given : usual
+  const body = document === null ? null : { contentType, text: document.text }
+  return Effect.succeed({ _tag: "SetHardState", packageName, body })
+}
+
+const accepted = (answer: Answer): Effect.Effect<void, Refused> => {
+  const why = refusal(answer)
+  return why === null ? Effect.void : Effect.fail(new Refused({ status: 409, why }))
+}
