@@ -76,7 +76,8 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   }
   const judgement = judge(state, pack, watcher, context)
   if (judgement.handling === "block") return reject(forbidden)
-  if (size(state.subscriptions) >= context.limits.subscriptionsMax) return reject(tooMany("watchers", context))
+  if (size(state.subscriptions) >= context.limits.subscriptionsMax)
+    return reject(tooMany("watchers", context))
   const isRuled = judgement.matched !== null
   const status = isRuled ? statusOf(judgement.handling) : command.status
   const no = state.version + 1
