@@ -200,7 +200,8 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
   const [remoteTarget, localContact] = [uriIn(row.contact), uriIn(row.localContact)]
   if (remoteTarget === null) return "contact is no URI"
   if (localContact === null) return "local_contact is no URI"
-  const routes = row.recordRoute.trim() === "" ? [] : parseAddresses(row.recordRoute.trim())
+  const route = row.recordRoute.replaceAll(/[\r\n]+/g, " ").trim()
+  const routes = route === "" ? [] : parseAddresses(route)
   if (routes === null || routes.some(({ uri }) => parseUri(uri) === null))
     return "record_route cannot be read"
   const dialog: DialogStart = {
