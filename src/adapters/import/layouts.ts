@@ -100,7 +100,7 @@ export interface XcapRow {
 /** The next rows each time; none at the end. */
 export type Pages<Row> = Effect.Effect<readonly Row[], SourceUnavailable>
 
-/** Which versions each module writes (OpenSIPS 2.2 to 3.6; Kamailio 4.4 to 6.0). */
+/** Which versions of its tables each module writes: OpenSIPS since 2.4; Kamailio 5.6, and one before it with fewer columns. */
 const versions: Readonly<
   Record<LayoutName, Readonly<Record<"presentity" | "activeWatchers" | "watchers", readonly number[]>>>
 > = {

@@ -5,7 +5,7 @@
  * Rules come first, so that they judge who is taken over, then hard state, publications, subscriptions and who waits. Of
  * each page only its own presentities are in memory; a dry run keeps all it has decided.
  */
-import { Clock, Data, Effect } from "effect"
+import { Data, Effect } from "effect"
 import {
   activeWatcherPages,
   presentityPages,
@@ -111,11 +111,14 @@ const nameOf = ({ docType, username, domain }: XcapRow): string => `${docType} $
 const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOverOptions) {
   const store = yield* EventStore
   const projection = yield* PresenceTables
-  const startedAt = yield* Clock.currentTimeMillis
   const checkpoint = yield* store.checkpoint("tables")
   const wasEmpty = (yield* store.read(0, 1)).length === 0
   // a server that was killed left rows and snapshots behind its log: its next start makes them, and these as well
   const isProjected = (yield* store.read(checkpoint?.position ?? 0, 1)).length === 0
+  // nothing was ever sent from here: without a mark the first start would tell everybody once more
+  if (!options.dryRun && (yield* store.checkpoint("delivery")) === null) {
+    yield* store.saveCheckpoint("delivery", { position: 0, at: options.now })
+  }
   /** What a dry run has decided and not stored. */
   const imagined = new Map<Uri, State>()
   let decisions = 0
@@ -214,12 +217,7 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   })
 
   const finish = Effect.gen(function* () {
-    if (options.dryRun || decisions === 0) return
-    // nothing was ever sent from here: without a mark the first start would tell everybody once more
-    if ((yield* store.checkpoint("delivery")) === null) {
-      yield* store.saveCheckpoint("delivery", { position, at: startedAt })
-    }
-    if (isProjected && !owesFarewells) {
+    if (!options.dryRun && decisions > 0 && isProjected && !owesFarewells) {
       yield* store.saveCheckpoint("tables", { position, at: Math.max(options.now, checkpoint?.at ?? 0) })
     }
   })

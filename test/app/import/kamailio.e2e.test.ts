@@ -73,6 +73,7 @@ describe.skipIf(noKamailio !== null)("moving over from Kamailio", () => {
     assert.equal((await carol.subscribe({ Expires: "600" })).raw.status, 200)
     await carol.notified({ state: "active" })
     const told = await toldOfWatchers(owner)
+    assert.equal(told.cseq, list.raw.cseq + 1)
     assert.deepEqual(
       told.rows.map((row) => row.split(" ").slice(0, 2).join(" ")),
       ["sip:bob@example.com active", "sip:carol@example.com active"],
