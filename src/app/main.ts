@@ -8,6 +8,7 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import { demo } from "./cli/demo.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { rules } from "./cli/rules.ts"
@@ -19,7 +20,7 @@ import { version } from "./version.ts"
 
 const presently = Command.make("presently").pipe(
   Command.withDescription("SIP presence server with an auditable history"),
-  Command.withSubcommands([...runCommands, demo, publish, watch, user, token, rules, mi]),
+  Command.withSubcommands([...runCommands, demo, publish, watch, user, token, rules, mi, importCommand]),
 )
 
 // Whoever reads our output may have seen enough: `presently watch … | head -1`.

@@ -360,7 +360,7 @@ const sipOptions = Effect.fnUntraced(function* (
 const sharedLineOf = (spec: string): SharedLine =>
   spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
 
-const asksRules = (config: Config): boolean =>
+export const asksRules = (config: Config): boolean =>
   config.policy === "rules" ||
   (config.policy === "auto" &&
     (config.rules_dir !== null ||
@@ -368,7 +368,7 @@ const asksRules = (config: Config): boolean =>
       config.integrated_xcap_server ||
       config.users_file !== null))
 
-const limitsOf = (config: Config): Limits => ({
+export const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,
   maxExpiresPublish: config.max_expires_publish,
   maxExpiresSubscribe: config.max_expires_subscribe,

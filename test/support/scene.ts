@@ -83,7 +83,7 @@ export const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo
 /** The next NOTIFY of a winfo subscription, answered 200; `rows` has `uri status event` of each watcher. */
 export const toldOfWatchers = async (
   owner: Call,
-): Promise<Watchers & { readonly rows: readonly string[] }> => {
+): Promise<Watchers & { readonly rows: readonly string[]; readonly cseq: number }> => {
   const notify = await owner.notify(8_000)
   answer(owner.phone, notify)
   assert.equal(notify.header("event"), "presence.winfo")
@@ -91,5 +91,9 @@ export const toldOfWatchers = async (
   const list = watcherList({ contentType, text: notify.raw.body.toString("utf8") })
   assert.ok(list !== null, contentType)
   assert.deepEqual([list.resource, list.packageName], ["sip:alice@example.com", "presence"])
-  return { ...list, rows: list.entries.map(({ uri, status, event }) => `${uri} ${status} ${event}`) }
+  return {
+    ...list,
+    cseq: notify.raw.cseq,
+    rows: list.entries.map(({ uri, status, event }) => `${uri} ${status} ${event}`),
+  }
 }

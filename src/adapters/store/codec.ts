@@ -41,7 +41,13 @@ const Publication = { packageName: Text, entityTag: Text, expiresAt: Schema.Fini
 const TagRole = Schema.Literals(["active", "backup"])
 
 const StoredEvent = Schema.TaggedUnion({
-  PublicationCreated: { ...Publication, body: Schema.NullOr(Body), headers: Headers, sender: Nullable },
+  PublicationCreated: {
+    ...Publication,
+    body: Schema.NullOr(Body),
+    headers: Headers,
+    sender: Nullable,
+    receivedAt: Schema.optionalKey(Schema.Finite),
+  },
   PublicationModified: {
     ...Publication,
     supersedes: Text,
@@ -75,6 +81,9 @@ const StoredEvent = Schema.TaggedUnion({
     dialog: Schema.Int,
     start: Schema.NullOr(DialogStart),
     remoteCseq: Schema.Int,
+    takenOver: Schema.optionalKey(
+      Schema.Struct({ localCseq: Schema.Int, notified: Schema.Int, createdAt: Schema.Finite }),
+    ),
   },
   SubscriptionRefreshed: {
     no: Schema.Int,
@@ -98,6 +107,13 @@ const StoredEvent = Schema.TaggedUnion({
     reason: Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"]),
     silent: Schema.Boolean,
     waitsUntil: Instant,
+  },
+  WatcherRemembered: {
+    no: Schema.Int,
+    packageName: Text,
+    watcher: Text,
+    createdAt: Schema.Finite,
+    giveUpAt: Schema.Finite,
   },
   WaitingEnded: { no: Schema.Int, event: Schema.Literals(["approved", "rejected", "giveup", "noresource"]) },
   RulesReplaced: { packageName: Text, rules: Schema.NullOr(Body), boundaryAt: Instant },

@@ -10,6 +10,7 @@ import type {
   DialogStart,
   EntityTag,
   Header,
+  Millis,
   PackageName,
   Rates,
   Seconds,
@@ -17,7 +18,7 @@ import type {
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
-import type { SharingTagRole } from "./events.ts"
+import type { SharingTagRole, Status, TakenOver } from "./events.ts"
 
 export type Command =
   | Publish
@@ -30,6 +31,9 @@ export type Command =
   | SwitchSharingTag
   | SetHardState
   | Terminate
+  | AdoptPublication
+  | AdoptSubscription
+  | AdoptWatcher
   | FallDue
   | ReportDelivery
   | Redeliver
@@ -153,6 +157,42 @@ export interface Terminate {
   /** Null: every watcher. */
   readonly watcher: Uri | null
   readonly reason: "deactivated" | "probation" | "noresource"
+}
+
+/** A live publication of another server goes on here, under the entity-tag its publisher knows. */
+export interface AdoptPublication {
+  readonly _tag: "AdoptPublication"
+  readonly packageName: PackageName
+  readonly entityTag: EntityTag
+  readonly expiresAt: Millis
+  readonly receivedAt: Millis
+  readonly body: Body | null
+  /** Those that the package does not carry do not count; absent: none. */
+  readonly headers?: readonly Header[]
+  readonly sender: string | null
+}
+
+/** A live subscription of another server goes on here, in the dialog its watcher knows. */
+export interface AdoptSubscription {
+  readonly _tag: "AdoptSubscription"
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  readonly watcher: Uri
+  /** As the other server decided; rules that are in force here overrule it. */
+  readonly status: Status
+  readonly polite: boolean
+  /** With the operator's grace of this server included. */
+  readonly expiresAt: Millis
+  readonly dialog: DialogStart
+  readonly takenOver: TakenOver
+}
+
+/** A watcher that waits for a decision at another server, without a subscription, waits here. */
+export interface AdoptWatcher {
+  readonly _tag: "AdoptWatcher"
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly createdAt: Millis
 }
 
 /** Time as a command: whatever is overdue at `now` is to be decided. */

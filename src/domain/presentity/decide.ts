@@ -4,6 +4,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
+import { adoptPublication, adoptSubscription, adoptWatcher } from "./adopt.ts"
 import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -27,12 +28,12 @@ import { liveArguments } from "./view.ts"
  * Deterministic, total, leaves `state` as it is. Whatever was due before `context.now` must have been decided first
  * (`FallDue`); the engine sees to that.
  */
-export const decide = (state: State, command: Command, context: Context): Outcome =>
-  tellWhoWatchesWatchers(
-    state,
-    tellWhoSeesSubscriptions(state, handle(state, command, context), context),
-    context,
-  )
+export const decide = (state: State, command: Command, context: Context): Outcome => {
+  const outcome = handle(state, command, context)
+  // whoever sees subscriptions has been told of these by the server they come from
+  if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return outcome
+  return tellWhoWatchesWatchers(state, tellWhoSeesSubscriptions(state, outcome, context), context)
+}
 
 const handle = (state: State, command: Command, context: Context): Outcome => {
   switch (command._tag) {
@@ -56,6 +57,12 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return setHardState(state, command, context)
     case "Terminate":
       return terminate(state, command)
+    case "AdoptPublication":
+      return adoptPublication(state, command, context)
+    case "AdoptSubscription":
+      return adoptSubscription(state, command, context)
+    case "AdoptWatcher":
+      return adoptWatcher(state, command, context)
     case "FallDue":
       return fallDue(state, context)
     case "ReportDelivery":

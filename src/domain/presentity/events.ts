@@ -29,6 +29,7 @@ export type Event =
   | SubscriptionRefreshed
   | SubscriptionStatusChanged
   | SubscriptionTerminated
+  | WatcherRemembered
   | WaitingEnded
   | RulesReplaced
   | RulesReviewed
@@ -49,6 +50,8 @@ export interface PublicationCreated {
   /** Headers of the PUBLISH that belong to the publication; absent: none. */
   readonly headers?: readonly Header[]
   readonly sender: string | null
+  /** When another server received it, from which it was taken over; absent: at the decision. */
+  readonly receivedAt?: Millis
 }
 
 export interface PublicationModified {
@@ -118,6 +121,18 @@ export interface SubscriptionCreated {
   readonly start: DialogStart | null
   /** CSeq of the SUBSCRIBE. */
   readonly remoteCseq: number
+  /** What another server has done for it, from which it was taken over; absent: it begins here. */
+  readonly takenOver?: TakenOver
+}
+
+/** How far another server has come with a subscription: whoever goes on must not count from the beginning. */
+export interface TakenOver {
+  /** CSeq of the last NOTIFY in the dialog; 0: none was sent. */
+  readonly localCseq: number
+  /** Documents the watcher was sent: the version of the next one. */
+  readonly notified: number
+  /** When the watcher subscribed. */
+  readonly createdAt: Millis
 }
 
 export interface SubscriptionRefreshed {
@@ -154,6 +169,16 @@ export interface SubscriptionTerminated {
   readonly silent: boolean
   /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
   readonly waitsUntil: Millis | null
+}
+
+/** A watcher that nobody has decided on waits at another server, and from now on here (RFC 3857 §4.7.1). */
+export interface WatcherRemembered {
+  readonly _tag: "WatcherRemembered"
+  readonly no: SubscriptionNo
+  readonly packageName: PackageName
+  readonly watcher: Uri
+  readonly createdAt: Millis
+  readonly giveUpAt: Millis
 }
 
 /** A watcher nobody decided on in time, or somebody did: it is remembered no more. */

@@ -30,7 +30,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         createdIn: state.version + 1,
         slot: freeSlot(state, event.packageName),
         bodyFrom: state.version + 1,
-        receivedAt: at,
+        receivedAt: event.receivedAt ?? at,
         expiresAt: event.expiresAt,
         body: event.body,
         ...(event.headers === undefined ? {} : { headers: event.headers }),
@@ -108,6 +108,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return { ...state, verdicts }
     }
     case "SubscriptionCreated": {
+      const { takenOver } = event
       const dialog =
         event.start === null
           ? get(state.dialogs, event.dialog)
@@ -116,7 +117,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
               start: event.start,
               remoteTarget: event.start.remoteTarget,
               remoteCseq: event.remoteCseq,
-              localCseq: 0,
+              localCseq: takenOver?.localCseq ?? 0,
               usages: 0,
             }
       if (dialog === undefined) return state
@@ -143,15 +144,16 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           forced: event.forced === true,
           event: "subscribe",
           changedIn: state.version + 1,
-          createdAt: at,
+          createdAt: takenOver?.createdAt ?? at,
           expiresAt: event.expiresAt,
           giveUpAt: event.giveUpAt,
           dialog: dialog.no,
-          notified: 0,
+          notified: takenOver?.notified ?? 0,
           shown: "",
           spared: false,
-          issuedAt: at,
-          toldIn: 0,
+          // what another server has sent is not for us to repeat
+          issuedAt: takenOver === undefined ? at : 0,
+          toldIn: takenOver === undefined || takenOver.localCseq === 0 ? 0 : state.version + 1,
           pacedAt: 0,
           heardAt: dialog.localCseq,
           dueAt: null,
@@ -208,6 +210,24 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     }
     case "SubscriptionTerminated":
       return terminate(state, event, at)
+    case "WatcherRemembered": {
+      const { no, packageName, watcher, createdAt, giveUpAt } = event
+      const changedIn = state.version + 1
+      return {
+        ...state,
+        watchersChangedIn: changed(state, packageName),
+        waiting: set(state.waiting, no, {
+          no,
+          packageName,
+          eventId: null,
+          watcher,
+          createdAt,
+          since: at,
+          giveUpAt,
+          changedIn,
+        }),
+      }
+    }
     case "WaitingEnded": {
       const waiting = get(state.waiting, event.no)
       if (waiting === undefined) return state

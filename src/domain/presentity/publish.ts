@@ -223,15 +223,18 @@ const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
     expires: granted === 0 ? 0 : Math.max(1, granted - context.limits.expiresOffset),
   }) as const
 
+/** What a publication says, of a request or of another server. */
+type Content = Pick<Publish, "body" | "bodyFault" | "headers">
+
 /** Step 5: the body's type is the package's (415), and the package can read it (400). */
-const bodyFault = (command: Publish, pack: EventPackage): Rejection | null => {
+export const bodyFault = (command: Content, pack: EventPackage): Rejection | null => {
   const { body } = command
   if (body === null) return command.bodyFault
   return typeFault(body, pack) ?? command.bodyFault ?? syntaxFault(body, pack)
 }
 
 /** The headers of the request that belong to what it publishes. */
-const headersOf = (command: Publish, pack: EventPackage): readonly Header[] =>
+export const headersOf = (command: Content, pack: EventPackage): readonly Header[] =>
   (command.headers ?? []).filter(([name]) => pack.carriedHeaders?.includes(name) === true)
 
 /** What the package has against a request that is otherwise good. */
@@ -261,7 +264,7 @@ const refusalOf = (
 }
 
 /** Whatever they came through, they must be able to stand in a NOTIFY, and say something to the package. */
-const headerFault = (command: Publish, pack: EventPackage): Rejection | null => {
+export const headerFault = (command: Content, pack: EventPackage): Rejection | null => {
   const headers = headersOf(command, pack)
   const odd = headers.find(([, value]) => !isHeaderValue(value))
   if (odd !== undefined) return badRequest(`${odd[0]} is empty or not one line`)

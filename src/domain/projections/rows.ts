@@ -101,6 +101,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
       const { packageName, watcher } = subscription
       return [own, ...siblings(after, subscription), { table: "watchers", packageName, watcher }]
     }
+    case "WatcherRemembered":
+      return [{ table: "watchers", packageName: event.packageName, watcher: event.watcher }]
     case "WaitingEnded": {
       const waiting = get(before.waiting, event.no)
       if (waiting === undefined) return []

@@ -1,0 +1,249 @@
+/**
+ * The import itself: page by page, rows are decided on as anything else is, and what is decided is stored before the next
+ * page is read.
+ *
+ * Rules come first, so that they judge who is taken over, then hard state, publications, subscriptions and who waits. Of
+ * each page only its own presentities are in memory; a dry run keeps all it has decided.
+ */
+import { Data, Effect } from "effect"
+import {
+  activeWatcherPages,
+  presentityPages,
+  watcherPages,
+  xcapPages,
+} from "../../adapters/import/layouts.ts"
+import type { Layout, XcapRow } from "../../adapters/import/layouts.ts"
+import type { Source } from "../../adapters/import/source.ts"
+import { EventStore, PresenceTables } from "../../domain/ports.ts"
+import type { TableChange } from "../../domain/ports.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import type { Authorize, Context, Limits } from "../../domain/presentity/context.ts"
+import { decide } from "../../domain/presentity/decide.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { touched } from "../../domain/projections/rows.ts"
+import type { RowKey } from "../../domain/projections/rows.ts"
+import { values } from "../../domain/table.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { DialogKey, DialogNo, Uri } from "../../domain/vocabulary.ts"
+import { freshNonce } from "../pump.ts"
+import { adoptActiveWatcherRow, adoptPresentityRow, adoptWatcherRow, adoptXcapRow } from "./adoption.ts"
+import type { Adoption, AdoptionRules } from "./adoption.ts"
+import { earlierOf, nothingEarlier } from "./earlier.ts"
+import { countTable } from "./report.ts"
+import type { TableCount, TableReport } from "./report.ts"
+
+export interface TakeOverOptions extends AdoptionRules {
+  readonly limits: Limits
+  readonly authorize: Authorize
+  /** Decides everything and writes nothing. */
+  readonly dryRun: boolean
+  /** Rows of one page: the embedded database blocks the event loop while it writes. */
+  readonly rowsMax: number
+}
+
+export const rowsPerPage = 500
+
+/** Somebody else writes to the log meanwhile. */
+export class StoreInUse extends Data.TaggedError("StoreInUse")<{ readonly target: string }> {
+  readonly exitCode = 74
+  override get message(): string {
+    return `${this.target} is in use: stop the server that works on it, and import again`
+  }
+}
+
+export interface TakenOver {
+  readonly tables: readonly TableReport[]
+  readonly decisions: number
+}
+
+/** Takes over whatever the source has; what an import has taken over before is left as it is. */
+export const takeOver = Effect.fnUntraced(function* (
+  source: Source,
+  layout: Layout,
+  target: string,
+  options: TakeOverOptions,
+) {
+  const writer = yield* makeWriter(target, options)
+  const tables: TableReport[] = []
+
+  const each = Effect.fnUntraced(function* <Row, E>(
+    name: string,
+    pages: Effect.Effect<readonly Row[], E>,
+    adopt: (row: Row) => Adoption,
+  ) {
+    const count = countTable(name)
+    for (;;) {
+      const rows = yield* pages
+      if (rows.length === 0) break
+      yield* writer.page(rows.map(adopt), count)
+    }
+    tables.push(count.report())
+  })
+
+  const { tables: names } = layout
+  const documents = new Set<string>()
+  if (layout.hasXcap) {
+    yield* each(names.xcap, xcapPages(source, layout, options.rowsMax), (row) => {
+      const adoption = adoptXcapRow(row, options, !documents.has(nameOf(row)))
+      if (adoption._tag === "Ask") documents.add(nameOf(row))
+      return adoption
+    })
+  }
+  yield* each(names.presentity, presentityPages(source, layout, options.rowsMax), (row) =>
+    adoptPresentityRow(row, options),
+  )
+  yield* each(names.activeWatchers, activeWatcherPages(source, layout, options.rowsMax), (row) =>
+    adoptActiveWatcherRow(row, options),
+  )
+  yield* each(names.watchers, watcherPages(source, layout, options.rowsMax), (row) =>
+    adoptWatcherRow(row, options),
+  )
+  yield* writer.finish
+  const result: TakenOver = { tables, decisions: writer.decisions() }
+  return result
+})
+
+/** Of several files of one kind and user the module reads the first. */
+const nameOf = ({ docType, username, domain }: XcapRow): string => `${docType} ${username}@${domain}`
+
+const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOverOptions) {
+  const store = yield* EventStore
+  const projection = yield* PresenceTables
+  const checkpoint = yield* store.checkpoint("tables")
+  const wasEmpty = (yield* store.read(0, 1)).length === 0
+  // a server that was killed left rows and snapshots behind its log: its next start makes them, and these as well
+  const isProjected = (yield* store.read(checkpoint?.position ?? 0, 1)).length === 0
+  // nothing was ever sent from here: without a mark the first start would tell everybody once more
+  if (!options.dryRun && (yield* store.checkpoint("delivery")) === null) {
+    yield* store.saveCheckpoint("delivery", { position: 0, at: options.now })
+  }
+  /** What a dry run has decided and not stored. */
+  const imagined = new Map<Uri, State>()
+  let decisions = 0
+  let position = checkpoint?.position ?? 0
+  /** Somebody here has been told something that is not sent yet: the next start reads it from the log and sends it. */
+  let owesFarewells = false
+
+  const load = Effect.fnUntraced(function* (presentities: readonly Uri[]) {
+    const states = new Map<Uri, State>()
+    const unknown = presentities.filter((one) => {
+      const state = imagined.get(one)
+      if (state !== undefined) states.set(one, state)
+      return state === undefined
+    })
+    for (const state of yield* store.load(unknown)) states.set(state.presentity, state)
+    return states
+  })
+
+  const page = Effect.fnUntraced(function* (adoptions: readonly Adoption[], count: TableCount) {
+    const presentities = new Set(adoptions.flatMap((one) => (one._tag === "Ask" ? [one.presentity] : [])))
+    const states = yield* load([...presentities])
+    const earlier = wasEmpty ? nothingEarlier : yield* earlierOf([...states.values()])
+    const decided: Decision[] = []
+    const changes = new Map<Uri, RowKey[]>()
+    for (const adoption of adoptions) {
+      const state = adoption._tag === "Ask" ? states.get(adoption.presentity)! : null
+      const skip = adoption._tag === "Skip" ? adoption : (adoption.against?.(state!) ?? null)
+      if (skip !== null || adoption._tag === "Skip") {
+        const { why, isOver, row } = skip!
+        count.skipped(why, isOver, row)
+        continue
+      }
+      const { presentity, command } = adoption
+      const before = states.get(presentity)!
+      if (earlier.has(command, presentity)) {
+        count.wasThere()
+        continue
+      }
+      const now = Math.max(options.now, before.decidedAt)
+      const context: Context = {
+        now,
+        nonce: freshNonce(),
+        limits: options.limits,
+        packages: options.packages,
+        authorize: options.authorize,
+        inFlight: () => false,
+        findDialog: (key) => dialogIn(before, key),
+      }
+      const { events, answer } = decide(before, command, context)
+      if (answer._tag === "Rejected") {
+        count.skipped(whyNot(answer.rejection), false, adoption.row)
+        continue
+      }
+      if (events.length === 0) {
+        count.wasThere()
+        continue
+      }
+      const decision: Decision = {
+        stream: presentity,
+        version: before.version + 1,
+        at: now,
+        cause: command._tag,
+        origin: "import",
+        nonce: context.nonce,
+        events,
+      }
+      const after = fold(before, decision)
+      states.set(presentity, after)
+      decided.push(decision)
+      owesFarewells ||= events.some((event) => event._tag === "SubscriptionTerminated" && !event.silent)
+      const keys = changes.get(presentity) ?? []
+      for (const event of events) keys.push(...touched(event, before, after))
+      changes.set(presentity, keys)
+      count.took()
+    }
+    decisions += decided.length
+    if (options.dryRun) for (const { stream } of decided) imagined.set(stream, states.get(stream)!)
+    else if (decided.length > 0) yield* write(decided, states, changes)
+  })
+
+  const write = Effect.fnUntraced(function* (
+    decided: readonly Decision[],
+    states: ReadonlyMap<Uri, State>,
+    changes: ReadonlyMap<Uri, readonly RowKey[]>,
+  ) {
+    const appended = yield* store.append(decided)
+    if (appended.conflicts.size > 0) return yield* new StoreInUse({ target })
+    position = Math.max(position, appended.position)
+    if (!isProjected) return
+    const written = [...changes].map(([presentity, keys]): TableChange => ({
+      state: states.get(presentity)!,
+      keys: lastOfEach(keys),
+    }))
+    yield* projection.write(written)
+    yield* store.saveSnapshots(written.map(({ state }) => state))
+  })
+
+  const finish = Effect.gen(function* () {
+    if (!options.dryRun && decisions > 0 && isProjected && !owesFarewells) {
+      yield* store.saveCheckpoint("tables", { position, at: Math.max(options.now, checkpoint?.at ?? 0) })
+    }
+  })
+
+  return { page, finish, decisions: () => decisions }
+})
+
+const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
+  for (const { no, start } of values(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  }
+  return null
+}
+
+/** A row is written once for each statement, as it is in the end. */
+const lastOfEach = (keys: readonly RowKey[]): readonly RowKey[] => [
+  ...new Map(keys.map((key) => [JSON.stringify(key), key])).values(),
+]
+
+const whyNot = (rejection: Rejection): string => {
+  switch (rejection._tag) {
+    case "BadEvent":
+      return "there is no such event package, or it cannot be published"
+    case "UnsupportedMediaType":
+      return `its body is of another type than ${rejection.accept.join(" or ")}`
+    default:
+      return "why" in rejection ? rejection.why : `refused with ${rejection.status}`
+  }
+}

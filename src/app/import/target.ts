@@ -1,0 +1,137 @@
+/**
+ * Where an import goes: the store that a server will start on, opened while none does.
+ */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
+import { Clock, Context, Data, Effect, Layer, Redacted } from "effect"
+import { SourceUnsuitable } from "../../adapters/import/layouts.ts"
+import type { SourceTables } from "../../adapters/import/layouts.ts"
+import { identityQuery } from "../../adapters/import/postgres.ts"
+import { reasonOf, withoutPassword } from "../../adapters/import/source.ts"
+import type { Source } from "../../adapters/import/source.ts"
+import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { layerMemory } from "../../adapters/store/memory.ts"
+import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
+import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
+import {
+  layerNoTables,
+  layerPresenceTables,
+  moduleTableNames,
+  prepareTables,
+} from "../../adapters/store/tables.ts"
+import type { TableNames } from "../../adapters/store/tables.ts"
+import type { EventStore, PresenceTables } from "../../domain/ports.ts"
+import { ConfigInvalid } from "../config.ts"
+import type { Config } from "../config.ts"
+import { StoreInUse } from "./take-over.ts"
+
+export interface Target {
+  readonly name: string
+  readonly services: Context.Context<EventStore | PresenceTables>
+}
+
+/** The database to write to does not do what is asked of it. */
+export class TargetUnusable extends Data.TaggedError("TargetUnusable")<{
+  readonly target: string
+  readonly why: string
+}> {
+  readonly exitCode = 74
+  override get message(): string {
+    return `${this.target} cannot be used: ${this.why}`
+  }
+}
+
+/** What the pool of an import calls itself; a server does not say what it is and gets the client's name. */
+const ownName = "presently import"
+const clientName = "@effect/sql-pg"
+
+/**
+ * Opens the store and brings it to the present layout; for a dry run it is left as it is.
+ *
+ * @throws StoreInUse, TargetUnusable, SourceUnsuitable when it is the source itself, DataFolderInUse, ConfigInvalid
+ */
+export const openTarget = Effect.fnUntraced(function* (
+  config: Config,
+  source: Source,
+  sourceTables: SourceTables,
+  dryRun: boolean,
+) {
+  if (config.memory || (config.database_url === null && config.data === null)) {
+    return yield* new ConfigInvalid({
+      faults: [
+        "database_url (default): import needs to know where to keep its log: --database-url postgres://… for " +
+          "production, or --data DIR for the embedded database",
+      ],
+    })
+  }
+  const tables: TableNames = {
+    presentity: config.presentity_table ?? moduleTableNames.presentity,
+    activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
+    watchers: config.watchers_table ?? moduleTableNames.watchers,
+  }
+  const url = config.database_url
+  const name =
+    url === null ? `embedded PostgreSQL in ${config.data}` : `PostgreSQL at ${withoutPassword(url)}`
+  const nothingThere = Effect.map(
+    Layer.build(Layer.merge(layerMemory, layerNoTables)),
+    (services): Target => ({ name, services }),
+  )
+  // a dry run makes nothing, not even an empty database
+  if (dryRun && url === null && !existsSync(join(config.data ?? "", "pg"))) return yield* nothingThere
+  const unusable = Effect.mapError(
+    (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
+  )
+  const client = yield* url === null
+    ? Layer.build(layerEmbedded(config.data))
+    : Layer.build(
+        PgClient.layer({
+          url: Redacted.make(url),
+          applicationName: ownName,
+          maxConnections: 2,
+          startupParameters: sessionSettings,
+        }),
+      ).pipe(unusable)
+  const sql = Context.get(client, PgClient.PgClient)
+  if (url !== null) {
+    const [database] = yield* sql.unsafe<{ identity: string }>(identityQuery).pipe(unusable)
+    if (database?.identity === source.identity) yield* checkTables(name, tables, sourceTables)
+    const [others] = yield* sql<{ count: number }>`
+      SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = ${clientName}`.pipe(unusable)
+    if ((others?.count ?? 0) > 0) return yield* new StoreInUse({ target: name })
+  }
+  if (dryRun) {
+    const [known] = yield* sql<{ log: string | null }>`SELECT to_regclass('checkpoints')::text AS log`.pipe(
+      unusable,
+    )
+    if (known?.log == null) return yield* nothingThere
+  } else {
+    const now = yield* Clock.currentTimeMillis
+    yield* migrate.pipe(
+      Effect.andThen(makePartitions(new Date(now))),
+      Effect.andThen(prepareTables(tables)),
+      Effect.provideContext(client),
+      unusable,
+    )
+  }
+  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
+    Layer.provide(Layer.succeedContext(client)),
+  )
+  const target: Target = { name, services: yield* Layer.build(stores) }
+  return target
+})
+
+/** In one database both can only be when their tables have different names: ours follow the log and would replace theirs. */
+const checkTables = (name: string, ours: TableNames, theirs: SourceTables) => {
+  const taken = new Set([...Object.values(ours), ...Object.values(moduleTableNames)])
+  const shared = [theirs.presentity, theirs.activeWatchers, theirs.watchers].filter((one) => taken.has(one))
+  return shared.length === 0
+    ? Effect.void
+    : new SourceUnsuitable({
+        why:
+          `${name} is the source as well, and presently keeps tables of its own under the names ${shared.join(", ")}: ` +
+          "give another database with --database-url, or rename those of the source and name them with " +
+          "--presentity-table, --active-watchers-table and --watchers-table",
+      })
+}
