@@ -66,6 +66,8 @@ export interface Subscribe {
   readonly argument?: string
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
+  /** `handle_subscribe(, "tag")`: whose subscription it is in a cluster; absent: nobody's in particular. */
+  readonly sharingTag?: string
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
   readonly bodyFault: Rejection | null
 }
