@@ -163,7 +163,10 @@ const collect = (given: Given, faults: string[]): ReadonlyMap<SettingName, Sourc
       faults.push(`${name} (${source}): there is no such setting${didYouMean(name, Object.keys(settings))}`)
   }
   const file = given.file === null ? [] : readConfigFile(given.file, faults)
-  for (const { name, value, at } of file) put(name, value, at(), at)
+  for (const { name, value, at } of file) {
+    // a name without a value is one that nobody has filled in
+    if (value !== null || !isSetting(name)) put(name, value, at(), at)
+  }
   for (const { name, value, source } of readEnvironment(given.env, faults)) put(name, value, source)
   for (const pair of given.set) {
     const equals = pair.indexOf("=")
