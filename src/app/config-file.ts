@@ -28,11 +28,11 @@ export const parseConfigFile = (text: string, file: string, faults: string[]): r
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number | undefined): string => `file ${file}:${lines.linePos(offset ?? 0).line}`
-  for (const { message, pos } of document.errors) {
-    faults.push(`config (${lineAt(pos[0])}): ${message.split("\n")[0]}`)
-  }
+  // those after the first are mostly about the same
+  const [error] = document.errors
+  if (error !== undefined) faults.push(`config (${lineAt(error.pos[0])}): ${error.message.split("\n")[0]}`)
   const { contents } = document
-  if (document.errors.length > 0 || contents === null) return []
+  if (error !== undefined || contents === null) return []
   if (!isMap(contents)) {
     faults.push(`config (file ${file}): expected settings by name, for example log: json`)
     return []

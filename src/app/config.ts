@@ -255,16 +255,16 @@ type Checked =
   | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
 
 const check = (setting: Setting, value: unknown, at: At): Checked => {
+  const word = typeof value === "object" ? "" : String(value)
   switch (setting.kind) {
     case "int": {
-      const number =
-        typeof value === "number" ? value : /^-?\d+$/.test(String(value)) ? Number(value) : Number.NaN
+      const number = typeof value === "number" ? value : /^-?\d+$/.test(word) ? Number(word) : Number.NaN
       return Number.isInteger(number) && number >= setting.min && number <= setting.max
         ? { _tag: "Good", value: number }
         : { _tag: "Bad", allowed: `expected a whole number from ${setting.min} to ${setting.max}` }
     }
     case "flag": {
-      const truth = flags.get(String(value).toLowerCase())
+      const truth = flags.get(word.toLowerCase())
       return truth === undefined
         ? { _tag: "Bad", allowed: "expected 1 or 0 (also true, false, yes, no, on, off)" }
         : { _tag: "Good", value: truth }
@@ -296,8 +296,8 @@ const check = (setting: Setting, value: unknown, at: At): Checked => {
       return { _tag: "Good", value: items.map((item: string) => item.trim()) }
     }
     case "choice":
-      return setting.choices.includes(String(value))
-        ? { _tag: "Good", value: String(value) }
+      return setting.choices.includes(word)
+        ? { _tag: "Good", value: word }
         : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
   }
 }

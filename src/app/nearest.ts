@@ -7,7 +7,8 @@ export const didYouMean = (word: string, known: Iterable<string>): string => {
   const nearest = [...known]
     .map((one) => [distance(word, one), one] as const)
     .sort(([one], [other]) => one - other)[0]
-  return nearest !== undefined && nearest[0] <= 4 ? `; did you mean ${nearest[1]}?` : ""
+  const most = Math.min(4, Math.ceil(word.length / 3))
+  return nearest !== undefined && nearest[0] <= most ? `; did you mean ${nearest[1]}?` : ""
 }
 
 /** Edits that make one word of the other. */

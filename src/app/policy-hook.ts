@@ -78,11 +78,11 @@ export const makePolicy = ({ publish, subscribe, code, onFault }: PolicyParts): 
       const said: unknown =
         request.method === "PUBLISH" ? code?.handlePublish?.(request) : code?.handleSubscribe?.(request)
       if (!isThenable(said)) return granted(request, said)
-      return inTime(said).then(
-        (value) =>
+      return inTime(said)
+        .then((value) =>
           value === late ? failed(request, `took more than ${policyMillisMax} ms`) : granted(request, value),
-        (error: unknown) => failed(request, `failed (${oneLine(error)})`),
-      )
+        )
+        .catch((error: unknown) => failed(request, `failed (${oneLine(error)})`))
     } catch (error) {
       return failed(request, `failed (${oneLine(error)})`)
     }

@@ -18,7 +18,7 @@ export const policyFaults = (config: Config, packages: Packages): readonly strin
     const at = `(${config.sources[name]})`
     return readPolicyRules(kind, config[name], () => "", []).flatMap(({ events }, index) =>
       events
-        .filter((event) => packages.find(event) === undefined)
+        .filter((event) => packages.find(event) === null)
         .map((event) => {
           const hint = didYouMean(event, packages.names()) || `; there are ${packages.names().join(", ")}`
           return `${name} rule ${index + 1} event = ${event} ${at}: there is no such event package${hint}`
