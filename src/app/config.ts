@@ -6,6 +6,12 @@
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { parseValue, readConfigFile } from "./config-file.ts"
+import { didYouMean } from "./nearest.ts"
+import { policyFault } from "./policy-hook.ts"
+import type { RequestPolicy } from "./policy-hook.ts"
+import { readPolicyRules } from "./policy-rules.ts"
+import type { At, PublishRule, SubscribeRule } from "./policy-rules.ts"
 import { settings } from "./settings.ts"
 import type { Setting, SettingName } from "./settings.ts"
 
@@ -15,10 +21,11 @@ export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{ readonly 
   }
 }
 
-/** A value and where it came from: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.json`, `default`. */
-export interface Sourced {
+/** A value and where it came from: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.yaml:31`, `default`. */
+interface Sourced {
   readonly value: unknown
-  readonly source: string
+  /** With a path, where that part of the value came from. */
+  readonly at: At
 }
 
 type Value<S> = S extends { readonly kind: "int"; readonly default: infer Default }
@@ -29,7 +36,11 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
       ? readonly string[]
       : S extends { readonly kind: "choice" }
         ? string
-        : string | null
+        : S extends { readonly kind: "rules"; readonly for: infer For }
+          ? readonly (For extends "publish" ? PublishRule : SubscribeRule)[]
+          : S extends { readonly kind: "hook" }
+            ? string | RequestPolicy | null
+            : string | null
 
 export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
 
@@ -54,7 +65,7 @@ export interface Given {
   /** `NAME=VALUE` of `--set`, in order. */
   readonly set: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Path of a JSON file of settings by name; null: none. */
+  /** Path of a YAML or JSON file of settings by name; null: none. */
   readonly file: string | null
   /** Other defaults than the general ones: what `dev` presumes. */
   /** By an embedding program; they count as if a flag had given them. */
@@ -65,40 +76,7 @@ export interface Given {
 /** @throws ConfigInvalid with every fault found */
 export const readConfig = (given: Given): Config => {
   const faults: string[] = []
-  const raw = new Map<SettingName, Sourced>()
-  const put = (name: string, value: unknown, source: string): void => {
-    if (isSetting(name)) raw.set(name, { value, source })
-    else faults.push(unknownName(name, source))
-  }
-
-  for (const [name, value] of readFile(given.file, faults)) put(name, value, `file ${given.file}`)
-  for (const [variable, value] of Object.entries(given.env)) {
-    if (value === undefined) continue
-    if (variable === "DATABASE_URL") put("database_url", value, "env DATABASE_URL")
-  }
-  for (const [variable, value] of Object.entries(given.env)) {
-    // The file's own name is no setting, and test switches are nobody's.
-    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
-    if (value !== undefined && variable.startsWith("PRESENTLY_") && !isOther) {
-      put(variable.slice("PRESENTLY_".length).toLowerCase(), value, `env ${variable}`)
-    }
-  }
-  for (const pair of given.set) {
-    const equals = pair.indexOf("=")
-    if (equals <= 0)
-      faults.push(`--set ${pair}: expected NAME=VALUE, for example --set max_expires_publish=600`)
-    else put(pair.slice(0, equals), pair.slice(equals + 1), `flag --set`)
-  }
-  for (const [name, values] of Object.entries(given.flags)) {
-    if (values === undefined || values.length === 0) continue
-    const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
-    put(name, setting?.kind === "list" ? values : values.at(-1), `flag --${name.replaceAll("_", "-")}`)
-  }
-
-  for (const [name, value] of Object.entries(given.own ?? {})) {
-    if (value !== undefined && value !== null) put(name, value, "option")
-  }
-
+  const raw = collect(given, faults)
   const values: Record<string, unknown> = {}
   const sources: Record<string, string> = {}
   const notices: string[] = []
@@ -109,12 +87,17 @@ export const readConfig = (given: Given): Config => {
       sources[name] = "default"
       continue
     }
-    const checked = check(setting, one.value)
-    if (checked._tag === "Bad") {
-      faults.push(`${name} = ${show(one.value, name)} (${one.source}): ${checked.allowed}`)
-    } else values[name] = checked.value
-    sources[name] = one.source
-    if (setting.idle !== undefined) notices.push(`${name} (${one.source}) changes nothing: ${setting.idle}`)
+    const source = one.at()
+    const checked = check(setting, one.value, one.at)
+    if (checked._tag === "Bad")
+      faults.push(`${name} = ${show(one.value, name)} (${source}): ${checked.allowed}`)
+    else if (checked._tag === "Faulty") faults.push(...checked.faults)
+    else values[name] = checked.value
+    sources[name] = source
+    if (setting.idle !== undefined) notices.push(`${name} (${source}) changes nothing: ${setting.idle}`)
+    else if (name === "db_update_period" && Number(one.value) <= 0) {
+      notices.push(`${name} = ${String(one.value)} (${source}): ${neverWritten}`)
+    }
   }
 
   const listen = (values["listen"] as readonly string[]).map((address) => {
@@ -145,7 +128,7 @@ export const readConfig = (given: Given): Config => {
         "expected postgres://USER:PASSWORD@HOST:PORT/NAME",
     )
   }
-  const tables = ["presentity_table", "active_watchers_table", "watchers_table"] as const
+  const tables = ["presentity_table", "active_watchers_table", "watchers_table", "xcap_table"] as const
   for (const name of tables) {
     const table = String(values[name])
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(table)) {
@@ -166,6 +149,82 @@ export const readConfig = (given: Given): Config => {
   }
   if (faults.length > 0) throw new ConfigInvalid({ faults })
   return { ...values, listen, admin: adminAddress, sources, notices } as unknown as Config
+}
+
+const neverWritten =
+  "the tables are written at the stop and every 50,000 changes; subscriptions end at their own deadline all the same"
+
+/** Every setting that was given, the strongest source last put. */
+const collect = (given: Given, faults: string[]): ReadonlyMap<SettingName, Sourced> => {
+  const raw = new Map<SettingName, Sourced>()
+  const put = (name: string, value: unknown, source: string, at: At = () => source): void => {
+    if (isSetting(name)) raw.set(name, { value, at })
+    else
+      faults.push(`${name} (${source}): there is no such setting${didYouMean(name, Object.keys(settings))}`)
+  }
+  const file = given.file === null ? [] : readConfigFile(given.file, faults)
+  for (const { name, value, at } of file) {
+    // a name without a value is one that nobody has filled in
+    if (value !== null || !isSetting(name)) put(name, value, at(), at)
+  }
+  for (const { name, value, source } of readEnvironment(given.env, faults)) put(name, value, source)
+  for (const pair of given.set) {
+    const equals = pair.indexOf("=")
+    if (equals <= 0)
+      faults.push(`--set ${pair}: expected NAME=VALUE, for example --set max_expires_publish=600`)
+    else put(pair.slice(0, equals), pair.slice(equals + 1), `flag --set`)
+  }
+  for (const [name, values] of Object.entries(given.flags)) {
+    if (values === undefined || values.length === 0) continue
+    const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
+    put(name, setting?.kind === "list" ? values : values.at(-1), `flag --${name.replaceAll("_", "-")}`)
+  }
+  for (const [name, value] of Object.entries(given.own ?? {})) {
+    if (value !== undefined && value !== null) put(name, value, "option")
+  }
+  return raw
+}
+
+interface Variable {
+  readonly name: string
+  readonly value: string
+  readonly source: string
+}
+
+/** `PRESENTLY_NAME`, or `PRESENTLY_NAME_FILE` with the path of a file that holds the value; and `DATABASE_URL`. */
+const readEnvironment = (env: Given["env"], faults: string[]): readonly Variable[] => {
+  const found: Variable[] = []
+  const url = env["DATABASE_URL"]
+  if (url !== undefined) found.push({ name: "database_url", value: url, source: "env DATABASE_URL" })
+  for (const [variable, value] of Object.entries(env)) {
+    // The file's own name is no setting, and test switches are nobody's.
+    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
+    if (value === undefined || !variable.startsWith("PRESENTLY_") || isOther) continue
+    const name = variable.slice("PRESENTLY_".length).toLowerCase()
+    const source = `env ${variable}`
+    const inFile = name.endsWith("_file") && !isSetting(name) ? name.slice(0, -"_file".length) : null
+    if (inFile === null || !isSetting(inFile)) found.push({ name, value, source })
+    else if (env[variable.slice(0, -"_FILE".length)] !== undefined) {
+      faults.push(`${inFile} (${source}): is given twice; leave ${variable} or ${variable.slice(0, -5)} out`)
+    } else {
+      const text = readValueFile(value, `${inFile} (${source})`, faults)
+      if (text !== null) found.push({ name: inFile, value: text, source })
+    }
+  }
+  return found
+}
+
+const readValueFile = (path: string, where: string, faults: string[]): string | null => {
+  try {
+    const text = readFileSync(path, "utf8").replace(/\r?\n$/, "")
+    if (text !== "") return text
+    faults.push(`${where}: ${path} is empty; write the value into it`)
+  } catch (cause) {
+    faults.push(
+      `${where}: ${cause instanceof Error ? cause.message : String(cause)}; name a file with the value`,
+    )
+  }
+  return null
 }
 
 /** Loopback addresses reach nobody else: a server on them may be open. */
@@ -192,26 +251,43 @@ export const parseHostPort = (text: string): { readonly host: string; readonly p
 type Checked =
   | { readonly _tag: "Good"; readonly value: unknown }
   | { readonly _tag: "Bad"; readonly allowed: string }
+  /** Several things are wrong inside. */
+  | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
 
-const check = (setting: Setting, value: unknown): Checked => {
+const check = (setting: Setting, value: unknown, at: At): Checked => {
+  const word = typeof value === "object" ? "" : String(value)
   switch (setting.kind) {
     case "int": {
-      const number =
-        typeof value === "number" ? value : /^-?\d+$/.test(String(value)) ? Number(value) : Number.NaN
+      const number = typeof value === "number" ? value : /^-?\d+$/.test(word) ? Number(word) : Number.NaN
       return Number.isInteger(number) && number >= setting.min && number <= setting.max
         ? { _tag: "Good", value: number }
         : { _tag: "Bad", allowed: `expected a whole number from ${setting.min} to ${setting.max}` }
     }
     case "flag": {
-      const truth = flags.get(String(value).toLowerCase())
+      const truth = flags.get(word.toLowerCase())
       return truth === undefined
         ? { _tag: "Bad", allowed: "expected 1 or 0 (also true, false, yes, no, on, off)" }
         : { _tag: "Good", value: truth }
     }
     case "text":
+      if (typeof value === "number" || typeof value === "boolean") {
+        return { _tag: "Bad", allowed: `expected text, put it in quotes: ${setting.about}` }
+      }
       return typeof value === "string" && !/[\r\n\0]/.test(value)
         ? { _tag: "Good", value }
         : { _tag: "Bad", allowed: `expected one line of text: ${setting.about}` }
+    case "rules": {
+      const rules = typeof value === "string" ? parseValue(value) : value
+      const faults: string[] = []
+      readPolicyRules(setting.for, rules, at, faults)
+      return faults.length === 0 ? { _tag: "Good", value: rules } : { _tag: "Faulty", faults }
+    }
+    case "hook": {
+      const fault = typeof value === "string" && value !== "" ? null : policyFault(value)
+      return fault === null
+        ? { _tag: "Good", value }
+        : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
+    }
     case "list": {
       const items = Array.isArray(value) ? value : typeof value === "string" ? value.split(",") : null
       if (items === null || items.some((item) => typeof item !== "string" || item.trim() === "")) {
@@ -220,8 +296,8 @@ const check = (setting: Setting, value: unknown): Checked => {
       return { _tag: "Good", value: items.map((item: string) => item.trim()) }
     }
     case "choice":
-      return setting.choices.includes(String(value))
-        ? { _tag: "Good", value: String(value) }
+      return setting.choices.includes(word)
+        ? { _tag: "Good", value: word }
         : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
   }
 }
@@ -242,43 +318,14 @@ const others: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKE
 
 const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)
 
-const unknownName = (name: string, source: string): string => {
-  const nearest = Object.keys(settings)
-    .map((known) => [distance(name, known), known] as const)
-    .sort(([one], [other]) => one - other)[0]
-  const hint = nearest !== undefined && nearest[0] <= 4 ? `; did you mean ${nearest[1]}?` : ""
-  return `${name} (${source}): there is no such setting${hint}`
-}
-
-/** A value for a message: shortened, and without the password of a URL. */
+/** A value for a message: shortened, and without its password. */
 const show = (value: unknown, name: SettingName): string => {
-  const shown = typeof value === "string" ? value : JSON.stringify(value)
-  const safe = name === "database_url" || name === "db_url" ? shown.replace(/\/\/[^@/]*@/, "//***@") : shown
+  const shown = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
+  const setting: Setting = settings[name]
+  const safe = setting.secret === true ? masked(shown) : shown
   return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe
 }
 
-const readFile = (file: string | null, faults: string[]): readonly (readonly [string, unknown])[] => {
-  if (file === null) return []
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, "utf8"))
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return Object.entries(parsed)
-    faults.push(`config (file ${file}): expected one JSON object of settings by name`)
-  } catch (cause) {
-    faults.push(`config (file ${file}): ${cause instanceof Error ? cause.message : String(cause)}`)
-  }
-  return []
-}
-
-/** Edits that make one word of the other. */
-const distance = (one: string, other: string): number => {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= other.length; j++) {
-      const same = one[i - 1] === other[j - 1] ? 0 : 1
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + same))
-    }
-    row = next
-  }
-  return row[other.length]!
-}
+/** A URL without user and password, wherever it says them. */
+export const masked = (url: string): string =>
+  url.replace(/\/\/.*@/s, "//***@").replaceAll(/([?&](?:password|sslpassword)=)[^&]*/gi, "$1***")

@@ -24,6 +24,9 @@ const passThroughOf = (text: string): EventPackage => {
   return passThrough({ name, contentTypes: types.split("|") })
 }
 
+const asksOma = (config: Config): boolean =>
+  config.oma_rules || config.pres_rules_auid === "org.openmobilealliance.pres-rules"
+
 /** @throws Error that says which package cannot be made, and why */
 export const packagesOf = (config: Config): Packages => {
   const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
@@ -34,13 +37,13 @@ export const packagesOf = (config: Config): Packages => {
       notifyOfflineBody: config.notify_offline_body || config.mix_dialog_presence,
       generateOfflineBody: config.generate_offline_body,
       idCollision: config.id_collision === "rename" ? "rename" : "newest",
-      rules: { legacyPermissive: config.legacy_permissive, oma: config.oma_rules },
+      rules: { legacyPermissive: config.legacy_permissive, oma: asksOma(config) },
       ...(config.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
     sharedLine({ xml: xmlCodec, fixRemoteTarget: config.bla_fix_remote_target }),
     messageSummary({ emptySummary: config.empty_message_summary }),
-    reg({ xml: xmlCodec }),
+    reg({ xml: xmlCodec, defaultExpires: config.default_expires }),
     conference({ xml: xmlCodec }),
     callInfo({ timeoutNotification: config.call_info_timeout_notification }),
     lineSeize({ timeoutNotification: config.line_seize_timeout_notification }),

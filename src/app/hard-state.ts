@@ -23,7 +23,7 @@ export const presenceHardState: DocumentKind = {
 export const hardStateSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null =>
   config.pidf_manipulation && config.integrated_xcap_server && sql !== null
     ? {
-        ...openXcapTable(sql, presentityOf, pidfManipulation),
+        ...openXcapTable(sql, config.xcap_table ?? "xcap", presentityOf, pidfManipulation),
         everySeconds: config.xcap_poll_interval,
       }
     : null

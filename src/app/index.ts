@@ -18,6 +18,15 @@ export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/st
 export type { PromiseStore } from "./library/stores.ts"
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"
+export type { PolicyRequest } from "../adapters/sip/policy.ts"
+export type { RequestPolicy } from "./policy-hook.ts"
+export type {
+  PolicyConditions,
+  PublishOutcome,
+  PublishRule,
+  SubscribeOutcome,
+  SubscribeRule,
+} from "./policy-rules.ts"
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"
 export type { Body, SubHandling } from "../domain/vocabulary.ts"

@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
+import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { importCommand } from "./cli/import.ts"
@@ -20,7 +21,19 @@ import { version } from "./version.ts"
 
 const presently = Command.make("presently").pipe(
   Command.withDescription("SIP presence server with an auditable history"),
-  Command.withSubcommands([...runCommands, demo, publish, watch, user, token, rules, mi, importCommand]),
+  Command.withSubcommands([
+    ...runCommands,
+    init,
+    config,
+    demo,
+    publish,
+    watch,
+    user,
+    token,
+    rules,
+    mi,
+    importCommand,
+  ]),
 )
 
 // Whoever reads our output may have seen enough: `presently watch … | head -1`.

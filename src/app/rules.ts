@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs"
 import type { PgClient } from "@effect/sql-pg"
 import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
-import { openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
+import { omaPresRules, openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
 import { presentityOf } from "./addresses.ts"
 import { get } from "../domain/table.ts"
 import type { Body } from "../domain/vocabulary.ts"
@@ -56,7 +56,11 @@ export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): Do
     return { ...openRulesFiles(files), everySeconds: 2 }
   }
   if (config.integrated_xcap_server && sql !== null) {
-    return { ...openXcapTable(sql, presentityOf, presRules), everySeconds: config.xcap_poll_interval }
+    const kind = config.pres_rules_auid === "pres-rules" ? presRules : omaPresRules
+    return {
+      ...openXcapTable(sql, config.xcap_table ?? "xcap", presentityOf, kind),
+      everySeconds: config.xcap_poll_interval,
+    }
   }
   return null
 }

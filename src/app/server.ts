@@ -10,6 +10,7 @@ import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule } fr
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
+import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
@@ -28,7 +29,7 @@ import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/
 import type { Limits } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
-import { ConfigInvalid, isLoopback } from "./config.ts"
+import { ConfigInvalid, isLoopback, masked } from "./config.ts"
 import type { Config } from "./config.ts"
 import { makeFollower } from "./follow.ts"
 import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
@@ -41,10 +42,12 @@ import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
+import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
+import type { Users } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
 
 export interface Server {
@@ -73,18 +76,8 @@ export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
   levels: LogLevels = makeLogLevels(),
 ) {
-  const faults = [...rulesFaults(config), ...tagFaults(config), ...adminFaults(config)]
-  if (faults.length > 0) return yield* new ConfigInvalid({ faults })
-  const packages = yield* Effect.try({
-    try: () => packagesOf(config),
-    catch: (cause) =>
-      new ConfigInvalid({
-        faults: [
-          `pass_through = ${config.pass_through.join()}: ${cause instanceof Error ? cause.message : String(cause)}`,
-        ],
-      }),
-  })
   const run = Effect.runForkWith(yield* Effect.context<never>())
+  const { packages, policy, users } = yield* preparations(config, (line) => void run(Effect.logError(line)))
   const storage = yield* openStorage(config)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
@@ -92,9 +85,11 @@ export const startServer = Effect.fn("Server.start")(function* (
     run(Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack))
   }
   const sip = makeSip(
-    yield* sipOptions(
+    sipOptions(
       config,
       packages,
+      policy,
+      users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
     ),
@@ -126,7 +121,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     },
   ).pipe(Effect.provideContext(storage.services))
   const projector: Projector = yield* makeProjector(
-    { periodSeconds: config.db_update_period, decisionsMax: projectorDecisionsMax },
+    { periodSeconds: Math.max(0, config.db_update_period), decisionsMax: projectorDecisionsMax },
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
@@ -207,6 +202,31 @@ export const startServer = Effect.fn("Server.start")(function* (
     settle: pump.settle,
   }
   return server
+})
+
+/**
+ * What is made of a configuration before anything is opened; so nothing is opened when it is wrong.
+ *
+ * @param onFault told of what an operator's own code does wrong later
+ */
+export const preparations = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
+  const faults = [...rulesFaults(config), ...tagFaults(config), ...adminFaults(config)]
+  let packages: Packages | null = null
+  try {
+    packages = packagesOf(config)
+    faults.push(...policyFaults(config, packages))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    faults.push(`pass_through = ${config.pass_through.join()}: ${why}`)
+  }
+  const policy = yield* Effect.result(policyOf(config, onFault))
+  if (policy._tag === "Failure") faults.push(...policy.failure.faults)
+  const users = config.users_file === null ? null : yield* Effect.result(readUsers(config.users_file))
+  if (users?._tag === "Failure") faults.push(...users.failure.faults)
+  if (faults.length > 0 || packages === null || policy._tag === "Failure") {
+    return yield* new ConfigInvalid({ faults })
+  }
+  return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
 })
 
 const liveStates = ({ engine }: Pump): readonly State[] =>
@@ -296,12 +316,12 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
   const name =
     config.database_url === null
       ? `embedded PostgreSQL in ${config.data}`
-      : `PostgreSQL at ${withoutPassword(config.database_url)}`
+      : `PostgreSQL at ${masked(config.database_url).replace("***@", "")}`
   let told = false
   const prepare = migrate.pipe(
     Effect.andThen(Clock.currentTimeMillis),
     Effect.flatMap((now) => makePartitions(new Date(now))),
-    Effect.andThen(prepareTables(tables)),
+    Effect.andThen(prepareTables(tables, config.xcap_table ?? "xcap")),
     Effect.tapError((cause) => {
       if (told) return Effect.void
       told = true
@@ -317,15 +337,16 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
   return storage
 })
 
-const sipOptions = Effect.fnUntraced(function* (
+const sipOptions = (
   config: Config,
   packages: Packages,
+  policy: Policy | null,
+  users: Users | null,
   overload: () => { readonly retryAfter: number } | null,
   onDefect: (defect: unknown) => void,
-) {
-  const users = config.users_file === null ? null : yield* readUsers(config.users_file)
+): SipOptions => {
   const realm = config.realm ?? config.domain[0] ?? "presently"
-  const options: SipOptions = {
+  return {
     listen: config.listen,
     domains: config.domain,
     contactUri: config.server_address,
@@ -351,11 +372,11 @@ const sipOptions = Effect.fnUntraced(function* (
     udpMtuBytes: config.udp_mtu,
     forceActive: config.force_active,
     trustedPeers: config.trusted_peers,
+    policy,
     overload,
     onDefect,
   }
-  return options
-})
+}
 
 const sharedLineOf = (spec: string): SharedLine =>
   spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
@@ -397,8 +418,6 @@ const reason = (cause: unknown): string => {
   if (inner instanceof Error && inner !== cause) return reason(inner)
   return (cause.message || cause.name).split("\n")[0] ?? ""
 }
-
-const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, "//")
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

@@ -9,6 +9,8 @@ interface Base {
   readonly about: string
   /** Set when the value is taken and checked but changes nothing: why. Said once at start when it is given. */
   readonly idle?: string
+  /** Set when the value holds a password, which nothing may show. */
+  readonly secret?: true
 }
 
 interface Int<Default extends number | null> extends Base {
@@ -35,7 +37,27 @@ interface Choice extends Base {
   readonly choices: readonly string[]
 }
 
-export type Setting = Int<number | null> | Flag | Text | List | Choice
+/** Rules about single requests (`policy-rules.ts`); the text form is YAML or JSON. */
+interface Rules<For extends "publish" | "subscribe"> extends Base {
+  readonly kind: "rules"
+  readonly for: For
+  readonly default: readonly never[]
+}
+/** A file of code, or from a program the code itself (`policy-hook.ts`). */
+interface Hook extends Base {
+  readonly kind: "hook"
+  readonly default: null
+}
+
+export type Setting =
+  | Int<number | null>
+  | Flag
+  | Text
+  | List
+  | Choice
+  | Rules<"publish">
+  | Rules<"subscribe">
+  | Hook
 
 const base = (about: string, idle: string | undefined): Base =>
   idle === undefined ? { about } : { about, idle }
@@ -69,12 +91,25 @@ const choice = (fallback: string, choices: readonly string[], about: string, idl
   ...base(about, idle),
 })
 
+const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rules<For> => ({
+  kind: "rules",
+  for: of,
+  default: [],
+  about,
+})
+const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
+const secret = (one: Text): Text => ({ ...one, secret: true })
+
 const year = 365 * 24 * 3600
 const grows = "tables in memory grow by themselves"
 const oneNode = "this version runs on one node"
+const noXcapClient =
+  "documents of an XCAP server come from its table (integrated_xcap_server) or a folder (rules_dir)"
+const noScript = "there is no script to call; pass_through takes as-feature-event documents as they are"
+/** Everything that the module takes for "never". */
+const lowest = -2_147_483_648
 
-export const settings = {
-  // where and how the server runs
+const running = {
   listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
   admin: text(
     "127.0.0.1:5080",
@@ -86,7 +121,7 @@ export const settings = {
   ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
-  database_url: text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME"),
+  database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
   memory: flag(false, "keep everything in memory; nothing outlives the process"),
   insecure_no_auth: flag(false, "serve other hosts without authentication"),
   users_file: text(
@@ -106,8 +141,9 @@ export const settings = {
   ),
   log_level: choice("info", ["error", "warn", "info", "debug"], "how much is said in the log"),
   log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
+}
 
-  // publications and subscriptions
+const lifetimes = {
   max_expires_publish: int<number>(3600, 1, year, "longest lifetime of a publication, seconds"),
   max_expires_subscribe: int<number>(3600, 1, year, "longest lifetime of a subscription, seconds"),
   min_expires_publish: int<number>(0, 0, year, "shorter publications are refused with 423; 0: none"),
@@ -147,8 +183,9 @@ export const settings = {
   publications_max: int<number>(64, 1, 10_000, "publications per presentity and event package"),
   subscriptions_max: int<number>(1000, 1, 1_000_000, "subscriptions per presentity"),
   udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
+}
 
-  // who may watch
+const watching = {
   policy: choice(
     "auto",
     ["auto", "open", "rules"],
@@ -166,42 +203,44 @@ export const settings = {
   oma_rules: flag(false, "rules may hold OMA conditions"),
   enable_sphere_check: flag(false, "rules may depend on the published sphere"),
   waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered; 0: 3"),
-
   integrated_xcap_server: flag(false, "presence rules come from the table xcap of the database"),
+  pres_rules_auid: choice(
+    "pres-rules",
+    ["pres-rules", "org.openmobilealliance.pres-rules"],
+    "kind of rules documents; that of OMA is as oma_rules=1",
+  ),
+  xcap_table: text("xcap", "name of the table, of letters, digits and underscores"),
+  xcap_server: list([], "XCAP servers to ask by HTTP", noXcapClient),
+  pres_rules_filename: text("index", "name of a rules document on an XCAP server", noXcapClient),
   pidf_manipulation: flag(false, "hard state of presence comes from the table xcap too (RFC 4827)"),
   xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two looks at the table xcap"),
+  handle_publish: rules("publish", "rules for single PUBLISH requests, the first that fits counts"),
+  handle_subscribe: rules("subscribe", "rules for single SUBSCRIBE requests, the first that fits counts"),
+  request_policy: hook("file of code that is asked about each request before those rules"),
+}
 
-  // storage
+const storage = {
   db_update_period: int<number>(
     100,
-    0,
+    lowest,
     86_400,
-    "longest lag of the three tables behind the log, seconds; 0: only at the stop and every 50,000 changes",
+    "longest lag of the three tables behind the log, seconds; 0 or less: only at the stop and every 50,000 changes",
   ),
-  db_url: text(null, "as database_url; the module's own name"),
+  db_url: secret(text(null, "as database_url; the module's own name")),
   fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),
   clean_period: int<number>(
     100,
-    1,
+    lowest,
     86_400,
     "sweep period",
     "everything ends at its own deadline, no sweep is needed",
   ),
+  presentity_table: text("presentity", "name of the table, of letters, digits and underscores"),
+  active_watchers_table: text("active_watchers", "name of the table, of letters, digits and underscores"),
+  watchers_table: text("watchers", "name of the table, of letters, digits and underscores"),
+}
 
-  // parameters of the modules that this version takes and does not use
-  cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
-  cluster_federation_mode: choice(
-    "disabled",
-    ["disabled", "on-demand-sharing", "full-sharing", "0", "1"],
-    "federation",
-    oneNode,
-  ),
-  cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
-  cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
-  cluster_sharing_tags: list(
-    [],
-    "sharing tags and what they are here unless the log says otherwise, each NAME=active or NAME=backup",
-  ),
+const packages = {
   empty_message_summary: flag(
     true,
     "message-summary without a publication says that nothing waits, instead of nothing",
@@ -229,11 +268,50 @@ export const settings = {
     true,
     "a remote target of dialog;sla at an IP address becomes the remote identity",
   ),
-  presentity_table: text("presentity", "name of the table, of letters, digits and underscores"),
-  active_watchers_table: text("active_watchers", "name of the table, of letters, digits and underscores"),
-  watchers_table: text("watchers", "name of the table, of letters, digits and underscores"),
+  default_expires: int<number>(3600, 1, year, "lifetime of a subscription to reg that names none, seconds"),
+  aggregate_presentities: flag(
+    false,
+    "registrations of all publications in one document",
+    "a NOTIFY of reg always holds the registrations of all publications",
+  ),
+  disable_dialog_support_for_sca: flag(
+    false,
+    "no appearances from calls through this server",
+    "this server handles no calls; appearances are published",
+  ),
+  line_hash_size: int<number>(64, 1, 2_147_483_647, "hash table size", grows),
+  get_route: text(null, "script route for as-feature-event", noScript),
+  set_route: text(null, "script route for as-feature-event", noScript),
+}
+
+const others = {
+  cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
+  cluster_federation_mode: choice(
+    "disabled",
+    ["disabled", "on-demand-sharing", "full-sharing", "0", "1"],
+    "federation",
+    oneNode,
+  ),
+  cluster_pres_events: list([], "event packages shared in the cluster", oneNode),
+  cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
+  cluster_sharing_tags: list(
+    [],
+    "sharing tags and what they are here unless the log says otherwise, each NAME=active or NAME=backup",
+  ),
   subs_htable_size: int<number>(9, 1, 30, "hash table size", grows),
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
 }
+
+/** In the order in which people are shown them. */
+export const settingGroups = [
+  ["Where and how the server runs", running],
+  ["Publications and subscriptions", lifetimes],
+  ["Who may watch, and what single requests are granted", watching],
+  ["Storage", storage],
+  ["Event packages", packages],
+  ["Other parameters of the OpenSIPS modules", others],
+] as const
+
+export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...others }
 
 export type SettingName = keyof typeof settings

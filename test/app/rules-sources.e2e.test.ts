@@ -116,6 +116,43 @@ describe.skipIf(cluster === null)("rules in the table xcap", () => {
   }, 40_000)
 })
 
+describe.skipIf(cluster === null)("a table of another name", () => {
+  it("OPS-xcap_table OPS-pres_rules_auid: is made and followed; with OMA's auid documents of doc_type 32 are", async (context) => {
+    const url = cluster!.database()
+    const insert = (type: number, watcher: string) =>
+      Effect.runPromise(
+        PgClient.PgClient.pipe(
+          Effect.flatMap(
+            (sql) => sql`INSERT INTO xcap_docs (username, domain, doc, doc_type, etag, source, doc_uri, port)
+              VALUES ('alice', 'example.com', convert_to(${allowing(watcher)}, 'UTF8'), ${type}::int, 'e', 0, 'index', 0)`,
+          ),
+          Effect.provide(PgClient.layer({ url: Redacted.make(url) })),
+        ),
+      )
+    const settings = {
+      memory: false,
+      database_url: url,
+      integrated_xcap_server: true,
+      xcap_table: "xcap_docs",
+      xcap_poll_interval: 1,
+    }
+    const first = await openScene(context, settings)
+    await insert(2, "sip:bob@example.com")
+    await insert(32, "sip:carol@example.com")
+    const fetchAs = (scene: typeof first, user: string) => async (): Promise<number> =>
+      (await (await scene.another(user)).subscribe({ Expires: "0" })).raw.status
+    await eventually(200, fetchAs(first, "bob"))
+    assert.equal(await fetchAs(first, "carol")(), 403)
+    await first.server.stop()
+    const second = await openScene(context, {
+      ...settings,
+      pres_rules_auid: "org.openmobilealliance.pres-rules",
+    })
+    await eventually(200, fetchAs(second, "carol"))
+    assert.equal(await fetchAs(second, "bob")(), 403)
+  }, 40_000)
+})
+
 describe("who a watcher is", () => {
   it("5025-3.1.1.1-a T4: P-Asserted-Identity counts from a trusted peer, and from nobody else", async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))

@@ -292,6 +292,105 @@ describe("who may watch", () => {
   })
 })
 
+describe("parameters of the packages", () => {
+  const named = (event: string, contentType: string) => ({ Event: event, Accept: contentType })
+
+  it("OPS-force_active AUT-9: everybody is admitted without asking the rules", async (context) => {
+    for (const [force_active, status] of [
+      [true, 200],
+      [false, 202],
+    ] as const) {
+      const { another } = await openScene(context, { policy: "rules", force_active })
+      assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
+    }
+  })
+
+  it("OPS-pres_rules_auid AUT-4: documents of OMA are understood, their conditions too", async (context) => {
+    const rule = ruleFor(bob, "allow", everything).replace(
+      /<identity>.*<\/identity>/,
+      '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
+    )
+    for (const [pres_rules_auid, status] of [
+      ["pres-rules", 403],
+      ["org.openmobilealliance.pres-rules", 200],
+    ] as const) {
+      const settings = { policy: "rules", pres_rules_auid, admin: "127.0.0.1:0" }
+      const { another, rules } = await openScene(context, settings)
+      assert.equal(await rules(ruleset(rule)), 204)
+      assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
+    }
+  })
+
+  it("OPS-default_expires: a SUBSCRIBE to reg that names none gets so long", async (context) => {
+    for (const [given, granted] of [
+      [{}, "3600"],
+      [{ default_expires: 120 }, "120"],
+    ] as const) {
+      const { another } = await openScene(context, given)
+      const response = await (await another("bob")).subscribe(named("reg", "application/reginfo+xml"))
+      assert.equal(response.header("expires"), granted)
+    }
+  })
+
+  it("OPS-generate_offline_body: an ended publication is shown closed once, or is gone", async (context) => {
+    for (const [generate_offline_body, shown] of [
+      [true, /<basic>closed<\/basic>/],
+      [false, /^$/],
+    ] as const) {
+      const { another } = await openScene(context, { generate_offline_body })
+      const alice = await another("alice")
+      const published = await alice.publish({ Expires: "60" }, phoneOpen)
+      const watcher = await another("bob")
+      await watcher.subscribe({ Expires: "60" })
+      await watcher.notified({ state: "active", body: phoneOpen })
+      await alice.publish({ Expires: "0", "SIP-If-Match": published.header("sip-etag") ?? "" })
+      const notify = await watcher.notify()
+      answer(watcher.phone, notify)
+      assert.match(notify.raw.body.toString(), shown)
+    }
+  })
+
+  it("OPS-call_info_timeout_notification OPS-line_seize_timeout_notification: whoever does not refresh is told of the end, or not", async (context) => {
+    const line = { "Call-Info": "<sip:alice@example.com>;appearance-index=1" }
+    for (const [name, headers] of [
+      ["call_info_timeout_notification", { Event: "call-info" }],
+      ["line_seize_timeout_notification", { Event: "line-seize", ...line }],
+    ] as const) {
+      for (const isTold of [true, false]) {
+        const { another } = await openScene(context, { [name]: isTold })
+        const watcher = await another("bob")
+        assert.equal((await watcher.subscribe({ ...headers, Accept: null, Expires: "1" })).raw.status, 200)
+        answer(watcher.phone, await watcher.notify())
+        if (!isTold) await watcher.phone.hearsNothing(1_500)
+        else {
+          const last = await watcher.notify()
+          answer(watcher.phone, last)
+          assert.equal(last.header("subscription-state"), "terminated;reason=timeout")
+        }
+      }
+    }
+  })
+
+  it("OPS-db_update_period: 0 and less are taken, and what that means here is said", () => {
+    for (const [value, count] of [
+      ["-1", 1],
+      ["0", 1],
+      ["1", 0],
+    ] as const) {
+      const set = [`db_update_period=${value}`]
+      const { notices } = readConfig({ flags: {}, set, env: {}, file: null, defaults: { memory: true } })
+      assert.equal(notices.length, count)
+      if (count > 0) {
+        assert.equal(
+          notices[0],
+          `db_update_period = ${value} (flag --set): the tables are written at the stop and every 50,000 changes; ` +
+            "subscriptions end at their own deadline all the same",
+        )
+      }
+    }
+  })
+})
+
 describe("settings that change nothing", () => {
   const idle = (Object.keys(settings) as SettingName[]).filter((name) => settings[name].idle !== undefined)
   const values: Readonly<Partial<Record<SettingName, string>>> = {
@@ -302,6 +401,9 @@ describe("settings that change nothing", () => {
     presentity_table: "presentity",
     active_watchers_table: "active_watchers",
     watchers_table: "watchers",
+    xcap_server: "http://xcap.example.com/xcap-root",
+    get_route: "dfks_get",
+    set_route: "dfks_set",
   }
 
   it.each(idle)("OPS-%s: is taken, checked, and said to change nothing", (name) => {
@@ -310,6 +412,18 @@ describe("settings that change nothing", () => {
     const { notices } = read(values[name] ?? "1")
     assert.equal(notices.length, 1)
     assert.ok(notices[0]?.startsWith(`${name} (flag --set) changes nothing: `))
+  })
+
+  it("OPS-clean_period OPS-cluster_federation_mode: the spellings of old scripts are taken: 0 and less, 0 and 1", () => {
+    for (const pair of [
+      "clean_period=0",
+      "clean_period=-1",
+      "cluster_federation_mode=0",
+      "cluster_federation_mode=1",
+    ]) {
+      const { notices } = readConfig({ flags: {}, set: [pair], env: {}, file: null, defaults: {} })
+      assert.equal(notices.length, 1, pair)
+    }
   })
 
   it("OPS-db_url: is another name of database_url, which counts when both are given", () => {

@@ -31,4 +31,5 @@ export const requestRules: RequestRules = {
   carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
   argumentOf: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
+  policy: null,
 }

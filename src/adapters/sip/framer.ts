@@ -6,7 +6,7 @@
  *
  * @source RFC 3261 §18.3, §7.5
  */
-import type { RawMessage } from "./gate.ts"
+import type { RawMessage, Names } from "./gate.ts"
 import { headEnd, readHead, withBody, withFault } from "./gate.ts"
 import type { Limits } from "./options.ts"
 
@@ -29,7 +29,7 @@ const LF = 10
 const overlap = 3
 
 /** @param carried names of further headers to keep, in lower case */
-export const makeFramer = (limits: Limits, carried?: ReadonlySet<string>): Framer => {
+export const makeFramer = (limits: Limits, carried?: Names): Framer => {
   /** Holds the bytes of an incomplete message; never written again once a message was cut out of it. */
   let buffer = Buffer.alloc(0)
   let used = 0

@@ -178,11 +178,7 @@ const hasStrayControl = (head: string): boolean => {
  * @param carried names of further headers to keep, in lower case; each may come many times
  * @returns null when it is neither a request nor a usable response: nothing can be answered
  */
-export const readHead = (
-  head: string,
-  limits: Limits,
-  carried: ReadonlySet<string> = noNames,
-): RawMessage | null => {
+export const readHead = (head: string, limits: Limits, carried: Names = noNames): RawMessage | null => {
   const message: Draft = {
     isRequest: true,
     method: "",
@@ -213,7 +209,10 @@ export const readHead = (
   return message
 }
 
-const noNames: ReadonlySet<string> = new Set()
+/** Names of headers in lower case. */
+export type Names = Pick<ReadonlySet<string>, "has">
+
+const noNames: Names = new Set()
 
 type Fail = (status: Fault["status"], reason: string) => void
 
@@ -262,7 +261,7 @@ const readHeaders = (
   message: Draft,
   fail: Fail,
   limits: Limits,
-  carried: ReadonlySet<string>,
+  carried: Names,
 ): void => {
   let lines = 0
   let at = from
@@ -370,11 +369,7 @@ export const skipLineEnds = (bytes: Uint8Array, start: number): number => {
  * @source RFC 3261 §18.3
  * @returns null when there is nothing that could be answered
  */
-export const readDatagram = (
-  bytes: Buffer,
-  limits: Limits,
-  carried: ReadonlySet<string> = noNames,
-): RawMessage | null => {
+export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noNames): RawMessage | null => {
   const start = skipLineEnds(bytes, 0)
   const end = headEnd(bytes, start)
   if (end < 0) return null

@@ -7,7 +7,10 @@ import type { SipHandler } from "../../domain/ports.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
 import { parseAddress } from "./codec.ts"
 import type { RawMessage } from "./gate.ts"
+import { withGrant } from "./granted.ts"
+import type { Submit } from "./granted.ts"
 import type { Counters } from "./options.ts"
+import type { Grant } from "./policy.ts"
 import { decodeRequest } from "./requests.ts"
 import type { Arrival, Decoded, RequestRules } from "./requests.ts"
 import { formatResponse, looksTagged, reply, replyOf } from "./responses.ts"
@@ -159,7 +162,16 @@ export const makeInbound = (parts: InboundParts): Receive => {
       server.complete(transaction, formatResponse(unanswered.message, topVia, tag, answer))
     }
     if (decoded._tag === "Reply") return complete(decoded.reply)
-    const { command, presentity } = decoded
+    if (decoded._tag === "Ask") return ask(decoded, inbound, arrival, complete)
+    submit(decoded, inbound, arrival, complete)
+  }
+
+  const submit = (
+    { command, presentity }: Submit,
+    { message, transport, address, port }: Inbound,
+    arrival: Arrival,
+    complete: (answer: Reply) => void,
+  ): void => {
     const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
     const context = { command, contact: arrival.contact, allowEvents: rules.allowEvents, recordRoutes }
     const origin = `${transport}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`
@@ -169,6 +181,27 @@ export const makeInbound = (parts: InboundParts): Receive => {
       complete(reply(500))
       throw defect
     }
+  }
+
+  /** The policy may take its time; meanwhile the transaction absorbs what comes again. */
+  const ask = (
+    { question, otherwise }: Extract<Decoded, { readonly _tag: "Ask" }>,
+    inbound: Inbound,
+    arrival: Arrival,
+    complete: (answer: Reply) => void,
+  ): void => {
+    const settle = (grant: Grant | null): void => {
+      const decided = withGrant(otherwise, grant, inbound.message)
+      if (decided._tag === "Submit") submit(decided, inbound, arrival, complete)
+      else complete(decided._tag === "Reply" ? decided.reply : reply(500))
+    }
+    const grant = rules.policy?.ask(question) ?? null
+    if (!(grant instanceof Promise)) return settle(grant)
+    void grant.then(settle).catch((defect: unknown) => {
+      counters.defects++
+      complete(reply(500))
+      parts.onDefect(defect)
+    })
   }
 
   /** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
@@ -192,9 +225,11 @@ export const makeInbound = (parts: InboundParts): Receive => {
 
 /** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
 const tagFor = (decoded: Decoded, rules: RequestRules): string =>
-  decoded._tag === "Submit" && decoded.command._tag === "Subscribe"
-    ? decoded.command.dialog.localTag
-    : rules.mintTag()
+  decoded._tag === "Ask"
+    ? tagFor(decoded.otherwise, rules)
+    : decoded._tag === "Submit" && decoded.command._tag === "Subscribe"
+      ? decoded.command.dialog.localTag
+      : rules.mintTag()
 
 /** What keeps existing state alive, or ends it, passes even when new work is turned away. */
 const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>

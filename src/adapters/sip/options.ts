@@ -3,6 +3,7 @@
  *
  * Every limit has its unit in its name. Values only: nothing here acts.
  */
+import type { Policy } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
 
 export interface ListenAddress {
@@ -108,6 +109,8 @@ export interface SipOptions {
   readonly forceActive?: boolean
   /** Which URI is the presentity of a SUBSCRIBE to `dialog;sla`; the default is the Contact's user at the From's domain. */
   readonly sharedLine?: SharedLine
+  /** What an operator says of single requests; null: nothing. */
+  readonly policy?: Policy | null
   /** Asked once for each new request outside a dialog; a value answers it 503. */
   readonly overload?: () => { readonly retryAfter: number } | null
   /** Told of an exception while a message was handled; the default is a process warning. */

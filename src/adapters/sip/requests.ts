@@ -14,6 +14,8 @@ import type { Address } from "./codec.ts"
 import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./gate.ts"
 import { copyText, isToken } from "./gate.ts"
+import { askAbout, whoIn } from "./granted.ts"
+import type { Submit } from "./granted.ts"
 import {
   listValues,
   parseAccept,
@@ -24,6 +26,7 @@ import {
 } from "./headers.ts"
 import type { EventHeader, ParameterizedName } from "./headers.ts"
 import type { Limits, SharedLine } from "./options.ts"
+import type { Policy, PolicyRequest } from "./policy.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
 import { isNobody, numericHost, parseUri } from "./uri.ts"
@@ -65,6 +68,8 @@ export interface RequestRules {
   readonly isTrustedPeer: (address: string) => boolean
   readonly allowAnyContact: boolean
   readonly mintTag: () => string
+  /** What an operator says of single requests; null: nothing. */
+  readonly policy: Policy | null
 }
 
 export type Decoded =
@@ -74,6 +79,8 @@ export type Decoded =
       readonly command: Publish | Subscribe | Resubscribe
     }
   | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
+  /** To be submitted as the policy grants it. */
+  | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Submit }
 
 const refuse = (status: number, reason: string | null = null, headers = ""): Decoded => ({
   _tag: "Reply",
@@ -131,7 +138,7 @@ export const decodeRequest = (
     case "REGISTER":
       return decodeRegister(message, to, arrival, rules)
     case "PUBLISH":
-      return decodePublish(message, uri, arrival, rules)
+      return decodePublish(message, arrival, rules, { from, to, uri })
     default:
       return decodeSubscribe(message, arrival, rules, { from, to, uri })
   }
@@ -196,9 +203,9 @@ const readEvent = (message: RawMessage, rules: RequestRules): EventHeader | null
 
 const decodePublish = (
   message: RawMessage,
-  uri: SipUri | TelUri,
   arrival: Arrival,
   rules: RequestRules,
+  { from, uri }: Parties,
 ): Decoded => {
   const identity = identify(message, arrival, rules)
   if (identity._tag === "Refused") return identity.decoded
@@ -218,7 +225,7 @@ const decodePublish = (
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
   const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
-  return {
+  const submit: Submit = {
     _tag: "Submit",
     presentity,
     command: {
@@ -232,7 +239,12 @@ const decodePublish = (
       sender: rules.trustSenderHeader || identity._tag === "Asserted" ? readSender(message, rules) : null,
     },
   }
+  if (rules.policy === null) return submit
+  const who = (identity._tag === "Asserted" ? identity.uri : null) ?? whoIn(from.uri)
+  return askAbout(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
+
+const userOf = (identity: Identity): string | null => (identity._tag === "Known" ? identity.user : null)
 
 /** One for each line, in the order in which the package names them. */
 const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] =>
@@ -339,13 +351,17 @@ const decodeSubscribe = (
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }
+  const decided = (submit: Submit): Decoded =>
+    rules.policy === null
+      ? submit
+      : askAbout(submit, message, arrival, { to: whoIn(to.uri), from: watcher, user: userOf(identity) })
   if (to.tag !== null) {
     const dialog = dialogKey(message.callId, to.tag, from.tag ?? "")
-    return {
+    return decided({
       _tag: "Submit",
       presentity: null,
       command: { _tag: "Resubscribe", ...common, dialog, cseq: message.cseq, remoteTarget: contact },
-    }
+    })
   }
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   if (contact === null) return refuse(400, "Missing Contact")
@@ -356,7 +372,7 @@ const decodeSubscribe = (
       ? sharedLineOf(rules.sharedLine, contact, fromUri, parties)
       : addressOfRecord(uri)
   if (presentity === null) return refuse(400, "No Shared Line In Contact")
-  return {
+  return decided({
     _tag: "Submit",
     presentity,
     command: {
@@ -376,7 +392,7 @@ const decodeSubscribe = (
         source: `${arrival.sourceAddress.includes(":") ? `[${arrival.sourceAddress}]` : arrival.sourceAddress}:${arrival.sourcePort}`,
       },
     },
-  }
+  })
 }
 
 /**

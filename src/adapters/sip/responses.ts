@@ -28,6 +28,7 @@ const phrases = new Map<number, string>([
   [404, "Not Found"],
   [405, "Method Not Allowed"],
   [406, "Not Acceptable"],
+  [410, "Gone"],
   [412, "Conditional Request Failed"],
   [413, "Request Entity Too Large"],
   [414, "Request-URI Too Long"],
@@ -38,12 +39,20 @@ const phrases = new Map<number, string>([
   [480, "Temporarily Unavailable"],
   [481, "Call/Transaction Does Not Exist"],
   [482, "Merged Request"],
+  [484, "Address Incomplete"],
+  [486, "Busy Here"],
+  [488, "Not Acceptable Here"],
   [489, "Bad Event"],
   [500, "Server Internal Error"],
   [501, "Not Implemented"],
   [503, "Service Unavailable"],
+  [504, "Server Time-out"],
   [505, "Version Not Supported"],
   [513, "Message Too Large"],
+  [600, "Busy Everywhere"],
+  [603, "Decline"],
+  [604, "Does Not Exist Anywhere"],
+  [606, "Not Acceptable"],
 ])
 
 /** Methods answered other than by a refusal (RFC 3261 §20.5). */

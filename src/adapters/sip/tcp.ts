@@ -10,7 +10,7 @@ import type { Scope } from "effect"
 import { BindFailed } from "../../domain/ports.ts"
 import { makeFramer } from "./framer.ts"
 import type { Framer } from "./framer.ts"
-import type { RawMessage } from "./gate.ts"
+import type { RawMessage, Names } from "./gate.ts"
 import { plainAddress } from "./local-address.ts"
 import type { Counters, Limits, ListenAddress } from "./options.ts"
 import type { Channel } from "./server-transactions.ts"
@@ -84,7 +84,7 @@ export const makeTcp = (
   counters: Counters,
   clock: () => number,
   events: TcpEvents,
-  carried?: ReadonlySet<string>,
+  carried?: Names,
 ): Tcp => {
   const lives = new Map<string, Live>()
   const openings = new Map<string, Opening>()

@@ -13,6 +13,7 @@ import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import { formatUri } from "./codec.ts"
 import { makeDigest } from "./digest.ts"
 import { readDatagram } from "./gate.ts"
+import type { Names } from "./gate.ts"
 import { parameterizedNames } from "./headers.ts"
 import { makeInbound } from "./inbound.ts"
 import { isWildcard, makeLocalHost } from "./local-address.ts"
@@ -37,6 +38,8 @@ export type Sip = (typeof SipTransport)["Service"] & { readonly counters: Counte
 
 export const layer = (options: SipOptions): Layer.Layer<SipTransport> =>
   Layer.sync(SipTransport, () => SipTransport.of(make(options)))
+
+const everyName: Names = { has: () => true }
 
 /** A source of random text that asks the system for much at a time. */
 const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
@@ -67,9 +70,14 @@ export const make = (options: SipOptions): Sip => {
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
   const carriedBy = packages.carriedHeaders ?? new Map<string, readonly string[]>()
   const argumentOf = packages.argumentHeaders ?? new Map<string, string>()
-  const carried = new Set(
-    [...carriedBy.values(), ...argumentOf.values()].flat().map((name) => name.toLowerCase()),
-  )
+  const policy = options.policy ?? null
+  const carried: Names =
+    policy?.headers === null
+      ? everyName
+      : new Set([
+          ...[...carriedBy.values(), ...argumentOf.values()].flat().map((name) => name.toLowerCase()),
+          ...(policy?.headers ?? []),
+        ])
   const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
   const trustedPeers = new Set(options.trustedPeers ?? [])
   const udpListeners: UdpListener[] = []
@@ -152,6 +160,7 @@ export const make = (options: SipOptions): Sip => {
     isTrustedPeer: (address) => trustedPeers.has(address),
     allowAnyContact: options.allowAnyContact ?? true,
     mintTag,
+    policy,
   }
 
   const arrivalHosts = new Map<string, { readonly flow: string; readonly contact: string }>()

@@ -118,22 +118,29 @@ export const layerPresenceTables = (
 /**
  * Makes tables of other names like the module's, where they are missing, and says their version as the module does.
  *
- * @returns whether one was made: it knows nothing of what lives already
+ * @param xcap the table that an XCAP server writes
+ * @returns whether one of ours was made: it knows nothing of what lives already
  */
-export const prepareTables = Effect.fnUntraced(function* (names: TableNames) {
-  const sql = yield* PgClient.PgClient
+export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xcap: string) {
   let made = false
   for (const key of Object.keys(names) as (keyof TableNames)[]) {
-    const [name, model] = [names[key], moduleTableNames[key]]
-    if (name === model) continue
-    const [known] = yield* sql<{ table: string | null }>`SELECT to_regclass(${`"${name}"`})::text AS table`
-    made ||= known?.table == null
-    yield* sql`CREATE TABLE IF NOT EXISTS ${sql(name)} (LIKE ${sql(model)} INCLUDING ALL)`
-    yield* sql`INSERT INTO version (table_name, table_version)
-      SELECT ${name}, table_version FROM version WHERE table_name = ${model}
-      ON CONFLICT (table_name) DO NOTHING`
+    const isNew = yield* prepareTable(names[key], moduleTableNames[key])
+    made ||= isNew
   }
+  yield* prepareTable(xcap, "xcap")
   return made
+})
+
+/** @returns whether it was made */
+const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
+  if (name === model) return false
+  const sql = yield* PgClient.PgClient
+  const [known] = yield* sql<{ table: string | null }>`SELECT to_regclass(${`"${name}"`})::text AS table`
+  yield* sql`CREATE TABLE IF NOT EXISTS ${sql(name)} (LIKE ${sql(model)} INCLUDING ALL)`
+  yield* sql`INSERT INTO version (table_name, table_version)
+    SELECT ${name}, table_version FROM version WHERE table_name = ${model}
+    ON CONFLICT (table_name) DO NOTHING`
+  return known?.table == null
 })
 
 /** A server that keeps nothing has no tables to keep in line. */

@@ -2,88 +2,24 @@
  * `presently dev` and `presently serve`: a server until it is told to stop.
  */
 import { Console, Effect, Logger, References } from "effect"
-import { Command, Flag } from "effect/cli"
-import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
+import { Command } from "effect/cli"
+import { ConfigInvalid } from "../config.ts"
 import type { Config, Given } from "../config.ts"
 import type { LogLevel } from "../../adapters/admin/desk.ts"
 import type { Server } from "../server.ts"
 import { gated, makeLogLevels } from "../log-levels.ts"
-import { settings } from "../settings.ts"
 import { version } from "../version.ts"
-
-const repeated = (name: string, metavar: string, about: string) =>
-  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
-
-const flags = {
-  config: repeated("config", "FILE", "JSON file of settings by name"),
-  listen: repeated("listen", "udp|tcp:HOST:PORT", settings.listen.about),
-  admin: repeated("admin", "HOST:PORT", settings.admin.about),
-  domain: repeated("domain", "DOMAIN", settings.domain.about),
-  data: repeated("data", "DIR", settings.data.about),
-  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
-  memory: Flag.Boolean("memory").pipe(Flag.withDefault(false), Flag.withDescription(settings.memory.about)),
-  adminTokensFile: repeated("admin-tokens-file", "FILE", settings.admin_tokens_file.about),
-  usersFile: repeated("users-file", "FILE", settings.users_file.about),
-  rulesDir: repeated("rules-dir", "DIR", settings.rules_dir.about),
-  insecureNoAuth: Flag.Boolean("insecure-no-auth").pipe(
-    Flag.withDefault(false),
-    Flag.withDescription(settings.insecure_no_auth.about),
-  ),
-  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
-}
-
-interface Input {
-  readonly config: readonly string[]
-  readonly listen: readonly string[]
-  readonly admin: readonly string[]
-  readonly domain: readonly string[]
-  readonly data: readonly string[]
-  readonly databaseUrl: readonly string[]
-  readonly memory: boolean
-  readonly adminTokensFile: readonly string[]
-  readonly usersFile: readonly string[]
-  readonly rulesDir: readonly string[]
-  readonly insecureNoAuth: boolean
-  readonly set: readonly string[]
-}
+import { configOf, refusals, serverFlags } from "./server-flags.ts"
 
 /** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
 const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
 
-const configOf = (input: Input, defaults: Given["defaults"]) =>
-  Effect.try({
-    try: () =>
-      readConfig({
-        flags: {
-          listen: input.listen,
-          admin: input.admin,
-          domain: input.domain,
-          data: input.data,
-          database_url: input.databaseUrl,
-          memory: input.memory ? ["1"] : [],
-          admin_tokens_file: input.adminTokensFile,
-          users_file: input.usersFile,
-          rules_dir: input.rulesDir,
-          insecure_no_auth: input.insecureNoAuth ? ["1"] : [],
-        },
-        set: input.set,
-        env: process.env,
-        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
-        defaults,
-      }),
-    catch: (cause) =>
-      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
-  })
-
 const dev = Command.make(
   "dev",
-  flags,
+  serverFlags,
   Effect.fn(function* (input) {
     const config = yield* configOf(input, devDefaults)
-    const open = config.listen.find((one) => !isLoopback(one.host))
-    if (open !== undefined && config.users_file === null && !config.insecure_no_auth) {
-      return yield* unsafe(open.host, config.sources.listen, "dev")
-    }
+    yield* unlessRefused(config, "dev")
     yield* runServer(config, "dev")
   }),
 ).pipe(
@@ -92,34 +28,20 @@ const dev = Command.make(
 
 const serve = Command.make(
   "serve",
-  flags,
+  serverFlags,
   Effect.fn(function* (input) {
     const config = yield* configOf(input, {})
-    const open = config.listen.find((one) => !isLoopback(one.host))
-    if (open !== undefined && config.users_file === null && !config.insecure_no_auth) {
-      return yield* unsafe(open.host, config.sources.listen, "serve")
-    }
-    if (config.database_url === null && config.data === null && !config.memory) {
-      return yield* new ConfigInvalid({
-        faults: [
-          "database_url (default): serve needs to know where to keep its log: --database-url postgres://… for " +
-            "production, --data DIR for the embedded database, or --memory",
-        ],
-      })
-    }
+    yield* unlessRefused(config, "serve")
     yield* runServer(config, "serve")
   }),
 ).pipe(Command.withDescription("Run a production server"))
 
 export const runCommands = [dev, serve] as const
 
-const unsafe = (host: string, source: string, command: string) =>
-  new ConfigInvalid({
-    faults: [
-      `listen = ${host} (${source}): ${command} without authentication is for loopback addresses only: give ` +
-        "--users-file FILE, or --insecure-no-auth if everyone who can reach it may see and publish everything",
-    ],
-  })
+const unlessRefused = (config: Config, command: "dev" | "serve") => {
+  const faults = refusals(config, command)
+  return faults.length === 0 ? Effect.void : Effect.fail(new ConfigInvalid({ faults }))
+}
 
 const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "serve") {
   const levels = makeLogLevels(config.log_level as LogLevel)

@@ -110,7 +110,7 @@ export const openTarget = Effect.fnUntraced(function* (
     const now = yield* Clock.currentTimeMillis
     yield* migrate.pipe(
       Effect.andThen(makePartitions(new Date(now))),
-      Effect.andThen(prepareTables(tables)),
+      Effect.andThen(prepareTables(tables, "xcap")),
       Effect.provideContext(client),
       unusable,
     )

@@ -5,11 +5,20 @@ import { Clock, Effect, Exit, Logger, Scope } from "effect"
 import { clockTelling } from "../clocks.ts"
 import { readConfig } from "../config.ts"
 import type { ConfigInvalid } from "../config.ts"
+import type { RequestPolicy } from "../policy-hook.ts"
+import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import { startServer } from "../server.ts"
 import type { SettingName } from "../settings.ts"
 
+type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
+
 /** Settings by name, as in the configuration file; left out: memory, and any free port on loopback. */
-export type ServerOptions = Readonly<Partial<Record<SettingName, unknown>>>
+export interface ServerOptions extends Readonly<Partial<Record<Exclude<SettingName, Typed>, unknown>>> {
+  /** Functions that are asked about each request, or the file that has them. */
+  readonly request_policy?: RequestPolicy | string
+  readonly handle_publish?: readonly PublishRule[]
+  readonly handle_subscribe?: readonly SubscribeRule[]
+}
 
 export interface RunningServer {
   /** `udp:127.0.0.1:5060` */
@@ -39,7 +48,7 @@ const start = async (
       admin: "off",
       memory: options.data === undefined && options.database_url === undefined,
     },
-    own: options,
+    own: { ...options },
   })
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(

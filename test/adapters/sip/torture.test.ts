@@ -15,7 +15,9 @@ const verdict = (text: string): number | string => {
   if (message.vias.length === 0 || parseVia(message.vias[0]!) === null) return "none"
   if (message.fault !== null) return message.fault.status
   const decoded = decodeRequest(message, arrival, requestRules, () => false)
-  return decoded._tag === "Submit" ? decoded.command._tag : decoded.reply.status
+  return decoded._tag === "Reply"
+    ? decoded.reply.status
+    : (decoded._tag === "Submit" ? decoded : decoded.otherwise).command._tag
 }
 
 const tortuous =

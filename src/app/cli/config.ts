@@ -1,0 +1,132 @@
+/**
+ * `presently init` and `presently config print|check|import`: what a server would be told, before it is started.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { Console, Data, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { LocalFailure } from "../client/failures.ts"
+import { ConfigInvalid } from "../config.ts"
+import type { Config } from "../config.ts"
+import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config-text.ts"
+import { importOpensips } from "../opensips-config.ts"
+import { exitCodes } from "./exit.ts"
+import { configOf, hasStore, refusals, serverFlags } from "./server-flags.ts"
+import type { ServerFlags } from "./server-flags.ts"
+
+/** A finding, not a failure: the file is written. */
+class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return `${this.count} ${this.count === 1 ? "thing has" : "things have"} no counterpart here; see above`
+  }
+}
+
+const print = Command.make(
+  "print",
+  {
+    ...serverFlags,
+    json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("one JSON object a line")),
+  },
+  Effect.fn(function* ({ json, ...input }) {
+    const config = yield* configOf(input, {})
+    const lines = effectiveSettings(config).map((one) =>
+      JSON.stringify({ v: 1, name: one.name, value: shownValue(one), source: one.source }),
+    )
+    yield* Console.log(json ? lines.join("\n") : printConfig(config))
+  }),
+).pipe(Command.withDescription("Print every setting with its value and where that comes from; no passwords"))
+
+const check = Command.make(
+  "check",
+  serverFlags,
+  Effect.fn(function* (input) {
+    const config = yield* checked(input)
+    for (const notice of config.notices) yield* Console.error(`presently: ${notice}`)
+    yield* Console.log("the configuration is good")
+  }),
+).pipe(Command.withDescription("Say everything that would keep presently serve from starting; opens nothing"))
+
+/** Fails with every fault that can be found without opening a socket or a database. */
+const checked = Effect.fnUntraced(function* (
+  input: ServerFlags,
+  adjust = (config: Config): Config => config,
+) {
+  const config = adjust(yield* configOf(input, {}))
+  // Loaded when it is needed, as in run.ts.
+  const { preparations } = yield* Effect.promise(() => import("../server.ts"))
+  const prepared = yield* Effect.result(preparations(config, () => {}))
+  const faults = [
+    ...refusals(config, "serve"),
+    ...(prepared._tag === "Failure" ? prepared.failure.faults : []),
+  ]
+  if (faults.length > 0) return yield* new ConfigInvalid({ faults })
+  return config
+})
+
+/** A server without a word about it keeps its log here. */
+const withStore = (config: Config): Config =>
+  hasStore(config) ? config : { ...config, data: "data", sources: { ...config.sources, data: "init" } }
+
+export const init = Command.make(
+  "init",
+  {
+    ...serverFlags,
+    file: Argument.String("FILE").pipe(
+      Argument.withDescription("what to write; presently.yaml unless said otherwise"),
+      Argument.optional,
+    ),
+  },
+  Effect.fn(function* ({ file, ...input }) {
+    const config = yield* checked(input, withStore)
+    const chosen = effectiveSettings(config).filter(
+      ({ name, source }) =>
+        source !== "default" &&
+        !source.startsWith("env ") &&
+        // said by the name it came under
+        !(name === "database_url" && config.db_url !== null && source === config.sources.db_url),
+    )
+    const hasSecret = chosen.some(({ isSecret, value }) => isSecret && value !== null)
+    const path = Option.getOrElse(file, () => "presently.yaml")
+    yield* write(path, writeConfigFile(new Map(chosen.map((one) => [one.name, one.value]))), hasSecret)
+    yield* Console.log(`${path} is written; start with: presently serve --config ${path}`)
+  }),
+).pipe(Command.withDescription("Write a commented file of all settings, with those that are given set"))
+
+/** @param isSecret it is for the eyes of its owner */
+const write = (path: string, text: string, isSecret: boolean) =>
+  Effect.try({
+    try: () => writeFileSync(path, text, { flag: "wx", mode: isSecret ? 0o600 : 0o644 }),
+    catch: (cause) =>
+      (cause as NodeJS.ErrnoException).code === "EEXIST"
+        ? new LocalFailure({ what: `${path} is there already`, cause: "name another file, or remove it" })
+        : new LocalFailure({ what: `${path} cannot be written`, cause }),
+  })
+
+const importing = Command.make(
+  "import",
+  {
+    source: Argument.String("FILE").pipe(Argument.withDescription("opensips.cfg or kamailio.cfg")),
+    output: Flag.String("output").pipe(
+      Flag.withAlias("o"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("what to write; standard output unless said otherwise"),
+      Flag.optional,
+    ),
+  },
+  Effect.fn(function* ({ source, output }) {
+    const script = yield* Effect.try({
+      try: () => readFileSync(source, "utf8"),
+      catch: (cause) => new LocalFailure({ what: `${source} cannot be read`, cause }),
+    })
+    const { text, missed, hasSecret } = importOpensips(script, source)
+    if (Option.isSome(output)) yield* write(output.value, text, hasSecret)
+    else yield* Console.log(text.trimEnd())
+    for (const { line, what } of missed) yield* Console.error(`${source}:${line}: ${what}`)
+    if (missed.length > 0) return yield* new NotAllMapped({ count: missed.length })
+  }),
+).pipe(Command.withDescription("Make a file of settings from the presence parameters of an OpenSIPS script"))
+
+export const config = Command.make("config").pipe(
+  Command.withDescription("Settings of a server: what is in force, what is wrong, what another server had"),
+  Command.withSubcommands([print, check, importing]),
+)

@@ -1,0 +1,90 @@
+/**
+ * The flags of a server, shared by all commands that start one or look at its configuration.
+ */
+import { Effect } from "effect"
+import { Flag } from "effect/cli"
+import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
+import type { Config, Given } from "../config.ts"
+import { settings } from "../settings.ts"
+
+const repeated = (name: string, metavar: string, about: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
+
+export const serverFlags = {
+  config: repeated("config", "FILE", "YAML or JSON file of settings by name"),
+  listen: repeated("listen", "udp|tcp:HOST:PORT", settings.listen.about),
+  admin: repeated("admin", "HOST:PORT", settings.admin.about),
+  domain: repeated("domain", "DOMAIN", settings.domain.about),
+  data: repeated("data", "DIR", settings.data.about),
+  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
+  memory: Flag.Boolean("memory").pipe(Flag.withDefault(false), Flag.withDescription(settings.memory.about)),
+  adminTokensFile: repeated("admin-tokens-file", "FILE", settings.admin_tokens_file.about),
+  usersFile: repeated("users-file", "FILE", settings.users_file.about),
+  rulesDir: repeated("rules-dir", "DIR", settings.rules_dir.about),
+  insecureNoAuth: Flag.Boolean("insecure-no-auth").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription(settings.insecure_no_auth.about),
+  ),
+  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
+}
+
+export interface ServerFlags {
+  readonly config: readonly string[]
+  readonly listen: readonly string[]
+  readonly admin: readonly string[]
+  readonly domain: readonly string[]
+  readonly data: readonly string[]
+  readonly databaseUrl: readonly string[]
+  readonly memory: boolean
+  readonly adminTokensFile: readonly string[]
+  readonly usersFile: readonly string[]
+  readonly rulesDir: readonly string[]
+  readonly insecureNoAuth: boolean
+  readonly set: readonly string[]
+}
+
+export const configOf = (input: ServerFlags, defaults: Given["defaults"]) =>
+  Effect.try({
+    try: () =>
+      readConfig({
+        flags: {
+          listen: input.listen,
+          admin: input.admin,
+          domain: input.domain,
+          data: input.data,
+          database_url: input.databaseUrl,
+          memory: input.memory ? ["1"] : [],
+          admin_tokens_file: input.adminTokensFile,
+          users_file: input.usersFile,
+          rules_dir: input.rulesDir,
+          insecure_no_auth: input.insecureNoAuth ? ["1"] : [],
+        },
+        set: input.set,
+        env: process.env,
+        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
+        defaults,
+      }),
+    catch: (cause) =>
+      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+  })
+
+/** Why that command does not start such a server, though each setting for itself is right; one line each. */
+export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {
+  const open = config.listen.find((one) => !isLoopback(one.host))
+  const isUnsafe = open !== undefined && config.users_file === null && !config.insecure_no_auth
+  const faults = isUnsafe
+    ? [
+        `listen = ${open.host} (${config.sources.listen}): ${command} without authentication is for loopback ` +
+          "addresses only: give --users-file FILE, or --insecure-no-auth if everyone who can reach it may see and " +
+          "publish everything",
+      ]
+    : []
+  return command === "dev" || hasStore(config) ? faults : [...faults, noStore]
+}
+
+export const hasStore = ({ database_url, data, memory }: Config): boolean =>
+  database_url !== null || data !== null || memory
+
+const noStore =
+  "database_url (default): serve needs to know where to keep its log: --database-url postgres://… for " +
+  "production, --data DIR for the embedded database, or --memory"
