@@ -254,8 +254,11 @@ type Checked =
   /** Several things are wrong inside. */
   | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
 
+const isScalar = (value: unknown): value is string | number | boolean =>
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+
 const check = (setting: Setting, value: unknown, at: At): Checked => {
-  const word = typeof value === "object" ? "" : String(value)
+  const word = isScalar(value) ? String(value) : ""
   switch (setting.kind) {
     case "int": {
       const number = typeof value === "number" ? value : /^-?\d+$/.test(word) ? Number(word) : Number.NaN

@@ -58,10 +58,10 @@ describe("expose", () => {
     for (const [question, status, why] of [
       [{ event: "weather" }, 404, /event = weather: there is no such event package/],
       [{ event: "presence", filter: "(" }, 400, /filter = \(: no regular expression/],
-      [{ event: "presence", filter: 7 }, 400, /filter is no text/],
-      [{}, 400, /event is missing/],
-      ["null", 400, /event is missing/],
-      ["{", 400, /expected JSON/],
+      [{ event: "presence", filter: 7 }, 400, /body\.filter: Expected string \| null/],
+      [{}, 400, /body\.event: Missing key/],
+      ["null", 400, /body: Expected object/],
+      ["{", 400, /body: .*JSON/],
     ] as const) {
       const answer = await ask(question)
       assert.equal(answer.status, status)

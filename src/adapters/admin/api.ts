@@ -23,7 +23,7 @@ import {
   WatcherRow,
   logLevels,
 } from "./desk.ts"
-import { NoToken, NotAllowed, problems } from "./problems.ts"
+import { NoToken, NotAllowed, TooLong, problems } from "./problems.ts"
 import type { Scope } from "./tokens.ts"
 
 /** Who asks, for the log. */
@@ -36,7 +36,7 @@ export const Needs = Context.Reference<Scope>("presently/admin/Needs", { default
 
 /** Lets in whoever has the scope. */
 export class Guard extends HttpApiMiddleware.Service<Guard, { provides: Caller }>()("presently/admin/Guard", {
-  error: [NoToken, NotAllowed],
+  error: [NoToken, NotAllowed, TooLong],
   security: { bearer: HttpApiSecurity.bearer },
 }) {}
 

@@ -5,22 +5,25 @@ import { createServer } from "node:http"
 import { isIP } from "node:net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Context, Effect, Layer, Redacted, SchemaIssue } from "effect"
-import type { Scope } from "effect"
+import type { Scope as EffectScope } from "effect"
 import {
+  Headers,
   HttpIncomingMessage,
+  HttpMethod,
   HttpRouter,
   HttpServer,
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import type { HttpApiEndpoint } from "effect/http-api"
 import { BindFailed } from "../../domain/ports.ts"
 import { answers } from "./answers.ts"
 import { Api, Caller, Guard, Legible, Needs } from "./api.ts"
 import type { Desk } from "./desk.ts"
-import { Invalid, NoToken, NotAllowed } from "./problems.ts"
+import { Invalid, NoToken, NotAllowed, NotFound, TooLong } from "./problems.ts"
 import { findToken, includes } from "./tokens.ts"
-import type { Token } from "./tokens.ts"
+import type { Scope, Token } from "./tokens.ts"
 
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
@@ -48,7 +51,7 @@ export interface AdminOptions {
 export const openAdmin = (
   { host, port, tokens }: AdminOptions,
   source: AdminSource,
-): Effect.Effect<{ readonly host: string; readonly port: number }, BindFailed, Scope.Scope> =>
+): Effect.Effect<{ readonly host: string; readonly port: number }, BindFailed, EffectScope.Scope> =>
   Layer.build(
     HttpRouter.serve(routes(source, tokens), { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port })),
@@ -71,6 +74,11 @@ const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
       Layer.provide(guard(tokens)),
       Layer.provide(legible),
     ),
+    HttpRouter.add(
+      "*",
+      "/*",
+      Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => noSuchPath(method, url)),
+    ),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
     probe("/ready", () => source.notReady()),
     probe("/startup", () => (source.hasStarted() ? null : "starting")),
@@ -80,6 +88,16 @@ const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
       Effect.sync(() => HttpServerResponse.text(source.metrics(), { contentType: openMetrics })),
     ),
   )
+
+const noSuchPath = (method: string, url: string) => {
+  const { type, status, title, detail, code } = new NotFound({
+    detail: `${method} ${url.slice(0, 200)}: no such resource; /openapi.json names them all`,
+  })
+  return HttpServerResponse.text(JSON.stringify({ type, status, title, detail, code }), {
+    status,
+    contentType: "application/problem+json",
+  })
+}
 
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -100,37 +118,72 @@ const guard = (tokens: readonly Token[] | null) =>
     bearer: (answer, { credential, endpoint }) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
-        const from = remoteOf(request)
-        if (tokens === null) {
-          // a page that makes a browser believe its name is our address asks by that name
-          if (!isOwnHost(request)) {
-            return yield* new NotAllowed({ detail: "ask this port by its address, not by a name" })
-          }
-          return yield* Effect.provideService(answer, Caller, {
-            name: `management port ${from}`,
-            scope: "admin",
-          })
-        }
-        const token = findToken(tokens, Redacted.value(credential))
-        if (token === null) {
-          return yield* new NoToken({
-            detail: "send Authorization: Bearer TOKEN with a token this server knows",
-          })
-        }
-        const needs = Context.get(endpoint.annotations, Needs)
-        if (!includes(token.scope, needs)) {
-          return yield* new NotAllowed({
-            detail: `needs a token of scope ${needs}; ${token.name} has ${token.scope}`,
-          })
-        }
-        const caller = { name: `management port ${from} ${token.name}`, scope: token.scope }
-        return yield* Effect.provideService(answer, Caller, caller)
+        const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
+        const legible = yield* readable(request, endpoint)
+        return yield* answer.pipe(
+          Effect.provideService(Caller, caller),
+          Effect.provideService(HttpServerRequest.HttpServerRequest, legible),
+        )
       }),
   })
 
+const callerOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  tokens: readonly Token[] | null,
+  credential: string,
+  needs: Scope,
+): Effect.Effect<Caller["Service"], NoToken | NotAllowed> => {
+  const from = remoteOf(request)
+  if (tokens === null) {
+    return isOwnHost(request) && isNoPage(request)
+      ? Effect.succeed({ name: `management port ${from}`, scope: "admin" })
+      : Effect.fail(
+          new NotAllowed({
+            detail:
+              "without tokens this port answers programs that ask it by its address, not pages of a browser",
+          }),
+        )
+  }
+  const token = findToken(tokens, credential)
+  if (token === null) {
+    return Effect.fail(
+      new NoToken({ detail: "send Authorization: Bearer TOKEN with a token this server knows" }),
+    )
+  }
+  return includes(token.scope, needs)
+    ? Effect.succeed({ name: `management port ${from} ${token.name}`, scope: token.scope })
+    : Effect.fail(
+        new NotAllowed({ detail: `needs a token of scope ${needs}; ${token.name} has ${token.scope}` }),
+      )
+}
+
+const needsOf = (endpoint: HttpApiEndpoint.Top): Scope => Context.get(endpoint.annotations, Needs)
+
+/** JSON is JSON whatever it is called (`curl -d` calls everything a form); the body is here, and not too long. */
+const readable = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  endpoint: HttpApiEndpoint.Top,
+) {
+  const legible = endpoint.payload.has(json)
+    ? request.modify({ headers: Headers.set(request.headers, "content-type", json) })
+    : request
+  if (HttpMethod.hasBody(request.method))
+    yield* Effect.mapError(legible.text, () => new TooLong({ detail: tooLong }))
+  return legible
+})
+
+const json = "application/json"
+
+/** A page that makes a browser believe its name is our address asks by that name. */
 const isOwnHost = (request: HttpServerRequest.HttpServerRequest): boolean => {
   const name = (request.headers["host"] ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
   return name === "localhost" || isIP(name) !== 0
+}
+
+/** A browser says so when it asks for a page of somebody else. */
+const isNoPage = ({ headers }: HttpServerRequest.HttpServerRequest): boolean => {
+  const { origin = null, host = "" } = headers as Readonly<Record<string, string | undefined>>
+  return origin === null || origin === `http://${host}`
 }
 
 const remoteOf = (request: HttpServerRequest.HttpServerRequest): string =>
@@ -138,7 +191,7 @@ const remoteOf = (request: HttpServerRequest.HttpServerRequest): string =>
 
 const legible = HttpApiMiddleware.layerSchemaErrorTransform(Legible, (error) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)
-  const slot = error.kind.toLowerCase()
+  const slot = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
   const [first] = formatIssues(error.cause.issue).issues
   const path = (first?.path ?? []).map((segment) =>
     String(typeof segment === "object" ? segment.key : segment),
@@ -152,3 +205,4 @@ const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** No document of an operator is longer. */
 const bodyMax = ByteSize.mebibytes(1)
+const tooLong = "expected a body of at most 1 MiB"

@@ -43,6 +43,12 @@ export class Changed extends HttpApiError.Problem<Changed>()(
   code("changed"),
 ) {}
 
+export class TooLong extends HttpApiError.Problem<TooLong>()(
+  "TooLong",
+  { type: "urn:presently:too-long", status: 413, title: "Longer than anything this server takes" },
+  code("too-long"),
+) {}
+
 export class Unavailable extends HttpApiError.Problem<Unavailable>()(
   "Unavailable",
   { type: "urn:presently:unavailable", status: 503, title: "Not now" },
@@ -50,7 +56,16 @@ export class Unavailable extends HttpApiError.Problem<Unavailable>()(
 ) {}
 
 /** Every resource may answer with any of them. */
-export const problems = [Invalid, NoToken, NotAllowed, NotFound, Conflict, Changed, Unavailable] as const
+export const problems = [
+  Invalid,
+  NoToken,
+  NotAllowed,
+  NotFound,
+  Conflict,
+  Changed,
+  TooLong,
+  Unavailable,
+] as const
 
 export type Problem = InstanceType<(typeof problems)[number]>
 

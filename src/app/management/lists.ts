@@ -16,7 +16,7 @@ import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
 import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
 import { entries, get, has, size, values } from "../../domain/table.ts"
-import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
 /** All presentities in memory, and each one's committed state. */
 export interface States {
@@ -105,34 +105,41 @@ export const subscriptionRows = (
 }
 
 export const watcherRows = (state: State, event: string | null): readonly WatcherRow[] => {
-  const live = [...values(state.subscriptions)].map((one) => {
+  const rows: [SubscriptionNo, WatcherRow][] = []
+  for (const one of values(state.subscriptions)) {
     const dialog = get(state.dialogs, one.dialog)
-    return {
-      no: one.no,
-      watcher: one.watcher,
-      event: one.packageName,
-      status: one.status,
-      reason: one.polite ? "polite-block" : one.forced ? "force_active" : "",
-      since: seconds(one.createdAt),
-      expires: seconds(one.expiresAt),
-      callid: dialog?.start.callId ?? "",
-      local_cseq: dialog?.localCseq ?? 0,
-      contact: dialog?.remoteTarget ?? "",
-    }
-  })
-  const waiting = [...values(state.waiting)].map((one) => ({
-    no: one.no,
-    watcher: one.watcher,
-    event: one.packageName,
-    status: "waiting" as const,
-    reason: "",
-    since: seconds(one.createdAt),
-    expires: seconds(one.giveUpAt),
-  }))
-  return [...live, ...waiting]
-    .filter((one) => event === null || one.event === event)
-    .sort((one, other) => one.no - other.no)
-    .map(({ no: _, ...row }) => row)
+    rows.push([
+      one.no,
+      {
+        watcher: one.watcher,
+        event: one.packageName,
+        status: one.status,
+        reason: one.polite ? "polite-block" : one.forced ? "force_active" : "",
+        since: seconds(one.createdAt),
+        expires: seconds(one.expiresAt),
+        callid: dialog?.start.callId ?? "",
+        local_cseq: dialog?.localCseq ?? 0,
+        contact: dialog?.remoteTarget ?? "",
+      },
+    ])
+  }
+  for (const one of values(state.waiting)) {
+    rows.push([
+      one.no,
+      {
+        watcher: one.watcher,
+        event: one.packageName,
+        status: "waiting",
+        reason: "",
+        since: seconds(one.createdAt),
+        expires: seconds(one.giveUpAt),
+      },
+    ])
+  }
+  return rows
+    .filter(([, row]) => event === null || row.event === event)
+    .sort(([one], [other]) => one - other)
+    .map(([, row]) => row)
 }
 
 /** Null: there is nothing of that name. */

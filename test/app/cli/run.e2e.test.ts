@@ -141,11 +141,11 @@ describe.concurrent(
       [
         `{"max_expires_publish": "soon", "listn": "x"}`,
         [
-          "listn (file FILE): there is no such setting; did you mean listen?",
-          `max_expires_publish = soon (file FILE): ${range}`,
+          "listn (file FILE:1): there is no such setting; did you mean listen?",
+          `max_expires_publish = soon (file FILE:1): ${range}`,
         ],
       ],
-      ["[1]", ["config (file FILE): expected one JSON object of settings by name"]],
+      ["[1]", ["config (file FILE): expected settings by name, for example log: json"]],
     ]
     it.for(files)("a file with %s", async ([text, faults], context) => {
       const file = fileOf(context, "settings.json", text)
