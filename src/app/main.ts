@@ -14,6 +14,7 @@ import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
+import { projections, verify } from "./cli/tables.ts"
 import { token } from "./cli/token.ts"
 import { user } from "./cli/user.ts"
 import { watch } from "./cli/watch.ts"
@@ -33,6 +34,8 @@ const presently = Command.make("presently").pipe(
     rules,
     mi,
     importCommand,
+    verify,
+    projections,
   ]),
 )
 

@@ -1,8 +1,10 @@
 /**
  * Keeps snapshots and the three tables behind the log, by at most one period.
  *
- * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows and
- * snapshots go first and the checkpoint last: a crash in between repeats work and loses none.
+ * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows,
+ * snapshots and the checkpoint appear together, so that readers see the tables as they were at one position of the log.
+ * Where that would hold up the log (the embedded database), rows and snapshots go first and the checkpoint last: a crash
+ * in between repeats work and loses none.
  */
 import { Clock, Effect } from "effect"
 import type { Stored } from "../domain/engine/engine.ts"
@@ -67,7 +69,7 @@ export const makeProjector = Effect.fnUntraced(function* (
     decisions = 0
     if (batch.size === 0) return
     const entries = [...batch.values()]
-    yield* Effect.gen(function* () {
+    const all = Effect.gen(function* () {
       for (let start = 0; start < entries.length; start += streamsPerWrite) {
         const part = entries.slice(start, start + streamsPerWrite)
         yield* tables.write(
@@ -76,7 +78,8 @@ export const makeProjector = Effect.fnUntraced(function* (
         yield* store.saveSnapshots(part.map((one) => one.state))
       }
       yield* store.saveCheckpoint("tables", checkpoint)
-    }).pipe(
+    })
+    yield* tables.together(all).pipe(
       Effect.catch(() =>
         Effect.sync(() => {
           decisions += noted

@@ -310,7 +310,8 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
     watchers: config.watchers_table ?? moduleTableNames.watchers,
   }
-  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
+  const sessions = config.database_url === null ? "one" : "many"
+  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables, sessions)).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
   const name =

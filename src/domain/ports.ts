@@ -111,6 +111,11 @@ export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ rea
 export class PresenceTables extends Context.Service<
   PresenceTables,
   {
+    /**
+     * What `work` writes, here and in the event store, appears at once or not at all, and nobody else writes the tables
+     * meanwhile. Where nobody else can, as in the embedded database, it is the work as it is.
+     */
+    readonly together: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreUnavailable>
     /** Brings the rows named by `keys` in line with the given states. Safe to repeat. */
     readonly write: (changes: readonly TableChange[]) => Effect.Effect<void, StoreUnavailable>
   }

@@ -78,7 +78,7 @@ const sourceOf = (rows: Rows): Source => {
 const moved = (run: Run, rows: Rows) => {
   const log = makeMemoryLog()
   const services = Context.make(EventStore, makeMemoryStore(log)).pipe(
-    Context.add(PresenceTables, { write: () => Effect.void }),
+    Context.add(PresenceTables, { together: (work) => work, write: () => Effect.void }),
   )
   const source = sourceOf(rows)
   const once = Effect.gen(function* () {

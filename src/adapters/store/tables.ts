@@ -8,11 +8,23 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { PresenceTables, StoreUnavailable } from "../../domain/ports.ts"
 import type { TableChange } from "../../domain/ports.ts"
+import { rowName } from "../../domain/projections/layout.ts"
+import type { TableName, TableRow } from "../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../domain/projections/rows.ts"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../domain/projections/rows.ts"
+import { narrow } from "../../domain/projections/widths.ts"
 
 /** Rows a statement may carry: the embedded database blocks the event loop for each. */
 const rowsMax = 500
+
+/** Whoever writes the tables holds this lock until it commits; any number that nothing else uses. */
+const tablesLock = 7_265_004
+
+/**
+ * Writers hang, machines vanish: who waits longer than this for the lock tries again later, and who holds it without a
+ * statement for so long has lost it.
+ */
+const lockPatience = "60s"
 
 /** What the three tables are called (the module's `presentity_table` and its like). */
 export interface TableNames {
@@ -30,7 +42,9 @@ export const moduleTableNames: TableNames = {
 export const makePresenceTables = (
   sql: PgClient.PgClient,
   names: TableNames = moduleTableNames,
+  sessions: "one" | "many" = "many",
 ): PresenceTables["Service"] => ({
+  together: (work) => (sessions === "one" ? work : exclusively(sql, work)),
   write: (changes) =>
     Effect.gen(function* () {
       const plan = planOf(changes)
@@ -85,7 +99,10 @@ export const makePresenceTables = (
             callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason, version, socket_info,
             local_contact, sharing_tag)
         ON CONFLICT (presentity_uri, callid, to_tag, from_tag, event, event_id) DO UPDATE SET
-          local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
+          watcher_username = excluded.watcher_username, watcher_domain = excluded.watcher_domain,
+          to_user = excluded.to_user, to_domain = excluded.to_domain, record_route = excluded.record_route,
+          socket_info = excluded.socket_info, local_contact = excluded.local_contact,
+          sharing_tag = excluded.sharing_tag, local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
           expires = excluded.expires, status = excluded.status, reason = excluded.reason,
           version = excluded.version`
       for (const part of chunks(plan.watchers.gone))
@@ -107,12 +124,36 @@ export const makePresenceTables = (
     }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
 })
 
+/**
+ * Runs work in one transaction that no other writer of the tables gets between.
+ *
+ * Of the default isolation, on purpose: the work must see what the last holder of the lock has written.
+ */
+export const exclusively = <A, E, R>(
+  sql: PgClient.PgClient,
+  work: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | StoreUnavailable, R> =>
+  sql
+    .withTransaction(
+      Effect.gen(function* () {
+        yield* sql`SELECT set_config('lock_timeout', ${lockPatience}, true),
+        set_config('idle_in_transaction_session_timeout', ${lockPatience}, true)`
+        yield* sql`SELECT pg_advisory_xact_lock(${tablesLock}::bigint)`
+        return yield* work
+      }),
+    )
+    .pipe(
+      Effect.catchTag("SqlError", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
+    ) as Effect.Effect<A, E | StoreUnavailable, R>
+
+/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
 export const layerPresenceTables = (
   names: TableNames = moduleTableNames,
+  sessions: "one" | "many" = "many",
 ): Layer.Layer<PresenceTables, never, PgClient.PgClient> =>
   Layer.effect(
     PresenceTables,
-    Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names)),
+    Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names, sessions)),
   )
 
 /**
@@ -145,6 +186,7 @@ const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
 
 /** A server that keeps nothing has no tables to keep in line. */
 export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
+  together: (work) => work,
   write: () => Effect.void,
 })
 
@@ -194,44 +236,22 @@ const planOf = (changes: readonly TableChange[]) => {
       }
     }
   }
-  return { presentity, active, watchers }
-}
-
-/** Column widths of the module's layout, in characters; columns not named here are as wide as need be. */
-const widths: Readonly<Record<string, number>> = {
-  username: 64,
-  domain: 64,
-  event: 64,
-  etag: 64,
-  sender: 255,
-  presentity_uri: 255,
-  watcher_username: 64,
-  watcher_domain: 64,
-  to_user: 64,
-  to_domain: 64,
-  event_id: 64,
-  to_tag: 64,
-  from_tag: 64,
-  callid: 64,
-  contact: 255,
-  reason: 64,
-  socket_info: 64,
-  local_contact: 255,
-  sharing_tag: 32,
-}
-
-/** The largest value of the module's 32-bit columns. */
-const intMax = 2_147_483_647
-
-const narrow = <Row extends object>(row: Row): Row => {
-  const cut: Record<string, unknown> = {}
-  for (const [column, value] of Object.entries(row)) {
-    const width = widths[column]
-    if (typeof value === "string" && width !== undefined) cut[column] = value.slice(0, width)
-    else if (typeof value === "number") cut[column] = Math.min(value, intMax)
-    else cut[column] = value
+  return {
+    presentity: onceEach("presentity", presentity),
+    active: onceEach("active_watchers", active),
+    watchers: onceEach("watchers", watchers),
   }
-  return cut as Row
+}
+
+/** Names that differ only in what was cut are one row, and a statement takes each row once. */
+const onceEach = <Row extends object, Gone extends object>(
+  table: TableName,
+  { rows, gone }: Part<Row, Gone>,
+): Part<Row, Gone> => {
+  const byName = <One extends object>(all: readonly One[]): One[] => [
+    ...new Map(all.map((one) => [rowName(table, one as unknown as TableRow), one])).values(),
+  ]
+  return { rows: byName(rows), gone: byName(gone) }
 }
 
 function* chunks<Row>(rows: readonly Row[]): IterableIterator<readonly Row[]> {

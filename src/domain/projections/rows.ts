@@ -10,6 +10,7 @@ import { audience, publication } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { cut } from "./widths.ts"
 
 /** Names one row; `watchers` remembers one per watcher and package whatever the number of its subscriptions. */
 export type RowKey =
@@ -202,7 +203,7 @@ export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatche
 }
 
 /**
- * One row for all subscriptions of a watcher, and for what is remembered of an undecided one: the most favourable
+ * One row for all subscriptions of a watcher, or of several whose names the columns cannot tell apart, and for what is remembered of an undecided one: the most favourable
  * status, the earliest time.
  */
 export const watcherRow = (state: State, packageName: PackageName, watcher: Uri): WatcherRow | undefined => {
@@ -210,13 +211,13 @@ export const watcherRow = (state: State, packageName: PackageName, watcher: Uri)
   let status: number = statusNumber.pending
   let polite = false
   for (const one of values(state.subscriptions)) {
-    if (one.packageName !== packageName || one.watcher !== watcher) continue
+    if (one.packageName !== packageName || !sharesRow(one.watcher, watcher)) continue
     createdAt = Math.min(createdAt, one.createdAt)
     status = Math.min(status, statusNumber[one.status])
     polite ||= one.polite
   }
   for (const one of values(state.waiting)) {
-    if (one.packageName === packageName && one.watcher === watcher)
+    if (one.packageName === packageName && sharesRow(one.watcher, watcher))
       createdAt = Math.min(createdAt, one.createdAt)
   }
   if (createdAt === Number.POSITIVE_INFINITY) return undefined
@@ -231,6 +232,19 @@ export const watcherRow = (state: State, packageName: PackageName, watcher: Uri)
     inserted_time: seconds(createdAt),
   }
 }
+
+const sharesRow = (one: Uri, other: Uri): boolean => {
+  if (one === other) return true
+  if (one.length <= nameMax || other.length <= nameMax) return false
+  const [first, second] = [splitUri(one), splitUri(other)]
+  return (
+    cut("watcher_username", first.user) === cut("watcher_username", second.user) &&
+    cut("watcher_domain", first.host) === cut("watcher_domain", second.host)
+  )
+}
+
+/** Shorter URIs are told apart by any column. */
+const nameMax = 64
 
 /** `sip:alice@example.com` → alice, example.com; `tel:+1` → +1 and no host; `sip:example.com` → no user. */
 export const splitUri = (uri: Uri): { readonly user: string; readonly host: string } => {

@@ -1,0 +1,195 @@
+/**
+ * The store as somebody sees it who checks it: heads, events, snapshots and the rows of the three tables, page by page,
+ * as they stand, whether they make sense or not.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import { freeze } from "../../domain/presentity/snapshot.ts"
+import type { Event } from "../../domain/presentity/events.ts"
+import { isEmpty } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { layouts } from "../../domain/projections/layout.ts"
+import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { decodeEvents } from "./codec.ts"
+
+/** Rows of one statement: the embedded database blocks the event loop for each. */
+const pageRows = 1000
+
+export interface Positions {
+  /** What the tables show. */
+  readonly tables: number
+  /** The newest decision. */
+  readonly last: number
+  /** Decisions between. */
+  readonly lag: number
+}
+
+export interface LoggedDecision {
+  readonly position: number
+  readonly stream: Uri
+  readonly version: number
+  readonly at: number
+  /** Or why they cannot be read. */
+  readonly events: readonly Event[] | string
+}
+
+/** A stream, and what its snapshot says. */
+export interface Head {
+  readonly stream: Uri
+  readonly version: number
+  /** Null: there is none. */
+  readonly snapshotVersion: number | null
+  /** As JSON says it; null: nothing was alive. */
+  readonly snapshot: unknown
+}
+
+export interface FoundRow {
+  readonly id: number
+  readonly row: TableRow
+}
+
+export interface Gap {
+  readonly stream: string
+  readonly why: string
+}
+
+export const makeAudit = (sql: PgClient.PgClient) => ({
+  positions: Effect.gen(function* () {
+    const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint }>`
+      SELECT c.pos AS tables, (SELECT coalesce(max(pos), 0) FROM events) AS last,
+        (SELECT count(*) FROM events WHERE pos > c.pos) AS lag
+      FROM (SELECT coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0) AS pos) c`
+    const positions: Positions = {
+      tables: Number(row?.tables ?? 0),
+      last: Number(row?.last ?? 0),
+      lag: Number(row?.lag ?? 0),
+    }
+    return positions
+  }),
+
+  /** Streams whose decisions are not numbered one after the other up to their head. */
+  gaps: sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
+    SELECT coalesce(h.stream, e.stream) AS stream, h.version AS head, e.first, e.last, e.count
+    FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
+    LEFT JOIN streams h ON h.stream = e.stream
+    WHERE h.stream IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
+    ORDER BY 1`.pipe(
+    Effect.map((rows) =>
+      rows.map(({ stream, head, first, last, count }): Gap => ({
+        stream,
+        why:
+          head === null
+            ? "has events and no head"
+            : head === last
+              ? `has ${count} decisions from ${first} to ${last}`
+              : `its head stands at ${head}, its newest decision is ${last}`,
+      })),
+    ),
+  ),
+
+  /** Decisions in the order in which they were stored. */
+  decisions: (after: number, upTo: number) =>
+    sql<EventRow>`
+      SELECT pos, at, stream, version, events FROM events
+      WHERE pos > ${after}::bigint AND pos <= ${upTo}::bigint ORDER BY pos LIMIT ${pageRows}::int`.pipe(
+      Effect.map((rows) => rows.map(logged)),
+    ),
+
+  /** Decisions of one stream, oldest first. */
+  history: (stream: Uri, afterVersion: number, upToVersion: number) =>
+    sql<EventRow>`
+      SELECT pos, at, stream, version, events FROM events
+      WHERE stream = ${stream} AND version > ${afterVersion}::bigint AND version <= ${upToVersion}::bigint
+      ORDER BY version LIMIT ${pageRows}::int`.pipe(Effect.map((rows) => rows.map(logged))),
+
+  /** Streams by name, with their snapshots. */
+  heads: (after: string) =>
+    sql<{ stream: string; version: bigint; snapshot_version: bigint | null; state: unknown }>`
+      SELECT h.stream, h.version, s.version AS snapshot_version, s.state
+      FROM streams h LEFT JOIN snapshots s ON s.stream = h.stream
+      WHERE h.stream > ${after} ORDER BY h.stream LIMIT ${pageRows}::int`.pipe(
+      Effect.map((rows) =>
+        rows.map((row): Head => ({
+          stream: row.stream as Uri,
+          version: Number(row.version),
+          snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
+          snapshot: row.state,
+        })),
+      ),
+    ),
+
+  /** Snapshots of what the log does not know. */
+  orphans: sql<{ stream: string }>`
+    SELECT s.stream FROM snapshots s LEFT JOIN streams h ON h.stream = s.stream
+    WHERE h.stream IS NULL ORDER BY s.stream`.pipe(Effect.map((rows) => rows.map((row) => row.stream))),
+
+  /** Rows of one of the three tables by `id`. */
+  rows: (table: TableName, name: string, after: number) =>
+    sql<Record<string, unknown> & { readonly id: number }>`
+      SELECT * FROM ${sql(name)} WHERE id > ${after}::int ORDER BY id LIMIT ${pageRows}::int`.pipe(
+      Effect.map((rows) => rows.map((row): FoundRow => ({ id: row.id, row: rowIn(table, row) }))),
+    ),
+
+  deleteRows: (name: string, ids: readonly number[]) =>
+    sql`DELETE FROM ${sql(name)} WHERE id = ANY(${ids}::int[])`.pipe(Effect.asVoid),
+
+  /** Whatever was there before, older or newer. */
+  putSnapshots: (states: readonly State[]) =>
+    sql`
+      INSERT INTO snapshots (stream, version, state)
+      SELECT f.stream, f.version, nullif(f.state, '')::json
+      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
+        ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
+        AS f(stream, version, state)
+      ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state`.pipe(
+      Effect.asVoid,
+    ),
+
+  deleteSnapshots: (streams: readonly string[]) =>
+    sql`DELETE FROM snapshots WHERE stream = ANY(${streams}::text[])`.pipe(Effect.asVoid),
+})
+
+export type Audit = ReturnType<typeof makeAudit>
+
+interface EventRow {
+  readonly pos: bigint
+  readonly at: Date
+  readonly stream: string
+  readonly version: bigint
+  readonly events: unknown
+}
+
+const logged = (row: EventRow): LoggedDecision => {
+  let events: LoggedDecision["events"]
+  try {
+    events = decodeEvents(row.events)
+  } catch (cause) {
+    events = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s+/g, " ")
+  }
+  return {
+    position: Number(row.pos),
+    stream: row.stream as Uri,
+    version: Number(row.version),
+    at: row.at.getTime(),
+    events,
+  }
+}
+
+/** The columns there ought to be; one that is missing or of another type is null. */
+const rowIn = (table: TableName, found: Readonly<Record<string, unknown>>): TableRow => {
+  const row: Record<string, Value> = {}
+  for (const column of layouts[table].columns) {
+    const value = found[column]
+    if (value instanceof Uint8Array) row[column] = textOf(Buffer.from(value), column)
+    else row[column] = typeof value === "string" || typeof value === "number" ? value : null
+  }
+  return row
+}
+
+/** As rows say it: headers by octets, bodies as UTF-8; a body that is none is shown by its octets. */
+const textOf = (octets: Buffer, column: string): string => {
+  if (column === "extra_hdrs") return octets.toString("latin1")
+  const text = octets.toString("utf8")
+  return Buffer.from(text, "utf8").equals(octets) ? text : `\\x${octets.toString("hex")}`
+}

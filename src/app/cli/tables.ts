@@ -1,0 +1,118 @@
+/**
+ * `presently verify` and `presently projections rebuild`: the three tables against the log, and made anew from it.
+ */
+import { Console, Data, Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { ConfigInvalid, readConfig } from "../config.ts"
+import { settings } from "../settings.ts"
+import { exitCodes } from "./exit.ts"
+
+const repeated = (name: string, metavar: string, about: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
+
+const flag = (name: string, about: string) =>
+  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(about))
+
+const storeFlags = {
+  config: repeated("config", "FILE", "YAML or JSON file of settings by name, as the server has it"),
+  data: repeated("data", "DIR", settings.data.about),
+  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
+  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
+  json: flag("json", "the report as one JSON object"),
+}
+
+interface StoreFlags {
+  readonly config: readonly string[]
+  readonly data: readonly string[]
+  readonly databaseUrl: readonly string[]
+  readonly set: readonly string[]
+}
+
+/** Something is not as the log has it; the report says what. */
+class Differences extends Data.TaggedError("Differences")<{
+  readonly count: number
+  readonly advice: string
+}> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return `${this.count} ${this.count === 1 ? "difference" : "differences"}: ${this.advice}`
+  }
+}
+
+export const verify = Command.make(
+  "verify",
+  {
+    ...storeFlags,
+    fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
+    repair: flag("repair", "rewrite the rows and snapshots that differ"),
+  },
+  Effect.fn(function* ({ fromStart, repair, json, ...input }) {
+    const config = yield* configOf(input)
+    const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
+    const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
+    const { store, report, after } = yield* checkStore(config, "verify", { fromStart, repair })
+    yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
+    if (report.repaired === null) {
+      const count = report.differences.length
+      if (count > 0) return yield* new Differences({ count, advice: adviceFor(report.differences) })
+      return
+    }
+    if (!json)
+      yield* Console.log(`${report.repaired} rows and snapshots rewritten, ${after} differences left`)
+    if (after > 0) return yield* new Differences({ count: after, advice: lost })
+  }),
+).pipe(
+  Command.withDescription(
+    "Compare the three tables with the log, also while a server runs; exit code 1 when they differ",
+  ),
+)
+
+const rebuild = Command.make(
+  "rebuild",
+  storeFlags,
+  Effect.fn(function* ({ json, ...input }) {
+    const config = yield* configOf(input)
+    const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
+    const { report, store, after } = yield* checkStore(config, "projections rebuild", {
+      fromStart: true,
+      repair: true,
+    })
+    const { rows } = report
+    const total = rows.presentity + rows.active_watchers + rows.watchers
+    yield* Console.log(
+      json
+        ? JSON.stringify({ ...report, differences: report.differences.length, left: after })
+        : `${store}: ${report.decisions} decisions folded from the first on, ${total} rows looked at, ` +
+            `${report.repaired} rows and snapshots rewritten in ${report.seconds.toFixed(1)} s, ${after} differences left`,
+    )
+    if (after > 0) return yield* new Differences({ count: after, advice: lost })
+  }),
+).pipe(
+  Command.withDescription("Make the three tables anew from the log; readers see them whole all the time"),
+)
+
+export const projections = Command.make("projections").pipe(
+  Command.withDescription("What is derived from the log"),
+  Command.withSubcommands([rebuild]),
+)
+
+const lost = "the log itself cannot be read there; restore it from a backup"
+
+const adviceFor = (differences: readonly { readonly table: string }[]): string =>
+  differences.every(({ table }) => table === "events")
+    ? lost
+    : "presently verify --repair rewrites what differs"
+
+const configOf = (input: StoreFlags) =>
+  Effect.try({
+    try: () =>
+      readConfig({
+        flags: { data: input.data, database_url: input.databaseUrl },
+        set: input.set,
+        env: process.env,
+        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
+        defaults: {},
+      }),
+    catch: (cause) =>
+      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+  })

@@ -1,0 +1,234 @@
+/**
+ * The log, folded up to a position: every state that has something alive then.
+ *
+ * From snapshots where they say what they should, and from events for the rest; or from the first event on, with
+ * snapshots only compared.
+ */
+import { Effect } from "effect"
+import type { Audit, Head, LoggedDecision } from "../../adapters/store/audit.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import { initial, isEmpty } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+
+/** Something in the log or beside it that is not as it should be. */
+export interface LogFinding {
+  readonly table: "events" | "snapshots"
+  readonly key: string
+  readonly column: string
+  readonly log: string | number | null
+  readonly found: string | number | null
+}
+
+export interface Folded {
+  /** Up to here. */
+  position: number
+  /** Only what has something alive. */
+  readonly states: Map<Uri, State>
+  /** Of every stream that was read. */
+  readonly versions: Map<Uri, number>
+  /** Streams of which something cannot be read or is missing: nothing about them is sure. */
+  readonly broken: Set<Uri>
+  /** Streams whose beginning is no longer in the log: their snapshots are believed. */
+  readonly truncated: Set<Uri>
+  readonly findings: LogFinding[]
+  decisions: number
+}
+
+export const nothingFolded = (): Folded => ({
+  position: 0,
+  states: new Map(),
+  versions: new Map(),
+  broken: new Set(),
+  truncated: new Set(),
+  findings: [],
+  decisions: 0,
+})
+
+/** Folds on to a position, event by event. */
+export const foldEvents = Effect.fnUntraced(function* (audit: Audit, folded: Folded, upTo: number) {
+  while (folded.position < upTo) {
+    const page = yield* audit.decisions(folded.position, upTo)
+    for (const decision of page) foldOne(folded, decision)
+    folded.position = page.at(-1)?.position ?? upTo
+  }
+})
+
+/** The stream's state, whether anything of it lives or not. */
+export const stateIn = (folded: Folded, stream: Uri): State =>
+  folded.states.get(stream) ?? { ...initial(stream), version: folded.versions.get(stream) ?? 0 }
+
+const foldOne = (folded: Folded, decision: LoggedDecision): void => {
+  folded.decisions++
+  const { stream, version, events } = decision
+  const before = stateIn(folded, stream)
+  folded.versions.set(stream, version)
+  if (typeof events === "string") {
+    folded.broken.add(stream)
+    folded.findings.push(unreadable(decision, events))
+    return
+  }
+  if (version !== before.version + 1) {
+    // whoever drops old partitions has streams that begin in the middle; a gap is found by itself
+    if (before.version === 0) folded.truncated.add(stream)
+    else folded.broken.add(stream)
+  }
+  put(folded, fold(before, { events, at: decision.at, version }))
+}
+
+const put = (folded: Folded, state: State): void => {
+  if (isEmpty(state)) folded.states.delete(state.presentity)
+  else folded.states.set(state.presentity, state)
+}
+
+const unreadable = ({ stream, version, position }: LoggedDecision, why: string): LogFinding => ({
+  table: "events",
+  key: `${stream} version ${version} at position ${position}`,
+  column: "events",
+  log: null,
+  found: why,
+})
+
+/**
+ * What snapshots say at a position, brought up to it where they are behind, and folded from the beginning where they are
+ * ahead (a write that was cut off).
+ *
+ * @returns states whose snapshots are behind or unreadable
+ */
+export const foldSnapshots = Effect.fnUntraced(function* (
+  audit: Audit,
+  folded: Folded,
+  upTo: number,
+  decisionsAfter: ReadonlyMap<Uri, number>,
+) {
+  const wrong: State[] = []
+  for (let after = ""; ;) {
+    const heads = yield* audit.heads(after)
+    if (heads.length === 0) break
+    for (const head of heads) {
+      const version = head.version - (decisionsAfter.get(head.stream) ?? 0)
+      const snapshot = readSnapshot(head)
+      folded.versions.set(head.stream, version)
+      const isUsable = typeof snapshot === "object" && snapshot.version <= version
+      const isBehind = !isUsable ? typeof snapshot === "string" : snapshot.version < version
+      let state = isUsable ? snapshot : initial(head.stream)
+      while (state.version < version) {
+        const page = yield* audit.history(head.stream, state.version, version)
+        for (const decision of page) {
+          if (decision.version !== state.version + 1) folded.broken.add(head.stream)
+          state = foldInto(folded, state, decision)
+        }
+        if (page.length === 0) {
+          // what is missing is gone for good
+          if (version > 0) folded.broken.add(head.stream)
+          break
+        }
+      }
+      put(folded, state)
+      if (isBehind && version > 0) {
+        folded.findings.push({
+          table: "snapshots",
+          key: head.stream,
+          column: typeof snapshot === "string" && head.snapshotVersion !== null ? "state" : "version",
+          log: version,
+          found: typeof snapshot === "string" ? snapshot : snapshot.version,
+        })
+        wrong.push(state)
+      }
+    }
+    after = heads.at(-1)!.stream
+  }
+  folded.position = upTo
+  return wrong
+})
+
+const foldInto = (folded: Folded, state: State, decision: LoggedDecision): State => {
+  folded.decisions++
+  const { events, version, at } = decision
+  if (typeof events !== "string") return fold(state, { events, version, at })
+  folded.broken.add(decision.stream)
+  folded.findings.push(unreadable(decision, events))
+  return { ...state, version }
+}
+
+/** Or why it cannot be used. */
+const readSnapshot = (head: Head): State | string => {
+  if (head.snapshotVersion === null) return "none"
+  if (head.snapshotVersion > head.version) return `version ${head.snapshotVersion} of ${head.version}`
+  if (head.snapshot === null) return { ...initial(head.stream), version: head.snapshotVersion }
+  try {
+    const state = thaw(head.snapshot as Snapshot)
+    return state.presentity === head.stream && state.version === head.snapshotVersion
+      ? state
+      : `that of ${state.presentity} version ${state.version}`
+  } catch (cause) {
+    return `unreadable: ${cause instanceof Error ? cause.message : String(cause)}`
+  }
+}
+
+/**
+ * Compares every snapshot with the fold.
+ *
+ * When a stream was last decided on is left out: with nothing alive it is forgotten, which no event says.
+ *
+ * @returns states whose snapshots differ
+ */
+export const compareSnapshots = Effect.fnUntraced(function* (audit: Audit, folded: Folded) {
+  const wrong: State[] = []
+  let compared = 0
+  for (let after = ""; ;) {
+    const heads = yield* audit.heads(after)
+    if (heads.length === 0) break
+    for (const head of heads) {
+      const { stream } = head
+      const state = stateIn(folded, stream)
+      const snapshot = readSnapshot(head)
+      if (folded.truncated.has(stream)) {
+        if (typeof snapshot === "object" && snapshot.version === state.version) put(folded, snapshot)
+        continue
+      }
+      // written in one go with rows that are newer than the checkpoint
+      if (typeof snapshot === "object" && snapshot.version > state.version) continue
+      if (state.version === 0) continue
+      compared++
+      const before = folded.findings.length
+      if (typeof snapshot === "string") {
+        folded.findings.push({
+          table: "snapshots",
+          key: stream,
+          column: head.snapshotVersion === null ? "version" : "state",
+          log: state.version,
+          found: snapshot,
+        })
+      } else folded.findings.push(...snapshotDifferences(state, snapshot))
+      if (folded.findings.length > before) wrong.push(state)
+    }
+    after = heads.at(-1)!.stream
+  }
+  return { wrong, compared }
+})
+
+const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding[] => {
+  const key = state.presentity
+  if (snapshot.version !== state.version) {
+    return [{ table: "snapshots", key, column: "version", log: state.version, found: snapshot.version }]
+  }
+  const [ours, theirs] = [state, snapshot].map((one): Readonly<Record<string, unknown>> =>
+    isEmpty(one) ? {} : { ...freeze(one), decidedAt: 0 },
+  )
+  const columns = new Set([...Object.keys(ours!), ...Object.keys(theirs!)])
+  return [...columns].flatMap((column): LogFinding[] => {
+    const [log, found] = [canonical(ours![column]), canonical(theirs![column])]
+    return log === found ? [] : [{ table: "snapshots", key, column, log, found }]
+  })
+}
+
+/** JSON with the fields of objects in the order of their names. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : inner,
+  ) ?? "none"

@@ -1,0 +1,104 @@
+/**
+ * The store of a server, opened by somebody else to look at it, beside a running server where the database allows that.
+ */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
+import { Context, Data, Effect, Layer, Redacted } from "effect"
+import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { moduleTableNames } from "../../adapters/store/tables.ts"
+import type { TableNames } from "../../adapters/store/tables.ts"
+import { ConfigInvalid, masked } from "../config.ts"
+import type { Config } from "../config.ts"
+
+/** The store is not there, does not answer, or is not ours. */
+export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
+  readonly store: string
+  readonly why: string
+}> {
+  readonly exitCode = 74
+  override get message(): string {
+    return `${this.store} cannot be used: ${this.why}`
+  }
+}
+
+export interface OpenStore {
+  readonly name: string
+  readonly sql: PgClient.PgClient
+  readonly tables: TableNames
+}
+
+export const tableNamesOf = (config: Config): TableNames => ({
+  presentity: config.presentity_table ?? moduleTableNames.presentity,
+  activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
+  watchers: config.watchers_table ?? moduleTableNames.watchers,
+})
+
+export const storeNameOf = (config: Config): string =>
+  config.database_url === null
+    ? `embedded PostgreSQL in ${config.data}`
+    : `PostgreSQL at ${masked(config.database_url).replace("***@", "")}`
+
+/**
+ * Opens it as it is: nothing is made or brought up to date.
+ *
+ * Statements here look at whole tables, so the connection has none of a server's settings for its session.
+ */
+export const openStore = Effect.fnUntraced(function* (config: Config, command: string) {
+  const { database_url: url, data } = config
+  if (config.memory || (url === null && data === null)) {
+    return yield* new ConfigInvalid({
+      faults: [
+        `database_url (default): ${command} needs to know where the log is: --database-url postgres://… or --data DIR, ` +
+          "as for serve; what is kept in memory has no tables",
+      ],
+    })
+  }
+  const name = storeNameOf(config)
+  if (url === null && !existsSync(join(data!, "pg"))) {
+    return yield* new StoreUnusable({
+      store: name,
+      why: "there is no database in that folder; name the one a server used",
+    })
+  }
+  const client = yield* url === null
+    ? Layer.build(layerEmbedded(data))
+    : Layer.build(
+        PgClient.layer({
+          url: Redacted.make(url),
+          applicationName: `presently ${command}`,
+          maxConnections: 1,
+        }),
+      ).pipe(Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })))
+  const sql = Context.get(client, PgClient.PgClient)
+  if (url === null) {
+    yield* sql`SELECT set_config('enable_seqscan', 'on', false), set_config('plan_cache_mode', 'auto', false)`.pipe(
+      Effect.orDie,
+    )
+  }
+  const store: OpenStore = { name, sql, tables: tableNamesOf(config) }
+  return store
+})
+
+/** Fails unless a server has kept its log there. */
+export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: OpenStore) {
+  const wanted = ["events", "streams", "snapshots", "checkpoints", ...Object.values(tables)]
+  const missing = yield* sql<{ name: string }>`
+    SELECT w.name FROM unnest(${wanted}::text[]) AS w(name) WHERE to_regclass('"' || w.name || '"') IS NULL`.pipe(
+    Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+  )
+  if (missing.length === 0) return
+  const names = missing.map((one) => one.name).join(", ")
+  return yield* new StoreUnusable({
+    store: name,
+    why: `it has no ${names}; start a server on it once, with the same settings`,
+  })
+})
+
+/** The innermost message of whatever went wrong, in one line. */
+export const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
+  if (inner instanceof Error && inner !== cause) return reasonOf(inner)
+  return (cause.message || cause.name).split("\n")[0] ?? ""
+}
