@@ -11,7 +11,7 @@ import type { Stored } from "../domain/engine/engine.ts"
 import { EventStore, PresenceTables } from "../domain/ports.ts"
 import type { Checkpoint, TableChange } from "../domain/ports.ts"
 import type { State } from "../domain/presentity/state.ts"
-import { allRows, touched } from "../domain/projections/rows.ts"
+import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 
@@ -25,8 +25,6 @@ export interface ProjectorOptions {
 export interface Projector {
   /** Notes what committed decisions changed. O(rows changed). */
   readonly note: (stored: readonly Stored[]) => void
-  /** Notes every row of these presentities, for tables that know nothing yet. */
-  readonly noteAll: (states: Iterable<State>) => void
   /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
   readonly flush: Effect.Effect<void>
   /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
@@ -125,16 +123,6 @@ export const makeProjector = Effect.fnUntraced(function* (
             // the row's last look is what deletes it: a later key without one must not hide it
             if (old?.table !== "active_watchers" || old.ended === null) entry.keys.set(name, key)
           }
-        }
-      }
-    },
-    noteAll: (states) => {
-      for (const state of states) {
-        const entry = dirty.get(state.presentity) ?? { state, keys: new Map<string, RowKey>() }
-        dirty.set(state.presentity, entry)
-        for (const key of allRows(entry.state)) {
-          const name = nameOf(key)
-          if (!entry.keys.has(name)) entry.keys.set(name, key)
         }
       }
     },

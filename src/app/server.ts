@@ -16,20 +16,14 @@ import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
-import {
-  layerNoTables,
-  layerPresenceTables,
-  moduleTableNames,
-  prepareTables,
-} from "../adapters/store/tables.ts"
+import { claimTables, layerNoTables, layerPresenceTables, prepareTables } from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { PresenceTables } from "../domain/ports.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
-import type { State } from "../domain/presentity/state.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
-import { ConfigInvalid, isLoopback, masked } from "./config.ts"
+import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
 import { makeFollower } from "./follow.ts"
 import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
@@ -45,6 +39,8 @@ import type { Pump } from "./pump.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
+import { storeNameOf, tableNamesOf } from "./tables/open.ts"
+import { verifyTables } from "./tables/verify.ts"
 import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
@@ -164,7 +160,7 @@ export const startServer = Effect.fn("Server.start")(function* (
   yield* Effect.forkScoped(
     storage.prepare.pipe(
       Effect.tap(() => pump.recover),
-      Effect.tap((made) => Effect.sync(() => made && projector.noteAll(liveStates(pump)))),
+      Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
       Effect.andThen(Deferred.succeed(recovered, undefined)),
       Effect.andThen(Deferred.await(listening)),
       Effect.andThen(pump.start),
@@ -229,9 +225,6 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
 })
 
-const liveStates = ({ engine }: Pump): readonly State[] =>
-  [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
-
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
 const adminPort = Effect.fnUntraced(function* (config: Config, source: AdminSource) {
   if (config.admin === null) return null
@@ -280,8 +273,13 @@ interface Storage {
   readonly services: Context.Context<EventStore | PresenceTables>
   /** Null: there is no database. */
   readonly sql: PgClient.PgClient | null
-  /** Brings the database to the present layout, and says whether tables were made that know nothing yet; waits as long as it takes for a server that does not answer. */
+  /**
+   * Brings the database to the present layout, and says whether its tables are those that were kept up to now; waits as
+   * long as it takes for a database that does not answer.
+   */
   readonly prepare: Effect.Effect<boolean>
+  /** Makes the tables what the log says, whatever is in them, and keeps them from now on. */
+  readonly fillTables: Effect.Effect<void>
 }
 
 const openStorage = Effect.fnUntraced(function* (config: Config) {
@@ -291,7 +289,8 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
       name: "memory: nothing outlives the process",
       services,
       sql: null,
-      prepare: Effect.succeed(false),
+      prepare: Effect.succeed(true),
+      fillTables: Effect.void,
     }
     return storage
   }
@@ -305,19 +304,12 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
           startupParameters: sessionSettings,
         })
   const client = yield* Layer.build(database)
-  const tables = {
-    presentity: config.presentity_table ?? moduleTableNames.presentity,
-    activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
-    watchers: config.watchers_table ?? moduleTableNames.watchers,
-  }
+  const tables = tableNamesOf(config)
   const sessions = config.database_url === null ? "one" : "many"
   const stores = Layer.merge(layerPostgres, layerPresenceTables(tables, sessions)).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
-  const name =
-    config.database_url === null
-      ? `embedded PostgreSQL in ${config.data}`
-      : `PostgreSQL at ${masked(config.database_url).replace("***@", "")}`
+  const name = storeNameOf(config)
   let told = false
   const prepare = migrate.pipe(
     Effect.andThen(Clock.currentTimeMillis),
@@ -334,7 +326,13 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     Effect.orDie,
   )
   const sql = Context.get(client, PgClient.PgClient)
-  const storage: Storage = { name, services: yield* Layer.build(stores), sql, prepare }
+  const fillTables = verifyTables(sql, tables, { fromStart: false, repair: true }).pipe(
+    Effect.andThen(claimTables(tables)),
+    Effect.retry(Schedule.spaced("500 millis")),
+    Effect.provideContext(client),
+    Effect.orDie,
+  )
+  const storage: Storage = { name, services: yield* Layer.build(stores), sql, prepare, fillTables }
   return storage
 })
 

@@ -5,7 +5,7 @@
  * module's columns are cut in the table only; the log keeps them whole.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer } from "effect"
+import { Data, Effect, Layer } from "effect"
 import { PresenceTables, StoreUnavailable } from "../../domain/ports.ts"
 import type { TableChange } from "../../domain/ports.ts"
 import { rowName } from "../../domain/projections/layout.ts"
@@ -156,32 +156,61 @@ export const layerPresenceTables = (
     Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names, sessions)),
   )
 
+/** A table has the name of one of ours and rows of somebody else. */
+export class TableNotOurs extends Data.TaggedError("TableNotOurs")<{ readonly table: string }> {
+  override get message(): string {
+    return `the table ${this.table} is there and holds rows of somebody else: give another name, or another database`
+  }
+}
+
 /**
  * Makes tables of other names like the module's, where they are missing, and says their version as the module does.
  *
  * @param xcap the table that an XCAP server writes
- * @returns whether one of ours was made: it knows nothing of what lives already
+ * @returns whether they are the tables that were kept up to now; if not, they must be brought in line and claimed
  */
 export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xcap: string) {
-  let made = false
+  const sql = yield* PgClient.PgClient
   for (const key of Object.keys(names) as (keyof TableNames)[]) {
-    const isNew = yield* prepareTable(names[key], moduleTableNames[key])
-    made ||= isNew
+    const name = names[key]
+    if (name === moduleTableNames[key]) continue
+    if (yield* isStranger(name)) return yield* new TableNotOurs({ table: name })
+    yield* prepareTable(name, moduleTableNames[key])
   }
-  yield* prepareTable(xcap, "xcap")
-  return made
+  if (xcap !== "xcap") yield* prepareTable(xcap, "xcap")
+  const [known] = yield* sql`SELECT FROM checkpoints WHERE name = ${markOf(names)}`
+  return known !== undefined
 })
 
-/** @returns whether it was made */
-const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
-  if (name === model) return false
+/** From now on these are the tables that are kept; any others fall behind. */
+export const claimTables = Effect.fnUntraced(function* (names: TableNames) {
   const sql = yield* PgClient.PgClient
-  const [known] = yield* sql<{ table: string | null }>`SELECT to_regclass(${`"${name}"`})::text AS table`
+  const mark = markOf(names)
+  yield* sql`
+    WITH others AS (DELETE FROM checkpoints WHERE starts_with(name, ${markPrefix}) AND name <> ${mark})
+    INSERT INTO checkpoints (name, pos, at) VALUES (${mark}, 0, now()) ON CONFLICT DO NOTHING`
+})
+
+const markPrefix = "kept in "
+const markOf = (names: TableNames): string =>
+  markPrefix + [names.presentity, names.activeWatchers, names.watchers].join()
+
+/** Ours stand in our table of versions. */
+const isStranger = Effect.fnUntraced(function* (name: string) {
+  const sql = yield* PgClient.PgClient
+  const [known] = yield* sql<{ here: boolean; ours: boolean }>`
+    SELECT to_regclass(${`"${name}"`}) IS NOT NULL AS here,
+      EXISTS (SELECT FROM version WHERE table_name = ${name}) AS ours`
+  if (known === undefined || !known.here || known.ours) return false
+  return (yield* sql`SELECT FROM ${sql(name)} LIMIT 1`).length > 0
+})
+
+const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
+  const sql = yield* PgClient.PgClient
   yield* sql`CREATE TABLE IF NOT EXISTS ${sql(name)} (LIKE ${sql(model)} INCLUDING ALL)`
   yield* sql`INSERT INTO version (table_name, table_version)
     SELECT ${name}, table_version FROM version WHERE table_name = ${model}
     ON CONFLICT (table_name) DO NOTHING`
-  return known?.table == null
 })
 
 /** A server that keeps nothing has no tables to keep in line. */

@@ -1,0 +1,53 @@
+/**
+ * A history as a server keeps it: its log on PostgreSQL, its tables written by the real projector now and then.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Context, Effect } from "effect"
+import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
+import { makePresenceTables, moduleTableNames } from "../../src/adapters/store/tables.ts"
+import { makeProjector } from "../../src/app/projector.ts"
+import { verifyTables } from "../../src/app/tables/verify.ts"
+import type { VerifyOptions, VerifyReport } from "../../src/app/tables/verify.ts"
+import { EventStore, PresenceTables } from "../../src/domain/ports.ts"
+import type { Run } from "./machine.ts"
+
+export const emptyStore = (sql: PgClient.PgClient) =>
+  Effect.runPromise(
+    sql`TRUNCATE events, streams, snapshots, checkpoints, presentity, active_watchers, watchers`,
+  )
+
+/**
+ * Stores a history from the beginning; after its `n`th decision the tables are written when `flushes(n)` says so.
+ *
+ * @returns whether the tables show all of it
+ */
+export const project = (sql: PgClient.PgClient, run: Run, flushes: (decision: number) => boolean) =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const store = makePostgresStore(sql)
+      let committed = { position: 0, at: 0 }
+      const services = Context.make(EventStore, store).pipe(
+        Context.add(PresenceTables, makePresenceTables(sql)),
+      )
+      const projector = yield* makeProjector(
+        { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
+        { committed: () => committed, oldestInFlight: () => null },
+      ).pipe(Effect.provideContext(services))
+      const moments = run.moments.filter(({ events }) => events.length > 0)
+      for (const [index, decision] of run.log.entries()) {
+        // nonces of a history are made of its inputs, and inputs are not told apart by time alone
+        const { position } = yield* store.append([{ ...decision, nonce: `${decision.nonce}-${index}` }])
+        committed = { position, at: Math.max(committed.at, decision.at) }
+        const { before, after } = moments[index]!
+        projector.note([{ decision, before, after }])
+        if (flushes(index)) yield* projector.flush
+      }
+      return projector.lag().decisions === 0
+    }),
+  )
+
+export const verified = (
+  sql: PgClient.PgClient,
+  options: Partial<VerifyOptions> = {},
+): Promise<VerifyReport> =>
+  Effect.runPromise(verifyTables(sql, moduleTableNames, { fromStart: false, repair: false, ...options }))
