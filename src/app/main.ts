@@ -8,6 +8,7 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
+import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
@@ -34,6 +35,7 @@ const presently = Command.make("presently").pipe(
     rules,
     mi,
     importCommand,
+    doctor,
     verify,
     projections,
   ]),

@@ -7,7 +7,8 @@ import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { makePartitions, migrate } from "../../src/adapters/store/migrations.ts"
-import { layouts, tableNames } from "../../src/domain/projections/layout.ts"
+import { layouts } from "../../src/domain/projections/layout.ts"
+import type { TableName } from "../../src/domain/projections/layout.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -59,7 +60,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
   /** One row added, deleted, or with another value in one column; false: there was nothing to spoil. */
   const spoil = async (kind: "changed" | "deleted" | "added", which: number): Promise<boolean> => {
     const rows = await Effect.runPromise(
-      sql<{ name: (typeof tableNames)[number]; id: number }>`
+      sql<{ name: TableName; id: number }>`
         SELECT 'presentity' AS name, id FROM presentity UNION ALL SELECT 'active_watchers', id FROM active_watchers
         UNION ALL SELECT 'watchers', id FROM watchers ORDER BY 1, 2`,
     )

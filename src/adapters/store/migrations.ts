@@ -26,6 +26,12 @@ const loader: Migrator.Loader = Effect.sync(() =>
     }),
 )
 
+/** The number of the newest. */
+export const newestMigration = (): number =>
+  Math.max(
+    ...readdirSync(folder).flatMap((file) => (file.endsWith(".sql") ? [Number.parseInt(file, 10)] : [])),
+  )
+
 /** Runs what has not run yet; safe when several servers start at once. */
 export const migrate = Migrator.make({})({ loader, table: "presently_migrations" }).pipe(Effect.asVoid)
 

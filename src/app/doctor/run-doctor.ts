@@ -1,0 +1,77 @@
+/**
+ * Everything an operator would look at before a start, and when something is wrong.
+ */
+import { Effect } from "effect"
+import type { Config } from "../config.ts"
+import { preparations } from "../server.ts"
+import { bad, ok, warn } from "./check.ts"
+import type { Check } from "./check.ts"
+import { dataFolder, limits, rulesFolder, secretFiles, sockets } from "./machine.ts"
+import { storeChecks } from "./store.ts"
+
+const answerMillis = 2000
+
+/**
+ * @param configFile where settings come from; null: no file
+ * @param refused why `presently serve` would not start so
+ */
+export const runDoctor = Effect.fn("Doctor.run")(function* (
+  config: Config,
+  configFile: string | null,
+  refused: readonly string[],
+) {
+  const prepared = yield* Effect.result(preparations(config, () => {}))
+  const faults = [...refused, ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
+  const checks: Check[] = [
+    ...faults.map(faultCheck),
+    ...config.notices.map((notice) => warn("config", notice, "leave it out, or see the documentation")),
+  ]
+  if (faults.length === 0) {
+    const given = Object.values(config.sources).filter((source) => source !== "default").length
+    checks.unshift(ok("config", `${given} settings given, no fault`))
+  }
+  const server = yield* Effect.promise(() => serverCheck(config))
+  checks.push(server.check)
+  checks.push(...(yield* Effect.promise(() => sockets(config, server.isRunning))))
+  checks.push(...(yield* storeChecks(config, server.isRunning)))
+  checks.push(
+    ...secretFiles(config, configFile),
+    ...rulesFolder(config),
+    ...dataFolder(config),
+    ...limits(config),
+  )
+  return checks
+})
+
+/** Faults of settings say what is wrong and what is allowed. */
+export const faultCheck = (fault: string): Check =>
+  bad("config", fault, "presently config check says it as well, config print where each value comes from")
+
+const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning: boolean }> => {
+  if (admin === null) {
+    const check = warn("server", "no management port, so none can be asked", "give --admin 127.0.0.1:5080")
+    return { check, isRunning: false }
+  }
+  const host = admin.host.includes(":") ? `[${admin.host}]` : admin.host
+  const url = `http://${host}:${admin.port}/ready`
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(answerMillis) })
+    const said = (await answer.text()).trim().split("\n")[0] ?? ""
+    if (answer.status === 200 && said === "ready") {
+      return { check: ok("server", `${url} says ready`), isRunning: true }
+    }
+    const isOurs = answer.status === 503 && said.startsWith("not ready")
+    const check = isOurs
+      ? bad("server", `${url} says ${said}`, "starting: wait; down: see store below; draining: it stops")
+      : bad("server", `${url} answers ${answer.status}, and is no presently`, "give another --admin")
+    return { check, isRunning: isOurs }
+  } catch (cause) {
+    const isRefused = (cause as { cause?: { code?: string } }).cause?.code === "ECONNREFUSED"
+    return {
+      check: isRefused
+        ? ok("server", `none answers at ${url}`)
+        : bad("server", `${url} is taken and does not answer`, "see what uses it, or give another --admin"),
+      isRunning: false,
+    }
+  }
+}

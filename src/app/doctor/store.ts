@@ -1,0 +1,204 @@
+/**
+ * The database: reachable, of a version that does, ours, at the present layout, with tables that are what the log says.
+ */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { Clock, Effect } from "effect"
+import { makeAudit } from "../../adapters/store/audit.ts"
+import { newestMigration } from "../../adapters/store/migrations.ts"
+import { moduleTableNames } from "../../adapters/store/tables.ts"
+import type { Config } from "../config.ts"
+import { openStore, reasonOf, storeNameOf } from "../tables/open.ts"
+import type { OpenStore } from "../tables/open.ts"
+import { differenceText } from "../tables/report.ts"
+import { verifyTables } from "../tables/verify.ts"
+import { bad, ok, warn } from "./check.ts"
+import type { Check } from "./check.ts"
+
+/** Default partitions with indexes, and CTEs that are kept apart. */
+const versionMin = 120_000
+
+const skewMaxMillis = 1000
+
+/** A start reads what the tables do not show; above this it takes seconds. */
+const tailMax = 100_000
+
+/** @param isRunning a server answers on the management port */
+export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, isRunning: boolean) {
+  if (config.memory) {
+    const fix = "give --database-url or --data, unless that is meant"
+    return [warn("store", "memory: nothing outlives the process", fix)]
+  }
+  // `presently serve` says so itself
+  if (config.database_url === null && config.data === null) return []
+  const name = storeNameOf(config)
+  if (config.database_url === null && !existsSync(join(config.data!, "pg"))) {
+    return [ok("store", `${name}: there is none yet, the first start makes it`)]
+  }
+  return yield* openStore(config, "doctor").pipe(
+    Effect.flatMap((store) => checksOf(store, config, isRunning)),
+    Effect.catch((cause) =>
+      Effect.succeed([
+        "_tag" in cause && cause._tag === "DataFolderInUse"
+          ? ok(
+              "store",
+              `${name}: in use by process ${cause.pid}; what is in it can be looked at when that stops`,
+            )
+          : bad(
+              "store",
+              `${name}: ${reasonOf(cause)}`,
+              "start the database, or correct --database-url or --data",
+            ),
+      ]),
+    ),
+    Effect.scoped,
+  )
+})
+
+const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, isRunning: boolean) {
+  const { sql, name, tables } = store
+  const before = yield* Clock.currentTimeMillis
+  const [server] = yield* sql<{
+    number: number
+    version: string
+    clock: number
+    sync: string
+    fsync: string
+    encoding: string
+    may: boolean
+  }>`SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
+      extract(epoch FROM clock_timestamp())::float8 * 1000 AS clock, current_setting('synchronous_commit') AS sync,
+      current_setting('fsync') AS fsync, current_setting('server_encoding') AS encoding,
+      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may`
+  const after = yield* Clock.currentTimeMillis
+  const { number, version, clock, sync, fsync, encoding, may } = server!
+  const checks: Check[] = []
+  const isEmbedded = config.database_url === null
+  if (number < versionMin) {
+    checks.push(bad("store", `${name} is version ${version}`, "12 is the oldest that does: upgrade it"))
+  } else if (encoding !== "UTF8") {
+    checks.push(bad("store", `${name} keeps ${encoding}`, "make a database with ENCODING 'UTF8'"))
+  } else checks.push(ok("store", `${name} answers, version ${version}`))
+  if (!isEmbedded && (sync === "off" || fsync === "off")) {
+    const what = sync === "off" ? "synchronous_commit" : "fsync"
+    checks.push(warn("durability", `${what} is off: a crash loses what was answered`, `turn ${what} on`))
+  }
+  const skew = Math.round(clock - (before + after) / 2)
+  checks.push(
+    Math.abs(skew) > skewMaxMillis
+      ? warn("clock", `the database's is ${skew} ms ahead of this machine's`, "let NTP keep both")
+      : ok("clock", `${skew} ms between the database's and this machine's`),
+  )
+
+  const layout = yield* layoutCheck(store, may)
+  checks.push(layout.check)
+  if (!layout.isOurs) return checks
+  checks.push(...(yield* logChecks(store, config, isRunning)))
+  const report = yield* verifyTables(sql, tables, { fromStart: false, repair: false })
+  const rows = report.rows.presentity + report.rows.active_watchers + report.rows.watchers
+  const [first] = report.differences
+  checks.push(
+    first === undefined
+      ? ok("tables", `${rows} rows, 0 differences from the log`)
+      : bad(
+          "tables",
+          `${report.differences.length} differences from the log, the first: ${differenceText(first)}`,
+          "presently verify shows all, presently verify --repair rewrites them",
+        ),
+  )
+  return checks
+})
+
+/** Whose tables these are, and whether they are those of this version. */
+const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, mayCreate: boolean) {
+  const names = [...new Set([...Object.values(moduleTableNames), ...Object.values(tables), "version"])]
+  const found = yield* sql<{ name: string }>`
+    SELECT t.name FROM unnest(${[...names, "presently_migrations"]}::text[]) AS t(name)
+    WHERE to_regclass('"' || t.name || '"') IS NOT NULL`
+  const here = new Set(found.map((one) => one.name))
+  const of = (check: Check, isOurs = false) => ({ check, isOurs })
+  if (!here.has("presently_migrations")) {
+    const theirs = names.filter((one) => here.has(one))
+    if (theirs.length > 0) {
+      return of(
+        bad(
+          "migrations",
+          `tables of another server are there under our names: ${theirs.join(", ")}`,
+          "give presently a database of its own; presently import opensips takes over what is in them",
+        ),
+      )
+    }
+    return of(
+      mayCreate
+        ? ok("migrations", "an empty database: the first start makes the tables")
+        : bad("migrations", "this user may not make tables", "GRANT CREATE ON SCHEMA public TO the user"),
+    )
+  }
+  const [row] = yield* sql<{ done: number }>`
+    SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations`
+  const done = row?.done ?? 0
+  const newest = newestMigration()
+  if (done > newest) {
+    const fix = "run that version here, or give this one a database of its own"
+    return of(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
+  }
+  const known = yield* sql<{ name: string }>`SELECT table_name AS name FROM version`
+  const ours = new Set(known.map((one) => one.name))
+  const strangers = Object.values(tables).filter((one) => here.has(one) && !ours.has(one))
+  if (strangers.length > 0) {
+    const fix = "give other names in presentity_table, active_watchers_table, watchers_table"
+    return of(bad("migrations", `not ours, under our names: ${strangers.join(", ")}`, fix))
+  }
+  const missing = Object.values(tables).filter((one) => !here.has(one))
+  if (done < newest || missing.length > 0) {
+    const what = missing.length === 0 ? `${done} of ${newest}` : `no ${missing.join(", ")} yet`
+    return of(
+      warn("migrations", what, "the next start makes what is missing; back up before it"),
+      missing.length === 0 && done > 2,
+    )
+  }
+  return of(ok("migrations", `${done} of ${newest}`), true)
+})
+
+const logChecks = Effect.fnUntraced(function* (
+  { sql }: OpenStore,
+  { db_update_period }: Config,
+  isRunning: boolean,
+) {
+  const { lag } = yield* makeAudit(sql).positions
+  const now = yield* Clock.currentTimeMillis
+  const [times] = yield* sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
+    SELECT (SELECT at FROM checkpoints WHERE name = 'tables') AS shown,
+      (SELECT at FROM events WHERE pos > coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0)
+        ORDER BY pos LIMIT 1) AS waiting,
+      (SELECT at FROM events ORDER BY pos DESC LIMIT 1) AS newest`
+  const checks: Check[] = []
+  const ahead = (times?.newest?.getTime() ?? 0) - now
+  if (ahead > skewMaxMillis) {
+    const fix = "set the clock right; until then nothing more is decided on that presentity's deadlines"
+    checks.push(bad("log", `its newest decision is ${Math.round(ahead / 1000)} s in the future`, fix))
+  }
+  const seconds = times?.waiting == null ? 0 : Math.round((now - times.waiting.getTime()) / 1000)
+  const shown = `${lag} decisions, the oldest ${seconds} s`
+  const isLate = isRunning && db_update_period > 0 && seconds > 2 * db_update_period + 10
+  checks.push(
+    isLate
+      ? bad(
+          "lag",
+          `${shown}, at a period of ${db_update_period} s`,
+          "the server cannot write its tables: see its log and GET /status, and the privileges on the tables",
+        )
+      : ok("lag", isRunning || lag === 0 ? shown : `${shown}; the next start brings the tables up to date`),
+  )
+  checks.push(
+    lag > tailMax
+      ? warn("snapshots", `a start has ${lag} decisions to read`, "stop the server in order once")
+      : ok(
+          "snapshots",
+          times?.shown == null
+            ? "none yet"
+            : `the oldest of what lives is as of ${times.shown.toISOString()}, a start has ${lag} decisions to read after it`,
+        ),
+  )
+  return checks
+})
