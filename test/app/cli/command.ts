@@ -23,7 +23,7 @@ export interface Running {
   readonly says: (text: string | RegExp) => Promise<string>
   /** Closes our end of its standard output. */
   readonly stopReading: () => void
-  readonly signal: (name: "SIGTERM" | "SIGINT") => void
+  readonly signal: (name: "SIGTERM" | "SIGINT" | "SIGKILL") => void
   readonly ended: Promise<Ended>
 }
 

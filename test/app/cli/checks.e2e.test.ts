@@ -1,0 +1,258 @@
+/**
+ * `presently verify`, `projections rebuild` and `doctor` as their users have them: what they say, and what they end with.
+ */
+import assert from "node:assert/strict"
+import { chmodSync } from "node:fs"
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Redacted } from "effect"
+import { afterAll, describe, it } from "vitest"
+import type { Check } from "../../../src/app/doctor/check.ts"
+import type { VerifyReport } from "../../../src/app/tables/verify.ts"
+import { emptyFolder } from "../../support/moving.ts"
+import { freePort, startPostgres } from "../../support/postgres.ts"
+import { startPresence } from "../../support/server.ts"
+import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
+import { fileOf, patient, run, start } from "./command.ts"
+
+const cluster = await startPostgres()
+afterAll(() => cluster?.remove())
+
+const on = (url: string, ...statements: readonly string[]): Promise<readonly unknown[]> =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      let rows: readonly unknown[] = []
+      for (const statement of statements) rows = yield* sql.unsafe(statement)
+      return rows
+    }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 }))) as Effect.Effect<
+      readonly unknown[]
+    >,
+  )
+
+const live = async (port: number): Promise<void> => {
+  const phone = await openPhone({ portOf: () => port }, "udp")
+  const body = pidf(tuple("phone", "open"))
+  assert.equal((await script(phone, { user: "alice" }).publish({ Expires: "600" }, body)).raw.status, 200)
+  const bob = script(phone, { user: "bob" })
+  assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
+  answer(phone, await bob.notify())
+  phone.close()
+}
+
+const verify = async (...args: readonly string[]) => {
+  const ended = await run(["verify", ...args])
+  return { ...ended, lines: ended.stdout.trimEnd().split("\n") }
+}
+
+describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurrent: true }, () => {
+  it(
+    "OPS-fallback2db OPS-db_update_period L05 CLI: after kill -9 nothing is lost, what lags is told, and the next start makes it good",
+    patient,
+    async () => {
+      await Promise.all(
+        ["0", "1"].map(async (fallback2db) => {
+          const url = cluster!.database()
+          const settings = ["db_update_period=86400", "log=json", `fallback2db=${fallback2db}`]
+          const server = start([
+            ...["serve", "--database-url", url, "--listen", "udp:127.0.0.1:0", "--admin", "off"],
+            ...settings.flatMap((one) => ["--set", one]),
+          ])
+          const said = await server.says(/ready in/)
+          await live(Number(/"udp:127\.0\.0\.1:(\d+)"/.exec(said)?.[1]))
+          server.signal("SIGKILL")
+          await server.ended
+          const killed = await verify("--database-url", url, "--json", "--from-start")
+          assert.equal(killed.code, 0, killed.stderr)
+          const report = JSON.parse(killed.stdout) as VerifyReport
+          assert.ok(report.lag >= 2)
+          assert.deepEqual(
+            [report.differences, report.rows],
+            [[], { presentity: 0, active_watchers: 0, watchers: 0 }],
+          )
+          const again = await startPresence({ memory: false, database_url: url, db_update_period: 0 })
+          const phone = await openPhone(again, "udp")
+          const carol = script(phone, { user: "carol" })
+          await carol.subscribe({ Expires: "0" })
+          const told = await carol.notify()
+          answer(phone, told)
+          assert.match(told.raw.body.toString(), /open/)
+          phone.close()
+          await again.stop()
+          const after = await verify("--database-url", url, "--from-start")
+          assert.equal(after.code, 0, after.stderr)
+          assert.match(after.stdout, /\npresentity 1 rows, active_watchers 1, watchers 1\n0 differences in /)
+        }),
+      )
+    },
+  )
+
+  it(
+    "L05 CLI: verify names every difference while a server runs, --repair and rebuild leave none, a broken log is told",
+    patient,
+    async () => {
+      const url = cluster!.database()
+      const server = await startPresence({ memory: false, database_url: url, db_update_period: 1 })
+      await live(server.udpPort)
+      const rows = "SELECT count(*)::int AS n FROM watchers"
+      while (((await on(url, rows))[0] as { n: number }).n === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+      await on(
+        url,
+        "UPDATE presentity SET expires = 7, sender = NULL",
+        "DELETE FROM active_watchers",
+        "INSERT INTO watchers (presentity_uri, watcher_username, watcher_domain, status, inserted_time) VALUES ('u', 'x', 'y', 1, 2)",
+      )
+      const spoilt = await verify("--database-url", url)
+      assert.equal(spoilt.code, 1)
+      assert.match(spoilt.stderr, /^presently: 4 differences: presently verify --repair rewrites/)
+      assert.match(
+        spoilt.lines.slice(0, 4).join("\n"),
+        new RegExp(
+          [
+            "^presentity username=alice domain=example.com event=presence etag=[^ ]+: expires: the log says \\d+, the table says 7",
+            'presentity [^\\n]+: sender: the log says "", the table says null',
+            "watchers presentity_uri=u watcher_username=x watcher_domain=y event=presence: the table has this row, the log does not",
+            "active_watchers presentity_uri=sip:alice@example.com callid=[^\\n]+: the log has this row, the table does not$",
+          ].join("\\n"),
+        ),
+      )
+      const repaired = await verify("--database-url", url, "--repair")
+      assert.deepEqual([repaired.code, repaired.stderr], [0, ""])
+      assert.equal(repaired.lines.at(-1), "3 rows and snapshots rewritten, 0 differences left")
+      await on(url, "UPDATE presentity SET body = NULL", "UPDATE snapshots SET version = 1, state = NULL")
+      assert.equal((await verify("--database-url", url, "--from-start")).code, 1)
+      const rebuilt = await run(["projections", "rebuild", "--database-url", url])
+      assert.equal(rebuilt.code, 0, rebuilt.stderr)
+      assert.match(rebuilt.stdout, /, 2 rows and snapshots rewritten in [\d.]+ s, 0 differences left\n$/)
+      await server.stop()
+
+      await on(
+        url,
+        `UPDATE events SET events = '[{"_tag":"Nothing"}]' WHERE version = 2`,
+        "UPDATE presentity SET expires = 7",
+      )
+      const broken = await verify("--database-url", url, "--from-start", "--repair")
+      assert.equal(broken.code, 1)
+      assert.match(broken.stdout, /^events sip:alice@example\.com version 2 at position 2: /)
+      assert.match(broken.stderr, /the log itself cannot be read there/)
+      // nothing is written of a stream that cannot be read
+      assert.deepEqual(await on(url, "SELECT expires FROM presentity"), [{ expires: 7 }])
+      await on(url, "DELETE FROM events WHERE version = 2")
+      const gap = await verify("--database-url", url)
+      assert.match(gap.stdout, /^events sip:alice@example\.com: its head stands at 2, its newest decision is 1\n/)
+    },
+  )
+
+  it(
+    "CLI: doctor says what is well beside a running server, and of everything that is not what to do",
+    patient,
+    async (context) => {
+      const url = cluster!.database()
+      const adminPort = await freePort()
+      const users = fileOf(context, "users", `alice:example.com:${"0".repeat(64)}\n`)
+      chmodSync(users, 0o600)
+      const server = await startPresence({
+        memory: false,
+        database_url: url,
+        admin: `127.0.0.1:${adminPort}`,
+      })
+      const flags = (listen: number) => [
+        ...["doctor", "--listen", `udp:127.0.0.1:${listen}`, "--users-file", users],
+        ...["--admin", `127.0.0.1:${adminPort}`],
+      ]
+      const well = await run([...flags(server.udpPort), "--database-url", url])
+      assert.equal(well.code, 0, well.stdout)
+      for (const line of [
+        /^ok {4}config: \d+ settings given, no fault$/m,
+        /^ok {4}server: http:\/\/127\.0\.0\.1:\d+\/ready says ready$/m,
+        /^ok {4}udp:127\.0\.0\.1:\d+: in use, and a server answers$/m,
+        /^ok {4}store: PostgreSQL at .* answers, version \d/m,
+        /^ok {4}clock: -?\d+ ms between/m,
+        /^ok {4}migrations: (\d+) of \1$/m,
+        /^ok {4}lag: 0 decisions/m,
+        /^ok {4}snapshots: /m,
+        /^ok {4}tables: 0 rows, 0 differences from the log$/m,
+        /^ok {4}users_file: /m,
+        /^(?:ok {4}|warn {2})open files: /m,
+      ])
+        assert.match(well.stdout, line)
+      await server.stop()
+
+      const taken = await startPresence({ memory: true })
+      await on(url, "INSERT INTO watchers VALUES (9, 'u', 'x', 'y', 'presence', 1, '', 2)")
+      chmodSync(users, 0o644)
+      const folder = emptyFolder(context)
+      const ill = await run([
+        ...flags(taken.udpPort),
+        ...["--database-url", url, "--rules-dir", folder, "--json", "--set", "subs_htable_size=8"],
+      ])
+      assert.equal(ill.code, 1)
+      const checks = ill.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Check)
+      const of = (what: RegExp) => checks.find((one) => what.test(one.what) && one.status !== "ok")
+      assert.match(of(/^udp:/)?.fix ?? "", /^stop what uses it/)
+      assert.match(
+        of(/^tables/)?.detail ?? "",
+        /^1 differences from the log, the first: watchers .*the log does not$/,
+      )
+      assert.deepEqual([of(/^users_file/)?.status, of(/^users_file/)?.fix], ["warn", `chmod 640 ${users}`])
+      assert.equal(of(/^rules_dir/)?.status, "bad")
+      assert.match(of(/^config/)?.detail ?? "", /subs_htable_size .* changes nothing/)
+      assert.equal(ill.stderr, "presently: 3 things are bad; see above\n")
+      await taken.stop()
+
+      const theirs = cluster!.database()
+      await on(theirs, "CREATE TABLE presentity (id serial)", "CREATE TABLE version (table_name text)")
+      const own = [
+        "--listen",
+        "udp:192.0.2.99:5060",
+        "--insecure-no-auth",
+        "--admin",
+        `127.0.0.1:${adminPort}`,
+      ]
+      const foreign = await run(["doctor", ...own, "--database-url", theirs])
+      assert.match(
+        foreign.stdout,
+        /^bad {3}migrations: tables of another server are there under our names: presentity, version; give /m,
+      )
+      assert.match(foreign.stdout, /^bad {3}udp:192\.0\.2\.99:5060: .*EADDRNOTAVAIL/m)
+    },
+  )
+})
+
+describe("checks of other stores", { concurrent: true }, () => {
+  it(
+    "CLI: 74 and 78 with what to do; an embedded database can be checked when its server has stopped",
+    patient,
+    async (context) => {
+      const folder = emptyFolder(context)
+      const server = await startPresence({ memory: false, data: folder })
+      await live(server.udpPort)
+      const [busy, none, nowhere] = await Promise.all([
+        verify("--data", folder),
+        verify("--data", `${folder}-none`),
+        verify(),
+      ])
+      assert.equal(busy.code, 74)
+      assert.match(busy.stderr, /is in use by process \d+: stop it/)
+      assert.equal(none.code, 74)
+      assert.match(none.stderr, /there is no database in that folder/)
+      assert.equal(nowhere.code, 78)
+      assert.match(nowhere.stderr, /verify needs to know where the log is/)
+      await server.stop()
+      const rebuilt = await run(["projections", "rebuild", "--data", folder, "--json"])
+      assert.equal(rebuilt.code, 0, rebuilt.stderr)
+      const report = JSON.parse(rebuilt.stdout) as { repaired: number; left: number; rows: unknown }
+      assert.deepEqual(
+        [report.repaired, report.left, report.rows],
+        [0, 0, { presentity: 1, active_watchers: 1, watchers: 1 }],
+      )
+      const faulty = await run(["doctor", "--set", "max_expires_publsh=1"])
+      assert.equal(faulty.code, 1)
+      assert.match(faulty.stdout, /^bad {3}config: max_expires_publsh .*did you mean max_expires_publish/)
+    },
+  )
+})
