@@ -5,6 +5,7 @@ import { Console, Data, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConfigInvalid } from "../config.ts"
 import type { Check } from "../doctor/check.ts"
+import type { Patient } from "../doctor/run-doctor.ts"
 import { exitCodes } from "./exit.ts"
 import { configOf, refusals, serverFlags } from "./server-flags.ts"
 
@@ -27,7 +28,8 @@ export const doctor = Command.make(
     const { faultCheck, runDoctor } = yield* Effect.promise(() => import("../doctor/run-doctor.ts"))
     const file = input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null
     const checks: readonly Check[] = yield* configOf(input, {}).pipe(
-      Effect.flatMap((config) => runDoctor(config, file, refusals(config, "serve"))),
+      Effect.map((config): Patient => ({ config, configFile: file, refused: refusals(config, "serve") })),
+      Effect.flatMap(runDoctor),
       Effect.catchIf(
         (error) => error instanceof ConfigInvalid,
         ({ faults }) => Effect.succeed(faults.map(faultCheck)),

@@ -5,6 +5,7 @@ import { Console, Data, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConfigInvalid, readConfig } from "../config.ts"
 import { settings } from "../settings.ts"
+import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
 
 const repeated = (name: string, metavar: string, about: string) =>
@@ -50,7 +51,7 @@ export const verify = Command.make(
     const config = yield* configOf(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
-    const { store, report, after } = yield* checkStore(config, "verify", { fromStart, repair })
+    const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", { fromStart, repair })
     yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
     if (report.repaired === null) {
       const count = report.differences.length
@@ -73,7 +74,7 @@ const rebuild = Command.make(
   Effect.fn(function* ({ json, ...input }) {
     const config = yield* configOf(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
-    const { report, store, after } = yield* checkStore(config, "projections rebuild", {
+    const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {
       fromStart: true,
       repair: true,
     })

@@ -11,15 +11,16 @@ import { storeChecks } from "./store.ts"
 
 const answerMillis = 2000
 
-/**
- * @param configFile where settings come from; null: no file
- * @param refused why `presently serve` would not start so
- */
-export const runDoctor = Effect.fn("Doctor.run")(function* (
-  config: Config,
-  configFile: string | null,
-  refused: readonly string[],
-) {
+/** Whom to look at. */
+export interface Patient {
+  readonly config: Config
+  /** Where settings come from; null: no file. */
+  readonly configFile: string | null
+  /** Why `presently serve` would not start so. */
+  readonly refused: readonly string[]
+}
+
+export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile, refused }: Patient) {
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [...refused, ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
   const checks: Check[] = [

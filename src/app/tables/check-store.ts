@@ -6,7 +6,14 @@ import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, reasonOf, requireLog } from "./open.ts"
 import type { OpenStore } from "./open.ts"
 import { verifyTables } from "./verify.ts"
-import type { VerifyOptions } from "./verify.ts"
+import type { VerifyOptions, VerifyReport } from "./verify.ts"
+
+export interface CheckedStore {
+  readonly store: string
+  readonly report: VerifyReport
+  /** Differences that are left when it is over. */
+  readonly after: number
+}
 
 export const checkStore = Effect.fn("Tables.checkStore")(function* (
   config: Config,
@@ -20,11 +27,11 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
     (cause: unknown) => new StoreUnusable({ store: store.name, why: reasonOf(cause) }),
   )
   const report = yield* verifyTables(store.sql, store.tables, options).pipe(unusable)
-  if (!options.repair) return { store: store.name, report, after: report.differences.length }
-  const { differences } = yield* verifyTables(store.sql, store.tables, { ...options, repair: false }).pipe(
-    unusable,
-  )
-  return { store: store.name, report, after: differences.length }
+  const { differences } = options.repair
+    ? yield* verifyTables(store.sql, store.tables, { ...options, repair: false }).pipe(unusable)
+    : report
+  const checked: CheckedStore = { store: store.name, report, after: differences.length }
+  return checked
 }, Effect.scoped)
 
 /** An import writes rows before it says how far it has come. */

@@ -11,6 +11,7 @@ import type { Event } from "../../../src/domain/presentity/events.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
+import { set, values } from "../../../src/domain/table.ts"
 import type { DialogStart, Uri } from "../../../src/domain/vocabulary.ts"
 import { startPostgres } from "../../support/postgres.ts"
 import type { PostgresCluster } from "../../support/postgres.ts"
@@ -194,6 +195,51 @@ for (const [name, open] of databases) {
         rows.map((row) => [row.etag, row.body]),
         [[`${stream}-2`.slice(0, 64), event._tag === "PublicationModified" ? event.body!.text : ""]],
       )
+    })
+
+    it("TBL-2: watchers with names alike up to the width, and bodies with a NUL, are written like any other", async () => {
+      const stream = freshStream()
+      const tables = makePresenceTables(sql)
+      const long = "w".repeat(70)
+      const watcher = (end: string) => `sip:${long}${end}@example.com` as Uri
+      const state = ["1", "2"].reduce((before, end, index) => {
+        const events = subscribed(stream).subscriptions
+        const [one] = [...values(events)]
+        return {
+          ...before,
+          subscriptions: set(before.subscriptions, index + 1, {
+            ...one!,
+            no: index + 1,
+            watcher: watcher(end),
+          }),
+        }
+      }, subscribed(stream))
+      const keys = ["1", "2"].map((end): RowKey => ({
+        table: "watchers",
+        packageName: "presence",
+        watcher: watcher(end),
+      }))
+      await Effect.runPromise(tables.write([{ state, keys }]))
+      const rows = await Effect.runPromise(
+        sql<{ name: string }>`SELECT watcher_username AS name FROM watchers WHERE presentity_uri = ${stream}`,
+      )
+      assert.deepStrictEqual(
+        rows.map((row) => row.name),
+        ["w".repeat(64)],
+      )
+      const events = decisionOf(stream, 1).events.map(
+        (event): Event => ({ ...event, body: { contentType: "text/plain", text: "one\0two" } }) as Event,
+      )
+      const published = fold(initial(stream), { version: 1, at: 1, events })
+      const key: RowKey = { table: "presentity", packageName: "presence", etag: `${stream}-1` }
+      await Effect.runPromise(tables.write([{ state: published, keys: [key] }]))
+      const user = stream.slice(4, stream.indexOf("@"))
+      const [row] = await Effect.runPromise(
+        sql<{
+          body: string
+        }>`SELECT convert_from(body, 'UTF8') AS body FROM presentity WHERE username = ${user}`,
+      )
+      assert.deepStrictEqual(row, { body: "one" })
     })
 
     it("OPS-extra_hdrs: headers are whole lines in the table, octet for octet, and nothing where there are none", async () => {

@@ -54,7 +54,13 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
           const url = cluster!.database()
           const settings = ["db_update_period=86400", "log=json", `fallback2db=${fallback2db}`]
           const server = start([
-            ...["serve", "--database-url", url, "--listen", "udp:127.0.0.1:0", "--admin", "off"],
+            "serve",
+            "--database-url",
+            url,
+            "--listen",
+            "udp:127.0.0.1:0",
+            "--admin",
+            "off",
             ...settings.flatMap((one) => ["--set", one]),
           ])
           const said = await server.says(/ready in/)
@@ -140,7 +146,10 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.deepEqual(await on(url, "SELECT expires FROM presentity"), [{ expires: 7 }])
       await on(url, "DELETE FROM events WHERE version = 2")
       const gap = await verify("--database-url", url)
-      assert.match(gap.stdout, /^events sip:alice@example\.com: its head stands at 2, its newest decision is 1\n/)
+      assert.match(
+        gap.stdout,
+        /^events sip:alice@example\.com: its head stands at 2, its newest decision is 1\n/,
+      )
     },
   )
 
@@ -158,8 +167,13 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
         admin: `127.0.0.1:${adminPort}`,
       })
       const flags = (listen: number) => [
-        ...["doctor", "--listen", `udp:127.0.0.1:${listen}`, "--users-file", users],
-        ...["--admin", `127.0.0.1:${adminPort}`],
+        "doctor",
+        "--listen",
+        `udp:127.0.0.1:${listen}`,
+        "--users-file",
+        users,
+        "--admin",
+        `127.0.0.1:${adminPort}`,
       ]
       const well = await run([...flags(server.udpPort), "--database-url", url])
       assert.equal(well.code, 0, well.stdout)
@@ -185,7 +199,13 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       const folder = emptyFolder(context)
       const ill = await run([
         ...flags(taken.udpPort),
-        ...["--database-url", url, "--rules-dir", folder, "--json", "--set", "subs_htable_size=8"],
+        "--database-url",
+        url,
+        "--rules-dir",
+        folder,
+        "--json",
+        "--set",
+        "subs_htable_size=8",
       ])
       assert.equal(ill.code, 1)
       const checks = ill.stdout
