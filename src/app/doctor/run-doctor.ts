@@ -9,7 +9,7 @@ import type { Check } from "./check.ts"
 import { dataFolder, limits, rulesFolder, secretFiles, sockets } from "./machine.ts"
 import { storeChecks } from "./store.ts"
 
-const answerMillis = 2000
+const answerMillis = 5000
 
 /** Whom to look at. */
 export interface Patient {

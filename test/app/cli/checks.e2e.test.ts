@@ -7,7 +7,12 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
 import type { Check } from "../../../src/app/doctor/check.ts"
-import type { VerifyReport } from "../../../src/app/tables/verify.ts"
+import { readConfig } from "../../../src/app/config.ts"
+import type { SettingName } from "../../../src/app/settings.ts"
+import { checkStore } from "../../../src/app/tables/check-store.ts"
+import type { CheckedStore } from "../../../src/app/tables/check-store.ts"
+import { verifyText } from "../../../src/app/tables/report.ts"
+import type { VerifyOptions } from "../../../src/app/tables/verify.ts"
 import { emptyFolder } from "../../support/moving.ts"
 import { freePort, startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
@@ -28,6 +33,16 @@ const on = (url: string, ...statements: readonly string[]): Promise<readonly unk
       readonly unknown[]
     >,
   )
+
+/** The same without a process of its own. */
+const checked = (
+  settings: Readonly<Partial<Record<SettingName, unknown>>>,
+  options: Partial<VerifyOptions> = {},
+): Promise<CheckedStore> => {
+  const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: settings })
+  const all = { fromStart: false, repair: false, ...options }
+  return Effect.runPromise(checkStore(config, "verify", all) as Effect.Effect<CheckedStore>)
+}
 
 const live = async (port: number): Promise<void> => {
   const phone = await openPhone({ portOf: () => port }, "udp")
@@ -67,9 +82,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
           await live(Number(/"udp:127\.0\.0\.1:(\d+)"/.exec(said)?.[1]))
           server.signal("SIGKILL")
           await server.ended
-          const killed = await verify("--database-url", url, "--json", "--from-start")
-          assert.equal(killed.code, 0, killed.stderr)
-          const report = JSON.parse(killed.stdout) as VerifyReport
+          const { report } = await checked({ database_url: url }, { fromStart: true })
           assert.ok(report.lag >= 2)
           assert.deepEqual(
             [report.differences, report.rows],
@@ -84,9 +97,11 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
           assert.match(told.raw.body.toString(), /open/)
           phone.close()
           await again.stop()
-          const after = await verify("--database-url", url, "--from-start")
-          assert.equal(after.code, 0, after.stderr)
-          assert.match(after.stdout, /\npresentity 1 rows, active_watchers 1, watchers 1\n0 differences in /)
+          const after = await checked({ database_url: url }, { fromStart: true })
+          assert.match(
+            verifyText(after.store, after.report),
+            /\npresentity 1 rows, active_watchers 1, watchers 1\n0 differences in /,
+          )
         }),
       )
     },
@@ -127,7 +142,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.deepEqual([repaired.code, repaired.stderr], [0, ""])
       assert.equal(repaired.lines.at(-1), "3 rows and snapshots rewritten, 0 differences left")
       await on(url, "UPDATE presentity SET body = NULL", "UPDATE snapshots SET version = 1, state = NULL")
-      assert.equal((await verify("--database-url", url, "--from-start")).code, 1)
+      assert.equal((await checked({ database_url: url }, { fromStart: true })).after, 2)
       const rebuilt = await run(["projections", "rebuild", "--database-url", url])
       assert.equal(rebuilt.code, 0, rebuilt.stderr)
       assert.match(rebuilt.stdout, /, 2 rows and snapshots rewritten in [\d.]+ s, 0 differences left\n$/)
@@ -145,9 +160,9 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       // nothing is written of a stream that cannot be read
       assert.deepEqual(await on(url, "SELECT expires FROM presentity"), [{ expires: 7 }])
       await on(url, "DELETE FROM events WHERE version = 2")
-      const gap = await verify("--database-url", url)
+      const gap = await checked({ database_url: url })
       assert.match(
-        gap.stdout,
+        verifyText(gap.store, gap.report),
         /^events sip:alice@example\.com: its head stands at 2, its newest decision is 1\n/,
       )
     },
@@ -251,15 +266,10 @@ describe("checks of other stores", { concurrent: true }, () => {
       const folder = emptyFolder(context)
       const server = await startPresence({ memory: false, data: folder })
       await live(server.udpPort)
-      const [busy, none, nowhere] = await Promise.all([
-        verify("--data", folder),
-        verify("--data", `${folder}-none`),
-        verify(),
-      ])
+      const [busy, nowhere] = await Promise.all([verify("--data", folder), verify()])
       assert.equal(busy.code, 74)
       assert.match(busy.stderr, /is in use by process \d+: stop it/)
-      assert.equal(none.code, 74)
-      assert.match(none.stderr, /there is no database in that folder/)
+      await assert.rejects(checked({ data: `${folder}-none` }), /there is no database in that folder/)
       assert.equal(nowhere.code, 78)
       assert.match(nowhere.stderr, /verify needs to know where the log is/)
       await server.stop()
