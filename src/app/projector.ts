@@ -14,6 +14,7 @@ import type { State } from "../domain/presentity/state.ts"
 import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
+import { reasonOf } from "./tables/reason.ts"
 
 export interface ProjectorOptions {
   /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
@@ -57,6 +58,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   let dirty = new Map<Uri, Dirty>()
   let decisions = 0
   let deliveredAt = -1
+  /** Said once each time. */
+  let isFailing = false
 
   const write = Effect.gen(function* () {
     // taken together and at once: everything noted up to this position is in `batch`
@@ -78,16 +81,22 @@ export const makeProjector = Effect.fnUntraced(function* (
       yield* store.saveCheckpoint("tables", checkpoint)
     })
     yield* tables.together(all).pipe(
-      Effect.catch(() =>
-        Effect.sync(() => {
-          decisions += noted
-          for (const [presentity, old] of batch) {
-            const newer = dirty.get(presentity)
-            if (newer === undefined) dirty.set(presentity, old)
-            else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
-          }
-        }),
-      ),
+      Effect.tap(() => {
+        if (!isFailing) return Effect.void
+        isFailing = false
+        return Effect.logInfo("the tables are written again")
+      }),
+      Effect.catch((error) => {
+        decisions += noted
+        for (const [presentity, old] of batch) {
+          const newer = dirty.get(presentity)
+          if (newer === undefined) dirty.set(presentity, old)
+          else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
+        }
+        if (isFailing) return Effect.void
+        isFailing = true
+        return Effect.logError(`the tables cannot be written (${reasonOf(error)}): tried again and again`)
+      }),
     )
   })
 

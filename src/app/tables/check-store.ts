@@ -3,7 +3,8 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config.ts"
-import { StoreUnusable, openStore, reasonOf, requireLog } from "./open.ts"
+import { StoreUnusable, openStore, requireLog } from "./open.ts"
+import { reasonOf } from "./reason.ts"
 import type { OpenStore } from "./open.ts"
 import { verifyTables } from "./verify.ts"
 import type { VerifyOptions, VerifyReport } from "./verify.ts"

@@ -10,6 +10,7 @@ import { moduleTableNames } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
+import { reasonOf } from "./reason.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
@@ -94,11 +95,3 @@ export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: Op
     why: `it has no ${names}; start a server on it once, with the same settings`,
   })
 })
-
-/** The innermost message of whatever went wrong, in one line. */
-export const reasonOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return String(cause)
-  const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
-  if (inner instanceof Error && inner !== cause) return reasonOf(inner)
-  return (cause.message || cause.name).split("\n")[0] ?? ""
-}

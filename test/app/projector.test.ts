@@ -1,0 +1,75 @@
+import { deepStrictEqual } from "node:assert/strict"
+import { Context, Effect, Logger } from "effect"
+import { describe, it } from "vitest"
+import { makeMemoryStore } from "../../src/adapters/store/memory.ts"
+import { makeProjector } from "../../src/app/projector.ts"
+import type { Stored } from "../../src/domain/engine/engine.ts"
+import { EventStore, PresenceTables, StoreUnavailable } from "../../src/domain/ports.ts"
+import type { TableChange } from "../../src/domain/ports.ts"
+import { fold } from "../../src/domain/presentity/evolve.ts"
+import type { Event } from "../../src/domain/presentity/events.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
+import type { EntityTag, Uri } from "../../src/domain/vocabulary.ts"
+
+const alice = "sip:alice@example.com" as Uri
+
+const stored = (version: number, tag: string): Stored => {
+  const event: Event = {
+    _tag: "PublicationCreated",
+    packageName: "presence",
+    entityTag: tag as EntityTag,
+    expiresAt: 9_000_000,
+    body: null,
+    sender: null,
+  }
+  const before = { ...initial(alice), version: version - 1 }
+  const decision = { stream: alice, version, at: version, cause: "", origin: "", nonce: "", events: [event] }
+  return { decision, before, after: fold(before, decision) }
+}
+
+describe("the projector", () => {
+  it("L05: what could not be written is written with what came since, and that is said once each time", async () => {
+    const said: string[] = []
+    const written: (readonly TableChange[])[] = []
+    let isUp = false
+    const tables: PresenceTables["Service"] = {
+      together: (work) => work,
+      write: (changes) =>
+        isUp
+          ? Effect.sync(() => void written.push(changes))
+          : Effect.fail(new StoreUnavailable({ cause: new Error("permission denied for table watchers") })),
+    }
+    const store = makeMemoryStore()
+    const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
+    const logger = Logger.make(({ message }) => void said.push(String(message)))
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        let position = 0
+        const projector = yield* makeProjector(
+          { periodSeconds: 1, decisionsMax: 10 },
+          { committed: () => ({ position, at: position }), oldestInFlight: () => null },
+        ).pipe(Effect.provideContext(services))
+        for (const tag of ["a", "b"]) {
+          projector.note([stored(++position, tag)])
+          yield* projector.flush
+        }
+        deepStrictEqual(projector.lag(), { streams: 1, decisions: 2 })
+        deepStrictEqual(yield* store.checkpoint("tables"), null)
+        isUp = true
+        yield* projector.flush
+        deepStrictEqual(projector.lag(), { streams: 0, decisions: 0 })
+        deepStrictEqual(yield* store.checkpoint("tables"), { position: 2, at: 2 })
+      }).pipe(Effect.provide(Logger.layer([logger]))),
+    )
+    deepStrictEqual(
+      written.map((changes) =>
+        changes.flatMap(({ keys }) => keys.map((key) => (key.table === "presentity" ? key.etag : ""))),
+      ),
+      [["a", "b"]],
+    )
+    deepStrictEqual(said, [
+      "the tables cannot be written (permission denied for table watchers): tried again and again",
+      "the tables are written again",
+    ])
+  })
+})
