@@ -25,6 +25,10 @@ import {
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { PresenceTables } from "../domain/ports.ts"
+import { allowedHosts, allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
+import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
+import { makeSend } from "../adapters/webhooks/send.ts"
+import { WebhookStore, layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
@@ -49,6 +53,7 @@ import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
 import { warmUp } from "./warm-up.ts"
+import { makeWebhooks } from "./webhooks.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -130,10 +135,18 @@ export const startServer = Effect.fn("Server.start")(function* (
   const clock = yield* Clock.Clock
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
+  const webhooks = yield* makeWebhooks(
+    { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
+    Context.get(storage.services, WebhookStore),
+    feed,
+    makeSend(allowedHosts(config.webhook_hosts)),
+    () => pump.committed().position,
+  )
   const desk = makeDesk({
     pump,
     packages,
     feed,
+    webhooks: webhooks.desk,
     tags,
     levels,
     lookForRules: rulesFollower.look,
@@ -172,7 +185,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow], {
+        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow, webhooks.run], {
           concurrency: "unbounded",
         }),
       ),
@@ -210,7 +223,12 @@ export const startServer = Effect.fn("Server.start")(function* (
  * @param onFault told of what an operator's own code does wrong later
  */
 export const preparations = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
-  const faults = [...rulesFaults(config), ...tagFaults(config), ...adminFaults(config)]
+  const faults = [
+    ...rulesFaults(config),
+    ...tagFaults(config),
+    ...adminFaults(config),
+    ...webhookFaults(config),
+  ]
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
@@ -258,6 +276,12 @@ const tagFaults = (config: Config): readonly string[] => [
       ]),
 ]
 
+const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
+  allowedHostsFaults(webhook_hosts).map(
+    (entry) =>
+      `webhook_hosts = ${entry} (${sources.webhook_hosts}): expected a host name, *.example.com, an address or a network`,
+  )
+
 /** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
 const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
   admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
@@ -277,7 +301,7 @@ const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =
 
 interface Storage {
   readonly name: string
-  readonly services: Context.Context<EventStore | PresenceTables>
+  readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
   /** Null: there is no database. */
   readonly sql: PgClient.PgClient | null
   /** Brings the database to the present layout, and says whether tables were made that know nothing yet; waits as long as it takes for a server that does not answer. */
@@ -286,7 +310,7 @@ interface Storage {
 
 const openStorage = Effect.fnUntraced(function* (config: Config) {
   if (config.memory || (config.database_url === null && config.data === null)) {
-    const services = yield* Layer.build(Layer.merge(layerMemory, layerNoTables))
+    const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
     const storage: Storage = {
       name: "memory: nothing outlives the process",
       services,
@@ -310,7 +334,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
     watchers: config.watchers_table ?? moduleTableNames.watchers,
   }
-  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
+  const stores = Layer.mergeAll(layerPostgres, layerPresenceTables(tables), layerPostgresWebhooks).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
   const name =

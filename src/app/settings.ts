@@ -119,6 +119,16 @@ const running = {
     null,
     "file of lines NAME:SCOPE:SHA256 (see `presently token`); whoever asks the management port needs one of them",
   ),
+  webhook_hosts: list(
+    [],
+    "hosts that webhooks may go to: names, *.example.com, * for every name, addresses and networks; not public ones count only as addresses",
+  ),
+  webhook_give_up: int<number>(
+    86_400,
+    0,
+    30 * 86_400,
+    "seconds after which a message that a webhook does not take is put among the dead letters; 0: after one attempt",
+  ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
   database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
