@@ -52,6 +52,7 @@ import { makeSharingTags } from "./sharing-tags.ts"
 import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
+import { version } from "./version.ts"
 import { warmUp } from "./warm-up.ts"
 import { makeWebhooks } from "./webhooks.ts"
 
@@ -165,6 +166,7 @@ export const startServer = Effect.fn("Server.start")(function* (
   let hasStarted = false
   const admin = yield* adminPort(config, {
     desk,
+    version,
     metrics: () => "# EOF\n",
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),

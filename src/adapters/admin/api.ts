@@ -285,7 +285,7 @@ export class Api extends HttpApi.make("presently")
       HttpApiEndpoint.get("logLevel", "/v1/log-level", {
         success: Schema.Struct({ level: Schema.String }),
         error,
-      }),
+      }).annotateMerge(about("How much is said in the log")),
       HttpApiEndpoint.put("setLogLevel", "/v1/log-level", {
         payload: Schema.Struct({ level: Schema.Literals(logLevels) }),
         error,
