@@ -6,7 +6,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
+import type { Scope } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
@@ -24,7 +25,7 @@ import {
 } from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { PresenceTables } from "../domain/ports.ts"
+import type { PresenceTables, SipHandler } from "../domain/ports.ts"
 import { allowedHosts, allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
 import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
@@ -53,6 +54,9 @@ import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
 import { version } from "./version.ts"
+import { makeMetrics } from "./metrics/metrics.ts"
+import { makeTracing } from "./tracing.ts"
+import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
 import { makeWebhooks } from "./webhooks.ts"
 
@@ -90,6 +94,12 @@ export const startServer = Effect.fn("Server.start")(function* (
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
     run(Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack))
   }
+  const clock = yield* Clock.Clock
+  const metrics = yield* Effect.acquireRelease(Effect.sync(makeMetrics), (one) => Effect.sync(one.close))
+  const tracing =
+    config.otlp_endpoint === null
+      ? null
+      : yield* makeTracing({ url: config.otlp_endpoint, ratio: config.trace_percent / 100 })
   const sip = makeSip(
     sipOptions(
       config,
@@ -110,7 +120,12 @@ export const startServer = Effect.fn("Server.start")(function* (
       ...pumpDefaults,
     },
     {
-      notify: sip.notify,
+      notify: (notifications, since) => {
+        sip.notify(notifications)
+        metrics.notified(notifications.length, clock.currentTimeMillisUnsafe() - since)
+      },
+      appended: metrics.appended,
+      ...(tracing === null ? {} : { trace: tracing.begin }),
       stored: (stored) => {
         projector.note(stored)
         feed.wake()
@@ -133,7 +148,6 @@ export const startServer = Effect.fn("Server.start")(function* (
 
   const rulesFollower = makeFollower(rulesSourceOf(config, storage.sql), presenceRules, pump)
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
-  const clock = yield* Clock.Clock
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
   const webhooks = yield* makeWebhooks(
@@ -164,10 +178,20 @@ export const startServer = Effect.fn("Server.start")(function* (
     }),
   })
   let hasStarted = false
-  const admin = yield* adminPort(config, {
+  const admin = yield* adminPort(config, tracing, {
     desk,
     version,
-    metrics: () => "# EOF\n",
+    metrics: () =>
+      metrics.text({
+        wire: sip.counters,
+        pump: pump.counters,
+        isReady: () => pump.status() === "ready",
+        counts: pump.engine.counts,
+        states: () => liveStates(pump),
+        lag: projector.lag,
+        position: () => pump.committed().position,
+        webhooks: webhooks.desk.list,
+      }),
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })
@@ -194,7 +218,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     ),
   )
   yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
-  yield* sip.listen(pump.handler)
+  yield* sip.listen(tracing === null ? pump.handler : followed(pump.handler, tracing))
   yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
@@ -249,18 +273,33 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
 })
 
+/** What the stack tells of NOTIFYs is told to the traces as well. */
+const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({
+  submit: handler.submit,
+  delivered: (presentity, no, cseq, outcome) => {
+    tracing.delivered(presentity, no, cseq, outcome)
+    handler.delivered(presentity, no, cseq, outcome)
+  },
+})
+
 const liveStates = ({ engine }: Pump): readonly State[] =>
   [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
 
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
-const adminPort = Effect.fnUntraced(function* (config: Config, source: AdminSource) {
+const adminPort = Effect.fnUntraced(function* (config: Config, tracing: Tracing | null, source: AdminSource) {
   if (config.admin === null) return null
   const tokens = config.admin_tokens_file === null ? null : yield* readTokens(config.admin_tokens_file)
   const options = { ...config.admin, tokens }
-  if (config.sources.admin !== "default") return yield* openAdmin(options, source)
-  return yield* openAdmin(options, source).pipe(
-    Effect.catch(() => openAdmin({ ...options, port: 0 }, source)),
-  )
+  const opened = (port: number) => {
+    // what a caller's request is part of is said by the caller, not by whoever started this server
+    const opening = Effect.updateContext(
+      openAdmin({ ...options, port }, source),
+      (context: Context.Context<Scope.Scope>) => Context.omit(Tracer.ParentSpan)(context) as typeof context,
+    )
+    return tracing === null ? opening : Effect.provideService(opening, Tracer.Tracer, tracing.tracer)
+  }
+  if (config.sources.admin !== "default") return yield* opened(options.port)
+  return yield* opened(options.port).pipe(Effect.catch(() => opened(0)))
 })
 
 const tagFaults = (config: Config): readonly string[] => [

@@ -150,6 +150,11 @@ const running = {
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
   log_level: choice("info", ["error", "warn", "info", "debug"], "how much is said in the log"),
+  otlp_endpoint: text(
+    null,
+    "URL that takes traces as OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nothing is traced",
+  ),
+  trace_percent: int<number>(100, 0, 100, "share of requests that are traced"),
   log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
 }
 
