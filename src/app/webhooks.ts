@@ -11,7 +11,7 @@ import type { Message, Send, SendOutcome } from "../adapters/webhooks/send.ts"
 import type { DeadLetter, Webhook, WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import type { Position } from "../domain/ports.ts"
 import type { Millis } from "../domain/vocabulary.ts"
-import type { Feed, FeedPage } from "./management/feed.ts"
+import type { Feed, FeedPage } from "./feed.ts"
 
 export interface WebhooksOptions {
   /** A message that was not taken so long after it was first sent is given up, in seconds. */

@@ -148,7 +148,7 @@ interface Delivery {
 /** A receiver that answers as told; 200 when it was told nothing. */
 const receiver = async ({ onTestFinished }: TestContext) => {
   const got: Delivery[] = []
-  let answerOf = (_: Delivery, __: number): number => 200
+  let answerOf: (delivery: Delivery, count: number) => number = () => 200
   const server = createServer((request, response) => {
     let body = ""
     request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk))
@@ -201,7 +201,9 @@ describe("webhooks", () => {
     const stamp = String(headers["webhook-timestamp"])
     assert.ok(Math.abs(Number(stamp) - Date.now() / 1000) < 60)
     const key = Buffer.from(secret.replace("whsec_", ""), "base64")
-    const mac = createHmac("sha256", key).update(`${headers["webhook-id"]}.${stamp}.${body}`).digest("base64")
+    const mac = createHmac("sha256", key)
+      .update(`${String(headers["webhook-id"])}.${stamp}.${body}`)
+      .digest("base64")
     assert.equal(headers["webhook-signature"], `v1,${mac}`)
     assert.equal(headers["content-type"], "application/json")
     const message = JSON.parse(body) as Record<string, unknown>

@@ -15,7 +15,7 @@ import type { Pump } from "../pump.ts"
 import type { SharingTags } from "../sharing-tags.ts"
 import { uriOf } from "./addresses.ts"
 import { makeDocumentDesk } from "./documents.ts"
-import type { Feed } from "./feed.ts"
+import type { Feed } from "../feed.ts"
 import {
   exposedRows,
   paged,

@@ -43,43 +43,45 @@ const letter = (id: string, extra: Partial<DeadLetter> = {}): DeadLetter => ({
   ...extra,
 })
 
-const promises = (store: () => Effect.Effect<WebhookStore["Service"], unknown, Scope.Scope>) => {
-  const check = (title: string, body: (store: WebhookStore["Service"]) => Effect.Effect<void, unknown>) =>
-    it(title, () => Effect.runPromise(Effect.scoped(Effect.flatMap(store(), body))))
+type Open = () => Effect.Effect<WebhookStore["Service"], unknown, Scope.Scope>
 
-  check("A13: keeps webhooks, oldest first, with how far they are", (kept) =>
-    Effect.gen(function* () {
-      const [one, other] = [
-        webhook("wh_1"),
-        webhook("wh_0", {
-          types: ["E_PRESENCE_PUBLISH"],
-          presentity: "sip:a*",
-          createdAt: 1_770_000_000_001,
-        }),
-      ]
-      yield* kept.add(other)
-      yield* kept.add(one)
-      assert.deepEqual(
-        [...(yield* kept.list)].sort((a, b) => a.createdAt - b.createdAt),
-        [one, other],
-      )
-      yield* kept.progress("wh_1", 9_007_199_254_740)
-      yield* kept.stop("wh_0", "answered 410")
-      yield* kept.progress("wh_9", 3)
-      const now = new Map((yield* kept.list).map((each) => [each.id, each]))
-      assert.deepEqual(now.get("wh_1"), { ...one, position: 9_007_199_254_740 })
-      assert.deepEqual(now.get("wh_0"), { ...other, stopped: "answered 410" })
-      assert.deepEqual([yield* kept.remove("wh_0"), yield* kept.remove("wh_0")], [true, false])
-      assert.deepEqual(
-        (yield* kept.list).map(({ id }) => id),
-        ["wh_1"],
-      )
-    }),
-  )
+const withStore = (open: Open, check: (store: WebhookStore["Service"]) => Effect.Effect<void, unknown>) =>
+  Effect.runPromise(Effect.scoped(Effect.flatMap(open(), check)))
 
-  check(
-    "A13: keeps dead letters, newest first, no more than so many, and none of a webhook that is gone",
-    (kept) =>
+const promises = (open: Open): void => {
+  it("A13: keeps webhooks, oldest first, with how far they are", () =>
+    withStore(open, (kept) =>
+      Effect.gen(function* () {
+        const [one, other] = [
+          webhook("wh_1"),
+          webhook("wh_0", {
+            types: ["E_PRESENCE_PUBLISH"],
+            presentity: "sip:a*",
+            createdAt: 1_770_000_000_001,
+          }),
+        ]
+        yield* kept.add(other)
+        yield* kept.add(one)
+        assert.deepEqual(
+          [...(yield* kept.list)].sort((a, b) => a.createdAt - b.createdAt),
+          [one, other],
+        )
+        yield* kept.progress("wh_1", 9_007_199_254_740)
+        yield* kept.stop("wh_0", "answered 410")
+        yield* kept.progress("wh_9", 3)
+        const now = new Map((yield* kept.list).map((each) => [each.id, each]))
+        assert.deepEqual(now.get("wh_1"), { ...one, position: 9_007_199_254_740 })
+        assert.deepEqual(now.get("wh_0"), { ...other, stopped: "answered 410" })
+        assert.deepEqual([yield* kept.remove("wh_0"), yield* kept.remove("wh_0")], [true, false])
+        assert.deepEqual(
+          (yield* kept.list).map(({ id }) => id),
+          ["wh_1"],
+        )
+      }),
+    ))
+
+  it("A13: keeps dead letters, newest first, no more than so many, and none of a webhook that is gone", () =>
+    withStore(open, (kept) =>
       Effect.gen(function* () {
         yield* kept.add(webhook("wh_1"))
         yield* kept.bury("wh_9", letter("msg_0"))
@@ -96,12 +98,14 @@ const promises = (store: () => Effect.Effect<WebhookStore["Service"], unknown, S
         yield* kept.remove("wh_1")
         assert.deepEqual(yield* kept.deadLetters("wh_1"), [])
       }),
-  )
+    ))
 }
 
-describe("webhooks in memory", () => promises(() => Effect.sync(makeMemoryWebhookStore)))
+describe("webhooks in memory", () => {
+  promises(() => Effect.sync(makeMemoryWebhookStore))
+})
 
-describe.skipIf(cluster === null)("webhooks in PostgreSQL", () =>
+describe.skipIf(cluster === null)("webhooks in PostgreSQL", () => {
   promises(() =>
     Effect.gen(function* () {
       const url = Redacted.make(cluster!.database())
@@ -110,5 +114,5 @@ describe.skipIf(cluster === null)("webhooks in PostgreSQL", () =>
       yield* Effect.provideContext(migrate, services)
       return Context.get(services, WebhookStore)
     }),
-  ),
-)
+  )
+})

@@ -3,10 +3,10 @@
  * however long a reader was away; what was exposed is told to whoever listens at that moment.
  */
 import { Effect, Queue, Schedule, Stream } from "effect"
-import type { ExposedRow, FeedFilter, FeedItem } from "../../adapters/admin/desk.ts"
-import type { EventStore, Position, Recorded } from "../../domain/ports.ts"
-import { publishesIn } from "../../domain/projections/published.ts"
-import { matchesWildcard } from "../../domain/wildcards.ts"
+import type { ExposedRow, FeedFilter, FeedItem } from "../adapters/admin/desk.ts"
+import type { EventStore, Position, Recorded } from "../domain/ports.ts"
+import { publishesIn } from "../domain/projections/published.ts"
+import { matchesWildcard } from "../domain/wildcards.ts"
 
 /** What a reader has seen when it has seen these. */
 export interface FeedPage {
