@@ -27,6 +27,7 @@ import { makeSend } from "../adapters/webhooks/send.ts"
 import { WebhookStore, layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
+import type { State } from "../domain/presentity/state.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
@@ -277,6 +278,9 @@ const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({
     handler.delivered(presentity, no, cseq, outcome)
   },
 })
+
+const liveStates = ({ engine }: Pump): readonly State[] =>
+  [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
 
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
 const adminPort = Effect.fnUntraced(function* (config: Config, tracing: Tracing | null, source: AdminSource) {

@@ -117,7 +117,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
           }
         },
       ),
-      { numRuns: 32 },
+      { numRuns: 20 },
     )
     assert.ok(spoilt >= 100, `${spoilt} faults`)
   }, 60_000)
