@@ -78,7 +78,7 @@ const counts = async (database: Database): Promise<string> => {
 }
 
 describe.skipIf(cluster === null)("when the tables are written", { concurrent: true }, () => {
-  it("OPS-db_url: with it all is kept and has its rows; without, all is in memory and gone at the stop", async (context) => {
+  it("OPS-db_url TBL-4: with it all is kept and has its rows, also after a start; without, all is in memory and gone at the stop", async (context) => {
     const database = await openDatabase(context)
     for (const kept of [true, false]) {
       const settings: Settings = { memory: false, database_url: null, db_url: kept ? database.url : null }
