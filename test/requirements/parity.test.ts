@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { describe, it } from "vitest"
 import { readConfig } from "../../src/app/config.ts"
 import type { Given } from "../../src/app/config.ts"
+import { importOpensips } from "../../src/app/opensips-config.ts"
 import { settings } from "../../src/app/settings.ts"
 import { fileOf } from "../app/cli/command.ts"
 import { generatedPage, generatedPages } from "./generated.ts"
@@ -66,6 +67,19 @@ describe("OPS-parity", () => {
         assert.deepEqual([config[name], config.sources[name]], [value, source], name)
       }
       assert.notDeepEqual(value, fallback, name)
+    }
+  })
+
+  it("OPS-parity: every parameter of a script is taken over, or said why not", () => {
+    for (const { name, modules, example } of seedParameters) {
+      for (const module of modules) {
+        const { text, missed } = importOpensips(
+          `loadmodule "${module}.so"\nmodparam("${module}", "${name}", "${example[0]}")\n`,
+          "opensips.cfg",
+        )
+        const setting = name === "db_url" ? "database_url" : name
+        assert.ok(new RegExp(`^${setting}: `, "m").test(text), `${name}: ${text} ${missed[0]?.what}`)
+      }
     }
   })
 

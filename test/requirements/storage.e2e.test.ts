@@ -10,11 +10,12 @@ import { startPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone } from "../support/sip-client.ts"
+import { seedTables } from "./parity-names.ts"
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())
 
-type Row = Readonly<Record<string, string | number>>
+type Row = Readonly<Record<string, string | number | null>>
 
 const rowsOf = (url: string, query: string): Promise<readonly Row[]> =>
   Effect.runPromise(
@@ -124,6 +125,29 @@ describe.skipIf(cluster === null)("storage", () => {
         ),
       ],
       [entityTag, "bob,carol", "bob,carol", "4,5,12"],
+    )
+  }, 60_000)
+
+  it("OPS-presentity OPS-active_watchers OPS-watchers TBL-1: have the module's columns, types and versions", async () => {
+    const db_url = cluster!.database()
+    await (await run({ db_url })).close()
+    for (const { name, columns } of seedTables) {
+      const found = await rowsOf(
+        db_url,
+        `SELECT column_name, data_type, character_maximum_length AS width, is_nullable FROM information_schema.columns
+           WHERE table_name = '${name}' ORDER BY ordinal_position`,
+      )
+      assert.deepEqual(
+        found.map(({ column_name, data_type, width, is_nullable }) => {
+          const type = width === null ? data_type : `varchar(${width})`
+          return `${column_name} ${type}${is_nullable === "YES" ? " NULL" : ""}`
+        }),
+        columns,
+      )
+    }
+    assert.equal(
+      await namesIn(db_url, "SELECT * FROM version WHERE table_name <> 'xcap' ORDER BY 1"),
+      "active_watchers 12,presentity 5,watchers 4",
     )
   }, 60_000)
 })
