@@ -6,6 +6,7 @@ export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/pres
 export { PresenceService } from "./library/service.ts"
 export { PresenceRefused } from "./library/core.ts"
 export type {
+  FeedOptions,
   Notification,
   Published,
   PublishRequest,
@@ -14,6 +15,8 @@ export type {
 } from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
 export type { BundledName, PresenceOptions, RulesSource } from "./library/options.ts"
+export type { ExposedRow, FeedItem as PresenceEvent } from "../adapters/admin/desk.ts"
+export type { PresencePublish } from "../domain/projections/published.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
 export type { PromiseStore } from "./library/stores.ts"
 export { Server } from "./library/server.ts"

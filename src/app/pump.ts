@@ -6,7 +6,7 @@
  * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
  */
 import { randomFillSync } from "node:crypto"
-import { Clock, Effect, Exit, Schedule } from "effect"
+import { Clock, Effect, Exit, Option, Schedule, Tracer } from "effect"
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
@@ -18,6 +18,7 @@ import type { Notify } from "../domain/presentity/intents.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
+import type { Trace, Traced } from "./tracing.ts"
 import { recover } from "./recovery.ts"
 import type { Recovered } from "./recovery.ts"
 
@@ -75,12 +76,22 @@ export interface Pump {
 /** Versions kept of presentities with nothing alive: they save a second attempt when such a one comes back. */
 const dormantMax = 100_000
 
-type Ticket = ((answer: Answer) => void) | null
+/** Null: nobody waits for an answer. */
+type Ticket = {
+  readonly answer: (answer: Answer) => void
+  readonly arrivedAt: Millis
+  readonly trace: Trace | null
+} | null
 
 export const makePump = Effect.fnUntraced(function* (
   options: PumpOptions,
   outbox: {
-    readonly notify: (notifications: readonly Notify[]) => void
+    /** `since`: when what they tell of came, or fell due. */
+    readonly notify: (notifications: readonly Notify[], since: Millis) => void
+    /** How long an append took. */
+    readonly appended?: (millis: number) => void
+    /** Whether and how a request is traced; absent: nothing is. */
+    readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
     readonly stored: (stored: readonly Stored[]) => void
     /** The store went away or came back: said once each time. */
     readonly outage: (state: "down" | "up", cause: unknown) => void
@@ -104,6 +115,8 @@ export const makePump = Effect.fnUntraced(function* (
   let inbox: Offer<Ticket>[] = []
   let scheduled = false
   let appending = false
+  /** When the append under way began, by the process's own clock. */
+  let appendedFrom = 0
   let loading = false
   let recovered: Recovered | null = null
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
@@ -115,15 +128,17 @@ export const makePump = Effect.fnUntraced(function* (
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
 
-  const refuse = (ticket: Ticket, why: string): void => {
+  const refuse = (ticket: Pick<NonNullable<Ticket>, "answer"> | null, why: string): void => {
     if (ticket === null) return
     counters.refusedUnavailable++
-    ticket({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
+    ticket.answer({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
   }
 
-  const send = (release: Release<Ticket>): void => {
-    release.ticket?.(release.answer)
-    if (release.notifications.length > 0) outbox.notify(release.notifications)
+  const send = ({ ticket, at, answer, notifications }: Release<Ticket>): void => {
+    ticket?.answer(answer)
+    if (notifications.length === 0) return
+    ticket?.trace?.notifies(notifications)
+    outbox.notify(notifications, ticket?.arrivedAt ?? at)
   }
 
   const schedule = (): void => {
@@ -223,11 +238,13 @@ export const makePump = Effect.fnUntraced(function* (
 
   const tryAppend = (decisions: readonly Decision[], since: Millis): void => {
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
+    appendedFrom = performance.now()
     const fiber = run(store.append(decisions))
     const timer = setTimeout(() => fiber.interruptUnsafe(), options.patienceMillis)
     fiber.addObserver((exit) => {
       clearTimeout(timer)
       if (Exit.isSuccess(exit)) {
+        outbox.appended?.(performance.now() - appendedFrom)
         counters.batches++
         counters.decisions += decisions.length
         counters.conflicts += exit.value.conflicts.size
@@ -258,7 +275,10 @@ export const makePump = Effect.fnUntraced(function* (
       rememberDormant(stored)
       outbox.stored(stored)
     }
-    for (const one of release) send(one)
+    for (const one of release) {
+      one.ticket?.trace?.appended(appendedFrom)
+      send(one)
+    }
     if (again.length > 0) inbox = [...again, ...inbox]
     schedule()
   }
@@ -300,10 +320,10 @@ export const makePump = Effect.fnUntraced(function* (
     inbox.push({ presentity, command: { _tag: "Redeliver", since }, origin: "", ticket: null })
   }
 
-  const submit = (request: Request): void => {
+  const submit = (request: Request, parent: Tracer.AnySpan | null = null): void => {
     if (status !== "ready") {
       const why = status === "starting" ? "starting" : status === "down" ? "the store is away" : "stopping"
-      refuse(request.answer, why)
+      refuse(request, why)
       return
     }
     if (inbox.length >= options.inboxMax) {
@@ -311,18 +331,16 @@ export const makePump = Effect.fnUntraced(function* (
       request.answer({ _tag: "Rejected", rejection: unavailable("busy", options.retryAfter) })
       return
     }
-    inbox.push({
-      presentity: request.presentity,
-      command: request.command,
-      origin: request.origin,
-      ticket: request.answer,
-    })
+    const traced = outbox.trace?.(request, parent) ?? null
+    const { presentity, command, origin, answer } = traced?.request ?? request
+    const ticket: Ticket = { answer, arrivedAt: now(), trace: traced?.trace ?? null }
+    inbox.push({ presentity, command, origin, ticket })
     schedule()
   }
 
   const pump: Pump = {
     handler: {
-      submit,
+      submit: (request) => submit(request),
       delivered: (presentity, no, cseq, outcome) => {
         inbox.push({
           presentity,
@@ -334,9 +352,12 @@ export const makePump = Effect.fnUntraced(function* (
       },
     },
     ask: (presentity, command, origin) =>
-      Effect.callback<Answer>((resume) => {
-        submit({ presentity, command, origin, answer: (answer) => resume(Effect.succeed(answer)) })
-      }),
+      Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
+        Effect.callback<Answer>((resume) => {
+          const answer = (given: Answer): void => resume(Effect.succeed(given))
+          submit({ presentity, command, origin, answer }, Option.getOrNull(parent))
+        }),
+      ),
     status: () => status,
     engine,
     counters,
@@ -362,7 +383,7 @@ export const makePump = Effect.fnUntraced(function* (
     start: Effect.gen(function* () {
       invariant(recovered !== null, "the log is read before requests are taken")
       status = "ready"
-      if (recovered.farewells.length > 0) outbox.notify(recovered.farewells)
+      if (recovered.farewells.length > 0) outbox.notify(recovered.farewells, now())
       for (const presentity of recovered.unsure) redeliver(presentity, recovered.since)
       schedule()
       yield* Effect.sync(schedule).pipe(

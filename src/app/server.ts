@@ -6,7 +6,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
+import type { Scope } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
@@ -24,7 +25,11 @@ import {
 } from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { PresenceTables } from "../domain/ports.ts"
+import type { PresenceTables, SipHandler } from "../domain/ports.ts"
+import { allowedHosts, allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
+import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
+import { makeSend } from "../adapters/webhooks/send.ts"
+import { WebhookStore, layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
@@ -36,7 +41,7 @@ import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
-import { makeFeed } from "./management/feed.ts"
+import { makeFeed } from "./feed.ts"
 import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
@@ -48,7 +53,12 @@ import { makeSharingTags } from "./sharing-tags.ts"
 import { readTokens } from "./tokens.ts"
 import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
+import { version } from "./version.ts"
+import { makeMetrics } from "./metrics/metrics.ts"
+import { makeTracing } from "./tracing.ts"
+import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
+import { makeWebhooks } from "./webhooks.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -84,6 +94,12 @@ export const startServer = Effect.fn("Server.start")(function* (
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
     run(Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack))
   }
+  const clock = yield* Clock.Clock
+  const metrics = yield* Effect.acquireRelease(Effect.sync(makeMetrics), (one) => Effect.sync(one.close))
+  const tracing =
+    config.otlp_endpoint === null
+      ? null
+      : yield* makeTracing({ url: config.otlp_endpoint, ratio: config.trace_percent / 100 })
   const sip = makeSip(
     sipOptions(
       config,
@@ -104,7 +120,12 @@ export const startServer = Effect.fn("Server.start")(function* (
       ...pumpDefaults,
     },
     {
-      notify: sip.notify,
+      notify: (notifications, since) => {
+        sip.notify(notifications)
+        metrics.notified(notifications.length, clock.currentTimeMillisUnsafe() - since)
+      },
+      appended: metrics.appended,
+      ...(tracing === null ? {} : { trace: tracing.begin }),
       stored: (stored) => {
         projector.note(stored)
         feed.wake()
@@ -127,13 +148,20 @@ export const startServer = Effect.fn("Server.start")(function* (
 
   const rulesFollower = makeFollower(rulesSourceOf(config, storage.sql), presenceRules, pump)
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
-  const clock = yield* Clock.Clock
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
+  const webhooks = yield* makeWebhooks(
+    { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
+    Context.get(storage.services, WebhookStore),
+    feed,
+    makeSend(allowedHosts(config.webhook_hosts)),
+    () => pump.committed().position,
+  )
   const desk = makeDesk({
     pump,
     packages,
     feed,
+    webhooks: webhooks.desk,
     tags,
     levels,
     lookForRules: rulesFollower.look,
@@ -150,9 +178,20 @@ export const startServer = Effect.fn("Server.start")(function* (
     }),
   })
   let hasStarted = false
-  const admin = yield* adminPort(config, {
+  const admin = yield* adminPort(config, tracing, {
     desk,
-    metrics: () => "# EOF\n",
+    version,
+    metrics: () =>
+      metrics.text({
+        wire: sip.counters,
+        pump: pump.counters,
+        isReady: () => pump.status() === "ready",
+        counts: pump.engine.counts,
+        states: () => liveStates(pump),
+        lag: projector.lag,
+        position: () => pump.committed().position,
+        webhooks: webhooks.desk.list,
+      }),
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })
@@ -172,14 +211,14 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow], {
+        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow, webhooks.run], {
           concurrency: "unbounded",
         }),
       ),
     ),
   )
   yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
-  yield* sip.listen(pump.handler)
+  yield* sip.listen(tracing === null ? pump.handler : followed(pump.handler, tracing))
   yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
@@ -210,7 +249,12 @@ export const startServer = Effect.fn("Server.start")(function* (
  * @param onFault told of what an operator's own code does wrong later
  */
 export const preparations = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
-  const faults = [...rulesFaults(config), ...tagFaults(config), ...adminFaults(config)]
+  const faults = [
+    ...rulesFaults(config),
+    ...tagFaults(config),
+    ...adminFaults(config),
+    ...webhookFaults(config),
+  ]
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
@@ -229,18 +273,33 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
 })
 
+/** What the stack tells of NOTIFYs is told to the traces as well. */
+const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({
+  submit: handler.submit,
+  delivered: (presentity, no, cseq, outcome) => {
+    tracing.delivered(presentity, no, cseq, outcome)
+    handler.delivered(presentity, no, cseq, outcome)
+  },
+})
+
 const liveStates = ({ engine }: Pump): readonly State[] =>
   [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
 
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
-const adminPort = Effect.fnUntraced(function* (config: Config, source: AdminSource) {
+const adminPort = Effect.fnUntraced(function* (config: Config, tracing: Tracing | null, source: AdminSource) {
   if (config.admin === null) return null
   const tokens = config.admin_tokens_file === null ? null : yield* readTokens(config.admin_tokens_file)
   const options = { ...config.admin, tokens }
-  if (config.sources.admin !== "default") return yield* openAdmin(options, source)
-  return yield* openAdmin(options, source).pipe(
-    Effect.catch(() => openAdmin({ ...options, port: 0 }, source)),
-  )
+  const opened = (port: number) => {
+    // what a caller's request is part of is said by the caller, not by whoever started this server
+    const opening = Effect.updateContext(
+      openAdmin({ ...options, port }, source),
+      (context: Context.Context<Scope.Scope>) => Context.omit(Tracer.ParentSpan)(context) as typeof context,
+    )
+    return tracing === null ? opening : Effect.provideService(opening, Tracer.Tracer, tracing.tracer)
+  }
+  if (config.sources.admin !== "default") return yield* opened(options.port)
+  return yield* opened(options.port).pipe(Effect.catch(() => opened(0)))
 })
 
 const tagFaults = (config: Config): readonly string[] => [
@@ -257,6 +316,12 @@ const tagFaults = (config: Config): readonly string[] => [
           "no such tag in cluster_sharing_tags",
       ]),
 ]
+
+const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
+  allowedHostsFaults(webhook_hosts).map(
+    (entry) =>
+      `webhook_hosts = ${entry} (${sources.webhook_hosts}): expected a host name, *.example.com, an address or a network`,
+  )
 
 /** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
 const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
@@ -277,7 +342,7 @@ const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =
 
 interface Storage {
   readonly name: string
-  readonly services: Context.Context<EventStore | PresenceTables>
+  readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
   /** Null: there is no database. */
   readonly sql: PgClient.PgClient | null
   /** Brings the database to the present layout, and says whether tables were made that know nothing yet; waits as long as it takes for a server that does not answer. */
@@ -286,7 +351,7 @@ interface Storage {
 
 const openStorage = Effect.fnUntraced(function* (config: Config) {
   if (config.memory || (config.database_url === null && config.data === null)) {
-    const services = yield* Layer.build(Layer.merge(layerMemory, layerNoTables))
+    const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
     const storage: Storage = {
       name: "memory: nothing outlives the process",
       services,
@@ -310,7 +375,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
     activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
     watchers: config.watchers_table ?? moduleTableNames.watchers,
   }
-  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
+  const stores = Layer.mergeAll(layerPostgres, layerPresenceTables(tables), layerPostgresWebhooks).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
   const name =

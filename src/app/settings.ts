@@ -119,6 +119,16 @@ const running = {
     null,
     "file of lines NAME:SCOPE:SHA256 (see `presently token`); whoever asks the management port needs one of them",
   ),
+  webhook_hosts: list(
+    [],
+    "hosts that webhooks may go to: names, *.example.com, * for every name, addresses and networks; not public ones count only as addresses",
+  ),
+  webhook_give_up: int<number>(
+    86_400,
+    0,
+    30 * 86_400,
+    "seconds after which a message that a webhook does not take is put among the dead letters; 0: after one attempt",
+  ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
   database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
@@ -140,6 +150,11 @@ const running = {
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
   log_level: choice("info", ["error", "warn", "info", "debug"], "how much is said in the log"),
+  otlp_endpoint: text(
+    null,
+    "URL that takes traces as OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nothing is traced",
+  ),
+  trace_percent: int<number>(100, 0, 100, "share of requests that are traced"),
   log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
 }
 

@@ -293,10 +293,14 @@ const raised = name("event")
 const events: readonly SeedName[] = [
   raised(
     "E_PRESENCE_PUBLISH",
-    "`GET /v1/events`",
+    "`GET /v1/events`, webhooks, `presence.feed()`",
     "Only of publications that were accepted, from any position of the log on; the module raises it for refused ones too.",
   ),
-  raised("E_PRESENCE_EXPOSED", "`GET /v1/events`, and the answer of `pres_expose`"),
+  raised(
+    "E_PRESENCE_EXPOSED",
+    "`GET /v1/events`, webhooks, `presence.feed()`, and the answer of `pres_expose`",
+    "Told of those that match, in the order of the answer.",
+  ),
 ]
 
 const table = (seed: string, columns: readonly string[], difference: string): SeedTable => ({

@@ -16,11 +16,7 @@ import { proofsOf } from "./proofs.ts"
 import { root } from "./titles.ts"
 
 /** Their tests are still to come. */
-const awaited = new Set(
-  "cluster_id cluster_pres_events cluster_sharing_tags cluster_be_active_shtag pres_set_sharing_tag_active pres_list_sharing_tags E_PRESENCE_PUBLISH E_PRESENCE_EXPOSED".split(
-    " ",
-  ),
-)
+const awaited = new Set(["cluster_id", "cluster_pres_events"])
 
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 

@@ -107,6 +107,19 @@ export const answers = (desk: Desk) =>
         return Effect.succeed(eventStream(items))
       }),
     ),
+    HttpApiBuilder.group(Api, "webhooks", (on) =>
+      on
+        .handle("list", () => Effect.sync(() => ({ items: desk.webhooks.list() })))
+        .handle("add", ({ payload: { url, types = null, presentity = null, secret = null, from = null } }) =>
+          byCaller((by) => desk.webhooks.add(by, { url, types, presentity, secret, from })),
+        )
+        .handle("remove", ({ params }) => said(desk.webhooks.remove(params.id)))
+        .handle("deadLetters", ({ params }) =>
+          Effect.map(said(desk.webhooks.deadLetters(params.id)), (items) => ({ items })),
+        )
+        .handle("redeliver", ({ params }) => said(desk.webhooks.redeliver(params.id, params.letter)))
+        .handle("discard", ({ params }) => said(desk.webhooks.discard(params.id, params.letter))),
+    ),
     HttpApiBuilder.group(Api, "server", (on) =>
       on
         .handle("cleanup", () => desk.cleanup)

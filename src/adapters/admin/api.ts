@@ -13,6 +13,7 @@ import {
   OpenApi,
 } from "effect/http-api"
 import {
+  DeadLetter,
   ExposedRow,
   PresentityView,
   PublicationRow,
@@ -21,6 +22,8 @@ import {
   SubHandling,
   SubscriptionRow,
   WatcherRow,
+  WebhookView,
+  feedTypes,
   logLevels,
 } from "./desk.ts"
 import { NoToken, NotAllowed, TooLong, problems } from "./problems.ts"
@@ -225,6 +228,53 @@ export class Api extends HttpApi.make("presently")
         about("E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED as they happen, from any log position"),
       ),
     ),
+    HttpApiGroup.make("webhooks").add(
+      HttpApiEndpoint.get("list", "/v1/webhooks", {
+        success: Schema.Struct({ items: Schema.Array(WebhookView) }),
+        error,
+      }).annotateMerge(about("Webhooks and how it stands with each")),
+      HttpApiEndpoint.post("add", "/v1/webhooks", {
+        payload: Schema.Struct({
+          url: Schema.String,
+          types: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Literals(feedTypes)))),
+          presentity: Schema.optionalKey(
+            Schema.NullOr(Schema.String).annotate({ description: "a shell wildcard over whole URIs" }),
+          ),
+          secret: Schema.optionalKey(Schema.String),
+          from: Schema.optionalKey(
+            Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
+              description: "log position after which it is told; otherwise from now on",
+            }),
+          ),
+        }),
+        success: Schema.Struct({ ...WebhookView.fields, secret: Schema.String }),
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(about("Sends events by HTTP, signed; the answer is the only one with the secret")),
+      HttpApiEndpoint.delete("remove", "/v1/webhooks/:id", { params: { id: Schema.String }, error })
+        .annotate(Needs, "admin")
+        .annotateMerge(about("Sends no more, and forgets the dead letters")),
+      HttpApiEndpoint.get("deadLetters", "/v1/webhooks/:id/dead-letters", {
+        params: { id: Schema.String },
+        success: Schema.Struct({ items: Schema.Array(DeadLetter) }),
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Messages that were given up, the newest first")),
+      HttpApiEndpoint.post("redeliver", "/v1/webhooks/:id/dead-letters/:letter/redeliver", {
+        params: { id: Schema.String, letter: Schema.String },
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Sends a dead letter once more; taken, it is one no longer")),
+      HttpApiEndpoint.delete("discard", "/v1/webhooks/:id/dead-letters/:letter", {
+        params: { id: Schema.String, letter: Schema.String },
+        error,
+      })
+        .annotate(Needs, "operate")
+        .annotateMerge(about("Forgets a dead letter")),
+    ),
     HttpApiGroup.make("server").add(
       HttpApiEndpoint.post("cleanup", "/v1/maintenance/cleanup", {
         success: Schema.Struct({ decided: Schema.Int }),
@@ -235,7 +285,7 @@ export class Api extends HttpApi.make("presently")
       HttpApiEndpoint.get("logLevel", "/v1/log-level", {
         success: Schema.Struct({ level: Schema.String }),
         error,
-      }),
+      }).annotateMerge(about("How much is said in the log")),
       HttpApiEndpoint.put("setLogLevel", "/v1/log-level", {
         payload: Schema.Struct({ level: Schema.Literals(logLevels) }),
         error,

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
+import type { PresencePublish } from "../../domain/projections/published.ts"
 import type { Refused } from "./problems.ts"
 
 export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
@@ -100,6 +101,52 @@ export const SharingTag = Schema.Struct({
 
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
+export const feedTypes = ["E_PRESENCE_PUBLISH", "E_PRESENCE_EXPOSED"] as const
+
+export const WebhookView = Schema.Struct({
+  id: Schema.String,
+  url: Schema.String,
+  /** Null: every type of event. */
+  types: Schema.NullOr(Schema.Array(Schema.Literals(feedTypes))),
+  /** A shell wildcard over whole URIs; null: all. */
+  presentity: Schema.NullOr(Schema.String),
+  state: Schema.Literals(["sending", "retrying", "stopped"]),
+  /** Why it is not `sending`. */
+  reason: Schema.NullOr(Schema.String),
+  /** Log position up to which it was told. */
+  position: Schema.Int,
+  behind: Schema.Int,
+  /** Messages taken since the start. */
+  taken: Schema.Int,
+  /** Attempts in vain at the message that is its turn. */
+  failures: Schema.Int,
+  dead_letters: Schema.Int,
+  created: Schema.Int,
+  created_by: Schema.String,
+})
+
+export const DeadLetter = Schema.Struct({
+  id: Schema.String,
+  presentity: Schema.String,
+  type: Schema.String,
+  /** As it was sent. */
+  body: Schema.String,
+  /** Milliseconds since 1970. */
+  givenUpAt: Schema.Int,
+  attempts: Schema.Int,
+  error: Schema.String,
+})
+
+export interface WebhookWish {
+  readonly url: string
+  readonly types: WebhookView["types"]
+  readonly presentity: string | null
+  /** Null: a new one. */
+  readonly secret: string | null
+  /** Log position after which it is told; null: from now on. */
+  readonly from: number | null
+}
+
 export interface PublishWish {
   readonly presentity: string
   readonly event: string
@@ -125,18 +172,21 @@ export type SubscriptionRow = typeof SubscriptionRow.Type
 export type WatcherRow = typeof WatcherRow.Type
 export type ExposedRow = typeof ExposedRow.Type
 export type PresentityView = typeof PresentityView.Type
+export type WebhookView = typeof WebhookView.Type
 export type SharingTag = typeof SharingTag.Type
 export type SubHandling = typeof SubHandling.Type
 
 /** Rules or hard state of one package: a document with its type. */
 export type DocumentKind = "rules" | "hard-state"
 
-/** One line of the feed; `position` is null for all but the last of its decision, and for what is not in the log. */
-export interface FeedItem {
-  readonly position: number | null
-  readonly type: "E_PRESENCE_PUBLISH" | "E_PRESENCE_EXPOSED"
-  readonly data: unknown
-}
+/**
+ * Something that happened. `position` is null for all but the last of its decision, and for what is not in the log; `id`
+ * names it once and for all, null: it is not in the log.
+ */
+export type FeedItem = { readonly position: number | null; readonly id: string | null } & (
+  | { readonly type: "E_PRESENCE_PUBLISH"; readonly data: PresencePublish }
+  | { readonly type: "E_PRESENCE_EXPOSED"; readonly data: ExposedRow }
+)
 
 export interface FeedFilter {
   readonly types: ReadonlySet<string> | null
@@ -204,6 +254,16 @@ export interface Desk {
   ) => Effect.Effect<SharingTag, Refused>
   /** What happens from the log position `after` on, null: from now on; without end. */
   readonly feed: (after: number | null, filter: FeedFilter) => Stream.Stream<FeedItem>
+  readonly webhooks: {
+    readonly list: () => readonly WebhookView[]
+    /** The one answer that holds the secret. */
+    readonly add: (by: string, wish: WebhookWish) => Effect.Effect<WebhookView & { secret: string }, Refused>
+    readonly remove: (id: string) => Effect.Effect<void, Refused>
+    readonly deadLetters: (id: string) => Effect.Effect<readonly (typeof DeadLetter.Type)[], Refused>
+    /** Once more, now; it stays among the dead letters when it is not taken. */
+    readonly redeliver: (id: string, letter: string) => Effect.Effect<void, Refused>
+    readonly discard: (id: string, letter: string) => Effect.Effect<void, Refused>
+  }
   /** Counters of the running server, as JSON. */
   readonly status: () => unknown
   readonly logLevel: () => string

@@ -15,7 +15,7 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import type { HttpApiEndpoint } from "effect/http-api"
 import { BindFailed } from "../../domain/ports.ts"
 import { answers } from "./answers.ts"
@@ -33,6 +33,8 @@ export interface AdminSource {
   /** OpenMetrics text. */
   readonly metrics: () => string
   readonly desk: Desk
+  /** Of this software. */
+  readonly version: string
 }
 
 export interface AdminOptions {
@@ -69,11 +71,9 @@ export const openAdmin = (
 
 const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
   Layer.mergeAll(
-    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-      Layer.provide(answers(source.desk)),
-      Layer.provide(guard(tokens)),
-      Layer.provide(legible),
-    ),
+    HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
+      openapiPath: "/openapi.json",
+    }).pipe(Layer.provide(answers(source.desk)), Layer.provide(guard(tokens)), Layer.provide(legible)),
     HttpRouter.add(
       "*",
       "/*",

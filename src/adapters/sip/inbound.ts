@@ -62,11 +62,22 @@ interface Inbound {
   readonly isTagged: boolean
 }
 
+/** Methods with counters of their own: whoever sends cannot make more. */
+const counted: ReadonlySet<string> = new Set([
+  "PUBLISH",
+  "SUBSCRIBE",
+  "NOTIFY",
+  "OPTIONS",
+  "REGISTER",
+  "CANCEL",
+])
+
 export const makeInbound = (parts: InboundParts): Receive => {
   const { client, server, counters, rules, clock } = parts
 
-  const count = (status: number): void => {
-    counters.responses[status] = (counters.responses[status] ?? 0) + 1
+  const count = (method: string, status: number): void => {
+    const key = `${counted.has(method) ? method : "other"} ${status}`
+    counters.responses[key] = (counters.responses[key] ?? 0) + 1
   }
 
   /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
@@ -77,7 +88,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
       .slice(0, 32)
 
   const respondStateless = ({ message, topVia, isTagged, channel, target }: Inbound, answer: Reply): void => {
-    count(answer.status)
+    count(message.method, answer.status)
     const bytes = formatResponse(message, topVia, isTagged ? null : statelessTag(message), answer)
     channel.send(bytes, target.address, target.port)
   }
@@ -158,7 +169,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
     const complete = (answer: Reply): void => {
       const { unanswered } = transaction
       if (unanswered === null) return
-      count(answer.status)
+      count(unanswered.message.method, answer.status)
       server.complete(transaction, formatResponse(unanswered.message, topVia, tag, answer))
     }
     if (decoded._tag === "Reply") return complete(decoded.reply)

@@ -165,7 +165,8 @@ export interface Counters {
   merged: number
   refusedOverload: number
   challenges: number
-  responses: Record<number, number>
+  /** By method and status: `PUBLISH 200`. */
+  responses: Record<string, number>
   notifySent: number
   notifyRetransmitted: number
   notifyAccepted: number

@@ -13,8 +13,12 @@ import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import { presentityOf } from "../addresses.ts"
 import { clockTelling } from "../clocks.ts"
+import { makeFeed } from "../feed.ts"
+import type { Feed } from "../feed.ts"
+import { exposedRows, paged } from "../management/lists.ts"
 import { makePump, pumpDefaults } from "../pump.ts"
 import type { Pump } from "../pump.ts"
 import { authorizeOf, foreverSeconds, limitsOf, packagesOf } from "./options.ts"
@@ -108,6 +112,14 @@ export interface Subscription {
   readonly end: Effect.Effect<void>
 }
 
+export interface FeedOptions {
+  /** `position` of the last event that was handled; 0: everything there is. */
+  readonly after?: number
+  readonly types?: readonly PresenceEvent["type"][]
+  /** A shell wildcard over whole URIs. */
+  readonly presentity?: string
+}
+
 export interface Core {
   readonly packages: Packages
   readonly publish: (request: PublishRequest) => Effect.Effect<Published, PresenceRefused>
@@ -131,6 +143,13 @@ export interface Core {
   readonly isPublished: (presentity: string, event: string) => boolean
   /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
   readonly sphere: (presentity: string) => string | null
+  /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, from any place in the log on. */
+  readonly feed: Feed["from"]
+  /** Live publications of a package, each also told as E_PRESENCE_EXPOSED. */
+  readonly expose: (
+    event: string,
+    matches: (presentity: string) => boolean,
+  ) => Effect.Effect<readonly ExposedRow[], PresenceRefused>
   /** Told of every committed decision and of every notification, from now on; gives what ends that. */
   readonly observe: (observer: Observer) => () => void
   /** Everything due by now is decided, committed and handed over. */
@@ -144,6 +163,8 @@ export interface Observer {
 }
 
 const flow = "library"
+
+const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 
 /** Lives as long as the scope; what the store has is read first. */
 export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
@@ -175,10 +196,12 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       notify: deliver,
       stored: (stored) => {
         for (const { decision } of stored) for (const observer of observers) observer.decided?.(decision)
+        feed.wake()
       },
       outage: () => {},
     },
   ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
+  const feed = makeFeed(yield* EventStore, () => pump.committed().position)
   yield* pump.recover
   yield* pump.start
   yield* Effect.addFinalizer(() => pump.drain)
@@ -225,6 +248,19 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
 
   const core: Core = {
     packages,
+    feed: feed.from,
+    expose: (event, matches) =>
+      Effect.suspend(() => {
+        if (packages.find(event) === null) {
+          const rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents } as const
+          return Effect.fail(new PresenceRefused({ status: 489, rejection }))
+        }
+        const { items } = paged(pump.engine, everything, (state) =>
+          matches(state.presentity) ? exposedRows(state, event) : [],
+        )
+        feed.expose(items)
+        return Effect.succeed(items)
+      }),
     uri,
     replaceRules,
     refreshRules,

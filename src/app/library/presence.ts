@@ -1,13 +1,21 @@
 /**
  * Presence inside a program of one's own: promises and async iterables, no socket, no database unless one is given.
  */
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Scope, Stream } from "effect"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
-import type { Notification, Published, PublishRequest, TerminateRequest, WatchRequest } from "./core.ts"
+import type {
+  FeedOptions,
+  Notification,
+  Published,
+  PublishRequest,
+  TerminateRequest,
+  WatchRequest,
+} from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
@@ -51,6 +59,13 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly notifications: AsyncIterable<Notification>
   /** Every decision about anybody, as it is stored, from the moment of iterating. */
   readonly decisions: AsyncIterable<Decision>
+  /**
+   * What the OpenSIPS module raises as E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, in order: from the moment of iterating,
+   * or with `after` from that place in the log on.
+   */
+  readonly feed: (options?: FeedOptions) => AsyncIterable<PresenceEvent>
+  /** Live publications of a package, each also told in every `feed` (`pres_expose`). */
+  readonly expose: (event: Name, matches?: (presentity: string) => boolean) => Promise<readonly ExposedRow[]>
   /** All decisions about a presentity so far, oldest first. */
   readonly history: (presentity: string) => Promise<readonly Decision[]>
   /** A presentity as of an instant: a Date, milliseconds, or anything `Date` can read. */
@@ -82,6 +97,7 @@ const make = async <Name extends PackageName = BundledName>(
   )
   const run = <A>(effect: Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(effect)
   const open = new Set<() => void>()
+  const closing = Deferred.makeUnsafe<void>()
 
   const live = <T>(from: (put: (item: T) => void) => () => void): AsyncIterable<T> => ({
     [Symbol.asyncIterator]: () => {
@@ -154,6 +170,16 @@ const make = async <Name extends PackageName = BundledName>(
     isPublished: (presentity, event) => core.isPublished(presentity, event ?? "presence"),
     notifications: live((notified) => core.observe({ notified })),
     decisions: live((decided) => core.observe({ decided })),
+    feed: ({ after, types, presentity } = {}) =>
+      Stream.toAsyncIterable(
+        core
+          .feed(after ?? null, {
+            types: types === undefined ? null : new Set(types),
+            presentity: presentity ?? null,
+          })
+          .pipe(Stream.interruptWhen(Deferred.await(closing))),
+      ),
+    expose: (event, matches = () => true) => run(core.expose(event, matches)),
     history: (presentity) =>
       run(
         Effect.flatMap(core.uri(presentity), (uri) => {
@@ -175,6 +201,7 @@ const make = async <Name extends PackageName = BundledName>(
     },
     settle: () => run(core.settle),
     close: async () => {
+      Deferred.doneUnsafe(closing, Exit.void)
       await Effect.runPromise(Scope.close(scope, Exit.void))
       for (const end of open) end()
     },

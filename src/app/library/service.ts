@@ -2,11 +2,13 @@
  * The same for programs written with Effect: a service, and streams.
  */
 import { Context, Effect, Layer, Queue, Stream } from "effect"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
 import { makeCore } from "./core.ts"
 import type {
+  FeedOptions,
   Notification,
   PresenceRefused,
   Published,
@@ -45,6 +47,13 @@ export class PresenceService extends Context.Service<
     readonly notifications: Stream.Stream<Notification>
     /** Every decision about anybody, as it is stored, from the moment of running. */
     readonly decisions: Stream.Stream<Decision>
+    /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED: from the moment of running, or with `after` from that place in the log on. */
+    readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent>
+    /** Live publications of a package, each also told in every `feed` (`pres_expose`). */
+    readonly expose: (
+      event: string,
+      matches?: (presentity: string) => boolean,
+    ) => Effect.Effect<readonly ExposedRow[], PresenceRefused>
     /** All decisions about a presentity so far, oldest first. */
     readonly history: (presentity: string) => Stream.Stream<Decision, PresenceRefused | StoreUnavailable>
     readonly at: (
@@ -87,6 +96,12 @@ export const layerPresence = (
       isPublished: (presentity, event = "presence") => Effect.sync(() => core.isPublished(presentity, event)),
       notifications: observed((notified) => core.observe({ notified })),
       decisions: observed((decided) => core.observe({ decided })),
+      feed: ({ after, types, presentity } = {}) =>
+        core.feed(after ?? null, {
+          types: types === undefined ? null : new Set(types),
+          presentity: presentity ?? null,
+        }),
+      expose: (event, matches = () => true) => core.expose(event, matches),
       history: (presentity) =>
         Stream.unwrap(
           Effect.flatMap(core.uri(presentity), (uri) => {

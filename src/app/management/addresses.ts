@@ -8,7 +8,8 @@ import { presentityOf } from "../addresses.ts"
 
 export const uriOf = (text: string): Effect.Effect<Uri, Refused> => {
   const uri = presentityOf(text)
-  return uri === null
+  // a word alone would be the name of a host
+  return uri === null || !/[:@]/.test(text)
     ? Effect.fail(
         new Refused({ status: 400, why: `${text} is no presentity URI: write sip:alice@example.com` }),
       )

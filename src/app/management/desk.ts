@@ -15,7 +15,7 @@ import type { Pump } from "../pump.ts"
 import type { SharingTags } from "../sharing-tags.ts"
 import { uriOf } from "./addresses.ts"
 import { makeDocumentDesk } from "./documents.ts"
-import type { Feed } from "./feed.ts"
+import type { Feed } from "../feed.ts"
 import {
   exposedRows,
   paged,
@@ -30,6 +30,7 @@ export interface DeskParts {
   readonly pump: Pump
   readonly packages: Packages
   readonly feed: Feed
+  readonly webhooks: Desk["webhooks"]
   readonly tags: SharingTags
   readonly levels: LogLevels
   /** Asks the source of rules now, when there is one. */
@@ -39,7 +40,7 @@ export interface DeskParts {
 }
 
 export const makeDesk = (parts: DeskParts): Desk => {
-  const { pump, packages, feed, tags, levels, lookForRules, status, now } = parts
+  const { pump, packages, feed, webhooks, tags, levels, lookForRules, status, now } = parts
   const { engine } = pump
   const states: States = { presentities: () => engine.presentities(), state: (uri) => engine.state(uri) }
 
@@ -136,6 +137,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
     sharingTags: tags.list,
     setSharingTag: tags.set,
     feed: feed.from,
+    webhooks,
     status,
     logLevel: levels.present,
     setLogLevel: levels.set,

@@ -24,6 +24,8 @@ export interface World {
   readonly limits?: Partial<Limits>
   /** Everyone may watch, unless said otherwise. */
   readonly authorize?: Authorize
+  /** Absent: this server looks after every subscription. */
+  readonly isTagActive?: (tag: string) => boolean
   /** Subscriptions whose last NOTIFY has no answer yet. */
   readonly inFlight?: readonly SubscriptionNo[]
   /** What entity-tags are made of: the `version`th decision mints `nonce.version`, the version in base 36. */
@@ -99,6 +101,7 @@ export const contextAt = (state: State, now: Millis, world: World): Context => (
   limits: { ...defaultLimits, ...world.limits },
   packages: world.packages,
   authorize: world.authorize ?? allowEveryone,
+  ...(world.isTagActive === undefined ? {} : { isTagActive: world.isTagActive }),
   inFlight: (no) => world.inFlight?.includes(no) ?? false,
   findDialog: (key) =>
     [...values(state.dialogs)].find(

@@ -278,7 +278,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
       const reaction = { packages, limits }
       const notifications = react(state, events, after, at, reaction)
-      send({ ticket: null, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
+      send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after
     }
   }

@@ -41,6 +41,8 @@ export interface Batch {
 /** What may leave now, in order: for each decision first its answer, then its NOTIFYs. */
 export interface Release<Ticket> {
   readonly ticket: Ticket | null
+  /** When it was decided: for what fell due, when it was due. */
+  readonly at: Millis
   readonly answer: Answer
   readonly notifications: readonly Notify[]
 }
@@ -275,6 +277,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
 
   const releaseOf = (one: Undecided<Ticket>): Release<Ticket> => ({
     ticket: one.offer?.ticket ?? null,
+    at: one.after.decidedAt,
     answer: one.answer,
     notifications: one.notifications,
   })
@@ -287,13 +290,18 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
           _tag: "Rejected",
           rejection: { _tag: "CallDoesNotExist", status: 481 },
         }
-        return { _tag: "Released", release: { ticket: offer.ticket, answer, notifications: none } }
+        return { _tag: "Released", release: { ticket: offer.ticket, at: now, answer, notifications: none } }
       }
       const entry = entries.get(presentity)
       if (entry === undefined) {
         // nobody is left to be told of a delivery: whoever loads the presentity again has it notified afresh
         if (offer.command._tag === "ReportDelivery") {
-          const release = { ticket: offer.ticket, answer: nothingHappened.answer, notifications: none }
+          const release = {
+            ticket: offer.ticket,
+            at: now,
+            answer: nothingHappened.answer,
+            notifications: none,
+          }
           return { _tag: "Released", release }
         }
         return { _tag: "Missing", presentity }
@@ -311,7 +319,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return decideOn(entry, command, offer, Math.max(now, entry.provisional.decidedAt), nonce, unsureSince)
       })
       if (one === null) {
-        return { _tag: "Released", release: { ticket: offer.ticket, answer: ourFault, notifications: none } }
+        return {
+          _tag: "Released",
+          release: { ticket: offer.ticket, at: now, answer: ourFault, notifications: none },
+        }
       }
       if (one.decision === null && entry.undecided === 0) {
         forget(entry)

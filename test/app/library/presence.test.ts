@@ -7,7 +7,7 @@ import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { Presence, PresenceService, memoryStore, storeOf } from "../../../src/app/index.ts"
-import type { MakeOptions, Notification, PresenceRefused } from "../../../src/app/index.ts"
+import type { MakeOptions, Notification, PresenceEvent, PresenceRefused } from "../../../src/app/index.ts"
 import { passThrough } from "../../../src/domain/packages/pass-through.ts"
 import { dialog, written } from "../../support/dialog-info.ts"
 import { bodyInShort, rulesText } from "../../support/ruled.ts"
@@ -355,6 +355,47 @@ describe("a presence service in a program", () => {
     assert.match(lamp.headers[0]?.[1] ?? "", /appearance-index=2;appearance-state=seized/)
   })
 
+  it("LIB-7 OPS-E_PRESENCE_PUBLISH OPS-E_PRESENCE_EXPOSED: what happens is told with its type, from any place in the log on", async (context) => {
+    const presence = await start(context)
+    const first = await presence.publish({ presentity: alice, body: open, expires: 600 })
+    await presence.publish({ presentity: alice, entityTag: first.entityTag, expires: 0 })
+    await presence.publish({ presentity: bob, body: closed })
+    const taken = async (count: number, from: AsyncIterable<PresenceEvent>): Promise<PresenceEvent[]> => {
+      const found: PresenceEvent[] = []
+      for await (const one of from) if (found.push(one) === count) break
+      return found
+    }
+    const all = await taken(3, presence.feed({ after: 0 }))
+    assert.deepEqual(
+      all.map((one) => (one.type === "E_PRESENCE_PUBLISH" ? `${one.data.user} ${one.data.cause}` : one.type)),
+      ["alice published", "alice removed", "bob published"],
+    )
+    const [{ position } = assert.fail()] = all
+    assert.deepEqual(await taken(2, presence.feed({ after: position ?? 0 })), all.slice(1))
+    assert.deepEqual(await taken(1, presence.feed({ after: 0, presentity: "sip:bob@*" })), all.slice(2))
+
+    const exposed = taken(1, presence.feed({ types: ["E_PRESENCE_EXPOSED"] }))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.deepEqual(await presence.expose("presence", (uri) => uri === alice), [])
+    const rows = await presence.expose("presence")
+    assert.deepEqual(
+      rows.map(({ user, domain, body }) => [user, domain, body]),
+      [["bob", "example.com", closed]],
+    )
+    assert.deepEqual(
+      (await exposed).map(({ data }) => data),
+      rows,
+    )
+    await assert.rejects(
+      presence.expose("weather" as "presence"),
+      (refusal: PresenceRefused) => refusal.status === 489,
+    )
+
+    const waiting = taken(1, presence.feed())
+    await presence.close()
+    assert.deepEqual(await waiting, [])
+  })
+
   it("LIB-effect: the same as a service with streams", async () => {
     const program = Effect.gen(function* () {
       const presence = yield* PresenceService
@@ -373,6 +414,12 @@ describe("a presence service in a program", () => {
         Stream.map(({ cause }) => cause),
         Stream.runCollect,
       )
+      const told = yield* presence.feed({ after: 0 }).pipe(Stream.take(1), Stream.runCollect)
+      assert.deepEqual(
+        told.map(({ type, id }) => [type, id]),
+        [["E_PRESENCE_PUBLISH", "2.0"]],
+      )
+      assert.equal((yield* presence.expose("presence")).length, 1)
       return { seen, status: refusal.status, watchers, causes, is: yield* presence.isPublished(alice) }
     })
     const layer = Presence.layer().pipe(Layer.provide(memoryStore()))
