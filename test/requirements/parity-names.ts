@@ -296,11 +296,7 @@ const events: readonly SeedName[] = [
     "`GET /v1/events`, webhooks, `presence.feed()`",
     "Only of publications that were accepted, from any position of the log on; the module raises it for refused ones too.",
   ),
-  raised(
-    "E_PRESENCE_EXPOSED",
-    "`GET /v1/events`, webhooks, `presence.feed()`, and the answer of `pres_expose`",
-    "Told of those that match, in the order of the answer.",
-  ),
+  raised("E_PRESENCE_EXPOSED", "`GET /v1/events`, `presence.feed()`, and the answer of `pres_expose`"),
 ]
 
 const table = (seed: string, columns: readonly string[], difference: string): SeedTable => ({
