@@ -5,6 +5,10 @@ import assert from "node:assert/strict"
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { describe, it } from "vitest"
+import type { PolicyRequest } from "../src/adapters/sip/policy.ts"
+import { readConfig } from "../src/app/config.ts"
+import { loadPolicy } from "../src/app/policy-hook.ts"
+import { fileOf } from "./app/cli/command.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const pages = [
@@ -34,4 +38,47 @@ describe("documents", () => {
       }
     },
   )
+})
+
+describe("examples", () => {
+  const page = readFileSync(join(root, "docs/configuration.md"), "utf8")
+  const blocks = [...page.matchAll(/(?:^ {4}.*\n)+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, ""))
+  const nothing = { flags: {}, set: [], env: {}, file: null, defaults: {} }
+
+  it("OPS-config: settings that docs/configuration.md shows are taken, each of them", (context) => {
+    const shown = blocks.filter((block) => /^(?:listen|handle_publish):/.test(block))
+    assert.equal(shown.length, 2)
+    for (const text of shown) {
+      const { sources } = readConfig({ ...nothing, file: fileOf(context, "presently.yaml", text) })
+      const given = Object.values(sources).filter((source) => source !== "default").length
+      assert.equal(given, text.match(/^\w+:/gm)?.length)
+    }
+  })
+
+  it("OPS-request_policy: the code that docs/configuration.md shows says what it seems to say", async (context) => {
+    const [code = ""] = blocks.filter((block) => block.startsWith("// policy.ts"))
+    const policy = await loadPolicy(fileOf(context, "policy.ts", code))
+    const asked = {
+      user: "alice",
+      inDialog: false,
+      contact: null,
+      header: () => ["1"],
+    } as unknown as PolicyRequest
+    assert.deepEqual(
+      [
+        await policy.handleSubscribe?.(asked),
+        await policy.handleSubscribe?.({ ...asked, user: null }),
+        await policy.handleSubscribe?.({ ...asked, inDialog: true }),
+        await policy.handlePublish?.(asked),
+        await policy.handlePublish?.({ ...asked, contact: "sip:a@b" }),
+      ],
+      [
+        { force_active: true, sharing_tag: "reception" },
+        { refuse: "403 Who Are You" },
+        undefined,
+        null,
+        { sender: "sip:a@b" },
+      ],
+    )
+  })
 })

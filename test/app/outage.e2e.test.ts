@@ -6,14 +6,12 @@ import { Effect, Exit, Logger, Redacted, Scope } from "effect"
 import { afterAll, assert, describe, it } from "vitest"
 import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
 import { readConfig } from "../../src/app/config.ts"
-import type { ConfigInvalid } from "../../src/app/config.ts"
 import { startServer } from "../../src/app/server.ts"
 import type { Server } from "../../src/app/server.ts"
 import { activeWatcherRow, allRows, presentityRow, watcherRow } from "../../src/domain/projections/rows.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { makeLoad } from "../crash/load.ts"
-import { startPresence } from "../support/server.ts"
-import { messageText, mint, openPhone, pidf, script, tuple, viaOf } from "../support/sip-client.ts"
+import { messageText, mint, openPhone, viaOf } from "../support/sip-client.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 
 const cluster = await startPostgres()
@@ -184,62 +182,5 @@ describe.skipIf(cluster === null)("database outage", () => {
       }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))) as Effect.Effect<void>,
     )
     load.close()
-  }, 60_000)
-
-  it("OPS-presentity_table OPS-active_watchers_table OPS-watchers_table TBL-1: tables of other names are made and hold what lived before", async () => {
-    const database_url = cluster!.database()
-    const run = async (settings: Parameters<typeof startPresence>[0]) => {
-      const server = await startPresence({
-        domain: ["example.com"],
-        memory: false,
-        database_url,
-        ...settings,
-      })
-      const phone = await openPhone(server, "udp")
-      const close = async (): Promise<void> => {
-        phone.close()
-        await server.stop()
-      }
-      return { phone, close }
-    }
-    const first = await run({})
-    const published = await script(first.phone, { user: "alice" }).publish(
-      { Expires: "600" },
-      pidf(tuple("phone", "open")),
-    )
-    await script(first.phone, { user: "bob" }).subscribe({ Expires: "600" })
-    await first.close()
-    const renamed = { presentity_table: "Lamps", active_watchers_table: "subs", watchers_table: "who" }
-    const second = await run(renamed)
-    await script(second.phone, { user: "carol" }).subscribe({ Expires: "600" })
-    await second.close()
-    // once more, now that they are there
-    await (await run(renamed)).close()
-    const rows = await Effect.runPromise(
-      Effect.gen(function* () {
-        const sql = yield* PgClient.PgClient
-        const [lamp] = yield* sql<{ etag: string }>`SELECT etag FROM "Lamps"`
-        const subs = yield* sql<{ watcher_username: string }>`SELECT watcher_username FROM subs ORDER BY 1`
-        const who = yield* sql<{ watcher_username: string }>`SELECT watcher_username FROM who ORDER BY 1`
-        const versions = yield* sql<{ table_version: number }>`
-          SELECT table_version FROM version WHERE table_name IN (${"Lamps"}, ${"subs"}, ${"who"}) ORDER BY 1`
-        const names = (list: readonly { watcher_username: string }[]) =>
-          list.map((one) => one.watcher_username).join()
-        return [lamp?.etag, names(subs), names(who), versions.map((one) => one.table_version).join()]
-      }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(database_url) }))) as Effect.Effect<unknown>,
-    )
-    assert.deepStrictEqual(rows, [published.header("sip-etag"), "bob,carol", "bob,carol", "4,5,12"])
-    for (const [settings, fault] of [
-      [{ presentity_table: 'a"b' }, /presentity_table = a\\?"b/],
-      [{ presentity_table: "watchers" }, /each needs a name of its own/],
-    ] as const) {
-      const own = { memory: true, ...settings }
-      try {
-        readConfig({ flags: {}, set: [], env: {}, file: null, own, defaults: {} })
-        assert.fail("it was taken")
-      } catch (error) {
-        assert.match((error as ConfigInvalid).faults.join(), fault)
-      }
-    }
   }, 60_000)
 })

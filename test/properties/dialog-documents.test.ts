@@ -98,7 +98,7 @@ interface Watcher {
 }
 
 describe("dialog documents", () => {
-  it("L32, L33, 4235-3.7-a, 4235-4.1-a, 4235-4.3-a: who reads them knows the calls there are, and their numbers have no gap", () => {
+  it("OPS-aux_body_processing L32, L33, 4235-3.7-a, 4235-4.1-a, 4235-4.3-a: who reads them knows the calls there are, and their numbers have no gap", () => {
     let partials = 0
     fc.assert(
       fc.property(fc.array(anyStep, { minLength: 4, maxLength: 30 }), (steps) => {

@@ -252,7 +252,7 @@ describe("folds", () => {
     }, 0.5)
   })
 
-  it("L05: rows kept up to date by what each event touched are the rows of the state", () => {
+  it("OPS-update_db_subs L05: rows kept up to date by what each event touched are the rows of the state", () => {
     forEveryHistory((run) => {
       const eager = new Map<string, unknown>()
       const dirty = new Map<string, RowKey>()

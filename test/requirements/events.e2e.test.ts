@@ -257,7 +257,7 @@ describe.concurrent("NOTIFY and headers", () => {
 })
 
 describe.concurrent("watcher information", () => {
-  it("3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
+  it("OPS-wipeer 3857-4.1-a 3265-4.2-a 3857-4.6-d: watchers, and watchers of watchers, but no deeper; and only in this order", async (context) => {
     const { another } = await scene(context)
     const statusOf = async (event: string): Promise<number> =>
       (await (await another("alice")).subscribe({ Event: event, Accept: null, Expires: "0" })).raw.status
@@ -268,7 +268,7 @@ describe.concurrent("watcher information", () => {
     assert.equal(await statusOf("dialog.winfo"), 200)
   })
 
-  it("3857-4.4-a 3857-4.5-a 3858-3-a 3857-4.7-a: 3600 s, a watcherinfo document, every watcher listed", async (context) => {
+  it("OPS-build_notify_body 3857-4.4-a 3857-4.5-a 3858-3-a 3857-4.7-a: 3600 s, a watcherinfo document, every watcher listed", async (context) => {
     const { bob, another } = await scene(context)
     await bob.subscribe({ Expires: "600" })
     await bob.notified({ state: "active" })

@@ -17,13 +17,13 @@ const bob = "sip:bob@example.com"
 
 describe("lifetimes", () => {
   it.for([
-    ["max_expires_publish", "PUBLISH"],
-    ["max_expires_subscribe", "SUBSCRIBE"],
+    ["OPS-max_expires_publish", "max_expires_publish", "PUBLISH"],
+    ["OPS-max_expires_subscribe", "max_expires_subscribe", "SUBSCRIBE"],
   ] as const)(
-    "OPS-%s: longer wishes are granted so much, none at all the default if that is shorter",
-    async ([name, method], context) => {
+    "%s: longer wishes are granted so much, none at all the default if that is shorter",
+    async ([, name, method], context) => {
       const { another } = await openScene(context, { [name]: 60 })
-      for (const [wish, granted] of [
+      for (const [wish, expected] of [
         ["61", "60"],
         ["60", "60"],
         ["59", "59"],
@@ -34,28 +34,23 @@ describe("lifetimes", () => {
         const response = await (method === "PUBLISH"
           ? phone.publish({ Expires: wish }, body)
           : phone.subscribe({ Expires: wish }))
-        assert.equal(response.header("expires"), granted)
+        assert.equal(response.header("expires"), expected)
       }
     },
   )
 
   it.for([
-    ["min_expires_publish", "PUBLISH"],
-    ["min_expires_subscribe", "SUBSCRIBE"],
-  ] as const)(
-    "OPS-%s: shorter wishes are refused with 423 and the least",
-    async ([name, method], context) => {
-      const { another } = await openScene(context, { [name]: 60 })
-      const phone = await another("bob")
-      const ask = (wish: string) =>
-        method === "PUBLISH"
-          ? phone.publish({ Expires: wish }, phoneOpen)
-          : phone.subscribe({ Expires: wish })
-      const refused = await ask("59")
-      assert.deepEqual([refused.raw.status, refused.header("min-expires")], [423, "60"])
-      assert.equal((await ask("60")).raw.status, 200)
-    },
-  )
+    ["OPS-min_expires_publish", "min_expires_publish", "PUBLISH"],
+    ["OPS-min_expires_subscribe", "min_expires_subscribe", "SUBSCRIBE"],
+  ] as const)("%s: shorter wishes are refused with 423 and the least", async ([, name, method], context) => {
+    const { another } = await openScene(context, { [name]: 60 })
+    const phone = await another("bob")
+    const ask = (wish: string) =>
+      method === "PUBLISH" ? phone.publish({ Expires: wish }, phoneOpen) : phone.subscribe({ Expires: wish })
+    const refused = await ask("59")
+    assert.deepEqual([refused.raw.status, refused.header("min-expires")], [423, "60"])
+    assert.equal((await ask("60")).raw.status, 200)
+  })
 
   it("OPS-waiting_subs_daysno AUT-8: an undecided watcher is given up after so many days, 0 counting as 3", async (context) => {
     for (const [days, until] of [
@@ -80,6 +75,30 @@ describe("lifetimes", () => {
       await phone.hearsNothing()
       await server.pass(1)
       await watcher.notified({ state: "terminated;reason=giveup;retry-after=3600", body: null })
+    }
+  })
+})
+
+describe("expires_offset", () => {
+  it("OPS-expires_offset: PUBLISH is told so much less, SUBSCRIBE lives so much longer than it is told", async (context) => {
+    for (const expires_offset of [0, 30]) {
+      const server = await startVirtualServer({ domain: ["example.com"], expires_offset })
+      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+      context.onTestFinished(async () => {
+        phone.close()
+        await server.close()
+      })
+      const published = await script(phone, { user: "alice" }).publish({ Expires: "600" }, phoneOpen)
+      assert.equal(published.header("expires"), `${600 - expires_offset}`)
+      const watcher = script(phone, { user: "bob" })
+      assert.equal((await watcher.subscribe({ Expires: "300" })).header("expires"), "300")
+      await watcher.notified({ state: "active", expires: 300, body: phoneOpen })
+      if (expires_offset > 0) {
+        await server.pass(300 + expires_offset - 1)
+        await phone.hearsNothing()
+        await server.pass(1)
+      } else await server.pass(300)
+      await watcher.notified({ state: "terminated;reason=timeout" })
     }
   })
 })
@@ -195,20 +214,30 @@ describe("the framework", () => {
   })
 
   it("OPS-notify_min_interval: so long between two changes, 0: at once, none: the package's", async (context) => {
-    for (const [notify_min_interval, atOnce] of [
-      [0, true],
-      [2, false],
+    for (const [notify_min_interval, seconds] of [
+      [0, 0],
+      [2, 2],
+      [null, 5],
     ] as const) {
-      const { another, publish } = await openScene(context, { notify_min_interval })
-      const watcher = await another("bob")
+      const server = await startVirtualServer({ domain: ["example.com"], notify_min_interval })
+      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+      context.onTestFinished(async () => {
+        phone.close()
+        await server.close()
+      })
+      const [alice, watcher] = [script(phone, { user: "alice" }), script(phone, { user: "bob" })]
       await watcher.subscribe({ Expires: "60" })
       await watcher.notified({ state: "active" })
-      await publish()
+      const first = await alice.publish({ Expires: "60" }, phoneOpen)
       await watcher.notified({ state: "active", body: phoneOpen })
-      const since = performance.now()
-      await publish(phoneClosed)
-      await watcher.notified({ state: "active", body: phoneClosed }, 4_000)
-      assert.equal(performance.now() - since < 1_500, atOnce)
+      await server.settle()
+      await alice.publish({ Expires: "60", "SIP-If-Match": first.header("sip-etag") }, phoneClosed)
+      if (seconds > 0) {
+        await server.pass(seconds - 1)
+        await phone.hearsNothing()
+        await server.pass(1)
+      }
+      await watcher.notified({ state: "active", body: phoneClosed })
     }
   })
 
@@ -350,6 +379,20 @@ describe("parameters of the packages", () => {
     }
   })
 
+  it("OPS-notify_offline_body: with nothing published NOTIFY has a closed tuple, or no body", async (context) => {
+    for (const [notify_offline_body, shown] of [
+      [true, /<basic>closed<\/basic>/],
+      [false, /^$/],
+    ] as const) {
+      const { another } = await openScene(context, { notify_offline_body })
+      const watcher = await another("bob")
+      await watcher.subscribe({ Expires: "60" })
+      const notify = await watcher.notify()
+      answer(watcher.phone, notify)
+      assert.match(notify.raw.body.toString(), shown)
+    }
+  })
+
   it("OPS-call_info_timeout_notification OPS-line_seize_timeout_notification: whoever does not refresh is told of the end, or not", async (context) => {
     const line = { "Call-Info": "<sip:alice@example.com>;appearance-index=1" }
     for (const [name, headers] of [
@@ -392,26 +435,49 @@ describe("parameters of the packages", () => {
 })
 
 describe("settings that change nothing", () => {
-  const idle = (Object.keys(settings) as SettingName[]).filter((name) => settings[name].idle !== undefined)
-  const values: Readonly<Partial<Record<SettingName, string>>> = {
+  const noticesOf = (name: string, value: string): readonly string[] =>
+    readConfig({ flags: {}, set: [`${name}=${value}`], env: {}, file: null, defaults: { memory: true } })
+      .notices
+
+  const hashes = "tables in memory grow by themselves"
+  const script = "there is no script to call; pass_through takes as-feature-event documents as they are"
+  const documents =
+    "documents of an XCAP server come from its table (integrated_xcap_server) or a folder (rules_dir)"
+  const idle = [
+    ["OPS-fallback2db", "0", "the log is always the truth and always consulted"],
+    ["OPS-clean_period", "60", "everything ends at its own deadline, no sweep is needed"],
+    ["OPS-subs_htable_size", "12", hashes],
+    ["OPS-pres_htable_size", "12", hashes],
+    ["OPS-line_hash_size", "128", hashes],
+    ["OPS-xcap_server", "http://xcap.example.com/xcap-root", documents],
+    ["OPS-pres_rules_filename", "rules.xml", documents],
+    ["OPS-aggregate_presentities", "1", "a NOTIFY of reg always holds the registrations of all publications"],
+    ["OPS-disable_dialog_support_for_sca", "1", "this server handles no calls; appearances are published"],
+    ["OPS-get_route", "dfks_get", script],
+    ["OPS-set_route", "dfks_set", script],
+  ] as const
+
+  it.for(idle)("%s: %s is taken and said to change nothing: %s", ([id, value, why]) => {
+    const name = id.slice("OPS-".length)
+    assert.deepEqual(noticesOf(name, value), [`${name} (flag --set) changes nothing: ${why}`])
+  })
+
+  const cluster: Readonly<Record<string, string>> = {
     cluster_federation_mode: "full-sharing",
     cluster_pres_events: "presence",
     cluster_be_active_shtag: "vip",
-    cluster_sharing_tags: "vip=active",
-    presentity_table: "presentity",
-    active_watchers_table: "active_watchers",
-    watchers_table: "watchers",
-    xcap_server: "http://xcap.example.com/xcap-root",
-    get_route: "dfks_get",
-    set_route: "dfks_set",
   }
+  const others = (Object.keys(settings) as SettingName[]).filter(
+    (name) => settings[name].idle !== undefined && !idle.some(([id]) => id === `OPS-${name}`),
+  )
 
-  it.each(idle)("OPS-%s: is taken, checked, and said to change nothing", (name) => {
-    const read = (value: string) =>
-      readConfig({ flags: {}, set: [`${name}=${value}`], env: {}, file: null, defaults: { memory: true } })
-    const { notices } = read(values[name] ?? "1")
-    assert.equal(notices.length, 1)
-    assert.ok(notices[0]?.startsWith(`${name} (flag --set) changes nothing: `))
+  it("OPS-notices: those of a cluster, and no others", () => {
+    for (const name of others) {
+      assert.match(name, /^cluster_/)
+      assert.ok(
+        noticesOf(name, cluster[name] ?? "1")[0]?.startsWith(`${name} (flag --set) changes nothing: `),
+      )
+    }
   })
 
   it("OPS-clean_period OPS-cluster_federation_mode: the spellings of old scripts are taken: 0 and less, 0 and 1", () => {
@@ -424,13 +490,5 @@ describe("settings that change nothing", () => {
       const { notices } = readConfig({ flags: {}, set: [pair], env: {}, file: null, defaults: {} })
       assert.equal(notices.length, 1, pair)
     }
-  })
-
-  it("OPS-db_url: is another name of database_url, which counts when both are given", () => {
-    const read = (...set: string[]) =>
-      readConfig({ flags: {}, set, env: {}, file: null, defaults: {} }).database_url
-    assert.equal(read("db_url=postgres://a/b"), "postgres://a/b")
-    assert.equal(read("db_url=postgres://a/b", "database_url=postgres://c/d"), "postgres://c/d")
-    assert.throws(() => read("db_url=mysql://a/b"), /ConfigInvalid|database_url/)
   })
 })

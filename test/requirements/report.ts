@@ -5,11 +5,11 @@
  *
  * Sections are headings of the list, all by default. Exit code 1 when one of their requirements has no test.
  */
-import { readFileSync, readdirSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { root, titlesOfTests } from "./titles.ts"
 
-const root = join(import.meta.dirname, "../..")
 const idPattern = /\b(?:\d{4}-\d+(?:\.\d+)*-[a-z]|BLA-\d+)\b/g
 
 const { values, positionals } = parseArgs({
@@ -17,23 +17,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-/** Titles are what `it`, `describe` and their kin are called with; ids in comments and data do not count. */
-const titles: readonly { readonly file: string; readonly title: string }[] = readdirSync(join(root, "test"), {
-  recursive: true,
-  encoding: "utf8",
-})
-  .filter((file) => file.endsWith(".test.ts"))
-  .flatMap((file) => {
-    const text = readFileSync(join(root, "test", file), "utf8")
-    const calls = text.matchAll(
-      /\b(?:it|test|describe)[.\w]*(?:\([^()]*\))?\(\s*(["'`])((?:\\.|(?!\1)[\s\S])*)\1/g,
-    )
-    // rows of a table, each of which becomes a test
-    const rows = text.matchAll(/\brow:\s*(["'`])((?:\\.|(?!\1)[\s\S])*)\1/g)
-    // and rows that begin with their title
-    const arrays = text.matchAll(/\[\s*(["'`])((?:\d{4}-|BLA-)(?:\\.|(?!\1)[\s\S])*)\1/g)
-    return [...calls, ...rows, ...arrays].map((found) => ({ file, title: found[2] ?? "" }))
-  })
+const titles = titlesOfTests()
 
 const idsIn = (text: string): readonly string[] => text.match(idPattern) ?? []
 

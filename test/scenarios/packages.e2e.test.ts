@@ -21,7 +21,7 @@ describe("message-summary", () => {
   const publishing = { Event: "message-summary", "Content-Type": mwi, Expires: "600" }
   const account = "Message-Account: sip:alice@example.com\r\n"
 
-  it("F17 3842-3.1-a 3842-3.3-a 3842-3.5-a 3842-3.8-a 3842-3.10-a: a phone learns what waits, from the newest publication", async (context) => {
+  it("OPS-req_auth F17 3842-3.1-a 3842-3.3-a 3842-3.5-a 3842-3.8-a 3842-3.10-a: a phone learns what waits, from the newest publication", async (context) => {
     const { another } = await openScene(context, { policy: "rules" })
     const [phone, voicemail, other] = [await another("alice"), await another("vm"), await another("vm2")]
     const granted = await phone.subscribe(watching)
@@ -62,7 +62,7 @@ describe("message-summary", () => {
     assert.ok(performance.now() - since > 900)
   })
 
-  it("BUG-34 OPS-empty_message_summary: a phone that wants nothing when there is nothing gets nothing", async (context) => {
+  it("OPS-build_empty_pres_info BUG-34 OPS-empty_message_summary: a phone that wants nothing when there is nothing gets nothing", async (context) => {
     const { another } = await openScene(context, { empty_message_summary: false })
     const phone = await another("alice")
     await phone.subscribe(watching)

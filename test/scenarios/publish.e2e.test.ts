@@ -96,8 +96,7 @@ describe.concurrent("publications", () => {
     await bob.notified({ ...asSent, expires: 3_600 })
     const offline = pidf(`<tuple id="offline"><status><basic>closed</basic></status></tuple>`)
     await bob.notified({ state: "active", expires: 3_600, body: offline })
-    const waited = performance.now() - startedAt
-    assert.ok(waited >= 990 && waited < 1_600, `expired after ${waited} ms`)
+    assert.ok(performance.now() - startedAt >= 990, "not before its time")
     const late = await phone.publish({ "SIP-If-Match": entityTag, Expires: "30" })
     assert.equal(late.raw.status, 412)
     assert.equal(late.header("sip-etag"), null)

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict"
 import type { TestContext } from "vitest"
+import type { Message } from "../../src/app/client/wire.ts"
 import { startPresence } from "./server.ts"
 import type { PresenceServer } from "./server.ts"
 import { answer, openPhone, pidf, script, tuple } from "./sip-client.ts"
@@ -38,6 +39,8 @@ export const openScene = async (
   const server = await startPresence({ domain: ["example.com"], ...settings })
   const phones: Phone[] = []
   onTestFinished(async () => {
+    // nobody waits at the stop for what the test did not answer
+    await Promise.all(phones.map(hangUp))
     for (const phone of phones) phone.close()
     await server.stop()
   })
@@ -74,6 +77,16 @@ export const openScene = async (
       await response.text()
       return response.status
     },
+  }
+}
+
+/** Ends each subscription whose NOTIFY is there, or is on its way, and was not taken. */
+const hangUp = async (phone: Phone): Promise<void> => {
+  const isNotify = ({ raw }: Message): boolean => raw.isRequest && raw.method === "NOTIFY"
+  for (;;) {
+    const notify = await phone.next(isNotify, 15).catch(() => null)
+    if (notify === null) return
+    answer(phone, notify, "481 Gone")
   }
 }
 

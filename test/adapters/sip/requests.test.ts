@@ -109,7 +109,7 @@ describe("requests", () => {
     assert.strictEqual(faultOf("multipart/mixed;boundary=x"), "UnsupportedMediaType")
   })
 
-  it("3261-12.1.1-b: a SUBSCRIBE carries what the dialog needs", () => {
+  it("OPS-extract_sdialog_info 3261-12.1.1-b: a SUBSCRIBE carries what the dialog needs", () => {
     const command = commandOf<Subscribe>({
       method: "SUBSCRIBE",
       headers: {

@@ -35,7 +35,7 @@ const handClock = () => {
 }
 
 describe("a presence service in a program", () => {
-  it("LIB-1: publishes, watches, modifies and removes without a socket; a watch ends when it is closed", async (context) => {
+  it("OPS-update_presentity OPS-contains_presence LIB-1: publishes, watches, modifies and removes without a socket; a watch ends when it is closed", async (context) => {
     const presence = await start(context)
     const watch = await presence.watch({ presentity: alice, watcher: bob })
     const seen: string[] = []
@@ -120,7 +120,7 @@ describe("a presence service in a program", () => {
     await watch.close()
   })
 
-  it("LIB-rules AUT-7: rules from the program are asked before each watch, and again when it says so", async (context) => {
+  it("OPS-update_watchers_status OPS-get_rules_doc LIB-rules AUT-7: rules from the program are asked before each watch, and again when it says so", async (context) => {
     let rules: string | null = null
     const asked: string[] = []
     const presence = await start(context, {
@@ -181,6 +181,25 @@ describe("a presence service in a program", () => {
       (await weather.fetch({ presentity: alice, watcher: bob, event: "weather" })).body?.text,
       "sunny",
     )
+  })
+
+  it("OPS-notify_all_on_publish: what is published for a second is shown to everybody, and then gone", async (context) => {
+    const clock = handClock()
+    const presence = await start(context, { now: clock.now })
+    const watches = await Promise.all(
+      [bob, "sip:carol@example.com"].map((watcher) => presence.watch({ presentity: alice, watcher })),
+    )
+    const items = watches.map((watch) => watch[Symbol.asyncIterator]())
+    const next = (): Promise<readonly string[]> =>
+      Promise.all(items.map(async (each) => brief((await each.next()).value as Notification)))
+    assert.deepEqual(await next(), ["active -", "active -"])
+    await presence.publish({ presentity: alice, body: open, expires: 1 })
+    assert.deepEqual(await next(), ["active phone=open", "active phone=open"])
+    await presence.settle()
+    clock.advance(1_000)
+    await presence.settle()
+    assert.deepEqual(await next(), ["active phone=closed", "active phone=closed"])
+    assert.equal(presence.isPublished(alice), false)
   })
 
   it("LIB-device BLA-3: the device that made a change is not told of it", async (context) => {

@@ -420,6 +420,13 @@ describe("each law finds who breaks it", () => {
     expect(new Set(faults.map(([, law]) => law))).toEqual(new Set(names))
   })
 
+  it("OPS-free_body OPS-aux_free_body: who changes what it was given is noticed, so nobody has to give anything back", () => {
+    const personalize: typeof base.personalize = (body) => Object.assign(body, { text: "mine" })
+    expect(() => packageLaws({ ...base, personalize }, { documents: lineBodies })).toThrow(
+      /read only|read-only/,
+    )
+  })
+
   it("L21: a reader that is told too little is noticed", () => {
     const options = {
       ...amendableOptions,

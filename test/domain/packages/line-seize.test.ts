@@ -70,7 +70,7 @@ describe("line-seize", () => {
     deepStrictEqual(told(fetched), ["3 call-info terminated 1 seized, * idle"])
   })
 
-  it("SCA-6 SUB-11: what is taken cannot be taken again until it is given back", () => {
+  it("OPS-evs_subs_handl SCA-6 SUB-11: what is taken cannot be taken again until it is given back", () => {
     const seized = watched.when(seizing(1, 2), at("10:00:01")).and()
     seized
       .when(seizing(1, 3, carol), at("10:00:02"))
@@ -89,7 +89,7 @@ describe("line-seize", () => {
     )
   })
 
-  it("SCA-7: time gives it back, by default without telling the phone that forgot it", () => {
+  it("OPS-mandatory_timeout_notification SCA-7: time gives it back, by default without telling the phone that forgot it", () => {
     const seized = watched.when(seizing(1, 2), at("10:00:01")).and()
     deepStrictEqual(told(seized.when(fallDue, at("10:00:16"))), ["1 call-info active * idle"])
     const telling = makeRegistry([

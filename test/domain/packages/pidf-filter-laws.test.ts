@@ -34,7 +34,7 @@ describe("the filter", () => {
     )
   })
 
-  it("L28: only takes away, and keeps the order", () => {
+  it("OPS-apply_auth_nbody L28: only takes away, and keeps the order", () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         expect(isIn(filterPidf(document, grants), document)).toBe(true)

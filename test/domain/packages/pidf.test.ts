@@ -210,7 +210,7 @@ describe("publications that ended, and nothing", () => {
   const persistent = presence({ xml: xmlCodec, notifyOfflineBody: true })
   const rich = `<tuple id="a"><status><basic>open</basic></status><note>x</note></tuple>${tuple("b")}<note>n</note><dm:person id="p"/>`
 
-  it("AGG-3: the tuples of an ended publication are shown closed, beside what remains", () => {
+  it("OPS-agg_nbody AGG-3: the tuples of an ended publication are shown closed, beside what remains", () => {
     expect(together([tuple("c")], { ended: [rich] })).toBe(
       tuple("c") + tuple("a", "closed") + tuple("b", "closed"),
     )

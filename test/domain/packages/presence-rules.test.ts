@@ -234,7 +234,7 @@ describe("rules", () => {
     expect(matchingRules(reading(ruleset(stray)), asked())).toEqual([])
   })
 
-  it("AUT-5: <sub-handling> has four values, of which the highest counts", () => {
+  it("OPS-get_auth_status AUT-5: <sub-handling> has four values, of which the highest counts", () => {
     const ranked = ["block", "confirm", "polite-block", "allow"]
     const document = reading(
       ruleset(ranked.map((value) => rule(value, null, handling(` ${value} `))).join("")),

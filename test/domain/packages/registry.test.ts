@@ -21,7 +21,7 @@ describe("the packages of a server", () => {
   const winfo = pack("presence.winfo")
   const packages = makeRegistry([pack("presence", ["application/pidf+xml"]), winfo, shared, dialog])
 
-  it("6665-8.4-a: finds a package by exactly its name", () => {
+  it("OPS-contains_event OPS-search_event OPS-pres_ev.name 6665-8.4-a: finds a package by exactly its name", () => {
     expect(packages.find("dialog;sla")).toBe(shared)
     expect(packages.find("dialog")).toBe(dialog)
     expect(["Dialog", "dialog;", "dialog.winfo", "", "toString", "__proto__"].map(packages.find)).toEqual([
@@ -35,7 +35,7 @@ describe("the packages of a server", () => {
     expect(packages.names()).toEqual(["presence", "presence.winfo", "dialog;sla", "dialog"])
   })
 
-  it("6665-8.4-b: Allow-Events lists each event type once, without parameters, in order of registration", () => {
+  it("OPS-get_event_list OPS-pres_ev.next 6665-8.4-b: Allow-Events lists each event type once, without parameters, in order of registration", () => {
     expect(packages.allowEvents).toBe("presence, presence.winfo, dialog")
     expect(makeRegistry([]).allowEvents).toBe("")
   })

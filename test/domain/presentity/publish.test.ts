@@ -40,7 +40,7 @@ describe("an initial PUBLISH", () => {
       .sends()
   })
 
-  it("3903-6-h: without Expires gets the package's default", () => {
+  it("OPS-pres_ev.default_expires 3903-6-h: without Expires gets the package's default", () => {
     given()
       .when(publish({ body: open }), at("10:00:00"))
       .gives(publicationCreated(tag(1), open, { expiresAt: at("11:00:00") }))
@@ -167,7 +167,7 @@ describe("a PUBLISH that names an entity-tag", () => {
     one.when(publish({ ifMatch: "TAG-1" }), at("10:00:30")).refused(412)
   })
 
-  it("BLA-5: keeps its tag where the package says so", () => {
+  it("OPS-etag_not_new BLA-5: keeps its tag where the package says so", () => {
     const kept = given(published("tag-1", open, { packageName: "stub-kept" }))
     kept
       .when(publish({ ifMatch: "tag-1", packageName: "stub-kept", expires: 60 }), at("10:00:00"))
@@ -198,7 +198,7 @@ describe("a PUBLISH that names an entity-tag", () => {
 })
 
 describe("a PUBLISH that cannot be taken", () => {
-  it("3903-6-e, 3903-11.1.1-a: without package, of an unknown one, or of a template gets 489", () => {
+  it("OPS-pres_ev.type 3903-6-e, 3903-11.1.1-a: without package, of an unknown one, or of a template gets 489", () => {
     for (const packageName of [null, "nonesuch", "Stub", "stub.winfo"]) {
       given()
         .when(publish({ packageName, body: open }), at("10:00:30"))
@@ -220,7 +220,7 @@ describe("a PUBLISH that cannot be taken", () => {
     }
   })
 
-  it("3903-6-k: of a foreign type gets 415 with Accept, of an unreadable body 400", () => {
+  it("OPS-content_type 3903-6-k: of a foreign type gets 415 with Accept, of an unreadable body 400", () => {
     const one = given(published("tag-1", open))
     for (const ifMatch of [[], ["tag-1"]]) {
       one

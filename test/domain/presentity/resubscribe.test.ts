@@ -5,6 +5,9 @@ import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { Rejection } from "../../../src/domain/presentity/commands.ts"
 import type { Limits } from "../../../src/domain/presentity/context.ts"
+import type { State } from "../../../src/domain/presentity/state.ts"
+import { values } from "../../../src/domain/table.ts"
+import { dialogKey } from "../../../src/domain/vocabulary.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import {
   after,
@@ -16,6 +19,7 @@ import {
   deferred,
   dialogOf,
   happened,
+  keyOf,
   notified,
   open,
   publish,
@@ -23,6 +27,7 @@ import {
   resubscribe,
   retargeted,
   statusChanged,
+  subscribe,
   subscribed,
   subscriptionCreated,
   subscriptionRefreshed,
@@ -42,6 +47,31 @@ describe("a SUBSCRIBE inside a dialog", () => {
       .gives(subscriptionRefreshed(2, 5, at("10:40:00")), answeredWith(2, open))
       .answers(subscribedFor(600))
       .sends("2/2 active;expires=600 open")
+  })
+
+  it("OPS-new_shtable OPS-insert_shtable OPS-search_shtable OPS-update_shtable OPS-delete_shtable OPS-destroy_shtable: each decision gives a table of its own, where a dialog finds its subscription; older tables stay as they were", () => {
+    const found = (state: State, no: number): string => {
+      const dialog = [...values(state.dialogs)].find(
+        ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === keyOf(no),
+      )
+      const subscription = [...values(state.subscriptions)].find((each) => each.dialog === dialog?.no)
+      if (dialog === undefined || subscription === undefined) return "-"
+      return `${dialog.remoteCseq} ${dialog.localCseq} ${(subscription.expiresAt - at("10:00:00")) / 1000}`
+    }
+    const none = given()
+    const inserted = none.when(subscribe({ expires: 100 }), at("10:00:00"))
+    const updated = inserted.and().when(resubscribe(1, { cseq: 5, expires: 600 }), at("10:00:30"))
+    const deleted = updated.and().when(resubscribe(1, { cseq: 6, expires: 0 }), at("10:00:40"))
+    const states = [none.state, inserted.state, updated.state, deleted.state]
+    deepStrictEqual(
+      states.map((state) => found(state, 1)),
+      ["-", "1 1 100", "5 2 630", "-"],
+    )
+    deepStrictEqual(
+      states.map((state) => found(state, 2)),
+      ["-", "-", "-", "-"],
+    )
+    deepStrictEqual(deleted.state.subscriptions, none.state.subscriptions)
   })
 
   it("6665-3.2-a: takes the Contact for the remote target from now on", () => {

@@ -27,7 +27,7 @@ import {
 import { given } from "../../support/given.ts"
 
 describe("a snapshot", () => {
-  it("L04: is plain JSON, in a fixed order, and gives the same state back", () => {
+  it("OPS-mem_copy_subs L04: is plain JSON, in a fixed order, and gives the same state back", () => {
     const { state } = given(
       published("tag-1", open),
       subscribed(2, bob, open),

@@ -1,0 +1,32 @@
+# What runs: dependencies of the server only.
+FROM node:24-slim AS dependencies
+WORKDIR /opt/presently
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-slim AS build
+WORKDIR /opt/presently
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /opt/presently
+COPY package.json LICENSE ./
+COPY bin ./bin
+COPY migrations ./migrations
+COPY --from=dependencies /opt/presently/node_modules ./node_modules
+COPY --from=build /opt/presently/dist ./dist
+RUN mkdir -p /var/lib/presently && chown node:node /var/lib/presently
+USER node
+# relative paths of the configuration, such as `data: log`, are here
+WORKDIR /var/lib/presently
+VOLUME /var/lib/presently
+EXPOSE 5060/udp 5060/tcp 5080/tcp
+# the management port must be where it is by default, or at least on 127.0.0.1:5080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["node", "--eval", "fetch('http://127.0.0.1:5080/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/opt/presently/bin/presently.js"]
+CMD ["serve", "--config", "/etc/presently/presently.yaml"]
