@@ -50,8 +50,12 @@ const startRanges: readonly (readonly [number, number])[] = [
   [0x10000, 0xeffff],
 ]
 
+// XML 1.0 has allowed these two in names since its fifth edition; to the parser both are blanks that end a name.
+const blanks = new Set([0x1680, 0xfeff])
+
 const classOf = (code: number): number => {
   if (code < 128) return asciiClass[code] ?? 0
+  if (blanks.has(code)) return 0
   if (startRanges.some(([low, high]) => code >= low && code <= high)) return start
   const isInside = code === 0xb7 || (code >= 0x300 && code <= 0x36f) || code === 0x203f || code === 0x2040
   return isInside ? inside : 0

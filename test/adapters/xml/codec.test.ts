@@ -252,6 +252,13 @@ describe("hostile and broken input", () => {
   ]
   const edit = fc.record({ at: fc.nat(), drop: fc.nat({ max: 3 }), put: fc.constantFrom("", ...scraps) })
 
+  it.each(["<\u1680/>", "<a\ufeff/>", '<a \ufeffb=""/>', '<a xmlns:\ufeff="urn:a"/>'])(
+    "4479-5-c: %j: blanks of the parser are no names",
+    (text) => {
+      expect(xmlCodec.parse(text)._tag).toBe("Malformed")
+    },
+  )
+
   it("4479-5-c: damaged documents give a tree that prints, or a reason; never more than a strict validator takes", () => {
     fc.assert(
       fc.property(
