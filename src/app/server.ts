@@ -255,7 +255,7 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
-    faults.push(...policyFaults(config, packages))
+    faults.push(...policyFaults(config, packages), ...sharedPackageFaults(config, packages))
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     faults.push(`pass_through = ${config.pass_through.join()}: ${why}`)
@@ -313,6 +313,17 @@ const tagFaults = (config: Config): readonly string[] => [
           "no such tag in cluster_sharing_tags",
       ]),
 ]
+
+const sharedPackageFaults = (
+  { cluster_pres_events, sources }: Config,
+  packages: Packages,
+): readonly string[] =>
+  cluster_pres_events
+    .filter((name) => packages.find(name) === null)
+    .map(
+      (name) =>
+        `cluster_pres_events = ${name} (${sources.cluster_pres_events}): expected one of ${packages.names().join(" ")}`,
+    )
 
 const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
   allowedHostsFaults(webhook_hosts).map(

@@ -182,7 +182,7 @@ describe("documents of watcher information", () => {
               const strange = amongStrangers(text, choose)
               deepStrictEqual(readWatcherInfo(strange), readWatcherInfo(text))
               deepStrictEqual(reader.take(readWatcherInfo(strange)), "read")
-              for (const one of documents.slice(0, index + 1))
+              for (const one of documents.slice(Math.max(0, index - 3), index + 1))
                 deepStrictEqual(reader.take(readWatcherInfo(one.text)), "stale")
               deepStrictEqual(known(reader, list.packageName), truth(moment.after, list.packageName))
               read += list.entries.length

@@ -10,6 +10,7 @@ import { startVirtualServer } from "../../src/app/testing/virtual-time.ts"
 import { userLine } from "../../src/app/users.ts"
 import { everything, ruleFor, ruleset } from "../support/rules-builders.ts"
 import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
+import { startPresence } from "../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 import { usersFile } from "../support/users.ts"
 
@@ -478,6 +479,33 @@ describe("settings that change nothing", () => {
         noticesOf(name, cluster[name] ?? "1")[0]?.startsWith(`${name} (flag --set) changes nothing: `),
       )
     }
+  })
+
+  it("OPS-cluster_id OPS-cluster_pres_events: whatever they say, one node serves every package by itself; what cannot be ends the start", async (context) => {
+    for (const cluster_pres_events of [[], ["dialog"], ["presence", "dialog"]]) {
+      const settings = {
+        cluster_id: 7,
+        cluster_federation_mode: "full-sharing",
+        cluster_pres_events,
+      } as const
+      const { another, publish } = await openScene(context, settings)
+      const bob = await another("bob")
+      assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
+      await bob.notified({ state: "active", body: null })
+      await publish(phoneOpen)
+      await bob.notified({ state: "active", body: phoneOpen })
+    }
+    await assert.rejects(startPresence({ cluster_pres_events: ["presence", "prezence"] }), ({ faults }) => {
+      assert.match(
+        String(faults),
+        /^cluster_pres_events = prezence \(default\): expected one of (?=.*\bpresence\b)(?=.*\bdialog\b)[a-z;. -]+$/,
+      )
+      return true
+    })
+    const ofId = (value: string) => () =>
+      readConfig({ flags: {}, set: [`cluster_id=${value}`], env: {}, file: null, defaults: { memory: true } })
+    assert.deepEqual(ofId("7")().cluster_id, 7)
+    for (const wrong of ["-1", "2147483648", "one"]) assert.throws(ofId(wrong), /cluster_id/)
   })
 
   it("OPS-clean_period OPS-cluster_federation_mode: the spellings of old scripts are taken: 0 and less, 0 and 1", () => {

@@ -15,16 +15,13 @@ import { seedNames, seedParameters } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"
 import { root } from "./titles.ts"
 
-/** Their tests are still to come. */
-const awaited = new Set(["cluster_id", "cluster_pres_events"])
-
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
 describe("OPS-parity", () => {
   it("OPS-parity: every name has a test that says so", () => {
     const missing = proofsOf(seedNames).filter(({ tests }) => tests.length === 0)
     assert.deepEqual(
-      missing.map(({ seed }) => seed.name).filter((name) => !awaited.has(name)),
+      missing.map(({ seed }) => seed.name),
       [],
     )
   })
