@@ -1,5 +1,6 @@
--- Folded states, so that a start reads what lives and the tail of the log instead of all history. A cache: rows may be
--- deleted at any time. A null state says that the presentity had nothing alive at that version.
+-- Folded states, so that a start reads what lives and the tail of the log instead of all history. A start looks for what
+-- lives here and nowhere else: `presently projections rebuild` makes rows that are missing. A null state says that the
+-- presentity had nothing alive at that version.
 CREATE TABLE snapshots (
   stream text PRIMARY KEY,
   version bigint NOT NULL,

@@ -215,7 +215,7 @@ const ifUnchanged = (desk: Desk, kind: DocumentKind, uri: string, event: string)
       tag !== null && (list.trim() === "*" || list.split(",").some((one) => one.trim() === tag))
     if ((match !== undefined && !names(match)) || (noneMatch !== undefined && names(noneMatch))) {
       yield* new Changed({
-        detail: `${words[kind]} of ${uri} are not those that were meant: read them again`,
+        detail: `somebody has changed the ${words[kind]} of ${uri} since: read before you write`,
       })
     }
   })
