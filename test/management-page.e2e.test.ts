@@ -2,7 +2,7 @@
  * Every example of docs/management.md, run as it stands in one shell, and its output compared.
  */
 import assert from "node:assert/strict"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -86,7 +86,9 @@ const openReceiver = async ({ onTestFinished }: TestContext) => {
   return { messages, port: (server.address() as AddressInfo).port }
 }
 
-describe("docs/management.md", () => {
+const hasCurl = spawnSync("curl", ["--version"]).status === 0
+
+describe.skipIf(!hasCurl)("docs/management.md", () => {
   it("DOC-management: every example prints what the page says", { timeout: 60_000 }, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "presently-page-"))
     context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
