@@ -3,7 +3,8 @@
  */
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
-import type { Arrival, RequestRules } from "../../src/adapters/sip/requests.ts"
+import type { Arrival } from "../../src/adapters/sip/decoded.ts"
+import type { RequestRules } from "../../src/adapters/sip/requests.ts"
 
 export const arrival: Arrival = {
   transport: "udp",

@@ -10,11 +10,9 @@ import { parseAddress } from "./codec.ts"
 import { copyText } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
 import type { Grant, PolicyRequest, SenderFrom } from "./policy.ts"
-import type { Arrival, Decoded } from "./requests.ts"
+import type { Arrival, Decoded, Submit } from "./decoded.ts"
 import { reply } from "./responses.ts"
 import { parseUri } from "./uri.ts"
-
-export type Submit = Extract<Decoded, { readonly _tag: "Submit" }>
 
 /** Who sent a request, as far as it was found out. */
 interface Caller {

@@ -5,7 +5,7 @@
  * what the method needs. Faults that the core must judge in their turn travel inside the command.
  */
 import { isUtf8 } from "node:buffer"
-import type { Publish, Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
@@ -15,7 +15,7 @@ import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./gate.ts"
 import { copyText, isToken } from "./gate.ts"
 import { askAbout, whoIn } from "./granted.ts"
-import type { Submit } from "./granted.ts"
+import type { Arrival, Decoded, Submit } from "./decoded.ts"
 import {
   listValues,
   parseAccept,
@@ -26,22 +26,11 @@ import {
 } from "./headers.ts"
 import type { EventHeader, ParameterizedName } from "./headers.ts"
 import type { Limits, SharedLine } from "./options.ts"
-import type { Policy, PolicyRequest } from "./policy.ts"
+import type { Policy } from "./policy.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
 import { isNobody, numericHost, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
-
-/** Where a request came from and came in. */
-export interface Arrival {
-  readonly transport: "udp" | "tcp"
-  /** The receiving socket: `udp:192.0.2.10:5060`. */
-  readonly flow: string
-  /** Our Contact URI on that socket. */
-  readonly contact: string
-  readonly sourceAddress: string
-  readonly sourcePort: number
-}
 
 export interface RequestRules {
   readonly limits: Limits
@@ -71,16 +60,6 @@ export interface RequestRules {
   /** What an operator says of single requests; null: nothing. */
   readonly policy: Policy | null
 }
-
-export type Decoded =
-  | {
-      readonly _tag: "Submit"
-      readonly presentity: Uri | null
-      readonly command: Publish | Subscribe | Resubscribe
-    }
-  | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
-  /** To be submitted as the policy grants it. */
-  | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Submit }
 
 const refuse = (status: number, reason: string | null = null, headers = ""): Decoded => ({
   _tag: "Reply",

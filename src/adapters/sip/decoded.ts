@@ -1,0 +1,31 @@
+/**
+ * What a request arrived on, and what it is made into.
+ */
+import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { PolicyRequest } from "./policy.ts"
+import type { Reply } from "./responses.ts"
+
+/** Where a request came from and came in. */
+export interface Arrival {
+  readonly transport: "udp" | "tcp"
+  /** The receiving socket: `udp:192.0.2.10:5060`. */
+  readonly flow: string
+  /** Our Contact URI on that socket. */
+  readonly contact: string
+  readonly sourceAddress: string
+  readonly sourcePort: number
+}
+
+/** A request that the core decides. */
+export interface Submit {
+  readonly _tag: "Submit"
+  readonly presentity: Uri | null
+  readonly command: Publish | Subscribe | Resubscribe
+}
+
+export type Decoded =
+  | Submit
+  | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
+  /** To be submitted as the policy grants it. */
+  | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Submit }
