@@ -31,7 +31,7 @@ export interface Phone {
 }
 
 /** What a test waits for before it says that nothing came. */
-const patienceMs = 4_000
+const patienceMs = 10_000
 /** Long enough for anything on loopback, shorter than the first retransmission. */
 const silenceMs = 150
 
