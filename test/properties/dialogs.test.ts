@@ -9,6 +9,7 @@ import type { State, Subscription } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "../support/arbitraries.ts"
+import { failure } from "../support/builders.ts"
 import { packages } from "../support/stub-package.ts"
 import { forEveryHistory, play } from "../support/history.ts"
 import { keyOf, worlds } from "../support/machine.ts"
@@ -143,8 +144,14 @@ describe("the end of a NOTIFY", () => {
       for (const { before, after, command, events, notifications } of run.moments) {
         if (command._tag !== "ReportDelivery") continue
         const one = get(before.subscriptions, command.no)
+        const { outcome } = command
+        // whatever follows from it, a failure is on record
+        deepStrictEqual(
+          events.filter((event) => event._tag === "NotificationFailed"),
+          outcome._tag === "Accepted" ? [] : [failure(command.no, command.cseq, outcome)],
+        )
         if (one === undefined) {
-          deepStrictEqual(events, [])
+          ok(events.length <= 1)
           continue
         }
         const gone = subscriptionsOf(before).filter(({ no }) => get(after.subscriptions, no) === undefined)
@@ -219,6 +226,7 @@ describe("the histories", () => {
       }
     }
     deepStrictEqual([...seen].toSorted(), [
+      "NotificationFailed",
       "NotificationsDeferred",
       "NotificationsIssued",
       "PublicationCreated",

@@ -133,17 +133,19 @@ export const delivery = (no: SubscriptionNo, cseq: number, outcome: DeliveryOutc
   outcome,
 })
 
+export type Failure = Exclude<DeliveryOutcome, { readonly _tag: "Accepted" }>
+
 export const accepted = (remoteTarget: string | null = null): DeliveryOutcome => ({
   _tag: "Accepted",
   remoteTarget,
 })
-export const refused = (status: number, retryAfter: number | null = null): DeliveryOutcome => ({
+export const refused = (status: number, retryAfter: number | null = null): Failure => ({
   _tag: "Refused",
   status,
   retryAfter,
 })
-export const timedOut: DeliveryOutcome = { _tag: "TimedOut" }
-export const unreachable: DeliveryOutcome = { _tag: "Unreachable" }
+export const timedOut: Failure = { _tag: "TimedOut" }
+export const unreachable: Failure = { _tag: "Unreachable" }
 
 // ── events ──
 
@@ -273,6 +275,15 @@ export const dropped = (no: number): Event => ({
   reason: "timeout",
   silent: true,
   waitsUntil: null,
+})
+
+/** What the log says of a NOTIFY that ended so. */
+export const failure = (no: number, cseq: number, outcome: Failure): Event => ({
+  _tag: "NotificationFailed",
+  no,
+  cseq,
+  outcome: outcome._tag === "Refused" ? "refused" : outcome._tag === "TimedOut" ? "timed-out" : "unreachable",
+  ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
 })
 
 export const retargeted = (dialog: number, remoteTarget: string): Event => ({

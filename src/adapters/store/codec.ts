@@ -140,6 +140,12 @@ const StoredEvent = Schema.TaggedUnion({
     until: Instant,
     undelivered: Schema.Boolean,
   },
+  NotificationFailed: {
+    no: Schema.Int,
+    cseq: Schema.Int,
+    outcome: Schema.Literals(["refused", "timed-out", "unreachable"]),
+    status: Schema.optionalKey(Schema.Int),
+  },
 })
 
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))

@@ -202,10 +202,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   /** @returns when the NOTIFY was issued */
   const arrive = (entry: Entry, { no, cseq }: Pick<Notify, "no" | "cseq">): Millis | null => {
     const at = entry.inFlight.arrive(no, cseq)
-    if (at !== null && entry.inFlight.isEmpty()) {
-      flying.delete(entry)
-      forget(entry)
-    }
+    if (at !== null && entry.inFlight.isEmpty()) flying.delete(entry)
     return at
   }
 

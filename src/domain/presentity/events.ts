@@ -39,6 +39,7 @@ export type Event =
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
+  | NotificationFailed
 
 export interface PublicationCreated {
   readonly _tag: "PublicationCreated"
@@ -265,6 +266,21 @@ export interface NotificationsDeferred {
   readonly until: Millis | null
   /** The last NOTIFY did not arrive: whatever the view is then, it is news. */
   readonly undelivered: boolean
+}
+
+/**
+ * A NOTIFY was not answered 2xx; what follows from that stands behind it in the same decision. One of which nothing like
+ * this is said within 64·T1, and which is not issued again for `recovery`, was answered 2xx.
+ *
+ * @source RFC 3265 §3.2.2
+ */
+export interface NotificationFailed {
+  readonly _tag: "NotificationFailed"
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly outcome: "refused" | "timed-out" | "unreachable"
+  /** Of the final response; absent: there was none. */
+  readonly status?: number
 }
 
 /** Stored states of a subscription in RFC 3857 spelling. */

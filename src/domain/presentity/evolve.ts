@@ -292,6 +292,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           }),
         ),
       }
+    case "NotificationFailed":
+      return state
     default:
       return unreachable(event)
   }

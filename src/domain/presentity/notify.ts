@@ -137,9 +137,9 @@ export const viewFor = (state: State, subscription: Subscription, pack: EventPac
  */
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
   const subscription = get(state.subscriptions, command.no)
-  if (subscription === undefined) return nothingHappened
   const { outcome } = command
   if (outcome._tag === "Accepted") {
+    if (subscription === undefined) return nothingHappened
     const events: Event[] = []
     const dialog = get(state.dialogs, subscription.dialog)
     if (
@@ -155,20 +155,47 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
     }
     return done([...events, ...catchUp(state, subscription, context)])
   }
+  const failed: Event = {
+    _tag: "NotificationFailed",
+    no: command.no,
+    cseq: command.cseq,
+    ...failures[outcome._tag],
+    ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
+  }
+  return done(
+    subscription === undefined
+      ? [failed]
+      : [failed, ...consequences(state, subscription, command.cseq, outcome, context)],
+  )
+}
+
+const failures = {
+  Refused: { outcome: "refused" },
+  TimedOut: { outcome: "timed-out" },
+  Unreachable: { outcome: "unreachable" },
+} as const
+
+type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" }>
+
+const consequences = (
+  state: State,
+  subscription: Subscription,
+  cseq: number,
+  outcome: Failure,
+  context: Context,
+): readonly Event[] => {
   // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
-  if (command.cseq <= subscription.heardAt) return done(catchUp(state, subscription, context))
+  if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
-      return done(
-        [...values(state.subscriptions)]
-          .filter((one) => one.dialog === subscription.dialog)
-          .sort((one, other) => one.no - other.no)
-          .map(ended),
-      )
+      return [...values(state.subscriptions)]
+        .filter((one) => one.dialog === subscription.dialog)
+        .sort((one, other) => one.no - other.no)
+        .map(ended)
     case "ends-subscription":
-      return done([ended(subscription)])
+      return [ended(subscription)]
     case "keeps":
-      return done(afterFailure(state, subscription, outcome, context))
+      return afterFailure(state, subscription, outcome, context)
   }
 }
 
@@ -247,10 +274,7 @@ const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
   (outcome._tag === "Refused" && outcome.status === 408)
 
 /** What one failed NOTIFY does to the subscription and to others in its dialog. */
-const consequence = (
-  outcome: Exclude<ReportDelivery["outcome"], { _tag: "Accepted" }>,
-  limits: Limits,
-): "keeps" | "ends-subscription" | "ends-dialog" => {
+const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscription" | "ends-dialog" => {
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   const { status, retryAfter } = outcome
   // RFC 3265 §3.2.2: with Retry-After it has not failed; but 481 says that there is nothing to come back to

@@ -127,6 +127,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
         ...siblings(after, one),
       ])
     case "NotificationsDeferred":
+    case "NotificationFailed":
       return []
   }
 }

@@ -3,7 +3,7 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import type { DeliveryOutcome } from "../../../src/domain/presentity/commands.ts"
+import type { Failure } from "../../support/builders.ts"
 import type { Limits } from "../../../src/domain/presentity/context.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { get } from "../../../src/domain/table.ts"
@@ -20,6 +20,7 @@ import {
   deferred,
   delivery,
   dropped,
+  failure,
   fallDue,
   happened,
   notified,
@@ -226,9 +227,10 @@ describe("the end of a NOTIFY", () => {
     deepStrictEqual(get(moved.state.dialogs, 2)?.remoteTarget, "sip:new@x")
   })
 
-  it("L37: a subscription that is gone needs no outcome", () => {
-    for (const outcome of [accepted("sip:x@y"), refused(481), timedOut]) {
-      world.when(delivery(9, 1, outcome), at("10:00:01")).gives()
+  it("L37: a subscription that is gone needs no outcome, but a failure is on record", () => {
+    world.when(delivery(9, 1, accepted("sip:x@y")), at("10:00:01")).gives()
+    for (const outcome of [refused(481), timedOut]) {
+      world.when(delivery(9, 1, outcome), at("10:00:01")).gives(failure(9, 1, outcome))
     }
   })
 
@@ -255,7 +257,7 @@ describe("the end of a NOTIFY", () => {
         found.push([status, missing(outcome.state)])
         expected.push([status, ends(status, profile)])
         const gone = ends(status, profile)
-        outcome.gives(...(gone.length === 0 ? [kept] : gone.map(dropped)))
+        outcome.gives(failure(2, 1, refused(status)), ...(gone.length === 0 ? [kept] : gone.map(dropped)))
       }
       deepStrictEqual(found, expected)
     },
@@ -265,15 +267,18 @@ describe("the end of a NOTIFY", () => {
     [2, 3, 4].filter((no) => get(state.subscriptions, no) === undefined)
 
   it("3265-3.2.2-c, 5057-5.2-a: no answer ends only its own subscription, unless the operator keeps it", () => {
-    const outcomes: readonly DeliveryOutcome[] = [timedOut, unreachable, refused(408)]
+    const outcomes: readonly Failure[] = [timedOut, unreachable, refused(408)]
     for (const profile of ["3265", "6665"] as const) {
       for (const outcome of outcomes) {
         const report = delivery(2, 1, outcome)
-        world.and({ limits: { profile } }).when(report, at("10:00:01")).gives(dropped(2))
+        world
+          .and({ limits: { profile } })
+          .when(report, at("10:00:01"))
+          .gives(failure(2, 1, outcome), dropped(2))
         world
           .and({ limits: { profile, endSubOnTimeout: false } })
           .when(report, at("10:00:01"))
-          .gives(kept)
+          .gives(failure(2, 1, outcome), kept)
       }
     }
   })
@@ -281,7 +286,7 @@ describe("the end of a NOTIFY", () => {
   it("3265-3.2.2-b: with Retry-After it is sent again then, with what is true then", () => {
     const later = world
       .when(delivery(2, 1, refused(503, 20)), at("10:00:01"))
-      .gives(deferred([2], at("10:00:21"), true))
+      .gives(failure(2, 1, refused(503, 20)), deferred([2], at("10:00:21"), true))
     later
       .and()
       .when(fallDue, at("10:00:21"))
@@ -304,7 +309,9 @@ describe("the end of a NOTIFY", () => {
       .and()
       .when(resubscribe(2, { cseq: 3 }), at("10:00:10"))
       .sends("2/3 active;expires=3600 open")
-    world.when(delivery(2, 1, refused(500, 0)), at("10:00:01")).gives(deferred([2], at("10:00:02"), true))
+    world
+      .when(delivery(2, 1, refused(500, 0)), at("10:00:01"))
+      .gives(failure(2, 1, refused(500, 0)), deferred([2], at("10:00:02"), true))
   })
 
   it("L35: Retry-After does not make it come sooner than the package allows", () => {
@@ -312,14 +319,14 @@ describe("the end of a NOTIFY", () => {
       .when(change("tag-1", open), at("10:00:00"))
       .and()
       .when(delivery(2, 2, refused(503, 1)), at("10:00:01"))
-      .gives(deferred([2], at("10:00:05"), true))
+      .gives(failure(2, 2, refused(503, 1)), deferred([2], at("10:00:05"), true))
   })
 
   it("6665-4.2.2-b: a failure alone sends nothing, but the next change goes even to the same view", () => {
     const failed = world
       .and({ limits: { profile: "6665" } })
       .when(delivery(2, 1, refused(500)), at("10:00:01"))
-      .gives(kept)
+      .gives(failure(2, 1, refused(500)), kept)
     failed.and().when(fallDue, at("10:00:59")).gives()
     failed
       .and()
@@ -334,20 +341,24 @@ describe("the end of a NOTIFY", () => {
       .and({ inFlight: [2] })
       .when(change(tag(3), busy), at("10:00:01"))
       .and({ inFlight: [] })
-    lenient.when(delivery(2, 2, refused(500)), at("10:00:02")).gives(deferred([2], at("10:00:05"), true))
+    lenient
+      .when(delivery(2, 2, refused(500)), at("10:00:02"))
+      .gives(failure(2, 2, refused(500)), deferred([2], at("10:00:05"), true))
     // told as somebody who knows nothing
     lenient
       .when(delivery(2, 2, refused(500)), at("10:00:06"))
-      .gives(deferred([2], null, true), notified([2], busy))
+      .gives(failure(2, 2, refused(500)), deferred([2], null, true), notified([2], busy))
   })
 
   it("L37: a failure of a NOTIFY older than the last SUBSCRIBE says nothing", () => {
     const refreshed = world.when(resubscribe(2, { cseq: 3 }), at("10:00:01")).and()
     for (const outcome of [refused(481), refused(404), timedOut]) {
-      refreshed.when(delivery(2, 1, outcome), at("10:00:02")).gives()
-      refreshed.when(delivery(2, 2, outcome), at("10:00:02")).gives()
+      refreshed.when(delivery(2, 1, outcome), at("10:00:02")).gives(failure(2, 1, outcome))
+      refreshed.when(delivery(2, 2, outcome), at("10:00:02")).gives(failure(2, 2, outcome))
     }
-    refreshed.when(delivery(2, 3, refused(481)), at("10:00:02")).gives(dropped(2))
+    refreshed
+      .when(delivery(2, 3, refused(481)), at("10:00:02"))
+      .gives(failure(2, 3, refused(481)), dropped(2))
   })
 
   it("L13: nor does it take the sibling's word: a SUBSCRIBE vouches for its own subscription only", () => {
@@ -355,12 +366,12 @@ describe("the end of a NOTIFY", () => {
       .when(resubscribe(2, { cseq: 3, eventId: "A" }), at("10:00:01"))
       .and()
       .when(delivery(2, 1, timedOut), at("10:00:02"))
-      .gives(dropped(2))
+      .gives(failure(2, 1, timedOut), dropped(2))
   })
 })
 
 describe("a watcher that is silent and kept", () => {
-  const silences: readonly DeliveryOutcome[] = [timedOut, unreachable, refused(408)]
+  const silences: readonly Failure[] = [timedOut, unreachable, refused(408)]
   const world = given(published("tag-1", open), subscribed(2, bob, open), subscribed(3, carol, open)).and({
     limits: { endSubOnTimeout: false, probeSeconds: 60 },
   })
@@ -370,7 +381,7 @@ describe("a watcher that is silent and kept", () => {
     for (const outcome of silences) {
       const kept = world
         .when(delivery(2, 1, outcome), at("10:00:32"))
-        .gives(deferred([2], at("10:01:32"), true))
+        .gives(failure(2, 1, outcome), deferred([2], at("10:01:32"), true))
         .sends()
       kept.and().when(fallDue, at("10:01:31.999")).gives()
       kept
@@ -390,7 +401,7 @@ describe("a watcher that is silent and kept", () => {
     ] as const) {
       const again = asked.and().when(delivery(2, cseq, timedOut), at(clock))
       asked = again
-        .gives(deferred([2], at(next), true))
+        .gives(failure(2, cseq, timedOut), deferred([2], at(next), true))
         .and()
         .when(fallDue, at(next))
         .gives(notified([2], open))
@@ -432,14 +443,14 @@ describe("a watcher that is silent and kept", () => {
       .when(change("tag-1", open), at("10:00:00"))
       .and()
       .when(delivery(2, 2, unreachable), at("10:00:01"))
-      .gives(deferred([2], at("10:00:05"), true))
+      .gives(failure(2, 2, unreachable), deferred([2], at("10:00:05"), true))
   })
 
   it("OPS-end_sub_on_timeout: an interval of 0 waits for the next change", () => {
     const never = world
       .and({ limits: { endSubOnTimeout: false, probeSeconds: 0 } })
       .when(delivery(2, 1, timedOut), at("10:00:32"))
-      .gives(deferred([2], null, true))
+      .gives(failure(2, 1, timedOut), deferred([2], null, true))
     never.and().when(fallDue, at("10:59:59")).gives()
     never
       .and()
@@ -452,13 +463,13 @@ describe("a watcher that is silent and kept", () => {
       world
         .and({ limits: { endSubOnTimeout: true, probeSeconds: 60 } })
         .when(delivery(2, 1, outcome), at("10:00:32"))
-        .gives(dropped(2))
+        .gives(failure(2, 1, outcome), dropped(2))
     }
     world
       .and({ limits: { endSubOnTimeout: false, probeSeconds: 60, profile: "6665" } })
       .when(delivery(2, 1, refused(500)), at("10:00:32"))
-      .gives(deferred([2], null, true))
-    world.when(delivery(2, 1, refused(481)), at("10:00:32")).gives(dropped(2))
+      .gives(failure(2, 1, refused(500)), deferred([2], null, true))
+    world.when(delivery(2, 1, refused(481)), at("10:00:32")).gives(failure(2, 1, refused(481)), dropped(2))
   })
 })
 
