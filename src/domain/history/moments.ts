@@ -1,0 +1,35 @@
+/**
+ * A log walked through: each decision with the states around it and the NOTIFYs it brought about, derived again from the
+ * events exactly as the server derived them.
+ */
+import { fold } from "../presentity/evolve.ts"
+import type { Decision } from "../presentity/events.ts"
+import type { Notify } from "../presentity/intents.ts"
+import { react } from "../presentity/react.ts"
+import type { Reaction } from "../presentity/react.ts"
+import type { State } from "../presentity/state.ts"
+import type { Position } from "../ports.ts"
+
+/** One decision in its place. */
+export interface Moment {
+  readonly position: Position
+  readonly decision: Decision
+  readonly before: State
+  readonly after: State
+  /** What left because of it, in order. */
+  readonly notifications: readonly Notify[]
+}
+
+/**
+ * The moment of a decision on a state. O(its events), or O(subscriptions) where it notifies all active ones; documents are
+ * composed once per change.
+ */
+export const momentOf = (
+  before: State,
+  { position, decision }: { readonly position: Position; readonly decision: Decision },
+  reaction: Reaction,
+): Moment => {
+  const after = fold(before, decision)
+  const notifications = react(before, decision.events, after, decision.at, reaction)
+  return { position, decision, before, after, notifications }
+}
