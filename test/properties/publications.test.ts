@@ -271,7 +271,7 @@ describe("what is shown", () => {
           if (body === null) continue
           const one = get(moment.after.subscriptions, no) ?? get(moment.before.subscriptions, no)
           ok(state !== "pending", "a pending watcher is shown nothing")
-          const isPolite = one?.polite ?? isPoliteAtOnce(moment, no)
+          const isPolite = politeNow(moment, no) ?? one?.polite ?? false
           const live = isPolite ? [] : publicationsOf(moment.after, packageName)
           const ended = isPolite ? [] : endedIn(moment, packageName)
           if (packageName === "presence") {
@@ -299,8 +299,9 @@ describe("what is shown", () => {
     })
   })
 
-  const isPoliteAtOnce = ({ events }: Moment, no: number): boolean =>
-    events.some((event) => event._tag === "SubscriptionCreated" && event.no === no && event.polite)
+  /** As it is treated from this very decision on, which may also end it. */
+  const politeNow = ({ events }: Moment, no: number): boolean | undefined =>
+    events.flatMap((event) => ("polite" in event && event.no === no ? [event.polite] : [])).at(-1)
 
   const endedIn = ({ events, before }: Moment, packageName: string) =>
     events.flatMap((event) =>
