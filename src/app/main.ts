@@ -10,6 +10,7 @@ import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { exportCommand } from "./cli/export.ts"
 import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
@@ -35,6 +36,7 @@ const presently = Command.make("presently").pipe(
     rules,
     mi,
     importCommand,
+    exportCommand,
     doctor,
     verify,
     projections,
