@@ -131,10 +131,9 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
     if (what === null) return
     const pack = circumstances.packages.find(packageName)
     const findings = new Map<SubscriptionNo, OpenCase>()
-    for (const no of concerned(moment, isMeant)) {
+    for (const [no, finding] of findingsIn(moment, what, packageName, circumstances, isMeant)) {
       ledger.notice(no, moment)
-      const finding = pack === null ? null : findingOf(moment, what, no, pack, circumstances)
-      if (finding !== null) findings.set(no, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
+      findings.set(no, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
     }
     found = {
       moment,
@@ -222,6 +221,28 @@ const concerned = (
       .map(({ no }) => no)
       .sort((one, other) => one - other),
   )
+
+/**
+ * What the change means for each subscription to the package that is there before or after it. O(subscriptions).
+ *
+ * @param isMeant left out: all of them
+ */
+export const findingsIn = (
+  moment: Moment,
+  what: Change,
+  packageName: PackageName,
+  circumstances: Circumstances,
+  isMeant: (one: Subscription) => boolean = () => true,
+): ReadonlyMap<SubscriptionNo, Finding> => {
+  const findings = new Map<SubscriptionNo, Finding>()
+  const pack = circumstances.packages.find(packageName)
+  if (pack === null) return findings
+  for (const no of concerned(moment, (one) => one.packageName === packageName && isMeant(one))) {
+    const finding = findingOf(moment, what, no, pack, circumstances)
+    if (finding !== null) findings.set(no, finding)
+  }
+  return findings
+}
 
 const findingOf = (
   moment: Moment,
