@@ -1,5 +1,5 @@
 /**
- * Keeps snapshots and the three tables behind the log, by at most one period.
+ * Keeps snapshots, landmarks and the three tables behind the log, by at most one period.
  *
  * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows,
  * snapshots and the checkpoint appear together, so that readers see the tables as they were at one position of the log.
@@ -10,6 +10,7 @@ import { Clock, Effect } from "effect"
 import type { Stored } from "../domain/engine/engine.ts"
 import { EventStore, PresenceTables } from "../domain/ports.ts"
 import type { Checkpoint, TableChange } from "../domain/ports.ts"
+import { isLandmark } from "../domain/presentity/snapshot.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
@@ -36,6 +37,12 @@ export interface Projector {
 /** Presentities per statement group: the embedded database blocks the event loop for each statement. */
 const streamsPerWrite = 100
 
+/** States of one statement: whole ones, with all their documents. */
+const landmarksPerWrite = 10
+
+/** Landmarks kept in memory while they cannot be written; any more are left to `presently projections rebuild`. */
+const landmarksMax = 50_000
+
 /** Decisions stamped with a deadline may be a little older than their commit. */
 const marginMillis = 2000
 
@@ -57,6 +64,7 @@ export const makeProjector = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   let dirty = new Map<Uri, Dirty>()
   let decisions = 0
+  let landmarks: State[] = []
   let deliveredAt = -1
   /** Said once each time. */
   let isFailing = false
@@ -65,9 +73,11 @@ export const makeProjector = Effect.fnUntraced(function* (
     // taken together and at once: everything noted up to this position is in `batch`
     const batch = dirty
     const noted = decisions
+    const passed = landmarks
     const checkpoint = { ...source.committed() }
     dirty = new Map()
     decisions = 0
+    landmarks = []
     if (batch.size === 0) return
     const entries = [...batch.values()]
     const all = Effect.gen(function* () {
@@ -77,6 +87,9 @@ export const makeProjector = Effect.fnUntraced(function* (
           part.map((one): TableChange => ({ state: one.state, keys: [...one.keys.values()] })),
         )
         yield* store.saveSnapshots(part.map((one) => one.state))
+      }
+      for (let start = 0; start < passed.length; start += landmarksPerWrite) {
+        yield* store.saveLandmarks(passed.slice(start, start + landmarksPerWrite))
       }
       yield* store.saveCheckpoint("tables", checkpoint)
     })
@@ -88,6 +101,7 @@ export const makeProjector = Effect.fnUntraced(function* (
       }),
       Effect.catch((error) => {
         decisions += noted
+        landmarks = [...passed, ...landmarks].slice(0, landmarksMax)
         for (const [presentity, old] of batch) {
           const newer = dirty.get(presentity)
           if (newer === undefined) dirty.set(presentity, old)
@@ -125,6 +139,7 @@ export const makeProjector = Effect.fnUntraced(function* (
           dirty.set(decision.stream, entry)
         }
         entry.state = after
+        if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
         for (const event of decision.events) {
           for (const key of touched(event, before, after)) {
             const name = nameOf(key)

@@ -81,6 +81,24 @@ export class EventStore extends Context.Service<
       afterVersion: number,
       max: number,
     ) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    /** Decisions of one stream before a version, newest first. */
+    readonly historyBack: (
+      stream: Uri,
+      beforeVersion: number,
+      max: number,
+    ) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    /** Keeps states of versions worth going back to (`isLandmark`), whole. Safe to repeat. */
+    readonly saveLandmarks: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
+    /** The newest landmark of a stream that was true at an instant; null: fold from the beginning. */
+    readonly landmarkAt: (stream: Uri, at: Millis) => Effect.Effect<State | null, StoreUnavailable>
+    /** The newest landmark of a stream at or before a version; null: fold from the beginning. */
+    readonly landmarkBefore: (stream: Uri, version: number) => Effect.Effect<State | null, StoreUnavailable>
+    /** Landmarks of a stream before a version, newest first. */
+    readonly landmarksBack: (
+      stream: Uri,
+      beforeVersion: number,
+      max: number,
+    ) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Saves folded states; an empty one is kept as its version only. */
     readonly saveSnapshots: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
     /** Saved states that have something alive, by stream name after `after`; fewer than `max` means the end. */

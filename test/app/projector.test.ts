@@ -1,5 +1,6 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { Context, Effect, Logger } from "effect"
+import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { makeProjector } from "../../src/app/projector.ts"
@@ -71,5 +72,50 @@ describe("the projector", () => {
       "the tables cannot be written (permission denied for table watchers): tried again and again",
       "the tables are written again",
     ])
+  })
+
+  it("L04: each 500th state of a stream becomes a landmark, however writes fall and fail", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat({ max: 400 }), fc.boolean()), { minLength: 4, maxLength: 8 }),
+        async (writes) => {
+          let isUp = true
+          const tables: PresenceTables["Service"] = {
+            together: <A, E>(work: Effect.Effect<A, E>) =>
+              Effect.suspend((): Effect.Effect<A, E | StoreUnavailable> =>
+                isUp ? work : Effect.fail(new StoreUnavailable({ cause: "no" })),
+              ),
+            write: () => Effect.void,
+          }
+          const store = makeMemoryStore()
+          const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
+          await Effect.runPromise(
+            Effect.gen(function* () {
+              let version = 0
+              let state = initial(alice)
+              const states = [state]
+              const projector = yield* makeProjector(
+                { periodSeconds: 1, decisionsMax: 10 },
+                { committed: () => ({ position: version, at: version }), oldestInFlight: () => null },
+              ).pipe(Effect.provideContext(services))
+              for (const [count, succeeds] of [...writes, [1, true] as const]) {
+                for (let n = 0; n < count; n++) {
+                  const { decision } = stored(++version, `tag ${version}`)
+                  const before = state
+                  state = fold(before, { ...decision, events: version % 2 === 0 ? [] : decision.events })
+                  states.push(state)
+                  projector.note([{ decision, before, after: state }])
+                }
+                isUp = succeeds
+                yield* projector.flush
+              }
+              const expected = states.filter((one) => one.version > 0 && one.version % 500 === 0).toReversed()
+              deepStrictEqual(yield* store.landmarksBack(alice, version + 1, 100), expected)
+            }).pipe(Effect.provide(Logger.layer([]))),
+          )
+        },
+      ),
+      { numRuns: 10 },
+    )
   })
 })

@@ -11,6 +11,10 @@ import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
 import { makePresenceTables } from "../../src/adapters/store/tables.ts"
 import { layouts, rowsOf } from "../../src/domain/projections/layout.ts"
 import type { TableName } from "../../src/domain/projections/layout.ts"
+import { fold } from "../../src/domain/presentity/evolve.ts"
+import { freeze } from "../../src/domain/presentity/snapshot.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
+import { decisionOf, freshStream } from "../adapters/store/event-store-contract.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -146,5 +150,40 @@ describe.skipIf(cluster === null)("tables and log", () => {
       { numRuns: 20 },
     )
     assert.ok(spoilt >= 100, `${spoilt} faults`)
+  }, 60_000)
+
+  it("L04: a rebuild makes every landmark from the log; one that is spoilt is found and made again", async () => {
+    await emptyStore(sql)
+    const store = makePostgresStore(sql)
+    const alone = [freshStream(), freshStream()]
+    const all = Array.from({ length: 1020 }, (_, index) => index + 1)
+    for (const stream of alone) {
+      for (let start = 0; start < all.length; start += 100) {
+        const part = all.slice(start, start + 100)
+        await Effect.runPromise(store.append(part.map((version) => decisionOf(stream, version))))
+      }
+    }
+    await Effect.runPromise(store.saveCheckpoint("tables", { position: 1_000_000_000, at: 0 }))
+    assert.equal((await verified(sql, { fromStart: true })).differences.length > 0, true)
+    await verified(sql, { fromStart: true, repair: true })
+    for (const stream of alone) {
+      const states = all.map((version) => decisionOf(stream, version))
+      for (const version of [500, 1000]) {
+        const state = states.slice(0, version).reduce((so, one) => fold(so, one), initial(stream))
+        const found = await Effect.runPromise(store.landmarkBefore(stream, version + 17))
+        assert.deepEqual(freeze(found!), freeze(state))
+      }
+    }
+    assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
+    await Effect.runPromise(
+      sql`UPDATE landmarks SET state = (SELECT state FROM landmarks WHERE version = 1000 LIMIT 1) WHERE version = 500`,
+    )
+    const spoilt = await verified(sql, { fromStart: true })
+    assert.deepEqual(
+      spoilt.differences.map(({ table, key }) => `${table} ${key}`).sort(),
+      alone.map((stream) => `landmarks ${stream} version 500`).sort(),
+    )
+    assert.equal((await verified(sql, { fromStart: true, repair: true })).repaired, 2)
+    assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
   }, 60_000)
 })

@@ -12,6 +12,7 @@ import { layouts } from "../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { decodeEvents } from "./codec.ts"
+import { makeLandmarks } from "./landmarks.ts"
 
 /** Rows of one statement: the embedded database blocks the event loop for each. */
 const pageRows = 1000
@@ -145,6 +146,19 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state`.pipe(
       Effect.asVoid,
     ),
+
+  /** What stands at the versions of these states, in their order, as JSON says it; null: nothing. */
+  landmarks: (states: readonly State[]) =>
+    sql<{ state: unknown }>`
+      SELECT l.state
+      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[])
+        WITH ORDINALITY AS f(stream, version, n)
+      LEFT JOIN streams s ON s.stream = f.stream
+      LEFT JOIN landmarks l ON l.stream = s.id AND l.version = f.version ORDER BY f.n`.pipe(
+      Effect.map((rows) => rows.map((row) => row.state)),
+    ),
+
+  putLandmarks: makeLandmarks(sql).saveLandmarks,
 
   deleteSnapshots: (streams: readonly string[]) =>
     sql`DELETE FROM snapshots WHERE stream = ANY(${streams}::text[])`.pipe(Effect.asVoid),

@@ -60,6 +60,7 @@ const StoredEvent = Schema.TaggedUnion({
     packageName: Text,
     entityTag: Text,
     cause: Schema.Literals(["requested", "expired"]),
+    sender: Schema.optionalKey(Text),
   },
   HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
   SubscriptionCreated: {

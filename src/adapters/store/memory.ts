@@ -61,12 +61,40 @@ export const makeMemoryLog = (): MemoryLog => {
 
 export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["Service"] => {
   const snapshots = new Map<Uri, State>()
+  const landmarks = new Map<Uri, Map<number, State>>()
   const checkpoints = new Map<string, Checkpoint>()
+
+  const landmarksBack = (stream: Uri, isMeant: (state: State) => boolean): readonly State[] =>
+    [...(landmarks.get(stream)?.values() ?? [])]
+      .filter(isMeant)
+      .sort((one, other) => other.version - one.version)
+
   return {
     append: (decisions) => Effect.sync(() => log.append(decisions)),
     load: (streams) => Effect.sync(() => streams.map(log.load)),
     read: (after, max) => Effect.sync(() => log.read(after, max)),
     history: (stream, afterVersion, max) => Effect.sync(() => log.history(stream, afterVersion, max)),
+    historyBack: (stream, beforeVersion, max) =>
+      Effect.sync(() =>
+        log
+          .history(stream, 0, beforeVersion - 1)
+          .slice(-max)
+          .toReversed(),
+      ),
+    saveLandmarks: (states) =>
+      Effect.sync(() => {
+        for (const state of states) {
+          const others = landmarks.get(state.presentity)
+          if (others === undefined) landmarks.set(state.presentity, new Map([[state.version, state]]))
+          else others.set(state.version, state)
+        }
+      }),
+    landmarkAt: (stream, at) =>
+      Effect.sync(() => landmarksBack(stream, ({ decidedAt }) => decidedAt <= at)[0] ?? null),
+    landmarkBefore: (stream, before) =>
+      Effect.sync(() => landmarksBack(stream, ({ version }) => version <= before)[0] ?? null),
+    landmarksBack: (stream, before, max) =>
+      Effect.sync(() => landmarksBack(stream, ({ version }) => version < before).slice(0, max)),
     saveSnapshots: (states) =>
       Effect.sync(() => {
         for (const state of states) {

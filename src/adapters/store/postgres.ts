@@ -6,8 +6,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
-import type { SqlError } from "effect/sql"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import { EventStore } from "../../domain/ports.ts"
 import type { Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
@@ -17,6 +16,8 @@ import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { decodeEvents, encodeEvents } from "./codec.ts"
+import { makeLandmarks } from "./landmarks.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
 const appendLock = 7_265_003
@@ -124,6 +125,14 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         FROM events WHERE stream = ${stream} AND version > ${afterVersion}::bigint
         ORDER BY version LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
 
+    historyBack: (stream, beforeVersion, max) =>
+      sql<EventRow>`
+        SELECT pos, at, stream, version, cause, origin, nonce, events
+        FROM events WHERE stream = ${stream} AND version < ${beforeVersion}::bigint
+        ORDER BY version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+
+    ...makeLandmarks(sql),
+
     saveSnapshots: (states) =>
       sql`
         INSERT INTO snapshots AS s (stream, version, state)
@@ -223,8 +232,3 @@ const elsewhere = (sql: PgClient.PgClient, heads: ReturnType<typeof headsOf>) =>
   )
 
 const noConflicts: ReadonlySet<Uri> = new Set()
-
-const unavailable = <A, R>(
-  effect: Effect.Effect<A, SqlError.SqlError, R>,
-): Effect.Effect<A, StoreUnavailable, R> =>
-  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))

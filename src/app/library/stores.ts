@@ -41,7 +41,7 @@ type Database = Layer.Success<ReturnType<typeof layerEmbedded>>
 
 type Members = EventStore["Service"]
 
-/** The event store's contract with promises for effects; `checkpoint` and `snapshots` may be left out. */
+/** The event store's contract with promises for effects; what is only saved to save folding is left out. */
 export type PromiseStore = {
   readonly [Name in "append" | "load" | "read" | "history"]: (
     ...args: Parameters<Members[Name]>
@@ -61,6 +61,17 @@ export const storeOf = (own: PromiseStore): Layer.Layer<EventStore> => {
     load: (streams) => asked(() => own.load(streams)),
     read: (after, max) => asked(() => own.read(after, max)),
     history: (stream, afterVersion, max) => asked(() => own.history(stream, afterVersion, max)),
+    historyBack: (stream, beforeVersion, max) =>
+      asked(async () => {
+        const [present] = await own.load([stream])
+        const last = Math.min(beforeVersion - 1, present?.version ?? 0)
+        const first = Math.max(0, last - max)
+        return last <= first ? [] : (await own.history(stream, first, last - first)).toReversed()
+      }),
+    saveLandmarks: () => Effect.void,
+    landmarkAt: () => Effect.succeed(null),
+    landmarkBefore: () => Effect.succeed(null),
+    landmarksBack: () => Effect.succeed([]),
     saveSnapshots: () => Effect.void,
     snapshots: () => Effect.succeed([]),
     saveCheckpoint: () => Effect.void,

@@ -7,15 +7,17 @@
 import { Effect } from "effect"
 import type { Audit, Head, LoggedDecision } from "../../adapters/store/audit.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
-import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
+import { freeze, isLandmark, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { canonical } from "./canonical.ts"
+import { checkLandmarks } from "./landmarks.ts"
 
 /** Something in the log or beside it that is not as it should be. */
 export interface LogFinding {
-  readonly table: "events" | "snapshots"
+  readonly table: "events" | "snapshots" | "landmarks"
   readonly key: string
   readonly column: string
   readonly log: string | number | null
@@ -35,6 +37,7 @@ export interface Folded {
   readonly truncated: Set<Uri>
   readonly findings: LogFinding[]
   decisions: number
+  landmarksWritten: number
 }
 
 export const nothingFolded = (): Folded => ({
@@ -45,13 +48,30 @@ export const nothingFolded = (): Folded => ({
   truncated: new Set(),
   findings: [],
   decisions: 0,
+  landmarksWritten: 0,
 })
 
-/** Folds on to a position, event by event. */
-export const foldEvents = Effect.fnUntraced(function* (audit: Audit, folded: Folded, upTo: number) {
+/**
+ * Folds on to a position, event by event, and compares landmarks on the way.
+ *
+ * @param repair writes landmarks that are missing or differ
+ */
+export const foldEvents = Effect.fnUntraced(function* (
+  audit: Audit,
+  folded: Folded,
+  upTo: number,
+  repair: boolean,
+) {
   while (folded.position < upTo) {
     const page = yield* audit.decisions(folded.position, upTo)
-    for (const decision of page) foldOne(folded, decision)
+    const passed: State[] = []
+    for (const decision of page) {
+      foldOne(folded, decision)
+      const { stream, version } = decision
+      const isSure = !folded.broken.has(stream) && !folded.truncated.has(stream)
+      if (isLandmark(version) && isSure) passed.push(stateIn(folded, stream))
+    }
+    yield* checkLandmarks(audit, folded, passed, repair)
     folded.position = page.at(-1)?.position ?? upTo
   }
 })
@@ -224,11 +244,3 @@ const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding
     return log === found ? [] : [{ table: "snapshots", key, column, log, found }]
   })
 }
-
-/** JSON with the fields of objects in the order of their names. */
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([one], [other]) => (one < other ? -1 : 1)))
-      : inner,
-  ) ?? "none"

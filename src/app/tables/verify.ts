@@ -85,10 +85,10 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
   const folded = nothingFolded()
   if (options.repair && options.fromStart) {
     // most of the work, before anybody has to wait
-    yield* foldEvents(audit, folded, (yield* audit.positions).tables)
+    yield* foldEvents(audit, folded, (yield* audit.positions).tables, true)
   }
   const examine = Effect.gen(function* () {
-    const found = yield* findDifferences(audit, names, folded, options.fromStart)
+    const found = yield* findDifferences(audit, names, folded, options)
     const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
     return { ...found, repaired }
   })
@@ -133,7 +133,7 @@ const findDifferences = Effect.fnUntraced(function* (
   audit: Audit,
   names: TableNames,
   folded: Folded,
-  fromStart: boolean,
+  { fromStart, repair: isRepair }: VerifyOptions,
 ) {
   const positions = yield* audit.positions
   for (const { stream, why } of yield* audit.gaps) {
@@ -148,7 +148,7 @@ const findDifferences = Effect.fnUntraced(function* (
   let snapshots: readonly State[]
   let compared = 0
   if (fromStart) {
-    yield* foldEvents(audit, folded, positions.tables)
+    yield* foldEvents(audit, folded, positions.tables, isRepair)
     const result = yield* compareSnapshots(audit, folded)
     snapshots = result.wrong
     compared = result.compared
@@ -232,7 +232,7 @@ const repair = Effect.fnUntraced(function* (
     yield* audit.putSnapshots(states.slice(start, start + 500))
   }
   if (orphans.length > 0) yield* audit.deleteSnapshots(orphans)
-  return toWrite.length + states.length + orphans.length
+  return toWrite.length + states.length + orphans.length + folded.landmarksWritten
 })
 
 const expectedRows = (folded: Folded) => {

@@ -81,6 +81,8 @@ export interface PublicationRemoved {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly cause: "requested" | "expired"
+  /** The device that removed it, by its Contact URI; absent: it did not say, or nobody did. */
+  readonly sender?: string
 }
 
 /** What the presentity shows when nothing more recent is published (RFC 4827); null: nothing of its own. */

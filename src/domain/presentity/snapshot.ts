@@ -108,6 +108,12 @@ export const thaw = (snapshot: Snapshot): State => ({
   ),
 })
 
+/** Versions from one landmark of a stream to the next. */
+export const landmarkEvery = 500
+
+/** Whether a state is kept for good, so that whoever wants an instant near it need not fold from the beginning. */
+export const isLandmark = (version: number): boolean => version > 0 && version % landmarkEvery === 0
+
 const byNo = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>
   [...values(table)].sort((one, other) => one.no - other.no)
 

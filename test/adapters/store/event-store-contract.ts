@@ -58,8 +58,8 @@ export const eventStoreContract = (
 ) => {
   const run = <A, E>(use: (store: Store) => Effect.Effect<A, E>) =>
     withStore((store) => Effect.runPromise(use(store)))
-  const sameState = (one: State | undefined, other: State): void =>
-    assert.deepStrictEqual(one === undefined ? null : freeze(one), freeze(other))
+  const sameState = (one: State | undefined, other: State | null): void =>
+    assert.deepStrictEqual(one === undefined ? null : freeze(one), other === null ? null : freeze(other))
 
   describe(`event store contract: ${name}`, () => {
     it("what is appended is loaded, byte for byte and in order", () =>
@@ -230,6 +230,77 @@ export const eventStoreContract = (
             seen.filter((one) => streams.includes(one)),
             streams,
           )
+        }),
+      ))
+
+    it("L04: landmarks are found by version and by instant, the newest that fits, whole", () =>
+      run((store) =>
+        Effect.gen(function* () {
+          const [stream, other] = [freshStream(), freshStream()]
+          yield* store.append([...chain(stream, 1, 9), decisionOf(other, 1)])
+          const marks = [3, 6, 9].map((version) => stateAfter(stream, version))
+          yield* store.saveLandmarks(marks.toReversed())
+          yield* store.saveLandmarks(marks.slice(1, 2))
+          for (const [version, expected] of [
+            [2, null],
+            [3, 3],
+            [5, 3],
+            [8, 6],
+            [9, 9],
+            [700, 9],
+          ] as const) {
+            const found = yield* store.landmarkBefore(stream, version)
+            sameState(found ?? undefined, expected === null ? null : stateAfter(stream, expected))
+            const { at } = decisionOf(stream, version)
+            const then = yield* store.landmarkAt(stream, at)
+            sameState(then ?? undefined, expected === null ? null : stateAfter(stream, expected))
+            const before = yield* store.landmarkAt(stream, at - 1)
+            assert.isBelow(before?.version ?? 0, version)
+          }
+          assert.deepStrictEqual(
+            (yield* store.landmarksBack(stream, 9, 10)).map((one) => one.version),
+            [6, 3],
+          )
+          assert.deepStrictEqual(
+            (yield* store.landmarksBack(stream, 10, 2)).map((one) => one.version),
+            [9, 6],
+          )
+          for (const none of [other, freshStream()]) {
+            assert.isNull(yield* store.landmarkAt(none, Number.MAX_SAFE_INTEGER / 1000))
+            assert.isNull(yield* store.landmarkBefore(none, 500))
+            assert.deepStrictEqual(yield* store.landmarksBack(none, 500, 5), [])
+          }
+        }),
+      ))
+
+    it("a landmark with nothing alive says what it was, not only its version", () =>
+      run((store) =>
+        Effect.gen(function* () {
+          const stream = freshStream()
+          const event: Event = { _tag: "RemoteTargetChanged", dialog: 1, remoteTarget: "sip:nobody" }
+          const decisions = [1, 2].map((version) => decisionOf(stream, version, { events: [event] }))
+          yield* store.append(decisions)
+          const state = decisions.reduce((so, one) => fold(so, one), initial(stream))
+          yield* store.saveLandmarks([state])
+          const found = yield* store.landmarkBefore(stream, 2)
+          assert.isAbove(found?.decidedAt ?? 0, 0)
+          sameState(found ?? undefined, state)
+        }),
+      ))
+
+    it("history backwards is history, turned round", () =>
+      run((store) =>
+        Effect.gen(function* () {
+          const stream = freshStream()
+          yield* store.append([...chain(stream, 1, 7), decisionOf(freshStream(), 1)])
+          const forward = yield* store.history(stream, 0, 10)
+          for (const before of [1, 2, 5, 8, 100]) {
+            for (const max of [1, 3, 100]) {
+              const expected = forward.filter((one) => one.decision.version < before).toReversed()
+              assert.deepStrictEqual(yield* store.historyBack(stream, before, max), expected.slice(0, max))
+            }
+          }
+          assert.deepStrictEqual(yield* store.historyBack(freshStream(), 8, 100), [])
         }),
       ))
 

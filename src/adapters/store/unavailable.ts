@@ -1,0 +1,11 @@
+/**
+ * What a database says when it does not do what is asked of it, as the port says it.
+ */
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import { StoreUnavailable } from "../../domain/ports.ts"
+
+export const unavailable = <A, R>(
+  effect: Effect.Effect<A, SqlError.SqlError, R>,
+): Effect.Effect<A, StoreUnavailable, R> =>
+  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))
