@@ -14,6 +14,7 @@ import { exportCommand } from "./cli/export.ts"
 import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
+import { replayCommand } from "./cli/replay.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
 import { projections, verify } from "./cli/tables.ts"
@@ -37,6 +38,7 @@ const presently = Command.make("presently").pipe(
     mi,
     importCommand,
     exportCommand,
+    replayCommand,
     doctor,
     verify,
     projections,

@@ -149,6 +149,9 @@ const StoredEvent = Schema.TaggedUnion({
   },
 })
 
+/** The name of every event there is. */
+export const eventTags: readonly string[] = Object.keys(StoredEvent.cases)
+
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
 /** @throws Error that says what does not fit */

@@ -130,12 +130,14 @@ const anonymous = (writer: CaseWriter, world: ReturnType<typeof worldOf>): CaseW
 
 /** @returns whether there was anything to write */
 export const exportStream = Effect.fnUntraced(function* (
-  store: Pick<EventStore["Service"], "history">,
+  store: Pick<EventStore["Service"], "history" | "landmarkAt">,
   stream: Uri,
   writer: CaseWriter,
   { since, until }: Pick<ExportOptions, "since" | "until">,
 ) {
-  let state: State = initial(stream)
+  // not from the beginning, where something later is known that was true before anything that is asked for
+  const landmark = since?._tag === "Instant" ? yield* store.landmarkAt(stream, since.at - 1) : null
+  let state: State = landmark ?? initial(stream)
   let hasBegun = false
   for (let isOver = false; !isOver;) {
     const page = yield* store.history(stream, state.version, pageRows)

@@ -7,7 +7,7 @@ import { Data } from "effect"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { exitCodes } from "../cli/exit.ts"
 import { lineMax, readLine, reasonOf } from "./format.ts"
-import type { CaseItem } from "./format.ts"
+import type { CaseHeader, CaseItem } from "./format.ts"
 
 /** The file is no case, or not a whole one. */
 export class CaseBroken extends Data.TaggedError("CaseBroken")<{
@@ -132,6 +132,9 @@ export function* itemsOf(file: string, lines: Iterable<Line>): Generator<CaseIte
 }
 
 /** Reads all of it once, so that nothing is told of a case that is broken further on. @throws CaseBroken */
-export const checkCase = (path: string): void => {
-  for (const _ of itemsOf(path, linesOf(path)));
+export const checkCase = (path: string): CaseHeader => {
+  let header: CaseHeader | null = null
+  for (const item of itemsOf(path, linesOf(path))) if (item._tag === "case") header = item
+  if (header === null) throw new CaseBroken({ file: path, line: 1, why: "the file is empty" })
+  return header
 }
