@@ -3,7 +3,7 @@
  * what would have been otherwise had something been different. One stream in memory at a time.
  */
 import type { Moment } from "../../domain/history/moments.ts"
-import { recall, sameValue } from "../../domain/history/recall.ts"
+import { recall } from "../../domain/history/recall.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import type { Answer } from "../../domain/presentity/commands.ts"
@@ -117,13 +117,3 @@ const refusalIn = (answer: Answer): string | null =>
   answer._tag === "Rejected"
     ? `it would be refused: ${answer.rejection.status} ${answer.rejection._tag}`
     : null
-
-/** Events that only one of two lists has. */
-export const onlyIn = (some: readonly Event[], others: readonly Event[]): readonly Event[] => {
-  const rest = [...others]
-  return some.filter((one) => {
-    const index = rest.findIndex((other) => sameValue(one, other))
-    if (index >= 0) rest.splice(index, 1)
-    return index < 0
-  })
-}

@@ -2,6 +2,7 @@
  * Steps, NOTIFYs and differences in one line each, for people.
  */
 import type { Moment } from "../../domain/history/moments.ts"
+import { sameValue } from "../../domain/history/recall.ts"
 import type { Difference, Leaving } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -152,3 +153,31 @@ export const differenceText = (difference: Difference, { utc }: StepText): strin
 
 /** A state in full, as JSON for people. */
 export const stateText = (state: State): string => JSON.stringify(freeze(state), null, 2)
+
+/** A step, and what of its events would be gone (-) or would come (+) if it were decided today. */
+export const driftText = (
+  moment: Moment,
+  decided: readonly Event[],
+  why: string | null,
+  text: StepText,
+): readonly string[] => {
+  const { events } = moment.decision
+  const lines = (mark: string, some: readonly Event[]) =>
+    some.map((event) => `  ${mark} ${JSON.stringify(event)}`)
+  return [
+    stepText(moment, text),
+    ...(why === null ? [] : [`  ! ${why}`]),
+    ...lines("-", onlyIn(events, decided)),
+    ...lines("+", onlyIn(decided, events)),
+  ]
+}
+
+/** Events that only one of two lists has. */
+const onlyIn = (some: readonly Event[], others: readonly Event[]): readonly Event[] => {
+  const rest = [...others]
+  return some.filter((one) => {
+    const index = rest.findIndex((other) => sameValue(one, other))
+    if (index >= 0) rest.splice(index, 1)
+    return index < 0
+  })
+}

@@ -10,9 +10,9 @@ import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import type { CaseHeader } from "../case/format.ts"
 import { CaseBroken, checkCase, itemsOf, linesOf } from "../case/read.ts"
-import { onlyIn, replay } from "../case/replay.ts"
+import { replay } from "../case/replay.ts"
 import type { Replayed, ReplayOptions } from "../case/replay.ts"
-import { differenceText, stateText, stepText } from "../case/step-text.ts"
+import { differenceText, driftText, stateText, stepText } from "../case/step-text.ts"
 import { worldOf } from "../case/world.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import { didYouMean } from "../nearest.ts"
@@ -194,17 +194,8 @@ const sayText =
         return isQuiet ? [] : [one.stream]
       case "Step":
         return isQuiet ? [] : [stepText(one.moment, { utc })]
-      case "Drift": {
-        const { decision } = one.moment
-        const events = (mark: string, some: readonly unknown[]) =>
-          some.map((event) => `  ${mark} ${JSON.stringify(event)}`)
-        return [
-          stepText(one.moment, { utc }),
-          ...(one.why === null ? [] : [`  ! ${one.why}`]),
-          ...events("-", onlyIn(decision.events, one.decided)),
-          ...events("+", onlyIn(one.decided, decision.events)),
-        ]
-      }
+      case "Drift":
+        return driftText(one.moment, one.decided, one.why, { utc })
       case "Difference":
         return [differenceText(one.difference, { utc })]
       default:

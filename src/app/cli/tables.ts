@@ -3,6 +3,8 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
+import type { DriftReport } from "../case/drift.ts"
+import type { Config } from "../config.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
 import { configOf, flag, storeFlags } from "./store-flags.ts"
@@ -24,9 +26,14 @@ export const verify = Command.make(
     ...storeFlags,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
+    drift: flag(
+      "drift",
+      "instead of the tables: decide every recorded command again with these settings; exit code 1 when it would be decided otherwise",
+    ),
   },
-  Effect.fn(function* ({ fromStart, repair, json, ...input }) {
+  Effect.fn(function* ({ fromStart, repair, drift, json, ...input }) {
     const config = yield* configOf(input)
+    if (drift) return yield* verifyDrift(config, json)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", { fromStart, repair })
@@ -45,6 +52,29 @@ export const verify = Command.make(
     "Compare the three tables with the log, also while a server runs; exit code 1 when they differ",
   ),
 )
+
+/** Reads the log once from the first decision on. */
+const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
+  const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
+  const { driftText } = yield* Effect.promise(() => import("../case/step-text.ts"))
+  const { store, decisions, drifted, count, skipped }: DriftReport = yield* checkDrift(config)
+  for (const { moment, decided } of drifted) {
+    const { position, decision } = moment
+    const lines = json
+      ? [JSON.stringify({ v: 1, kind: "drift", position, ...decision, decided })]
+      : driftText(moment, decided ?? [], decided === null ? "it is no command's" : null, { utc: false })
+    for (const line of lines) yield* Console.log(line)
+  }
+  yield* Console.log(
+    json
+      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, skipped })
+      : `${store}: ${decisions} decisions made again, ${count} would be another today` +
+          (skipped.length === 0
+            ? ""
+            : `; ${skipped.length} streams skipped, whose beginning is not in the log`),
+  )
+  if (count > 0) return yield* new Differences({ count, advice: "settings or code are not what they were" })
+})
 
 const rebuild = Command.make(
   "rebuild",

@@ -167,10 +167,16 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
       // as if it had been written by another presently: whole, but with other digests
       const other = join(folderOf(context), "other.json")
       writeFileSync(other, rewritten(readFileSync(file, "utf8")))
-      const [verified, drifted] = await Promise.all([
+      const [same, otherwise, verified, drifted] = await Promise.all([
+        run(["verify", "--drift", ...store]),
+        run(["verify", "--drift", "--json", ...store, "--set", "notify_min_interval=60"]),
         run(["replay", other, "--verify"]),
         run(["replay", other, "--drift", "--json"]),
       ])
+      assert.match(same.stdout, /: \d+ decisions made again, 0 would be another today$/m)
+      // with another pace the second and third change would have waited
+      assert.deepEqual([same.code, otherwise.code], [0, 1])
+      assert.match(otherwise.stdout, /"kind":"drift",.*"decided":\[.*"NotificationsDeferred"/)
       assert.equal(verified.code, 1)
       assert.match(
         verified.stderr,
