@@ -12,6 +12,7 @@ import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { exportCommand } from "./cli/export.ts"
 import { importCommand } from "./cli/import.ts"
+import { ladderCommand } from "./cli/ladder-command.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { replayCommand } from "./cli/replay.ts"
@@ -39,6 +40,7 @@ const presently = Command.make("presently").pipe(
     importCommand,
     exportCommand,
     replayCommand,
+    ladderCommand,
     doctor,
     verify,
     projections,
