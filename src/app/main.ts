@@ -10,6 +10,7 @@ import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { at, diff, history, presentities, seen, watchers, why } from "./cli/history.ts"
 import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
@@ -33,6 +34,13 @@ const presently = Command.make("presently").pipe(
     user,
     token,
     rules,
+    history,
+    at,
+    seen,
+    why,
+    diff,
+    watchers,
+    presentities,
     mi,
     importCommand,
     doctor,

@@ -2,32 +2,10 @@
  * `presently verify` and `presently projections rebuild`: the three tables against the log, and made anew from it.
  */
 import { Console, Data, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
-import { ConfigInvalid, readConfig } from "../config.ts"
-import { settings } from "../settings.ts"
+import { Command } from "effect/cli"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
-
-const repeated = (name: string, metavar: string, about: string) =>
-  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
-
-const flag = (name: string, about: string) =>
-  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(about))
-
-const storeFlags = {
-  config: repeated("config", "FILE", "YAML or JSON file of settings by name, as the server has it"),
-  data: repeated("data", "DIR", settings.data.about),
-  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
-  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
-  json: flag("json", "the report as one JSON object"),
-}
-
-interface StoreFlags {
-  readonly config: readonly string[]
-  readonly data: readonly string[]
-  readonly databaseUrl: readonly string[]
-  readonly set: readonly string[]
-}
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something is not as the log has it; the report says what. */
 class Differences extends Data.TaggedError("Differences")<{
@@ -40,15 +18,18 @@ class Differences extends Data.TaggedError("Differences")<{
   }
 }
 
+const json = flag("json", "the report as one JSON object")
+
 export const verify = Command.make(
   "verify",
   {
     ...storeFlags,
+    json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
   },
   Effect.fn(function* ({ fromStart, repair, json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", { fromStart, repair })
@@ -70,9 +51,9 @@ export const verify = Command.make(
 
 const rebuild = Command.make(
   "rebuild",
-  storeFlags,
+  { ...storeFlags, json },
   Effect.fn(function* ({ json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {
       fromStart: true,
@@ -103,17 +84,3 @@ const adviceFor = (differences: readonly { readonly table: string }[]): string =
   differences.every(({ table }) => table === "events")
     ? lost
     : "presently verify --repair rewrites what differs"
-
-const configOf = (input: StoreFlags) =>
-  Effect.try({
-    try: () =>
-      readConfig({
-        flags: { data: input.data, database_url: input.databaseUrl },
-        set: input.set,
-        env: process.env,
-        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
-        defaults: {},
-      }),
-    catch: (cause) =>
-      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
-  })

@@ -17,7 +17,7 @@ import { react } from "../presentity/react.ts"
 import { fold } from "../presentity/evolve.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
-import type { DialogKey, Millis, Uri } from "../vocabulary.ts"
+import type { DialogKey, Millis, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { invariant } from "../vocabulary.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { makeDialogs } from "./dialogs.ts"
@@ -74,6 +74,8 @@ export interface Engine<Ticket> {
   }
   /** The batch, and all decided since, will never be known to be stored: every stream concerned is forgotten. */
   readonly failed: () => { readonly tickets: readonly Ticket[]; readonly streams: readonly Uri[] }
+  /** Whether a NOTIFY of that subscription has no final answer yet; null: the presentity is not in memory. */
+  readonly inFlight: (presentity: Uri, no: SubscriptionNo) => boolean | null
   /** Committed state of a presentity in memory. */
   readonly state: (presentity: Uri) => State | undefined
   readonly presentities: () => IterableIterator<Uri>
@@ -413,6 +415,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       for (const entry of touched) evict(entry)
       return { tickets, streams: [...touched].map((entry) => entry.committed.presentity) }
     },
+    inFlight: (presentity, no) => entries.get(presentity)?.inFlight.has(no) ?? null,
     state: (presentity) => entries.get(presentity)?.committed,
     presentities: () => entries.keys(),
     oldestInFlight: () => {

@@ -42,11 +42,21 @@ export interface Sent {
 
 export type Delivery = "answered" | "failed" | "unknown" | "under way"
 
-/** @param asOf when the log was read, or its last decision was made */
-export const deliveryOf = ({ place, failed, repeated }: Sent, asOf: Millis): Delivery => {
+/** When the log was read, and what whoever runs it knows besides. */
+export interface Knowledge {
+  readonly asOf: Millis
+  /** Whether a NOTIFY to that subscription has no answer yet; null: nobody knows. */
+  readonly inFlight: (presentity: Uri, no: SubscriptionNo) => boolean | null
+}
+
+export const deliveryOf = (
+  { place, notify, failed, repeated }: Sent,
+  { asOf, inFlight }: Knowledge,
+): Delivery => {
   if (failed !== null) return "failed"
   if (repeated !== null) return "unknown"
-  return asOf - place.at < unansweredMillis ? "under way" : "answered"
+  if (asOf - place.at >= unansweredMillis) return "answered"
+  return (inFlight(notify.presentity, notify.no) ?? true) ? "under way" : "answered"
 }
 
 /** Why a subscription ended. */
