@@ -161,7 +161,7 @@ export const startServer = Effect.fn("Server.start")(function* (
   const reader = makeHistoryReader(Context.get(storage.services, EventStore), circumstances, now)
   const desk = makeDesk({
     pump,
-    history: makeHistoryDesk(reader, circumstances, now, pump.engine.inFlight),
+    history: makeHistoryDesk(reader, circumstances, now, pump.engine.delivery),
     packages,
     feed,
     webhooks: webhooks.desk,
@@ -231,6 +231,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
         yield* Effect.sleep(20)
       }
+      yield* pump.record
       yield* projector.flush
     }).pipe(Effect.timeoutOption("8 seconds")),
   )

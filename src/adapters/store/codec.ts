@@ -147,6 +147,7 @@ const StoredEvent = Schema.TaggedUnion({
     outcome: Schema.Literals(["refused", "timed-out", "unreachable"]),
     status: Schema.optionalKey(Schema.Int),
   },
+  NotificationsAccepted: { of: Schema.Array(Schema.Int) },
 })
 
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))

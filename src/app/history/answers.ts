@@ -25,7 +25,7 @@ export const makeHistoryDesk = (
   reader: HistoryReader,
   circumstances: Circumstances,
   now: () => number,
-  inFlight: Knowledge["inFlight"],
+  delivery: Knowledge["delivery"],
 ): HistoryDesk => {
   const zoneOf = (tz: string | undefined): Effect.Effect<string, Refused> =>
     tz === undefined || isZone(tz)
@@ -96,7 +96,7 @@ export const makeHistoryDesk = (
             limit: Math.min(wish.limit ?? limitUsual, limitMax),
           }),
         )
-        const known = { asOf: now(), inFlight }
+        const known = { asOf: now(), delivery }
         const items = sent.map((one) =>
           sentRow(one, known, sentText(one, known, clockOf(zone), wish.body === true)),
         )
@@ -118,7 +118,7 @@ export const makeHistoryDesk = (
         const explanation = yield* asked(
           reader.why(wish.position === undefined ? question : { ...question, position: wish.position }),
         )
-        const known = { asOf: explanation.asOf, inFlight }
+        const known = { asOf: explanation.asOf, delivery }
         const names = yield* ruleNames(explanation)
         const said = whyText(explanation, clockOf(zone), known, circumstances, names)
         return { v: 1, ...explained(explanation, known), ...said, text: renderWhy(said) }

@@ -140,6 +140,8 @@ export const makeHistoryReader = (
     })
 
   const fits = ({ decision }: Recorded, { types, event: packageName, since, until }: PageWish): boolean =>
+    // that NOTIFYs were answered is told with them, unless it is asked for
+    (decision.cause !== "RecordDeliveries" || types !== null) &&
     decision.at >= (since ?? 0) &&
     decision.at <= (until ?? Number.POSITIVE_INFINITY) &&
     ((types === null && packageName === null) ||

@@ -11,7 +11,11 @@ import { bodyInWords, deliveryInWords, eventInWords, findingInWords, words } fro
 import type { Clock } from "./words.ts"
 
 /** Who is told what is said at the end of a line. */
-const notices: ReadonlySet<Event["_tag"]> = new Set(["NotificationsIssued", "NotificationsDeferred"])
+const notices: ReadonlySet<Event["_tag"]> = new Set([
+  "NotificationsIssued",
+  "NotificationsDeferred",
+  "NotificationsAccepted",
+])
 
 /** One decision: a line for each event, and who was told. */
 export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): string => {

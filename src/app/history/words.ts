@@ -81,6 +81,8 @@ export const eventInWords = (event: Event, clock: Clock): string => {
         event.until === null ? "not held back any more" : `until ${clock(event.until)}`,
         event.undelivered ? "the last one was not taken" : "",
       )
+    case "NotificationsAccepted":
+      return `${event.of.length / 3}`
     case "NotificationFailed":
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }
@@ -112,11 +114,13 @@ export const failureInWords = ({
 export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
   switch (deliveryOf(sent, known)) {
     case "answered":
-      return "answered"
+      return sent.answeredAt === null ? "answered" : `answered after ${sent.answeredAt - sent.place.at} ms`
     case "failed":
       return sent.failed === null ? "failed" : failureInWords(sent.failed.how)
     case "unknown":
-      return "may not have arrived, and was repeated after a start"
+      return sent.repeated === null
+        ? "not known whether it arrived"
+        : "not known whether it arrived, and repeated"
     case "under way":
       return "no answer yet"
   }
