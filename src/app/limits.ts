@@ -1,12 +1,12 @@
 /**
- * The settings that bound and shape decisions, as the core takes them.
+ * The settings that decisions are made with.
  */
 import { defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 
-/** Whether watchers are judged by rules; else everybody may watch. */
+/** Whether watchers are judged by rules, or everybody may watch who may send requests. */
 export const asksRules = (config: Config): boolean =>
   config.policy === "rules" ||
   (config.policy === "auto" &&

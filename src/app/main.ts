@@ -11,6 +11,7 @@ import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { exportCommand } from "./cli/export.ts"
+import { at, diff, history, presentities, seen, watchers, why } from "./cli/history.ts"
 import { importCommand } from "./cli/import.ts"
 import { ladderCommand } from "./cli/ladder-command.ts"
 import { mi } from "./cli/mi.ts"
@@ -36,6 +37,13 @@ const presently = Command.make("presently").pipe(
     user,
     token,
     rules,
+    history,
+    at,
+    seen,
+    why,
+    diff,
+    watchers,
+    presentities,
     mi,
     importCommand,
     exportCommand,

@@ -29,12 +29,14 @@ import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
+import { asksRules, limitsOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
 import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
-import { asksRules, limitsOf } from "./limits.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
+import { makeHistoryDesk } from "./history/answers.ts"
+import { makeHistoryReader } from "./history/reader.ts"
 import { makeFeed } from "./feed.ts"
 import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
@@ -106,11 +108,12 @@ export const startServer = Effect.fn("Server.start")(function* (
       (defect) => onDefect("SIP", "a message", defect),
     ),
   )
+  const authorize = asksRules(config) ? askTheRules : allowEveryone
   const pump: Pump = yield* makePump(
     {
       packages,
       limits: limitsOf(config),
-      authorize: asksRules(config) ? askTheRules : allowEveryone,
+      authorize,
       isTagActive: (tag) => tags.isActive(tag),
       onDefect,
       ...pumpDefaults,
@@ -153,15 +156,19 @@ export const startServer = Effect.fn("Server.start")(function* (
     makeSend(allowedHosts(config.webhook_hosts)),
     () => pump.committed().position,
   )
+  const now = (): number => clock.currentTimeMillisUnsafe()
+  const circumstances = { packages, limits: limitsOf(config), authorize }
+  const reader = makeHistoryReader(Context.get(storage.services, EventStore), circumstances, now)
   const desk = makeDesk({
     pump,
+    history: makeHistoryDesk(reader, circumstances, now, pump.engine.delivery),
     packages,
     feed,
     webhooks: webhooks.desk,
     tags,
     levels,
     lookForRules: rulesFollower.look,
-    now: () => clock.currentTimeMillisUnsafe(),
+    now,
     status: () => ({
       status: pump.status(),
       sip: sip.addresses(),
@@ -224,6 +231,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
         yield* Effect.sleep(20)
       }
+      yield* pump.record
       yield* projector.flush
     }).pipe(Effect.timeoutOption("8 seconds")),
   )

@@ -70,6 +70,7 @@ export const playScenario = (): Played => {
     packages,
     limits,
     authorize,
+    recordAfterMillis: 10_000,
     isTagActive: (tag) => roles.get(tag) !== "backup",
   })
   const notifications = new Map<number, readonly Notify[]>()

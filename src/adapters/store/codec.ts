@@ -148,6 +148,7 @@ const StoredEvent = Schema.TaggedUnion({
     outcome: Schema.Literals(["refused", "timed-out", "unreachable"]),
     status: Schema.optionalKey(Schema.Int),
   },
+  NotificationsAccepted: { of: Schema.Array(Schema.Int) },
 })
 
 /** The name of every event there is. */

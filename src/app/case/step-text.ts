@@ -3,6 +3,7 @@
  */
 import type { Moment } from "../../domain/history/moments.ts"
 import { sameValue } from "../../domain/history/recall.ts"
+import { answersIn } from "../../domain/history/recalled-commands.ts"
 import type { Difference, Leaving } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -96,6 +97,10 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${event.to.map(watcher).join(" ")}${event.until === null ? "" : ` for ${event.until}`}`
     case "NotificationFailed":
       return `${event._tag} ${event.no} ${watcher(event.no)} cseq ${event.cseq} ${event.outcome}${event.status === undefined ? "" : ` ${event.status}`}`
+    case "NotificationsAccepted":
+      return `${event._tag} ${answersIn(event, 0)
+        .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
+        .join(", ")}`
     default:
       return event satisfies never
   }

@@ -8,12 +8,13 @@ import { placeForms, placeOf } from "../case/place.ts"
 import type { Exported } from "../case/export-case.ts"
 import type { Place } from "../case/place.ts"
 import { UsageInvalid } from "../client/failures.ts"
-import { configOf, flag, storeFlags } from "./store-flags.ts"
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const exportCommand = Command.make(
   "export",
   {
     ...storeFlags,
+    json: flag("json", "what was written as one JSON object"),
     case: Flag.String("case").pipe(
       Flag.withMetavar("FILE"),
       Flag.withDescription("the file to write; it must not exist"),
@@ -30,7 +31,7 @@ export const exportCommand = Command.make(
     ),
   },
   Effect.fn(function* ({ case: file, since, until, anonymize, streams, json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const now = yield* Clock.currentTimeMillis
     const options = {
       file,

@@ -13,7 +13,7 @@ import type { LadderStep } from "../ladder/messages.ts"
 import { makeCapture, pcapHead } from "../ladder/pcap.ts"
 import { placeFlag, placeNamed, plural, streamNamed } from "./export.ts"
 import { paintFor } from "./ladder.ts"
-import { configOf, flag, storeFlags } from "./store-flags.ts"
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const ladderCommand = Command.make(
   "ladder",
@@ -53,7 +53,7 @@ export const ladderCommand = Command.make(
       const stream = yield* streamNamed(what)
       if (/[*?]/.test(stream))
         return yield* new UsageInvalid({ why: "a ladder of several: presently export them to a case first" })
-      steps = yield* stepsInStore(yield* configOf(input), stream as Uri, span)
+      steps = yield* stepsInStore(yield* storeConfig(input), stream as Uri, span)
     }
     if (Option.isSome(pcap)) return yield* Console.log(yield* capture(pcap.value, steps))
     if (json) {

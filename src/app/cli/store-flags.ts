@@ -1,12 +1,12 @@
 /**
- * The flags of commands that open a server's store themselves.
+ * Flags that say where a log is, for commands that look at it without a server.
  */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { ConfigInvalid, readConfig } from "../config.ts"
 import { settings } from "../settings.ts"
 
-const repeated = (name: string, metavar: string, about: string) =>
+export const repeated = (name: string, metavar: string, about: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
 
 export const flag = (name: string, about: string) =>
@@ -17,7 +17,6 @@ export const storeFlags = {
   data: repeated("data", "DIR", settings.data.about),
   databaseUrl: repeated("database-url", "URL", settings.database_url.about),
   set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
-  json: flag("json", "the report as one JSON object"),
 }
 
 export interface StoreFlags {
@@ -27,7 +26,7 @@ export interface StoreFlags {
   readonly set: readonly string[]
 }
 
-export const configOf = (input: StoreFlags) =>
+export const storeConfig = (input: StoreFlags) =>
   Effect.try({
     try: () =>
       readConfig({

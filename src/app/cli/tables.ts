@@ -7,7 +7,7 @@ import type { DriftReport } from "../case/drift.ts"
 import type { Config } from "../config.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
-import { configOf, flag, storeFlags } from "./store-flags.ts"
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something is not as the log has it; the report says what. */
 class Differences extends Data.TaggedError("Differences")<{
@@ -20,10 +20,13 @@ class Differences extends Data.TaggedError("Differences")<{
   }
 }
 
+const json = flag("json", "the report as one JSON object")
+
 export const verify = Command.make(
   "verify",
   {
     ...storeFlags,
+    json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
     drift: flag(
@@ -32,7 +35,7 @@ export const verify = Command.make(
     ),
   },
   Effect.fn(function* ({ fromStart, repair, drift, json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     if (drift) return yield* verifyDrift(config, json)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
@@ -78,9 +81,9 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 
 const rebuild = Command.make(
   "rebuild",
-  storeFlags,
+  { ...storeFlags, json },
   Effect.fn(function* ({ json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {
       fromStart: true,

@@ -1,6 +1,6 @@
 /**
  * The SIP messages a log tells of, rebuilt: requests from the commands behind decisions, their answers, NOTIFYs, and how
- * those failed. What is not known is not made up: answers to NOTIFYs that arrived have no time in the log and are left out.
+ * those ended. What is not known is not made up: an answer that is not in the log (yet, or because of a crash) is left out.
  *
  * Headers that the log does not keep are those a request has to have (RFC 3261 §8.1.1). A NOTIFY is what was sent but for
  * Via; a SUBSCRIBE has what the dialog remembers; a PUBLISH has the presentity for its sender.
@@ -11,9 +11,9 @@ import { reply, replyOf } from "../../adapters/sip/responses.ts"
 import type { Reply } from "../../adapters/sip/responses.ts"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { recall } from "../../domain/history/recall.ts"
+import { answersIn } from "../../domain/history/recalled-commands.ts"
 import type { Moment } from "../../domain/history/moments.ts"
 import type { Answer, Command, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
-import type { NotificationFailed } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
@@ -54,31 +54,67 @@ export type LadderStep = LadderMessage | LadderNote
 
 export const isNote = (step: LadderStep): step is LadderNote => "note" in step
 
-/** The messages of one decision, in order. */
-export const stepsOf = (moment: Moment, world: World): readonly LadderStep[] => {
-  const { decision, position, before, after, notifications } = moment
-  const { at, events } = decision
-  const recalled = recall(before, decision, world)
-  const steps: LadderStep[] = []
-  const source = sourceOf(decision.origin)
-  if (recalled !== null) {
-    const { command } = recalled
-    const { answer } = recalled.outcome
-    if (command._tag === "Publish") steps.push(...published(moment, command, answer, source))
-    else if (command._tag === "Subscribe" || command._tag === "Resubscribe")
-      steps.push(...subscribed(moment, command, answer, source))
-    else if (command._tag !== "FallDue" && command._tag !== "ReportDelivery")
-      steps.push({ at, position, note: command._tag })
-    else if (command._tag === "FallDue") steps.push({ at, position, note: dueNote(moment) })
-  }
-  for (const event of events) {
-    if (event._tag === "NotificationFailed")
-      steps.push(failed(moment, event, watcherOf(before, after, events, event.no)))
-  }
-  for (const notify of notifications)
-    steps.push(notified(moment, notify, watcherOf(before, after, events, notify.no)))
-  return steps
+/** Walks along with a log, and remembers whom each NOTIFY went to. */
+export interface Ladder {
+  /** The messages of the next decision, in order; answers to NOTIFYs at the time they came. */
+  readonly take: (moment: Moment) => readonly LadderStep[]
 }
+
+/** Whom a NOTIFY went to, and where. */
+interface Told {
+  readonly watcher: string
+  readonly dialog: DialogStart
+}
+
+export const makeLadder = (world: World): Ladder => {
+  const told = new Map<string, Told>()
+  return {
+    take: (moment) => {
+      const { decision, position, before, after, notifications } = moment
+      const { at, events, stream } = decision
+      const recalled = recall(before, decision, world)
+      const steps: LadderStep[] = []
+      const source = sourceOf(decision.origin)
+      if (recalled !== null) {
+        const { command } = recalled
+        const { answer } = recalled.outcome
+        if (command._tag === "Publish") steps.push(...published(moment, command, answer, source))
+        else if (command._tag === "Subscribe" || command._tag === "Resubscribe")
+          steps.push(...subscribed(moment, command, answer, source))
+        else if (command._tag === "FallDue") steps.push({ at, position, note: dueNote(moment) })
+        else if (command._tag !== "ReportDelivery" && command._tag !== "RecordDeliveries")
+          steps.push({ at, position, note: command._tag })
+      }
+      const whom = (no: number): Told | null => {
+        const one = get(before.subscriptions, no)
+        const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
+        if (one !== undefined && dialog !== undefined) return { watcher: one.watcher, dialog: dialog.start }
+        return told.get(`${stream} ${no}`) ?? null
+      }
+      for (const event of events) {
+        if (event._tag === "NotificationsAccepted") {
+          for (const { no, cseq, at: when } of answersIn(event, at))
+            steps.push(ended(position, when, no, cseq, whom(no), { status: 200, how: "" }))
+        } else if (event._tag === "NotificationFailed") {
+          const { no, cseq, status = null, outcome } = event
+          steps.push(ended(position, at, no, cseq, whom(no), { status, how: outcomes[outcome] }))
+        }
+      }
+      for (const notify of notifications) {
+        const watcher = watcherOf(before, after, events, notify.no)
+        told.set(`${stream} ${notify.no}`, { watcher, dialog: notify.dialog })
+        steps.push(notified(moment, notify, watcher))
+      }
+      return steps
+    },
+  }
+}
+
+const outcomes = {
+  refused: "was refused",
+  "timed-out": "had no answer",
+  unreachable: "could not be sent",
+} as const
 
 const published = (
   { decision, position, before }: Moment,
@@ -184,25 +220,30 @@ const notified = ({ decision, position }: Moment, notify: Notify, watcher: strin
   }
 }
 
-const failed = (
-  { decision, position, before }: Moment,
-  { no, cseq, outcome, status }: NotificationFailed,
-  watcher: string,
+/** How a NOTIFY ended. */
+const ended = (
+  position: number,
+  at: Millis,
+  no: number,
+  cseq: number,
+  whom: Told | null,
+  { status, how }: { readonly status: number | null; readonly how: string },
 ): LadderMessage => {
-  const one = get(before.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
-  const ends = dialog === undefined ? { server: null, peer: null } : endpointsOf(dialog.start, null)
-  const remark = `NOTIFY ${cseq} ${outcome === "unreachable" ? "could not be sent" : outcome === "timed-out" ? "had no answer" : "was refused"}`
+  const ends = whom === null ? { server: null, peer: null } : endpointsOf(whom.dialog, null)
+  const answer = status === null ? null : reply(status)
   const bytes =
-    status === undefined || dialog === undefined
+    answer === null || whom === null
       ? null
       : Buffer.from(
-          `${statusLine(reply(status))}\r\nVia: SIP/2.0/${transportOf(dialog.start)} ${sentBy(ends.server)};branch=${branch(position, no)}\r\n` +
-            `From: ${dialog.start.localUri};tag=${dialog.start.localTag}\r\nTo: ${dialog.start.remoteUri};tag=${dialog.start.remoteTag}\r\n` +
-            `Call-ID: ${dialog.start.callId}\r\nCSeq: ${cseq} NOTIFY\r\nContent-Length: 0\r\n\r\n`,
+          `${statusLine(answer)}\r\nVia: SIP/2.0/${transportOf(whom.dialog)} ${sentBy(ends.server)};branch=${branch(position, no)}\r\n` +
+            `From: ${whom.dialog.localUri};tag=${whom.dialog.localTag}\r\n` +
+            `To: ${whom.dialog.remoteUri}${whom.dialog.remoteTag === "" ? "" : `;tag=${whom.dialog.remoteTag}`}\r\n` +
+            `Call-ID: ${whom.dialog.callId}\r\nCSeq: ${cseq} NOTIFY\r\nContent-Length: 0\r\n\r\n`,
         )
-  const label = status === undefined ? "no answer" : `${status}`
-  return { at: decision.at, position, party: watcher, direction: "to-server", label, remark, bytes, ...ends }
+  const label = answer === null ? "no answer" : `${answer.status} ${phraseOf(answer)}`
+  const party = whom?.watcher ?? `subscription ${no}`
+  const remark = how === "" ? "" : `NOTIFY ${cseq} ${how}`
+  return { at, position, party, direction: "to-server", label, remark, bytes, ...ends }
 }
 
 const dueNote = ({ decision }: Moment): string => {

@@ -11,13 +11,12 @@ import { isBefore } from "../case/place.ts"
 import { itemsOf, linesOf } from "../case/read.ts"
 import { replay } from "../case/replay.ts"
 import { caseWorldOf, worldOf } from "../case/world.ts"
-import type { World } from "../case/world.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
 import { reasonOf } from "../tables/reason.ts"
-import { stepsOf } from "./messages.ts"
-import type { LadderStep } from "./messages.ts"
+import { makeLadder } from "./messages.ts"
+import type { Ladder, LadderStep } from "./messages.ts"
 
 /** So many are drawn at once: all of them are in memory. */
 export const stepsMax = 100_000
@@ -35,14 +34,14 @@ const tooMany = new UsageInvalid({
 export const stepsInCase = (file: string, stream: Uri | null, { since, until }: Span) =>
   Effect.try({
     try: (): readonly LadderStep[] => {
-      let world: World | null = null
+      let ladder: Ladder | null = null
       const steps: LadderStep[] = []
       const options = { stream, until, drift: false, supposition: null }
       for (const one of replay(itemsOf(file, linesOf(file)), options)) {
-        if (one._tag === "Case") world = worldOf(one.header.world)
-        if (one._tag !== "Step" || world === null) continue
-        if (since !== null && isBefore(one.moment, since)) continue
-        steps.push(...stepsOf(one.moment, world))
+        if (one._tag === "Case") ladder = makeLadder(worldOf(one.header.world))
+        if (one._tag !== "Step" || ladder === null) continue
+        const taken = ladder.take(one.moment)
+        if (since === null || !isBefore(one.moment, since)) steps.push(...taken)
         if (steps.length > stepsMax) throw tooMany
       }
       return inOrder(steps)
@@ -56,6 +55,7 @@ export const stepsInStore = Effect.fnUntraced(function* (config: Config, stream:
   const opened = yield* openStore(config, "ladder")
   yield* requireLog(opened)
   const world = worldOf(caseWorldOf(config))
+  const ladder = makeLadder(world)
   const steps: LadderStep[] = []
   let state: Parameters<typeof momentOf>[0] | null = null
   const writer = {
@@ -64,7 +64,7 @@ export const stepsInStore = Effect.fnUntraced(function* (config: Config, stream:
       if (state === null || steps.length > stepsMax) return
       const moment = momentOf(state, recorded, world)
       state = moment.after
-      steps.push(...stepsOf(moment, world))
+      steps.push(...ladder.take(moment))
     },
     endStream: () => {},
     end: () => ({ streams: 1, decisions: steps.length }),

@@ -1,8 +1,7 @@
 /**
  * What the log says of watchers: when each subscription began and how it ended, each NOTIFY and what became of it.
  *
- * That a NOTIFY was answered is not written down: it was unless its failure is on record, or a start repeated it because
- * nobody knew (`recovery`), or its time of 64·T1 is not over.
+ * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
  */
 import { get } from "../table.ts"
 import type { Position } from "../ports.ts"
@@ -25,8 +24,8 @@ export interface Place {
 
 export const placeOf = ({ position, decision: { version, at } }: Moment): Place => ({ position, version, at })
 
-/** Longer than any NOTIFY can be without an end (RFC 3261 §17.1.2.2: 64·T1), with the time to write it down. */
-export const unansweredMillis = 34_000
+/** By then something is written down of a NOTIFY, if ever: 64·T1 (RFC 3261 §17.1.2.2) and the time until it is written. */
+export const unansweredMillis = 50_000
 
 /** One NOTIFY, with exactly what was in it. */
 export interface Sent {
@@ -35,18 +34,31 @@ export interface Sent {
   /** `end`: tells of the end of the subscription. */
   readonly cause: NotificationsIssued["cause"] | "end"
   readonly notify: Notify
+  /** When the 2xx came; null: none is on record. */
+  readonly answeredAt: Millis | null
   readonly failed: { readonly place: Place; readonly how: NotificationFailed } | null
   /** It was repeated then because nobody knew whether it had arrived. */
   readonly repeated: Place | null
 }
 
+/** `unknown`: nothing is on record, and nothing will be; a crash came before it was written down. */
 export type Delivery = "answered" | "failed" | "unknown" | "under way"
 
-/** @param asOf when the log was read, or its last decision was made */
-export const deliveryOf = ({ place, failed, repeated }: Sent, asOf: Millis): Delivery => {
+/** When the log was read, and what whoever runs it knows besides. */
+export interface Knowledge {
+  readonly asOf: Millis
+  /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows. */
+  readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
+}
+
+export const deliveryOf = (
+  { place, notify, failed, answeredAt }: Sent,
+  { asOf, delivery }: Knowledge,
+): Delivery => {
   if (failed !== null) return "failed"
-  if (repeated !== null) return "unknown"
-  return asOf - place.at < unansweredMillis ? "under way" : "answered"
+  if (answeredAt !== null) return "answered"
+  const known = delivery(notify.presentity, notify.no, notify.cseq)
+  return known ?? (asOf - place.at < unansweredMillis ? "under way" : "unknown")
 }
 
 /** Why a subscription ended. */
@@ -128,6 +140,14 @@ export const makeLedger = (
     return life
   }
 
+  const answer = (of: readonly number[], moment: Moment): void => {
+    for (let index = 0; index + 2 < of.length; index += 3) {
+      const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
+      const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
+      if (sent !== undefined) sent.answeredAt = moment.decision.at - before
+    }
+  }
+
   return {
     notice: (no, moment) => void lifeOf(no, moment),
     take: (moment) => {
@@ -135,6 +155,7 @@ export const makeLedger = (
       for (const event of decision.events) {
         if (event._tag === "SubscriptionCreated") lifeOf(event.no, moment)
         else if (event._tag === "NotificationFailed") fail(lifeOf(event.no, moment), event, moment)
+        else if (event._tag === "NotificationsAccepted") answer(event.of, moment)
         else if (event._tag === "SubscriptionTerminated") {
           const life = lifeOf(event.no, moment)
           if (life !== null) life.ended = endingOf(event, moment)
@@ -148,7 +169,15 @@ export const makeLedger = (
         const cause = notify.state === "terminated" ? "end" : (causes(notify.no) ?? "change")
         if (cause === "recovery") repeat(life, moment)
         const { watcher } = life
-        life.sent.push({ place: placeOf(moment), watcher, cause, notify, failed: null, repeated: null })
+        life.sent.push({
+          place: placeOf(moment),
+          watcher,
+          cause,
+          notify,
+          answeredAt: null,
+          failed: null,
+          repeated: null,
+        })
         if (life.sent.length > sentMax) life.sent.shift()
       }
     },
@@ -166,7 +195,11 @@ const repeat = (life: Open, moment: Moment): void => {
   const last = life.sent.at(-1)
   if (last === undefined) return
   for (const sent of life.sent.slice(-8)) {
-    if (sent.failed === null && last.place.at - sent.place.at < unansweredMillis) {
+    if (
+      sent.failed === null &&
+      sent.answeredAt === null &&
+      last.place.at - sent.place.at < unansweredMillis
+    ) {
       sent.repeated ??= placeOf(moment)
     }
   }

@@ -41,7 +41,19 @@ export interface Recalled {
 }
 
 /** @returns null for a cause that is no command: the row is not one of ours */
-export const recall = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
+export const recall = (before: State, recorded: Decision, world: RecallWorld): Recalled | null => {
+  // what was known of NOTIFYs went along, and follows from nothing that was asked
+  const along = recorded.cause === "RecordDeliveries" ? [] : recorded.events.filter(isAnswers)
+  if (along.length === 0) return recallAlone(before, recorded, world)
+  const events = recorded.events.filter((event) => !isAnswers(event))
+  const alone = recallAlone(before, { ...recorded, events }, world)
+  if (alone === null) return null
+  return { ...alone, outcome: { ...alone.outcome, events: [...along, ...alone.outcome.events] } }
+}
+
+const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccepted"
+
+const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
   let first: Recalled | null = null
   const authorize = world.authorize ?? hookBehind(before, decision, world.limits)
   const recorded = toldIn(before, decision.events, decision.at)

@@ -4,11 +4,12 @@
  * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
  * above what is granted, headers that packages do not carry.
  */
-import type { Command, ReportDelivery, Resubscribe, Subscribe } from "../presentity/commands.ts"
+import type { Accepted, Command, ReportDelivery, Resubscribe, Subscribe } from "../presentity/commands.ts"
 import type {
   Decision,
   Event,
   NotificationFailed,
+  NotificationsAccepted,
   SubscriptionCreated,
   SubscriptionRefreshed,
 } from "../presentity/events.ts"
@@ -81,6 +82,12 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
       return [{ _tag: "FallDue" }]
     case "ReportDelivery":
       return reports(before, events, at)
+    case "RecordDeliveries":
+      return events.flatMap((event) =>
+        event._tag === "NotificationsAccepted"
+          ? { _tag: "RecordDeliveries", accepted: answersIn(event, at) }
+          : [],
+      )
     case "Redeliver":
       return redeliveries(before, events)
     default:
@@ -404,6 +411,16 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
     const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
     return { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget } }
   })
+}
+
+/** The answers that an event tells of, with their instants. */
+export const answersIn = ({ of }: NotificationsAccepted, at: Millis): readonly Accepted[] => {
+  const answers: Accepted[] = []
+  for (let index = 0; index + 2 < of.length; index += 3) {
+    const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
+    answers.push({ no, cseq, at: at - before })
+  }
+  return answers
 }
 
 const failures = (

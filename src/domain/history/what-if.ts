@@ -9,7 +9,7 @@
  * was on its way is answered after T1 where the log does not say when.
  */
 import { decide } from "../presentity/decide.ts"
-import type { Command, Rejection } from "../presentity/commands.ts"
+import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
 import { askTheRules } from "../presentity/context.ts"
 import type { Authorize } from "../presentity/context.ts"
 import type { Decision, Event } from "../presentity/events.ts"
@@ -26,6 +26,7 @@ import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 import { contextFor, recall, sameValue } from "./recall.ts"
+import { answersIn } from "./recalled-commands.ts"
 import type { RecallWorld, Recalled } from "./recall.ts"
 
 export interface Supposition {
@@ -115,8 +116,13 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
   /** The rules to be tried decide, also where nobody was asked before. */
   const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
 
-  /** Time goes on: answers come, and what is due by then falls due at its deadline. */
-  const wait = (to: Millis, hears: SubscriptionNo | null): void => {
+  /**
+   * Time goes on: answers come, and what is due by then falls due at its deadline.
+   *
+   * @param known answers of which the log says by then when they came
+   */
+  const wait = (to: Millis, hears: SubscriptionNo | null, known: readonly Accepted[] = []): void => {
+    for (const { no, at } of known) if (no !== hears && unanswered.has(no)) answered(no, at)
     for (const [no, since] of unanswered) {
       if (no === hears) continue
       const at = Math.min(to, since + answerMillis)
@@ -207,12 +213,24 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
         areRulesSet = true
         add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, decision.at)
       }
-      wait(decision.at, hears)
+      wait(
+        decision.at,
+        hears,
+        decision.events.flatMap((event) =>
+          event._tag === "NotificationsAccepted" ? answersIn(event, decision.at) : [],
+        ),
+      )
       const isReplaced =
         rules !== null &&
         recalled?.command._tag === "ReplaceRules" &&
         recalled.command.packageName === rules.packageName
-      if (!without.has(position) && cause !== "FallDue" && !isReplaced && recalled !== null)
+      if (
+        !without.has(position) &&
+        cause !== "FallDue" &&
+        cause !== "RecordDeliveries" &&
+        !isReplaced &&
+        recalled !== null
+      )
         again(moment, recalled)
       other = { ...other, version: decision.version }
       const was = moment.notifications.map((notify): Leaving => ({ at: decision.at, notify }))

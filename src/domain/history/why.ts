@@ -12,6 +12,7 @@ import type { Judgement } from "../presentity/authorize.ts"
 import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
 import { viewFor } from "../presentity/notify.ts"
+import { verdictKey } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Position } from "../ports.ts"
@@ -22,6 +23,12 @@ import { endingOf, makeLedger, placeOf } from "./ledger.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
 import type { Moment } from "./moments.ts"
 
+/** How a watcher was to be treated, and by whose word. */
+export interface Ruling extends Judgement {
+  /** `hook`: the server's own code, or that it asks no rules; `default`: there were no rules; `everybody`: there can be none. */
+  readonly by: "operator" | "hook" | "rules" | "default" | "owner" | "everybody"
+}
+
 /** What was decided for one subscription when the change was. */
 export type Finding =
   /** A NOTIFY left with it. */
@@ -29,9 +36,9 @@ export type Finding =
   /** The decision that made the change ended it. */
   | { readonly _tag: "Ended"; readonly ending: Ending }
   /** Nobody has decided whether it may watch. */
-  | { readonly _tag: "Pending"; readonly judgement: Judgement }
+  | { readonly _tag: "Pending"; readonly judgement: Ruling }
   /** It is shown that nobody is there (RFC 5025 §3.2.1). */
-  | { readonly _tag: "PoliteBlock"; readonly judgement: Judgement }
+  | { readonly _tag: "PoliteBlock"; readonly judgement: Ruling }
   /** The rules that match it hide what changed. */
   | { readonly _tag: "Hidden"; readonly matched: string }
   /** Its document is what it was last sent. */
@@ -77,7 +84,7 @@ export interface Absence {
   readonly next: Life | null
   readonly waiting: Waiting | null
   /** What a SUBSCRIBE would have met; null: there was no such package. */
-  readonly judgement: Judgement | null
+  readonly judgement: Ruling | null
 }
 
 export interface Explanation {
@@ -205,7 +212,7 @@ interface Found {
   readonly moment: Moment
   readonly what: Change
   readonly findings: ReadonlyMap<SubscriptionNo, OpenCase>
-  readonly judgement: Judgement | null
+  readonly judgement: Ruling | null
 }
 
 const isHeld = ({ _tag }: Finding): boolean => _tag === "Paced" || _tag === "Retried" || _tag === "UnderWay"
@@ -321,11 +328,31 @@ const judged = (
   pack: EventPackage,
   watcher: Uri,
   circumstances: Circumstances,
-): Judgement =>
-  judge(after, pack, watcher, {
+): Ruling => {
+  const now = decision.at
+  const judgement = judge(after, pack, watcher, {
     ...circumstances,
-    now: decision.at,
+    now,
     nonce: "",
     inFlight: () => false,
     findDialog: () => null,
   })
+  return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }
+}
+
+/** In the order of `authorize.ts`. */
+const ruledBy = (
+  state: State,
+  pack: EventPackage,
+  watcher: Uri,
+  { matched }: Judgement,
+  { authorize }: Circumstances,
+  now: Millis,
+): Ruling["by"] => {
+  const { presentity } = state
+  if (pack.watcherInfoOf !== undefined) return "owner"
+  if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
+  if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
+  if (pack.rules === undefined) return "everybody"
+  return matched === null ? "default" : "rules"
+}
