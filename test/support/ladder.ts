@@ -6,8 +6,8 @@ import { isNote, makeLadder } from "../../src/app/ladder/messages.ts"
 import type { LadderMessage } from "../../src/app/ladder/messages.ts"
 import { eventRows, expectedOf, momentsOf } from "../golden/golden.ts"
 
-const expected = expectedOf("0002-every-event")
-export const moments = momentsOf(eventRows("0002-every-event"), expected)
+const expected = expectedOf("0003-answers")
+export const moments = momentsOf(eventRows("0003-answers"), expected)
 const ladder = makeLadder(worldOf(expected.world))
 
 /** By time: what falls due is decided when somebody looks, and answers are written down later. */

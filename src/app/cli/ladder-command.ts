@@ -11,6 +11,7 @@ import { drawHead, drawStep, lanesOf, mermaid } from "../ladder/draw.ts"
 import { isNote } from "../ladder/messages.ts"
 import type { LadderStep } from "../ladder/messages.ts"
 import { makeCapture, pcapHead } from "../ladder/pcap.ts"
+import type { Span } from "../ladder/source.ts"
 import { placeFlag, placeNamed, plural, streamNamed } from "./export.ts"
 import { paintFor } from "./ladder.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"
@@ -39,7 +40,7 @@ export const ladderCommand = Command.make(
   },
   Effect.fn(function* ({ what, json, utc, pcap, ...input }) {
     const now = yield* Clock.currentTimeMillis
-    const span = {
+    const span: Span = {
       since: yield* placeNamed("since", input.since, now),
       until: yield* placeNamed("until", input.until, now),
     }

@@ -21,7 +21,7 @@ import type { Ladder, LadderStep } from "./messages.ts"
 /** So many are drawn at once: all of them are in memory. */
 export const stepsMax = 100_000
 
-interface Span {
+export interface Span {
   readonly since: Place | null
   readonly until: Place | null
 }
