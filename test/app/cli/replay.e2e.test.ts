@@ -9,38 +9,12 @@ import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
-import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
+import { live } from "../../support/watched.ts"
 import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
 import { fileOf, patient, run } from "./command.ts"
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())
-
-/** Alice opens, closes and opens; bob is told each time; dave publishes. */
-const live = async (port: number): Promise<void> => {
-  const phone = await openPhone({ portOf: () => port }, "udp")
-  const bob = script(phone, { user: "bob" })
-  const published = async (basic: string, over: Record<string, string> = {}) => {
-    const { raw, header } = await script(phone, { user: "alice" }).publish(
-      { Expires: "600", ...over },
-      pidf(tuple("phone", basic)),
-    )
-    assert.equal(raw.status, 200)
-    return header("sip-etag") ?? ""
-  }
-  assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
-  answer(phone, await bob.notify())
-  let tag = ""
-  for (const basic of ["open", "closed", "open"]) {
-    tag = await published(basic, tag === "" ? {} : { "SIP-If-Match": tag })
-    answer(phone, await bob.notify())
-  }
-  await script(phone, { user: "dave", presentity: "sip:dave@example.com" }).publish(
-    { Expires: "600" },
-    pidf(tuple("phone", "open")),
-  )
-  phone.close()
-}
 
 const folderOf = (context: TestContext): string => dirname(fileOf(context, "marker", ""))
 
