@@ -41,6 +41,8 @@ interface SnapshotRow {
 
 export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"] => {
   const eventsAfter = (rows: readonly EventRow[]): readonly Recorded[] => rows.map(recorded)
+  const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
+    rows.map((row) => recorded({ ...row, stream }))
 
   return {
     append: (decisions) => {
@@ -59,10 +61,10 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           ORDER BY stream
           ON CONFLICT (stream) DO UPDATE SET version = excluded.version, prev = excluded.prev, nonce = excluded.nonce
             WHERE s.version = excluded.prev
-          RETURNING s.stream),
+          RETURNING s.id, s.stream),
         written AS (
           INSERT INTO events (at, stream, version, cause, origin, nonce, events)
-          SELECT to_timestamp(e.at / 1000.0), e.stream, e.version, e.cause, e.origin, e.nonce, e.events
+          SELECT to_timestamp(e.at / 1000.0), moved.id, e.version, e.cause, e.origin, e.nonce, e.events
           FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
             ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
             ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
@@ -89,15 +91,15 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
       // snapshots and what came after them in one statement; a stream never seen costs one look at its head
       sql<SnapshotRow & Partial<EventRow>>`
         WITH asked AS (
-          SELECT h.stream, s.version, s.state
+          SELECT h.id, h.stream, s.version, s.state
           FROM unnest(${streams}::text[]) AS a(stream)
-          JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = a.stream)
+          JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = h.id)
         SELECT stream, version, state, NULL AS pos, NULL AS at, NULL AS cause, NULL AS origin, NULL AS nonce,
           NULL AS events
         FROM asked WHERE version IS NOT NULL
         UNION ALL
-        (SELECT e.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
-        FROM asked JOIN events e ON e.stream = asked.stream AND e.version > coalesce(asked.version, 0)
+        (SELECT asked.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
+        FROM asked JOIN events e ON e.stream = asked.id AND e.version > coalesce(asked.version, 0)
         ORDER BY e.stream, e.version)`.pipe(
         Effect.map((rows) => {
           const states = new Map<Uri, State>()
@@ -113,40 +115,45 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
 
     read: (after, max) =>
       sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE pos > ${after}::bigint ORDER BY pos LIMIT ${max}::int`.pipe(
+        SELECT e.pos, e.at, h.stream, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e JOIN streams h ON h.id = e.stream
+        WHERE e.pos > ${after}::bigint ORDER BY e.pos LIMIT ${max}::int`.pipe(
         Effect.map(eventsAfter),
         unavailable,
       ),
 
     history: (stream, afterVersion, max) =>
-      sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE stream = ${stream} AND version > ${afterVersion}::bigint
-        ORDER BY version LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+      sql<Omit<EventRow, "stream">>`
+        SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e
+        WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version > ${afterVersion}::bigint
+        ORDER BY e.version LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
 
     historyBack: (stream, beforeVersion, max) =>
-      sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE stream = ${stream} AND version < ${beforeVersion}::bigint
-        ORDER BY version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+      sql<Omit<EventRow, "stream">>`
+        SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e
+        WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version < ${beforeVersion}::bigint
+        ORDER BY e.version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
 
     ...makeLandmarks(sql),
 
     saveSnapshots: (states) =>
       sql`
         INSERT INTO snapshots AS s (stream, version, state)
-        SELECT f.stream, f.version, nullif(f.state, '')::json
+        SELECT h.id, f.version, nullif(f.state, '')::json
         FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
           ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
           AS f(stream, version, state)
+        JOIN streams h ON h.stream = f.stream
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
           WHERE s.version < excluded.version`.pipe(Effect.asVoid, unavailable),
 
     snapshots: (after, max) =>
       sql<SnapshotRow>`
-        SELECT stream, version, state FROM snapshots
-        WHERE state IS NOT NULL AND stream > ${after} ORDER BY stream LIMIT ${max}::int`.pipe(
+        SELECT h.stream, f.version, f.state FROM snapshots f JOIN streams h ON h.id = f.stream
+        WHERE f.state IS NOT NULL AND f.stream > coalesce((SELECT id FROM streams WHERE stream = ${after}), 0)
+        ORDER BY f.stream LIMIT ${max}::int`.pipe(
         Effect.map((rows) => rows.map(stateOf)),
         unavailable,
       ),

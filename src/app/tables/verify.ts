@@ -141,7 +141,8 @@ const findDifferences = Effect.fnUntraced(function* (
     folded.findings.push({ table: "events", key: stream, column: "version", log: null, found: why })
   }
   const orphans = yield* audit.orphans
-  for (const key of orphans) {
+  for (const number of orphans) {
+    const key = `stream ${number}`
     folded.findings.push({ table: "snapshots", key, column: "stream", log: null, found: key })
   }
   const tail = yield* readTail(audit, positions.tables, positions.last)
