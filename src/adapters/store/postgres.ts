@@ -17,6 +17,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { decodeEvents, encodeEvents } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
+import { digestOfSaid } from "./proof.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
@@ -47,30 +48,50 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
   return {
     append: (decisions) => {
       const heads = headsOf(decisions)
+      const encoded = decisions.map((one) => encodeEvents(one.events))
+      // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
+      // `began`, which look again
       return sql<{ stored: string[]; position: bigint | null }>`
         WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
         head AS MATERIALIZED (
-          SELECT h.stream, h.expected, h.version, h.nonce
+          SELECT h.stream, h.expected, h.version, h.nonce, s.id AS known, s.hash, s.root,
+            coalesce(s.id, nextval('streams_id_seq')) AS id,
+            CASE WHEN s.id IS NULL THEN uuid_send(gen_random_uuid()) END AS salt
           FROM unnest(${heads.map((one) => one.stream)}::text[], ${heads.map((one) => one.expected)}::bigint[],
             ${heads.map((one) => one.version)}::bigint[], ${heads.map((one) => one.nonce)}::text[])
-            AS h(stream, expected, version, nonce), taken),
-        moved AS (
-          INSERT INTO streams AS s (stream, version, prev, nonce)
-          SELECT stream, version, expected, nonce FROM head
-          WHERE expected = 0 OR (SELECT true FROM streams known WHERE known.stream = head.stream)
-          ORDER BY stream
-          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, prev = excluded.prev, nonce = excluded.nonce
-            WHERE s.version = excluded.prev
+            AS h(stream, expected, version, nonce) CROSS JOIN taken LEFT JOIN streams s ON s.stream = h.stream
+          WHERE CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
+        placed AS (
+          SELECT nextval('events_pos_seq') AS pos, e.* FROM (
+            SELECT head.id, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
+              e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
+            FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
+              ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
+              ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
+              ${encoded}::json[],
+              ${decisions.map((one, index) => digestOfSaid(one, encoded[index]))}::text[])
+              WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
+            JOIN head USING (stream) ORDER BY e.n) e),
+        chained AS MATERIALIZED (
+          SELECT pos, at, id, version, cause, origin, nonce, events, presently_chain(before,
+            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos) AS hash
+          FROM placed),
+        began AS (
+          INSERT INTO streams (id, stream, salt, root, version, nonce, hash) OVERRIDING SYSTEM VALUE
+          SELECT id, stream, salt, sha256(salt || convert_to(stream, 'UTF8')), head.version, head.nonce, chained.hash
+          FROM head JOIN chained USING (id, version) WHERE known IS NULL
+          ON CONFLICT DO NOTHING
+          RETURNING id, stream),
+        went AS (
+          UPDATE streams s SET version = head.version, nonce = head.nonce, hash = chained.hash
+          FROM head JOIN chained USING (id, version)
+          WHERE s.id = head.known AND s.version = head.expected
           RETURNING s.id, s.stream),
+        moved AS MATERIALIZED (SELECT id, stream FROM began UNION ALL SELECT id, stream FROM went),
         written AS (
-          INSERT INTO events (at, stream, version, cause, origin, nonce, events)
-          SELECT to_timestamp(e.at / 1000.0), moved.id, e.version, e.cause, e.origin, e.nonce, e.events
-          FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
-            ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
-            ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
-            ${decisions.map((one) => encodeEvents(one.events))}::json[])
-            WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, n)
-          JOIN moved USING (stream) ORDER BY e.n
+          INSERT INTO events (pos, at, stream, version, cause, origin, nonce, events, hash) OVERRIDING SYSTEM VALUE
+          SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
+          FROM chained e JOIN moved USING (id) ORDER BY e.pos
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
         Effect.flatMap(([row]) => {

@@ -45,13 +45,18 @@ export const verify = Command.make(
   {
     ...storeFlags,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
+    tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
   },
-  Effect.fn(function* ({ fromStart, repair, json, ...input }) {
+  Effect.fn(function* ({ fromStart, repair, tablesOnly, json, ...input }) {
     const config = yield* configOf(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
-    const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", { fromStart, repair })
+    const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
+      fromStart,
+      repair,
+      chain: !repair && !tablesOnly,
+    })
     yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
     if (report.repaired === null) {
       const count = report.differences.length
@@ -100,7 +105,7 @@ export const projections = Command.make("projections").pipe(
 const lost = "the log itself cannot be read there; restore it from a backup"
 
 const adviceFor = (differences: readonly { readonly table: string }[]): string =>
-  differences.every(({ table }) => table === "events")
+  differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
     ? lost
     : "presently verify --repair rewrites what differs"
 

@@ -17,7 +17,7 @@ import { checkLandmarks } from "./landmarks.ts"
 
 /** Something in the log or beside it that is not as it should be. */
 export interface LogFinding {
-  readonly table: "events" | "snapshots" | "landmarks"
+  readonly table: "events" | "streams" | "snapshots" | "landmarks" | "seals"
   readonly key: string
   readonly column: string
   readonly log: string | number | null

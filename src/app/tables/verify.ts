@@ -8,6 +8,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import type { Audit, LoggedDecision } from "../../adapters/store/audit.ts"
+import { makeChainAudit } from "../../adapters/store/chain.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -25,6 +26,8 @@ import type { TableName, TableRow, Value } from "../../domain/projections/layout
 import { splitUri, touched } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { checkChain } from "./chain.ts"
+import type { ChainReport } from "./chain.ts"
 import { compareSnapshots, foldEvents, foldSnapshots, nothingFolded, stateIn } from "./fold.ts"
 import type { Folded } from "./fold.ts"
 
@@ -58,6 +61,8 @@ export interface VerifyReport {
   readonly ahead: number
   /** Streams whose oldest decisions are no longer in the log. */
   readonly truncated: number
+  /** What the chains of the log say; null: nobody asked. */
+  readonly chain: ChainReport | null
   readonly differences: readonly Difference[]
   /** Rows and snapshots written; null: none was to be. */
   readonly repaired: number | null
@@ -68,6 +73,8 @@ export interface VerifyOptions {
   readonly fromStart: boolean
   /** Rewrites what differs, with no other writer in between. */
   readonly repair: boolean
+  /** Computes the chain of every stream anew; reads the whole log. Absent: not. */
+  readonly chain?: boolean
 }
 
 /**
@@ -90,7 +97,8 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
   const examine = Effect.gen(function* () {
     const found = yield* findDifferences(audit, names, folded, options)
     const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
-    return { ...found, repaired }
+    const chain = options.chain === true ? yield* checkChain(makeChainAudit(sql), folded.findings) : null
+    return { ...found, repaired, chain }
   })
   const { positions, ...found } = yield* options.repair
     ? exclusively(sql, examine)
@@ -108,6 +116,7 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     rows: found.rows,
     ahead: found.ahead,
     truncated: folded.truncated.size,
+    chain: found.chain,
     differences: [
       ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
       ...found.wrong.flatMap((one) => one.differences),
