@@ -15,6 +15,7 @@ import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
+import { sealKey } from "./cli/seal-key.ts"
 import { projections, verify } from "./cli/tables.ts"
 import { token } from "./cli/token.ts"
 import { user } from "./cli/user.ts"
@@ -32,6 +33,7 @@ const presently = Command.make("presently").pipe(
     watch,
     user,
     token,
+    sealKey,
     rules,
     mi,
     importCommand,

@@ -44,6 +44,8 @@ import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { readPrivateKey } from "./seal-keys.ts"
+import { makeSealer } from "./sealer.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { storeNameOf, tableNamesOf } from "./tables/open.ts"
 import { verifyTables } from "./tables/verify.ts"
@@ -84,7 +86,10 @@ export const startServer = Effect.fn("Server.start")(function* (
   levels: LogLevels = makeLogLevels(),
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const { packages, policy, users } = yield* preparations(config, (line) => void run(Effect.logError(line)))
+  const { packages, policy, users, sealKey } = yield* preparations(
+    config,
+    (line) => void run(Effect.logError(line)),
+  )
   const storage = yield* openStorage(config)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
@@ -147,6 +152,8 @@ export const startServer = Effect.fn("Server.start")(function* (
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
+  const sealer =
+    sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
@@ -208,9 +215,16 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow, webhooks.run], {
-          concurrency: "unbounded",
-        }),
+        Effect.all(
+          [
+            projector.run,
+            rulesFollower.follow,
+            hardStateFollower.follow,
+            webhooks.run,
+            sealer?.run ?? Effect.void,
+          ],
+          { concurrency: "unbounded" },
+        ),
       ),
     ),
   )
@@ -226,6 +240,7 @@ export const startServer = Effect.fn("Server.start")(function* (
         yield* Effect.sleep(20)
       }
       yield* projector.flush
+      if (sealer !== null) yield* sealer.seal
     }).pipe(Effect.timeoutOption("8 seconds")),
   )
 
@@ -252,6 +267,8 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     ...adminFaults(config),
     ...webhookFaults(config),
   ]
+  const sealKey = sealKeyOf(config)
+  if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
@@ -267,8 +284,26 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   if (faults.length > 0 || packages === null || policy._tag === "Failure") {
     return yield* new ConfigInvalid({ faults })
   }
-  return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
+  return {
+    packages,
+    policy: policy.success,
+    users: users?._tag === "Success" ? users.success : null,
+    sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
+  }
 })
+
+/** Null: nothing is to be sealed. */
+const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config) => {
+  if (file === null) return null
+  const said = `seal_key = ${file} (${sources.seal_key})`
+  if (memory || (database_url === null && data === null)) {
+    return {
+      fault: `${said}: what is kept in memory is not sealed: give --database-url or --data, or leave it out`,
+    }
+  }
+  const read = readPrivateKey(file)
+  return "key" in read ? read : { fault: `${said}: ${read.fault}` }
+}
 
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({

@@ -2,6 +2,7 @@
  * The chains of the log: whatever is changed in it afterwards is found, byte by byte and row by row.
  */
 import assert from "node:assert/strict"
+import { generateKeyPairSync } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
@@ -9,14 +10,17 @@ import { afterAll, beforeAll, describe, it } from "vitest"
 import { makeChainAudit } from "../../src/adapters/store/chain.ts"
 import { makePartitions, migrate } from "../../src/adapters/store/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
+import { makeSeals } from "../../src/adapters/store/seals.ts"
+import { makeSealer } from "../../src/app/sealer.ts"
 import { checkChain } from "../../src/app/tables/chain.ts"
 import type { LogFinding } from "../../src/app/tables/fold.ts"
+import { checkSeals } from "../../src/app/tables/seals.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
 import { startPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
-import { allowTampering, displace, flip } from "../support/tampering.ts"
+import { allowTampering, displace, flip, forge } from "../support/tampering.ts"
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())
@@ -45,20 +49,27 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
   })
 
   /** What is found after a change that is undone afterwards; null: it could not be made. */
-  const foundAfter = (change: Effect.Effect<string | null, unknown>): Promise<readonly LogFinding[] | null> =>
-    Effect.gen(function* () {
+  const foundAfter = (
+    change: Effect.Effect<string | null, unknown>,
+    look: Effect.Effect<{ readonly findings: readonly LogFinding[] }, unknown> = checked,
+  ): Promise<readonly LogFinding[] | null> => {
+    const changed = Effect.gen(function* () {
       const done = yield* change
-      return yield* new Undone({ found: done === null ? null : (yield* checked).findings })
-    }).pipe(
-      sql.withTransaction,
-      Effect.catch((error: unknown) =>
-        error instanceof Undone ? Effect.succeed(error.found) : Effect.die(error),
-      ),
-      Effect.runPromise,
-    )
+      return yield* new Undone({ found: done === null ? null : (yield* look).findings })
+    })
+    const undone = Effect.mapError(sql.withTransaction(changed), (error) => error as unknown)
+    return Effect.runPromise(Effect.flip(undone) as Effect.Effect<unknown>).then((error) => {
+      if (error instanceof Undone) return error.found
+      throw error
+    })
+  }
 
   /** A history of several presentities, some of its decisions stored together. */
-  const fill = async (steps: Parameters<typeof play>[1], together: number): Promise<number> => {
+  const fill = async (
+    steps: Parameters<typeof play>[1],
+    together: number,
+    stored: (batch: number) => Promise<void> = async () => {},
+  ): Promise<number> => {
     await emptyStore(sql)
     const store = makePostgresStore(sql)
     const log = play(worlds[0]!, steps).log.map((one, index) => ({
@@ -69,6 +80,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     for (let start = 0; start < log.length; start += together) {
       const { conflicts } = await Effect.runPromise(store.append(log.slice(start, start + together)))
       assert.equal(conflicts.size, 0)
+      await stored(start / together)
     }
     return log.length
   }
@@ -175,5 +187,82 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
     assert.equal(bad.differences.length, 1)
     assert.equal((await verified(sql)).differences.length, 0)
+  }, 60_000)
+
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519")
+
+  /** Chain and seals together. */
+  const sealChecked = Effect.gen(function* () {
+    const { findings } = yield* checked
+    const chain = findings.length
+    const report = yield* checkSeals(makeSeals(sql), publicKey, 0n, 0n, findings)
+    return { ...report, findings, chain }
+  })
+
+  const sealed = async ([steps, together]: readonly [Parameters<typeof play>[1], number]) => {
+    const sealer = makeSealer(sql, privateKey, 1)
+    return await fill(steps, together, (stored) =>
+      stored % 3 === 0 ? Effect.runPromise(sealer.seal) : Promise.resolve(),
+    )
+  }
+
+  it("T-seal: what was sealed cannot be rewritten, also not with every hash after it; what was not yet, can", async () => {
+    const outcomes = { found: 0, unsealed: 0 }
+    await fc.assert(
+      fc.asyncProperty(
+        anyHistory,
+        fc.array(fc.nat(), { minLength: 8, maxLength: 8 }),
+        async (history, rows) => {
+          await sealed(history)
+          const good = await Effect.runPromise(sealChecked)
+          assert.deepEqual(good.findings, [])
+          if (good.position === null) return
+          for (const row of rows) {
+            let where = 0n
+            const forged = Effect.map(forge(sql, row), (pos) => {
+              where = pos
+              return "forged"
+            })
+            const found = (await foundAfter(forged, sealChecked))!
+            // the chain alone cannot tell
+            assert.equal(found.filter(({ table }) => table !== "seals").length, 0)
+            const isSealed: boolean = where <= BigInt(good.position)
+            assert.equal(found.length > 0, isSealed)
+            outcomes[isSealed ? "found" : "unsealed"]++
+          }
+        },
+      ),
+      { numRuns: 12, endOnFailure: true },
+    )
+    assert.ok(outcomes.found >= 20 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
+  }, 60_000)
+
+  it("T-seal: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
+    await sealed([fc.sample(anySteps, { seed: 3, numRuns: 4 }).flat(), 2])
+    const { seals } = await Effect.runPromise(sealChecked)
+    assert.ok(seals > 2, `${seals} seals`)
+    let flipped = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({ row: fc.nat(), column: fc.nat(), byte: fc.nat(), bit: fc.nat({ max: 7 }) }),
+        async (at) => {
+          const found = await foundAfter(flip(sql, "seals", at), sealChecked)
+          if (found === null) return
+          assert.notEqual(found.length, 0)
+          flipped++
+        },
+      ),
+      { numRuns: 60, endOnFailure: true },
+    )
+    assert.ok(flipped >= 40, `${flipped} flipped`)
+    const other = makeSealer(sql, generateKeyPairSync("ed25519").privateKey, 1)
+    for (const change of [
+      sql`DELETE FROM seals WHERE position = (SELECT min(position) FROM seals)`,
+      sql`DELETE FROM seals`,
+      Effect.andThen(sql`DELETE FROM seals WHERE position = (SELECT max(position) FROM seals)`, other.seal),
+    ]) {
+      const found = await foundAfter(Effect.as(change, "changed"), sealChecked)
+      assert.notEqual(found!.length, 0)
+    }
   }, 60_000)
 })

@@ -3,6 +3,8 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import { digestOfSaid, rowHash } from "../../src/adapters/store/proof.ts"
+import type { Event } from "../../src/domain/presentity/events.ts"
 
 type Sql = PgClient.PgClient
 
@@ -31,8 +33,10 @@ const instant = (name: string): Column => ({
   write: "'epoch'::timestamptz + ('x' || $)::bit(64)::bigint * interval '1 microsecond'",
 })
 
+export type LogTable = "events" | "streams" | "seals"
+
 /** Every column of the tables that hold the log. */
-export const logColumns: Readonly<Record<"events" | "streams", readonly Column[]>> = {
+export const logColumns: Readonly<Record<LogTable, readonly Column[]>> = {
   events: [
     number("pos"),
     instant("at"),
@@ -53,7 +57,42 @@ export const logColumns: Readonly<Record<"events" | "streams", readonly Column[]
     bytes("root"),
     bytes("hash"),
   ],
+  seals: [number("position"), number("previous"), number("rows"), bytes("digest"), bytes("signature")],
 }
+
+/**
+ * What somebody does who knows how the chain is made: changes a row, and then every hash after it, so that it fits again.
+ */
+export const forge = (sql: Sql, row: number) =>
+  Effect.gen(function* () {
+    const where = yield* rowOf(sql, "events", row)
+    yield* sql.unsafe(`UPDATE events SET origin = origin || ' forged' WHERE ${where}`)
+    const [of] = yield* sql.unsafe<{ stream: bigint; pos: bigint }>(
+      `SELECT stream, pos FROM events WHERE origin LIKE '% forged'`,
+    )
+    const [head] = yield* sql<{
+      root: Uint8Array
+    }>`SELECT root FROM streams WHERE id = ${String(of!.stream)}::bigint`
+    const rows = yield* sql<{
+      pos: bigint
+      at: Date
+      version: bigint
+      cause: string
+      origin: string
+      nonce: string
+      events: readonly Event[]
+    }>`SELECT pos, at, version, cause, origin, nonce, events FROM events
+      WHERE stream = ${String(of!.stream)}::bigint ORDER BY version`
+    let before: Uint8Array = head!.root
+    for (const one of rows) {
+      const said = digestOfSaid({ ...one, at: one.at.getTime(), version: Number(one.version) })
+      before = rowHash(before, one.pos, of!.stream, said)
+      const hash = Buffer.from(before).toString("hex")
+      yield* sql`UPDATE events SET hash = decode(${hash}, 'hex') WHERE pos = ${String(one.pos)}::bigint`
+      yield* sql`UPDATE streams SET hash = decode(${hash}, 'hex') WHERE id = ${String(of!.stream)}::bigint`
+    }
+    return of!.pos
+  })
 
 /** Without this the database itself keeps us from changing numbers. */
 export const allowTampering = (sql: Sql) =>
@@ -63,7 +102,7 @@ export const allowTampering = (sql: Sql) =>
   })
 
 /** A row by its place in the table's order; `which` may be any number. */
-const rowOf = (sql: Sql, table: "events" | "streams", which: number) =>
+const rowOf = (sql: Sql, table: LogTable, which: number) =>
   sql
     .unsafe<{
       at: string
@@ -80,7 +119,7 @@ const rowOf = (sql: Sql, table: "events" | "streams", which: number) =>
  */
 export const flip = (
   sql: Sql,
-  table: "events" | "streams",
+  table: LogTable,
   at: { readonly row: number; readonly column: number; readonly byte: number; readonly bit: number },
 ) =>
   Effect.gen(function* () {

@@ -3,7 +3,9 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { UsageInvalid } from "../client/failures.ts"
 import { ConfigInvalid, readConfig } from "../config.ts"
+import { readPublicKey } from "../seal-keys.ts"
 import { settings } from "../settings.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
@@ -45,17 +47,20 @@ export const verify = Command.make(
   {
     ...storeFlags,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
+    publicKey: repeated("public-key", "FILE", "check seals too, with the public key of whoever signed them"),
     tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
   },
-  Effect.fn(function* ({ fromStart, repair, tablesOnly, json, ...input }) {
+  Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, json, ...input }) {
     const config = yield* configOf(input)
+    const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
       fromStart,
       repair,
       chain: !repair && !tablesOnly,
+      ...(key === null ? {} : { publicKey: key }),
     })
     yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
     if (report.repaired === null) {
@@ -101,6 +106,18 @@ export const projections = Command.make("projections").pipe(
   Command.withDescription("What is derived from the log"),
   Command.withSubcommands([rebuild]),
 )
+
+const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
+  if (file === null) return Effect.succeed(null)
+  if (isWithoutChain) {
+    const why = "--public-key is about the chain of the log, which --repair and --tables-only leave out"
+    return Effect.fail(new UsageInvalid({ why }))
+  }
+  const read = readPublicKey(file)
+  return "key" in read
+    ? Effect.succeed(read.key)
+    : Effect.fail(new UsageInvalid({ why: `--public-key ${file}: ${read.fault}` }))
+}
 
 const lost = "the log itself cannot be read there; restore it from a backup"
 

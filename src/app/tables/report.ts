@@ -3,6 +3,7 @@
  */
 import type { Value } from "../../domain/projections/layout.ts"
 import type { ChainReport } from "./chain.ts"
+import type { SealReport } from "./seals.ts"
 import type { Difference, VerifyReport } from "./verify.ts"
 
 const shownMax = 100
@@ -23,6 +24,7 @@ export const verifyText = (store: string, report: VerifyReport): string => {
         : `; ${report.ahead} rows of a write that was cut off, which the next start finishes`) +
       (report.truncated === 0 ? "" : `; ${report.truncated} streams whose oldest decisions are gone`),
     ...(report.chain === null ? [] : [chainText(report.chain)]),
+    ...(report.seals === null ? [] : [sealsText(report.seals)]),
     `${report.differences.length} differences in ${report.seconds.toFixed(1)} s`,
   ].join("\n")
 }
@@ -31,6 +33,13 @@ const chainText = ({ rows, unchained, beginnings }: ChainReport): string =>
   `chain of ${rows} decisions checked` +
   (unchained === 0 ? "" : `; ${unchained} older ones were written before there was a chain`) +
   (beginnings === 0 ? "" : `; ${beginnings} streams begin where older decisions were dropped`)
+
+const sealsText = ({ seals, position, at, unsealed, dropped }: SealReport): string =>
+  position === null || at === null
+    ? "no seals"
+    : `${seals} seals, the newest at position ${position} of ${new Date(at).toISOString()}; ` +
+      `${unsealed} newer decisions are not sealed` +
+      (dropped === 0 ? "" : `; of ${dropped} seals the decisions were dropped`)
 
 export const verifyJson = (report: VerifyReport): string =>
   JSON.stringify({

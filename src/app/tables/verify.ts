@@ -4,11 +4,13 @@
  * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was
  * written when a write was cut off (the embedded database only); the next start finishes that write.
  */
+import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import type { Audit, LoggedDecision } from "../../adapters/store/audit.ts"
 import { makeChainAudit } from "../../adapters/store/chain.ts"
+import { makeSeals } from "../../adapters/store/seals.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -30,6 +32,8 @@ import { checkChain } from "./chain.ts"
 import type { ChainReport } from "./chain.ts"
 import { compareSnapshots, foldEvents, foldSnapshots, nothingFolded, stateIn } from "./fold.ts"
 import type { Folded } from "./fold.ts"
+import { checkSeals } from "./seals.ts"
+import type { SealReport } from "./seals.ts"
 
 /** One value that is not what it should be. */
 export interface Difference {
@@ -63,6 +67,8 @@ export interface VerifyReport {
   readonly truncated: number
   /** What the chains of the log say; null: nobody asked. */
   readonly chain: ChainReport | null
+  /** What the seals say; null: nobody asked. */
+  readonly seals: SealReport | null
   readonly differences: readonly Difference[]
   /** Rows and snapshots written; null: none was to be. */
   readonly repaired: number | null
@@ -75,6 +81,8 @@ export interface VerifyOptions {
   readonly repair: boolean
   /** Computes the chain of every stream anew; reads the whole log. Absent: not. */
   readonly chain?: boolean
+  /** With the chain: whose signature seals must bear. Absent: they are not looked at. */
+  readonly publicKey?: KeyObject
 }
 
 /**
@@ -97,8 +105,15 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
   const examine = Effect.gen(function* () {
     const found = yield* findDifferences(audit, names, folded, options)
     const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
-    const chain = options.chain === true ? yield* checkChain(makeChainAudit(sql), folded.findings) : null
-    return { ...found, repaired, chain }
+    if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
+    const chainAudit = makeChainAudit(sql)
+    const chain = yield* checkChain(chainAudit, folded.findings)
+    const begun = yield* chainAudit.begun
+    const seals =
+      options.publicKey === undefined
+        ? null
+        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, 0n, folded.findings)
+    return { ...found, repaired, chain, seals }
   })
   const { positions, ...found } = yield* options.repair
     ? exclusively(sql, examine)
@@ -117,6 +132,7 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     ahead: found.ahead,
     truncated: folded.truncated.size,
     chain: found.chain,
+    seals: found.seals,
     differences: [
       ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
       ...found.wrong.flatMap((one) => one.differences),
