@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
+import { compactCommand } from "./cli/compact.ts"
 import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
@@ -40,6 +41,7 @@ const presently = Command.make("presently").pipe(
     doctor,
     verify,
     projections,
+    compactCommand,
   ]),
 )
 

@@ -44,6 +44,8 @@ import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeDaily } from "./retention/daily.ts"
+import { termsOf } from "./retention/terms.ts"
 import { readPrivateKey } from "./seal-keys.ts"
 import { makeSealer } from "./sealer.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
@@ -152,6 +154,8 @@ export const startServer = Effect.fn("Server.start")(function* (
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
+  const daily =
+    storage.sql === null ? null : makeDaily(storage.sql, termsOf(config.retention).terms, projector.flush)
   const sealer =
     sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
@@ -222,6 +226,7 @@ export const startServer = Effect.fn("Server.start")(function* (
             hardStateFollower.follow,
             webhooks.run,
             sealer?.run ?? Effect.void,
+            daily?.run ?? Effect.void,
           ],
           { concurrency: "unbounded" },
         ),
@@ -266,13 +271,20 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     ...tagFaults(config),
     ...adminFaults(config),
     ...webhookFaults(config),
+    ...termsOf(config.retention).faults.map(
+      (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,
+    ),
   ]
   const sealKey = sealKeyOf(config)
   if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
-    faults.push(...policyFaults(config, packages), ...sharedPackageFaults(config, packages))
+    faults.push(
+      ...policyFaults(config, packages),
+      ...sharedPackageFaults(config, packages),
+      ...retentionFaults(config, packages),
+    )
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     faults.push(`pass_through = ${config.pass_through.join()}: ${why}`)
@@ -358,6 +370,14 @@ const sharedPackageFaults = (
     .map(
       (name) =>
         `cluster_pres_events = ${name} (${sources.cluster_pres_events}): expected one of ${packages.names().join(" ")}`,
+    )
+
+const retentionFaults = ({ retention, sources }: Config, packages: Packages): readonly string[] =>
+  [...termsOf(retention).terms.documents.keys()]
+    .filter((name) => packages.find(name) === null)
+    .map(
+      (name) =>
+        `retention = ${retention.join(" ")} (${sources.retention}): ${name}: expected one of ${packages.names().join(" ")}`,
     )
 
 const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>

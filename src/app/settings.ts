@@ -250,6 +250,10 @@ const storage = {
     "sweep period",
     "everything ends at its own deadline, no sweep is needed",
   ),
+  retention: list(
+    [],
+    "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365 dialog=30); none or 0: for ever",
+  ),
   seal_key: text(
     null,
     "file of an Ed25519 private key (see `presently seal-key`) that the log is signed with now and then; none: it is not",

@@ -14,6 +14,7 @@ import { makeSeals } from "../../src/adapters/store/seals.ts"
 import { makeSealer } from "../../src/app/sealer.ts"
 import { checkChain } from "../../src/app/tables/chain.ts"
 import type { LogFinding } from "../../src/app/tables/fold.ts"
+import { nothingDropped } from "../../src/domain/presentity/retention.ts"
 import { checkSeals } from "../../src/app/tables/seals.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
@@ -44,7 +45,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
 
   const checked = Effect.gen(function* () {
     const findings: LogFinding[] = []
-    const report = yield* checkChain(makeChainAudit(sql), findings)
+    const report = yield* checkChain(makeChainAudit(sql), nothingDropped, findings)
     return { ...report, findings }
   })
 

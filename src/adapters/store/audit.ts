@@ -45,6 +45,13 @@ export interface Head {
   readonly snapshot: unknown
 }
 
+/** A stream's state at the last decision that was dropped, as JSON says it. */
+export interface Beginning {
+  readonly number: bigint
+  readonly stream: Uri
+  readonly state: unknown
+}
+
 export interface FoundRow {
   readonly id: number
   readonly row: TableRow
@@ -161,6 +168,17 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       Effect.map((rows) => rows.map((row) => row.state)),
     ),
 
+  /** The newest landmark of each stream at which older decisions were dropped, by number of the stream. */
+  beginnings: (after: Beginning | null) =>
+    sql<{ number: bigint; stream: string; state: unknown }>`
+      SELECT DISTINCT ON (l.stream) l.stream AS number, h.stream, l.state
+      FROM landmarks l JOIN streams h ON h.id = l.stream
+      WHERE l.is_beginning AND l.stream > ${String(after?.number ?? 0n)}::bigint
+      ORDER BY l.stream, l.version DESC LIMIT 200`.pipe(
+      Effect.map((rows) => rows.map((row): Beginning => ({ ...row, stream: row.stream as Uri }))),
+    ),
+
+  landmarkBefore: makeLandmarks(sql).landmarkBefore,
   putLandmarks: makeLandmarks(sql).saveLandmarks,
 
   deleteSnapshots: (streams: readonly bigint[]) =>

@@ -34,7 +34,12 @@ export interface ChainHead {
   readonly nonce: string
   readonly hash: Uint8Array | null
   /** Versions up to which rows were dropped, with the hash of the last one. */
-  readonly beginnings: readonly { readonly version: bigint; readonly hash: Uint8Array | null }[]
+  readonly beginnings: readonly {
+    readonly version: bigint
+    /** Milliseconds since 1970. */
+    readonly at: number
+    readonly hash: Uint8Array | null
+  }[]
 }
 
 type FoundRow = Omit<ChainRow, "position"> & { readonly pos: bigint }
@@ -61,16 +66,21 @@ export const makeChainAudit = (sql: PgClient.PgClient) => ({
 
   /** By number. */
   heads: (after: bigint) =>
-    sql<Omit<ChainHead, "beginnings"> & { readonly beginnings: readonly [string, string | null][] | null }>`
+    sql<
+      Omit<ChainHead, "beginnings"> & {
+        readonly beginnings: readonly [string, number, string | null][] | null
+      }
+    >`
       SELECT h.id, h.stream AS name, h.salt, h.root, h.version, h.nonce, h.hash,
-        (SELECT json_agg(json_build_array(l.version::text, encode(l.hash, 'hex')))
+        (SELECT json_agg(json_build_array(l.version::text, extract(epoch FROM l.at) * 1000, encode(l.hash, 'hex')))
           FROM landmarks l WHERE l.stream = h.id AND l.is_beginning) AS beginnings
       FROM streams h WHERE h.id > ${String(after)}::bigint ORDER BY h.id LIMIT ${pageRows}::int`.pipe(
       Effect.map((rows) =>
         rows.map((row): ChainHead => ({
           ...row,
-          beginnings: (row.beginnings ?? []).map(([version, hash]) => ({
+          beginnings: (row.beginnings ?? []).map(([version, at, hash]) => ({
             version: BigInt(version),
+            at,
             hash: hash === null ? null : Buffer.from(hash, "hex"),
           })),
         })),

@@ -7,6 +7,7 @@
  */
 import { createHash, hash } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
+import type { PackageName } from "../../domain/vocabulary.ts"
 
 /** What a row says of its decision; `at` in milliseconds since 1970. */
 export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce" | "events">
@@ -32,6 +33,13 @@ export const digestOfSaid = (
 /** SHA-256 of a text's UTF-8, in hex. */
 export const digestOf = (text: string): string => hash("sha256", text, "hex")
 
+/** The package whose document, or part of one, was dropped; null: nothing was. */
+export const droppedFrom = (event: Event): PackageName | null =>
+  "body" in event &&
+  (event.body?.dropped !== undefined || ("droppedHeaders" in event && event.droppedHeaders !== undefined))
+    ? event.packageName
+    : null
+
 const holdsDocument = (event: Event): boolean =>
   "body" in event || "rules" in event || "headers" in event || "droppedHeaders" in event
 
@@ -42,14 +50,46 @@ const provedJson = (event: Event): string => {
   if (proved["body"] != null) proved["body"] = withoutText(proved["body"] as Document)
   if (proved["rules"] != null) proved["rules"] = withoutText(proved["rules"] as Document)
   if (proved["headers"] !== undefined) proved["headers"] = digestOf(JSON.stringify(proved["headers"]))
-  return JSON.stringify(proved)
+  return "droppedHeaders" in event ? JSON.stringify(withDropped(proved)) : JSON.stringify(proved)
+}
+
+/** The digest of headers stands where they stood. */
+const withDropped = (proved: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(
+    Object.entries(proved).map(([field, value]) => [field === "droppedHeaders" ? "headers" : field, value]),
+  )
+
+/**
+ * The event without its document: what is left is what the chain covers.
+ *
+ * @returns the event itself when it has none, or none any more
+ */
+export const dropDocuments = (event: Event): Event => {
+  if (!("body" in event)) return event
+  const body = event.body
+  const hasBody = body !== null && body.dropped === undefined
+  const hasHeaders = "headers" in event && event.headers !== undefined
+  if (!hasBody && !hasHeaders) return event
+  return Object.fromEntries(
+    Object.entries(event).map(([field, value]) =>
+      field === "headers"
+        ? ["droppedHeaders", digestOf(JSON.stringify(value))]
+        : field === "body" && hasBody
+          ? [field, { ...body, text: "", dropped: digestOf(body.text) }]
+          : [field, value],
+    ),
+  ) as unknown as Event
 }
 
 interface Document {
   readonly text: string
+  readonly dropped?: string
 }
 
-const withoutText = (document: Document): object => ({ ...document, text: digestOf(document.text) })
+const withoutText = ({ dropped, ...document }: Document): object => ({
+  ...document,
+  text: dropped ?? digestOf(document.text),
+})
 
 /** Where the chain of a stream begins. */
 export const rootOf = (salt: Uint8Array, name: string): Buffer =>

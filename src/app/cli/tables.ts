@@ -16,7 +16,8 @@ const repeated = (name: string, metavar: string, about: string) =>
 const flag = (name: string, about: string) =>
   Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(about))
 
-const storeFlags = {
+/** For commands about a store. */
+export const storeFlags = {
   config: repeated("config", "FILE", "YAML or JSON file of settings by name, as the server has it"),
   data: repeated("data", "DIR", settings.data.about),
   databaseUrl: repeated("database-url", "URL", settings.database_url.about),
@@ -126,7 +127,7 @@ const adviceFor = (differences: readonly { readonly table: string }[]): string =
     ? lost
     : "presently verify --repair rewrites what differs"
 
-const configOf = (input: StoreFlags) =>
+export const configOf = (input: StoreFlags) =>
   Effect.try({
     try: () =>
       readConfig({

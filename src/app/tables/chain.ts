@@ -7,8 +7,9 @@
 import { Effect } from "effect"
 import type { ChainAudit, ChainHead, ChainRow } from "../../adapters/store/chain.ts"
 import { lowest } from "../../adapters/store/chain.ts"
-import { digestOfSaid, rootOf, rowHash } from "../../adapters/store/proof.ts"
+import { digestOfSaid, droppedFrom, rootOf, rowHash } from "../../adapters/store/proof.ts"
 import type { Event } from "../../domain/presentity/events.ts"
+import type { Retained } from "../../domain/presentity/retention.ts"
 import type { LogFinding } from "./fold.ts"
 
 export interface ChainReport {
@@ -29,8 +30,15 @@ interface Walk {
   last: ChainRow | null
 }
 
-/** @param findings what does not fit is added here; one line for each row or stream */
-export const checkChain = Effect.fnUntraced(function* (audit: ChainAudit, findings: LogFinding[]) {
+/**
+ * @param retained what the log says was dropped from it
+ * @param findings what does not fit is added here; one line for each row or stream
+ */
+export const checkChain = Effect.fnUntraced(function* (
+  audit: ChainAudit,
+  retained: Retained,
+  findings: LogFinding[],
+) {
   const begun = yield* audit.begun
   const counts = { rows: 0, unchained: 0, beginnings: 0 }
   const heads = headReader(audit)
@@ -43,17 +51,17 @@ export const checkChain = Effect.fnUntraced(function* (audit: ChainAudit, findin
         for (;;) {
           head = yield* heads.peek
           if (head === null || head.id >= row.stream) break
-          findings.push(...rowless(head))
+          findings.push(...rowless(head, retained))
           heads.take()
         }
         if (head?.id === row.stream) heads.take()
         else head = null
         walk = beginning(head, row)
-        const unknown = beginningFault(walk, row)
+        const unknown = beginningFault(walk, row, retained)
         if (unknown !== null) findings.push(rowFinding(walk, row, unknown))
         if (row.version > 1n && unknown === null) counts.beginnings++
       }
-      const fault = step(walk, row, begun)
+      const fault = step(walk, row, begun, retained)
       if (fault !== null) findings.push(rowFinding(walk, row, fault))
       if (row.hash === null) counts.unchained++
       else counts.rows++
@@ -61,7 +69,7 @@ export const checkChain = Effect.fnUntraced(function* (audit: ChainAudit, findin
   }
   if (walk !== null) findings.push(...endOf(walk))
   for (let head = yield* heads.peek; head !== null; head = yield* heads.peek) {
-    findings.push(...rowless(head))
+    findings.push(...rowless(head, retained))
     heads.take()
   }
   const report: ChainReport = counts
@@ -92,14 +100,16 @@ const beginning = (head: ChainHead | null, { stream, version }: ChainRow): Walk 
   return { head, name, before: dropped?.hash ?? head?.root ?? Buffer.alloc(0), last: null }
 }
 
-const beginningFault = ({ head }: Walk, { version }: ChainRow): string | null => {
+const beginningFault = ({ head }: Walk, { version }: ChainRow, { before }: Retained): string | null => {
   if (head === null) return "no stream has that number"
-  if (version === 1n || head.beginnings.some((one) => one.version === version - 1n)) return null
-  return "what came before it is gone, and nothing says that it was dropped"
+  const isKnown = head.beginnings.some((one) => one.version === version - 1n && one.at < before)
+  return version === 1n || isKnown
+    ? null
+    : "what came before it is gone, and nothing says that it was dropped"
 }
 
 /** @returns what is wrong with the row, if anything is; the walk goes on from what it says */
-const step = (walk: Walk, row: ChainRow, begun: bigint): string | null => {
+const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): string | null => {
   const { last, before } = walk
   walk.last = row
   if (row.hash === null) {
@@ -110,24 +120,46 @@ const step = (walk: Walk, row: ChainRow, begun: bigint): string | null => {
   // that there is no such stream is said already
   if (walk.head === null) return null
   if (last !== null && row.version === last.version) return "there are two of this version"
-  const said = saidBy(row)
-  if (said === null) return "its events are not as they were written"
-  return equal(rowHash(before, row.position, row.stream, said), row.hash)
+  const events = eventsIn(row)
+  if (events === null) return "its events are not as they were written"
+  const said = saidBy(row, events)
+  if (events.some((event) => isDroppedEarly(event, row, retained))) {
+    return "a document of it is gone, and nothing says that it was dropped"
+  }
+  return said !== null && equal(rowHash(before, row.position, row.stream, said), row.hash)
     ? null
     : "it is not what was written there, or what came before it is not"
 }
 
-/** Null: the text of its events is none that was ever written. */
-const saidBy = ({ version, at, cause, origin, nonce, events: text }: ChainRow): string | null => {
+/** Null: their text is none that was ever written. JSON has several ways to say the same; what is written says it in one. */
+const eventsIn = ({ events: text }: ChainRow): readonly Event[] | null => {
   try {
     const events: unknown = JSON.parse(text)
-    // JSON has several ways to say the same; what is written says it in one
-    if (!Array.isArray(events) || JSON.stringify(events) !== text) return null
-    const said = { version: Number(version), at: Number(at) / 1000, cause, origin, nonce }
-    return digestOfSaid({ ...said, events: events as readonly Event[] }, text)
+    const isOurs = Array.isArray(events) && events.every((one) => typeof one === "object" && one !== null)
+    return isOurs && JSON.stringify(events) === text ? (events as readonly Event[]) : null
   } catch {
     return null
   }
+}
+
+/** Null: something in it is of another type than it ever had. */
+const saidBy = (
+  { version, at, cause, origin, nonce, events: text }: ChainRow,
+  events: readonly Event[],
+): string | null => {
+  try {
+    const said = { version: Number(version), at: Number(at) / 1000, cause, origin, nonce, events }
+    return digestOfSaid(said, text)
+  } catch {
+    return null
+  }
+}
+
+const isDroppedEarly = (event: Event, { at }: ChainRow, { documents }: Retained): boolean => {
+  const name = droppedFrom(event)
+  if (name === null) return false
+  const before = documents.find(([packageName]) => packageName === name)?.[1] ?? 0
+  return Number(at) / 1000 >= before
 }
 
 /** What the head says of the newest row, and of itself. */
@@ -142,9 +174,9 @@ const endOf = ({ head, last }: Walk): readonly LogFinding[] => {
 }
 
 /** A head without rows: all of them were dropped, or somebody took them away. */
-const rowless = (head: ChainHead): readonly LogFinding[] => {
+const rowless = (head: ChainHead, { before }: Retained): readonly LogFinding[] => {
   const faults = headFaults(head)
-  const dropped = head.beginnings.find((one) => one.version === head.version)
+  const dropped = head.beginnings.find((one) => one.version === head.version && one.at < before)
   if (dropped === undefined) {
     faults.push(`it stands at ${head.version}, and has no decisions, and nothing says that they were dropped`)
   } else if (!equal(dropped.hash, head.hash)) faults.push("its hash is not that of the last one dropped")

@@ -11,9 +11,11 @@ import { makeAudit } from "../../adapters/store/audit.ts"
 import type { Audit, LoggedDecision } from "../../adapters/store/audit.ts"
 import { makeChainAudit } from "../../adapters/store/chain.ts"
 import { makeSeals } from "../../adapters/store/seals.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
+import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import {
   differingColumns,
@@ -107,12 +109,20 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
     if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
     const chainAudit = makeChainAudit(sql)
-    const chain = yield* checkChain(chainAudit, folded.findings)
+    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    const retained = retention?.retained ?? nothingDropped
+    const chain = yield* checkChain(chainAudit, retained, folded.findings)
     const begun = yield* chainAudit.begun
     const seals =
       options.publicKey === undefined
         ? null
-        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, 0n, folded.findings)
+        : yield* checkSeals(
+            makeSeals(sql),
+            options.publicKey,
+            begun,
+            BigInt(retained.position),
+            folded.findings,
+          )
     return { ...found, repaired, chain, seals }
   })
   const { positions, ...found } = yield* options.repair
@@ -130,7 +140,7 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     snapshots: found.snapshots,
     rows: found.rows,
     ahead: found.ahead,
-    truncated: folded.truncated.size,
+    truncated: folded.truncated.size + folded.begun,
     chain: found.chain,
     seals: found.seals,
     differences: [

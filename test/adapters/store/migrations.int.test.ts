@@ -15,6 +15,7 @@ import { makePartitions, migrate } from "../../../src/adapters/store/migrations.
 import { makePostgresStore } from "../../../src/adapters/store/postgres.ts"
 import { checkChain } from "../../../src/app/tables/chain.ts"
 import type { LogFinding } from "../../../src/app/tables/fold.ts"
+import { nothingDropped } from "../../../src/domain/presentity/retention.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
@@ -84,11 +85,11 @@ describe.each(databases)("a log of the first layout on %s", (_, open) => {
         const again = yield* store.append([decisionOf(one, 3)])
         const next = yield* store.append([4, 5].flatMap((n) => [decisionOf(one, n), decisionOf(other, n)]))
         const findings: LogFinding[] = []
-        const chain = yield* checkChain(makeChainAudit(sql), findings)
+        const chain = yield* checkChain(makeChainAudit(sql), nothingDropped, findings)
         const gaps = yield* makeAudit(sql).gaps
         yield* sql`UPDATE events SET hash = NULL WHERE version = 5`
         const spoilt: LogFinding[] = []
-        yield* checkChain(makeChainAudit(sql), spoilt)
+        yield* checkChain(makeChainAudit(sql), nothingDropped, spoilt)
         return { history, read, states, again, next, findings, chain, gaps, spoilt }
       }).pipe(Effect.provide(open()), Effect.scoped),
     )
