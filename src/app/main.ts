@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
+import { compactCommand } from "./cli/compact.ts"
 import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
@@ -16,6 +17,7 @@ import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
+import { sealKey } from "./cli/seal-key.ts"
 import { projections, verify } from "./cli/tables.ts"
 import { token } from "./cli/token.ts"
 import { user } from "./cli/user.ts"
@@ -33,6 +35,7 @@ const presently = Command.make("presently").pipe(
     watch,
     user,
     token,
+    sealKey,
     rules,
     history,
     at,
@@ -46,6 +49,7 @@ const presently = Command.make("presently").pipe(
     doctor,
     verify,
     projections,
+    compactCommand,
   ]),
 )
 

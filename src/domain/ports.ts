@@ -100,7 +100,7 @@ export class EventStore extends Context.Service<
     ) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Saves folded states; an empty one is kept as its version only. */
     readonly saveSnapshots: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
-    /** Saved states that have something alive, by stream name after `after`; fewer than `max` means the end. */
+    /** Saved states that have something alive, each once: those after the stream `after` in the store's own order (`""`: from the first); fewer than `max` means the end. */
     readonly snapshots: (after: string, max: number) => Effect.Effect<readonly State[], StoreUnavailable>
     readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
     readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>

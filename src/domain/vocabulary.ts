@@ -30,6 +30,8 @@ export interface Body {
   /** Of the media type, as written and without `charset` (`boundary=xyz`); absent: none. */
   readonly parameters?: string
   readonly text: string
+  /** The SHA-256, in hex, of a text that retention has dropped from the log; the text is empty then. Absent: it has not. */
+  readonly dropped?: string
 }
 
 /** A header that belongs to what is published: its name as packages write it (`Call-Info`), and its value on one line. */
