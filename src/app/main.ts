@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
+import { compactCommand } from "./cli/compact.ts"
 import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
@@ -19,6 +20,7 @@ import { publish } from "./cli/publish.ts"
 import { replayCommand } from "./cli/replay.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
+import { sealKey } from "./cli/seal-key.ts"
 import { projections, verify } from "./cli/tables.ts"
 import { token } from "./cli/token.ts"
 import { user } from "./cli/user.ts"
@@ -36,6 +38,7 @@ const presently = Command.make("presently").pipe(
     watch,
     user,
     token,
+    sealKey,
     rules,
     history,
     at,
@@ -52,6 +55,7 @@ const presently = Command.make("presently").pipe(
     doctor,
     verify,
     projections,
+    compactCommand,
   ]),
 )
 

@@ -45,6 +45,10 @@ import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { makeDaily } from "./retention/daily.ts"
+import { termsOf } from "./retention/terms.ts"
+import { readPrivateKey } from "./seal-keys.ts"
+import { makeSealer } from "./sealer.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { storeNameOf, tableNamesOf } from "./tables/open.ts"
 import { verifyTables } from "./tables/verify.ts"
@@ -85,7 +89,10 @@ export const startServer = Effect.fn("Server.start")(function* (
   levels: LogLevels = makeLogLevels(),
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const { packages, policy, users } = yield* preparations(config, (line) => void run(Effect.logError(line)))
+  const { packages, policy, users, sealKey } = yield* preparations(
+    config,
+    (line) => void run(Effect.logError(line)),
+  )
   const storage = yield* openStorage(config)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
@@ -149,6 +156,10 @@ export const startServer = Effect.fn("Server.start")(function* (
   const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
+  const daily =
+    storage.sql === null ? null : makeDaily(storage.sql, termsOf(config.retention).terms, projector.flush)
+  const sealer =
+    sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
@@ -214,9 +225,17 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, rulesFollower.follow, hardStateFollower.follow, webhooks.run], {
-          concurrency: "unbounded",
-        }),
+        Effect.all(
+          [
+            projector.run,
+            rulesFollower.follow,
+            hardStateFollower.follow,
+            webhooks.run,
+            sealer?.run ?? Effect.void,
+            daily?.run ?? Effect.void,
+          ],
+          { concurrency: "unbounded" },
+        ),
       ),
     ),
   )
@@ -233,6 +252,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       }
       yield* pump.record
       yield* projector.flush
+      if (sealer !== null) yield* sealer.seal
     }).pipe(Effect.timeoutOption("8 seconds")),
   )
 
@@ -258,11 +278,20 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     ...tagFaults(config),
     ...adminFaults(config),
     ...webhookFaults(config),
+    ...termsOf(config.retention).faults.map(
+      (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,
+    ),
   ]
+  const sealKey = sealKeyOf(config)
+  if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
   let packages: Packages | null = null
   try {
     packages = packagesOf(config)
-    faults.push(...policyFaults(config, packages), ...sharedPackageFaults(config, packages))
+    faults.push(
+      ...policyFaults(config, packages),
+      ...sharedPackageFaults(config, packages),
+      ...retentionFaults(config, packages),
+    )
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     faults.push(`pass_through = ${config.pass_through.join()}: ${why}`)
@@ -274,8 +303,26 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
   if (faults.length > 0 || packages === null || policy._tag === "Failure") {
     return yield* new ConfigInvalid({ faults })
   }
-  return { packages, policy: policy.success, users: users?._tag === "Success" ? users.success : null }
+  return {
+    packages,
+    policy: policy.success,
+    users: users?._tag === "Success" ? users.success : null,
+    sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
+  }
 })
+
+/** Null: nothing is to be sealed. */
+const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config) => {
+  if (file === null) return null
+  const said = `seal_key = ${file} (${sources.seal_key})`
+  if (memory || (database_url === null && data === null)) {
+    return {
+      fault: `${said}: what is kept in memory is not sealed: give --database-url or --data, or leave it out`,
+    }
+  }
+  const read = readPrivateKey(file)
+  return "key" in read ? read : { fault: `${said}: ${read.fault}` }
+}
 
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({
@@ -330,6 +377,14 @@ const sharedPackageFaults = (
     .map(
       (name) =>
         `cluster_pres_events = ${name} (${sources.cluster_pres_events}): expected one of ${packages.names().join(" ")}`,
+    )
+
+const retentionFaults = ({ retention, sources }: Config, packages: Packages): readonly string[] =>
+  [...termsOf(retention).terms.documents.keys()]
+    .filter((name) => packages.find(name) === null)
+    .map(
+      (name) =>
+        `retention = ${retention.join(" ")} (${sources.retention}): ${name}: expected one of ${packages.names().join(" ")}`,
     )
 
 const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>

@@ -250,6 +250,15 @@ const storage = {
     "sweep period",
     "everything ends at its own deadline, no sweep is needed",
   ),
+  retention: list(
+    [],
+    "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365 dialog=30); none or 0: for ever",
+  ),
+  seal_key: text(
+    null,
+    "file of an Ed25519 private key (see `presently seal-key`) that the log is signed with now and then; none: it is not",
+  ),
+  seal_interval: int<number>(600, 1, 86_400, "seconds between two seals"),
   presentity_table: text("presentity", "name of the table, of letters, digits and underscores"),
   active_watchers_table: text("active_watchers", "name of the table, of letters, digits and underscores"),
   watchers_table: text("watchers", "name of the table, of letters, digits and underscores"),

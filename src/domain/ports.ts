@@ -10,7 +10,7 @@ import type { Decision } from "./presentity/events.ts"
 import type { Notify } from "./presentity/intents.ts"
 import type { State } from "./presentity/state.ts"
 import type { RowKey } from "./projections/rows.ts"
-import type { Millis, SubscriptionNo, Uri } from "./vocabulary.ts"
+import type { Millis, Position, SubscriptionNo, Uri } from "./vocabulary.ts"
 
 /** One request on its way to the core. */
 export interface Request {
@@ -48,8 +48,7 @@ export class SipTransport extends Context.Service<
   }
 >()("presently/SipTransport") {}
 
-/** A place in the log: the number of one decision over all streams; 0 is before the first. */
-export type Position = number
+export type { Position } from "./vocabulary.ts"
 
 export interface Recorded {
   readonly position: Position
@@ -101,7 +100,7 @@ export class EventStore extends Context.Service<
     ) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Saves folded states; an empty one is kept as its version only. */
     readonly saveSnapshots: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
-    /** Saved states that have something alive, by stream name after `after`; fewer than `max` means the end. */
+    /** Saved states that have something alive, each once: those after the stream `after` in the store's own order (`""`: from the first); fewer than `max` means the end. */
     readonly snapshots: (after: string, max: number) => Effect.Effect<readonly State[], StoreUnavailable>
     readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
     readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>

@@ -17,6 +17,8 @@ export type PackageName = string
 export type SubscriptionNo = number
 /** Names a dialog inside its presentity: the number of the subscription that created it. */
 export type DialogNo = number
+/** A place in the log: the number of one decision over all streams; 0 is before the first. */
+export type Position = number
 /** Milliseconds since 1970-01-01T00:00:00Z, in the log's time. */
 export type Millis = number
 /** Whole seconds, as on the wire. */
@@ -28,6 +30,8 @@ export interface Body {
   /** Of the media type, as written and without `charset` (`boundary=xyz`); absent: none. */
   readonly parameters?: string
   readonly text: string
+  /** The SHA-256, in hex, of a text that retention has dropped from the log; the text is empty then. Absent: it has not. */
+  readonly dropped?: string
 }
 
 /** A header that belongs to what is published: its name as packages write it (`Call-Info`), and its value on one line. */

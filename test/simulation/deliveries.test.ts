@@ -52,7 +52,6 @@ describe("what became of NOTIFYs", () => {
       compare(simulateSeed(seed), stubPackages, totals)
       compare(simulateRuledSeed(seed), ruledPackages, totals)
     }
-    console.log(Object.fromEntries([...totals].toSorted()))
     for (const key of ["answered: Accepted", "failed: TimedOut", "failed: Refused", "failed: Unreachable"])
       ok((totals.get(key) ?? 0) > seeds / 4, `${key}: ${totals.get(key) ?? 0}`)
     ok([...totals.keys()].some((key) => key.startsWith("unknown")))

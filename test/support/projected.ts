@@ -13,7 +13,7 @@ import type { Run } from "./machine.ts"
 
 export const emptyStore = (sql: PgClient.PgClient) =>
   Effect.runPromise(
-    sql`TRUNCATE events, streams, snapshots, landmarks, checkpoints, presentity, active_watchers, watchers`,
+    sql`TRUNCATE events, streams, snapshots, landmarks, checkpoints, seals, presentity, active_watchers, watchers`,
   )
 
 /**

@@ -45,6 +45,13 @@ export interface Head {
   readonly snapshot: unknown
 }
 
+/** A stream's state at the last decision that was dropped, as JSON says it. */
+export interface Beginning {
+  readonly number: bigint
+  readonly stream: Uri
+  readonly state: unknown
+}
+
 export interface FoundRow {
   readonly id: number
   readonly row: TableRow
@@ -71,10 +78,10 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
 
   /** Streams whose decisions are not numbered one after the other up to their head. */
   gaps: sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
-    SELECT coalesce(h.stream, e.stream) AS stream, h.version AS head, e.first, e.last, e.count
+    SELECT coalesce(h.stream, 'stream ' || e.stream) AS stream, h.version AS head, e.first, e.last, e.count
     FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
-    LEFT JOIN streams h ON h.stream = e.stream
-    WHERE h.stream IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
+    LEFT JOIN streams h ON h.id = e.stream
+    WHERE h.id IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
     ORDER BY 1`.pipe(
     Effect.map((rows) =>
       rows.map(({ stream, head, first, last, count }): Gap => ({
@@ -92,23 +99,25 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
   /** Decisions in the order in which they were stored. */
   decisions: (after: number, upTo: number) =>
     sql<EventRow>`
-      SELECT pos, at, stream, version, events FROM events
-      WHERE pos > ${after}::bigint AND pos <= ${upTo}::bigint ORDER BY pos LIMIT ${pageRows}::int`.pipe(
+      SELECT e.pos, e.at, coalesce(h.stream, 'stream ' || e.stream) AS stream, e.version, e.events
+      FROM events e LEFT JOIN streams h ON h.id = e.stream
+      WHERE e.pos > ${after}::bigint AND e.pos <= ${upTo}::bigint ORDER BY e.pos LIMIT ${pageRows}::int`.pipe(
       Effect.map((rows) => rows.map(logged)),
     ),
 
   /** Decisions of one stream, oldest first. */
   history: (stream: Uri, afterVersion: number, upToVersion: number) =>
     sql<EventRow>`
-      SELECT pos, at, stream, version, events FROM events
-      WHERE stream = ${stream} AND version > ${afterVersion}::bigint AND version <= ${upToVersion}::bigint
-      ORDER BY version LIMIT ${pageRows}::int`.pipe(Effect.map((rows) => rows.map(logged))),
+      SELECT e.pos, e.at, h.stream, e.version, e.events
+      FROM streams h JOIN events e ON e.stream = h.id
+      WHERE h.stream = ${stream} AND e.version > ${afterVersion}::bigint AND e.version <= ${upToVersion}::bigint
+      ORDER BY e.version LIMIT ${pageRows}::int`.pipe(Effect.map((rows) => rows.map(logged))),
 
   /** Streams by name, with their snapshots. */
   heads: (after: string) =>
     sql<{ stream: string; version: bigint; snapshot_version: bigint | null; state: unknown }>`
       SELECT h.stream, h.version, s.version AS snapshot_version, s.state
-      FROM streams h LEFT JOIN snapshots s ON s.stream = h.stream
+      FROM streams h LEFT JOIN snapshots s ON s.stream = h.id
       WHERE h.stream > ${after} ORDER BY h.stream LIMIT ${pageRows}::int`.pipe(
       Effect.map((rows) =>
         rows.map((row): Head => ({
@@ -120,10 +129,10 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       ),
     ),
 
-  /** Snapshots of what the log does not know. */
-  orphans: sql<{ stream: string }>`
-    SELECT s.stream FROM snapshots s LEFT JOIN streams h ON h.stream = s.stream
-    WHERE h.stream IS NULL ORDER BY s.stream`.pipe(Effect.map((rows) => rows.map((row) => row.stream))),
+  /** Numbers of streams that have a snapshot and are not known otherwise. */
+  orphans: sql<{ stream: bigint }>`
+    SELECT s.stream FROM snapshots s LEFT JOIN streams h ON h.id = s.stream
+    WHERE h.id IS NULL ORDER BY s.stream`.pipe(Effect.map((rows) => rows.map((row) => row.stream))),
 
   /** Rows of one of the three tables by `id`. */
   rows: (table: TableName, name: string, after: number) =>
@@ -139,10 +148,11 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
   putSnapshots: (states: readonly State[]) =>
     sql`
       INSERT INTO snapshots (stream, version, state)
-      SELECT f.stream, f.version, nullif(f.state, '')::json
+      SELECT h.id, f.version, nullif(f.state, '')::json
       FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
         ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
         AS f(stream, version, state)
+      JOIN streams h ON h.stream = f.stream
       ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state`.pipe(
       Effect.asVoid,
     ),
@@ -158,10 +168,21 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       Effect.map((rows) => rows.map((row) => row.state)),
     ),
 
+  /** The newest landmark of each stream at which older decisions were dropped, by number of the stream. */
+  beginnings: (after: Beginning | null) =>
+    sql<{ number: bigint; stream: string; state: unknown }>`
+      SELECT DISTINCT ON (l.stream) l.stream AS number, h.stream, l.state
+      FROM landmarks l JOIN streams h ON h.id = l.stream
+      WHERE l.is_beginning AND l.stream > ${String(after?.number ?? 0n)}::bigint
+      ORDER BY l.stream, l.version DESC LIMIT 200`.pipe(
+      Effect.map((rows) => rows.map((row): Beginning => ({ ...row, stream: row.stream as Uri }))),
+    ),
+
+  landmarkBefore: makeLandmarks(sql).landmarkBefore,
   putLandmarks: makeLandmarks(sql).saveLandmarks,
 
-  deleteSnapshots: (streams: readonly string[]) =>
-    sql`DELETE FROM snapshots WHERE stream = ANY(${streams}::text[])`.pipe(Effect.asVoid),
+  deleteSnapshots: (streams: readonly bigint[]) =>
+    sql`DELETE FROM snapshots WHERE stream = ANY(${streams.map(String)}::bigint[])`.pipe(Effect.asVoid),
 })
 
 export type Audit = ReturnType<typeof makeAudit>

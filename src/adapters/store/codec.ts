@@ -12,6 +12,7 @@ const Body = Schema.Struct({
   contentType: Schema.String,
   parameters: Schema.optionalKey(Schema.String),
   text: Schema.String,
+  dropped: Schema.optionalKey(Schema.String),
 })
 const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
@@ -46,6 +47,7 @@ const StoredEvent = Schema.TaggedUnion({
     ...Publication,
     body: Schema.NullOr(Body),
     headers: Headers,
+    droppedHeaders: Schema.optionalKey(Text),
     sender: Nullable,
     receivedAt: Schema.optionalKey(Schema.Finite),
   },
@@ -54,6 +56,7 @@ const StoredEvent = Schema.TaggedUnion({
     supersedes: Text,
     body: Schema.NullOr(Body),
     headers: Headers,
+    droppedHeaders: Schema.optionalKey(Text),
     sender: Nullable,
   },
   PublicationRefreshed: { ...Publication, supersedes: Text },
@@ -122,6 +125,13 @@ const StoredEvent = Schema.TaggedUnion({
   RulesReviewed: { packageName: Text, boundaryAt: Instant },
   SharingTagSet: { tag: Text, role: TagRole, epoch: Schema.Int },
   SharingTagSwitched: { tag: Text, role: TagRole, epoch: Schema.Int },
+  LogDropped: {
+    before: Schema.Finite,
+    position: Schema.Finite,
+    decisions: Schema.Finite,
+    forgotten: Schema.Finite,
+  },
+  DocumentsDropped: { packageName: Text, before: Schema.Finite, documents: Schema.Finite },
   WatcherDecided: {
     packageName: Text,
     watcher: Text,

@@ -17,6 +17,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { decodeEvents, encodeEvents } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
+import { digestOfSaid } from "./proof.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
@@ -41,34 +42,56 @@ interface SnapshotRow {
 
 export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"] => {
   const eventsAfter = (rows: readonly EventRow[]): readonly Recorded[] => rows.map(recorded)
+  const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
+    rows.map((row) => recorded({ ...row, stream }))
 
   return {
     append: (decisions) => {
       const heads = headsOf(decisions)
+      const encoded = decisions.map((one) => encodeEvents(one.events))
+      // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
+      // `began`, which look again
       return sql<{ stored: string[]; position: bigint | null }>`
         WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
         head AS MATERIALIZED (
-          SELECT h.stream, h.expected, h.version, h.nonce
+          SELECT h.stream, h.expected, h.version, h.nonce, s.id AS known, s.hash, s.root,
+            coalesce(s.id, nextval('streams_id_seq')) AS id,
+            CASE WHEN s.id IS NULL THEN uuid_send(gen_random_uuid()) END AS salt
           FROM unnest(${heads.map((one) => one.stream)}::text[], ${heads.map((one) => one.expected)}::bigint[],
             ${heads.map((one) => one.version)}::bigint[], ${heads.map((one) => one.nonce)}::text[])
-            AS h(stream, expected, version, nonce), taken),
-        moved AS (
-          INSERT INTO streams AS s (stream, version, prev, nonce)
-          SELECT stream, version, expected, nonce FROM head
-          WHERE expected = 0 OR (SELECT true FROM streams known WHERE known.stream = head.stream)
-          ORDER BY stream
-          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, prev = excluded.prev, nonce = excluded.nonce
-            WHERE s.version = excluded.prev
-          RETURNING s.stream),
+            AS h(stream, expected, version, nonce) CROSS JOIN taken LEFT JOIN streams s ON s.stream = h.stream
+          WHERE CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
+        placed AS (
+          SELECT nextval('events_pos_seq') AS pos, e.* FROM (
+            SELECT head.id, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
+              e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
+            FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
+              ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
+              ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
+              ${encoded}::json[],
+              ${decisions.map((one, index) => digestOfSaid(one, encoded[index]))}::text[])
+              WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
+            JOIN head USING (stream) ORDER BY e.n) e),
+        chained AS MATERIALIZED (
+          SELECT pos, at, id, version, cause, origin, nonce, events, presently_chain(before,
+            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos) AS hash
+          FROM placed),
+        began AS (
+          INSERT INTO streams (id, stream, salt, root, version, nonce, hash) OVERRIDING SYSTEM VALUE
+          SELECT id, stream, salt, sha256(salt || convert_to(stream, 'UTF8')), head.version, head.nonce, chained.hash
+          FROM head JOIN chained USING (id, version) WHERE known IS NULL
+          ON CONFLICT DO NOTHING
+          RETURNING id, stream),
+        went AS (
+          UPDATE streams s SET version = head.version, nonce = head.nonce, hash = chained.hash
+          FROM head JOIN chained USING (id, version)
+          WHERE s.id = head.known AND s.version = head.expected
+          RETURNING s.id, s.stream),
+        moved AS MATERIALIZED (SELECT id, stream FROM began UNION ALL SELECT id, stream FROM went),
         written AS (
-          INSERT INTO events (at, stream, version, cause, origin, nonce, events)
-          SELECT to_timestamp(e.at / 1000.0), e.stream, e.version, e.cause, e.origin, e.nonce, e.events
-          FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
-            ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
-            ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
-            ${decisions.map((one) => encodeEvents(one.events))}::json[])
-            WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, n)
-          JOIN moved USING (stream) ORDER BY e.n
+          INSERT INTO events (pos, at, stream, version, cause, origin, nonce, events, hash) OVERRIDING SYSTEM VALUE
+          SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
+          FROM chained e JOIN moved USING (id) ORDER BY e.pos
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
         Effect.flatMap(([row]) => {
@@ -89,15 +112,15 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
       // snapshots and what came after them in one statement; a stream never seen costs one look at its head
       sql<SnapshotRow & Partial<EventRow>>`
         WITH asked AS (
-          SELECT h.stream, s.version, s.state
+          SELECT h.id, h.stream, s.version, s.state
           FROM unnest(${streams}::text[]) AS a(stream)
-          JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = a.stream)
+          JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = h.id)
         SELECT stream, version, state, NULL AS pos, NULL AS at, NULL AS cause, NULL AS origin, NULL AS nonce,
           NULL AS events
         FROM asked WHERE version IS NOT NULL
         UNION ALL
-        (SELECT e.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
-        FROM asked JOIN events e ON e.stream = asked.stream AND e.version > coalesce(asked.version, 0)
+        (SELECT asked.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
+        FROM asked JOIN events e ON e.stream = asked.id AND e.version > coalesce(asked.version, 0)
         ORDER BY e.stream, e.version)`.pipe(
         Effect.map((rows) => {
           const states = new Map<Uri, State>()
@@ -113,40 +136,45 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
 
     read: (after, max) =>
       sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE pos > ${after}::bigint ORDER BY pos LIMIT ${max}::int`.pipe(
+        SELECT e.pos, e.at, h.stream, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e JOIN streams h ON h.id = e.stream
+        WHERE e.pos > ${after}::bigint ORDER BY e.pos LIMIT ${max}::int`.pipe(
         Effect.map(eventsAfter),
         unavailable,
       ),
 
     history: (stream, afterVersion, max) =>
-      sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE stream = ${stream} AND version > ${afterVersion}::bigint
-        ORDER BY version LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+      sql<Omit<EventRow, "stream">>`
+        SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e
+        WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version > ${afterVersion}::bigint
+        ORDER BY e.version LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
 
     historyBack: (stream, beforeVersion, max) =>
-      sql<EventRow>`
-        SELECT pos, at, stream, version, cause, origin, nonce, events
-        FROM events WHERE stream = ${stream} AND version < ${beforeVersion}::bigint
-        ORDER BY version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsAfter), unavailable),
+      sql<Omit<EventRow, "stream">>`
+        SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
+        FROM events e
+        WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version < ${beforeVersion}::bigint
+        ORDER BY e.version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
 
     ...makeLandmarks(sql),
 
     saveSnapshots: (states) =>
       sql`
         INSERT INTO snapshots AS s (stream, version, state)
-        SELECT f.stream, f.version, nullif(f.state, '')::json
+        SELECT h.id, f.version, nullif(f.state, '')::json
         FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
           ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
           AS f(stream, version, state)
+        JOIN streams h ON h.stream = f.stream
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
           WHERE s.version < excluded.version`.pipe(Effect.asVoid, unavailable),
 
     snapshots: (after, max) =>
       sql<SnapshotRow>`
-        SELECT stream, version, state FROM snapshots
-        WHERE state IS NOT NULL AND stream > ${after} ORDER BY stream LIMIT ${max}::int`.pipe(
+        SELECT h.stream, f.version, f.state FROM snapshots f JOIN streams h ON h.id = f.stream
+        WHERE f.state IS NOT NULL AND f.stream > coalesce((SELECT id FROM streams WHERE stream = ${after}), 0)
+        ORDER BY f.stream LIMIT ${max}::int`.pipe(
         Effect.map((rows) => rows.map(stateOf)),
         unavailable,
       ),

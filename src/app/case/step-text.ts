@@ -101,6 +101,10 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${answersIn(event, 0)
         .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
         .join(", ")}`
+    case "LogDropped":
+      return `${event._tag} ${event.decisions} decisions`
+    case "DocumentsDropped":
+      return `${event._tag} ${event.packageName} ${event.documents} documents`
     default:
       return event satisfies never
   }

@@ -4,10 +4,12 @@
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
 import type { DriftReport } from "../case/drift.ts"
+import { UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config.ts"
+import { readPublicKey } from "../seal-keys.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
-import { flag, storeConfig, storeFlags } from "./store-flags.ts"
+import { flag, repeated, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something is not as the log has it; the report says what. */
 class Differences extends Data.TaggedError("Differences")<{
@@ -28,18 +30,26 @@ export const verify = Command.make(
     ...storeFlags,
     json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
+    publicKey: repeated("public-key", "FILE", "check seals too, with the public key of whoever signed them"),
+    tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
     drift: flag(
       "drift",
       "instead of the tables: decide every recorded command again with these settings; exit code 1 when it would be decided otherwise",
     ),
   },
-  Effect.fn(function* ({ fromStart, repair, drift, json, ...input }) {
+  Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, drift, json, ...input }) {
     const config = yield* storeConfig(input)
     if (drift) return yield* verifyDrift(config, json)
+    const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
-    const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", { fromStart, repair })
+    const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
+      fromStart,
+      repair,
+      chain: !repair && !tablesOnly,
+      ...(key === null ? {} : { publicKey: key }),
+    })
     yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
     if (report.repaired === null) {
       const count = report.differences.length
@@ -108,9 +118,21 @@ export const projections = Command.make("projections").pipe(
   Command.withSubcommands([rebuild]),
 )
 
+const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
+  if (file === null) return Effect.succeed(null)
+  if (isWithoutChain) {
+    const why = "--public-key is about the chain of the log, which --repair and --tables-only leave out"
+    return Effect.fail(new UsageInvalid({ why }))
+  }
+  const read = readPublicKey(file)
+  return "key" in read
+    ? Effect.succeed(read.key)
+    : Effect.fail(new UsageInvalid({ why: `--public-key ${file}: ${read.fault}` }))
+}
+
 const lost = "the log itself cannot be read there; restore it from a backup"
 
 const adviceFor = (differences: readonly { readonly table: string }[]): string =>
-  differences.every(({ table }) => table === "events")
+  differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
     ? lost
     : "presently verify --repair rewrites what differs"

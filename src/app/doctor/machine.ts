@@ -22,6 +22,7 @@ export const secretFiles = (config: Config, configFile: string | null): readonly
   const files = [
     ["users_file", config.users_file],
     ["admin_tokens_file", config.admin_tokens_file],
+    ["seal_key", config.seal_key],
     ["config file", hasPassword(config, configFile) ? configFile : null],
   ] as const
   return files.flatMap(([what, file]) => (file === null ? [] : [secretFile(what, file)]))

@@ -20,7 +20,7 @@ import type { EventStore, Recorded, StoreUnavailable } from "../../domain/ports.
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import { values } from "../../domain/table.ts"
+import { entries, values } from "../../domain/table.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
 
 export interface PageWish {
@@ -68,7 +68,7 @@ export interface HistoryReader {
     wish: SeenWish,
   ) => Effect.Effect<{ readonly sent: readonly Sent[]; readonly next: number | null }, StoreUnavailable>
   readonly why: (question: Question) => Effect.Effect<Explanation, StoreUnavailable>
-  /** The last change until then in a package that the watcher had, or else has, something to do with. */
+  /** The package that a watcher subscribed to last; else the one that was published last. */
   readonly packageFor: (of: Uri, watcher: Uri, at: Millis) => Effect.Effect<PackageName, StoreUnavailable>
 }
 
@@ -310,7 +310,13 @@ export const makeHistoryReader = (
         const own = [...values(state.subscriptions), ...values(state.waiting)]
           .filter((one) => one.watcher === watcher)
           .sort((one, other) => other.no - one.no)
-        return own[0]?.packageName ?? "presence"
+        const published = [...entries(state.publications)]
+          .map(([name, some]) => ({
+            name,
+            from: Math.max(...[...values(some)].map(({ bodyFrom }) => bodyFrom)),
+          }))
+          .sort((one, other) => other.from - one.from)
+        return own[0]?.packageName ?? published[0]?.name ?? "presence"
       }),
   }
 }

@@ -43,11 +43,10 @@ export const whyText = (
   const sentence =
     best === undefined ? told("was NOT told of") : sentenceOf(best, explanation, told, clock, known)
   for (const one of cases) facts.push(...factsOf(one, cases.length > 1, clock, known))
-  const findings = cases.map(({ finding }) => finding)
   return {
     sentence,
     facts,
-    policy: [...new Set(findings.flatMap((finding) => policyOf(finding, limits, ruleNames)))],
+    policy: [...new Set(cases.flatMap((one) => policyOf(one, limits, ruleNames)))],
     advice: [...new Set(cases.flatMap((one) => adviceOf(one, explanation)))],
   }
 }
@@ -74,13 +73,17 @@ const rank = ({ finding, sequel }: Case): number =>
   finding._tag === "Told" ? 0 : sequel?._tag === "Told" ? 1 : finding._tag === "Ended" ? 3 : 2
 
 const sentenceOf = (
-  { finding, sequel, sent }: Case,
+  { life, finding, sequel, sent }: Case,
   { change }: Explanation,
   told: (phrase: string) => string,
   clock: Clock,
   known: Knowledge,
 ): string => {
   const notify = sent === null ? "" : `NOTIFY CSeq ${sent.notify.cseq} ${deliveryInWords(sent, known)}`
+  if (sent?.failed != null) {
+    const isOver = sent.failed.place.position === life.ended?.place.position
+    return `${told("was NOT told of")}: ${notify}${isOver ? ", and that ended its subscription" : ""}.`
+  }
   if (finding._tag === "Told") return `${told("was told of")} at once: ${notify}.`
   const held = heldInWords(finding, clock)
   switch (sequel?._tag) {
@@ -176,7 +179,8 @@ const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): stri
     origin === "" ? "" : `from ${origin}`,
   )
 
-const policyOf = (finding: Finding, limits: Limits, names: readonly string[]): readonly string[] => {
+const policyOf = ({ finding, sent }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
+  if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":
       return finding.isOwnPace
@@ -239,11 +243,11 @@ const rulesInWords = (matched: string, names: readonly string[]): string =>
         .join(", ")}`
 
 const adviceOf = (
-  { finding, sequel, life }: Case,
+  { finding, sequel, life, sent }: Case,
   { presentity, watcher }: Explanation,
 ): readonly string[] => {
   const ending = finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : null
-  if (ending?.because === "failure") return failureAdvice
+  if (ending?.because === "failure" || sent?.failed != null) return failureAdvice
   switch (finding._tag) {
     case "Pending":
       return [

@@ -11,13 +11,15 @@ import { freeze, isLandmark, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
+import { values } from "../../domain/table.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { canonical } from "./canonical.ts"
+import { withDigests, withDocumentsOf } from "./documents.ts"
 import { checkLandmarks } from "./landmarks.ts"
 
 /** Something in the log or beside it that is not as it should be. */
 export interface LogFinding {
-  readonly table: "events" | "snapshots" | "landmarks"
+  readonly table: "events" | "streams" | "snapshots" | "landmarks" | "seals"
   readonly key: string
   readonly column: string
   readonly log: string | number | null
@@ -38,6 +40,8 @@ export interface Folded {
   readonly findings: LogFinding[]
   decisions: number
   landmarksWritten: number
+  /** Streams whose oldest decisions were dropped, and that are taken from the landmark there. */
+  begun: number
 }
 
 export const nothingFolded = (): Folded => ({
@@ -49,6 +53,7 @@ export const nothingFolded = (): Folded => ({
   findings: [],
   decisions: 0,
   landmarksWritten: 0,
+  begun: 0,
 })
 
 /**
@@ -62,6 +67,7 @@ export const foldEvents = Effect.fnUntraced(function* (
   upTo: number,
   repair: boolean,
 ) {
+  if (folded.position === 0) yield* foldBeginnings(audit, folded)
   while (folded.position < upTo) {
     const page = yield* audit.decisions(folded.position, upTo)
     const passed: State[] = []
@@ -76,6 +82,22 @@ export const foldEvents = Effect.fnUntraced(function* (
   }
 })
 
+/** States of streams at the last of their decisions that was dropped. */
+const foldBeginnings = Effect.fnUntraced(function* (audit: Audit, folded: Folded) {
+  for (
+    let page = yield* audit.beginnings(null);
+    page.length > 0;
+    page = yield* audit.beginnings(page.at(-1)!)
+  ) {
+    for (const { state: frozen, stream } of page) {
+      const state = thaw(frozen as Snapshot)
+      folded.versions.set(stream, state.version)
+      put(folded, state)
+      folded.begun++
+    }
+  }
+})
+
 /** The stream's state, whether anything of it lives or not. */
 export const stateIn = (folded: Folded, stream: Uri): State =>
   folded.states.get(stream) ?? { ...initial(stream), version: folded.versions.get(stream) ?? 0 }
@@ -84,6 +106,8 @@ const foldOne = (folded: Folded, decision: LoggedDecision): void => {
   folded.decisions++
   const { stream, version, events } = decision
   const before = stateIn(folded, stream)
+  // to be dropped, and in the landmark already
+  if (version <= before.version && folded.begun > 0) return
   folded.versions.set(stream, version)
   if (typeof events === "string") {
     folded.broken.add(stream)
@@ -133,7 +157,9 @@ export const foldSnapshots = Effect.fnUntraced(function* (
       folded.versions.set(head.stream, version)
       const isUsable = typeof snapshot === "object" && snapshot.version <= version
       const isBehind = !isUsable ? typeof snapshot === "string" : snapshot.version < version
-      let state = isUsable ? snapshot : initial(head.stream)
+      let state = isUsable
+        ? snapshot
+        : ((yield* audit.landmarkBefore(head.stream, version)) ?? initial(head.stream))
       while (state.version < version) {
         const page = yield* audit.history(head.stream, state.version, version)
         for (const decision of page) {
@@ -203,8 +229,12 @@ export const compareSnapshots = Effect.fnUntraced(function* (audit: Audit, folde
     if (heads.length === 0) break
     for (const head of heads) {
       const { stream } = head
-      const state = stateIn(folded, stream)
+      let state = stateIn(folded, stream)
       const snapshot = readSnapshot(head)
+      if (typeof snapshot === "object" && hasDropped(state)) {
+        state = thaw(withDocumentsOf(freeze(state), freeze(snapshot)))
+        put(folded, state)
+      }
       if (folded.truncated.has(stream)) {
         if (typeof snapshot === "object" && snapshot.version === state.version) put(folded, snapshot)
         continue
@@ -236,11 +266,22 @@ const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding
     return [{ table: "snapshots", key, column: "version", log: state.version, found: snapshot.version }]
   }
   const [ours, theirs] = [state, snapshot].map((one): Readonly<Record<string, unknown>> =>
-    isEmpty(one) ? {} : { ...freeze(one), decidedAt: 0 },
+    isEmpty(one) ? {} : { ...withDigests(freeze(one)), decidedAt: 0 },
   )
   const columns = new Set([...Object.keys(ours!), ...Object.keys(theirs!)])
   return [...columns].flatMap((column): LogFinding[] => {
     const [log, found] = [canonical(ours![column]), canonical(theirs![column])]
     return log === found ? [] : [{ table: "snapshots", key, column, log, found }]
   })
+}
+
+/** O(what is published). */
+const hasDropped = (state: State): boolean => {
+  for (const publications of values(state.publications)) {
+    for (const { body, droppedHeaders } of values(publications)) {
+      if (body?.dropped !== undefined || droppedHeaders !== undefined) return true
+    }
+  }
+  for (const { dropped } of values(state.hardState)) if (dropped !== undefined) return true
+  return false
 }

@@ -2,6 +2,8 @@
  * What a check of the tables found, for people and for programs. Whole bodies are nobody's business.
  */
 import type { Value } from "../../domain/projections/layout.ts"
+import type { ChainReport } from "./chain.ts"
+import type { SealReport } from "./seals.ts"
 import type { Difference, VerifyReport } from "./verify.ts"
 
 const shownMax = 100
@@ -21,9 +23,23 @@ export const verifyText = (store: string, report: VerifyReport): string => {
         ? ""
         : `; ${report.ahead} rows of a write that was cut off, which the next start finishes`) +
       (report.truncated === 0 ? "" : `; ${report.truncated} streams whose oldest decisions are gone`),
+    ...(report.chain === null ? [] : [chainText(report.chain)]),
+    ...(report.seals === null ? [] : [sealsText(report.seals)]),
     `${report.differences.length} differences in ${report.seconds.toFixed(1)} s`,
   ].join("\n")
 }
+
+const chainText = ({ rows, unchained, beginnings }: ChainReport): string =>
+  `chain of ${rows} decisions checked` +
+  (unchained === 0 ? "" : `; ${unchained} older ones were written before there was a chain`) +
+  (beginnings === 0 ? "" : `; ${beginnings} streams begin where older decisions were dropped`)
+
+const sealsText = ({ seals, position, at, unsealed, dropped }: SealReport): string =>
+  position === null || at === null
+    ? "no seals"
+    : `${seals} seals, the newest at position ${position} of ${new Date(at).toISOString()}; ` +
+      `${unsealed} newer decisions are not sealed` +
+      (dropped === 0 ? "" : `; of ${dropped} seals the decisions were dropped`)
 
 export const verifyJson = (report: VerifyReport): string =>
   JSON.stringify({
@@ -36,12 +52,15 @@ export const verifyJson = (report: VerifyReport): string =>
   })
 
 export const differenceText = ({ kind, table, key, column, log, found }: Difference): string => {
-  if (table === "events") return `${table} ${key}: ${found}`
+  if (ownTables.has(table)) return `${table} ${key}: ${found}`
   if (kind === "missing") return `${table} ${key}: the log has this row, the table does not`
   if (kind === "extra") return `${table} ${key}: the table has this row, the log does not`
   const [said, is] = [log, found].map((value) => JSON.stringify(shown(column, value)))
   return `${table} ${key}: ${column}: the log says ${said}, the table says ${is}`
 }
+
+/** What is not derived from anything: there is nothing to compare with, only something to say. */
+const ownTables: ReadonlySet<string> = new Set(["events", "streams", "seals"])
 
 const shown = (column: string | null, value: Value): Value => {
   if (typeof value !== "string") return value

@@ -4,13 +4,18 @@
  * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was
  * written when a write was cut off (the embedded database only); the next start finishes that write.
  */
+import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import type { Audit, LoggedDecision } from "../../adapters/store/audit.ts"
+import { makeChainAudit } from "../../adapters/store/chain.ts"
+import { makeSeals } from "../../adapters/store/seals.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
+import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import {
   differingColumns,
@@ -25,8 +30,12 @@ import type { TableName, TableRow, Value } from "../../domain/projections/layout
 import { splitUri, touched } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { checkChain } from "./chain.ts"
+import type { ChainReport } from "./chain.ts"
 import { compareSnapshots, foldEvents, foldSnapshots, nothingFolded, stateIn } from "./fold.ts"
 import type { Folded } from "./fold.ts"
+import { checkSeals } from "./seals.ts"
+import type { SealReport } from "./seals.ts"
 
 /** One value that is not what it should be. */
 export interface Difference {
@@ -58,6 +67,10 @@ export interface VerifyReport {
   readonly ahead: number
   /** Streams whose oldest decisions are no longer in the log. */
   readonly truncated: number
+  /** What the chains of the log say; null: nobody asked. */
+  readonly chain: ChainReport | null
+  /** What the seals say; null: nobody asked. */
+  readonly seals: SealReport | null
   readonly differences: readonly Difference[]
   /** Rows and snapshots written; null: none was to be. */
   readonly repaired: number | null
@@ -68,6 +81,10 @@ export interface VerifyOptions {
   readonly fromStart: boolean
   /** Rewrites what differs, with no other writer in between. */
   readonly repair: boolean
+  /** Computes the chain of every stream anew; reads the whole log. Absent: not. */
+  readonly chain?: boolean
+  /** With the chain: whose signature seals must bear. Absent: they are not looked at. */
+  readonly publicKey?: KeyObject
 }
 
 /**
@@ -90,7 +107,23 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
   const examine = Effect.gen(function* () {
     const found = yield* findDifferences(audit, names, folded, options)
     const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
-    return { ...found, repaired }
+    if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
+    const chainAudit = makeChainAudit(sql)
+    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    const retained = retention?.retained ?? nothingDropped
+    const chain = yield* checkChain(chainAudit, retained, folded.findings)
+    const begun = yield* chainAudit.begun
+    const seals =
+      options.publicKey === undefined
+        ? null
+        : yield* checkSeals(
+            makeSeals(sql),
+            options.publicKey,
+            begun,
+            BigInt(retained.position),
+            folded.findings,
+          )
+    return { ...found, repaired, chain, seals }
   })
   const { positions, ...found } = yield* options.repair
     ? exclusively(sql, examine)
@@ -107,7 +140,9 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     snapshots: found.snapshots,
     rows: found.rows,
     ahead: found.ahead,
-    truncated: folded.truncated.size,
+    truncated: folded.truncated.size + folded.begun,
+    chain: found.chain,
+    seals: found.seals,
     differences: [
       ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
       ...found.wrong.flatMap((one) => one.differences),
@@ -141,7 +176,8 @@ const findDifferences = Effect.fnUntraced(function* (
     folded.findings.push({ table: "events", key: stream, column: "version", log: null, found: why })
   }
   const orphans = yield* audit.orphans
-  for (const key of orphans) {
+  for (const number of orphans) {
+    const key = `stream ${number}`
     folded.findings.push({ table: "snapshots", key, column: "stream", log: null, found: key })
   }
   const tail = yield* readTail(audit, positions.tables, positions.last)

@@ -394,7 +394,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
     },
     record: (now, nonce) => {
-      for (const entry of [...entries.values()]) {
+      for (const entry of entries.values()) {
         const { accepted } = entry
         if (accepted.length === 0) continue
         const command: Command = { _tag: "RecordDeliveries", accepted }

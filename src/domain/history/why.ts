@@ -15,11 +15,10 @@ import { viewFor } from "../presentity/notify.ts"
 import { verdictKey } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
-import type { Position } from "../ports.ts"
-import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { changeIn } from "./changes.ts"
 import type { Change } from "./changes.ts"
-import { endingOf, makeLedger, placeOf } from "./ledger.ts"
+import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
 import type { Moment } from "./moments.ts"
 
@@ -127,6 +126,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
   const ledger = makeLedger(isMeant)
   let found: Found | null = null
   let isPast = false
+  let lastAt = 0
 
   const examine = (moment: Moment): void => {
     if (moment.decision.at > at && question.position === undefined) {
@@ -152,6 +152,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
 
   return {
     take: (moment) => {
+      lastAt = moment.decision.at
       ledger.take(moment)
       if (found !== null && found.moment.position < moment.position) {
         for (const [no, open] of found.findings) {
@@ -161,15 +162,18 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
       examine(moment)
     },
     isAnswered: () => {
-      if (question.position === undefined ? !isPast : found === null) return false
-      const isOpen = [...(found?.findings.values() ?? [])].some(({ sequel }) => sequel?._tag === "Open")
+      if (found === null) return question.position === undefined && isPast
+      if (question.position === undefined && !isPast) return false
+      const from = found.moment.position
       const lives = ledger.lives()
-      const place = found?.moment.position ?? 0
-      const isAbsent =
-        found !== null &&
-        found.findings.size === 0 &&
-        !lives.some(({ began }) => (began?.position ?? 0) > place)
-      return !isOpen && !isAbsent
+      if (found.findings.size === 0) return lives.some(({ began }) => (began?.position ?? 0) > from)
+      return lives.every(({ no, sent }) => {
+        const sequel = found?.findings.get(no)?.sequel
+        if (sequel?._tag === "Open") return false
+        const told = sent.find(({ place }) => place.position >= from)
+        if (told === undefined) return true
+        return told.answeredAt !== null || told.failed !== null || lastAt - told.place.at > unansweredMillis
+      })
     },
     answer: (asOf) => {
       const base = { presentity, watcher, packageName, asOf }

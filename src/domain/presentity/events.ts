@@ -36,6 +36,8 @@ export type Event =
   | WatcherDecided
   | SharingTagSet
   | SharingTagSwitched
+  | LogDropped
+  | DocumentsDropped
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
@@ -51,6 +53,8 @@ export interface PublicationCreated {
   readonly body: Body | null
   /** Headers of the PUBLISH that belong to the publication; absent: none. */
   readonly headers?: readonly Header[]
+  /** The SHA-256 of headers that retention has dropped; absent: it has not. */
+  readonly droppedHeaders?: string
   readonly sender: string | null
   /** When another server received it, from which it was taken over; absent: at the decision. */
   readonly receivedAt?: Millis
@@ -66,6 +70,8 @@ export interface PublicationModified {
   readonly body: Body | null
   /** Headers of the PUBLISH that belong to the publication; absent: none. */
   readonly headers?: readonly Header[]
+  /** The SHA-256 of headers that retention has dropped; absent: it has not. */
+  readonly droppedHeaders?: string
   readonly sender: string | null
 }
 
@@ -214,6 +220,27 @@ export interface WatcherDecided {
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly handling: SubHandling | null
+}
+
+/** Old decisions were dropped from the log; only in the stream of retention. */
+export interface LogDropped {
+  readonly _tag: "LogDropped"
+  /** All decisions older than this. */
+  readonly before: Millis
+  /** The newest position among them. */
+  readonly position: number
+  readonly decisions: number
+  /** Presentities of which nothing was left, and that are forgotten. */
+  readonly forgotten: number
+}
+
+/** Documents of one package were dropped from older decisions, which stay; only in the stream of retention. */
+export interface DocumentsDropped {
+  readonly _tag: "DocumentsDropped"
+  readonly packageName: PackageName
+  /** Those published before this. */
+  readonly before: Millis
+  readonly documents: number
 }
 
 /** In the stream of tags: what a tag is on this server from now on. */

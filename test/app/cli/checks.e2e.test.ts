@@ -2,7 +2,9 @@
  * `presently verify`, `projections rebuild` and `doctor` as their users have them: what they say, and what they end with.
  */
 import assert from "node:assert/strict"
-import { chmodSync } from "node:fs"
+import { createPublicKey, generateKeyPairSync } from "node:crypto"
+import { chmodSync, readFileSync, statSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
@@ -165,6 +167,57 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
         verifyText(gap.store, gap.report),
         /^events sip:alice@example\.com: its head stands at 3, its newest decision is 1\n/,
       )
+    },
+  )
+
+  it(
+    "T-seal CLI: a server seals its log at its stop, verify --public-key checks it, and keys that are none are one line",
+    patient,
+    async (context) => {
+      const url = cluster!.database()
+      const key = join(dirname(fileOf(context, "none", "")), "seal.pem")
+      const made = await run(["seal-key", key])
+      assert.equal(made.code, 0, made.stderr)
+      assert.equal(statSync(key).mode & 0o777, 0o600)
+      const server = await startPresence({ memory: false, database_url: url, seal_key: key })
+      await live(server.udpPort)
+      await server.stop()
+      const good = await verify("--database-url", url, "--public-key", `${key}.pub`)
+      assert.equal(good.code, 0, good.stdout + good.stderr)
+      assert.match(
+        good.stdout,
+        /\nchain of \d+ decisions checked\n1 seals, the newest at position \d+ of .*Z; 0 newer/,
+      )
+      await on(url, "UPDATE seals SET rows = rows + 1")
+      const publicKey = createPublicKey(readFileSync(`${key}.pub`))
+      const spoilt = await checked({ database_url: url }, { chain: true, publicKey })
+      assert.deepEqual(
+        spoilt.report.differences.map(({ table }) => table),
+        ["seals", "seals"],
+      )
+      const rsa = fileOf(
+        context,
+        "rsa",
+        String(
+          generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({
+            type: "pkcs8",
+            format: "pem",
+          }),
+        ),
+      )
+      for (const [seal_key, why] of [
+        [rsa, /seal_key = .*rsa \(default\): it is a key for ec: expected one for Ed25519$/],
+        [`${key}.pub`, /: expected PEM with an Ed25519 key, as `presently seal-key` writes it$/],
+        [`${key}.none`, /: ENOENT: no such file or directory/],
+      ] as const) {
+        await assert.rejects(startPresence({ memory: false, database_url: url, seal_key }), why)
+      }
+      await assert.rejects(startPresence({ seal_key: key }), /what is kept in memory is not sealed/)
+      const again = await run(["seal-key", key])
+      assert.match(again.stderr, /^presently: no key was written: EEXIST: /)
+      assert.equal(again.code, 74)
+      const wrong = await verify("--database-url", url, "--public-key", key)
+      assert.match(wrong.stderr, /^presently: --public-key .*: expected PEM with an Ed25519 key/)
     },
   )
 

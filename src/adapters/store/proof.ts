@@ -1,0 +1,108 @@
+/**
+ * What the chain of a stream is made of: the digest of what was decided, and the hash of a row. docs/log.md says the same
+ * in words.
+ *
+ * The append statement links rows in SQL, for only there position, number and the hash before are known; here it is done
+ * again, to check.
+ */
+import { createHash, hash } from "node:crypto"
+import type { Decision, Event } from "../../domain/presentity/events.ts"
+import type { PackageName } from "../../domain/vocabulary.ts"
+
+/** What a row says of its decision; `at` in milliseconds since 1970. */
+export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce" | "events">
+
+/**
+ * SHA-256, in hex, of `[version,at,cause,origin,nonce,events]` as JSON without blanks, where each document is replaced by
+ * the SHA-256 of it in hex.
+ *
+ * So a document can be dropped and all that was decided about it is still proved; and who has the document can show that
+ * it is the one. Documents are the texts of `body` and `rules`, and `headers` (the JSON of them).
+ *
+ * @param encoded the events as JSON
+ */
+export const digestOfSaid = (
+  { version, at, cause, origin, nonce, events }: Said,
+  encoded: string = JSON.stringify(events),
+): string => {
+  const proved = events.some(holdsDocument) ? `[${events.map(provedJson).join()}]` : encoded
+  const texts = `${JSON.stringify(cause)},${JSON.stringify(origin)},${JSON.stringify(nonce)}`
+  return digestOf(`[${version},${at},${texts},${proved}]`)
+}
+
+/** SHA-256 of a text's UTF-8, in hex. */
+export const digestOf = (text: string): string => hash("sha256", text, "hex")
+
+/** The package whose document, or part of one, was dropped; null: nothing was. */
+export const droppedFrom = (event: Event): PackageName | null =>
+  "body" in event &&
+  (event.body?.dropped !== undefined || ("droppedHeaders" in event && event.droppedHeaders !== undefined))
+    ? event.packageName
+    : null
+
+const holdsDocument = (event: Event): boolean =>
+  "body" in event || "rules" in event || "headers" in event || "droppedHeaders" in event
+
+/** Fields keep their order. */
+const provedJson = (event: Event): string => {
+  if (!holdsDocument(event)) return JSON.stringify(event)
+  const proved: Record<string, unknown> = { ...event }
+  if (proved["body"] != null) proved["body"] = withoutText(proved["body"] as Document)
+  if (proved["rules"] != null) proved["rules"] = withoutText(proved["rules"] as Document)
+  if (proved["headers"] !== undefined) proved["headers"] = digestOf(JSON.stringify(proved["headers"]))
+  return "droppedHeaders" in event ? JSON.stringify(withDropped(proved)) : JSON.stringify(proved)
+}
+
+/** The digest of headers stands where they stood. */
+const withDropped = (proved: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(
+    Object.entries(proved).map(([field, value]) => [field === "droppedHeaders" ? "headers" : field, value]),
+  )
+
+/**
+ * The event without its document: what is left is what the chain covers.
+ *
+ * @returns the event itself when it has none, or none any more
+ */
+export const dropDocuments = (event: Event): Event => {
+  if (!("body" in event)) return event
+  const body = event.body
+  const hasBody = body !== null && body.dropped === undefined
+  const hasHeaders = "headers" in event && event.headers !== undefined
+  if (!hasBody && !hasHeaders) return event
+  return Object.fromEntries(
+    Object.entries(event).map(([field, value]) =>
+      field === "headers"
+        ? ["droppedHeaders", digestOf(JSON.stringify(value))]
+        : field === "body" && hasBody
+          ? [field, { ...body, text: "", dropped: digestOf(body.text) }]
+          : [field, value],
+    ),
+  ) as unknown as Event
+}
+
+interface Document {
+  readonly text: string
+  readonly dropped?: string
+}
+
+const withoutText = ({ dropped, ...document }: Document): object => ({
+  ...document,
+  text: dropped ?? digestOf(document.text),
+})
+
+/** Where the chain of a stream begins. */
+export const rootOf = (salt: Uint8Array, name: string): Buffer =>
+  createHash("sha256").update(salt).update(name, "utf8").digest()
+
+/**
+ * SHA-256 of: the hash of the stream's row before (or its root), position, number of the stream, digest of what was said.
+ *
+ * @param said as `digestOfSaid` gives it
+ */
+export const rowHash = (before: Uint8Array, position: bigint, stream: bigint, said: string): Buffer => {
+  const numbers = Buffer.alloc(16)
+  numbers.writeBigInt64BE(position, 0)
+  numbers.writeBigInt64BE(stream, 8)
+  return createHash("sha256").update(before).update(numbers).update(said, "hex").digest()
+}

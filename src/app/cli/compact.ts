@@ -1,0 +1,60 @@
+/**
+ * `presently compact`: drops now what is older than the setting `retention` allows.
+ */
+import { userInfo } from "node:os"
+import { Clock, Console, Effect } from "effect"
+import { Command } from "effect/cli"
+import { ConfigInvalid } from "../config.ts"
+import { termsOf } from "../retention/terms.ts"
+import type { Compacted } from "../retention/compact.ts"
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
+
+export const compactCommand = Command.make(
+  "compact",
+  { ...storeFlags, json: flag("json", "what was dropped as one JSON object") },
+  Effect.fn(function* ({ json, ...input }) {
+    const config = yield* storeConfig(input)
+    const { terms, faults } = termsOf(config.retention)
+    const said = `retention = ${config.retention.join(" ")} (${config.sources.retention})`
+    if (faults.length > 0) return yield* new ConfigInvalid({ faults: faults.map((one) => `${said}: ${one}`) })
+    if (terms.days === 0 && terms.documents.size === 0) {
+      const fault = `${said}: everything is kept for ever, so there is nothing to drop: give --set retention=DAYS`
+      return yield* new ConfigInvalid({ faults: [fault] })
+    }
+    const { compactStore } = yield* Effect.promise(() => import("../retention/compact-store.ts"))
+    const now = yield* Clock.currentTimeMillis
+    const compacted = yield* compactStore(config, terms, now, `compact ${accountName()}`)
+    yield* Console.log(json ? JSON.stringify({ v: 1, ...compacted }) : textOf(compacted))
+  }, Effect.scoped),
+).pipe(
+  Command.withDescription(
+    "Drop from the log what is older than retention allows; the server does it once a day by itself",
+  ),
+)
+
+/** For the log: who gave the command, as the system knows it. */
+const accountName = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? "unknown"}`
+  }
+}
+
+const textOf = ({ months, before, decisions, forgotten, documents }: Compacted): string => {
+  const lines = documents.map(
+    (one) =>
+      `${one.documents} documents of ${one.packageName} from before ${new Date(one.before).toISOString()} dropped`,
+  )
+  if (before !== null) {
+    const until = new Date(before).toISOString()
+    lines.unshift(
+      decisions === 0 && months.length === 0
+        ? `no decisions from before ${until}`
+        : `${decisions} decisions from before ${until} dropped` +
+            (months.length === 0 ? "" : `, with the months ${months.join(" ")}`) +
+            (forgotten === 0 ? "" : `; nothing is left of ${forgotten} presentities`),
+    )
+  }
+  return lines.length === 0 ? "nothing is due" : lines.join("\n")
+}

@@ -1,0 +1,211 @@
+/**
+ * Makes the log forget what is due: decisions by whole months, documents of single packages by days.
+ *
+ * Every step can be cut off and begun again. What streams were when the last of their dropped decisions was made stays as a
+ * landmark, with its hash; the fact that something is dropped is stored before it is gone.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Data, Effect } from "effect"
+import { makeAudit } from "../../adapters/store/audit.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { deletedPerStatement, makeRetention } from "../../adapters/store/retention.ts"
+import type { Leaving, Retention } from "../../adapters/store/retention.ts"
+import type { Event } from "../../domain/presentity/events.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
+import { thaw } from "../../domain/presentity/snapshot.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
+import { freshNonce } from "../pump.ts"
+import { dropDocumentsOf } from "./documents.ts"
+import { documentsBefore, endOfMonth, logBefore } from "./terms.ts"
+import type { Terms } from "./terms.ts"
+
+/** Nothing was dropped: the log is not in a state in which it may be. */
+export class CompactRefused extends Data.TaggedError("CompactRefused")<{ readonly why: string }> {
+  readonly exitCode = 1
+  override get message(): string {
+    return `nothing was dropped: ${this.why}`
+  }
+}
+
+export interface Compacted {
+  /** Months of which all decisions are gone, `2026-01`. */
+  readonly months: readonly string[]
+  /** Decisions older than this are gone now; null: none was due. */
+  readonly before: Millis | null
+  readonly decisions: number
+  /** Streams of which nothing was left. */
+  readonly forgotten: number
+  readonly documents: readonly {
+    readonly packageName: string
+    readonly before: Millis
+    readonly documents: number
+  }[]
+}
+
+/** Attempts to get hold of the log, and the time between them. */
+const attemptsMax = 60
+const pause = "1 second"
+
+/** @param by who wants it, for the log: `server`, `compact ada` */
+export const compact = Effect.fn("Retention.compact")(function* (
+  sql: PgClient.PgClient,
+  terms: Terms,
+  now: Millis,
+  by: string,
+) {
+  const retention = makeRetention(sql)
+  const dropped = yield* dropOld(sql, retention, terms, now, by)
+  const documents: Compacted["documents"][number][] = []
+  for (const [packageName, days] of terms.documents) {
+    const before = documentsBefore(days, now)
+    const from = yield* retention.documentsGone(packageName)
+    if (before <= from) continue
+    const { retained } = yield* retentionState(sql)
+    const told = retained.documents.find(([name]) => name === packageName)?.[1] ?? 0
+    const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
+      // what an attempt that was cut off has told of already is no news
+      const isNews = going > 0 && told < before
+      return isNews
+        ? record(sql, { _tag: "DocumentsDropped", packageName, before, documents: going }, now, by)
+        : Effect.void
+    })
+    yield* retention.saveDocumentsGone(packageName, before)
+    documents.push({ packageName, before, documents: count })
+  }
+  const compacted: Compacted = { ...dropped, documents }
+  return compacted
+})
+
+const dropOld = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  retention: Retention,
+  terms: Terms,
+  now: Millis,
+  by: string,
+) {
+  const before = logBefore(terms, now)
+  if (before === null) return { months: [], before: null, decisions: 0, forgotten: 0 }
+  const due = (yield* retention.months).filter(({ month }) => endOfMonth(month) <= before)
+  let decisions = 0
+  let forgotten = 0
+  if (due.length > 0 || (yield* retention.hasStrays(before))) {
+    const leaving = yield* keepBeginnings(sql, retention, before)
+    decisions = leaving.decisions
+    // an empty month is no news; what an attempt that was cut off has told of already is none either
+    const { retained } = yield* retentionState(sql)
+    if (decisions > 0 && retained.before < before) {
+      const { position, empty } = leaving
+      const fact: Event = { _tag: "LogDropped", before, position, decisions, forgotten: empty }
+      yield* record(sql, fact, now, by)
+    }
+    for (const { name } of due) {
+      for (let attempt = 1; !(yield* retention.dropMonth(name)); attempt++) {
+        if (attempt === attemptsMax) {
+          return yield* new CompactRefused({
+            why: `somebody has been reading the log for a minute, so ${name} could not be dropped: try again later`,
+          })
+        }
+        yield* Effect.sleep(pause)
+      }
+    }
+    while ((yield* retention.deleteStrays(before)) === deletedPerStatement) yield* Effect.yieldNow
+  }
+  while ((yield* retention.deleteLandmarks(before)) === deletedPerStatement) yield* Effect.yieldNow
+  for (let page = yield* retention.forget(0n); page !== null; page = yield* retention.forget(page.last)) {
+    forgotten += page.forgotten
+  }
+  return { months: due.map(({ month }) => month), before, decisions, forgotten }
+})
+
+/** Keeps, of every stream that loses decisions, what it was then. */
+const keepBeginnings = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  retention: Retention,
+  before: Millis,
+) {
+  const shown = yield* retention.shown
+  let decisions = 0
+  let position = 0
+  let empty = 0
+  for (let after = 0n; ;) {
+    const page = yield* retention.leaving(before, after)
+    if (page.length === 0) break
+    const states: State[] = []
+    for (const one of page) {
+      if (one.position > shown) {
+        return yield* new CompactRefused({
+          why: "the tables are behind what is to be dropped: start the server once, or see its log",
+        })
+      }
+      if (one.isOutOfOrder || one.snapshotVersion === null || one.snapshotVersion < one.version) {
+        return yield* new CompactRefused({
+          why: `${one.stream} is not in order: presently verify says what is wrong with it`,
+        })
+      }
+      states.push(yield* stateThen(sql, one))
+      decisions += one.decisions
+      position = Math.max(position, one.position)
+      if (one.newest === one.version && one.snapshot === null) empty++
+    }
+    yield* retention.keepBeginnings(states)
+    after = page.at(-1)!.number
+  }
+  return { decisions, position, empty }
+})
+
+/** A stream's state at the last of its decisions that goes. */
+const stateThen = Effect.fnUntraced(function* (sql: PgClient.PgClient, leaving: Leaving) {
+  const { stream, version, at, snapshotVersion, snapshot } = leaving
+  if (snapshotVersion === version) {
+    return snapshot === null ? { ...initial(stream), version, decidedAt: at } : thaw(snapshot as Snapshot)
+  }
+  let state = (yield* makePostgresStore(sql).landmarkBefore(stream, version)) ?? initial(stream)
+  while (state.version < version) {
+    const page = yield* makeAudit(sql).history(stream, state.version, version)
+    for (const { events, ...decision } of page) {
+      if (typeof events === "string" || decision.version !== state.version + 1) {
+        return yield* new CompactRefused({
+          why: `${stream} version ${decision.version} cannot be read: presently verify --from-start says more`,
+        })
+      }
+      state = fold(state, { ...decision, events })
+    }
+    if (page.length === 0) {
+      return yield* new CompactRefused({
+        why: `decisions of ${stream} are missing: presently verify says more`,
+      })
+    }
+  }
+  return state
+})
+
+const retentionState = (sql: PgClient.PgClient) =>
+  Effect.map(makePostgresStore(sql).load([retentionStream]), ([state = initial(retentionStream)]) => ({
+    state,
+    retained: state.retained ?? nothingDropped,
+  }))
+
+/** Stores a fact of retention. The snapshot goes with it: a server that runs knows nothing of this decision. */
+const record = Effect.fnUntraced(function* (sql: PgClient.PgClient, event: Event, at: Millis, by: string) {
+  const store = makePostgresStore(sql)
+  for (;;) {
+    const { state } = yield* retentionState(sql)
+    const decision = {
+      stream: retentionStream,
+      version: state.version + 1,
+      at: Math.max(at, state.decidedAt),
+      cause: "Compact",
+      origin: by,
+      nonce: freshNonce(),
+      events: [event],
+    }
+    const { conflicts } = yield* store.append([decision])
+    if (conflicts.size > 0) continue
+    yield* store.saveSnapshots([fold(state, decision)])
+    return
+  }
+})

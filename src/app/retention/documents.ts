@@ -1,0 +1,71 @@
+/**
+ * Documents of one package that are too old: they go from decisions and landmarks, with their digests in their place.
+ *
+ * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
+ */
+import { Effect } from "effect"
+import { dropDocuments } from "../../adapters/store/proof.ts"
+import type { OldRow, Retention } from "../../adapters/store/retention.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import type { Millis, PackageName } from "../../domain/vocabulary.ts"
+import { withoutDocumentsOf } from "../tables/documents.ts"
+
+/**
+ * @param from older ones are gone already
+ * @param record stores that so many go, before they are gone
+ * @returns how many documents there were
+ */
+export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
+  retention: Retention,
+  packageName: PackageName,
+  from: Millis,
+  before: Millis,
+  record: (documents: number) => Effect.Effect<void, E>,
+) {
+  const count = yield* eachPage(retention, packageName, from, before, () => Effect.void)
+  yield* record(count)
+  yield* eachPage(retention, packageName, from, before, retention.rewrite)
+  let after: { readonly stream: bigint; readonly version: bigint } | null = null
+  for (;;) {
+    const page: readonly { stream: bigint; version: bigint; state: unknown }[] =
+      yield* retention.oldLandmarks(before, after)
+    if (page.length === 0) break
+    const changed = page.flatMap(({ stream, version, state }) => {
+      const without = withoutDocumentsOf(state as Snapshot, packageName)
+      return JSON.stringify(without) === JSON.stringify(state) ? [] : [{ stream, version, state: without }]
+    })
+    if (changed.length > 0) yield* retention.rewriteLandmarks(changed)
+    after = page.at(-1)!
+  }
+  return count
+})
+
+/** Calls `each` with rows as they are without documents of the package. */
+const eachPage = Effect.fnUntraced(function* <E>(
+  retention: Retention,
+  packageName: PackageName,
+  from: Millis,
+  before: Millis,
+  each: (rows: readonly OldRow[]) => Effect.Effect<void, E>,
+) {
+  let count = 0
+  for (let after = 0n; ;) {
+    const page = yield* retention.oldRows(from, before, packageName, after)
+    if (page.length === 0) return count
+    const changed: OldRow[] = []
+    for (const row of page) {
+      let isChanged = false
+      const events = row.events.map((event) => {
+        const isOf = "packageName" in event && event.packageName === packageName
+        const without = isOf ? dropDocuments(event) : event
+        if (without === event) return event
+        isChanged = true
+        count++
+        return without
+      })
+      if (isChanged) changed.push({ ...row, events })
+    }
+    if (changed.length > 0) yield* each(changed)
+    after = page.at(-1)!.position
+  }
+})

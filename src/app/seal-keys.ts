@@ -1,0 +1,52 @@
+/**
+ * The pair of keys for seals: an Ed25519 private key that the server signs with, and the public one for whoever checks.
+ */
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto"
+import type { KeyObject } from "node:crypto"
+import { readFileSync, writeFileSync } from "node:fs"
+
+/** What is wrong with a file of a key, in one line. */
+const faultOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  // what OpenSSL says of a file that is none is of no use to anybody
+  return "code" in cause && String(cause.code).startsWith("E") && !String(cause.code).startsWith("ERR")
+    ? cause.message
+    : "expected PEM with an Ed25519 key, as `presently seal-key` writes it"
+}
+
+type Read = { readonly key: KeyObject } | { readonly fault: string }
+
+const read = (file: string, parse: (pem: string) => KeyObject): Read => {
+  try {
+    const key = parse(readFileSync(file, "utf8"))
+    return key.asymmetricKeyType === "ed25519"
+      ? { key }
+      : { fault: `it is a key for ${key.asymmetricKeyType}: expected one for Ed25519` }
+  } catch (cause) {
+    return { fault: faultOf(cause) }
+  }
+}
+
+export const readPrivateKey = (file: string): Read => read(file, (pem) => createPrivateKey(pem))
+
+/** A private key does not do: whoever checks should not have it. */
+export const readPublicKey = (file: string): Read =>
+  read(file, (pem) => {
+    if (pem.includes("PRIVATE KEY")) throw new Error("private")
+    return createPublicKey(pem)
+  })
+
+/**
+ * Writes a new pair: the private key to `file`, for its owner's eyes only, the public one beside it.
+ *
+ * @throws when one of the files is there already, or cannot be written
+ * @returns the file of the public key
+ */
+export const writeSealKey = (file: string): string => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519")
+  const publicFile = `${file}.pub`
+  const pem = { format: "pem" } as const
+  writeFileSync(file, privateKey.export({ type: "pkcs8", ...pem }), { flag: "wx", mode: 0o600 })
+  writeFileSync(publicFile, publicKey.export({ type: "spki", ...pem }), { flag: "wx", mode: 0o644 })
+  return publicFile
+}
