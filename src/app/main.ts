@@ -11,6 +11,7 @@ import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { at, diff, history, presentities, seen, watchers, why } from "./cli/history.ts"
 import { importCommand } from "./cli/import.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
@@ -36,6 +37,13 @@ const presently = Command.make("presently").pipe(
     token,
     sealKey,
     rules,
+    history,
+    at,
+    seen,
+    why,
+    diff,
+    watchers,
+    presentities,
     mi,
     importCommand,
     doctor,

@@ -41,6 +41,7 @@ export const pumpDefaults = {
   patienceMillis: 3000,
   tickMillis: 20,
   retryAfter: 5,
+  recordAfterMillis: 10_000,
 } as const
 
 /** What the pump tells of itself; plain numbers that only grow, except the gauges at the end. */
@@ -71,6 +72,8 @@ export interface Pump {
   readonly settle: Effect.Effect<void>
   /** Takes no more requests and waits until nothing is undecided. */
   readonly drain: Effect.Effect<void>
+  /** Has written down what is known of NOTIFYs, and waits until it is. */
+  readonly record: Effect.Effect<void>
 }
 
 /** Versions kept of presentities with nothing alive: they save a second attempt when such a one comes back. */
@@ -338,6 +341,12 @@ export const makePump = Effect.fnUntraced(function* (
     schedule()
   }
 
+  const quiet = Effect.gen(function* () {
+    while (status === "draining" && (engine.counts().undecided > 0 || inbox.length > 0 || appending)) {
+      yield* Effect.sleep(10)
+    }
+  })
+
   const pump: Pump = {
     handler: {
       submit: (request) => submit(request),
@@ -406,9 +415,12 @@ export const makePump = Effect.fnUntraced(function* (
     }),
     drain: Effect.gen(function* () {
       if (status === "ready") status = "draining"
-      while (status === "draining" && (engine.counts().undecided > 0 || inbox.length > 0 || appending)) {
-        yield* Effect.sleep(10)
-      }
+      yield* quiet
+    }),
+    record: Effect.gen(function* () {
+      if (status === "draining") engine.record(now(), freshNonce)
+      schedule()
+      yield* quiet
     }),
   }
   return pump

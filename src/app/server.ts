@@ -25,17 +25,18 @@ import { allowedHosts, allowedHostsFaults } from "../adapters/webhooks/allowed.t
 import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
 import { WebhookStore, layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
-import { allowEveryone, askTheRules, defaultLimits } from "../domain/presentity/context.ts"
-import type { Limits } from "../domain/presentity/context.ts"
+import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
-import type { SubHandling } from "../domain/vocabulary.ts"
 import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
+import { asksRules, limitsOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
 import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
+import { makeHistoryDesk } from "./history/answers.ts"
+import { makeHistoryReader } from "./history/reader.ts"
 import { makeFeed } from "./feed.ts"
 import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
@@ -114,11 +115,12 @@ export const startServer = Effect.fn("Server.start")(function* (
       (defect) => onDefect("SIP", "a message", defect),
     ),
   )
+  const authorize = asksRules(config) ? askTheRules : allowEveryone
   const pump: Pump = yield* makePump(
     {
       packages,
       limits: limitsOf(config),
-      authorize: asksRules(config) ? askTheRules : allowEveryone,
+      authorize,
       isTagActive: (tag) => tags.isActive(tag),
       onDefect,
       ...pumpDefaults,
@@ -165,15 +167,19 @@ export const startServer = Effect.fn("Server.start")(function* (
     makeSend(allowedHosts(config.webhook_hosts)),
     () => pump.committed().position,
   )
+  const now = (): number => clock.currentTimeMillisUnsafe()
+  const circumstances = { packages, limits: limitsOf(config), authorize }
+  const reader = makeHistoryReader(Context.get(storage.services, EventStore), circumstances, now)
   const desk = makeDesk({
     pump,
+    history: makeHistoryDesk(reader, circumstances, now, pump.engine.delivery),
     packages,
     feed,
     webhooks: webhooks.desk,
     tags,
     levels,
     lookForRules: rulesFollower.look,
-    now: () => clock.currentTimeMillisUnsafe(),
+    now,
     status: () => ({
       status: pump.status(),
       sip: sip.addresses(),
@@ -244,6 +250,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
         yield* Effect.sleep(20)
       }
+      yield* pump.record
       yield* projector.flush
       if (sealer !== null) yield* sealer.seal
     }).pipe(Effect.timeoutOption("8 seconds")),
@@ -516,35 +523,6 @@ const sipOptions = (
 
 const sharedLineOf = (spec: string): SharedLine =>
   spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
-
-export const asksRules = (config: Config): boolean =>
-  config.policy === "rules" ||
-  (config.policy === "auto" &&
-    (config.rules_dir !== null ||
-      config.static_rules.length > 0 ||
-      config.integrated_xcap_server ||
-      config.users_file !== null))
-
-export const limitsOf = (config: Config): Limits => ({
-  ...defaultLimits,
-  maxExpiresPublish: config.max_expires_publish,
-  maxExpiresSubscribe: config.max_expires_subscribe,
-  minExpiresPublish: config.min_expires_publish,
-  minExpiresSubscribe: config.min_expires_subscribe,
-  expiresOffset: config.expires_offset,
-  notifyIntervalMillis: config.notify_min_interval === null ? null : config.notify_min_interval * 1000,
-  endSubOnTimeout: config.end_sub_on_timeout,
-  probeSeconds: config.notify_probe_interval,
-  profile: config.event_framework === "6665" ? "6665" : "3265",
-  noRules: config.no_rules as SubHandling,
-  noMatch: config.no_match as SubHandling,
-  waitingDays: config.waiting_subs_daysno === 0 ? 3 : config.waiting_subs_daysno,
-  sphereCheck: config.enable_sphere_check,
-  rateControl: config.rate_control,
-  conditionalNotify: config.conditional_notify,
-  publicationsMax: config.publications_max,
-  subscriptionsMax: config.subscriptions_max,
-})
 
 /** The innermost message of whatever went wrong, in one line. */
 const reason = (cause: unknown): string => {

@@ -54,7 +54,7 @@ export const simulateSeed = (seed: number, steps = 300, traceLines = 40): Simula
 // ── the ruled world ──
 
 const dialogs = dialogInfo({ xml: xmlCodec })
-const ruledPackages = makeRegistry(
+export const ruledPackages = makeRegistry(
   [presence({ xml: xmlCodec, rules: {}, mixes: dialogsInPresence(dialogs) }), dialogs],
   (of) => watcherInfo(of, { xml: xmlCodec }),
 )

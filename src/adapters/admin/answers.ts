@@ -39,6 +39,23 @@ export const answers = (desk: Desk) =>
         )
         .handle("expose", ({ payload: { event, filter = null } }) => said(desk.expose(event, filter))),
     ),
+    HttpApiBuilder.group(Api, "history", (on) =>
+      on
+        .handle("history", ({ params, query: { causes, ...wish } }) =>
+          said(desk.history.history(params.uri, { ...wish, causes: causes === "true" })),
+        )
+        .handle("at", ({ params, query }) => said(desk.history.at(params.uri, query)))
+        .handle("diff", ({ params, query }) => said(desk.history.diff(params.uri, query)))
+        .handle("seen", ({ params, query: { body, ...wish } }) =>
+          said(desk.history.seen(params.uri, { ...wish, body: body === "true" })),
+        )
+        .handle("why", ({ params, query }) => said(desk.history.why(params.uri, query))),
+    ),
+    HttpApiBuilder.group(Api, "watchers", (on) =>
+      on.handle("list", ({ query }) =>
+        Effect.map(pageIn(query), (page) => desk.watching(query.state ?? null, page)),
+      ),
+    ),
     HttpApiBuilder.group(Api, "rules", (on) =>
       on
         .handle("read", ({ params, query }) => read(desk, "rules", params.uri, query.event))

@@ -22,10 +22,13 @@ import {
   SubHandling,
   SubscriptionRow,
   WatcherRow,
+  WatchingRow,
   WebhookView,
   feedTypes,
   logLevels,
+  watchingStates,
 } from "./desk.ts"
+import { Differences, HistoryPage, SentPage, StateAt, Why } from "./history-desk.ts"
 import { NoToken, NotAllowed, TooLong, problems } from "./problems.ts"
 import type { Scope } from "./tokens.ts"
 
@@ -63,6 +66,19 @@ const paging = {
     }),
   ),
 }
+const zone = {
+  tz: Schema.optionalKey(Schema.String.annotate({ description: "a time zone; UTC when left out" })),
+}
+const Instant = Schema.String.annotate({ description: "now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z" })
+const span = {
+  ...eventQuery,
+  ...zone,
+  since: Schema.optionalKey(Instant),
+  until: Schema.optionalKey(Instant),
+  before: Schema.optionalKey(Schema.Int.annotate({ description: "`next` of the page after" })),
+  limit: paging.limit,
+}
+const flag = Schema.optionalKey(Schema.Literals(["true", "false"]))
 const pageOf = <S extends Schema.Top>(row: S) =>
   Schema.Struct({ items: Schema.Array(row), next: Schema.NullOr(Schema.String) })
 
@@ -158,6 +174,53 @@ export class Api extends HttpApi.make("presently")
           about("Live publications with their documents, each also raised as an event (pres_expose)"),
         ),
     ),
+    HttpApiGroup.make("history").add(
+      HttpApiEndpoint.get("history", "/v1/presentities/:uri/history", {
+        params: ofPresentity,
+        query: {
+          ...span,
+          after: Schema.optionalKey(Schema.Int),
+          type: Schema.optionalKey(
+            Schema.String.annotate({ description: "kinds of events, with commas between" }),
+          ),
+          causes: flag,
+        },
+        success: HistoryPage,
+        error,
+      }).annotateMerge(about("Decisions on a presentity: the newest, oldest first")),
+      HttpApiEndpoint.get("at", "/v1/presentities/:uri/at", {
+        params: ofPresentity,
+        query: { ...zone, time: Instant },
+        success: StateAt,
+        error,
+      }).annotateMerge(about("A presentity as of any instant")),
+      HttpApiEndpoint.get("diff", "/v1/presentities/:uri/diff", {
+        params: ofPresentity,
+        query: { ...zone, from: Instant, to: Instant },
+        success: Differences,
+        error,
+      }).annotateMerge(about("What is different between two instants")),
+      HttpApiEndpoint.get("seen", "/v1/presentities/:uri/seen", {
+        params: ofPresentity,
+        query: { ...span, watcher: Schema.String, body: flag },
+        success: SentPage,
+        error,
+      }).annotateMerge(
+        about("Every NOTIFY that a watcher was sent, with its document and what became of it"),
+      ),
+      HttpApiEndpoint.get("why", "/v1/presentities/:uri/why", {
+        params: ofPresentity,
+        query: {
+          ...zone,
+          ...eventQuery,
+          watcher: Schema.String,
+          at: Schema.optionalKey(Instant),
+          position: Schema.optionalKey(Schema.Int),
+        },
+        success: Why,
+        error,
+      }).annotateMerge(about("Why a watcher was told of the last change until then, or was not")),
+    ),
     documents("rules", "rules", "authorization rules").add(
       HttpApiEndpoint.post("test", "/v1/presentities/:uri/rules/test", {
         params: ofPresentity,
@@ -168,6 +231,15 @@ export class Api extends HttpApi.make("presently")
       }).annotateMerge(about("How a watcher would be treated, by the document sent or by the one in force")),
     ),
     documents("hard-state", "hardState", "hard state (RFC 4827)"),
+    HttpApiGroup.make("watchers").add(
+      HttpApiEndpoint.get("list", "/v1/watchers", {
+        query: { state: Schema.optionalKey(Schema.Literals(watchingStates)), ...paging },
+        success: pageOf(WatchingRow),
+        error,
+      }).annotateMerge(
+        about("Watchers of everybody; stale: those that have not been sent what is shown now"),
+      ),
+    ),
     HttpApiGroup.make("subscriptions").add(
       HttpApiEndpoint.get("list", "/v1/subscriptions", {
         query: {

@@ -5,6 +5,7 @@
 import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
 import type { PresencePublish } from "../../domain/projections/published.ts"
+import type { HistoryDesk } from "./history-desk.ts"
 import type { Refused } from "./problems.ts"
 
 export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
@@ -57,7 +58,18 @@ export const WatcherRow = Schema.Struct({
   callid: Schema.optionalKey(Schema.String),
   local_cseq: Schema.optionalKey(Schema.Int),
   contact: Schema.optionalKey(Schema.String),
+  /** Whether the last document it was sent is what it would be sent now. */
+  is_current: Schema.optionalKey(Schema.Boolean),
+  /** When it was last sent a NOTIFY. */
+  told: Schema.optionalKey(Schema.Int),
+  /** Until when the next one is held back. */
+  held_until: Schema.optionalKey(Schema.Int),
 })
+
+/** The same with whom it watches. */
+export const WatchingRow = Schema.Struct({ presentity: Schema.String, ...WatcherRow.fields })
+
+export const watchingStates = ["active", "pending", "waiting", "stale"] as const
 
 /** The fields of the event E_PRESENCE_EXPOSED, under its names; `expires` is an instant. */
 export const ExposedRow = Schema.Struct({
@@ -170,6 +182,8 @@ export interface Paged<Row> {
 export type PublicationRow = typeof PublicationRow.Type
 export type SubscriptionRow = typeof SubscriptionRow.Type
 export type WatcherRow = typeof WatcherRow.Type
+export type WatchingRow = typeof WatchingRow.Type
+export type WatchingState = (typeof watchingStates)[number]
 export type ExposedRow = typeof ExposedRow.Type
 export type PresentityView = typeof PresentityView.Type
 export type WebhookView = typeof WebhookView.Type
@@ -201,6 +215,9 @@ export interface Desk {
   readonly subscriptions: (from: string | null, to: string | null, page: Page) => Paged<SubscriptionRow>
   readonly presentity: (uri: string) => Effect.Effect<PresentityView, Refused>
   readonly watchers: (uri: string, event: string | null) => Effect.Effect<readonly WatcherRow[], Refused>
+  /** Watchers of everybody; `stale`: active ones that have not been sent what is shown now. Null: all. */
+  readonly watching: (state: WatchingState | null, page: Page) => Paged<WatchingRow>
+  readonly history: HistoryDesk
   /** `rules`: everybody is judged again; `state`: everybody is told the present state. */
   readonly refresh: (
     by: string,

@@ -63,6 +63,7 @@ const StoredEvent = Schema.TaggedUnion({
     packageName: Text,
     entityTag: Text,
     cause: Schema.Literals(["requested", "expired"]),
+    sender: Schema.optionalKey(Text),
   },
   HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
   SubscriptionCreated: {
@@ -156,6 +157,7 @@ const StoredEvent = Schema.TaggedUnion({
     outcome: Schema.Literals(["refused", "timed-out", "unreachable"]),
     status: Schema.optionalKey(Schema.Int),
   },
+  NotificationsAccepted: { of: Schema.Array(Schema.Int) },
 })
 
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))

@@ -19,8 +19,8 @@ export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
 export const adminFlags = {
   admin: Flag.String("admin").pipe(
     Flag.withMetavar("HOST:PORT"),
-    Flag.withDefault("127.0.0.1:5080"),
-    Flag.withDescription("the server's management port"),
+    Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? "127.0.0.1:5080"),
+    Flag.withDescription("the server's management port; PRESENTLY_ADMIN in the environment does as well"),
   ),
   token: Flag.String("token").pipe(
     Flag.withMetavar("TOKEN"),

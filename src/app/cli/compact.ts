@@ -7,13 +7,13 @@ import { Command } from "effect/cli"
 import { ConfigInvalid } from "../config.ts"
 import { termsOf } from "../retention/terms.ts"
 import type { Compacted } from "../retention/compact.ts"
-import { configOf, storeFlags } from "./tables.ts"
+import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const compactCommand = Command.make(
   "compact",
-  storeFlags,
+  { ...storeFlags, json: flag("json", "what was dropped as one JSON object") },
   Effect.fn(function* ({ json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const { terms, faults } = termsOf(config.retention)
     const said = `retention = ${config.retention.join(" ")} (${config.sources.retention})`
     if (faults.length > 0) return yield* new ConfigInvalid({ faults: faults.map((one) => `${said}: ${one}`) })

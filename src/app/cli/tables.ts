@@ -2,35 +2,12 @@
  * `presently verify` and `presently projections rebuild`: the three tables against the log, and made anew from it.
  */
 import { Console, Data, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { ConfigInvalid, readConfig } from "../config.ts"
 import { readPublicKey } from "../seal-keys.ts"
-import { settings } from "../settings.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
-
-const repeated = (name: string, metavar: string, about: string) =>
-  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
-
-const flag = (name: string, about: string) =>
-  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(about))
-
-/** For commands about a store. */
-export const storeFlags = {
-  config: repeated("config", "FILE", "YAML or JSON file of settings by name, as the server has it"),
-  data: repeated("data", "DIR", settings.data.about),
-  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
-  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
-  json: flag("json", "the report as one JSON object"),
-}
-
-interface StoreFlags {
-  readonly config: readonly string[]
-  readonly data: readonly string[]
-  readonly databaseUrl: readonly string[]
-  readonly set: readonly string[]
-}
+import { flag, repeated, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something is not as the log has it; the report says what. */
 class Differences extends Data.TaggedError("Differences")<{
@@ -43,17 +20,20 @@ class Differences extends Data.TaggedError("Differences")<{
   }
 }
 
+const json = flag("json", "the report as one JSON object")
+
 export const verify = Command.make(
   "verify",
   {
     ...storeFlags,
+    json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
     publicKey: repeated("public-key", "FILE", "check seals too, with the public key of whoever signed them"),
     tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
   },
   Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
@@ -81,9 +61,9 @@ export const verify = Command.make(
 
 const rebuild = Command.make(
   "rebuild",
-  storeFlags,
+  { ...storeFlags, json },
   Effect.fn(function* ({ json, ...input }) {
-    const config = yield* configOf(input)
+    const config = yield* storeConfig(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {
       fromStart: true,
@@ -126,17 +106,3 @@ const adviceFor = (differences: readonly { readonly table: string }[]): string =
   differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
     ? lost
     : "presently verify --repair rewrites what differs"
-
-export const configOf = (input: StoreFlags) =>
-  Effect.try({
-    try: () =>
-      readConfig({
-        flags: { data: input.data, database_url: input.databaseUrl },
-        set: input.set,
-        env: process.env,
-        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
-        defaults: {},
-      }),
-    catch: (cause) =>
-      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
-  })

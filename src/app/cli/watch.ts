@@ -3,8 +3,8 @@
  */
 import { Clock, Console, Effect, Option, Queue } from "effect"
 import { Command, Flag } from "effect/cli"
-import { shows, summaryOf } from "../client/document.ts"
-import type { Summary, Tuple } from "../client/document.ts"
+import { gistOf, shows, summaryOf } from "../client/document.ts"
+import type { Summary } from "../client/document.ts"
 import { SubscriptionEnded, UsageInvalid, WaitedInVain } from "../client/failures.ts"
 import { subscribe } from "../client/subscription.ts"
 import type { Notification, Subscribe } from "../client/subscription.ts"
@@ -167,19 +167,14 @@ const print = Effect.fnUntraced(function* (
     return yield* Console.log(JSON.stringify(line))
   }
   const shown = reason === null ? state : `${state} (${reason})`
-  yield* Console.log(`${clockText(time)}  ${shown}  ${contentText(notification, summary)}`)
+  yield* Console.log(`${clockText(time)}  ${shown}  ${contentText(body)}`)
   if (withBody && body !== null) yield* Console.log(body.text.trimEnd())
 })
 
-const contentText = ({ body }: Notification, summary: Summary | null): string => {
-  if (body === null) return "nothing published"
-  if (summary === null) return `${body.contentType}, ${Buffer.byteLength(body.text)} bytes`
-  const parts = [...summary.tuples.map(tupleText), ...summary.notes.map((note) => JSON.stringify(note))]
-  return parts.length === 0 ? "a document without tuples" : parts.join(", ")
-}
-
-const tupleText = ({ id, basic, notes }: Tuple): string =>
-  [`${basic ?? "no status"} [${id}]`, ...notes.map((note) => JSON.stringify(note))].join(" ")
+const contentText = (body: Notification["body"]): string =>
+  body === null
+    ? "nothing published"
+    : (gistOf(body) ?? `${body.contentType}, ${Buffer.byteLength(body.text)} bytes`)
 
 /** Local time with milliseconds. */
 const clockText = (time: Date): string =>

@@ -4,6 +4,7 @@
 import { xmlCodec } from "../../adapters/xml/codec.ts"
 import { attribute, child, childrenNamed, element, textOf } from "../../domain/packages/element.ts"
 import type { Element } from "../../domain/packages/element.ts"
+import { dialogInfoNamespace } from "../../domain/packages/dialog-info-document.ts"
 import { pidfNamespace } from "../../domain/packages/pidf.ts"
 import type { Body } from "./wire.ts"
 
@@ -65,3 +66,26 @@ const notesOf = (of: Element): readonly string[] =>
 /** `open`: some tuple is; `closed`: there is a document, and none is. */
 export const shows = (summary: Summary | null, basic: "open" | "closed"): boolean =>
   summary !== null && summary.tuples.some((tuple) => tuple.basic === "open") === (basic === "open")
+
+/** What a document shows in a few words: tuples of presence, the states of calls; null for any other. */
+export const gistOf = (body: Body): string | null => {
+  if (body.contentType.toLowerCase().startsWith("application/dialog-info+xml")) return callsOf(body)
+  const summary = summaryOf(body)
+  if (summary === null) return null
+  const parts = [...summary.tuples.map(tupleText), ...summary.notes.map((note) => JSON.stringify(note))]
+  return parts.length === 0 ? "a document without tuples" : parts.join(", ")
+}
+
+const tupleText = ({ id, basic, notes }: Tuple): string =>
+  [`${basic ?? "no status"} [${id}]`, ...notes.map((note) => JSON.stringify(note))].join(" ")
+
+/** @source RFC 4235 §4.1.1 */
+const callsOf = ({ text }: Body): string | null => {
+  const parsed = xmlCodec.parse(text)
+  if (parsed._tag === "Malformed" || parsed.root.name !== "dialog-info") return null
+  const calls = childrenNamed(parsed.root, dialogInfoNamespace, "dialog").map((dialog) => {
+    const state = child(dialog, dialogInfoNamespace, "state")
+    return `${state === null ? "no state" : textOf(state).trim()} [${attribute(dialog, "id") ?? ""}]`
+  })
+  return calls.length === 0 ? "no call" : calls.join(", ")
+}

@@ -204,7 +204,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   const feed = makeFeed(yield* EventStore, () => pump.committed().position)
   yield* pump.recover
   yield* pump.start
-  yield* Effect.addFinalizer(() => pump.drain)
+  yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
   const uri = (text: string): Effect.Effect<Uri, PresenceRefused> => {
     const found = presentityOf(text)

@@ -23,6 +23,7 @@ import {
   publicationRows,
   subscriptionRows,
   watcherRows,
+  watchingRows,
 } from "./lists.ts"
 import type { States } from "./lists.ts"
 
@@ -31,6 +32,7 @@ export interface DeskParts {
   readonly packages: Packages
   readonly feed: Feed
   readonly webhooks: Desk["webhooks"]
+  readonly history: Desk["history"]
   readonly tags: SharingTags
   readonly levels: LogLevels
   /** Asks the source of rules now, when there is one. */
@@ -40,7 +42,7 @@ export interface DeskParts {
 }
 
 export const makeDesk = (parts: DeskParts): Desk => {
-  const { pump, packages, feed, webhooks, tags, levels, lookForRules, status, now } = parts
+  const { pump, packages, feed, webhooks, history, tags, levels, lookForRules, status, now } = parts
   const { engine } = pump
   const states: States = { presentities: () => engine.presentities(), state: (uri) => engine.state(uri) }
 
@@ -75,8 +77,11 @@ export const makeDesk = (parts: DeskParts): Desk => {
     watchers: (uri, event) =>
       Effect.map(uriOf(uri), (of) => {
         const state = engine.state(of)
-        return state == null ? [] : watcherRows(state, event)
+        return state == null ? [] : watcherRows(state, packages, event)
       }),
+    watching: (wanted, page) =>
+      encoded(paged(states, page, (state) => watchingRows(state, packages, wanted))),
+    history,
     refresh: (by, uri, event, kind) =>
       Effect.gen(function* () {
         const of = yield* uriOf(uri)

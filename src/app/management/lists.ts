@@ -9,8 +9,11 @@ import type {
   PublicationRow,
   SubscriptionRow,
   WatcherRow,
+  WatchingRow,
+  WatchingState,
 } from "../../adapters/admin/desk.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
+import { viewFor } from "../../domain/presentity/notify.ts"
 import { isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
@@ -104,10 +107,15 @@ export const subscriptionRows = (
     })
 }
 
-export const watcherRows = (state: State, event: string | null): readonly WatcherRow[] => {
+export const watcherRows = (
+  state: State,
+  packages: Packages,
+  event: string | null,
+): readonly WatcherRow[] => {
   const rows: [SubscriptionNo, WatcherRow][] = []
   for (const one of values(state.subscriptions)) {
     const dialog = get(state.dialogs, one.dialog)
+    const pack = packages.find(one.packageName)
     rows.push([
       one.no,
       {
@@ -120,6 +128,9 @@ export const watcherRows = (state: State, event: string | null): readonly Watche
         callid: dialog?.start.callId ?? "",
         local_cseq: dialog?.localCseq ?? 0,
         contact: dialog?.remoteTarget ?? "",
+        ...(pack === null ? {} : { is_current: one.shown === viewFor(state, one, pack).digest }),
+        told: seconds(one.issuedAt),
+        ...(one.dueAt === null ? {} : { held_until: seconds(one.dueAt) }),
       },
     ])
   }
@@ -142,6 +153,20 @@ export const watcherRows = (state: State, event: string | null): readonly Watche
     .map(([, row]) => row)
 }
 
+/** @param wanted `stale`: active, not asleep, and not sent what is shown now; null: all */
+export const watchingRows = (
+  state: State,
+  packages: Packages,
+  wanted: WatchingState | null,
+): readonly WatchingRow[] =>
+  watcherRows(state, packages, null)
+    .filter(
+      ({ status, is_current }) =>
+        wanted === null ||
+        (wanted === "stale" ? status === "active" && is_current === false : status === wanted),
+    )
+    .map((row) => ({ presentity: state.presentity, ...row }))
+
 /** Null: there is nothing of that name. */
 export const presentityView = (state: State, packages: Packages, now: Millis): PresentityView | null => {
   if (isEmpty(state)) return null
@@ -160,7 +185,7 @@ export const presentityView = (state: State, packages: Packages, now: Millis): P
       hard_state: has(state.hardState, event),
       rules: has(state.rules, event),
     })),
-    watchers: watcherRows(state, null),
+    watchers: watcherRows(state, packages, null),
     decisions: [...entries(state.verdicts)]
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .map(([, { packageName, watcher, handling }]) => ({ event: packageName, watcher, handling })),

@@ -44,7 +44,16 @@ export interface SimulationOptions {
 
 export interface Simulation {
   readonly log: readonly Decision[]
+  /** How each NOTIFY that left ended, for the process that sent it; `Forgotten`: that one had crashed. */
+  readonly deliveries: readonly Delivered[]
   readonly counts: Readonly<Record<Happening, number>>
+}
+
+export interface Delivered {
+  readonly presentity: Uri
+  readonly no: number
+  readonly cseq: number
+  readonly outcome: DeliveryOutcome["_tag"] | "Forgotten"
 }
 
 export type Happening =
@@ -111,6 +120,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const engineOptions: EngineOptions = {
     packages,
     limits,
+    // seeds tell whether this server writes down that NOTIFYs were answered
+    ...(options.seed % 7 === 0 ? {} : { recordAfterMillis: 10_000 }),
     authorize: ({ watcher }) => treated.get(watcher) ?? (universe.rules === undefined ? "allow" : null),
   }
   const checks = makeChecks(log, engineOptions)
@@ -125,6 +136,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     converged: 0,
   }
 
+  const deliveries: Delivered[] = []
   let engine: Engine<Ticket> = makeEngine(engineOptions)
   let now = beginning
   /** Counts crashes: what an earlier process had under way dies with it. */
@@ -181,7 +193,14 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     )
     const began = life
     const report = (outcome: DeliveryOutcome): void => {
-      if (life !== began) return
+      const isForgotten = life !== began
+      deliveries.push({
+        presentity: one.presentity,
+        no: one.no,
+        cseq: one.cseq,
+        outcome: isForgotten ? "Forgotten" : outcome._tag,
+      })
+      if (isForgotten) return
       note(`${now} outcome ${one.no} CSeq ${one.cseq} ${JSON.stringify(outcome)}`)
       const { no, cseq } = one
       offer(one.presentity, { _tag: "ReportDelivery", no, cseq, outcome }, nobody)
@@ -394,6 +413,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     },
     result: (): Simulation => ({
       log: log.read(0, Number.MAX_SAFE_INTEGER).map(({ decision }) => decision),
+      deliveries,
       counts,
     }),
   }

@@ -7,17 +7,18 @@
  * stored (provisional state); a failed append drops them and everything decided on top of them.
  */
 import type { Packages } from "../packages/event-package.ts"
-import type { Answer, Command } from "../presentity/commands.ts"
+import type { Accepted, Answer, Command } from "../presentity/commands.ts"
 import type { Authorize, Context, Limits } from "../presentity/context.ts"
 import { decide } from "../presentity/decide.ts"
 import { nothingHappened } from "../presentity/decision.ts"
-import type { Decision } from "../presentity/events.ts"
+import type { Decision, Event } from "../presentity/events.ts"
+import { acceptedEvent } from "../presentity/notify.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
 import { fold } from "../presentity/evolve.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
-import type { DialogKey, Millis, Uri } from "../vocabulary.ts"
+import type { DialogKey, Millis, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { invariant } from "../vocabulary.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { makeDialogs } from "./dialogs.ts"
@@ -60,6 +61,8 @@ export interface Engine<Ticket> {
   readonly isLoaded: (presentity: Uri) => boolean
   /** Decides everything that has fallen due by `now`, each at its own deadline. */
   readonly advance: (now: Millis, nonce: () => string) => void
+  /** Has everything written down that is known of NOTIFYs: nothing more will come. */
+  readonly record: (now: Millis, nonce: () => string) => void
   /** Takes the next batch for the store; null when there is nothing to store or one is already out. */
   readonly seal: (decisionsMax: number) => Batch | null
   /**
@@ -74,6 +77,8 @@ export interface Engine<Ticket> {
   }
   /** The batch, and all decided since, will never be known to be stored: every stream concerned is forgotten. */
   readonly failed: () => { readonly tickets: readonly Ticket[]; readonly streams: readonly Uri[] }
+  /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows any more. */
+  readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
   /** Committed state of a presentity in memory. */
   readonly state: (presentity: Uri) => State | undefined
   readonly presentities: () => IterableIterator<Uri>
@@ -107,6 +112,8 @@ export interface EngineOptions {
   readonly authorize: Authorize
   /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
   readonly isTagActive?: (tag: string) => boolean
+  /** Answers to NOTIFYs are written down after so long when nothing else is decided meanwhile; absent: never. */
+  readonly recordAfterMillis?: Millis
   /**
    * Told of a defect of ours; the presentity it happened on decides nothing more, all others go on. Without it a
    * defect is thrown.
@@ -120,6 +127,8 @@ interface Entry {
   /** Decisions and held answers of this stream that are not committed. */
   undecided: number
   readonly inFlight: Flights
+  /** NOTIFYs that were answered 2xx, not yet written down. */
+  accepted: Accepted[]
   /** A decision on it failed for a fault of ours. */
   broken: boolean
 }
@@ -170,7 +179,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return place?.presentity === before.presentity ? place.no : null
       },
     }
-    const { events, answer } = decide(before, command, context)
+    const { events: decided, answer } = decide(before, command, context)
+    const events = withAnswers(entry, command, decided, at)
     if (events.length === 0) {
       const notifications = none
       return { entry, offer, decision: null, before, after: before, answer, notifications, unsureSince }
@@ -194,6 +204,19 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     return { entry, offer, decision, before, after, answer, notifications, unsureSince }
   }
 
+  /** What is known of NOTIFYs by now goes along with whatever is decided. */
+  const withAnswers = (
+    entry: Entry,
+    command: Command,
+    decided: readonly Event[],
+    at: Millis,
+  ): readonly Event[] => {
+    if (decided.length === 0 || entry.accepted.length === 0) return decided
+    const accepted = entry.accepted
+    entry.accepted = []
+    return command._tag === "RecordDeliveries" ? decided : [acceptedEvent(accepted, at), ...decided]
+  }
+
   const depart = (entry: Entry, { no, cseq }: Notify, at: Millis): void => {
     entry.inFlight.depart(no, cseq, at)
     flying.add(entry)
@@ -206,6 +229,16 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     return at
   }
 
+  const accept = (entry: Entry, { no, cseq }: Accepted, at: Millis): void => {
+    if (options.recordAfterMillis === undefined) return
+    entry.accepted.push({ no, cseq, at })
+    if (entry.accepted.length === 1) deadlines.arm(entry.committed.presentity, at + options.recordAfterMillis)
+  }
+
+  /** When what is known of NOTIFYs is written down, if nothing else is; null: there is nothing. */
+  const recordAt = ({ accepted: [first] }: Entry): Millis | null =>
+    first === undefined ? null : first.at + (options.recordAfterMillis ?? 0)
+
   const hold = (one: Undecided<Ticket>): void => {
     one.entry.undecided++
     waiting.push(one)
@@ -215,7 +248,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const catchUp = (entry: Entry, now: Millis, nonce: () => string): void => {
     deadlines.disarm(entry.provisional.presentity)
     for (let passes = 0; ; passes++) {
-      const deadline = nextDeadline(entry.provisional)
+      const own = nextDeadline(entry.provisional)
+      const record = recordAt(entry)
+      const isRecord = record !== null && (own === null || record < own)
+      const deadline = isRecord ? record : own
       if (deadline === null) return
       if (deadline > now) {
         deadlines.arm(entry.provisional.presentity, deadline)
@@ -224,7 +260,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       invariant(passes < 100_000, "falling due comes to an end")
       const one = decideOn(
         entry,
-        { _tag: "FallDue" },
+        isRecord ? { _tag: "RecordDeliveries", accepted: entry.accepted } : { _tag: "FallDue" },
         null,
         Math.max(deadline, entry.provisional.decidedAt),
         nonce,
@@ -251,6 +287,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   /** An empty presentity needs no memory: all there is to know of it is its version, and the store has that. */
   const forget = (entry: Entry): void => {
     if (entry.undecided > 0 || !entry.inFlight.isEmpty() || !isEmpty(entry.committed)) return
+    if (entry.accepted.length > 0) return
     deadlines.disarm(entry.committed.presentity)
     if (entries.get(entry.committed.presentity) === entry) entries.delete(entry.committed.presentity)
   }
@@ -313,6 +350,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
             : command._tag === "Redeliver"
               ? command.since
               : null
+        if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted")
+          accept(entry, { no: command.no, cseq: command.cseq, at: now }, now)
         return decideOn(entry, command, offer, Math.max(now, entry.provisional.decidedAt), nonce, unsureSince)
       })
       if (one === null) {
@@ -335,6 +374,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         provisional: state,
         undecided: 0,
         inFlight: makeFlights(),
+        accepted: [],
         broken: false,
       })
       const known = evicted.get(state.presentity)
@@ -351,6 +391,16 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       for (const presentity of deadlines.due(now)) {
         const entry = entries.get(presentity)
         if (entry !== undefined) guarded(entry, "FallDue", () => catchUp(entry, now, nonce))
+      }
+    },
+    record: (now, nonce) => {
+      for (const entry of entries.values()) {
+        const { accepted } = entry
+        if (accepted.length === 0) continue
+        const command: Command = { _tag: "RecordDeliveries", accepted }
+        guarded(entry, command._tag, () =>
+          hold(decideOn(entry, command, null, Math.max(now, entry.provisional.decidedAt), nonce)),
+        )
       }
     },
     seal: (decisionsMax) => {
@@ -412,6 +462,12 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
       for (const entry of touched) evict(entry)
       return { tickets, streams: [...touched].map((entry) => entry.committed.presentity) }
+    },
+    delivery: (presentity, no, cseq) => {
+      const entry = entries.get(presentity)
+      if (entry === undefined) return null
+      if (entry.inFlight.holds(no, cseq)) return "under way"
+      return entry.accepted.some((one) => one.no === no && one.cseq === cseq) ? "answered" : null
     },
     state: (presentity) => entries.get(presentity)?.committed,
     presentities: () => entries.keys(),

@@ -9,6 +9,7 @@ export interface Flights {
   readonly arrive: (no: SubscriptionNo, cseq: number) => Millis | null
   /** Whether the subscription has one under way. O(1). */
   readonly has: (no: SubscriptionNo) => boolean
+  readonly holds: (no: SubscriptionNo, cseq: number) => boolean
   readonly isEmpty: () => boolean
   /** Issue time of the oldest. O(subscriptions with one under way). */
   readonly oldest: () => Millis | null
@@ -32,6 +33,7 @@ export const makeFlights = (): Flights => {
       return at
     },
     has: (no) => flights.has(no),
+    holds: (no, cseq) => flights.get(no)?.has(cseq) === true,
     isEmpty: () => flights.size === 0,
     oldest: () => {
       let oldest: Millis | null = null

@@ -140,6 +140,8 @@ export interface PackageRules<Doc = unknown> {
     | { readonly _tag: "Unreadable"; readonly why: string }
   /** What the rules say of one watcher; `handling` null: no rule matches, or none says how to treat it. */
   judge(rules: unknown, circumstances: RuleCircumstances): RuleVerdict
+  /** Names of the rules in document order, for people. */
+  names(rules: unknown): readonly string[]
   /** The next instant at which time alone changes what they say, of the rules or of the published spheres. */
   nextBoundary(rules: unknown, documents: readonly Doc[], now: Millis): Millis | null
   /** Whether any rule looks at the sphere. */

@@ -27,6 +27,7 @@ export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pi
     if (matched.length === 0) return { handling: null, matched }
     return { handling: handling === "none-given" ? "block" : handling, matched }
   },
+  names: (rules) => (rules as RulesDocument).rules.map(({ id }) => id),
   nextBoundary: (rules, documents, now) => {
     const own = nextBoundary(rules as RulesDocument, now)
     const published = asksForSphere(rules as RulesDocument) ? nextSphereBoundary(documents, now) : null

@@ -36,6 +36,7 @@ export type Command =
   | AdoptWatcher
   | FallDue
   | ReportDelivery
+  | RecordDeliveries
   | Redeliver
 
 /** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
@@ -206,6 +207,18 @@ export interface ReportDelivery {
   readonly no: SubscriptionNo
   readonly cseq: number
   readonly outcome: DeliveryOutcome
+}
+
+/** NOTIFYs that were answered 2xx, with the instant of the answer: to be written down, nothing else having been. */
+export interface RecordDeliveries {
+  readonly _tag: "RecordDeliveries"
+  readonly accepted: readonly Accepted[]
+}
+
+export interface Accepted {
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly at: Millis
 }
 
 /** After a restart: repeat, as new full-state NOTIFYs, what was issued at or after `since` and may not have arrived. */

@@ -8,12 +8,13 @@ import { adoptPublication, adoptSubscription, adoptWatcher } from "./adopt.ts"
 import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
+import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
 import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
-import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
+import { acceptedEvent, changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
 import { evolve } from "./evolve.ts"
 import { templateOf } from "./state.ts"
@@ -67,6 +68,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return fallDue(state, context)
     case "ReportDelivery":
       return reportDelivery(state, command, context)
+    case "RecordDeliveries":
+      return done([acceptedEvent(command.accepted, context.now)])
     case "Redeliver":
       return redeliver(state, command, context)
     default:

@@ -42,6 +42,7 @@ export type Event =
   | NotificationsIssued
   | NotificationsDeferred
   | NotificationFailed
+  | NotificationsAccepted
 
 export interface PublicationCreated {
   readonly _tag: "PublicationCreated"
@@ -87,6 +88,8 @@ export interface PublicationRemoved {
   readonly packageName: PackageName
   readonly entityTag: EntityTag
   readonly cause: "requested" | "expired"
+  /** The device that removed it, by its Contact URI; absent: it did not say, or nobody did. */
+  readonly sender?: string
 }
 
 /** What the presentity shows when nothing more recent is published (RFC 4827); null: nothing of its own. */
@@ -296,8 +299,7 @@ export interface NotificationsDeferred {
 }
 
 /**
- * A NOTIFY was not answered 2xx; what follows from that stands behind it in the same decision. One of which nothing like
- * this is said within 64·T1, and which is not issued again for `recovery`, was answered 2xx.
+ * A NOTIFY was not answered 2xx; what follows from that stands behind it in the same decision.
  *
  * @source RFC 3265 §3.2.2
  */
@@ -308,6 +310,16 @@ export interface NotificationFailed {
   readonly outcome: "refused" | "timed-out" | "unreachable"
   /** Of the final response; absent: there was none. */
   readonly status?: number
+}
+
+/**
+ * NOTIFYs were answered 2xx. Nothing follows from that, so it is written down with the next decision on the presentity, or
+ * after a while in which there is none; what a crash comes before is not.
+ */
+export interface NotificationsAccepted {
+  readonly _tag: "NotificationsAccepted"
+  /** For each three numbers: subscription, CSeq, and how long before this decision the answer came, in milliseconds. */
+  readonly of: readonly number[]
 }
 
 /** Stored states of a subscription in RFC 3857 spelling. */

@@ -302,6 +302,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         ),
       }
     case "NotificationFailed":
+    case "NotificationsAccepted":
       return state
     default:
       return unreachable(event)

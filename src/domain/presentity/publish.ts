@@ -121,6 +121,7 @@ const change = (
       packageName: pack.name,
       entityTag: current.entityTag,
       cause: "requested",
+      ...(command.sender === null ? {} : { sender: command.sender }),
     }
     const entityTag = freshTag(state, context)
     return published(state, removed, command, context, pack, { entityTag, granted })

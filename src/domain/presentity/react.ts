@@ -17,6 +17,8 @@ import { watchersBody } from "./watchers.ts"
 
 export interface Reaction {
   readonly packages: Packages
+  /** Whoever reads a log may want those of some subscriptions only; absent: of all. */
+  readonly only?: (one: Pick<Subscription, "watcher" | "packageName">) => boolean
   readonly limits: Pick<Limits, "expiresOffset" | "conditionalNotify">
 }
 
@@ -48,6 +50,7 @@ export const react = (
         if (dialog === undefined) continue
         const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
         if (dialog.usages > 1) next.set(dialog.no, cseq)
+        if (reaction.only?.(one) === false) continue
         const document = shown === null ? empty : shown(one)
         const entityTag =
           pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, event.shown)
@@ -58,7 +61,7 @@ export const react = (
     } else if (event._tag === "SubscriptionTerminated" && !event.silent) {
       const one = get(state.subscriptions, event.no)
       const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-      if (one !== undefined && dialog !== undefined) {
+      if (one !== undefined && dialog !== undefined && reaction.only?.(one) !== false) {
         const pack = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
         const document = pack === null || event.reason === "rejected" ? empty : lastOf(after, one, pack, at)

@@ -130,6 +130,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
       ])
     case "NotificationsDeferred":
     case "NotificationFailed":
+    case "NotificationsAccepted":
       return []
   }
 }

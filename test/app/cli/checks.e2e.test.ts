@@ -161,11 +161,11 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.match(broken.stderr, /the log itself cannot be read there/)
       // nothing is written of a stream that cannot be read
       assert.deepEqual(await on(url, "SELECT expires FROM presentity"), [{ expires: 7 }])
-      await on(url, "DELETE FROM events WHERE version = 2")
+      await on(url, "DELETE FROM events WHERE version >= 2")
       const gap = await checked({ database_url: url })
       assert.match(
         verifyText(gap.store, gap.report),
-        /^events sip:alice@example\.com: its head stands at 2, its newest decision is 1\n/,
+        /^events sip:alice@example\.com: its head stands at 3, its newest decision is 1\n/,
       )
     },
   )

@@ -255,17 +255,17 @@ describe("a presence service in a program", () => {
       ]),
       [[bob, "active", 30_000, "phone=open"]],
     )
-    assert.deepEqual([late.publications, late.watchers.length, late.version], [[], 1, 3])
+    assert.deepEqual([late.publications, late.watchers.length, late.version], [[], 1, 4])
     assert.deepEqual((await presence.at(alice, began - 1)).version, 0)
     await assert.rejects(presence.at(alice, "yesterday"), /yesterday is no instant/)
     assert.deepEqual(
       (await presence.history(alice)).map(({ cause }) => cause),
-      ["Publish", "Subscribe", "FallDue"],
+      ["Publish", "Subscribe", "RecordDeliveries", "FallDue"],
     )
     await presence.close()
     await Promise.all(following)
     assert.deepEqual(told, ["active phone=open", "active phone=closed"])
-    assert.deepEqual(decided, ["Publish", "Subscribe", "FallDue"])
+    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
   })
 
   it("LIB-store: keeps its decisions where it is told to; a new one goes on where the old one stopped", async (context) => {

@@ -1,0 +1,41 @@
+/**
+ * Flags that say where a log is, for commands that look at it without a server.
+ */
+import { Effect } from "effect"
+import { Flag } from "effect/cli"
+import { ConfigInvalid, readConfig } from "../config.ts"
+import { settings } from "../settings.ts"
+
+export const repeated = (name: string, metavar: string, about: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
+
+export const flag = (name: string, about: string) =>
+  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(about))
+
+export const storeFlags = {
+  config: repeated("config", "FILE", "YAML or JSON file of settings by name, as the server has it"),
+  data: repeated("data", "DIR", settings.data.about),
+  databaseUrl: repeated("database-url", "URL", settings.database_url.about),
+  set: repeated("set", "NAME=VALUE", "any other setting by its name; repeatable"),
+}
+
+export interface StoreFlags {
+  readonly config: readonly string[]
+  readonly data: readonly string[]
+  readonly databaseUrl: readonly string[]
+  readonly set: readonly string[]
+}
+
+export const storeConfig = (input: StoreFlags) =>
+  Effect.try({
+    try: () =>
+      readConfig({
+        flags: { data: input.data, database_url: input.databaseUrl },
+        set: input.set,
+        env: process.env,
+        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
+        defaults: {},
+      }),
+    catch: (cause) =>
+      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+  })

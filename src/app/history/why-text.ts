@@ -1,0 +1,329 @@
+/**
+ * Why a watcher was told or was not, as text: one sentence, the facts behind it in order, the settings that had a say, and
+ * what to try.
+ */
+import type { Case, Circumstances, Explanation, Finding, Ruling } from "../../domain/history/why.ts"
+import type { Knowledge, Life } from "../../domain/history/ledger.ts"
+import type { Limits } from "../../domain/presentity/context.ts"
+import { deliveryInWords, endingInWords, eventInWords, bodyInWords, words } from "./words.ts"
+import type { Clock } from "./words.ts"
+
+export interface WhyText {
+  /** One sentence. */
+  readonly sentence: string
+  readonly facts: readonly string[]
+  /** Settings and rules that had a say. */
+  readonly policy: readonly string[]
+  readonly advice: readonly string[]
+}
+
+/** @param ruleNames names of the rules in force, in document order */
+export const whyText = (
+  explanation: Explanation,
+  clock: Clock,
+  known: Knowledge,
+  { limits }: Circumstances,
+  ruleNames: readonly string[],
+): WhyText => {
+  const { change, watcher, packageName, presentity, cases, absence } = explanation
+  if (change === null) {
+    return {
+      sentence: `${watcher} was told of nothing: nothing that ${packageName} of ${presentity} shows was changed until then.`,
+      facts: [],
+      policy: [],
+      advice: [`presently history ${presentity} shows what there was`],
+    }
+  }
+  const what = `the change at ${clock(change.at)} (position ${change.position}, ${packageName})`
+  const told = (phrase: string): string => `${watcher} ${phrase} ${what}`
+  const facts = [`change    position ${change.position}: ${changeInWords(explanation, clock)}`]
+  if (absence !== null)
+    return absent(explanation, told("was NOT told of"), facts, clock, known, limits, ruleNames)
+  const best = cases.toSorted((one, other) => rank(one) - rank(other))[0]
+  const sentence =
+    best === undefined ? told("was NOT told of") : sentenceOf(best, explanation, told, clock, known)
+  for (const one of cases) facts.push(...factsOf(one, cases.length > 1, clock, known))
+  return {
+    sentence,
+    facts,
+    policy: [...new Set(cases.flatMap((one) => policyOf(one, limits, ruleNames)))],
+    advice: [...new Set(cases.flatMap((one) => adviceOf(one, explanation)))],
+  }
+}
+
+export const renderWhy = ({ sentence, facts, policy, advice }: WhyText): string =>
+  [
+    sentence,
+    ...facts.map((fact) => `  ${fact}`),
+    ...policy.map((one) => `  policy    ${one}`),
+    ...advice.map((one) => `  try       ${one}`),
+  ].join("\n")
+
+const changeInWords = ({ change }: Explanation, clock: Clock): string => {
+  if (change === null) return ""
+  const { what, cause, origin } = change
+  const by = origin === "" ? "" : `from ${origin}`
+  return what._tag === "Mixed"
+    ? words(what.by.join(" "), `by ${cause}`, by)
+    : words(what.event._tag, eventInWords(what.event, clock), by)
+}
+
+/** Who was told counts before who will be. */
+const rank = ({ finding, sequel }: Case): number =>
+  finding._tag === "Told" ? 0 : sequel?._tag === "Told" ? 1 : finding._tag === "Ended" ? 3 : 2
+
+const sentenceOf = (
+  { life, finding, sequel, sent }: Case,
+  { change }: Explanation,
+  told: (phrase: string) => string,
+  clock: Clock,
+  known: Knowledge,
+): string => {
+  const notify = sent === null ? "" : `NOTIFY CSeq ${sent.notify.cseq} ${deliveryInWords(sent, known)}`
+  if (sent?.failed != null) {
+    const isOver = sent.failed.place.position === life.ended?.place.position
+    return `${told("was NOT told of")}: ${notify}${isOver ? ", and that ended its subscription" : ""}.`
+  }
+  if (finding._tag === "Told") return `${told("was told of")} at once: ${notify}.`
+  const held = heldInWords(finding, clock)
+  switch (sequel?._tag) {
+    case undefined:
+      return `${told("was NOT told of")}: ${reasonInWords(finding)}.`
+    case "Told": {
+      const later = sent === null ? "" : `${(sent.place.at - (change?.at ?? 0)) / 1000} s later`
+      return `${told("was told of")} ${later}: ${held}; ${notify}.`
+    }
+    case "TakenBack":
+      return `${told("was NOT told of")}: ${held}, and at ${clock(sequel.place.at)} there was nothing left to tell.`
+    case "Ended":
+      return `${told("was NOT told of")}: ${held}, and before that its subscription ${endingInWords(sequel.ending)}.`
+    case "Open":
+      return `${told("has NOT been told yet of")}: ${held}.`
+  }
+}
+
+const heldInWords = (finding: Finding, clock: Clock): string => {
+  switch (finding._tag) {
+    case "Paced":
+      return `held back until ${clock(finding.until)} by ${finding.isOwnPace ? "the pace the watcher asked for" : "the package's interval"}`
+    case "Retried":
+      return `the last NOTIFY was not taken and is tried again at ${clock(finding.until)}`
+    case "UnderWay":
+      return `the NOTIFY of version ${finding.version} (${clock(finding.at)}) had no answer yet, and there is one at a time`
+    default:
+      return reasonInWords(finding)
+  }
+}
+
+const reasonInWords = (finding: Finding): string => {
+  switch (finding._tag) {
+    case "Ended":
+      return `its subscription ${endingInWords(finding.ending)} in the same decision`
+    case "Pending":
+      return "nobody has decided whether it may watch, so it is shown nothing"
+    case "PoliteBlock":
+      return "it is politely blocked: shown what is shown of somebody absent"
+    case "Hidden":
+      return finding.matched === ""
+        ? "no rule lets it see anything of this"
+        : "the rules that match it hide what changed"
+    case "SameDocument":
+      return "the document it would get is the one it was sent last"
+    case "Missed":
+      return "this changed nothing of what it may see; it did not take its last NOTIFY and is told with the next change"
+    case "OwnDevice":
+      return "its own device made the change"
+    case "Asleep":
+      return "it wants no documents until it subscribes again (Suppress-If-Match: *)"
+    case "Backup":
+      return `another server looks after it (sharing tag ${finding.tag} is backup here)`
+    case "Told":
+    case "Paced":
+    case "Retried":
+    case "UnderWay":
+      return ""
+  }
+}
+
+const factsOf = (
+  { life, finding, sequel, sent }: Case,
+  isOneOfMany: boolean,
+  clock: Clock,
+  known: Knowledge,
+): readonly string[] => {
+  const facts = [`watching  ${lifeInWords(life, clock)}`]
+  if (isOneOfMany)
+    facts.push(`          ${sequel === null ? finding._tag : `${finding._tag}, ${sequel._tag}`}`)
+  const before = life.sent.findLast(
+    (one) => one !== sent && one.place.position < (sent?.place.position ?? Infinity),
+  )
+  if (before !== undefined) facts.push(`before    ${sentInWords(before, clock, known)}`)
+  if (sent !== null) facts.push(`told      ${sentInWords(sent, clock, known)}`)
+  const ending =
+    finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : life.ended
+  if (ending !== null)
+    facts.push(
+      `ended     position ${ending.place.position}, ${clock(ending.place.at)}: ${endingInWords(ending)}`,
+    )
+  return facts
+}
+
+const sentInWords = (sent: Life["sent"][number], clock: Clock, known: Knowledge): string =>
+  `position ${sent.place.position}, ${clock(sent.place.at)}: NOTIFY CSeq ${sent.notify.cseq} (${bodyInWords(sent.notify.body)}) ${deliveryInWords(sent, known)}`
+
+const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): string =>
+  words(
+    `#${no}`,
+    `since ${clock(createdAt)}`,
+    began === null ? "" : `position ${began.position}`,
+    origin === "" ? "" : `from ${origin}`,
+  )
+
+const policyOf = ({ finding, sent }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
+  if (sent?.failed != null) return [failurePolicy(limits)]
+  switch (finding._tag) {
+    case "Paced":
+      return finding.isOwnPace
+        ? ["rate_control = 1, and the watcher asked for max-rate (RFC 6446)"]
+        : [
+            limits.notifyIntervalMillis === null
+              ? "notify_min_interval is not set: the package's own interval"
+              : `notify_min_interval = ${limits.notifyIntervalMillis / 1000}`,
+          ]
+    case "Retried":
+      return [
+        `notify_probe_interval = ${limits.probeSeconds}, end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}`,
+      ]
+    case "Pending":
+    case "PoliteBlock":
+      return rulingInWords(finding.judgement, limits, names)
+    case "Hidden":
+      return [rulesInWords(finding.matched, names)]
+    case "Ended":
+      return finding.ending.because === "failure" ? [failurePolicy(limits)] : []
+    default:
+      return []
+  }
+}
+
+const failurePolicy = (limits: Limits): string =>
+  `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
+
+const rulingInWords = (
+  { by, handling, matched }: Ruling,
+  limits: Limits,
+  names: readonly string[],
+): readonly string[] => {
+  switch (by) {
+    case "operator":
+      return [`the operator decided on this watcher: ${handling}`]
+    case "hook":
+      return handling === "allow" ? [] : [`request_policy or a hook says ${handling}`]
+    case "owner":
+      return handling === "allow" ? [] : ["watcher information is for its owner alone (RFC 3857 §4.6)"]
+    case "everybody":
+      return []
+    case "default":
+      return [`the presentity has no rules: no_rules = ${limits.noRules}`]
+    case "rules":
+      return [
+        matched === "" || matched === null
+          ? `no rule matches: no_match = ${limits.noMatch}`
+          : `${rulesInWords(matched, names)}: ${handling}`,
+      ]
+  }
+}
+
+const rulesInWords = (matched: string, names: readonly string[]): string =>
+  matched === ""
+    ? "no rule matches"
+    : `matching rules: ${matched
+        .split(",")
+        .map((ordinal) => names[Number(ordinal)] ?? ordinal)
+        .join(", ")}`
+
+const adviceOf = (
+  { finding, sequel, life, sent }: Case,
+  { presentity, watcher }: Explanation,
+): readonly string[] => {
+  const ending = finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : null
+  if (ending?.because === "failure" || sent?.failed != null) return failureAdvice
+  switch (finding._tag) {
+    case "Pending":
+      return [
+        `presently rules put ${presentity} FILE with a rule that allows ${watcher}, or decide over the management port (PUT …/watchers/${watcher}/decision)`,
+      ]
+    case "PoliteBlock":
+    case "Hidden":
+      return [`presently rules test ${presentity} --watcher ${watcher} says how a document would treat it`]
+    case "Paced":
+      return ["notify_min_interval = 0 tells every change at once"]
+    case "UnderWay":
+      return sequel?._tag === "Open"
+        ? [`see whether #${life.no} answers its NOTIFYs: presently seen ${watcher} ${presentity}`]
+        : []
+    case "Missed":
+    case "Retried":
+      return failureAdvice
+    case "Backup":
+      return [`presently mi pres_set_sharing_tag_active ${finding.tag} makes this server look after it`]
+    default:
+      return []
+  }
+}
+
+const failureAdvice = [
+  "look at the watcher's network; notify_probe_interval keeps phones that sleep subscribed (with end_sub_on_timeout = 0)",
+]
+
+const absent = (
+  { absence, watcher, presentity, packageName }: Explanation,
+  told: string,
+  facts: readonly string[],
+  clock: Clock,
+  known: Knowledge,
+  limits: Limits,
+  names: readonly string[],
+): WhyText => {
+  const { last, next, waiting, judgement } = absence ?? {
+    last: null,
+    next: null,
+    waiting: null,
+    judgement: null,
+  }
+  const found = [...facts]
+  if (last !== null) found.push(`watching  ${lifeInWords(last, clock)}`)
+  const before = last?.sent.at(-1)
+  if (before !== undefined) found.push(`before    ${sentInWords(before, clock, known)}`)
+  if (last?.ended != null)
+    found.push(
+      `ended     position ${last.ended.place.position}, ${clock(last.ended.place.at)}: ${endingInWords(last.ended)}`,
+    )
+  if (next !== null) {
+    found.push(`since     ${lifeInWords(next, clock)}`)
+    const first = next.sent[0]
+    if (first !== undefined) found.push(`told      ${sentInWords(first, clock, known)}`)
+  }
+  const because =
+    waiting !== null
+      ? "it waits for a decision, and its subscription is over"
+      : last === null
+        ? next === null
+          ? `it has no subscription to ${packageName}, and had none`
+          : "it had not subscribed yet"
+        : `its subscription ${last.ended === null ? "is over" : endingInWords(last.ended)}`
+  const policy = [
+    ...(judgement === null ? [] : rulingInWords(judgement, limits, names)),
+    ...(last?.ended?.because === "failure" ? [failurePolicy(limits)] : []),
+  ]
+  const isRefused = judgement?.handling === "block"
+  const advice =
+    last?.ended?.because === "failure"
+      ? failureAdvice
+      : isRefused
+        ? [`a SUBSCRIBE is answered 403: presently rules test ${presentity} --watcher ${watcher} says why`]
+        : next === null
+          ? ["see whether the phone subscribes: its SUBSCRIBE would be accepted now"]
+          : []
+  return { sentence: `${told}: ${because}.`, facts: found, policy, advice }
+}

@@ -1,0 +1,199 @@
+/**
+ * Events, findings and endings in words.
+ */
+import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
+import { deliveryOf } from "../../domain/history/ledger.ts"
+import type { Finding } from "../../domain/history/why.ts"
+import type { Event } from "../../domain/presentity/events.ts"
+import type { Body } from "../../domain/vocabulary.ts"
+import { gistOf } from "../client/document.ts"
+
+export type Clock = (at: number) => string
+
+/** What a document says in a few words: tuples of presence, else its type and size. */
+export const bodyInWords = (body: Body | null): string =>
+  body === null
+    ? "no body"
+    : body.dropped !== undefined
+      ? `${body.contentType}, dropped by retention`
+      : (gistOf(body) ?? `${body.contentType}, ${Buffer.byteLength(body.text)} bytes`)
+
+const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
+
+/** One event but for its name. */
+export const eventInWords = (event: Event, clock: Clock): string => {
+  switch (event._tag) {
+    case "PublicationCreated":
+    case "PublicationModified":
+      return words(
+        event.packageName,
+        event.body === null
+          ? (event.headers ?? []).map(([name]) => name).join(", ")
+          : bodyInWords(event.body),
+        `etag ${short(event.entityTag)}`,
+        `until ${clock(event.expiresAt)}`,
+        event.sender === null ? "" : `by ${event.sender}`,
+      )
+    case "PublicationRefreshed":
+      return words(event.packageName, `etag ${short(event.entityTag)}`, `until ${clock(event.expiresAt)}`)
+    case "PublicationRemoved":
+      return words(
+        event.packageName,
+        `etag ${short(event.entityTag)}`,
+        event.cause === "expired" ? "by time" : "by its publisher",
+      )
+    case "HardStateReplaced":
+      return words(event.packageName, event.body === null ? "removed" : bodyInWords(event.body))
+    case "SubscriptionCreated":
+      return words(
+        event.packageName,
+        `#${event.no}`,
+        event.watcher,
+        standing(event),
+        `until ${clock(event.expiresAt)}`,
+        event.takenOver === undefined ? "" : "taken over from another server",
+      )
+    case "SubscriptionRefreshed":
+      return words(`#${event.no}`, `until ${clock(event.expiresAt)}`)
+    case "SubscriptionStatusChanged":
+      return words(`#${event.no}`, standing(event))
+    case "SubscriptionTerminated":
+      return words(`#${event.no}`, event.reason, event.silent ? "without a NOTIFY" : "")
+    case "WatcherRemembered":
+      return words(event.packageName, event.watcher, `waits until ${clock(event.giveUpAt)}`)
+    case "WaitingEnded":
+      return words(`#${event.no}`, event.event)
+    case "RulesReplaced":
+      return words(
+        event.packageName,
+        event.rules === null ? "removed" : `${event.rules.text.length} characters`,
+      )
+    case "RulesReviewed":
+      return event.packageName
+    case "WatcherDecided":
+      return words(event.packageName, event.watcher, event.handling ?? "taken back")
+    case "LogDropped":
+      return words(`${event.decisions} decisions before ${clock(event.before)}`)
+    case "DocumentsDropped":
+      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
+    case "SharingTagSet":
+    case "SharingTagSwitched":
+      return words(event.tag, event.role, `epoch ${event.epoch}`)
+    case "RemoteTargetChanged":
+      return event.remoteTarget
+    case "NotificationsIssued":
+      return words(event.packageName, `because of ${event.cause}`)
+    case "NotificationsDeferred":
+      return words(
+        event.to.map((no) => `#${no}`).join(" "),
+        event.until === null ? "not held back any more" : `until ${clock(event.until)}`,
+        event.undelivered ? "the last one was not taken" : "",
+      )
+    case "NotificationsAccepted":
+      return `${event.of.length / 3}`
+    case "NotificationFailed":
+      return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
+  }
+}
+
+const standing = (one: {
+  readonly status: string
+  readonly polite: boolean
+  readonly forced?: true
+  readonly matched: string | null
+}): string =>
+  words(
+    one.polite ? "politely blocked" : one.status,
+    one.forced === true ? "by force_active" : "",
+    one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
+  )
+
+export const failureInWords = ({
+  outcome,
+  status,
+}: Extract<Event, { readonly _tag: "NotificationFailed" }>): string =>
+  outcome === "refused"
+    ? `was answered ${status ?? "badly"}`
+    : outcome === "timed-out"
+      ? "got no answer in 32 s"
+      : "could not be sent"
+
+/** What became of a NOTIFY. */
+export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
+  switch (deliveryOf(sent, known)) {
+    case "answered":
+      return sent.answeredAt === null ? "answered" : `answered after ${sent.answeredAt - sent.place.at} ms`
+    case "failed":
+      return sent.failed === null ? "failed" : failureInWords(sent.failed.how)
+    case "unknown":
+      return sent.repeated === null
+        ? "not known whether it arrived"
+        : "not known whether it arrived, and repeated"
+    case "under way":
+      return "no answer yet"
+  }
+}
+
+export const endingInWords = ({ because, failure, reason, cause }: Ending): string => {
+  switch (because) {
+    case "expired":
+      return "ran out, not having been refreshed"
+    case "unsubscribed":
+      return "was ended by the watcher"
+    case "fetch":
+      return "asked once and was over at once"
+    case "failure":
+      return failure === null
+        ? "ended because a NOTIFY was not taken"
+        : `ended because NOTIFY CSeq ${failure.cseq} ${failureInWords(failure)}`
+    case "rules":
+      return `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
+    case "operator":
+      return `was ended by the operator (${reason})`
+    case "undecided":
+      return "was given up: nobody decided on it in time"
+  }
+}
+
+const rulesBy = new Map([
+  ["ReplaceRules", "the rules were replaced"],
+  ["RefreshWatchers", "the operator had the rules asked again"],
+  ["DecideWatcher", "the operator's decision"],
+  ["Publish", "another sphere was published"],
+  ["FallDue", "time changed what the rules say"],
+  ["Resubscribe", "the rules were asked again at its refresh"],
+])
+
+/** A finding in the fewest words, for a list. */
+export const findingInWords = (finding: Finding, clock: Clock): string => {
+  switch (finding._tag) {
+    case "Told":
+      return "told"
+    case "Ended":
+      return "ended"
+    case "Pending":
+      return "pending"
+    case "PoliteBlock":
+      return "politely blocked"
+    case "Hidden":
+      return `hidden by rules ${finding.matched === "" ? "(none matches)" : finding.matched}`
+    case "SameDocument":
+      return "has this document"
+    case "Missed":
+      return "did not take the last one"
+    case "OwnDevice":
+      return "its own change"
+    case "Asleep":
+      return "wants no documents"
+    case "Backup":
+      return `tag ${finding.tag} is backup`
+    case "Paced":
+      return `held back until ${clock(finding.until)}`
+    case "Retried":
+      return `tried again at ${clock(finding.until)}`
+    case "UnderWay":
+      return "a NOTIFY is under way"
+  }
+}
+
+export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")

@@ -1,0 +1,80 @@
+/**
+ * A presentity as of an instant, in words for people and programs.
+ */
+import { viewFor } from "../presentity/notify.ts"
+import type { Packages } from "../packages/event-package.ts"
+import type { State } from "../presentity/state.ts"
+import { currentView } from "../presentity/view.ts"
+import { entries, values } from "../table.ts"
+import type { Body, Header, Millis, PackageName } from "../vocabulary.ts"
+
+/** One presentity at one instant. Times are milliseconds since 1970. */
+export interface PresentityAt {
+  readonly presentity: string
+  readonly at: Millis
+  /** Decisions until then. */
+  readonly version: number
+  readonly publications: readonly {
+    readonly event: PackageName
+    readonly entityTag: string
+    /** Null: all that is published is in `headers`. */
+    readonly body: Body | null
+    readonly headers: readonly Header[]
+    readonly publishedAt: Millis
+    readonly expiresAt: Millis
+  }[]
+  /** The composed document of each package with publications, as somebody who may see everything saw it. */
+  readonly documents: Readonly<Record<PackageName, Body>>
+  readonly rules: Readonly<Record<PackageName, string>>
+  /** What is shown while nobody publishes (RFC 4827). */
+  readonly hardState: Readonly<Record<PackageName, Body>>
+  readonly watchers: readonly {
+    readonly watcher: string
+    readonly event: PackageName
+    readonly status: "active" | "pending" | "waiting"
+    readonly since: Millis
+    readonly expiresAt: Millis | null
+    /** What it was allowed to see then. */
+    readonly document: Body | null
+  }[]
+}
+
+/** What had expired by `at` was decided then at the latest, or nobody had looked: it is left out either way. */
+export const presentityIn = (state: State, packages: Packages, at: Millis): PresentityAt => {
+  const documents: Record<PackageName, Body> = {}
+  const publications: PresentityAt["publications"][number][] = []
+  for (const [event, table] of entries(state.publications)) {
+    const pack = packages.find(event)
+    const body = pack === null ? null : currentView(state, pack).body
+    if (body !== null) documents[event] = body
+    for (const one of values(table)) {
+      if (one.expiresAt <= at) continue
+      const { entityTag, body: published, headers = [], receivedAt, expiresAt } = one
+      publications.push({ event, entityTag, body: published, headers, publishedAt: receivedAt, expiresAt })
+    }
+  }
+  const watchers: PresentityAt["watchers"][number][] = []
+  for (const one of [...values(state.subscriptions)].sort((a, b) => a.no - b.no)) {
+    if (one.expiresAt <= at) continue
+    const pack = packages.find(one.packageName)
+    const { watcher, packageName: event, status, createdAt: since, expiresAt } = one
+    const document = pack === null || pack.watcherInfoOf !== undefined ? null : viewFor(state, one, pack).body
+    watchers.push({ watcher, event, status, since, expiresAt, document })
+  }
+  for (const one of [...values(state.waiting)].sort((a, b) => a.no - b.no)) {
+    const { watcher, packageName: event, since } = one
+    watchers.push({ watcher, event, status: "waiting", since, expiresAt: null, document: null })
+  }
+  const rules = Object.fromEntries([...entries(state.rules)].map(([event, { body }]) => [event, body.text]))
+  const hardState = Object.fromEntries(entries(state.hardState))
+  return {
+    presentity: state.presentity,
+    hardState,
+    at,
+    version: state.version,
+    publications,
+    documents,
+    rules,
+    watchers,
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * What in a decision could have changed what watchers of a package see.
+ */
+import type { Packages } from "../packages/event-package.ts"
+import { get } from "../table.ts"
+import { currentView } from "../presentity/view.ts"
+import type { Decision, Event } from "../presentity/events.ts"
+import type { PackageName, Uri } from "../vocabulary.ts"
+import type { Moment } from "./moments.ts"
+
+export type Change =
+  | { readonly _tag: "Published"; readonly event: Event & { readonly packageName: PackageName } }
+  /** In another package, whose state shows in this one; or by whoever subscribed. */
+  | { readonly _tag: "Mixed"; readonly by: readonly string[] }
+  | { readonly _tag: "Rules"; readonly event: Event }
+  | { readonly _tag: "Decided"; readonly event: Event }
+
+/**
+ * Null: nothing for those who watch the package, whether or not its document is another one now. A refresh is no change.
+ *
+ * @param watcher a decision on this one counts as well
+ */
+export const changeIn = (
+  moment: Moment,
+  packageName: PackageName,
+  watcher: Uri | null,
+  packages: Packages,
+): Change | null => {
+  const { events } = moment.decision
+  for (const event of events) {
+    if (isPublished(event) && event.packageName === packageName) return { _tag: "Published", event }
+    if (event._tag === "RulesReplaced" && event.packageName === packageName) return { _tag: "Rules", event }
+    if (event._tag === "WatcherDecided" && event.packageName === packageName && event.watcher === watcher)
+      return { _tag: "Decided", event }
+  }
+  const pack = packages.find(packageName)
+  if (pack === null || pack.watcherInfoOf !== undefined) {
+    return watchersChanged(moment, packageName) ? { _tag: "Mixed", by: tagsOf(moment.decision) } : null
+  }
+  const isOthers = pack.mixes !== undefined || pack.composesFrom !== undefined
+  if (!isOthers || currentView(moment.before, pack).digest === currentView(moment.after, pack).digest)
+    return null
+  return { _tag: "Mixed", by: tagsOf(moment.decision) }
+}
+
+const isPublished = (
+  event: Event,
+): event is Extract<
+  Event,
+  {
+    readonly _tag: "PublicationCreated" | "PublicationModified" | "PublicationRemoved" | "HardStateReplaced"
+  }
+> =>
+  event._tag === "PublicationCreated" ||
+  event._tag === "PublicationModified" ||
+  event._tag === "PublicationRemoved" ||
+  event._tag === "HardStateReplaced"
+
+/** Of a package of watcher information: who watches what it is about. */
+const watchersChanged = ({ before, after }: Moment, packageName: PackageName): boolean => {
+  if (!packageName.endsWith(".winfo")) return false
+  const watched = packageName.slice(0, -".winfo".length)
+  return get(before.watchersChangedIn, watched) !== get(after.watchersChangedIn, watched)
+}
+
+const tagsOf = ({ events }: Decision): readonly string[] => [...new Set(events.map(({ _tag }) => _tag))]

@@ -1,0 +1,88 @@
+/**
+ * What is different between two instants of a presentity.
+ */
+import type { Body, PackageName } from "../vocabulary.ts"
+import type { PresentityAt } from "./at.ts"
+import { differenceOf, linesOf } from "./lines.ts"
+import type { Line } from "./lines.ts"
+
+export type Difference =
+  | {
+      readonly _tag: "Publication"
+      readonly event: PackageName
+      readonly entityTag: string
+      readonly mark: "-" | "+"
+    }
+  /** The composed document, or hard state, or rules; null: there was or is none. */
+  | {
+      readonly _tag: "Document"
+      readonly what: "document" | "hard state" | "rules"
+      readonly event: PackageName
+      readonly lines: readonly Line[]
+    }
+  | {
+      readonly _tag: "Watcher"
+      readonly event: PackageName
+      readonly watcher: string
+      readonly before: string | null
+      readonly after: string | null
+    }
+
+/** Nothing for equal instants. Watchers count by who they are and how they stand, not by how long. */
+export const compare = (before: PresentityAt, after: PresentityAt): readonly Difference[] => [
+  ...publications(before, after),
+  ...documents("document", textsOf(before.documents), textsOf(after.documents)),
+  ...documents("hard state", textsOf(before.hardState), textsOf(after.hardState)),
+  ...documents("rules", before.rules, after.rules),
+  ...watchers(before, after),
+]
+
+type Texts = Readonly<Record<PackageName, string>>
+
+const textsOf = (bodies: Readonly<Record<PackageName, Body>>): Texts =>
+  Object.fromEntries(Object.entries(bodies).map(([event, { text }]) => [event, text]))
+
+const publications = (before: PresentityAt, after: PresentityAt): readonly Difference[] => {
+  const keyOf = ({ event, entityTag }: PresentityAt["publications"][number]): string =>
+    `${event} ${entityTag}`
+  const [had, has] = [before, after].map(
+    ({ publications: all }) => new Map(all.map((one) => [keyOf(one), one])),
+  )
+  const only = (some: typeof had, others: typeof had, mark: "-" | "+"): readonly Difference[] =>
+    [...(some ?? [])].flatMap(([key, { event, entityTag }]) =>
+      others?.has(key) === true ? [] : [{ _tag: "Publication", event, entityTag, mark }],
+    )
+  return [...only(had, has, "-"), ...only(has, had, "+")]
+}
+
+const documents = (
+  what: "document" | "hard state" | "rules",
+  before: Texts,
+  after: Texts,
+): readonly Difference[] =>
+  [...new Set([...Object.keys(before), ...Object.keys(after)])].sort().flatMap((event): Difference[] => {
+    const [was = "", is = ""] = [before[event], after[event]]
+    if (was === is) return []
+    const lines = differenceOf(was === "" ? [] : linesOf(was), is === "" ? [] : linesOf(is))
+    return [{ _tag: "Document", what, event, lines }]
+  })
+
+const watchers = (before: PresentityAt, after: PresentityAt): readonly Difference[] => {
+  const standings = ({ watchers: all }: PresentityAt): ReadonlyMap<string, readonly string[]> => {
+    const found = new Map<string, string[]>()
+    for (const { event, watcher, status } of all) {
+      const key = `${event} ${watcher}`
+      found.set(key, [...(found.get(key) ?? []), status].sort())
+    }
+    return found
+  }
+  const [had, has] = [standings(before), standings(after)]
+  return [...new Set([...had.keys(), ...has.keys()])].sort().flatMap((key): Difference[] => {
+    const [was, is] = [had.get(key)?.join(" ") ?? null, has.get(key)?.join(" ") ?? null]
+    if (was === is) return []
+    const space = key.indexOf(" ")
+    return [
+      { _tag: "Watcher", event: key.slice(0, space), watcher: key.slice(space + 1), before: was, after: is },
+    ]
+  })
+}

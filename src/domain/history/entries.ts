@@ -1,0 +1,127 @@
+/**
+ * One line of history: a decision, who asked for it, what led to it, and what it meant for each watcher.
+ */
+import type { PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { entries, get, values } from "../table.ts"
+import type { Event } from "../presentity/events.ts"
+import type { State } from "../presentity/state.ts"
+import { changeIn } from "./changes.ts"
+import { placeOf } from "./ledger.ts"
+import type { Place } from "./ledger.ts"
+import type { Moment } from "./moments.ts"
+import { findingsIn } from "./why.ts"
+import type { Circumstances, Finding } from "./why.ts"
+
+export interface Entry extends Place {
+  /** The command that was decided. */
+  readonly cause: string
+  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  readonly origin: string
+  /** Names what belongs together beyond one presentity: the Call-ID; null: there is none. */
+  readonly correlation: string | null
+  /** Versions of the decisions that this one follows from, besides what was asked. */
+  readonly causedBy: readonly number[]
+  readonly events: readonly Event[]
+  readonly told: readonly {
+    readonly no: SubscriptionNo
+    readonly watcher: Uri
+    readonly event: PackageName
+    readonly cseq: number
+    readonly state: "active" | "pending" | "terminated"
+    /** Ordinals of the rules that match the watcher; null: no rules were asked. */
+    readonly matched: string | null
+  }[]
+  /** Of a change: those who were not told of it. */
+  readonly untold: readonly {
+    readonly no: SubscriptionNo
+    readonly watcher: Uri
+    readonly event: PackageName
+    readonly finding: Finding
+  }[]
+  /** The decision that put the rules in force which were asked, by package. */
+  readonly rules: Readonly<Record<PackageName, number>>
+}
+
+/** O(events + subscriptions of the presentity). */
+export const entryOf = (moment: Moment, circumstances: Circumstances): Entry => {
+  const { decision, before, after, notifications } = moment
+  const subscription = (no: SubscriptionNo) => get(after.subscriptions, no) ?? get(before.subscriptions, no)
+  const told = notifications.map(({ no, cseq, packageName: event, state }) => {
+    const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)
+    const one = subscription(no) ?? (created?._tag === "SubscriptionCreated" ? created : undefined)
+    const watcher = one?.watcher ?? ("" as Uri)
+    return { no, watcher, event, cseq, state, matched: one?.matched ?? null }
+  })
+  const untold: Entry["untold"][number][] = []
+  for (const event of packagesIn(after, before)) {
+    const change = changeIn(moment, event, null, circumstances.packages)
+    if (change === null) continue
+    for (const [no, finding] of findingsIn(moment, change, event, circumstances)) {
+      const watcher = subscription(no)?.watcher
+      if (watcher !== undefined && finding._tag !== "Told" && finding._tag !== "Ended")
+        untold.push({ no, watcher, event, finding })
+    }
+  }
+  return {
+    ...placeOf(moment),
+    cause: decision.cause,
+    origin: decision.origin,
+    correlation: correlationOf(decision.origin),
+    causedBy: [...new Set(decision.events.flatMap((event) => causesOf(event, before)))].sort((a, b) => a - b),
+    events: decision.events,
+    told,
+    untold,
+    rules: Object.fromEntries(
+      [...entries(after.rules)].map(([event, { replacedIn }]) => [event, replacedIn]),
+    ),
+  }
+}
+
+/** `udp:192.0.2.20:5060 <Call-ID> <CSeq>` */
+export const correlationOf = (origin: string): string | null => origin.split(" ")[1] ?? null
+
+/** Packages that somebody is subscribed to. */
+const packagesIn = (...states: readonly State[]): ReadonlySet<PackageName> =>
+  new Set(states.flatMap((state) => [...values(state.subscriptions)].map(({ packageName }) => packageName)))
+
+/** Which earlier decisions an event follows from, as far as the state that it was decided on remembers them. */
+const causesOf = (event: Event, before: State): readonly number[] => {
+  switch (event._tag) {
+    case "PublicationModified":
+    case "PublicationRefreshed":
+      return createdIn(before, event.packageName, event.supersedes)
+    case "PublicationRemoved":
+      return createdIn(before, event.packageName, event.entityTag)
+    case "NotificationFailed": {
+      const one = get(before.subscriptions, event.no)
+      return one === undefined || one.toldIn === 0 ? [] : [one.toldIn]
+    }
+    case "SubscriptionRefreshed":
+    case "SubscriptionStatusChanged":
+    case "SubscriptionTerminated":
+      return get(before.subscriptions, event.no) === undefined ? [] : [event.no]
+    case "WaitingEnded":
+      return get(before.waiting, event.no) === undefined ? [] : [event.no]
+    case "NotificationsIssued":
+      // what was held back: the newest thing published that they have not been told of
+      return event.cause === "change" && event.to !== "active"
+        ? event.to.flatMap((no) => heldBack(before, no))
+        : []
+    default:
+      return []
+  }
+}
+
+const createdIn = (state: State, packageName: PackageName, entityTag: string): readonly number[] => {
+  const publications = get(state.publications, packageName)
+  if (publications === undefined) return []
+  return [...values(publications)].flatMap((one) => (one.entityTag === entityTag ? [one.bodyFrom] : []))
+}
+
+const heldBack = (state: State, no: SubscriptionNo): readonly number[] => {
+  const one = get(state.subscriptions, no)
+  const publications = one === undefined ? undefined : get(state.publications, one.packageName)
+  if (one === undefined || publications === undefined) return []
+  const newest = Math.max(0, ...[...values(publications)].map(({ bodyFrom }) => bodyFrom))
+  return newest > one.toldIn ? [newest] : []
+}

@@ -1,0 +1,243 @@
+/**
+ * What the log says of watchers: when each subscription began and how it ended, each NOTIFY and what became of it.
+ *
+ * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
+ */
+import { get } from "../table.ts"
+import type { Position } from "../ports.ts"
+import type {
+  Event,
+  NotificationFailed,
+  NotificationsIssued,
+  SubscriptionTerminated,
+} from "../presentity/events.ts"
+import type { Notify, TerminationReason } from "../presentity/intents.ts"
+import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Moment } from "./moments.ts"
+
+/** A decision's place in the log, and when it was made. */
+export interface Place {
+  readonly position: Position
+  readonly version: number
+  readonly at: Millis
+}
+
+export const placeOf = ({ position, decision: { version, at } }: Moment): Place => ({ position, version, at })
+
+/** By then something is written down of a NOTIFY, if ever: 64·T1 (RFC 3261 §17.1.2.2) and the time until it is written. */
+export const unansweredMillis = 50_000
+
+/** One NOTIFY, with exactly what was in it. */
+export interface Sent {
+  readonly place: Place
+  readonly watcher: Uri
+  /** `end`: tells of the end of the subscription. */
+  readonly cause: NotificationsIssued["cause"] | "end"
+  readonly notify: Notify
+  /** When the 2xx came; null: none is on record. */
+  readonly answeredAt: Millis | null
+  readonly failed: { readonly place: Place; readonly how: NotificationFailed } | null
+  /** It was repeated then because nobody knew whether it had arrived. */
+  readonly repeated: Place | null
+}
+
+/** `unknown`: nothing is on record, and nothing will be; a crash came before it was written down. */
+export type Delivery = "answered" | "failed" | "unknown" | "under way"
+
+/** When the log was read, and what whoever runs it knows besides. */
+export interface Knowledge {
+  readonly asOf: Millis
+  /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows. */
+  readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
+}
+
+export const deliveryOf = (
+  { place, notify, failed, answeredAt }: Sent,
+  { asOf, delivery }: Knowledge,
+): Delivery => {
+  if (failed !== null) return "failed"
+  if (answeredAt !== null) return "answered"
+  const known = delivery(notify.presentity, notify.no, notify.cseq)
+  return known ?? (asOf - place.at < unansweredMillis ? "under way" : "unknown")
+}
+
+/** Why a subscription ended. */
+export interface Ending {
+  readonly place: Place
+  readonly reason: TerminationReason
+  /**
+   * `rules`: it may not watch any more; `undecided`: nobody decided in time; `fetch`: it asked once; `failure`: a NOTIFY
+   * was not taken.
+   */
+  readonly because: "expired" | "unsubscribed" | "fetch" | "failure" | "rules" | "operator" | "undecided"
+  /** The command that was decided. */
+  readonly cause: string
+  /** Null unless a failed NOTIFY ended it, and in logs that do not say which. */
+  readonly failure: NotificationFailed | null
+}
+
+/** One subscription, as far as the part of the log that was read says. */
+export interface Life {
+  readonly no: SubscriptionNo
+  readonly watcher: Uri
+  readonly packageName: PackageName
+  readonly createdAt: Millis
+  /** Null: before the part that was read. */
+  readonly began: Place | null
+  /** Who asked for it: transport, source, Call-ID and CSeq. */
+  readonly origin: string
+  readonly ended: Ending | null
+  readonly sent: readonly Sent[]
+}
+
+type Open = { -readonly [Key in keyof Life]: Key extends "sent" ? Writable<Sent>[] : Life[Key] }
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+export interface Ledger {
+  readonly take: (moment: Moment) => void
+  /** Keeps a subscription that is alive around this moment, whether or not anything happens to it. */
+  readonly notice: (no: SubscriptionNo, moment: Moment) => void
+  /** Oldest first. */
+  readonly lives: () => readonly Life[]
+}
+
+/**
+ * Keeps what happens to the subscriptions that `concerns` picks. O(events), and O(NOTIFYs) of the decisions that bring any.
+ *
+ * @param sentMax NOTIFYs kept for each of them, the newest
+ */
+export const makeLedger = (
+  concerns: (one: { readonly watcher: Uri; readonly packageName: PackageName }) => boolean,
+  sentMax = Number.POSITIVE_INFINITY,
+): Ledger => {
+  const lives = new Map<SubscriptionNo, Open>()
+  const others = new Set<SubscriptionNo>()
+
+  const lifeOf = (no: SubscriptionNo, moment: Moment): Open | null => {
+    const known = lives.get(no)
+    if (known !== undefined) return known
+    if (others.has(no)) return null
+    const one = get(moment.before.subscriptions, no)
+    const created = moment.decision.events.find(
+      (event) => event._tag === "SubscriptionCreated" && event.no === no,
+    )
+    const subscription = one ?? (created?._tag === "SubscriptionCreated" ? created : undefined)
+    if (subscription === undefined || !concerns(subscription)) {
+      others.add(no)
+      return null
+    }
+    const life: Open = {
+      no,
+      watcher: subscription.watcher,
+      packageName: subscription.packageName,
+      createdAt: one?.createdAt ?? moment.decision.at,
+      began: one === undefined ? placeOf(moment) : null,
+      origin: one === undefined ? moment.decision.origin : "",
+      ended: null,
+      sent: [],
+    }
+    lives.set(no, life)
+    return life
+  }
+
+  const answer = (of: readonly number[], moment: Moment): void => {
+    for (let index = 0; index + 2 < of.length; index += 3) {
+      const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
+      const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
+      if (sent !== undefined) sent.answeredAt = moment.decision.at - before
+    }
+  }
+
+  return {
+    notice: (no, moment) => void lifeOf(no, moment),
+    take: (moment) => {
+      const { decision, notifications } = moment
+      for (const event of decision.events) {
+        if (event._tag === "SubscriptionCreated") lifeOf(event.no, moment)
+        else if (event._tag === "NotificationFailed") fail(lifeOf(event.no, moment), event, moment)
+        else if (event._tag === "NotificationsAccepted") answer(event.of, moment)
+        else if (event._tag === "SubscriptionTerminated") {
+          const life = lifeOf(event.no, moment)
+          if (life !== null) life.ended = endingOf(event, moment)
+        }
+      }
+      if (notifications.length === 0) return
+      const causes = causesIn(decision.events)
+      for (const notify of notifications) {
+        const life = lifeOf(notify.no, moment)
+        if (life === null) continue
+        const cause = notify.state === "terminated" ? "end" : (causes(notify.no) ?? "change")
+        if (cause === "recovery") repeat(life, moment)
+        const { watcher } = life
+        life.sent.push({
+          place: placeOf(moment),
+          watcher,
+          cause,
+          notify,
+          answeredAt: null,
+          failed: null,
+          repeated: null,
+        })
+        if (life.sent.length > sentMax) life.sent.shift()
+      }
+    },
+    lives: () => [...lives.values()],
+  }
+}
+
+const fail = (life: Open | null, how: NotificationFailed, moment: Moment): void => {
+  const sent = life?.sent.findLast(({ notify }) => notify.cseq === how.cseq)
+  if (sent !== undefined) sent.failed = { place: placeOf(moment), how }
+}
+
+/** Whatever may have been under way when the server stopped. */
+const repeat = (life: Open, moment: Moment): void => {
+  const last = life.sent.at(-1)
+  if (last === undefined) return
+  for (const sent of life.sent.slice(-8)) {
+    if (
+      sent.failed === null &&
+      sent.answeredAt === null &&
+      last.place.at - sent.place.at < unansweredMillis
+    ) {
+      sent.repeated ??= placeOf(moment)
+    }
+  }
+}
+
+const causesIn = (
+  events: readonly Event[],
+): ((no: SubscriptionNo) => NotificationsIssued["cause"] | undefined) => {
+  const named = new Map<SubscriptionNo, NotificationsIssued["cause"]>()
+  let all: NotificationsIssued["cause"] | undefined
+  for (const event of events) {
+    if (event._tag !== "NotificationsIssued") continue
+    if (event.to === "active") all = event.cause
+    else for (const no of event.to) named.set(no, event.cause)
+  }
+  return (no) => named.get(no) ?? all
+}
+
+/** @source RFC 3265 §3.2.4; what it says by `timeout` may be any of four things */
+export const endingOf = (event: SubscriptionTerminated, moment: Moment): Ending => {
+  const { cause, events } = moment.decision
+  const failure = events.find((one) => one._tag === "NotificationFailed") ?? null
+  return { place: placeOf(moment), reason: event.reason, because: becauseOf(event, cause), cause, failure }
+}
+
+const becauseOf = ({ reason }: SubscriptionTerminated, cause: string): Ending["because"] => {
+  switch (reason) {
+    case "rejected":
+      return "rules"
+    case "giveup":
+      return "undecided"
+    case "deactivated":
+    case "probation":
+    case "noresource":
+      return "operator"
+    case "timeout":
+      if (cause === "ReportDelivery") return "failure"
+      if (cause === "Subscribe") return "fetch"
+      return cause === "Resubscribe" ? "unsubscribed" : "expired"
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * Why a watcher was told of a change, or was not: what was true of its subscription when the change was decided, and what
+ * came of it later.
+ *
+ * The questions are those of `presentity/notify.ts` in its order, asked of the states that the log gives. Whatever they
+ * leave open has one cause: a NOTIFY was under way.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { get, values } from "../table.ts"
+import { judge } from "../presentity/authorize.ts"
+import type { Judgement } from "../presentity/authorize.ts"
+import type { Context } from "../presentity/context.ts"
+import type { Event } from "../presentity/events.ts"
+import { viewFor } from "../presentity/notify.ts"
+import { verdictKey } from "../presentity/state.ts"
+import type { State, Subscription, Waiting } from "../presentity/state.ts"
+import { currentView } from "../presentity/view.ts"
+import type { Position } from "../ports.ts"
+import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { changeIn } from "./changes.ts"
+import type { Change } from "./changes.ts"
+import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
+import type { Ending, Life, Place, Sent } from "./ledger.ts"
+import type { Moment } from "./moments.ts"
+
+/** How a watcher was to be treated, and by whose word. */
+export interface Ruling extends Judgement {
+  /** `hook`: the server's own code, or that it asks no rules; `default`: there were no rules; `everybody`: there can be none. */
+  readonly by: "operator" | "hook" | "rules" | "default" | "owner" | "everybody"
+}
+
+/** What was decided for one subscription when the change was. */
+export type Finding =
+  /** A NOTIFY left with it. */
+  | { readonly _tag: "Told" }
+  /** The decision that made the change ended it. */
+  | { readonly _tag: "Ended"; readonly ending: Ending }
+  /** Nobody has decided whether it may watch. */
+  | { readonly _tag: "Pending"; readonly judgement: Ruling }
+  /** It is shown that nobody is there (RFC 5025 §3.2.1). */
+  | { readonly _tag: "PoliteBlock"; readonly judgement: Ruling }
+  /** The rules that match it hide what changed. */
+  | { readonly _tag: "Hidden"; readonly matched: string }
+  /** Its document is what it was last sent. */
+  | { readonly _tag: "SameDocument" }
+  /** Its document stays as it was; it did not take that, and is told again with the next change that it may see. */
+  | { readonly _tag: "Missed" }
+  /** Its own device made the change (the seed's Sender). */
+  | { readonly _tag: "OwnDevice" }
+  /** It wants no documents until it subscribes again (RFC 5839 §5.2). */
+  | { readonly _tag: "Asleep" }
+  /** The tag says that another server looks after it. */
+  | { readonly _tag: "Backup"; readonly tag: string }
+  /** Too soon after the last one: by the package, or by the pace that it asked for. */
+  | { readonly _tag: "Paced"; readonly until: Millis; readonly isOwnPace: boolean }
+  /** The last NOTIFY was not taken, and is tried again then. */
+  | { readonly _tag: "Retried"; readonly until: Millis }
+  /** The last NOTIFY, issued in that decision, had no answer yet. */
+  | { readonly _tag: "UnderWay"; readonly version: number; readonly at: Millis }
+
+/** What came of a change that was held back. */
+export type Sequel =
+  | { readonly _tag: "Told" }
+  | { readonly _tag: "Ended"; readonly ending: Ending }
+  /** By then its document was what it had been sent before. */
+  | { readonly _tag: "TakenBack"; readonly place: Place }
+  | { readonly _tag: "Open" }
+
+export interface Case {
+  readonly life: Life
+  readonly finding: Finding
+  /** Null: nothing was held back. */
+  readonly sequel: Sequel | null
+  /** The NOTIFY that told of it, in the decision or later. */
+  readonly sent: Sent | null
+}
+
+/** Of a watcher that had no subscription when the change was decided. */
+export interface Absence {
+  readonly _tag: "Absent"
+  /** Its last subscription before that, as far as the log was read. */
+  readonly last: Life | null
+  /** The first one after that. */
+  readonly next: Life | null
+  readonly waiting: Waiting | null
+  /** What a SUBSCRIBE would have met; null: there was no such package. */
+  readonly judgement: Ruling | null
+}
+
+export interface Explanation {
+  readonly presentity: Uri
+  readonly watcher: Uri
+  readonly packageName: PackageName
+  readonly asOf: Millis
+  /** Null: nothing that could have been told was decided until then. */
+  readonly change: (Place & { readonly what: Change; readonly cause: string; readonly origin: string }) | null
+  /** By subscription; empty: `absence` says why. */
+  readonly cases: readonly Case[]
+  readonly absence: Absence | null
+}
+
+export interface Question {
+  readonly presentity: Uri
+  readonly watcher: Uri
+  readonly packageName: PackageName
+  /** The last change until then is explained. */
+  readonly at: Millis
+  /** This one is, if it is one. */
+  readonly position?: Position
+}
+
+/** What decisions were made with, as far as the log does not say it. */
+export type Circumstances = Pick<Context, "packages" | "limits" | "authorize">
+
+export interface Inquiry {
+  /** All decisions on the presentity, oldest first, from some state on. */
+  readonly take: (moment: Moment) => void
+  /** Nothing that comes later will change the answer. */
+  readonly isAnswered: () => boolean
+  readonly answer: (asOf: Millis) => Explanation
+}
+
+export const makeInquiry = (question: Question, circumstances: Circumstances): Inquiry => {
+  const { presentity, watcher, packageName, at } = question
+  const isMeant = (one: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
+    one.watcher === watcher && one.packageName === packageName
+  const ledger = makeLedger(isMeant)
+  let found: Found | null = null
+  let isPast = false
+  let lastAt = 0
+
+  const examine = (moment: Moment): void => {
+    if (moment.decision.at > at && question.position === undefined) {
+      isPast = true
+      return
+    }
+    if (question.position !== undefined && moment.position !== question.position) return
+    const what = changeIn(moment, packageName, watcher, circumstances.packages)
+    if (what === null) return
+    const pack = circumstances.packages.find(packageName)
+    const findings = new Map<SubscriptionNo, OpenCase>()
+    for (const [no, finding] of findingsIn(moment, what, packageName, circumstances, isMeant)) {
+      ledger.notice(no, moment)
+      findings.set(no, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
+    }
+    found = {
+      moment,
+      what,
+      findings,
+      judgement: pack === null ? null : judged(moment, pack, watcher, circumstances),
+    }
+  }
+
+  return {
+    take: (moment) => {
+      lastAt = moment.decision.at
+      ledger.take(moment)
+      if (found !== null && found.moment.position < moment.position) {
+        for (const [no, open] of found.findings) {
+          if (open.sequel?._tag === "Open") open.sequel = sequelIn(moment, no, circumstances)
+        }
+      }
+      examine(moment)
+    },
+    isAnswered: () => {
+      if (found === null) return question.position === undefined && isPast
+      if (question.position === undefined && !isPast) return false
+      const from = found.moment.position
+      const lives = ledger.lives()
+      if (found.findings.size === 0) return lives.some(({ began }) => (began?.position ?? 0) > from)
+      return lives.every(({ no, sent }) => {
+        const sequel = found?.findings.get(no)?.sequel
+        if (sequel?._tag === "Open") return false
+        const told = sent.find(({ place }) => place.position >= from)
+        if (told === undefined) return true
+        return told.answeredAt !== null || told.failed !== null || lastAt - told.place.at > unansweredMillis
+      })
+    },
+    answer: (asOf) => {
+      const base = { presentity, watcher, packageName, asOf }
+      const lives = ledger.lives()
+      if (found === null) return { ...base, change: null, cases: [], absence: null }
+      const { moment, what, findings, judgement } = found
+      const place = placeOf(moment)
+      const { cause, origin } = moment.decision
+      const cases = lives.flatMap((life): Case[] => {
+        const open = findings.get(life.no)
+        if (open === undefined) return []
+        const from =
+          open.finding._tag === "Told" || open.finding._tag === "Ended" ? place.position : place.position + 1
+        const tells =
+          open.finding._tag === "Told" || open.sequel?._tag === "Told" || open.finding._tag === "Ended"
+        const sent = tells ? (life.sent.find((one) => one.place.position >= from) ?? null) : null
+        return [{ life, finding: open.finding, sequel: open.sequel, sent }]
+      })
+      const absence: Absence | null =
+        cases.length > 0
+          ? null
+          : {
+              _tag: "Absent",
+              last: lives.findLast(({ began }) => (began?.position ?? 0) < place.position) ?? null,
+              next: lives.find(({ began }) => (began?.position ?? 0) > place.position) ?? null,
+              waiting: [...values(moment.after.waiting)].find(isMeant) ?? null,
+              judgement,
+            }
+      return { ...base, change: { ...place, what, cause, origin }, cases, absence }
+    },
+  }
+}
+
+interface OpenCase {
+  readonly finding: Finding
+  sequel: Sequel | null
+}
+
+interface Found {
+  readonly moment: Moment
+  readonly what: Change
+  readonly findings: ReadonlyMap<SubscriptionNo, OpenCase>
+  readonly judgement: Ruling | null
+}
+
+const isHeld = ({ _tag }: Finding): boolean => _tag === "Paced" || _tag === "Retried" || _tag === "UnderWay"
+
+/** Those alive before or after the decision. */
+const concerned = (
+  { before, after }: Moment,
+  isMeant: (one: Subscription) => boolean,
+): ReadonlySet<SubscriptionNo> =>
+  new Set(
+    [...values(before.subscriptions), ...values(after.subscriptions)]
+      .filter(isMeant)
+      .map(({ no }) => no)
+      .sort((one, other) => one - other),
+  )
+
+/**
+ * What the change means for each subscription to the package that is there before or after it. O(subscriptions).
+ *
+ * @param isMeant left out: all of them
+ */
+export const findingsIn = (
+  moment: Moment,
+  what: Change,
+  packageName: PackageName,
+  circumstances: Circumstances,
+  isMeant: (one: Subscription) => boolean = () => true,
+): ReadonlyMap<SubscriptionNo, Finding> => {
+  const findings = new Map<SubscriptionNo, Finding>()
+  const pack = circumstances.packages.find(packageName)
+  if (pack === null) return findings
+  for (const no of concerned(moment, (one) => one.packageName === packageName && isMeant(one))) {
+    const finding = findingOf(moment, what, no, pack, circumstances)
+    if (finding !== null) findings.set(no, finding)
+  }
+  return findings
+}
+
+const findingOf = (
+  moment: Moment,
+  what: Change,
+  no: SubscriptionNo,
+  pack: EventPackage,
+  circumstances: Circumstances,
+): Finding | null => {
+  const { before, after, decision, notifications } = moment
+  const { events } = decision
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
+  const one = get(after.subscriptions, no)
+  if (one === undefined) return null
+  if (notifications.some((notify) => notify.no === no)) return { _tag: "Told" }
+  if (one.parked === true) return { _tag: "Backup", tag: one.sharingTag ?? "" }
+  if (one.status === "pending") {
+    return { _tag: "Pending", judgement: judged(moment, pack, one.watcher, circumstances) }
+  }
+  if (one.dormant) return { _tag: "Asleep" }
+  if (events.some((event) => event._tag === "NotificationsIssued" && event.suppressed.includes(no)))
+    return { _tag: "OwnDevice" }
+  const isTreatment = what._tag === "Rules" || what._tag === "Decided"
+  // a change is judged as the watcher is treated now, a change of rules as it was before
+  const was = viewFor(before, isTreatment ? (get(before.subscriptions, no) ?? one) : one, pack).digest
+  const is = viewFor(after, one, pack).digest
+  // what was not taken goes along with the next change it may see, not with one that it may not, nor with rules
+  const isNothing = one.polite || one.matched !== null || isTreatment
+  const missed = one.shown === "" && isNothing && was === is
+  if (one.shown === is || missed) {
+    if (one.polite)
+      return { _tag: "PoliteBlock", judgement: judged(moment, pack, one.watcher, circumstances) }
+    const isHidden = one.matched !== null && was === is && wholeChanged(before, after, pack)
+    if (isHidden) return { _tag: "Hidden", matched: one.matched ?? "" }
+    if (missed) return one.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: one.dueAt }
+    return { _tag: "SameDocument" }
+  }
+  if (isBy(get(after.dialogs, one.dialog)?.remoteTarget, what)) return { _tag: "OwnDevice" }
+  const deferred = events.findLast((event) => isDeferral(event, no))
+  const until = deferred?._tag === "NotificationsDeferred" ? deferred.until : one.dueAt
+  if (until !== null && until > decision.at) {
+    return one.shown === ""
+      ? { _tag: "Retried", until }
+      : { _tag: "Paced", until, isOwnPace: one.rates !== null }
+  }
+  return { _tag: "UnderWay", version: one.toldIn, at: one.issuedAt }
+}
+
+/** Also a device that is still owed an earlier change is not told of its own. */
+const isBy = (device: string | undefined, what: Change): boolean =>
+  what._tag === "Published" && "sender" in what.event && what.event.sender === device
+
+const isDeferral = (event: Event, no: SubscriptionNo): boolean =>
+  event._tag === "NotificationsDeferred" && event.to.includes(no)
+
+const wholeChanged = (before: State, after: State, pack: EventPackage): boolean =>
+  pack.watcherInfoOf === undefined && currentView(before, pack).digest !== currentView(after, pack).digest
+
+/** What a decision after the change means for who still waits to be told. */
+const sequelIn = (moment: Moment, no: SubscriptionNo, { packages }: Circumstances): Sequel => {
+  const { after, decision, notifications } = moment
+  if (notifications.some((notify) => notify.no === no && notify.state !== "terminated"))
+    return { _tag: "Told" }
+  const ended = decision.events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
+  const one = get(after.subscriptions, no)
+  const pack = one === undefined ? null : packages.find(one.packageName)
+  if (one === undefined || pack === null) return { _tag: "Open" }
+  return one.shown === viewFor(after, one, pack).digest
+    ? { _tag: "TakenBack", place: placeOf(moment) }
+    : { _tag: "Open" }
+}
+
+const judged = (
+  { after, decision }: Moment,
+  pack: EventPackage,
+  watcher: Uri,
+  circumstances: Circumstances,
+): Ruling => {
+  const now = decision.at
+  const judgement = judge(after, pack, watcher, {
+    ...circumstances,
+    now,
+    nonce: "",
+    inFlight: () => false,
+    findDialog: () => null,
+  })
+  return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }
+}
+
+/** In the order of `authorize.ts`. */
+const ruledBy = (
+  state: State,
+  pack: EventPackage,
+  watcher: Uri,
+  { matched }: Judgement,
+  { authorize }: Circumstances,
+  now: Millis,
+): Ruling["by"] => {
+  const { presentity } = state
+  if (pack.watcherInfoOf !== undefined) return "owner"
+  if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
+  if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
+  if (pack.rules === undefined) return "everybody"
+  return matched === null ? "default" : "rules"
+}

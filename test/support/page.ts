@@ -1,0 +1,118 @@
+/**
+ * A page of docs as its reader would try it: each example run as it stands, in one shell, and its output compared.
+ */
+import assert from "node:assert/strict"
+import { spawn, spawnSync } from "node:child_process"
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import type { TestContext } from "vitest"
+
+const root = resolve(import.meta.dirname, "../..")
+
+export const hasCurl = spawnSync("curl", ["--version"]).status === 0
+
+export interface Example {
+  readonly command: string
+  readonly output: string
+}
+
+/** In blocks of four spaces `$ ` begins a command, what follows is what it prints. */
+export const examplesOf = (page: string): readonly Example[] =>
+  [...page.matchAll(/(?:^ {4}\$ .*\n)(?:^ {4}.*\n)*/gm)].flatMap(([block]) =>
+    block
+      .split(/^ {4}\$ /m)
+      .slice(1)
+      .map((example) => {
+        // `> ` goes on with a command, as a shell shows it
+        const [, first = "", output = ""] = /^(.*(?:\n {4}> .*)*)\n([^]*)$/.exec(example) ?? []
+        const command = first.replaceAll("\n    > ", "\n")
+        return { command, output }
+      }),
+  )
+
+/** Equal but for white space, with `…` for anything. */
+export const assertPrints = (actual: string, { command, output }: Example): void => {
+  const solid = (text: string): string => text.replaceAll(/\s+/g, "")
+  const parts = solid(output)
+    .split("…")
+    .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`))
+  assert.match(solid(actual), new RegExp(`^${parts.join(".*?")}$`), `${command}\nprinted\n${actual}`)
+}
+
+/** A shell that runs one command after the other. */
+const openShell = ({ onTestFinished }: TestContext, folder: string) => {
+  const shell = spawn("bash", {
+    cwd: folder,
+    env: { ...process.env, PATH: `${folder}/bin:${process.env["PATH"]}` },
+  })
+  onTestFinished(() => void shell.kill())
+  let printed = ""
+  let waits: (() => void) | null = null
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      printed += chunk
+      waits?.()
+    })
+  }
+  shell.stdin.write("exec 2>&1\n")
+  return (command: string): Promise<string> =>
+    new Promise((done) => {
+      printed = ""
+      waits = () => {
+        if (!printed.endsWith("\n--\n")) return
+        waits = null
+        done(printed.slice(0, -"\n--\n".length))
+      }
+      shell.stdin.write(`${command}\nprintf '\\n--\\n'\n`)
+    })
+}
+
+export interface Reading {
+  readonly page: string
+  readonly folder: string
+  /** From here on the page's port stands for this one, in commands and in what they print. */
+  readonly means: (written: string, real: string | number) => void
+  /** Runs something of the test's own in the same shell. */
+  readonly run: (command: string) => Promise<string>
+  /** Runs every example in order. */
+  readonly tryAll: (hooks?: {
+    readonly before?: (example: Example) => Promise<void>
+    readonly after?: (example: Example, printed: string) => Promise<void>
+  }) => Promise<void>
+}
+
+/** @param file below the root of the repository */
+export const readPage = (context: TestContext, file: string): Reading => {
+  const folder = mkdtempSync(join(tmpdir(), "presently-page-"))
+  context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  mkdirSync(join(folder, "bin"))
+  writeFileSync(
+    join(folder, "bin/presently"),
+    `#!/bin/sh\nexec ${process.execPath} ${join(root, "src/app/main.ts")} "$@"\n`,
+  )
+  chmodSync(join(folder, "bin/presently"), 0o755)
+  const page = readFileSync(join(root, file), "utf8")
+  const ports = new Map<string, string>()
+  const run = openShell(context, folder)
+  return {
+    page,
+    folder,
+    run,
+    means: (written, real) => void ports.set(written, String(real)),
+    tryAll: async ({ before, after } = {}) => {
+      for (const example of examplesOf(page)) {
+        await before?.(example)
+        let { command } = example
+        for (const [written, real] of ports)
+          command = command.replaceAll(`127.0.0.1:${written}`, `127.0.0.1:${real}`)
+        let printed = await run(command)
+        for (const [written, real] of ports)
+          printed = printed.replaceAll(`127.0.0.1:${real}`, `127.0.0.1:${written}`)
+        if (process.env["PRESENTLY_TEST_SHOW"] === "1") console.log(`$ ${example.command}\n${printed}`)
+        else assertPrints(printed, example)
+        await after?.(example, printed)
+      }
+    },
+  }
+}
