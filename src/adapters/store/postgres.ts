@@ -63,7 +63,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           WHERE CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
         placed AS (
           SELECT nextval('events_pos_seq') AS pos, e.* FROM (
-            SELECT head.id, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
+            SELECT head.id, head.version = head.expected + 1 AS is_alone, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
               e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
             FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
               ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
@@ -73,9 +73,13 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
               WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
             JOIN head USING (stream) ORDER BY e.n) e),
         chained AS MATERIALIZED (
+          SELECT pos, at, id, version, cause, origin, nonce, events,
+            sha256(before || int8send(pos) || int8send(id) || decode(said, 'hex')) AS hash
+          FROM placed WHERE is_alone
+          UNION ALL
           SELECT pos, at, id, version, cause, origin, nonce, events, presently_chain(before,
-            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos) AS hash
-          FROM placed),
+            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos)
+          FROM placed WHERE NOT is_alone),
         began AS (
           INSERT INTO streams (id, stream, salt, root, version, nonce, hash) OVERRIDING SYSTEM VALUE
           SELECT id, stream, salt, sha256(salt || convert_to(stream, 'UTF8')), head.version, head.nonce, chained.hash
@@ -91,7 +95,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         written AS (
           INSERT INTO events (pos, at, stream, version, cause, origin, nonce, events, hash) OVERRIDING SYSTEM VALUE
           SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
-          FROM chained e JOIN moved USING (id) ORDER BY e.pos
+          FROM chained e JOIN moved USING (id)
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
         Effect.flatMap(([row]) => {
