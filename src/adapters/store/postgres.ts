@@ -15,9 +15,9 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { decodeEvents, encodeEvents } from "./codec.ts"
+import { decodeEvents } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
-import { digestOfSaid } from "./proof.ts"
+import { encodeDecision } from "./proof.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
@@ -48,7 +48,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
   return {
     append: (decisions) => {
       const heads = headsOf(decisions)
-      const encoded = decisions.map((one) => encodeEvents(one.events))
+      const encoded = decisions.map(encodeDecision)
       // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
       // `began`, which look again
       return sql<{ stored: string[]; position: bigint | null }>`
@@ -68,8 +68,8 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
             FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
               ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
               ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
-              ${encoded}::json[],
-              ${decisions.map((one, index) => digestOfSaid(one, encoded[index]))}::text[])
+              ${encoded.map((one) => one.encoded)}::json[],
+              ${encoded.map((one) => one.said)}::text[])
               WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
             JOIN head USING (stream) ORDER BY e.n) e),
         chained AS MATERIALIZED (
