@@ -12,11 +12,12 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { encodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
+import type { Recorded } from "../../src/domain/ports.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
 import { eventRows, expectedOf, meaningOf, momentsOf, sentOf } from "./golden.ts"
 import type { EventRow, SnapshotRow } from "./golden.ts"
-import { playScenario, world } from "./scenario.ts"
+import { playScenario, withRetention, world } from "./scenario.ts"
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -36,19 +37,20 @@ if (name !== undefined) {
   const shaped = values.expected ? expectedOf(name).world : world
   if (!values.expected) {
     const played = playScenario()
-    const rows = played.log.map(({ position, decision }): EventRow => {
-      const { at, events, ...row } = decision
-      return {
-        pos: position,
-        at: new Date(at).toISOString(),
-        ...row,
-        events: JSON.parse(encodeEvents(events)) as unknown,
-      }
-    })
-    put(join(name, "events.jsonl"), lines(rows))
+    const rowsOf = (log: readonly Recorded[]): readonly EventRow[] =>
+      log.map(({ position, decision }) => {
+        const { at, events, ...row } = decision
+        return {
+          pos: position,
+          at: new Date(at).toISOString(),
+          ...row,
+          events: JSON.parse(encodeEvents(events)) as unknown,
+        }
+      })
     // what the engine sent is what a log says that it sent
-    const { notifications } = meaningOf(momentsOf(rows, { world }))
-    deepEqual(notifications, sentOf(played))
+    deepEqual(meaningOf(momentsOf(rowsOf(played.log), { world })).notifications, sentOf(played))
+    const rows = rowsOf(withRetention(played.log))
+    put(join(name, "events.jsonl"), lines(rows))
     const halfWay = momentsOf(rows, { world }).slice(0, rows.length / 2)
     const states = new Map(halfWay.map(({ after }) => [after.presentity, after]))
     put(

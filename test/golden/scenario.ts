@@ -3,6 +3,7 @@
  * a server: what golden logs are recorded from.
  */
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
+import { dropDocuments } from "../../src/adapters/store/proof.ts"
 import { caseWorldOf, worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
 import { readConfig } from "../../src/app/config.ts"
@@ -11,6 +12,8 @@ import type { Release } from "../../src/domain/engine/engine.ts"
 import type { Recorded } from "../../src/domain/ports.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
+import type { Event } from "../../src/domain/presentity/events.ts"
+import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
 import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
 import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from "../support/builders.ts"
@@ -291,6 +294,24 @@ export const playScenario = (): Played => {
   )
   answered()
 
+  // and again, later than what is dropped as old
+  until("10:01:30")
+  const later = tagOf(
+    ask(line, publish({ packageName: "call-info", expires: 600, headers: [["Call-Info", info]] })),
+  )
+  answered()
+  until("10:01:40")
+  ask(
+    line,
+    publish({
+      packageName: "call-info",
+      ifMatch: later,
+      expires: 600,
+      headers: [["Call-Info", info.replace("active", "idle")]],
+    }),
+  )
+  answered()
+
   // two servers share subscriptions
   const share = (role: "active" | "backup", epoch: number): void => {
     roles.set("vip", role)
@@ -384,4 +405,39 @@ export const playScenario = (): Played => {
   ask(last, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
   answered()
   return { log: log.read(0, 100_000), notifications }
+}
+
+/** The same log after retention has dropped the older documents of one package, and told of that and of what it dropped before. */
+export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => {
+  const before = at("10:01:25")
+  const dropped = log.map(({ position, decision }): Recorded => {
+    const isOld = decision.at < before
+    const events = decision.events.map((event) =>
+      isOld && "packageName" in event && ["call-info", "dialog"].includes(event.packageName)
+        ? dropDocuments(event)
+        : event,
+    )
+    return { position, decision: { ...decision, events } }
+  })
+  const facts: readonly Event[] = [
+    { _tag: "LogDropped", before: at("00:00:00"), position: 0, decisions: 12, forgotten: 3 },
+    { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1 },
+    { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
+  ]
+  const last = log.at(-1)!
+  return [
+    ...dropped,
+    ...facts.map((event, index): Recorded => ({
+      position: last.position + index + 1,
+      decision: {
+        stream: retentionStream,
+        version: index + 1,
+        at: last.decision.at + index,
+        cause: "Compact",
+        origin: "server",
+        nonce: `r${index}`,
+        events: [event],
+      },
+    })),
+  ]
 }

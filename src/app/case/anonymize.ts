@@ -14,6 +14,7 @@ import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import { audience } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
+import { retentionStream } from "../../domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
@@ -91,7 +92,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
   }
 
   const streamName = (stream: Uri): Uri =>
-    stream === sharingTagsStream ? stream : (text.name(stream) as Uri)
+    stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
 
   const snapshotOf = (state: State): Snapshot => {
     const { presentity, publications, hardState, rules, watchersChangedIn, ...rest } = freeze(state)

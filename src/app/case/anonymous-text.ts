@@ -148,6 +148,8 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
       return {
         ...body,
         ...(body.parameters === undefined ? {} : { parameters: replaced(body.parameters, inNames) }),
+        // the digest of a document proves that somebody has it
+        ...(body.dropped === undefined ? {} : { dropped: replaced(body.dropped, inNames) }),
         text,
       }
     },

@@ -11,16 +11,31 @@ import type { Reaction } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 
-/** JSON with the keys of every object in order. */
+/** JSON with the keys of every object in order. Documents and dialogs, which many have in common, are written once. */
 export const canonicalJson = (value: unknown): string => {
   if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null"
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
-  return `{${members.join(",")}}`
+  if (Array.isArray(value)) {
+    let text = "["
+    for (let index = 0; index < value.length; index++)
+      text += (index === 0 ? "" : ",") + canonicalJson(value[index])
+    return `${text}]`
+  }
+  const known = written.get(value)
+  if (known !== undefined) return known
+  const members = value as Readonly<Record<string, unknown>>
+  let text = ""
+  for (const key of Object.keys(members).sort()) {
+    const member = members[key]
+    if (member !== undefined)
+      text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${canonicalJson(member)}`
+  }
+  text = `{${text}}`
+  if ("contentType" in members || "routeSet" in members) written.set(value, text)
+  return text
 }
+
+/** Of values that never change. */
+const written = new WeakMap<object, string>()
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
 

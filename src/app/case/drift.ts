@@ -6,13 +6,14 @@ import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { Moment } from "../../domain/history/moments.ts"
-import { recall } from "../../domain/history/recall.ts"
+import { isDecidable, recall } from "../../domain/history/recall.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
 import { reasonOf } from "../tables/reason.ts"
+import { beginningOf } from "./export-case.ts"
 import { caseWorldOf, worldOf } from "./world.ts"
 
 export interface Drifted {
@@ -27,6 +28,8 @@ export interface DriftReport {
   /** The first ones. */
   readonly drifted: readonly Drifted[]
   readonly count: number
+  /** Decisions left out: their documents were dropped, or they tell of that. */
+  readonly dropped: number
   /** Streams whose log does not begin with their first decision: from what state they went on is not known here. */
   readonly skipped: readonly string[]
 }
@@ -37,32 +40,35 @@ const shownMax = 100
 export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   const opened = yield* openStore(config, "verify")
   yield* requireLog(opened)
-  const { history } = makePostgresStore(opened.sql)
+  const store = makePostgresStore(opened.sql)
   const audit = makeAudit(opened.sql)
   const world = worldOf(caseWorldOf(config))
   const drifted: Drifted[] = []
   const skipped: string[] = []
-  let [decisions, count] = [0, 0]
+  let [decisions, count, dropped] = [0, 0, 0]
   const read = Effect.gen(function* () {
     for (let after = ""; ;) {
       const heads = yield* audit.heads(after)
       for (const { stream } of heads) {
         let state: State = initial(stream)
         for (;;) {
-          const page = yield* history(stream, state.version, pageRows)
+          const page = yield* store.history(stream, state.version, pageRows)
+          state = yield* beginningOf(store, state, page)
           if (page[0] !== undefined && page[0].decision.version !== state.version + 1) {
             skipped.push(stream)
             break
           }
           for (const recorded of page) {
             const moment = momentOf(state, recorded, world)
-            const recalled = recall(state, recorded.decision, world)
-            decisions++
-            if (recalled?.isExact !== true) {
-              count++
-              if (drifted.length < shownMax)
-                drifted.push({ moment, decided: recalled?.outcome.events ?? null })
-            }
+            if (isDecidable(state, recorded.decision)) {
+              const recalled = recall(state, recorded.decision, world)
+              decisions++
+              if (recalled?.isExact !== true) {
+                count++
+                if (drifted.length < shownMax)
+                  drifted.push({ moment, decided: recalled?.outcome.events ?? null })
+              }
+            } else dropped++
             state = moment.after
           }
           if (page.length < pageRows) break
@@ -76,6 +82,6 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   yield* read.pipe(
     Effect.mapError((cause) => new StoreUnusable({ store: opened.name, why: reasonOf(cause) })),
   )
-  const report: DriftReport = { store: opened.name, decisions, drifted, count, skipped }
+  const report: DriftReport = { store: opened.name, decisions, drifted, count, dropped, skipped }
   return report
 }, Effect.scoped)

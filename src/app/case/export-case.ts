@@ -5,7 +5,7 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
 import { Clock, Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
-import type { EventStore } from "../../domain/ports.ts"
+import type { EventStore, Recorded } from "../../domain/ports.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -130,7 +130,7 @@ const anonymous = (writer: CaseWriter, world: ReturnType<typeof worldOf>): CaseW
 
 /** @returns whether there was anything to write */
 export const exportStream = Effect.fnUntraced(function* (
-  store: Pick<EventStore["Service"], "history" | "landmarkAt">,
+  store: Pick<EventStore["Service"], "history" | "landmarkAt" | "landmarkBefore">,
   stream: Uri,
   writer: CaseWriter,
   { since, until }: Pick<ExportOptions, "since" | "until">,
@@ -141,6 +141,7 @@ export const exportStream = Effect.fnUntraced(function* (
   let hasBegun = false
   for (let isOver = false; !isOver;) {
     const page = yield* store.history(stream, state.version, pageRows)
+    state = yield* beginningOf(store, state, page)
     for (const recorded of page) {
       const { decision } = recorded
       if (decision.version !== state.version + 1) {
@@ -162,6 +163,17 @@ export const exportStream = Effect.fnUntraced(function* (
   }
   if (hasBegun) writer.endStream()
   return hasBegun
+})
+
+/** The state before a page: where older decisions were dropped, the landmark that was kept of them. */
+export const beginningOf = Effect.fnUntraced(function* (
+  store: Pick<EventStore["Service"], "landmarkBefore">,
+  state: State,
+  [first]: readonly Recorded[],
+) {
+  if (first === undefined || state.version > 0 || first.decision.version === 1) return state
+  const kept = yield* store.landmarkBefore(state.presentity, first.decision.version - 1)
+  return kept?.version === first.decision.version - 1 ? kept : state
 })
 
 /** A file that has its name only when it is whole, and that only its owner may read. */

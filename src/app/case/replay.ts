@@ -3,7 +3,7 @@
  * what would have been otherwise had something been different. One stream in memory at a time.
  */
 import type { Moment } from "../../domain/history/moments.ts"
-import { recall } from "../../domain/history/recall.ts"
+import { isDecidable, recall } from "../../domain/history/recall.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import type { Answer } from "../../domain/presentity/commands.ts"
@@ -42,6 +42,8 @@ export type Replayed =
       readonly decided: readonly Event[]
       readonly why: string | null
     }
+  /** What it was made of was dropped from the log since. */
+  | { readonly _tag: "Undecidable"; readonly moment: Moment }
   | { readonly _tag: "Difference"; readonly stream: Uri; readonly difference: Difference }
   /** @param digest null when the stream was not walked to its end */
   | { readonly _tag: "StreamEnd"; readonly state: State; readonly digest: string | null }
@@ -75,7 +77,8 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
         isUnequal = true
         yield { _tag: "Unequal", stream: decision.stream, moment, what: "what left or changed with it" }
       }
-      if (drift) {
+      if (drift && !isDecidable(moment.before, decision)) yield { _tag: "Undecidable", moment }
+      else if (drift) {
         const recalled = recall(moment.before, decision, world)
         if (recalled === null)
           yield {

@@ -25,6 +25,7 @@ export const ladderCommand = Command.make(
     until: placeFlag("until", "up to there"),
     utc: flag("utc", "times in UTC"),
     mermaid: flag("mermaid", "print a sequence diagram for Mermaid"),
+    live: flag("live", "go on with what is decided from now on, until interrupted; on PostgreSQL"),
     pcap: Flag.String("pcap").pipe(
       Flag.withMetavar("OUT"),
       Flag.withDescription("write a capture file, for Wireshark and the like; it must not exist"),
@@ -44,8 +45,21 @@ export const ladderCommand = Command.make(
       since: yield* placeNamed("since", input.since, now),
       until: yield* placeNamed("until", input.until, now),
     }
-    const { stepsInCase, stepsInStore } = yield* Effect.promise(() => import("../ladder/source.ts"))
+    const { followStore, stepsInCase, stepsInStore } = yield* Effect.promise(
+      () => import("../ladder/source.ts"),
+    )
     let steps: readonly LadderStep[]
+    if (input.live) {
+      if (existsSync(what) || input.mermaid || Option.isSome(pcap) || span.until !== null)
+        return yield* new UsageInvalid({
+          why: "--live draws the messages of a URI, without --mermaid, --pcap and --until",
+        })
+      const stream = (yield* exactly(what)) as Uri
+      const draw = drawing(utc)
+      return yield* followStore(yield* storeConfig(input), stream, span, (some) =>
+        Effect.forEach(json ? some.map(jsonOf) : draw(some), (line) => Console.log(line), { discard: true }),
+      )
+    }
     if (existsSync(what)) {
       yield* checked(what)
       const stream = Option.isNone(input.stream) ? null : ((yield* streamNamed(input.stream.value)) as Uri)
@@ -61,16 +75,35 @@ export const ladderCommand = Command.make(
       for (const step of steps) yield* Console.log(jsonOf(step))
       return
     }
-    const lanes = lanesOf(steps)
-    if (input.mermaid) {
-      for (const line of mermaid(steps, lanes, utc)) yield* Console.log(line)
-      return
-    }
-    const paint = paintFor(process.stdout, process.env)
-    yield* Console.log(drawHead(lanes, paint))
-    for (const step of steps) yield* Console.log(drawStep(step, lanes, utc, paint))
+    const lines = input.mermaid ? mermaid(steps, lanesOf(steps), utc) : drawing(utc)(steps)
+    for (const line of lines) yield* Console.log(line)
   }),
 ).pipe(Command.withDescription("Draw the SIP messages that a log tells of, or write them as a capture file"))
+
+const exactly = (text: string) =>
+  Effect.flatMap(streamNamed(text), (stream) =>
+    /[*?]/.test(stream)
+      ? Effect.fail(new UsageInvalid({ why: "a ladder of several: presently export them to a case first" }))
+      : Effect.succeed(stream),
+  )
+
+/** Lines for steps, with a head whenever there are other columns than before. */
+const drawing = (utc: boolean) => {
+  const paint = paintFor(process.stdout, process.env)
+  const all: LadderStep[] = []
+  let head = ""
+  return (steps: readonly LadderStep[]): readonly string[] => {
+    // whoever has been seen keeps the column
+    const lanes = lanesOf([...all, ...steps])
+    for (const step of steps)
+      if (!isNote(step) && !all.some((one) => !isNote(one) && one.party === step.party)) all.push(step)
+    const drawn = steps.map((step) => drawStep(step, lanes, utc, paint))
+    const next = drawHead(lanes, paint)
+    if (next === head) return drawn
+    head = next
+    return [head, ...drawn]
+  }
+}
 
 const checked = (file: string) =>
   Effect.try({

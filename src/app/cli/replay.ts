@@ -86,7 +86,7 @@ export const replayCommand = Command.make(
     const isQuiet = verify || drift || supposition !== null
     const say = (json ? sayJson : sayText)({ utc, isQuiet })
     const began = performance.now()
-    const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0 }
+    const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
     let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
     const digests: string[] = []
     const missing = new Set(supposition?.without)
@@ -99,6 +99,7 @@ export const replayCommand = Command.make(
       }
       if (one._tag === "Unequal") unequal ??= one
       if (one._tag === "Drift") seen.drift++
+      if (one._tag === "Undecidable") seen.undecidable++
       if (one._tag === "Difference") seen.differences++
       if (one._tag === "StreamEnd" && one.digest !== null) digests.push(one.digest)
       for (const line of say(one)) yield* Console.log(line)
@@ -132,8 +133,12 @@ export const replayCommand = Command.make(
     else {
       if (supposition !== null && seen.differences === 0)
         yield* Console.log("nobody would have been told anything else")
+      const left =
+        seen.undecidable === 0 ? "" : `, ${seen.undecidable} left out, whose documents were dropped`
       const equal = verify && unequal === null ? `${digest}: equal to what was recorded` : ""
-      yield* Console.log(drift && seen.drift === 0 ? `${done}: today's code decides the same` : done + equal)
+      yield* Console.log(
+        drift && seen.drift === 0 ? `${done}: today's code decides the same${left}` : done + equal + left,
+      )
     }
     if (unequal !== null) return yield* new Unequal({ what: unequalText(unequal) })
     if (seen.drift > 0)

@@ -70,7 +70,7 @@ export const verify = Command.make(
 const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
   const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
   const { driftText } = yield* Effect.promise(() => import("../case/step-text.ts"))
-  const { store, decisions, drifted, count, skipped }: DriftReport = yield* checkDrift(config)
+  const { store, decisions, drifted, count, dropped, skipped }: DriftReport = yield* checkDrift(config)
   for (const { moment, decided } of drifted) {
     const { position, decision } = moment
     const lines = json
@@ -80,8 +80,9 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
   }
   yield* Console.log(
     json
-      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, skipped })
+      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, skipped })
       : `${store}: ${decisions} decisions made again, ${count} would be another today` +
+          (dropped === 0 ? "" : `; ${dropped} left out, whose documents were dropped`) +
           (skipped.length === 0
             ? ""
             : `; ${skipped.length} streams skipped, whose beginning is not in the log`),

@@ -75,6 +75,18 @@ export const makeLadder = (world: World): Ladder => {
       const recalled = recall(before, decision, world)
       const steps: LadderStep[] = []
       const source = sourceOf(decision.origin)
+      const whom = (no: number): Told | null => {
+        const one = get(before.subscriptions, no)
+        const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
+        if (one !== undefined && dialog !== undefined) return { watcher: one.watcher, dialog: dialog.start }
+        return told.get(`${stream} ${no}`) ?? null
+      }
+      // what was known by then came before what was asked
+      for (const event of events) {
+        if (event._tag !== "NotificationsAccepted") continue
+        for (const { no, cseq, at: when } of answersIn(event, at))
+          steps.push(ended(position, when, no, cseq, whom(no), { status: 200, how: "" }))
+      }
       if (recalled !== null) {
         const { command } = recalled
         const { answer } = recalled.outcome
@@ -85,20 +97,10 @@ export const makeLadder = (world: World): Ladder => {
         else if (command._tag !== "ReportDelivery" && command._tag !== "RecordDeliveries")
           steps.push({ at, position, note: command._tag })
       }
-      const whom = (no: number): Told | null => {
-        const one = get(before.subscriptions, no)
-        const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
-        if (one !== undefined && dialog !== undefined) return { watcher: one.watcher, dialog: dialog.start }
-        return told.get(`${stream} ${no}`) ?? null
-      }
       for (const event of events) {
-        if (event._tag === "NotificationsAccepted") {
-          for (const { no, cseq, at: when } of answersIn(event, at))
-            steps.push(ended(position, when, no, cseq, whom(no), { status: 200, how: "" }))
-        } else if (event._tag === "NotificationFailed") {
-          const { no, cseq, status = null, outcome } = event
-          steps.push(ended(position, at, no, cseq, whom(no), { status, how: outcomes[outcome] }))
-        }
+        if (event._tag !== "NotificationFailed") continue
+        const { no, cseq, status = null, outcome } = event
+        steps.push(ended(position, at, no, cseq, whom(no), { status, how: outcomes[outcome] }))
       }
       for (const notify of notifications) {
         const watcher = watcherOf(before, after, events, notify.no)

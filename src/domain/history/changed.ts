@@ -49,6 +49,7 @@ export const changedBetween = (before: State, after: State): readonly ChangedEnt
       changed.push({ table: "publications", key: name, value })
     }
   }
+  if (before.retained !== after.retained) changed.push({ table: "retained", key: "", value: after.retained })
   for (const table of tables) {
     note(
       table,

@@ -12,12 +12,13 @@ import type { Authorize, Context, Limits } from "../presentity/context.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import { evolve } from "../presentity/evolve.ts"
+import { retentionStream } from "../presentity/retention.ts"
 import { audience } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
 import type { Packages } from "../packages/event-package.ts"
-import { entries } from "../table.ts"
+import { entries, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
-import type { DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
+import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
 import { commandsBehind } from "./recalled-commands.ts"
 import { hookBehind } from "./recalled-hook.ts"
 
@@ -85,6 +86,21 @@ const recallAlone = (before: State, decision: Decision, world: RecallWorld): Rec
   }
   return first
 }
+
+/**
+ * Whether all is there that a decision was made of: not when retention has dropped a document it looked at, or is itself
+ * what the decision tells of.
+ */
+export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "events">): boolean =>
+  decision.stream !== retentionStream &&
+  !decision.events.some((event) => ("body" in event && isDropped(event.body)) || "droppedHeaders" in event) &&
+  ![...values(before.publications)].some((some) =>
+    [...values(some)].some((one) => isDropped(one.body) || one.droppedHeaders !== undefined),
+  ) &&
+  ![...values(before.hardState)].some(isDropped) &&
+  ![...values(before.rules)].some(({ body }) => isDropped(body))
+
+const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
 
 /** What a decision on a state of the same presentity looks at besides the command. */
 export const contextFor = (

@@ -9,38 +9,13 @@ import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
-import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
+import { openPhone, script } from "../../support/sip-client.ts"
+import { live } from "../../support/watched.ts"
 import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
-import { fileOf, patient, run } from "./command.ts"
+import { fileOf, patient, run, start } from "./command.ts"
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())
-
-/** Alice opens, closes and opens; bob is told each time; dave publishes. */
-const live = async (port: number): Promise<void> => {
-  const phone = await openPhone({ portOf: () => port }, "udp")
-  const bob = script(phone, { user: "bob" })
-  const published = async (basic: string, over: Record<string, string> = {}) => {
-    const { raw, header } = await script(phone, { user: "alice" }).publish(
-      { Expires: "600", ...over },
-      pidf(tuple("phone", basic)),
-    )
-    assert.equal(raw.status, 200)
-    return header("sip-etag") ?? ""
-  }
-  assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
-  answer(phone, await bob.notify())
-  let tag = ""
-  for (const basic of ["open", "closed", "open"]) {
-    tag = await published(basic, tag === "" ? {} : { "SIP-If-Match": tag })
-    answer(phone, await bob.notify())
-  }
-  await script(phone, { user: "dave", presentity: "sip:dave@example.com" }).publish(
-    { Expires: "600" },
-    pidf(tuple("phone", "open")),
-  )
-  phone.close()
-}
 
 const folderOf = (context: TestContext): string => dirname(fileOf(context, "marker", ""))
 
@@ -100,7 +75,9 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
           position: number
           events: { _tag: string }[]
         }
-        return kind === "decision" && events[0]?._tag === "PublicationModified" ? [position] : []
+        return kind === "decision" && events.some(({ _tag }) => _tag === "PublicationModified")
+          ? [position]
+          : []
       })
       assert.equal(positions.length, 2)
       const broken = join(folder, "broken.json")
@@ -123,7 +100,7 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
       ])
       assert.match(
         whole.stdout,
-        /^\d{4}-\d\d-\d\d [\d:.]+Z +\d+ {2}Publish +PublicationModified presence closed {2}-> sip:.* cseq \d+ active: closed$/m,
+        /^\d{4}-\d\d-\d\d [\d:.]+Z +\d+ {2}Publish .*PublicationModified presence closed {2}-> sip:.* cseq \d+ active: closed$/m,
       )
       assert.match(whole.stdout, /\d+ events in \d+ steps replayed in [\d.]+ s \(\d+ events\/s\)$/m)
       assert.match(verified.stdout, /replayed in .*: equal to what was recorded$/m)
@@ -189,6 +166,39 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
       assert.equal(drift.length, 1)
     },
   )
+  it(
+    "OPS-ladder CLI: from the store, as a diagram, and going on with what happens",
+    patient,
+    async (context) => {
+      const url = cluster!.database()
+      const server = await startPresence({ memory: false, database_url: url })
+      context.onTestFinished(() => server.stop())
+      await live(server.udpPort)
+      const store = ["--database-url", url, "--set", "notify_min_interval=0"]
+      const following = start(["ladder", "alice@example.com", "--live", ...store])
+      context.onTestFinished(() => following.signal("SIGKILL"))
+      const [diagram, nobody, several] = await Promise.all([
+        run(["ladder", "sip:alice@example.com", "--mermaid", "--utc", ...store]),
+        run(["ladder", "sip:nobody@example.com", ...store]),
+        run(["ladder", "*@example.com", ...store]),
+      ])
+      assert.deepEqual([diagram.code, nobody.code, several.code], [0, 1, 64])
+      assert.match(
+        diagram.stdout,
+        /^sequenceDiagram\n {2}participant server as server\n.*->>server: [\d:.]+Z SUBSCRIBE presence\n/s,
+      )
+      await following.says(/NOTIFY .*closed[^]*NOTIFY .*open/)
+      const phone = await openPhone(server, "udp")
+      await script(phone, { user: "erin" }).subscribe({ Expires: "600" })
+      phone.close()
+      // erin has a column of her own now
+      await following.says(
+        /bob@example\.com +erin@example\.com[^]*-> *NOTIFY|bob@example\.com +erin@example\.com[^]* NOTIFY /,
+      )
+      following.signal("SIGTERM")
+      assert.equal((await following.ended).stderr, "")
+    },
+  )
 })
 
 /** The second publication says something else, and lines are summed up again. */
@@ -206,7 +216,7 @@ const rewritten = (text: string): string => {
         if (
           hasChanged ||
           event._tag !== "NotificationsIssued" ||
-          item.events?.[0]?._tag !== "PublicationModified"
+          !item.events?.some(({ _tag }) => _tag === "PublicationModified")
         )
           continue
         event.shown = "0"
