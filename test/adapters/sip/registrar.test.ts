@@ -13,7 +13,7 @@ describe("registrations", () => {
   it("3261-10.3: a lifetime is echoed as it was asked for, whatever fractions the clock has", () => {
     fc.assert(
       fc.property(
-        fc.double({ min: 0, max: 1e9, noNaN: true }),
+        fc.nat(1_000_000_000).map((micros) => micros / 997),
         fc.integer({ min: 60, max: 3600 }),
         (now, seconds) => {
           const register = makeRegistrar(limitsDefault, 3600, () => now)
