@@ -21,6 +21,7 @@ const files: readonly SourceFile[] = readdirSync(source, { recursive: true, enco
     const text = readFileSync(join(source, file), "utf8")
     const imports = [
       ...text.matchAll(/^(?:import|export)\b[^"'`;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm),
+      ...text.matchAll(/\bimport\("(\.[^"]+)"\)/g),
     ].map((match) => match[1] ?? match[2] ?? "")
     return { path: file.replaceAll("\\", "/"), text, imports }
   })

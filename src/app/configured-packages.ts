@@ -24,11 +24,30 @@ const passThroughOf = (text: string): EventPackage => {
   return passThrough({ name, contentTypes: types.split("|") })
 }
 
-const asksOma = (config: Config): boolean =>
+/** The settings that packages are made of; nothing else of a configuration reaches them. */
+export type PackageSettings = Pick<
+  Config,
+  | "force_single_dialog"
+  | "notify_offline_body"
+  | "mix_dialog_presence"
+  | "generate_offline_body"
+  | "id_collision"
+  | "legacy_permissive"
+  | "oma_rules"
+  | "pres_rules_auid"
+  | "bla_fix_remote_target"
+  | "empty_message_summary"
+  | "default_expires"
+  | "call_info_timeout_notification"
+  | "line_seize_timeout_notification"
+  | "pass_through"
+>
+
+const asksOma = (config: PackageSettings): boolean =>
   config.oma_rules || config.pres_rules_auid === "org.openmobilealliance.pres-rules"
 
 /** @throws Error that says which package cannot be made, and why */
-export const packagesOf = (config: Config): Packages => {
+export const packagesOf = (config: PackageSettings): Packages => {
   const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
   const bundled: readonly EventPackage[] = [
     presence({

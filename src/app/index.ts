@@ -7,11 +7,14 @@ export { PresenceService } from "./library/service.ts"
 export { PresenceRefused } from "./library/core.ts"
 export type {
   FeedOptions,
+  Instant,
   Notification,
   Published,
   PublishRequest,
+  SeenOptions,
   TerminateRequest,
   WatchRequest,
+  WhyOptions,
 } from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
 export type { BundledName, PresenceOptions, RulesSource } from "./library/options.ts"
@@ -33,3 +36,4 @@ export type {
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"
 export type { Body, SubHandling } from "../domain/vocabulary.ts"
+export type { Differences, SentPage, Why } from "../adapters/admin/history-desk.ts"

@@ -11,10 +11,13 @@ import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { exportCommand } from "./cli/export.ts"
 import { at, diff, history, presentities, seen, watchers, why } from "./cli/history.ts"
 import { importCommand } from "./cli/import.ts"
+import { ladderCommand } from "./cli/ladder-command.ts"
 import { mi } from "./cli/mi.ts"
 import { publish } from "./cli/publish.ts"
+import { replayCommand } from "./cli/replay.ts"
 import { rules } from "./cli/rules.ts"
 import { runCommands } from "./cli/run.ts"
 import { sealKey } from "./cli/seal-key.ts"
@@ -46,6 +49,9 @@ const presently = Command.make("presently").pipe(
     presentities,
     mi,
     importCommand,
+    exportCommand,
+    replayCommand,
+    ladderCommand,
     doctor,
     verify,
     projections,

@@ -10,7 +10,7 @@ import type { Decision } from "./presentity/events.ts"
 import type { Notify } from "./presentity/intents.ts"
 import type { State } from "./presentity/state.ts"
 import type { RowKey } from "./projections/rows.ts"
-import type { Millis, SubscriptionNo, Uri } from "./vocabulary.ts"
+import type { Millis, Position, SubscriptionNo, Uri } from "./vocabulary.ts"
 
 /** One request on its way to the core. */
 export interface Request {
@@ -48,8 +48,7 @@ export class SipTransport extends Context.Service<
   }
 >()("presently/SipTransport") {}
 
-/** A place in the log: the number of one decision over all streams; 0 is before the first. */
-export type Position = number
+export type { Position } from "./vocabulary.ts"
 
 export interface Recorded {
   readonly position: Position

@@ -17,6 +17,8 @@ export type PackageName = string
 export type SubscriptionNo = number
 /** Names a dialog inside its presentity: the number of the subscription that created it. */
 export type DialogNo = number
+/** A place in the log: the number of one decision over all streams; 0 is before the first. */
+export type Position = number
 /** Milliseconds since 1970-01-01T00:00:00Z, in the log's time. */
 export type Millis = number
 /** Whole seconds, as on the wire. */

@@ -116,6 +116,9 @@ export const Why = Schema.Struct({
   text: Text,
 })
 
+export type SentPage = typeof SentPage.Type
+export type Differences = typeof Differences.Type
+export type Why = typeof Why.Type
 export type HistoryRow = typeof HistoryRow.Type
 export type SentRow = typeof SentRow.Type
 

@@ -1,11 +1,12 @@
 /**
- * Events as they stand in the log: JSON in, events out. Older shapes, once there are any, are brought up to date here.
+ * Events as they stand in the log: JSON in, events out. Older shapes are brought up to date first (`upcast.ts`).
  *
  * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is found here, with its
  * place named, and not as a strange state later. Rows are written by `JSON.stringify` of the events as they are.
  */
 import { Schema } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
+import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({
   contentType: Schema.String,
@@ -166,11 +167,27 @@ const StoredEvent = Schema.TaggedUnion({
   NotificationsAccepted: { of: Schema.Array(Schema.Int) },
 })
 
+/** The name of every event there is. */
+export const eventTags: readonly string[] = Object.keys(StoredEvent.cases)
+
+/** By event: its fields, with a question mark those that may be absent. */
+export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    Object.entries(StoredEvent.cases).map(([tag, { fields }]) => [
+      tag,
+      Object.entries(fields)
+        .map(([name, field]) =>
+          Schema.isSchema(field) && field.ast.context?.isOptional === true ? `${name}?` : name,
+        )
+        .sort(),
+    ]),
+  )
+
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
 /** @throws Error that says what does not fit */
 export const decodeEvents = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
-  decode(json) as readonly unknown[] as readonly Event[]
+  decode(upcast(json)) as readonly unknown[] as readonly Event[]
 
 export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

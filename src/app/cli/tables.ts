@@ -3,7 +3,9 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
+import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
+import type { Config } from "../config.ts"
 import { readPublicKey } from "../seal-keys.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
@@ -31,9 +33,14 @@ export const verify = Command.make(
     publicKey: repeated("public-key", "FILE", "check seals too, with the public key of whoever signed them"),
     tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
     repair: flag("repair", "rewrite the rows and snapshots that differ"),
+    drift: flag(
+      "drift",
+      "instead of the tables: decide every recorded command again with these settings; exit code 1 when it would be decided otherwise",
+    ),
   },
-  Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, json, ...input }) {
+  Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, drift, json, ...input }) {
     const config = yield* storeConfig(input)
+    if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
@@ -58,6 +65,30 @@ export const verify = Command.make(
     "Compare the three tables with the log, also while a server runs; exit code 1 when they differ",
   ),
 )
+
+/** Reads the log once from the first decision on. */
+const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
+  const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
+  const { driftText } = yield* Effect.promise(() => import("../case/step-text.ts"))
+  const { store, decisions, drifted, count, dropped, skipped }: DriftReport = yield* checkDrift(config)
+  for (const { moment, decided } of drifted) {
+    const { position, decision } = moment
+    const lines = json
+      ? [JSON.stringify({ v: 1, kind: "drift", position, ...decision, decided })]
+      : driftText(moment, decided ?? [], decided === null ? "it is no command's" : null, { utc: false })
+    for (const line of lines) yield* Console.log(line)
+  }
+  yield* Console.log(
+    json
+      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, skipped })
+      : `${store}: ${decisions} decisions made again, ${count} would be another today` +
+          (dropped === 0 ? "" : `; ${dropped} left out, whose documents were dropped`) +
+          (skipped.length === 0
+            ? ""
+            : `; ${skipped.length} streams skipped, whose beginning is not in the log`),
+  )
+  if (count > 0) return yield* new Differences({ count, advice: "settings or code are not what they were" })
+})
 
 const rebuild = Command.make(
   "rebuild",

@@ -14,10 +14,14 @@ import { get, size } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
+import type { Refused } from "../../adapters/admin/problems.ts"
 import { presentityOf } from "../addresses.ts"
 import { clockTelling } from "../clocks.ts"
+import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
 import { makeFeed } from "../feed.ts"
 import type { Feed } from "../feed.ts"
+import { makeHistoryDesk } from "../history/answers.ts"
+import { makeHistoryReader } from "../history/reader.ts"
 import { exposedRows, paged } from "../management/lists.ts"
 import { makePump, pumpDefaults } from "../pump.ts"
 import type { Pump } from "../pump.ts"
@@ -154,8 +158,40 @@ export interface Core {
   readonly observe: (observer: Observer) => () => void
   /** Everything due by now is decided, committed and handed over. */
   readonly settle: Effect.Effect<void>
+  /** What was, asked as over the management port; instants are milliseconds since 1970. */
+  readonly questions: HistoryDesk
   readonly uri: (text: string) => Effect.Effect<Uri, PresenceRefused>
 }
+
+/** A Date, milliseconds, or anything `Date` can read. */
+export type Instant = Date | number | string
+
+export const millisOf = (instant: Instant): number =>
+  typeof instant === "number" ? instant : new Date(instant).getTime()
+
+/** Which change is explained; `presence` and the last one until now when left out. */
+export interface WhyOptions {
+  readonly event?: string
+  readonly at?: Instant
+  readonly position?: number
+}
+
+export interface SeenOptions {
+  readonly event?: string
+  readonly since?: Instant
+  readonly until?: Instant
+  /** The newest so many; 50 when left out. */
+  readonly limit?: number
+  /** Only before this version: `next` of the page that comes after. */
+  readonly before?: number
+}
+
+/** An instant as the questions take it. */
+export const instantText = (instant: Instant | undefined): string | undefined =>
+  instant === undefined ? undefined : String(Math.trunc(millisOf(instant)))
+
+export const refusalOf = ({ status, why }: Refused): PresenceRefused =>
+  new PresenceRefused({ status, rejection: { _tag: "BadRequest", status: 400, why } })
 
 export interface Observer {
   readonly decided?: (decision: Decision) => void
@@ -190,8 +226,9 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     }
   }
 
+  const circumstances = { packages, limits: limitsOf(options), authorize: authorizeOf(options) }
   const pump: Pump = yield* makePump(
-    { packages, limits: limitsOf(options), authorize: authorizeOf(options), ...pumpDefaults },
+    { ...circumstances, ...pumpDefaults },
     {
       notify: deliver,
       stored: (stored) => {
@@ -201,7 +238,15 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       outage: () => {},
     },
   ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
-  const feed = makeFeed(yield* EventStore, () => pump.committed().position)
+  const store = yield* EventStore
+  const feed = makeFeed(store, () => pump.committed().position)
+  const instant = now ?? (() => clock.currentTimeMillisUnsafe())
+  const questions = makeHistoryDesk(
+    makeHistoryReader(store, circumstances, instant),
+    circumstances,
+    instant,
+    pump.engine.delivery,
+  )
   yield* pump.recover
   yield* pump.start
   yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
@@ -248,6 +293,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
 
   const core: Core = {
     packages,
+    questions,
     feed: feed.from,
     expose: (event, matches) =>
       Effect.suspend(() => {

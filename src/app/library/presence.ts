@@ -7,14 +7,18 @@ import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
-import { makeCore } from "./core.ts"
+import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
+import { instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
+  Instant,
   Notification,
   Published,
   PublishRequest,
+  SeenOptions,
   TerminateRequest,
   WatchRequest,
+  WhyOptions,
 } from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
@@ -70,6 +74,12 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly history: (presentity: string) => Promise<readonly Decision[]>
   /** A presentity as of an instant: a Date, milliseconds, or anything `Date` can read. */
   readonly at: (presentity: string, instant: Date | number | string) => Promise<PresentityAt>
+  /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
+  readonly seen: (watcher: string, presentity: string, options?: SeenOptions) => Promise<SentPage>
+  /** Why a watcher was told of the last change until then, or was not: a sentence, facts, and what to try. */
+  readonly why: (presentity: string, watcher: string, options?: WhyOptions) => Promise<Why>
+  /** What is different between two instants. */
+  readonly diff: (presentity: string, before: Instant, after: Instant) => Promise<Differences>
   /** Resolves when everything asked for and due so far has happened; for tests, and after a clock of one's own jumped. */
   readonly settle: () => Promise<void>
   /** Decides what is under way and stops; watches end. */
@@ -199,6 +209,24 @@ const make = async <Name extends PackageName = BundledName>(
         return Promise.reject(new RangeError(`${String(instant)} is no instant: write 2026-11-20T12:00:00Z`))
       return run(Effect.flatMap(core.uri(presentity), (uri) => presentityAt(store, core.packages, uri, at)))
     },
+    seen: (watcher, presentity, { since, until, ...wish } = {}) =>
+      run(
+        core.questions
+          .seen(presentity, { ...wish, watcher, since: instantText(since), until: instantText(until) })
+          .pipe(Effect.mapError(refusalOf)),
+      ),
+    why: (presentity, watcher, { at, ...wish } = {}) =>
+      run(
+        core.questions
+          .why(presentity, { ...wish, watcher, at: instantText(at) })
+          .pipe(Effect.mapError(refusalOf)),
+      ),
+    diff: (presentity, before, after) =>
+      run(
+        core.questions
+          .diff(presentity, { from: instantText(before) ?? "", to: instantText(after) ?? "" })
+          .pipe(Effect.mapError(refusalOf)),
+      ),
     settle: () => run(core.settle),
     close: async () => {
       Deferred.doneUnsafe(closing, Exit.void)

@@ -6,15 +6,19 @@ import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin
 import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
-import { makeCore } from "./core.ts"
+import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
+import { instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
+  Instant,
   Notification,
   PresenceRefused,
   Published,
   PublishRequest,
+  SeenOptions,
   TerminateRequest,
   WatchRequest,
+  WhyOptions,
 } from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
@@ -54,6 +58,24 @@ export class PresenceService extends Context.Service<
       event: string,
       matches?: (presentity: string) => boolean,
     ) => Effect.Effect<readonly ExposedRow[], PresenceRefused>
+    /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
+    readonly seen: (
+      watcher: string,
+      presentity: string,
+      options?: SeenOptions,
+    ) => Effect.Effect<SentPage, PresenceRefused>
+    /** Why a watcher was told of the last change until then, or was not. */
+    readonly why: (
+      presentity: string,
+      watcher: string,
+      options?: WhyOptions,
+    ) => Effect.Effect<Why, PresenceRefused>
+    /** What is different between two instants. */
+    readonly diff: (
+      presentity: string,
+      before: Instant,
+      after: Instant,
+    ) => Effect.Effect<Differences, PresenceRefused>
     /** All decisions about a presentity so far, oldest first. */
     readonly history: (presentity: string) => Stream.Stream<Decision, PresenceRefused | StoreUnavailable>
     readonly at: (
@@ -117,6 +139,18 @@ export const layerPresence = (
         ),
       at: (presentity, instant) =>
         Effect.flatMap(core.uri(presentity), (uri) => presentityAt(store, core.packages, uri, instant)),
+      seen: (watcher, presentity, { since, until, ...wish } = {}) =>
+        core.questions
+          .seen(presentity, { ...wish, watcher, since: instantText(since), until: instantText(until) })
+          .pipe(Effect.mapError(refusalOf)),
+      why: (presentity, watcher, { at, ...wish } = {}) =>
+        core.questions
+          .why(presentity, { ...wish, watcher, at: instantText(at) })
+          .pipe(Effect.mapError(refusalOf)),
+      diff: (presentity, before, after) =>
+        core.questions
+          .diff(presentity, { from: instantText(before) ?? "", to: instantText(after) ?? "" })
+          .pipe(Effect.mapError(refusalOf)),
       settle: core.settle,
     })),
   )

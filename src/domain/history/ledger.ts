@@ -4,7 +4,6 @@
  * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
  */
 import { get } from "../table.ts"
-import type { Position } from "../ports.ts"
 import type {
   Event,
   NotificationFailed,
@@ -12,7 +11,7 @@ import type {
   SubscriptionTerminated,
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
-import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 
 /** A decision's place in the log, and when it was made. */

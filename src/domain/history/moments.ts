@@ -8,7 +8,7 @@ import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
 import type { Reaction } from "../presentity/react.ts"
 import type { State } from "../presentity/state.ts"
-import type { Position } from "../ports.ts"
+import type { Position } from "../vocabulary.ts"
 
 /** One decision in its place. */
 export interface Moment {

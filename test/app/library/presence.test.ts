@@ -268,6 +268,38 @@ describe("a presence service in a program", () => {
     assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
   })
 
+  it("LIB-why A3: what a watcher was sent, why, and what changed", async (context) => {
+    const clock = handClock()
+    const presence = await start(context, { now: clock.now })
+    const watch = await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
+    const watching = watch[Symbol.asyncIterator]()
+    await watching.next()
+    clock.advance(1000)
+    await presence.publish({ presentity: alice, body: open, expires: 60 })
+    await watching.next()
+    await presence.settle()
+    const { sentence, change } = await presence.why(alice, bob)
+    assert.match(
+      sentence,
+      /^sip:bob@example\.com was told of the change at .* at once: NOTIFY CSeq 2 answered/,
+    )
+    assert.ok(change !== null)
+    const { items } = await presence.seen(bob, alice)
+    assert.deepEqual(
+      items.map(({ cseq, delivery }) => [cseq, delivery]),
+      [
+        [1, "answered"],
+        [2, "answered"],
+      ],
+    )
+    const { text } = await presence.diff(alice, clock.now() - 500, clock.now())
+    assert.match(text, /^\+ publication {2}presence/)
+    const before = await presence.why(alice, bob, { at: clock.now() - 500 })
+    assert.deepEqual(before.change, null)
+    await assert.rejects(presence.seen("bob", alice), /bob is no presentity URI/)
+    await assert.rejects(presence.diff(alice, "yesterday", 1), /NaN: expected now/)
+  })
+
   it("LIB-store: keeps its decisions where it is told to; a new one goes on where the old one stopped", async (context) => {
     const log = makeMemoryLog()
     const store = storeOf({

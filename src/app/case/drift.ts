@@ -1,0 +1,87 @@
+/**
+ * A whole store decided again: which recorded decisions today's code, with today's settings, would make otherwise.
+ */
+import { Effect } from "effect"
+import { makeAudit } from "../../adapters/store/audit.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { momentOf } from "../../domain/history/moments.ts"
+import type { Moment } from "../../domain/history/moments.ts"
+import { isDecidable, recall } from "../../domain/history/recall.ts"
+import type { Event } from "../../domain/presentity/events.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Config } from "../config.ts"
+import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
+import { reasonOf } from "../tables/reason.ts"
+import { beginningOf } from "./export-case.ts"
+import { caseWorldOf, worldOf } from "./world.ts"
+
+export interface Drifted {
+  readonly moment: Moment
+  /** What would be decided; null: the row is not one of a command of ours. */
+  readonly decided: readonly Event[] | null
+}
+
+export interface DriftReport {
+  readonly store: string
+  readonly decisions: number
+  /** The first ones. */
+  readonly drifted: readonly Drifted[]
+  readonly count: number
+  /** Decisions left out: their documents were dropped, or they tell of that. */
+  readonly dropped: number
+  /** Streams whose log does not begin with their first decision: from what state they went on is not known here. */
+  readonly skipped: readonly string[]
+}
+
+const pageRows = 500
+const shownMax = 100
+
+export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
+  const opened = yield* openStore(config, "verify")
+  yield* requireLog(opened)
+  const store = makePostgresStore(opened.sql)
+  const audit = makeAudit(opened.sql)
+  const world = worldOf(caseWorldOf(config))
+  const drifted: Drifted[] = []
+  const skipped: string[] = []
+  let [decisions, count, dropped] = [0, 0, 0]
+  const read = Effect.gen(function* () {
+    for (let after = ""; ;) {
+      const heads = yield* audit.heads(after)
+      for (const { stream } of heads) {
+        let state: State = initial(stream)
+        for (;;) {
+          const page = yield* store.history(stream, state.version, pageRows)
+          state = yield* beginningOf(store, state, page)
+          if (page[0] !== undefined && page[0].decision.version !== state.version + 1) {
+            skipped.push(stream)
+            break
+          }
+          for (const recorded of page) {
+            const moment = momentOf(state, recorded, world)
+            if (isDecidable(state, recorded.decision)) {
+              const recalled = recall(state, recorded.decision, world)
+              decisions++
+              if (recalled?.isExact !== true) {
+                count++
+                if (drifted.length < shownMax)
+                  drifted.push({ moment, decided: recalled?.outcome.events ?? null })
+              }
+            } else dropped++
+            state = moment.after
+          }
+          if (page.length < pageRows) break
+        }
+      }
+      const last = heads.at(-1)
+      if (last === undefined) break
+      after = last.stream
+    }
+  })
+  yield* read.pipe(
+    Effect.mapError((cause) => new StoreUnusable({ store: opened.name, why: reasonOf(cause) })),
+  )
+  const report: DriftReport = { store: opened.name, decisions, drifted, count, dropped, skipped }
+  return report
+}, Effect.scoped)

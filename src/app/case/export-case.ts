@@ -1,0 +1,223 @@
+/**
+ * From a store to a case: the streams asked for, one after the other, a page of decisions in memory at a time.
+ */
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
+import { Clock, Data, Effect } from "effect"
+import { makeAudit } from "../../adapters/store/audit.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import type { EventStore, Recorded } from "../../domain/ports.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { matchesWildcard } from "../../domain/wildcards.ts"
+import { exitCodes } from "../cli/exit.ts"
+import { LocalFailure } from "../client/failures.ts"
+import type { Config } from "../config.ts"
+import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
+import { reasonOf } from "../tables/reason.ts"
+import { version } from "../version.ts"
+import { makeAnonymizer } from "./anonymize.ts"
+import { isAfter, isBefore } from "./place.ts"
+import type { Place } from "./place.ts"
+import { caseWorldOf, worldOf } from "./world.ts"
+import { makeCaseWriter } from "./write.ts"
+import type { CaseWriter } from "./write.ts"
+
+/** The log has nothing of what was asked for. */
+export class NothingRecorded extends Data.TaggedError("NothingRecorded")<{
+  readonly store: string
+  readonly of: string
+}> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return `${this.store} has no decision about ${this.of} in that time: nothing is written`
+  }
+}
+
+export interface ExportOptions {
+  readonly file: string
+  /** Canonical URIs, and wildcards over them. */
+  readonly streams: readonly string[]
+  readonly since: Place | null
+  readonly until: Place | null
+  readonly anonymize: boolean
+}
+
+export interface Exported {
+  readonly store: string
+  readonly streams: number
+  readonly decisions: number
+  readonly bytes: number
+}
+
+/** Decisions per read: the embedded database blocks the event loop while it reads. */
+const pageRows = 500
+
+/** Opens the store a server uses, or used, and writes a case of it. */
+export const exportCase = Effect.fn("Case.export")(function* (config: Config, options: ExportOptions) {
+  const opened = yield* openStore(config, "export")
+  yield* requireLog(opened)
+  const store = makePostgresStore(opened.sql)
+  const audit = makeAudit(opened.sql)
+  const usable = Effect.mapError((cause: unknown) =>
+    cause instanceof StoreUnusable || cause instanceof NothingRecorded || cause instanceof LocalFailure
+      ? cause
+      : new StoreUnusable({ store: opened.name, why: reasonOf(cause) }),
+  )
+  const wildcards = options.streams.filter(isWildcard)
+  const exact = options.streams.filter((one) => !isWildcard(one))
+  const world = caseWorldOf(config)
+  const made = worldOf(world)
+  const now = yield* Clock.currentTimeMillis
+  const sink = yield* openSink(options.file)
+  const writer = makeCaseWriter(
+    {
+      presently: version,
+      node: process.version,
+      writtenAt: new Date(now).toISOString(),
+      anonymized: options.anonymize,
+      since: shown(options.since),
+      until: shown(options.until),
+      world,
+    },
+    made,
+    sink.write,
+  )
+  const write = options.anonymize ? anonymous(writer, made) : writer
+
+  const one = (stream: Uri) => exportStream(store, stream, write, options)
+  for (const stream of new Set(exact)) {
+    if (!(yield* one(stream as Uri).pipe(usable)))
+      return yield* new NothingRecorded({ store: opened.name, of: stream })
+  }
+  if (wildcards.length > 0) {
+    for (let after = ""; ;) {
+      const heads = yield* audit.heads(after).pipe(usable)
+      const last = heads.at(-1)
+      if (last === undefined) break
+      for (const { stream } of heads) {
+        if (exact.includes(stream) || !wildcards.some((pattern) => matchesWildcard(pattern, stream))) continue
+        yield* one(stream).pipe(usable)
+      }
+      after = last.stream
+    }
+  }
+  const counts = writer.end()
+  if (counts.streams === 0)
+    return yield* new NothingRecorded({ store: opened.name, of: options.streams.join(", ") })
+  const exported: Exported = { store: opened.name, ...counts, bytes: sink.finish() }
+  return exported
+}, Effect.scoped)
+
+export const isWildcard = (text: string): boolean => /[*?]/.test(text)
+
+const shown = (place: Place | null): string | null =>
+  place === null
+    ? null
+    : place._tag === "Position"
+      ? String(place.position)
+      : new Date(place.at).toISOString()
+
+const anonymous = (writer: CaseWriter, world: ReturnType<typeof worldOf>): CaseWriter => {
+  const anonymizer = makeAnonymizer(world)
+  return {
+    ...writer,
+    stream: (state) => writer.stream(anonymizer.stream(state)),
+    decision: (recorded) => writer.decision(anonymizer.decision(recorded)),
+  }
+}
+
+/** @returns whether there was anything to write */
+export const exportStream = Effect.fnUntraced(function* (
+  store: Pick<EventStore["Service"], "history" | "landmarkAt" | "landmarkBefore">,
+  stream: Uri,
+  writer: CaseWriter,
+  { since, until }: Pick<ExportOptions, "since" | "until">,
+) {
+  // not from the beginning, where something later is known that was true before anything that is asked for
+  const landmark = since?._tag === "Instant" ? yield* store.landmarkAt(stream, since.at - 1) : null
+  let state: State = landmark ?? initial(stream)
+  let hasBegun = false
+  for (let isOver = false; !isOver;) {
+    const page = yield* store.history(stream, state.version, pageRows)
+    state = yield* beginningOf(store, state, page)
+    for (const recorded of page) {
+      const { decision } = recorded
+      if (decision.version !== state.version + 1) {
+        const why = `the log of ${stream} goes from decision ${state.version} to ${decision.version}; presently verify says more`
+        return yield* new LocalFailure({ what: "there is no whole history", cause: why })
+      }
+      if (until !== null && isAfter(recorded, until)) {
+        isOver = true
+        break
+      }
+      if (!hasBegun && (since === null || !isBefore(recorded, since))) {
+        writer.stream(state)
+        hasBegun = true
+      }
+      if (hasBegun) writer.decision(recorded)
+      state = fold(state, decision)
+    }
+    if (page.length < pageRows) break
+  }
+  if (hasBegun) writer.endStream()
+  return hasBegun
+})
+
+/** The state before a page: where older decisions were dropped, the landmark that was kept of them. */
+export const beginningOf = Effect.fnUntraced(function* (
+  store: Pick<EventStore["Service"], "landmarkBefore">,
+  state: State,
+  [first]: readonly Recorded[],
+) {
+  if (first === undefined || state.version > 0 || first.decision.version === 1) return state
+  const kept = yield* store.landmarkBefore(state.presentity, first.decision.version - 1)
+  return kept?.version === first.decision.version - 1 ? kept : state
+})
+
+/** A file that has its name only when it is whole, and that only its owner may read. */
+const openSink = (path: string) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        // nobody's file is overwritten
+        closeSync(openSync(path, "wx", 0o600))
+        return openSync(`${path}.part`, "w", 0o600)
+      },
+      catch: (cause) => new LocalFailure({ what: `${path} cannot be written`, cause }),
+    }).pipe(
+      Effect.map((file) => {
+        let pending: string[] = []
+        let [length, bytes] = [0, 0]
+        let isWhole = false
+        const flush = (): void => {
+          const buffer = Buffer.from(pending.join(""))
+          for (let from = 0; from < buffer.length;) from += writeSync(file, buffer, from)
+          bytes += buffer.length
+          pending = []
+          length = 0
+        }
+        return {
+          write: (line: string): void => {
+            pending.push(line)
+            length += line.length
+            if (length >= 64 * 1024) flush()
+          },
+          finish: (): number => {
+            flush()
+            renameSync(`${path}.part`, path)
+            isWhole = true
+            return bytes
+          },
+          close: (): void => {
+            closeSync(file)
+            if (isWhole) return
+            rmSync(`${path}.part`, { force: true })
+            rmSync(path, { force: true })
+          },
+        }
+      }),
+    ),
+    (sink) => Effect.sync(sink.close),
+  )

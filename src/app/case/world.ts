@@ -1,0 +1,98 @@
+/**
+ * What shapes decisions besides the log: bounds, packages as they are set, and whether rules are asked. A case carries it,
+ * so that it can be decided again where the server's settings are not known. No secret, address or file is among it.
+ */
+import { Schema } from "effect"
+import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
+import type { Authorize, Limits } from "../../domain/presentity/context.ts"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Config } from "../config.ts"
+import { packagesOf } from "../configured-packages.ts"
+import type { PackageSettings } from "../configured-packages.ts"
+import { asksRules, limitsOf } from "../limits.ts"
+
+export interface CaseWorld {
+  /** `rules`: each presentity's own; `everyone`: nobody is asked. */
+  readonly authorize: "rules" | "everyone"
+  readonly limits: Limits
+  readonly packages: PackageSettings
+}
+
+/** What decisions are made with. */
+export interface World {
+  readonly packages: Packages
+  readonly limits: Limits
+  readonly authorize: Authorize
+}
+
+export const caseWorldOf = (config: Config): CaseWorld => ({
+  authorize: asksRules(config) ? "rules" : "everyone",
+  limits: limitsOf(config),
+  packages: {
+    force_single_dialog: config.force_single_dialog,
+    notify_offline_body: config.notify_offline_body,
+    mix_dialog_presence: config.mix_dialog_presence,
+    generate_offline_body: config.generate_offline_body,
+    id_collision: config.id_collision,
+    legacy_permissive: config.legacy_permissive,
+    oma_rules: config.oma_rules,
+    pres_rules_auid: config.pres_rules_auid,
+    bla_fix_remote_target: config.bla_fix_remote_target,
+    empty_message_summary: config.empty_message_summary,
+    default_expires: config.default_expires,
+    call_info_timeout_notification: config.call_info_timeout_notification,
+    line_seize_timeout_notification: config.line_seize_timeout_notification,
+    pass_through: config.pass_through,
+  },
+})
+
+/** @throws Error that says which package cannot be made */
+export const worldOf = ({ authorize, limits, packages }: CaseWorld): World => ({
+  packages: packagesOf(packages),
+  limits: { ...defaultLimits, ...limits },
+  authorize: authorize === "rules" ? askTheRules : allowEveryone,
+})
+
+const { Boolean, Int, Finite, NullOr, String } = Schema
+const Handling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
+
+/** As it stands in a case. */
+export const CaseWorldSchema = Schema.Struct({
+  authorize: Schema.Literals(["rules", "everyone"]),
+  limits: Schema.Struct({
+    maxExpiresPublish: Int,
+    maxExpiresSubscribe: Int,
+    minExpiresPublish: Int,
+    minExpiresSubscribe: Int,
+    expiresOffset: Int,
+    notifyIntervalMillis: NullOr(Finite),
+    endSubOnTimeout: Boolean,
+    probeSeconds: Int,
+    profile: Schema.Literals(["3265", "6665"]),
+    noRules: Handling,
+    noMatch: Handling,
+    waitingDays: Finite,
+    sphereCheck: Boolean,
+    rateControl: Boolean,
+    conditionalNotify: Boolean,
+    publicationsMax: Int,
+    subscriptionsMax: Int,
+    retryAfter: Int,
+  }),
+  packages: Schema.Struct({
+    force_single_dialog: Boolean,
+    notify_offline_body: Boolean,
+    mix_dialog_presence: Boolean,
+    generate_offline_body: Boolean,
+    id_collision: String,
+    legacy_permissive: Boolean,
+    oma_rules: Boolean,
+    pres_rules_auid: NullOr(String),
+    bla_fix_remote_target: Boolean,
+    empty_message_summary: Boolean,
+    default_expires: Int,
+    call_info_timeout_notification: Boolean,
+    line_seize_timeout_notification: Boolean,
+    pass_through: Schema.Array(String),
+  }),
+})

@@ -1,0 +1,65 @@
+/**
+ * Writes a case line by line: a state, its decisions, the digests that follow from them.
+ */
+import { createHash } from "node:crypto"
+import type { Recorded } from "../../domain/ports.ts"
+import type { Reaction } from "../../domain/presentity/react.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { walkFrom } from "./digests.ts"
+import type { Walk } from "./digests.ts"
+import { lineOf } from "./format.ts"
+import type { CaseHeader, CaseItem } from "./format.ts"
+
+export interface CaseWriter {
+  /** @param state before the stream's first decision in the case */
+  readonly stream: (state: State) => void
+  readonly decision: (recorded: Recorded) => void
+  readonly endStream: () => void
+  readonly end: () => { readonly streams: number; readonly decisions: number }
+}
+
+/** @param write is given each line with its end */
+export const makeCaseWriter = (
+  header: CaseHeader,
+  reaction: Reaction,
+  write: (line: string) => void,
+): CaseWriter => {
+  const all = createHash("sha256")
+  let ofStream = createHash("sha256")
+  let walk: Walk | null = null
+  let [streams, decisions, ofThis] = [0, 0, 0]
+  const put = (item: CaseItem, lines?: string): void => {
+    const line = `${lineOf(item, lines)}\n`
+    all.update(line)
+    ofStream.update(line)
+    write(line)
+  }
+  put({ _tag: "case", ...header })
+  return {
+    stream: (state) => {
+      ofStream = createHash("sha256")
+      walk = walkFrom(state, reaction)
+      streams++
+      ofThis = 0
+      put({ _tag: "stream", state })
+    },
+    decision: (recorded) => {
+      if (walk === null) throw new Error("a decision stands in a stream")
+      const { digest } = walk.step(recorded)
+      decisions++
+      ofThis++
+      put({ _tag: "decision", recorded, digest })
+    },
+    endStream: () => {
+      if (walk === null) throw new Error("only a stream that has begun ends")
+      const stream = walk.state().presentity
+      const end = walk.end()
+      walk = null
+      put({ _tag: "end-of-stream", stream, decisions: ofThis, ...end }, ofStream.copy().digest("hex"))
+    },
+    end: () => {
+      put({ _tag: "end", streams, decisions }, all.copy().digest("hex"))
+      return { streams, decisions }
+    },
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * `presently replay`: a case step by step, checked, decided again, or otherwise.
+ */
+import { readFileSync } from "node:fs"
+import { Clock, Console, Data, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { eventTags } from "../../adapters/store/codec.ts"
+import type { Supposition } from "../../domain/history/what-if.ts"
+import { freeze } from "../../domain/presentity/snapshot.ts"
+import type { Body, Uri } from "../../domain/vocabulary.ts"
+import type { CaseHeader } from "../case/format.ts"
+import { CaseBroken, checkCase, itemsOf, linesOf } from "../case/read.ts"
+import { replay } from "../case/replay.ts"
+import type { Replayed, ReplayOptions } from "../case/replay.ts"
+import { differenceText, driftText, stateText, stepText } from "../case/step-text.ts"
+import { worldOf } from "../case/world.ts"
+import { LocalFailure, UsageInvalid } from "../client/failures.ts"
+import { didYouMean } from "../nearest.ts"
+import { exitCodes } from "./exit.ts"
+import { placeFlag, placeNamed, plural, streamNamed } from "./export.ts"
+import { flag } from "./store-flags.ts"
+
+/** Something is not as the case has it, or would not be decided like that today. */
+class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return this.what
+  }
+}
+
+export const replayCommand = Command.make(
+  "replay",
+  {
+    until: placeFlag("until", "steps up to there"),
+    break: Flag.String("break").pipe(
+      Flag.withMetavar("TYPE"),
+      Flag.withDescription("stop at the first event of that type, and show the state"),
+      Flag.optional,
+    ),
+    verify: flag("verify", "only compare with the recorded digests; exit code 1 when one differs"),
+    drift: flag(
+      "drift",
+      "decide each recorded command again; exit code 1 when today's code decides otherwise",
+    ),
+    without: Flag.Int("without").pipe(
+      Flag.withMetavar("SEQ"),
+      Flag.withDescription("as if the decision at that position had never been; repeatable"),
+      Flag.atLeast(0),
+    ),
+    rules: Flag.String("rules").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("as if this document had been in force"),
+      Flag.optional,
+    ),
+    from: Flag.Int("from").pipe(
+      Flag.withMetavar("SEQ"),
+      Flag.withDescription("with --rules: from that position on; else from the beginning"),
+      Flag.optional,
+    ),
+    event: Flag.String("event").pipe(
+      Flag.withMetavar("PACKAGE"),
+      Flag.withDefault("presence"),
+      Flag.withDescription("with --rules: of which event package"),
+    ),
+    utc: flag("utc", "times in UTC"),
+    json: flag("json", "one JSON object a line"),
+    file: Argument.String("FILE").pipe(Argument.withDescription("a case that presently export wrote")),
+    stream: Argument.String("URI").pipe(
+      Argument.optional,
+      Argument.withDescription("only this one of the case"),
+    ),
+  },
+  Effect.fn(function* (input) {
+    const { file, json, utc, verify, drift } = input
+    const now = yield* Clock.currentTimeMillis
+    const supposition = yield* suppositionOf(input)
+    const stopAt = yield* eventNamed(Option.getOrNull(input.break))
+    const options: ReplayOptions = {
+      stream: Option.isNone(input.stream) ? null : ((yield* streamNamed(input.stream.value)) as Uri),
+      until: yield* placeNamed("until", input.until, now),
+      drift,
+      supposition,
+    }
+    yield* decidable(file, yield* checked(file), supposition)
+    // what is asked for is said, and nothing else
+    const isQuiet = verify || drift || supposition !== null
+    const say = (json ? sayJson : sayText)({ utc, isQuiet })
+    const began = performance.now()
+    const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
+    let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
+    const digests: string[] = []
+    const missing = new Set(supposition?.without)
+    for (const one of yield* walked(file, options)) {
+      if (one._tag === "Stream") seen.streams++
+      if (one._tag === "Step") {
+        seen.steps++
+        missing.delete(one.moment.position)
+        seen.events += one.moment.decision.events.length
+      }
+      if (one._tag === "Unequal") unequal ??= one
+      if (one._tag === "Drift") seen.drift++
+      if (one._tag === "Undecidable") seen.undecidable++
+      if (one._tag === "Difference") seen.differences++
+      if (one._tag === "StreamEnd" && one.digest !== null) digests.push(one.digest)
+      for (const line of say(one)) yield* Console.log(line)
+      if (verify && unequal !== null) break
+      if (
+        one._tag === "Step" &&
+        stopAt !== null &&
+        one.moment.decision.events.some(({ _tag }) => _tag === stopAt)
+      ) {
+        const { after } = one.moment
+        yield* Console.log(
+          json ? JSON.stringify({ v: 1, kind: "state", state: freeze(after) }) : stateText(after),
+        )
+        break
+      }
+    }
+    if (seen.streams === 0 && options.stream !== null)
+      return yield* new UsageInvalid({ why: `${file} holds nothing of ${options.stream}` })
+    if (missing.size > 0)
+      return yield* new UsageInvalid({
+        why: `--without ${[...missing].join(", ")}: no such decision was replayed`,
+      })
+    const seconds = (performance.now() - began) / 1000
+    const rate = Math.round(seen.events / Math.max(seconds, 0.001))
+    const done = `${plural(seen.events, "event")} in ${plural(seen.steps, "step")} replayed in ${seconds.toFixed(1)} s (${rate} events/s)`
+    const digest = digests.length === 1 ? `, digest ${digests[0]!.slice(0, 12)}` : ""
+    if (json)
+      yield* Console.log(
+        JSON.stringify({ v: 1, kind: "end", ...seen, seconds, eventsPerSecond: rate, digests }),
+      )
+    else {
+      if (supposition !== null && seen.differences === 0)
+        yield* Console.log("nobody would have been told anything else")
+      const left =
+        seen.undecidable === 0 ? "" : `, ${seen.undecidable} left out, whose documents were dropped`
+      const equal = verify && unequal === null ? `${digest}: equal to what was recorded` : ""
+      yield* Console.log(
+        drift && seen.drift === 0 ? `${done}: today's code decides the same${left}` : done + equal + left,
+      )
+    }
+    if (unequal !== null) return yield* new Unequal({ what: unequalText(unequal) })
+    if (seen.drift > 0)
+      return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
+  }),
+).pipe(
+  Command.withDescription(
+    "Walk through a case: what happened, whether it comes out again, and what would have been otherwise",
+  ),
+)
+
+/** A fault of the file is said before anything of it is. */
+const checked = (file: string) =>
+  Effect.try({
+    try: () => checkCase(file),
+    catch: (cause) =>
+      cause instanceof CaseBroken ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
+  })
+
+/** Packages can be made, and rules to be tried can be read. */
+const decidable = (file: string, { world }: CaseHeader, supposition: Supposition | null) =>
+  Effect.try({
+    try: () => worldOf(world),
+    catch: (cause) =>
+      new CaseBroken({ file, line: 1, why: cause instanceof Error ? cause.message : String(cause) }),
+  }).pipe(
+    Effect.flatMap(({ packages }) => {
+      const rules = supposition?.rules ?? null
+      if (rules === null) return Effect.void
+      const read = packages.find(rules.packageName)?.rules?.read(rules.body)
+      if (read?._tag === "Parsed") return Effect.void
+      const why =
+        read === undefined
+          ? `there are no rules for ${rules.packageName}`
+          : `the document is not to be read: ${read.why}`
+      return Effect.fail(new UsageInvalid({ why: `--rules: ${why}` }))
+    }),
+  )
+
+const walked = (file: string, options: ReplayOptions) =>
+  Effect.sync(() => replay(itemsOf(file, linesOf(file)), options))
+
+const unequalText = ({ stream, moment, what }: Replayed & { readonly _tag: "Unequal" }): string =>
+  moment === null
+    ? `${stream}: ${what} are not as they were recorded, though every step is`
+    : `the first step that differs is ${moment.position} (${moment.decision.cause} of ${stream}): ${what} is not as it was recorded`
+
+interface Saying {
+  readonly utc: boolean
+  readonly isQuiet: boolean
+}
+
+const sayText =
+  ({ utc, isQuiet }: Saying) =>
+  (one: Replayed): readonly string[] => {
+    switch (one._tag) {
+      case "Stream":
+        return isQuiet ? [] : [one.stream]
+      case "Step":
+        return isQuiet ? [] : [stepText(one.moment, { utc })]
+      case "Drift":
+        return driftText(one.moment, one.decided, one.why, { utc })
+      case "Difference":
+        return [differenceText(one.difference, { utc })]
+      default:
+        return []
+    }
+  }
+
+const sayJson =
+  ({ isQuiet }: Saying) =>
+  (one: Replayed): readonly string[] => {
+    const line = (value: object): readonly string[] => [JSON.stringify({ v: 1, ...value })]
+    switch (one._tag) {
+      case "Step": {
+        const { position, decision, notifications } = one.moment
+        return isQuiet ? [] : line({ kind: "step", position, ...decision, notifications })
+      }
+      case "Unequal":
+        return line({
+          kind: "unequal",
+          stream: one.stream,
+          position: one.moment?.position ?? null,
+          what: one.what,
+        })
+      case "Drift": {
+        const { position, decision } = one.moment
+        return line({ kind: "drift", position, ...decision, decided: one.decided, why: one.why })
+      }
+      case "Difference": {
+        const { _tag: what, ...difference } = one.difference
+        return line({ kind: "difference", what, stream: one.stream, ...difference })
+      }
+      default:
+        return []
+    }
+  }
+
+const eventNamed = (tag: string | null): Effect.Effect<string | null, UsageInvalid> =>
+  tag === null || eventTags.includes(tag)
+    ? Effect.succeed(tag)
+    : Effect.fail(
+        new UsageInvalid({
+          why: `--break ${tag}: there is no such event${didYouMean(tag, eventTags)}; there are ${eventTags.join(", ")}`,
+        }),
+      )
+
+const suppositionOf = Effect.fnUntraced(function* (input: {
+  readonly without: readonly number[]
+  readonly rules: Option.Option<string>
+  readonly from: Option.Option<number>
+  readonly event: string
+}) {
+  const { without, event: packageName } = input
+  const path = Option.getOrNull(input.rules)
+  if (path === null) {
+    if (Option.isSome(input.from))
+      return yield* new UsageInvalid({ why: "--from says since when --rules is in force: give both" })
+    const supposition: Supposition = { without: new Set(without), rules: null }
+    return without.length === 0 ? null : supposition
+  }
+  const body = yield* Effect.try({
+    try: (): Body => ({ contentType: "application/auth-policy+xml", text: readFileSync(path, "utf8") }),
+    catch: (cause) => new LocalFailure({ what: `${path} cannot be read`, cause }),
+  })
+  const supposition: Supposition = {
+    without: new Set(without),
+    rules: { packageName, body, from: Option.getOrElse(input.from, () => 0) },
+  }
+  return supposition
+})

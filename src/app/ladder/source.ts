@@ -1,0 +1,124 @@
+/**
+ * Where a ladder's messages come from: a case, or the store of a server.
+ */
+import { Effect } from "effect"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { momentOf } from "../../domain/history/moments.ts"
+import type { Recorded } from "../../domain/ports.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { NothingRecorded, exportStream } from "../case/export-case.ts"
+import type { Place } from "../case/place.ts"
+import { isBefore } from "../case/place.ts"
+import { itemsOf, linesOf } from "../case/read.ts"
+import { replay } from "../case/replay.ts"
+import { caseWorldOf, worldOf } from "../case/world.ts"
+import { LocalFailure, UsageInvalid } from "../client/failures.ts"
+import type { Config } from "../config.ts"
+import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
+import { reasonOf } from "../tables/reason.ts"
+import { makeLadder } from "./messages.ts"
+import type { Ladder, LadderStep } from "./messages.ts"
+
+/** So many are drawn at once: all of them are in memory. */
+export const stepsMax = 100_000
+
+export interface Span {
+  readonly since: Place | null
+  readonly until: Place | null
+}
+
+const tooMany = new UsageInvalid({
+  why: `there are more than ${stepsMax} messages: name one URI, or a span with --since and --until`,
+})
+
+/** Of a case that has been checked. */
+export const stepsInCase = (file: string, stream: Uri | null, { since, until }: Span) =>
+  Effect.try({
+    try: (): readonly LadderStep[] => {
+      let ladder: Ladder | null = null
+      const steps: LadderStep[] = []
+      const options = { stream, until, drift: false, supposition: null }
+      for (const one of replay(itemsOf(file, linesOf(file)), options)) {
+        if (one._tag === "Case") ladder = makeLadder(worldOf(one.header.world))
+        if (one._tag !== "Step" || ladder === null) continue
+        const taken = ladder.take(one.moment)
+        if (since === null || !isBefore(one.moment, since)) steps.push(...taken)
+        if (steps.length > stepsMax) throw tooMany
+      }
+      return inOrder(steps)
+    },
+    catch: (cause) =>
+      cause instanceof UsageInvalid ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
+  })
+
+/** Of one stream, from the store of a server that may be running. */
+export const stepsInStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span: Span) {
+  const { found, steps, store } = yield* readStore(config, stream, span)
+  if (!found) return yield* new NothingRecorded({ store, of: stream })
+  return inOrder(steps)
+}, Effect.scoped)
+
+/**
+ * The same, and then what is decided from now on, until interrupted.
+ *
+ * @param each is given the steps there are, and then each time those that have come since
+ */
+export const followStore = Effect.fnUntraced(function* (
+  config: Config,
+  stream: Uri,
+  span: Span,
+  each: (steps: readonly LadderStep[]) => Effect.Effect<void>,
+) {
+  const { steps, more, unusable } = yield* readStore(config, stream, span)
+  yield* each(inOrder(steps))
+  for (;;) {
+    yield* Effect.sleep("500 millis")
+    const news = yield* more.pipe(unusable)
+    if (news.length > 0) yield* each(inOrder(news))
+  }
+}, Effect.scoped)
+
+const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span: Span) {
+  const opened = yield* openStore(config, "ladder")
+  yield* requireLog(opened)
+  const store = makePostgresStore(opened.sql)
+  const world = worldOf(caseWorldOf(config))
+  const ladder = makeLadder(world)
+  let steps: LadderStep[] = []
+  let state = initial(stream)
+  const decision = (recorded: Recorded): void => {
+    if (steps.length > stepsMax) return
+    const moment = momentOf(state, recorded, world)
+    state = moment.after
+    steps.push(...ladder.take(moment))
+  }
+  const writer = {
+    stream: (begin: State): void => void (state = begin),
+    decision,
+    endStream: () => {},
+    end: () => ({ streams: 1, decisions: 0 }),
+  }
+  const unusable = Effect.mapError((cause: unknown) =>
+    cause instanceof LocalFailure ? cause : new StoreUnusable({ store: opened.name, why: reasonOf(cause) }),
+  )
+  const found = yield* exportStream(store, stream, writer, span).pipe(unusable)
+  if (steps.length > stepsMax) return yield* tooMany
+  // of a span without decisions the state is not known yet
+  if (!found) [state = initial(stream)] = yield* store.load([stream]).pipe(unusable)
+  const more = Effect.suspend(() => store.history(stream, state.version, pageRows)).pipe(
+    Effect.map((rows): readonly LadderStep[] => {
+      steps = []
+      for (const recorded of rows) decision(recorded)
+      return steps
+    }),
+  )
+  return { found, steps, store: opened.name, unusable, more }
+})
+
+const pageRows = 500
+
+/** By time; of one instant as they stand in the log. */
+const inOrder = (steps: readonly LadderStep[]): readonly LadderStep[] =>
+  steps.toSorted((one, other) => one.at - other.at || one.position - other.position)

@@ -1,0 +1,181 @@
+/**
+ * The command behind a recorded decision, and what it was decided with: rebuilt from the events and the state before, so
+ * that it can be decided again, on the same state or on another.
+ *
+ * Where the log does not say something (a device that removed its own publication, a NOTIFY that was on its way), what
+ * would have led to the recorded events is looked for: each guess is decided, and the first that gives them is taken.
+ * What no longer gives them however it is guessed has drifted: today's code decides otherwise.
+ */
+import { decide } from "../presentity/decide.ts"
+import type { Command } from "../presentity/commands.ts"
+import type { Authorize, Context, Limits } from "../presentity/context.ts"
+import type { Outcome } from "../presentity/decision.ts"
+import type { Decision, Event } from "../presentity/events.ts"
+import { evolve } from "../presentity/evolve.ts"
+import { retentionStream } from "../presentity/retention.ts"
+import { audience } from "../presentity/state.ts"
+import type { State } from "../presentity/state.ts"
+import type { Packages } from "../packages/event-package.ts"
+import { entries, values } from "../table.ts"
+import { dialogKey } from "../vocabulary.ts"
+import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
+import { commandsBehind } from "./recalled-commands.ts"
+import { hookBehind } from "./recalled-hook.ts"
+
+/** What a server decides with, besides state and command. */
+export interface RecallWorld {
+  readonly packages: Packages
+  readonly limits: Limits
+  /** Null: a hook that is not known; what it said is taken from the events. */
+  readonly authorize: Authorize | null
+}
+
+export interface Recalled {
+  readonly command: Command
+  readonly context: Context
+  /** Subscriptions whose last NOTIFY must have been on its way. */
+  readonly inFlight: ReadonlySet<SubscriptionNo>
+  /** What comes of it when it is decided again. */
+  readonly outcome: Outcome
+  /** Whether that is what was recorded. */
+  readonly isExact: boolean
+}
+
+/** @returns null for a cause that is no command: the row is not one of ours */
+export const recall = (before: State, recorded: Decision, world: RecallWorld): Recalled | null => {
+  // what was known of NOTIFYs went along, and follows from nothing that was asked
+  const along = recorded.cause === "RecordDeliveries" ? [] : recorded.events.filter(isAnswers)
+  if (along.length === 0) return recallAlone(before, recorded, world)
+  const events = recorded.events.filter((event) => !isAnswers(event))
+  const alone = recallAlone(before, { ...recorded, events }, world)
+  if (alone === null) return null
+  return { ...alone, outcome: { ...alone.outcome, events: [...along, ...alone.outcome.events] } }
+}
+
+const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccepted"
+
+const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
+  let first: Recalled | null = null
+  const authorize = world.authorize ?? hookBehind(before, decision, world.limits)
+  const recorded = toldIn(before, decision.events, decision.at)
+  for (const command of commandsBehind(before, decision, world)) {
+    const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Recalled => {
+      const context = contextFor(before, decision, world, authorize, inFlight)
+      const outcome = decide(before, command, context)
+      const isExact = sameValue(outcome.events, decision.events)
+      return { command, context, inFlight, outcome, isExact }
+    }
+    // a refresh says itself that a NOTIFY was on its way
+    const said = command._tag === "Resubscribe" ? undelivered(decision.events) : none
+    const one = attempt(said)
+    if (one.isExact) return one
+    first ??= one
+    const again = toldIn(before, one.outcome.events, decision.at)
+    const held = [...again.told, ...again.held].filter(
+      (no) => !recorded.told.has(no) && !recorded.held.has(no),
+    )
+    const untold = [...again.told].filter((no) => !recorded.told.has(no))
+    for (const more of [held, untold]) {
+      const other = attempt(new Set([...said, ...more]))
+      if (other.isExact) return other
+    }
+    // every NOTIFY but of those who were told something
+    const all = [...entries(before.subscriptions)].map(([no]) => no)
+    const most = attempt(new Set([...said, ...all.filter((no) => !recorded.told.has(no))]))
+    if (most.isExact) return most
+  }
+  return first
+}
+
+/**
+ * Whether all is there that a decision was made of: not when retention has dropped a document it looked at, or is itself
+ * what the decision tells of.
+ */
+export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "events">): boolean =>
+  decision.stream !== retentionStream &&
+  !decision.events.some((event) => ("body" in event && isDropped(event.body)) || "droppedHeaders" in event) &&
+  ![...values(before.publications)].some((some) =>
+    [...values(some)].some((one) => isDropped(one.body) || one.droppedHeaders !== undefined),
+  ) &&
+  ![...values(before.hardState)].some(isDropped) &&
+  ![...values(before.rules)].some(({ body }) => isDropped(body))
+
+const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
+
+/** What a decision on a state of the same presentity looks at besides the command. */
+export const contextFor = (
+  state: State,
+  decision: Pick<Decision, "at" | "nonce" | "events">,
+  { packages, limits }: RecallWorld,
+  authorize: Authorize,
+  inFlight: ReadonlySet<SubscriptionNo>,
+): Context => ({
+  now: decision.at,
+  nonce: decision.nonce,
+  limits,
+  packages,
+  authorize,
+  // what was parked when it began had a tag that was not active here
+  isTagActive: (tag) =>
+    !decision.events.some(
+      (event) => event._tag === "SubscriptionCreated" && event.sharingTag === tag && event.parked === true,
+    ),
+  inFlight: (no) => inFlight.has(no),
+  findDialog: (key) => dialogIn(state, key),
+})
+
+/** O(dialogs of the presentity). */
+const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
+  for (const [no, { start }] of entries(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  }
+  return null
+}
+
+interface Told {
+  /** By a NOTIFY that would have waited for the one before. */
+  readonly told: ReadonlySet<SubscriptionNo>
+  /** Held back for a time that the log names. */
+  readonly held: ReadonlySet<SubscriptionNo>
+}
+
+const toldIn = (before: State, events: readonly Event[], at: number): Told => {
+  const [told, held] = [new Set<SubscriptionNo>(), new Set<SubscriptionNo>()]
+  let state = before
+  for (const event of events) {
+    if (event._tag === "NotificationsIssued" && (event.cause === "change" || event.cause === "rate"))
+      for (const { no } of audience(state, event)) told.add(no)
+    if (event._tag === "NotificationsDeferred" && !event.undelivered && event.until !== null)
+      for (const no of event.to) held.add(no)
+    state = evolve(state, event, at)
+  }
+  return { told, held }
+}
+
+const undelivered = (events: readonly Event[]): ReadonlySet<SubscriptionNo> =>
+  new Set(
+    events.flatMap((event) => (event._tag === "NotificationsDeferred" && event.undelivered ? event.to : [])),
+  )
+
+const none: ReadonlySet<SubscriptionNo> = new Set()
+
+/** Equal as plain data: the order of keys and members that are undefined do not count. */
+export const sameValue = (one: unknown, other: unknown): boolean => {
+  if (one === other) return true
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
+  if (Array.isArray(one) || Array.isArray(other)) {
+    return (
+      Array.isArray(one) &&
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((value, index) => sameValue(value, other[index]))
+    )
+  }
+  const [some, others] = [
+    one as Readonly<Record<string, unknown>>,
+    other as Readonly<Record<string, unknown>>,
+  ]
+  return [...new Set([...Object.keys(some), ...Object.keys(others)])].every((key) =>
+    sameValue(some[key], others[key]),
+  )
+}

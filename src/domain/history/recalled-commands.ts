@@ -1,0 +1,455 @@
+/**
+ * The commands that may stand behind a recorded decision, the likeliest first.
+ *
+ * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
+ * above what is granted, headers that packages do not carry.
+ */
+import type { Accepted, Command, ReportDelivery, Resubscribe, Subscribe } from "../presentity/commands.ts"
+import type {
+  Decision,
+  Event,
+  NotificationFailed,
+  NotificationsAccepted,
+  SubscriptionCreated,
+  SubscriptionRefreshed,
+} from "../presentity/events.ts"
+import { evolve } from "../presentity/evolve.ts"
+import { isPersonal, tagOfBody, tagOfPersonal } from "../presentity/notification-tags.ts"
+import { viewFor } from "../presentity/notify.ts"
+import type { State, Subscription } from "../presentity/state.ts"
+import { get, values } from "../table.ts"
+import { dialogKey } from "../vocabulary.ts"
+import type { Millis, PackageName, Rates, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { RecallWorld } from "./recall.ts"
+
+/** None for a cause that is no command of this core. */
+export const commandsBehind = (before: State, decision: Decision, world: RecallWorld): readonly Command[] => {
+  const { events, at } = decision
+  switch (decision.cause as Command["_tag"]) {
+    case "Publish":
+      return publishes(before, events, at)
+    case "Subscribe":
+      return subscribes(before, events, at, world)
+    case "Resubscribe":
+      return resubscribes(before, events, at, world)
+    case "ReplaceRules":
+      return events.flatMap((event) =>
+        event._tag === "RulesReplaced"
+          ? { _tag: "ReplaceRules", packageName: event.packageName, rules: event.rules }
+          : [],
+      )
+    case "RefreshWatchers":
+      return refreshes(before, events)
+    case "DecideWatcher":
+      return events.flatMap((event) => {
+        if (event._tag !== "WatcherDecided") return []
+        const { packageName, watcher, handling } = event
+        return { _tag: "DecideWatcher", packageName, watcher, handling }
+      })
+    case "SetSharingTag":
+      return events.flatMap((event) =>
+        event._tag === "SharingTagSet" ? { _tag: "SetSharingTag", tag: event.tag, role: event.role } : [],
+      )
+    case "SwitchSharingTag":
+      return events.flatMap((event) => {
+        if (event._tag !== "SharingTagSwitched") return []
+        const { tag, role, epoch } = event
+        return { _tag: "SwitchSharingTag", tag, role, epoch }
+      })
+    case "SetHardState":
+      return events.flatMap((event) =>
+        event._tag === "HardStateReplaced"
+          ? { _tag: "SetHardState", packageName: event.packageName, body: event.body }
+          : [],
+      )
+    case "Terminate":
+      return terminations(before, events)
+    case "AdoptPublication":
+      return events.flatMap((event) => {
+        if (event._tag !== "PublicationCreated") return []
+        const { _tag: _, receivedAt = at, ...publication } = event
+        return { _tag: "AdoptPublication", receivedAt, ...publication }
+      })
+    case "AdoptSubscription":
+      return adoptions(before, events)
+    case "AdoptWatcher":
+      return events.flatMap((event) => {
+        if (event._tag !== "WatcherRemembered") return []
+        const { packageName, watcher, createdAt } = event
+        return { _tag: "AdoptWatcher", packageName, watcher, createdAt }
+      })
+    case "FallDue":
+      return [{ _tag: "FallDue" }]
+    case "ReportDelivery":
+      return reports(before, events, at)
+    case "RecordDeliveries":
+      return events.flatMap((event) =>
+        event._tag === "NotificationsAccepted"
+          ? { _tag: "RecordDeliveries", accepted: answersIn(event, at) }
+          : [],
+      )
+    case "Redeliver":
+      return redeliveries(before, events)
+    default:
+      return []
+  }
+}
+
+// ── PUBLISH ──
+
+const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
+  const [event] = events
+  if (event === undefined) return []
+  const said = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
+  switch (event._tag) {
+    case "PublicationCreated":
+    case "PublicationModified": {
+      const { packageName, body, headers, sender } = event
+      const ifMatch = event._tag === "PublicationModified" ? [event.supersedes] : []
+      const expires = secondsTo(event.expiresAt, at)
+      return [
+        {
+          ...said,
+          packageName,
+          ifMatch,
+          expires,
+          body,
+          sender,
+          ...(headers === undefined ? {} : { headers }),
+        },
+      ]
+    }
+    case "PublicationRefreshed": {
+      const { packageName, supersedes, expiresAt } = event
+      return [{ ...said, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
+    }
+    case "PublicationRemoved": {
+      const { packageName, entityTag, sender } = event
+      const removal = { ...said, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
+      // older logs do not say whose device it was, but by who was not told
+      const own = sender === undefined ? devicesOf(before, packageName) : []
+      return [removal, ...own.map((sender): Command => ({ ...removal, sender }))]
+    }
+    default:
+      return []
+  }
+}
+
+const devicesOf = (state: State, packageName: PackageName): readonly string[] => {
+  const targets = new Set<string>()
+  for (const one of values(state.subscriptions)) {
+    const dialog = one.packageName === packageName ? get(state.dialogs, one.dialog) : undefined
+    if (dialog !== undefined) targets.add(dialog.remoteTarget)
+  }
+  return [...targets].sort()
+}
+
+const secondsTo = (expiresAt: Millis, at: Millis): Seconds => (expiresAt - at) / 1000
+
+// ── SUBSCRIBE ──
+
+const subscribes = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  world: RecallWorld,
+): readonly Subscribe[] => {
+  const created = createdIn(events)
+  if (created === undefined || created.start === null) return []
+  const { packageName, eventId, watcher, argument, sharingTag, rates } = created
+  const suppressIfMatch =
+    created.dormant === true
+      ? "*"
+      : isBodiless(events, created.no)
+        ? tagOfNew(before, events, at, created, world)
+        : null
+  return [
+    {
+      _tag: "Subscribe",
+      packageName,
+      eventId,
+      watcher,
+      expires: grantedIn(created, events, at, world),
+      accept: null,
+      dialog: created.start,
+      ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
+      ...(rates === undefined ? {} : { rates }),
+      ...(argument === undefined ? {} : { argument }),
+      ...(sharingTag === undefined ? {} : { sharingTag }),
+      forceActive: created.forced === true,
+      bodyFault: null,
+    },
+  ]
+}
+
+const createdIn = (events: readonly Event[]): SubscriptionCreated | undefined =>
+  events.find((event) => event._tag === "SubscriptionCreated")
+
+/** As announced, without the operator's grace; 0: it only asked. */
+const grantedIn = (
+  { no, expiresAt }: SubscriptionCreated,
+  events: readonly Event[],
+  at: Millis,
+  { limits }: RecallWorld,
+): Seconds =>
+  events.some((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+    ? 0
+    : secondsTo(expiresAt, at) - limits.expiresOffset
+
+const isBodiless = (events: readonly Event[], no: SubscriptionNo): boolean =>
+  events.some((event) => event._tag === "NotificationsIssued" && event.bodiless === true && isTo(event, no))
+
+const isTo = (event: Event & { readonly _tag: "NotificationsIssued" }, no: SubscriptionNo): boolean =>
+  event.to !== "active" && event.to.includes(no)
+
+/** The tag of the document that a new subscription says it has: the one it would be sent. */
+const tagOfNew = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  { no }: SubscriptionCreated,
+  world: RecallWorld,
+): string | null => {
+  let state = before
+  for (const event of events) {
+    state = evolve(state, event, at)
+    if (event._tag !== "SubscriptionCreated") continue
+    const one = get(state.subscriptions, no)
+    return one === undefined ? null : tagOf(state, one, world)
+  }
+  return null
+}
+
+const tagOf = (state: State, one: Subscription, { packages }: RecallWorld): string | null => {
+  const pack = packages.find(one.packageName)
+  if (pack === null) return null
+  if (isPersonal(pack)) return tagOfPersonal(one.no, one.notified - 1, one.shown)
+  const { body, headers } = viewFor(state, one, pack)
+  return tagOfBody(body, headers)
+}
+
+const resubscribes = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  world: RecallWorld,
+): readonly Resubscribe[] => {
+  const created = createdIn(events)
+  if (created !== undefined) return further(before, events, at, created, world)
+  const about = events.find(
+    (event) =>
+      event._tag === "SubscriptionStatusChanged" ||
+      event._tag === "SubscriptionRefreshed" ||
+      event._tag === "SubscriptionTerminated",
+  )
+  const one = about === undefined ? undefined : get(before.subscriptions, about.no)
+  const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
+  if (one === undefined || dialog === undefined) return []
+  const { no } = one
+  const changed = events.find((event) => event._tag === "SubscriptionStatusChanged" && event.no === no)
+  const refreshed = events.find((event) => event._tag === "SubscriptionRefreshed" && event.no === no)
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  const renewed = refreshed?._tag === "SubscriptionRefreshed" ? refreshed : null
+  const judged: Subscription =
+    changed?._tag === "SubscriptionStatusChanged"
+      ? { ...one, status: changed.status, polite: changed.polite, matched: changed.matched }
+      : one
+  const end = ended?._tag === "SubscriptionTerminated" ? ended : null
+  // whoever was refused: what it asked for does not count
+  const isRefused = end?.reason === "rejected"
+  const isTold = events.some((event) => event._tag === "NotificationsIssued" && isTo(event, no))
+  const isQuiet = end === null ? !isTold || isBodiless(events, no) : end.silent
+  const isDormant = end === null && (renewed?.dormant ?? one.dormant)
+  const condition = isDormant ? "*" : isQuiet ? (end === null ? tagOf(before, judged, world) : "*") : null
+  const rates = ratesOf(renewed, one)
+  const argument = renewed?.argument
+  return [
+    {
+      _tag: "Resubscribe",
+      dialog: dialogKey(dialog.start.callId, dialog.start.localTag, dialog.start.remoteTag),
+      packageName: one.packageName,
+      eventId: one.eventId,
+      watcher: one.watcher,
+      expires:
+        end !== null && !isRefused
+          ? 0
+          : renewed === null
+            ? null
+            : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
+      accept: null,
+      // of one that ended with its dialog it is not kept
+      cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
+      remoteTarget: renewed?.remoteTarget ?? null,
+      ...(condition === null ? {} : { suppressIfMatch: condition }),
+      ...(rates === null ? {} : { rates }),
+      ...(argument === undefined ? {} : { argument }),
+      forceActive:
+        !isRefused && (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : one.forced),
+      bodyFault: null,
+    },
+  ]
+}
+
+/** The pace asked for: what was granted, or what it has already. */
+const ratesOf = (renewed: SubscriptionRefreshed | null, one: Subscription): Rates | null =>
+  renewed === null || renewed.rates === undefined ? one.rates : renewed.rates
+
+/** A further subscription in a dialog. */
+const further = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  created: SubscriptionCreated,
+  world: RecallWorld,
+): readonly Resubscribe[] => {
+  const dialog = get(before.dialogs, created.dialog)
+  if (dialog === undefined) return []
+  const moved = events.find((event) => event._tag === "RemoteTargetChanged")
+  const suppressIfMatch =
+    created.dormant === true
+      ? "*"
+      : isBodiless(events, created.no)
+        ? tagOfNew(before, events, at, created, world)
+        : null
+  return [
+    {
+      _tag: "Resubscribe",
+      dialog: dialogKey(dialog.start.callId, dialog.start.localTag, dialog.start.remoteTag),
+      packageName: created.packageName,
+      eventId: created.eventId,
+      watcher: created.watcher,
+      expires: grantedIn(created, events, at, world),
+      accept: null,
+      cseq: created.remoteCseq,
+      remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
+      ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
+      ...(created.rates === undefined ? {} : { rates: created.rates }),
+      ...(created.argument === undefined ? {} : { argument: created.argument }),
+      forceActive: created.forced === true,
+      bodyFault: null,
+    },
+  ]
+}
+
+// ── the operator ──
+
+const packageOf = (state: State, events: readonly Event[]): PackageName | null => {
+  for (const event of events) {
+    if ("packageName" in event) return event.packageName
+    if (!("no" in event)) continue
+    const one = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
+    if (one !== undefined) return one.packageName
+  }
+  return null
+}
+
+const refreshes = (before: State, events: readonly Event[]): readonly Command[] => {
+  const packageName = packageOf(before, events)
+  if (packageName === null) return []
+  const isState = events.some((event) => event._tag === "NotificationsIssued" && event.cause === "refresh")
+  return [{ _tag: "RefreshWatchers", packageName, kind: isState ? "state" : "rules" }]
+}
+
+const terminations = (before: State, events: readonly Event[]): readonly Command[] => {
+  const packageName = packageOf(before, events)
+  if (packageName === null) return []
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated")
+  const reason = ended?._tag === "SubscriptionTerminated" ? ended.reason : "noresource"
+  if (reason !== "deactivated" && reason !== "probation" && reason !== "noresource") return []
+  const watchers = new Set<Uri>()
+  for (const event of events) {
+    if (event._tag !== "SubscriptionTerminated" && event._tag !== "WaitingEnded") continue
+    const one = get(before.subscriptions, event.no) ?? get(before.waiting, event.no)
+    if (one !== undefined) watchers.add(one.watcher)
+  }
+  return [null, ...watchers].map((watcher) => ({ _tag: "Terminate", packageName, watcher, reason }))
+}
+
+const adoptions = (before: State, events: readonly Event[]): readonly Command[] => {
+  const created = createdIn(events)
+  if (created?.takenOver === undefined) return []
+  const { packageName, eventId, watcher, status, polite, expiresAt, takenOver, remoteCseq } = created
+  const dialog = created.start ?? get(before.dialogs, created.dialog)?.start
+  if (dialog === undefined) return []
+  const start = { ...dialog, remoteCseq }
+  return [
+    {
+      _tag: "AdoptSubscription",
+      packageName,
+      eventId,
+      watcher,
+      status,
+      polite,
+      expiresAt,
+      dialog: start,
+      takenOver,
+    },
+  ]
+}
+
+// ── NOTIFYs ──
+
+const reports = (before: State, events: readonly Event[], at: Millis): readonly ReportDelivery[] => {
+  const failed = events.find((event) => event._tag === "NotificationFailed")
+  if (failed?._tag === "NotificationFailed") return failures(failed, events, at)
+  const moved = events.find((event) => event._tag === "RemoteTargetChanged")
+  const remoteTarget = moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null
+  const dialog = moved?._tag === "RemoteTargetChanged" ? moved.dialog : null
+  const numbers = events.flatMap((event): readonly SubscriptionNo[] =>
+    event._tag === "NotificationsIssued" && event.to !== "active"
+      ? event.to
+      : event._tag === "NotificationsDeferred"
+        ? event.to
+        : [],
+  )
+  // of several subscriptions in a dialog any may have been answered when nothing more followed
+  const inDialog = [...values(before.subscriptions)]
+    .filter((one) => one.dialog === dialog)
+    .map(({ no }) => no)
+  return [...numbers.slice(0, 1), ...inDialog.sort((one, other) => one - other)].map((no) => {
+    const one = get(before.subscriptions, no)
+    const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
+    return { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget } }
+  })
+}
+
+/** The answers that an event tells of, with their instants. */
+export const answersIn = ({ of }: NotificationsAccepted, at: Millis): readonly Accepted[] => {
+  const answers: Accepted[] = []
+  for (let index = 0; index + 2 < of.length; index += 3) {
+    const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
+    answers.push({ no, cseq, at: at - before })
+  }
+  return answers
+}
+
+const failures = (
+  failed: NotificationFailed,
+  events: readonly Event[],
+  at: Millis,
+): readonly ReportDelivery[] => {
+  const { no, cseq, outcome, status = 500 } = failed
+  const report = { _tag: "ReportDelivery", no, cseq } as const
+  if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
+  if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
+  // Retry-After is said by how long it is held back
+  const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
+  const wait =
+    until?._tag === "NotificationsDeferred" && until.until !== null ? (until.until - at) / 1000 : null
+  const waits: readonly (Seconds | null)[] = [
+    null,
+    ...(wait === null ? [] : [Math.max(1, Math.floor(wait))]),
+    1,
+  ]
+  return waits.map((retryAfter) => ({ ...report, outcome: { _tag: "Refused", status, retryAfter } }))
+}
+
+const redeliveries = (before: State, events: readonly Event[]): readonly Command[] => {
+  const issued = events.flatMap((event) =>
+    event._tag === "NotificationsIssued" && event.cause === "recovery" && event.to !== "active"
+      ? event.to
+      : [],
+  )
+  const times = issued.flatMap((no) => get(before.subscriptions, no)?.issuedAt ?? [])
+  return times.length === 0 ? [] : [{ _tag: "Redeliver", since: Math.min(...times) }]
+}

@@ -1,0 +1,113 @@
+/**
+ * Golden logs: rows as some presently once wrote them, and beside them what they mean: rows of the three tables at the end,
+ * and a digest of what each decision sent.
+ *
+ *     NAME/events.jsonl       a row of `events` a line
+ *     NAME/snapshots.jsonl    rows of `snapshots`, of half-way through; may be absent
+ *     NAME/expected.json      what follows from them
+ */
+import { existsSync, readFileSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import { decodeEvents } from "../../src/adapters/store/codec.ts"
+import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
+import { worldOf } from "../../src/app/case/world.ts"
+import type { CaseWorld } from "../../src/app/case/world.ts"
+import { momentOf } from "../../src/domain/history/moments.ts"
+import type { Moment } from "../../src/domain/history/moments.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
+import { rowOf, rowsOf } from "../../src/domain/projections/layout.ts"
+import type { TableRow } from "../../src/domain/projections/layout.ts"
+import type { Uri } from "../../src/domain/vocabulary.ts"
+
+export interface EventRow {
+  readonly pos: number
+  readonly at: string
+  readonly stream: string
+  readonly version: number
+  readonly cause: string
+  readonly origin: string
+  readonly nonce: string
+  readonly events: unknown
+}
+
+export interface SnapshotRow {
+  readonly stream: string
+  readonly version: number
+  /** Null: nothing was alive. */
+  readonly state: unknown
+}
+
+export interface Expected {
+  readonly world: CaseWorld
+  /** By table, in a fixed order. */
+  readonly tables: Readonly<Record<string, readonly TableRow[]>>
+  /** By position: what left with that decision. */
+  readonly notifications: Readonly<Record<string, string>>
+}
+
+const folder = import.meta.dirname
+
+export const goldenLogs = (): readonly string[] =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort()
+
+const linesIn = <Row>(name: string, file: string): readonly Row[] => {
+  const path = join(folder, name, file)
+  if (!existsSync(path)) return []
+  return readFileSync(path, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Row)
+}
+
+export const eventRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+export const snapshotRows = (name: string): readonly SnapshotRow[] => linesIn(name, "snapshots.jsonl")
+export const expectedOf = (name: string): Expected =>
+  JSON.parse(readFileSync(join(folder, name, "expected.json"), "utf8")) as Expected
+
+/** Every row folded, in order. */
+export const momentsOf = (
+  rows: readonly EventRow[],
+  { world }: Pick<Expected, "world">,
+): readonly Moment[] => {
+  const states = new Map<Uri, State>()
+  const reaction = worldOf(world)
+  return rows.map(({ pos, at, stream: name, events, ...row }) => {
+    const stream = name as Uri
+    const decision = { ...row, stream, at: Date.parse(at), events: decodeEvents(events) }
+    const moment = momentOf(states.get(stream) ?? initial(stream), { position: pos, decision }, reaction)
+    states.set(stream, moment.after)
+    return moment
+  })
+}
+
+/** What they mean to a reader of the tables and to those who were notified. */
+export const meaningOf = (moments: readonly Moment[]): Omit<Expected, "world"> => {
+  const states = new Map(moments.map(({ after }) => [after.presentity, after]))
+  const tables: Record<string, TableRow[]> = { presentity: [], active_watchers: [], watchers: [] }
+  for (const state of states.values()) {
+    for (const key of rowsOf(state)) {
+      const row = rowOf(state, key)
+      if (row !== undefined) tables[key.table]!.push(row)
+    }
+  }
+  for (const rows of Object.values(tables))
+    rows.sort((a, b) => (canonicalJson(a) < canonicalJson(b) ? -1 : 1))
+  const notifications = new Map(moments.map((moment) => [moment.position, moment.notifications]))
+  return { tables, notifications: sentOf({ notifications }) }
+}
+
+export const sentOf = ({
+  notifications,
+}: {
+  readonly notifications: ReadonlyMap<number, readonly Notify[]>
+}): Expected["notifications"] =>
+  Object.fromEntries(
+    [...notifications].flatMap(([position, some]) =>
+      some.length === 0 ? [] : [[position, sha256(some.map(canonicalJson).join("\n"))]],
+    ),
+  )

@@ -1,0 +1,69 @@
+/**
+ * Records a golden log as today's code writes it, or what follows from one that is there:
+ *
+ *   node test/golden/record.ts NAME                plays the scenario, writes NAME/events.jsonl and all beside it
+ *   node test/golden/record.ts NAME --expected     leaves the rows as they are, writes only what they mean today
+ *   node test/golden/record.ts --shape             writes shape.json: the events and fields there are today
+ *
+ * Rows that are recorded are never recorded again: they are what some presently wrote, and must be read for ever.
+ */
+import { deepEqual } from "node:assert/strict"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { encodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
+import type { Recorded } from "../../src/domain/ports.ts"
+import { freeze } from "../../src/domain/presentity/snapshot.ts"
+import { isEmpty } from "../../src/domain/presentity/state.ts"
+import { eventRows, expectedOf, meaningOf, momentsOf, sentOf } from "./golden.ts"
+import type { EventRow, SnapshotRow } from "./golden.ts"
+import { playScenario, withRetention, world } from "./scenario.ts"
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { expected: { type: "boolean", default: false }, shape: { type: "boolean", default: false } },
+})
+const [name] = positionals
+
+const put = (file: string, text: string): void => writeFileSync(join(import.meta.dirname, file), text)
+const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("")
+
+if (values.shape) put("shape.json", `${JSON.stringify(eventFields(), null, 2)}\n`)
+if (name !== undefined) {
+  const isThere = existsSync(join(import.meta.dirname, name, "events.jsonl"))
+  if (isThere !== values.expected)
+    throw new Error(isThere ? `${name} is recorded: choose another name` : `there is no golden log ${name}`)
+  mkdirSync(join(import.meta.dirname, name), { recursive: true })
+  const shaped = values.expected ? expectedOf(name).world : world
+  if (!values.expected) {
+    const played = playScenario()
+    const rowsOf = (log: readonly Recorded[]): readonly EventRow[] =>
+      log.map(({ position, decision }) => {
+        const { at, events, ...row } = decision
+        return {
+          pos: position,
+          at: new Date(at).toISOString(),
+          ...row,
+          events: JSON.parse(encodeEvents(events)) as unknown,
+        }
+      })
+    // what the engine sent is what a log says that it sent
+    deepEqual(meaningOf(momentsOf(rowsOf(played.log), { world })).notifications, sentOf(played))
+    const rows = rowsOf(withRetention(played.log))
+    put(join(name, "events.jsonl"), lines(rows))
+    const halfWay = momentsOf(rows, { world }).slice(0, rows.length / 2)
+    const states = new Map(halfWay.map(({ after }) => [after.presentity, after]))
+    put(
+      join(name, "snapshots.jsonl"),
+      lines(
+        [...states.values()].map((state): SnapshotRow => ({
+          stream: state.presentity,
+          version: state.version,
+          state: isEmpty(state) ? null : freeze(state),
+        })),
+      ),
+    )
+  }
+  const meaning = meaningOf(momentsOf(eventRows(name), { world: shaped }))
+  put(join(name, "expected.json"), `${JSON.stringify({ world: shaped, ...meaning }, null, 1)}\n`)
+}

@@ -1,0 +1,450 @@
+/**
+ * A history in which every kind of event happens, with every field it can have, on the engine of today with the packages of
+ * a server: what golden logs are recorded from.
+ */
+import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
+import { dropDocuments } from "../../src/adapters/store/proof.ts"
+import { caseWorldOf, worldOf } from "../../src/app/case/world.ts"
+import type { CaseWorld } from "../../src/app/case/world.ts"
+import { readConfig } from "../../src/app/config.ts"
+import { makeEngine } from "../../src/domain/engine/engine.ts"
+import type { Release } from "../../src/domain/engine/engine.ts"
+import type { Recorded } from "../../src/domain/ports.ts"
+import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
+import type { Event } from "../../src/domain/presentity/events.ts"
+import { retentionStream } from "../../src/domain/presentity/retention.ts"
+import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
+import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
+import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from "../support/builders.ts"
+import { everything, handling, rule, ruleset } from "../support/rules-builders.ts"
+import { pidf } from "../support/ruled.ts"
+
+export const world: CaseWorld = {
+  ...caseWorldOf(
+    readConfig({ flags: {}, set: [], env: {}, file: null, defaults: { mix_dialog_presence: true } }),
+  ),
+  authorize: "rules",
+}
+
+const [dave, erin, frank] = ["dave", "erin", "frank"].map((name) => `sip:${name}@example.com` as Uri) as [
+  Uri,
+  Uri,
+  Uri,
+]
+const line = "sip:line@example.com" as Uri
+
+const one = (who: Uri): string => `<identity><one id="${who}"/></identity>`
+const rules = (until: string) => ({
+  contentType: "application/auth-policy+xml",
+  text: ruleset(
+    rule("r0", one(bob), handling("allow"), everything) +
+      rule("r1", one(carol), handling("allow"), everything) +
+      rule("r2", one(dave), handling("confirm"), everything) +
+      rule("r3", one(erin), handling("polite-block"), everything) +
+      rule(
+        "r4",
+        `${one(frank)}<validity><from>2026-11-20T09:00:00Z</from><until>2026-11-20T${until}Z</until></validity>`,
+        handling("allow"),
+        everything,
+      ),
+  ),
+})
+
+const dialogBody = (state: string) => ({
+  contentType: "application/dialog-info+xml",
+  text:
+    `<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="sip:alice@example.com">` +
+    `<dialog id="d1" call-id="c1" local-tag="l1" remote-tag="r1" direction="initiator"><state>${state}</state></dialog></dialog-info>`,
+})
+
+export interface Played {
+  readonly log: readonly Recorded[]
+  /** By position of the decision they belong to. */
+  readonly notifications: ReadonlyMap<number, readonly Notify[]>
+}
+
+/** Plays it from beginning to end. @throws Error when something in it is refused that should not be */
+export const playScenario = (): Played => {
+  const { packages, limits, authorize } = worldOf(world)
+  const log = makeMemoryLog()
+  const roles = new Map<string, string>()
+  const engine = makeEngine<string>({
+    packages,
+    limits,
+    authorize,
+    recordAfterMillis: 10_000,
+    isTagActive: (tag) => roles.get(tag) !== "backup",
+  })
+  const notifications = new Map<number, readonly Notify[]>()
+  let now: Millis = at("10:00:00")
+  let count = 0
+  let answers: Answer[] = []
+  let flying: Notify[] = []
+  let positions = 0
+  const nonce = (): string => `n${++count}`
+  const commit = (): void => {
+    for (let batch = engine.seal(100); batch !== null; batch = engine.seal(100)) {
+      log.append(batch.decisions)
+      const first = positions
+      positions += batch.decisions.length
+      let index = first
+      for (const release of engine.committed(new Set()).release) {
+        take(release)
+        if (release.notifications.length > 0) {
+          // the decision it came with: the next one that brought NOTIFYs about is found by its stream and time
+          while (!isOf(release, log.read(index, 1)[0]!)) index++
+          notifications.set(++index, release.notifications)
+        }
+      }
+    }
+  }
+  const isOf = ({ notifications: [first], at: when }: Release<string>, { decision }: Recorded): boolean =>
+    decision.stream === first?.presentity &&
+    decision.at === when &&
+    decision.events.some(
+      (event) =>
+        event._tag === "NotificationsIssued" || (event._tag === "SubscriptionTerminated" && !event.silent),
+    )
+  const take = (release: Release<string>): void => {
+    answers.push(release.answer)
+    flying.push(...release.notifications)
+  }
+  const ask = (presentity: Uri | null, command: Command, expected: "good" | "refused" = "good"): Answer => {
+    answers = []
+    const offer = { presentity, command, origin: `udp:192.0.2.20:5060 call-${count} 1`, ticket: "" }
+    let offered = engine.offer(offer, now, nonce)
+    if (offered._tag === "Missing") {
+      engine.load(log.load(offered.presentity))
+      offered = engine.offer(offer, now, nonce)
+    }
+    if (offered._tag === "Released") take(offered.release)
+    commit()
+    const answer = answers.at(-1)!
+    if ((answer._tag === "Rejected") !== (expected === "refused"))
+      throw new Error(`${command._tag}: ${JSON.stringify(answer)}`)
+    return answer
+  }
+  /** Every NOTIFY under way is answered; that of `no` otherwise. */
+  const answered = (no = 0, outcome: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }): void => {
+    for (let some = flying; some.length > 0; some = flying) {
+      flying = []
+      for (const notify of some) {
+        const own: DeliveryOutcome = notify.no === no ? outcome : { _tag: "Accepted", remoteTarget: null }
+        ask(notify.presentity, { _tag: "ReportDelivery", no: notify.no, cseq: notify.cseq, outcome: own })
+      }
+    }
+  }
+  const until = (clock: string): void => {
+    now = at(clock)
+    engine.advance(now, nonce)
+    commit()
+  }
+  const tagOf = (answer: Answer): string =>
+    answer._tag === "Accepted" && answer.reply._tag === "Published" ? answer.reply.entityTag : ""
+  const numberOf = (presentity: Uri): number => engine.state(presentity)!.version + 1
+  const watches = (dialog: number, watcher: Uri, over: Parameters<typeof subscribe>[0] = {}): number => {
+    const no = engine.isLoaded(alice) ? numberOf(alice) : 1
+    ask(
+      alice,
+      subscribe({
+        packageName: "presence",
+        watcher,
+        expires: 3600,
+        dialog: dialogOf(dialog, { remoteTarget: `sip:w${dialog}@192.0.2.20` }),
+        ...over,
+      }),
+    )
+    return no
+  }
+
+  // rules, watchers of every treatment, and watcher information
+  ask(alice, { _tag: "ReplaceRules", packageName: "presence", rules: rules("10:20:00") })
+  const bobs = watches(1, bob, { rates: { max: 0.5, min: 0.001, adaptiveMin: null }, eventId: "7" })
+  watches(2, alice, { packageName: "presence.winfo" })
+  watches(3, dave)
+  watches(4, erin)
+  watches(5, frank)
+  watches(6, carol, { suppressIfMatch: "*" })
+  const forced = watches(7, "sip:grace@example.com" as Uri, { forceActive: true })
+  answered()
+
+  // a publication through its life; bob's own device makes one of the changes
+  let tag = tagOf(
+    ask(
+      alice,
+      publish({ packageName: "presence", body: pidf("t1=open"), expires: 600, sender: "sip:w7@192.0.2.20" }),
+    ),
+  )
+  answered()
+  until("10:00:01")
+  tag = tagOf(
+    ask(alice, publish({ packageName: "presence", ifMatch: tag, body: pidf("t1=closed"), expires: 600 })),
+  )
+  until("10:00:20")
+  answered()
+  tag = tagOf(ask(alice, publish({ packageName: "presence", ifMatch: tag, expires: 600 })))
+  until("10:00:30")
+  tag = tagOf(
+    ask(
+      alice,
+      publish({ packageName: "presence", ifMatch: tag, body: pidf("t1=open", "@work"), expires: 600 }),
+    ),
+  )
+  answered(bobs, { _tag: "Refused", status: 503, retryAfter: 10 })
+  until("10:00:45")
+  answered()
+
+  // refreshes: another target, another pace, waking up, with a document it has already, and asking once
+  ask(
+    null,
+    resubscribe(1, {
+      packageName: "presence",
+      eventId: "7",
+      watcher: bob,
+      expires: 3600,
+      cseq: 2,
+      remoteTarget: "sip:bob@192.0.2.31",
+      rates: { max: null, min: null, adaptiveMin: 0.05 },
+    }),
+  )
+  const shown = flying.at(-1)?.entityTag ?? ""
+  answered(bobs, { _tag: "Accepted", remoteTarget: "sip:bob@192.0.2.32" })
+  ask(null, resubscribe(6, { packageName: "presence", watcher: carol, expires: 3600, cseq: 2 }))
+  answered()
+  ask(
+    null,
+    resubscribe(6, {
+      packageName: "presence",
+      watcher: carol,
+      expires: 3600,
+      cseq: 3,
+      suppressIfMatch: shown,
+    }),
+  )
+  watches(8, bob, { expires: 0 })
+  watches(9, bob, { suppressIfMatch: shown })
+  answered()
+
+  // a watcher nobody decides on: ends, waits, is decided on, and back
+  ask(null, resubscribe(3, { packageName: "presence", watcher: dave, expires: 0, cseq: 2 }))
+  ask(alice, { _tag: "DecideWatcher", packageName: "presence", watcher: dave, handling: "allow" })
+  const daves = watches(10, dave)
+  ask(alice, { _tag: "DecideWatcher", packageName: "presence", watcher: dave, handling: null })
+  ask(
+    null,
+    resubscribe(10, { packageName: "presence", watcher: dave, expires: 600, cseq: 2, forceActive: true }),
+  )
+  answered(daves, { _tag: "TimedOut" })
+  ask(alice, { _tag: "RefreshWatchers", packageName: "presence", kind: "state" })
+  answered(forced, { _tag: "Unreachable" })
+  ask(alice, { _tag: "RefreshWatchers", packageName: "presence", kind: "rules" })
+
+  // hard state; calls that show in presence; lamps in full and in part
+  ask(alice, { _tag: "SetHardState", packageName: "presence", body: pidf("h=closed") })
+  answered()
+  until("10:01:00")
+  const lamp = watches(11, bob, { packageName: "dialog", eventId: null })
+  answered()
+  const call = tagOf(ask(alice, publish({ packageName: "dialog", body: dialogBody("early"), expires: 60 })))
+  answered(lamp, { _tag: "Refused", status: 481, retryAfter: null })
+  until("10:01:10")
+  ask(alice, publish({ packageName: "dialog", ifMatch: call, body: dialogBody("confirmed"), expires: 60 }))
+  answered()
+
+  // appearances of a shared line: state in headers, and an argument
+  const info = "<sip:line@example.com>;appearance-index=1;appearance-state=active"
+  ask(line, subscribe({ packageName: "call-info", expires: 600, dialog: dialogOf(20) }))
+  answered()
+  const calls = tagOf(
+    ask(line, publish({ packageName: "call-info", expires: 600, headers: [["Call-Info", info]] })),
+  )
+  answered()
+  until("10:01:20")
+  ask(
+    line,
+    publish({
+      packageName: "call-info",
+      ifMatch: calls,
+      expires: 600,
+      headers: [["Call-Info", info.replace("active", "held")]],
+    }),
+  )
+  answered()
+  ask(
+    line,
+    subscribe({
+      packageName: "line-seize",
+      watcher: carol,
+      expires: 15,
+      argument: "<sip:line@example.com>;appearance-index=2",
+      dialog: dialogOf(21),
+    }),
+  )
+  answered()
+  ask(
+    null,
+    resubscribe(21, {
+      packageName: "line-seize",
+      watcher: carol,
+      expires: 15,
+      cseq: 2,
+      argument: "<sip:line@example.com>;appearance-index=3",
+    }),
+  )
+  answered()
+
+  // and again, later than what is dropped as old
+  until("10:01:30")
+  const later = tagOf(
+    ask(line, publish({ packageName: "call-info", expires: 600, headers: [["Call-Info", info]] })),
+  )
+  answered()
+  until("10:01:40")
+  ask(
+    line,
+    publish({
+      packageName: "call-info",
+      ifMatch: later,
+      expires: 600,
+      headers: [["Call-Info", info.replace("active", "idle")]],
+    }),
+  )
+  answered()
+
+  // two servers share subscriptions
+  const share = (role: "active" | "backup", epoch: number): void => {
+    roles.set("vip", role)
+    ask(sharingTagsStream, { _tag: "SetSharingTag", tag: "vip", role })
+    ask(alice, { _tag: "SwitchSharingTag", tag: "vip", role, epoch })
+  }
+  watches(12, carol, { sharingTag: "vip" })
+  answered()
+  share("backup", 1)
+  watches(13, bob, { sharingTag: "vip" })
+  answered()
+  until("10:02:00")
+  share("active", 2)
+  answered()
+
+  // what another server had
+  const takenOver = { localCseq: 7, notified: 4, createdAt: at("09:30:00") }
+  ask(alice, {
+    _tag: "AdoptPublication",
+    packageName: "presence",
+    entityTag: "a.1700000000.99.1.0" as EntityTag,
+    expiresAt: at("10:40:00"),
+    receivedAt: at("09:50:00"),
+    body: pidf("t9=open"),
+    sender: null,
+  })
+  answered()
+  ask(alice, {
+    _tag: "AdoptSubscription",
+    packageName: "presence",
+    eventId: null,
+    watcher: carol,
+    status: "active",
+    polite: false,
+    expiresAt: at("10:30:00"),
+    dialog: dialogOf(30, { remoteUri: "<sip:carol@elsewhere.example>" }),
+    takenOver,
+  })
+  ask(
+    alice,
+    {
+      _tag: "AdoptWatcher",
+      packageName: "presence",
+      watcher: "sip:dora@example.com" as Uri,
+      createdAt: at("09:00:00"),
+    },
+    "refused",
+  )
+  ask(alice, {
+    _tag: "DecideWatcher",
+    packageName: "presence",
+    watcher: "sip:dora@example.com" as Uri,
+    handling: "confirm",
+  })
+  ask(alice, {
+    _tag: "AdoptWatcher",
+    packageName: "presence",
+    watcher: "sip:dora@example.com" as Uri,
+    createdAt: at("09:00:00"),
+  })
+  ask(alice, {
+    _tag: "DecideWatcher",
+    packageName: "presence",
+    watcher: "sip:dora@example.com" as Uri,
+    handling: "block",
+  })
+  answered()
+
+  // a start after a crash, rules that time changes, other rules, the end of watching, and time
+  ask(alice, { _tag: "Redeliver", since: now - 60_000 })
+  answered()
+  until("10:20:00")
+  answered()
+  tag = tagOf(ask(alice, publish({ packageName: "presence", body: pidf("t5=open"), expires: 600 })))
+  answered()
+  ask(alice, publish({ packageName: "presence", ifMatch: tag, expires: 0, sender: "sip:w9@192.0.2.20" }))
+  until("10:21:00")
+  answered()
+  ask(alice, { _tag: "ReplaceRules", packageName: "presence", rules: null })
+  answered()
+  ask(alice, { _tag: "Terminate", packageName: "presence", watcher: erin, reason: "deactivated" })
+  ask(alice, { _tag: "SetHardState", packageName: "presence", body: null })
+  answered()
+  until("11:30:00")
+  answered()
+  // and somebody who is still there at the end
+  const last = "sip:zoe@example.com" as Uri
+  ask(last, { _tag: "ReplaceRules", packageName: "presence", rules: rules("23:00:00") })
+  for (const [index, watcher] of [bob, dave, erin].entries())
+    ask(last, subscribe({ packageName: "presence", watcher, expires: 3600, dialog: dialogOf(40 + index) }))
+  ask(last, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  answered()
+  return { log: log.read(0, 100_000), notifications }
+}
+
+/** The same log after retention has dropped the older documents of one package, and told of that and of what it dropped before. */
+export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => {
+  const before = at("10:01:25")
+  const dropped = log.map(({ position, decision }): Recorded => {
+    const isOld = decision.at < before
+    const events = decision.events.map((event) =>
+      isOld && "packageName" in event && ["call-info", "dialog"].includes(event.packageName)
+        ? dropDocuments(event)
+        : event,
+    )
+    return { position, decision: { ...decision, events } }
+  })
+  const facts: readonly Event[] = [
+    {
+      _tag: "LogDropped",
+      before: at("00:00:00"),
+      position: 0,
+      decisions: 12,
+      forgotten: 3,
+      signature: "c2lnbmVk",
+    },
+    { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1, signature: "c2lnbmVk" },
+    { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
+  ]
+  const last = log.at(-1)!
+  return [
+    ...dropped,
+    ...facts.map((event, index): Recorded => ({
+      position: last.position + index + 1,
+      decision: {
+        stream: retentionStream,
+        version: index + 1,
+        at: last.decision.at + index,
+        cause: "Compact",
+        origin: "server",
+        nonce: `r${index}`,
+        events: [event],
+      },
+    })),
+  ]
+}

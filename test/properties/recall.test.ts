@@ -1,0 +1,56 @@
+/**
+ * Deciding again: the command behind a recorded decision, decided on the state it was decided on, gives its events.
+ */
+import assert from "node:assert/strict"
+import { describe, it } from "vitest"
+import { recall } from "../../src/domain/history/recall.ts"
+import type { RecallWorld } from "../../src/domain/history/recall.ts"
+import { askTheRules } from "../../src/domain/presentity/context.ts"
+import type { Decision } from "../../src/domain/presentity/events.ts"
+import { forEveryHistory } from "../support/history.ts"
+import { packagesOf } from "../support/machine.ts"
+import type { Moment, Run } from "../support/machine.ts"
+import { forEveryRuledHistory } from "../support/ruled-history.ts"
+
+/** As it stands in the log. */
+const decisionOf = ({ before, command, context, events, at }: Moment): Decision => ({
+  stream: before.presentity,
+  version: before.version + 1,
+  at,
+  cause: command._tag,
+  origin: "",
+  nonce: context.nonce,
+  events: JSON.parse(JSON.stringify(events)) as Decision["events"],
+})
+
+const worldOf = (run: Run, authorize: RecallWorld["authorize"]): RecallWorld => ({
+  packages: packagesOf(run.world),
+  limits: run.world.limits,
+  authorize,
+})
+
+const check = (run: Run, authorize: RecallWorld["authorize"]): void => {
+  const world = worldOf(run, authorize)
+  for (const moment of run.moments) {
+    if (moment.events.length === 0) continue
+    const recalled = recall(moment.before, decisionOf(moment), world)
+    assert.ok(recalled !== null)
+    assert.deepEqual(
+      recalled.outcome.events,
+      moment.events,
+      JSON.stringify({ real: moment.command, recalled: recalled.command }, null, 1),
+    )
+    assert.ok(recalled.isExact)
+    assert.equal(recalled.command._tag, moment.command._tag)
+  }
+}
+
+describe("recall", () => {
+  it("L03: the command behind every decision gives its events again, whatever the hook said", () => {
+    forEveryHistory((run) => check(run, null))
+  })
+
+  it("L03: and so it does where rules decide, with spheres, time, hard state and verdicts", () => {
+    forEveryRuledHistory((run) => check(run, askTheRules))
+  })
+})

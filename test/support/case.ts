@@ -1,0 +1,73 @@
+/**
+ * Cases of generated histories, in memory.
+ */
+import { readConfig } from "../../src/app/config.ts"
+import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
+import type { CaseHeader, CaseItem } from "../../src/app/case/format.ts"
+import { itemsOf } from "../../src/app/case/read.ts"
+import { caseWorldOf } from "../../src/app/case/world.ts"
+import { makeCaseWriter } from "../../src/app/case/write.ts"
+import type { Recorded } from "../../src/domain/ports.ts"
+import { fold } from "../../src/domain/presentity/evolve.ts"
+import type { Reaction } from "../../src/domain/presentity/react.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
+import { reactionOf } from "./machine.ts"
+import type { Run } from "./machine.ts"
+
+export const nothingSet = { flags: {}, set: [], env: {}, file: null, defaults: {} }
+
+export const headerOf = (over: Partial<CaseHeader> = {}): CaseHeader => ({
+  presently: "0.1.0",
+  node: "v24.0.0",
+  writtenAt: "2026-11-23T14:00:00.000Z",
+  anonymized: false,
+  since: null,
+  until: null,
+  world: caseWorldOf(readConfig(nothingSet)),
+  ...over,
+})
+
+/** The log of a run with positions, stream by stream, and the state each stream has before `from`. */
+export const streamsOf = (
+  run: Run,
+  from = 0,
+): readonly { readonly begin: State; readonly recorded: readonly Recorded[] }[] =>
+  [...run.states.keys()].flatMap((stream) => {
+    let begin = initial(stream)
+    const recorded: Recorded[] = []
+    for (const [index, decision] of run.log.entries()) {
+      if (decision.stream !== stream) continue
+      if (index < from) begin = fold(begin, decision)
+      else recorded.push({ position: index + 1, decision })
+    }
+    return recorded.length === 0 ? [] : [{ begin, recorded }]
+  })
+
+/** The lines of a case, each with its end. */
+export const caseLines = (
+  run: Run,
+  options: { readonly from?: number; readonly anonymous?: boolean; readonly key?: Buffer } = {},
+): readonly string[] => {
+  const lines: string[] = []
+  const reaction: Reaction = reactionOf(run.world)
+  const writer = makeCaseWriter(headerOf({ anonymized: options.anonymous === true }), reaction, (line) => {
+    lines.push(line)
+  })
+  const anonymizer = options.anonymous === true ? makeAnonymizer(reaction, options.key) : null
+  for (const { begin, recorded } of streamsOf(run, options.from)) {
+    writer.stream(anonymizer === null ? begin : anonymizer.stream(begin))
+    for (const one of recorded) writer.decision(anonymizer === null ? one : anonymizer.decision(one))
+    writer.endStream()
+  }
+  writer.end()
+  return lines
+}
+
+/** What a file of these lines says; lines as they stand in it. */
+export const readCase = (text: string): readonly CaseItem[] => {
+  const parts = text.split("\n")
+  const rest = parts.pop() ?? ""
+  const lines = parts.map((one) => ({ text: one, isWhole: true }))
+  return [...itemsOf("case", rest === "" ? lines : [...lines, { text: rest, isWhole: false }])]
+}

@@ -1,0 +1,15 @@
+/**
+ * The messages of the newest golden log.
+ */
+import { worldOf } from "../../src/app/case/world.ts"
+import { isNote, makeLadder } from "../../src/app/ladder/messages.ts"
+import type { LadderMessage } from "../../src/app/ladder/messages.ts"
+import { eventRows, expectedOf, momentsOf } from "../golden/golden.ts"
+
+const expected = expectedOf("0003-answers")
+export const moments = momentsOf(eventRows("0003-answers"), expected)
+const ladder = makeLadder(worldOf(expected.world))
+
+/** By time: what falls due is decided when somebody looks, and answers are written down later. */
+export const steps = moments.flatMap(ladder.take).toSorted((one, other) => one.at - other.at)
+export const messages = steps.filter((step): step is LadderMessage => !isNote(step))
