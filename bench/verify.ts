@@ -142,7 +142,8 @@ try {
   )
   const measured = Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
-    say("verify", yield* check({ fromStart: false, repair: false }))
+    say("verify --tables-only", yield* check({ fromStart: false, repair: false }))
+    say("verify with the chain", yield* check({ fromStart: false, repair: false, chain: true }))
     say("verify --from-start", yield* check({ fromStart: true, repair: false }))
     say("rebuild, nothing wrong", yield* check({ fromStart: true, repair: true }))
     yield* sql`UPDATE active_watchers SET status = 2 WHERE id % 10 = 0`

@@ -4,6 +4,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
+import type { Config } from "./config.ts"
 
 /** What is wrong with a file of a key, in one line. */
 const faultOf = (cause: unknown): string => {
@@ -28,6 +29,19 @@ const read = (file: string, parse: (pem: string) => KeyObject): Read => {
 }
 
 export const readPrivateKey = (file: string): Read => read(file, (pem) => createPrivateKey(pem))
+
+/** Null: nothing is to be sealed. */
+export const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config): Read | null => {
+  if (file === null) return null
+  const said = `seal_key = ${file} (${sources.seal_key})`
+  if (memory || (database_url === null && data === null)) {
+    return {
+      fault: `${said}: what is kept in memory is not sealed: give --database-url or --data, or leave it out`,
+    }
+  }
+  const read = readPrivateKey(file)
+  return "key" in read ? read : { fault: `${said}: ${read.fault}` }
+}
 
 /** A private key does not do: whoever checks should not have it. */
 export const readPublicKey = (file: string): Read =>

@@ -47,7 +47,7 @@ import { policyFaults, policyOf } from "./request-policy.ts"
 import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
-import { readPrivateKey } from "./seal-keys.ts"
+import { sealKeyOf } from "./seal-keys.ts"
 import { makeSealer } from "./sealer.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { storeNameOf, tableNamesOf } from "./tables/open.ts"
@@ -157,7 +157,9 @@ export const startServer = Effect.fn("Server.start")(function* (
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
   const daily =
-    storage.sql === null ? null : makeDaily(storage.sql, termsOf(config.retention).terms, projector.flush)
+    storage.sql === null
+      ? null
+      : makeDaily(storage.sql, termsOf(config.retention).terms, sealKey, projector.flush)
   const sealer =
     sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
@@ -310,19 +312,6 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
   }
 })
-
-/** Null: nothing is to be sealed. */
-const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config) => {
-  if (file === null) return null
-  const said = `seal_key = ${file} (${sources.seal_key})`
-  if (memory || (database_url === null && data === null)) {
-    return {
-      fault: `${said}: what is kept in memory is not sealed: give --database-url or --data, or leave it out`,
-    }
-  }
-  const read = readPrivateKey(file)
-  return "key" in read ? read : { fault: `${said}: ${read.fault}` }
-}
 
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({

@@ -252,7 +252,7 @@ const storage = {
   ),
   retention: list(
     [],
-    "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365 dialog=30); none or 0: for ever",
+    "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
   ),
   seal_key: text(
     null,

@@ -420,8 +420,15 @@ export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => 
     return { position, decision: { ...decision, events } }
   })
   const facts: readonly Event[] = [
-    { _tag: "LogDropped", before: at("00:00:00"), position: 0, decisions: 12, forgotten: 3 },
-    { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1 },
+    {
+      _tag: "LogDropped",
+      before: at("00:00:00"),
+      position: 0,
+      decisions: 12,
+      forgotten: 3,
+      signature: "c2lnbmVk",
+    },
+    { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1, signature: "c2lnbmVk" },
     { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
   ]
   const last = log.at(-1)!

@@ -196,7 +196,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
   const sealChecked = Effect.gen(function* () {
     const { findings } = yield* checked
     const chain = findings.length
-    const report = yield* checkSeals(makeSeals(sql), publicKey, 0n, 0n, findings)
+    const report = yield* checkSeals(makeSeals(sql), publicKey, 0n, nothingDropped, findings)
     return { ...report, findings, chain }
   })
 

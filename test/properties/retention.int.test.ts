@@ -12,16 +12,17 @@ import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
 import { makeRetention } from "../../src/adapters/store/retention.ts"
 import { dropDocumentsOf } from "../../src/app/retention/documents.ts"
 import { compact } from "../../src/app/retention/compact.ts"
+import { makeDaily } from "../../src/app/retention/daily.ts"
 import { logBefore, documentsBefore, termsOf } from "../../src/app/retention/terms.ts"
 import { makeSealer } from "../../src/app/sealer.ts"
 import { withDigests } from "../../src/app/tables/documents.ts"
-import type { Decision } from "../../src/domain/presentity/events.ts"
+import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
-import type { PackageName, Uri } from "../../src/domain/vocabulary.ts"
+import type { EntityTag, PackageName, Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -57,6 +58,37 @@ describe.skipIf(cluster === null)("retention", () => {
       ),
     )
 
+  /** What is over soon, and what goes on with a document from long ago. */
+  const beginnings = (["over", "lasting"] as const).flatMap((name): readonly Decision[] => {
+    const stream = `sip:${name}@example.com` as Uri
+    const packageName = "stub" as PackageName
+    const entityTag = `${name}-tag` as EntityTag
+    const body = { contentType: "text/plain", text: `what ${name} shows` }
+    const headers = [["Call-Info", "<sip:x>"]] as const
+    const created: Event = {
+      _tag: "PublicationCreated",
+      packageName,
+      entityTag,
+      expiresAt: now,
+      body,
+      headers,
+      sender: null,
+    }
+    const last: Event =
+      name === "over"
+        ? { _tag: "PublicationRemoved", packageName, entityTag, cause: "requested" }
+        : { _tag: "PublicationRefreshed", packageName, entityTag, supersedes: entityTag, expiresAt: now + 1 }
+    return [created, last].map((event, index): Decision => ({
+      stream,
+      version: index + 1,
+      at: 0,
+      cause: "Publish",
+      origin: "udp:192.0.2.1:5060 call 1",
+      nonce: name,
+      events: [event],
+    }))
+  })
+
   /** A history that takes half a year, with tables, snapshots and seals; `months` of it have partitions of their own. */
   const fill = async (steps: Parameters<typeof play>[1], months: readonly number[]) => {
     await emptyStore(sql)
@@ -66,7 +98,7 @@ describe.skipIf(cluster === null)("retention", () => {
       await rowsOf(`DROP TABLE ${name}`)
     }
     for (const month of months) await rowsOf(`SELECT presently_make_partition('2026-0${month}-05Z')`)
-    const played = play(worlds[0]!, steps).log
+    const played = [...beginnings, ...play(worlds[0]!, steps).log]
     const log = played.map((one, index): Decision => ({
       ...one,
       at: begin + Math.floor(((now - begin) * index) / played.length),
@@ -123,7 +155,9 @@ describe.skipIf(cluster === null)("retention", () => {
           }
           const before = logBefore(terms, now) ?? 0
           const documentsGone = documents === null ? 0 : documentsBefore(documents, now)
-          const compacted = await Effect.runPromise(compact(sql, terms, now, "compact ada"))
+          const compacted = await Effect.runPromise(
+            compact(sql, terms, now, { by: "compact ada", key: privateKey }),
+          )
           const old = log.filter(({ at }) => at < before)
           assert.equal(compacted.decisions, old.length)
           const [left] = await rowsOf(
@@ -186,7 +220,9 @@ describe.skipIf(cluster === null)("retention", () => {
               ...((compacted.documents[0]?.documents ?? 0) > 0 ? ["compact ada DocumentsDropped"] : []),
             ],
           )
-          const again = await Effect.runPromise(compact(sql, terms, now, "compact ada"))
+          const again = await Effect.runPromise(
+            compact(sql, terms, now, { by: "compact ada", key: privateKey }),
+          )
           assert.deepEqual([again.decisions, again.forgotten, again.months], [0, 0, []])
           await isProved()
           for (const at of flips) {
@@ -200,7 +236,7 @@ describe.skipIf(cluster === null)("retention", () => {
           }
         },
       ),
-      { numRuns: 12, endOnFailure: true },
+      { numRuns: 8, endOnFailure: true },
     )
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, what)
   }, 120_000)
@@ -222,13 +258,50 @@ describe.skipIf(cluster === null)("retention", () => {
     ] as const) {
       await fill(steps, [1, 2, 3])
       if (isCompacted) {
-        await Effect.runPromise(compact(sql, { days: 60, documents: new Map() }, now, "server"))
+        await Effect.runPromise(
+          compact(sql, { days: 60, documents: new Map() }, now, { by: "server", key: privateKey }),
+        )
         await isProved()
       }
       await Effect.runPromise(Effect.asVoid(change as Effect.Effect<unknown, unknown>))
       const found = await verified(sql, { chain: true })
       assert.notEqual(found.differences.length, 0, what)
     }
+  }, 60_000)
+
+  it("T-forget T-seal: whoever drops what was sealed and writes the fact of it by hand has not signed it", async () => {
+    await fill(fc.sample(anySteps, { seed: 13, numRuns: 5 }).flat(), [1, 2, 3])
+    const terms = { days: 60, documents: new Map([["stub" as PackageName, 20]]) }
+    await Effect.runPromise(compact(sql, terms, now, { by: "server", key: null }))
+    assert.deepEqual((await verified(sql, { chain: true })).differences, [])
+    const found = await verified(sql, { chain: true, publicKey })
+    assert.deepEqual(
+      found.differences.map((one) => `${one.key}: ${one.found}`),
+      [
+        `${retentionStream}: that sealed decisions were dropped is not signed with this key`,
+        `${retentionStream}: that documents of stub were dropped is not signed with this key`,
+      ],
+    )
+  }, 60_000)
+
+  it("OPS-retention: a server makes the months to come, brings its tables up to date and drops what is due, once a day", async () => {
+    const { log } = await fill(fc.sample(anySteps, { seed: 17, numRuns: 5 }).flat(), [1, 2])
+    await rowsOf("DELETE FROM checkpoints WHERE name = 'tables'")
+    let flushed = 0
+    const flush = Effect.promise(async () => {
+      flushed++
+      await rowsOf("INSERT INTO checkpoints SELECT 'tables', max(pos), now() FROM events")
+    })
+    const daily = makeDaily(sql, { days: 1, documents: new Map() }, privateKey, flush)
+    await Effect.runPromise(daily.once)
+    assert.equal(flushed, 1)
+    const [left] = await rowsOf("SELECT count(*)::int AS n FROM events WHERE at < '2026-07-01Z'")
+    assert.deepEqual(left, { n: 0 })
+    assert.notEqual(log.length, 0)
+    const month = new Date(Date.now() + 31 * day).toISOString().slice(0, 7).replace("-", "_")
+    const [made] = await rowsOf(`SELECT to_regclass('events_${month}') IS NOT NULL AS made`)
+    assert.deepEqual(made, { made: true })
+    await isProved()
   }, 60_000)
 
   it("T-forget: an attempt that was cut off is finished by the next, and nothing is told twice", async () => {
@@ -254,10 +327,12 @@ describe.skipIf(cluster === null)("retention", () => {
             ? (text: string) => (text.includes(part) ? Effect.die(new Error("cut off")) : target.unsafe(text))
             : (Reflect.get(target, name) as unknown),
       })
-      const first = await Effect.runPromiseExit(compact(failing, terms, now, "server"))
+      const first = await Effect.runPromiseExit(
+        compact(failing, terms, now, { by: "server", key: privateKey }),
+      )
       assert.equal(Exit.isFailure(first), true, part)
       await isProved()
-      await Effect.runPromise(compact(sql, terms, now, "server"))
+      await Effect.runPromise(compact(sql, terms, now, { by: "server", key: privateKey }))
       await isProved()
       const [left] = await rowsOf(`SELECT count(*)::int AS n FROM events WHERE at < '2026-05-01Z'`)
       assert.deepEqual(left, { n: 0 }, part)
@@ -279,6 +354,7 @@ describe.skipIf(cluster === null)("retention", () => {
     for (const [entries, fault] of [
       [["x"], /^x: expected DAYS or PACKAGE=DAYS/],
       [["=4"], /^=4: expected/],
+      [["365 dialog=30"], /^365 dialog=30: expected/],
       [["99999"], /^99999: expected/],
       [["1", "2"], /^2: there is one time/],
       [["dialog=3", "dialog=4"], /^dialog=4: dialog is given twice/],

@@ -45,8 +45,12 @@ const openShell = ({ onTestFinished }: TestContext, folder: string) => {
   const shell = spawn("bash", {
     cwd: folder,
     env: { ...process.env, PATH: `${folder}/bin:${process.env["PATH"]}` },
+    detached: true,
   })
-  onTestFinished(() => void shell.kill())
+  // with whatever it still runs
+  onTestFinished(() => {
+    if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")
+  })
   let printed = ""
   let waits: (() => void) | null = null
   for (const stream of [shell.stdout, shell.stderr]) {

@@ -40,7 +40,8 @@ export const makeRegistrar = (
   const answer = (bindings: readonly Binding[], now: number): Reply => {
     let headers = ""
     for (const binding of bindings) {
-      const expires = Math.max(0, Math.ceil((binding.expiresAtMs - now) / 1000))
+      // the clock has fractions: 600 s from now must not become 601 for the last of them
+      const expires = Math.max(0, Math.ceil(Math.round(binding.expiresAtMs - now) / 1000))
       headers += `Contact: <${binding.uri}>${binding.parameters};expires=${expires}\r\n`
     }
     return reply(200, headers)

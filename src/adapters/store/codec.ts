@@ -130,8 +130,14 @@ const StoredEvent = Schema.TaggedUnion({
     position: Schema.Finite,
     decisions: Schema.Finite,
     forgotten: Schema.Finite,
+    signature: Schema.optionalKey(Text),
   },
-  DocumentsDropped: { packageName: Text, before: Schema.Finite, documents: Schema.Finite },
+  DocumentsDropped: {
+    packageName: Text,
+    before: Schema.Finite,
+    documents: Schema.Finite,
+    signature: Schema.optionalKey(Text),
+  },
   WatcherDecided: {
     packageName: Text,
     watcher: Text,

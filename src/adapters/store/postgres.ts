@@ -15,9 +15,9 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { decodeEvents, encodeEvents } from "./codec.ts"
+import { decodeEvents } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
-import { digestOfSaid } from "./proof.ts"
+import { encodeDecision } from "./proof.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
@@ -48,7 +48,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
   return {
     append: (decisions) => {
       const heads = headsOf(decisions)
-      const encoded = decisions.map((one) => encodeEvents(one.events))
+      const encoded = decisions.map(encodeDecision)
       // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
       // `began`, which look again
       return sql<{ stored: string[]; position: bigint | null }>`
@@ -63,19 +63,23 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           WHERE CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
         placed AS (
           SELECT nextval('events_pos_seq') AS pos, e.* FROM (
-            SELECT head.id, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
+            SELECT head.id, head.version = head.expected + 1 AS is_alone, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
               e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
             FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
               ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
               ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
-              ${encoded}::json[],
-              ${decisions.map((one, index) => digestOfSaid(one, encoded[index]))}::text[])
+              ${encoded.map((one) => one.encoded)}::json[],
+              ${encoded.map((one) => one.said)}::text[])
               WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
             JOIN head USING (stream) ORDER BY e.n) e),
         chained AS MATERIALIZED (
+          SELECT pos, at, id, version, cause, origin, nonce, events,
+            sha256(before || int8send(pos) || int8send(id) || decode(said, 'hex')) AS hash
+          FROM placed WHERE is_alone
+          UNION ALL
           SELECT pos, at, id, version, cause, origin, nonce, events, presently_chain(before,
-            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos) AS hash
-          FROM placed),
+            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos)
+          FROM placed WHERE NOT is_alone),
         began AS (
           INSERT INTO streams (id, stream, salt, root, version, nonce, hash) OVERRIDING SYSTEM VALUE
           SELECT id, stream, salt, sha256(salt || convert_to(stream, 'UTF8')), head.version, head.nonce, chained.hash
@@ -91,7 +95,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         written AS (
           INSERT INTO events (pos, at, stream, version, cause, origin, nonce, events, hash) OVERRIDING SYSTEM VALUE
           SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
-          FROM chained e JOIN moved USING (id) ORDER BY e.pos
+          FROM chained e JOIN moved USING (id)
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
         Effect.flatMap(([row]) => {

@@ -21,13 +21,45 @@ export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce
  *
  * @param encoded the events as JSON
  */
-export const digestOfSaid = (
-  { version, at, cause, origin, nonce, events }: Said,
-  encoded: string = JSON.stringify(events),
-): string => {
-  const proved = events.some(holdsDocument) ? `[${events.map(provedJson).join()}]` : encoded
+export const digestOfSaid = (decision: Said, encoded: string = JSON.stringify(decision.events)): string => {
+  const { events } = decision
+  return digestOfJson(decision, events.some(holdsDocument) ? `[${events.map(provedJson).join()}]` : encoded)
+}
+
+/** @param proved the events as they are proved */
+const digestOfJson = ({ version, at, cause, origin, nonce }: Said, proved: string): string => {
   const texts = `${JSON.stringify(cause)},${JSON.stringify(origin)},${JSON.stringify(nonce)}`
   return digestOf(`[${version},${at},${texts},${proved}]`)
+}
+
+/**
+ * Events as they are stored, and the digest of the decision: each long text is made into JSON once.
+ *
+ * The event is written with the digest of its text, and the text then put in its place: the place is known, for what is a
+ * string in JSON has its quotation marks escaped.
+ */
+export const encodeDecision = (decision: Said): { readonly encoded: string; readonly said: string } => {
+  if (!decision.events.some(holdsDocument)) {
+    const encoded = JSON.stringify(decision.events)
+    return { encoded, said: digestOfJson(decision, encoded) }
+  }
+  const encoded: string[] = []
+  const proved: string[] = []
+  for (const event of decision.events) {
+    const json = provedJson(event)
+    proved.push(json)
+    encoded.push(storedJson(event, json))
+  }
+  return { encoded: `[${encoded.join()}]`, said: digestOfJson(decision, `[${proved.join()}]`) }
+}
+
+const storedJson = (event: Event, proved: string): string => {
+  if (!("body" in event) || event.body === null || event.body.dropped !== undefined || "headers" in event) {
+    return JSON.stringify(event)
+  }
+  const { text } = event.body
+  const start = proved.lastIndexOf('"text":"') + 7
+  return proved.slice(0, start) + JSON.stringify(text) + proved.slice(start + 66)
 }
 
 /** SHA-256 of a text's UTF-8, in hex. */

@@ -5,8 +5,9 @@ import { userInfo } from "node:os"
 import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { ConfigInvalid } from "../config.ts"
+import { sealKeyOf } from "../seal-keys.ts"
 import { termsOf } from "../retention/terms.ts"
-import type { Compacted } from "../retention/compact.ts"
+import type { Compacted } from "../retention/compact-store.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const compactCommand = Command.make(
@@ -23,7 +24,10 @@ export const compactCommand = Command.make(
     }
     const { compactStore } = yield* Effect.promise(() => import("../retention/compact-store.ts"))
     const now = yield* Clock.currentTimeMillis
-    const compacted = yield* compactStore(config, terms, now, `compact ${accountName()}`)
+    const key = sealKeyOf(config)
+    if (key !== null && "fault" in key) return yield* new ConfigInvalid({ faults: [key.fault] })
+    const principal = { by: `compact ${accountName()}`, key: key?.key ?? null }
+    const compacted = yield* compactStore(config, terms, now, principal)
     yield* Console.log(json ? JSON.stringify({ v: 1, ...compacted }) : textOf(compacted))
   }, Effect.scoped),
 ).pipe(

@@ -16,8 +16,8 @@ import { verifyTables } from "../tables/verify.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 
-/** Default partitions with indexes, and CTEs that are kept apart. */
-const versionMin = 120_000
+/** Random identifiers without an extension. */
+const versionMin = 130_000
 
 const skewMaxMillis = 1000
 
@@ -76,7 +76,7 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   const checks: Check[] = []
   const isEmbedded = config.database_url === null
   if (number < versionMin) {
-    checks.push(bad("store", `${name} is version ${version}`, "12 is the oldest that does: upgrade it"))
+    checks.push(bad("store", `${name} is version ${version}`, "13 is the oldest that does: upgrade it"))
   } else if (encoding !== "UTF8") {
     checks.push(bad("store", `${name} keeps ${encoding}`, "make a database with ENCODING 'UTF8'"))
   } else checks.push(ok("store", `${name} answers, version ${version}`))
@@ -153,10 +153,7 @@ const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, may
   const missing = Object.values(tables).filter((one) => !here.has(one))
   if (done < newest || missing.length > 0) {
     const what = missing.length === 0 ? `${done} of ${newest}` : `no ${missing.join(", ")} yet`
-    return of(
-      warn("migrations", what, "the next start makes what is missing; back up before it"),
-      missing.length === 0 && done > 2,
-    )
+    return of(warn("migrations", what, "the next start makes what is missing; back up before it"))
   }
   return of(ok("migrations", `${done} of ${newest}`), true)
 })

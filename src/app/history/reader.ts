@@ -102,7 +102,7 @@ export const makeHistoryReader = (
   ): Effect.Effect<void, StoreUnavailable> =>
     Effect.flatMap(store.history(of, after, pageRows), (rows) => {
       for (const recorded of rows) if (each(recorded) === "stop") return Effect.void
-      return rows.length < pageRows ? Effect.void : decisions(of, after + rows.length, each)
+      return rows.length < pageRows ? Effect.void : decisions(of, rows.at(-1)!.decision.version, each)
     })
 
   /** The same with the states around them, and the NOTIFYs to those that `only` picks. */

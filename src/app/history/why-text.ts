@@ -158,6 +158,7 @@ const factsOf = (
     (one) => one !== sent && one.place.position < (sent?.place.position ?? Infinity),
   )
   if (before !== undefined) facts.push(`before    ${sentInWords(before, clock, known)}`)
+  if (finding._tag === "Hidden") facts.push(...finding.lines.slice(0, 20).map((line) => `hidden    ${line}`))
   if (sent !== null) facts.push(`told      ${sentInWords(sent, clock, known)}`)
   const ending =
     finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : life.ended

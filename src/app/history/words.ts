@@ -12,7 +12,11 @@ export type Clock = (at: number) => string
 
 /** What a document says in a few words: tuples of presence, else its type and size. */
 export const bodyInWords = (body: Body | null): string =>
-  body === null ? "no body" : (gistOf(body) ?? `${body.contentType}, ${Buffer.byteLength(body.text)} bytes`)
+  body === null
+    ? "no body"
+    : body.dropped !== undefined
+      ? `${body.contentType}, dropped by retention`
+      : (gistOf(body) ?? `${body.contentType}, ${Buffer.byteLength(body.text)} bytes`)
 
 const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
 
@@ -68,6 +72,10 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return event.packageName
     case "WatcherDecided":
       return words(event.packageName, event.watcher, event.handling ?? "taken back")
+    case "LogDropped":
+      return words(`${event.decisions} decisions before ${clock(event.before)}`)
+    case "DocumentsDropped":
+      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "SharingTagSet":
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)

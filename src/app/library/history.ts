@@ -16,18 +16,19 @@ export type { PresentityAt } from "../../domain/history/at.ts"
 /** Decisions per read. */
 const pageRows = 500
 
-/** Calls `each` with every decision about a presentity, oldest first, until it says stop. */
+/** Calls `each` with every decision about a presentity after a version, oldest first, until it says stop. */
 export const eachDecision = (
   store: EventStore["Service"],
   presentity: Uri,
   each: (decision: Decision) => "go on" | "stop",
+  after = 0,
 ): Effect.Effect<void, StoreUnavailable> => {
-  const page = (after: number): Effect.Effect<void, StoreUnavailable> =>
-    Effect.flatMap(store.history(presentity, after, pageRows), (rows) => {
+  const page = (from: number): Effect.Effect<void, StoreUnavailable> =>
+    Effect.flatMap(store.history(presentity, from, pageRows), (rows) => {
       for (const { decision } of rows) if (each(decision) === "stop") return Effect.void
-      return rows.length < pageRows ? Effect.void : page(after + rows.length)
+      return rows.length < pageRows ? Effect.void : page(rows.at(-1)!.decision.version)
     })
-  return page(0)
+  return page(after)
 }
 
 export const presentityAt = (
@@ -36,11 +37,15 @@ export const presentityAt = (
   presentity: Uri,
   at: Millis,
 ): Effect.Effect<PresentityAt, StoreUnavailable> => {
-  let state = initial(presentity)
-  const fold1 = (decision: Decision): "go on" | "stop" => {
-    if (decision.at > at) return "stop"
-    state = fold(state, decision)
-    return "go on"
-  }
-  return Effect.map(eachDecision(store, presentity, fold1), () => presentityIn(state, packages, at))
+  return Effect.flatMap(store.landmarkAt(presentity, at), (landmark) => {
+    let state = landmark ?? initial(presentity)
+    const fold1 = (decision: Decision): "go on" | "stop" => {
+      if (decision.at > at) return "stop"
+      state = fold(state, decision)
+      return "go on"
+    }
+    return Effect.map(eachDecision(store, presentity, fold1, state.version), () =>
+      presentityIn(state, packages, at),
+    )
+  })
 }

@@ -4,6 +4,8 @@
  * Every step can be cut off and begun again. What streams were when the last of their dropped decisions was made stays as a
  * landmark, with its hash; the fact that something is dropped is stored before it is gone.
  */
+import { sign } from "node:crypto"
+import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
@@ -12,7 +14,12 @@ import { deletedPerStatement, makeRetention } from "../../adapters/store/retenti
 import type { Leaving, Retention } from "../../adapters/store/retention.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
-import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
+import {
+  droppedDocumentsText,
+  droppedText,
+  nothingDropped,
+  retentionStream,
+} from "../../domain/presentity/retention.ts"
 import { thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
@@ -50,27 +57,45 @@ export interface Compacted {
 const attemptsMax = 60
 const pause = "1 second"
 
-/** @param by who wants it, for the log: `server`, `compact ada` */
+/** Who wants it. */
+export interface Principal {
+  /** For the log: `server`, `compact ada`. */
+  readonly by: string
+  /** What the log is sealed with; null: it is not. */
+  readonly key: KeyObject | null
+}
+
 export const compact = Effect.fn("Retention.compact")(function* (
   sql: PgClient.PgClient,
   terms: Terms,
   now: Millis,
-  by: string,
+  principal: Principal,
 ) {
   const retention = makeRetention(sql)
-  const dropped = yield* dropOld(sql, retention, terms, now, by)
+  const dropped = yield* dropOld(sql, retention, terms, now, principal)
   const documents: Compacted["documents"][number][] = []
   for (const [packageName, days] of terms.documents) {
     const before = documentsBefore(days, now)
     const from = yield* retention.documentsGone(packageName)
     if (before <= from) continue
     const { retained } = yield* retentionState(sql)
-    const told = retained.documents.find(([name]) => name === packageName)?.[1] ?? 0
+    const told = retained.documents.find((one) => one.packageName === packageName)?.before ?? 0
     const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
       // what an attempt that was cut off has told of already is no news
       const isNews = going > 0 && told < before
       return isNews
-        ? record(sql, { _tag: "DocumentsDropped", packageName, before, documents: going }, now, by)
+        ? record(
+            sql,
+            {
+              _tag: "DocumentsDropped",
+              packageName,
+              before,
+              documents: going,
+              ...signed(principal, droppedDocumentsText({ packageName, before })),
+            },
+            now,
+            principal,
+          )
         : Effect.void
     })
     yield* retention.saveDocumentsGone(packageName, before)
@@ -85,7 +110,7 @@ const dropOld = Effect.fnUntraced(function* (
   retention: Retention,
   terms: Terms,
   now: Millis,
-  by: string,
+  principal: Principal,
 ) {
   const before = logBefore(terms, now)
   if (before === null) return { months: [], before: null, decisions: 0, forgotten: 0 }
@@ -99,8 +124,15 @@ const dropOld = Effect.fnUntraced(function* (
     const { retained } = yield* retentionState(sql)
     if (decisions > 0 && retained.before < before) {
       const { position, empty } = leaving
-      const fact: Event = { _tag: "LogDropped", before, position, decisions, forgotten: empty }
-      yield* record(sql, fact, now, by)
+      const fact: Event = {
+        _tag: "LogDropped",
+        before,
+        position,
+        decisions,
+        forgotten: empty,
+        ...signed(principal, droppedText({ before, position })),
+      }
+      yield* record(sql, fact, now, principal)
     }
     for (const { name } of due) {
       for (let attempt = 1; !(yield* retention.dropMonth(name)); attempt++) {
@@ -189,8 +221,16 @@ const retentionState = (sql: PgClient.PgClient) =>
     retained: state.retained ?? nothingDropped,
   }))
 
+const signed = ({ key }: Principal, text: string): { readonly signature?: string } =>
+  key === null ? {} : { signature: sign(null, Buffer.from(text), key).toString("hex") }
+
 /** Stores a fact of retention. The snapshot goes with it: a server that runs knows nothing of this decision. */
-const record = Effect.fnUntraced(function* (sql: PgClient.PgClient, event: Event, at: Millis, by: string) {
+const record = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  event: Event,
+  at: Millis,
+  { by }: Principal,
+) {
   const store = makePostgresStore(sql)
   for (;;) {
     const { state } = yield* retentionState(sql)

@@ -1,6 +1,7 @@
 /**
  * What a server does for its log once a day: partitions of the months to come, and dropping what is due.
  */
+import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -12,14 +13,22 @@ import type { Terms } from "./terms.ts"
 /** A start has enough to do. */
 const firstAfter = "1 minute"
 
-/** @param flush brings tables and snapshots up to the log: what they do not show is not dropped */
-export const makeDaily = (sql: PgClient.PgClient, terms: Terms, flush: Effect.Effect<void>) => {
+/**
+ * @param key what the log is sealed with; null: it is not
+ * @param flush brings tables and snapshots up to the log: what they do not show is not dropped
+ */
+export const makeDaily = (
+  sql: PgClient.PgClient,
+  terms: Terms,
+  key: KeyObject | null,
+  flush: Effect.Effect<void>,
+) => {
   const once = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     yield* makePartitions(new Date(now)).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     if (terms.days === 0 && terms.documents.size === 0) return
     yield* flush
-    const { decisions, months, documents } = yield* compact(sql, terms, now, "server")
+    const { decisions, months, documents } = yield* compact(sql, terms, now, { by: "server", key })
     if (decisions > 0) {
       yield* Effect.logInfo(`${decisions} old decisions dropped from the log, with ${months.length} months`)
     }

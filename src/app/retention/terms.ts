@@ -23,7 +23,7 @@ export const termsOf = (
   for (const entry of entries) {
     const [name, number] = entry.includes("=") ? entry.split("=", 2) : [null, entry]
     const count = /^\d{1,5}$/.test(number ?? "") ? Number(number) : Number.NaN
-    if (!(count <= daysMax) || name === "") {
+    if (!(count <= daysMax) || (name !== null && !/^[^\s=]+$/.test(name))) {
       faults.push(`${entry}: expected DAYS or PACKAGE=DAYS, with up to ${daysMax} days, 0 for ever`)
     } else if (name === null) {
       if (days !== null)

@@ -158,7 +158,7 @@ const saidBy = (
 const isDroppedEarly = (event: Event, { at }: ChainRow, { documents }: Retained): boolean => {
   const name = droppedFrom(event)
   if (name === null) return false
-  const before = documents.find(([packageName]) => packageName === name)?.[1] ?? 0
+  const before = documents.find(({ packageName }) => packageName === name)?.before ?? 0
   return Number(at) / 1000 >= before
 }
 

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Data, Effect, Layer, Redacted } from "effect"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
@@ -88,10 +89,26 @@ export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: Op
     SELECT w.name FROM unnest(${wanted}::text[]) AS w(name) WHERE to_regclass('"' || w.name || '"') IS NULL`.pipe(
     Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
   )
-  if (missing.length === 0) return
+  if (missing.length === 0) return yield* requireLayout(name, sql)
   const names = missing.map((one) => one.name).join(", ")
   return yield* new StoreUnusable({
     store: name,
     why: `it has no ${names}; start a server on it once, with the same settings`,
   })
+})
+
+/** What is asked of the store is asked of its newest layout. */
+const requireLayout = Effect.fnUntraced(function* (name: string, sql: PgClient.PgClient) {
+  const [row] = yield* sql<{ done: number }>`
+    SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations`.pipe(
+    Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+  )
+  const done = row?.done ?? 0
+  const newest = newestMigration()
+  if (done === newest) return
+  const why =
+    done < newest
+      ? `its layout is ${done} of ${newest}; start a server of this version on it once`
+      : `its layout is ${done} of ${newest}: a newer version has been at work; use that one`
+  return yield* new StoreUnusable({ store: name, why })
 })

@@ -3,10 +3,13 @@
  *
  * That rows are what their hashes say is the chain's business (`chain.ts`).
  */
+import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { Effect } from "effect"
 import { digestOfRows, isSigned, noDigest } from "../../adapters/store/seals.ts"
 import type { RowHash, Seal, Seals } from "../../adapters/store/seals.ts"
+import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
+import type { Retained } from "../../domain/presentity/retention.ts"
 import type { LogFinding } from "./fold.ts"
 
 export interface SealReport {
@@ -20,14 +23,15 @@ export interface SealReport {
   readonly dropped: number
 }
 
-/** @param droppedTo rows up to this position were dropped in order, or some of them */
+/** @param retained what the log says was dropped from it: it must be signed as well to count */
 export const checkSeals = Effect.fnUntraced(function* (
   seals: Seals,
   key: KeyObject,
   begun: bigint,
-  droppedTo: bigint,
+  retained: Retained,
   findings: LogFinding[],
 ) {
+  const droppedTo = BigInt(retained.position)
   let before: Pick<Seal, "position" | "digest"> = { position: begun, digest: noDigest }
   let count = 0
   let dropped = 0
@@ -75,6 +79,10 @@ export const checkSeals = Effect.fnUntraced(function* (
       count++
     }
   }
+  const unsigned = unsignedIn(retained, key, dropped > 0)
+  for (const found of unsigned) {
+    findings.push({ table: "events", key: retentionStream, column: "events", log: null, found })
+  }
   if (newest === null) {
     const found = "there is none, so nobody has signed anything here"
     findings.push({ table: "seals", key: "position", column: "position", log: null, found })
@@ -93,6 +101,18 @@ export const checkSeals = Effect.fnUntraced(function* (
   }
   return report
 })
+
+/** What was dropped, and nobody with the key says so. */
+const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): readonly string[] => {
+  const isOf = (text: string, signature: string | undefined): boolean =>
+    signature !== undefined && verify(null, Buffer.from(text), key, Buffer.from(signature, "hex"))
+  const documents = retained.documents
+    .filter((one) => !isOf(droppedDocumentsText(one), one.signature))
+    .map(({ packageName }) => `that documents of ${packageName} were dropped is not signed with this key`)
+  return isSealed && !isOf(droppedText(retained), retained.signature)
+    ? ["that sealed decisions were dropped is not signed with this key", ...documents]
+    : documents
+}
 
 /** Rows by position, one at a time. */
 const rowReader = (seals: Seals, begun: bigint) => {

@@ -116,13 +116,7 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     const seals =
       options.publicKey === undefined
         ? null
-        : yield* checkSeals(
-            makeSeals(sql),
-            options.publicKey,
-            begun,
-            BigInt(retained.position),
-            folded.findings,
-          )
+        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, retained, folded.findings)
     return { ...found, repaired, chain, seals }
   })
   const { positions, ...found } = yield* options.repair

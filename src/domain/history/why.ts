@@ -19,6 +19,7 @@ import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../voca
 import { changeIn } from "./changes.ts"
 import type { Change } from "./changes.ts"
 import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
+import { differenceOf, linesOf } from "./lines.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
 import type { Moment } from "./moments.ts"
 
@@ -38,8 +39,8 @@ export type Finding =
   | { readonly _tag: "Pending"; readonly judgement: Ruling }
   /** It is shown that nobody is there (RFC 5025 §3.2.1). */
   | { readonly _tag: "PoliteBlock"; readonly judgement: Ruling }
-  /** The rules that match it hide what changed. */
-  | { readonly _tag: "Hidden"; readonly matched: string }
+  /** The rules that match it hide what changed; `lines`: of the document, what they leave out. */
+  | { readonly _tag: "Hidden"; readonly matched: string; readonly lines: readonly string[] }
   /** Its document is what it was last sent. */
   | { readonly _tag: "SameDocument" }
   /** Its document stays as it was; it did not take that, and is told again with the next change that it may see. */
@@ -287,7 +288,7 @@ const findingOf = (
     if (one.polite)
       return { _tag: "PoliteBlock", judgement: judged(moment, pack, one.watcher, circumstances) }
     const isHidden = one.matched !== null && was === is && wholeChanged(before, after, pack)
-    if (isHidden) return { _tag: "Hidden", matched: one.matched ?? "" }
+    if (isHidden) return { _tag: "Hidden", matched: one.matched ?? "", lines: hiddenFrom(one, after, pack) }
     if (missed) return one.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: one.dueAt }
     return { _tag: "SameDocument" }
   }
@@ -308,6 +309,13 @@ const isBy = (device: string | undefined, what: Change): boolean =>
 
 const isDeferral = (event: Event, no: SubscriptionNo): boolean =>
   event._tag === "NotificationsDeferred" && event.to.includes(no)
+
+const hiddenFrom = (one: Subscription, state: State, pack: EventPackage): readonly string[] => {
+  const [whole, own] = [currentView(state, pack).body, viewFor(state, one, pack).body]
+  return differenceOf(linesOf(whole?.text ?? ""), linesOf(own?.text ?? "")).flatMap(({ mark, text }) =>
+    mark === "-" && text !== "" ? [text] : [],
+  )
+}
 
 const wholeChanged = (before: State, after: State, pack: EventPackage): boolean =>
   pack.watcherInfoOf === undefined && currentView(before, pack).digest !== currentView(after, pack).digest

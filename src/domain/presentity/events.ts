@@ -232,6 +232,8 @@ export interface LogDropped {
   readonly decisions: number
   /** Presentities of which nothing was left, and that are forgotten. */
   readonly forgotten: number
+  /** In hex, over `droppedText` (`retention.ts`), where the log is sealed; absent: it is not. */
+  readonly signature?: string
 }
 
 /** Documents of one package were dropped from older decisions, which stay; only in the stream of retention. */
@@ -241,6 +243,8 @@ export interface DocumentsDropped {
   /** Those published before this. */
   readonly before: Millis
   readonly documents: number
+  /** In hex, over `droppedDocumentsText`, where the log is sealed; absent: it is not. */
+  readonly signature?: string
 }
 
 /** In the stream of tags: what a tag is on this server from now on. */

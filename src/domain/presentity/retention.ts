@@ -14,20 +14,42 @@ export interface Retained {
   readonly before: Millis
   /** Of decisions up to this position some are gone; 0: none. */
   readonly position: number
-  /** By package: documents older than that are gone. */
-  readonly documents: readonly (readonly [PackageName, Millis])[]
+  /** Of whoever dropped them, over `droppedText`; absent: nobody signed that. */
+  readonly signature?: string
+  readonly documents: readonly RetainedDocuments[]
+}
+
+/** Documents of a package that are older than that are gone. */
+export interface RetainedDocuments {
+  readonly packageName: PackageName
+  readonly before: Millis
+  readonly signature?: string
 }
 
 export const nothingDropped: Retained = { before: 0, position: 0, documents: [] }
 
-/** With the documents of a package gone up to an instant. */
-export const withoutDocuments = (
-  { documents, ...rest }: Retained,
-  packageName: PackageName,
-  before: Millis,
+export const withLogDropped = (
+  { documents }: Retained,
+  { before, position, signature }: Omit<Retained, "documents">,
+): Retained => ({ before, position, ...signed(signature), documents })
+
+export const withDocumentsDropped = (
+  retained: Retained,
+  { packageName, before, signature }: RetainedDocuments,
 ): Retained => ({
-  ...rest,
-  documents: [...documents.filter(([name]) => name !== packageName), [packageName, before] as const].sort(
-    ([one], [other]) => (one < other ? -1 : 1),
-  ),
+  ...retained,
+  documents: [
+    ...retained.documents.filter((one) => one.packageName !== packageName),
+    { packageName, before, ...signed(signature) },
+  ].sort((one, other) => (one.packageName < other.packageName ? -1 : 1)),
 })
+
+const signed = (signature: string | undefined) => (signature === undefined ? {} : { signature })
+
+/** What is signed of decisions that were dropped. */
+export const droppedText = ({ before, position }: Pick<Retained, "before" | "position">): string =>
+  `presently dropped 1\nbefore ${before}\nposition ${position}\n`
+
+/** What is signed of documents that were dropped. */
+export const droppedDocumentsText = ({ packageName, before }: RetainedDocuments): string =>
+  `presently dropped documents 1\npackage ${packageName}\nbefore ${before}\n`
