@@ -4,12 +4,12 @@
  * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
  * above what is granted, headers that packages do not carry.
  */
-import type { Accepted, Command, ReportDelivery, Resubscribe, Subscribe } from "../presentity/commands.ts"
+import { answersIn } from "../presentity/answers.ts"
+import type { Command, ReportDelivery, Resubscribe, Subscribe } from "../presentity/commands.ts"
 import type {
   Decision,
   Event,
   NotificationFailed,
-  NotificationsAccepted,
   SubscriptionCreated,
   SubscriptionRefreshed,
 } from "../presentity/events.ts"
@@ -411,16 +411,6 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
     const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
     return { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget } }
   })
-}
-
-/** The answers that an event tells of, with their instants. */
-export const answersIn = ({ of }: NotificationsAccepted, at: Millis): readonly Accepted[] => {
-  const answers: Accepted[] = []
-  for (let index = 0; index + 2 < of.length; index += 3) {
-    const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
-    answers.push({ no, cseq, at: at - before })
-  }
-  return answers
 }
 
 const failures = (

@@ -26,7 +26,7 @@ import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 import { contextFor, recall, sameValue } from "./recall.ts"
-import { answersIn } from "./recalled-commands.ts"
+import { answersIn } from "../presentity/answers.ts"
 import type { RecallWorld, Recalled } from "./recall.ts"
 
 export interface Supposition {
