@@ -16,6 +16,7 @@ import { checkChain } from "../../src/app/tables/chain.ts"
 import type { LogFinding } from "../../src/app/tables/fold.ts"
 import { nothingDropped } from "../../src/domain/presentity/retention.ts"
 import { checkSeals } from "../../src/app/tables/seals.ts"
+import { decisionOf, freshStream } from "../adapters/store/event-store-contract.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -218,7 +219,8 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
           const good = await Effect.runPromise(sealChecked)
           assert.deepEqual(good.findings, [])
           if (good.position === null) return
-          for (const row of rows) {
+          await Effect.runPromise(makePostgresStore(sql).append([decisionOf(freshStream(), 1)]))
+          for (const row of [...rows, "newest" as const]) {
             let where = 0n
             const forged = Effect.map(forge(sql, row), (pos) => {
               where = pos
@@ -235,7 +237,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       ),
       { numRuns: 12, endOnFailure: true },
     )
-    assert.ok(outcomes.found >= 20 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
+    assert.ok(outcomes.found >= 8 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
   }, 60_000)
 
   it("T39: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
