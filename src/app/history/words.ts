@@ -72,10 +72,6 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return event.packageName
     case "WatcherDecided":
       return words(event.packageName, event.watcher, event.handling ?? "taken back")
-    case "LogDropped":
-      return words(`${event.decisions} decisions before ${clock(event.before)}`)
-    case "DocumentsDropped":
-      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "SharingTagSet":
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)
