@@ -75,6 +75,10 @@ export const eventInWords = (event: Event, clock: Clock): string => {
     case "SharingTagSet":
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)
+    case "LogDropped":
+      return words(`${event.decisions} decisions before ${clock(event.before)}`)
+    case "DocumentsDropped":
+      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "RemoteTargetChanged":
       return event.remoteTarget
     case "NotificationsIssued":
