@@ -6,6 +6,8 @@
  */
 import { Schema } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
+import { openDecision } from "./sealed.ts"
+import type { PersonKey } from "./sealed.ts"
 import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({
@@ -13,6 +15,8 @@ const Body = Schema.Struct({
   parameters: Schema.optionalKey(Schema.String),
   text: Schema.String,
   dropped: Schema.optionalKey(Schema.String),
+  // only as stored (`proof.ts`)
+  was: Schema.optionalKey(Schema.String),
 })
 const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
@@ -48,6 +52,7 @@ const StoredEvent = Schema.TaggedUnion({
     body: Schema.NullOr(Body),
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
+    wasHeaders: Schema.optionalKey(Text),
     sender: Nullable,
     receivedAt: Schema.optionalKey(Schema.Finite),
   },
@@ -57,6 +62,7 @@ const StoredEvent = Schema.TaggedUnion({
     body: Schema.NullOr(Body),
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
+    wasHeaders: Schema.optionalKey(Text),
     sender: Nullable,
   },
   PublicationRefreshed: { ...Publication, supersedes: Text },
@@ -138,6 +144,7 @@ const StoredEvent = Schema.TaggedUnion({
     documents: Schema.Finite,
     signature: Schema.optionalKey(Text),
   },
+  PersonErased: { standIn: Text },
   WatcherDecided: {
     packageName: Text,
     watcher: Text,
@@ -183,11 +190,33 @@ export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
     ]),
   )
 
+const Keys = Schema.Struct({
+  of: Schema.optionalKey(Schema.String),
+  by: Schema.optionalKey(Schema.Array(Schema.String)),
+  events: Schema.Array(Schema.Unknown),
+})
+const decodeKeys = Schema.decodeUnknownSync(Keys)
+
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
 /** @throws Error that says what does not fit */
 export const decodeEvents = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
   decode(upcast(json)) as readonly unknown[] as readonly Event[]
+
+/**
+ * Opens a row of the log.
+ *
+ * @param keyOf a person's key by its number; undefined: it was erased
+ * @throws Error that says what does not fit
+ */
+export const decodeRow = (
+  row: { readonly origin: string; readonly events: unknown },
+  keyOf: (id: string) => PersonKey | undefined,
+): { readonly origin: string; readonly events: readonly Event[] } => {
+  if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
+  const { events, ...keys } = decodeKeys(row.events)
+  return openDecision(row.origin, { ...keys, events: decodeEvents(events) }, keyOf)
+}
 
 export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

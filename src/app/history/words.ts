@@ -74,6 +74,8 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return words(event.packageName, event.watcher, event.handling ?? "taken back")
     case "LogDropped":
       return words(`${event.decisions} decisions before ${clock(event.before)}`)
+    case "PersonErased":
+      return event.standIn
     case "DocumentsDropped":
       return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "SharingTagSet":
