@@ -15,8 +15,6 @@ const Body = Schema.Struct({
   parameters: Schema.optionalKey(Schema.String),
   text: Schema.String,
   dropped: Schema.optionalKey(Schema.String),
-  // only as stored (`proof.ts`)
-  was: Schema.optionalKey(Schema.String),
 })
 const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
@@ -52,7 +50,6 @@ const StoredEvent = Schema.TaggedUnion({
     body: Schema.NullOr(Body),
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
-    wasHeaders: Schema.optionalKey(Text),
     sender: Nullable,
     receivedAt: Schema.optionalKey(Schema.Finite),
   },
@@ -62,7 +59,6 @@ const StoredEvent = Schema.TaggedUnion({
     body: Schema.NullOr(Body),
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
-    wasHeaders: Schema.optionalKey(Text),
     sender: Nullable,
   },
   PublicationRefreshed: { ...Publication, supersedes: Text },
@@ -193,7 +189,7 @@ export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.Array(Schema.String)),
-  events: Schema.Array(Schema.Unknown),
+  events: Schema.Array(Schema.ObjectKeyword),
 })
 const decodeKeys = Schema.decodeUnknownSync(Keys)
 
@@ -216,7 +212,9 @@ export const decodeRow = (
 ): { readonly origin: string; readonly events: readonly Event[] } => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
   const { events, ...keys } = decodeKeys(row.events)
-  return openDecision(row.origin, { ...keys, events: decodeEvents(events) }, keyOf)
+  // strings are opened where they ought to be; whether all is there, and of the right type, is found out afterwards
+  const opened = openDecision(row.origin, { ...keys, events: upcast(events) as readonly Event[] }, keyOf)
+  return { origin: opened.origin, events: decodeEvents(opened.events) }
 }
 
 export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

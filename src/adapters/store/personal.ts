@@ -3,6 +3,7 @@
  * for are the watcher's.
  */
 import type { Event } from "../../domain/presentity/events.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Body, DialogStart, Header, Uri } from "../../domain/vocabulary.ts"
 
 /** What is done with each kind of string. */
@@ -60,7 +61,8 @@ export const touchEvent = (event: Event, touch: Touch): Event => {
   }
 }
 
-const bodyOf = (body: Body | null, { body: touch }: Touch): Body | null => (body === null ? null : touch(body))
+const bodyOf = (body: Body | null, { body: touch }: Touch): Body | null =>
+  body === null ? null : touch(body)
 
 const startOf = (start: DialogStart, watcher: Uri, touch: Touch): DialogStart => ({
   ...start,
@@ -78,3 +80,65 @@ export const isPerson = (stream: Uri): boolean => !stream.startsWith("presently:
 
 /** Where a SIP request came from, with its Call-ID; what the operator, an import or the server did is nobody's. */
 export const isPersonalOrigin = (origin: string): boolean => /^(?:udp|tcp|tls|ws|wss):\S+ /.test(origin)
+
+/**
+ * A saved state with strings of one person touched.
+ *
+ * @param touch for that person
+ */
+export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Snapshot => {
+  const isOwn = snapshot.presentity === person
+  const isMeant = (one: { readonly watcher: Uri }): boolean => one.watcher === person
+  const named = <A extends { readonly watcher: Uri }>(one: A): A =>
+    isMeant(one) ? { ...one, watcher: touch.watcher(one.watcher) } : one
+  const asked = <A extends { readonly watcher: Uri; readonly eventId: string | null }>(one: A): A =>
+    isMeant(one) && one.eventId !== null
+      ? { ...named(one), eventId: touch.theirs(one.eventId, person) }
+      : named(one)
+  const dialogs = new Set(snapshot.subscriptions.filter(isMeant).map((one) => one.dialog))
+  const others = { ...touch, own: (text: string) => text }
+  const owned = { ...touch, theirs: (text: string) => text, address: (text: string) => text }
+  const ofOwner = <A>(value: A, touched: (value: A) => A): A => (isOwn ? touched(value) : value)
+  return {
+    ...snapshot,
+    presentity: ofOwner(snapshot.presentity, touch.watcher),
+    publications: ofOwner(snapshot.publications, (all) =>
+      all.map(([name, some]) => [
+        name,
+        some.map((one) => ({
+          ...one,
+          body: bodyOf(one.body, touch),
+          ...(one.headers === undefined ? {} : { headers: one.headers.map(touch.header) }),
+          ...(one.sender === null ? {} : { sender: touch.own(one.sender) }),
+        })),
+      ]),
+    ),
+    ...(snapshot.hardState === undefined
+      ? {}
+      : {
+          hardState: ofOwner(snapshot.hardState, (all) =>
+            all.map(([name, body]) => [name, touch.body(body)] as const),
+          ),
+        }),
+    rules: ofOwner(snapshot.rules, (all) =>
+      all.map(([name, one]) => [name, { ...one, body: touch.body(one.body) }] as const),
+    ),
+    subscriptions: snapshot.subscriptions.map((one) =>
+      isMeant(one) && one.argument !== undefined
+        ? { ...asked(one), argument: touch.theirs(one.argument, person) }
+        : asked(one),
+    ),
+    waiting: snapshot.waiting.map(asked),
+    departed: snapshot.departed.map(named),
+    ...(snapshot.verdicts === undefined ? {} : { verdicts: snapshot.verdicts.map(named) }),
+    dialogs: snapshot.dialogs.map((one) => {
+      const theirs = dialogs.has(one.no)
+      const start = theirs ? startOf(one.start, person, others) : one.start
+      return {
+        ...one,
+        start: isOwn ? startOf(start, person, owned) : start,
+        remoteTarget: theirs ? touch.address(one.remoteTarget, person) : one.remoteTarget,
+      }
+    }),
+  }
+}

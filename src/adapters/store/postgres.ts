@@ -44,7 +44,11 @@ interface SnapshotRow {
   readonly state: unknown
 }
 
-export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"] => {
+/** @param erasable encrypts what is personal, so that people can be erased; absent: yes. Either way all is read. */
+export const makePostgresStore = (
+  sql: PgClient.PgClient,
+  { erasable = true }: { readonly erasable?: boolean } = {},
+): EventStore["Service"] => {
   const persons = personKeysOf(sql)
   const eventsAfter = (rows: readonly EventRow[]) =>
     Effect.map(persons.opening(rows), (keyOf): readonly Recorded[] => rows.map((row) => recorded(row, keyOf)))
@@ -55,16 +59,20 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
     decisions: readonly Decision[],
     requesters: readonly (Uri | null)[],
   ): Effect.Effect<Appended, StoreUnavailable> => {
-      const heads = headsOf(decisions)
-      const { keyOf, fresh } = persons.draft()
-      const sealed = decisions.map((one, index) => sealDecision(one, requesters[index] ?? null, keyOf))
-      const encoded = decisions.map((one, index) => {
-        const { origin, stored } = sealed[index]!
-        return encodeDecision({ ...one, origin, events: stored })
-      })
-      // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
-      // `began`, which look again
-      return sql<{ stored: string[]; position: bigint | null; keyed: bigint }>`
+    const heads = headsOf(decisions)
+    const { keyOf, fresh } = persons.draft()
+    const sealed = decisions.map((one, index) =>
+      erasable
+        ? sealDecision(one, requesters[index] ?? null, keyOf)
+        : { origin: one.origin, stored: one.events },
+    )
+    const encoded = decisions.map((one, index) => {
+      const { origin, stored } = sealed[index]!
+      return encodeDecision({ ...one, origin, events: stored })
+    })
+    // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
+    // `began`, which look again
+    return sql<{ stored: string[]; position: bigint | null; keyed: bigint }>`
         WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
         keyed AS (
           INSERT INTO person_keys (id, person, key)
@@ -119,29 +127,26 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position,
           (SELECT count(*) FROM keyed) AS keyed`.pipe(
-        Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable> => {
-          if (Number(row?.keyed ?? 0) !== fresh.length) {
-            // some have a key already, of which nobody here knew
-            return Effect.andThen(
-              persons.learn(fresh.map((one) => one.person)),
-              append(decisions, requesters),
-            )
-          }
-          persons.keep(fresh)
-          const stored = new Set(row?.stored)
-          if (row !== undefined && row.position !== null && stored.size === heads.length) {
-            return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
-          }
-          return elsewhere(
-            sql,
-            heads.filter((one) => !stored.has(one.stream)),
-          )
-        }),
-        Effect.catchIf(
-          (cause): cause is SqlError.SqlError => !(cause instanceof StoreUnavailable),
-          (cause) => Effect.fail(new StoreUnavailable({ cause })),
-        ),
-      )
+      Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable> => {
+        if (Number(row?.keyed ?? 0) !== fresh.length) {
+          // some have a key already, of which nobody here knew
+          return Effect.andThen(persons.learn(fresh.map((one) => one.person)), append(decisions, requesters))
+        }
+        persons.keep(fresh)
+        const stored = new Set(row?.stored)
+        if (row !== undefined && row.position !== null && stored.size === heads.length) {
+          return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
+        }
+        return elsewhere(
+          sql,
+          heads.filter((one) => !stored.has(one.stream)),
+        )
+      }),
+      Effect.catchIf(
+        (cause): cause is SqlError.SqlError => !(cause instanceof StoreUnavailable),
+        (cause) => Effect.fail(new StoreUnavailable({ cause })),
+      ),
+    )
   }
 
   return {
@@ -242,10 +247,13 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
   }
 }
 
-export const layerPostgres: Layer.Layer<EventStore, never, PgClient.PgClient> = Layer.effect(
-  EventStore,
-  Effect.map(PgClient.PgClient, makePostgresStore),
-)
+export const layerPostgres = (options: {
+  readonly erasable: boolean
+}): Layer.Layer<EventStore, never, PgClient.PgClient> =>
+  Layer.effect(
+    EventStore,
+    Effect.map(PgClient.PgClient, (sql) => makePostgresStore(sql, options)),
+  )
 
 /**
  * What every connection is told. The statements here look up by key and run for ever in the shape they were planned in,

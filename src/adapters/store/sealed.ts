@@ -2,16 +2,17 @@
  * Decisions as they are stored: personal strings are encrypted with the key of the person they are about, and are read again
  * as long as there is that key. What nobody can read any more comes out as stand-ins. docs/log.md says the form in words.
  *
- * The encryption is deterministic (SIV: the initialization vector is a MAC of the text): equal strings of one person are equal
+ * The encryption is deterministic (`siv.ts`): equal strings of one person are equal
  * in the log, and so are their stand-ins. That says which of a person's documents and addresses are the same, to whoever
  * reads the database; versions and times say nearly as much.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
 import { isPerson, isPersonalOrigin, touchEvent } from "./personal.ts"
 import type { Touch } from "./personal.ts"
 import { digestOf } from "./proof.ts"
+import { makeSiv } from "./siv.ts"
+import type { Siv } from "./siv.ts"
 
 /** A person's key, ready for use. */
 export interface PersonKey {
@@ -20,8 +21,7 @@ export interface PersonKey {
   readonly person: string
   /** As it is stored, 32 octets. */
   readonly key: Uint8Array
-  readonly mac: Buffer
-  readonly cipher: Buffer
+  readonly siv: Siv
 }
 
 /** Events with the keys that they are encrypted with. `of`: the presentity's; `by`: those of others, in order of need. */
@@ -33,7 +33,8 @@ export interface Envelope {
 
 export type StoredEvents = readonly Event[] | Envelope
 
-export const eventsIn = (stored: StoredEvents): readonly Event[] => (isEnvelope(stored) ? stored.events : stored)
+export const eventsIn = (stored: StoredEvents): readonly Event[] =>
+  isEnvelope(stored) ? stored.events : stored
 
 export const isEnvelope = (stored: StoredEvents): stored is Envelope => !Array.isArray(stored)
 
@@ -53,31 +54,16 @@ export const personKey = (id: string, person: string, key: Uint8Array): PersonKe
   id,
   person,
   key,
-  mac: derived(key, "presently mac"),
-  cipher: derived(key, "presently cipher"),
+  siv: makeSiv(key),
 })
 
-const derived = (key: Uint8Array, what: string): Buffer => Buffer.from(hkdfSync("sha256", key, "", what, 32))
-
-const tagOctets = 16
-
-/** Base64url of the tag and the encrypted text. */
-export const encrypt = ({ mac, cipher }: PersonKey, text: string): string => {
-  const plain = Buffer.from(text, "utf8")
-  const tag = createHmac("sha256", mac).update(plain).digest().subarray(0, tagOctets)
-  return Buffer.concat([tag, createCipheriv("aes-256-ctr", cipher, tag).update(plain)]).toString("base64url")
-}
+export const encrypt = ({ siv }: PersonKey, text: string): string => siv.encrypt(text)
 
 /** @throws Error when it is not what was encrypted with that key */
-export const decrypt = ({ id, mac, cipher }: PersonKey, encrypted: string): string => {
-  const octets = Buffer.from(encrypted, "base64url")
-  const tag = octets.subarray(0, tagOctets)
-  if (tag.length === tagOctets) {
-    const plain = createDecipheriv("aes-256-ctr", cipher, tag).update(octets.subarray(tagOctets))
-    const expected = createHmac("sha256", mac).update(plain).digest().subarray(0, tagOctets)
-    if (timingSafeEqual(tag, expected)) return plain.toString("utf8")
-  }
-  throw new Error(`a text that key ${id} should open is not what was written`)
+export const decrypt = ({ id, siv }: PersonKey, encrypted: string): string => {
+  const text = siv.decrypt(encrypted)
+  if (text === null) throw new Error(`a text that key ${id} should open is not what was written`)
+  return text
 }
 
 /**
@@ -170,7 +156,9 @@ export const openDecision = (
       return key === undefined ? addressFor(id, text) : decrypt(key, text)
     },
   }
-  const events = stored.events.map((event) => withoutHeaders(event, own)).map((event) => touchEvent(event, touch))
+  const events = stored.events
+    .map((event) => withoutHeaders(event, own))
+    .map((event) => touchEvent(event, touch))
   const isSealed = /^(?:\d+\.)?[\w-]{22,}$/.test(origin)
   return { origin: !isSealed ? origin : origin.includes(".") ? ofWatcher(origin) : ofOwner(origin), events }
 }
@@ -189,11 +177,30 @@ const openBody = (body: Body & { readonly was?: string }, own: PersonKey | undef
 const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
   if (event._tag !== "PublicationCreated" && event._tag !== "PublicationModified") return event
   const { wasHeaders, ...rest } = event as typeof event & { readonly wasHeaders?: string }
-  if (wasHeaders !== undefined && own !== undefined) return { ...rest, droppedHeaders: decrypt(own, wasHeaders) }
+  if (wasHeaders !== undefined && own !== undefined)
+    return { ...rest, droppedHeaders: decrypt(own, wasHeaders) }
   if (own !== undefined || rest.headers === undefined) return rest
   const { headers, ...others } = rest
   return { ...others, droppedHeaders: digestOf(JSON.stringify(headers)) }
 }
+
+/**
+ * What reading gives for strings of somebody who is erased, for strings that are not encrypted: states that were saved.
+ *
+ * @param key of that person
+ */
+export const coverOf = (key: PersonKey): Touch => ({
+  body: ({ text, ...body }) => ({
+    ...body,
+    text: "",
+    dropped: digestOf(encrypt(key, body.dropped ?? text)),
+  }),
+  header: ([name, value]): Header => [name, namedFor(key.id, encrypt(key, value))],
+  own: (text) => addressFor(key.id, encrypt(key, text)),
+  watcher: () => standIn(key.id),
+  theirs: (text) => namedFor(key.id, encrypt(key, text)),
+  address: (text) => addressFor(key.id, encrypt(key, text)),
+})
 
 const namedFor = (id: string, text: string): string => `erased-${id}-${digestOf(text).slice(0, 12)}`
 const addressFor = (id: string, text: string): string => `sip:${namedFor(id, text)}@erased.invalid`
