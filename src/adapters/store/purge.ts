@@ -2,8 +2,9 @@
  * Makes bytes that the database no longer needs go from its files: dead rows of small tables, statistics, and the
  * write-ahead log.
  *
- * A checkpoint renames segments of the write-ahead log that are no longer needed, with what is in them, for later use. So all
- * that exist are gone through once: switching to the next one fills the rest of a segment with zeros.
+ * A checkpoint renames segments of the write-ahead log that are no longer needed, with what is in them, for later use. So the
+ * present one is left first, and then all that exist are gone through once: switching to the next one fills the rest of a
+ * segment with zeros.
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
@@ -18,29 +19,37 @@ export const purge = Effect.fnUntraced(function* (sql: PgClient.PgClient, tables
   const left: string[] = []
   const attempt = (what: string, work: Effect.Effect<unknown, { readonly message: string }>) =>
     work.pipe(
-      Effect.as(true),
-      Effect.catch(() => Effect.sync(() => (left.push(what), false))),
+      Effect.asVoid,
+      Effect.catch(() => Effect.sync(() => void left.push(what))),
     )
   for (const table of tables) {
     yield* attempt(
-      `table ${table} could not be written anew: as its owner, VACUUM (FULL, ANALYZE) ${table}`,
-      sql.unsafe(`VACUUM (FULL, ANALYZE) "${table}"`),
+      `table ${table} could not be written anew: as its owner, VACUUM FULL ${table}`,
+      sql.unsafe(`VACUUM FULL "${table}"`),
     )
   }
+  // an ANALYZE would keep what is known of a table that has become empty
   yield* attempt(
-    "statistics could not be written anew: as a superuser, VACUUM FULL pg_statistic",
-    sql.unsafe(`VACUUM FULL pg_catalog.pg_statistic`),
+    "the planner's statistics could not be written anew: as a superuser, DELETE FROM pg_statistic, then VACUUM FULL pg_statistic",
+    Effect.andThen(
+      sql`DELETE FROM pg_catalog.pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relname = ANY(${tables}::text[]))`,
+      sql.unsafe("VACUUM FULL pg_catalog.pg_statistic"),
+    ),
+  )
+  // an empty segment is not switched
+  const next = Effect.andThen(
+    sql`SELECT pg_logical_emit_message(true, 'presently', 'erase')::text`,
+    sql`SELECT pg_switch_wal()::text`,
   )
   const log = Effect.gen(function* () {
+    yield* next
     yield* sql.unsafe("CHECKPOINT")
     const [newest] = yield* sql<{ name: string | null }>`
       SELECT max(name) AS name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'`
     for (let segment = 0; segment < segmentsMax; segment++) {
       const [now] = yield* sql<{ name: string }>`SELECT pg_walfile_name(pg_current_wal_lsn()) AS name`
       if (newest?.name == null || now === undefined || now.name > newest.name) break
-      // an empty segment is not switched
-      yield* sql`SELECT pg_logical_emit_message(true, 'presently', 'erase')`
-      yield* sql`SELECT pg_switch_wal()`
+      yield* next
     }
     yield* sql.unsafe("CHECKPOINT")
   })
