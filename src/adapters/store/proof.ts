@@ -5,11 +5,14 @@
  * The append statement links rows in SQL, for only there position, number and the hash before are known; here it is done
  * again, to check.
  */
-import { createHash, hash } from "node:crypto"
+import { createHash } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
+import { digestOf } from "./digest.ts"
 import { encrypt, eventsIn, isEnvelope } from "./sealed.ts"
 import type { PersonKey, StoredEvents } from "./sealed.ts"
+
+export { digestOf }
 
 /** What a row says of its decision, as it is stored; `at` in milliseconds since 1970. */
 export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce"> & {
@@ -79,9 +82,6 @@ const storedJson = (event: Event, proved: string): string => {
   const start = proved.lastIndexOf('"text":"') + 7
   return proved.slice(0, start) + JSON.stringify(text) + proved.slice(start + 66)
 }
-
-/** SHA-256 of a text's UTF-8, in hex. */
-export const digestOf = (text: string): string => hash("sha256", text, "hex")
 
 /** The package whose document, or part of one, was dropped; null: nothing was. */
 export const droppedFrom = (event: Event): PackageName | null =>
@@ -154,10 +154,10 @@ interface Document {
   readonly was?: string
 }
 
-const withoutText = ({ dropped, was: _, ...document }: Document): object => ({
-  ...document,
-  text: dropped ?? digestOf(document.text),
-})
+const withoutText = (one: Document): object => {
+  const { dropped, was: _, ...document } = one
+  return { ...document, text: dropped ?? digestOf(document.text) }
+}
 
 /** Where the chain of a stream begins. */
 export const rootOf = (salt: Uint8Array, name: string): Buffer =>

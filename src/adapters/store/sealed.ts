@@ -10,7 +10,7 @@ import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
 import { isPerson, isPersonalOrigin, touchEvent } from "./personal.ts"
 import type { Touch } from "./personal.ts"
-import { digestOf } from "./proof.ts"
+import { digestOf } from "./digest.ts"
 import { makeSiv } from "./siv.ts"
 import type { Siv } from "./siv.ts"
 

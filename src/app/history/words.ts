@@ -81,10 +81,6 @@ export const eventInWords = (event: Event, clock: Clock): string => {
     case "SharingTagSet":
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)
-    case "LogDropped":
-      return words(`before ${clock(event.before)}`, `${event.decisions} decisions`)
-    case "DocumentsDropped":
-      return words(event.packageName, `before ${clock(event.before)}`, `${event.documents} documents`)
     case "RemoteTargetChanged":
       return event.remoteTarget
     case "NotificationsIssued":
