@@ -16,6 +16,7 @@ import { checkChain } from "../../src/app/tables/chain.ts"
 import type { LogFinding } from "../../src/app/tables/fold.ts"
 import { nothingDropped } from "../../src/domain/presentity/retention.ts"
 import { checkSeals } from "../../src/app/tables/seals.ts"
+import { decisionOf, freshStream } from "../adapters/store/event-store-contract.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -92,7 +93,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
   )
   const anyTable = fc.constantFrom("events" as const, "streams" as const)
 
-  it("T-chain: a log as it was written is proved whole, however decisions were stored together", async () => {
+  it("T39: a log as it was written is proved whole, however decisions were stored together", async () => {
     await fc.assert(
       fc.asyncProperty(anyHistory, async ([steps, together]) => {
         const rows = await fill(steps, together)
@@ -107,7 +108,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
   }, 60_000)
 
-  it("T-chain: a flipped bit in any column of any row of events and streams is found, each of them", async () => {
+  it("T39: a flipped bit in any column of any row of events and streams is found, each of them", async () => {
     let flipped = 0
     const columns = new Set<string>()
     await fc.assert(
@@ -140,7 +141,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     assert.equal(columns.size, 16, [...columns].join())
   }, 60_000)
 
-  it("T-chain: rows deleted, inserted, exchanged, and newest ones cut off are found, each of them", async () => {
+  it("T39: rows deleted, inserted, exchanged, and newest ones cut off are found, each of them", async () => {
     const done = { deleted: 0, inserted: 0, swapped: 0, truncated: 0 }
     await fc.assert(
       fc.asyncProperty(
@@ -169,7 +170,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     for (const [kind, count] of Object.entries(done)) assert.ok(count >= 20, `${count} ${kind}`)
   }, 60_000)
 
-  it("T-chain: verify says what does not fit and where, beside the tables, and repairs nothing of it", async () => {
+  it("T39: verify says what does not fit and where, beside the tables, and repairs nothing of it", async () => {
     await emptyStore(sql)
     const run = play(worlds[0]!, fc.sample(anySteps, { seed: 7, numRuns: 3 }).flat())
     await project(sql, run, (decision) => decision === run.log.length - 1)
@@ -207,7 +208,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
   }
 
-  it("T-seal: what was sealed cannot be rewritten, also not with every hash after it; what was not yet, can", async () => {
+  it("T39: what was sealed cannot be rewritten, also not with every hash after it; what was not yet, can", async () => {
     const outcomes = { found: 0, unsealed: 0 }
     await fc.assert(
       fc.asyncProperty(
@@ -218,7 +219,8 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
           const good = await Effect.runPromise(sealChecked)
           assert.deepEqual(good.findings, [])
           if (good.position === null) return
-          for (const row of rows) {
+          await Effect.runPromise(makePostgresStore(sql).append([decisionOf(freshStream(), 1)]))
+          for (const row of [...rows, "newest" as const]) {
             let where = 0n
             const forged = Effect.map(forge(sql, row), (pos) => {
               where = pos
@@ -235,10 +237,10 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       ),
       { numRuns: 12, endOnFailure: true },
     )
-    assert.ok(outcomes.found >= 20 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
+    assert.ok(outcomes.found >= 8 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
   }, 60_000)
 
-  it("T-seal: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
+  it("T39: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
     await sealed([fc.sample(anySteps, { seed: 3, numRuns: 4 }).flat(), 2])
     const { seals } = await Effect.runPromise(sealChecked)
     assert.ok(seals > 2, `${seals} seals`)

@@ -136,7 +136,7 @@ describe.skipIf(cluster === null)("retention", () => {
     }
   }
 
-  it("T-forget: what is due is gone, what lives is as it was, every kept instant can be reached, all of it is proved", async () => {
+  it("T38: what is due is gone, what lives is as it was, every kept instant can be reached, all of it is proved", async () => {
     const seen = { dropped: 0, kept: 0, forgotten: 0, documents: 0, found: 0 }
     await fc.assert(
       fc.asyncProperty(
@@ -246,7 +246,7 @@ describe.skipIf(cluster === null)("retention", () => {
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, what)
   }, 120_000)
 
-  it("T-forget: a month or a document that is gone, and no fact says so, is found", async () => {
+  it("T38: a month or a document that is gone, and no fact says so, is found", async () => {
     const steps = fc.sample(anySteps, { seed: 11, numRuns: 5 }).flat()
     const statement = (text: string) => sql.unsafe(text)
     for (const [what, change, isCompacted] of [
@@ -274,7 +274,7 @@ describe.skipIf(cluster === null)("retention", () => {
     }
   }, 60_000)
 
-  it("T-forget T-seal: whoever drops what was sealed and writes the fact of it by hand has not signed it", async () => {
+  it("T38 T39: whoever drops what was sealed and writes the fact of it by hand has not signed it", async () => {
     await fill(fc.sample(anySteps, { seed: 13, numRuns: 5 }).flat(), [1, 2, 3])
     const terms = { days: 60, documents: new Map([["stub" as PackageName, 20]]) }
     await Effect.runPromise(compact(sql, terms, now, { by: "server", key: null }))
@@ -309,7 +309,7 @@ describe.skipIf(cluster === null)("retention", () => {
     await isProved()
   }, 60_000)
 
-  it("T-forget: an attempt that was cut off is finished by the next, and nothing is told twice", async () => {
+  it("T38: an attempt that was cut off is finished by the next, and nothing is told twice", async () => {
     const steps = fc.sample(anySteps, { seed: 5, numRuns: 5 }).flat()
     const terms = { days: 60, documents: new Map([["stub" as PackageName, 20]]) }
     const broken = [

@@ -63,9 +63,9 @@ export const logColumns: Readonly<Record<LogTable, readonly Column[]>> = {
 /**
  * What somebody does who knows how the chain is made: changes a row, and then every hash after it, so that it fits again.
  */
-export const forge = (sql: Sql, row: number) =>
+export const forge = (sql: Sql, row: number | "newest") =>
   Effect.gen(function* () {
-    const where = yield* rowOf(sql, "events", row)
+    const where = row === "newest" ? "pos = (SELECT max(pos) FROM events)" : yield* rowOf(sql, "events", row)
     yield* sql.unsafe(`UPDATE events SET origin = origin || ' forged' WHERE ${where}`)
     const [of] = yield* sql.unsafe<{ stream: bigint; pos: bigint }>(
       `SELECT stream, pos FROM events WHERE origin LIKE '% forged'`,

@@ -3,7 +3,7 @@
  * NOTIFYs and one of the state. Equal on any machine: nothing of clock, locale or order of keys goes into them.
  */
 import { createHash } from "node:crypto"
-import { changedBetween } from "../../domain/history/changed.ts"
+import { changedBetween } from "../../domain/history/state-difference.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { Moment } from "../../domain/history/moments.ts"
 import type { Recorded } from "../../domain/ports.ts"

@@ -142,6 +142,7 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
   } catch {
     throw new Error("it is no JSON")
   }
+  const version = typeof json === "object" && json !== null && "v" in json ? json.v : undefined
   const kind = typeof json === "object" && json !== null && "kind" in json ? json.kind : undefined
   if (kind === "case" && "format" in (json as object)) {
     const { format } = json as { readonly format: unknown }
@@ -150,6 +151,7 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
         `its format is ${JSON.stringify(format)}, this presently reads ${caseFormat}: take a newer one`,
       )
   }
+  if (version !== 1 && kindFault(kind) === null) throw new Error("it has no version 1 of a line")
   let line: typeof Line.Type
   try {
     line = decodeLine(json)

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
+import { makeSeals } from "../../adapters/store/seals.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
 import type { Config } from "../config.ts"
 import { openStore, storeNameOf } from "../tables/open.ts"
@@ -158,11 +159,8 @@ const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, may
   return of(ok("migrations", `${done} of ${newest}`), true)
 })
 
-const logChecks = Effect.fnUntraced(function* (
-  { sql }: OpenStore,
-  { db_update_period }: Config,
-  isRunning: boolean,
-) {
+const logChecks = Effect.fnUntraced(function* ({ sql }: OpenStore, config: Config, isRunning: boolean) {
+  const { db_update_period } = config
   const { lag } = yield* makeAudit(sql).positions
   const now = yield* Clock.currentTimeMillis
   const [times] = yield* sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
@@ -188,6 +186,7 @@ const logChecks = Effect.fnUntraced(function* (
         )
       : ok("lag", isRunning || lag === 0 ? shown : `${shown}; the next start brings the tables up to date`),
   )
+  if (config.seal_key !== null) checks.push(yield* sealCheck(sql, config.seal_interval, isRunning, now))
   checks.push(
     lag > tailMax
       ? warn("snapshots", `a start has ${lag} decisions to read`, "stop the server in order once")
@@ -199,4 +198,25 @@ const logChecks = Effect.fnUntraced(function* (
         ),
   )
   return checks
+})
+
+/** Whether the server that runs seals its log. */
+const sealCheck = Effect.fnUntraced(function* (
+  sql: OpenStore["sql"],
+  intervalSeconds: number,
+  isRunning: boolean,
+  now: number,
+) {
+  const newest = yield* makeSeals(sql).newest
+  const [row] = yield* sql<{ count: number; oldest: Date | null }>`
+    SELECT count(*)::int AS count, min(at) AS oldest FROM events
+    WHERE pos > ${String(newest?.position ?? 0n)}::bigint AND hash IS NOT NULL`
+  const seconds = row?.oldest == null ? 0 : Math.round((now - row.oldest.getTime()) / 1000)
+  const said =
+    newest === null
+      ? `none yet, ${row?.count ?? 0} decisions are not sealed`
+      : `the newest is of ${new Date(newest.at).toISOString()}, ${row?.count ?? 0} newer decisions are not sealed`
+  return isRunning && seconds > 2 * intervalSeconds + 10
+    ? bad("seals", said, "the server does not seal: see its log, and whether it was started with seal_key")
+    : ok("seals", said)
 })

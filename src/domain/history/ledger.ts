@@ -4,9 +4,11 @@
  * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
  */
 import { get } from "../table.ts"
+import { answersIn } from "../presentity/answers.ts"
 import type {
   Event,
   NotificationFailed,
+  NotificationsAccepted,
   NotificationsIssued,
   SubscriptionTerminated,
 } from "../presentity/events.ts"
@@ -139,11 +141,10 @@ export const makeLedger = (
     return life
   }
 
-  const answer = (of: readonly number[], moment: Moment): void => {
-    for (let index = 0; index + 2 < of.length; index += 3) {
-      const [no = 0, cseq = 0, before = 0] = of.slice(index, index + 3)
+  const answer = (event: NotificationsAccepted, moment: Moment): void => {
+    for (const { no, cseq, at } of answersIn(event, moment.decision.at)) {
       const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
-      if (sent !== undefined) sent.answeredAt = moment.decision.at - before
+      if (sent !== undefined) sent.answeredAt = at
     }
   }
 
@@ -154,7 +155,7 @@ export const makeLedger = (
       for (const event of decision.events) {
         if (event._tag === "SubscriptionCreated") lifeOf(event.no, moment)
         else if (event._tag === "NotificationFailed") fail(lifeOf(event.no, moment), event, moment)
-        else if (event._tag === "NotificationsAccepted") answer(event.of, moment)
+        else if (event._tag === "NotificationsAccepted") answer(event, moment)
         else if (event._tag === "SubscriptionTerminated") {
           const life = lifeOf(event.no, moment)
           if (life !== null) life.ended = endingOf(event, moment)

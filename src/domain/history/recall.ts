@@ -8,27 +8,19 @@
  */
 import { decide } from "../presentity/decide.ts"
 import type { Command } from "../presentity/commands.ts"
-import type { Authorize, Context, Limits } from "../presentity/context.ts"
+import type { Authorize, Context } from "../presentity/context.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import { evolve } from "../presentity/evolve.ts"
 import { retentionStream } from "../presentity/retention.ts"
 import { audience } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
-import type { Packages } from "../packages/event-package.ts"
 import { entries, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
+import type { RecallWorld } from "./recall-world.ts"
 import { commandsBehind } from "./recalled-commands.ts"
 import { hookBehind } from "./recalled-hook.ts"
-
-/** What a server decides with, besides state and command. */
-export interface RecallWorld {
-  readonly packages: Packages
-  readonly limits: Limits
-  /** Null: a hook that is not known; what it said is taken from the events. */
-  readonly authorize: Authorize | null
-}
 
 export interface Recalled {
   readonly command: Command

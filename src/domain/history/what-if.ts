@@ -26,8 +26,9 @@ import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 import { contextFor, recall, sameValue } from "./recall.ts"
-import { answersIn } from "./recalled-commands.ts"
-import type { RecallWorld, Recalled } from "./recall.ts"
+import { answersIn } from "../presentity/answers.ts"
+import type { Recalled } from "./recall.ts"
+import type { RecallWorld } from "./recall-world.ts"
 
 export interface Supposition {
   /** Positions of decisions that never were. */

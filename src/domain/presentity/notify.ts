@@ -8,7 +8,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
-import type { Accepted, Redeliver, ReportDelivery } from "./commands.ts"
+import type { Redeliver, ReportDelivery } from "./commands.ts"
 import { allowedAt } from "./pace.ts"
 import type { Context, Limits } from "./context.ts"
 import { done, nothingHappened } from "./decision.ts"
@@ -168,12 +168,6 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
       : [failed, ...consequences(state, subscription, command.cseq, outcome, context)],
   )
 }
-
-/** What is written down of NOTIFYs that were answered 2xx, in a decision made at `now`. */
-export const acceptedEvent = (accepted: readonly Accepted[], now: Millis): Event => ({
-  _tag: "NotificationsAccepted",
-  of: accepted.flatMap(({ no, cseq, at }) => [no, cseq, Math.max(0, now - at)]),
-})
 
 const failures = {
   Refused: { outcome: "refused" },

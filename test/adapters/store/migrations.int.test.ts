@@ -56,7 +56,7 @@ const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClie
 ]
 
 describe.each(databases)("a log of the first layout on %s", (_, open) => {
-  it("L04 T-chain: is carried over with snapshots and places, goes on, and is proved from there on", async () => {
+  it("L04 T39: is carried over with snapshots and places, goes on, and is proved from there on", async () => {
     const [one, other, orphan] = [freshStream(), freshStream(), freshStream()]
     const decisions = [1, 2, 3].flatMap((version) => [decisionOf(one, version), decisionOf(other, version)])
     const stateOf = (stream: string, version: number) =>

@@ -79,11 +79,11 @@ const laws = (decision: Decision): void => {
 }
 
 describe("the digest of a decision", () => {
-  it("T-chain: is that of the JSON that is stored, whatever documents hold, and does not change when they are dropped", () => {
+  it("T39: is that of the JSON that is stored, whatever documents hold, and does not change when they are dropped", () => {
     fc.assert(fc.property(anyDecision, laws), { numRuns: 500 })
   })
 
-  it("T-chain: of every decision of a history too", () => {
+  it("T39: of every decision of a history too", () => {
     fc.assert(
       fc.property(fc.constantFrom(...worlds), anySteps, (world, steps) =>
         play(world, steps).log.forEach(laws),
@@ -92,7 +92,7 @@ describe("the digest of a decision", () => {
     )
   })
 
-  it("T-chain: another value anywhere is another digest", () => {
+  it("T39: another value anywhere is another digest", () => {
     fc.assert(
       fc.property(anyDecision, anyDecision, (one, other) => {
         const { stream: _, ...said } = one

@@ -121,6 +121,10 @@ describe("a case", () => {
       refused(head.replace('"format":1', '"format":2')).message,
       /line 1: its format is 2, this .* reads 1/,
     )
+    assert.equal(
+      refused(head + end.replace('"v":1', '"v":2')).message,
+      "case, line 2: it has no version 1 of a line",
+    )
     assert.equal(refused(`${head}${head}`).message, "case, line 2: the head of a case stands only once")
     assert.equal(refused(`${head}${end}${end}`).message, "case, line 3: something stands after the end")
     assert.match(refused(head.replace("3600", '"x"')).message, /^case, line 1: .*maxExpires/)

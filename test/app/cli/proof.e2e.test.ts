@@ -8,6 +8,9 @@ import { dirname, join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
+import { readConfig } from "../../../src/app/config.ts"
+import type { Check } from "../../../src/app/doctor/check.ts"
+import { storeChecks } from "../../../src/app/doctor/store.ts"
 import { makePostgresStore } from "../../../src/adapters/store/postgres.ts"
 import type { Event } from "../../../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
@@ -24,7 +27,7 @@ const verify = (...args: readonly string[]) => run(["verify", ...args])
 
 describe.skipIf(cluster === null)("a log that is proved, and one that forgets", () => {
   it(
-    "T-seal CLI: a server seals its log at its stop, verify --public-key checks it, and keys that are none are one line",
+    "T39 CLI: a server seals its log at its stop, verify --public-key checks it, and keys that are none are one line",
     patient,
     async (context) => {
       const url = cluster!.database()
@@ -40,6 +43,20 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
       assert.match(
         good.stdout,
         /\nchain of \d+ decisions checked\n1 seals, the newest at position \d+ of .*Z; 0 newer/,
+      )
+      const sealsCheck = async (isRunning: boolean) => {
+        const defaults = { database_url: url, seal_key: key }
+        const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults })
+        const checks = await Effect.runPromise(
+          storeChecks(config, isRunning) as Effect.Effect<readonly Check[]>,
+        )
+        return checks
+          .filter(({ what }) => what === "seals")
+          .map(({ status, detail }) => `${status} ${detail}`)
+      }
+      assert.match(
+        (await sealsCheck(true)).join(),
+        /^ok the newest is of .*Z, 0 newer decisions are not sealed$/,
       )
       await on(url, "UPDATE seals SET rows = rows + 1")
       const publicKey = createPublicKey(readFileSync(`${key}.pub`))
@@ -65,6 +82,9 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
       ] as const) {
         await assert.rejects(startPresence({ memory: false, database_url: url, seal_key }), why)
       }
+      await on(url, "DELETE FROM seals", "UPDATE events SET at = at - interval '1 hour' WHERE version = 1")
+      assert.match((await sealsCheck(true)).join(), /^bad none yet, \d+ decisions are not sealed$/)
+      assert.match((await sealsCheck(false)).join(), /^ok none yet/)
       await assert.rejects(startPresence({ seal_key: key }), /what is kept in memory is not sealed/)
       const again = await run(["seal-key", key])
       assert.match(again.stderr, /^presently: no key was written: EEXIST: /)
@@ -75,7 +95,7 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
   )
 
   it(
-    "OPS-retention T-forget CLI: compact drops what is due and says so, verify passes afterwards, and what is not clear is one line",
+    "OPS-retention T38 CLI: compact drops what is due and says so, verify passes afterwards, and what is not clear is one line",
     patient,
     async () => {
       const url = cluster!.database()

@@ -1,0 +1,197 @@
+/**
+ * The SUBSCRIBEs that may stand behind a recorded decision, the likeliest first.
+ */
+import type { Resubscribe, Subscribe } from "../presentity/commands.ts"
+import type { Event, SubscriptionCreated, SubscriptionRefreshed } from "../presentity/events.ts"
+import { evolve } from "../presentity/evolve.ts"
+import { isPersonal, tagOfBody, tagOfPersonal } from "../presentity/notification-tags.ts"
+import { viewFor } from "../presentity/notify.ts"
+import type { State, Subscription } from "../presentity/state.ts"
+import { get } from "../table.ts"
+import { dialogKey } from "../vocabulary.ts"
+import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
+import { secondsTo } from "./recall-world.ts"
+import type { RecallWorld } from "./recall-world.ts"
+
+export const subscribes = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  world: RecallWorld,
+): readonly Subscribe[] => {
+  const created = createdIn(events)
+  if (created === undefined || created.start === null) return []
+  const { packageName, eventId, watcher, argument, sharingTag, rates } = created
+  const suppressIfMatch =
+    created.dormant === true
+      ? "*"
+      : isBodiless(events, created.no)
+        ? tagOfNew(before, events, at, created, world)
+        : null
+  return [
+    {
+      _tag: "Subscribe",
+      packageName,
+      eventId,
+      watcher,
+      expires: grantedIn(created, events, at, world),
+      accept: null,
+      dialog: created.start,
+      ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
+      ...(rates === undefined ? {} : { rates }),
+      ...(argument === undefined ? {} : { argument }),
+      ...(sharingTag === undefined ? {} : { sharingTag }),
+      forceActive: created.forced === true,
+      bodyFault: null,
+    },
+  ]
+}
+
+export const createdIn = (events: readonly Event[]): SubscriptionCreated | undefined =>
+  events.find((event) => event._tag === "SubscriptionCreated")
+
+/** As announced, without the operator's grace; 0: it only asked. */
+const grantedIn = (
+  { no, expiresAt }: SubscriptionCreated,
+  events: readonly Event[],
+  at: Millis,
+  { limits }: RecallWorld,
+): Seconds =>
+  events.some((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+    ? 0
+    : secondsTo(expiresAt, at) - limits.expiresOffset
+
+const isBodiless = (events: readonly Event[], no: SubscriptionNo): boolean =>
+  events.some((event) => event._tag === "NotificationsIssued" && event.bodiless === true && isTo(event, no))
+
+const isTo = (event: Event & { readonly _tag: "NotificationsIssued" }, no: SubscriptionNo): boolean =>
+  event.to !== "active" && event.to.includes(no)
+
+/** The tag of the document that a new subscription says it has: the one it would be sent. */
+const tagOfNew = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  { no }: SubscriptionCreated,
+  world: RecallWorld,
+): string | null => {
+  let state = before
+  for (const event of events) {
+    state = evolve(state, event, at)
+    if (event._tag !== "SubscriptionCreated") continue
+    const one = get(state.subscriptions, no)
+    return one === undefined ? null : tagOf(state, one, world)
+  }
+  return null
+}
+
+const tagOf = (state: State, one: Subscription, { packages }: RecallWorld): string | null => {
+  const pack = packages.find(one.packageName)
+  if (pack === null) return null
+  if (isPersonal(pack)) return tagOfPersonal(one.no, one.notified - 1, one.shown)
+  const { body, headers } = viewFor(state, one, pack)
+  return tagOfBody(body, headers)
+}
+
+export const resubscribes = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  world: RecallWorld,
+): readonly Resubscribe[] => {
+  const created = createdIn(events)
+  if (created !== undefined) return further(before, events, at, created, world)
+  const about = events.find(
+    (event) =>
+      event._tag === "SubscriptionStatusChanged" ||
+      event._tag === "SubscriptionRefreshed" ||
+      event._tag === "SubscriptionTerminated",
+  )
+  const one = about === undefined ? undefined : get(before.subscriptions, about.no)
+  const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
+  if (one === undefined || dialog === undefined) return []
+  const { no } = one
+  const changed = events.find((event) => event._tag === "SubscriptionStatusChanged" && event.no === no)
+  const refreshed = events.find((event) => event._tag === "SubscriptionRefreshed" && event.no === no)
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  const renewed = refreshed?._tag === "SubscriptionRefreshed" ? refreshed : null
+  const judged: Subscription =
+    changed?._tag === "SubscriptionStatusChanged"
+      ? { ...one, status: changed.status, polite: changed.polite, matched: changed.matched }
+      : one
+  const end = ended?._tag === "SubscriptionTerminated" ? ended : null
+  // whoever was refused: what it asked for does not count
+  const isRefused = end?.reason === "rejected"
+  const isTold = events.some((event) => event._tag === "NotificationsIssued" && isTo(event, no))
+  const isQuiet = end === null ? !isTold || isBodiless(events, no) : end.silent
+  const isDormant = end === null && (renewed?.dormant ?? one.dormant)
+  const condition = isDormant ? "*" : isQuiet ? (end === null ? tagOf(before, judged, world) : "*") : null
+  const rates = ratesOf(renewed, one)
+  const argument = renewed?.argument
+  return [
+    {
+      _tag: "Resubscribe",
+      dialog: dialogKey(dialog.start.callId, dialog.start.localTag, dialog.start.remoteTag),
+      packageName: one.packageName,
+      eventId: one.eventId,
+      watcher: one.watcher,
+      expires:
+        end !== null && !isRefused
+          ? 0
+          : renewed === null
+            ? null
+            : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
+      accept: null,
+      // of one that ended with its dialog it is not kept
+      cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
+      remoteTarget: renewed?.remoteTarget ?? null,
+      ...(condition === null ? {} : { suppressIfMatch: condition }),
+      ...(rates === null ? {} : { rates }),
+      ...(argument === undefined ? {} : { argument }),
+      forceActive:
+        !isRefused && (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : one.forced),
+      bodyFault: null,
+    },
+  ]
+}
+
+/** The pace asked for: what was granted, or what it has already. */
+const ratesOf = (renewed: SubscriptionRefreshed | null, one: Subscription): Rates | null =>
+  renewed === null || renewed.rates === undefined ? one.rates : renewed.rates
+
+/** A further subscription in a dialog. */
+const further = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  created: SubscriptionCreated,
+  world: RecallWorld,
+): readonly Resubscribe[] => {
+  const dialog = get(before.dialogs, created.dialog)
+  if (dialog === undefined) return []
+  const moved = events.find((event) => event._tag === "RemoteTargetChanged")
+  const suppressIfMatch =
+    created.dormant === true
+      ? "*"
+      : isBodiless(events, created.no)
+        ? tagOfNew(before, events, at, created, world)
+        : null
+  return [
+    {
+      _tag: "Resubscribe",
+      dialog: dialogKey(dialog.start.callId, dialog.start.localTag, dialog.start.remoteTag),
+      packageName: created.packageName,
+      eventId: created.eventId,
+      watcher: created.watcher,
+      expires: grantedIn(created, events, at, world),
+      accept: null,
+      cseq: created.remoteCseq,
+      remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
+      ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
+      ...(created.rates === undefined ? {} : { rates: created.rates }),
+      ...(created.argument === undefined ? {} : { argument: created.argument }),
+      forceActive: created.forced === true,
+      bodyFault: null,
+    },
+  ]
+}
