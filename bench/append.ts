@@ -46,11 +46,15 @@ await Effect.runPromise(
     const sql = yield* PgClient.PgClient
     yield* migrate
     yield* makePartitions(new Date())
-    const store = makePostgresStore(sql)
-    for (const size of [1, 20, 100]) {
+    // in clear and encrypted in turn
+    for (const [size, erasable] of [1, 20, 100].flatMap((one) => [
+      [one, false] as const,
+      [one, true] as const,
+    ])) {
+      const store = makePostgresStore(sql, { erasable })
       const streams = Array.from(
         { length: size },
-        (_, index) => `sip:b${process.pid}-${size}-${index}@x` as Uri,
+        (_, index) => `sip:b${process.pid}-${size}-${erasable}-${index}@x` as Uri,
       )
       let version = 0
       let batches = 0
@@ -70,7 +74,7 @@ await Effect.runPromise(
       const used = process.cpuUsage(cpu)
       const cpuMicros = Math.round((used.user + used.system) / batches)
       console.log(
-        `batch of ${size}: ${Math.round((batches * size) / seconds)} decisions/s, ${((seconds / batches) * 1e6).toFixed(0)} us and ${cpuMicros} us of our CPU per commit`,
+        `batch of ${size}${erasable ? ", erasable" : ""}: ${Math.round((batches * size) / seconds)} decisions/s, ${((seconds / batches) * 1e6).toFixed(0)} us and ${cpuMicros} us of our CPU per commit`,
       )
     }
   }).pipe(Effect.provide(database), Effect.scoped) as Effect.Effect<void>,

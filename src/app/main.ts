@@ -7,6 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import { compactCommand } from "./cli/compact.ts"
+import { eraseCommand } from "./cli/erase.ts"
 import { config, init } from "./cli/config.ts"
 import { demo } from "./cli/demo.ts"
 import { doctor } from "./cli/doctor.ts"
@@ -56,6 +57,7 @@ const presently = Command.make("presently").pipe(
     verify,
     projections,
     compactCommand,
+    eraseCommand,
   ]),
 )
 

@@ -9,11 +9,10 @@ import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Tracer } from "effect"
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
-import type { Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
+import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
-import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
@@ -236,27 +235,27 @@ export const makePump = Effect.fnUntraced(function* (
     if (batch === null) return
     appending = true
     if (batch.decisions.length === 0) settle(new Set())
-    else tryAppend(batch.decisions, now())
+    else tryAppend(batch, now())
   }
 
-  const tryAppend = (decisions: readonly Decision[], since: Millis): void => {
+  const tryAppend = (batch: Batch, since: Millis): void => {
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
-    const fiber = run(store.append(decisions))
+    const fiber = run(store.append(batch.decisions, batch.requesters))
     const timer = setTimeout(() => fiber.interruptUnsafe(), options.patienceMillis)
     fiber.addObserver((exit) => {
       clearTimeout(timer)
       if (Exit.isSuccess(exit)) {
         outbox.appended?.(performance.now() - appendedFrom)
         counters.batches++
-        counters.decisions += decisions.length
+        counters.decisions += batch.decisions.length
         counters.conflicts += exit.value.conflicts.size
         last.position = Math.max(last.position, exit.value.position)
-        last.at = Math.max(last.at, decisions.at(-1)?.at ?? 0)
+        last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
         settle(exit.value.conflicts)
       } else if (now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
-        run(Effect.sleep(100)).addObserver(() => tryAppend(decisions, since))
+        run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
       } else {
         appending = false
         goDown(exit.cause)

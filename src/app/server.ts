@@ -438,7 +438,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
   const tables = tableNamesOf(config)
   const sessions = config.database_url === null ? "one" : "many"
   const stores = Layer.mergeAll(
-    layerPostgres,
+    layerPostgres({ erasable: config.erasable }),
     layerPresenceTables(tables, sessions),
     layerPostgresWebhooks,
   ).pipe(Layer.provide(Layer.succeedContext(client)))

@@ -254,6 +254,10 @@ const storage = {
     [],
     "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
   ),
+  erasable: flag(
+    false,
+    "encrypt in the log what is personal, with a key for each person, so that `presently erase` can forget somebody",
+  ),
   seal_key: text(
     null,
     "file of an Ed25519 private key (see `presently seal-key`) that the log is signed with now and then; none: it is not",

@@ -68,8 +68,14 @@ export class EventStore extends Context.Service<
      * Stores decisions, all of a stream or none, each stream only when it stands just before its first one.
      *
      * Safe to repeat: decisions that an earlier attempt stored already count as stored (told by version and nonce).
+     *
+     * @param requesters for each decision the watcher whose request it was; null, or absent: the presentity's own, or
+     *   nobody's. A store that encrypts what it keeps of a person needs it, and does not keep it.
      */
-    readonly append: (decisions: readonly Decision[]) => Effect.Effect<Appended, StoreUnavailable>
+    readonly append: (
+      decisions: readonly Decision[],
+      requesters?: readonly (Uri | null)[],
+    ) => Effect.Effect<Appended, StoreUnavailable>
     /** Each stream's present state, in the order asked; a stream never seen is empty at version 0. */
     readonly load: (streams: readonly Uri[]) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Decisions after a position in commit order, without gaps; fewer than `max` means the end. */

@@ -3,12 +3,14 @@
  * and a digest of what each decision sent.
  *
  *     NAME/events.jsonl       a row of `events` a line
+ *     NAME/keys.json          keys of persons, by number, where rows are encrypted; one that is missing was erased
  *     NAME/snapshots.jsonl    rows of `snapshots`, of half-way through; may be absent
  *     NAME/expected.json      what follows from them
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { decodeEvents } from "../../src/adapters/store/codec.ts"
+import { decodeEvents, decodeRow } from "../../src/adapters/store/codec.ts"
+import { personKey } from "../../src/adapters/store/sealed.ts"
 import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
 import { worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
@@ -64,7 +66,17 @@ const linesIn = <Row>(name: string, file: string): readonly Row[] => {
     .map((line) => JSON.parse(line) as Row)
 }
 
-export const eventRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+export const storedRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+
+/** With what is encrypted opened. */
+export const eventRows = (name: string): readonly EventRow[] => {
+  const path = join(folder, name, "keys.json")
+  if (!existsSync(path)) return storedRows(name)
+  const keys = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>
+  const keyOf = (id: string) =>
+    keys[id] === undefined ? undefined : personKey(id, "", Buffer.from(keys[id], "hex"))
+  return storedRows(name).map((row) => ({ ...row, ...decodeRow(row, keyOf) }))
+}
 export const snapshotRows = (name: string): readonly SnapshotRow[] => linesIn(name, "snapshots.jsonl")
 export const expectedOf = (name: string): Expected =>
   JSON.parse(readFileSync(join(folder, name, "expected.json"), "utf8")) as Expected

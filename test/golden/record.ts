@@ -12,6 +12,9 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { encodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
+import { personKey, sealDecision } from "../../src/adapters/store/sealed.ts"
+import type { PersonKey } from "../../src/adapters/store/sealed.ts"
+import { sha256 } from "../../src/app/case/digests.ts"
 import type { Recorded } from "../../src/domain/ports.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
@@ -50,7 +53,20 @@ if (name !== undefined) {
     // what the engine sent is what a log says that it sent
     deepEqual(meaningOf(momentsOf(rowsOf(played.log), { world })).notifications, sentOf(played))
     const rows = rowsOf(withRetention(played.log))
-    put(join(name, "events.jsonl"), lines(rows))
+    const keys = new Map<string, PersonKey>()
+    const keyOf = (person: string): PersonKey => {
+      const digest = sha256(person)
+      const key = personKey(digest.slice(0, 12), person, Buffer.from(digest, "hex"))
+      keys.set(key.id, key)
+      return key
+    }
+    const stored = withRetention(played.log).map(({ decision }, index) => {
+      const { origin, stored: events } = sealDecision(decision, null, keyOf)
+      return { ...rows[index], origin, events: JSON.parse(JSON.stringify(events)) as unknown }
+    })
+    put(join(name, "events.jsonl"), lines(stored))
+    const hex = [...keys.values()].map(({ id, key }) => [id, Buffer.from(key).toString("hex")])
+    put(join(name, "keys.json"), `${JSON.stringify(Object.fromEntries(hex), null, 1)}\n`)
     const halfWay = momentsOf(rows, { world }).slice(0, rows.length / 2)
     const states = new Map(halfWay.map(({ after }) => [after.presentity, after]))
     put(

@@ -4,6 +4,7 @@
  */
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { dropDocuments } from "../../src/adapters/store/proof.ts"
+import { standIn } from "../../src/adapters/store/sealed.ts"
 import { caseWorldOf, worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
 import { readConfig } from "../../src/app/config.ts"
@@ -430,6 +431,7 @@ export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => 
     },
     { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1, signature: "c2lnbmVk" },
     { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
+    { _tag: "PersonErased", standIn: standIn("0123456789ab") },
   ]
   const last = log.at(-1)!
   return [

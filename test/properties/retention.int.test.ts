@@ -9,6 +9,8 @@ import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { migrate } from "../../src/adapters/store/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
+import { eventsIn } from "../../src/adapters/store/sealed.ts"
+import type { StoredEvents } from "../../src/adapters/store/sealed.ts"
 import { makeRetention } from "../../src/adapters/store/retention.ts"
 import { dropDocumentsOf } from "../../src/app/retention/documents.ts"
 import { compact } from "../../src/app/retention/compact.ts"
@@ -202,10 +204,13 @@ describe.skipIf(cluster === null)("retention", () => {
             assert.equal(state.version, last.version)
           }
           for (const { events, at } of (await rowsOf("SELECT events, at FROM events")) as {
-            events: readonly Record<string, unknown>[]
+            events: StoredEvents
             at: Date
           }[]) {
-            for (const event of events) {
+            for (const event of eventsIn(events) as readonly unknown[] as readonly Record<
+              string,
+              unknown
+            >[]) {
               if (event["packageName"] !== "stub" || at.getTime() >= documentsGone) continue
               const body = event["body"] as { text: string } | null | undefined
               assert.ok((body?.text ?? "") === "" && event["headers"] === undefined)

@@ -19,6 +19,8 @@ import { delimiter, join } from "node:path"
 
 export interface PostgresCluster {
   readonly port: number
+  /** The folder with all its files. */
+  readonly data: string
   /** URL of a fresh, empty database. */
   readonly database: () => string
   readonly start: () => void
@@ -82,6 +84,7 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
   let databases = 0
   return {
     port,
+    data,
     database: () => {
       const name = `test_${process.pid}_${++databases}`
       run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)

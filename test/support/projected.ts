@@ -9,6 +9,7 @@ import { makeProjector } from "../../src/app/projector.ts"
 import { verifyTables } from "../../src/app/tables/verify.ts"
 import type { VerifyOptions, VerifyReport } from "../../src/app/tables/verify.ts"
 import { EventStore, PresenceTables } from "../../src/domain/ports.ts"
+import { requesterOf } from "../../src/domain/presentity/requester.ts"
 import type { Run } from "./machine.ts"
 
 export const emptyStore = (sql: PgClient.PgClient) =>
@@ -35,10 +36,13 @@ export const project = (sql: PgClient.PgClient, run: Run, flushes: (decision: nu
       ).pipe(Effect.provideContext(services))
       const moments = run.moments.filter(({ events }) => events.length > 0)
       for (const [index, decision] of run.log.entries()) {
-        // nonces of a history are made of its inputs, and inputs are not told apart by time alone
-        const { position } = yield* store.append([{ ...decision, nonce: `${decision.nonce}-${index}` }])
-        committed = { position, at: Math.max(committed.at, decision.at) }
         const { before, after } = moments[index]!
+        // nonces of a history are made of its inputs, and inputs are not told apart by time alone
+        const { position } = yield* store.append(
+          [{ ...decision, nonce: `${decision.nonce}-${index}` }],
+          [requesterOf(before, moments[index]!.command, decision.events)],
+        )
+        committed = { position, at: Math.max(committed.at, decision.at) }
         projector.note([{ decision, before, after }])
         if (flushes(index)) yield* projector.flush
       }

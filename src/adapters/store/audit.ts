@@ -11,8 +11,10 @@ import type { State } from "../../domain/presentity/state.ts"
 import { layouts } from "../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { decodeEvents } from "./codec.ts"
+import { decodeRow } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
+import { personKeysOf } from "./person-keys.ts"
+import type { PersonKey } from "./sealed.ts"
 
 /** Rows of one statement: the embedded database blocks the event loop for each. */
 const pageRows = 1000
@@ -102,7 +104,7 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       SELECT e.pos, e.at, coalesce(h.stream, 'stream ' || e.stream) AS stream, e.version, e.events
       FROM events e LEFT JOIN streams h ON h.id = e.stream
       WHERE e.pos > ${after}::bigint AND e.pos <= ${upTo}::bigint ORDER BY e.pos LIMIT ${pageRows}::int`.pipe(
-      Effect.map((rows) => rows.map(logged)),
+      Effect.flatMap(loggedBy(sql)),
     ),
 
   /** Decisions of one stream, oldest first. */
@@ -111,7 +113,7 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
       SELECT e.pos, e.at, h.stream, e.version, e.events
       FROM streams h JOIN events e ON e.stream = h.id
       WHERE h.stream = ${stream} AND e.version > ${afterVersion}::bigint AND e.version <= ${upToVersion}::bigint
-      ORDER BY e.version LIMIT ${pageRows}::int`.pipe(Effect.map((rows) => rows.map(logged))),
+      ORDER BY e.version LIMIT ${pageRows}::int`.pipe(Effect.flatMap(loggedBy(sql))),
 
   /** Streams by name, with their snapshots. */
   heads: (after: string) =>
@@ -195,10 +197,13 @@ interface EventRow {
   readonly events: unknown
 }
 
-const logged = (row: EventRow): LoggedDecision => {
+const loggedBy = (sql: PgClient.PgClient) => (rows: readonly EventRow[]) =>
+  Effect.map(personKeysOf(sql).opening(rows), (keyOf) => rows.map((row) => logged(row, keyOf)))
+
+const logged = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): LoggedDecision => {
   let events: LoggedDecision["events"]
   try {
-    events = decodeEvents(row.events)
+    events = decodeRow({ origin: "", events: row.events }, keyOf).events
   } catch (cause) {
     events = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s+/g, " ")
   }

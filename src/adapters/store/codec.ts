@@ -6,6 +6,8 @@
  */
 import { Schema } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
+import { openDecision } from "./sealed.ts"
+import type { PersonKey } from "./sealed.ts"
 import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({
@@ -138,6 +140,7 @@ const StoredEvent = Schema.TaggedUnion({
     documents: Schema.Finite,
     signature: Schema.optionalKey(Text),
   },
+  PersonErased: { standIn: Text },
   WatcherDecided: {
     packageName: Text,
     watcher: Text,
@@ -183,11 +186,35 @@ export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
     ]),
   )
 
+const Keys = Schema.Struct({
+  of: Schema.optionalKey(Schema.String),
+  by: Schema.optionalKey(Schema.Array(Schema.String)),
+  events: Schema.Array(Schema.ObjectKeyword),
+})
+const decodeKeys = Schema.decodeUnknownSync(Keys)
+
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
 /** @throws Error that says what does not fit */
 export const decodeEvents = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
   decode(upcast(json)) as readonly unknown[] as readonly Event[]
+
+/**
+ * Opens a row of the log.
+ *
+ * @param keyOf a person's key by its number; undefined: it was erased
+ * @throws Error that says what does not fit
+ */
+export const decodeRow = (
+  row: { readonly origin: string; readonly events: unknown },
+  keyOf: (id: string) => PersonKey | undefined,
+): { readonly origin: string; readonly events: readonly Event[] } => {
+  if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
+  const { events, ...keys } = decodeKeys(row.events)
+  // strings are opened where they ought to be; whether all is there, and of the right type, is found out afterwards
+  const opened = openDecision(row.origin, { ...keys, events: upcast(events) as readonly Event[] }, keyOf)
+  return { origin: opened.origin, events: decodeEvents(opened.events) }
+}
 
 export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

@@ -6,8 +6,9 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
-import { EventStore } from "../../domain/ports.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { SqlError } from "effect/sql"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Appended, Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -15,9 +16,12 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { decodeEvents } from "./codec.ts"
+import { decodeRow } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
+import { personKeysOf } from "./person-keys.ts"
 import { encodeDecision } from "./proof.ts"
+import { sealDecision } from "./sealed.ts"
+import type { PersonKey } from "./sealed.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** The lock all appends of one database take turns at; any number that nothing else uses. */
@@ -40,19 +44,42 @@ interface SnapshotRow {
   readonly state: unknown
 }
 
-export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"] => {
-  const eventsAfter = (rows: readonly EventRow[]): readonly Recorded[] => rows.map(recorded)
+/** @param erasable encrypts what is personal, so that people can be erased; absent: yes. Either way all is read. */
+export const makePostgresStore = (
+  sql: PgClient.PgClient,
+  { erasable = true }: { readonly erasable?: boolean } = {},
+): EventStore["Service"] => {
+  const persons = personKeysOf(sql)
+  const eventsAfter = (rows: readonly EventRow[]) =>
+    Effect.map(persons.opening(rows), (keyOf): readonly Recorded[] => rows.map((row) => recorded(row, keyOf)))
   const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
-    rows.map((row) => recorded({ ...row, stream }))
+    eventsAfter(rows.map((row) => ({ ...row, stream })))
 
-  return {
-    append: (decisions) => {
-      const heads = headsOf(decisions)
-      const encoded = decisions.map(encodeDecision)
-      // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
-      // `began`, which look again
-      return sql<{ stored: string[]; position: bigint | null }>`
+  const append = (
+    decisions: readonly Decision[],
+    requesters: readonly (Uri | null)[],
+  ): Effect.Effect<Appended, StoreUnavailable> => {
+    const heads = headsOf(decisions)
+    const { keyOf, fresh } = persons.draft()
+    const sealed = decisions.map((one, index) =>
+      erasable
+        ? sealDecision(one, requesters[index] ?? null, keyOf)
+        : { origin: one.origin, stored: one.events },
+    )
+    const encoded = decisions.map((one, index) => {
+      const { origin, stored } = sealed[index]!
+      return encodeDecision({ ...one, origin, events: stored })
+    })
+    // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
+    // `began`, which look again
+    return sql<{ stored: string[]; position: bigint | null; keyed: bigint }>`
         WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
+        keyed AS (
+          INSERT INTO person_keys (id, person, key)
+          SELECT k.id, k.person, decode(k.key, 'hex') FROM unnest(${fresh.map((one) => one.id)}::text[],
+            ${fresh.map((one) => one.person)}::text[], ${fresh.map((one) => Buffer.from(one.key).toString("hex"))}::text[])
+            AS k(id, person, key) CROSS JOIN taken
+          ON CONFLICT DO NOTHING RETURNING id),
         head AS MATERIALIZED (
           SELECT h.stream, h.expected, h.version, h.nonce, s.id AS known, s.hash, s.root,
             coalesce(s.id, nextval('streams_id_seq')) AS id,
@@ -60,14 +87,15 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           FROM unnest(${heads.map((one) => one.stream)}::text[], ${heads.map((one) => one.expected)}::bigint[],
             ${heads.map((one) => one.version)}::bigint[], ${heads.map((one) => one.nonce)}::text[])
             AS h(stream, expected, version, nonce) CROSS JOIN taken LEFT JOIN streams s ON s.stream = h.stream
-          WHERE CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
+          WHERE (SELECT count(*) FROM keyed) = ${fresh.length}::bigint
+            AND CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
         placed AS (
           SELECT nextval('events_pos_seq') AS pos, e.* FROM (
             SELECT head.id, head.version = head.expected + 1 AS is_alone, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
               e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
             FROM unnest(${decisions.map((one) => one.at)}::float8[], ${decisions.map((one) => one.stream)}::text[],
               ${decisions.map((one) => one.version)}::bigint[], ${decisions.map((one) => one.cause)}::text[],
-              ${decisions.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
+              ${sealed.map((one) => one.origin)}::text[], ${decisions.map((one) => one.nonce)}::text[],
               ${encoded.map((one) => one.encoded)}::json[],
               ${encoded.map((one) => one.said)}::text[])
               WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
@@ -97,20 +125,32 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
           SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
           FROM chained e JOIN moved USING (id)
           RETURNING pos)
-        SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position`.pipe(
-        Effect.flatMap(([row]) => {
-          const stored = new Set(row?.stored)
-          if (row !== undefined && row.position !== null && stored.size === heads.length) {
-            return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
-          }
-          return elsewhere(
-            sql,
-            heads.filter((one) => !stored.has(one.stream)),
-          )
-        }),
-        unavailable,
-      )
-    },
+        SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position,
+          (SELECT count(*) FROM keyed) AS keyed`.pipe(
+      Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable> => {
+        if (Number(row?.keyed ?? 0) !== fresh.length) {
+          // some have a key already, of which nobody here knew
+          return Effect.andThen(persons.learn(fresh.map((one) => one.person)), append(decisions, requesters))
+        }
+        persons.keep(fresh)
+        const stored = new Set(row?.stored)
+        if (row !== undefined && row.position !== null && stored.size === heads.length) {
+          return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
+        }
+        return elsewhere(
+          sql,
+          heads.filter((one) => !stored.has(one.stream)),
+        )
+      }),
+      Effect.catchIf(
+        (cause): cause is SqlError.SqlError => !(cause instanceof StoreUnavailable),
+        (cause) => Effect.fail(new StoreUnavailable({ cause })),
+      ),
+    )
+  }
+
+  return {
+    append: (decisions, requesters = []) => Effect.suspend(() => append(decisions, requesters)),
 
     load: (streams) =>
       // snapshots and what came after them in one statement; a stream never seen costs one look at its head
@@ -126,15 +166,20 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         (SELECT asked.stream, e.version, NULL, e.pos, e.at, e.cause, e.origin, e.nonce, e.events
         FROM asked JOIN events e ON e.stream = asked.id AND e.version > coalesce(asked.version, 0)
         ORDER BY e.stream, e.version)`.pipe(
-        Effect.map((rows) => {
-          const states = new Map<Uri, State>()
-          for (const row of rows) {
-            const stream = row.stream as Uri
-            if (!isEvent(row)) states.set(stream, stateOf(row))
-            else states.set(stream, fold(states.get(stream) ?? initial(stream), recorded(row).decision))
-          }
-          return streams.map((stream) => states.get(stream) ?? initial(stream))
-        }),
+        Effect.flatMap((rows) =>
+          Effect.map(persons.opening(rows.filter(isEvent)), (keyOf) => {
+            const states = new Map<Uri, State>()
+            for (const row of rows) {
+              const stream = row.stream as Uri
+              if (!isEvent(row)) states.set(stream, stateOf(row))
+              else {
+                const { decision } = recorded(row, keyOf)
+                states.set(stream, fold(states.get(stream) ?? initial(stream), decision))
+              }
+            }
+            return streams.map((stream) => states.get(stream) ?? initial(stream))
+          }),
+        ),
         unavailable,
       ),
 
@@ -143,7 +188,7 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         SELECT e.pos, e.at, h.stream, e.version, e.cause, e.origin, e.nonce, e.events
         FROM events e JOIN streams h ON h.id = e.stream
         WHERE e.pos > ${after}::bigint ORDER BY e.pos LIMIT ${max}::int`.pipe(
-        Effect.map(eventsAfter),
+        Effect.flatMap(eventsAfter),
         unavailable,
       ),
 
@@ -152,14 +197,14 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
         SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
         FROM events e
         WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version > ${afterVersion}::bigint
-        ORDER BY e.version LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
+        ORDER BY e.version LIMIT ${max}::int`.pipe(Effect.flatMap(eventsOf(stream)), unavailable),
 
     historyBack: (stream, beforeVersion, max) =>
       sql<Omit<EventRow, "stream">>`
         SELECT e.pos, e.at, e.version, e.cause, e.origin, e.nonce, e.events
         FROM events e
         WHERE e.stream = (SELECT id FROM streams WHERE stream = ${stream}) AND e.version < ${beforeVersion}::bigint
-        ORDER BY e.version DESC LIMIT ${max}::int`.pipe(Effect.map(eventsOf(stream)), unavailable),
+        ORDER BY e.version DESC LIMIT ${max}::int`.pipe(Effect.flatMap(eventsOf(stream)), unavailable),
 
     ...makeLandmarks(sql),
 
@@ -202,10 +247,13 @@ export const makePostgresStore = (sql: PgClient.PgClient): EventStore["Service"]
   }
 }
 
-export const layerPostgres: Layer.Layer<EventStore, never, PgClient.PgClient> = Layer.effect(
-  EventStore,
-  Effect.map(PgClient.PgClient, makePostgresStore),
-)
+export const layerPostgres = (options: {
+  readonly erasable: boolean
+}): Layer.Layer<EventStore, never, PgClient.PgClient> =>
+  Layer.effect(
+    EventStore,
+    Effect.map(PgClient.PgClient, (sql) => makePostgresStore(sql, options)),
+  )
 
 /**
  * What every connection is told. The statements here look up by key and run for ever in the shape they were planned in,
@@ -230,16 +278,15 @@ const headsOf = (decisions: readonly Decision[]) => {
 
 const isEvent = (row: SnapshotRow & Partial<EventRow>): row is SnapshotRow & EventRow => row.pos !== null
 
-const recorded = (row: EventRow): Recorded => ({
+const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): Recorded => ({
   position: Number(row.pos),
   decision: {
     stream: row.stream as Uri,
     version: Number(row.version),
     at: row.at.getTime(),
     cause: row.cause,
-    origin: row.origin,
     nonce: row.nonce,
-    events: decodeEvents(row.events),
+    ...decodeRow(row, keyOf),
   },
 })
 

@@ -5,12 +5,19 @@
  * The append statement links rows in SQL, for only there position, number and the hash before are known; here it is done
  * again, to check.
  */
-import { createHash, hash } from "node:crypto"
+import { createHash } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
+import { digestOf } from "./digest.ts"
+import { encrypt, eventsIn, isEnvelope } from "./sealed.ts"
+import type { PersonKey, StoredEvents } from "./sealed.ts"
 
-/** What a row says of its decision; `at` in milliseconds since 1970. */
-export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce" | "events">
+export { digestOf }
+
+/** What a row says of its decision, as it is stored; `at` in milliseconds since 1970. */
+export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce"> & {
+  readonly events: StoredEvents
+}
 
 /**
  * SHA-256, in hex, of `[version,at,cause,origin,nonce,events]` as JSON without blanks, where each document is replaced by
@@ -22,8 +29,18 @@ export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce
  * @param encoded the events as JSON
  */
 export const digestOfSaid = (decision: Said, encoded: string = JSON.stringify(decision.events)): string => {
-  const { events } = decision
-  return digestOfJson(decision, events.some(holdsDocument) ? `[${events.map(provedJson).join()}]` : encoded)
+  const events = eventsIn(decision.events)
+  const proved = events.some(holdsDocument)
+    ? enclosed(decision.events, `[${events.map(provedJson).join()}]`)
+    : encoded
+  return digestOfJson(decision, proved)
+}
+
+/** JSON of events, within what says how they are encrypted. */
+const enclosed = (stored: StoredEvents, json: string): string => {
+  if (!isEnvelope(stored)) return json
+  const { events: _, ...keys } = stored
+  return `${JSON.stringify(keys).slice(0, -1)},"events":${json}}`
 }
 
 /** @param proved the events as they are proved */
@@ -39,18 +56,22 @@ const digestOfJson = ({ version, at, cause, origin, nonce }: Said, proved: strin
  * string in JSON has its quotation marks escaped.
  */
 export const encodeDecision = (decision: Said): { readonly encoded: string; readonly said: string } => {
-  if (!decision.events.some(holdsDocument)) {
+  const events = eventsIn(decision.events)
+  if (!events.some(holdsDocument)) {
     const encoded = JSON.stringify(decision.events)
     return { encoded, said: digestOfJson(decision, encoded) }
   }
   const encoded: string[] = []
   const proved: string[] = []
-  for (const event of decision.events) {
+  for (const event of events) {
     const json = provedJson(event)
     proved.push(json)
     encoded.push(storedJson(event, json))
   }
-  return { encoded: `[${encoded.join()}]`, said: digestOfJson(decision, `[${proved.join()}]`) }
+  return {
+    encoded: enclosed(decision.events, `[${encoded.join()}]`),
+    said: digestOfJson(decision, enclosed(decision.events, `[${proved.join()}]`)),
+  }
 }
 
 const storedJson = (event: Event, proved: string): string => {
@@ -61,9 +82,6 @@ const storedJson = (event: Event, proved: string): string => {
   const start = proved.lastIndexOf('"text":"') + 7
   return proved.slice(0, start) + JSON.stringify(text) + proved.slice(start + 66)
 }
-
-/** SHA-256 of a text's UTF-8, in hex. */
-export const digestOf = (text: string): string => hash("sha256", text, "hex")
 
 /** The package whose document, or part of one, was dropped; null: nothing was. */
 export const droppedFrom = (event: Event): PackageName | null =>
@@ -78,7 +96,7 @@ const holdsDocument = (event: Event): boolean =>
 /** Fields keep their order. */
 const provedJson = (event: Event): string => {
   if (!holdsDocument(event)) return JSON.stringify(event)
-  const proved: Record<string, unknown> = { ...event }
+  const { wasHeaders: _, ...proved } = { ...event } as Record<string, unknown>
   if (proved["body"] != null) proved["body"] = withoutText(proved["body"] as Document)
   if (proved["rules"] != null) proved["rules"] = withoutText(proved["rules"] as Document)
   if (proved["headers"] !== undefined) proved["headers"] = digestOf(JSON.stringify(proved["headers"]))
@@ -96,32 +114,50 @@ const withDropped = (proved: Readonly<Record<string, unknown>>): object =>
  *
  * @returns the event itself when it has none, or none any more
  */
-export const dropDocuments = (event: Event): Event => {
+export const dropDocuments = (event: Event): Event => dropSealedDocuments(event, event, undefined)
+
+/**
+ * The same of an encrypted event. The chain covers the digest of what is stored; the digest of what it said, by which a saved
+ * state that still has the document is recognized, stays encrypted (`was`).
+ *
+ * @param event as it stands in the log
+ * @param opened the same event as it is read
+ * @param key of the presentity; undefined: it is not encrypted, or the key is gone
+ */
+export const dropSealedDocuments = (event: Event, opened: Event, key: PersonKey | undefined): Event => {
   if (!("body" in event)) return event
   const body = event.body
   const hasBody = body !== null && body.dropped === undefined
   const hasHeaders = "headers" in event && event.headers !== undefined
   if (!hasBody && !hasHeaders) return event
+  const was = (text: string | undefined): { readonly was?: string } =>
+    key === undefined || text === undefined ? {} : { was: encrypt(key, digestOf(text)) }
+  const plainHeaders = "headers" in opened ? JSON.stringify(opened.headers) : undefined
   return Object.fromEntries(
-    Object.entries(event).map(([field, value]) =>
-      field === "headers"
-        ? ["droppedHeaders", digestOf(JSON.stringify(value))]
-        : field === "body" && hasBody
-          ? [field, { ...body, text: "", dropped: digestOf(body.text) }]
-          : [field, value],
-    ),
+    Object.entries(event).flatMap(([field, value]): [string, unknown][] => {
+      if (field === "headers") {
+        const { was: wasHeaders } = was(plainHeaders)
+        const digest: [string, unknown] = ["droppedHeaders", digestOf(JSON.stringify(value))]
+        return wasHeaders === undefined ? [digest] : [digest, ["wasHeaders", wasHeaders]]
+      }
+      if (field !== "body" || !hasBody) return [[field, value]]
+      const plain = "body" in opened ? opened.body?.text : undefined
+      return [[field, { ...body, text: "", dropped: digestOf(body.text), ...was(plain) }]]
+    }),
   ) as unknown as Event
 }
 
 interface Document {
   readonly text: string
   readonly dropped?: string
+  /** See `dropDocuments`. */
+  readonly was?: string
 }
 
-const withoutText = ({ dropped, ...document }: Document): object => ({
-  ...document,
-  text: dropped ?? digestOf(document.text),
-})
+const withoutText = (one: Document): object => {
+  const { dropped, was: _, ...document } = one
+  return { ...document, text: dropped ?? digestOf(document.text) }
+}
 
 /** Where the chain of a stream begins. */
 export const rootOf = (salt: Uint8Array, name: string): Buffer =>

@@ -5,9 +5,10 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { freeze } from "../../domain/presentity/snapshot.ts"
-import type { Event } from "../../domain/presentity/events.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { personKeysOf } from "./person-keys.ts"
+import type { StoredEvents } from "./sealed.ts"
 
 /** Streams, or rows, of one statement. */
 const streamsPerPage = 200
@@ -55,7 +56,7 @@ interface LeavingRow {
 export interface OldRow {
   readonly position: bigint
   readonly at: Date
-  readonly events: readonly Event[]
+  readonly events: StoredEvents
 }
 
 export const makeRetention = (sql: PgClient.PgClient) => ({
@@ -190,10 +191,13 @@ export const makeRetention = (sql: PgClient.PgClient) => ({
         rows.map((row): OldRow => ({
           position: row.pos,
           at: row.at,
-          events: row.events as readonly Event[],
+          events: row.events as StoredEvents,
         })),
       ),
     ),
+
+  /** The keys that rows need, by number. */
+  opening: (rows: readonly OldRow[]) => personKeysOf(sql).opening(rows),
 
   rewrite: (rows: readonly OldRow[]) =>
     sql`

@@ -105,6 +105,8 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${event.decisions} decisions`
     case "DocumentsDropped":
       return `${event._tag} ${event.packageName} ${event.documents} documents`
+    case "PersonErased":
+      return `${event._tag} ${event.standIn}`
     default:
       return event satisfies never
   }

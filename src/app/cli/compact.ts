@@ -1,13 +1,13 @@
 /**
  * `presently compact`: drops now what is older than the setting `retention` allows.
  */
-import { userInfo } from "node:os"
 import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { ConfigInvalid } from "../config.ts"
 import { sealKeyOf } from "../seal-keys.ts"
 import { termsOf } from "../retention/terms.ts"
 import type { Compacted } from "../retention/compact-store.ts"
+import { accountName } from "./account.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const compactCommand = Command.make(
@@ -35,15 +35,6 @@ export const compactCommand = Command.make(
     "Drop from the log what is older than retention allows; the server does it once a day by itself",
   ),
 )
-
-/** For the log: who gave the command, as the system knows it. */
-const accountName = (): string => {
-  try {
-    return userInfo().username
-  } catch {
-    return `uid ${process.getuid?.() ?? "unknown"}`
-  }
-}
 
 const textOf = ({ months, before, decisions, forgotten, documents }: Compacted): string => {
   const lines = documents.map(

@@ -72,13 +72,15 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return event.packageName
     case "WatcherDecided":
       return words(event.packageName, event.watcher, event.handling ?? "taken back")
+    case "LogDropped":
+      return words(`${event.decisions} decisions before ${clock(event.before)}`)
+    case "PersonErased":
+      return event.standIn
+    case "DocumentsDropped":
+      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "SharingTagSet":
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)
-    case "LogDropped":
-      return words(`${event.decisions} decisions before ${clock(event.before)}`)
-    case "DocumentsDropped":
-      return words(event.packageName, `${event.documents} documents before ${clock(event.before)}`)
     case "RemoteTargetChanged":
       return event.remoteTarget
     case "NotificationsIssued":

@@ -115,7 +115,7 @@ export const openTarget = Effect.fnUntraced(function* (
       unusable,
     )
   }
-  const stores = Layer.merge(layerPostgres, layerPresenceTables(tables)).pipe(
+  const stores = Layer.merge(layerPostgres({ erasable: config.erasable }), layerPresenceTables(tables)).pipe(
     Layer.provide(Layer.succeedContext(client)),
   )
   const target: Target = { name, services: yield* Layer.build(stores) }

@@ -221,15 +221,19 @@ const retentionState = (sql: PgClient.PgClient) =>
     retained: state.retained ?? nothingDropped,
   }))
 
+const record = (sql: PgClient.PgClient, event: Event, at: Millis, { by }: Principal) =>
+  recordFact(sql, event, at, "Compact", by)
+
 const signed = ({ key }: Principal, text: string): { readonly signature?: string } =>
   key === null ? {} : { signature: sign(null, Buffer.from(text), key).toString("hex") }
 
 /** Stores a fact of retention. The snapshot goes with it: a server that runs knows nothing of this decision. */
-const record = Effect.fnUntraced(function* (
+export const recordFact = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
   event: Event,
   at: Millis,
-  { by }: Principal,
+  cause: string,
+  by: string,
 ) {
   const store = makePostgresStore(sql)
   for (;;) {
@@ -238,7 +242,7 @@ const record = Effect.fnUntraced(function* (
       stream: retentionStream,
       version: state.version + 1,
       at: Math.max(at, state.decidedAt),
-      cause: "Compact",
+      cause,
       origin: by,
       nonce: freshNonce(),
       events: [event],

@@ -4,7 +4,9 @@
  * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
-import { dropDocuments } from "../../adapters/store/proof.ts"
+import { decodeRow } from "../../adapters/store/codec.ts"
+import { dropSealedDocuments } from "../../adapters/store/proof.ts"
+import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/sealed.ts"
 import type { OldRow, Retention } from "../../adapters/store/retention.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
@@ -53,17 +55,20 @@ const eachPage = Effect.fnUntraced(function* <E>(
     const page = yield* retention.oldRows(from, before, packageName, after)
     if (page.length === 0) return count
     const changed: OldRow[] = []
+    const keyOf = yield* retention.opening(page)
     for (const row of page) {
       let isChanged = false
-      const events = row.events.map((event) => {
+      const opened = decodeRow({ origin: "", events: row.events }, keyOf).events
+      const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
+      const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName
-        const without = isOf ? dropDocuments(event) : event
+        const without = isOf ? dropSealedDocuments(event, opened[index]!, key) : event
         if (without === event) return event
         isChanged = true
         count++
         return without
       })
-      if (isChanged) changed.push({ ...row, events })
+      if (isChanged) changed.push({ ...row, events: withEvents(row.events, events) })
     }
     if (changed.length > 0) yield* each(changed)
     after = page.at(-1)!.position

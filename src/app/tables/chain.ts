@@ -7,9 +7,12 @@
 import { Effect } from "effect"
 import type { ChainAudit, ChainHead, ChainRow } from "../../adapters/store/chain.ts"
 import { lowest } from "../../adapters/store/chain.ts"
+import { eventsIn } from "../../adapters/store/sealed.ts"
+import type { StoredEvents } from "../../adapters/store/sealed.ts"
 import { digestOfSaid, droppedFrom, rootOf, rowHash } from "../../adapters/store/proof.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import type { LogFinding } from "./fold.ts"
 
 export interface ChainReport {
@@ -46,7 +49,7 @@ export const checkChain = Effect.fnUntraced(function* (
   for (let page = yield* audit.rows(null); page.length > 0; page = yield* audit.rows(page.at(-1)!)) {
     for (const row of page) {
       if (walk === null || walk.last!.stream !== row.stream) {
-        if (walk !== null) findings.push(...endOf(walk))
+        if (walk !== null) findings.push(...endOf(walk, retained))
         let head: ChainHead | null = null
         for (;;) {
           head = yield* heads.peek
@@ -67,7 +70,7 @@ export const checkChain = Effect.fnUntraced(function* (
       else counts.rows++
     }
   }
-  if (walk !== null) findings.push(...endOf(walk))
+  if (walk !== null) findings.push(...endOf(walk, retained))
   for (let head = yield* heads.peek; head !== null; head = yield* heads.peek) {
     findings.push(...rowless(head, retained))
     heads.take()
@@ -120,10 +123,10 @@ const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): str
   // that there is no such stream is said already
   if (walk.head === null) return null
   if (last !== null && row.version === last.version) return "there are two of this version"
-  const events = eventsIn(row)
-  if (events === null) return "its events are not as they were written"
-  const said = saidBy(row, events)
-  if (events.some((event) => isDroppedEarly(event, row, retained))) {
+  const stored = storedIn(row)
+  if (stored === null) return "its events are not as they were written"
+  const said = saidBy(row, stored)
+  if (eventsIn(stored).some((event) => isDroppedEarly(event, row, retained))) {
     return "a document of it is gone, and nothing says that it was dropped"
   }
   return said !== null && equal(rowHash(before, row.position, row.stream, said), row.hash)
@@ -132,11 +135,13 @@ const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): str
 }
 
 /** Null: their text is none that was ever written. JSON has several ways to say the same; what is written says it in one. */
-const eventsIn = ({ events: text }: ChainRow): readonly Event[] | null => {
+const storedIn = ({ events: text }: ChainRow): StoredEvents | null => {
   try {
-    const events: unknown = JSON.parse(text)
+    const stored: unknown = JSON.parse(text)
+    if (typeof stored !== "object" || stored === null || JSON.stringify(stored) !== text) return null
+    const events: unknown = eventsIn(stored as StoredEvents)
     const isOurs = Array.isArray(events) && events.every((one) => typeof one === "object" && one !== null)
-    return isOurs && JSON.stringify(events) === text ? (events as readonly Event[]) : null
+    return isOurs ? (stored as StoredEvents) : null
   } catch {
     return null
   }
@@ -145,7 +150,7 @@ const eventsIn = ({ events: text }: ChainRow): readonly Event[] | null => {
 /** Null: something in it is of another type than it ever had. */
 const saidBy = (
   { version, at, cause, origin, nonce, events: text }: ChainRow,
-  events: readonly Event[],
+  events: StoredEvents,
 ): string | null => {
   try {
     const said = { version: Number(version), at: Number(at) / 1000, cause, origin, nonce, events }
@@ -163,9 +168,9 @@ const isDroppedEarly = (event: Event, { at }: ChainRow, { documents }: Retained)
 }
 
 /** What the head says of the newest row, and of itself. */
-const endOf = ({ head, last }: Walk): readonly LogFinding[] => {
+const endOf = ({ head, last }: Walk, retained: Retained): readonly LogFinding[] => {
   if (head === null || last === null) return []
-  const faults = headFaults(head)
+  const faults = headFaults(head, retained)
   if (head.version !== last.version) {
     faults.push(`it stands at ${head.version}, its newest decision is ${last.version}`)
   } else if (!equal(head.hash, last.hash)) faults.push("its hash is not that of its newest decision")
@@ -174,17 +179,18 @@ const endOf = ({ head, last }: Walk): readonly LogFinding[] => {
 }
 
 /** A head without rows: all of them were dropped, or somebody took them away. */
-const rowless = (head: ChainHead, { before }: Retained): readonly LogFinding[] => {
-  const faults = headFaults(head)
-  const dropped = head.beginnings.find((one) => one.version === head.version && one.at < before)
+const rowless = (head: ChainHead, retained: Retained): readonly LogFinding[] => {
+  const faults = headFaults(head, retained)
+  const dropped = head.beginnings.find((one) => one.version === head.version && one.at < retained.before)
   if (dropped === undefined) {
     faults.push(`it stands at ${head.version}, and has no decisions, and nothing says that they were dropped`)
   } else if (!equal(dropped.hash, head.hash)) faults.push("its hash is not that of the last one dropped")
   return faults.map((fault) => headFinding(head, fault))
 }
 
-const headFaults = ({ salt, root, name }: ChainHead): string[] =>
-  salt !== null && equal(rootOf(salt, name), root)
+/** Who was erased has no name, and so no salt, that the chain began with; that it was is a fact. */
+const headFaults = ({ salt, root, name }: ChainHead, { erased = [] }: Retained): string[] =>
+  (salt === null ? erased.includes(name as Uri) : equal(rootOf(salt, name), root))
     ? []
     : ["its name is not the one that its chain began with"]
 

@@ -16,6 +16,7 @@ import { acceptedEvent } from "../presentity/answers.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
 import { fold } from "../presentity/evolve.ts"
+import { requesterOf } from "../presentity/requester.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
 import type { DialogKey, Millis, SubscriptionNo, Uri } from "../vocabulary.ts"
@@ -37,6 +38,8 @@ export interface Offer<Ticket> {
 export interface Batch {
   /** In the order they were decided; several of one stream follow each other in version. */
   readonly decisions: readonly Decision[]
+  /** For each of them the watcher whose request it was; null: the presentity's own, or nobody's. */
+  readonly requesters: readonly (Uri | null)[]
 }
 
 /** What may leave now, in order: for each decision first its answer, then its NOTIFYs. */
@@ -408,8 +411,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       out = waiting.length <= decisionsMax ? waiting : waiting.slice(0, decisionsMax)
       waiting = waiting.length <= decisionsMax ? [] : waiting.slice(decisionsMax)
       const decisions: Decision[] = []
-      for (const one of out) if (one.decision !== null) decisions.push(one.decision)
-      return { decisions }
+      const requesters: (Uri | null)[] = []
+      for (const { decision, before, offer } of out) {
+        if (decision === null) continue
+        decisions.push(decision)
+        requesters.push(offer === null ? null : requesterOf(before, offer.command, decision.events))
+      }
+      return { decisions, requesters }
     },
     committed: (conflicts) => {
       invariant(out !== null, "only a sealed batch is committed")

@@ -38,6 +38,7 @@ export type Event =
   | SharingTagSwitched
   | LogDropped
   | DocumentsDropped
+  | PersonErased
   | RemoteTargetChanged
   | NotificationsIssued
   | NotificationsDeferred
@@ -245,6 +246,13 @@ export interface DocumentsDropped {
   readonly documents: number
   /** In hex, over `droppedDocumentsText`, where the log is sealed; absent: it is not. */
   readonly signature?: string
+}
+
+/** Somebody was erased from the log: nobody can tell who any more; only in the stream of retention. */
+export interface PersonErased {
+  readonly _tag: "PersonErased"
+  /** What the person is called in the log since then. */
+  readonly standIn: Uri
 }
 
 /** In the stream of tags: what a tag is on this server from now on. */

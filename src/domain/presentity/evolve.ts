@@ -8,7 +8,7 @@ import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
-import { nothingDropped, withDocumentsDropped, withLogDropped } from "./retention.ts"
+import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
 import { audience, isEmpty, isTemplate, publication, templateOf, verdictKey } from "./state.ts"
 import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
 
@@ -103,6 +103,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return { ...state, retained: withLogDropped(state.retained ?? nothingDropped, event) }
     case "DocumentsDropped":
       return { ...state, retained: withDocumentsDropped(state.retained ?? nothingDropped, event) }
+    case "PersonErased":
+      return { ...state, retained: withPersonErased(state.retained ?? nothingDropped, event.standIn) }
     case "WatcherDecided": {
       const { packageName, watcher, handling } = event
       const key = verdictKey(packageName, watcher)

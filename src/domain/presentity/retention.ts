@@ -17,6 +17,8 @@ export interface Retained {
   /** Of whoever dropped them, over `droppedText`; absent: nobody signed that. */
   readonly signature?: string
   readonly documents: readonly RetainedDocuments[]
+  /** What those are called who were erased; absent: nobody was. */
+  readonly erased?: readonly Uri[]
 }
 
 /** Documents of a package that are older than that are gone. */
@@ -29,9 +31,21 @@ export interface RetainedDocuments {
 export const nothingDropped: Retained = { before: 0, position: 0, documents: [] }
 
 export const withLogDropped = (
-  { documents }: Retained,
-  { before, position, signature }: Omit<Retained, "documents">,
-): Retained => ({ before, position, ...signed(signature), documents })
+  { documents, erased }: Retained,
+  { before, position, signature }: Omit<Retained, "documents" | "erased">,
+): Retained => ({
+  before,
+  position,
+  ...signed(signature),
+  documents,
+  ...(erased === undefined ? {} : { erased }),
+})
+
+/** Whoever is erased twice, because the first attempt was cut off, is one. */
+export const withPersonErased = (retained: Retained, standIn: Uri): Retained => {
+  const { erased = [] } = retained
+  return erased.includes(standIn) ? retained : { ...retained, erased: [...erased, standIn] }
+}
 
 export const withDocumentsDropped = (
   retained: Retained,

@@ -114,6 +114,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "WatcherDecided":
     case "LogDropped":
     case "DocumentsDropped":
+    case "PersonErased":
     case "SharingTagSet":
     case "SharingTagSwitched":
     case "RulesReviewed":

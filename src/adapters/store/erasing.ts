@@ -1,0 +1,107 @@
+/**
+ * What it takes to erase somebody: where the log speaks of a person, and taking that away.
+ *
+ * What is encrypted goes with the key. What is not (names of streams, saved states, rows of tables, dead letters) is found by
+ * the person's URI as JSON writes it.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { personKeysOf } from "./person-keys.ts"
+import { personKey } from "./sealed.ts"
+import type { PersonKey } from "./sealed.ts"
+
+const rowsPerPage = 500
+
+/** A saved state that speaks of somebody; `version` of the landmark, null: a snapshot. */
+export interface SavedState {
+  readonly stream: bigint
+  readonly version: bigint | null
+  readonly state: Snapshot
+}
+
+export interface ClearRow {
+  readonly position: bigint
+  readonly stream: string
+  readonly version: bigint
+  readonly origin: string
+  readonly events: unknown
+}
+
+/** Servers say nothing of themselves and get the client's name. */
+const serverName = "@effect/sql-pg"
+
+export const makeErasing = (sql: PgClient.PgClient) => {
+  const quoted = (person: Uri) => JSON.stringify(person)
+  return {
+    /** Connections of servers to this database. */
+    servers: sql<{ count: number }>`
+      SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = ${serverName} AND pid <> pg_backend_pid()`.pipe(
+      Effect.map(([row]) => row?.count ?? 0),
+    ),
+
+    isKnown: (person: Uri) =>
+      sql`SELECT FROM streams WHERE stream = ${person} UNION ALL SELECT FROM person_keys WHERE person = ${person}`.pipe(
+        Effect.map((rows) => rows.length > 0),
+      ),
+
+    keyOf: (person: Uri) =>
+      sql<{ id: string; key: Uint8Array }>`SELECT id, key FROM person_keys WHERE person = ${person}`.pipe(
+        Effect.map(([row]): PersonKey | null =>
+          row === undefined ? null : personKey(row.id, person, row.key),
+        ),
+      ),
+
+    /** Decisions that are not encrypted and may speak of a person, by position. */
+    clearRows: (person: Uri, after: bigint) =>
+      sql<Omit<ClearRow, "position"> & { readonly pos: bigint }>`
+        SELECT e.pos, h.stream, e.version, e.origin, e.events FROM events e JOIN streams h ON h.id = e.stream
+        WHERE e.pos > ${String(after)}::bigint AND json_typeof(e.events) = 'array'
+          AND (h.stream = ${person} OR strpos(e.events::text, ${quoted(person)}) > 0)
+        ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
+        Effect.map((rows) => rows.map(({ pos, ...row }): ClearRow => ({ ...row, position: pos }))),
+      ),
+
+    /** Streams in which something of that person may be alive. */
+    aliveIn: (person: Uri) =>
+      sql<{ stream: string }>`
+        SELECT h.stream FROM snapshots f JOIN streams h ON h.id = f.stream
+        WHERE f.state IS NOT NULL AND (h.stream = ${person} OR strpos(f.state::text, ${quoted(person)}) > 0)
+        ORDER BY 1`.pipe(Effect.map((rows) => rows.map(({ stream }) => stream as Uri))),
+
+    /** Landmarks that can be made anew by folding. */
+    dropLandmarks: (person: Uri) =>
+      sql`
+        DELETE FROM landmarks l WHERE NOT l.is_beginning
+          AND (strpos(l.state::text, ${quoted(person)}) > 0 OR l.stream = (SELECT id FROM streams WHERE stream = ${person}))`,
+
+    /** Other saved states. */
+    saved: (person: Uri) =>
+      sql<SavedState>`
+        SELECT stream, version, state FROM landmarks WHERE strpos(state::text, ${quoted(person)}) > 0
+        UNION ALL
+        SELECT stream, NULL, state FROM snapshots
+        WHERE state IS NOT NULL AND strpos(state::text, ${quoted(person)}) > 0`,
+
+    put: ({ stream, version, state }: SavedState) =>
+      version === null
+        ? sql`UPDATE snapshots SET state = ${JSON.stringify(state)}::json WHERE stream = ${String(stream)}::bigint`
+        : sql`UPDATE landmarks SET state = ${JSON.stringify(state)}::json
+            WHERE stream = ${String(stream)}::bigint AND version = ${String(version)}::bigint`,
+
+    /** The name goes with the salt that binds it to the chain, the key with all that it opens. */
+    forget: (person: Uri, standIn: Uri) =>
+      Effect.gen(function* () {
+        yield* sql`UPDATE streams SET stream = ${standIn}, salt = NULL WHERE stream = ${person}`
+        yield* sql`DELETE FROM person_keys WHERE person = ${person}`
+        yield* sql`
+          DELETE FROM webhook_dead_letters WHERE presentity = ${person} OR strpos(body, ${quoted(person)}) > 0`
+        yield* sql`DELETE FROM webhooks WHERE presentity = ${person}`
+        yield* Effect.sync(() => personKeysOf(sql).forget(person))
+      }),
+  }
+}
+
+export type Erasing = ReturnType<typeof makeErasing>

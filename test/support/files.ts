@@ -1,0 +1,16 @@
+/**
+ * What is in the files of a folder, byte for byte.
+ */
+import { readFileSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+
+/** Files under a folder that hold one of these texts, each with the text. */
+export const filesWith = (folder: string, texts: readonly string[]): readonly string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+    if (!entry.isFile()) return []
+    const path = join(entry.parentPath, entry.name)
+    const octets = readFileSync(path)
+    return texts.flatMap((text) =>
+      octets.includes(text) ? [`${path.slice(folder.length + 1)}: ${text}`] : [],
+    )
+  })
