@@ -121,7 +121,7 @@ describe.skipIf(cluster === null)("erase", () => {
             ).length
           },
         ),
-        { numRuns: 4, endOnFailure: true },
+        { numRuns: 2, endOnFailure: true },
       )
       for (const count of dropped === "decisions" ? [seen.persons] : Object.values(seen))
         assert.ok(count > 0, JSON.stringify(seen))

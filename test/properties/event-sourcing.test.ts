@@ -237,7 +237,7 @@ describe("folds", () => {
           if (next !== undefined) prefix = fold(prefix, next)
         }
       }
-    }, 0.5)
+    }, 0.2)
   })
 
   it("L04: what is decided on a snapshot is what is decided on the state", () => {
