@@ -6,7 +6,7 @@
  * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
  */
 import { randomFillSync } from "node:crypto"
-import { Clock, Effect, Exit, Option, Schedule, Tracer } from "effect"
+import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
@@ -67,6 +67,11 @@ export interface Pump {
   readonly recover: Effect.Effect<void>
   /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Does something to the store while nothing is decided; requests wait meanwhile. The presentities it names are read again before
+   * anything more is decided on them.
+   */
+  readonly pausedFor: <E, R>(work: Effect.Effect<Iterable<Uri>, E, R>) => Effect.Effect<void, E, R>
   /** Waits until all that has come and fallen due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
   /** Takes no more requests and waits until nothing is undecided. */
@@ -120,6 +125,7 @@ export const makePump = Effect.fnUntraced(function* (
   /** When the append under way began, by the process's own clock. */
   let appendedFrom = 0
   let loading = false
+  let paused = false
   let recovered: Recovered | null = null
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
@@ -127,6 +133,7 @@ export const makePump = Effect.fnUntraced(function* (
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
   const last = { position: 0, at: 0 }
+  const pauses = yield* Semaphore.make(1)
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
 
@@ -153,6 +160,8 @@ export const makePump = Effect.fnUntraced(function* (
   const turn = (): void => {
     scheduled = false
     if (status === "starting") return
+    // what is decided already goes to the store all the same
+    if (paused) return append()
     const at = now()
     if (status !== "down") engine.advance(at, freshNonce)
     const offers = inbox
@@ -391,8 +400,10 @@ export const makePump = Effect.fnUntraced(function* (
     start: Effect.gen(function* () {
       invariant(recovered !== null, "the log is read before requests are taken")
       status = "ready"
-      if (recovered.farewells.length > 0) outbox.notify(recovered.farewells, now())
-      for (const presentity of recovered.unsure) redeliver(presentity, recovered.since)
+      const { farewells, unsure, since } = recovered
+      recovered = null
+      if (farewells.length > 0) outbox.notify(farewells, now())
+      for (const presentity of unsure) redeliver(presentity, since)
       schedule()
       yield* Effect.sync(schedule).pipe(
         Effect.andThen(Effect.sleep(options.tickMillis)),
@@ -400,6 +411,30 @@ export const makePump = Effect.fnUntraced(function* (
         Effect.forkScoped,
       )
     }),
+    pausedFor: (work) =>
+      pauses.withPermits(1)(
+        Effect.gen(function* () {
+          paused = true
+          while (appending || loading || engine.counts().undecided > 0) {
+            schedule()
+            yield* Effect.sleep(1)
+          }
+          const since = engine.oldestInFlight() ?? now()
+          for (const stream of yield* work) {
+            engine.unload([stream])
+            dormant.delete(stream)
+            moved.add(stream)
+            redeliver(stream, since)
+          }
+        }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              paused = false
+              schedule()
+            }),
+          ),
+        ),
+      ),
     settle: Effect.callback<void>((resume) => {
       // twice in a row: an answer may have brought something new
       let quiet = 0

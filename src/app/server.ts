@@ -13,6 +13,7 @@ import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
+import { newServerName } from "../adapters/store/connections.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
@@ -37,6 +38,7 @@ import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
 import { makeHistoryDesk } from "./history/answers.ts"
 import { makeHistoryReader } from "./history/reader.ts"
+import { makeEraser } from "./erase/erase.ts"
 import { makeFeed } from "./feed.ts"
 import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
@@ -160,6 +162,10 @@ export const startServer = Effect.fn("Server.start")(function* (
     storage.sql === null
       ? null
       : makeDaily(storage.sql, termsOf(config.retention).terms, sealKey, projector.flush)
+  const eraser =
+    storage.sql === null
+      ? null
+      : makeEraser({ sql: storage.sql, names: tableNamesOf(config), pump, projector })
   const sealer =
     sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
@@ -181,6 +187,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     tags,
     levels,
     lookForRules: rulesFollower.look,
+    eraser,
     now,
     status: () => ({
       status: pump.status(),
@@ -432,6 +439,7 @@ const openStorage = Effect.fnUntraced(function* (config: Config) {
           url: Redacted.make(config.database_url),
           multiplex: true,
           maxConnections: 4,
+          applicationName: newServerName(),
           startupParameters: sessionSettings,
         })
   const client = yield* Layer.build(database)

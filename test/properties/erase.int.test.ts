@@ -219,8 +219,12 @@ const personsIn = (log: readonly Recorded[]): readonly Uri[] => [
 const wordsOf = (log: readonly Recorded[], person: Uri): readonly string[] => {
   const mine = new Set<string>([person])
   const others = new Set<string>()
+  const isHers = speakingOf(log, person)
   for (const { decision } of log) {
     for (const event of decision.events) {
+      if ("remoteTarget" in event && event.remoteTarget !== null) {
+        ;(isHers({ ...decision, events: [event] }) ? mine : others).add(event.remoteTarget)
+      }
       if (event._tag === "SubscriptionCreated" && event.start !== null) {
         const { callId, remoteTarget } = event.start
         const set = event.watcher === person ? mine : others

@@ -4,12 +4,22 @@
 import { readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 
+/** A database takes away files of its own meanwhile. */
+const contentOf = (path: string): Buffer => {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0)
+    throw cause
+  }
+}
+
 /** Files under a folder that hold one of these texts, each with the text. */
 export const filesWith = (folder: string, texts: readonly string[]): readonly string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => {
     if (!entry.isFile()) return []
     const path = join(entry.parentPath, entry.name)
-    const octets = readFileSync(path)
+    const octets = contentOf(path)
     return texts.flatMap((text) =>
       octets.includes(text) ? [`${path.slice(folder.length + 1)}: ${text}`] : [],
     )

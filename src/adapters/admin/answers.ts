@@ -37,6 +37,7 @@ export const answers = (desk: Desk) =>
           ({ params, payload: { event = "presence", watcher = null, reason = "deactivated" } }) =>
             byCaller((by) => desk.terminate(by, params.uri, event, watcher, reason)),
         )
+        .handle("erase", ({ params }) => Effect.uninterruptible(byCaller((by) => desk.erase(by, params.uri))))
         .handle("expose", ({ payload: { event, filter = null } }) => said(desk.expose(event, filter))),
     ),
     HttpApiBuilder.group(Api, "history", (on) =>

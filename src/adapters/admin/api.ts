@@ -14,6 +14,7 @@ import {
 } from "effect/http-api"
 import {
   DeadLetter,
+  Erased,
   ExposedRow,
   PresentityView,
   PublicationRow,
@@ -164,6 +165,13 @@ export class Api extends HttpApi.make("presently")
       })
         .annotate(Needs, "operate")
         .annotateMerge(about("Ends subscriptions, of one watcher or of all")),
+      HttpApiEndpoint.post("erase", "/v1/presentities/:uri/erase", {
+        params: ofPresentity,
+        success: Erased,
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(about("Forgets a person for good: nothing of it is left in the database")),
       HttpApiEndpoint.post("expose", "/v1/presentities/expose", {
         payload: Schema.Struct({ event: Event, filter: Schema.optionalKey(Schema.NullOr(Schema.String)) }),
         success: Schema.Array(ExposedRow),

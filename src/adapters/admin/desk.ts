@@ -113,6 +113,18 @@ export const SharingTag = Schema.Struct({
 
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
+export const Erased = Schema.Struct({
+  /** What the person is called in the log from now on. */
+  standIn: Schema.String,
+  /** Presentities in which something of the person was alive, and was ended. */
+  ended: Schema.Int,
+  /** Documents of others that name the person, and stay; the first thousand. */
+  mentions: Schema.Array(Schema.Struct({ stream: Schema.String, version: Schema.Int })),
+  mentionsLeft: Schema.Int,
+  /** What could not be made to go from the database's files, one line each. */
+  left: Schema.Array(Schema.String),
+})
+
 export const feedTypes = ["E_PRESENCE_PUBLISH", "E_PRESENCE_EXPOSED"] as const
 
 export const WebhookView = Schema.Struct({
@@ -263,6 +275,8 @@ export interface Desk {
     watcher: string,
     handling: SubHandling | null,
   ) => Effect.Effect<void, Refused>
+  /** Forgets a person for good; done to its end even when nobody waits for it any more. */
+  readonly erase: (by: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
   readonly sharingTags: () => readonly SharingTag[]
   readonly setSharingTag: (
     by: string,

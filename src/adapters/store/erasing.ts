@@ -8,6 +8,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { otherServers } from "./connections.ts"
 import { personKeysOf } from "./person-keys.ts"
 import { personKey } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
@@ -29,18 +30,10 @@ export interface ClearRow {
   readonly events: unknown
 }
 
-/** Servers say nothing of themselves and get the client's name. */
-const serverName = "@effect/sql-pg"
-
 export const makeErasing = (sql: PgClient.PgClient) => {
   const quoted = (person: Uri) => JSON.stringify(person)
   return {
-    /** Connections of servers to this database. */
-    servers: sql<{ count: number }>`
-      SELECT count(*)::int AS count FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name = ${serverName} AND pid <> pg_backend_pid()`.pipe(
-      Effect.map(([row]) => row?.count ?? 0),
-    ),
+    servers: otherServers(sql),
 
     isKnown: (person: Uri) =>
       sql`SELECT FROM streams WHERE stream = ${person} UNION ALL SELECT FROM person_keys WHERE person = ${person}`.pipe(

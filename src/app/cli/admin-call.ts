@@ -1,6 +1,10 @@
 /**
  * Asking a running server over its management port.
  */
+import { once } from "node:events"
+import { request } from "node:http"
+import type { IncomingMessage } from "node:http"
+import { text as textOf } from "node:stream/consumers"
 import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
@@ -50,15 +54,19 @@ export const askAdmin = Effect.fnUntraced(function* (
     })
   }
   const bearer = Option.getOrUndefined(token) ?? process.env["PRESENTLY_TOKEN"]
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host
   const response = yield* Effect.tryPromise({
     try: async () => {
-      const answer = await fetch(`http://${host}:${address.port}${path}`, {
+      // some answers take minutes: fetch would give up
+      const asked = request({
+        ...address,
         method,
-        ...(body === null ? {} : { body }),
+        path,
+        agent: false,
         ...(bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
       })
-      return { status: answer.status, text: await answer.text() }
+      asked.end(body ?? undefined)
+      const [answer] = (await once(asked, "response")) as [IncomingMessage]
+      return { status: answer.statusCode ?? 0, text: await textOf(answer) }
     },
     catch: () =>
       new ServerSaidNo({

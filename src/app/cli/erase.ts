@@ -1,42 +1,64 @@
 /**
- * `presently erase`: forgets a person.
+ * `presently erase`: forgets a person, in a running server or, with the flags of its store, in the store of one that is stopped.
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { presentityOf } from "../addresses.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import { UsageInvalid } from "../client/failures.ts"
 import type { Erased } from "../erase/erase-store.ts"
 import { accountName } from "./account.ts"
-import { flag, storeConfig, storeFlags } from "./store-flags.ts"
+import { adminFlags, askAdmin } from "./admin-call.ts"
+import type { AdminInput } from "./admin-call.ts"
+import { flag, isOfStore, storeConfig, storeFlags } from "./store-flags.ts"
+import type { StoreFlags } from "./store-flags.ts"
 
 export const eraseCommand = Command.make(
   "erase",
   {
+    ...adminFlags,
     ...storeFlags,
     json: flag("json", "what was erased as one JSON object"),
     person: Argument.String("URI").pipe(Argument.withDescription("who: sip:alice@example.com")),
   },
   Effect.fn(function* ({ json, person: text, ...input }) {
-    const config = yield* storeConfig(input)
     const person = presentityOf(text)
     if (person === null) {
       return yield* new UsageInvalid({ why: `${text} is no address: write it as sip:alice@example.com` })
     }
-    const { eraseFromStore } = yield* Effect.promise(() => import("../erase/erase-store.ts"))
-    const now = yield* Clock.currentTimeMillis
-    const erased = yield* eraseFromStore(config, person, now, `erase ${accountName()}`)
+    const erased = yield* isOfStore(input) ? fromStore(input, person) : fromServer(input, person)
     yield* Console.log(json ? JSON.stringify({ v: 1, ...erased }) : textOf(erased))
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(
-    "Forget a person: nothing of it is left in the database, the rest stays proved. The server must be stopped; there is no way back",
+    "Forget a person: nothing of it is left in the database, the rest stays proved. There is no way back",
   ),
+  Command.withExamples([
+    { command: "presently erase sip:alice@example.com", description: "Asks a running server" },
+    {
+      command: "presently erase sip:alice@example.com --database-url postgres://…",
+      description: "In the store of a server that is stopped",
+    },
+  ]),
 )
+
+const fromServer = (input: AdminInput, person: Uri) =>
+  Effect.map(
+    askAdmin("POST", input, `/v1/presentities/${encodeURIComponent(person)}/erase`, null),
+    (body) => JSON.parse(body) as Erased,
+  )
+
+const fromStore = Effect.fnUntraced(function* (input: StoreFlags, person: Uri) {
+  const config = yield* storeConfig(input)
+  const { eraseFromStore } = yield* Effect.promise(() => import("../erase/erase-store.ts"))
+  const now = yield* Clock.currentTimeMillis
+  return yield* eraseFromStore(config, person, now, `erase ${accountName()}`)
+})
 
 const textOf = ({ standIn, ended, mentions, mentionsLeft, left }: Erased): string => {
   const count = mentions.length + mentionsLeft
   return [
-    `erased; the log says ${standIn} from now on, and ${ended} streams in which something was alive say that it ended`,
+    `erased; the log says ${standIn} from now on, and ${ended} presentities in which something was alive say that it ended`,
     ...(count === 0
       ? []
       : [`${count} documents of others name the person, and stay:`, ...mentions.map(mentionText)]),

@@ -9,7 +9,7 @@ import { clockOf } from "../history/time.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 import { exitCodes } from "./exit.ts"
-import { flag, storeConfig, storeFlags } from "./store-flags.ts"
+import { flag, isOfStore, storeConfig, storeFlags } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 
 const text = (name: string, metavar: string, about: string) =>
@@ -200,8 +200,7 @@ type Ask = (kind: keyof HistoryDesk, uri: string, wish: Wish) => Effect.Effect<A
 
 /** Asks a running server, or, when the flags say where a log is, the log. */
 const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Effect<A, unknown>) => {
-  const isOffline = [input.data, input.databaseUrl, input.config].some((some) => some.length > 0)
-  if (!isOffline) return use((kind, uri, wish) => overHttp(input, uri, kind, wish))
+  if (!isOfStore(input)) return use((kind, uri, wish) => overHttp(input, uri, kind, wish))
   return Effect.scoped(
     Effect.gen(function* () {
       const config = yield* storeConfig(input)

@@ -26,6 +26,10 @@ export interface StoreFlags {
   readonly set: readonly string[]
 }
 
+/** Whether the flags say where a log is; else a running server is meant. */
+export const isOfStore = (input: StoreFlags): boolean =>
+  [input.data, input.databaseUrl, input.config].some((some) => some.length > 0)
+
 export const storeConfig = (input: StoreFlags) =>
   Effect.try({
     try: () =>

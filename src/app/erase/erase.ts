@@ -1,13 +1,13 @@
 /**
- * Erases a person from a store that no server is at work on: ends what lives, stores the fact that somebody is erased, takes
- * away key, name and everything that is not encrypted, and makes the bytes go.
+ * Erases a person: ends what lives, stores the fact that somebody is erased, takes away key, name and everything that is not
+ * encrypted, and makes the bytes go.
  *
  * Cut off anywhere, it can be begun again under the same URI. Once the name is gone nobody is found under it, and the last step is
  * made again all the same.
  */
 import { randomBytes } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Data, Effect } from "effect"
+import { Clock, Context, Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { decodeRow } from "../../adapters/store/codec.ts"
 import { makeErasing } from "../../adapters/store/erasing.ts"
@@ -16,19 +16,22 @@ import { isPersonalOrigin, touchEvent, touchSnapshot } from "../../adapters/stor
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { purge } from "../../adapters/store/purge.ts"
 import { coverOf, personKey, standIn } from "../../adapters/store/sealed.ts"
+import type { PersonKey } from "../../adapters/store/sealed.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import type { Stored } from "../../domain/engine/engine.ts"
 import { EventStore, PresenceTables } from "../../domain/ports.ts"
+import { erase as erasure, speaksOf } from "../../domain/presentity/erase.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { makeProjector } from "../projector.ts"
+import type { Projector } from "../projector.ts"
 import { freshNonce } from "../pump.ts"
+import type { Pump } from "../pump.ts"
 import { recordFact } from "../retention/compact.ts"
 import { verifyTables } from "../tables/verify.ts"
-import { endingOf } from "./ending.ts"
 
 /** Nobody was erased. */
 export class EraseRefused extends Data.TaggedError("EraseRefused")<{ readonly why: string }> {
@@ -52,7 +55,11 @@ export interface Erased {
 
 const mentionsMax = 1000
 
-/** @param by for the log: `erase ada` */
+/**
+ * From a store that no server is at work on; nobody is told.
+ *
+ * @param by for the log: `erase ada`
+ */
 export const erase = Effect.fn("Erase.erase")(function* (
   sql: PgClient.PgClient,
   names: TableNames,
@@ -62,25 +69,97 @@ export const erase = Effect.fn("Erase.erase")(function* (
 ) {
   const erasing = makeErasing(sql)
   yield* requireErasable(sql, names, erasing, person)
+  yield* requireStopped(sql, erasing)
   const mentions = yield* mentionsOf(sql, person)
-  const key =
-    (yield* erasing.keyOf(person)) ?? personKey(randomBytes(6).toString("hex"), person, randomBytes(32))
-  const name = standIn(key.id)
-  yield* recordFact(sql, { _tag: "PersonErased", standIn: name }, now, "Erase", by)
-  const ended = yield* end(sql, names, erasing, person, now, by)
-  yield* exclusively(
+  const key = yield* nameless(erasing, person)
+  yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
+  const ended = yield* end(sql, names, erasing, person, now, by, () => null)
+  yield* forget(sql, erasing, key)
+  const left = yield* clean(sql, names)
+  const erased: Erased = { standIn: standIn(key.id), ended, ...mentions, left }
+  return erased
+})
+
+/** What a server lends to it. */
+export interface EraserParts {
+  readonly sql: PgClient.PgClient
+  readonly names: TableNames
+  readonly pump: Pick<Pump, "ask" | "engine" | "pausedFor">
+  readonly projector: Pick<Projector, "flush" | "lag">
+}
+
+/**
+ * From the store of the server that this runs in: watchers are told, and requests wait while the name and the key are taken away.
+ *
+ * @param by for the log: `admin ada`
+ */
+export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
+  const erasing = makeErasing(sql)
+  return Effect.fn("Erase.eraseLive")(function* (person: Uri, by: string) {
+    const now = yield* Clock.currentTimeMillis
+    yield* requireErasable(sql, names, erasing, person)
+    if ((yield* erasing.servers) > 0) {
+      return yield* new EraseRefused({
+        why: "another server is at work on this database and has keys in its memory: stop it first",
+      })
+    }
+    const mentions = yield* mentionsOf(sql, person)
+    const key = yield* nameless(erasing, person)
+    yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
+    const isConcerned = (stream: Uri): boolean => {
+      const state = pump.engine.state(stream)
+      return state !== undefined && speaksOf(state, person)
+    }
+    let told = 0
+    for (const stream of [...pump.engine.presentities()].filter(isConcerned)) {
+      const answer = yield* pump.ask(stream, { _tag: "Erase", person, silent: false }, by)
+      if (answer._tag === "Rejected") {
+        return yield* new EraseRefused({ why: `${stream} could not be decided on: try again` })
+      }
+      told++
+    }
+    let ended = 0
+    yield* pump.pausedFor(
+      Effect.gen(function* () {
+        yield* projector.flush
+        if (projector.lag().decisions > 0) return yield* new EraseRefused({ why: tablesUnwritten })
+        // what came in between
+        const at = yield* Clock.currentTimeMillis
+        ended = yield* end(sql, names, erasing, person, at, by, pump.engine.oldestInFlight)
+        const concerned = [...pump.engine.presentities()].filter(isConcerned)
+        yield* forget(sql, erasing, key)
+        return [...concerned, person]
+      }),
+    )
+    const left = yield* clean(sql, names)
+    const erased: Erased = { standIn: standIn(key.id), ended: Math.max(told, ended), ...mentions, left }
+    return erased
+  })
+}
+
+const tablesUnwritten = "the tables could not be written: try again"
+
+/** The key of a person, also of one that has none. */
+const nameless = (erasing: Erasing, person: Uri) =>
+  Effect.map(
+    erasing.keyOf(person),
+    (key) => key ?? personKey(randomBytes(6).toString("hex"), person, randomBytes(32)),
+  )
+
+/** Takes away name and key, and what stands in clear beside the log. */
+const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey) => {
+  const person = key.person as Uri
+  return exclusively(
     sql,
     Effect.gen(function* () {
       yield* erasing.dropLandmarks(person)
       for (const one of yield* erasing.saved(person)) {
         yield* erasing.put({ ...one, state: touchSnapshot(one.state, person, coverOf(key)) })
       }
-      yield* erasing.forget(person, name)
+      yield* erasing.forget(person, standIn(key.id))
     }),
   )
-  const erased: Erased = { standIn: name, ended, ...mentions, left: yield* clean(sql, names) }
-  return erased
-})
+}
 
 /** @returns what could not be made to go, one line each */
 const clean = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
@@ -99,26 +178,10 @@ const requireErasable = Effect.fnUntraced(function* (
   if (person.startsWith("presently:") || /^sip:erased-[0-9a-f]{12}@erased\.invalid$/.test(person)) {
     return yield* new EraseRefused({ why: `${person} is no person` })
   }
-  if ((yield* erasing.servers) > 0) {
-    return yield* new EraseRefused({
-      why: "a server is at work on this database and has keys in its memory: stop it first",
-    })
-  }
   if (!(yield* erasing.isKnown(person))) {
     const [retention] = yield* makePostgresStore(sql).load([retentionStream])
     if (retention?.retained?.erased !== undefined) yield* clean(sql, names)
     return yield* new EraseRefused({ why: `the log knows nobody called ${person}` })
-  }
-  const audit = makeAudit(sql)
-  const { tables, last } = yield* audit.positions
-  for (let after = tables; after < last;) {
-    const page = yield* audit.decisions(after, last)
-    if (page.some(({ stream }) => stream !== retentionStream)) {
-      return yield* new EraseRefused({
-        why: "the tables are behind the log: start the server once, and stop it again",
-      })
-    }
-    after = page.at(-1)?.position ?? last
   }
   let count = 0
   let newest = 0n
@@ -126,7 +189,7 @@ const requireErasable = Effect.fnUntraced(function* (
     const page = yield* erasing.clearRows(person, after)
     if (page.length === 0) break
     for (const row of page) {
-      if (!speaksOf(row, person)) continue
+      if (!isAbout(row, person)) continue
       count++
       newest = row.position
     }
@@ -141,8 +204,28 @@ const requireErasable = Effect.fnUntraced(function* (
   }
 })
 
+/** What lives is looked for in snapshots: they must know all of it. */
+const requireStopped = Effect.fnUntraced(function* (sql: PgClient.PgClient, erasing: Erasing) {
+  if ((yield* erasing.servers) > 0) {
+    return yield* new EraseRefused({
+      why: "a server is at work on this database: ask it, with --admin HOST:PORT, or stop it first",
+    })
+  }
+  const audit = makeAudit(sql)
+  const { tables, last } = yield* audit.positions
+  for (let after = tables; after < last;) {
+    const page = yield* audit.decisions(after, last)
+    if (page.some(({ stream }) => stream !== retentionStream)) {
+      return yield* new EraseRefused({
+        why: "the tables are behind the log: start the server once, and stop it again",
+      })
+    }
+    after = page.at(-1)?.position ?? last
+  }
+})
+
 /** Whether a decision that is not encrypted says something personal of somebody. */
-const speaksOf = (
+const isAbout = (
   { stream, origin, events }: { readonly stream: string; readonly origin: string; readonly events: unknown },
   person: Uri,
 ): boolean => {
@@ -196,6 +279,7 @@ const end = Effect.fnUntraced(function* (
   person: Uri,
   now: Millis,
   by: string,
+  oldestInFlight: () => Millis | null,
 ) {
   const store = makePostgresStore(sql)
   const committed = { position: 0, at: 0 }
@@ -204,12 +288,12 @@ const end = Effect.fnUntraced(function* (
   )
   const projector = yield* makeProjector(
     { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
-    { committed: () => committed, oldestInFlight: () => null },
+    { committed: () => committed, oldestInFlight },
   ).pipe(Effect.provideContext(services))
   let ended = 0
   for (const stream of yield* erasing.aliveIn(person)) {
     const [before] = yield* store.load([stream])
-    const events = before === undefined ? [] : endingOf(before, person)
+    const events = before === undefined ? [] : erasure(before, { _tag: "Erase", person, silent: true }).events
     if (before === undefined || events.length === 0) continue
     const decision: Stored["decision"] = {
       stream,
@@ -233,7 +317,7 @@ const end = Effect.fnUntraced(function* (
   }
   yield* projector.flush
   if (projector.lag().decisions > 0) {
-    return yield* new EraseRefused({ why: "the tables could not be written: try again" })
+    return yield* new EraseRefused({ why: tablesUnwritten })
   }
   return ended
 })

@@ -10,6 +10,7 @@ import type { SourceTables } from "../../adapters/import/layouts.ts"
 import { identityQuery } from "../../adapters/import/postgres.ts"
 import { reasonOf, withoutPassword } from "../../adapters/import/source.ts"
 import type { Source } from "../../adapters/import/source.ts"
+import { otherServers } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
@@ -41,10 +42,6 @@ export class TargetUnusable extends Data.TaggedError("TargetUnusable")<{
     return `${this.target} cannot be used: ${this.why}`
   }
 }
-
-/** What the pool of an import calls itself; a server does not say what it is and gets the client's name. */
-const ownName = "presently import"
-const clientName = "@effect/sql-pg"
 
 /**
  * Opens the store and brings it to the present layout; for a dry run it is left as it is.
@@ -87,7 +84,7 @@ export const openTarget = Effect.fnUntraced(function* (
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),
-          applicationName: ownName,
+          applicationName: "presently import",
           maxConnections: 2,
           startupParameters: sessionSettings,
         }),
@@ -96,10 +93,7 @@ export const openTarget = Effect.fnUntraced(function* (
   if (url !== null) {
     const [database] = yield* sql.unsafe<{ identity: string }>(identityQuery).pipe(unusable)
     if (database?.identity === source.identity) yield* checkTables(name, tables, sourceTables)
-    const [others] = yield* sql<{ count: number }>`
-      SELECT count(*)::int AS count FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name = ${clientName}`.pipe(unusable)
-    if ((others?.count ?? 0) > 0) return yield* new StoreInUse({ target: name })
+    if ((yield* otherServers(sql).pipe(unusable)) > 0) return yield* new StoreInUse({ target: name })
   }
   if (dryRun) {
     const [known] = yield* sql<{ log: string | null }>`SELECT to_regclass('checkpoints')::text AS log`.pipe(

@@ -3,6 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Effect, Layer, Redacted } from "effect"
+import { newServerName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
@@ -23,6 +24,7 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> =>
       url: Redacted.make(url),
       multiplex: true,
       maxConnections: 4,
+      applicationName: newServerName(),
       startupParameters: sessionSettings,
     }),
   )

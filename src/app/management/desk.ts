@@ -10,9 +10,12 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
+import { EraseRefused } from "../erase/erase.ts"
+import type { makeEraser } from "../erase/erase.ts"
 import type { LogLevels } from "../log-levels.ts"
 import type { Pump } from "../pump.ts"
 import type { SharingTags } from "../sharing-tags.ts"
+import { reasonOf } from "../tables/reason.ts"
 import { uriOf } from "./addresses.ts"
 import { makeDocumentDesk } from "./documents.ts"
 import type { Feed } from "../feed.ts"
@@ -37,12 +40,14 @@ export interface DeskParts {
   readonly levels: LogLevels
   /** Asks the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
+  /** Null: nothing outlives the process. */
+  readonly eraser: ReturnType<typeof makeEraser> | null
   readonly status: () => unknown
   readonly now: () => number
 }
 
 export const makeDesk = (parts: DeskParts): Desk => {
-  const { pump, packages, feed, webhooks, history, tags, levels, lookForRules, status, now } = parts
+  const { pump, packages, feed, webhooks, history, tags, levels, lookForRules, eraser, status, now } = parts
   const { engine } = pump
   const states: States = { presentities: () => engine.presentities(), state: (uri) => engine.state(uri) }
 
@@ -138,6 +143,26 @@ export const makeDesk = (parts: DeskParts): Desk => {
         yield* known(event)
         const whose = yield* uriOf(watcher)
         yield* ask(of, { _tag: "DecideWatcher", packageName: event, watcher: whose, handling }, by)
+      }),
+    erase: (by, uri) =>
+      Effect.gen(function* () {
+        const person = yield* uriOf(uri)
+        if (eraser === null) {
+          return yield* new Refused({
+            status: 409,
+            why: "what is kept in memory is forgotten with the server",
+          })
+        }
+        return yield* eraser(person, by).pipe(
+          Effect.mapError((cause) =>
+            cause instanceof EraseRefused
+              ? new Refused({ status: 409, why: cause.message })
+              : new Refused({
+                  status: 503,
+                  why: `the store does not answer (${reasonOf(cause)}): try again`,
+                }),
+          ),
+        )
       }),
     sharingTags: tags.list,
     setSharingTag: tags.set,

@@ -62,6 +62,11 @@ export interface Engine<Ticket> {
   /** Puts a presentity into memory as the store knows it. */
   readonly load: (state: State) => void
   readonly isLoaded: (presentity: Uri) => boolean
+  /**
+   * Takes presentities out of memory on which nothing is undecided: the store knows them otherwise. Requests in their dialogs still
+   * find them.
+   */
+  readonly unload: (presentities: Iterable<Uri>) => void
   /** Decides everything that has fallen due by `now`, each at its own deadline. */
   readonly advance: (now: Millis, nonce: () => string) => void
   /** Has everything written down that is known of NOTIFYs: nothing more will come. */
@@ -303,10 +308,12 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
 
   const evict = (entry: Entry): void => {
     const { presentity } = entry.committed
-    // a committed dialog stays known, so that a request in it has the presentity loaded and is not refused
     dialogs.forget(entry.provisional)
-    dialogs.remember(entry.committed)
-    evicted.set(presentity, entry.committed)
+    if (!isEmpty(entry.committed)) {
+      // a committed dialog stays known, so that a request in it has the presentity loaded and is not refused
+      dialogs.remember(entry.committed)
+      evicted.set(presentity, entry.committed)
+    }
     deadlines.disarm(presentity)
     flying.delete(entry)
     entries.delete(presentity)
@@ -390,6 +397,14 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       if (deadline !== null) deadlines.arm(state.presentity, deadline)
     },
     isLoaded: (presentity) => entries.has(presentity),
+    unload: (presentities) => {
+      for (const presentity of presentities) {
+        const entry = entries.get(presentity)
+        if (entry === undefined) continue
+        invariant(entry.undecided === 0, "only what is decided is taken out of memory")
+        evict(entry)
+      }
+    },
     advance: (now, nonce) => {
       for (const presentity of deadlines.due(now)) {
         const entry = entries.get(presentity)

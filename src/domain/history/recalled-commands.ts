@@ -56,6 +56,8 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
       )
     case "Terminate":
       return terminations(before, events)
+    case "Erase":
+      return erasures(before, events)
     case "AdoptPublication":
       return events.flatMap((event) => {
         if (event._tag !== "PublicationCreated") return []
@@ -155,19 +157,37 @@ const refreshes = (before: State, events: readonly Event[]): readonly Command[] 
   return [{ _tag: "RefreshWatchers", packageName, kind: isState ? "state" : "rules" }]
 }
 
+const erasures = (before: State, events: readonly Event[]): readonly Command[] => {
+  const silent = events.some((event) => event._tag === "SubscriptionTerminated" && event.silent)
+  const persons = new Set([before.presentity, ...watchersIn(before, events)])
+  return [...persons].flatMap((person): readonly Command[] => [
+    { _tag: "Erase", person, silent },
+    { _tag: "Erase", person, silent: !silent },
+  ])
+}
+
+/** Whose subscriptions ended. */
+const watchersIn = (before: State, events: readonly Event[]): ReadonlySet<Uri> =>
+  new Set(
+    events.flatMap((event) => {
+      if (event._tag === "WatcherDecided") return event.watcher
+      if (event._tag !== "SubscriptionTerminated" && event._tag !== "WaitingEnded") return []
+      return (get(before.subscriptions, event.no) ?? get(before.waiting, event.no))?.watcher ?? []
+    }),
+  )
+
 const terminations = (before: State, events: readonly Event[]): readonly Command[] => {
   const packageName = packageOf(before, events)
   if (packageName === null) return []
   const ended = events.find((event) => event._tag === "SubscriptionTerminated")
   const reason = ended?._tag === "SubscriptionTerminated" ? ended.reason : "noresource"
   if (reason !== "deactivated" && reason !== "probation" && reason !== "noresource") return []
-  const watchers = new Set<Uri>()
-  for (const event of events) {
-    if (event._tag !== "SubscriptionTerminated" && event._tag !== "WaitingEnded") continue
-    const one = get(before.subscriptions, event.no) ?? get(before.waiting, event.no)
-    if (one !== undefined) watchers.add(one.watcher)
-  }
-  return [null, ...watchers].map((watcher) => ({ _tag: "Terminate", packageName, watcher, reason }))
+  return [null, ...watchersIn(before, events)].map((watcher) => ({
+    _tag: "Terminate",
+    packageName,
+    watcher,
+    reason,
+  }))
 }
 
 const adoptions = (before: State, events: readonly Event[]): readonly Command[] => {

@@ -31,6 +31,7 @@ export type Command =
   | SwitchSharingTag
   | SetHardState
   | Terminate
+  | Erase
   | AdoptPublication
   | AdoptSubscription
   | AdoptWatcher
@@ -158,6 +159,14 @@ export interface Terminate {
   /** Null: every watcher. */
   readonly watcher: Uri | null
   readonly reason: "deactivated" | "probation" | "noresource"
+}
+
+/** All that lives of a person ends, and no verdict on it is left. */
+export interface Erase {
+  readonly _tag: "Erase"
+  readonly person: Uri
+  /** No server is there to tell anybody. */
+  readonly silent: boolean
 }
 
 /** A live publication of another server goes on here, under the entity-tag its publisher knows. */

@@ -10,6 +10,7 @@ import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
+import { erase } from "./erase.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
@@ -34,6 +35,7 @@ export const decide = (state: State, command: Command, context: Context): Outcom
   const outcome = handle(state, command, context)
   // whoever sees subscriptions has been told of these by the server they come from
   if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return outcome
+  if (command._tag === "Erase" && command.silent) return outcome
   return tellWhoWatchesWatchers(state, tellWhoSeesSubscriptions(state, outcome, context), context)
 }
 
@@ -59,6 +61,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return setHardState(state, command, context)
     case "Terminate":
       return terminate(state, command)
+    case "Erase":
+      return erase(state, command)
     case "AdoptPublication":
       return adoptPublication(state, command, context)
     case "AdoptSubscription":

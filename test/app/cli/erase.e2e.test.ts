@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
+import type { Phone } from "../../support/sip-client.ts"
 import { filesWith } from "../../support/files.ts"
 import { startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
@@ -26,8 +27,7 @@ const zerlinde = "sip:zerlinde@example.com"
  *
  * @returns what must not be found afterwards
  */
-const lived = async (port: number): Promise<readonly string[]> => {
-  const phone = await openPhone({ portOf: () => port }, "udp")
+const lived = async (phone: Phone) => {
   const body = pidf(tuple("zerlinde-phone", "open"))
   const device = script(phone, { user: "zerlinde", presentity: zerlinde })
   assert.equal((await device.publish({ Expires: "600" }, body)).raw.status, 200)
@@ -39,8 +39,7 @@ const lived = async (port: number): Promise<readonly string[]> => {
   answer(phone, await watching.notify())
   assert.equal((await watching.subscribe({ Expires: "900" })).raw.status, 200)
   answer(phone, await watching.notify())
-  phone.close()
-  return ["zerlinde", device.callId, watching.callId]
+  return { bob, watching, words: ["zerlinde", device.callId, watching.callId] }
 }
 
 describe.skipIf(cluster === null)("erase", () => {
@@ -53,9 +52,10 @@ describe.skipIf(cluster === null)("erase", () => {
         const data = url === null ? join(folder, "data") : null
         const place = url === null ? ["--data", data!] : ["--database-url", url]
         const server = await startPresence({ memory: false, database_url: url, data, erasable: true })
+        const phone = await openPhone(server, "udp")
         let words: readonly string[] = []
         try {
-          words = await lived(server.udpPort)
+          words = (await lived(phone)).words
           const busy = await run(["erase", zerlinde, ...place])
           assert.notEqual(busy.code, 0)
           assert.match(
@@ -63,6 +63,7 @@ describe.skipIf(cluster === null)("erase", () => {
             url === null ? /in use/ : /nobody was erased: a server is at work on this database/,
           )
         } finally {
+          phone.close()
           await server.stop()
         }
         const files = url === null ? data! : cluster!.data
@@ -88,6 +89,106 @@ describe.skipIf(cluster === null)("erase", () => {
         const again = await run(["erase", zerlinde, ...place])
         assert.match(again.stderr, /nobody was erased: the log knows nobody called sip:zerlinde@example\.com/)
         assert.equal(again.code, 1)
+      },
+    )
+
+    it(
+      `T38 CLI: a running server on ${store} tells those who watch, forgets the person and goes on`,
+      patient,
+      async () => {
+        const url = store === "PostgreSQL" ? cluster!.database() : null
+        const data = url === null ? join(folder, "live") : null
+        const files = url === null ? data! : cluster!.data
+        const place = url === null ? ["--data", data!] : ["--database-url", url]
+        const server = await startPresence({
+          memory: false,
+          database_url: url,
+          data,
+          erasable: true,
+          admin: "127.0.0.1:0",
+        })
+        const phone = await openPhone(server, "udp")
+        const others = await openPhone(server, "udp")
+        const admin = ["--admin", new URL(server.admin!).host]
+        let words: readonly string[] = []
+        try {
+          const hers = await lived(phone)
+          words = hers.words
+          const carol = script(others, { user: "carol", presentity: "sip:bob@example.com" })
+          await carol.subscribe({ Expires: "600" })
+          answer(others, await carol.notify())
+          const erasing = run(["erase", zerlinde, ...admin])
+          await hers.bob.notified({ state: "terminated;reason=noresource" })
+          await hers.watching.notified({ state: "terminated;reason=noresource", body: null })
+          const erased = await erasing
+          assert.equal(erased.code, 0, erased.stderr)
+          assert.match(
+            erased.stdout,
+            /^erased; the log says sip:erased-[0-9a-f]{12}@erased\.invalid from now on/,
+          )
+          assert.ok(erased.stdout.includes("2 presentities") && !erased.stdout.includes("left to do"))
+          assert.deepEqual(filesWith(files, words), [])
+          const again = await run(["erase", zerlinde, ...admin])
+          assert.match(
+            again.stderr,
+            /nobody was erased: the log knows nobody called sip:zerlinde@example\.com/,
+          )
+          // whom she watched is watched by others as before
+          const bob = script(others, { user: "bob", presentity: "sip:bob@example.com" })
+          const body = pidf(tuple("bob-phone", "open")).replace('entity="sip:alice', 'entity="sip:bob')
+          assert.equal((await bob.publish({ Expires: "600" }, body)).raw.status, 200)
+          await carol.notified({ state: "active", body })
+          const gone = await hers.watching.subscribe({ Expires: "900" })
+          assert.equal(gone.raw.status, 481)
+        } finally {
+          phone.close()
+          others.close()
+          await server.stop()
+        }
+        assert.deepEqual(filesWith(files, words), [])
+        for (const more of [[], ["--from-start"], ["--drift"]]) {
+          const verified = await run(["verify", ...place, ...more])
+          assert.equal(verified.code, 0, verified.stdout + verified.stderr)
+        }
+      },
+    )
+
+    it(
+      `T38 CLI: whoever comes back to a running server on ${store} after being erased is somebody new`,
+      patient,
+      async () => {
+        const url = store === "PostgreSQL" ? cluster!.database() : null
+        const data = url === null ? join(folder, "back") : null
+        const server = await startPresence({
+          memory: false,
+          database_url: url,
+          data,
+          erasable: true,
+          admin: "127.0.0.1:0",
+        })
+        const phone = await openPhone(server, "udp")
+        const admin = ["--admin", new URL(server.admin!).host]
+        try {
+          const standIns: string[] = []
+          for (let life = 1; life <= 2; life++) {
+            const { bob } = await lived(phone)
+            const erasing = run(["erase", zerlinde, "--json", ...admin])
+            await bob.notified({ state: "terminated;reason=noresource" })
+            const erased = await erasing
+            assert.equal(erased.code, 0, erased.stderr)
+            standIns.push((JSON.parse(erased.stdout) as { standIn: string }).standIn)
+          }
+          assert.notEqual(standIns[0], standIns[1])
+          for (const standIn of standIns) {
+            const history = await run(["history", standIn, ...admin, "--json"])
+            assert.equal(history.code, 0, history.stderr)
+            const [first] = history.stdout.split("\n")
+            assert.equal((JSON.parse(first!) as { version: number }).version, 1)
+          }
+        } finally {
+          phone.close()
+          await server.stop()
+        }
       },
     )
   }

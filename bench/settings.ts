@@ -1,9 +1,11 @@
 /**
- * What traces cost: a server in memory, over UDP, so many PUBLISH that modify, each with one watcher who is notified. Prints
- * the processor time of the server for one PUBLISH with its NOTIFY, with traces off, of one request in a hundred and of all,
- * in turn, as ratios to off. Linux only.
+ * What settings cost: a server, over UDP, so many PUBLISH that modify, each with one watcher who is notified. Prints the
+ * processor time of the server for one PUBLISH with its NOTIFY, without and with the settings, in turn, as ratios to without.
+ * On the database in DATABASE_URL, else in memory. Linux only.
  *
- *   node bench/traces.ts [--runs 5] [--count 20000] [--other DIR]   another checkout, traces off, beside them
+ *   node bench/settings.ts [--with KEY=VALUE[,KEY=VALUE]]... [--runs 5] [--count 20000] [--other DIR]
+ *
+ * --other: another checkout beside them, without. Traces (trace_percent) go to a collector that is started here.
  */
 import { spawn } from "node:child_process"
 import { createSocket } from "node:dgram"
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "5" },
     count: { type: "string", default: "20000" },
     other: { type: "string" },
+    with: { type: "string", multiple: true, default: ["trace_percent=1", "trace_percent=100"] },
   },
 })
 const runs = Number(values.runs)
@@ -38,12 +41,16 @@ interface Variant {
   readonly flags: readonly string[]
 }
 const here = join(import.meta.dirname, "..")
-const variants: readonly Variant[] = [
-  { name: "off", folder: here, flags: [] },
-  ...(values.other === undefined ? [] : [{ name: "other", folder: values.other, flags: [] }]),
-  { name: "1 %", folder: here, flags: ["--set", `otlp_endpoint=${endpoint}`, "--set", "trace_percent=1"] },
-  { name: "100 %", folder: here, flags: ["--set", `otlp_endpoint=${endpoint}`] },
+const flagsOf = (settings: string): readonly string[] => [
+  ...settings.split(",").flatMap((one) => ["--set", one]),
+  ...(settings.includes("trace_percent") ? ["--set", `otlp_endpoint=${endpoint}`] : []),
 ]
+const variants: readonly Variant[] = [
+  { name: "without", folder: here, flags: [] },
+  ...(values.other === undefined ? [] : [{ name: "other", folder: values.other, flags: [] }]),
+  ...values.with.map((settings) => ({ name: settings, folder: here, flags: flagsOf(settings) })),
+]
+const url = process.env["DATABASE_URL"]
 
 /** Seconds of processor time used so far; the kernel counts hundredths. */
 const cpuOf = (pid: number): number => {
@@ -64,7 +71,7 @@ const measure = async ({ folder, flags }: Variant): Promise<number> => {
     [
       join(folder, "src/app/main.ts"),
       "serve",
-      "--memory",
+      ...(url === undefined ? ["--memory"] : ["--database-url", url]),
       "--insecure-no-auth",
       "--listen",
       "udp:127.0.0.1:0",
@@ -113,7 +120,7 @@ const measure = async ({ folder, flags }: Variant): Promise<number> => {
         port,
       )
     })
-  const users = Array.from({ length: presentities }, (_, index) => `user${index}`)
+  const users = Array.from({ length: presentities }, (_, index) => `user${index}-${server.pid}`)
   const tags = new Map<string, string>()
   const publish = async (user: string, no: number): Promise<void> => {
     const tag = tags.get(user)
@@ -159,11 +166,13 @@ for (let run = 0; run < runs; run += 1) {
   const order = run % 2 === 0 ? variants : variants.toReversed()
   for (const variant of order) figures.get(variant.name)?.push(await measure(variant))
 }
-const off = figures.get("off") ?? []
+const without = figures.get("without") ?? []
 console.log(`${runs} runs of ${count} PUBLISH, each with a NOTIFY; processor time of the server, median`)
 for (const [name, numbers] of figures) {
-  const ratios = numbers.map((figure, run) => figure / (off[run] ?? 1))
+  const ratios = numbers.map((figure, run) => figure / (without[run] ?? 1))
   const spread = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`
-  console.log(`${name.padEnd(6)} ${median(numbers).toFixed(1)} µs  ×${median(ratios).toFixed(3)} (${spread})`)
+  console.log(
+    `${name.padEnd(Math.max(...[...figures.keys()].map(({ length }) => length)))} ${median(numbers).toFixed(1)} µs  ×${median(ratios).toFixed(3)} (${spread})`,
+  )
 }
 collector.close()

@@ -1,0 +1,20 @@
+/**
+ * Who is connected to a database: servers go by names of their own.
+ */
+import { randomBytes } from "node:crypto"
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+
+const prefix = "presently server "
+
+/** The `application_name` of one server, or of one program that keeps its decisions there. */
+export const newServerName = (): string => `${prefix}${randomBytes(4).toString("hex")}`
+
+/** Connections of servers to this database, except those of the server whose client this is. */
+export const otherServers = (sql: PgClient.PgClient) =>
+  sql<{ count: number }>`
+    SELECT count(*)::int AS count FROM pg_stat_activity
+    WHERE datname = current_database() AND starts_with(application_name, ${prefix})
+      AND application_name <> current_setting('application_name')`.pipe(
+    Effect.map(([row]) => row?.count ?? 0),
+  )

@@ -1,0 +1,62 @@
+/**
+ * A person is forgotten: everything that lives of it ends, in its own stream all there is, in those of others what it watches.
+ *
+ * That the log can no longer be read as being about that person is the store's part.
+ */
+import { entries, values } from "../table.ts"
+import type { Table } from "../table.ts"
+import type { Uri } from "../vocabulary.ts"
+import type { Erase } from "./commands.ts"
+import { accept } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event } from "./events.ts"
+import type { State } from "./state.ts"
+
+/** Documents go first: the last NOTIFYs show what is true then. */
+export const erase = (state: State, { person, silent }: Erase): Outcome => {
+  const isOwn = state.presentity === person
+  const isMeant = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
+  const events: Event[] = []
+  if (isOwn) {
+    for (const [packageName, publications] of byName(state.publications)) {
+      for (const { entityTag } of [...values(publications)].sort((one, other) => one.slot - other.slot))
+        events.push({ _tag: "PublicationRemoved", packageName, entityTag, cause: "requested" })
+    }
+    for (const [packageName] of byName(state.hardState))
+      events.push({ _tag: "HardStateReplaced", packageName, body: null })
+    for (const [packageName] of byName(state.rules))
+      events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
+  }
+  for (const { no, parked } of [...values(state.subscriptions)].filter(isMeant).sort(byNo)) {
+    // the server that looks after it tells it
+    const isUntold = silent || parked === true
+    events.push({
+      _tag: "SubscriptionTerminated",
+      no,
+      reason: "noresource",
+      silent: isUntold,
+      waitsUntil: null,
+    })
+  }
+  for (const { no } of [...values(state.waiting)].filter(isMeant).sort(byNo))
+    events.push({ _tag: "WaitingEnded", no, event: "noresource" })
+  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => isMeant(one)))
+    events.push({ _tag: "WatcherDecided", packageName, watcher, handling: null })
+  return accept(events, { _tag: "Done" })
+}
+
+/** An order that does not depend on how the state came to be. */
+const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =>
+  [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))
+
+const byNo = (one: { readonly no: number }, other: { readonly no: number }): number => one.no - other.no
+
+/** Whether anything of that person is in a state: what lives, and watchers whose end is not told yet. */
+export const speaksOf = (state: State, person: Uri): boolean =>
+  state.presentity === person ||
+  [
+    ...values(state.subscriptions),
+    ...values(state.waiting),
+    ...values(state.departed),
+    ...values(state.verdicts),
+  ].some(({ watcher }) => watcher === person)
