@@ -170,6 +170,48 @@ describe("the pump", () => {
     )
   })
 
+  it("L39 T38: what comes while the store is worked on waits, and is decided on what is there then", async (context) => {
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const store = makeMemoryStore()
+    const sent: Notify[] = []
+    const pump = await startPump(store, scope, (more) => sent.push(...more))
+    assert.equal(statusOf(await ask(pump, alice, subscribe)), 200)
+    sent.length = 0
+    let answered = 0
+    const asked: Promise<Answer>[] = []
+    const work = Effect.gen(function* () {
+      for (const of of [alice, "sip:carol@example.com" as Uri])
+        asked.push(ask(pump, of, publish).finally(() => void answered++))
+      yield* Effect.sleep(100)
+      assert.equal(answered, 0)
+      const [state] = yield* store.load([alice])
+      const ended = { _tag: "SubscriptionTerminated", no: 1, reason: "noresource", silent: true } as const
+      yield* store.append([
+        {
+          stream: alice,
+          version: state!.version + 1,
+          at: state!.decidedAt,
+          cause: "Erase",
+          origin: "",
+          nonce: "n",
+          events: [{ ...ended, waitsUntil: null }],
+        },
+      ])
+      return [alice]
+    })
+    await Effect.runPromise(pump.pausedFor(work))
+    assert.deepEqual((await Promise.all(asked)).map(statusOf), [200, 200])
+    await Effect.runPromise(pump.settle)
+    assert.deepEqual([sent.length, pump.counters.conflicts], [0, 0])
+    assert.equal(statusOf(await ask(pump, null, resubscribe(2))), 481)
+    assert.equal(pump.engine.state(alice)?.version, 3)
+    // work that fails keeps nobody waiting
+    const failed = await Effect.runPromise(Effect.exit(pump.pausedFor(Effect.fail("no"))))
+    assert.ok(Exit.isFailure(failed))
+    assert.equal(statusOf(await ask(pump, alice, publishTuple("u"))), 200)
+  })
+
   it("OPS-outage: while the store is away it is asked now and then, not without end", async (context) => {
     const scope = Effect.runSync(Scope.make())
     context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))

@@ -251,6 +251,8 @@ const checkAbsence = (
       return ok(truth.command._tag !== "ReportDelivery" && truth.command._tag !== "Terminate")
     case "undecided":
       return deepStrictEqual(truth.command._tag, "FallDue")
+    case "erased":
+      return deepStrictEqual(truth.command._tag, "Erase")
     case "operator":
       throw new Error("no history has an operator who ends subscriptions")
   }
@@ -313,7 +315,7 @@ describe("why", () => {
       "Asleep",
     ]
     const held = ["Paced", "Retried", "UnderWay"].flatMap((one) => [`${one} Told`, `${one} Open`])
-    const ends = ["expired", "unsubscribed", "fetch", "failure", "rules", "undecided"]
+    const ends = ["expired", "unsubscribed", "fetch", "failure", "rules", "erased", "undecided"]
     for (const key of [...findings, ...held, ...ends.map((one) => `Absent ${one}`)]) ok(seen.has(key), key)
   })
 })

@@ -62,6 +62,13 @@ export type Step =
   | { readonly _tag: "Aim"; readonly beside: number }
   | { readonly _tag: "Treat"; readonly watcher: number; readonly handling: SubHandling }
   | { readonly _tag: "Redeliver"; readonly presentity: number; readonly ago: number }
+  /** A presentity itself, or one of the watchers. */
+  | {
+      readonly _tag: "Erase"
+      readonly presentity: number
+      readonly watcher: number | null
+      readonly silent: boolean
+    }
 
 const weighted = <T>(...choices: readonly (readonly [number, T])[]): fc.Arbitrary<T> =>
   fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })))
@@ -237,6 +244,15 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
       _tag: fc.constant("Redeliver" as const),
       presentity: fc.nat(1),
       ago: fc.constantFrom(0, 1000, 60_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      _tag: fc.constant("Erase" as const),
+      presentity: fc.nat(1),
+      watcher: weighted<number | null>([1, null], [2, 0], [2, 1]),
+      silent: weighted([4, false], [1, true]),
     }),
   },
 )

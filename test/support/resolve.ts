@@ -125,6 +125,11 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
       return [{ _tag: "Treat", watcher: watchers[step.watcher]!, handling: step.handling }]
     case "Redeliver":
       return [ask(presentities[step.presentity]!, { _tag: "Redeliver", since: at - step.ago })]
+    case "Erase": {
+      const presentity = presentities[step.presentity]!
+      const person = step.watcher === null ? presentity : watchers[step.watcher]!
+      return [ask(presentity, { _tag: "Erase", person, silent: step.silent })]
+    }
   }
 }
 

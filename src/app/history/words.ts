@@ -152,6 +152,8 @@ export const endingInWords = ({ because, failure, reason, cause }: Ending): stri
       return `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
     case "operator":
       return `was ended by the operator (${reason})`
+    case "erased":
+      return "ended because somebody was erased"
     case "undecided":
       return "was given up: nobody decided on it in time"
   }

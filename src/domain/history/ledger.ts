@@ -70,7 +70,15 @@ export interface Ending {
    * `rules`: it may not watch any more; `undecided`: nobody decided in time; `fetch`: it asked once; `failure`: a NOTIFY
    * was not taken.
    */
-  readonly because: "expired" | "unsubscribed" | "fetch" | "failure" | "rules" | "operator" | "undecided"
+  readonly because:
+    | "expired"
+    | "unsubscribed"
+    | "fetch"
+    | "failure"
+    | "rules"
+    | "operator"
+    | "erased"
+    | "undecided"
   /** The command that was decided. */
   readonly cause: string
   /** Null unless a failed NOTIFY ended it, and in logs that do not say which. */
@@ -234,7 +242,7 @@ const becauseOf = ({ reason }: SubscriptionTerminated, cause: string): Ending["b
     case "deactivated":
     case "probation":
     case "noresource":
-      return "operator"
+      return cause === "Erase" ? "erased" : "operator"
     case "timeout":
       if (cause === "ReportDelivery") return "failure"
       if (cause === "Subscribe") return "fetch"

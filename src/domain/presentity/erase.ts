@@ -3,7 +3,7 @@
  *
  * That the log can no longer be read as being about that person is the store's part.
  */
-import { entries, values } from "../table.ts"
+import { entries, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
 import type { Erase } from "./commands.ts"
@@ -12,7 +12,11 @@ import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
 import type { State } from "./state.ts"
 
-/** Documents go first: the last NOTIFYs show what is true then. */
+/**
+ * Documents go first: the last NOTIFYs show what is true then.
+ *
+ * Rules stay in force for those last NOTIFYs: where anybody is told, they are left to a second erasure.
+ */
 export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const isOwn = state.presentity === person
   const isMeant = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
@@ -24,8 +28,10 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
     }
     for (const [packageName] of byName(state.hardState))
       events.push({ _tag: "HardStateReplaced", packageName, body: null })
-    for (const [packageName] of byName(state.rules))
-      events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
+    if (silent || size(state.subscriptions) === 0) {
+      for (const [packageName] of byName(state.rules))
+        events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
+    }
   }
   for (const { no, parked } of [...values(state.subscriptions)].filter(isMeant).sort(byNo)) {
     // the server that looks after it tells it

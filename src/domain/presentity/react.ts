@@ -64,7 +64,10 @@ export const react = (
       if (one !== undefined && dialog !== undefined && reaction.only?.(one) !== false) {
         const pack = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
-        const document = pack === null || event.reason === "rejected" ? empty : lastOf(after, one, pack, at)
+        const document =
+          pack === null || event.reason === "rejected"
+            ? empty
+            : lastOf(after, one, pack, parting.get(pack.name), at)
         const shown = pack === null ? "" : viewFor(after, one, pack).digest
         const entityTag =
           pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, shown)
@@ -165,11 +168,31 @@ const tagOf = (one: Subscription, pack: EventPackage, { body, headers }: Shown, 
   isPersonal(pack) && body !== null ? tagOfPersonal(one.no, one.notified, shown) : tagOfBody(body, headers)
 
 /** What the last NOTIFY of a subscription shows. */
-const lastOf = (after: State, one: Subscription, pack: EventPackage, at: Millis): Shown => {
+const lastOf = (
+  after: State,
+  one: Subscription,
+  pack: EventPackage,
+  ended: readonly Publication[] | undefined,
+  at: Millis,
+): Shown => {
   if (pack.watcherInfoOf === undefined || one.status !== "active") {
-    return withHeaders(personal(viewFor(after, one, pack).body, one, pack), after, one, pack)
+    return withHeaders(personal(lastBody(after, one, pack, ended), one, pack), after, one, pack)
   }
   return { body: watchersBody(after, one, pack, at, true) }
+}
+
+const lastBody = (
+  after: State,
+  one: Subscription,
+  pack: EventPackage,
+  ended: readonly Publication[] | undefined,
+): Body | null => {
+  if (ended !== undefined && one.status === "active" && !one.polite)
+    return partingView(after, pack, ended, one.matched).body
+  const view = viewFor(after, one, pack)
+  if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
+  // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
+  return one.shown === view.digest ? null : offlineBody(after.presentity, pack)
 }
 
 /** Publications that this decision ended, by package, oldest first. */

@@ -71,7 +71,7 @@ describe("what falls due", () => {
         terminated(3, "timeout"),
         notified("active", "nothing"),
       )
-      .sends("3/2 terminated;reason=timeout (no body)", "4/2 active;expires=3600 -busy")
+      .sends("3/2 terminated;reason=timeout -busy", "4/2 active;expires=3600 -busy")
   })
 
   it("L22: what is left is shown, and the end of something that was not shown tells nobody", () => {

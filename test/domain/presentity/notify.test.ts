@@ -411,7 +411,7 @@ describe("a watcher that is silent and kept", () => {
       .when(delivery(2, 5, timedOut), at("10:59:50"))
       .and()
       .when(fallDue, at("11:00:00"))
-      .sends("2/6 terminated;reason=timeout (no body)", "3/2 terminated;reason=timeout (no body)")
+      .sends("2/6 terminated;reason=timeout -open", "3/2 terminated;reason=timeout -open")
   })
 
   it("notify_probe_interval: is told at its next probe what changed meanwhile, and others at once", () => {
