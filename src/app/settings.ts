@@ -255,7 +255,7 @@ const storage = {
     "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
   ),
   erasable: flag(
-    false,
+    true,
     "encrypt in the log what is personal, with a key for each person, so that `presently erase` can forget somebody",
   ),
   seal_key: text(

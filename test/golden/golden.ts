@@ -10,7 +10,6 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { decodeEvents, decodeRow } from "../../src/adapters/store/codec.ts"
-import { personKey } from "../../src/adapters/store/sealed.ts"
 import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
 import { worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
@@ -74,7 +73,7 @@ export const eventRows = (name: string): readonly EventRow[] => {
   if (!existsSync(path)) return storedRows(name)
   const keys = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>
   const keyOf = (id: string) =>
-    keys[id] === undefined ? undefined : personKey(id, "", Buffer.from(keys[id], "hex"))
+    keys[id] === undefined ? undefined : { id, person: "", key: Buffer.from(keys[id], "hex") }
   return storedRows(name).map((row) => ({ ...row, ...decodeRow(row, keyOf) }))
 }
 export const snapshotRows = (name: string): readonly SnapshotRow[] => linesIn(name, "snapshots.jsonl")

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { encodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
-import { personKey, sealDecision } from "../../src/adapters/store/sealed.ts"
+import { sealDecision } from "../../src/adapters/store/sealed.ts"
 import type { PersonKey } from "../../src/adapters/store/sealed.ts"
 import { sha256 } from "../../src/app/case/digests.ts"
 import type { Recorded } from "../../src/domain/ports.ts"
@@ -56,7 +56,7 @@ if (name !== undefined) {
     const keys = new Map<string, PersonKey>()
     const keyOf = (person: string): PersonKey => {
       const digest = sha256(person)
-      const key = personKey(digest.slice(0, 12), person, Buffer.from(digest, "hex"))
+      const key = { id: digest.slice(0, 12), person, key: Buffer.from(digest, "hex") }
       keys.set(key.id, key)
       return key
     }

@@ -10,7 +10,6 @@ import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { otherServers } from "./connections.ts"
 import { personKeysOf } from "./person-keys.ts"
-import { personKey } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 
 const rowsPerPage = 500
@@ -42,9 +41,7 @@ export const makeErasing = (sql: PgClient.PgClient) => {
 
     keyOf: (person: Uri) =>
       sql<{ id: string; key: Uint8Array }>`SELECT id, key FROM person_keys WHERE person = ${person}`.pipe(
-        Effect.map(([row]): PersonKey | null =>
-          row === undefined ? null : personKey(row.id, person, row.key),
-        ),
+        Effect.map(([row]): PersonKey | null => (row === undefined ? null : { ...row, person })),
       ),
 
     /** Decisions that are not encrypted and may speak of a person, by position. */

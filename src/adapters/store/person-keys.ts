@@ -1,26 +1,24 @@
 /**
  * Keys of persons: kept in the table `person_keys`, and those in use in memory.
  *
- * A writer makes the key of somebody new by itself and stores it in the statement that stores the first decision encrypted with
- * it. Had somebody else made one before, that statement stores nothing, and is tried again with the right one.
+ * A writer makes the key of somebody it does not know and stores it in the statement that stores the first decision encrypted
+ * with it. When there is one already, that statement stores nothing, and is tried again with the right one. While that is how it
+ * goes, after a start or with more persons than there is memory for, keys are read first.
  */
-import { randomBytes } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { keysIn, personKey } from "./sealed.ts"
+import { discard, keysIn, newPersonKey } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 
 /** In memory; some 400 octets each. */
-const keysMax = 50_000
-
-interface KeyRow {
-  readonly id: string
-  readonly person: string
-  readonly key: Uint8Array
-}
+const keysMax = 200_000
 
 export interface PersonKeys {
+  /** Whether persons that are not in memory are likely to have a key. */
+  readonly isLikelyStored: () => boolean
+  /** All that were new to this process were new to the store. */
+  readonly foundNone: () => void
   /** Keys for one append: those in memory, and new ones. */
   readonly draft: () => { readonly keyOf: (person: string) => PersonKey; readonly fresh: PersonKey[] }
   /** They are stored now. */
@@ -53,25 +51,32 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
       byPerson.set(key.person, key)
       byId.set(key.id, key)
     }
-    for (const [person, { id }] of byPerson) {
+    for (const key of byPerson.values()) {
       if (byPerson.size <= keysMax) break
-      byPerson.delete(person)
-      byId.delete(id)
+      byPerson.delete(key.person)
+      byId.delete(key.id)
+      discard(key)
     }
   }
-  const keepRows = (rows: readonly KeyRow[]): readonly PersonKey[] => {
-    const keys = rows.map(({ id, person, key }) => personKey(id, person, key))
+  const keepRows = (rows: readonly PersonKey[]): readonly PersonKey[] => {
+    // who asks twice at once gets the same one
+    const keys = rows.map((row) => byId.get(row.id) ?? row)
     keep(keys)
     return keys
   }
+  let isLikelyStored = true
   return {
+    isLikelyStored: () => isLikelyStored,
+    foundNone: () => {
+      isLikelyStored = false
+    },
     draft: () => {
       const fresh: PersonKey[] = []
       const made = new Map<string, PersonKey>()
       const keyOf = (person: string): PersonKey => {
         const known = byPerson.get(person) ?? made.get(person)
         if (known !== undefined) return known
-        const key = personKey(randomBytes(6).toString("hex"), person, randomBytes(32))
+        const key = newPersonKey(person)
         made.set(person, key)
         fresh.push(key)
         return key
@@ -80,8 +85,11 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
     },
     keep,
     learn: (persons) =>
-      sql<KeyRow>`SELECT id, person, key FROM person_keys WHERE person = ANY(${persons}::text[])`.pipe(
-        Effect.map((rows) => void keepRows(rows)),
+      sql<PersonKey>`SELECT id, person, key FROM person_keys WHERE person = ANY(${persons}::text[])`.pipe(
+        Effect.map((rows) => {
+          isLikelyStored = rows.length > 0
+          keepRows(rows)
+        }),
       ),
     opening: (rows) =>
       Effect.suspend(() => {
@@ -90,7 +98,7 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
         const get = (id: string) => needed.get(id)
         const unknown = [...needed].flatMap(([id, key]) => (key === undefined ? [id] : []))
         if (unknown.length === 0) return Effect.succeed(get)
-        return sql<KeyRow>`SELECT id, person, key FROM person_keys WHERE id = ANY(${unknown}::text[])`.pipe(
+        return sql<PersonKey>`SELECT id, person, key FROM person_keys WHERE id = ANY(${unknown}::text[])`.pipe(
           Effect.map((found) => {
             for (const key of keepRows(found)) needed.set(key.id, key)
             return get
@@ -99,8 +107,10 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
       }),
     forget: (person) => {
       const key = byPerson.get(person)
+      if (key === undefined) return
       byPerson.delete(person)
-      if (key !== undefined) byId.delete(key.id)
+      byId.delete(key.id)
+      discard(key)
     },
   }
 }

@@ -7,8 +7,8 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { Appended, Recorded } from "../../domain/ports.ts"
+import { EventStore } from "../../domain/ports.ts"
+import type { Appended, Recorded, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -58,6 +58,7 @@ export const makePostgresStore = (
   const append = (
     decisions: readonly Decision[],
     requesters: readonly (Uri | null)[],
+    isLearned = false,
   ): Effect.Effect<Appended, StoreUnavailable> => {
     const heads = headsOf(decisions)
     const { keyOf, fresh } = persons.draft()
@@ -66,6 +67,13 @@ export const makePostgresStore = (
         ? sealDecision(one, requesters[index] ?? null, keyOf)
         : { origin: one.origin, stored: one.events },
     )
+    const again = Effect.suspend(() =>
+      Effect.andThen(
+        persons.learn(fresh.map((one) => one.person)),
+        Effect.suspend(() => append(decisions, requesters, true)),
+      ),
+    )
+    if (fresh.length > 0 && !isLearned && persons.isLikelyStored()) return again.pipe(unavailable)
     const encoded = decisions.map((one, index) => {
       const { origin, stored } = sealed[index]!
       return encodeDecision({ ...one, origin, events: stored })
@@ -130,8 +138,9 @@ export const makePostgresStore = (
       Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable> => {
         if (Number(row?.keyed ?? 0) !== fresh.length) {
           // some have a key already, of which nobody here knew
-          return Effect.andThen(persons.learn(fresh.map((one) => one.person)), append(decisions, requesters))
+          return again
         }
+        if (!isLearned && fresh.length > 0) persons.foundNone()
         persons.keep(fresh)
         const stored = new Set(row?.stored)
         if (row !== undefined && row.position !== null && stored.size === heads.length) {
@@ -142,10 +151,7 @@ export const makePostgresStore = (
           heads.filter((one) => !stored.has(one.stream)),
         )
       }),
-      Effect.catchIf(
-        (cause): cause is SqlError.SqlError => !(cause instanceof StoreUnavailable),
-        (cause) => Effect.fail(new StoreUnavailable({ cause })),
-      ),
+      unavailable,
     )
   }
 

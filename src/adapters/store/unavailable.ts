@@ -6,6 +6,8 @@ import type { SqlError } from "effect/sql"
 import { StoreUnavailable } from "../../domain/ports.ts"
 
 export const unavailable = <A, R>(
-  effect: Effect.Effect<A, SqlError.SqlError, R>,
+  effect: Effect.Effect<A, SqlError.SqlError | StoreUnavailable, R>,
 ): Effect.Effect<A, StoreUnavailable, R> =>
-  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))
+  Effect.mapError(effect, (cause) =>
+    cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ cause }),
+  )

@@ -5,7 +5,6 @@
  * Cut off anywhere, it can be begun again under the same URI. Once the name is gone nobody is found under it, and the last step is
  * made again all the same.
  */
-import { randomBytes } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Context, Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
@@ -15,7 +14,7 @@ import type { Erasing } from "../../adapters/store/erasing.ts"
 import { isPersonalOrigin, touchEvent, touchSnapshot } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { purge } from "../../adapters/store/purge.ts"
-import { coverOf, personKey, standIn } from "../../adapters/store/sealed.ts"
+import { coverOf, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
 import type { PersonKey } from "../../adapters/store/sealed.ts"
 import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
@@ -141,10 +140,7 @@ const tablesUnwritten = "the tables could not be written: try again"
 
 /** The key of a person, also of one that has none. */
 const nameless = (erasing: Erasing, person: Uri) =>
-  Effect.map(
-    erasing.keyOf(person),
-    (key) => key ?? personKey(randomBytes(6).toString("hex"), person, randomBytes(32)),
-  )
+  Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
 
 /** Takes away name and key, and what stands in clear beside the log. */
 const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey) => {

@@ -36,7 +36,7 @@ const onDatabase = <E extends Error>(database: Layer.Layer<Database, E>): Layer.
       Effect.flatMap((now) => makePartitions(new Date(now))),
     ),
   )
-  return Layer.provide(layerPostgres({ erasable: false }), Layer.provideMerge(prepare, database))
+  return Layer.provide(layerPostgres({ erasable: true }), Layer.provideMerge(prepare, database))
 }
 
 type Database = Layer.Success<ReturnType<typeof layerEmbedded>>

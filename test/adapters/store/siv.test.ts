@@ -8,7 +8,10 @@ import { describe, it } from "vitest"
 import { makeSiv } from "../../../src/adapters/store/siv.ts"
 
 const anyKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
-const anyText = fc.string({ unit: "binary", maxLength: 300 })
+/** Mostly short; some longer than any buffer that is kept. */
+const anyText = fc
+  .tuple(fc.string({ unit: "binary", maxLength: 300 }), fc.constantFrom(1, 1, 1, 1, 40, 200))
+  .map(([text, times]) => text.repeat(times))
 const hmac = (key: Uint8Array, text: string | Uint8Array): Buffer =>
   createHmac("sha256", key).update(text).digest()
 
