@@ -78,6 +78,22 @@ describe("who may do what", () => {
     }
   })
 
+  it("T38: only an admin has somebody forgotten; what is kept in memory is forgotten with the server", async (context) => {
+    const { as } = await withTokens(context)
+    for (const scope of ["read", "operate"]) {
+      const { status, json } = await as(scope)("POST", `/v1/presentities/${alice}/erase`)
+      assert.deepEqual([status, (json as { code: string }).code], [403, "not-allowed"])
+    }
+    for (const [person, ...refusal] of [
+      [alice, 409, "conflict", "what is kept in memory is forgotten with the server"],
+      ["alice", 400, "invalid", "alice is no presentity URI: write sip:alice@example.com"],
+    ]) {
+      const { status, json } = await as("admin")("POST", `/v1/presentities/${person}/erase`)
+      const { code, detail } = json as { code: string; detail: string }
+      assert.deepEqual([status, code, detail], refusal)
+    }
+  })
+
   it("OPS-tokens T30: a scope includes the smaller ones, and a larger one is asked for by name", async (context) => {
     const { as } = await withTokens(context)
     const rules = ruleset(ruleFor("sip:bob@example.com", "allow"))

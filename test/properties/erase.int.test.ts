@@ -175,6 +175,46 @@ describe.skipIf(cluster === null)("erase", () => {
     await Effect.runPromise(Effect.scoped(work) as Effect.Effect<void>)
   })
 
+  it("T38: an account that is no superuser is told what it cannot make go, and the tables are clean all the same", async () => {
+    const owned = cluster!.database()
+    const alice = "sip:owned@example.com" as Uri
+    const asSuperuser = Effect.gen(function* () {
+      const admin = yield* PgClient.PgClient
+      yield* admin.unsafe("CREATE ROLE plain LOGIN")
+      yield* admin.unsafe(`ALTER DATABASE ${new URL(owned).pathname.slice(1)} OWNER TO plain`)
+      yield* admin.unsafe("ALTER SCHEMA public OWNER TO plain")
+    })
+    const clientOf = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })
+    await Effect.runPromise(Effect.provide(asSuperuser, clientOf(owned)))
+    const work = Effect.gen(function* () {
+      const plain = yield* PgClient.PgClient
+      yield* migrate
+      const store = makePostgresStore(plain)
+      const { position } = yield* store.append([
+        {
+          stream: alice,
+          version: 1,
+          at: 1,
+          cause: "Publish",
+          origin: "udp:192.0.2.1:5060 owned-call 1",
+          nonce: "n",
+          events: [],
+        },
+      ])
+      yield* store.saveCheckpoint("tables", { position, at: 1 })
+      const { left } = yield* erase(plain, moduleTableNames, alice, later, "erase tester")
+      assert.deepEqual(
+        left.map((one) => one.replace(/ could not.*/, "")),
+        ["the planner's statistics", "the write-ahead log"],
+      )
+      for (const table of ["events", "streams", "person_keys", "snapshots", "landmarks"]) {
+        const rows = yield* plain.unsafe(`SELECT FROM ${table} t WHERE strpos(t::text, 'owned') > 0`)
+        assert.equal(rows.length, 0, table)
+      }
+    })
+    await Effect.runPromise(Effect.provide(work, clientOf(owned.replace("postgres@", "plain@"))))
+  })
+
   it("T38: what was stored in clear is not erased, and the refusal says how far that goes", async () => {
     await emptyStore(sql)
     const alice = "sip:clear@example.com" as Uri

@@ -205,10 +205,13 @@ export const makeHistoryReader = (
     for (let looked = 0; ; looked += pageRows) {
       const ledger = makeLedger(isMeant)
       const last = end
+      let lastAt = from.decidedAt
       yield* walk(from, isMeant, (moment) => {
         const { version, at } = moment.decision
+        if (version < last) lastAt = at
         // what became of the last ones is written down a little later
-        if (at > until + unansweredMillis || version > last + pageRows) return "stop"
+        const isSoon = at <= lastAt + unansweredMillis && version <= last + lookMax
+        if (at > until + unansweredMillis || (version > last + pageRows && !isSoon)) return "stop"
         ledger.take(moment)
         return "go on"
       })

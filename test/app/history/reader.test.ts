@@ -9,7 +9,7 @@ import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memo
 import { makeHistoryReader } from "../../../src/app/history/reader.ts"
 import type { HistoryPage, PageWish, SeenWish } from "../../../src/app/history/reader.ts"
 import { presentityIn } from "../../../src/domain/history/at.ts"
-import { makeLedger } from "../../../src/domain/history/ledger.ts"
+import { makeLedger, unansweredMillis } from "../../../src/domain/history/ledger.ts"
 import { momentOf } from "../../../src/domain/history/moments.ts"
 import type { Moment } from "../../../src/domain/history/moments.ts"
 import { makeInquiry } from "../../../src/domain/history/why.ts"
@@ -122,8 +122,16 @@ describe("the reader", () => {
         before = page.next
         ok(pages < 500)
       }
+      // no transaction takes so long, but these histories do not know that
+      const isLate = all.map(
+        ({ place, failed }) => failed !== null && failed.place.at - place.at > unansweredMillis,
+      )
       const told = (some: typeof all) =>
-        some.map(({ notify, failed, repeated }) => ({ notify, failed, repeated: repeated?.version }))
+        some.map(({ notify, failed, repeated }, index) => ({
+          notify,
+          failed: isLate[index] === true ? null : failed,
+          repeated: repeated?.version,
+        }))
       deepStrictEqual(told(found), told(all))
     }
   })
