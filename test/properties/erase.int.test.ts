@@ -122,7 +122,7 @@ describe.skipIf(cluster === null)("erase", () => {
             ).length
           },
         ),
-        { numRuns: 3, endOnFailure: true },
+        { numRuns: 2, endOnFailure: true },
       )
       // all three together
       if (dropped === "decisions")

@@ -61,13 +61,12 @@ export const makeErasing = (sql: PgClient.PgClient) => {
         WHERE f.state IS NOT NULL AND (h.stream = ${person} OR strpos(f.state::text, ${quoted(person)}) > 0)
         ORDER BY 1`.pipe(Effect.map((rows) => rows.map(({ stream }) => stream as Uri))),
 
-    /** Landmarks that can be made anew by folding. */
+    /** Landmarks of the stream of a person, except the one that its log begins with. */
     dropLandmarks: (person: Uri) =>
       sql`
-        DELETE FROM landmarks l WHERE NOT l.is_beginning
-          AND (strpos(l.state::text, ${quoted(person)}) > 0 OR l.stream = (SELECT id FROM streams WHERE stream = ${person}))`,
+        DELETE FROM landmarks WHERE NOT is_beginning AND stream = (SELECT id FROM streams WHERE stream = ${person})`,
 
-    /** Other saved states. */
+    /** Other saved states that speak of a person. */
     saved: (person: Uri) =>
       sql<SavedState>`
         SELECT stream, version, state FROM landmarks WHERE strpos(state::text, ${quoted(person)}) > 0

@@ -6,9 +6,8 @@ import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
 import { reasonOf } from "../tables/reason.ts"
-import { EraseRefused, erase } from "./erase.ts"
-
-export type { Erased } from "./erase.ts"
+import { erase } from "./erase.ts"
+import { EraseRefused } from "./erase-refused.ts"
 
 export const eraseFromStore = Effect.fn("Erase.eraseFromStore")(function* (
   config: Config,

@@ -13,7 +13,7 @@ import { digestOfSaid, droppedFrom, rootOf, rowHash } from "../../adapters/store
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { LogFinding } from "./fold.ts"
+import type { LogFinding } from "./folded.ts"
 
 export interface ChainReport {
   /** Decisions whose hash was computed anew. */

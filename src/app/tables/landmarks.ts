@@ -10,7 +10,7 @@ import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { canonical } from "./canonical.ts"
 import { withDigests } from "./documents.ts"
-import type { Folded } from "./fold.ts"
+import type { Folded } from "./folded.ts"
 
 /** States of one statement: whole ones. */
 const statesPerStatement = 10

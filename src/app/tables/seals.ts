@@ -10,7 +10,7 @@ import { digestOfRows, isSigned, noDigest } from "../../adapters/store/seals.ts"
 import type { RowHash, Seal, Seals } from "../../adapters/store/seals.ts"
 import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
-import type { LogFinding } from "./fold.ts"
+import type { LogFinding } from "./folded.ts"
 
 export interface SealReport {
   readonly seals: number

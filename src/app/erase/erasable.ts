@@ -1,0 +1,91 @@
+/**
+ * Whether a person can be erased from a store.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import { makeAudit } from "../../adapters/store/audit.ts"
+import { decodeRow } from "../../adapters/store/codec.ts"
+import type { Erasing } from "../../adapters/store/erasing.ts"
+import { isPersonalOrigin, touchEvent } from "../../adapters/store/personal.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import type { TableNames } from "../../adapters/store/tables.ts"
+import { retentionStream } from "../../domain/presentity/retention.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { EraseRefused } from "./erase-refused.ts"
+import { clean } from "./steps.ts"
+
+export const requireErasable = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  erasing: Erasing,
+  person: Uri,
+) {
+  if (person.startsWith("presently:") || /^sip:erased-[0-9a-f]{12}@erased\.invalid$/.test(person)) {
+    return yield* new EraseRefused({ why: `${person} is no person` })
+  }
+  if (!(yield* erasing.isKnown(person))) {
+    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    if (retention?.retained?.erased !== undefined) yield* clean(sql, names)
+    return yield* new EraseRefused({ why: `the log knows nobody called ${person}` })
+  }
+  let count = 0
+  let newest = 0n
+  for (let after = 0n; ;) {
+    const page = yield* erasing.clearRows(person, after)
+    if (page.length === 0) break
+    for (const row of page) {
+      if (!isAbout(row, person)) continue
+      count++
+      newest = row.position
+    }
+    after = page.at(-1)!.position
+  }
+  if (count > 0) {
+    return yield* new EraseRefused({
+      why:
+        `${count} decisions up to position ${newest} hold ${person} in clear, from when erasable was off; they are part of what ` +
+        "the chain proves and cannot be changed: drop them first with presently compact --set retention=DAYS",
+    })
+  }
+})
+
+/** What lives is looked for in snapshots: they must know all of it. */
+export const requireStopped = Effect.fnUntraced(function* (sql: PgClient.PgClient, erasing: Erasing) {
+  if ((yield* erasing.servers) > 0) {
+    return yield* new EraseRefused({
+      why: "a server is at work on this database: ask it, with --admin HOST:PORT, or stop it first",
+    })
+  }
+  const audit = makeAudit(sql)
+  const { tables, last } = yield* audit.positions
+  for (let after = tables; after < last;) {
+    const page = yield* audit.decisions(after, last)
+    if (page.some(({ stream }) => stream !== retentionStream)) {
+      return yield* new EraseRefused({
+        why: "the tables are behind the log: start the server once, and stop it again",
+      })
+    }
+    after = page.at(-1)?.position ?? last
+  }
+})
+
+/** Whether a decision that is not encrypted says something personal of somebody. */
+const isAbout = (
+  { stream, origin, events }: { readonly stream: string; readonly origin: string; readonly events: unknown },
+  person: Uri,
+): boolean => {
+  const isOwn = stream === person
+  let found = isOwn && isPersonalOrigin(origin)
+  const own = <A>(value: A): A => {
+    found ||= isOwn
+    return value
+  }
+  const theirs = (text: string, watcher: Uri | null): string => {
+    found ||= watcher === person
+    return text
+  }
+  const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
+  const touch = { body: own, header: own, own, watcher, theirs, address: theirs }
+  for (const event of decodeRow({ origin, events }, () => undefined).events) touchEvent(event, touch)
+  return found
+}

@@ -1,0 +1,9 @@
+import { Data } from "effect"
+
+/** Nobody was erased. */
+export class EraseRefused extends Data.TaggedError("EraseRefused")<{ readonly why: string }> {
+  readonly exitCode = 1
+  override get message(): string {
+    return `nobody was erased: ${this.why}`
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
+ * that is not encrypted, and making the bytes go.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Context, Effect } from "effect"
+import type { Erasing } from "../../adapters/store/erasing.ts"
+import { touchSnapshot } from "../../adapters/store/personal.ts"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { purge } from "../../adapters/store/purge.ts"
+import { coverOf, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
+import type { PersonKey } from "../../adapters/store/sealed.ts"
+import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
+import type { TableNames } from "../../adapters/store/tables.ts"
+import type { Stored } from "../../domain/engine/engine.ts"
+import { EventStore, PresenceTables } from "../../domain/ports.ts"
+import { erase } from "../../domain/presentity/erase.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { makeProjector } from "../projector.ts"
+import { freshNonce } from "../pump.ts"
+import { verifyTables } from "../tables/verify.ts"
+import { EraseRefused } from "./erase-refused.ts"
+
+export interface Erased {
+  /** What the person is called from now on. */
+  readonly standIn: Uri
+  /** Streams in which something of the person was alive, and was ended. */
+  readonly ended: number
+  /** Documents of others that name the person, and stay; the first `mentionsMax`. */
+  readonly mentions: readonly { readonly stream: Uri; readonly version: number }[]
+  readonly mentionsLeft: number
+  /** What could not be made to go from the files, one line each. */
+  readonly left: readonly string[]
+}
+
+export const tablesUnwritten = "the tables could not be written: try again"
+
+/** The key of a person, also of one that has none. */
+export const nameless = (erasing: Erasing, person: Uri) =>
+  Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
+
+/** Takes away name and key, and what stands in clear beside the log. */
+export const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey) => {
+  const person = key.person as Uri
+  return exclusively(
+    sql,
+    Effect.gen(function* () {
+      yield* erasing.dropLandmarks(person)
+      for (const one of yield* erasing.saved(person)) {
+        yield* erasing.put({ ...one, state: touchSnapshot(one.state, person, coverOf(key)) })
+      }
+      yield* erasing.forget(person, standIn(key.id))
+      yield* keepLandmarks(sql, standIn(key.id))
+    }),
+  )
+}
+
+/** Landmarks of a stream anew, of what can still be read of it. */
+const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, stream: Uri) {
+  const store = makePostgresStore(sql)
+  let state = (yield* store.landmarkBefore(stream, Number.MAX_SAFE_INTEGER)) ?? initial(stream)
+  for (;;) {
+    const page = yield* store.history(stream, state.version, landmarkEvery)
+    for (const { decision } of page) {
+      state = fold(state, decision)
+      if (isLandmark(state.version)) yield* store.saveLandmarks([state])
+    }
+    if (page.length < landmarkEvery) return
+  }
+})
+
+/** @returns what could not be made to go, one line each */
+export const clean = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
+  yield* verifyTables(sql, names, { fromStart: false, repair: true })
+  const small = ["streams", "snapshots", "landmarks", "person_keys", "webhooks", "webhook_dead_letters"]
+  return yield* purge(sql, [...small, ...Object.values(names)])
+})
+
+/** Ends what lives; tables and snapshots go along. */
+export const end = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  erasing: Erasing,
+  person: Uri,
+  now: Millis,
+  by: string,
+  oldestInFlight: () => Millis | null,
+) {
+  const store = makePostgresStore(sql)
+  const committed = { position: 0, at: 0 }
+  const services = Context.make(EventStore, store).pipe(
+    Context.add(PresenceTables, makePresenceTables(sql, names)),
+  )
+  const projector = yield* makeProjector(
+    { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
+    { committed: () => committed, oldestInFlight },
+  ).pipe(Effect.provideContext(services))
+  let ended = 0
+  for (const stream of yield* erasing.aliveIn(person)) {
+    const [before] = yield* store.load([stream])
+    const events = before === undefined ? [] : erase(before, { _tag: "Erase", person, silent: true }).events
+    if (before === undefined || events.length === 0) continue
+    const decision: Stored["decision"] = {
+      stream,
+      version: before.version + 1,
+      at: Math.max(now, before.decidedAt),
+      cause: "Erase",
+      origin: by,
+      nonce: freshNonce(),
+      events,
+    }
+    const { position, conflicts } = yield* store.append([decision])
+    if (conflicts.size > 0) {
+      return yield* new EraseRefused({
+        why: `somebody writes to ${stream}: a server is at work on this database`,
+      })
+    }
+    committed.position = position
+    committed.at = Math.max(committed.at, decision.at)
+    projector.note([{ decision, before, after: fold(before, decision) }])
+    ended++
+  }
+  yield* projector.flush
+  if (projector.lag().decisions > 0) {
+    return yield* new EraseRefused({ why: tablesUnwritten })
+  }
+  return ended
+})
