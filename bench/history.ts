@@ -1,7 +1,7 @@
 /**
  * What questions about a long log cost: a PostgreSQL of its own is filled with what the engine decides for many lamps and
  * some that never rest, and is then asked. Prints how long the first page of `history`, `at` and `why` take, how fast events
- * are replayed, and what they weigh on disk.
+ * are replayed, what they weigh on disk, and how long it takes to erase somebody.
  *
  *   node bench/history.ts [--events 10000000] [--presentities 20000] [--busy 10] [--questions 300]
  */
@@ -9,9 +9,17 @@ import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
+import { makeErasing } from "../src/adapters/store/erasing.ts"
 import { makePartitions, migrate } from "../src/adapters/store/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres.ts"
+import { standIn } from "../src/adapters/store/sealed.ts"
+import { moduleTableNames } from "../src/adapters/store/tables.ts"
+import { requireErasable } from "../src/app/erase/erasable.ts"
+import { mentionsOf } from "../src/app/erase/mentions.ts"
+import { clean, end, forget, nameless } from "../src/app/erase/steps.ts"
 import { makeHistoryReader } from "../src/app/history/reader.ts"
+import { recordFact } from "../src/app/retention/compact.ts"
+import { verifyTables } from "../src/app/tables/verify.ts"
 import { makeEngine } from "../src/domain/engine/engine.ts"
 import type { Release } from "../src/domain/engine/engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
@@ -253,6 +261,43 @@ const ask = (sql: PgClient.PgClient, events: number, decisions: number) =>
     )
   })
 
+/** Step by step; requests to a running server wait for the last two of those in the middle. */
+const eraseSome = (sql: PgClient.PgClient) =>
+  Effect.gen(function* () {
+    const [last] = yield* sql<{ pos: bigint }>`SELECT max(pos) AS pos FROM events`
+    yield* makePostgresStore(sql).saveCheckpoint("tables", {
+      position: Number(last?.pos ?? 0),
+      at: Date.now(),
+    })
+    yield* verifyTables(sql, moduleTableNames, { fromStart: false, repair: true })
+    for (const [kind, person] of [
+      ["a presentity", nameOf(people - 1)],
+      ["who watches all", watchers[1]!],
+    ] as const) {
+      const erasing = makeErasing(sql)
+      const took: string[] = []
+      const timed = <A, E>(what: string, step: Effect.Effect<A, E>) =>
+        Effect.suspend(() => {
+          const from = performance.now()
+          return Effect.tap(step, () =>
+            Effect.sync(() => took.push(`${what} ${((performance.now() - from) / 1000).toFixed(2)} s`)),
+          )
+        })
+      yield* timed("looking", requireErasable(sql, moduleTableNames, erasing, person))
+      yield* timed("mentions", mentionsOf(erasing, person))
+      const key = yield* nameless(erasing, person)
+      const fact = { _tag: "PersonErased", standIn: standIn(key.id) } as const
+      yield* recordFact(sql, fact, Date.now(), "Erase", "bench")
+      yield* timed(
+        "ending",
+        end(sql, moduleTableNames, erasing, person, Date.now(), "bench", () => null),
+      )
+      yield* timed("forgetting", forget(sql, erasing, key))
+      yield* timed("cleaning", clean(sql, moduleTableNames))
+      console.log(`erase          ${kind}: ${took.join(", ")}`)
+    }
+  })
+
 try {
   const url = Redacted.make(cluster.database())
   await Effect.runPromise(
@@ -263,6 +308,7 @@ try {
         `built          ${events} events in ${decisions} decisions on ${people} presentities, ${busy} of them busy, in ${seconds.toFixed(0)} s`,
       )
       yield* ask(sql, events, decisions)
+      yield* eraseSome(sql)
     }).pipe(Effect.provide(PgClient.layer({ url, startupParameters: sessionSettings, maxConnections: 1 }))),
   )
 } finally {

@@ -10,7 +10,8 @@ import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { otherServers } from "./connections.ts"
 import { personKeysOf } from "./person-keys.ts"
-import type { PersonKey } from "./sealed.ts"
+import { documentsIn } from "./sealed.ts"
+import type { PersonKey, StoredEvents } from "./sealed.ts"
 
 const rowsPerPage = 500
 
@@ -52,6 +53,30 @@ export const makeErasing = (sql: PgClient.PgClient) => {
           AND (h.stream = ${person} OR strpos(e.events::text, ${quoted(person)}) > 0)
         ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
         Effect.map((rows) => rows.map(({ pos, ...row }): ClearRow => ({ ...row, position: pos }))),
+      ),
+
+    /** Decisions with documents of others than that person, with the texts of these. */
+    documents: (person: Uri, after: bigint) =>
+      sql<{
+        readonly pos: bigint
+        readonly stream: string
+        readonly version: bigint
+        readonly events: unknown
+      }>`
+        SELECT e.pos, h.stream, e.version, e.events FROM events e JOIN streams h ON h.id = e.stream
+        WHERE e.pos > ${String(after)}::bigint AND h.stream <> ${person}
+          AND e.events::text ~ '"(body|rules)":[{]|"headers":'
+        ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
+        Effect.flatMap((rows) =>
+          Effect.map(personKeysOf(sql).opening(rows), (keyOf) =>
+            rows.map(({ pos, stream, version, events }) => ({
+              position: pos,
+              stream: stream as Uri,
+              version: Number(version),
+              texts: documentsIn(events as StoredEvents, keyOf),
+            })),
+          ),
+        ),
       ),
 
     /** Streams in which something of that person may be alive. */

@@ -292,7 +292,7 @@ const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): 
     at: row.at.getTime(),
     cause: row.cause,
     nonce: row.nonce,
-    ...decodeRow(row, keyOf),
+    ...decodeRow(row, keyOf, false),
   },
 })
 

@@ -57,7 +57,7 @@ export const newPersonKey = (person: string): PersonKey => ({
 
 /** Keys ready for use: some 1.5 kB each, and 15 µs to make. */
 const ready = new Map<PersonKey, Siv>()
-const readyMax = 20_000
+const readyMax = 50_000
 
 const sivOf = (key: PersonKey): Siv => {
   const known = ready.get(key)
@@ -78,9 +78,9 @@ export const discard = (key: PersonKey): void => {
 
 export const encrypt = (key: PersonKey, text: string): string => sivOf(key).encrypt(text)
 
-/** @throws Error when it is not what was encrypted with that key */
-export const decrypt = (key: PersonKey, encrypted: string): string => {
-  const text = sivOf(key).decrypt(encrypted)
+/** @throws Error when it is not what was encrypted with that key, as far as that is checked */
+const decrypt = (key: PersonKey, encrypted: string, isChecked: boolean): string => {
+  const text = sivOf(key).decrypt(encrypted, isChecked)
   if (text === null) throw new Error(`a text that key ${key.id} should open is not what was written`)
   return text
 }
@@ -140,18 +140,22 @@ export const standIn = (id: string): Uri => `sip:erased-${id}@erased.invalid` as
  *
  * @param stored with events of today's shapes
  * @param keyOf the key of that number; undefined: it was erased
+ * @param isChecked whether strings must be what was written: for those who look after the log. Others believe the database, as they
+ *   do of what is in clear
  * @throws Error when a string is not what was written
  */
 export const openDecision = (
   origin: string,
   stored: StoredEvents,
   keyOf: (id: string) => PersonKey | undefined,
+  isChecked: boolean,
 ): { readonly origin: string; readonly events: readonly Event[] } => {
   if (!isEnvelope(stored)) return { origin, events: stored }
   const { of = "", by = [] } = stored
   const own = keyOf(of)
   const keys = by.map(keyOf)
-  const ofOwner = (text: string): string => (own === undefined ? namedFor(of, text) : decrypt(own, text))
+  const ofOwner = (text: string): string =>
+    own === undefined ? namedFor(of, text) : decrypt(own, text, isChecked)
   const placed = (text: string) => {
     const dot = text.indexOf(".")
     const place = Number(text.slice(0, dot))
@@ -159,45 +163,78 @@ export const openDecision = (
   }
   const ofWatcher = (sealed: string): string => {
     const { id, key, text } = placed(sealed)
-    return key === undefined ? namedFor(id, text) : decrypt(key, text)
+    return key === undefined ? namedFor(id, text) : decrypt(key, text, isChecked)
   }
   const touch: Touch = {
-    body: (body) => openBody(body, own),
+    body: (body) => openBody(body, own, isChecked),
     header: ([name, value]): Header => [name, ofOwner(value)],
-    own: (text) => (own === undefined ? addressFor(of, text) : decrypt(own, text)),
+    own: (text) => (own === undefined ? addressFor(of, text) : decrypt(own, text, isChecked)),
     watcher: (sealed) => {
       const { id, key, text } = placed(sealed)
-      return key === undefined ? standIn(id) : (decrypt(key, text) as Uri)
+      return key === undefined ? standIn(id) : (decrypt(key, text, isChecked) as Uri)
     },
     theirs: ofWatcher,
     address: (sealed) => {
       const { id, key, text } = placed(sealed)
-      return key === undefined ? addressFor(id, text) : decrypt(key, text)
+      return key === undefined ? addressFor(id, text) : decrypt(key, text, isChecked)
     },
   }
   const events = stored.events
-    .map((event) => withoutHeaders(event, own))
+    .map((event) => withoutHeaders(event, own, isChecked))
     .map((event) => touchEvent(event, touch))
   const isSealed = /^(?:\d+\.)?[\w-]{22,}$/.test(origin)
   return { origin: !isSealed ? origin : origin.includes(".") ? ofWatcher(origin) : ofOwner(origin), events }
 }
 
-const openBody = (body: Body & { readonly was?: string }, own: PersonKey | undefined): Body => {
+const openBody = (
+  body: Body & { readonly was?: string },
+  own: PersonKey | undefined,
+  isChecked: boolean,
+): Body => {
   const { was, ...rest } = body
   if (body.dropped !== undefined) {
-    return was === undefined || own === undefined ? rest : { ...rest, dropped: decrypt(own, was) }
+    return was === undefined || own === undefined ? rest : { ...rest, dropped: decrypt(own, was, isChecked) }
   }
   return own === undefined
     ? { ...rest, text: "", dropped: digestOf(body.text) }
-    : { ...rest, text: decrypt(own, body.text) }
+    : { ...rest, text: decrypt(own, body.text, isChecked) }
 }
 
+/** Texts of the documents and headers in a stored row that can still be read. */
+export const documentsIn = (
+  stored: StoredEvents,
+  keyOf: (id: string) => PersonKey | undefined,
+): readonly string[] => {
+  const own = isEnvelope(stored) ? keyOf(stored.of ?? "") : null
+  if (own === undefined) return []
+  const texts: string[] = []
+  const note = (text: string): void => void texts.push(own === null ? text : decrypt(own, text, false))
+  const touch: Touch = {
+    body: (body) => {
+      if (body.dropped === undefined) note(body.text)
+      return body
+    },
+    header: (header) => {
+      note(header[1])
+      return header
+    },
+    own: asItIs,
+    watcher: asItIs,
+    theirs: asItIs,
+    address: asItIs,
+  }
+  for (const event of eventsIn(stored)) touchEvent(event, touch)
+  return texts
+}
+
+const asItIs = <A>(value: A): A => value
+
 /** Headers that were dropped, or that nobody can read any more, are known by a digest. */
-const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
+const withoutHeaders = (event: Event, own: PersonKey | undefined, isChecked: boolean): Event => {
   if (event._tag !== "PublicationCreated" && event._tag !== "PublicationModified") return event
   const { wasHeaders, ...rest } = event as typeof event & { readonly wasHeaders?: string }
   if (wasHeaders !== undefined && own !== undefined)
-    return { ...rest, droppedHeaders: decrypt(own, wasHeaders) }
+    return { ...rest, droppedHeaders: decrypt(own, wasHeaders, isChecked) }
   if (own !== undefined || rest.headers === undefined) return rest
   const { headers, ...others } = rest
   return { ...others, droppedHeaders: digestOf(JSON.stringify(headers)) }

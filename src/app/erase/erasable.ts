@@ -86,6 +86,6 @@ const isAbout = (
   }
   const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
   const touch = { body: own, header: own, own, watcher, theirs, address: theirs }
-  for (const event of decodeRow({ origin, events }, () => undefined).events) touchEvent(event, touch)
+  for (const event of decodeRow({ origin, events }, () => undefined, true).events) touchEvent(event, touch)
   return found
 }

@@ -27,7 +27,7 @@ export const erase = Effect.fn("Erase.erase")(function* (
   const erasing = makeErasing(sql)
   yield* requireErasable(sql, names, erasing, person)
   yield* requireStopped(sql, erasing)
-  const mentions = yield* mentionsOf(sql, person)
+  const mentions = yield* mentionsOf(erasing, person)
   const key = yield* nameless(erasing, person)
   yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
   const ended = yield* end(sql, names, erasing, person, now, by, () => null)

@@ -6,7 +6,8 @@ import { Clock, Effect } from "effect"
 import { makeErasing } from "../../adapters/store/erasing.ts"
 import { standIn } from "../../adapters/store/sealed.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
-import { speaksOf } from "../../domain/presentity/erase.ts"
+import { erase, speaksOf } from "../../domain/presentity/erase.ts"
+import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Projector } from "../projector.ts"
 import type { Pump } from "../pump.ts"
@@ -25,6 +26,9 @@ export interface EraserParts {
   readonly projector: Pick<Projector, "flush" | "lag">
 }
 
+/** Decided together, as requests are. */
+const askedAtOnce = 500
+
 /** @param by for the log: `management port 127.0.0.1 ada` */
 export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
   const erasing = makeErasing(sql)
@@ -36,21 +40,23 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
         why: "another server is at work on this database and has keys in its memory: stop it first",
       })
     }
-    const mentions = yield* mentionsOf(sql, person)
+    const mentions = yield* mentionsOf(erasing, person)
     const key = yield* nameless(erasing, person)
     yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
-    const isConcerned = (stream: Uri): boolean => {
-      const state = pump.engine.state(stream)
-      return state !== undefined && speaksOf(state, person)
-    }
-    let told = 0
-    for (const stream of [...pump.engine.presentities()].filter(isConcerned)) {
-      const answer = yield* pump.ask(stream, { _tag: "Erase", person, silent: false }, by)
-      if (answer._tag === "Rejected") {
-        return yield* new EraseRefused({ why: `${stream} could not be decided on: try again` })
-      }
-      told++
-    }
+    const states = (): readonly State[] =>
+      [...pump.engine.presentities()].flatMap((stream) => pump.engine.state(stream) ?? [])
+    const command = { _tag: "Erase", person, silent: false } as const
+    const alive = states().filter((state) => erase(state, command).events.length > 0)
+    yield* Effect.forEach(
+      alive,
+      ({ presentity }) =>
+        Effect.filterOrFail(
+          pump.ask(presentity, command, by),
+          ({ _tag }) => _tag === "Accepted",
+          () => new EraseRefused({ why: `${presentity} could not be decided on: try again` }),
+        ),
+      { concurrency: askedAtOnce, discard: true },
+    )
     let ended = 0
     yield* pump.pausedFor(
       Effect.gen(function* () {
@@ -59,13 +65,18 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
         // what came in between
         const at = yield* Clock.currentTimeMillis
         ended = yield* end(sql, names, erasing, person, at, by, pump.engine.oldestInFlight)
-        const concerned = [...pump.engine.presentities()].filter(isConcerned)
+        const concerned = states().filter((state) => speaksOf(state, person))
         yield* forget(sql, erasing, key)
-        return [...concerned, person]
+        return [...concerned.map(({ presentity }) => presentity), person]
       }),
     )
     const left = yield* clean(sql, names)
-    const erased: Erased = { standIn: standIn(key.id), ended: Math.max(told, ended), ...mentions, left }
+    const erased: Erased = {
+      standIn: standIn(key.id),
+      ended: Math.max(alive.length, ended),
+      ...mentions,
+      left,
+    }
     return erased
   })
 }

@@ -79,6 +79,8 @@ export const clean = Effect.fnUntraced(function* (sql: PgClient.PgClient, names:
   return yield* purge(sql, [...small, ...Object.values(names)])
 })
 
+const streamsPerAppend = 500
+
 /** Ends what lives; tables and snapshots go along. */
 export const end = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
@@ -98,30 +100,35 @@ export const end = Effect.fnUntraced(function* (
     { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
     { committed: () => committed, oldestInFlight },
   ).pipe(Effect.provideContext(services))
+  const alive = yield* erasing.aliveIn(person)
   let ended = 0
-  for (const stream of yield* erasing.aliveIn(person)) {
-    const [before] = yield* store.load([stream])
-    const events = before === undefined ? [] : erase(before, { _tag: "Erase", person, silent: true }).events
-    if (before === undefined || events.length === 0) continue
-    const decision: Stored["decision"] = {
-      stream,
-      version: before.version + 1,
-      at: Math.max(now, before.decidedAt),
-      cause: "Erase",
-      origin: by,
-      nonce: freshNonce(),
-      events,
-    }
-    const { position, conflicts } = yield* store.append([decision])
-    if (conflicts.size > 0) {
+  for (let start = 0; start < alive.length; start += streamsPerAppend) {
+    const states = yield* store.load(alive.slice(start, start + streamsPerAppend))
+    const stored = states.flatMap((before): readonly Stored[] => {
+      const { events } = erase(before, { _tag: "Erase", person, silent: true })
+      if (events.length === 0) return []
+      const decision = {
+        stream: before.presentity,
+        version: before.version + 1,
+        at: Math.max(now, before.decidedAt),
+        cause: "Erase",
+        origin: by,
+        nonce: freshNonce(),
+        events,
+      }
+      return [{ decision, before, after: fold(before, decision) }]
+    })
+    if (stored.length === 0) continue
+    const { position, conflicts } = yield* store.append(stored.map(({ decision }) => decision))
+    for (const stream of conflicts) {
       return yield* new EraseRefused({
         why: `somebody writes to ${stream}: a server is at work on this database`,
       })
     }
     committed.position = position
-    committed.at = Math.max(committed.at, decision.at)
-    projector.note([{ decision, before, after: fold(before, decision) }])
-    ended++
+    committed.at = Math.max(committed.at, ...stored.map(({ decision }) => decision.at))
+    projector.note(stored)
+    ended += stored.length
   }
   yield* projector.flush
   if (projector.lag().decisions > 0) {
