@@ -3,7 +3,9 @@
  * some that never rest, and is then asked. Prints how long the first page of `history`, `at` and `why` take, how fast events
  * are replayed, what they weigh on disk, and how long it takes to erase somebody.
  *
- *   node bench/history.ts [--events 10000000] [--presentities 20000] [--busy 10] [--questions 300]
+ *   node bench/history.ts [--events 10000000] [--presentities 20000] [--busy 10] [--questions 300] [--clear]
+ *
+ * --clear: without encryption; then nobody can be erased.
  */
 import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
@@ -41,6 +43,7 @@ const { values } = parseArgs({
     presentities: { type: "string", default: "20000" },
     busy: { type: "string", default: "10" },
     questions: { type: "string", default: "300" },
+    clear: { type: "boolean", default: false },
   },
 })
 const wanted = Number(values.events)
@@ -106,7 +109,7 @@ const build = (sql: PgClient.PgClient) =>
     yield* migrate
     yield* makePartitions(new Date(beginning))
     yield* makePartitions(new Date())
-    const store = makePostgresStore(sql)
+    const store = makePostgresStore(sql, { erasable: !values.clear })
     const engine = makeEngine<Uri>({ ...circumstances, recordAfterMillis: 10_000 })
     const tags = new Map<Uri, string>()
     let now = beginning
@@ -308,7 +311,7 @@ try {
         `built          ${events} events in ${decisions} decisions on ${people} presentities, ${busy} of them busy, in ${seconds.toFixed(0)} s`,
       )
       yield* ask(sql, events, decisions)
-      yield* eraseSome(sql)
+      if (!values.clear) yield* eraseSome(sql)
     }).pipe(Effect.provide(PgClient.layer({ url, startupParameters: sessionSettings, maxConnections: 1 }))),
   )
 } finally {
