@@ -152,44 +152,52 @@ describe.skipIf(cluster === null)("erase", () => {
         }
       },
     )
-
-    it(
-      `T38 CLI: whoever comes back to a running server on ${store} after being erased is somebody new`,
-      patient,
-      async () => {
-        const url = store === "PostgreSQL" ? cluster!.database() : null
-        const data = url === null ? join(folder, "back") : null
-        const server = await startPresence({
-          memory: false,
-          database_url: url,
-          data,
-          erasable: true,
-          admin: "127.0.0.1:0",
-        })
-        const phone = await openPhone(server, "udp")
-        const admin = ["--admin", new URL(server.admin!).host]
-        try {
-          const standIns: string[] = []
-          for (let life = 1; life <= 2; life++) {
-            const { bob } = await lived(phone)
-            const erasing = run(["erase", zerlinde, "--json", ...admin])
-            await bob.notified({ state: "terminated;reason=noresource" })
-            const erased = await erasing
-            assert.equal(erased.code, 0, erased.stderr)
-            standIns.push((JSON.parse(erased.stdout) as { standIn: string }).standIn)
-          }
-          assert.notEqual(standIns[0], standIns[1])
-          for (const standIn of standIns) {
-            const history = await run(["history", standIn, ...admin, "--json"])
-            assert.equal(history.code, 0, history.stderr)
-            const [first] = history.stdout.split("\n")
-            assert.equal((JSON.parse(first!) as { version: number }).version, 1)
-          }
-        } finally {
-          phone.close()
-          await server.stop()
-        }
-      },
-    )
   }
+
+  it(
+    "T38 CLI: whoever comes back after being erased is somebody new, and requests of others are answered all the while",
+    patient,
+    async () => {
+      const server = await startPresence({
+        memory: false,
+        database_url: cluster!.database(),
+        admin: "127.0.0.1:0",
+      })
+      const phone = await openPhone(server, "udp")
+      const others = await openPhone(server, "udp")
+      const admin = ["--admin", new URL(server.admin!).host]
+      try {
+        const standIns: string[] = []
+        const statuses: (number | null)[] = []
+        for (let life = 1; life <= 2; life++) {
+          const { bob } = await lived(phone)
+          let isOver = false
+          const erasing = run(["erase", zerlinde, "--json", ...admin]).finally(() => (isOver = true))
+          const told = bob.notified({ state: "terminated;reason=noresource" })
+          while (!isOver) {
+            const user = `carol-${statuses.length % 50}-${life}`
+            const carol = script(others, { user, presentity: `sip:${user}@example.com` })
+            statuses.push((await carol.publish({ Expires: "600" }, pidf(tuple("c", "open")))).raw.status)
+          }
+          await told
+          const erased = await erasing
+          assert.equal(erased.code, 0, erased.stderr)
+          standIns.push((JSON.parse(erased.stdout) as { standIn: string }).standIn)
+        }
+        assert.ok(statuses.length > 20, `${statuses.length}`)
+        assert.deepEqual(new Set(statuses), new Set([200]))
+        assert.notEqual(standIns[0], standIns[1])
+        for (const standIn of standIns) {
+          const history = await run(["history", standIn, ...admin, "--json"])
+          assert.equal(history.code, 0, history.stderr)
+          const [first] = history.stdout.split("\n")
+          assert.equal((JSON.parse(first!) as { version: number }).version, 1)
+        }
+      } finally {
+        phone.close()
+        others.close()
+        await server.stop()
+      }
+    },
+  )
 })
