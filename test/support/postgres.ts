@@ -61,7 +61,20 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
       ...(account === null ? {} : account),
     })
   const port = await freePort()
-  run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C")
+  run(
+    "initdb",
+    "-N",
+    "-D",
+    data,
+    "-U",
+    "postgres",
+    "-A",
+    "trust",
+    "--no-instructions",
+    "-E",
+    "UTF8",
+    "--locale=C",
+  )
   appendFileSync(
     join(data, "postgresql.conf"),
     `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,

@@ -32,6 +32,7 @@ export const acceptRequest = (request: Request): void => {
     answer({ _tag: "Accepted", reply: { _tag: "Subscribed", status: 200, expires: command.expires ?? 3600 } })
 }
 
+/** On one port for UDP and TCP. */
 export const startServer = async (options: Partial<SipOptions> = {}): Promise<TestServer> => {
   const sip = make({
     listen: [
@@ -64,8 +65,12 @@ export const startServer = async (options: Partial<SipOptions> = {}): Promise<Te
       })
       .pipe(Scope.provide(scope)),
   )
-  const first = sip.addresses()[0]!
-  return Object.assign(server, { port: Number(first.slice(first.lastIndexOf(":") + 1)) })
+  const ports = sip.addresses().map((address) => address.slice(address.lastIndexOf(":") + 1))
+  if (options.listen !== undefined || new Set(ports).size === 1)
+    return Object.assign(server, { port: Number(ports[0]) })
+  // somebody else has that one for TCP
+  await server.close()
+  return startServer(options)
 }
 
 /** Waits until the condition holds; fails after two seconds. */
@@ -147,12 +152,20 @@ export const tcpPeer = async (serverPort: number): Promise<TcpPeer> => {
 }
 
 /** A watcher that listens on TCP. */
-export const tcpListener = async (
-  port = 0,
-): Promise<{ readonly port: number; readonly peers: TcpPeer[]; readonly close: () => void }> => {
+export interface TcpListening {
+  readonly port: number
+  readonly peers: TcpPeer[]
+  readonly close: () => void
+}
+
+/** @returns null when somebody else has the port */
+export const tcpListener = async (port = 0): Promise<TcpListening | null> => {
   const peers: TcpPeer[] = []
   const server: Server = createServer((socket) => peers.push(watch(socket)))
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve))
+  const isOurs = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true))
+  })
+  if (!isOurs) return null
   const address = server.address()
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
