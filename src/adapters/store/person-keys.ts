@@ -8,7 +8,7 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { discard, keysIn, newPersonKey } from "./sealed.ts"
+import { keysIn, newPersonKey } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 
 /** In memory; some 400 octets each. */
@@ -55,7 +55,6 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
       if (byPerson.size <= keysMax) break
       byPerson.delete(key.person)
       byId.delete(key.id)
-      discard(key)
     }
   }
   const keepRows = (rows: readonly PersonKey[]): readonly PersonKey[] => {
@@ -110,7 +109,6 @@ const makePersonKeys = (sql: PgClient.PgClient): PersonKeys => {
       if (key === undefined) return
       byPerson.delete(person)
       byId.delete(key.id)
-      discard(key)
     },
   }
 }
