@@ -38,7 +38,11 @@ export const openText = (key: Uint8Array, text: string, isChecked: boolean): str
   const stream = streamOf(key, sealed, length)
   for (let index = 0; index < length; index++)
     plain[dataAt + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
-  if (isChecked && tagOf(key, plain, length) !== sealed.toString("binary", 0, tagOctets)) return null
+  if (isChecked) {
+    // the last character has bits to spare
+    if (sealed.toString("base64url", 0, tagOctets + length) !== text) return null
+    if (tagOf(key, plain, length) !== sealed.toString("binary", 0, tagOctets)) return null
+  }
   return plain.toString("utf8", dataAt, dataAt + length)
 }
 

@@ -33,6 +33,18 @@ describe("siv", () => {
     )
   })
 
+  it("T38: no other characters stand for the same text", () => {
+    fc.assert(
+      fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 127 }), (key, text, at, bits) => {
+        const sealed = sealText(key, text)
+        for (const place of [at % sealed.length, sealed.length - 1]) {
+          const other = String.fromCharCode(sealed.charCodeAt(place) ^ bits)
+          assert.equal(openText(key, sealed.slice(0, place) + other + sealed.slice(place + 1), true), null)
+        }
+      }),
+    )
+  })
+
   it("T38: a changed octet, another key and anything else is nothing", () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 255 }), (key, text, at, bits) => {
