@@ -8,14 +8,11 @@ import type { EngineOptions, Stored } from "../domain/engine/engine.ts"
 import type { Position } from "../domain/ports.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { react } from "../domain/presentity/react.ts"
-import { fold } from "../domain/presentity/evolve.ts"
-import { initial, isEmpty } from "../domain/presentity/state.ts"
+import { isEmpty } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { values } from "../domain/table.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
-
-/** Rows per read: the embedded database blocks the event loop while it reads. */
-const pageRows = 500
+import { foldTail } from "./tail.ts"
 
 export interface Recovered {
   /** Every presentity with something alive. */
@@ -37,43 +34,16 @@ export const recover = Effect.fnUntraced(function* (
   replayed: (stored: Stored) => void,
 ) {
   const store = yield* EventStore
-  const tables = yield* store.checkpoint("tables")
   const since = (yield* store.checkpoint("delivery"))?.at ?? 0
-
-  const states = new Map<Uri, State>()
-  for (let after = ""; ;) {
-    const page = yield* store.snapshots(after, pageRows)
-    for (const state of page) states.set(state.presentity, state)
-    if (page.length < pageRows) break
-    after = page.at(-1)!.presentity
-  }
-
   const farewells: Notify[] = []
-  let position = tables?.position ?? 0
-  let at = tables?.at ?? 0
-  for (;;) {
-    const page = yield* store.read(position, pageRows)
-    for (const row of page) {
-      const { decision } = row
-      position = row.position
-      at = Math.max(at, decision.at)
-      // a stream without snapshot had nothing alive when the tail begins
-      const before =
-        states.get(decision.stream) ??
-        ({ ...initial(decision.stream), version: decision.version - 1 } as State)
-      if (decision.version <= before.version) continue
-      const after = fold(before, decision)
-      states.set(decision.stream, after)
-      replayed({ decision, before, after })
-      if (decision.at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated")) {
-        continue
-      }
-      const sent = react(before, decision.events, after, decision.at, options)
-      farewells.push(...sent.filter((one) => one.state === "terminated"))
-    }
-    if (page.length < pageRows) break
-  }
-
+  const { states, position, at } = yield* foldTail((stored) => {
+    replayed(stored)
+    const { decision, before, after } = stored
+    if (decision.at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated"))
+      return
+    const sent = react(before, decision.events, after, decision.at, options)
+    farewells.push(...sent.filter((one) => one.state === "terminated"))
+  })
   const alive = [...states.values()].filter((state) => !isEmpty(state))
   const unsure = alive.filter((state) => {
     for (const one of values(state.subscriptions)) if (one.issuedAt >= since) return true

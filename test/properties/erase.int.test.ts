@@ -190,7 +190,8 @@ describe.skipIf(cluster === null)("erase", () => {
       const plain = yield* PgClient.PgClient
       yield* migrate
       const store = makePostgresStore(plain)
-      const { position } = yield* store.append([
+      // no server has shown it in tables
+      yield* store.append([
         {
           stream: alice,
           version: 1,
@@ -201,7 +202,6 @@ describe.skipIf(cluster === null)("erase", () => {
           events: [],
         },
       ])
-      yield* store.saveCheckpoint("tables", { position, at: 1 })
       const { left } = yield* erase(plain, moduleTableNames, alice, later, "erase tester")
       assert.deepEqual(
         left.map((one) => one.replace(/ could not.*/, "")),

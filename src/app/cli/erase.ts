@@ -58,7 +58,7 @@ const fromStore = Effect.fnUntraced(function* (input: StoreFlags, person: Uri) {
 const textOf = ({ standIn, ended, mentions, mentionsLeft, left }: Erased): string => {
   const count = mentions.length + mentionsLeft
   return [
-    `erased; the log says ${standIn} from now on, and ${ended} presentities in which something was alive say that it ended`,
+    `erased; the log says ${standIn} from now on, and ${ended === 1 ? "one presentity" : `${ended} presentities`} in which something was alive ${ended === 1 ? "says" : "say"} that it ended`,
     ...(count === 0
       ? []
       : [`${count} documents of others name the person, and stay:`, ...mentions.map(mentionText)]),

@@ -3,7 +3,6 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { makeAudit } from "../../adapters/store/audit.ts"
 import { decodeRow } from "../../adapters/store/codec.ts"
 import type { Erasing } from "../../adapters/store/erasing.ts"
 import { isPersonalOrigin, touchEvent } from "../../adapters/store/personal.ts"
@@ -11,8 +10,9 @@ import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { catchUp } from "../tables/catch-up.ts"
 import { EraseRefused } from "./erase-refused.ts"
-import { clean } from "./steps.ts"
+import { clean, tablesUnwritten } from "./steps.ts"
 
 export const requireErasable = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
@@ -50,23 +50,17 @@ export const requireErasable = Effect.fnUntraced(function* (
 })
 
 /** What lives is looked for in snapshots: they must know all of it. */
-export const requireStopped = Effect.fnUntraced(function* (sql: PgClient.PgClient, erasing: Erasing) {
+export const requireStopped = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  erasing: Erasing,
+) {
   if ((yield* erasing.servers) > 0) {
     return yield* new EraseRefused({
       why: "a server is at work on this database: ask it, with --admin HOST:PORT, or stop it first",
     })
   }
-  const audit = makeAudit(sql)
-  const { tables, last } = yield* audit.positions
-  for (let after = tables; after < last;) {
-    const page = yield* audit.decisions(after, last)
-    if (page.some(({ stream }) => stream !== retentionStream)) {
-      return yield* new EraseRefused({
-        why: "the tables are behind the log: start the server once, and stop it again",
-      })
-    }
-    after = page.at(-1)?.position ?? last
-  }
+  if (!(yield* catchUp(sql, names))) return yield* new EraseRefused({ why: tablesUnwritten })
 })
 
 /** Whether a decision that is not encrypted says something personal of somebody. */

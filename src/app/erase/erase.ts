@@ -26,7 +26,7 @@ export const erase = Effect.fn("Erase.erase")(function* (
 ) {
   const erasing = makeErasing(sql)
   yield* requireErasable(sql, names, erasing, person)
-  yield* requireStopped(sql, erasing)
+  yield* requireStopped(sql, names, erasing)
   const mentions = yield* mentionsOf(erasing, person)
   const key = yield* nameless(erasing, person)
   yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)

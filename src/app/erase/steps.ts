@@ -3,24 +3,23 @@
  * that is not encrypted, and making the bytes go.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect } from "effect"
+import { Effect } from "effect"
 import type { Erasing } from "../../adapters/store/erasing.ts"
 import { touchSnapshot } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { purge } from "../../adapters/store/purge.ts"
 import { coverOf, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
 import type { PersonKey } from "../../adapters/store/sealed.ts"
-import { exclusively, makePresenceTables } from "../../adapters/store/tables.ts"
+import { exclusively } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import type { Stored } from "../../domain/engine/engine.ts"
-import { EventStore, PresenceTables } from "../../domain/ports.ts"
 import { erase } from "../../domain/presentity/erase.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-import { makeProjector } from "../projector.ts"
 import { freshNonce } from "../pump.ts"
+import { makeOwnProjector } from "../tables/catch-up.ts"
 import { verifyTables } from "../tables/verify.ts"
 import { EraseRefused } from "./erase-refused.ts"
 
@@ -92,14 +91,7 @@ export const end = Effect.fnUntraced(function* (
   oldestInFlight: () => Millis | null,
 ) {
   const store = makePostgresStore(sql)
-  const committed = { position: 0, at: 0 }
-  const services = Context.make(EventStore, store).pipe(
-    Context.add(PresenceTables, makePresenceTables(sql, names)),
-  )
-  const projector = yield* makeProjector(
-    { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
-    { committed: () => committed, oldestInFlight },
-  ).pipe(Effect.provideContext(services))
+  const { projector, committed } = yield* makeOwnProjector(sql, names, oldestInFlight)
   const alive = yield* erasing.aliveIn(person)
   let ended = 0
   for (let start = 0; start < alive.length; start += streamsPerAppend) {
