@@ -117,7 +117,7 @@ const build = (sql: PgClient.PgClient) =>
     let events = 0
     let decisions = 0
     let flying: Notify[] = []
-    const nonce = (): string => `n${(++nonces).toString(36).padStart(20, "0")}`
+    const nonce = (): string => `n${(++nonces).toString(36).padStart(15, "0")}`
     const released = ({ ticket, answer, notifications }: Release<Uri>): void => {
       if (ticket !== null && answer._tag === "Accepted" && answer.reply._tag === "Published")
         tags.set(ticket, answer.reply.entityTag)

@@ -7,12 +7,13 @@ import { makePartitions, migrate } from "../../../src/adapters/store/migrations.
 import { makePostgresStore } from "../../../src/adapters/store/postgres.ts"
 import { makePresenceTables } from "../../../src/adapters/store/tables.ts"
 import type { RowKey } from "../../../src/domain/projections/rows.ts"
-import type { Event } from "../../../src/domain/presentity/events.ts"
+import { freshNonce } from "../../../src/app/pump.ts"
+import type { Decision, Event } from "../../../src/domain/presentity/events.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { set, values } from "../../../src/domain/table.ts"
-import type { DialogStart, Uri } from "../../../src/domain/vocabulary.ts"
+import type { DialogStart, EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 import { startPostgres } from "../../support/postgres.ts"
 import type { PostgresCluster } from "../../support/postgres.ts"
 import { decisionOf, eventStoreContract, freshStream } from "./event-store-contract.ts"
@@ -46,6 +47,32 @@ for (const [name, open] of databases) {
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   eventStoreContract(name, (use) => use(makePostgresStore(sql)))
+
+  it(`OPS-erasable: the hundredth refresh, which changes nothing, weighs at most 400 octets on ${name}`, async () => {
+    const alice = freshStream()
+    const [before, nonce] = [freshNonce(), freshNonce()]
+    const refresh = {
+      ...decisionOf(alice, 1),
+      cause: "Publish",
+      origin: "udp:192.0.2.20:5060 a84b4c76e66710@192.0.2.20 100",
+      nonce,
+      events: [
+        {
+          _tag: "PublicationRefreshed",
+          packageName: "presence",
+          entityTag: `${nonce}.2s` as EntityTag,
+          supersedes: `${before}.2r` as EntityTag,
+          expiresAt: Date.UTC(2030, 0, 1),
+        },
+      ],
+    } satisfies Decision
+    await Effect.runPromise(makePostgresStore(sql).append([refresh]))
+    const [row] = await Effect.runPromise(
+      sql<{ octets: number }>`
+        SELECT pg_column_size(e.*)::int AS octets FROM events e JOIN streams h ON h.id = e.stream WHERE h.stream = ${alice}`,
+    )
+    assert.isAtMost(row!.octets, 400)
+  })
 
   describe(`tables on ${name}`, () => {
     const start: DialogStart = {
