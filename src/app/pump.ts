@@ -72,6 +72,8 @@ export interface Pump {
    * anything more is decided on them.
    */
   readonly pausedFor: <E, R>(work: Effect.Effect<Iterable<Uri>, E, R>) => Effect.Effect<void, E, R>
+  /** The same, for what concerns no presentity. */
+  readonly whilePaused: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Waits until all that has come and fallen due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
   /** Takes no more requests and waits until nothing is undecided. */
@@ -355,6 +357,25 @@ export const makePump = Effect.fnUntraced(function* (
     }
   })
 
+  const whilePaused: Pump["whilePaused"] = (work) =>
+    pauses.withPermits(1)(
+      Effect.gen(function* () {
+        paused = true
+        while (appending || loading || engine.counts().undecided > 0) {
+          schedule()
+          yield* Effect.sleep(1)
+        }
+        return yield* work
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            paused = false
+            schedule()
+          }),
+        ),
+      ),
+    )
+
   const pump: Pump = {
     handler: {
       submit: (request) => submit(request),
@@ -411,14 +432,10 @@ export const makePump = Effect.fnUntraced(function* (
         Effect.forkScoped,
       )
     }),
+    whilePaused,
     pausedFor: (work) =>
-      pauses.withPermits(1)(
+      whilePaused(
         Effect.gen(function* () {
-          paused = true
-          while (appending || loading || engine.counts().undecided > 0) {
-            schedule()
-            yield* Effect.sleep(1)
-          }
           const since = engine.oldestInFlight() ?? now()
           for (const stream of yield* work) {
             engine.unload([stream])
@@ -426,14 +443,7 @@ export const makePump = Effect.fnUntraced(function* (
             moved.add(stream)
             redeliver(stream, since)
           }
-        }).pipe(
-          Effect.ensuring(
-            Effect.sync(() => {
-              paused = false
-              schedule()
-            }),
-          ),
-        ),
+        }),
       ),
     settle: Effect.callback<void>((resume) => {
       // twice in a row: an answer may have brought something new

@@ -161,7 +161,9 @@ export const startServer = Effect.fn("Server.start")(function* (
   const daily =
     storage.sql === null
       ? null
-      : makeDaily(storage.sql, termsOf(config.retention).terms, sealKey, projector.flush)
+      : makeDaily(storage.sql, termsOf(config.retention).terms, sealKey, projector.flush, (work) =>
+          pump.whilePaused(work),
+        )
   const eraser =
     storage.sql === null
       ? null

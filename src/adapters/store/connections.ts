@@ -5,13 +5,19 @@ import { randomBytes } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 
-const prefix = "presently server "
+const program = "presently "
+const server = `${program}server `
 
 /** The `application_name` of one server, or of one program that keeps its decisions there. */
-export const newServerName = (): string => `${prefix}${randomBytes(4).toString("hex")}`
+export const newServerName = (): string => `${server}${randomBytes(4).toString("hex")}`
 
 /** Connections of servers to this database, except those of the server whose client this is. */
-export const otherServers = (sql: PgClient.PgClient) =>
+export const otherServers = (sql: PgClient.PgClient) => others(sql, server)
+
+/** The same of whatever of ours may have keys of persons in its memory: servers, an import, another command. */
+export const otherPrograms = (sql: PgClient.PgClient) => others(sql, program)
+
+const others = (sql: PgClient.PgClient, prefix: string) =>
   sql<{ count: number }>`
     SELECT count(*)::int AS count FROM pg_stat_activity
     WHERE datname = current_database() AND starts_with(application_name, ${prefix})

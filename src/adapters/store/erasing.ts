@@ -36,7 +36,10 @@ export const makeErasing = (sql: PgClient.PgClient) => {
     servers: otherServers(sql),
 
     isKnown: (person: Uri) =>
-      sql`SELECT FROM streams WHERE stream = ${person} UNION ALL SELECT FROM person_keys WHERE person = ${person}`.pipe(
+      sql`
+        SELECT FROM streams WHERE stream = ${person} UNION ALL SELECT FROM person_keys WHERE person = ${person}
+        UNION ALL SELECT FROM snapshots WHERE state IS NOT NULL AND strpos(state::text, ${quoted(person)}) > 0
+        UNION ALL SELECT FROM landmarks WHERE strpos(state::text, ${quoted(person)}) > 0`.pipe(
         Effect.map((rows) => rows.length > 0),
       ),
 

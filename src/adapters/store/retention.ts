@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { otherPrograms } from "./connections.ts"
 import { personKeysOf } from "./person-keys.ts"
 import type { StoredEvents } from "./sealed.ts"
 
@@ -166,6 +167,33 @@ export const makeRetention = (sql: PgClient.PgClient) => ({
         row?.last == null ? null : { last: row.last, forgotten: Number(row.forgotten) },
       ),
     ),
+
+  /** Keys that no decision needs up to the newest one, and where that is. O(the log). */
+  unusedKeys: Effect.gen(function* () {
+    const [last] = yield* sql<{ pos: bigint }>`SELECT coalesce(max(pos), 0) AS pos FROM events`
+    const rows = yield* sql<{ id: string }>`
+      WITH used AS (
+        SELECT e.events->>'of' AS id FROM events e WHERE json_typeof(e.events) = 'object'
+        UNION
+        SELECT by.id FROM events e CROSS JOIN LATERAL json_array_elements_text(e.events->'by') AS by(id)
+        WHERE json_typeof(e.events) = 'object')
+      SELECT k.id FROM person_keys k LEFT JOIN used USING (id) WHERE used.id IS NULL`
+    return { ids: rows.map(({ id }) => id), position: last?.pos ?? 0n }
+  }),
+
+  /** Drops those that no later decision needs either. Nobody may write to the log meanwhile. */
+  dropKeys: (ids: readonly string[], position: bigint) =>
+    sql<{ person: string }>`
+      DELETE FROM person_keys k WHERE k.id = ANY(${ids}::text[]) AND NOT EXISTS (
+        SELECT FROM events e WHERE e.pos > ${String(position)}::bigint AND strpos(e.events::text, k.id) > 0)
+      RETURNING person`.pipe(
+      Effect.map((rows) => {
+        for (const { person } of rows) personKeysOf(sql).forget(person)
+        return rows.length
+      }),
+    ),
+
+  otherPrograms: otherPrograms(sql),
 
   /** Up to when documents of a package are gone for sure. */
   documentsGone: (packageName: PackageName) =>

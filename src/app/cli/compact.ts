@@ -36,7 +36,7 @@ export const compactCommand = Command.make(
   ),
 )
 
-const textOf = ({ months, before, decisions, forgotten, documents }: Compacted): string => {
+const textOf = ({ months, before, decisions, forgotten, persons, documents }: Compacted): string => {
   const lines = documents.map(
     (one) =>
       `${one.documents} documents of ${one.packageName} from before ${new Date(one.before).toISOString()} dropped`,
@@ -48,7 +48,8 @@ const textOf = ({ months, before, decisions, forgotten, documents }: Compacted):
         ? `no decisions from before ${until}`
         : `${decisions} decisions from before ${until} dropped` +
             (months.length === 0 ? "" : `, with the months ${months.join(" ")}`) +
-            (forgotten === 0 ? "" : `; nothing is left of ${forgotten} presentities`),
+            (forgotten === 0 ? "" : `; nothing is left of ${forgotten} presentities`) +
+            (persons === 0 ? "" : `; keys of ${persons} persons are gone`),
     )
   }
   return lines.length === 0 ? "nothing is due" : lines.join("\n")

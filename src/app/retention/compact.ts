@@ -46,6 +46,8 @@ export interface Compacted {
   readonly decisions: number
   /** Streams of which nothing was left. */
   readonly forgotten: number
+  /** Persons of whom nothing was left: their keys are gone. */
+  readonly persons: number
   readonly documents: readonly {
     readonly packageName: string
     readonly before: Millis
@@ -63,6 +65,8 @@ export interface Principal {
   readonly by: string
   /** What the log is sealed with; null: it is not. */
   readonly key: KeyObject | null
+  /** Of the server that this runs in: does something while it writes nothing to the log. Absent: this is no server. */
+  readonly whilePaused?: <E>(work: Effect.Effect<number, E>) => Effect.Effect<number, E>
 }
 
 export const compact = Effect.fn("Retention.compact")(function* (
@@ -113,7 +117,7 @@ const dropOld = Effect.fnUntraced(function* (
   principal: Principal,
 ) {
   const before = logBefore(terms, now)
-  if (before === null) return { months: [], before: null, decisions: 0, forgotten: 0 }
+  if (before === null) return { months: [], before: null, decisions: 0, forgotten: 0, persons: 0 }
   const due = (yield* retention.months).filter(({ month }) => endOfMonth(month) <= before)
   let decisions = 0
   let forgotten = 0
@@ -150,7 +154,18 @@ const dropOld = Effect.fnUntraced(function* (
   for (let page = yield* retention.forget(0n); page !== null; page = yield* retention.forget(page.last)) {
     forgotten += page.forgotten
   }
-  return { months: due.map(({ month }) => month), before, decisions, forgotten }
+  const persons = decisions > 0 ? yield* dropKeys(retention, principal) : 0
+  return { months: due.map(({ month }) => month), before, decisions, forgotten, persons }
+})
+
+/** Keys of persons of whom the log says nothing any more. Whoever else is connected may have such a key in memory, and would go on using it. */
+const dropKeys = Effect.fnUntraced(function* (
+  retention: Retention,
+  { whilePaused = (work) => work }: Principal,
+) {
+  if ((yield* retention.otherPrograms) > 0) return 0
+  const { ids, position } = yield* retention.unusedKeys
+  return ids.length === 0 ? 0 : yield* whilePaused(retention.dropKeys(ids, position))
 })
 
 /** Keeps, of every stream that loses decisions, what it was then. */

@@ -8,6 +8,7 @@ import { SqlClient } from "effect/sql"
 import { makePartitions } from "../../adapters/store/migrations.ts"
 import { reasonOf } from "../tables/reason.ts"
 import { compact } from "./compact.ts"
+import type { Principal } from "./compact.ts"
 import type { Terms } from "./terms.ts"
 
 /** A start has enough to do. */
@@ -16,19 +17,25 @@ const firstAfter = "1 minute"
 /**
  * @param key what the log is sealed with; null: it is not
  * @param flush brings tables and snapshots up to the log: what they do not show is not dropped
+ * @param whilePaused does something while the server writes nothing to the log
  */
 export const makeDaily = (
   sql: PgClient.PgClient,
   terms: Terms,
   key: KeyObject | null,
   flush: Effect.Effect<void>,
+  whilePaused: NonNullable<Principal["whilePaused"]>,
 ) => {
   const once = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     yield* makePartitions(new Date(now)).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     if (terms.days === 0 && terms.documents.size === 0) return
     yield* flush
-    const { decisions, months, documents } = yield* compact(sql, terms, now, { by: "server", key })
+    const { decisions, months, documents } = yield* compact(sql, terms, now, {
+      by: "server",
+      key,
+      whilePaused,
+    })
     if (decisions > 0) {
       yield* Effect.logInfo(`${decisions} old decisions dropped from the log, with ${months.length} months`)
     }

@@ -134,7 +134,7 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
       assert.equal(dropped.code, 0, dropped.stderr)
       assert.match(
         dropped.stdout,
-        /^4 decisions from before \d{4}-\d\d-01T00:00:00\.000Z dropped, with the months 2025-03; nothing is left of 1 presentities\n0 documents of presence/,
+        /^4 decisions from before \d{4}-\d\d-01T00:00:00\.000Z dropped, with the months 2025-03; nothing is left of 1 presentities; keys of 1 persons are gone\n0 documents of presence/,
       )
       const after = await verify("--database-url", url)
       assert.equal(after.code, 0, after.stdout)
