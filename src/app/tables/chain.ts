@@ -14,6 +14,7 @@ import type { Event } from "../../domain/presentity/events.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { LogFinding } from "./folded.ts"
+import { oneByOne } from "./one-by-one.ts"
 
 export interface ChainReport {
   /** Decisions whose hash was computed anew. */
@@ -44,7 +45,7 @@ export const checkChain = Effect.fnUntraced(function* (
 ) {
   const begun = yield* audit.begun
   const counts = { rows: 0, unchained: 0, beginnings: 0 }
-  const heads = headReader(audit)
+  const heads = oneByOne(audit.heads, ({ id }) => id, lowest)
   let walk: Walk | null = null
   for (let page = yield* audit.rows(null); page.length > 0; page = yield* audit.rows(page.at(-1)!)) {
     for (const row of page) {
@@ -78,24 +79,6 @@ export const checkChain = Effect.fnUntraced(function* (
   const report: ChainReport = counts
   return report
 })
-
-/** Heads by number, one at a time. */
-const headReader = (audit: ChainAudit) => {
-  let page: readonly ChainHead[] = []
-  let next = 0
-  let after = lowest
-  return {
-    peek: Effect.gen(function* () {
-      if (next >= page.length) {
-        page = yield* audit.heads(after)
-        next = 0
-        after = page.at(-1)?.id ?? after
-      }
-      return page[next] ?? null
-    }),
-    take: (): void => void next++,
-  }
-}
 
 const beginning = (head: ChainHead | null, { stream, version }: ChainRow): Walk => {
   const name = head?.name ?? `stream ${stream}`

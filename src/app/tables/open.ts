@@ -97,6 +97,27 @@ export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: Op
   })
 })
 
+/**
+ * One piece of work on a log, from opening its store.
+ *
+ * @param isOwn failures that say themselves what is wrong; any other is that the store cannot be used
+ */
+export const onLog = <A, E, R, Own extends E>(
+  config: Config,
+  command: string,
+  isOwn: (cause: E) => cause is Own,
+  work: (store: OpenStore) => Effect.Effect<A, E, R>,
+) =>
+  Effect.gen(function* () {
+    const store = yield* openStore(config, command)
+    yield* requireLog(store)
+    return yield* work(store).pipe(
+      Effect.mapError((cause) =>
+        isOwn(cause) ? cause : new StoreUnusable({ store: store.name, why: reasonOf(cause) }),
+      ),
+    )
+  })
+
 /** What is asked of the store is asked of its newest layout. */
 const requireLayout = Effect.fnUntraced(function* (name: string, sql: PgClient.PgClient) {
   const [row] = yield* sql<{ done: number }>`

@@ -7,10 +7,11 @@ import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { Effect } from "effect"
 import { digestOfRows, isSigned, noDigest } from "../../adapters/store/seals.ts"
-import type { RowHash, Seal, Seals } from "../../adapters/store/seals.ts"
+import type { Seal, Seals } from "../../adapters/store/seals.ts"
 import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { LogFinding } from "./folded.ts"
+import { oneByOne } from "./one-by-one.ts"
 
 export interface SealReport {
   readonly seals: number
@@ -36,7 +37,7 @@ export const checkSeals = Effect.fnUntraced(function* (
   let count = 0
   let dropped = 0
   let newest: Seal | null = null
-  const rows = rowReader(seals, begun)
+  const rows = oneByOne(seals.hashes, ({ position }) => position, begun)
   for (
     let page = yield* seals.after(-1n);
     page.length > 0;
@@ -112,22 +113,4 @@ const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): read
   return isSealed && !isOf(droppedText(retained), retained.signature)
     ? ["that sealed decisions were dropped is not signed with this key", ...documents]
     : documents
-}
-
-/** Rows by position, one at a time. */
-const rowReader = (seals: Seals, begun: bigint) => {
-  let page: readonly RowHash[] = []
-  let next = 0
-  let after = begun
-  return {
-    peek: Effect.gen(function* () {
-      if (next >= page.length) {
-        page = yield* seals.hashes(after)
-        next = 0
-        after = page.at(-1)?.position ?? after
-      }
-      return page[next] ?? null
-    }),
-    take: (): void => void next++,
-  }
 }

@@ -22,12 +22,7 @@ export const subscribes = (
   const created = createdIn(events)
   if (created === undefined || created.start === null) return []
   const { packageName, eventId, watcher, argument, sharingTag, rates } = created
-  const suppressIfMatch =
-    created.dormant === true
-      ? "*"
-      : isBodiless(events, created.no)
-        ? tagOfNew(before, events, at, created, world)
-        : null
+  const suppressIfMatch = conditionOf(before, events, at, created, world)
   return [
     {
       _tag: "Subscribe",
@@ -45,6 +40,18 @@ export const subscribes = (
       bodyFault: null,
     },
   ]
+}
+
+/** Suppress-If-Match of the request that created it; null: there was none. */
+const conditionOf = (
+  before: State,
+  events: readonly Event[],
+  at: Millis,
+  created: SubscriptionCreated,
+  world: RecallWorld,
+): string | null => {
+  if (created.dormant === true) return "*"
+  return isBodiless(events, created.no) ? tagOfNew(before, events, at, created, world) : null
 }
 
 export const createdIn = (events: readonly Event[]): SubscriptionCreated | undefined =>
@@ -170,12 +177,7 @@ const further = (
   const dialog = get(before.dialogs, created.dialog)
   if (dialog === undefined) return []
   const moved = events.find((event) => event._tag === "RemoteTargetChanged")
-  const suppressIfMatch =
-    created.dormant === true
-      ? "*"
-      : isBodiless(events, created.no)
-        ? tagOfNew(before, events, at, created, world)
-        : null
+  const suppressIfMatch = conditionOf(before, events, at, created, world)
   return [
     {
       _tag: "Resubscribe",

@@ -19,6 +19,15 @@ afterAll(() => cluster?.remove())
 
 const folderOf = (context: TestContext): string => dirname(fileOf(context, "marker", ""))
 
+/** A server on which something has happened, and flags that lead to its log. */
+const livedOn = async (context: TestContext) => {
+  const url = cluster!.database()
+  const server = await startPresence({ memory: false, database_url: url })
+  context.onTestFinished(() => server.stop())
+  await live(server.udpPort)
+  return { server, store: ["--database-url", url, "--set", "notify_min_interval=0"] }
+}
+
 const linesOf = (text: string): readonly string[] => text.trimEnd().split("\n")
 
 describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
@@ -26,15 +35,11 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
     "OPS-case CLI: exported beside the server, replayed, checked, decided again and otherwise",
     patient,
     async (context) => {
-      const url = cluster!.database()
-      const server = await startPresence({ memory: false, database_url: url })
-      context.onTestFinished(() => server.stop())
-      await live(server.udpPort)
+      const { store } = await livedOn(context)
       const folder = folderOf(context)
       const [file, anonymous, refused] = ["case", "anonymous", "refused"].map((name) =>
         join(folder, `${name}.json`),
       ) as [string, string, string]
-      const store = ["--database-url", url, "--set", "notify_min_interval=0"]
       const exported = await Promise.all([
         run(["export", "--case", file, ...store, "*@*"]),
         run([
@@ -134,12 +139,8 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
     "OPS-case CLI: a digest that differs is told with the first step, and ends with 1",
     patient,
     async (context) => {
-      const url = cluster!.database()
-      const server = await startPresence({ memory: false, database_url: url })
-      context.onTestFinished(() => server.stop())
-      await live(server.udpPort)
+      const { store } = await livedOn(context)
       const file = join(folderOf(context), "case.json")
-      const store = ["--database-url", url, "--set", "notify_min_interval=0"]
       assert.equal((await run(["export", "--case", file, ...store, "alice@example.com"])).code, 0)
       // as if it had been written by another presently: whole, but with other digests
       const other = join(folderOf(context), "other.json")
@@ -170,11 +171,7 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
     "OPS-ladder CLI: from the store, as a diagram, and going on with what happens",
     patient,
     async (context) => {
-      const url = cluster!.database()
-      const server = await startPresence({ memory: false, database_url: url })
-      context.onTestFinished(() => server.stop())
-      await live(server.udpPort)
-      const store = ["--database-url", url, "--set", "notify_min_interval=0"]
+      const { server, store } = await livedOn(context)
       const following = start(["ladder", "alice@example.com", "--live", ...store])
       context.onTestFinished(() => following.signal("SIGKILL"))
       const [diagram, nobody, several] = await Promise.all([
