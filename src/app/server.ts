@@ -5,30 +5,21 @@
  * same: a request is then told 503 and when to come again, instead of nothing.
  */
 import { randomBytes } from "node:crypto"
-import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Context, Deferred, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
+import { Clock, Context, Deferred, Effect, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
-import { newServerName } from "../adapters/store/connections.ts"
-import { layerEmbedded } from "../adapters/store/embedded.ts"
-import { layerMemory } from "../adapters/store/memory.ts"
-import { makePartitions, migrate } from "../adapters/store/migrations.ts"
-import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
-import { claimTables, layerNoTables, layerPresenceTables, prepareTables } from "../adapters/store/tables.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { PresenceTables, SipHandler } from "../domain/ports.ts"
-import { allowedHosts, allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
-import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
+import type { SipHandler } from "../domain/ports.ts"
+import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
-import { WebhookStore, layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
+import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
-import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
 import { asksRules, limitsOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
@@ -40,22 +31,17 @@ import { makeHistoryDesk } from "./history/answers.ts"
 import { makeHistoryReader } from "./history/reader.ts"
 import { makeEraser } from "./erase/eraser.ts"
 import { makeFeed } from "./feed.ts"
-import { packagesOf } from "./configured-packages.ts"
 import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { policyFaults, policyOf } from "./request-policy.ts"
-import { presenceRules, rulesFaults, rulesSourceOf } from "./rules.ts"
+import { presenceRules, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
-import { sealKeyOf } from "./seal-keys.ts"
 import { makeSealer } from "./sealer.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
-import { storeNameOf, tableNamesOf } from "./tables/open.ts"
-import { verifyTables } from "./tables/verify.ts"
+import { tableNamesOf } from "./tables/open.ts"
 import { readTokens } from "./tokens.ts"
-import { readUsers } from "./users.ts"
 import type { Users } from "./users.ts"
 import { version } from "./version.ts"
 import { makeMetrics } from "./metrics/metrics.ts"
@@ -63,6 +49,9 @@ import { makeTracing } from "./tracing.ts"
 import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
 import { makeWebhooks } from "./webhooks.ts"
+import { initialTags, preparations } from "./preparations.ts"
+import { openStorage } from "./storage.ts"
+import { reasonOf } from "./tables/reason.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -143,7 +132,7 @@ export const startServer = Effect.fn("Server.start")(function* (
           state === "up"
             ? Effect.logInfo("the store is back")
             : Effect.logError(
-                `${storage.name} does not answer (${reason(cause)}): requests get 503 meanwhile`,
+                `${storage.name} does not answer (${reasonOf(cause)}): requests get 503 meanwhile`,
               )
         run(message)
       },
@@ -278,50 +267,6 @@ export const startServer = Effect.fn("Server.start")(function* (
   return server
 })
 
-/**
- * What is made of a configuration before anything is opened; so nothing is opened when it is wrong.
- *
- * @param onFault told of what an operator's own code does wrong later
- */
-export const preparations = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
-  const faults = [
-    ...rulesFaults(config),
-    ...tagFaults(config),
-    ...adminFaults(config),
-    ...webhookFaults(config),
-    ...termsOf(config.retention).faults.map(
-      (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,
-    ),
-  ]
-  const sealKey = sealKeyOf(config)
-  if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
-  let packages: Packages | null = null
-  try {
-    packages = packagesOf(config)
-    faults.push(
-      ...policyFaults(config, packages),
-      ...sharedPackageFaults(config, packages),
-      ...retentionFaults(config, packages),
-    )
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    faults.push(`pass_through = ${config.pass_through.join()}: ${why}`)
-  }
-  const policy = yield* Effect.result(policyOf(config, onFault))
-  if (policy._tag === "Failure") faults.push(...policy.failure.faults)
-  const users = config.users_file === null ? null : yield* Effect.result(readUsers(config.users_file))
-  if (users?._tag === "Failure") faults.push(...users.failure.faults)
-  if (faults.length > 0 || packages === null || policy._tag === "Failure") {
-    return yield* new ConfigInvalid({ faults })
-  }
-  return {
-    packages,
-    policy: policy.success,
-    users: users?._tag === "Success" ? users.success : null,
-    sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
-  }
-})
-
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({
   submit: handler.submit,
@@ -349,134 +294,6 @@ const adminPort = Effect.fnUntraced(function* (config: Config, tracing: Tracing 
   }
   if (config.sources.admin !== "default") return yield* opened(options.port)
   return yield* opened(options.port).pipe(Effect.catch(() => opened(0)))
-})
-
-const tagFaults = (config: Config): readonly string[] => [
-  ...config.cluster_sharing_tags
-    .filter((pair) => !/^[A-Za-z0-9_.-]{1,32}=(?:active|backup)$/.test(pair))
-    .map(
-      (pair) =>
-        `cluster_sharing_tags = ${pair} (${config.sources.cluster_sharing_tags}): expected NAME=active or NAME=backup`,
-    ),
-  ...(config.cluster_be_active_shtag === null || initialTags(config).has(config.cluster_be_active_shtag)
-    ? []
-    : [
-        `cluster_be_active_shtag = ${config.cluster_be_active_shtag} (${config.sources.cluster_be_active_shtag}): ` +
-          "no such tag in cluster_sharing_tags",
-      ]),
-]
-
-const sharedPackageFaults = (
-  { cluster_pres_events, sources }: Config,
-  packages: Packages,
-): readonly string[] =>
-  cluster_pres_events
-    .filter((name) => packages.find(name) === null)
-    .map(
-      (name) =>
-        `cluster_pres_events = ${name} (${sources.cluster_pres_events}): expected one of ${packages.names().join(" ")}`,
-    )
-
-const retentionFaults = ({ retention, sources }: Config, packages: Packages): readonly string[] =>
-  [...termsOf(retention).terms.documents.keys()]
-    .filter((name) => packages.find(name) === null)
-    .map(
-      (name) =>
-        `retention = ${retention.join(" ")} (${sources.retention}): ${name}: expected one of ${packages.names().join(" ")}`,
-    )
-
-const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
-  allowedHostsFaults(webhook_hosts).map(
-    (entry) =>
-      `webhook_hosts = ${entry} (${sources.webhook_hosts}): expected a host name, *.example.com, an address or a network`,
-  )
-
-/** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
-const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
-  admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
-    ? []
-    : [
-        `admin = ${admin.host}:${admin.port} (${sources.admin}): the management port without tokens is for loopback ` +
-          "addresses only: give --admin-tokens-file FILE (see `presently token`)",
-      ]
-
-const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =>
-  new Map(
-    config.cluster_sharing_tags.map((pair) => {
-      const [tag = "", role] = pair.split("=")
-      return [tag, role === "backup" ? "backup" : "active"]
-    }),
-  )
-
-interface Storage {
-  readonly name: string
-  readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
-  /** Null: there is no database. */
-  readonly sql: PgClient.PgClient | null
-  /**
-   * Brings the database to the present layout, and says whether its tables are those that were kept up to now; waits as
-   * long as it takes for a database that does not answer.
-   */
-  readonly prepare: Effect.Effect<boolean>
-  /** Makes the tables what the log says, whatever is in them, and keeps them from now on. */
-  readonly fillTables: Effect.Effect<void>
-}
-
-const openStorage = Effect.fnUntraced(function* (config: Config) {
-  if (config.memory || (config.database_url === null && config.data === null)) {
-    const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
-    const storage: Storage = {
-      name: "memory: nothing outlives the process",
-      services,
-      sql: null,
-      prepare: Effect.succeed(true),
-      fillTables: Effect.void,
-    }
-    return storage
-  }
-  const database =
-    config.database_url === null
-      ? layerEmbedded(config.data)
-      : PgClient.layer({
-          url: Redacted.make(config.database_url),
-          multiplex: true,
-          maxConnections: 4,
-          applicationName: newServerName(),
-          startupParameters: sessionSettings,
-        })
-  const client = yield* Layer.build(database)
-  const tables = tableNamesOf(config)
-  const sessions = config.database_url === null ? "one" : "many"
-  const stores = Layer.mergeAll(
-    layerPostgres({ erasable: config.erasable }),
-    layerPresenceTables(tables, sessions),
-    layerPostgresWebhooks,
-  ).pipe(Layer.provide(Layer.succeedContext(client)))
-  const name = storeNameOf(config)
-  let told = false
-  const prepare = migrate.pipe(
-    Effect.andThen(Clock.currentTimeMillis),
-    Effect.flatMap((now) => makePartitions(new Date(now))),
-    Effect.andThen(prepareTables(tables, config.xcap_table ?? "xcap")),
-    Effect.tapError((cause) => {
-      if (told) return Effect.void
-      told = true
-      return Effect.logError(`${name} cannot be used (${reason(cause)}): not ready until it can`)
-    }),
-    Effect.retry(Schedule.spaced("500 millis")),
-    Effect.tap(() => (told ? Effect.logInfo(`${name} answers`) : Effect.void)),
-    Effect.provideContext(client),
-    Effect.orDie,
-  )
-  const sql = Context.get(client, PgClient.PgClient)
-  const fillTables = verifyTables(sql, tables, { fromStart: false, repair: true }).pipe(
-    Effect.andThen(claimTables(tables)),
-    Effect.retry(Schedule.spaced("500 millis")),
-    Effect.provideContext(client),
-    Effect.orDie,
-  )
-  const storage: Storage = { name, services: yield* Layer.build(stores), sql, prepare, fillTables }
-  return storage
 })
 
 const sipOptions = (
@@ -522,15 +339,6 @@ const sipOptions = (
 
 const sharedLineOf = (spec: string): SharedLine =>
   spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
-
-/** The innermost message of whatever went wrong, in one line. */
-const reason = (cause: unknown): string => {
-  if (Cause.isCause(cause)) return reason(Cause.squash(cause))
-  if (!(cause instanceof Error)) return String(cause)
-  const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
-  if (inner instanceof Error && inner !== cause) return reason(inner)
-  return (cause.message || cause.name).split("\n")[0] ?? ""
-}
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

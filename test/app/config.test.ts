@@ -10,7 +10,7 @@ import { exitCodeOf } from "../../src/app/cli/exit.ts"
 import { refusals } from "../../src/app/cli/server-flags.ts"
 import { ConfigInvalid, readConfig } from "../../src/app/config.ts"
 import type { Given } from "../../src/app/config.ts"
-import { preparations } from "../../src/app/server.ts"
+import { preparations } from "../../src/app/preparations.ts"
 import { fileOf } from "./cli/command.ts"
 
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }

@@ -53,7 +53,7 @@ const checked = Effect.fnUntraced(function* (
 ) {
   const config = adjust(yield* configOf(input, {}))
   // Loaded when it is needed, as in run.ts.
-  const { preparations } = yield* Effect.promise(() => import("../server.ts"))
+  const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [
     ...refusals(config, "serve"),

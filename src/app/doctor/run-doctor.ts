@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config.ts"
-import { preparations } from "../server.ts"
+import { preparations } from "../preparations.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, rulesFolder, secretFiles, sockets } from "./machine.ts"
