@@ -279,10 +279,7 @@ export const makePump = Effect.fnUntraced(function* (
     const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
     const { release, stored, again } = engine.committed(conflicts)
     for (const stream of conflicts) {
-      dormant.delete(stream)
-      moved.add(stream)
-      // reads it again even when nobody asks, so that its deadlines go on, and repeats what may not have been sent
-      redeliver(stream, since)
+      readAgain(stream, since)
     }
     if (stored.length > 0) {
       rememberDormant(stored)
@@ -331,6 +328,13 @@ export const makePump = Effect.fnUntraced(function* (
 
   const redeliver = (presentity: Uri, since: Millis): void => {
     inbox.push({ presentity, command: { _tag: "Redeliver", since }, origin: "", ticket: null })
+  }
+
+  /** Even when nobody asks, so that its deadlines go on; repeats what may not have been sent. */
+  const readAgain = (presentity: Uri, since: Millis): void => {
+    dormant.delete(presentity)
+    moved.add(presentity)
+    redeliver(presentity, since)
   }
 
   const submit = (request: Request, parent: Tracer.AnySpan | null = null): void => {
@@ -438,10 +442,8 @@ export const makePump = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const since = engine.oldestInFlight() ?? now()
           for (const stream of yield* work) {
-            engine.unload([stream])
-            dormant.delete(stream)
-            moved.add(stream)
-            redeliver(stream, since)
+            engine.unload(stream)
+            readAgain(stream, since)
           }
         }),
       ),

@@ -63,10 +63,10 @@ export interface Engine<Ticket> {
   readonly load: (state: State) => void
   readonly isLoaded: (presentity: Uri) => boolean
   /**
-   * Takes presentities out of memory on which nothing is undecided: the store knows them otherwise. Requests in their dialogs still
-   * find them.
+   * Takes a presentity out of memory on which nothing is undecided: the store knows it otherwise. Requests in its dialogs still find
+   * it.
    */
-  readonly unload: (presentities: Iterable<Uri>) => void
+  readonly unload: (presentity: Uri) => void
   /** Decides everything that has fallen due by `now`, each at its own deadline. */
   readonly advance: (now: Millis, nonce: () => string) => void
   /** Has everything written down that is known of NOTIFYs: nothing more will come. */
@@ -397,13 +397,11 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       if (deadline !== null) deadlines.arm(state.presentity, deadline)
     },
     isLoaded: (presentity) => entries.has(presentity),
-    unload: (presentities) => {
-      for (const presentity of presentities) {
-        const entry = entries.get(presentity)
-        if (entry === undefined) continue
-        invariant(entry.undecided === 0, "only what is decided is taken out of memory")
-        evict(entry)
-      }
+    unload: (presentity) => {
+      const entry = entries.get(presentity)
+      if (entry === undefined) return
+      invariant(entry.undecided === 0, "only what is decided is taken out of memory")
+      evict(entry)
     },
     advance: (now, nonce) => {
       for (const presentity of deadlines.due(now)) {
