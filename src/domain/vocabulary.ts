@@ -95,6 +95,12 @@ export interface Rates {
 /** How the rules want one watcher treated (RFC 5025 §3.2.1). */
 export type SubHandling = "block" | "confirm" | "polite-block" | "allow"
 
+/**
+ * Who may watch a package. `owner`: the presentity itself and those listed with it; `domain`: every identity of its domain;
+ * `everybody`; `rules`: whom its authorization document lets in (RFC 4745).
+ */
+export type WatchPolicy = "owner" | "domain" | "everybody" | "rules"
+
 /** Stops when something that cannot be, is: a defect of ours, not of a peer. */
 export const invariant: (condition: boolean, what: string) => asserts condition = (condition, what) => {
   if (!condition) throw new Error(`invariant broken: ${what}`)

@@ -20,6 +20,7 @@ const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
 const Instant = Schema.NullOr(Schema.Finite)
 const Status = Schema.Literals(["active", "pending"])
+const Policy = Schema.optionalKey(Schema.Literals(["owner", "domain", "everybody", "rules"]))
 
 const Rate = Schema.NullOr(Schema.Finite)
 const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })
@@ -78,6 +79,7 @@ const StoredEvent = Schema.TaggedUnion({
     polite: Schema.Boolean,
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
+    policy: Policy,
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
@@ -107,6 +109,7 @@ const StoredEvent = Schema.TaggedUnion({
     polite: Schema.Boolean,
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
+    policy: Policy,
     giveUpAt: Instant,
   },
   SubscriptionTerminated: {
@@ -114,6 +117,7 @@ const StoredEvent = Schema.TaggedUnion({
     reason: Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"]),
     silent: Schema.Boolean,
     waitsUntil: Instant,
+    policy: Policy,
   },
   WatcherRemembered: {
     no: Schema.Int,

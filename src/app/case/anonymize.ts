@@ -40,6 +40,7 @@ const ours: ReadonlySet<string> = new Set([
   "outcome",
   "to",
   "matched",
+  "policy",
   "contentType",
 ])
 

@@ -28,6 +28,7 @@ export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): 
   "call-info"
 > => ({
   name: "call-info",
+  watchers: "domain",
   accepts: [],
   produces: [],
   carriedHeaders: [header],

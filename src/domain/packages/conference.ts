@@ -48,6 +48,7 @@ export const conference = (options: ConferenceOptions): EventPackage<ConferenceI
   const { xml, notifyIntervalMillis = 5_000 } = options
   return {
     name: "conference",
+    watchers: "domain",
     accepts: [format.contentType],
     produces: [format.contentType],
     defaultExpires: 3_600,

@@ -33,6 +33,7 @@ export const dialogInfo = (options: DialogInfoOptions): EventPackage<DialogInfo,
   const { xml, generateTerminated = true, forceSingleDialog = false, notifyIntervalMillis = 1_000 } = options
   return {
     name: "dialog",
+    watchers: "domain",
     accepts: [dialogInfoType],
     produces: [dialogInfoType],
     defaultExpires: 3_600,

@@ -24,6 +24,7 @@ export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo,
   return {
     ...base,
     name: "dialog;sla",
+    watchers: "domain",
     parse: (body) => {
       const parsed = base.parse(body)
       if (parsed._tag === "Unreadable" || !fixRemoteTarget) return parsed

@@ -3,7 +3,16 @@
  *
  * Members are pure. The engine never looks inside a body; only a package does.
  */
-import type { Body, Header, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
+import type {
+  Body,
+  Header,
+  Millis,
+  PackageName,
+  Seconds,
+  SubHandling,
+  Uri,
+  WatchPolicy,
+} from "../vocabulary.ts"
 
 export interface EventPackage<Doc = unknown, Name extends PackageName = PackageName> {
   readonly name: Name
@@ -52,7 +61,9 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   /** Another package of the same presentity whose state shows in this one; absent: none. */
   readonly mixes?: Mixing<Doc>
 
-  /** How authorization documents are read and applied; absent: every watcher may see everything. */
+  /** Who may watch where watchers are judged at all and no setting says otherwise; absent: `owner`. */
+  readonly watchers?: WatchPolicy
+  /** How authorization documents are read and applied; absent: as `Packages.commonRules` has it. */
   readonly rules?: PackageRules<Doc>
 
   /**
@@ -148,8 +159,11 @@ export interface PackageRules<Doc = unknown> {
   asksForSphere(rules: unknown): boolean
   /** The presentity's sphere as published (RFC 5025 §3.1.2). */
   sphere(documents: readonly Doc[], now: Millis): string | null
-  /** What of a document those may see for whom exactly these rules match; null when nothing is left of it. */
-  filter(document: Doc, rules: unknown, matched: readonly number[]): Doc | null
+  /**
+   * What of a document those may see for whom exactly these rules match; null when nothing is left of it. Absent: whoever
+   * may watch sees all of it.
+   */
+  filter?(document: Doc, rules: unknown, matched: readonly number[]): Doc | null
 }
 
 export interface RuleCircumstances {
@@ -229,6 +243,10 @@ export interface Packages {
   readonly mixing: (name: PackageName) => readonly EventPackage[]
   /** Packages in which live subscriptions to this one show. */
   readonly composing: (name: PackageName) => readonly EventPackage[]
+  /** Authorization documents of packages that have no way of their own to read them; absent: those have none. */
+  readonly commonRules?: PackageRules
+  /** The package whose documents say the sphere that common rules look at; absent: none does. */
+  readonly sphereFrom?: EventPackage
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
   /** By package: the headers that belong to its publications; packages without any are left out. */

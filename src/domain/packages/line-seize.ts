@@ -24,6 +24,7 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   "line-seize"
 > => ({
   name: lineSeizeName,
+  watchers: "domain",
   accepts: [],
   produces: [],
   argumentHeader: header,

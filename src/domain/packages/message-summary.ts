@@ -67,6 +67,7 @@ export const messageSummary = (
   const { emptySummary = true, messageHeaders = true, notifyIntervalMillis = 1_000 } = options
   return {
     name: "message-summary",
+    watchers: "owner",
     accepts: [contentType],
     produces: [contentType],
     defaultExpires: 3_600,

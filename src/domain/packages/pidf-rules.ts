@@ -1,5 +1,7 @@
 /**
- * Presence rules as the engine asks for them: reading, judging and filtering put together (RFC 4745, RFC 5025).
+ * Authorization documents as the engine asks for them: reading, judging and filtering put together (RFC 4745, RFC 5025).
+ *
+ * Conditions and sub-handling are the same for every package; transformations mean something only for presence.
  */
 import type { Millis } from "../vocabulary.ts"
 import type { XmlCodec } from "./element.ts"
@@ -17,7 +19,8 @@ import {
 } from "./presence-rules.ts"
 import type { RulesDocument, RulesOptions } from "./presence-rules.ts"
 
-export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pidf> => ({
+/** For packages that have no rules of their own: transformations are left aside, and the sphere is that of presence. */
+export const commonRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pidf> => ({
   read: (body) => readRules(body.text, xml, options),
   judge: (rules, { uris, sphere, now }) => {
     const document = rules as RulesDocument
@@ -35,6 +38,10 @@ export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pi
   },
   asksForSphere: (rules) => asksForSphere(rules as RulesDocument),
   sphere: sphereOf,
+})
+
+export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pidf> => ({
+  ...commonRules(xml, options),
   filter: (document, rules, matched) => {
     const left = filterPidf(document, permissionsOf(rules as RulesDocument, matched))
     return isBare(left) ? null : left

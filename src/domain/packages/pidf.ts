@@ -44,6 +44,7 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
   const { idCollision = "newest", notifyIntervalMillis = 5_000 } = options
   return {
     name: "presence",
+    watchers: "rules",
     accepts: [contentType],
     produces: [contentType],
     defaultExpires: 3_600,

@@ -67,6 +67,7 @@ export const reg = (options: RegOptions): EventPackage<RegInfo, "reg"> => {
   const { xml, defaultExpires = 3_761, notifyIntervalMillis = 5_000 } = options
   return {
     name: "reg",
+    watchers: "owner",
     accepts: [format.contentType],
     produces: [format.contentType],
     defaultExpires,

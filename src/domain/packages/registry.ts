@@ -2,11 +2,12 @@
  * The event packages a server runs with: found by name, announced in Allow-Events and Accept.
  */
 import type { PackageName } from "../vocabulary.ts"
-import type { EventPackage, Packages } from "./event-package.ts"
+import type { EventPackage, PackageRules, Packages } from "./event-package.ts"
 
 /**
  * With `template`, every package has its watcher information (RFC 3857 §4.1), two levels of it.
- * Names are found exactly as registered: event types are case-sensitive (RFC 3265 §7.2.1).
+ * Names are found exactly as registered: event types are case-sensitive (RFC 3265 §7.2.1). With `commonRules`, packages
+ * without rules of their own can have authorization documents too; the sphere these ask for is that of `presence`.
  *
  * @throws Error naming the package when two have one name, or one carries a header that it cannot: a mistake in wiring,
  *   found at start
@@ -14,6 +15,7 @@ import type { EventPackage, Packages } from "./event-package.ts"
 export const makeRegistry = (
   packages: readonly EventPackage[],
   template: ((of: PackageName) => EventPackage) | null = null,
+  commonRules: PackageRules | null = null,
 ): Packages => {
   const byName = new Map<PackageName, EventPackage>()
   for (const one of packages) {
@@ -37,6 +39,9 @@ export const makeRegistry = (
   }
   // watchers of watchers are for those who know of them (RFC 3265 §4.2)
   const names = [...published, ...(template === null ? [] : published.filter(isPlain).map(templateName))]
+  const presence = byName.get("presence")
+  const sphereFrom =
+    commonRules !== null && presence?.rules?.sphere === commonRules.sphere ? presence : undefined
   const mixing = Map.groupBy(
     packages.filter(({ mixes }) => mixes !== undefined),
     ({ mixes }) => mixes?.from.name,
@@ -50,6 +55,8 @@ export const makeRegistry = (
     names: () => names,
     mixing: (name) => mixing.get(name) ?? none,
     composing: (name) => composing.get(name) ?? none,
+    ...(commonRules === null ? {} : { commonRules }),
+    ...(sphereFrom === undefined ? {} : { sphereFrom }),
     allowEvents: [...new Set(names.map(eventType))].join(", "),
     carriedHeaders: new Map(
       packages.flatMap(({ name, carriedHeaders = [] }) =>

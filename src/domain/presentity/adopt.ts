@@ -9,7 +9,7 @@
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
-import { giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import { decidedBy, giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
 import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, done, reject } from "./decision.ts"
@@ -55,7 +55,7 @@ export const adoptPublication = (state: State, command: AdoptPublication, contex
 /**
  * A subscription that goes on: in a dialog of its own, or in one that is there already (RFC 3265 §3.1.4.2).
  *
- * What the other server decided on the watcher stands, unless rules are in force here: then they do.
+ * What the other server decided on the watcher stands, unless rules or another policy are in force here: then they do.
  *
  * @rejects BadEvent (489), BadRequest (400), Forbidden (403), ServiceUnavailable (503)
  */
@@ -78,7 +78,8 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   if (judgement.handling === "block") return reject(forbidden)
   if (size(state.subscriptions) >= context.limits.subscriptionsMax)
     return reject(tooMany("watchers", context))
-  const isRuled = judgement.matched !== null
+  const isRuled =
+    judgement.matched !== null || (judgement.policy !== undefined && judgement.policy !== "rules")
   const status = isRuled ? statusOf(judgement.handling) : command.status
   const no = state.version + 1
   const created: SubscriptionCreated = {
@@ -90,6 +91,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     status,
     polite: isRuled ? judgement.handling === "polite-block" : command.polite,
     matched: judgement.matched,
+    ...decidedBy(judgement),
     giveUpAt: status === "pending" ? giveUpAt(context) : null,
     expiresAt,
     dialog: dialog?.no ?? no,
@@ -114,9 +116,9 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
     one.packageName === pack.name && one.watcher === watcher
   for (const one of values(state.subscriptions)) if (isMeant(one)) return done([])
   for (const one of values(state.waiting)) if (isMeant(one)) return done([])
-  const { handling, matched } = judge(state, pack, watcher, context)
+  const { handling, matched, policy } = judge(state, pack, watcher, context)
   if (handling === "block") return reject(forbidden)
-  if (matched !== null && handling !== "confirm") return done([])
+  if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm") return done([])
   if (!mayWait(state, context)) return reject(tooMany("watchers", context))
   const no = state.version + 1
   return done([

@@ -1,12 +1,13 @@
 /**
- * Who may watch: the hook, the owner of watcher information, the presentity's rules; and what follows when the answer
- * changes without the watcher asking, by new rules, by sphere, or by time.
+ * Who may watch: the operator's word, the hook, the policy of the package and the presentity's rules; and what follows when
+ * the answer changes without the watcher asking, by new rules, by another policy, by sphere, or by time.
  *
  * @source RFC 4745, RFC 5025 §3.2.1, RFC 3857 §4.6 and §4.7.1
  */
-import type { EventPackage } from "../packages/event-package.ts"
+import type { EventPackage, Packages } from "../packages/event-package.ts"
+import { rulesFor, sphereSource } from "../packages/package-rules.ts"
 import { entries, get, size, values } from "../table.ts"
-import type { Millis, PackageName, SubHandling, Uri } from "../vocabulary.ts"
+import type { Millis, PackageName, SubHandling, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
 import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
@@ -17,6 +18,7 @@ import { evolve } from "./evolve.ts"
 import { verdictKey } from "./state.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
+import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
 
 export interface Judgement {
   readonly handling: SubHandling
@@ -24,39 +26,57 @@ export interface Judgement {
   readonly matched: string | null
   /** The operator says so, and goes on saying so when rules change (`force_active`). */
   readonly forced: boolean
+  /** The policy that decided; absent: another word did, or policies are not asked here. */
+  readonly policy?: WatchPolicy
 }
 
 /** How one watcher is to be treated now. */
 export const judge = (state: State, pack: EventPackage, watcher: Uri, context: Context): Judgement => {
+  const { presentity } = state
   // RFC 3857 §4.6: who watches somebody is for that somebody to know
-  if (pack.watcherInfoOf !== undefined) {
-    return judgement(watcher === state.presentity ? "allow" : "block")
+  const isTemplate = pack.watcherInfoOf !== undefined
+  if (!isTemplate) {
+    const verdict = get(state.verdicts, verdictKey(pack.name, watcher))
+    if (verdict !== undefined) return judgement(verdict.handling)
+    const hook = context.authorize({ presentity, packageName: pack.name, watcher, now: context.now })
+    if (hook !== null) return judgement(hook)
   }
-  const verdict = get(state.verdicts, verdictKey(pack.name, watcher))
-  if (verdict !== undefined) return judgement(verdict.handling)
-  const hook = context.authorize({
-    presentity: state.presentity,
-    packageName: pack.name,
-    watcher,
-    now: context.now,
-  })
-  if (hook !== null) return judgement(hook)
-  if (pack.rules === undefined) return judgement("allow")
-  const rules = rulesOf(state, pack)
-  if (rules === null) return judgement(context.limits.noRules)
-  const { handling, matched } = pack.rules.judge(rules, {
+  const { watching } = context.limits
+  const policy = policyOf(pack, presentity, watching)
+  const asked = watching === undefined ? undefined : policy
+  if (isKeptOut(pack, presentity, watcher, watching)) return judgement("block", null, asked)
+  if (policy !== "rules") {
+    const mayWatch = isLetIn(policy, pack, presentity, watcher, watching)
+    return judgement(mayWatch ? "allow" : "block", null, asked)
+  }
+  // a list of watchers has no form that shows nobody in particular, so politeness is of no use there
+  const ruled = (handling: SubHandling, matched: string | null): Judgement =>
+    judgement(isTemplate && handling === "polite-block" ? "block" : handling, matched, asked)
+  const by = rulesFor(pack, context.packages)
+  const rules = rulesOf(state, pack, context.packages)
+  if (by === undefined || rules === null) return ruled(context.limits.noRules, null)
+  const { handling, matched } = by.judge(rules, {
     uris: [watcher],
     sphere: sphereOf(state, pack, rules, context),
     now: context.now,
   })
-  return judgement(handling ?? context.limits.noMatch, matched.join(","))
+  return ruled(handling ?? context.limits.noMatch, matched.join(","))
 }
 
-const judgement = (handling: SubHandling, matched: string | null = null): Judgement => ({
+const judgement = (
+  handling: SubHandling,
+  matched: string | null = null,
+  policy?: WatchPolicy,
+): Judgement => ({
   handling,
   matched,
   forced: false,
+  ...(policy === undefined ? {} : { policy }),
 })
+
+/** The policy that decided, as an event says it. */
+export const decidedBy = ({ policy }: Pick<Judgement, "policy">): { readonly policy?: WatchPolicy } =>
+  policy === undefined ? {} : { policy }
 
 /**
  * Puts an authorization document in force and applies it at once to everybody who watches or waits.
@@ -65,7 +85,8 @@ const judgement = (handling: SubHandling, matched: string | null = null): Judgem
  */
 export const replaceRules = (state: State, command: ReplaceRules, context: Context): Outcome => {
   const pack = context.packages.find(command.packageName)
-  if (pack?.rules === undefined) {
+  const by = pack === null ? undefined : rulesFor(pack, context.packages)
+  if (pack === null || by === undefined) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
   const present = get(state.rules, command.packageName)?.body ?? null
@@ -73,7 +94,7 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
     return accept([], { _tag: "Done" })
   }
   if (command.rules !== null) {
-    const read = pack.rules.read(command.rules)
+    const read = by.read(command.rules)
     if (read._tag === "Unreadable") return reject({ _tag: "BadRequest", status: 400, why: read.why })
   }
   const replaced: Event = {
@@ -81,7 +102,7 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
     packageName: command.packageName,
     rules: command.rules,
     boundaryAt:
-      command.rules === null ? null : boundary(state, pack, parseRules(pack, command.rules), context.now),
+      command.rules === null ? null : boundary(state, pack, parseRules(by, command.rules), context),
   }
   const after = evolve(state, replaced, context.now)
   return accept([replaced, ...review(state, after, pack, context)], { _tag: "Done" })
@@ -135,7 +156,8 @@ export const reviewDue = (state: State, context: Context): readonly Event[] => {
   for (const [packageName, rules] of entries(state.rules)) {
     if (rules.boundaryAt === null || rules.boundaryAt > context.now) continue
     const pack = context.packages.find(packageName)
-    const boundaryAt = pack === null ? null : boundary(after, pack, parseRules(pack, rules.body), context.now)
+    const boundaryAt =
+      pack === null ? null : boundary(after, pack, rulesOf(after, pack, context.packages), context)
     const own: Event[] = [{ _tag: "RulesReviewed", packageName, boundaryAt }]
     if (pack !== null) own.push(...review(after, after, pack, context))
     for (const event of own) after = evolve(after, event, context.now)
@@ -144,17 +166,39 @@ export const reviewDue = (state: State, context: Context): readonly Event[] => {
   return events
 }
 
-/** After a publication changed: the rules are asked again when they look at the sphere, and that may be another one. */
+/**
+ * After a publication changed: rules are asked again that look at the sphere, when that may be another one; those of the
+ * package itself, and those of packages whose sphere it says.
+ */
 export const reviewSphere = (
   before: State,
   after: State,
   pack: EventPackage,
   context: Context,
 ): readonly Event[] => {
-  const rules = rulesOf(after, pack)
-  if (rules === null || pack.rules === undefined) return []
-  if (!context.limits.sphereCheck || !pack.rules.asksForSphere(rules)) return []
-  const boundaryAt = boundary(after, pack, rules, context.now)
+  if (!context.limits.sphereCheck || size(after.rules) === 0) return []
+  const events: Event[] = []
+  let state = after
+  for (const [packageName] of entries(after.rules)) {
+    const ruled = context.packages.find(packageName)
+    if (ruled === null || sphereSource(ruled, context.packages) !== pack) continue
+    for (const event of reviewSphereOf(before, state, ruled, context)) {
+      state = evolve(state, event, context.now)
+      events.push(event)
+    }
+  }
+  return events
+}
+
+const reviewSphereOf = (
+  before: State,
+  after: State,
+  pack: EventPackage,
+  context: Context,
+): readonly Event[] => {
+  const rules = rulesOf(after, pack, context.packages)
+  if (rules === null || rulesFor(pack, context.packages)?.asksForSphere(rules) !== true) return []
+  const boundaryAt = boundary(after, pack, rules, context)
   const known = get(after.rules, pack.name)?.boundaryAt ?? null
   const events: Event[] =
     boundaryAt === known ? [] : [{ _tag: "RulesReviewed", packageName: pack.name, boundaryAt }]
@@ -240,14 +284,11 @@ const consequences = (
   state: State,
   one: Subscription,
   pack: EventPackage,
-  { handling, matched }: Judgement,
+  judged: Judgement,
   context: Context,
 ): readonly Event[] => {
-  if (handling === "block") {
-    return [
-      { _tag: "SubscriptionTerminated", no: one.no, reason: "rejected", silent: false, waitsUntil: null },
-    ]
-  }
+  const { handling, matched } = judged
+  if (handling === "block") return [rejected(one.no, judged)]
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const events: Event[] = []
@@ -260,6 +301,7 @@ const consequences = (
       polite,
       matched,
       giveUpAt: status === "active" ? null : (one.giveUpAt ?? giveUpAt(context)),
+      ...decidedBy(judged),
     })
     now = evolve(state, events[0]!, context.now)
   }
@@ -276,19 +318,41 @@ const consequences = (
   return events
 }
 
-const rulesOf = (state: State, pack: EventPackage): unknown => {
+/** The end of a subscription that may not be any more. */
+export const rejected = (no: SubscriptionNo, judged: Pick<Judgement, "policy">): Event => ({
+  _tag: "SubscriptionTerminated",
+  no,
+  reason: "rejected",
+  silent: false,
+  waitsUntil: null,
+  ...decidedBy(judged),
+})
+
+const rulesOf = (state: State, pack: EventPackage, packages: Packages): unknown => {
   const body = get(state.rules, pack.name)?.body
-  return body === undefined ? null : parseRules(pack, body)
+  const by = rulesFor(pack, packages)
+  return body === undefined || by === undefined ? null : parseRules(by, body)
 }
 
 const sphereOf = (state: State, pack: EventPackage, rules: unknown, context: Context): string | null => {
-  if (!context.limits.sphereCheck || pack.rules === undefined || !pack.rules.asksForSphere(rules)) return null
-  return pack.rules.sphere(publishedDocuments(state, pack), context.now)
+  const by = rulesFor(pack, context.packages)
+  if (!context.limits.sphereCheck || by === undefined || !by.asksForSphere(rules)) return null
+  return by.sphere(spheres(state, pack, context.packages), context.now)
 }
 
-const boundary = (state: State, pack: EventPackage, rules: unknown, now: Millis): Millis | null =>
-  rules === null || pack.rules === undefined
+const boundary = (state: State, pack: EventPackage, rules: unknown, context: Context): Millis | null =>
+  rules === null
     ? null
-    : pack.rules.nextBoundary(rules, publishedDocuments(state, pack), now)
+    : (rulesFor(pack, context.packages)?.nextBoundary(
+        rules,
+        spheres(state, pack, context.packages),
+        context.now,
+      ) ?? null)
+
+/** The documents that say the sphere. */
+const spheres = (state: State, pack: EventPackage, packages: Packages): readonly unknown[] => {
+  const source = sphereSource(pack, packages)
+  return source === null ? [] : publishedDocuments(state, source)
+}
 
 const dayMillis = 86_400_000

@@ -13,6 +13,7 @@ import type {
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
+import type { Watching } from "./watching.ts"
 
 export interface Context {
   readonly now: Millis
@@ -43,10 +44,10 @@ export type Authorize = (question: {
 /** No rules are asked: whoever may send requests may watch. */
 export const allowEveryone: Authorize = () => "allow"
 
-/** Each presentity's own rules decide. */
+/** The policies of packages and each presentity's own rules decide. */
 export const askTheRules: Authorize = () => null
 
-/** Every number that bounds or shapes decisions. Seconds are as on the wire. */
+/** Everything that bounds or shapes decisions. Seconds are as on the wire. */
 export interface Limits {
   readonly maxExpiresPublish: Seconds
   readonly maxExpiresSubscribe: Seconds
@@ -68,6 +69,11 @@ export interface Limits {
   readonly noRules: SubHandling
   /** What rules say that match nobody of that kind (RFC 5025 §3.2.1: block). */
   readonly noMatch: SubHandling
+  /**
+   * Who may watch which package; absent: packages with rules of their own ask them, all others let everybody watch whom the
+   * hook leaves to the rules.
+   */
+  readonly watching?: Watching
   /** How long an undecided watcher is remembered, in days (`waiting_subs_daysno`). */
   readonly waitingDays: number
   /** Whether rules may look at the published sphere (`enable_sphere_check`). */

@@ -16,6 +16,7 @@ import type {
   SubHandling,
   SubscriptionNo,
   Uri,
+  WatchPolicy,
 } from "../vocabulary.ts"
 import type { TerminationReason } from "./intents.ts"
 
@@ -113,6 +114,8 @@ export interface SubscriptionCreated {
   readonly matched: string | null
   /** The operator admits it whatever the rules say (`force_active`); absent: no. */
   readonly forced?: true
+  /** The policy that let it in, or leaves it pending; absent: none was asked, or the log is older than policies. */
+  readonly policy?: WatchPolicy
   /** The pace the watcher was granted (RFC 6446); absent: the package's. */
   readonly rates?: Rates
   /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
@@ -169,6 +172,8 @@ export interface SubscriptionStatusChanged {
   readonly polite: boolean
   readonly matched: string | null
   readonly forced?: true
+  /** The policy that decided; absent: none was asked, or the log is older than policies. */
+  readonly policy?: WatchPolicy
   readonly giveUpAt: Millis | null
 }
 
@@ -180,6 +185,8 @@ export interface SubscriptionTerminated {
   readonly silent: boolean
   /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
   readonly waitsUntil: Millis | null
+  /** The policy that ended it, of those that were `rejected`; absent: none was asked, or the log is older than policies. */
+  readonly policy?: WatchPolicy
 }
 
 /** A watcher that nobody has decided on waits at another server, and from now on here (RFC 3857 §4.7.1). */

@@ -17,6 +17,7 @@ import type {
   SubHandling,
   SubscriptionNo,
   Uri,
+  WatchPolicy,
 } from "../vocabulary.ts"
 import type { WatcherEvent } from "../packages/event-package.ts"
 import type { Retained } from "./retention.ts"
@@ -89,6 +90,8 @@ export interface Subscription {
   readonly parked?: true
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
+  /** The policy that last decided on it; absent: none was asked, or the log is older than policies. */
+  readonly policy?: WatchPolicy
   /** What led to its status (RFC 3857 §4.7.1). */
   readonly event: WatcherEvent
   /** The decision that last changed its status. */

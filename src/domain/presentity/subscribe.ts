@@ -10,7 +10,7 @@ import { invariant, isHeaderValue } from "../vocabulary.ts"
 import type { Rates, Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { grantedRates, sameRates } from "./pace.ts"
-import { giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import { decidedBy, giveUpAt, judge, mayWait, rejected, statusOf, supersededWaiting } from "./authorize.ts"
 import type { Judgement } from "./authorize.ts"
 import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -169,10 +169,11 @@ const refusalOf = (
 const begin = (
   state: State,
   asked: Asked,
-  { handling, matched, forced }: Judgement,
+  judged: Judgement,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
 ): Outcome => {
+  const { handling, matched, forced } = judged
   const fetches = asked.granted === 0
   if (!fetches && size(state.subscriptions) >= context.limits.subscriptionsMax) {
     return reject({
@@ -191,6 +192,7 @@ const begin = (
     polite: handling === "polite-block",
     matched,
     ...(forced ? { forced } : {}),
+    ...decidedBy(judged),
     ...(asked.rates === null ? {} : { rates: asked.rates }),
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
@@ -241,18 +243,12 @@ const renew = (
   asked: Asked,
   dialog: Dialog,
   subscription: Subscription,
-  { handling, matched, forced }: Judgement,
+  judged: Judgement,
 ): Outcome => {
   const { no } = subscription
+  const { handling, matched, forced } = judged
   if (handling === "block") {
-    const rejected: Event = {
-      _tag: "SubscriptionTerminated",
-      no,
-      reason: "rejected",
-      silent: false,
-      waitsUntil: null,
-    }
-    return { events: [rejected], answer: { _tag: "Rejected", rejection: forbidden } }
+    return { events: [rejected(no, judged)], answer: { _tag: "Rejected", rejection: forbidden } }
   }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
@@ -270,6 +266,7 @@ const renew = (
       polite,
       matched,
       ...(forced ? { forced } : {}),
+      ...decidedBy(judged),
       // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
       giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
     })
@@ -292,9 +289,9 @@ const renew = (
     })
   }
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
-  const judged = { ...subscription, status, polite, matched }
-  const due = viewFor(state, judged, asked.pack)
-  const isKnown = hasAlready(asked.suppressIfMatch, judged, asked.pack, due)
+  const treated = { ...subscription, status, polite, matched }
+  const due = viewFor(state, treated, asked.pack)
+  const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.pack, due)
   // RFC 5839 §6.3: a change of the subscription itself is said all the same
   const isQuiet = isKnown && subscription.status === status
   if (ends) {
@@ -307,7 +304,7 @@ const renew = (
   }
   if (isQuiet) {
     if (asked.suppressIfMatch !== "*" && subscription.shown !== due.digest)
-      events.push(known(judged, due.digest))
+      events.push(known(treated, due.digest))
     return accept(events, quiet(asked))
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)

@@ -4,7 +4,7 @@
  *
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale.
  */
-import type { EventPackage, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
+import type { EventPackage, PackageRules, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
@@ -37,7 +37,7 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
   const cached = composition(state, pack)
   if (cached === null) return absentView(state.presentity, pack)
   const rules = matched === null ? undefined : get(state.rules, pack.name)
-  if (matched === null || rules === undefined) return cached.whole
+  if (matched === null || rules === undefined || pack.rules?.filter === undefined) return cached.whole
   const key = `${rules.replacedIn} ${matched}`
   const known = cached.filtered.get(key)
   if (known !== undefined) return known
@@ -193,12 +193,12 @@ const readable = (pack: EventPackage, key: string, body: Body): readonly Source<
 }
 
 /** Reads an authorization document once; null when it cannot be read. */
-export const parseRules = (pack: EventPackage, body: Body): unknown => {
+export const parseRules = (by: PackageRules, body: Body): unknown => {
   const cached = rulesDocuments.get(body)
-  if (cached !== undefined && cached.pack === pack) return cached.rules
-  const read = pack.rules?.read(body)
-  const rules = read?._tag === "Parsed" ? read.rules : null
-  rulesDocuments.set(body, { pack, rules })
+  if (cached !== undefined && cached.by === by) return cached.rules
+  const read = by.read(body)
+  const rules = read._tag === "Parsed" ? read.rules : null
+  rulesDocuments.set(body, { by, rules })
   return rules
 }
 
@@ -244,15 +244,15 @@ const headerDocuments = new WeakMap<
   readonly Header[],
   { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }
 >()
-const rulesDocuments = new WeakMap<Body, { readonly pack: EventPackage; readonly rules: unknown }>()
+const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
 const filtered = (state: State, pack: EventPackage, document: unknown, matched: string | null): View => {
   const body = get(state.rules, pack.name)?.body
-  if (matched === null || body === undefined || pack.rules === undefined || document === null) {
+  if (matched === null || body === undefined || pack.rules?.filter === undefined || document === null) {
     return viewOf(pack, document)
   }
-  const rules = parseRules(pack, body)
+  const rules = parseRules(pack.rules, body)
   const left = rules === null ? null : pack.rules.filter(document, rules, ordinalsOf(matched))
   return left === null ? absentView(state.presentity, pack) : viewOf(pack, left)
 }

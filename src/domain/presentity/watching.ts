@@ -1,0 +1,110 @@
+/**
+ * Who may watch a package at all: policies by package and domain, and the lists of lines and mailboxes.
+ *
+ * Plain data and functions of arguments. URIs are compared as addresses of record (`uris.ts`); who really is who was found
+ * out before, by digest or by a trusted peer.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import { domainOf } from "../uris.ts"
+import type { PackageName, Uri, WatchPolicy } from "../vocabulary.ts"
+
+/** What settings say. Keys of lists are presentities, values addresses of record. */
+export interface Watching {
+  /** By `PACKAGE@DOMAIN`, `PACKAGE`, `*@DOMAIN` or `*`; the domain is the presentity's. What is first in this order counts. */
+  readonly policies: Readonly<Record<string, WatchPolicy>>
+  /** Of a line that is listed nobody but itself and these may watch or hold what `linePackages` show. */
+  readonly lineMembers: Readonly<Record<string, readonly Uri[]>>
+  /** Further owners of a mailbox: of its message-summary, and of the watcher information of that. */
+  readonly mailboxOwners: Readonly<Record<string, readonly Uri[]>>
+}
+
+/** Every package as it says itself, and no lists. */
+export const ownPolicies: Watching = { policies: {}, lineMembers: {}, mailboxOwners: {} }
+
+/** What a phone that shares a line watches. */
+export const linePackages: ReadonlySet<PackageName> = new Set([
+  "dialog",
+  "dialog;sla",
+  "call-info",
+  "line-seize",
+])
+
+const mailboxPackage = "message-summary"
+
+/**
+ * The policy of a package for a presentity.
+ *
+ * Watcher information is its owner's (RFC 3857 §4.6): of the settings only one that names that very package makes it
+ * anybody else's.
+ *
+ * @param watching absent: no settings; then packages with rules of their own ask them, and all others let everybody watch
+ */
+export const policyOf = (pack: EventPackage, presentity: Uri, watching: Watching | undefined): WatchPolicy => {
+  const isTemplate = pack.watcherInfoOf !== undefined
+  if (watching === undefined) {
+    return isTemplate ? "owner" : pack.rules === undefined ? "everybody" : "rules"
+  }
+  const { policies } = watching
+  const domain = domainOf(presentity)
+  const own =
+    (domain === null ? undefined : given(policies, `${pack.name}@${domain}`)) ?? given(policies, pack.name)
+  if (isTemplate) return own ?? "owner"
+  return (
+    own ??
+    (domain === null ? undefined : given(policies, `*@${domain}`)) ??
+    given(policies, "*") ??
+    pack.watchers ??
+    "owner"
+  )
+}
+
+/** Names of packages and URIs are somebody's choice: `constructor` is no more than another one. */
+const given = <V>(by: Readonly<Record<string, V>>, key: string): V | undefined =>
+  Object.hasOwn(by, key) ? by[key] : undefined
+
+/** Whether a list keeps a watcher away from a line, whatever the policy. */
+export const isKeptOut = (
+  pack: EventPackage,
+  presentity: Uri,
+  watcher: Uri,
+  watching: Watching | undefined,
+): boolean => {
+  if (watching === undefined || !linePackages.has(pack.name)) return false
+  const members = given(watching.lineMembers, presentity)
+  return members !== undefined && watcher !== presentity && !members.includes(watcher)
+}
+
+/** Whether `owner`, `domain` or `everybody` lets a watcher in; what `rules` say is in a document. */
+export const isLetIn = (
+  policy: Exclude<WatchPolicy, "rules">,
+  pack: EventPackage,
+  presentity: Uri,
+  watcher: Uri,
+  watching: Watching | undefined,
+): boolean =>
+  policy === "everybody" ||
+  isOwner(pack, presentity, watcher, watching) ||
+  (policy === "domain" && isColleague(presentity, watcher))
+
+const isOwner = (
+  pack: EventPackage,
+  presentity: Uri,
+  watcher: Uri,
+  watching: Watching | undefined,
+): boolean => {
+  if (watcher === presentity) return true
+  if (watching === undefined || mailboxOf(pack) !== mailboxPackage) return false
+  return given(watching.mailboxOwners, presentity)?.includes(watcher) === true
+}
+
+/** The package itself, or that whose watchers it is about, however many levels down. */
+const mailboxOf = ({ name }: EventPackage): PackageName => name.replace(/(?:\.winfo)+$/, "")
+
+/** Telephone numbers have no domain, and who gives no identity is nobody's colleague. */
+const isColleague = (presentity: Uri, watcher: Uri): boolean => {
+  const domain = domainOf(watcher)
+  return domain !== null && domain !== anonymousDomain && domain === domainOf(presentity)
+}
+
+/** RFC 3323 §4.1.1.3 */
+const anonymousDomain = "anonymous.invalid"
