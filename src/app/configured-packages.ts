@@ -11,6 +11,7 @@ import type { EventPackage, Packages } from "../domain/packages/event-package.ts
 import { lineSeize } from "../domain/packages/line-seize.ts"
 import { messageSummary } from "../domain/packages/message-summary.ts"
 import { passThrough } from "../domain/packages/pass-through.ts"
+import { commonRules } from "../domain/packages/pidf-rules.ts"
 import { presence } from "../domain/packages/pidf.ts"
 import { makeRegistry } from "../domain/packages/registry.ts"
 import { reg } from "../domain/packages/reg.ts"
@@ -49,6 +50,7 @@ const asksOma = (config: PackageSettings): boolean =>
 /** @throws Error that says which package cannot be made, and why */
 export const packagesOf = (config: PackageSettings): Packages => {
   const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
+  const rules = { legacyPermissive: config.legacy_permissive, oma: asksOma(config) }
   const bundled: readonly EventPackage[] = [
     presence({
       xml: xmlCodec,
@@ -56,7 +58,7 @@ export const packagesOf = (config: PackageSettings): Packages => {
       notifyOfflineBody: config.notify_offline_body || config.mix_dialog_presence,
       generateOfflineBody: config.generate_offline_body,
       idCollision: config.id_collision === "rename" ? "rename" : "newest",
-      rules: { legacyPermissive: config.legacy_permissive, oma: asksOma(config) },
+      rules,
       ...(config.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
@@ -68,5 +70,5 @@ export const packagesOf = (config: PackageSettings): Packages => {
     lineSeize({ timeoutNotification: config.line_seize_timeout_notification }),
     ...config.pass_through.map(passThroughOf),
   ]
-  return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }))
+  return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }), commonRules(xmlCodec, rules))
 }

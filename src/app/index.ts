@@ -35,5 +35,6 @@ export type {
 } from "./policy-rules.ts"
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"
-export type { Body, SubHandling } from "../domain/vocabulary.ts"
+export type { WatchOptions } from "./watching.ts"
+export type { Body, SubHandling, WatchPolicy } from "../domain/vocabulary.ts"
 export type { Differences, SentPage, Why } from "../adapters/admin/history-desk.ts"

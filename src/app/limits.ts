@@ -5,6 +5,7 @@ import { defaultLimits } from "../domain/presentity/context.ts"
 import type { Limits } from "../domain/presentity/context.ts"
 import type { SubHandling } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
+import { watchingOf } from "./watching.ts"
 
 /** Whether watchers are judged by rules, or everybody may watch who may send requests. */
 export const asksRules = (config: Config): boolean =>
@@ -28,6 +29,7 @@ export const limitsOf = (config: Config): Limits => ({
   profile: config.event_framework === "6665" ? "6665" : "3265",
   noRules: config.no_rules as SubHandling,
   noMatch: config.no_match as SubHandling,
+  ...(asksRules(config) ? { watching: watchingOf(config) } : {}),
   waitingDays: config.waiting_subs_daysno === 0 ? 3 : config.waiting_subs_daysno,
   sphereCheck: config.enable_sphere_check,
   rateControl: config.rate_control,

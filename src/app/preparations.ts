@@ -12,6 +12,7 @@ import { rulesFaults } from "./rules.ts"
 import { termsOf } from "./retention/terms.ts"
 import { sealKeyOf } from "./seal-keys.ts"
 import { readUsers } from "./users.ts"
+import { watchFaults } from "./watching.ts"
 
 /**
  * What is made of a configuration before anything is opened; so nothing is opened when it is wrong.
@@ -37,6 +38,7 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
       ...policyFaults(config, packages),
       ...sharedPackageFaults(config, packages),
       ...retentionFaults(config, packages),
+      ...watchFaults(config, packages),
     )
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)

@@ -14,7 +14,11 @@ import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
+import { policyChanges } from "../domain/presentity/apply-policies.ts"
+import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
+import { standingAt } from "../domain/presentity/context.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
+import type { State } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import type { Trace, Traced } from "./tracing.ts"
@@ -65,7 +69,9 @@ export interface Pump {
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
-  /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
+  /** By presentity: whom the policies in force treat otherwise than the log does; `start` has them applied. O(watchers). */
+  readonly policyChanges: () => ReadonlyMap<Uri, readonly PolicyChange[]>
+  /** Applies policies, decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
   /**
    * Does something to the store while nothing is decided; requests wait meanwhile. The presentities it names are read again before
@@ -138,6 +144,26 @@ export const makePump = Effect.fnUntraced(function* (
   const pauses = yield* Semaphore.make(1)
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
+
+  /** Puts a presentity in memory; whom the policies treat otherwise than the log does is seen to before anything else. */
+  const load = (state: State): void => {
+    engine.load(state)
+    applyPolicies(state)
+  }
+  const changesIn = (state: State): readonly PolicyChange[] =>
+    options.limits.watching === undefined ? [] : policyChanges(state, standingAt(options, now()))
+  const applyPolicies = (state: State): void => {
+    if (changesIn(state).length === 0) return
+    const { presentity } = state
+    const offer = {
+      presentity,
+      command: { _tag: "ApplyPolicies" },
+      origin: "watch policy",
+      ticket: null,
+    } as const
+    const offered = engine.offer(offer, now(), freshNonce)
+    if (offered._tag === "Released") send(offered.release)
+  }
 
   const refuse = (ticket: Pick<NonNullable<Ticket>, "answer"> | null, why: string): void => {
     if (ticket === null) return
@@ -227,7 +253,7 @@ export const makePump = Effect.fnUntraced(function* (
       if (Exit.isSuccess(exit)) {
         for (const state of exit.value) {
           moved.delete(state.presentity)
-          if (!engine.isLoaded(state.presentity)) engine.load(state)
+          if (!engine.isLoaded(state.presentity)) load(state)
         }
       } else goDown(exit.cause)
       const at = now()
@@ -314,7 +340,7 @@ export const makePump = Effect.fnUntraced(function* (
         Effect.sync(() => {
           for (const state of states) {
             moved.delete(state.presentity)
-            if (!engine.isLoaded(state.presentity)) engine.load(state)
+            if (!engine.isLoaded(state.presentity)) load(state)
           }
           status = "ready"
           outbox.outage("up", null)
@@ -404,9 +430,18 @@ export const makePump = Effect.fnUntraced(function* (
     engine,
     counters,
     committed: () => last,
+    policyChanges: () => {
+      const found = new Map<Uri, readonly PolicyChange[]>()
+      for (const presentity of engine.presentities()) {
+        const state = engine.state(presentity)
+        const changes = state === undefined ? [] : changesIn(state)
+        if (changes.length > 0) found.set(presentity, changes)
+      }
+      return found
+    },
     recover: Effect.gen(function* () {
       let told = false
-      recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
+      recovered = yield* recover(options, (one) => outbox.stored([one]), now).pipe(
         Effect.provideService(EventStore, store),
         Effect.tapError((cause) =>
           Effect.sync(() => {
@@ -425,8 +460,10 @@ export const makePump = Effect.fnUntraced(function* (
     start: Effect.gen(function* () {
       invariant(recovered !== null, "the log is read before requests are taken")
       status = "ready"
-      const { farewells, unsure, since } = recovered
+      const { states, farewells, unsure, since } = recovered
       recovered = null
+      // before what is overdue, and before anything is repeated
+      for (const state of states) applyPolicies(state)
       if (farewells.length > 0) outbox.notify(farewells, now())
       for (const presentity of unsure) redeliver(presentity, since)
       schedule()

@@ -8,9 +8,11 @@ import type { EngineOptions, Stored } from "../domain/engine/engine.ts"
 import type { Position } from "../domain/ports.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { react } from "../domain/presentity/react.ts"
-import { isEmpty } from "../domain/presentity/state.ts"
-import type { State } from "../domain/presentity/state.ts"
-import { values } from "../domain/table.ts"
+import { judge } from "../domain/presentity/authorize.ts"
+import { standingAt } from "../domain/presentity/context.ts"
+import { initial, isEmpty } from "../domain/presentity/state.ts"
+import type { State, Subscription } from "../domain/presentity/state.ts"
+import { get, values } from "../domain/table.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import { foldTail } from "./tail.ts"
 
@@ -28,21 +30,49 @@ export interface Recovered {
   readonly farewells: readonly Notify[]
 }
 
+/** The last NOTIFY of a subscription, and how that was before it ended. */
+interface Farewell {
+  readonly notify: Notify
+  readonly one: Subscription
+}
+
+/** Without its document for whoever would not be shown it today: settings or rules may be others than they were. */
+const asMaySee = (
+  { notify, one }: Farewell,
+  state: State | undefined,
+  options: EngineOptions,
+  now: Millis,
+): Notify => {
+  const pack = options.packages.find(one.packageName)
+  const isEmpty = notify.body === null && notify.headers === undefined
+  if (isEmpty || one.forced || pack === null) return notify
+  const known = state ?? initial(notify.presentity)
+  const { handling, matched } = judge(known, pack, one.watcher, standingAt(options, now))
+  const isAsBefore = handling === (one.polite ? "polite-block" : "allow") && matched === one.matched
+  if (isAsBefore) return notify
+  const { headers: _, ...said } = notify
+  return { ...said, body: null, entityTag: null }
+}
+
 /** @param replayed told of each decision after the snapshots: the tables have not seen it */
 export const recover = Effect.fnUntraced(function* (
   options: EngineOptions,
   replayed: (stored: Stored) => void,
+  now: () => Millis,
 ) {
   const store = yield* EventStore
   const since = (yield* store.checkpoint("delivery"))?.at ?? 0
-  const farewells: Notify[] = []
+  const last: Farewell[] = []
   const { states, position, at } = yield* foldTail((stored) => {
     replayed(stored)
     const { decision, before, after } = stored
     if (decision.at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated"))
       return
     const sent = react(before, decision.events, after, decision.at, options)
-    farewells.push(...sent.filter((one) => one.state === "terminated"))
+    for (const notify of sent) {
+      const one = get(before.subscriptions, notify.no)
+      if (notify.state === "terminated" && one !== undefined) last.push({ notify, one })
+    }
   })
   const alive = [...states.values()].filter((state) => !isEmpty(state))
   const unsure = alive.filter((state) => {
@@ -55,7 +85,9 @@ export const recover = Effect.fnUntraced(function* (
     at,
     since,
     unsure: unsure.map((state) => state.presentity),
-    farewells,
+    farewells: last.map((farewell) =>
+      asMaySee(farewell, states.get(farewell.notify.presentity), options, now()),
+    ),
   }
   return recovered
 })

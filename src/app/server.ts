@@ -48,6 +48,8 @@ import { makeMetrics } from "./metrics/metrics.ts"
 import { makeTracing } from "./tracing.ts"
 import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
+import { announcePolicyChanges } from "./watch-policies.ts"
+import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
 import { openStorage } from "./storage.ts"
@@ -58,6 +60,8 @@ export interface Server {
   readonly admin: string | null
   /** Where facts are kept, in words. */
   readonly store: string
+  /** Who may watch which package, in one line. */
+  readonly watching: string
   readonly status: () => "starting" | "ready" | "down" | "draining"
   /** Succeeds once the log is read and requests are decided. */
   readonly ready: Effect.Effect<void>
@@ -220,6 +224,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
       Effect.andThen(Deferred.succeed(recovered, undefined)),
       Effect.andThen(Deferred.await(listening)),
+      Effect.andThen(announcePolicyChanges(pump)),
       Effect.andThen(pump.start),
       Effect.andThen(tags.begin(initialTags(config))),
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
@@ -260,6 +265,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     addresses: sip.addresses,
     admin: admin === null ? null : `http://${hostPort(admin)}`,
     store: storage.name,
+    watching: policiesInWords(limitsOf(config).watching, packages),
     status: pump.status,
     ready: Deferred.await(ready),
     settle: pump.settle,

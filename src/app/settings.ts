@@ -206,6 +206,15 @@ const watching = {
     ["auto", "open", "rules"],
     "who may watch; auto: rules with --rules-dir, integrated_xcap_server or --users-file, else open",
   ),
+  watch_policy: list(
+    [],
+    "who may watch which package, each PACKAGE=POLICY or PACKAGE@DOMAIN=POLICY with owner, domain, everybody or rules; *=everybody for all but presence and lists of watchers",
+  ),
+  line_members: list(
+    [],
+    "who alone may watch or hold a line (dialog, dialog;sla, call-info, line-seize), each LINE=URI|URI…",
+  ),
+  mailbox_owners: list([], "who else a mailbox's message-summary is for, each URI=URI|URI…"),
   static_rules: list([], "rules of single presentities, each URI=FILE"),
   rules_dir: text(null, "folder of presence rules, one file per presentity: alice@example.com.xml"),
   no_rules: choice(

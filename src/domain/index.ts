@@ -14,6 +14,8 @@ export { presence } from "./packages/pidf.ts"
 export { entries, get, values } from "./table.ts"
 export { dialogKey } from "./vocabulary.ts"
 export type { Authorize, Context, Limits } from "./presentity/context.ts"
+export { policyOf } from "./presentity/watching.ts"
+export type { Watching } from "./presentity/watching.ts"
 export type { Outcome } from "./presentity/decision.ts"
 export type * from "./presentity/commands.ts"
 export type * from "./presentity/events.ts"
@@ -38,4 +40,5 @@ export type {
   SubHandling,
   SubscriptionNo,
   Uri,
+  WatchPolicy,
 } from "./vocabulary.ts"

@@ -6,6 +6,7 @@ import { Clock, Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { eventTags } from "../../adapters/store/codec.ts"
 import type { Supposition } from "../../domain/history/what-if.ts"
+import { rulesFor } from "../../domain/packages/package-rules.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import type { CaseHeader } from "../case/format.ts"
@@ -168,7 +169,8 @@ const decidable = (file: string, { world }: CaseHeader, supposition: Supposition
     Effect.flatMap(({ packages }) => {
       const rules = supposition?.rules ?? null
       if (rules === null) return Effect.void
-      const read = packages.find(rules.packageName)?.rules?.read(rules.body)
+      const pack = packages.find(rules.packageName)
+      const read = pack === null ? undefined : rulesFor(pack, packages)?.read(rules.body)
       if (read?._tag === "Parsed") return Effect.void
       const why =
         read === undefined

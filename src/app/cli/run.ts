@@ -58,6 +58,7 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
           sip: server.addresses(),
           admin: server.admin,
           store: server.store,
+          watching: server.watching,
         })
       yield* server.ready
       // since the process began, loading of code included
@@ -84,6 +85,7 @@ const banner = (config: Config, server: Server): string => {
     `  domains   ${config.domain.length === 0 ? "every domain" : config.domain.join(", ")}`,
     `  store     ${server.store}`,
     `  auth      ${config.users_file === null ? "none: everyone may see and publish everything" : config.users_file}`,
+    `  watching  ${server.watching}`,
     `  stop      Ctrl-C`,
     `See a NOTIFY from a second terminal:`,
     `  npx presently watch${target} sip:alice@example.com &`,

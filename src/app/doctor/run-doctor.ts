@@ -8,6 +8,7 @@ import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, rulesFolder, secretFiles, sockets } from "./machine.ts"
 import { storeChecks } from "./store.ts"
+import { watchingChecks } from "./watching.ts"
 
 const answerMillis = 5000
 
@@ -31,6 +32,7 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
     const given = Object.values(config.sources).filter((source) => source !== "default").length
     checks.unshift(ok("config", `${given} settings given, no fault`))
   }
+  if (prepared._tag === "Success") checks.push(...watchingChecks(config, prepared.success.packages))
   const server = yield* Effect.promise(() => serverCheck(config))
   checks.push(server.check)
   checks.push(...(yield* Effect.promise(() => sockets(config, server.isRunning))))

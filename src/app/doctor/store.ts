@@ -16,6 +16,7 @@ import { differenceText } from "../tables/report.ts"
 import { verifyTables } from "../tables/verify.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
+import { watcherChecks } from "./watching.ts"
 
 /** Random identifiers without an extension. */
 const versionMin = 130_000
@@ -96,6 +97,7 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   checks.push(layout.check)
   if (!layout.isOurs) return checks
   checks.push(...(yield* logChecks(store, config, isRunning)))
+  checks.push(...(yield* watcherChecks(store, config, isRunning)))
   const report = yield* verifyTables(sql, tables, { fromStart: false, repair: false })
   const rows = report.rows.presentity + report.rows.active_watchers + report.rows.watchers
   const [first] = report.differences

@@ -11,6 +11,7 @@ import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Knowledge, Life, Sent } from "../../domain/history/ledger.ts"
 import type { Circumstances, Explanation } from "../../domain/history/why.ts"
 import type { StoreUnavailable } from "../../domain/ports.ts"
+import { rulesFor } from "../../domain/packages/package-rules.ts"
 import { parseRules } from "../../domain/presentity/view.ts"
 import { uriOf } from "../management/addresses.ts"
 import type { HistoryReader } from "./reader.ts"
@@ -132,12 +133,13 @@ export const makeHistoryDesk = (
     change,
   }: Explanation): Effect.Effect<readonly string[], Refused> {
     const pack = circumstances.packages.find(packageName)
-    if (change === null || pack?.rules === undefined) return Effect.succeed([])
+    const by = pack === null ? undefined : rulesFor(pack, circumstances.packages)
+    if (change === null || by === undefined) return Effect.succeed([])
     return Effect.map(asked(reader.at(presentity, change.at)), ({ rules }) => {
       const text = rules[packageName]
       const parsed =
-        text === undefined ? null : parseRules(pack, { contentType: "application/auth-policy+xml", text })
-      return parsed === null ? [] : (pack.rules?.names(parsed) ?? [])
+        text === undefined ? null : parseRules(by, { contentType: "application/auth-policy+xml", text })
+      return parsed === null ? [] : by.names(parsed)
     })
   }
 }

@@ -9,6 +9,7 @@ import { EventStore } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { policyOf } from "../../domain/presentity/watching.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
@@ -284,10 +285,15 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     })
 
   const refreshRules: Core["refreshRules"] = (presentity, event) => {
-    if (rules === undefined || packages.find(event)?.rules === undefined) return Effect.void
-    return Effect.flatMap(
-      Effect.promise(async () => rules(presentity, event)),
-      (text) => replaceRules(presentity, event, text),
+    const pack = packages.find(event)
+    if (rules === undefined || pack === null) return Effect.void
+    return Effect.flatMap(uri(presentity), (of) =>
+      policyOf(pack, of, circumstances.limits.watching) === "rules"
+        ? Effect.flatMap(
+            Effect.promise(async () => rules(presentity, event)),
+            (text) => replaceRules(presentity, event, text),
+          )
+        : Effect.void,
     )
   }
 
@@ -333,7 +339,9 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       Effect.gen(function* () {
         const of = yield* uri(presentity)
         const by = yield* uri(watcher)
-        yield* refreshRules(presentity, event.replace(/(\.winfo)+$/, ""))
+        const watched = event.replace(/(\.winfo)+$/, "")
+        yield* refreshRules(presentity, watched)
+        if (watched !== event) yield* refreshRules(presentity, event)
         const callId = randomBytes(12).toString("base64url")
         const asked = {
           packageName: event,

@@ -3,6 +3,7 @@
  */
 import {
   callInfo,
+  commonRules,
   conference,
   dialogInfo,
   lineSeize,
@@ -17,6 +18,8 @@ import type { EventPackage, Packages } from "../../domain/packages/event-package
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
+import { watchingFrom } from "../watching.ts"
+import type { WatchOptions } from "../watching.ts"
 
 export interface PresenceOptions<Name extends PackageName = PackageName> {
   /** Event packages; left out: all bundled ones. Each has its watcher information as `NAME.winfo`. */
@@ -28,7 +31,13 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
    * out, and without `authorize`, everybody may watch.
    */
   readonly rules?: RulesSource
-  /** Asked for every watcher: how it is to be treated, or null to let the rules say. */
+  /**
+   * Who may watch which package, as the server's settings `watch_policy`, `line_members` and `mailbox_owners` have it; `{}`:
+   * every package as it says itself. Watchers are who they say: whoever calls `watch` has to know them. Left out: presence is
+   * by its rules where there are `rules` or `authorize`, and everybody may watch everything else.
+   */
+  readonly watching?: WatchOptions
+  /** Asked for every watcher: how it is to be treated, or null to let policies and rules say. */
   readonly authorize?: Authorize
   /** Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. */
   readonly now?: () => number
@@ -52,18 +61,23 @@ const bundled = (): readonly EventPackage[] => [
 ]
 
 export const packagesOf = (options: PresenceOptions): Packages =>
-  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of))
+  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of), commonRules())
 
 /** As long as a lifetime can be said on the wire: 136 years. */
 export const foreverSeconds = 0xffff_ffff
 
+/** @throws Error with a line for each entry of `watching` that cannot be meant */
 export const limitsOf = (options: PresenceOptions): Limits => ({
   ...defaultLimits,
   notifyIntervalMillis: 0,
   maxExpiresPublish: foreverSeconds,
   maxExpiresSubscribe: foreverSeconds,
   ...options.limits,
+  ...(options.watching === undefined
+    ? {}
+    : { watching: watchingFrom(options.watching, packagesOf(options)) }),
 })
 
 export const authorizeOf = (options: PresenceOptions): Authorize =>
-  options.authorize ?? (options.rules === undefined ? allowEveryone : askTheRules)
+  options.authorize ??
+  (options.rules === undefined && options.watching === undefined ? allowEveryone : askTheRules)

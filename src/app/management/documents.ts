@@ -6,6 +6,7 @@ import type { Desk, DocumentKind } from "../../adapters/admin/desk.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
+import { rulesFor } from "../../domain/packages/package-rules.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { uriOf } from "./addresses.ts"
@@ -36,13 +37,13 @@ export const makeDocumentDesk = (pump: Pump, packages: Packages, now: () => numb
         const of = yield* uriOf(uri)
         const by = yield* uriOf(watcher)
         const pack = packages.find(event)
-        if (pack?.rules === undefined)
-          return yield* new Refused({ status: 404, why: `${event} has no rules` })
+        const rules = pack === null ? undefined : rulesFor(pack, packages)
+        if (rules === undefined) return yield* new Refused({ status: 404, why: `${event} has no rules` })
         const source = text ?? present("rules", of, event)?.text ?? null
         if (source === null) return { handling: "no rules", matched: [] }
-        const read = pack.rules.read({ contentType: policyType, text: source })
+        const read = rules.read({ contentType: policyType, text: source })
         if (read._tag === "Unreadable") return yield* new Refused({ status: 409, why: read.why })
-        const { handling, matched } = pack.rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
+        const { handling, matched } = rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
         return { handling: handling ?? "no rule matches", matched }
       }),
   }

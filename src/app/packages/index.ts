@@ -8,7 +8,9 @@ import * as conferences from "../../domain/packages/conference.ts"
 import * as dialogs from "../../domain/packages/dialog-info.ts"
 import * as sharedLines from "../../domain/packages/dialog-sla.ts"
 import type { XmlCodec } from "../../domain/packages/element.ts"
-import type { EventPackage } from "../../domain/packages/event-package.ts"
+import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
+import * as pidfRules from "../../domain/packages/pidf-rules.ts"
+import type * as rules from "../../domain/packages/presence-rules.ts"
 import * as pidf from "../../domain/packages/pidf.ts"
 import * as registrations from "../../domain/packages/reg.ts"
 import * as watchers from "../../domain/packages/watcher-info.ts"
@@ -46,6 +48,15 @@ export const conference = (
   options: ConferenceOptions = {},
 ): EventPackage<conferences.ConferenceInfo, "conference"> =>
   conferences.conference({ ...options, xml: options.xml ?? xmlCodec })
+
+/**
+ * Authorization documents for packages that have no rules of their own: RFC 4745 and the sub-handling of RFC 5025, without
+ * transformations. Fits as the third argument of `makeRegistry`.
+ */
+export const commonRules = (options: rules.RulesOptions & { readonly xml?: XmlCodec } = {}): PackageRules => {
+  const { xml = xmlCodec, ...others } = options
+  return pidfRules.commonRules(xml, others)
+}
 
 /** The watchers of a package (RFC 3857). Fits as it is as the second argument of `makeRegistry`. */
 export const watcherInfo = (of: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
@@ -94,4 +105,12 @@ export type { PassThroughOptions } from "../../domain/packages/pass-through.ts"
 export type { IdCollision, Pidf } from "../../domain/packages/pidf.ts"
 export type { RulesOptions } from "../../domain/packages/presence-rules.ts"
 export type { RegInfo, RegistrationEntry, RegistrationState } from "../../domain/packages/reg.ts"
-export type { Body, Millis, PackageName, Seconds, SubHandling, Uri } from "../../domain/vocabulary.ts"
+export type {
+  Body,
+  Millis,
+  PackageName,
+  Seconds,
+  SubHandling,
+  Uri,
+  WatchPolicy,
+} from "../../domain/vocabulary.ts"

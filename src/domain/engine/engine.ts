@@ -352,7 +352,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
       const { command } = offer
       const one = guarded(entry, command._tag, () => {
-        if (deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
+        // whoever may not watch any more is not told what falls due before that is decided
+        const goesFirst = command._tag === "ApplyPolicies"
+        if (!goesFirst && deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
         // only now: what fell due before this outcome came was decided without it
         const unsureSince =
           command._tag === "ReportDelivery"

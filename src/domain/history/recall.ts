@@ -44,6 +44,14 @@ export const recall = (before: State, recorded: Decision, world: RecallWorld): R
   return { ...alone, outcome: { ...alone.outcome, events: [...along, ...alone.outcome.events] } }
 }
 
+/** Which policy decided is a remark that older logs do not have; what was decided counts. */
+const withoutPolicies = (events: readonly Event[]): readonly Event[] =>
+  events.map((event) => {
+    if (!("policy" in event)) return event
+    const { policy: _, ...rest } = event
+    return rest
+  })
+
 const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccepted"
 
 const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
@@ -54,7 +62,7 @@ const recallAlone = (before: State, decision: Decision, world: RecallWorld): Rec
     const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Recalled => {
       const context = contextFor(before, decision, world, authorize, inFlight)
       const outcome = decide(before, command, context)
-      const isExact = sameValue(outcome.events, decision.events)
+      const isExact = sameValue(withoutPolicies(outcome.events), withoutPolicies(decision.events))
       return { command, context, inFlight, outcome, isExact }
     }
     // a refresh says itself that a NOTIFY was on its way

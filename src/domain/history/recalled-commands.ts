@@ -32,6 +32,8 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
       )
     case "RefreshWatchers":
       return refreshes(before, events)
+    case "ApplyPolicies":
+      return [{ _tag: "ApplyPolicies" }]
     case "DecideWatcher":
       return events.flatMap((event) => {
         if (event._tag !== "WatcherDecided") return []

@@ -21,6 +21,7 @@ import { react } from "../presentity/react.ts"
 import { freeze } from "../presentity/snapshot.ts"
 import { nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
+import { askingRulesOf } from "../presentity/watching.ts"
 import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
@@ -110,10 +111,25 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     other = { ...other, version: version - 2 + extra * between }
     const authorize = world.authorize ?? askTheRules
     const decision = { at: now, version: other.version + 1, nonce: "", events: [] }
-    const { events } = decide(other, command, contextFor(other, decision, world, ruled(authorize), nobody))
+    const { events } = decide(
+      other,
+      command,
+      contextFor(other, decision, worldNow(), ruled(authorize), nobody),
+    )
     apply({ ...decision, events })
     return events.length > 0
   }
+  const tried: RecallWorld =
+    rules === null
+      ? world
+      : {
+          ...world,
+          limits: {
+            ...world.limits,
+            watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
+          },
+        }
+  const worldNow = (): RecallWorld => (areRulesSet ? tried : world)
   /** The rules to be tried decide, also where nobody was asked before. */
   const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
 
@@ -154,7 +170,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     other = { ...other, version: decision.version - 1 }
     const at = Math.max(decision.at, other.decidedAt)
     const authorize = ruled(recalled.context.authorize)
-    const context = contextFor(other, { ...decision, at }, world, authorize, recalled.inFlight)
+    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight)
     const { events, answer } = decide(other, command, context)
     if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
       refused.push({

@@ -9,6 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import { judge } from "../presentity/authorize.ts"
 import type { Judgement } from "../presentity/authorize.ts"
+import { standingAt } from "../presentity/context.ts"
 import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
 import { viewFor } from "../presentity/notify.ts"
@@ -342,13 +343,7 @@ const judged = (
   circumstances: Circumstances,
 ): Ruling => {
   const now = decision.at
-  const judgement = judge(after, pack, watcher, {
-    ...circumstances,
-    now,
-    nonce: "",
-    inFlight: () => false,
-    findDialog: () => null,
-  })
+  const judgement = judge(after, pack, watcher, standingAt(circumstances, now))
   return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }
 }
 

@@ -118,7 +118,8 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
   for (const one of values(state.waiting)) if (isMeant(one)) return done([])
   const { handling, matched, policy } = judge(state, pack, watcher, context)
   if (handling === "block") return reject(forbidden)
-  if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm") return done([])
+  if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm")
+    return done([])
   if (!mayWait(state, context)) return reject(tooMany("watchers", context))
   const no = state.version + 1
   return done([

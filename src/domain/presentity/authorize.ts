@@ -7,7 +7,7 @@
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { rulesFor, sphereSource } from "../packages/package-rules.ts"
 import { entries, get, size, values } from "../table.ts"
-import type { Millis, PackageName, SubHandling, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
+import type { Millis, SubHandling, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
 import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
@@ -101,8 +101,7 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
     _tag: "RulesReplaced",
     packageName: command.packageName,
     rules: command.rules,
-    boundaryAt:
-      command.rules === null ? null : boundary(state, pack, parseRules(by, command.rules), context),
+    boundaryAt: command.rules === null ? null : boundary(state, pack, parseRules(by, command.rules), context),
   }
   const after = evolve(state, replaced, context.now)
   return accept([replaced, ...review(state, after, pack, context)], { _tag: "Done" })
@@ -213,6 +212,14 @@ const reviewSphereOf = (
 export const reviewAll = (state: State, pack: EventPackage, context: Context): readonly Event[] =>
   review(state, state, pack, context)
 
+/** Those for whom `isMeant` holds are judged again, nothing else having changed. */
+export const reviewWhere = (
+  state: State,
+  pack: EventPackage,
+  context: Context,
+  isMeant: (one: Subscription | Waiting) => boolean,
+): readonly Event[] => review(state, state, pack, context, undefined, isMeant)
+
 /** When nobody will have decided on a watcher that is pending from now on. */
 export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
 
@@ -248,6 +255,7 @@ const review = (
   pack: EventPackage,
   context: Context,
   only?: Uri,
+  isMeant: (one: Subscription | Waiting) => boolean = everyone,
 ): readonly Event[] => {
   const events: Event[] = []
   const judged = new Map<Uri, Judgement>()
@@ -259,11 +267,10 @@ const review = (
     }
     return known
   }
-  const byNo = <V extends { readonly no: number; readonly packageName: PackageName; readonly watcher: Uri }>(
-    all: Iterable<V>,
-  ): V[] =>
+  const byNo = <V extends Subscription | Waiting>(all: Iterable<V>): V[] =>
     [...all]
       .filter((one) => one.packageName === pack.name && (only === undefined || one.watcher === only))
+      .filter(isMeant)
       .sort((one, other) => one.no - other.no)
   for (const one of byNo(values(state.subscriptions))) {
     if (one.parked === true) continue
@@ -277,6 +284,8 @@ const review = (
   }
   return events
 }
+
+const everyone = (): boolean => true
 
 /** What a judgement means for one subscription: its end, another status with a NOTIFY at once, or another view. */
 const consequences = (

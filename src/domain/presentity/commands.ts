@@ -26,6 +26,7 @@ export type Command =
   | Resubscribe
   | ReplaceRules
   | RefreshWatchers
+  | ApplyPolicies
   | DecideWatcher
   | SetSharingTag
   | SwitchSharingTag
@@ -117,6 +118,11 @@ export interface RefreshWatchers {
   readonly _tag: "RefreshWatchers"
   readonly packageName: PackageName
   readonly kind: "rules" | "state"
+}
+
+/** Settings may be others than those that this state was decided with: who may watch is looked at again. */
+export interface ApplyPolicies {
+  readonly _tag: "ApplyPolicies"
 }
 
 /** The operator decides on one watcher of a package, before hook and rules; null: it takes that back. */

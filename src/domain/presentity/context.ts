@@ -30,6 +30,20 @@ export interface Context {
   readonly findDialog: (key: DialogKey) => DialogNo | null
 }
 
+/** What one can know of a presentity that nothing happens to: no NOTIFY is under way, and no request is in a dialog of it. */
+export const standingAt = (
+  { packages, limits, authorize }: Pick<Context, "packages" | "limits" | "authorize">,
+  now: Millis,
+): Context => ({
+  now,
+  nonce: "",
+  limits,
+  packages,
+  authorize,
+  inFlight: () => false,
+  findDialog: () => null,
+})
+
 /**
  * The authorization hook: how one watcher is to be treated, or null to let the presentity's rules say. Asked at every
  * SUBSCRIBE (RFC 3265 §3.1.6.4) and whenever rules are looked at again.

@@ -15,6 +15,7 @@ import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
 import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
+import { applyPolicies } from "./apply-policies.ts"
 import { acceptedEvent } from "./answers.ts"
 import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
@@ -29,7 +30,8 @@ import { liveArguments } from "./view.ts"
  * What follows from a command: events to store and the answer that goes with them.
  *
  * Deterministic, total, leaves `state` as it is. Whatever was due before `context.now` must have been decided first
- * (`FallDue`); the engine sees to that.
+ * (`FallDue`); the engine sees to that. Only `ApplyPolicies` goes before it: nothing may be told by time to those who may not
+ * watch any more.
  */
 export const decide = (state: State, command: Command, context: Context): Outcome => {
   const outcome = handle(state, command, context)
@@ -51,6 +53,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return replaceRules(state, command, context)
     case "RefreshWatchers":
       return refreshWatchers(state, command, context)
+    case "ApplyPolicies":
+      return applyPolicies(state, context)
     case "DecideWatcher":
       return decideWatcher(state, command, context)
     case "SetSharingTag":

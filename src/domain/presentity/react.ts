@@ -147,7 +147,8 @@ const changes = (
   ended: readonly Publication[],
 ): ((one: Subscription) => Body | null) => {
   // what rules hide they would have to hide of changes as well
-  if (pack.difference === undefined || pack.rules?.filter !== undefined || event.cause !== "change") return () => null
+  if (pack.difference === undefined || pack.rules?.filter !== undefined || event.cause !== "change")
+    return () => null
   const known = currentView(decidedOn, pack).digest
   let body: Body | null | undefined
   return (one) => {

@@ -4,7 +4,13 @@
  *
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale.
  */
-import type { EventPackage, PackageRules, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
+import type {
+  EventPackage,
+  PackageRules,
+  Parsed,
+  Source,
+  SubscriptionArgument,
+} from "../packages/event-package.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"

@@ -4,13 +4,16 @@
  * Plain data and functions of arguments. URIs are compared as addresses of record (`uris.ts`); who really is who was found
  * out before, by digest or by a trusted peer.
  */
-import type { EventPackage } from "../packages/event-package.ts"
+import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { domainOf } from "../uris.ts"
 import type { PackageName, Uri, WatchPolicy } from "../vocabulary.ts"
 
 /** What settings say. Keys of lists are presentities, values addresses of record. */
 export interface Watching {
-  /** By `PACKAGE@DOMAIN`, `PACKAGE`, `*@DOMAIN` or `*`; the domain is the presentity's. What is first in this order counts. */
+  /**
+   * By `PACKAGE@DOMAIN`, `PACKAGE`, `*@DOMAIN` or `*`; the domain is the presentity's. What is first in this order counts. The
+   * asterisk stands for every package but those that ask rules by themselves and watcher information: these are named or stay.
+   */
   readonly policies: Readonly<Record<string, WatchPolicy>>
   /** Of a line that is listed nobody but itself and these may watch or hold what `linePackages` show. */
   readonly lineMembers: Readonly<Record<string, readonly Uri[]>>
@@ -20,6 +23,23 @@ export interface Watching {
 
 /** Every package as it says itself, and no lists. */
 export const ownPolicies: Watching = { policies: {}, lineMembers: {}, mailboxOwners: {} }
+
+/** The same settings, but that one package asks rules whatever they say of it. */
+export const askingRulesOf = (
+  packageName: PackageName,
+  watching: Watching | undefined,
+  packages: Packages,
+): Watching => {
+  const { policies, ...lists } = watching ?? { ...ownPolicies, policies: withoutSettings(packages) }
+  const others = Object.entries(policies).filter(([key]) => !key.startsWith(`${packageName}@`))
+  return { ...lists, policies: { ...Object.fromEntries(others), [packageName]: "rules" } }
+}
+
+/** As `policyOf` has it where there are no settings. */
+const withoutSettings = (packages: Packages): Watching["policies"] => {
+  const ruled = packages.names().filter((name) => packages.find(name)?.rules !== undefined)
+  return { "*": "everybody", ...Object.fromEntries(ruled.map((name) => [name, "rules" as const])) }
+}
 
 /** What a phone that shares a line watches. */
 export const linePackages: ReadonlySet<PackageName> = new Set([
@@ -35,11 +55,15 @@ const mailboxPackage = "message-summary"
  * The policy of a package for a presentity.
  *
  * Watcher information is its owner's (RFC 3857 §4.6): of the settings only one that names that very package makes it
- * anybody else's.
+ * anybody else's, and likewise presence stays with its rules.
  *
  * @param watching absent: no settings; then packages with rules of their own ask them, and all others let everybody watch
  */
-export const policyOf = (pack: EventPackage, presentity: Uri, watching: Watching | undefined): WatchPolicy => {
+export const policyOf = (
+  pack: EventPackage,
+  presentity: Uri,
+  watching: Watching | undefined,
+): WatchPolicy => {
   const isTemplate = pack.watcherInfoOf !== undefined
   if (watching === undefined) {
     return isTemplate ? "owner" : pack.rules === undefined ? "everybody" : "rules"
@@ -48,14 +72,11 @@ export const policyOf = (pack: EventPackage, presentity: Uri, watching: Watching
   const domain = domainOf(presentity)
   const own =
     (domain === null ? undefined : given(policies, `${pack.name}@${domain}`)) ?? given(policies, pack.name)
-  if (isTemplate) return own ?? "owner"
-  return (
-    own ??
-    (domain === null ? undefined : given(policies, `*@${domain}`)) ??
-    given(policies, "*") ??
-    pack.watchers ??
-    "owner"
-  )
+  if (own !== undefined) return own
+  if (isTemplate) return "owner"
+  if (pack.watchers === "rules") return "rules"
+  const general = (domain === null ? undefined : given(policies, `*@${domain}`)) ?? given(policies, "*")
+  return general ?? pack.watchers ?? "owner"
 }
 
 /** Names of packages and URIs are somebody's choice: `constructor` is no more than another one. */
@@ -92,6 +113,8 @@ const isOwner = (
   watcher: Uri,
   watching: Watching | undefined,
 ): boolean => {
+  // two who give no identity are not the same one
+  if (domainOf(watcher) === anonymousDomain) return false
   if (watcher === presentity) return true
   if (watching === undefined || mailboxOf(pack) !== mailboxPackage) return false
   return given(watching.mailboxOwners, presentity)?.includes(watcher) === true

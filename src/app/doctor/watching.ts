@@ -1,0 +1,63 @@
+/**
+ * Who may watch which package, and which of those who watch already a start with these settings would end.
+ */
+import { Clock, Effect } from "effect"
+import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import { EventStore } from "../../domain/ports.ts"
+import { policyChanges } from "../../domain/presentity/apply-policies.ts"
+import { askTheRules, standingAt } from "../../domain/presentity/context.ts"
+import type { Config } from "../config.ts"
+import { packagesOf } from "../configured-packages.ts"
+import { limitsOf } from "../limits.ts"
+import type { OpenStore } from "../tables/open.ts"
+import { foldTail } from "../tail.ts"
+import { policyReports } from "../watch-policies.ts"
+import type { ChangesByPresentity } from "../watch-policies.ts"
+import { openPolicies, policyRows } from "../watching.ts"
+import { ok, warn } from "./check.ts"
+import type { Check } from "./check.ts"
+
+export const watchingChecks = (config: Config, packages: Packages): readonly Check[] => {
+  const { watching } = limitsOf(config)
+  if (watching === undefined)
+    return [ok("watching", `${openPolicies}: there is no authentication and no rules`)]
+  const rows = policyRows(watching, packages).map(({ packageName, policy, isSet, elsewhere }) => {
+    const others = elsewhere.map((other) => `, ${other.policy} in ${other.domain}`).join("")
+    return ok(`watching ${packageName}`, `${policy}${others} (${isSet ? "watch_policy" : "its own"})`)
+  })
+  const lists = [
+    ["line_members", Object.keys(watching.lineMembers).length, "lines"],
+    ["mailbox_owners", Object.keys(watching.mailboxOwners).length, "mailboxes"],
+  ] as const
+  return [
+    ...rows,
+    ...lists.flatMap(([name, count, what]) => (count === 0 ? [] : [ok(name, `${count} ${what}`)])),
+  ]
+}
+
+/** Reads every state; applies nothing. */
+export const watcherChecks = Effect.fnUntraced(function* (
+  { sql }: OpenStore,
+  config: Config,
+  isRunning: boolean,
+) {
+  const limits = limitsOf(config)
+  if (limits.watching === undefined) return []
+  const context = standingAt(
+    { packages: packagesOf(config), limits, authorize: askTheRules },
+    yield* Clock.currentTimeMillis,
+  )
+  const { states } = yield* foldTail(() => {}).pipe(Effect.provideService(EventStore, makePostgresStore(sql)))
+  const found: ChangesByPresentity = new Map(
+    [...states].flatMap(([presentity, state]) => {
+      const changes = policyChanges(state, context)
+      return changes.length === 0 ? [] : [[presentity, changes] as const]
+    }),
+  )
+  const reports = policyReports(found)
+  if (reports.length === 0)
+    return [ok("watchers", "nobody who watches is treated otherwise by these policies")]
+  const when = isRunning ? "the running server has other settings: a start with these" : "the next start"
+  return reports.map(({ line }) => warn("watchers", line, `${when} does that`))
+})
