@@ -5,26 +5,36 @@
  *     handle_subscribe:
  *       - { source: 10.0.0.0/8, force_active: true }
  *       - { event: "*.winfo", refuse: 403 Not Here }
+ *       - { from: { not: { same_domain_as: to } }, refuse: 403 }
  */
 import { BlockList, isIP } from "node:net"
 import { parseUri } from "../adapters/sip/uri.ts"
 import type { Grant, PolicyRequest, SenderFrom } from "../adapters/sip/policy.ts"
+import { domainOf } from "../domain/uris.ts"
 import { matchesWildcard } from "../domain/wildcards.ts"
 import { didYouMean } from "./nearest.ts"
 
-/** When a rule holds: each condition that is given must. Of several values of one any will do. */
+/** One value, or several of which any will do; `not`: none of these. */
+export type PolicyValue<Value> = OnePolicyValue<Value> | readonly OnePolicyValue<Value>[]
+type OnePolicyValue<Value> = Value | { readonly not: PolicyValue<Value> }
+
+/** A URI by shell wildcards, or the other URI of the request: the very same, or one of the same domain. */
+export type UriValue = string | { readonly same_as: UriField } | { readonly same_domain_as: UriField }
+type UriField = "from" | "to"
+
+/** When a rule holds: each condition that is given must. */
 export interface PolicyConditions {
   /** Event package by shell wildcards. */
-  readonly event?: string | readonly string[]
-  /** URI of the presentity by shell wildcards. */
-  readonly to?: string | readonly string[]
-  /** URI of whoever asks by shell wildcards. */
-  readonly from?: string | readonly string[]
+  readonly event?: PolicyValue<string>
+  /** URI of the presentity by shell wildcards, or compared with `from`. */
+  readonly to?: PolicyValue<UriValue>
+  /** URI of whoever asks by shell wildcards, or compared with `to`. */
+  readonly from?: PolicyValue<UriValue>
   /** IP address, or network such as 10.0.0.0/8. */
-  readonly source?: string | readonly string[]
-  readonly transport?: "udp" | "tcp" | readonly ("udp" | "tcp")[]
+  readonly source?: PolicyValue<string>
+  readonly transport?: PolicyValue<"udp" | "tcp">
   /** Authenticated name by shell wildcards. */
-  readonly user?: string | readonly string[]
+  readonly user?: PolicyValue<string>
   readonly method?: "PUBLISH" | "SUBSCRIBE"
 }
 
@@ -190,7 +200,34 @@ interface Condition {
   readonly allowed: string
   /** What is asked of a request for one value; null: that is no such value. */
   readonly holds: (value: string) => Holds | null
+  /** The same for a value that names another field; absent: this one is compared with none. */
+  readonly compares?: (how: Comparison, field: string) => Holds | null
 }
+
+type Comparison = (typeof comparisons)[number]
+
+const comparisons = ["same_as", "same_domain_as"] as const
+
+const uriFields: Readonly<Record<UriField, (request: PolicyRequest) => string>> = {
+  from: ({ from }) => from,
+  to: ({ presentity }) => presentity,
+}
+
+/** What has no domain is in the domain of nothing, and who gives no identity in that of nobody (RFC 3323 §4.1.1.3). */
+const isSameDomain = (one: string, other: string): boolean => {
+  const domain = domainOf(one)
+  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(other)
+}
+
+const comparedUri =
+  (own: UriField) =>
+  (how: Comparison, field: string): Holds | null => {
+    if (field !== "from" && field !== "to") return null
+    // everything is the same as itself: nobody means that
+    if (field === own) return null
+    const isSame = how === "same_as" ? (one: string, other: string) => one === other : isSameDomain
+    return (request) => isSame(uriFields[own](request), uriFields[field](request))
+  }
 
 const uriPattern = (of: (request: PolicyRequest) => string) => (text: string) => {
   if (!/^(?:sip:|tel:|[*?])/.test(text)) return null
@@ -209,11 +246,13 @@ const conditions: Readonly<Record<keyof PolicyConditions, Condition>> = {
   },
   to: {
     allowed: "expected a URI, with * and ? for what may differ, for example sip:*@example.com",
-    holds: uriPattern(({ presentity }) => presentity),
+    holds: uriPattern(uriFields.to),
+    compares: comparedUri("to"),
   },
   from: {
     allowed: "expected a URI, with * and ? for what may differ, for example sip:*@example.com",
-    holds: uriPattern(({ from }) => from),
+    holds: uriPattern(uriFields.from),
+    compares: comparedUri("from"),
   },
   source: {
     allowed: "expected an IP address or a network, for example 10.0.0.0/8",
@@ -252,20 +291,58 @@ const readConditions = (
 ): { readonly every: readonly Holds[]; readonly events: readonly string[] } => {
   const every: Holds[] = []
   let events: readonly string[] = []
-  for (const [key, { allowed, holds }] of Object.entries(conditions)) {
+  for (const [key, condition] of Object.entries(conditions)) {
     const value = rule[key]
     if (value === undefined) continue
-    const values: readonly unknown[] = Array.isArray(value) ? value : [value]
-    const each = values.map((one) =>
-      typeof one === "string" || typeof one === "number" ? holds(String(one)) : null,
-    )
-    const isOther = key === "method" && values.some((one) => one !== kind.toUpperCase())
-    if (each.length === 0 || each.includes(null) || isOther) fault(key, allowed)
-    every.push((request) => each.some((one) => one?.(request)))
-    if (key === "event") events = values.map(String).filter((one) => !/[*?]/.test(one))
+    const holds = holdsFor(condition, value, 0)
+    const plain = plainValues(value)
+    const isOther = key === "method" && (isRecord(value) || plain.some((one) => one !== kind.toUpperCase()))
+    if (typeof holds === "string" || isOther)
+      fault(key, typeof holds === "string" ? holds : condition.allowed)
+    every.push(typeof holds === "string" ? () => false : holds)
+    if (key === "event") events = plain.filter((one) => !/[*?]/.test(one))
   }
   return { every, events }
 }
+
+/** Values that stand in it, negated ones as well. */
+const plainValues = (value: unknown): readonly string[] =>
+  Array.isArray(value)
+    ? value.flatMap(plainValues)
+    : isRecord(value)
+      ? plainValues(value["not"] ?? [])
+      : [String(value)]
+
+/** @returns what is expected when a value is none of those */
+const holdsFor = (condition: Condition, value: unknown, depth: number): Holds | string => {
+  const { allowed, holds, compares } = condition
+  if (Array.isArray(value)) {
+    const each = value.map((one: unknown) => holdsFor(condition, one, depth + 1))
+    const odd = each.find((one) => typeof one === "string")
+    if (each.length === 0 || depth > depthMax) return allowed
+    if (odd !== undefined) return odd
+    return (request) => each.some((one) => typeof one !== "string" && one(request))
+  }
+  if (isRecord(value)) {
+    const entries = Object.entries(value)
+    const [[name, field] = ["", null]] = entries
+    const how = comparisons.find((one) => one === name)
+    if (entries.length === 1 && name === "not" && depth <= depthMax) {
+      const denied = holdsFor(condition, field, depth + 1)
+      return typeof denied === "string" ? denied : (request) => !denied(request)
+    }
+    if (compares === undefined) return `${allowed}, or {not: …}`
+    const compared = entries.length === 1 && how !== undefined ? compares(how, String(field)) : null
+    return (
+      compared ??
+      `${allowed}, or the other URI: {same_as: to}, {same_domain_as: to} in from, the same with from in to, and {not: …}`
+    )
+  }
+  return (typeof value === "string" || typeof value === "number" ? holds(String(value)) : null) ?? allowed
+}
+
+/** Nobody needs more lists and negations in each other. */
+const depthMax = 4
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)

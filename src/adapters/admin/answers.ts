@@ -59,20 +59,20 @@ export const answers = (desk: Desk) =>
     ),
     HttpApiBuilder.group(Api, "rules", (on) =>
       on
-        .handle("read", ({ params, query }) => read(desk, "rules", params.uri, query.event))
-        .handleRaw("replace", ({ params, query }) => replace(desk, "rules", params.uri, query.event))
-        .handle("remove", ({ params, query }) => remove(desk, "rules", params.uri, query.event))
-        .handleRaw("test", ({ params, query: { event = "presence", watcher } }) =>
+        .handle("read", ({ params, query }) => read(desk, "rules", params.uri, packageIn(query)))
+        .handleRaw("replace", ({ params, query }) => replace(desk, "rules", params.uri, packageIn(query)))
+        .handle("remove", ({ params, query }) => remove(desk, "rules", params.uri, packageIn(query)))
+        .handleRaw("test", ({ params, query }) =>
           Effect.flatMap(bodyText, (text) =>
-            said(desk.testRules(params.uri, event, watcher, text === "" ? null : text)),
+            said(desk.testRules(params.uri, packageIn(query), query.watcher, text === "" ? null : text)),
           ),
         ),
     ),
     HttpApiBuilder.group(Api, "hardState", (on) =>
       on
-        .handle("read", ({ params, query }) => read(desk, "hard-state", params.uri, query.event))
-        .handleRaw("replace", ({ params, query }) => replace(desk, "hard-state", params.uri, query.event))
-        .handle("remove", ({ params, query }) => remove(desk, "hard-state", params.uri, query.event)),
+        .handle("read", ({ params, query }) => read(desk, "hard-state", params.uri, packageIn(query)))
+        .handleRaw("replace", ({ params, query }) => replace(desk, "hard-state", params.uri, packageIn(query)))
+        .handle("remove", ({ params, query }) => remove(desk, "hard-state", params.uri, packageIn(query))),
     ),
     HttpApiBuilder.group(Api, "subscriptions", (on) =>
       on.handle("list", ({ query }) =>
@@ -185,6 +185,9 @@ const pageIn = ({
 export const cursorOf = (after: string): string => Buffer.from(after, "utf8").toString("base64url")
 
 // ── documents ──
+
+const packageIn = (query: { readonly event?: string; readonly package?: string }): string =>
+  query.package ?? query.event ?? "presence"
 
 const tagOf = (text: string): string =>
   `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`

@@ -86,17 +86,23 @@ const pageOf = <S extends Schema.Top>(row: S) =>
 const anyDocument = HttpApiSchema.asText({ contentType: "application/xml" })(Schema.String)
 const about = (summary: string) => OpenApi.annotations({ summary })
 
+/** Of documents: `package` is another word for `event`. */
+const packageQuery = {
+  ...eventQuery,
+  package: Schema.optionalKey(Schema.String.annotate({ description: "the same as event" })),
+}
+
 const documents = <const Name extends string>(kind: "rules" | "hard-state", name: Name, what: string) =>
   HttpApiGroup.make(name).add(
     HttpApiEndpoint.get("read", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
-      query: eventQuery,
+      query: packageQuery,
       success: anyDocument,
       error,
     }).annotateMerge(about(`${what} in force; the ETag is for If-Match`)),
     HttpApiEndpoint.put("replace", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
-      query: eventQuery,
+      query: packageQuery,
       payload: anyDocument,
       error,
     })
@@ -104,7 +110,7 @@ const documents = <const Name extends string>(kind: "rules" | "hard-state", name
       .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already`)),
     HttpApiEndpoint.delete("remove", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
-      query: eventQuery,
+      query: packageQuery,
       error,
     })
       .annotate(Needs, "operate")
@@ -232,7 +238,7 @@ export class Api extends HttpApi.make("presently")
     documents("rules", "rules", "authorization rules").add(
       HttpApiEndpoint.post("test", "/v1/presentities/:uri/rules/test", {
         params: ofPresentity,
-        query: { ...eventQuery, watcher: Schema.String },
+        query: { ...packageQuery, watcher: Schema.String },
         payload: anyDocument,
         success: Schema.Struct({ handling: Schema.String, matched: Schema.Array(Schema.Int) }),
         error,

@@ -25,6 +25,8 @@ export interface Anonymizer {
   /** Begins a stream. */
   readonly stream: (state: State) => State
   readonly decision: (recorded: Recorded) => Recorded
+  /** Of anybody or anything that stands outside the streams. */
+  readonly name: (text: string) => string
 }
 
 /** Strings that are words of ours. */
@@ -120,6 +122,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     audience(state, event)[0] ?? get(state.subscriptions, event.suppressed[0] ?? -1)
 
   return {
+    name: text.name,
     stream: (state) => {
       digests.clear()
       original = state

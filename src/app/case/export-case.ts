@@ -18,9 +18,10 @@ import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
 import { reasonOf } from "../tables/reason.ts"
 import { version } from "../version.ts"
 import { makeAnonymizer } from "./anonymize.ts"
+import type { Anonymizer } from "./anonymize.ts"
 import { isAfter, isBefore } from "./place.ts"
 import type { Place } from "./place.ts"
-import { caseWorldOf, worldOf } from "./world.ts"
+import { caseWorldOf, worldAbout, worldOf, worldRenamed } from "./world.ts"
 import { makeCaseWriter } from "./write.ts"
 import type { CaseWriter } from "./write.ts"
 
@@ -67,8 +68,12 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
   )
   const wildcards = options.streams.filter(isWildcard)
   const exact = options.streams.filter((one) => !isWildcard(one))
-  const world = caseWorldOf(config)
+  const isMeant = (presentity: string): boolean =>
+    exact.includes(presentity) || wildcards.some((pattern) => matchesWildcard(pattern, presentity))
+  const world = worldAbout(caseWorldOf(config), isMeant)
   const made = worldOf(world)
+  const anonymizer = options.anonymize ? makeAnonymizer(made) : null
+  const told = anonymizer === null ? world : worldRenamed(world, anonymizer.name)
   const now = yield* Clock.currentTimeMillis
   const sink = yield* openSink(options.file)
   const writer = makeCaseWriter(
@@ -79,12 +84,12 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
       anonymized: options.anonymize,
       since: shown(options.since),
       until: shown(options.until),
-      world,
+      world: told,
     },
-    made,
+    worldOf(told),
     sink.write,
   )
-  const write = options.anonymize ? anonymous(writer, made) : writer
+  const write = anonymizer === null ? writer : anonymous(writer, anonymizer)
 
   const one = (stream: Uri) => exportStream(store, stream, write, options)
   for (const stream of new Set(exact)) {
@@ -119,14 +124,11 @@ const shown = (place: Place | null): string | null =>
       ? String(place.position)
       : new Date(place.at).toISOString()
 
-const anonymous = (writer: CaseWriter, world: ReturnType<typeof worldOf>): CaseWriter => {
-  const anonymizer = makeAnonymizer(world)
-  return {
-    ...writer,
-    stream: (state) => writer.stream(anonymizer.stream(state)),
-    decision: (recorded) => writer.decision(anonymizer.decision(recorded)),
-  }
-}
+const anonymous = (writer: CaseWriter, anonymizer: Anonymizer): CaseWriter => ({
+  ...writer,
+  stream: (state) => writer.stream(anonymizer.stream(state)),
+  decision: (recorded) => writer.decision(anonymizer.decision(recorded)),
+})
 
 /** @returns whether there was anything to write */
 export const exportStream = Effect.fnUntraced(function* (

@@ -6,6 +6,9 @@ import { Schema } from "effect"
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Watching } from "../../domain/presentity/watching.ts"
+import { domainOf } from "../../domain/uris.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config.ts"
 import { packagesOf } from "../configured-packages.ts"
 import type { PackageSettings } from "../configured-packages.ts"
@@ -46,6 +49,41 @@ export const caseWorldOf = (config: Config): CaseWorld => ({
   },
 })
 
+/** Without the lists of presentities that a case is not about: they name people. */
+export const worldAbout = (world: CaseWorld, isMeant: (presentity: string) => boolean): CaseWorld => {
+  const { watching } = world.limits
+  if (watching === undefined) return world
+  const meant = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
+    Object.fromEntries(Object.entries(lists).filter(([of]) => isMeant(of)))
+  const kept: Watching = {
+    policies: watching.policies,
+    lineMembers: meant(watching.lineMembers),
+    mailboxOwners: meant(watching.mailboxOwners),
+  }
+  return { ...world, limits: { ...world.limits, watching: kept } }
+}
+
+/** With other names: of domains in what is asked of packages, of people in lists. */
+export const worldRenamed = (world: CaseWorld, name: (text: string) => string): CaseWorld => {
+  const { watching } = world.limits
+  if (watching === undefined) return world
+  const listed = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
+    Object.fromEntries(
+      Object.entries(lists).map(([of, others]) => [name(of), others.map((one) => name(one) as Uri)]),
+    )
+  const policies = Object.entries(watching.policies).map(([key, policy]) => {
+    const at = key.indexOf("@")
+    const domain = at < 0 ? null : domainOf(name(`sip:somebody@${key.slice(at + 1)}`))
+    return [domain === null ? key : `${key.slice(0, at)}@${domain}`, policy] as const
+  })
+  const renamed: Watching = {
+    policies: Object.fromEntries(policies),
+    lineMembers: listed(watching.lineMembers),
+    mailboxOwners: listed(watching.mailboxOwners),
+  }
+  return { ...world, limits: { ...world.limits, watching: renamed } }
+}
+
 /** @throws Error that says which package cannot be made */
 export const worldOf = ({ authorize, limits, packages }: CaseWorld): World => ({
   packages: packagesOf(packages),
@@ -55,6 +93,15 @@ export const worldOf = ({ authorize, limits, packages }: CaseWorld): World => ({
 
 const { Boolean, Int, Finite, NullOr, String } = Schema
 const Handling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
+
+const Policy = Schema.Literals(["owner", "domain", "everybody", "rules"])
+const Lists = Schema.Record(String, Schema.Array(String))
+/** Absent: the case is older than policies, or nobody was asked. */
+const WatchingSchema = Schema.Struct({
+  policies: Schema.Record(String, Policy),
+  lineMembers: Lists,
+  mailboxOwners: Lists,
+})
 
 /** As it stands in a case. */
 export const CaseWorldSchema = Schema.Struct({
@@ -71,6 +118,7 @@ export const CaseWorldSchema = Schema.Struct({
     profile: Schema.Literals(["3265", "6665"]),
     noRules: Handling,
     noMatch: Handling,
+    watching: Schema.optionalKey(WatchingSchema),
     waitingDays: Finite,
     sphereCheck: Boolean,
     rateControl: Boolean,

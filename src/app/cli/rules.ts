@@ -1,5 +1,5 @@
 /**
- * `presently rules get|put|delete|test`: presence rules of a running server, over its management port.
+ * `presently rules get|put|delete|test`: authorization rules of a running server, over its management port.
  */
 import { readFileSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
@@ -10,7 +10,8 @@ import type { AdminInput } from "./admin-call.ts"
 
 const shared = {
   ...adminFlags,
-  event: Flag.String("event").pipe(
+  event: Flag.String("package").pipe(
+    Flag.withAlias("event"),
     Flag.withMetavar("PACKAGE"),
     Flag.withDefault("presence"),
     Flag.withDescription("event package"),
@@ -69,7 +70,7 @@ const test = Command.make(
 ).pipe(Command.withDescription("Say how a watcher would be treated, by FILE or by the document in force"))
 
 export const rules = Command.make("rules").pipe(
-  Command.withDescription("Presence rules of a running server"),
+  Command.withDescription("Authorization rules of a running server, of presence or of any other package"),
   Command.withSubcommands([get, put, remove, test]),
 )
 

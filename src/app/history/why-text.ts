@@ -180,7 +180,7 @@ const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): stri
     origin === "" ? "" : `from ${origin}`,
   )
 
-const policyOf = ({ finding, sent }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
+const policyOf = ({ finding, sent, life }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
   if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":
@@ -197,7 +197,7 @@ const policyOf = ({ finding, sent }: Case, limits: Limits, names: readonly strin
       ]
     case "Pending":
     case "PoliteBlock":
-      return rulingInWords(finding.judgement, limits, names)
+      return rulingInWords(finding.judgement, life.packageName, limits, names)
     case "Hidden":
       return [rulesInWords(finding.matched, names)]
     case "Ended":
@@ -212,27 +212,40 @@ const failurePolicy = (limits: Limits): string =>
 
 const rulingInWords = (
   { by, handling, matched }: Ruling,
+  packageName: string,
   limits: Limits,
   names: readonly string[],
 ): readonly string[] => {
+  const asked = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
   switch (by) {
     case "operator":
       return [`the operator decided on this watcher: ${handling}`]
     case "hook":
       return handling === "allow" ? [] : [`request_policy or a hook says ${handling}`]
+    case "members":
+      return [`the list of the line does not name this watcher (line_members)`]
     case "owner":
-      return handling === "allow" ? [] : ["watcher information is for its owner alone (RFC 3857 §4.6)"]
+    case "domain":
+      return handling === "allow" ? [] : [policySentence(by, packageName)]
     case "everybody":
       return []
     case "default":
-      return [`the presentity has no rules: no_rules = ${limits.noRules}`]
+      return [`${asked}the presentity has no rules: no_rules = ${limits.noRules}`]
     case "rules":
       return [
         matched === "" || matched === null
-          ? `no rule matches: no_match = ${limits.noMatch}`
-          : `${rulesInWords(matched, names)}: ${handling}`,
+          ? `${asked}no rule matches: no_match = ${limits.noMatch}`
+          : `${asked}${rulesInWords(matched, names)}: ${handling}`,
       ]
   }
+}
+
+const policySentence = (policy: "owner" | "domain", packageName: string): string => {
+  if (packageName.endsWith(".winfo") && policy === "owner")
+    return `the policy owner of package ${packageName}: watcher information is for its owner alone (RFC 3857 §4.6)`
+  const whom =
+    policy === "owner" ? "the presentity itself, and who is listed with it" : "identities of the same domain"
+  return `the policy ${policy} of package ${packageName} is for ${whom} (watch_policy)`
 }
 
 const rulesInWords = (matched: string, names: readonly string[]): string =>
@@ -277,6 +290,18 @@ const failureAdvice = [
   "look at the watcher's network; notify_probe_interval keeps phones that sleep subscribed (with end_sub_on_timeout = 0)",
 ]
 
+const refusedAdvice = (
+  presentity: string,
+  watcher: string,
+  packageName: string,
+  by: Ruling["by"],
+): string => {
+  const event = packageName === "presence" ? "" : ` --package ${packageName}`
+  return by === "rules" || by === "default"
+    ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${event} --watcher ${watcher} says why`
+    : "a SUBSCRIBE is answered 403; docs/watching.md says how to let somebody in"
+}
+
 const absent = (
   { absence, watcher, presentity, packageName }: Explanation,
   told: string,
@@ -314,7 +339,7 @@ const absent = (
           : "it had not subscribed yet"
         : `its subscription ${last.ended === null ? "is over" : endingInWords(last.ended)}`
   const policy = [
-    ...(judgement === null ? [] : rulingInWords(judgement, limits, names)),
+    ...(judgement === null ? [] : rulingInWords(judgement, packageName, limits, names)),
     ...(last?.ended?.because === "failure" ? [failurePolicy(limits)] : []),
   ]
   const isRefused = judgement?.handling === "block"
@@ -322,7 +347,7 @@ const absent = (
     last?.ended?.because === "failure"
       ? failureAdvice
       : isRefused
-        ? [`a SUBSCRIBE is answered 403: presently rules test ${presentity} --watcher ${watcher} says why`]
+        ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
         : next === null
           ? ["see whether the phone subscribes: its SUBSCRIBE would be accepted now"]
           : []

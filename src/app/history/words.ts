@@ -5,7 +5,7 @@ import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Finding } from "../../domain/history/why.ts"
 import type { Event } from "../../domain/presentity/events.ts"
-import type { Body } from "../../domain/vocabulary.ts"
+import type { Body, WatchPolicy } from "../../domain/vocabulary.ts"
 import { gistOf } from "../client/document.ts"
 
 export type Clock = (at: number) => string
@@ -58,7 +58,7 @@ export const eventInWords = (event: Event, clock: Clock): string => {
     case "SubscriptionStatusChanged":
       return words(`#${event.no}`, standing(event))
     case "SubscriptionTerminated":
-      return words(`#${event.no}`, event.reason, event.silent ? "without a NOTIFY" : "")
+      return words(`#${event.no}`, event.reason, policyInWords(event), event.silent ? "without a NOTIFY" : "")
     case "WatcherRemembered":
       return words(event.packageName, event.watcher, `waits until ${clock(event.giveUpAt)}`)
     case "WaitingEnded":
@@ -103,10 +103,12 @@ const standing = (one: {
   readonly polite: boolean
   readonly forced?: true
   readonly matched: string | null
+  readonly policy?: WatchPolicy
 }): string =>
   words(
     one.polite ? "politely blocked" : one.status,
     one.forced === true ? "by force_active" : "",
+    policyInWords(one),
     one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
   )
 
@@ -136,7 +138,10 @@ export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
   }
 }
 
-export const endingInWords = ({ because, failure, reason, cause }: Ending): string => {
+const policyInWords = ({ policy }: { readonly policy?: WatchPolicy }): string =>
+  policy === undefined ? "" : `by policy ${policy}`
+
+export const endingInWords = ({ because, failure, reason, cause, by }: Ending): string => {
   switch (because) {
     case "expired":
       return "ran out, not having been refreshed"
@@ -149,7 +154,9 @@ export const endingInWords = ({ because, failure, reason, cause }: Ending): stri
         ? "ended because a NOTIFY was not taken"
         : `ended because NOTIFY CSeq ${failure.cseq} ${failureInWords(failure)}`
     case "rules":
-      return `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
+      return by === undefined
+        ? `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
+        : `was ended because it may not watch any more by the policy ${by.policy} of package ${by.packageName} (${rulesBy.get(cause) ?? cause})`
     case "operator":
       return `was ended by the operator (${reason})`
     case "erased":
@@ -161,6 +168,7 @@ export const endingInWords = ({ because, failure, reason, cause }: Ending): stri
 
 const rulesBy = new Map([
   ["ReplaceRules", "the rules were replaced"],
+  ["ApplyPolicies", "who may watch was looked at again when the server read the log"],
   ["RefreshWatchers", "the operator had the rules asked again"],
   ["DecideWatcher", "the operator's decision"],
   ["Publish", "another sphere was published"],

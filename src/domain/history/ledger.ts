@@ -13,7 +13,7 @@ import type {
   SubscriptionTerminated,
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
-import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
+import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 
 /** A decision's place in the log, and when it was made. */
@@ -83,6 +83,8 @@ export interface Ending {
   readonly cause: string
   /** Null unless a failed NOTIFY ended it, and in logs that do not say which. */
   readonly failure: NotificationFailed | null
+  /** The policy of its package that ended it; absent: none did, or the log is older than policies. */
+  readonly by?: { readonly policy: WatchPolicy; readonly packageName: PackageName }
 }
 
 /** One subscription, as far as the part of the log that was read says. */
@@ -230,7 +232,23 @@ const causesIn = (
 export const endingOf = (event: SubscriptionTerminated, moment: Moment): Ending => {
   const { cause, events } = moment.decision
   const failure = events.find((one) => one._tag === "NotificationFailed") ?? null
-  return { place: placeOf(moment), reason: event.reason, because: becauseOf(event, cause), cause, failure }
+  const { reason, policy } = event
+  return {
+    place: placeOf(moment),
+    reason,
+    because: becauseOf(event, cause),
+    cause,
+    failure,
+    ...(policy === undefined ? {} : { by: { policy, packageName: packageOf(event.no, moment) } }),
+  }
+}
+
+/** Of a subscription that ended in that decision. */
+const packageOf = (no: SubscriptionNo, { before, decision }: Moment): PackageName => {
+  const known = get(before.subscriptions, no)?.packageName
+  if (known !== undefined) return known
+  const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)
+  return created?._tag === "SubscriptionCreated" ? created.packageName : ""
 }
 
 const becauseOf = ({ reason }: SubscriptionTerminated, cause: string): Ending["because"] => {

@@ -15,6 +15,7 @@ import type { Event } from "../presentity/events.ts"
 import { viewFor } from "../presentity/notify.ts"
 import { verdictKey } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
+import { isKeptOut, policyOf } from "../presentity/watching.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { changeIn } from "./changes.ts"
@@ -26,8 +27,11 @@ import type { Moment } from "./moments.ts"
 
 /** How a watcher was to be treated, and by whose word. */
 export interface Ruling extends Judgement {
-  /** `hook`: the server's own code, or that it asks no rules; `default`: there were no rules; `everybody`: there can be none. */
-  readonly by: "operator" | "hook" | "rules" | "default" | "owner" | "everybody"
+  /**
+   * `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `members`: the list of a line;
+   * `owner`, `domain`, `everybody`: the policy of the package.
+   */
+  readonly by: "operator" | "hook" | "rules" | "default" | "members" | "owner" | "domain" | "everybody"
 }
 
 /** What was decided for one subscription when the change was. */
@@ -353,13 +357,16 @@ const ruledBy = (
   pack: EventPackage,
   watcher: Uri,
   { matched }: Judgement,
-  { authorize }: Circumstances,
+  { authorize, limits: { watching } }: Circumstances,
   now: Millis,
 ): Ruling["by"] => {
   const { presentity } = state
-  if (pack.watcherInfoOf !== undefined) return "owner"
-  if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
-  if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
-  if (pack.rules === undefined) return "everybody"
+  if (pack.watcherInfoOf === undefined) {
+    if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
+    if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
+  }
+  if (isKeptOut(pack, presentity, watcher, watching)) return "members"
+  const policy = policyOf(pack, presentity, watching)
+  if (policy !== "rules") return policy
   return matched === null ? "default" : "rules"
 }
