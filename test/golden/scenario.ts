@@ -21,10 +21,16 @@ import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from
 import { everything, handling, rule, ruleset } from "../support/rules-builders.ts"
 import { pidf } from "../support/ruled.ts"
 
+const settings = caseWorldOf(
+  readConfig({ flags: {}, set: [], env: {}, file: null, defaults: { mix_dialog_presence: true } }),
+)
+
 export const world: CaseWorld = {
-  ...caseWorldOf(
-    readConfig({ flags: {}, set: [], env: {}, file: null, defaults: { mix_dialog_presence: true } }),
-  ),
+  ...settings,
+  limits: {
+    ...settings.limits,
+    watching: { policies: { "*": "everybody" }, lineMembers: {}, mailboxOwners: {} },
+  },
   authorize: "rules",
 }
 

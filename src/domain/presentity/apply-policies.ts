@@ -2,7 +2,6 @@
  * What policies mean for those who watch already: asked once of every state that comes from the store, before anything else
  * is decided on it, since settings may be others than those it was decided with.
  */
-import { policyOf } from "./watching.ts"
 import { get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
 import { reviewWhere } from "./authorize.ts"
@@ -12,6 +11,7 @@ import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { evolve } from "./evolve.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
+import { isKeptOut, policyOf } from "./watching.ts"
 
 /** What one watcher is in for. */
 export interface PolicyChange {
@@ -41,10 +41,11 @@ export const applyPolicies = (state: State, context: Context): Outcome => {
     const pack = context.packages.find(name)
     if (pack === null) continue
     const asksRules = policyOf(pack, state.presentity, watching) === "rules"
-    const isMeant = (one: Subscription | Waiting): boolean =>
-      "expiresAt" in one
-        ? one.expiresAt > context.now && !(asksRules && one.policy === "rules")
-        : one.giveUpAt > context.now && !asksRules
+    const isMeant = (one: Subscription | Waiting): boolean => {
+      const isOver = ("expiresAt" in one ? one.expiresAt : one.giveUpAt) <= context.now
+      const isRuled = asksRules && !("expiresAt" in one && one.policy !== "rules")
+      return !isOver && (!isRuled || isKeptOut(pack, state.presentity, one.watcher, watching))
+    }
     for (const event of reviewWhere(after, pack, context, isMeant)) {
       after = evolve(after, event, context.now)
       events.push(event)

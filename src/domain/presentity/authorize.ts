@@ -5,7 +5,7 @@
  * @source RFC 4745, RFC 5025 §3.2.1, RFC 3857 §4.6 and §4.7.1
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
-import { rulesFor, sphereSource } from "../packages/package-rules.ts"
+import { rulesFor, sphereSource } from "../packages/event-package.ts"
 import { entries, get, size, values } from "../table.ts"
 import type { Millis, SubHandling, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
 import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
