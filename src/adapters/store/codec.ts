@@ -78,6 +78,7 @@ const StoredEvent = Schema.TaggedUnion({
     polite: Schema.Boolean,
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
+    unread: Schema.optionalKey(Schema.Literal(true)),
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
@@ -107,6 +108,7 @@ const StoredEvent = Schema.TaggedUnion({
     polite: Schema.Boolean,
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
+    unread: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
   },
   SubscriptionTerminated: {

@@ -103,10 +103,12 @@ const standing = (one: {
   readonly polite: boolean
   readonly forced?: true
   readonly matched: string | null
+  readonly unread?: true
 }): string =>
   words(
     one.polite ? "politely blocked" : one.status,
     one.forced === true ? "by force_active" : "",
+    one.unread === true ? "rules not read yet" : "",
     one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
   )
 

@@ -16,6 +16,7 @@ import { verdictKey } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { unreadBehind } from "./recalled-unread.ts"
 import { changeIn } from "./changes.ts"
 import type { Change } from "./changes.ts"
 import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
@@ -25,8 +26,8 @@ import type { Moment } from "./moments.ts"
 
 /** How a watcher was to be treated, and by whose word. */
 export interface Ruling extends Judgement {
-  /** `hook`: the server's own code, or that it asks no rules; `default`: there were no rules; `everybody`: there can be none. */
-  readonly by: "operator" | "hook" | "rules" | "default" | "owner" | "everybody"
+  /** `hook`: the server's own code, or that it asks no rules; `default`: there were no rules; `unread`: nobody knew, their source had not been read; `everybody`: there can be none. */
+  readonly by: "operator" | "hook" | "rules" | "default" | "unread" | "owner" | "everybody"
 }
 
 /** What was decided for one subscription when the change was. */
@@ -344,6 +345,7 @@ const judged = (
   const now = decision.at
   const judgement = judge(after, pack, watcher, {
     ...circumstances,
+    isUnread: unreadBehind(after, decision),
     now,
     nonce: "",
     inFlight: () => false,
@@ -357,7 +359,7 @@ const ruledBy = (
   state: State,
   pack: EventPackage,
   watcher: Uri,
-  { matched }: Judgement,
+  { matched, unread }: Judgement,
   { authorize }: Circumstances,
   now: Millis,
 ): Ruling["by"] => {
@@ -366,5 +368,6 @@ const ruledBy = (
   if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
   if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
   if (pack.rules === undefined) return "everybody"
+  if (unread === true) return "unread"
   return matched === null ? "default" : "rules"
 }

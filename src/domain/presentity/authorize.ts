@@ -24,6 +24,8 @@ export interface Judgement {
   readonly matched: string | null
   /** The operator says so, and goes on saying so when rules change (`force_active`). */
   readonly forced: boolean
+  /** Nothing is in force, and the source of rules had not been read. */
+  readonly unread?: true
 }
 
 /** How one watcher is to be treated now. */
@@ -43,7 +45,12 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
   if (hook !== null) return judgement(hook)
   if (pack.rules === undefined) return judgement("allow")
   const rules = rulesOf(state, pack)
-  if (rules === null) return judgement(context.limits.noRules)
+  if (rules === null) {
+    // what may be there counts: nobody is shown anything on the ground that it was not looked at
+    return context.isUnread?.(state.presentity, pack.name) === true
+      ? { ...judgement("confirm"), unread: true }
+      : judgement(context.limits.noRules)
+  }
   const { handling, matched } = pack.rules.judge(rules, {
     uris: [watcher],
     sphere: sphereOf(state, pack, rules, context),
@@ -240,7 +247,7 @@ const consequences = (
   state: State,
   one: Subscription,
   pack: EventPackage,
-  { handling, matched }: Judgement,
+  { handling, matched, unread }: Judgement,
   context: Context,
 ): readonly Event[] => {
   if (handling === "block") {
@@ -252,13 +259,14 @@ const consequences = (
   const polite = handling === "polite-block"
   const events: Event[] = []
   let now = state
-  if (status !== one.status || polite !== one.polite || matched !== one.matched) {
+  if (status !== one.status || polite !== one.polite || matched !== one.matched || unread !== one.unread) {
     events.push({
       _tag: "SubscriptionStatusChanged",
       no: one.no,
       status,
       polite,
       matched,
+      ...(unread === undefined ? {} : { unread }),
       giveUpAt: status === "active" ? null : (one.giveUpAt ?? giveUpAt(context)),
     })
     now = evolve(state, events[0]!, context.now)

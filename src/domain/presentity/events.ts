@@ -113,6 +113,8 @@ export interface SubscriptionCreated {
   readonly matched: string | null
   /** The operator admits it whatever the rules say (`force_active`); absent: no. */
   readonly forced?: true
+  /** Pending because the source of rules had not been read, and none were in force; absent: it is not. */
+  readonly unread?: true
   /** The pace the watcher was granted (RFC 6446); absent: the package's. */
   readonly rates?: Rates
   /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
@@ -169,6 +171,8 @@ export interface SubscriptionStatusChanged {
   readonly polite: boolean
   readonly matched: string | null
   readonly forced?: true
+  /** As in `SubscriptionCreated`. */
+  readonly unread?: true
   readonly giveUpAt: Millis | null
 }
 

@@ -149,6 +149,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
           ...(event.parked === undefined ? {} : { parked: event.parked }),
           forced: event.forced === true,
+          ...(event.unread === undefined ? {} : { unread: event.unread }),
           event: "subscribe",
           changedIn: state.version + 1,
           createdAt: takenOver?.createdAt ?? at,
@@ -198,15 +199,17 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       if (subscription === undefined) return state
       const { status, polite, matched, giveUpAt } = event
       const isTransition = status !== subscription.status
+      const { unread: _, ...known } = subscription
       return {
         ...state,
         watchersChangedIn: isTransition ? changed(state, subscription.packageName) : state.watchersChangedIn,
         subscriptions: set(state.subscriptions, event.no, {
-          ...subscription,
+          ...known,
           status,
           polite,
           matched,
           forced: event.forced === true,
+          ...(event.unread === undefined ? {} : { unread: event.unread }),
           giveUpAt,
           repeatAt: status === "active" ? subscription.repeatAt : null,
           // back to pending has no event of its own (RFC 3858 §3): the only one that leads there is subscribe

@@ -89,6 +89,8 @@ export interface Subscription {
   readonly parked?: true
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
+  /** It waits because the source of rules had not been read; absent: it had, or rules decided. */
+  readonly unread?: true
   /** What led to its status (RFC 3857 §4.7.1). */
   readonly event: WatcherEvent
   /** The decision that last changed its status. */

@@ -169,7 +169,7 @@ const refusalOf = (
 const begin = (
   state: State,
   asked: Asked,
-  { handling, matched, forced }: Judgement,
+  { handling, matched, forced, unread }: Judgement,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
 ): Outcome => {
@@ -191,6 +191,7 @@ const begin = (
     polite: handling === "polite-block",
     matched,
     ...(forced ? { forced } : {}),
+    ...(unread === undefined ? {} : { unread }),
     ...(asked.rates === null ? {} : { rates: asked.rates }),
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
@@ -241,7 +242,7 @@ const renew = (
   asked: Asked,
   dialog: Dialog,
   subscription: Subscription,
-  { handling, matched, forced }: Judgement,
+  { handling, matched, forced, unread }: Judgement,
 ): Outcome => {
   const { no } = subscription
   if (handling === "block") {
@@ -261,7 +262,8 @@ const renew = (
     status !== subscription.status ||
     polite !== subscription.polite ||
     matched !== subscription.matched ||
-    forced !== subscription.forced
+    forced !== subscription.forced ||
+    unread !== subscription.unread
   ) {
     events.push({
       _tag: "SubscriptionStatusChanged",
@@ -270,6 +272,7 @@ const renew = (
       polite,
       matched,
       ...(forced ? { forced } : {}),
+      ...(unread === undefined ? {} : { unread }),
       // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
       giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
     })
