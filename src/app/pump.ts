@@ -13,6 +13,8 @@ import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../do
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
+import type { Context } from "../domain/presentity/context.ts"
+import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
@@ -61,6 +63,11 @@ export interface Pump {
   readonly counters: Readonly<PumpCounters>
   /** Decides a command that no request brought: by the operator, or by the server itself. */
   readonly ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
+  /**
+   * The same, from when the log is read on: before `start` what is amended is decided before anything that fell due while the server
+   * was down, and before any request. Its NOTIFYs leave at the start.
+   */
+  readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
   /** Position and time up to which everything is committed. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
@@ -121,6 +128,8 @@ export const makePump = Effect.fnUntraced(function* (
   }
 
   let status: ReturnType<Pump["status"]> = "starting"
+  /** Requests are decided, unless the store is away. */
+  let isOpen = false
   let inbox: Offer<Ticket>[] = []
   let scheduled = false
   let appending = false
@@ -129,6 +138,10 @@ export const makePump = Effect.fnUntraced(function* (
   let loading = false
   let paused = false
   let recovered: Recovered | null = null
+  /** The log is read, and requests are not taken yet. */
+  let amending = false
+  /** What is to leave when they are. */
+  let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
   const dormant = new Map<Uri, number>()
@@ -148,6 +161,10 @@ export const makePump = Effect.fnUntraced(function* (
   const send = ({ ticket, at, answer, notifications }: Release<Ticket>): void => {
     ticket?.answer(answer)
     if (notifications.length === 0) return
+    if (!isOpen) {
+      held.push(...notifications)
+      return
+    }
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
   }
@@ -161,13 +178,13 @@ export const makePump = Effect.fnUntraced(function* (
   /** One turn: everything that has arrived is decided, and the next batch goes to the store. */
   const turn = (): void => {
     scheduled = false
-    if (status === "starting") return
+    if (status === "starting" && !amending) return
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
-    if (status !== "down") engine.advance(at, freshNonce)
-    const offers = inbox
-    inbox = []
+    if (status !== "down" && isOpen) engine.advance(at, freshNonce)
+    const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
+    inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
     for (const offer of offers) decideOne(offer, at)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
@@ -316,7 +333,7 @@ export const makePump = Effect.fnUntraced(function* (
             moved.delete(state.presentity)
             if (!engine.isLoaded(state.presentity)) engine.load(state)
           }
-          status = "ready"
+          status = isOpen ? "ready" : "starting"
           outbox.outage("up", null)
           for (const presentity of streams) redeliver(presentity, since)
           schedule()
@@ -380,6 +397,14 @@ export const makePump = Effect.fnUntraced(function* (
       ),
     )
 
+  const ask: Pump["ask"] = (presentity, command, origin) =>
+    Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
+      Effect.callback<Answer>((resume) => {
+        const answer = (given: Answer): void => resume(Effect.succeed(given))
+        submit({ presentity, command, origin, answer }, Option.getOrNull(parent))
+      }),
+    )
+
   const pump: Pump = {
     handler: {
       submit: (request) => submit(request),
@@ -393,12 +418,18 @@ export const makePump = Effect.fnUntraced(function* (
         schedule()
       },
     },
-    ask: (presentity, command, origin) =>
-      Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
-        Effect.callback<Answer>((resume) => {
-          const answer = (given: Answer): void => resume(Effect.succeed(given))
-          submit({ presentity, command, origin, answer }, Option.getOrNull(parent))
-        }),
+    ask,
+    amend: (presentity, command, origin) =>
+      Effect.suspend(() =>
+        isOpen
+          ? ask(presentity, command, origin)
+          : Effect.callback<Answer>((resume) => {
+              const answer = (given: Answer): void => resume(Effect.succeed(given))
+              const ticket: Ticket = { answer, arrivedAt: now(), trace: null }
+              if (!amending) return refuse(ticket, "starting")
+              inbox.push({ presentity, command, origin, ticket, amends: true })
+              schedule()
+            }),
       ),
     status: () => status,
     engine,
@@ -421,13 +452,25 @@ export const makePump = Effect.fnUntraced(function* (
       for (const state of recovered.states) engine.load(state)
       last.position = recovered.position
       last.at = recovered.at
+      amending = true
     }),
     start: Effect.gen(function* () {
       invariant(recovered !== null, "the log is read before requests are taken")
-      status = "ready"
+      if (status === "starting") status = "ready"
+      isOpen = true
+      amending = false
       const { farewells, unsure, since } = recovered
       recovered = null
-      if (farewells.length > 0) outbox.notify(farewells, now())
+      const repeated = farewells.map((one) =>
+        farewellNow(
+          one,
+          engine.state(one.notify.presentity) ?? initial(one.notify.presentity),
+          readingContext(options, now()),
+        ),
+      )
+      if (repeated.length > 0) outbox.notify(repeated, now())
+      if (held.length > 0) outbox.notify(held, now())
+      held = []
       for (const presentity of unsure) redeliver(presentity, since)
       schedule()
       yield* Effect.sync(schedule).pipe(
@@ -470,6 +513,18 @@ export const makePump = Effect.fnUntraced(function* (
     }),
   }
   return pump
+})
+
+/** For a question about who may see what; nothing is decided with it. */
+const readingContext = (options: EngineOptions, now: Millis): Context => ({
+  now,
+  nonce: "",
+  limits: options.limits,
+  packages: options.packages,
+  authorize: options.authorize,
+  ...(options.isUnread === undefined ? {} : { isUnread: options.isUnread }),
+  inFlight: () => false,
+  findDialog: () => null,
 })
 
 const unavailable = (why: string, retryAfter: number): Rejection => ({
