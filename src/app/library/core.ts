@@ -27,6 +27,7 @@ import { makePump, pumpDefaults } from "../pump.ts"
 import type { Pump } from "../pump.ts"
 import { authorizeOf, foreverSeconds, limitsOf, packagesOf } from "./options.ts"
 import type { PresenceOptions } from "./options.ts"
+import { makeRulesAsker } from "./rules-source.ts"
 
 /** The request was understood and not granted; `status` is what a SIP server would have answered. */
 export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
@@ -228,7 +229,11 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
 
   const circumstances = { packages, limits: limitsOf(options), authorize: authorizeOf(options) }
   const pump: Pump = yield* makePump(
-    { ...circumstances, ...pumpDefaults },
+    {
+      ...circumstances,
+      ...pumpDefaults,
+      isUnread: (presentity, packageName) => asker?.isUnread(presentity, packageName) === true,
+    },
     {
       notify: deliver,
       stored: (stored) => {
@@ -247,7 +252,21 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     instant,
     pump.engine.delivery,
   )
+  const asker =
+    rules === undefined
+      ? null
+      : makeRulesAsker({
+          rules,
+          packages,
+          waitMillis: (options.rulesWait ?? 10) * 1000,
+          onFault: options.onRulesFault ?? null,
+          states: () => [...pump.engine.presentities()].flatMap((of) => pump.engine.state(of) ?? []),
+          state: pump.engine.state,
+          amend: (of, command) => pump.amend(of, command, flow),
+        })
   yield* pump.recover
+  // before anything that fell due meanwhile is decided, or anybody asks
+  if (asker !== null) yield* asker.begin
   yield* pump.start
   yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
@@ -283,13 +302,20 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       return Effect.asVoid(ask(of, { _tag: "ReplaceRules", packageName, rules: document }))
     })
 
-  const refreshRules: Core["refreshRules"] = (presentity, event) => {
-    if (rules === undefined || packages.find(event)?.rules === undefined) return Effect.void
-    return Effect.flatMap(
-      Effect.promise(async () => rules(presentity, event)),
-      (text) => replaceRules(presentity, event, text),
-    )
-  }
+  /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
+  const askRules = (presentity: Uri, event: string): Effect.Effect<string | null> =>
+    asker === null || packages.find(event)?.rules === undefined
+      ? Effect.succeed(null)
+      : asker.ask(presentity, event)
+
+  const refreshRules: Core["refreshRules"] = (presentity, event) =>
+    Effect.gen(function* () {
+      const why = yield* askRules(yield* uri(presentity), event)
+      if (why === null) return
+      const { retryAfter } = pumpDefaults
+      const rejection = { _tag: "ServiceUnavailable", status: 503, why: `rules: ${why}`, retryAfter } as const
+      return yield* new PresenceRefused({ status: 503, rejection })
+    })
 
   const core: Core = {
     packages,
@@ -333,7 +359,8 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       Effect.gen(function* () {
         const of = yield* uri(presentity)
         const by = yield* uri(watcher)
-        yield* refreshRules(presentity, event.replace(/(\.winfo)+$/, ""))
+        // where it fails the watcher waits
+        yield* askRules(of, event.replace(/(\.winfo)+$/, ""))
         const callId = randomBytes(12).toString("base64url")
         const asked = {
           packageName: event,
