@@ -3,27 +3,29 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { openXcapTable, pidfManipulation } from "../adapters/rules/xcap-table.ts"
-import { get } from "../domain/table.ts"
+import { entries } from "../domain/table.ts"
 import type { Config } from "./config.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
-import { presentityOf } from "./addresses.ts"
+import { xcapOptionsOf } from "./rules.ts"
 
 /** As a source has it: the documents of RFC 4827 are PIDF. */
 export const presenceHardState: DocumentKind = {
   name: "hard state",
-  commandOf: (text) => ({
+  governs: (packageName) => packageName === "presence",
+  commandOf: (packageName, text) => ({
     _tag: "SetHardState",
-    packageName: "presence",
+    packageName,
     body: text === null ? null : { contentType: "application/pidf+xml", text },
   }),
-  isInForce: (state) => get(state.hardState, "presence") !== undefined,
+  inForce: (state) => [...entries(state.hardState)].map(([name, { text }]) => [name, text] as const),
+  decidesWhoWatches: false,
 }
 
 /** The table, or nothing: what the settings name. */
 export const hardStateSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null =>
   config.pidf_manipulation && config.integrated_xcap_server && sql !== null
     ? {
-        ...openXcapTable(sql, config.xcap_table ?? "xcap", presentityOf, pidfManipulation),
+        ...openXcapTable(sql, xcapOptionsOf(config, pidfManipulation)),
         everySeconds: config.xcap_poll_interval,
       }
     : null

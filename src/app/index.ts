@@ -17,7 +17,7 @@ export type {
   WhyOptions,
 } from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
-export type { BundledName, PresenceOptions, RulesSource } from "./library/options.ts"
+export type { BundledName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
 export type { ExposedRow, FeedItem as PresenceEvent } from "../adapters/admin/desk.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"

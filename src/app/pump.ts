@@ -13,6 +13,7 @@ import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../do
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
+import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { policyChanges } from "../domain/presentity/apply-policies.ts"
 import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
@@ -65,13 +66,18 @@ export interface Pump {
   readonly counters: Readonly<PumpCounters>
   /** Decides a command that no request brought: by the operator, or by the server itself. */
   readonly ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
+  /**
+   * The same, from when the log is read on: before `start` what is amended is decided before anything that fell due while the server
+   * was down, and before any request. Its NOTIFYs leave at the start.
+   */
+  readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
   /** Position and time up to which everything is committed. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
-  /** By presentity: whom the policies in force treat otherwise than the log does; `start` has them applied. O(watchers). */
+  /** By presentity: whom the policies in force treat otherwise than the log does. O(watchers). */
   readonly policyChanges: () => ReadonlyMap<Uri, readonly PolicyChange[]>
-  /** Applies policies, decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
+  /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
   /**
    * Does something to the store while nothing is decided; requests wait meanwhile. The presentities it names are read again before
@@ -127,6 +133,8 @@ export const makePump = Effect.fnUntraced(function* (
   }
 
   let status: ReturnType<Pump["status"]> = "starting"
+  /** Requests are decided, unless the store is away. */
+  let isOpen = false
   let inbox: Offer<Ticket>[] = []
   let scheduled = false
   let appending = false
@@ -135,6 +143,10 @@ export const makePump = Effect.fnUntraced(function* (
   let loading = false
   let paused = false
   let recovered: Recovered | null = null
+  /** The log is read, and requests are not taken yet. */
+  let amending = false
+  /** What is to leave when they are. */
+  let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
   const dormant = new Map<Uri, number>()
@@ -155,12 +167,8 @@ export const makePump = Effect.fnUntraced(function* (
   const applyPolicies = (state: State): void => {
     if (changesIn(state).length === 0) return
     const { presentity } = state
-    const offer = {
-      presentity,
-      command: { _tag: "ApplyPolicies" },
-      origin: "watch policy",
-      ticket: null,
-    } as const
+    const command = { _tag: "ApplyPolicies" } as const
+    const offer = { presentity, command, origin: policiesOrigin, ticket: null, amends: true } as const
     const offered = engine.offer(offer, now(), freshNonce)
     if (offered._tag === "Released") send(offered.release)
   }
@@ -174,6 +182,10 @@ export const makePump = Effect.fnUntraced(function* (
   const send = ({ ticket, at, answer, notifications }: Release<Ticket>): void => {
     ticket?.answer(answer)
     if (notifications.length === 0) return
+    if (!isOpen) {
+      held.push(...notifications)
+      return
+    }
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
   }
@@ -187,13 +199,13 @@ export const makePump = Effect.fnUntraced(function* (
   /** One turn: everything that has arrived is decided, and the next batch goes to the store. */
   const turn = (): void => {
     scheduled = false
-    if (status === "starting") return
+    if (status === "starting" && !amending) return
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
-    if (status !== "down") engine.advance(at, freshNonce)
-    const offers = inbox
-    inbox = []
+    if (status !== "down" && isOpen) engine.advance(at, freshNonce)
+    const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
+    inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
     for (const offer of offers) decideOne(offer, at)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
@@ -342,7 +354,7 @@ export const makePump = Effect.fnUntraced(function* (
             moved.delete(state.presentity)
             if (!engine.isLoaded(state.presentity)) load(state)
           }
-          status = "ready"
+          status = isOpen ? "ready" : "starting"
           outbox.outage("up", null)
           for (const presentity of streams) redeliver(presentity, since)
           schedule()
@@ -406,6 +418,14 @@ export const makePump = Effect.fnUntraced(function* (
       ),
     )
 
+  const ask: Pump["ask"] = (presentity, command, origin) =>
+    Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
+      Effect.callback<Answer>((resume) => {
+        const answer = (given: Answer): void => resume(Effect.succeed(given))
+        submit({ presentity, command, origin, answer }, Option.getOrNull(parent))
+      }),
+    )
+
   const pump: Pump = {
     handler: {
       submit: (request) => submit(request),
@@ -419,12 +439,18 @@ export const makePump = Effect.fnUntraced(function* (
         schedule()
       },
     },
-    ask: (presentity, command, origin) =>
-      Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
-        Effect.callback<Answer>((resume) => {
-          const answer = (given: Answer): void => resume(Effect.succeed(given))
-          submit({ presentity, command, origin, answer }, Option.getOrNull(parent))
-        }),
+    ask,
+    amend: (presentity, command, origin) =>
+      Effect.suspend(() =>
+        isOpen
+          ? ask(presentity, command, origin)
+          : Effect.callback<Answer>((resume) => {
+              const answer = (given: Answer): void => resume(Effect.succeed(given))
+              const ticket: Ticket = { answer, arrivedAt: now(), trace: null }
+              if (!amending) return refuse(ticket, "starting")
+              inbox.push({ presentity, command, origin, ticket, amends: true })
+              schedule()
+            }),
       ),
     status: () => status,
     engine,
@@ -441,7 +467,7 @@ export const makePump = Effect.fnUntraced(function* (
     },
     recover: Effect.gen(function* () {
       let told = false
-      recovered = yield* recover(options, (one) => outbox.stored([one]), now).pipe(
+      recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
         Effect.provideService(EventStore, store),
         Effect.tapError((cause) =>
           Effect.sync(() => {
@@ -456,15 +482,25 @@ export const makePump = Effect.fnUntraced(function* (
       for (const state of recovered.states) engine.load(state)
       last.position = recovered.position
       last.at = recovered.at
+      amending = true
     }),
     start: Effect.gen(function* () {
       invariant(recovered !== null, "the log is read before requests are taken")
-      status = "ready"
-      const { states, farewells, unsure, since } = recovered
+      if (status === "starting") status = "ready"
+      isOpen = true
+      amending = false
+      const { farewells, unsure, since } = recovered
       recovered = null
-      // before what is overdue, and before anything is repeated
-      for (const state of states) applyPolicies(state)
-      if (farewells.length > 0) outbox.notify(farewells, now())
+      const repeated = farewells.map((one) =>
+        farewellNow(
+          one,
+          engine.state(one.notify.presentity) ?? initial(one.notify.presentity),
+          standingAt(options, now()),
+        ),
+      )
+      if (repeated.length > 0) outbox.notify(repeated, now())
+      if (held.length > 0) outbox.notify(held, now())
+      held = []
       for (const presentity of unsure) redeliver(presentity, since)
       schedule()
       yield* Effect.sync(schedule).pipe(
@@ -508,6 +544,9 @@ export const makePump = Effect.fnUntraced(function* (
   }
   return pump
 })
+
+/** The origin of what policies do to those who watch already. */
+export const policiesOrigin = "watch policy"
 
 const unavailable = (why: string, retryAfter: number): Rejection => ({
   _tag: "ServiceUnavailable",

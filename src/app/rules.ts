@@ -1,15 +1,18 @@
 /**
  * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
  */
-import { existsSync } from "node:fs"
+import { accessSync, constants, statSync } from "node:fs"
 import type { PgClient } from "@effect/sql-pg"
 import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
 import { omaPresRules, openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
+import type { XcapDocument, XcapOptions } from "../adapters/rules/xcap-table.ts"
 import { presentityOf } from "./addresses.ts"
-import { get } from "../domain/table.ts"
+import type { Packages } from "../domain/packages/event-package.ts"
+import { entries } from "../domain/table.ts"
 import type { Body } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
+import { packageOfFolder, ruledPackages } from "./watching.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
@@ -32,46 +35,81 @@ export const rulesFaults = (
   const faults = config.static_rules
     .filter((pair) => {
       const [name, path] = splitPair(pair)
-      return presentityOf(name) === null || !existsSync(path)
+      return presentityOf(name) === null || !isReadableFile(path)
     })
     .map(
       (pair) =>
-        `static_rules = ${pair}: expected URI=FILE with a file that is there, for example sip:alice@example.com=alice.xml`,
+        `static_rules = ${pair}: expected URI=FILE with a file that can be read, for example sip:alice@example.com=alice.xml`,
     )
   return given.length > 1
     ? [...faults, `${given.join(" and ")}: rules come from one place, give one of them`]
     : faults
 }
 
+const isReadableFile = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
 /** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
-export const rulesSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null => {
-  if (config.rules_dir !== null)
-    return { ...openRulesFolder(config.rules_dir, presentityOf), everySeconds: 2 }
+export const rulesSourceOf = (
+  config: Config,
+  packages: Packages,
+  sql: PgClient.PgClient | null,
+): DocumentSource | null => {
+  const octetsMax = config.rules_document_max
+  if (config.rules_dir !== null) {
+    const place = openRulesFolder(config.rules_dir, {
+      canonical: presentityOf,
+      packageOfFolder: (name) => packageOfFolder(name, packages),
+      octetsMax,
+    })
+    return { ...place, everySeconds: 2 }
+  }
   if (config.static_rules.length > 0) {
     const files = config.static_rules.flatMap((pair) => {
       const [name, path] = splitPair(pair)
       const presentity = presentityOf(name)
       return presentity === null ? [] : [{ path, presentity }]
     })
-    return { ...openRulesFiles(files), everySeconds: 2 }
+    return { ...openRulesFiles(files, { octetsMax }), everySeconds: 2 }
   }
   if (config.integrated_xcap_server && sql !== null) {
     const kind = config.pres_rules_auid === "pres-rules" ? presRules : omaPresRules
     return {
-      ...openXcapTable(sql, config.xcap_table ?? "xcap", presentityOf, kind),
+      ...openXcapTable(sql, xcapOptionsOf(config, kind)),
       everySeconds: config.xcap_poll_interval,
     }
   }
   return null
 }
 
-/** Presence rules as a source has them. */
-export const presenceRules: DocumentKind = {
+/** How the table is read; a look that takes several times as long as a start waits is given up. */
+export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptions => ({
+  table: config.xcap_table ?? "xcap",
+  document,
+  canonical: presentityOf,
+  octetsMax: config.rules_document_max,
+  millisMax: Math.max(1, config.rules_wait) * 6_000,
+})
+
+/** Rules as a source has them: a folder those of every package that asks rules, files and the table those of presence. */
+export const rulesKindOf = (config: Config, packages: Packages): DocumentKind => {
+  const ruled = config.rules_dir === null ? new Set(["presence"]) : ruledPackages(config, packages)
+  return { ...rulesKind, governs: (packageName) => ruled.has(packageName) }
+}
+
+const rulesKind: Omit<DocumentKind, "governs"> = {
   name: "rules",
-  commandOf: (text) => ({
+  commandOf: (packageName, text) => ({
     _tag: "ReplaceRules",
-    packageName: "presence",
+    packageName,
     rules: text === null ? null : bodyOf(text),
   }),
-  isInForce: (state) => get(state.rules, "presence") !== undefined,
+  inForce: (state) => [...entries(state.rules)].map(([name, { body }]) => [name, body.text] as const),
+  decidesWhoWatches: true,
 }

@@ -1,8 +1,9 @@
 /**
  * A whole server from a configuration: store, pump, projector, SIP and management port, up and down in the right order.
  *
- * Sockets open when the log is read. When that takes long because the database does not answer, they open all the
- * same: a request is then told 503 and when to come again, instead of nothing.
+ * Sockets open when the log is read and what sources of rules and hard state have is in force. When that takes long, because
+ * the database does not answer or a source does not, they open all the same: a request is then told 503 and when to come
+ * again, instead of nothing.
  */
 import { randomBytes } from "node:crypto"
 import { Clock, Context, Deferred, Effect, Tracer } from "effect"
@@ -23,6 +24,7 @@ import type { State } from "../domain/presentity/state.ts"
 import type { Config } from "./config.ts"
 import { asksRules, limitsOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
+import type { SourceHealth } from "./follow.ts"
 import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
@@ -35,10 +37,11 @@ import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { presenceRules, rulesSourceOf } from "./rules.ts"
+import { rulesKindOf, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
 import { makeSealer } from "./sealer.ts"
+import { degradedBy, sourceView } from "./sources.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { tableNamesOf } from "./tables/open.ts"
 import { readTokens } from "./tokens.ts"
@@ -48,7 +51,7 @@ import { makeMetrics } from "./metrics/metrics.ts"
 import { makeTracing } from "./tracing.ts"
 import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
-import { announcePolicyChanges } from "./watch-policies.ts"
+import { beginPolicies } from "./watch-policies.ts"
 import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
@@ -72,7 +75,7 @@ export interface Server {
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
 const projectorDecisionsMax = 50_000
 
-/** How long sockets stay closed while the log is being read. */
+/** How long sockets stay closed while the log and the sources are being read. */
 const socketsClosedAtMost = "3 seconds"
 
 /** How long a stop waits for answers to NOTIFYs already sent. */
@@ -117,6 +120,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       limits: limitsOf(config),
       authorize,
       isTagActive: (tag) => tags.isActive(tag),
+      isUnread: (presentity, packageName) => rulesFollower.isUnread(presentity, packageName),
       onDefect,
       ...pumpDefaults,
     },
@@ -147,8 +151,20 @@ export const startServer = Effect.fn("Server.start")(function* (
     { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
   ).pipe(Effect.provideContext(storage.services))
 
-  const rulesFollower = makeFollower(rulesSourceOf(config, storage.sql), presenceRules, pump)
-  const hardStateFollower = makeFollower(hardStateSourceOf(config, storage.sql), presenceHardState, pump)
+  const rulesFollower = makeFollower(
+    rulesSourceOf(config, packages, storage.sql),
+    rulesKindOf(config, packages),
+    pump,
+    config.rules_wait,
+  )
+  const hardStateFollower = makeFollower(
+    hardStateSourceOf(config, storage.sql),
+    presenceHardState,
+    pump,
+    config.rules_wait,
+  )
+  const sources = (): readonly SourceHealth[] =>
+    [rulesFollower, hardStateFollower].flatMap((one) => one.health() ?? [])
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
   const daily =
@@ -182,10 +198,12 @@ export const startServer = Effect.fn("Server.start")(function* (
     tags,
     levels,
     lookForRules: rulesFollower.look,
+    sources: () => sources().map(sourceView),
     eraser,
     now,
     status: () => ({
       status: pump.status(),
+      degraded: degradedBy(sources()),
       sip: sip.addresses(),
       store: storage.name,
       ...pump.engine.counts(),
@@ -209,7 +227,9 @@ export const startServer = Effect.fn("Server.start")(function* (
         lag: projector.lag,
         position: () => pump.committed().position,
         webhooks: webhooks.desk.list,
+        sources,
       }),
+    degraded: () => degradedBy(sources()),
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })
@@ -222,25 +242,20 @@ export const startServer = Effect.fn("Server.start")(function* (
     storage.prepare.pipe(
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
+      // before anything is decided that could show something: what fell due, what is repeated, what is asked
+      Effect.andThen(rulesFollower.begin),
+      Effect.andThen(beginPolicies(pump)),
+      Effect.andThen(hardStateFollower.begin),
       Effect.andThen(Deferred.succeed(recovered, undefined)),
       Effect.andThen(Deferred.await(listening)),
-      Effect.andThen(announcePolicyChanges(pump)),
       Effect.andThen(pump.start),
       Effect.andThen(tags.begin(initialTags(config))),
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all(
-          [
-            projector.run,
-            rulesFollower.follow,
-            hardStateFollower.follow,
-            webhooks.run,
-            sealer?.run ?? Effect.void,
-            daily?.run ?? Effect.void,
-          ],
-          { concurrency: "unbounded" },
-        ),
+        Effect.all([projector.run, webhooks.run, sealer?.run ?? Effect.void, daily?.run ?? Effect.void], {
+          concurrency: "unbounded",
+        }),
       ),
     ),
   )

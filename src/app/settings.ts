@@ -216,6 +216,18 @@ const watching = {
   ),
   mailbox_owners: list([], "who else a mailbox's message-summary is for, each URI=URI|URI…"),
   static_rules: list([], "rules of single presentities, each URI=FILE"),
+  rules_wait: int<number>(
+    10,
+    0,
+    3600,
+    "seconds a start waits for the source of rules and hard state to be read; then it serves without, and watchers of whoever the log knows no rules of wait",
+  ),
+  rules_document_max: int<number>(
+    1_048_576,
+    1_000,
+    16_777_216,
+    "longest document of a source of rules or hard state, octets; a longer one is not used",
+  ),
   rules_dir: text(null, "folder of presence rules, one file per presentity: alice@example.com.xml"),
   no_rules: choice(
     "confirm",

@@ -5,12 +5,19 @@
  */
 import { Effect } from "effect"
 import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
+import type { Answer } from "../domain/presentity/commands.ts"
 import { domainOf } from "../domain/uris.ts"
 import type { PackageName, Uri } from "../domain/vocabulary.ts"
+import { policiesOrigin } from "./pump.ts"
 import type { Pump } from "./pump.ts"
 
 /** Whose watchers change, by presentity. */
 export type ChangesByPresentity = ReadonlyMap<Uri, readonly PolicyChange[]>
+
+/** Presentities whose watchers are decided on together. */
+const atOnce = 256
+
+const retryMillis = 250
 
 /** How many are named of each package. */
 const namedMax = 10
@@ -74,10 +81,30 @@ const keeping = (packageName: PackageName, changes: readonly Named[]): string =>
   return `watch_policy = ${packageName}=${policy} keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`
 }
 
-/** Says in the log what `pump.start` will do to those who watch already; nothing when that is nothing. */
-export const announcePolicyChanges = (pump: Pump): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    Effect.forEach(policyReports(pump.policyChanges()), ({ line }) => Effect.logWarning(line), {
-      discard: true,
-    }),
+/** However long the store is away: nobody is served before. */
+const untilStored = (asked: Effect.Effect<Answer>): Effect.Effect<Answer> =>
+  Effect.flatMap(asked, (answer) =>
+    answer._tag === "Rejected" && answer.rejection._tag === "ServiceUnavailable"
+      ? Effect.andThen(Effect.sleep(retryMillis), untilStored(asked))
+      : Effect.succeed(answer),
   )
+
+/**
+ * Treats those who watch already as the policies in force say, before anything that fell due while the server was down and
+ * before any request; the log is told of it first. Nothing when that is nothing.
+ */
+export const beginPolicies = (pump: Pump): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const found = pump.policyChanges()
+    return Effect.forEach(policyReports(found), ({ line }) => Effect.logWarning(line), {
+      discard: true,
+    }).pipe(
+      Effect.andThen(
+        Effect.forEach(
+          found.keys(),
+          (presentity) => untilStored(pump.amend(presentity, { _tag: "ApplyPolicies" }, policiesOrigin)),
+          { discard: true, concurrency: atOnce },
+        ),
+      ),
+    )
+  })

@@ -213,6 +213,22 @@ const isTemplate = ({ packageName }: PolicyRow): boolean => packageName.endsWith
 /** Names of the packages that a list of members narrows, for messages. */
 export const lineNames: string = [...linePackages].join(", ")
 
+/** Packages that ask rules of somebody: by themselves, or where a setting says so. */
+export const ruledPackages = (settings: WatchSettings, packages: Packages): ReadonlySet<PackageName> => {
+  const { policies } = read(settings, null, []).watching
+  const byRules = Object.entries(policies).flatMap(([key, policy]) =>
+    policy === "rules" ? [key.split("@")[0]] : [],
+  )
+  return new Set(
+    packages
+      .names()
+      .filter(
+        (name) =>
+          packages.find(name)?.watchers === "rules" || byRules.includes(name) || byRules.includes("*"),
+      ),
+  )
+}
+
 /**
  * Which package the name of a folder of rules means, relative to `rules_dir`: its own name, with `;` written as `%3B` where a
  * file system or a tool dislikes it; `presence` for the folder itself. Null: no package has that name, or can have rules.

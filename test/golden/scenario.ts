@@ -76,12 +76,14 @@ export const playScenario = (): Played => {
   const { packages, limits, authorize } = worldOf(world)
   const log = makeMemoryLog()
   const roles = new Map<string, string>()
+  let isUnread = false
   const engine = makeEngine<string>({
     packages,
     limits,
     authorize,
     recordAfterMillis: 10_000,
     isTagActive: (tag) => roles.get(tag) !== "backup",
+    isUnread: () => isUnread,
   })
   const notifications = new Map<number, readonly Notify[]>()
   let now: Millis = at("10:00:00")
@@ -403,6 +405,19 @@ export const playScenario = (): Played => {
   ask(alice, { _tag: "SetHardState", packageName: "presence", body: null })
   answered()
   until("11:30:00")
+  answered()
+  // a source of rules that cannot be read for a while: who comes then waits for it, and who is there waits again
+  const somebody = "sip:rita@example.com" as Uri
+  const waits = (dialog: number, watcher: Uri): Answer =>
+    ask(somebody, subscribe({ packageName: "presence", watcher, expires: 3600, dialog: dialogOf(dialog) }))
+  ask(somebody, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  waits(50, bob)
+  isUnread = true
+  waits(51, carol)
+  ask(null, resubscribe(50, { packageName: "presence", watcher: bob, expires: 3600, cseq: 2 }))
+  answered()
+  isUnread = false
+  ask(somebody, { _tag: "RefreshWatchers", packageName: "presence", kind: "rules" })
   answered()
   // and somebody who is still there at the end
   const last = "sip:zoe@example.com" as Uri

@@ -71,7 +71,9 @@ export const answers = (desk: Desk) =>
     HttpApiBuilder.group(Api, "hardState", (on) =>
       on
         .handle("read", ({ params, query }) => read(desk, "hard-state", params.uri, packageIn(query)))
-        .handleRaw("replace", ({ params, query }) => replace(desk, "hard-state", params.uri, packageIn(query)))
+        .handleRaw("replace", ({ params, query }) =>
+          replace(desk, "hard-state", params.uri, packageIn(query)),
+        )
         .handle("remove", ({ params, query }) => remove(desk, "hard-state", params.uri, packageIn(query))),
     ),
     HttpApiBuilder.group(Api, "subscriptions", (on) =>
@@ -143,6 +145,7 @@ export const answers = (desk: Desk) =>
         .handle("cleanup", () => desk.cleanup)
         .handle("logLevel", () => Effect.sync(() => ({ level: desk.logLevel() })))
         .handle("setLogLevel", ({ payload }) => Effect.sync(() => desk.setLogLevel(payload.level)))
+        .handle("sources", () => Effect.sync(() => ({ items: desk.sources() })))
         .handle("status", () => Effect.sync(desk.status)),
     ),
     HttpApiBuilder.group(Api, "commands", (on) =>

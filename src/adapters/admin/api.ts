@@ -20,6 +20,7 @@ import {
   PublicationRow,
   Published,
   SharingTag,
+  Source,
   SubHandling,
   SubscriptionRow,
   WatcherRow,
@@ -378,6 +379,14 @@ export class Api extends HttpApi.make("presently")
       })
         .annotate(Needs, "admin")
         .annotateMerge(about("Says more or less in the log from now on")),
+      HttpApiEndpoint.get("sources", "/v1/sources", {
+        success: Schema.Struct({ items: Schema.Array(Source) }),
+        error,
+      }).annotateMerge(
+        about(
+          "Where rules and hard state come from, whether that can be read, and which documents cannot be used",
+        ),
+      ),
       HttpApiEndpoint.get("status", "/status", { success: Schema.Unknown, error }).annotateMerge(
         about("Counters as JSON"),
       ),

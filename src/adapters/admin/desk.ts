@@ -111,6 +111,29 @@ export const SharingTag = Schema.Struct({
   epoch: Schema.Int,
 })
 
+/** A place that documents come from (rules, hard state), and what in it cannot be used. */
+export const Source = Schema.Struct({
+  kind: Schema.String,
+  source: Schema.String,
+  /** `reading`: for the first time; `unreachable`: it could not be read, or has not answered yet. */
+  state: Schema.Literals(["reading", "read", "unreachable"]),
+  /** Why it cannot be read; null: it can. */
+  why: Schema.NullOr(Schema.String),
+  since: Schema.NullOr(Schema.String),
+  /** How many there are, usable or not. */
+  documents: Schema.Int,
+  troubles: Schema.Array(
+    Schema.Struct({
+      /** Null: nobody can say whose it is. */
+      presentity: Schema.NullOr(Schema.String),
+      event: Schema.NullOr(Schema.String),
+      place: Schema.String,
+      why: Schema.String,
+      since: Schema.String,
+    }),
+  ),
+})
+
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
 export const Erased = Schema.Struct({
@@ -200,6 +223,7 @@ export type ExposedRow = typeof ExposedRow.Type
 export type PresentityView = typeof PresentityView.Type
 export type WebhookView = typeof WebhookView.Type
 export type SharingTag = typeof SharingTag.Type
+export type Source = typeof Source.Type
 export type SubHandling = typeof SubHandling.Type
 
 /** Rules or hard state of one package: a document with its type. */
@@ -277,6 +301,8 @@ export interface Desk {
   ) => Effect.Effect<void, Refused>
   /** Forgets a person for good; done to its end even when nobody waits for it any more. */
   readonly erase: (by: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
+  /** Where rules and hard state come from, besides this port. */
+  readonly sources: () => readonly Source[]
   readonly sharingTags: () => readonly SharingTag[]
   readonly setSharingTag: (
     by: string,

@@ -28,6 +28,8 @@ import type { Scope, Token } from "./tokens.ts"
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
   readonly notReady: () => string | null
+  /** What is amiss though requests are decided, a line each; empty: nothing. */
+  readonly degraded: () => readonly string[]
   /** Whether the first start is over. */
   readonly hasStarted: () => boolean
   /** OpenMetrics text. */
@@ -45,7 +47,8 @@ export interface AdminOptions {
 }
 
 /**
- * Opens the port for as long as the scope lives. `/live`: the process runs. `/ready`: 200, or 503 with the reason.
+ * Opens the port for as long as the scope lives. `/live`: the process runs. `/ready`: 200, with what is amiss all the same, or
+ * 503 with the reason.
  * `/startup`: 200 once the log was read. `/metrics`, `/openapi.json`, and the resources of `api.ts`.
  *
  * @returns where it listens, with the real port
@@ -80,8 +83,12 @@ const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
       Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => noSuchPath(method, url)),
     ),
     HttpRouter.add("GET", "/live", HttpServerResponse.text("live\n")),
-    probe("/ready", () => source.notReady()),
-    probe("/startup", () => (source.hasStarted() ? null : "starting")),
+    probe("/ready", () => source.notReady(), source.degraded),
+    probe(
+      "/startup",
+      () => (source.hasStarted() ? null : "starting"),
+      () => [],
+    ),
     HttpRouter.add(
       "GET",
       "/metrics",
@@ -101,14 +108,14 @@ const noSuchPath = (method: string, url: string) => {
 
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-const probe = (path: `/${string}`, notReady: () => string | null) =>
+const probe = (path: `/${string}`, notReady: () => string | null, degraded: () => readonly string[]) =>
   HttpRouter.add(
     "GET",
     path,
     Effect.sync(() => {
       const why = notReady()
       return why === null
-        ? HttpServerResponse.text("ready\n")
+        ? HttpServerResponse.text(["ready", ...degraded().map((one) => `degraded: ${one}`), ""].join("\n"))
         : HttpServerResponse.text(`not ready: ${why}\n`, { status: 503 })
     }),
   )

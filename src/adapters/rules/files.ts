@@ -3,84 +3,231 @@
  * and again whenever one changes.
  *
  * A file of a folder is named after its presentity: `alice@example.com.xml` for sip:alice@example.com, `tel:+4930123.xml`; characters
- * that a file name cannot hold are percent-encoded. Other files are left alone.
+ * that a file name cannot hold are percent-encoded. Files of other names are left alone. A folder in it may hold the documents
+ * of another package.
+ *
+ * Whatever one file is, it stands in nobody else's way: it is named, and the others are read.
  */
-import { readFile, readdir, stat } from "node:fs/promises"
+import { constants } from "node:fs"
+import type { BigIntStats } from "node:fs"
+import { lstat, open, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { Data, Effect } from "effect"
-import type { Uri } from "../../domain/vocabulary.ts"
+import { Effect } from "effect"
+import type { PackageName, Uri } from "../../domain/vocabulary.ts"
+import { SourceUnusable, keyOf, notUtf8, textOf, tooLarge } from "./documents.ts"
+import type { DocumentChange, DocumentPlace, Look, Trouble } from "./documents.ts"
 
-export class RulesFilesUnusable extends Data.TaggedError("RulesFilesUnusable")<{
-  /** The folder, or "files". */
-  readonly place: string
-  readonly cause: unknown
-}> {
-  override get message(): string {
-    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `the rules ${this.place} cannot be read: ${why}`
-  }
+export interface FilesOptions {
+  /** Longer documents are not read. */
+  readonly octetsMax: number
 }
 
-/** What a place says of one presentity now; null text: its file is gone. */
-export interface RulesChange {
-  readonly presentity: Uri
-  readonly text: string | null
-  /** For messages. */
-  readonly file: string
+export interface FolderOptions extends FilesOptions {
+  /** Makes a canonical URI of text, null when it is none. */
+  readonly canonical: (text: string) => Uri | null
+  /** The package whose documents a folder of that name holds; null: such a folder is left alone. Absent: all are. */
+  readonly packageOfFolder?: (name: string) => PackageName | null
 }
 
-export interface RulesFiles {
-  /** Everything that changed since the last look; the first look finds every file. */
-  readonly look: Effect.Effect<readonly RulesChange[], RulesFilesUnusable>
-}
+/** The package of documents that lie in the folder itself. */
+const presence: PackageName = "presence"
 
-/** @param canonical makes a canonical URI of text, null when it is none */
-export const openRulesFolder = (folder: string, canonical: (text: string) => Uri | null): RulesFiles =>
-  openFiles(`folder ${folder}`, async () =>
-    (await readdir(folder)).sort().flatMap((file) => {
-      const presentity = presentityOf(file, canonical)
-      return presentity === null ? [] : [{ path: join(folder, file), presentity }]
-    }),
-  )
+/** Reading more at a time would not be quicker. */
+const concurrency = 16
+
+/** A file that changed so short a time ago may change once more without its times telling. */
+const restlessMillis = 2_000
+
+export const openRulesFolder = (folder: string, options: FolderOptions): DocumentPlace =>
+  openFiles(`folder ${folder}`, () => listed(folder, options), options)
 
 /** Each file holds the rules of one presentity; one that is not there is a fault, not an absence of rules. */
-export const openRulesFiles = (files: readonly RulesFile[]): RulesFiles =>
-  openFiles("files", () => Promise.resolve(files))
+export const openRulesFiles = (files: readonly RulesFile[], options: FilesOptions): DocumentPlace =>
+  openFiles(
+    files.length === 1 ? `file ${files[0]?.path}` : "files",
+    () => Promise.resolve({ files, troubles: [], unread: [] }),
+    options,
+  )
 
 export interface RulesFile {
   readonly path: string
   readonly presentity: Uri
+  /** `presence` when left out. */
+  readonly packageName?: PackageName
 }
 
-const openFiles = (place: string, list: () => Promise<readonly RulesFile[]>): RulesFiles => {
-  const seen = new Map<string, { readonly stamp: string; readonly presentity: Uri }>()
+interface Listing {
+  readonly files: readonly RulesFile[]
+  readonly troubles: readonly Trouble[]
+  /** Packages whose folder cannot be read: nothing is known of their documents. */
+  readonly unread: readonly PackageName[]
+}
+
+const listed = async (folder: string, options: FolderOptions): Promise<Listing> => {
+  const files: RulesFile[] = []
+  const troubles: Trouble[] = []
+  const unread: PackageName[] = []
+  const add = (path: string, file: string, packageName: PackageName): void => {
+    if (!file.endsWith(".xml") || file.startsWith(".")) return
+    const presentity = presentityOf(file, options.canonical)
+    if (presentity === null) troubles.push({ of: null, file: path, why: "its name is no address of anybody" })
+    else files.push({ path, presentity, packageName })
+  }
+  for (const { name } of await entriesOf(folder)) {
+    const path = join(folder, name)
+    const inner = options.packageOfFolder?.(name) ?? null
+    if (inner === null) {
+      add(path, name, presence)
+      continue
+    }
+    try {
+      for (const below of await entriesOf(path)) add(join(path, below.name), below.name, inner)
+    } catch (cause) {
+      troubles.push({ of: null, file: path, why: reasonOf(cause) })
+      unread.push(inner)
+    }
+  }
+  return { files, troubles, unread }
+}
+
+const entriesOf = async (folder: string) =>
+  (await readdir(folder, { withFileTypes: true })).sort((one, other) => (one.name < other.name ? -1 : 1))
+
+interface Counting {
+  readonly path: string
+  readonly of: { readonly packageName: PackageName; readonly presentity: Uri }
+}
+
+const openFiles = (
+  name: string,
+  list: () => Promise<Listing>,
+  { octetsMax }: FilesOptions,
+): DocumentPlace => {
+  /** Stamps of what was settled, by path. */
+  const known = new Map<string, string>()
+  /** Of what was told; null: it is to be read again whatever its times say. */
+  const told = new WeakMap<DocumentChange, string | null>()
+  /** Documents that are there, or were and nobody has settled that they are gone, by key. */
+  const there = new Map<string, Counting>()
+
+  const look = async (): Promise<Look> => {
+    const { files, troubles: found, unread } = await list()
+    const troubles = [...found]
+    const changes: DocumentChange[] = []
+    const counting = new Map<string, Counting>()
+    for (const { path, presentity, packageName = presence } of files) {
+      const of = { packageName, presentity }
+      const other = counting.get(keyOf(of))
+      if (other !== undefined) {
+        const why = `${path} is of the same presentity, and counts`
+        troubles.push({ of, file: other.path, why, spare: true })
+      }
+      counting.set(keyOf(of), { path, of })
+    }
+    const paths = new Set([...counting.values()].map(({ path }) => path))
+    for (const path of known.keys()) if (!paths.has(path)) known.delete(path)
+    await eachOf([...counting.values()], async ({ path, of }) => {
+      const read = await readChanged(path, known.get(path) ?? null, octetsMax)
+      if (read._tag === "Unusable") {
+        troubles.push({ of, file: path, why: read.why })
+        // whatever it is when it can be used again, it is news
+        known.delete(path)
+      } else if (read._tag === "Changed") {
+        known.delete(path)
+        const change: DocumentChange = { ...of, text: read.text, file: path }
+        told.set(change, read.stamp)
+        changes.push(change)
+      }
+    })
+    for (const [key, { path, of }] of there) {
+      if (counting.has(key) || unread.includes(of.packageName)) continue
+      changes.push({ ...of, text: null, file: path })
+    }
+    for (const [key, one] of counting) there.set(key, one)
+    return { changes, troubles, listed: new Set(counting.keys()), unread: new Set(unread) }
+  }
+
   return {
+    name,
     look: Effect.tryPromise({
-      try: async () => {
-        const changes: RulesChange[] = []
-        const present = new Set<string>()
-        for (const { path, presentity } of await list()) {
-          const { mtimeMs, size } = await stat(path)
-          present.add(path)
-          const stamp = `${mtimeMs} ${size}`
-          if (seen.get(path)?.stamp === stamp) continue
-          changes.push({ presentity, text: await readFile(path, "utf8"), file: path })
-          seen.set(path, { stamp, presentity })
-        }
-        for (const [path, { presentity }] of seen) {
-          if (present.has(path)) continue
-          seen.delete(path)
-          changes.push({ presentity, text: null, file: path })
-        }
-        return changes
-      },
-      catch: (cause) => new RulesFilesUnusable({ place, cause }),
+      try: look,
+      catch: (cause) => new SourceUnusable({ source: name, why: reasonOf(cause) }),
     }),
+    settle: (change) => {
+      if (change.text === null) return void there.delete(keyOf(change))
+      const stamp = told.get(change) ?? null
+      if (stamp !== null) known.set(change.file, stamp)
+    },
   }
 }
 
+type Read =
+  | { readonly _tag: "Same" }
+  /** `stamp` null: it is to be read again, its times may not tell of a change. */
+  | { readonly _tag: "Changed"; readonly text: string; readonly stamp: string | null }
+  | { readonly _tag: "Unusable"; readonly why: string }
+
+/** @param settled the stamp of what is known of it */
+const readChanged = async (path: string, settled: string | null, octetsMax: number): Promise<Read> => {
+  try {
+    const { isRegular, stamp, octets } = await statusOf(stat(path, { bigint: true }))
+    if (!isRegular) return unusable("it is no regular file")
+    if (stamp === settled) return { _tag: "Same" }
+    if (octets > octetsMax) return unusable(tooLarge(octets, octetsMax))
+    // a pipe that has come in its place would keep whoever opens it waiting
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const opened = await statusOf(file.stat({ bigint: true }))
+      if (!opened.isRegular) return unusable("it is no regular file")
+      if (opened.octets > octetsMax) return unusable(tooLarge(opened.octets, octetsMax))
+      const bytes = await file.readFile()
+      if (bytes.length > octetsMax) return unusable(tooLarge(bytes.length, octetsMax))
+      const text = textOf(bytes)
+      if (text === null) return unusable(notUtf8)
+      const isRestless = Date.now() - opened.changedAt < restlessMillis
+      return { _tag: "Changed", text, stamp: isRestless ? null : opened.stamp }
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    return unusable(await missing(path, cause))
+  }
+}
+
+const unusable = (why: string): Read => ({ _tag: "Unusable", why })
+
+const statusOf = async (asked: Promise<BigIntStats>) => {
+  const found = await asked
+  const { dev, ino, size, mtimeNs, ctimeNs } = found
+  return {
+    isRegular: found.isFile(),
+    octets: Number(size),
+    changedAt: Number(found.ctimeMs),
+    // one that was put in its place, or written without its time telling, is another
+    stamp: [dev, ino, size, mtimeNs, ctimeNs].join(" "),
+  }
+}
+
+/** Why it is not there, where it should be. */
+const missing = async (path: string, cause: unknown): Promise<string> => {
+  if ((cause as NodeJS.ErrnoException).code !== "ENOENT") return reasonOf(cause)
+  return lstat(path).then(
+    () => "it is a link that leads nowhere",
+    () => "there is no such file",
+  )
+}
+
+const eachOf = async <A>(all: readonly A[], work: (one: A) => Promise<void>): Promise<void> => {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < all.length) await work(all[next++]!)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+}
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
 const presentityOf = (file: string, canonical: (text: string) => Uri | null): Uri | null => {
-  if (!file.endsWith(".xml") || file.startsWith(".")) return null
   let name = file.slice(0, -".xml".length)
   try {
     name = decodeURIComponent(name)

@@ -1,13 +1,14 @@
 /**
  * Documents in the table `xcap`, rules or hard state, as the OpenSIPS xcap module lays it out and an XCAP server writes it.
  *
- * The table tells nobody when it changes, so it is looked at; only documents whose hash changed are fetched.
+ * The table tells nobody when it changes, so it is looked at; only documents whose hash changed are fetched, as octets: what one
+ * row holds is judged here, and stands in nobody else's way.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Effect } from "effect"
-import { StoreUnavailable } from "../../domain/ports.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
-import type { RulesChange } from "./files.ts"
+import { Cause, Effect } from "effect"
+import type { PackageName, Uri } from "../../domain/vocabulary.ts"
+import { SourceUnusable, keyOf, notUtf8, textOf, tooLarge } from "./documents.ts"
+import type { DocumentChange, DocumentPlace, Trouble } from "./documents.ts"
 
 /** Which documents: the number in column `doc_type`. */
 export type XcapDocument = typeof presRules | typeof omaPresRules | typeof pidfManipulation
@@ -19,48 +20,153 @@ export const omaPresRules = 32
 /** @source RFC 4827 */
 export const pidfManipulation = 16
 
-export interface XcapTable {
-  /** Everything that changed since the last look; the first look finds every document. */
-  readonly look: Effect.Effect<readonly RulesChange[], StoreUnavailable>
+export interface XcapOptions {
+  /** Its name (`xcap_table`). */
+  readonly table: string
+  readonly document: XcapDocument
+  /** Makes a canonical URI of text, null when it is none. */
+  readonly canonical: (text: string) => Uri | null
+  /** Longer documents are not fetched. */
+  readonly octetsMax: number
+  /** A look that takes longer is given up. */
+  readonly millisMax: number
 }
 
-/**
- * @param table its name (`xcap_table`)
- * @param canonical makes a canonical URI of text, null when it is none
- */
-export const openXcapTable = (
-  sql: PgClient.PgClient,
-  table: string,
-  canonical: (text: string) => Uri | null,
-  document: XcapDocument,
-): XcapTable => {
-  let seen = new Map<Uri, string>()
+/** All documents in it are of this package. */
+const packageName: PackageName = "presence"
+
+/** Documents fetched at a time. */
+const rowsMax = 200
+
+interface Row {
+  readonly id: number
+  readonly username: string | null
+  readonly domain: string | null
+  readonly hash: string | null
+  readonly octets: number | null
+}
+
+interface Counting {
+  readonly id: number
+  readonly presentity: Uri
+  readonly hash: string | null
+  readonly octets: number
+  readonly file: string
+}
+
+export const openXcapTable = (sql: PgClient.PgClient, options: XcapOptions): DocumentPlace => {
+  const { table, document, canonical, octetsMax } = options
+  const name = `table ${table}`
+  const rowOf = (id: number): string => `${name}, id ${id}`
+  /** Hashes of what was settled, by presentity. */
+  const settled = new Map<Uri, string>()
+  /** Of what was told. */
+  const told = new WeakMap<DocumentChange, string>()
+  /** Documents that are there, or were and nobody has settled that they are gone. */
+  const there = new Map<Uri, string>()
+
+  const look = Effect.gen(function* () {
+    const rows = yield* sql<Row>`
+      SELECT id::int AS id, username, domain, md5(doc) AS hash, octet_length(doc)::int AS octets
+      FROM ${sql(table)} WHERE doc_type = ${document}::int ORDER BY id`
+    const troubles: Trouble[] = []
+    const counting = new Map<Uri, Counting>()
+    for (const { id, username, domain, hash, octets } of rows) {
+      const presentity = addressOf(username, domain, canonical)
+      const file = rowOf(id)
+      if (presentity === null) {
+        const why = `username ${quoted(username)} and domain ${quoted(domain)} are no address of anybody`
+        troubles.push({ of: null, file, why })
+      } else if (counting.has(presentity)) {
+        // of several files of one user the first counts, as in the module
+        const why = `${counting.get(presentity)?.file} is of the same presentity, and counts`
+        troubles.push({ of: { packageName, presentity }, file, why, spare: true })
+      } else counting.set(presentity, { id, presentity, hash, octets: octets ?? 0, file })
+    }
+    const changed: Counting[] = []
+    for (const one of counting.values()) {
+      const of = { packageName, presentity: one.presentity }
+      const why =
+        one.hash === null
+          ? "it has no document"
+          : one.octets > octetsMax
+            ? tooLarge(one.octets, octetsMax)
+            : null
+      if (why !== null) {
+        settled.delete(one.presentity)
+        troubles.push({ of, file: one.file, why })
+      } else if (settled.get(one.presentity) !== one.hash) changed.push(one)
+    }
+    const changes: DocumentChange[] = []
+    for (let from = 0; from < changed.length; from += rowsMax) {
+      const some = changed.slice(from, from + rowsMax)
+      const documents = yield* sql<{ id: number; doc: Uint8Array; hash: string }>`
+        SELECT id::int AS id, doc, md5(doc) AS hash FROM ${sql(table)}
+        WHERE id = ANY(${some.map(({ id }) => id)}::int[]) AND octet_length(doc) <= ${octetsMax}::int`
+      const byId = new Map(documents.map((one) => [one.id, one]))
+      for (const { id, presentity, file } of some) {
+        const of = { packageName, presentity }
+        const found = byId.get(id)
+        const text = found === undefined ? null : textOf(found.doc)
+        if (found === undefined || text === null) {
+          settled.delete(presentity)
+          const why = found === undefined ? "it changed while it was looked at" : notUtf8
+          troubles.push({ of, file, why })
+          continue
+        }
+        const change: DocumentChange = { ...of, text, file }
+        told.set(change, found.hash)
+        changes.push(change)
+      }
+    }
+    for (const [presentity, file] of there) {
+      if (!counting.has(presentity)) changes.push({ packageName, presentity, text: null, file })
+    }
+    for (const { presentity, file } of counting.values()) there.set(presentity, file)
+    return {
+      changes,
+      troubles,
+      listed: new Set([...counting.keys()].map((presentity) => keyOf({ packageName, presentity }))),
+      unread: new Set<PackageName>(),
+    }
+  })
+
   return {
-    look: Effect.gen(function* () {
-      // of several files of one user the first counts, as in the module
-      const rows = yield* sql<{ username: string; domain: string; hash: string }>`
-        SELECT DISTINCT ON (username, domain) username, domain, md5(doc) AS hash
-        FROM ${sql(table)} WHERE doc_type = ${document}::int ORDER BY username, domain, id`
-      const present = new Map<Uri, string>()
-      const changed: [Uri, string, string][] = []
-      for (const { username, domain, hash } of rows) {
-        const presentity = canonical(`sip:${username}@${domain}`)
-        if (presentity === null) continue
-        present.set(presentity, hash)
-        if (seen.get(presentity) !== hash) changed.push([presentity, username, domain])
-      }
-      const changes: RulesChange[] = []
-      for (const [presentity, username, domain] of changed) {
-        const [row] = yield* sql<{ doc: string }>`
-          SELECT convert_from(doc, 'UTF8') AS doc FROM ${sql(table)}
-          WHERE doc_type = ${document}::int AND username = ${username} AND domain = ${domain} ORDER BY id LIMIT 1`
-        if (row !== undefined) changes.push({ presentity, text: row.doc, file: `table ${table}` })
-      }
-      for (const presentity of seen.keys()) {
-        if (!present.has(presentity)) changes.push({ presentity, text: null, file: `table ${table}` })
-      }
-      seen = present
-      return changes
-    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
+    name,
+    look: look.pipe(
+      Effect.timeout(options.millisMax),
+      Effect.mapError((cause) => new SourceUnusable({ source: name, why: reasonOf(cause) })),
+    ),
+    settle: (change) => {
+      const { presentity, text } = change
+      const hash = told.get(change)
+      if (hash !== undefined) settled.set(presentity, hash)
+      if (text !== null) return
+      settled.delete(presentity)
+      there.delete(presentity)
+    },
   }
+}
+
+/** Of columns: what would be a password, a parameter or another host in a URI belongs to no address. */
+const addressOf = (
+  username: string | null,
+  domain: string | null,
+  canonical: (text: string) => Uri | null,
+): Uri | null =>
+  username === null ||
+  domain === null ||
+  /[:@]/.test(username) ||
+  !/^(?:[\w.-]+|\[[\da-fA-F:.]+\])$/.test(domain)
+    ? null
+    : canonical(`sip:${username}@${domain}`)
+
+const quoted = (text: string | null): string => (text === null ? "NULL" : JSON.stringify(text.slice(0, 80)))
+
+/** The innermost message. */
+const reasonOf = (cause: unknown): string => {
+  if (Cause.isTimeoutError(cause)) return "it did not answer in time"
+  if (!(cause instanceof Error)) return String(cause)
+  const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
+  return inner instanceof Error && inner !== cause ? reasonOf(inner) : (cause.message.split("\n")[0] ?? "")
 }

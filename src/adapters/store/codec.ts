@@ -80,6 +80,7 @@ const StoredEvent = Schema.TaggedUnion({
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
     policy: Policy,
+    unread: Schema.optionalKey(Schema.Literal(true)),
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
@@ -110,6 +111,7 @@ const StoredEvent = Schema.TaggedUnion({
     matched: Nullable,
     forced: Schema.optionalKey(Schema.Literal(true)),
     policy: Policy,
+    unread: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
   },
   SubscriptionTerminated: {

@@ -67,11 +67,11 @@ const eventText = (event: Event, before: State, after: State): string => {
     case "HardStateReplaced":
       return `${event._tag} ${event.packageName} ${shownText(event.body)}`
     case "SubscriptionCreated":
-      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}`
+      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`
     case "SubscriptionRefreshed":
       return `${event._tag} ${event.no} ${watcher(event.no)}`
     case "SubscriptionStatusChanged":
-      return `${event._tag} ${event.no} ${watcher(event.no)} ${event.status}${event.polite ? " (polite-block)" : ""}`
+      return `${event._tag} ${event.no} ${watcher(event.no)} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`
     case "SubscriptionTerminated":
       return `${event._tag} ${event.no} ${watcher(event.no)} ${event.reason}${event.silent ? " (not told)" : ""}`
     case "WatcherRemembered":

@@ -2,7 +2,7 @@
  * What the machine gives a server: files it can read and nobody else, sockets, limits.
  */
 import { createSocket } from "node:dgram"
-import { accessSync, constants, readFileSync, readdirSync, statSync, statfsSync } from "node:fs"
+import { accessSync, constants, readFileSync, statSync, statfsSync } from "node:fs"
 import { createServer } from "node:net"
 import { dirname, resolve } from "node:path"
 import type { Address, Config } from "../config.ts"
@@ -46,17 +46,6 @@ const hasPassword = ({ database_url, sources }: Config, configFile: string | nul
   database_url !== null &&
   sources.database_url.startsWith("file ") &&
   /^[a-z]+:\/\/[^@/]*:[^@/]+@/.test(database_url)
-
-export const rulesFolder = ({ rules_dir }: Config): readonly Check[] => {
-  if (rules_dir === null) return []
-  try {
-    const files = readdirSync(rules_dir).filter((name) => name.endsWith(".xml"))
-    for (const name of files) accessSync(resolve(rules_dir, name), constants.R_OK)
-    return [ok("rules_dir", `${rules_dir} holds ${files.length} documents`)]
-  } catch (cause) {
-    return [bad("rules_dir", messageOf(cause), "make the folder and its files readable for the server")]
-  }
-}
 
 /** Where the embedded database is, or will be. */
 export const dataFolder = ({ data, database_url }: Config): readonly Check[] => {

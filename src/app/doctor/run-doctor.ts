@@ -6,7 +6,8 @@ import type { Config } from "../config.ts"
 import { preparations } from "../preparations.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
-import { dataFolder, limits, rulesFolder, secretFiles, sockets } from "./machine.ts"
+import { dataFolder, limits, secretFiles, sockets } from "./machine.ts"
+import { rulesFolder } from "./sources.ts"
 import { storeChecks } from "./store.ts"
 import { watchingChecks } from "./watching.ts"
 
@@ -39,7 +40,7 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
   checks.push(...(yield* storeChecks(config, server.isRunning)))
   checks.push(
     ...secretFiles(config, configFile),
-    ...rulesFolder(config),
+    ...(yield* rulesFolder(config)),
     ...dataFolder(config),
     ...limits(config),
   )
@@ -59,9 +60,14 @@ const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning
   const url = `http://${host}:${admin.port}/ready`
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(answerMillis) })
-    const said = (await answer.text()).trim().split("\n")[0] ?? ""
+    const [said = "", ...rest] = (await answer.text()).trim().split("\n")
     if (answer.status === 200 && said === "ready") {
-      return { check: ok("server", `${url} says ready`), isRunning: true }
+      const degraded = rest.join("; ")
+      const check =
+        degraded === ""
+          ? ok("server", `${url} says ready`)
+          : warn("server", `${url} says ready, ${degraded}`, "GET /v1/sources says since when; see below")
+      return { check, isRunning: true }
     }
     const isOurs = answer.status === 503 && said.startsWith("not ready")
     const check = isOurs

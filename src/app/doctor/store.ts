@@ -14,6 +14,7 @@ import { reasonOf } from "../tables/reason.ts"
 import type { OpenStore } from "../tables/open.ts"
 import { differenceText } from "../tables/report.ts"
 import { verifyTables } from "../tables/verify.ts"
+import { xcapTable } from "./sources.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { watcherChecks } from "./watching.ts"
@@ -98,6 +99,7 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   if (!layout.isOurs) return checks
   checks.push(...(yield* logChecks(store, config, isRunning)))
   checks.push(...(yield* watcherChecks(store, config, isRunning)))
+  checks.push(...(yield* xcapTable(config, sql)))
   const report = yield* verifyTables(sql, tables, { fromStart: false, repair: false })
   const rows = report.rows.presentity + report.rows.active_watchers + report.rows.watchers
   const [first] = report.differences

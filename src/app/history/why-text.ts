@@ -180,7 +180,11 @@ const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): stri
     origin === "" ? "" : `from ${origin}`,
   )
 
-const policyOf = ({ finding, sent, life }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
+const policyOf = (
+  { finding, sent, life }: Case,
+  limits: Limits,
+  names: readonly string[],
+): readonly string[] => {
   if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":
@@ -231,6 +235,8 @@ const rulingInWords = (
       return []
     case "default":
       return [`${asked}the presentity has no rules: no_rules = ${limits.noRules}`]
+    case "unread":
+      return ["the source of rules had not been read yet, and none were in force: watchers wait until it has"]
     case "rules":
       return [
         matched === "" || matched === null
@@ -264,6 +270,10 @@ const adviceOf = (
   if (ending?.because === "failure" || sent?.failed != null) return failureAdvice
   switch (finding._tag) {
     case "Pending":
+      if (finding.judgement.by === "unread")
+        return [
+          "presently doctor, and GET /v1/sources of the management port, say what keeps it from being read",
+        ]
       return [
         `presently rules put ${presentity} FILE with a rule that allows ${watcher}, or decide over the management port (PUT …/watchers/${watcher}/decision)`,
       ]

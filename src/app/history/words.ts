@@ -104,11 +104,13 @@ const standing = (one: {
   readonly forced?: true
   readonly matched: string | null
   readonly policy?: WatchPolicy
+  readonly unread?: true
 }): string =>
   words(
     one.polite ? "politely blocked" : one.status,
     one.forced === true ? "by force_active" : "",
     policyInWords(one),
+    one.unread === true ? "rules not read yet" : "",
     one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
   )
 

@@ -24,10 +24,12 @@ import type { Feed } from "../feed.ts"
 import { makeHistoryDesk } from "../history/answers.ts"
 import { makeHistoryReader } from "../history/reader.ts"
 import { exposedRows, paged } from "../management/lists.ts"
+import { beginPolicies } from "../watch-policies.ts"
 import { makePump, pumpDefaults } from "../pump.ts"
 import type { Pump } from "../pump.ts"
 import { authorizeOf, foreverSeconds, limitsOf, packagesOf } from "./options.ts"
 import type { PresenceOptions } from "./options.ts"
+import { makeRulesAsker } from "./rules-source.ts"
 
 /** The request was understood and not granted; `status` is what a SIP server would have answered. */
 export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
@@ -229,7 +231,11 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
 
   const circumstances = { packages, limits: limitsOf(options), authorize: authorizeOf(options) }
   const pump: Pump = yield* makePump(
-    { ...circumstances, ...pumpDefaults },
+    {
+      ...circumstances,
+      ...pumpDefaults,
+      isUnread: (presentity, packageName) => asker?.isUnread(presentity, packageName) === true,
+    },
     {
       notify: deliver,
       stored: (stored) => {
@@ -248,7 +254,25 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     instant,
     pump.engine.delivery,
   )
+  const asker =
+    rules === undefined
+      ? null
+      : makeRulesAsker({
+          rules,
+          asksRules: (of, name) => {
+            const pack = packages.find(name)
+            return pack !== null && policyOf(pack, of, circumstances.limits.watching) === "rules"
+          },
+          waitMillis: (options.rulesWait ?? 10) * 1000,
+          onFault: options.onRulesFault ?? null,
+          states: () => [...pump.engine.presentities()].flatMap((of) => pump.engine.state(of) ?? []),
+          state: pump.engine.state,
+          amend: (of, command) => pump.amend(of, command, flow),
+        })
   yield* pump.recover
+  // before anything that fell due meanwhile is decided, or anybody asks
+  if (asker !== null) yield* asker.begin
+  yield* beginPolicies(pump)
   yield* pump.start
   yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
@@ -284,18 +308,18 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       return Effect.asVoid(ask(of, { _tag: "ReplaceRules", packageName, rules: document }))
     })
 
-  const refreshRules: Core["refreshRules"] = (presentity, event) => {
-    const pack = packages.find(event)
-    if (rules === undefined || pack === null) return Effect.void
-    return Effect.flatMap(uri(presentity), (of) =>
-      policyOf(pack, of, circumstances.limits.watching) === "rules"
-        ? Effect.flatMap(
-            Effect.promise(async () => rules(presentity, event)),
-            (text) => replaceRules(presentity, event, text),
-          )
-        : Effect.void,
-    )
-  }
+  /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
+  const askRules = (presentity: Uri, event: string): Effect.Effect<string | null> =>
+    asker === null ? Effect.succeed(null) : asker.ask(presentity, event)
+
+  const refreshRules: Core["refreshRules"] = (presentity, event) =>
+    Effect.gen(function* () {
+      const why = yield* askRules(yield* uri(presentity), event)
+      if (why === null) return
+      const { retryAfter } = pumpDefaults
+      const rejection = { _tag: "ServiceUnavailable", status: 503, why: `rules: ${why}`, retryAfter } as const
+      return yield* new PresenceRefused({ status: 503, rejection })
+    })
 
   const core: Core = {
     packages,
@@ -339,9 +363,10 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       Effect.gen(function* () {
         const of = yield* uri(presentity)
         const by = yield* uri(watcher)
+        // where it fails the watcher waits
         const watched = event.replace(/(\.winfo)+$/, "")
-        yield* refreshRules(presentity, watched)
-        if (watched !== event) yield* refreshRules(presentity, event)
+        yield* askRules(of, watched)
+        if (watched !== event) yield* askRules(of, event)
         const callId = randomBytes(12).toString("base64url")
         const asked = {
           packageName: event,

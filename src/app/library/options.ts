@@ -28,9 +28,14 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
   readonly limits?: Partial<Limits>
   /**
    * Authorization documents from elsewhere, asked before each `watch` and by `refreshRules`; null: there is none. Left
-   * out, and without `authorize`, everybody may watch.
+   * out, and without `authorize`, everybody may watch. Where it fails, what was in force stays; where nothing was, watchers
+   * wait, and it is asked again every now and then.
    */
   readonly rules?: RulesSource
+  /** Seconds after which a source that has not answered counts as failed; left out: 10. */
+  readonly rulesWait?: number
+  /** Told when `rules` throws, does not answer in time, or gives what cannot be used; left out: a line in the log. */
+  readonly onRulesFault?: (fault: RulesFault) => void
   /**
    * Who may watch which package, as the server's settings `watch_policy`, `line_members` and `mailbox_owners` have it; `{}`:
    * every package as it says itself. Watchers are who they say: whoever calls `watch` has to know them. Left out: presence is
@@ -45,6 +50,14 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
 
 /** The text of a presentity's authorization document for an event package. */
 export type RulesSource = (presentity: string, event: PackageName) => string | null | Promise<string | null>
+
+/** Why nothing is known of somebody's rules. */
+export interface RulesFault {
+  readonly presentity: string
+  readonly event: PackageName
+  /** In one line. */
+  readonly why: string
+}
 
 /** Names of the packages that come along. */
 export type BundledName = "presence" | "dialog" | "dialog;sla" | "message-summary" | "reg" | "conference"

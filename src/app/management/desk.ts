@@ -40,6 +40,7 @@ export interface DeskParts {
   readonly levels: LogLevels
   /** Asks the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
+  readonly sources: Desk["sources"]
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
   readonly status: () => unknown
@@ -164,6 +165,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
           ),
         )
       }),
+    sources: parts.sources,
     sharingTags: tags.list,
     setSharingTag: tags.set,
     feed: feed.from,

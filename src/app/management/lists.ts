@@ -122,7 +122,13 @@ export const watcherRows = (
         watcher: one.watcher,
         event: one.packageName,
         status: one.status,
-        reason: one.polite ? "polite-block" : one.forced ? "force_active" : "",
+        reason: one.polite
+          ? "polite-block"
+          : one.forced
+            ? "force_active"
+            : one.unread === true
+              ? "rules not read yet"
+              : "",
         since: seconds(one.createdAt),
         expires: seconds(one.expiresAt),
         callid: dialog?.start.callId ?? "",

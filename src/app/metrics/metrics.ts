@@ -8,6 +8,8 @@ import type { WebhookView } from "../../adapters/admin/desk.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
 import type { PumpCounters } from "../pump.ts"
+import type { SourceHealth } from "../follow.ts"
+import { sourceFamilies } from "../sources.ts"
 import { version } from "../version.ts"
 import { makeHistogram } from "./histogram.ts"
 import { openMetricsText } from "./open-metrics.ts"
@@ -26,6 +28,7 @@ export interface MetricsSource {
   readonly lag: () => { readonly decisions: number }
   readonly position: () => number
   readonly webhooks: () => readonly WebhookView[]
+  readonly sources: () => readonly SourceHealth[]
 }
 
 export interface Metrics {
@@ -68,6 +71,7 @@ export const makeMetrics = (): Metrics => {
         ...pumpFamilies(source),
         ...stateFamilies(source.states()),
         ...webhookFamilies(source.webhooks()),
+        ...sourceFamilies(source.sources()),
         ...processFamilies(startedAt),
         gauge(
           "presently_event_loop_delay_seconds",

@@ -6,7 +6,7 @@ import { deepStrictEqual } from "node:assert/strict"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../domain/presentity/context.ts"
-import type { Authorize, Context, Limits } from "../../domain/presentity/context.ts"
+import type { Authorize, Context, IsUnread, Limits } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -26,6 +26,8 @@ export interface World {
   readonly authorize?: Authorize
   /** Absent: this server looks after every subscription. */
   readonly isTagActive?: (tag: string) => boolean
+  /** Absent: every source of rules has been read. */
+  readonly isUnread?: IsUnread
   /** Subscriptions whose last NOTIFY has no answer yet. */
   readonly inFlight?: readonly SubscriptionNo[]
   /** What entity-tags are made of: the `version`th decision mints `nonce.version`, the version in base 36. */
@@ -102,6 +104,7 @@ export const contextAt = (state: State, now: Millis, world: World): Context => (
   packages: world.packages,
   authorize: world.authorize ?? allowEveryone,
   ...(world.isTagActive === undefined ? {} : { isTagActive: world.isTagActive }),
+  ...(world.isUnread === undefined ? {} : { isUnread: world.isUnread }),
   inFlight: (no) => world.inFlight?.includes(no) ?? false,
   findDialog: (key) =>
     [...values(state.dialogs)].find(

@@ -123,6 +123,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     // seeds tell whether this server writes down that NOTIFYs were answered
     ...(options.seed % 7 === 0 ? {} : { recordAfterMillis: 10_000 }),
     authorize: ({ watcher }) => treated.get(watcher) ?? (universe.rules === undefined ? "allow" : null),
+    // every third life begins with a source of rules that cannot be read
+    isUnread: () => universe.rules !== undefined && !calm && life % 3 === 2,
   }
   const checks = makeChecks(log, engineOptions)
   const counts: Record<Happening, number> = {
@@ -314,9 +316,20 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       .map((stream) => log.load(stream))
       .filter((state) => !isEmpty(state))
     for (const state of alive) engine.load(state)
+    if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
     engine.advance(now, random.token)
     for (const { presentity } of alive) {
       offer(presentity, { _tag: "Redeliver", since: checkpoint }, nobody)
+    }
+  }
+
+  /** As a start does before anything that fell due meanwhile, and when the source of rules has been read at last. */
+  const judgeAgain = (presentities: readonly Uri[]): void => {
+    for (const presentity of presentities) {
+      for (const packageName of universe.bodies.keys()) {
+        const command = { _tag: "RefreshWatchers", packageName, kind: "rules" } as const
+        offerAgain({ presentity, command, origin: "", ticket: nobody, amends: true })
+      }
     }
   }
 
@@ -393,6 +406,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     settle: (): void => {
       calm = true
       treated.clear()
+      if (universe.rules !== undefined) judgeAgain([...engine.presentities()])
       for (let quiet = 0; quiet < 3;) {
         turn(true)
         const held = [...checks.states().values()].some((state) =>

@@ -8,7 +8,7 @@
  */
 import type { Packages } from "../packages/event-package.ts"
 import type { Accepted, Answer, Command } from "../presentity/commands.ts"
-import type { Authorize, Context, Limits } from "../presentity/context.ts"
+import type { Authorize, Context, IsUnread, Limits } from "../presentity/context.ts"
 import { decide } from "../presentity/decide.ts"
 import { nothingHappened } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
@@ -33,6 +33,11 @@ export interface Offer<Ticket> {
   readonly command: Command
   readonly origin: string
   readonly ticket: Ticket
+  /**
+   * Decided before what is overdue, not after it: what was true while nobody looked, as rules that changed while the server was
+   * down. Absent: no.
+   */
+  readonly amends?: true
 }
 
 export interface Batch {
@@ -53,7 +58,8 @@ export interface Release<Ticket> {
 
 export interface Engine<Ticket> {
   /**
-   * Decides a command at `now`, catching up first with what was due before.
+   * Decides a command at `now`, catching up first with what was due before, unless it `amends`: then that is decided
+   * afterwards, on what the command has made of the presentity.
    *
    * @returns `Missing`: the presentity is not in memory; `load` it and offer again. `Held`: released with a later
    *   batch. `Released`: nothing to store, the answer may leave.
@@ -120,6 +126,8 @@ export interface EngineOptions {
   readonly authorize: Authorize
   /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
   readonly isTagActive?: (tag: string) => boolean
+  /** Whether the source that keeps rules for somebody has not been read yet; absent: it has, or there is none. */
+  readonly isUnread?: IsUnread
   /** Answers to NOTIFYs are written down after so long when nothing else is decided meanwhile; absent: never. */
   readonly recordAfterMillis?: Millis
   /**
@@ -154,7 +162,7 @@ interface Undecided<Ticket> {
 }
 
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
-  const { packages, limits, authorize, isTagActive } = options
+  const { packages, limits, authorize, isTagActive, isUnread } = options
   const reaction = { packages, limits }
   const entries = new Map<Uri, Entry>()
   const dialogs = makeDialogs()
@@ -181,6 +189,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       packages,
       authorize,
       ...(isTagActive === undefined ? {} : { isTagActive }),
+      ...(isUnread === undefined ? {} : { isUnread }),
       inFlight: (no) => entry.inFlight.has(no),
       findDialog: (key) => {
         const place = dialogs.find(key)
@@ -352,9 +361,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
       const { command } = offer
       const one = guarded(entry, command._tag, () => {
-        // whoever may not watch any more is not told what falls due before that is decided
-        const goesFirst = command._tag === "ApplyPolicies"
-        if (!goesFirst && deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
+        if (offer.amends !== true && deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
         // only now: what fell due before this outcome came was decided without it
         const unsureSince =
           command._tag === "ReportDelivery"

@@ -8,7 +8,7 @@
  */
 import { decide } from "../presentity/decide.ts"
 import type { Command } from "../presentity/commands.ts"
-import type { Authorize, Context } from "../presentity/context.ts"
+import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import { evolve } from "../presentity/evolve.ts"
@@ -21,6 +21,7 @@ import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts
 import type { RecallWorld } from "./recall-world.ts"
 import { commandsBehind } from "./recalled-commands.ts"
 import { hookBehind } from "./recalled-hook.ts"
+import { unreadBehind } from "./recalled-unread.ts"
 
 export interface Recalled {
   readonly command: Command
@@ -55,12 +56,26 @@ const withoutPolicies = (events: readonly Event[]): readonly Event[] =>
 const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccepted"
 
 const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
+  const isUnread = unreadBehind(before, decision)
+  const one = recallWith(before, decision, world, isUnread)
+  if (one === null || one.isExact) return one
+  // nobody says it of those who were judged and for whom nothing changed
+  const other = recallWith(before, decision, world, (...of) => !isUnread(...of))
+  return other?.isExact === true ? other : one
+}
+
+const recallWith = (
+  before: State,
+  decision: Decision,
+  world: RecallWorld,
+  isUnread: IsUnread,
+): Recalled | null => {
   let first: Recalled | null = null
   const authorize = world.authorize ?? hookBehind(before, decision, world.limits)
   const recorded = toldIn(before, decision.events, decision.at)
   for (const command of commandsBehind(before, decision, world)) {
     const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Recalled => {
-      const context = contextFor(before, decision, world, authorize, inFlight)
+      const context = contextFor(before, decision, world, authorize, inFlight, isUnread)
       const outcome = decide(before, command, context)
       const isExact = sameValue(withoutPolicies(outcome.events), withoutPolicies(decision.events))
       return { command, context, inFlight, outcome, isExact }
@@ -109,6 +124,7 @@ export const contextFor = (
   { packages, limits }: RecallWorld,
   authorize: Authorize,
   inFlight: ReadonlySet<SubscriptionNo>,
+  isUnread: IsUnread = unreadBehind(state, decision),
 ): Context => ({
   now: decision.at,
   nonce: decision.nonce,
@@ -120,6 +136,7 @@ export const contextFor = (
     !decision.events.some(
       (event) => event._tag === "SubscriptionCreated" && event.sharingTag === tag && event.parked === true,
     ),
+  isUnread,
   inFlight: (no) => inFlight.has(no),
   findDialog: (key) => dialogIn(state, key),
 })

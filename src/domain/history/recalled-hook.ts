@@ -21,11 +21,10 @@ export const hookBehind = (
   let state = before
   for (const event of decision.events) {
     if (event._tag === "SubscriptionCreated" && event.forced !== true)
-      note(event.packageName, event.watcher, event.matched === null ? handlingOf(event) : null)
+      note(event.packageName, event.watcher, saidIn(event))
     if (event._tag === "SubscriptionStatusChanged" && event.forced !== true) {
       const one = get(state.subscriptions, event.no)
-      if (one !== undefined)
-        note(one.packageName, one.watcher, event.matched === null ? handlingOf(event) : null)
+      if (one !== undefined) note(one.packageName, one.watcher, saidIn(event))
     }
     if (event._tag === "SubscriptionTerminated" && event.reason === "rejected") {
       const one = get(state.subscriptions, event.no)
@@ -43,7 +42,7 @@ export const hookBehind = (
     ) {
       const one = get(state.subscriptions, event.no)
       if (one !== undefined && one.matched === null && !said.has(`${one.packageName} ${one.watcher}`))
-        note(one.packageName, one.watcher, handlingOf(one))
+        note(one.packageName, one.watcher, saidIn(one))
     }
     state = evolve(state, event, decision.at)
   }
@@ -53,7 +52,7 @@ export const hookBehind = (
     for (const one of values(before.subscriptions)) {
       if (one.packageName !== packageName || one.watcher !== watcher || one.forced || one.parked === true)
         continue
-      return one.matched === null ? handlingOf(one) : null
+      return saidIn(one)
     }
     for (const one of values(before.waiting)) {
       if (one.packageName === packageName && one.watcher === watcher) return "confirm"
@@ -61,6 +60,14 @@ export const hookBehind = (
     return limits.noRules === "block" ? "allow" : limits.noRules
   }
 }
+
+/** Null: nothing; rules matched, or would have been asked had their source been read. */
+const saidIn = (one: {
+  readonly status: Status
+  readonly polite: boolean
+  readonly matched: string | null
+  readonly unread?: true
+}): SubHandling | null => (one.matched === null && one.unread !== true ? handlingOf(one) : null)
 
 const handlingOf = ({ status, polite }: { readonly status: Status; readonly polite: boolean }): SubHandling =>
   status === "pending" ? "confirm" : polite ? "polite-block" : "allow"

@@ -170,7 +170,8 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     other = { ...other, version: decision.version - 1 }
     const at = Math.max(decision.at, other.decidedAt)
     const authorize = ruled(recalled.context.authorize)
-    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight)
+    const { isUnread } = recalled.context
+    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight, isUnread)
     const { events, answer } = decide(other, command, context)
     if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
       refused.push({

@@ -18,6 +18,7 @@ import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { isKeptOut, policyOf } from "../presentity/watching.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
+import { unreadBehind } from "./recalled-unread.ts"
 import { changeIn } from "./changes.ts"
 import type { Change } from "./changes.ts"
 import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
@@ -28,10 +29,19 @@ import type { Moment } from "./moments.ts"
 /** How a watcher was to be treated, and by whose word. */
 export interface Ruling extends Judgement {
   /**
-   * `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `members`: the list of a line;
-   * `owner`, `domain`, `everybody`: the policy of the package.
+   * `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `unread`: nobody knew, their source
+   * had not been read; `members`: the list of a line; `owner`, `domain`, `everybody`: the policy of the package.
    */
-  readonly by: "operator" | "hook" | "rules" | "default" | "members" | "owner" | "domain" | "everybody"
+  readonly by:
+    | "operator"
+    | "hook"
+    | "rules"
+    | "default"
+    | "unread"
+    | "members"
+    | "owner"
+    | "domain"
+    | "everybody"
 }
 
 /** What was decided for one subscription when the change was. */
@@ -347,7 +357,8 @@ const judged = (
   circumstances: Circumstances,
 ): Ruling => {
   const now = decision.at
-  const judgement = judge(after, pack, watcher, standingAt(circumstances, now))
+  const isUnread = unreadBehind(after, decision)
+  const judgement = judge(after, pack, watcher, standingAt({ ...circumstances, isUnread }, now))
   return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }
 }
 
@@ -356,7 +367,7 @@ const ruledBy = (
   state: State,
   pack: EventPackage,
   watcher: Uri,
-  { matched }: Judgement,
+  { matched, unread }: Judgement,
   { authorize, limits: { watching } }: Circumstances,
   now: Millis,
 ): Ruling["by"] => {
@@ -368,5 +379,6 @@ const ruledBy = (
   if (isKeptOut(pack, presentity, watcher, watching)) return "members"
   const policy = policyOf(pack, presentity, watching)
   if (policy !== "rules") return policy
+  if (unread === true) return "unread"
   return matched === null ? "default" : "rules"
 }

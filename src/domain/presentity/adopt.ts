@@ -80,7 +80,9 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     return reject(tooMany("watchers", context))
   const isRuled =
     judgement.matched !== null || (judgement.policy !== undefined && judgement.policy !== "rules")
-  const status = isRuled ? statusOf(judgement.handling) : command.status
+  // what another server decided does not stand against a source that has not been read here
+  const isJudged = isRuled || judgement.unread === true
+  const status = isJudged ? statusOf(judgement.handling) : command.status
   const no = state.version + 1
   const created: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
@@ -89,7 +91,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     eventId,
     watcher,
     status,
-    polite: isRuled ? judgement.handling === "polite-block" : command.polite,
+    polite: isJudged ? judgement.handling === "polite-block" : command.polite,
     matched: judgement.matched,
     ...decidedBy(judgement),
     giveUpAt: status === "pending" ? giveUpAt(context) : null,

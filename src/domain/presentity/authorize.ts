@@ -28,6 +28,8 @@ export interface Judgement {
   readonly forced: boolean
   /** The policy that decided; absent: another word did, or policies are not asked here. */
   readonly policy?: WatchPolicy
+  /** Nothing is in force, and the source of rules had not been read. */
+  readonly unread?: true
 }
 
 /** How one watcher is to be treated now. */
@@ -54,7 +56,13 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
     judgement(isTemplate && handling === "polite-block" ? "block" : handling, matched, asked)
   const by = rulesFor(pack, context.packages)
   const rules = rulesOf(state, pack, context.packages)
-  if (by === undefined || rules === null) return ruled(context.limits.noRules, null)
+  if (by === undefined) return ruled(context.limits.noRules, null)
+  if (rules === null) {
+    // what may be there counts: nobody is shown anything on the ground that it was not looked at
+    return context.isUnread?.(presentity, pack.name) === true
+      ? { ...ruled("confirm", null), unread: true }
+      : ruled(context.limits.noRules, null)
+  }
   const { handling, matched } = by.judge(rules, {
     uris: [watcher],
     sphere: sphereOf(state, pack, rules, context),
@@ -74,9 +82,14 @@ const judgement = (
   ...(policy === undefined ? {} : { policy }),
 })
 
-/** The policy that decided, as an event says it. */
-export const decidedBy = ({ policy }: Pick<Judgement, "policy">): { readonly policy?: WatchPolicy } =>
-  policy === undefined ? {} : { policy }
+/** By what was judged, as an event says it. */
+export const decidedBy = ({
+  policy,
+  unread,
+}: Pick<Judgement, "policy" | "unread">): Pick<Judgement, "policy" | "unread"> => ({
+  ...(policy === undefined ? {} : { policy }),
+  ...(unread === undefined ? {} : { unread }),
+})
 
 /**
  * Puts an authorization document in force and applies it at once to everybody who watches or waits.
@@ -296,13 +309,13 @@ const consequences = (
   judged: Judgement,
   context: Context,
 ): readonly Event[] => {
-  const { handling, matched } = judged
+  const { handling, matched, unread } = judged
   if (handling === "block") return [rejected(one.no, judged)]
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const events: Event[] = []
   let now = state
-  if (status !== one.status || polite !== one.polite || matched !== one.matched) {
+  if (status !== one.status || polite !== one.polite || matched !== one.matched || unread !== one.unread) {
     events.push({
       _tag: "SubscriptionStatusChanged",
       no: one.no,

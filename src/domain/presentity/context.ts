@@ -24,6 +24,11 @@ export interface Context {
   readonly authorize: Authorize
   /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
   readonly isTagActive?: (tag: string) => boolean
+  /**
+   * Whether the source that keeps rules for this presentity and package has not been read yet; asked only where none are in force,
+   * for not to have read is not to have found none. Absent: there is no source, or all of it has been read.
+   */
+  readonly isUnread?: IsUnread
   /** Whether a NOTIFY of this subscription has no final answer yet. */
   readonly inFlight: (no: SubscriptionNo) => boolean
   /** The dialog of this presentity that has this key. */
@@ -32,7 +37,12 @@ export interface Context {
 
 /** What one can know of a presentity that nothing happens to: no NOTIFY is under way, and no request is in a dialog of it. */
 export const standingAt = (
-  { packages, limits, authorize }: Pick<Context, "packages" | "limits" | "authorize">,
+  {
+    packages,
+    limits,
+    authorize,
+    isUnread,
+  }: Pick<Context, "packages" | "limits" | "authorize"> & { readonly isUnread?: IsUnread | undefined },
   now: Millis,
 ): Context => ({
   now,
@@ -40,6 +50,7 @@ export const standingAt = (
   limits,
   packages,
   authorize,
+  ...(isUnread === undefined ? {} : { isUnread }),
   inFlight: () => false,
   findDialog: () => null,
 })
@@ -54,6 +65,8 @@ export type Authorize = (question: {
   readonly watcher: Uri
   readonly now: Millis
 }) => SubHandling | null
+
+export type IsUnread = (presentity: Uri, packageName: PackageName) => boolean
 
 /** No rules are asked: whoever may send requests may watch. */
 export const allowEveryone: Authorize = () => "allow"

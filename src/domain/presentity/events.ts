@@ -116,6 +116,8 @@ export interface SubscriptionCreated {
   readonly forced?: true
   /** The policy that let it in, or leaves it pending; absent: none was asked, or the log is older than policies. */
   readonly policy?: WatchPolicy
+  /** Pending because the source of rules had not been read, and none were in force; absent: it is not. */
+  readonly unread?: true
   /** The pace the watcher was granted (RFC 6446); absent: the package's. */
   readonly rates?: Rates
   /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
@@ -174,6 +176,8 @@ export interface SubscriptionStatusChanged {
   readonly forced?: true
   /** The policy that decided; absent: none was asked, or the log is older than policies. */
   readonly policy?: WatchPolicy
+  /** As in `SubscriptionCreated`. */
+  readonly unread?: true
   readonly giveUpAt: Millis | null
 }
 

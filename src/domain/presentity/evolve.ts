@@ -150,6 +150,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           ...(event.parked === undefined ? {} : { parked: event.parked }),
           forced: event.forced === true,
           ...(event.policy === undefined ? {} : { policy: event.policy }),
+          ...(event.unread === undefined ? {} : { unread: event.unread }),
           event: "subscribe",
           changedIn: state.version + 1,
           createdAt: takenOver?.createdAt ?? at,
@@ -199,7 +200,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       if (subscription === undefined) return state
       const { status, polite, matched, giveUpAt } = event
       const isTransition = status !== subscription.status
-      const { policy: _, ...kept } = subscription
+      const { policy: _, unread: __, ...kept } = subscription
       return {
         ...state,
         watchersChangedIn: isTransition ? changed(state, subscription.packageName) : state.watchersChangedIn,
@@ -210,6 +211,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           matched,
           forced: event.forced === true,
           ...(event.policy === undefined ? {} : { policy: event.policy }),
+          ...(event.unread === undefined ? {} : { unread: event.unread }),
           giveUpAt,
           repeatAt: status === "active" ? subscription.repeatAt : null,
           // back to pending has no event of its own (RFC 3858 §3): the only one that leads there is subscribe

@@ -92,6 +92,8 @@ export interface Subscription {
   readonly forced: boolean
   /** The policy that last decided on it; absent: none was asked, or the log is older than policies. */
   readonly policy?: WatchPolicy
+  /** It waits because the source of rules had not been read; absent: it had, or rules decided. */
+  readonly unread?: true
   /** What led to its status (RFC 3857 §4.7.1). */
   readonly event: WatcherEvent
   /** The decision that last changed its status. */

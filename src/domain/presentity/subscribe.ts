@@ -257,7 +257,8 @@ const renew = (
     status !== subscription.status ||
     polite !== subscription.polite ||
     matched !== subscription.matched ||
-    forced !== subscription.forced
+    forced !== subscription.forced ||
+    judged.unread !== subscription.unread
   ) {
     events.push({
       _tag: "SubscriptionStatusChanged",

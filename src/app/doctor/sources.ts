@@ -1,0 +1,101 @@
+/**
+ * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import { keyOf } from "../../adapters/rules/documents.ts"
+import type { DocumentChange, Trouble } from "../../adapters/rules/documents.ts"
+import { allowEveryone } from "../../domain/presentity/context.ts"
+import type { Context } from "../../domain/presentity/context.ts"
+import { decide } from "../../domain/presentity/decide.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { Config } from "../config.ts"
+import { packagesOf } from "../configured-packages.ts"
+import { refusal } from "../follow.ts"
+import type { DocumentKind, DocumentSource } from "../follow.ts"
+import { hardStateSourceOf, presenceHardState } from "../hard-state.ts"
+import { limitsOf } from "../limits.ts"
+import { rulesKindOf, rulesSourceOf } from "../rules.ts"
+import { bad, ok } from "./check.ts"
+import type { Check } from "./check.ts"
+
+/** Told one by one; of more only how many there are. */
+const shownMax = 20
+
+/** The folder, or the files. */
+export const rulesFolder = (config: Config): Effect.Effect<readonly Check[]> =>
+  config.rules_dir === null && config.static_rules.length === 0
+    ? Effect.succeed([])
+    : checksOf(
+        config.rules_dir === null ? "static_rules" : "rules_dir",
+        rulesSourceOf(config, packagesOf(config), null),
+        rulesKindOf(config, packagesOf(config)),
+        config,
+      )
+
+/** What an XCAP server keeps in the database. */
+export const xcapTable = (config: Config, sql: PgClient.PgClient): Effect.Effect<readonly Check[]> =>
+  config.integrated_xcap_server
+    ? Effect.map(
+        Effect.all([
+          checksOf(
+            "xcap rules",
+            rulesSourceOf(config, packagesOf(config), sql),
+            rulesKindOf(config, packagesOf(config)),
+            config,
+          ),
+          checksOf("xcap hard state", hardStateSourceOf(config, sql), presenceHardState, config),
+        ]),
+        (all) => all.flat(),
+      )
+    : Effect.succeed([])
+
+const checksOf = Effect.fnUntraced(function* (
+  what: string,
+  source: DocumentSource | null,
+  kind: DocumentKind,
+  config: Config,
+) {
+  if (source === null) return []
+  const looked = yield* Effect.result(
+    source.look.pipe(Effect.timeoutOption(Math.max(1, config.rules_wait) * 1000)),
+  )
+  const fix =
+    "the server goes on with what its log knows, and whoever it knows nothing of has his watchers wait"
+  if (looked._tag === "Failure") return [bad(what, looked.failure.message, fix)]
+  if (looked.success._tag === "None")
+    return [bad(what, `${source.name} has not answered for ${config.rules_wait} s`, fix)]
+  const { changes, troubles, listed } = looked.success.value
+  const faultOf = judgeOf(kind, config)
+  const unreadable = changes.flatMap((change): readonly Trouble[] => {
+    const why = faultOf(change)
+    const { packageName, presentity, file } = change
+    return why === null ? [] : [{ of: { packageName, presentity }, file, why }]
+  })
+  const all = [...troubles, ...unreadable]
+  const checks: Check[] = all.slice(0, shownMax).map(({ of, file, why }) => {
+    const whose = of === null ? "" : ` (${keyOf(of)})`
+    return bad(what, `${file}${whose}: ${why}`, "mend it or take it away; until then what was in force stays")
+  })
+  if (all.length > shownMax)
+    checks.push(
+      bad(what, `${all.length - shownMax} more documents cannot be used`, "GET /v1/sources names all"),
+    )
+  const usable = `${source.name} holds ${listed.size} documents`
+  return all.length === 0 ? [ok(what, usable)] : checks
+})
+
+/** Why the server would refuse each; null: it would not. */
+const judgeOf = (kind: DocumentKind, config: Config) => {
+  const context: Context = {
+    now: 0,
+    nonce: "",
+    limits: limitsOf(config),
+    packages: packagesOf(config),
+    authorize: allowEveryone,
+    inFlight: () => false,
+    findDialog: () => null,
+  }
+  return ({ packageName, presentity, text }: DocumentChange): string | null =>
+    refusal(decide(initial(presentity), kind.commandOf(packageName, text), context).answer)
+}
