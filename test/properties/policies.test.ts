@@ -119,7 +119,8 @@ const expected = (
     lineNames.includes(name) && members !== undefined && watcher !== presentity && !members.includes(watcher)
   if (isOut) return { policy: chosen, isLetIn: false }
   const isListed =
-    name.replaceAll(".winfo", "") === "message-summary" && mailboxOwners[presentity]?.includes(watcher) === true
+    name.replaceAll(".winfo", "") === "message-summary" &&
+    mailboxOwners[presentity]?.includes(watcher) === true
   const isOwner = watcher === presentity || (isListed && !watcher.includes("anonymous"))
   const isColleague = presentity === alice && /(?:@|:)example\.com$/.test(watcher)
   switch (chosen) {
@@ -236,7 +237,8 @@ describe("policies", () => {
             const all = [...text.matchAll(/<one id="([^"]+)"\/>.*?sub-handling>([a-z-]+)</g)]
               .filter(([, who]) => who === watcher && !watcher.includes("anonymous"))
               .map(([, , said]) => said!)
-            const best = ["allow", "polite-block", "confirm", "block"].find((one) => all.includes(one)) ?? "block"
+            const best =
+              ["allow", "polite-block", "confirm", "block"].find((one) => all.includes(one)) ?? "block"
             const isRefused = best === "block" || (isWinfo && best === "polite-block")
             assert.equal(status, isRefused ? 403 : 200, `${name} ${watcher} ${best}`)
             if (best !== "allow") {
@@ -290,9 +292,14 @@ describe("policies", () => {
           const { notifies, events } = world.ask({ _tag: "ApplyPolicies" })
           // what is said beforehand is what happens
           const touched = events.flatMap((event) =>
-            event._tag === "SubscriptionTerminated" || event._tag === "SubscriptionStatusChanged" ? event.no : [],
+            event._tag === "SubscriptionTerminated" || event._tag === "SubscriptionStatusChanged"
+              ? event.no
+              : [],
           )
-          assert.deepEqual(told.filter(({ was }) => was !== "waiting").map(({ no }) => no), touched)
+          assert.deepEqual(
+            told.filter(({ was }) => was !== "waiting").map(({ no }) => no),
+            touched,
+          )
           for (const one of values(before.subscriptions)) {
             // a line that is taken is refused for another reason (RFC 3265 has none for that: the package's own)
             const fresh = decide(
@@ -316,11 +323,7 @@ describe("policies", () => {
             } else if (created?._tag === "SubscriptionCreated") {
               assert.ok(after !== undefined, label)
               const { status, polite, matched } = created
-              assert.deepEqual(
-                [after.status, after.polite, after.matched],
-                [status, polite, matched],
-                label,
-              )
+              assert.deepEqual([after.status, after.polite, after.matched], [status, polite, matched], label)
               const isSame = one.status === status && one.polite === polite && one.matched === matched
               seen[isSame ? "same" : "converted"]++
               if (status === "pending")
@@ -338,18 +341,23 @@ describe("policies", () => {
   it("AUT-13: what is published later is told to nobody whom the table does not let in", () => {
     let bodies = 0
     fc.assert(
-      fc.property(settings, fc.constantFrom(...names), fc.constantFrom(...watchers), (watching, name, watcher) => {
-        const world = makeWorld(alice, ownPolicies)
-        world.ask(asks(name, watcher, 1))
-        world.restart(watching)
-        world.ask({ _tag: "ApplyPolicies" })
-        const from = world.sent.length
-        publishAll(world)
-        const { isLetIn } = expected(alice, name, watcher, watching)
-        const told = world.sent.slice(from).filter((one) => !isEmpty(one))
-        if (isLetIn === false) assert.deepEqual(told, [])
-        bodies += told.length
-      }),
+      fc.property(
+        settings,
+        fc.constantFrom(...names),
+        fc.constantFrom(...watchers),
+        (watching, name, watcher) => {
+          const world = makeWorld(alice, ownPolicies)
+          world.ask(asks(name, watcher, 1))
+          world.restart(watching)
+          world.ask({ _tag: "ApplyPolicies" })
+          const from = world.sent.length
+          publishAll(world)
+          const { isLetIn } = expected(alice, name, watcher, watching)
+          const told = world.sent.slice(from).filter((one) => !isEmpty(one))
+          if (isLetIn === false) assert.deepEqual(told, [])
+          bodies += told.length
+        },
+      ),
       { numRuns: 500 },
     )
     assert.ok(bodies > 20, `${bodies}`)

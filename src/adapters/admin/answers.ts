@@ -71,7 +71,9 @@ export const answers = (desk: Desk) =>
     HttpApiBuilder.group(Api, "hardState", (on) =>
       on
         .handle("read", ({ params, query }) => read(desk, "hard-state", params.uri, packageIn(query)))
-        .handleRaw("replace", ({ params, query }) => replace(desk, "hard-state", params.uri, packageIn(query)))
+        .handleRaw("replace", ({ params, query }) =>
+          replace(desk, "hard-state", params.uri, packageIn(query)),
+        )
         .handle("remove", ({ params, query }) => remove(desk, "hard-state", params.uri, packageIn(query))),
     ),
     HttpApiBuilder.group(Api, "subscriptions", (on) =>

@@ -180,7 +180,11 @@ const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): stri
     origin === "" ? "" : `from ${origin}`,
   )
 
-const policyOf = ({ finding, sent, life }: Case, limits: Limits, names: readonly string[]): readonly string[] => {
+const policyOf = (
+  { finding, sent, life }: Case,
+  limits: Limits,
+  names: readonly string[],
+): readonly string[] => {
   if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":
