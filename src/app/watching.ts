@@ -52,7 +52,9 @@ const read = (settings: WatchSettings, packages: Packages | null, served: readon
       const hint = didYouMean(name, packages.names()) || `; there are ${packages.names().join(", ")}`
       fault(`there is no event package ${name}${hint}`)
     } else if (at >= 0 && (domain === null || domain === "")) {
-      fault(`${target.slice(at + 1)} is no domain; write for example ${name}@example.com=${policy}`)
+      fault(
+        `${target.slice(at + 1) || "an empty name"} is no domain; write for example ${name}@example.com=${policy}`,
+      )
     } else if (domain !== null && domains.size > 0 && !domains.has(domain)) {
       fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)
     } else {
@@ -86,7 +88,7 @@ const lists = (
     const fault = (why: string): void => void faults.push({ setting, entry, why })
     const [, of = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
     const whose = of === "" ? null : presentityOf(of)
-    const texts = rest.split("|")
+    const texts = rest === "" ? [] : rest.split("|")
     const others = texts.map(presentityOf)
     const odd = texts[others.indexOf(null)]
     const domain = whose === null ? null : domainOf(whose)
