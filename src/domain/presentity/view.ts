@@ -5,6 +5,7 @@
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale.
  */
 import type { EventPackage, Parsed, Source, SubscriptionArgument } from "../packages/event-package.ts"
+import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
@@ -136,7 +137,7 @@ export const liveArguments = (state: State, packageName: PackageName | undefined
   if (known === undefined) {
     known = activeSubscriptions(state, packageName)
       .filter(counts)
-      .map(({ watcher, argument }) => ({ watcher, argument: argument ?? null }))
+      .map((one) => ({ watcher: shownWatcher(one), argument: one.argument ?? null, ...privacyOf(one) }))
     byPackage.set(packageName, known)
   }
   return known
