@@ -3,7 +3,6 @@
  *
  * Members are pure. The engine never looks inside a body; only a package does.
  */
-import type { Private } from "../privacy.ts"
 import type { Body, Header, Millis, PackageName, Seconds, SubHandling, Uri } from "../vocabulary.ts"
 
 export interface EventPackage<Doc = unknown, Name extends PackageName = PackageName> {
@@ -77,11 +76,13 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
 }
 
 /** What a live subscription says: only active ones that may see what there is count. */
-export interface SubscriptionArgument extends Private {
+export interface SubscriptionArgument {
   /** In what is composed for others, a watcher that asked not to be named is `sip:anonymous@anonymous.invalid`. */
   readonly watcher: Uri
   /** Value of the package's `argumentHeader`; null: it had none. */
   readonly argument: string | null
+  /** The watcher asked not to be named to others; absent: it did not. */
+  readonly private?: true
 }
 
 export interface SubscriptionQuestion extends Omit<SubscriptionArgument, "private"> {

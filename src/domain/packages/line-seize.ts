@@ -35,7 +35,8 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   notifyIntervalMillis: 0,
   checkSubscription: check,
   parse: () => ({ _tag: "Unreadable", why: "line-seize cannot be published" }),
-  compose: ({ presentity, subscriptions = [] }) => byIndex([allIdle(presentity), ...seizedBy(subscriptions, presentity)]),
+  compose: ({ presentity, subscriptions = [] }) =>
+    byIndex([allIdle(presentity), ...seizedBy(subscriptions, presentity)]),
   render: (document) => ({
     contentType: "message/sipfrag",
     text: `${header}: ${printAppearances(document)}\r\n`,
@@ -45,10 +46,7 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
 })
 
 /** What subscriptions to `line-seize` have taken, oldest first; of who is not to be named only the number. */
-export const seizedBy = (
-  subscriptions: readonly SubscriptionArgument[],
-  line: Uri,
-): readonly Appearance[] =>
+export const seizedBy = (subscriptions: readonly SubscriptionArgument[], line: Uri): readonly Appearance[] =>
   subscriptions.flatMap((one): readonly Appearance[] => {
     const wanted = one.argument === null ? null : wantedIn(one.argument)
     if (wanted === null || typeof wanted === "string") return []

@@ -88,7 +88,7 @@ export const resubscribe = (state: State, request: Resubscribe, context: Context
     start: null,
     remoteCseq: command.cseq,
     // one dialog is one phone: who is not named in one subscription of it is not in another
-    ...(command.private ?? usages.some((one) => one.private === true) ? { private: true as const } : {}),
+    ...((command.private ?? usages.some((one) => one.private === true)) ? { private: true as const } : {}),
   })
   const moved = movedTarget(dialog, command)
   if (moved === null || outcome.events.length === 0) return outcome
