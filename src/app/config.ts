@@ -7,7 +7,9 @@ import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { Data } from "effect"
 import { parseValue, readConfigFile } from "./config-file.ts"
+import { readPeers } from "../adapters/sip/peers.ts"
 import { didYouMean } from "./nearest.ts"
+import { peerAdvice, peersInText } from "./peer-settings.ts"
 import { policyFault } from "./policy-hook.ts"
 import type { RequestPolicy } from "./policy-hook.ts"
 import { readPolicyRules } from "./policy-rules.ts"
@@ -32,7 +34,7 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
   ? Default
   : S extends { readonly kind: "flag" }
     ? boolean
-    : S extends { readonly kind: "list" }
+    : S extends { readonly kind: "list" | "peers" }
       ? readonly string[]
       : S extends { readonly kind: "choice" }
         ? string
@@ -57,6 +59,8 @@ export interface Config extends Omit<Settings, "listen" | "admin"> {
   readonly sources: Readonly<Record<SettingName, string>>
   /** One line for each value that was given and changes nothing. */
   readonly notices: readonly string[]
+  /** One line for each value that is in force and does not say all it should, with what to write. */
+  readonly advice: readonly string[]
 }
 
 export interface Given {
@@ -148,7 +152,13 @@ export const readConfig = (given: Given): Config => {
     if (least > most) faults.push(`${min} = ${least} (${sources[min]}): must not be above ${max} = ${most}`)
   }
   if (faults.length > 0) throw new ConfigInvalid({ faults })
-  return { ...values, listen, admin: adminAddress, sources, notices } as unknown as Config
+  const advice = peerAdvice({
+    entries: values["trusted_peers"] as readonly string[],
+    source: sources["trusted_peers"]!,
+    domains: values["domain"] as readonly string[],
+    isOpen: values["insecure_no_auth"] === true && values["users_file"] === null,
+  })
+  return { ...values, listen, admin: adminAddress, sources, notices, advice } as unknown as Config
 }
 
 const neverWritten =
@@ -177,7 +187,11 @@ const collect = (given: Given, faults: string[]): ReadonlyMap<SettingName, Sourc
   for (const [name, values] of Object.entries(given.flags)) {
     if (values === undefined || values.length === 0) continue
     const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
-    put(name, setting?.kind === "list" ? values : values.at(-1), `flag --${name.replaceAll("_", "-")}`)
+    put(
+      name,
+      setting?.kind === "list" || setting?.kind === "peers" ? values : values.at(-1),
+      `flag --${name.replaceAll("_", "-")}`,
+    )
   }
   for (const [name, value] of Object.entries(given.own ?? {})) {
     if (value !== undefined && value !== null) put(name, value, "option")
@@ -297,6 +311,20 @@ const check = (setting: Setting, value: unknown, at: At): Checked => {
         return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
       }
       return { _tag: "Good", value: items.map((item: string) => item.trim()) }
+    }
+    case "peers": {
+      const given = typeof value === "string" ? peersInText(value) : value
+      const items: readonly unknown[] = Array.isArray(given) ? given : [given]
+      const { peers, faults } = readPeers(items)
+      return faults.length === 0
+        ? { _tag: "Good", value: peers.map(({ text }) => text) }
+        : {
+            _tag: "Faulty",
+            faults: faults.map(
+              ({ index, entry, why }) =>
+                `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
+            ),
+          }
     }
     case "choice":
       return setting.choices.includes(word)

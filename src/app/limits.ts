@@ -14,7 +14,13 @@ export const asksRules = (config: Config): boolean =>
     (config.rules_dir !== null ||
       config.static_rules.length > 0 ||
       config.integrated_xcap_server ||
-      config.users_file !== null))
+      isAuthenticated(config)))
+
+/** Whether anybody is asked who he is: by digest, or by trusted peers. */
+export const isAuthenticated = ({
+  users_file,
+  trusted_peers,
+}: Pick<Config, "users_file" | "trusted_peers">): boolean => users_file !== null || trusted_peers.length > 0
 
 export const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,

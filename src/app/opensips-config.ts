@@ -41,7 +41,7 @@ export const importOpensips = (text: string, source: string): Imported => {
     return `${comment}${settingLine(name, value)}\n`
   })
   return {
-    text: `# Settings of presently, from ${source}\n\n${lines.join("")}${calls(script)}`,
+    text: `# Settings of presently, from ${source}\n\n${lines.join("")}${peersOf(script)}${calls(script)}`,
     missed: missed.toSorted((one, other) => one.line - other.line),
     hasSecret: [...taken.keys()].some((name) => (settings[name] as Setting).secret === true),
   }
@@ -165,7 +165,7 @@ const needless = new Set(
 /** Null: it is no business of ours; text: why nothing can be made of it. */
 const take = ({ module, name, value }: ScriptParameter): readonly Wish[] | string | null => {
   if (/^pua(?:_|$)/.test(module)) {
-    return "this server does not publish for others; let that server stay, and send its PUBLISH here"
+    return "this server does not publish for others; let that server stay, send its PUBLISH here, and list it in trusted_peers with publishes_for"
   }
   const other = others[`${module} ${name}`]
   if (other === undefined && !modules.has(module)) return null
@@ -248,11 +248,36 @@ const takeSockets = (
       const what = `socket ${text} is not taken over: presently listens on udp:IP:PORT and tcp:IP:PORT`
       missed.push({ line, what })
     } else {
-      const why = "beyond loopback serve wants users_file, or insecure_no_auth"
+      const why = "beyond loopback serve wants users_file or trusted_peers, or insecure_no_auth"
       const value = [/^(?:udp|tcp):/.test(whole) ? whole : `udp:${whole}`]
       put(taken, { name: "listen", value, why }, line, missed)
     }
   }
+}
+
+/**
+ * The server of the script as a trusted peer, where it goes on in front: as a comment, because whether it asks who its phones
+ * are is for its operator to know.
+ */
+const peersOf = ({ modules: loaded, sockets }: Script): string => {
+  const publishers = loaded.filter(({ name }) => /^pua(?:_|$)/.test(name)).map(({ name }) => name)
+  const isProxy = loaded.some(({ name }) => name === "rr" || name === "auth" || name === "registrar")
+  if (publishers.length === 0 && !isProxy) return ""
+  const addresses = sockets.flatMap(({ text }) => {
+    const [, address = ""] =
+      /^(?:[a-z]+:)?(\[[0-9a-f.:]+\]|\d+\.\d+\.\d+\.\d+)(?::\d+)?(?: |$)/i.exec(text) ?? []
+    return address === "" || /^(?:0\.0\.0\.0|\[::\])$/.test(address) ? [] : [address]
+  })
+  const said = publishers.length === 0 ? "" : `;publishes_for=DOMAIN`
+  const entries = [...new Set(addresses.length === 0 ? ["ADDRESS"] : addresses)].map(
+    (address) => `${address};identity=pai${said}`,
+  )
+  return (
+    "# If that server stays in front, it is a trusted peer: it asks who a phone is and says so in P-Asserted-Identity" +
+    `${publishers.length === 0 ? "" : `, and ${publishers.join(", ")} publishes for DOMAIN without it`}.\n` +
+    "# identity=from believes From instead. See docs/behind-a-proxy.md.\n" +
+    `# ${settingLine("trusted_peers", entries)}\n`
+  )
 }
 
 /** What to write instead of a call; null when it needs nothing. */

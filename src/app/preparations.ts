@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Packages } from "../domain/packages/event-package.ts"
+import { readPeers } from "../adapters/sip/peers.ts"
 import { allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
 import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
@@ -24,6 +25,9 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     ...rulesFaults(config),
     ...tagFaults(config),
     ...adminFaults(config),
+    ...readPeers(config.trusted_peers).faults.map(
+      ({ entry, why }) => `trusted_peers = ${entry} (${config.sources.trusted_peers}): ${why}`,
+    ),
     ...webhookFaults(config),
     ...termsOf(config.retention).faults.map(
       (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,

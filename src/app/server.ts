@@ -10,6 +10,7 @@ import { Clock, Context, Deferred, Effect, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
+import { readPeers } from "../adapters/sip/peers.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
@@ -111,6 +112,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
+      (line) => void run(Effect.logWarning(line)),
     ),
   )
   const authorize = asksRules(config) ? askTheRules : allowEveryone
@@ -324,6 +326,7 @@ const sipOptions = (
   users: Users | null,
   overload: () => { readonly retryAfter: number } | null,
   onDefect: (defect: unknown) => void,
+  onPeer: (line: string) => void,
 ): SipOptions => {
   const realm = config.realm ?? config.domain[0] ?? "presently"
   return {
@@ -345,13 +348,15 @@ const sipOptions = (
         : {
             realm,
             lookup: users.lookup,
+            addressOf: users.addressOf,
             nonceKey: randomBytes(32),
             algorithms: config.digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"],
           },
     registrar: config.registrar === "reject" ? "reject" : "accept",
     udpMtuBytes: config.udp_mtu,
     forceActive: config.force_active,
-    trustedPeers: config.trusted_peers,
+    trustedPeers: readPeers(config.trusted_peers).peers,
+    onPeer,
     policy,
     overload,
     onDefect,

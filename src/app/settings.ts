@@ -43,6 +43,11 @@ interface Rules<For extends "publish" | "subscribe"> extends Base {
   readonly for: For
   readonly default: readonly never[]
 }
+/** Entries of trusted peers (`adapters/sip/peers.ts`), each a text or an object with the same names. */
+interface Peers extends Base {
+  readonly kind: "peers"
+  readonly default: readonly string[]
+}
 /** A file of code, or from a program the code itself (`policy-hook.ts`). */
 interface Hook extends Base {
   readonly kind: "hook"
@@ -57,6 +62,7 @@ export type Setting =
   | Choice
   | Rules<"publish">
   | Rules<"subscribe">
+  | Peers
   | Hook
 
 const base = (about: string, idle: string | undefined): Base =>
@@ -97,6 +103,7 @@ const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rul
   default: [],
   about,
 })
+const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
 const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
 const secret = (one: Text): Text => ({ ...one, secret: true })
 
@@ -133,15 +140,18 @@ const running = {
   data: text(null, "folder of the embedded database"),
   database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
   memory: flag(false, "keep everything in memory; nothing outlives the process"),
-  insecure_no_auth: flag(false, "serve other hosts without authentication"),
+  insecure_no_auth: flag(
+    false,
+    "serve other hosts without authentication; with trusted_peers, others than these are refused all the same",
+  ),
   users_file: text(
     null,
-    "file of lines USER:REALM:HA1 (see `presently user`); turns digest authentication on",
+    "file of lines USER:REALM:HA1 or USER:REALM:HA1:URI (see `presently user`); turns digest authentication on",
   ),
   realm: text(null, "digest realm; default: the first domain"),
-  trusted_peers: list(
-    [],
-    "IP addresses of proxies whose P-Asserted-Identity and Sender headers are believed",
+  trusted_peers: peers(
+    "proxies, PBXs and other servers that have asked already who sends a request, and whom each speaks for: " +
+      "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|any][;hosts=NAME|…]",
   ),
   digest_md5: flag(false, "also offer MD5, for phones that know nothing better"),
   registrar: choice(
@@ -204,7 +214,7 @@ const watching = {
   policy: choice(
     "auto",
     ["auto", "open", "rules"],
-    "who may watch; auto: rules with --rules-dir, integrated_xcap_server or --users-file, else open",
+    "who may watch; auto: rules with --rules-dir, integrated_xcap_server, --users-file or trusted_peers, else open",
   ),
   watch_policy: list(
     [],

@@ -1,17 +1,22 @@
 /**
- * The file of users that digest authentication knows: lines `USER:REALM:HA1`.
+ * The file of users that digest authentication knows: lines `USER:REALM:HA1` or `USER:REALM:HA1:URI`.
  *
  * HA1 is the hash of `USER:REALM:PASSWORD` in hex: 64 digits for SHA-256, 32 for MD5. One user may have a line of
- * each. Passwords themselves are never stored; `presently user` makes a line.
+ * each. URI is the address of the account, where that is not USER at REALM. Passwords themselves are never stored; `presently user` makes a line.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
+import { parseUri } from "../adapters/sip/uri.ts"
 import type { DigestAlgorithm, Secret } from "../adapters/sip/transport.ts"
+import { addressOfRecord } from "../domain/uris.ts"
+import type { Uri } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
 
 export interface Users {
   readonly lookup: (user: string, realm: string) => Secret | null
+  /** The address that stands beside the account; null: none does. */
+  readonly addressOf: (user: string, realm: string) => Uri | null
   readonly size: number
 }
 
@@ -29,18 +34,35 @@ export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
 /** @throws ConfigInvalid that names each line it cannot read */
 export const parseUsers = (text: string, file: string): Users => {
   const known = new Map<string, Partial<Record<DigestAlgorithm, string>>>()
+  const addresses = new Map<string, Uri>()
   const faults: string[] = []
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return
+    const at = `users_file ${file}:${index + 1}`
+    // a URI has colons of its own
     const [user, realm, ha1, ...rest] = line.trim().split(":")
     const algorithm = ha1 === undefined ? undefined : algorithmOf(ha1)
-    if (!user || !realm || ha1 === undefined || algorithm === undefined || rest.length > 0) {
-      faults.push(
-        `users_file ${file}:${index + 1}: expected USER:REALM:HA1, HA1 of 64 (SHA-256) or 32 (MD5) hex digits`,
-      )
+    if (!user || !realm || ha1 === undefined || algorithm === undefined) {
+      faults.push(`${at}: expected USER:REALM:HA1, HA1 of 64 (SHA-256) or 32 (MD5) hex digits`)
       return
     }
     const key = `${user}\n${realm}`
+    if (rest.length > 0) {
+      const written = rest.join(":")
+      const address = accountAddress(written)
+      const other = addresses.get(key)
+      if (address === null) {
+        faults.push(
+          `${at}: ${written} is no address: expected a URI such as sip:alice@example.com, or nothing`,
+        )
+        return
+      }
+      if (other !== undefined && other !== address) {
+        faults.push(`${at}: ${user} has the address ${other} in a line before: leave one of the two out`)
+        return
+      }
+      addresses.set(key, address)
+    }
     known.set(key, { ...known.get(key), [algorithm]: ha1.toLowerCase() })
   })
   if (faults.length > 0) throw new ConfigInvalid({ faults })
@@ -49,19 +71,32 @@ export const parseUsers = (text: string, file: string): Users => {
       const ha1 = known.get(`${user}\n${realm}`)
       return ha1 === undefined ? null : { ha1 }
     },
+    addressOf: (user, realm) => addresses.get(`${user}\n${realm}`) ?? null,
     size: known.size,
   }
 }
 
-/** A line of the file for one user. */
+/** The address an account may have, in its one spelling; null: it is none. */
+export const accountAddress = (text: string): Uri | null => {
+  const uri = parseUri(text)
+  return uri === null || (uri.scheme !== "tel" && uri.user === null) ? null : addressOfRecord(uri)
+}
+
+/**
+ * A line of the file for one user.
+ *
+ * @param address of the account, where it is not the user's name at the realm
+ */
 export const userLine = (
   user: string,
   realm: string,
   password: string,
   algorithm: "SHA-256" | "MD5",
+  address: Uri | null = null,
 ): string => {
   const hash = createHash(algorithm === "MD5" ? "md5" : "sha256")
-  return `${user}:${realm}:${hash.update(`${user}:${realm}:${password}`).digest("hex")}`
+  const ha1 = hash.update(`${user}:${realm}:${password}`).digest("hex")
+  return `${user}:${realm}:${ha1}${address === null ? "" : `:${address}`}`
 }
 
 const algorithmOf = (ha1: string): DigestAlgorithm | undefined =>

@@ -64,7 +64,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["admin: here", "admin = here (@2): expected HOST:PORT or off, for example 127.0.0.1:5080"],
   [
     "listen: [udp:0.0.0.0:5060]",
-    "listen = 0.0.0.0 (@2): serve without authentication is for loopback addresses only: give --users-file FILE, or --insecure-no-auth if everyone who can reach it may see and publish everything",
+    "listen = 0.0.0.0 (@2): serve without authentication is for loopback addresses only: give --users-file FILE, or trusted_peers, or --insecure-no-auth if everyone who can reach it may see and publish everything",
   ],
   [
     "database_url: mysql://root:s@cret@db/x?password=secret",

@@ -258,18 +258,25 @@ describe("an operator's own code", () => {
         seen.push({ user, from, source, transport, event, method })
       },
     }
-    const { another } = await openScene(context, { users_file, trusted_peers: ["127.0.0.1"], request_policy })
-    const alice = await another("alice")
-    await alice.publish({ Expires: "60", "P-Asserted-Identity": "<sip:desk@example.com>" }, phoneOpen)
+    const { another } = await openScene(context, {
+      users_file,
+      trusted_peers: ["127.0.0.1;publishes_for=example.com"],
+      request_policy,
+    })
+    const call = await another("bob")
+    await call.publish({ Expires: "60", "P-Asserted-Identity": "<sip:alice@EXAMPLE.com>" }, phoneOpen)
+    // the peer may publish for her, and does not say who it is that does: From is nobody's word
+    await call.publish({ Expires: "60" }, phoneOpen)
+    const publish = {
+      user: null,
+      source: "127.0.0.1",
+      transport: "udp",
+      event: "presence",
+      method: "PUBLISH",
+    }
     assert.deepEqual(seen, [
-      {
-        user: null,
-        from: "sip:desk@example.com",
-        source: "127.0.0.1",
-        transport: "udp",
-        event: "presence",
-        method: "PUBLISH",
-      },
+      { ...publish, from: "sip:alice@example.com" },
+      { ...publish, from: "sip:anonymous@anonymous.invalid" },
     ])
   })
 

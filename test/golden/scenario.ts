@@ -16,6 +16,7 @@ import type { Notify } from "../../src/domain/presentity/intents.ts"
 import type { Event } from "../../src/domain/presentity/events.ts"
 import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
+import { anonymous } from "../../src/domain/privacy.ts"
 import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
 import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from "../support/builders.ts"
 import { everything, handling, rule, ruleset } from "../support/rules-builders.ts"
@@ -425,6 +426,20 @@ export const playScenario = (): Played => {
   for (const [index, watcher] of [bob, dave, erin].entries())
     ask(last, subscribe({ packageName: "presence", watcher, expires: 3600, dialog: dialogOf(40 + index) }))
   ask(last, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  answered()
+
+  // watchers who ask not to be named to others: from the beginning, no longer, again through a proxy that names nobody,
+  // and one that waits
+  ask(last, subscribe({ packageName: "presence.winfo", watcher: last, expires: 3600, dialog: dialogOf(43) }))
+  const quiet = { packageName: "presence", watcher: carol, expires: 3600 }
+  ask(last, subscribe({ ...quiet, private: true, dialog: dialogOf(44) }))
+  answered()
+  until("11:30:10")
+  ask(null, resubscribe(44, { ...quiet, cseq: 2, private: false }))
+  answered()
+  until("11:30:20")
+  ask(null, resubscribe(44, { ...quiet, watcher: anonymous, through: "192.0.2.20", cseq: 3, private: true }))
+  ask(last, subscribe({ ...quiet, watcher: dave, expires: 0, private: true, dialog: dialogOf(45) }))
   answered()
   return { log: log.read(0, 100_000), notifications }
 }

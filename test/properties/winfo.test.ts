@@ -51,13 +51,19 @@ const received = (run: Run): ReadonlyMap<number, readonly Received[]> => {
 const truth = (state: State, packageName: string): ReadonlyMap<string, string> => {
   const all: [number, string][] = []
   for (const one of values(state.subscriptions)) {
-    if (one.packageName === packageName) all.push([one.no, `${one.watcher} ${one.status}`])
+    if (one.packageName === packageName) all.push([one.no, `${nameOf(one)} ${one.status}`])
   }
   for (const one of values(state.waiting)) {
-    if (one.packageName === packageName) all.push([one.no, `${one.watcher} waiting`])
+    if (one.packageName === packageName) all.push([one.no, `${nameOf(one)} waiting`])
   }
   return new Map(all.sort(([a], [b]) => a - b).map(([no, what]) => [`w${no}`, what]))
 }
+
+const nobody = "sip:anonymous@anonymous.invalid"
+
+/** As others are to know a watcher. */
+const nameOf = (one: { readonly watcher: string; readonly private?: true }): string =>
+  one.private === true ? nobody : one.watcher
 
 /** What a reader knows of a package, in the words of `truth`. */
 const known = (reader: WatcherInfoReader, packageName: string): ReadonlyMap<string, string> =>
@@ -150,6 +156,32 @@ describe("documents of watcher information", () => {
     })
   })
 
+  it("3325-9.3-a: nobody who asked not to be named is, whatever becomes of it, and every entry is one watcher", () => {
+    let hidden = 0
+    forEveryWatchedHistory((run) => {
+      /** By number: how its last request said that it is to be named. */
+      const wishes = new Map<number, boolean>()
+      for (const { events, notifications } of run.moments) {
+        for (const event of events) {
+          if (event._tag === "SubscriptionCreated") wishes.set(event.no, event.private === true)
+          if (event._tag === "SubscriptionRefreshed" && event.private !== undefined)
+            wishes.set(event.no, event.private)
+        }
+        for (const { body, packageName } of notifications) {
+          const list = packageName.endsWith(".winfo") && body !== null ? watcherList(body) : null
+          if (list === null) continue
+          deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
+          for (const { id, uri } of list.entries) {
+            const isPrivate = wishes.get(numberOf(id))
+            deepStrictEqual(uri === nobody, isPrivate)
+            if (isPrivate === true) hidden++
+          }
+        }
+      }
+    })
+    ok(hidden > 50, `only ${hidden} entries without a name`)
+  })
+
   it("L33: who misses some knows it, and knows everything again after a refresh", () => {
     forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
@@ -220,8 +252,11 @@ describe("documents of watcher information", () => {
           deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
           deepStrictEqual(list.resource, alice)
           for (const { id, uri, status, event, expiration, duration } of list.entries) {
-            deepStrictEqual(owners.get(id) ?? uri, uri)
-            owners.set(id, uri)
+            // under its own name or under none
+            if (uri !== nobody) {
+              deepStrictEqual(owners.get(id) ?? uri, uri)
+              owners.set(id, uri)
+            }
             ok(legal.has(`${status}/${event}`), `${status}/${event}`)
             const was = last.get(`${no} ${id}`)
             ok(was !== "terminated", `${id} rises from the dead`)
@@ -248,14 +283,22 @@ describe("documents of watcher information", () => {
     forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         const rows = new Map<string, string>()
+        const renamed = new Set(
+          run.moments.flatMap(({ events }) =>
+            events.flatMap((one) =>
+              one._tag === "SubscriptionRefreshed" && one.private !== undefined ? [one.no] : [],
+            ),
+          ),
+        )
         for (const { list } of documents) {
           if (!list.isFull) ok(list.entries.length > 0, "an empty partial document")
-          for (const { id, status, event } of list.entries) {
+          for (const { id, uri, status, event } of list.entries) {
             const row = `${status}/${event}`
-            // there and back between two documents is news, too
-            if (!list.isFull && rows.get(id) === row)
-              ok(row === "pending/subscribe" || row === "active/approved")
-            rows.set(id, row)
+            // there and back between two documents is news, too; so is the name under which it goes, there and back
+            if (!list.isFull && rows.get(id) === `${row} ${uri}`) {
+              ok(row === "pending/subscribe" || row === "active/approved" || renamed.has(numberOf(id)))
+            }
+            rows.set(id, `${row} ${uri}`)
           }
         }
       }

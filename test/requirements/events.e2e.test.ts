@@ -316,7 +316,8 @@ describe.concurrent("watcher information", () => {
   it("3858-3-e: a watcher whom a trusted peer vouches for is listed as that peer says, not as From does", async (context) => {
     const { another } = await scene(context, { policy: "open", trusted_peers: ["127.0.0.1"] })
     const owner = await another("alice")
-    await owner.subscribe({ ...winfo, Expires: "600" })
+    const herself = { "P-Asserted-Identity": "<sip:alice@example.com>" }
+    assert.equal((await owner.subscribe({ ...winfo, ...herself, Expires: "600" })).raw.status, 200)
     assert.deepEqual((await toldOfWatchers(owner)).rows, [])
     const call = await another("anonymous")
     const asserted = { "P-Asserted-Identity": '"Bob" <sip:bob@EXAMPLE.com>', Expires: "600" }

@@ -57,6 +57,8 @@ const allowed = (setting: Setting): string => {
       return setting.choices.map((one) => `\`${one}\``).join(" ")
     case "list":
       return "list"
+    case "peers":
+      return "entries"
     case "rules":
       return "rules"
     case "hook":

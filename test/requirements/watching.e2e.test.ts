@@ -21,7 +21,7 @@ import { tmpdir } from "node:os"
  * Whether trusted peers are asked whom they speak for: a peer that asserts nobody is anonymous, and publishes only for
  * whom it asserts. False: those cells are left out.
  */
-const arePeersAsked = false
+const arePeersAsked = true
 
 const peerAddress = "127.0.0.20"
 

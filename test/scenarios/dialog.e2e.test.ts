@@ -176,7 +176,7 @@ describe("lamps", () => {
 
 describe("a shared line", () => {
   it("BLA-1 BLA-2 BLA-3 BLA-6: its phones are told of each other's calls, and not of their own", async (context) => {
-    const another = await scene(context, "udp", { trusted_peers: ["127.0.0.1"] })
+    const another = await scene(context, "udp", { trusted_peers: ["127.0.0.1;identity=from"] })
     const [desk, lab, stranger] = [await another("alice"), await another("alice"), await another("bob")]
     const sla = { Event: "dialog;sla", Accept: type, Expires: "600" }
     const [deskLamp, labLamp] = [lampOf(desk), lampOf(lab)]

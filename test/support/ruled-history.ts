@@ -5,6 +5,7 @@
 import fc from "fast-check"
 import type { Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import { nextDeadline } from "../../src/domain/presentity/state.ts"
+import { anonymous } from "../../src/domain/privacy.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Body, Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { anyOutcome } from "./arbitraries.ts"
@@ -55,8 +56,23 @@ export type RuledStep =
       readonly hidden: readonly [string | null, string | null]
       readonly sphere: string | null
     }
-  | { readonly _tag: "Watch"; readonly who: number; readonly packageName: string; readonly expires: number }
-  | { readonly _tag: "Again"; readonly which: number; readonly expires: number }
+  | {
+      readonly _tag: "Watch"
+      readonly who: number
+      readonly packageName: string
+      readonly expires: number
+      /** It asks not to be named to others. */
+      readonly isPrivate: boolean
+    }
+  | {
+      readonly _tag: "Again"
+      readonly which: number
+      readonly expires: number
+      /** Undefined: it says nothing of being named to others. */
+      readonly isPrivate: boolean | undefined
+      /** A trusted peer passes it on without saying whose it is. */
+      readonly isUnnamed: boolean
+    }
   | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
   /** The operator's word on one watcher, never on the first; null: taken back. */
   | { readonly _tag: "Decide"; readonly who: 1 | 2; readonly handling: SubHandling | null }
@@ -103,6 +119,8 @@ export interface Shape {
   readonly watched?: boolean
 }
 
+const rarely = fc.nat(3).map((one) => one === 0)
+
 const anyExpires = fc.constantFrom(0, 5, 60, 600, 600, 3600, 3600)
 
 export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledStep[]> => {
@@ -140,6 +158,7 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
         who: fc.constantFrom(0, 0, 1, 2),
         packageName: fc.constantFrom("presence", "presence", "presence", "presence", "presence.winfo"),
         expires: anyExpires,
+        isPrivate: rarely,
       }),
     },
     {
@@ -149,11 +168,18 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
         who: fc.constant(3),
         packageName: fc.constantFrom("presence.winfo", "presence.winfo", "presence.winfo.winfo", "presence"),
         expires: fc.constantFrom(0, 60, 3600, 3600, 3600),
+        isPrivate: rarely,
       }),
     },
     {
       weight: 14,
-      arbitrary: fc.record({ _tag: fc.constant("Again" as const), which: fc.nat(7), expires: anyExpires }),
+      arbitrary: fc.record({
+        _tag: fc.constant("Again" as const),
+        which: fc.nat(7),
+        expires: anyExpires,
+        isPrivate: fc.constantFrom(undefined, undefined, undefined, true, false),
+        isUnnamed: rarely,
+      }),
     },
     { weight: 14, arbitrary: anyRules },
     {
@@ -182,7 +208,13 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
     },
     { weight: 1, arbitrary: fc.constant<RuledStep>({ _tag: "Redeliver" }) },
   )
-  const owner: RuledStep = { _tag: "Watch", who: people.length, packageName: "presence.winfo", expires: 3600 }
+  const owner: RuledStep = {
+    _tag: "Watch",
+    who: people.length,
+    packageName: "presence.winfo",
+    expires: 3600,
+    isPrivate: false,
+  }
   return fc.noBias(
     fc
       .tuple(anyRules, fc.array(anyStep, { maxLength: 40, size: "max" }))
@@ -264,6 +296,7 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
           expires: step.expires,
           accept: null,
           dialog: dialogOf(id),
+          ...(step.isPrivate ? { private: true } : {}),
           forceActive: false,
           bodyFault: null,
         }),
@@ -283,7 +316,9 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
           dialog: keyOf(dialog.start),
           packageName: one.packageName,
           eventId: null,
-          watcher: one.watcher,
+          watcher: step.isUnnamed ? anonymous : one.watcher,
+          ...(step.isUnnamed ? { through: "192.0.2.20" } : {}),
+          ...(step.isPrivate === undefined ? {} : { private: step.isPrivate }),
           expires: step.expires,
           accept: null,
           cseq: dialog.remoteCseq + 1,

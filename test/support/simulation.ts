@@ -155,7 +155,12 @@ const truth = (state: State, one: Subscription): string => {
         .filter((other) => other.packageName === of)
         .map((other) => ({ ...other, status: "waiting" })),
     ]
-    return inOrder(entries.map(({ no, watcher, status }) => [`w${no}`, `${watcher} ${status}`] as const))
+    return inOrder(
+      entries.map(({ no, watcher, status, private: isPrivate }) => {
+        const name = isPrivate === true ? "sip:anonymous@anonymous.invalid" : watcher
+        return [`w${no}`, `${name} ${status}`] as const
+      }),
+    )
   }
   const document = viewFor(state, one, ruledPackages.find(packageName)!).body?.text ?? ""
   return packageName === "dialog"

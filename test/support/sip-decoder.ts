@@ -3,6 +3,7 @@
  */
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
+import { makePeers } from "../../src/adapters/sip/peers.ts"
 import type { Arrival } from "../../src/adapters/sip/decoded.ts"
 import type { RequestRules } from "../../src/adapters/sip/requests.ts"
 
@@ -27,7 +28,8 @@ export const requestRules: RequestRules = {
   sharedLine: "contact",
   parameterized: parameterizedNames(["dialog;sla"]),
   trustSenderHeader: false,
-  isTrustedPeer: () => false,
+  peers: makePeers([]),
+  peerEvent: () => {},
   allowAnyContact: true,
   carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
   argumentOf: new Map([["seats", "X-State"]]),

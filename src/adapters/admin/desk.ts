@@ -52,6 +52,8 @@ export const WatcherRow = Schema.Struct({
   status: Schema.Literals(["active", "pending", "waiting"]),
   /** `polite-block`, `force_active`, `decided`: what its status comes from besides rules. */
   reason: Schema.String,
+  /** It asked not to be named to other watchers (RFC 3325 §7): they see `sip:anonymous@anonymous.invalid`. */
+  private: Schema.optionalKey(Schema.Literal(true)),
   since: Schema.Int,
   /** When its subscription ends, or nobody will have decided on it. */
   expires: Schema.Int,

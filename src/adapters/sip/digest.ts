@@ -243,6 +243,8 @@ export const makeDigest = (
     const count = credentials.qop === null ? 0 : Number.parseInt(credentials.nc, 16)
     if (!counts.use(credentials.nonce, issued, count)) return challenge(true)
     const { username } = credentials
+    const address = options.addressOf?.(username, options.realm) ?? null
+    if (address !== null) return { _tag: "Verified", user: username, uri: address as Uri }
     const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
     if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
     return { _tag: "Verified", user: username, uri: addressOfRecord(uri) }

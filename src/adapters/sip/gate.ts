@@ -111,6 +111,7 @@ const multiples = [
   "suppress-if-match",
   "authorization",
   "p-asserted-identity",
+  "privacy",
 ]
 const isSingle = new Set(singles)
 const isAddress = new Set(["from", "to", "contact", "route", "record-route"])

@@ -3,6 +3,7 @@
  *
  * Every limit has its unit in its name. Values only: nothing here acts.
  */
+import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
 
@@ -29,7 +30,12 @@ export interface AuthOptions {
   readonly nonceKey: Uint8Array | string
   /** Offered in this order (RFC 8760 §2.3). MD5 is offered only when it is listed. */
   readonly algorithms?: readonly DigestAlgorithm[]
-  /** May this user publish for that presentity? Asked only when they differ. Default: no. */
+  /** The address of a user's account; null: it is the user's name at the realm. */
+  readonly addressOf?: (user: string, realm: string) => string | null
+  /**
+   * May this user publish for that presentity? Asked only when they differ; of a user whom a trusted peer names, with that
+   * URI. Default: no.
+   */
   readonly mayPublishFor?: (user: string, presentity: string) => boolean
 }
 
@@ -101,8 +107,10 @@ export interface SipOptions {
   readonly udpMtuBytes?: number
   /** False refuses a Contact whose host is not where the SUBSCRIBE came from. */
   readonly allowAnyContact?: boolean
-  /** IP addresses whose P-Asserted-Identity and Sender headers are believed, and that are not challenged (RFC 3325). */
-  readonly trustedPeers?: readonly string[]
+  /** Servers that have asked already who sends a request, and what each may say (RFC 3325): see `readPeers`. */
+  readonly trustedPeers?: readonly TrustedPeer[]
+  /** Told once of each kind of request of trusted peers, or of strangers beside them, that is not taken at its word. */
+  readonly onPeer?: (line: string) => void
   /** True believes the Sender header of a PUBLISH. */
   readonly trustSenderHeader?: boolean
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
@@ -165,6 +173,14 @@ export interface Counters {
   merged: number
   refusedOverload: number
   challenges: number
+  /** SUBSCRIBEs of trusted peers that name nobody. */
+  peerUnnamed: number
+  /** PUBLISHes of trusted peers for somebody they do not speak for. */
+  peerRefused: number
+  /** Datagrams with the source of a trusted peer whose dialog would lead elsewhere. */
+  peerDoubted: number
+  /** Requests of others where only trusted peers are served. */
+  strangersRefused: number
   /** By method and status: `PUBLISH 200`. */
   responses: Record<string, number>
   notifySent: number
@@ -192,6 +208,10 @@ export const countersZero = (): Counters => ({
   merged: 0,
   refusedOverload: 0,
   challenges: 0,
+  peerUnnamed: 0,
+  peerRefused: 0,
+  peerDoubted: 0,
+  strangersRefused: 0,
   responses: {},
   notifySent: 0,
   notifyRetransmitted: 0,

@@ -12,7 +12,7 @@ export interface PolicyRequest {
   readonly presentity: string
   /** The event package, with the parameters that belong to its name; null: there is no Event header. */
   readonly event: string | null
-  /** Who asks: what a trusted proxy asserts, else the URI in From. */
+  /** Who asks: whom a trusted peer names (`sip:anonymous@anonymous.invalid`: nobody), else the URI in From. */
   readonly from: string
   /** The name it authenticated with; null: it did not. */
   readonly user: string | null

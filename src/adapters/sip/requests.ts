@@ -9,9 +9,9 @@ import type { Rejection } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
+import { anonymous, isAnonymous } from "../../domain/privacy.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
-import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./gate.ts"
 import { copyText, isToken } from "./gate.ts"
 import { askAbout, whoIn } from "./granted.ts"
@@ -25,20 +25,19 @@ import {
   splitParameters,
 } from "./headers.ts"
 import type { EventHeader, ParameterizedName } from "./headers.ts"
+import { identify, mayPublish, mayRegister, senderOf, wantsPrivacy } from "./identity.ts"
+import type { Identity, IdentityRules } from "./identity.ts"
 import type { Limits, SharedLine } from "./options.ts"
 import type { Policy } from "./policy.ts"
 import { allow, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
-import { isNobody, numericHost, parseUri } from "./uri.ts"
+import { bracketed, isNobody, numericHost, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
-export interface RequestRules {
+export interface RequestRules extends IdentityRules {
   readonly limits: Limits
   readonly serves: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean
-  /** Null asks nobody who they are. */
-  readonly authenticate: ((message: RawMessage) => DigestCheck) | null
-  readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly allowEvents: string
   readonly accept: readonly string[]
   /** Null refuses REGISTER. */
@@ -51,10 +50,8 @@ export interface RequestRules {
   readonly carriedBy: ReadonlyMap<string, readonly string[]>
   /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
   readonly argumentOf: ReadonlyMap<string, string>
-  /** Whether the Sender header of a PUBLISH is believed. */
+  /** Whether the Sender header of a PUBLISH is believed; that of a peer whose PUBLISH is taken is. */
   readonly trustSenderHeader: boolean
-  /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
-  readonly isTrustedPeer: (address: string) => boolean
   readonly allowAnyContact: boolean
   readonly mintTag: () => string
   /** What an operator says of single requests; null: nothing. */
@@ -115,7 +112,7 @@ export const decodeRequest = (
       // RFC 3265 §3.2.4: we subscribe to nothing.
       return refuse(481)
     case "REGISTER":
-      return decodeRegister(message, to, arrival, rules)
+      return decodeRegister(message, { from, to, uri }, arrival, rules)
     case "PUBLISH":
       return decodePublish(message, arrival, rules, { from, to, uri })
     default:
@@ -127,48 +124,20 @@ const optionsHeaders = (rules: RequestRules): string =>
   `Allow: ${allow}\r\nAccept: ${rules.accept.join(", ")}\r\nAccept-Encoding: identity\r\n` +
   `Allow-Events: ${rules.allowEvents}\r\nSupported:\r\n`
 
-type Identity =
-  | { readonly _tag: "Known"; readonly user: string | null; readonly uri: Uri | null }
-  /** Vouched for by a trusted peer; null: the peer does not say who it is (RFC 3325). */
-  | { readonly _tag: "Asserted"; readonly uri: Uri | null }
-  | { readonly _tag: "Refused"; readonly decoded: Decoded }
-
-const identify = (message: RawMessage, arrival: Arrival, rules: RequestRules): Identity => {
-  if (rules.isTrustedPeer(arrival.sourceAddress))
-    return { _tag: "Asserted", uri: assertedIdentity(message, rules) }
-  if (rules.authenticate === null) return { _tag: "Known", user: null, uri: null }
-  const check = rules.authenticate(message)
-  if (check._tag === "Verified") return { _tag: "Known", user: check.user, uri: check.uri }
-  // RFC 3261 §8.2.7: a challenge leaves no state behind.
-  if (check._tag === "Challenged")
-    return {
-      _tag: "Refused",
-      decoded: { _tag: "Reply", reply: reply(401, check.headers), isStateless: true },
-    }
-  return { _tag: "Refused", decoded: refuse(400, check.why) }
-}
-
-/** The first P-Asserted-Identity that is a URI (RFC 3325 §9.1 allows a second, of the other scheme). */
-const assertedIdentity = (message: RawMessage, rules: RequestRules): Uri | null => {
-  for (const line of message.headers.get("p-asserted-identity") ?? []) {
-    if (line.length > rules.limits.addressLineBytesMax) continue
-    for (const { uri } of parseAddresses(line) ?? []) {
-      const parsed = parseUri(uri)
-      if (parsed !== null) return addressOfRecord(parsed)
-    }
-  }
-  return null
-}
-
-const decodeRegister = (message: RawMessage, to: Address, arrival: Arrival, rules: RequestRules): Decoded => {
+const decodeRegister = (
+  message: RawMessage,
+  { from, to }: Parties,
+  arrival: Arrival,
+  rules: RequestRules,
+): Decoded => {
   if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
-  const identity = identify(message, arrival, rules)
+  const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   const uri = parseUri(to.uri)
   if (uri === null) return refuse(400, "Malformed To")
   const address = addressOfRecord(uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
-  if (identity._tag === "Known" && identity.uri !== null && identity.uri !== address) return refuse(403)
+  if (!mayRegister(identity, address)) return refuse(403)
   return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
 }
 
@@ -186,18 +155,13 @@ const decodePublish = (
   rules: RequestRules,
   { from, uri }: Parties,
 ): Decoded => {
-  const identity = identify(message, arrival, rules)
+  const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   const presentity = addressOfRecord(uri)
   // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
-  if (
-    identity._tag === "Known" &&
-    identity.uri !== null &&
-    identity.uri !== presentity &&
-    !rules.mayPublishFor(identity.user ?? "", presentity)
-  )
-    return refuse(403)
+  if (!mayPublish(identity, presentity, rules))
+    return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
   const event = readEvent(message, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   const ifMatch = listValues(message.headers.get("sip-if-match"))
@@ -215,11 +179,12 @@ const decodePublish = (
       body: content.body,
       bodyFault: content.fault,
       ...(headers.length === 0 ? {} : { headers }),
-      sender: rules.trustSenderHeader || identity._tag === "Asserted" ? readSender(message, rules) : null,
+      sender:
+        rules.trustSenderHeader || identity._tag === "Asserted" ? senderOf(message, rules.limits) : null,
     },
   }
   if (rules.policy === null) return submit
-  const who = (identity._tag === "Asserted" ? identity.uri : null) ?? whoIn(from.uri)
+  const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri)
   return askAbout(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
 
@@ -236,13 +201,6 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
   const name = rules.argumentOf.get(packageName)
   const lines = name === undefined ? undefined : message.headers.get(name.toLowerCase())
   return lines === undefined ? null : copyText(lines.join(", "))
-}
-
-const readSender = (message: RawMessage, rules: RequestRules): string | null => {
-  const text = message.headers.get("sender")?.[0]
-  return text === undefined || text.length > rules.limits.addressLineBytesMax
-    ? null
-    : (parseAddress(text)?.uri ?? null)
 }
 
 interface Content {
@@ -301,13 +259,16 @@ const decodeSubscribe = (
   parties: Parties,
 ): Decoded => {
   const { from, to, uri } = parties
-  const identity = identify(message, arrival, rules)
+  const identity = identify(message, arrival, rules, from, to.tag === null)
   if (identity._tag === "Refused") return identity.decoded
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
-  const isAsserted = identity._tag === "Asserted"
-  const watcher = isAsserted && identity.uri !== null ? identity.uri : addressOfRecord(fromUri)
-  if (!isAsserted && identity.uri !== null && identity.uri !== watcher) return refuse(403)
+  const written = addressOfRecord(fromUri)
+  const watcher = watcherOf(identity, written)
+  if (watcher === null) return refuse(403)
+  if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
+    rules.peerEvent("unnamed", identity.peer.text)
+  const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const event = readEvent(message, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   const conditions = message.headers.get("suppress-if-match") ?? []
@@ -339,7 +300,18 @@ const decodeSubscribe = (
     return decided({
       _tag: "Submit",
       presentity: null,
-      command: { _tag: "Resubscribe", ...common, dialog, cseq: message.cseq, remoteTarget: contact },
+      command: {
+        _tag: "Resubscribe",
+        ...common,
+        dialog,
+        cseq: message.cseq,
+        remoteTarget: contact,
+        ...(isPrivate === null ? {} : { private: isPrivate }),
+        // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
+        ...(identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable
+          ? { through: bracketed(arrival.sourceAddress) }
+          : {}),
+      },
     })
   }
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
@@ -357,6 +329,7 @@ const decodeSubscribe = (
     command: {
       _tag: "Subscribe",
       ...common,
+      ...(isPrivate === true ? { private: true as const } : {}),
       dialog: {
         callId: copyText(message.callId),
         localTag: rules.mintTag(),
@@ -368,10 +341,18 @@ const decodeSubscribe = (
         remoteCseq: message.cseq,
         localContact: arrival.contact,
         flow: arrival.flow,
-        source: `${arrival.sourceAddress.includes(":") ? `[${arrival.sourceAddress}]` : arrival.sourceAddress}:${arrival.sourcePort}`,
+        source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
       },
     },
   })
+}
+
+/** Null: it proved to be somebody else than it says. */
+const watcherOf = (identity: Exclude<Identity, { readonly _tag: "Refused" }>, written: Uri): Uri | null => {
+  if (identity._tag === "Asserted") return identity.uri ?? anonymous
+  if (identity.uri === null || identity.uri === written) return written
+  // RFC 3323 §4.1.1.3: so writes who does not want to be named to others, and has said to us who it is
+  return isAnonymous(written) ? identity.uri : null
 }
 
 /**

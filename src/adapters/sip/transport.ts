@@ -20,6 +20,8 @@ import { isWildcard, makeLocalHost } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "./options.ts"
 import type { Counters, ListenAddress, SipOptions } from "./options.ts"
+import { makePeers } from "./peers.ts"
+import { makePeerLog } from "./peer-log.ts"
 import { makeRegistrar } from "./registrar.ts"
 import type { Arrival } from "./decoded.ts"
 import type { RequestRules } from "./requests.ts"
@@ -80,7 +82,8 @@ export const make = (options: SipOptions): Sip => {
           ...(policy?.headers ?? []),
         ])
   const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
-  const trustedPeers = new Set(options.trustedPeers ?? [])
+  const peers = makePeers(options.trustedPeers ?? [])
+  const peerEvent = makePeerLog(counters, options.onPeer ?? (() => {}))
   const udpListeners: UdpListener[] = []
   const tcpListeners: TcpListener[] = []
   const ownHosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
@@ -158,7 +161,8 @@ export const make = (options: SipOptions): Sip => {
     carriedBy,
     argumentOf,
     trustSenderHeader: options.trustSenderHeader ?? false,
-    isTrustedPeer: (address) => trustedPeers.has(address),
+    peers,
+    peerEvent,
     allowAnyContact: options.allowAnyContact ?? true,
     mintTag,
     policy,

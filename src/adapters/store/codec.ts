@@ -86,6 +86,7 @@ const StoredEvent = Schema.TaggedUnion({
     argument: Schema.optionalKey(Text),
     sharingTag: Schema.optionalKey(Text),
     parked: Schema.optionalKey(Schema.Literal(true)),
+    private: Schema.optionalKey(Schema.Literal(true)),
     giveUpAt: Instant,
     expiresAt: Schema.Finite,
     dialog: Schema.Int,
@@ -103,6 +104,7 @@ const StoredEvent = Schema.TaggedUnion({
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
     dormant: Schema.optionalKey(Schema.Boolean),
     argument: Schema.optionalKey(Text),
+    private: Schema.optionalKey(Schema.Boolean),
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,

@@ -67,9 +67,9 @@ const eventText = (event: Event, before: State, after: State): string => {
     case "HardStateReplaced":
       return `${event._tag} ${event.packageName} ${shownText(event.body)}`
     case "SubscriptionCreated":
-      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`
+      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}${event.private === true ? " (private)" : ""}`
     case "SubscriptionRefreshed":
-      return `${event._tag} ${event.no} ${watcher(event.no)}`
+      return `${event._tag} ${event.no} ${watcher(event.no)}${event.private === undefined ? "" : event.private ? " (private)" : " (private no more)"}`
     case "SubscriptionStatusChanged":
       return `${event._tag} ${event.no} ${watcher(event.no)} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`
     case "SubscriptionTerminated":

@@ -41,7 +41,7 @@ const check = Command.make(
   serverFlags,
   Effect.fn(function* (input) {
     const config = yield* checked(input)
-    for (const notice of config.notices) yield* Console.error(`presently: ${notice}`)
+    for (const notice of [...config.notices, ...config.advice]) yield* Console.error(`presently: ${notice}`)
     yield* Console.log("the configuration is good")
   }),
 ).pipe(Command.withDescription("Say everything that would keep presently serve from starting; opens nothing"))

@@ -283,6 +283,7 @@ interface WatchingRow {
   readonly is_current?: boolean
   readonly told?: number
   readonly held_until?: number
+  readonly private?: true
 }
 
 const live = { ...adminFlags, json: shared.json, utc: shared.utc }
@@ -365,6 +366,7 @@ const watcherLine = (row: WatchingRow, time: (at: number) => string): string =>
     row.watcher,
     row.event,
     row.status,
+    ...(row.private === true ? ["not named to others"] : []),
     `since ${time(row.since * 1000)}`,
     `until ${time(row.expires * 1000)}`,
     ...(row.local_cseq === undefined ? [] : [`CSeq ${row.local_cseq}`]),

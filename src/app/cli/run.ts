@@ -7,6 +7,7 @@ import { ConfigInvalid } from "../config.ts"
 import type { Config, Given } from "../config.ts"
 import type { LogLevel } from "../../adapters/admin/desk.ts"
 import type { Server } from "../server.ts"
+import { authText } from "../peer-settings.ts"
 import { gated, makeLogLevels } from "../log-levels.ts"
 import { version } from "../version.ts"
 import { configOf, refusals, serverFlags } from "./server-flags.ts"
@@ -48,7 +49,7 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   yield* Effect.scoped(
     Effect.gen(function* () {
-      for (const notice of config.notices) yield* Effect.logWarning(notice)
+      for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
       const server = yield* startServer(config, levels)
@@ -59,6 +60,7 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
           admin: server.admin,
           store: server.store,
           watching: server.watching,
+          auth: authText(config),
         })
       yield* server.ready
       // since the process began, loading of code included
@@ -84,7 +86,7 @@ const banner = (config: Config, server: Server): string => {
     `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
     `  domains   ${config.domain.length === 0 ? "every domain" : config.domain.join(", ")}`,
     `  store     ${server.store}`,
-    `  auth      ${config.users_file === null ? "none: everyone may see and publish everything" : config.users_file}`,
+    `  auth      ${authText(config)}`,
     `  watching  ${server.watching}`,
     `  stop      Ctrl-C`,
     `See a NOTIFY from a second terminal:`,

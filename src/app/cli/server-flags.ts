@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
 import type { Config, Given } from "../config.ts"
+import { isAuthenticated } from "../limits.ts"
 import { settings } from "../settings.ts"
 
 const repeated = (name: string, metavar: string, about: string) =>
@@ -71,11 +72,11 @@ export const configOf = (input: ServerFlags, defaults: Given["defaults"]) =>
 /** Why that command does not start such a server, though each setting for itself is right; one line each. */
 export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {
   const open = config.listen.find((one) => !isLoopback(one.host))
-  const isUnsafe = open !== undefined && config.users_file === null && !config.insecure_no_auth
+  const isUnsafe = open !== undefined && !isAuthenticated(config) && !config.insecure_no_auth
   const faults = isUnsafe
     ? [
         `listen = ${open.host} (${config.sources.listen}): ${command} without authentication is for loopback ` +
-          "addresses only: give --users-file FILE, or --insecure-no-auth if everyone who can reach it may see and " +
+          "addresses only: give --users-file FILE, or trusted_peers, or --insecure-no-auth if everyone who can reach it may see and " +
           "publish everything",
       ]
     : []

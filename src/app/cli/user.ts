@@ -2,10 +2,10 @@
  * `presently user`: a line for the file of users, from a name, a realm and the password on standard input.
  */
 import { text } from "node:stream/consumers"
-import { Console, Effect, Redacted } from "effect"
+import { Console, Effect, Option, Redacted } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import { userLine } from "../users.ts"
+import { accountAddress, userLine } from "../users.ts"
 
 export const user = Command.make(
   "user",
@@ -19,8 +19,13 @@ export const user = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("hash for phones that know MD5 only; needs digest_md5 on the server"),
     ),
+    address: Flag.String("address").pipe(
+      Flag.withMetavar("URI"),
+      Flag.withDescription("address of the account, where it is not NAME at REALM"),
+      Flag.optional,
+    ),
   },
-  Effect.fn(function* ({ name, realm, md5 }) {
+  Effect.fn(function* ({ name, realm, md5, address }) {
     for (const [what, value] of [
       ["NAME", name],
       ["--realm", realm],
@@ -31,17 +36,27 @@ export const user = Command.make(
         })
       }
     }
+    const written = Option.getOrNull(address)
+    const uri = written === null ? null : accountAddress(written)
+    if (written !== null && uri === null) {
+      return yield* new UsageInvalid({
+        why: `--address ${JSON.stringify(written)}: expected a URI such as sip:alice@example.com`,
+      })
+    }
     const password = yield* readPassword(name)
     if (password === "") {
       return yield* new UsageInvalid({ why: "no password: give it on standard input, one line" })
     }
-    yield* Console.log(userLine(name, realm, password, md5 ? "MD5" : "SHA-256"))
+    yield* Console.log(userLine(name, realm, password, md5 ? "MD5" : "SHA-256", uri))
   }),
 ).pipe(
   Command.withDescription("Print a line for --users-file; the password comes from standard input"),
   Command.withExamples([
     { command: "presently user alice --realm example.com < password.txt >> users.txt" },
     { command: "presently user alice --realm example.com --md5 < password.txt >> users.txt" },
+    {
+      command: "presently user 4711 --realm pbx --address sip:alice@example.com < password.txt >> users.txt",
+    },
   ]),
 )
 

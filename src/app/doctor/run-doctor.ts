@@ -3,6 +3,8 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config.ts"
+import { isAuthenticated } from "../limits.ts"
+import { authText } from "../peer-settings.ts"
 import { preparations } from "../preparations.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
@@ -29,6 +31,12 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
     ...faults.map(faultCheck),
     ...config.notices.map((notice) => warn("config", notice, "leave it out, or see the documentation")),
   ]
+  checks.push(...config.advice.map((line) => warn("config", line, "see docs/behind-a-proxy.md")))
+  checks.push(
+    isAuthenticated(config) || !config.insecure_no_auth
+      ? ok("auth", authText(config))
+      : warn("auth", authText(config), "give --users-file FILE, or trusted_peers"),
+  )
   if (faults.length === 0) {
     const given = Object.values(config.sources).filter((source) => source !== "default").length
     checks.unshift(ok("config", `${given} settings given, no fault`))

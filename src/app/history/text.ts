@@ -77,10 +77,11 @@ export const atText = (one: PresentityAt, clock: Clock): string => {
     Object.fromEntries(Object.entries(one.hardState).map(([event, { text }]) => [event, text])),
   )
   documents("rules", one.rules)
-  for (const { watcher, event, status, since, expiresAt, document } of one.watchers) {
+  for (const { watcher, event, status, private: isPrivate, since, expiresAt, document } of one.watchers) {
     const until = expiresAt === null ? "" : `until ${clock(expiresAt)}`
     const sees = status === "active" && document !== null ? `sees ${bodyInWords(document)}` : ""
-    lines.push(`watcher  ${words(watcher, event, status, `since ${clock(since)}`, until, sees)}`)
+    const named = isPrivate === true ? "not named to others" : ""
+    lines.push(`watcher  ${words(watcher, event, status, named, `since ${clock(since)}`, until, sees)}`)
   }
   if (one.watchers.length === 0) lines.push("nobody watches")
   return lines.join("\n")

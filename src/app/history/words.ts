@@ -50,11 +50,16 @@ export const eventInWords = (event: Event, clock: Clock): string => {
         `#${event.no}`,
         event.watcher,
         standing(event),
+        event.private === true ? "not named to others" : "",
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
       )
     case "SubscriptionRefreshed":
-      return words(`#${event.no}`, `until ${clock(event.expiresAt)}`)
+      return words(
+        `#${event.no}`,
+        `until ${clock(event.expiresAt)}`,
+        event.private === undefined ? "" : event.private ? "not named to others" : "named to others again",
+      )
     case "SubscriptionStatusChanged":
       return words(`#${event.no}`, standing(event))
     case "SubscriptionTerminated":

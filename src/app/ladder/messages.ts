@@ -178,6 +178,7 @@ const subscribed = (
       `Event: ${formatEvent(command.packageName ?? "", command.eventId)}`,
       ...(command.expires === null ? [] : [`Expires: ${command.expires}`]),
       ...(command.suppressIfMatch === undefined ? [] : [`Suppress-If-Match: ${command.suppressIfMatch}`]),
+      ...(command.private === undefined ? [] : [`Privacy: ${command.private ? "id" : "none"}`]),
     ],
     null,
   )

@@ -17,6 +17,7 @@ import { viewFor } from "../../domain/presentity/notify.ts"
 import { isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
+import { privacyOf } from "../../domain/privacy.ts"
 import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
 import { entries, get, has, size, values } from "../../domain/table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
@@ -129,6 +130,7 @@ export const watcherRows = (
             : one.unread === true
               ? "rules not read yet"
               : "",
+        ...privacyOf(one),
         since: seconds(one.createdAt),
         expires: seconds(one.expiresAt),
         callid: dialog?.start.callId ?? "",
@@ -148,6 +150,7 @@ export const watcherRows = (
         event: one.packageName,
         status: "waiting",
         reason: "",
+        ...privacyOf(one),
         since: seconds(one.createdAt),
         expires: seconds(one.giveUpAt),
       },

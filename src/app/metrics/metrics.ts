@@ -122,6 +122,16 @@ const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
     wire.retransmissionsAbsorbed,
   ),
   counter("presently_sip_challenges", "Requests asked to authenticate.", wire.challenges),
+  counter(
+    "presently_sip_peer_requests",
+    "Requests of trusted peers, and beside them, not taken at their word.",
+    [
+      { labels: { what: "unnamed" }, value: wire.peerUnnamed },
+      { labels: { what: "refused" }, value: wire.peerRefused },
+      { labels: { what: "doubted" }, value: wire.peerDoubted },
+      { labels: { what: "stranger" }, value: wire.strangersRefused },
+    ],
+  ),
   counter("presently_dropped", "Messages not handled.", [
     { labels: { reason: "unreadable" }, value: wire.dropped },
     { labels: { reason: "malformed" }, value: wire.malformed },

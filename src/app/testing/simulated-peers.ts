@@ -5,6 +5,7 @@
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Body, DialogStart, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { anonymous } from "../../domain/privacy.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Random } from "./random.ts"
 
@@ -147,7 +148,14 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     const asked = { accept: null, forceActive: false, bodyFault: null, packageName, eventId: null }
     return {
       presentity,
-      command: { _tag: "Subscribe", ...asked, watcher, expires: expires(), dialog: start },
+      command: {
+        _tag: "Subscribe",
+        ...asked,
+        watcher,
+        expires: expires(),
+        dialog: start,
+        ...(random.chance(0.2) ? { private: true } : {}),
+      },
       answered: (answer) => settled(dialog, answer),
     }
   }
@@ -162,7 +170,7 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       const eventId = `${dialog.usages.length}`
       dialog.usages.push({ packageName: random.pick(watchedNames), eventId, no: null, document: undefined })
     }
-    const { packageName, eventId } = random.pick(dialog.usages)
+    const { packageName, eventId, no } = random.pick(dialog.usages)
     const { callId, localTag, remoteTag } = dialog.start
     return {
       presentity: null,
@@ -171,7 +179,11 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
         dialog: dialogKey(callId, localTag, remoteTag),
         packageName,
         eventId,
-        watcher: dialog.watcher,
+        // a trusted peer may pass it on without saying whose it is, but a new subscription needs a name
+        ...(no !== null && random.chance(0.2)
+          ? { watcher: anonymous, through: hostOf(dialog.start.source) }
+          : { watcher: dialog.watcher }),
+        ...(random.chance(0.1) ? { private: random.chance(0.5) } : {}),
         expires: expires(),
         accept: null,
         cseq: dialog.cseq,
@@ -236,6 +248,8 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     },
   }
 }
+
+const hostOf = (source: string): string => source.slice(0, source.lastIndexOf(":"))
 
 const refused = (status: number, retryAfter: number | null): DeliveryOutcome => ({
   _tag: "Refused",

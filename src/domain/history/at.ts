@@ -5,6 +5,7 @@ import { viewFor } from "../presentity/notify.ts"
 import type { Packages } from "../packages/event-package.ts"
 import type { State } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
+import { privacyOf } from "../privacy.ts"
 import { entries, values } from "../table.ts"
 import type { Body, Header, Millis, PackageName } from "../vocabulary.ts"
 
@@ -32,6 +33,8 @@ export interface PresentityAt {
     readonly watcher: string
     readonly event: PackageName
     readonly status: "active" | "pending" | "waiting"
+    /** It asked not to be named to others; absent: it did not. */
+    readonly private?: true
     readonly since: Millis
     readonly expiresAt: Millis | null
     /** What it was allowed to see then. */
@@ -59,11 +62,19 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
     const pack = packages.find(one.packageName)
     const { watcher, packageName: event, status, createdAt: since, expiresAt } = one
     const document = pack === null || pack.watcherInfoOf !== undefined ? null : viewFor(state, one, pack).body
-    watchers.push({ watcher, event, status, since, expiresAt, document })
+    watchers.push({ watcher, event, status, ...privacyOf(one), since, expiresAt, document })
   }
   for (const one of [...values(state.waiting)].sort((a, b) => a.no - b.no)) {
     const { watcher, packageName: event, since } = one
-    watchers.push({ watcher, event, status: "waiting", since, expiresAt: null, document: null })
+    watchers.push({
+      watcher,
+      event,
+      status: "waiting",
+      ...privacyOf(one),
+      since,
+      expiresAt: null,
+      document: null,
+    })
   }
   const rules = Object.fromEntries([...entries(state.rules)].map(([event, { body }]) => [event, body.text]))
   const hardState = Object.fromEntries(entries(state.hardState))

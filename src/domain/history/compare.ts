@@ -70,9 +70,10 @@ const documents = (
 const watchers = (before: PresentityAt, after: PresentityAt): readonly Difference[] => {
   const standings = ({ watchers: all }: PresentityAt): ReadonlyMap<string, readonly string[]> => {
     const found = new Map<string, string[]>()
-    for (const { event, watcher, status } of all) {
+    for (const { event, watcher, status, private: isPrivate } of all) {
       const key = `${event} ${watcher}`
-      found.set(key, [...(found.get(key) ?? []), status].sort())
+      const standing = isPrivate === true ? `${status}(private)` : status
+      found.set(key, [...(found.get(key) ?? []), standing].sort())
     }
     return found
   }

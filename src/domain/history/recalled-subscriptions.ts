@@ -7,6 +7,7 @@ import { evolve } from "../presentity/evolve.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "../presentity/notification-tags.ts"
 import { viewFor } from "../presentity/notify.ts"
 import type { State, Subscription } from "../presentity/state.ts"
+import { privacyOf } from "../privacy.ts"
 import { get } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
@@ -36,6 +37,7 @@ export const subscribes = (
       ...(rates === undefined ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
+      ...privacyOf(created),
       forceActive: created.forced === true,
       bodyFault: null,
     },
@@ -135,6 +137,7 @@ export const resubscribes = (
   const condition = isDormant ? "*" : isQuiet ? (end === null ? tagOf(before, judged, world) : "*") : null
   const rates = ratesOf(renewed, one)
   const argument = renewed?.argument
+  const isPrivate = renewed?.private
   return [
     {
       _tag: "Resubscribe",
@@ -155,6 +158,7 @@ export const resubscribes = (
       ...(condition === null ? {} : { suppressIfMatch: condition }),
       ...(rates === null ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
+      ...(isPrivate === undefined ? {} : { private: isPrivate }),
       forceActive:
         !isRefused && (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : one.forced),
       bodyFault: null,
@@ -192,6 +196,7 @@ const further = (
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(created.rates === undefined ? {} : { rates: created.rates }),
       ...(created.argument === undefined ? {} : { argument: created.argument }),
+      private: created.private === true,
       forceActive: created.forced === true,
       bodyFault: null,
     },

@@ -45,7 +45,7 @@ export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): 
     byIndex([
       allIdle(presentity),
       ...documents.flatMap(({ document }) => document),
-      ...seizedBy(subscriptions),
+      ...seizedBy(subscriptions, presentity),
     ]),
   render: asText,
   renderHeaders,

@@ -88,12 +88,15 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
 
 /** What a live subscription says: only active ones that may see what there is count. */
 export interface SubscriptionArgument {
+  /** In what is composed for others, a watcher that asked not to be named is `sip:anonymous@anonymous.invalid`. */
   readonly watcher: Uri
   /** Value of the package's `argumentHeader`; null: it had none. */
   readonly argument: string | null
+  /** The watcher asked not to be named to others; absent: it did not. */
+  readonly private?: true
 }
 
-export interface SubscriptionQuestion extends SubscriptionArgument {
+export interface SubscriptionQuestion extends Omit<SubscriptionArgument, "private"> {
   readonly presentity: Uri
   /** As granted; 0: it ends, or only asks once. */
   readonly expires: Seconds

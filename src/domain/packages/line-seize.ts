@@ -5,7 +5,7 @@
  *
  * Nothing is published. What the subscriptions have taken shows here and in `call-info`.
  */
-import type { Header } from "../vocabulary.ts"
+import type { Header, Uri } from "../vocabulary.ts"
 import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
 import type { Appearance } from "./call-info-header.ts"
 import type { EventPackage, Refusal, SubscriptionArgument, SubscriptionQuestion } from "./event-package.ts"
@@ -36,7 +36,8 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   notifyIntervalMillis: 0,
   checkSubscription: check,
   parse: () => ({ _tag: "Unreadable", why: "line-seize cannot be published" }),
-  compose: ({ presentity, subscriptions = [] }) => byIndex([allIdle(presentity), ...seizedBy(subscriptions)]),
+  compose: ({ presentity, subscriptions = [] }) =>
+    byIndex([allIdle(presentity), ...seizedBy(subscriptions, presentity)]),
   render: (document) => ({
     contentType: "message/sipfrag",
     text: `${header}: ${printAppearances(document)}\r\n`,
@@ -45,20 +46,22 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   offline: (presentity) => [allIdle(presentity)],
 })
 
-/** What subscriptions to `line-seize` have taken, oldest first. */
-export const seizedBy = (subscriptions: readonly SubscriptionArgument[]): readonly Appearance[] =>
-  subscriptions.flatMap(({ argument }) => {
-    const wanted = argument === null ? null : wantedIn(argument)
-    return wanted === null || typeof wanted === "string" ? [] : [{ ...wanted, state: "seized" }]
+/** What subscriptions to `line-seize` have taken, oldest first; of who is not to be named only the number. */
+export const seizedBy = (subscriptions: readonly SubscriptionArgument[], line: Uri): readonly Appearance[] =>
+  subscriptions.flatMap((one): readonly Appearance[] => {
+    const wanted = one.argument === null ? null : wantedIn(one.argument)
+    if (wanted === null || typeof wanted === "string") return []
+    const shown = one.private === true ? { ...wanted, uri: line, parameters: [] } : wanted
+    return [{ ...shown, state: "seized" }]
   })
 
 /** An appearance belongs to whoever came first. Who gives it back, or only asks, need not say which. */
-const check = ({ argument, expires, others }: SubscriptionQuestion): Refusal | null => {
+const check = ({ presentity, argument, expires, others }: SubscriptionQuestion): Refusal | null => {
   if (expires === 0) return null
   if (argument === null) return badRequest(`${header} is missing: which appearance?`)
   const wanted = wantedIn(argument)
   if (typeof wanted === "string") return badRequest(wanted)
-  if (!seizedBy(others).some(({ index }) => index === wanted.index)) return null
+  if (!seizedBy(others, presentity).some(({ index }) => index === wanted.index)) return null
   const why = `appearance-index=${wanted.index} is seized`
   return { _tag: "TemporarilyUnavailable", status: 480, why }
 }

@@ -79,7 +79,7 @@ const isCarriable = (name: string): boolean =>
 const ownHeaders: ReadonlySet<string> = new Set(
   (
     "accept accept-encoding allow allow-events authorization call-id contact content-disposition content-encoding " +
-    "content-length content-type cseq event expires from max-forwards p-asserted-identity proxy-authorization " +
+    "content-length content-type cseq event expires from max-forwards p-asserted-identity privacy proxy-authorization " +
     "record-route require route sender sip-etag sip-if-match subscription-state supported suppress-if-match to via"
   ).split(" "),
 )

@@ -78,6 +78,8 @@ export interface Subscribe {
   readonly argument?: string
   /** `handle_subscribe(, tag)`: which server looks after it; absent: this one. */
   readonly sharingTag?: string
+  /** It asks not to be named to others (RFC 3323 §4.2, RFC 3325 §7); absent: it may be. */
+  readonly private?: true
   /** `handle_subscribe(1)`: active without asking the rules. */
   readonly forceActive: boolean
   /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
@@ -99,6 +101,13 @@ export interface Resubscribe {
   readonly suppressIfMatch?: string
   readonly rates?: Rates
   readonly argument?: string
+  /** It asks not to be named to others, or to be named again; absent: it says nothing of that, and all stays as it is. */
+  readonly private?: boolean
+  /**
+   * The host of the trusted peer that passed it on without saying whose it is. A dialog that came from there, or was taken
+   * over from another server, is then its watcher's; in any other, `watcher` asks. Absent: `watcher` asks.
+   */
+  readonly through?: string
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
 }

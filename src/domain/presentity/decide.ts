@@ -133,5 +133,6 @@ const tellWhoWatchesWatchers = (state: State, outcome: Outcome, context: Context
 const concernsWatchers = (event: Event): boolean =>
   event._tag === "SubscriptionCreated" ||
   event._tag === "SubscriptionStatusChanged" ||
+  (event._tag === "SubscriptionRefreshed" && event.private !== undefined) ||
   event._tag === "SubscriptionTerminated" ||
   event._tag === "WaitingEnded"

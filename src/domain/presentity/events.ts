@@ -128,6 +128,8 @@ export interface SubscriptionCreated {
   readonly sharingTag?: string
   /** Its tag is not active here; absent: it is. */
   readonly parked?: true
+  /** The watcher is not to be named to others (RFC 3325 §7); absent: it may be. */
+  readonly private?: true
   /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
   readonly giveUpAt: Millis | null
   /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
@@ -164,6 +166,8 @@ export interface SubscriptionRefreshed {
   readonly dormant?: boolean
   /** Another argument from now on; absent: as before. */
   readonly argument?: string
+  /** Not to be named to others from now on, or to be named again; absent: as before. */
+  readonly private?: boolean
 }
 
 /** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */

@@ -3,6 +3,7 @@
  *
  * Total: it never throws, reads no clock, and ignores what it cannot apply.
  */
+import { privacyOf } from "../privacy.ts"
 import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
@@ -148,6 +149,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           ...(event.argument === undefined ? {} : { argument: event.argument }),
           ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
           ...(event.parked === undefined ? {} : { parked: event.parked }),
+          ...privacyOf(event),
           forced: event.forced === true,
           ...(event.policy === undefined ? {} : { policy: event.policy }),
           ...(event.unread === undefined ? {} : { unread: event.unread }),
@@ -180,13 +182,19 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       if (dialog === undefined) return state
       return {
         ...state,
+        // others are told under which name it goes from now on
+        ...(event.private === undefined
+          ? {}
+          : { watchersChangedIn: changed(state, subscription.packageName) }),
         dialogs: set(state.dialogs, dialog.no, {
           ...dialog,
           remoteCseq: event.remoteCseq,
           remoteTarget: event.remoteTarget ?? dialog.remoteTarget,
         }),
         subscriptions: set(state.subscriptions, event.no, {
-          ...subscription,
+          ...(event.private === undefined
+            ? subscription
+            : named(subscription, event.private, state.version + 1)),
           expiresAt: event.expiresAt,
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
@@ -246,7 +254,15 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       const { no, packageName, watcher, createdAt } = waiting
       return depart(
         { ...state, waiting: remove(state.waiting, no) },
-        { no, packageName, watcher, createdAt, event: event.event, changedIn: state.version + 1 },
+        {
+          no,
+          packageName,
+          watcher,
+          ...privacyOf(waiting),
+          createdAt,
+          event: event.event,
+          changedIn: state.version + 1,
+        },
       )
     }
     case "RulesReplaced":
@@ -359,6 +375,7 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
         packageName,
         eventId,
         watcher,
+        ...privacyOf(subscription),
         createdAt,
         since: at,
         giveUpAt: waitsUntil,
@@ -371,7 +388,20 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
   if (subscription.changedIn === version && expiresAt <= at && subscription.notified === 0) return next
   // RFC 3857 has no event for a NOTIFY that failed: nobody decided on a pending one, an active one timed out
   const ending = silent && subscription.status === "pending" ? "giveup" : event.reason
-  return depart(next, { no, packageName, watcher, createdAt, event: ending, changedIn: version })
+  return depart(next, {
+    no,
+    packageName,
+    watcher,
+    ...privacyOf(subscription),
+    createdAt,
+    event: ending,
+    changedIn: version,
+  })
+}
+
+const named = (one: Subscription, isPrivate: boolean, changedIn: number): Subscription => {
+  const { private: _, ...kept } = one
+  return isPrivate ? { ...kept, private: true, changedIn } : { ...kept, changedIn }
 }
 
 /** Remembers who is gone for as long as a winfo subscription has not been told. */

@@ -20,6 +20,7 @@ import type {
   WatchPolicy,
 } from "../vocabulary.ts"
 import type { WatcherEvent } from "../packages/event-package.ts"
+import type { Private } from "../privacy.ts"
 import type { Retained } from "./retention.ts"
 import type { Event, NotificationsIssued, SharingTagRole, Status } from "./events.ts"
 
@@ -73,7 +74,7 @@ export interface Publication {
   readonly sender: string | null
 }
 
-export interface Subscription {
+export interface Subscription extends Private {
   readonly no: SubscriptionNo
   readonly packageName: PackageName
   readonly eventId: string | null
@@ -96,7 +97,7 @@ export interface Subscription {
   readonly unread?: true
   /** What led to its status (RFC 3857 §4.7.1). */
   readonly event: WatcherEvent
-  /** The decision that last changed its status. */
+  /** The decision that last changed its status, or whether it is named to others. */
   readonly changedIn: number
   readonly createdAt: Millis
   readonly expiresAt: Millis
@@ -128,7 +129,7 @@ export interface Subscription {
   readonly recent: readonly Millis[]
 }
 
-export interface Waiting {
+export interface Waiting extends Private {
   readonly no: SubscriptionNo
   readonly packageName: PackageName
   readonly eventId: string | null
@@ -139,7 +140,7 @@ export interface Waiting {
   readonly changedIn: number
 }
 
-export interface Departed {
+export interface Departed extends Private {
   readonly no: SubscriptionNo
   readonly packageName: PackageName
   readonly watcher: Uri

@@ -5,6 +5,7 @@
  * lifetime (423), policy (403), what the package checks (400, 403, 480). What is accepted causes exactly one NOTIFY at once.
  */
 import type { EventPackage } from "../packages/event-package.ts"
+import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant, isHeaderValue } from "../vocabulary.ts"
 import type { Rates, Seconds, Uri } from "../vocabulary.ts"
@@ -43,6 +44,7 @@ export const subscribe = (state: State, command: Subscribe, context: Context): O
     dialog: state.version + 1,
     start: command.dialog,
     remoteCseq: command.dialog.remoteCseq,
+    ...privacyOf(command),
   })
 }
 
@@ -53,14 +55,15 @@ export const subscribe = (state: State, command: Subscribe, context: Context): O
  * @source RFC 3265 §3.1.4.2, §3.1.6.4; RFC 3261 §12.2.2
  * @rejects CallDoesNotExist (481), OutOfOrder (500), and those of `subscribe`
  */
-export const resubscribe = (state: State, command: Resubscribe, context: Context): Outcome => {
-  const dialogNo = context.findDialog(command.dialog)
+export const resubscribe = (state: State, request: Resubscribe, context: Context): Outcome => {
+  const dialogNo = context.findDialog(request.dialog)
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
   if (dialog === undefined) return reject({ _tag: "CallDoesNotExist", status: 481 })
-  if (command.cseq <= dialog.remoteCseq) return reject({ _tag: "OutOfOrder", status: 500 })
-  const asked = examine(command, context)
+  if (request.cseq <= dialog.remoteCseq) return reject({ _tag: "OutOfOrder", status: 500 })
+  const asked = examine(request, context)
   if ("status" in asked) return reject(asked)
   const usages = usagesOf(state, dialog)
+  const command = withWatcher(request, dialog, usages)
   // whoever holds a dialog's tags but says to be somebody else does not own it
   if (usages.some((one) => one.watcher !== command.watcher)) return reject(forbidden)
   const subscription = usages.find(
@@ -72,6 +75,8 @@ export const resubscribe = (state: State, command: Resubscribe, context: Context
   if (subscription !== undefined)
     return renew(state, command, context, asked, dialog, subscription, judgement)
   if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
+  // what is there goes on as it is; for more somebody has to be named
+  if (command.watcher !== request.watcher) return reject(forbidden)
   if (context.limits.profile === "6665") {
     return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
   }
@@ -82,11 +87,28 @@ export const resubscribe = (state: State, command: Resubscribe, context: Context
     dialog: dialog.no,
     start: null,
     remoteCseq: command.cseq,
+    // one dialog is one phone: who is not named in one subscription of it is not in another
+    ...((command.private ?? usages.some((one) => one.private === true)) ? { private: true as const } : {}),
   })
   const moved = movedTarget(dialog, command)
   if (moved === null || outcome.events.length === 0) return outcome
   const retarget: Event = { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget: moved }
   return { ...outcome, events: [retarget, ...outcome.events] }
+}
+
+/**
+ * The request with the watcher that it is of: proxies mostly say who it is when a dialog begins, and pass on what comes
+ * within it as it is. Somebody who knows the tags of a dialog but comes another way is not believed so.
+ */
+const withWatcher = (
+  request: Resubscribe,
+  { start }: Dialog,
+  usages: readonly Subscription[],
+): Resubscribe => {
+  const [one] = usages
+  if (request.through === undefined || one === undefined) return request
+  const host = start.source.slice(0, Math.max(0, start.source.lastIndexOf(":")))
+  return host === "" || host === request.through ? { ...request, watcher: one.watcher } : request
 }
 
 interface Asked {
@@ -171,7 +193,7 @@ const begin = (
   asked: Asked,
   judged: Judgement,
   context: Context,
-  who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq">,
+  who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq" | "private">,
 ): Outcome => {
   const { handling, matched, forced } = judged
   const fetches = asked.granted === 0
@@ -287,6 +309,9 @@ const renew = (
       ...(ends || asked.argument === null || asked.argument === subscription.argument
         ? {}
         : { argument: asked.argument }),
+      ...(ends || command.private === undefined || command.private === (subscription.private === true)
+        ? {}
+        : { private: command.private }),
     })
   }
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them

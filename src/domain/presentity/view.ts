@@ -11,6 +11,7 @@ import type {
   Source,
   SubscriptionArgument,
 } from "../packages/event-package.ts"
+import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
@@ -142,7 +143,7 @@ export const liveArguments = (state: State, packageName: PackageName | undefined
   if (known === undefined) {
     known = activeSubscriptions(state, packageName)
       .filter(counts)
-      .map(({ watcher, argument }) => ({ watcher, argument: argument ?? null }))
+      .map((one) => ({ watcher: shownWatcher(one), argument: one.argument ?? null, ...privacyOf(one) }))
     byPackage.set(packageName, known)
   }
   return known

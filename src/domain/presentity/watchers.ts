@@ -3,6 +3,8 @@
  * subscription was last told. The form of the document is the template package's.
  */
 import type { EventPackage, WatcherEntry } from "../packages/event-package.ts"
+import { shownWatcher } from "../privacy.ts"
+import type { Private } from "../privacy.ts"
 import { get, values } from "../table.ts"
 import type { Body, Millis, PackageName, Seconds } from "../vocabulary.ts"
 import type { State, Subscription } from "./state.ts"
@@ -48,7 +50,7 @@ const entriesOf = (
 ): readonly WatcherEntry[] => {
   const found: [number, WatcherEntry][] = []
   const add = (
-    one: {
+    one: Private & {
       readonly no: number
       readonly watcher: WatcherEntry["uri"]
       readonly createdAt: Millis
@@ -63,7 +65,7 @@ const entriesOf = (
       one.no,
       {
         id: `w${one.no}`,
-        uri: one.watcher,
+        uri: shownWatcher(one),
         status,
         event,
         expiration,

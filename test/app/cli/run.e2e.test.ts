@@ -67,7 +67,7 @@ describe.concurrent(
       "for example udp:127.0.0.1:5060"
     const unsafe = (source: string, command: string): string =>
       `listen = 0.0.0.0 (${source}): ${command} without authentication is for loopback addresses only: give ` +
-      "--users-file FILE, or --insecure-no-auth if everyone who can reach it may see and publish everything"
+      "--users-file FILE, or trusted_peers, or --insecure-no-auth if everyone who can reach it may see and publish everything"
     const database = (source: string): string =>
       `database_url = mysql://***@db/x (${source}): expected postgres://USER:PASSWORD@HOST:PORT/NAME`
     const range = "expected a whole number from 1 to 31536000"

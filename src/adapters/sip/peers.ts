@@ -1,0 +1,349 @@
+/**
+ * Trusted peers: proxies, PBXs and other servers that have asked already who sends a request, and for whom each may speak.
+ *
+ * An entry is a line of text, an address or a network with what is said of it:
+ *
+ *     10.0.0.1
+ *     10.0.0.0/24;identity=pai;publishes_for=example.com|sip:desk@example.org;transport=tcp
+ *
+ * or, in a file or a program, an object with the same names (`address`, `identity`, `publishes_for`, `transport`, `hosts`).
+ */
+import { BlockList, isIP } from "node:net"
+import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { numericHost, parseUri, readHostPort } from "./uri.ts"
+
+/**
+ * Whose word counts for who a request is from: `pai` P-Asserted-Identity (RFC 3325), `from` From, `none` nobody's. What is
+ * not said so is anonymous.
+ */
+export type PeerIdentity = "pai" | "from" | "none"
+
+export interface TrustedPeer {
+  /** The entry as it is shown: its address or network first, then what was said and differs from the default. */
+  readonly text: string
+  /** `10.0.0.1`, or `10.0.0.0/24`. */
+  readonly network: string
+  readonly prefix: number
+  readonly identity: PeerIdentity
+  /** Whether it may publish for that presentity though no identity is asserted for the request. */
+  readonly publishesFor: (presentity: Uri) => boolean
+  /** Whether there is anybody of that kind. */
+  readonly publishesForSome: boolean
+  readonly transport: "udp" | "tcp" | "any"
+  /** Whether a numeric address, without brackets, is one of the entry. */
+  readonly holds: (address: string) => boolean
+  /** Whether a host of a URI is this peer: an address of the entry, or one of `hosts`. Not looked up. */
+  readonly isHost: (host: string) => boolean
+}
+
+export interface Peers {
+  readonly size: number
+  /**
+   * The entry that decides about an address: the narrowest network that holds it.
+   *
+   * @param address numeric, without brackets
+   * @returns null when there is none, or when it is for the other transport
+   */
+  readonly find: (address: string, transport: "udp" | "tcp") => TrustedPeer | null
+}
+
+/** One thing that is wrong with the entries. */
+export interface PeerFault {
+  /** From 0. */
+  readonly index: number
+  /** The entry as given. */
+  readonly entry: string
+  /** What is wrong, and what to write. */
+  readonly why: string
+}
+
+export interface ReadPeers {
+  readonly peers: readonly TrustedPeer[]
+  readonly faults: readonly PeerFault[]
+}
+
+const keys = ["identity", "publishes_for", "transport", "hosts"] as const
+type Key = (typeof keys)[number]
+
+export const peerSyntax =
+  "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
+  ";transport=udp|tcp|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com"
+
+/** Reads entries of either form; what is wrong is in `faults`, and such an entry is in no peer. */
+export const readPeers = (entries: readonly unknown[]): ReadPeers => {
+  const peers: TrustedPeer[] = []
+  const faults: PeerFault[] = []
+  entries.forEach((entry, index) => {
+    const written = typeof entry === "string" ? entry.trim() : JSON.stringify(entry)
+    const fail = (why: string): void => void faults.push({ index, entry: written, why })
+    const peer = readPeer(entry)
+    if (typeof peer === "string") return fail(peer)
+    const same = peers.find(
+      (one) =>
+        one.network === peer.network &&
+        (one.transport === peer.transport || one.transport === "any" || peer.transport === "any"),
+    )
+    if (same !== undefined) return fail(`${peer.network} is listed twice: leave one of the two entries out`)
+    peers.push(peer)
+  })
+  return { peers, faults }
+}
+
+/** Text: what is wrong. */
+const readPeer = (entry: unknown): TrustedPeer | string => {
+  const said = typeof entry === "string" ? saidInText(entry) : saidInObject(entry)
+  if (typeof said === "string") return said
+  const network = readNetwork(said.address)
+  if (typeof network === "string") return network
+  const identity = said.identity ?? "pai"
+  if (identity !== "pai" && identity !== "from" && identity !== "none")
+    return `identity=${identity}: expected pai (P-Asserted-Identity is believed), from (From is), or none (nobody is)`
+  const transport = said.transport ?? "any"
+  if (transport !== "udp" && transport !== "tcp" && transport !== "any")
+    return `transport=${transport}: expected udp, tcp or any`
+  const publishes = readPublishesFor(said.publishes_for ?? [])
+  if (typeof publishes === "string") return publishes
+  const hosts: string[] = []
+  for (const host of said.hosts ?? []) {
+    const read = readHostPort(host, 0)
+    if (read === null || read.end !== host.length || read.port !== null)
+      return `hosts=${host}: expected host names or addresses as they stand in its Record-Route and Contact, separated by |`
+    hosts.push(canonicalHost(read.host))
+  }
+  const { address, family, prefix } = network
+  const list = new BlockList()
+  list.addSubnet(address, prefix, family)
+  // a list of one family would also hold addresses of the other that it can be written as
+  const holds = (one: string): boolean => one.includes(":") === (family === "ipv6") && list.check(one, family)
+  const isWhole = prefix === (family === "ipv4" ? 32 : 128)
+  const shown = isWhole ? address : `${address}/${prefix}`
+  return {
+    text:
+      shown +
+      (said.identity === undefined ? "" : `;identity=${identity}`) +
+      (publishes.names.length === 0 ? "" : `;publishes_for=${publishes.names.join("|")}`) +
+      (transport === "any" ? "" : `;transport=${transport}`) +
+      (hosts.length === 0 ? "" : `;hosts=${hosts.join("|")}`),
+    network: shown,
+    // of two families only one holds an address
+    prefix,
+    identity,
+    publishesFor: publishes.covers,
+    publishesForSome: publishes.names.length > 0,
+    transport,
+    holds,
+    isHost: (host) => {
+      const numeric = numericHost(host)
+      return (numeric !== null && holds(dottedOf(numeric) ?? numeric)) || hosts.includes(canonicalHost(host))
+    },
+  }
+}
+
+interface Said {
+  readonly address: string
+  readonly identity?: string
+  readonly publishes_for?: readonly string[]
+  readonly transport?: string
+  readonly hosts?: readonly string[]
+}
+
+const saidInText = (text: string): Said | string => {
+  const [address = "", ...parameters] = text.split(";").map((one) => one.trim())
+  const said: Partial<Record<Key, string>> = {}
+  for (const parameter of parameters) {
+    const equals = parameter.indexOf("=")
+    const name = (equals < 0 ? parameter : parameter.slice(0, equals)).trim().toLowerCase()
+    const value = equals < 0 ? "" : parameter.slice(equals + 1).trim()
+    if (!isKey(name)) return `${parameter === "" ? "an empty parameter" : parameter}: ${peerSyntax}`
+    if (said[name] !== undefined) return `${name} comes twice in one entry: leave one of the two out`
+    if (value === "") return `${name} has no value: ${peerSyntax}`
+    said[name] = value
+  }
+  const listed = (value: string): readonly string[] => value.split("|").map((one) => one.trim())
+  return {
+    address,
+    ...(said.identity === undefined ? {} : { identity: said.identity.toLowerCase() }),
+    ...(said.transport === undefined ? {} : { transport: said.transport.toLowerCase() }),
+    ...(said.publishes_for === undefined ? {} : { publishes_for: listed(said.publishes_for) }),
+    ...(said.hosts === undefined ? {} : { hosts: listed(said.hosts) }),
+  }
+}
+
+const saidInObject = (entry: unknown): Said | string => {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return peerSyntax
+  const fields = Object.entries(entry).filter(([, value]) => value !== null && value !== undefined)
+  const unknown = fields.find(([name]) => name !== "address" && !isKey(name))
+  if (unknown !== undefined)
+    return `${unknown[0]}: there is no such part of an entry, there are address, ${keys.join(", ")}`
+  const text = (name: string): string | undefined | null => {
+    const value = fields.find(([one]) => one === name)?.[1] as unknown
+    return value === undefined ? undefined : typeof value === "string" ? value.trim() : null
+  }
+  const list = (name: string): readonly string[] | undefined | null => {
+    const value = fields.find(([one]) => one === name)?.[1] as unknown
+    if (value === undefined) return undefined
+    const all: readonly unknown[] = Array.isArray(value) ? value : [value]
+    return all.every((one) => typeof one === "string")
+      ? all.flatMap((one) => one.split("|").map((part) => part.trim()))
+      : null
+  }
+  const [address, identity, transport] = [text("address"), text("identity"), text("transport")]
+  const [publishesFor, hosts] = [list("publishes_for"), list("hosts")]
+  if (address === undefined || address === null) return "an entry needs its address, for example 10.0.0.1"
+  if (identity === null) return "identity: expected pai, from or none"
+  if (transport === null) return "transport: expected udp, tcp or any"
+  if (publishesFor === null) return "publishes_for: expected domains and URIs, or *"
+  if (hosts === null) return "hosts: expected host names"
+  return {
+    address,
+    ...(identity === undefined ? {} : { identity: identity.toLowerCase() }),
+    ...(transport === undefined ? {} : { transport: transport.toLowerCase() }),
+    ...(publishesFor === undefined ? {} : { publishes_for: publishesFor }),
+    ...(hosts === undefined ? {} : { hosts }),
+  }
+}
+
+const isKey = (name: string): name is Key => (keys as readonly string[]).includes(name)
+
+interface Network {
+  readonly address: string
+  readonly family: "ipv4" | "ipv6"
+  readonly prefix: number
+}
+
+const readNetwork = (text: string): Network | string => {
+  const slash = text.indexOf("/")
+  const written = (slash < 0 ? text : text.slice(0, slash)).replace(/^\[(.*)\]$/, "$1")
+  const length = slash < 0 ? null : text.slice(slash + 1)
+  if (text === "") return peerSyntax
+  if (written.includes("%"))
+    return `${text}: a zone means something on one machine only; leave ${written.slice(written.indexOf("%"))} out`
+  if (isIP(written) === 0) {
+    return /^[\d.:/]+$/.test(text) || slash >= 0
+      ? `${text} is no address and no network: ${peerSyntax}`
+      : `${text} is a name: a request comes from an address, so write the addresses it stands for (a network as 10.0.0.0/24)`
+  }
+  const bits = isIP(written) === 4 ? 32 : 128
+  const prefix = length === null ? bits : /^\d{1,3}$/.test(length) ? Number(length) : -1
+  if (prefix < 0 || prefix > bits) return `${text}: the length of its prefix is a number from 0 to ${bits}`
+  const plain = unmapped({
+    address: canonicalAddress(written),
+    family: bits === 32 ? "ipv4" : "ipv6",
+    prefix,
+  })
+  const first = firstOf(plain)
+  if (first !== plain.address)
+    return `${text} has bits set behind its prefix: write ${first}/${plain.prefix} for the network, or ${plain.address} for the one address`
+  return plain
+}
+
+/** An IPv4 address in IPv6 spelling is the IPv4 address (RFC 4291 §2.5.5.2). */
+const unmapped = (network: Network): Network => {
+  const dotted = dottedOf(network.address)
+  return dotted === null || network.prefix < 96
+    ? network
+    : { address: dotted, family: "ipv4", prefix: network.prefix - 96 }
+}
+
+const canonicalAddress = (address: string): string =>
+  address.includes(":") ? canonicalHost(`[${address}]`).slice(1, -1) : address
+
+/** Of `::ffff:a00:1` or `::ffff:10.0.0.1`: `10.0.0.1`; null for any other. */
+const dottedOf = (address: string): string | null => {
+  if (!address.includes(":")) return null
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonicalAddress(address)) ?? []
+  if (high === undefined || low === undefined) return null
+  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return `${one >> 8}.${one & 255}.${two >> 8}.${two & 255}`
+}
+
+/** The address with all bits behind the prefix cleared. */
+const firstOf = ({ address, family, prefix }: Network): string => {
+  const groups = family === "ipv4" ? address.split(".").map(Number) : groupsOf(address)
+  const width = family === "ipv4" ? 8 : 16
+  const cleared = groups.map((group, index) => {
+    const kept = Math.min(width, Math.max(0, prefix - index * width))
+    return group & (((1 << width) - 1) ^ ((1 << (width - kept)) - 1))
+  })
+  return family === "ipv4"
+    ? cleared.join(".")
+    : canonicalAddress(cleared.map((group) => group.toString(16)).join(":"))
+}
+
+/** The eight groups of an IPv6 address in canonical spelling. */
+const groupsOf = (address: string): readonly number[] => {
+  const [before = "", after] = address.split("::")
+  const read = (text: string): readonly number[] =>
+    text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16))
+  const [left, right] = [read(before), read(after ?? "")]
+  return [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right]
+}
+
+const readPublishesFor = (
+  names: readonly string[],
+): { readonly names: readonly string[]; readonly covers: (presentity: Uri) => boolean } | string => {
+  const domains = new Set<string>()
+  const uris = new Set<string>()
+  let isEverybody = false
+  const shown: string[] = []
+  for (const name of names) {
+    const wrong = `publishes_for=${name}: expected a domain, a URI such as sip:desk@example.com, or *`
+    if (name === "*") {
+      isEverybody = true
+      shown.push(name)
+      continue
+    }
+    const uri = parseUri(name)
+    if (uri !== null && (uri.scheme === "tel" || uri.user !== null)) {
+      uris.add(addressOfRecord(uri))
+      shown.push(addressOfRecord(uri))
+      continue
+    }
+    const host = readHostPort(name, 0)
+    if (host === null || host.end !== name.length || host.port !== null) return wrong
+    domains.add(canonicalHost(host.host))
+    shown.push(canonicalHost(host.host))
+  }
+  return {
+    names: [...new Set(shown)],
+    covers: (presentity) => {
+      if (isEverybody || uris.has(presentity)) return true
+      if (domains.size === 0) return false
+      const parsed = parseUri(presentity)
+      return parsed !== null && parsed.scheme !== "tel" && domains.has(canonicalHost(parsed.host))
+    },
+  }
+}
+
+/** Addresses whose entry is remembered: a request need not be compared with every network again. */
+const rememberedMax = 4_096
+
+/** Entries ready to be asked. O(entries) for an address that has not been met lately, else O(1). */
+export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
+  const narrowest = peers.toSorted((one, other) => other.prefix - one.prefix)
+  let remembered = new Map<string, readonly TrustedPeer[]>()
+  const decisive = (address: string): readonly TrustedPeer[] => {
+    let known = remembered.get(address)
+    if (known === undefined) {
+      const zone = address.indexOf("%")
+      const written = zone < 0 ? address : address.slice(0, zone)
+      const plain = dottedOf(written) ?? written
+      const first = narrowest.find((one) => one.holds(plain))
+      known = first === undefined ? none : narrowest.filter(({ network }) => network === first.network)
+      if (remembered.size >= rememberedMax) remembered = new Map()
+      remembered.set(address, known)
+    }
+    return known
+  }
+  return {
+    size: peers.length,
+    find: (address, transport) => {
+      if (peers.length === 0) return null
+      const entries = decisive(address)
+      return entries.find((one) => one.transport === "any" || one.transport === transport) ?? null
+    },
+  }
+}
+
+const none: readonly TrustedPeer[] = []
