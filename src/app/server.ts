@@ -11,7 +11,7 @@ import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
-import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
+import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { SipHandler } from "../domain/ports.ts"
@@ -104,6 +104,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
+      (limit) => void run(Effect.logWarning(limitInWords(limit, config[limit]))),
     ),
   )
   const authorize = asksRules(config) ? askTheRules : allowEveryone
@@ -303,6 +304,7 @@ const sipOptions = (
   users: Users | null,
   overload: () => { readonly retryAfter: number } | null,
   onDefect: (defect: unknown) => void,
+  onLimit: (limit: SipLimit) => void,
 ): SipOptions => {
   const realm = config.realm ?? config.domain[0] ?? "presently"
   return {
@@ -330,10 +332,30 @@ const sipOptions = (
     registrar: config.registrar === "reject" ? "reject" : "accept",
     udpMtuBytes: config.udp_mtu,
     forceActive: config.force_active,
+    allowAnyContact: !config.contact_must_be_source,
+    notifyTargets: config.notify_targets,
+    limits: {
+      unansweredOctetsMax: config.unanswered_octets_max,
+      unprovenTargetsMax: config.unproven_targets_max,
+      unprovenWaitingMax: config.unproven_waiting_max,
+    },
+    onLimit,
     trustedPeers: config.trusted_peers,
     policy,
     overload,
     onDefect,
+  }
+}
+
+/** Said once: from then on the counters tell. */
+const limitInWords = (limit: SipLimit, value: number): string => {
+  switch (limit) {
+    case "unanswered_octets_max":
+      return `unanswered_octets_max = ${value} is reached: NOTIFYs are put off until earlier ones are answered`
+    case "unproven_targets_max":
+      return `unproven_targets_max = ${value} is reached: of the oldest addresses that never answered it is forgotten what was sent there`
+    case "unproven_waiting_max":
+      return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are given up`
   }
 }
 

@@ -29,6 +29,8 @@ export const requestRules: RequestRules = {
   trustSenderHeader: false,
   isTrustedPeer: () => false,
   allowAnyContact: true,
+  isNotifyTarget: () => false,
+  udpMtuBytes: 1_300,
   carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
   argumentOf: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",

@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
+import type { Body, DialogStart, Header, Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
 import type { DigestCheck } from "./digest.ts"
@@ -26,10 +26,12 @@ import {
 } from "./headers.ts"
 import type { EventHeader, ParameterizedName } from "./headers.ts"
 import type { Limits, SharedLine } from "./options.ts"
+import { nextHopOf, prepareDialog } from "./notify.ts"
 import type { Policy } from "./policy.ts"
-import { allow, reply } from "./responses.ts"
+import { allow, looksTagged, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
-import { isNobody, numericHost, parseUri } from "./uri.ts"
+import { headOctetsIn, headOctetsOf, isAt, isProven, placeOfAnswer, roomOf } from "./room.ts"
+import { bracketed, isNobody, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
 export interface RequestRules {
@@ -37,7 +39,7 @@ export interface RequestRules {
   readonly serves: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean
   /** Null asks nobody who they are. */
-  readonly authenticate: ((message: RawMessage) => DigestCheck) | null
+  readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly allowEvents: string
   readonly accept: readonly string[]
@@ -56,6 +58,9 @@ export interface RequestRules {
   /** Peers that have asked already who it is: their P-Asserted-Identity is believed and they are not challenged. */
   readonly isTrustedPeer: (address: string) => boolean
   readonly allowAnyContact: boolean
+  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  readonly isNotifyTarget: (host: string) => boolean
+  readonly udpMtuBytes: number
   readonly mintTag: () => string
   /** What an operator says of single requests; null: nothing. */
   readonly policy: Policy | null
@@ -128,7 +133,13 @@ const optionsHeaders = (rules: RequestRules): string =>
   `Allow-Events: ${rules.allowEvents}\r\nSupported:\r\n`
 
 type Identity =
-  | { readonly _tag: "Known"; readonly user: string | null; readonly uri: Uri | null }
+  | {
+      readonly _tag: "Known"
+      readonly user: string | null
+      readonly uri: Uri | null
+      /** Of an accepted digest: whether its nonce was given to a place. */
+      readonly wasGivenTo?: (place: string) => boolean
+    }
   /** Vouched for by a trusted peer; null: the peer does not say who it is (RFC 3325). */
   | { readonly _tag: "Asserted"; readonly uri: Uri | null }
   | { readonly _tag: "Refused"; readonly decoded: Decoded }
@@ -137,8 +148,14 @@ const identify = (message: RawMessage, arrival: Arrival, rules: RequestRules): I
   if (rules.isTrustedPeer(arrival.sourceAddress))
     return { _tag: "Asserted", uri: assertedIdentity(message, rules) }
   if (rules.authenticate === null) return { _tag: "Known", user: null, uri: null }
-  const check = rules.authenticate(message)
-  if (check._tag === "Verified") return { _tag: "Known", user: check.user, uri: check.uri }
+  const check = rules.authenticate(message, placeOfAnswer(arrival))
+  if (check._tag === "Verified")
+    return {
+      _tag: "Known",
+      user: check.user,
+      uri: check.uri,
+      ...(check.wasGivenTo === undefined ? {} : { wasGivenTo: check.wasGivenTo }),
+    }
   // RFC 3261 §8.2.7: a challenge leaves no state behind.
   if (check._tag === "Challenged")
     return {
@@ -334,12 +351,14 @@ const decodeSubscribe = (
     rules.policy === null
       ? submit
       : askAbout(submit, message, arrival, { to: whoIn(to.uri), from: watcher, user: userOf(identity) })
+  const wasGivenTo = identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
   if (to.tag !== null) {
     const dialog = dialogKey(message.callId, to.tag, from.tag ?? "")
+    const room = roomInDialog(message, contact, common.packageName ?? "", arrival, wasGivenTo, rules)
     return decided({
       _tag: "Submit",
       presentity: null,
-      command: { _tag: "Resubscribe", ...common, dialog, cseq: message.cseq, remoteTarget: contact },
+      command: { _tag: "Resubscribe", ...common, dialog, cseq: message.cseq, remoteTarget: contact, ...room },
     })
   }
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
@@ -351,27 +370,43 @@ const decodeSubscribe = (
       ? sharedLineOf(rules.sharedLine, contact, fromUri, parties)
       : addressOfRecord(uri)
   if (presentity === null) return refuse(400, "No Shared Line In Contact")
-  return decided({
-    _tag: "Submit",
-    presentity,
-    command: {
-      _tag: "Subscribe",
-      ...common,
-      dialog: {
-        callId: copyText(message.callId),
-        localTag: rules.mintTag(),
-        remoteTag: copyText(from.tag ?? ""),
-        localUri: to.untagged,
-        remoteUri: from.untagged,
-        remoteTarget: contact,
-        routeSet,
-        remoteCseq: message.cseq,
-        localContact: arrival.contact,
-        flow: arrival.flow,
-        source: `${arrival.sourceAddress.includes(":") ? `[${arrival.sourceAddress}]` : arrival.sourceAddress}:${arrival.sourcePort}`,
-      },
-    },
-  })
+  const start: DialogStart = {
+    callId: copyText(message.callId),
+    localTag: rules.mintTag(),
+    remoteTag: copyText(from.tag ?? ""),
+    localUri: to.untagged,
+    remoteUri: from.untagged,
+    remoteTarget: contact,
+    routeSet,
+    remoteCseq: message.cseq,
+    localContact: arrival.contact,
+    flow: arrival.flow,
+    source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
+  }
+  const prepared = prepareDialog(start)
+  const { hop } = prepared
+  if (!rules.allowAnyContact && (hop === null || !isAt(hop, arrival.sourceAddress)))
+    return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
+  const isSure = hop === null || isProven(hop, arrival, wasGivenTo, rules)
+  const head = headOctetsOf(prepared, common.packageName ?? "", start)
+  const dialog = isSure ? start : { ...start, room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+  return decided({ _tag: "Submit", presentity, command: { _tag: "Subscribe", ...common, dialog } })
+}
+
+/** What a request in a dialog says of its Contact as a target; empty: it is proven. Of a route the core knows. */
+const roomInDialog = (
+  message: RawMessage,
+  contact: string | null,
+  event: string,
+  arrival: Arrival,
+  wasGivenTo: ((place: string) => boolean) | null,
+  rules: RequestRules,
+): { readonly room?: number } => {
+  const uri = contact === null ? null : parseUri(contact)
+  const hop = uri === null || uri.scheme === "tel" ? null : nextHopOf(uri)
+  if (hop !== null && isProven(hop, arrival, wasGivenTo, rules)) return {}
+  const head = headOctetsIn(message, contact ?? "", event, arrival)
+  return { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
 }
 
 /**
@@ -418,8 +453,13 @@ const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules)
   const maddr = uri.parameters.get("maddr")
   if (!isPossibleTarget(uri, rules) || (typeof maddr === "string" && isNobody(maddr)))
     return refuse(400, "Contact Is Not An Address To Send To")
-  if (!rules.allowAnyContact && !hasRoute && numericHost(uri.host) !== arrival.sourceAddress)
-    return refuse(403, "Contact Is Not The Source")
+  // of the first request of a dialog its next hop is asked, when it is known
+  const isInDialog = message.headers.has("contact") && looksTagged(message.to)
+  const isFromPeer = rules.isTrustedPeer(arrival.sourceAddress)
+  if (!rules.allowAnyContact && isInDialog && !hasRoute && !isFromPeer) {
+    const hop = nextHopOf(uri)
+    if (hop === null || !isAt(hop, arrival.sourceAddress)) return refuse(403, "Contact Is Not The Source")
+  }
   // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
   return uri.headers === null
     ? contact.uri
