@@ -40,7 +40,7 @@ export const algorithmsDefault: readonly DigestAlgorithm[] = getHashes().include
 const nonceLifeMs = 300_000
 const noncesUsedMax = 20_000
 const credentialBytesMax = 4_096
-/** When, what, that it is ours, and to whom it was given. */
+/** When, what, to whom it was given, and that all this is ours. */
 const nonceBytes = 6 + 8 + 16 + 16
 /** How far behind the highest count a request may arrive. */
 const countWindow = 32
@@ -210,19 +210,20 @@ export const makeDigest = (
     const stamp = Buffer.alloc(14)
     stamp.writeUIntBE(now(), 0, 6)
     stamp.set(random(8), 6)
-    return Buffer.concat([stamp, seal(stamp), sealFor(stamp, place)]).toString("base64url")
+    const given = Buffer.concat([stamp, sealFor(stamp, place)])
+    return Buffer.concat([given, seal(given)]).toString("base64url")
   }
 
   const wasGiven = (nonce: string, place: string): boolean => {
     const bytes = Buffer.from(nonce, "base64url")
-    return place !== "" && timingSafeEqual(sealFor(bytes.subarray(0, 14), place), bytes.subarray(30))
+    return place !== "" && timingSafeEqual(sealFor(bytes.subarray(0, 14), place), bytes.subarray(14, 30))
   }
 
   /** When it was issued, or null when it is not one of ours. */
   const issuedAt = (nonce: string): number | null => {
     const bytes = Buffer.from(nonce, "base64url")
     if (bytes.length !== nonceBytes || bytes.toString("base64url") !== nonce) return null
-    if (!timingSafeEqual(seal(bytes.subarray(0, 14)), bytes.subarray(14, 30))) return null
+    if (!timingSafeEqual(seal(bytes.subarray(0, 30)), bytes.subarray(30))) return null
     return bytes.readUIntBE(0, 6)
   }
 
@@ -269,9 +270,10 @@ export const makeDigest = (
     const { username } = credentials
     const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
     if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
+    const verified = { _tag: "Verified", user: username, uri: addressOfRecord(uri) } as const
+    if (place === "") return verified
     const { nonce } = credentials
-    const wasGivenTo = (where: string): boolean => wasGiven(nonce, where)
-    return { _tag: "Verified", user: username, uri: addressOfRecord(uri), wasGivenTo }
+    return { ...verified, wasGivenTo: (where) => wasGiven(nonce, where) }
   }
 }
 

@@ -192,7 +192,10 @@ export const makeInbound = (parts: InboundParts): Receive => {
   }
 
   /** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
-  const allowed = (decoded: Decoded, { callId, octets = 0 }: RawMessage): ((octets: number) => void) | null => {
+  const allowed = (
+    decoded: Decoded,
+    { callId, octets = 0 }: RawMessage,
+  ): ((octets: number) => void) | null => {
     const request = decoded._tag === "Ask" ? decoded.otherwise : decoded
     if (request._tag !== "Submit") return null
     const { command } = request

@@ -165,9 +165,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         port: hop.port,
         isReliable: connection !== null,
         mayResend:
-          allowed === null
-            ? null
-            : (octets) => parts.allowances.take(allowed.dialog, allowed.place, octets),
+          allowed === null ? null : (octets) => parts.allowances.take(allowed.dialog, allowed.place, octets),
         ended: (result) => {
           connection?.branches.delete(branch)
           if (allowed !== null && typeof result === "object")
@@ -302,7 +300,12 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   }
 
   /** To one of the addresses that a name leads to: a proven one, if there is one. */
-  const sendToOneOf = (notify: Notify, prepared: PreparedDialog, name: string, hops: readonly Hop[]): void => {
+  const sendToOneOf = (
+    notify: Notify,
+    prepared: PreparedDialog,
+    name: string,
+    hops: readonly Hop[],
+  ): void => {
     const [first] = hops
     if (first === undefined) return end(notify, { _tag: "Unreachable" })
     const { proof } = notify

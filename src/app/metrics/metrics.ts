@@ -146,7 +146,11 @@ const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
     { labels: { limit: "unproven_waiting_max" }, value: wire.unprovenDropped },
     { labels: { limit: "address" }, value: wire.unprovenWaited },
   ]),
-  gauge("presently_notify_waiting", "NOTIFYs that wait until their address has answered.", wire.unprovenWaiting),
+  gauge(
+    "presently_notify_waiting",
+    "NOTIFYs that wait until their address has answered.",
+    wire.unprovenWaiting,
+  ),
   gauge(
     "presently_notify_unanswered_bytes",
     "Octets of NOTIFYs that wait for an answer.",

@@ -190,7 +190,9 @@ const further = (
       accept: null,
       cseq: created.remoteCseq,
       remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
-      ...(moved?._tag === "RemoteTargetChanged" && typeof moved.room === "number" ? { room: moved.room } : {}),
+      ...(moved?._tag === "RemoteTargetChanged" && typeof moved.room === "number"
+        ? { room: moved.room }
+        : {}),
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(created.rates === undefined ? {} : { rates: created.rates }),
       ...(created.argument === undefined ? {} : { argument: created.argument }),

@@ -140,7 +140,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   const { no, cseq, outcome } = command
   const subscription = get(state.subscriptions, no)
   if (outcome._tag === "Unproven") {
-    return done(subscription === undefined ? [] : doubted(state, subscription, context))
+    return done(subscription === undefined ? [] : doubted(state, subscription, cseq, context))
   }
   if (outcome._tag === "Accepted") {
     if (subscription === undefined) return nothingHappened
@@ -186,15 +186,22 @@ const failures = {
 type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
 
 /** What did not leave is told again, as far as may be sent to where nothing is proven now. */
-const doubted = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
+const doubted = (
+  state: State,
+  subscription: Subscription,
+  cseq: number,
+  context: Context,
+): readonly Event[] => {
   const dialog = get(state.dialogs, subscription.dialog)
   const pack = context.packages.find(subscription.packageName)
   if (dialog === undefined || pack === null) return []
+  // doubted already, and told with that in mind
+  const isAgain = dialog.proof?._tag === "Unproven" && cseq > dialog.proof.since
   const room = dialog.proof?._tag === "Connection" ? dialog.proof.room : (dialog.start.room ?? 0)
   const doubt: readonly Event[] = isUnproven(dialog)
     ? []
     : [{ _tag: "TargetDoubted", dialog: dialog.no, room }]
-  if (subscription.parked === true || context.inFlight(subscription.no))
+  if (isAgain || subscription.parked === true || context.inFlight(subscription.no))
     return [...doubt, undelivered(subscription, null)]
   const notify = notifyOne(subscription, viewFor(state, subscription, pack), "proof")
   return [...doubt, subscription.dormant ? bodiless(notify) : notify]

@@ -54,9 +54,7 @@ const isStream = ({ flow }: DialogStart): boolean => !flow.startsWith("udp:")
 
 /** What is known of a target that the SIP side says has so much room. */
 const unproven = (start: DialogStart, room: number, since: number): Proof =>
-  isStream(start) && start.source !== ""
-    ? { _tag: "Connection", room }
-    : { _tag: "Unproven", room, since }
+  isStream(start) && start.source !== "" ? { _tag: "Connection", room } : { _tag: "Unproven", room, since }
 
 /** What is known of a dialog that begins. */
 export const proofAtStart = (start: DialogStart, localCseq: number): Pick<Dialog, "proof"> =>
@@ -77,8 +75,7 @@ export const withTarget = (
   if (room === null) return withoutProof(moved)
   const isHere = remoteTarget === null || isSameHop(dialog, remoteTarget)
   // where it was, older NOTIFYs may still be answered
-  const since =
-    isHere && dialog.proof?._tag === "Unproven" ? dialog.proof.since : dialog.localCseq
+  const since = isHere && dialog.proof?._tag === "Unproven" ? dialog.proof.since : dialog.localCseq
   return { ...moved, proof: unproven(dialog.start, room, since) }
 }
 

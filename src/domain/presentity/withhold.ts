@@ -46,7 +46,10 @@ export const withhold = (state: State, command: Command, outcome: Outcome, conte
   })
   if (!isAny) return outcome
   const isFetch = command._tag === "Subscribe" && events.some(({ _tag }) => _tag === "SubscriptionTerminated")
-  if (isFetch && events.some((event, index) => event._tag === "SubscriptionTerminated" && fates[index]!.size > 0))
+  if (
+    isFetch &&
+    events.some((event, index) => event._tag === "SubscriptionTerminated" && fates[index]!.size > 0)
+  )
     return reject({ _tag: "TargetUnproven", status: 403 })
   return { ...outcome, events: events.flatMap((event, index) => rewritten(event, fates[index]!)) }
 }
@@ -88,7 +91,11 @@ const doubtfulIn = (
     after = evolve(after, event, now)
     if (!bringsDoubt(event)) continue
     const no =
-      "dialog" in event ? event.dialog : "no" in event ? get(after.subscriptions, event.no)?.dialog : undefined
+      "dialog" in event
+        ? event.dialog
+        : "no" in event
+          ? get(after.subscriptions, event.no)?.dialog
+          : undefined
     if (no !== undefined && isUnproven(get(after.dialogs, no))) doubtful.add(no)
   }
   return { doubtful, after }
@@ -118,10 +125,7 @@ const rewritten = (event: Event, fates: ReadonlyMap<SubscriptionNo, Fate>): read
   ]
 }
 
-const told = (
-  event: NotificationsIssued,
-  fates: ReadonlyMap<SubscriptionNo, Fate>,
-): NotificationsIssued =>
+const told = (event: NotificationsIssued, fates: ReadonlyMap<SubscriptionNo, Fate>): NotificationsIssued =>
   event.to === "active"
     ? { ...event, except: [...event.except, ...fates.keys()].sort((one, other) => one - other) }
     : { ...event, to: event.to.filter((no) => !fates.has(no)) }
