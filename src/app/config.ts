@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { hostListFaults } from "../adapters/hosts.ts"
 import { parseValue, readConfigFile } from "./config-file.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { didYouMean } from "./nearest.ts"
@@ -142,6 +143,12 @@ export const readConfig = (given: Given): Config => {
   }
   if (new Set(tables.map((name) => values[name])).size < tables.length) {
     faults.push(`${tables.join(", ")}: each needs a name of its own`)
+  }
+  for (const entry of hostListFaults(values["notify_targets"] as readonly string[])) {
+    faults.push(
+      `notify_targets = ${entry} (${sources["notify_targets"]}): expected an address, a network or a host name, ` +
+        "for example 192.0.2.7, 10.0.0.0/8 or *.example.com",
+    )
   }
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],

@@ -13,7 +13,7 @@ import type { AdminSource } from "../adapters/admin/http.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { make as makeSip } from "../adapters/sip/transport.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
-import type { SharedLine, SipOptions } from "../adapters/sip/options.ts"
+import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { SipHandler } from "../domain/ports.ts"
@@ -113,6 +113,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
+      (limit) => void run(Effect.logWarning(limitInWords(limit, config[limit]))),
     ),
   )
   const authorize = asksRules(config) ? askTheRules : allowEveryone
@@ -327,6 +328,7 @@ const sipOptions = (
   overload: () => { readonly retryAfter: number } | null,
   onDefect: (defect: unknown) => void,
   onPeer: (line: string) => void,
+  onLimit: (limit: SipLimit) => void,
 ): SipOptions => {
   const realm = config.realm ?? config.domain[0] ?? "presently"
   return {
@@ -357,9 +359,29 @@ const sipOptions = (
     forceActive: config.force_active,
     trustedPeers: readPeers(config.trusted_peers).peers,
     onPeer,
+    allowAnyContact: !config.contact_must_be_source,
+    notifyTargets: config.notify_targets,
+    limits: {
+      unansweredOctetsMax: config.unanswered_octets_max,
+      unprovenTargetsMax: config.unproven_targets_max,
+      unprovenWaitingMax: config.unproven_waiting_max,
+    },
+    onLimit,
     policy,
     overload,
     onDefect,
+  }
+}
+
+/** Said once: from then on the counters tell. */
+const limitInWords = (limit: SipLimit, value: number): string => {
+  switch (limit) {
+    case "unanswered_octets_max":
+      return `unanswered_octets_max = ${value} is reached: NOTIFYs are put off until earlier ones are answered`
+    case "unproven_targets_max":
+      return `unproven_targets_max = ${value} is reached: of the oldest addresses that never answered it is forgotten what was sent there`
+    case "unproven_waiting_max":
+      return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are given up`
   }
 }
 

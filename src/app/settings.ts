@@ -208,6 +208,32 @@ const lifetimes = {
   publications_max: int<number>(64, 1, 10_000, "publications per presentity and event package"),
   subscriptions_max: int<number>(1000, 1, 1_000_000, "subscriptions per presentity"),
   udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
+  notify_targets: list(
+    [],
+    "where NOTIFYs may go that nobody there has answered yet: addresses, networks (10.0.0.0/8), host names, *.example.com",
+  ),
+  contact_must_be_source: flag(
+    false,
+    "a SUBSCRIBE is refused with 403 unless its Contact, or first Record-Route, is where it came from",
+  ),
+  unanswered_octets_max: int<number>(
+    67_108_864,
+    1_048_576,
+    4_294_967_296,
+    "octets of NOTIFYs that wait for an answer; above, NOTIFYs are put off as if answered 503",
+  ),
+  unproven_targets_max: int<number>(
+    100_000,
+    1_000,
+    10_000_000,
+    "dialogs, and addresses, that have not answered a NOTIFY yet of which it is remembered what was sent; above, the oldest is forgotten",
+  ),
+  unproven_waiting_max: int<number>(
+    10_000,
+    0,
+    1_000_000,
+    "NOTIFYs that wait until the address they go to has answered another one; above, further ones count as not answered",
+  ),
 }
 
 const watching = {

@@ -72,7 +72,30 @@ export interface DialogStart {
   readonly flow: string
   /** Where the SUBSCRIBE came from: `192.0.2.20:5060`. */
   readonly source: string
+  /**
+   * Nothing has shown yet that NOTIFYs are wanted where they would go: until a NOTIFY is answered 2xx from there a document
+   * of at most so many octets may be sent. Over a stream (`flow`) that is true of where NOTIFYs go once the connection is
+   * gone. Absent: it is proven.
+   */
+  readonly room?: number
 }
+
+/** What is known of where the NOTIFYs of a dialog go, unless all of it is proven. */
+export type Proof =
+  /** It has not answered a NOTIFY yet. */
+  | {
+      readonly _tag: "Unproven"
+      /** Octets of a document that may still be sent. */
+      readonly room: number
+      /** Answers to NOTIFYs up to this CSeq came from somewhere else. */
+      readonly since: number
+      /** A NOTIFY got no answer: nothing more is sent until the watcher is heard of. */
+      readonly spent?: true
+    }
+  /** The connection that the SUBSCRIBE came over is proven, and nothing else; `room`: as in `DialogStart`. */
+  | { readonly _tag: "Connection"; readonly room: number }
+  /** A name, as long as it leads to one of these: `udp:192.0.2.20:5060`, the newest last. */
+  | { readonly _tag: "Addresses"; readonly addresses: readonly string[] }
 
 /** Names one dialog for the whole server. */
 export type DialogKey = Branded<string, "DialogKey">

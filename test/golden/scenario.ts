@@ -337,6 +337,55 @@ export const playScenario = (): Played => {
   share("active", 2)
   answered()
 
+  // phones of which nothing shows that they are where they say; one moves, one has a name that leads elsewhere
+  until("10:02:10")
+  const quiet = "sip:quiet@example.com" as Uri
+  ask(quiet, publish({ packageName: "presence", body: pidf("t1=open", "@long".repeat(30)), expires: 3600 }))
+  const meets = (dialog: number, room: number, over: Parameters<typeof subscribe>[0] = {}): number => {
+    const no = numberOf(quiet)
+    ask(
+      quiet,
+      subscribe({
+        packageName: "presence",
+        forceActive: true,
+        expires: 3600,
+        dialog: dialogOf(dialog, { remoteTarget: `sip:w${dialog}@host.example`, room }),
+        ...over,
+      }),
+    )
+    return no
+  }
+  const named = meets(50, 100)
+  ask(quiet, { _tag: "RefreshWatchers", packageName: "presence", kind: "state" })
+  answered(named, { _tag: "Accepted", remoteTarget: null, address: "udp:192.0.2.20:5060" })
+  ask(quiet, { _tag: "RefreshWatchers", packageName: "presence", kind: "state" })
+  const [doubted] = flying.splice(0)
+  ask(quiet, {
+    _tag: "ReportDelivery",
+    no: named,
+    cseq: doubted?.cseq ?? 0,
+    outcome: { _tag: "Unproven" },
+  })
+  answered(named, { _tag: "Accepted", remoteTarget: null, address: "udp:192.0.2.21:5060" })
+  const moves = { packageName: "presence", forceActive: true, expires: 3600 }
+  ask(null, resubscribe(50, { ...moves, cseq: 2, remoteTarget: "sip:w@192.0.2.51", room: 90 }))
+  answered(named, { _tag: "TimedOut" })
+  meets(51, 5_000)
+  answered()
+  ask(null, resubscribe(51, { ...moves, cseq: 2, remoteTarget: "sip:w@192.0.2.52", room: 80 }))
+  ask(null, resubscribe(51, { ...moves, cseq: 3 }))
+  const another = { ...moves, eventId: "2" }
+  ask(null, resubscribe(51, { ...another, cseq: 4, remoteTarget: "sip:w@192.0.2.53", room: 70 }))
+  ask(null, resubscribe(51, { ...another, cseq: 5, expires: 0 }))
+  answered()
+  meets(52, 10, { expires: 0, watcher: carol, suppressIfMatch: "*" })
+  ask(
+    quiet,
+    subscribe({ ...moves, expires: 0, dialog: dialogOf(53, { remoteTarget: "sip:w@192.0.2.99", room: 10 }) }),
+    "refused",
+  )
+  answered()
+
   // what another server had
   const takenOver = { localCseq: 7, notified: 4, createdAt: at("09:30:00") }
   ask(alice, {
@@ -431,15 +480,15 @@ export const playScenario = (): Played => {
   // watchers who ask not to be named to others: from the beginning, no longer, again through a proxy that names nobody,
   // and one that waits
   ask(last, subscribe({ packageName: "presence.winfo", watcher: last, expires: 3600, dialog: dialogOf(43) }))
-  const quiet = { packageName: "presence", watcher: carol, expires: 3600 }
-  ask(last, subscribe({ ...quiet, private: true, dialog: dialogOf(44) }))
+  const shy = { packageName: "presence", watcher: carol, expires: 3600 }
+  ask(last, subscribe({ ...shy, private: true, dialog: dialogOf(44) }))
   answered()
   until("11:30:10")
-  ask(null, resubscribe(44, { ...quiet, cseq: 2, private: false }))
+  ask(null, resubscribe(44, { ...shy, cseq: 2, private: false }))
   answered()
   until("11:30:20")
-  ask(null, resubscribe(44, { ...quiet, watcher: anonymous, through: "192.0.2.20", cseq: 3, private: true }))
-  ask(last, subscribe({ ...quiet, watcher: dave, expires: 0, private: true, dialog: dialogOf(45) }))
+  ask(null, resubscribe(44, { ...shy, watcher: anonymous, through: "192.0.2.20", cseq: 3, private: true }))
+  ask(last, subscribe({ ...shy, watcher: dave, expires: 0, private: true, dialog: dialogOf(45) }))
   answered()
   return { log: log.read(0, 100_000), notifications }
 }

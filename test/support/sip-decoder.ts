@@ -31,6 +31,8 @@ export const requestRules: RequestRules = {
   peers: makePeers([]),
   peerEvent: () => {},
   allowAnyContact: true,
+  isNotifyTarget: () => false,
+  udpMtuBytes: 1_300,
   carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
   argumentOf: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",

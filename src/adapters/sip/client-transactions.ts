@@ -67,12 +67,15 @@ export interface ClientTransaction {
   endsAt: number
   /** The transport could not send it. */
   readonly failed: () => void
+  /** Asked before it is sent again; null: it always may be. Timer F goes on all the same. */
+  readonly mayResend: ((octets: number) => boolean) | null
 }
 
 export type ClientRequest = Pick<
   ClientTransaction,
   "branch" | "callId" | "cseq" | "channel" | "address" | "port" | "isReliable" | "ended"
->
+> &
+  Partial<Pick<ClientTransaction, "mayResend">>
 
 export interface ClientTransactions {
   /** Sends the bytes and follows them to their end. */
@@ -112,19 +115,22 @@ export const makeClientTransactions = (
       case "nothing":
         return
       case "resend":
-        counters.notifyRetransmitted++
-        transaction.channel.send(
-          transaction.bytes!,
-          transaction.address,
-          transaction.port,
-          transaction.failed,
-        )
+        if (transaction.mayResend === null || transaction.mayResend(transaction.bytes!.length)) {
+          counters.notifyRetransmitted++
+          transaction.channel.send(
+            transaction.bytes!,
+            transaction.address,
+            transaction.port,
+            transaction.failed,
+          )
+        }
         transaction.resendMs = nextResendMs(state, transaction.resendMs, timers)
         transaction.resendAt += transaction.resendMs
         return
       default:
         open.delete(transaction.branch)
         counters.clientTransactions--
+        counters.clientOctets -= transaction.bytes!.length
         transaction.bytes = null
         transaction.ended(effect === "answered" ? response! : effect)
     }
@@ -145,6 +151,7 @@ export const makeClientTransactions = (
       const now = clock()
       const resendMs = request.isReliable ? Number.POSITIVE_INFINITY : timers.t1Ms
       const transaction: ClientTransaction = {
+        mayResend: null,
         ...request,
         state: "trying",
         bytes,
@@ -155,6 +162,7 @@ export const makeClientTransactions = (
       }
       open.set(request.branch, transaction)
       counters.clientTransactions++
+      counters.clientOctets += bytes.length
       schedule(transaction)
       request.channel.send(bytes, request.address, request.port, transaction.failed)
     },

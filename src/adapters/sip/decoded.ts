@@ -5,6 +5,7 @@ import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/co
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { PolicyRequest } from "./policy.ts"
 import type { Reply } from "./responses.ts"
+import type { Target } from "./via.ts"
 
 /** Where a request came from and came in. */
 export interface Arrival {
@@ -15,6 +16,8 @@ export interface Arrival {
   readonly contact: string
   readonly sourceAddress: string
   readonly sourcePort: number
+  /** Where its answer goes, which is not where it came from when its Via says so; absent: where it came from. */
+  readonly answeredTo?: Target
 }
 
 /** A request that the core decides. */

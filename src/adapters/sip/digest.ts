@@ -15,7 +15,13 @@ import type { AuthOptions, DigestAlgorithm, Secret } from "./options.ts"
 import { parseUri } from "./uri.ts"
 
 export type DigestCheck =
-  | { readonly _tag: "Verified"; readonly user: string; readonly uri: Uri }
+  | {
+      readonly _tag: "Verified"
+      readonly user: string
+      readonly uri: Uri
+      /** Whether the nonce was given to this place: who has it receives what is sent there. Absent: nobody knows. */
+      readonly wasGivenTo?: (place: string) => boolean
+    }
   /** `headers`: one WWW-Authenticate line per algorithm. */
   | { readonly _tag: "Challenged"; readonly headers: string }
   | { readonly _tag: "Unreadable"; readonly why: string }
@@ -34,7 +40,8 @@ export const algorithmsDefault: readonly DigestAlgorithm[] = getHashes().include
 const nonceLifeMs = 300_000
 const noncesUsedMax = 20_000
 const credentialBytesMax = 4_096
-const nonceBytes = 6 + 8 + 16
+/** When, what, to whom it was given, and that all this is ours. */
+const nonceBytes = 6 + 8 + 16 + 16
 /** How far behind the highest count a request may arrive. */
 const countWindow = 32
 
@@ -171,12 +178,14 @@ export const makeNonceCounts = (max = noncesUsedMax) => {
  * Builds the check made of every PUBLISH, SUBSCRIBE and REGISTER.
  *
  * @param now wall clock: nonces of one node are judged by another
+ * @returns a function of the request and of where its answer goes (`udp:192.0.2.20:5060`); a nonce is good anywhere, but proves
+ *   only that place
  */
 export const makeDigest = (
   options: AuthOptions,
   now: () => number,
   random: (bytes: number) => Uint8Array,
-): ((message: RawMessage) => DigestCheck) => {
+): ((message: RawMessage, place?: string) => DigestCheck) => {
   const algorithms = options.algorithms ?? algorithmsDefault
   const counts = makeNonceCounts()
   const decoy = Buffer.from(random(32)).toString("hex")
@@ -188,23 +197,38 @@ export const makeDigest = (
       .digest()
       .subarray(0, 16)
 
-  const mintNonce = (): string => {
+  /** Only whoever has the key can tell to whom a nonce was given, or say that it was somebody else. */
+  const sealFor = (stamp: Buffer, place: string): Buffer =>
+    createHmac("sha256", options.nonceKey)
+      .update("given to ")
+      .update(stamp)
+      .update(place, "latin1")
+      .digest()
+      .subarray(0, 16)
+
+  const mintNonce = (place: string): string => {
     const stamp = Buffer.alloc(14)
     stamp.writeUIntBE(now(), 0, 6)
     stamp.set(random(8), 6)
-    return Buffer.concat([stamp, seal(stamp)]).toString("base64url")
+    const given = Buffer.concat([stamp, sealFor(stamp, place)])
+    return Buffer.concat([given, seal(given)]).toString("base64url")
+  }
+
+  const wasGiven = (nonce: string, place: string): boolean => {
+    const bytes = Buffer.from(nonce, "base64url")
+    return place !== "" && timingSafeEqual(sealFor(bytes.subarray(0, 14), place), bytes.subarray(14, 30))
   }
 
   /** When it was issued, or null when it is not one of ours. */
   const issuedAt = (nonce: string): number | null => {
     const bytes = Buffer.from(nonce, "base64url")
     if (bytes.length !== nonceBytes || bytes.toString("base64url") !== nonce) return null
-    if (!timingSafeEqual(seal(bytes.subarray(0, 14)), bytes.subarray(14))) return null
+    if (!timingSafeEqual(seal(bytes.subarray(0, 30)), bytes.subarray(30))) return null
     return bytes.readUIntBE(0, 6)
   }
 
-  const challenge = (isStale: boolean): DigestCheck => {
-    const nonce = mintNonce()
+  const challengeTo = (place: string, isStale: boolean): DigestCheck => {
+    const nonce = mintNonce(place)
     let headers = ""
     for (const algorithm of algorithms)
       headers +=
@@ -213,7 +237,8 @@ export const makeDigest = (
     return { _tag: "Challenged", headers }
   }
 
-  return (message) => {
+  return (message, place = "") => {
+    const challenge = (isStale: boolean): DigestCheck => challengeTo(place, isStale)
     let credentials: Credentials | null = null
     for (const line of message.headers.get("authorization") ?? []) {
       const read = parseCredentials(line)
@@ -247,7 +272,10 @@ export const makeDigest = (
     if (address !== null) return { _tag: "Verified", user: username, uri: address as Uri }
     const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
     if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
-    return { _tag: "Verified", user: username, uri: addressOfRecord(uri) }
+    const verified = { _tag: "Verified", user: username, uri: addressOfRecord(uri) } as const
+    if (place === "") return verified
+    const { nonce } = credentials
+    return { ...verified, wasGivenTo: (where) => wasGiven(nonce, where) }
   }
 }
 

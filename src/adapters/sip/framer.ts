@@ -123,7 +123,7 @@ export const makeFramer = (limits: Limits, carried?: Names): Framer => {
         }
         const bodyEnd = bodyAt + head.contentLength!
         if (bodyEnd > bytes.length) break
-        const message = withBody(head, bytes.subarray(bodyAt, bodyEnd))
+        const message = withBody(head, bytes.subarray(bodyAt, bodyEnd), bodyEnd - start)
         head = null
         start = bodyEnd
         searched = bodyEnd

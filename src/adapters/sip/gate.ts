@@ -38,6 +38,8 @@ export interface RawMessage {
   readonly headers: ReadonlyMap<string, readonly string[]>
   readonly body: Buffer
   readonly fault: Fault | null
+  /** Octets it took on the wire; absent: it was not read from there. */
+  readonly octets?: number
 }
 
 type Draft = { -readonly [K in keyof Omit<RawMessage, "headers" | "vias">]: RawMessage[K] } & {
@@ -381,12 +383,14 @@ export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noN
   // RFC 3261 §18.3: bytes beyond Content-Length are not ours; bytes missing are an error.
   if (length > available) return withFault(message, 400, "Body Shorter Than Content-Length")
   if (length > 0) (message as Draft).body = bytes.subarray(end, end + length)
+  ;(message as Draft).octets = bytes.length
   return message
 }
 
 /** The same message with its body; used once, by whoever read the head. */
-export const withBody = (message: RawMessage, body: Buffer): RawMessage => {
+export const withBody = (message: RawMessage, body: Buffer, octets: number): RawMessage => {
   ;(message as Draft).body = body
+  ;(message as Draft).octets = octets
   return message
 }
 

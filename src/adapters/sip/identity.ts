@@ -19,10 +19,17 @@ import { isToken } from "./gate.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
 import { reply } from "./responses.ts"
+import { placeOfAnswer } from "./room.ts"
 import { parseUri } from "./uri.ts"
 
 export type Identity =
-  | { readonly _tag: "Known"; readonly user: string | null; readonly uri: Uri | null }
+  | {
+      readonly _tag: "Known"
+      readonly user: string | null
+      readonly uri: Uri | null
+      /** Of an accepted digest: whether its nonce was given to a place. */
+      readonly wasGivenTo?: (place: string) => boolean
+    }
   /** By a trusted peer; `uri` is the first of `uris`, null: the peer does not say who it is. */
   | {
       readonly _tag: "Asserted"
@@ -44,7 +51,7 @@ export type PeerEvent = "unnamed" | "refused" | "doubted" | "stranger"
 export interface IdentityRules {
   readonly limits: Limits
   /** Null asks nobody who they are. */
-  readonly authenticate: ((message: RawMessage) => DigestCheck) | null
+  readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
   /** Told of each such request; `peer` is the entry, or the address of a stranger. */
@@ -76,8 +83,11 @@ export const identify = (
     rules.peerEvent("stranger", arrival.sourceAddress)
     return refuse(403, "Not A Trusted Peer")
   }
-  const check = rules.authenticate(message)
-  if (check._tag === "Verified") return { _tag: "Known", user: check.user, uri: check.uri }
+  const check = rules.authenticate(message, placeOfAnswer(arrival))
+  if (check._tag === "Verified") {
+    const { user, uri, wasGivenTo } = check
+    return { _tag: "Known", user, uri, ...(wasGivenTo === undefined ? {} : { wasGivenTo }) }
+  }
   // RFC 3261 §8.2.7: a challenge leaves no state behind.
   if (check._tag === "Challenged")
     return {

@@ -6,6 +6,9 @@ import { createHmac } from "node:crypto"
 import type { SipHandler } from "../../domain/ports.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
 import { parseAddress } from "./codec.ts"
+import { allowanceKey } from "./allowances.ts"
+import type { Allowances } from "./allowances.ts"
+import { copyText } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
 import { withGrant } from "./granted.ts"
 
@@ -29,7 +32,15 @@ export interface InboundParts {
   readonly rules: RequestRules
   readonly clock: () => number
   readonly overload: () => { readonly retryAfter: number } | null
-  readonly makeArrival: (transport: "udp" | "tcp", channel: Channel, address: string, port: number) => Arrival
+  readonly makeArrival: (
+    transport: "udp" | "tcp",
+    channel: Channel,
+    address: string,
+    port: number,
+    answeredTo: Target,
+  ) => Arrival
+  /** Told of requests for dialogs that go where nothing is proven. */
+  readonly allowances: Pick<Allowances, "received">
   readonly submit: SipHandler["submit"]
   readonly onDefect: (defect: unknown) => void
   /** Secret from which the tags of stateless responses are made. */
@@ -124,7 +135,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
       return respondStateless(inbound, reply(message.fault.status, "", message.fault.reason))
     }
     const key = transactionKey(message, via)
-    if (server.absorb(key, channel, inbound.target.address, inbound.target.port)) return
+    if (server.absorb(key, channel, inbound.target.address, inbound.target.port, message.octets)) return
     if (message.method === "CANCEL") return respondStateless(inbound, reply(cancelStatus(message, via)))
     const retryAfter = refusedFor(message, inbound.isTagged)
     if (retryAfter !== null) {
@@ -144,7 +155,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
   const handle = (inbound: Inbound, key: string): void => {
     const { message, transport, channel, address, port, target, topVia, isTagged } = inbound
     let mergeKey: string | null = null
-    const arrival = parts.makeArrival(transport, channel, address, port)
+    const arrival = parts.makeArrival(transport, channel, address, port, target)
     const decoded = decodeRequest(message, arrival, rules, () => {
       mergeKey = mergeKeyOf(message)
       const isMerged = server.isMerged(mergeKey)
@@ -156,7 +167,9 @@ export const makeInbound = (parts: InboundParts): Receive => {
       return respondStateless(inbound, decoded.reply)
     }
     const tag = isTagged ? null : tagFor(decoded, rules)
+    const counted = allowed(decoded, message)
     const transaction: ServerTransaction = {
+      ...(counted === null ? {} : { repeated: counted }),
       key,
       startedAt: clock(),
       channel,
@@ -176,6 +189,27 @@ export const makeInbound = (parts: InboundParts): Receive => {
     if (decoded._tag === "Reply") return complete(decoded.reply)
     if (decoded._tag === "Ask") return ask(decoded, inbound, arrival, complete)
     submit(decoded, inbound, arrival, complete)
+  }
+
+  /** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
+  const allowed = (
+    decoded: Decoded,
+    { callId, octets = 0 }: RawMessage,
+  ): ((octets: number) => void) | null => {
+    const request = decoded._tag === "Ask" ? decoded.otherwise : decoded
+    if (request._tag !== "Submit") return null
+    const { command } = request
+    const tag =
+      command._tag === "Subscribe" && command.dialog.room !== undefined
+        ? command.dialog.localTag
+        : command._tag === "Resubscribe" && command.room !== undefined
+          ? command.dialog.split("\n")[1]
+          : undefined
+    if (tag === undefined) return null
+    const dialog = allowanceKey(copyText(callId), tag)
+    const received = (more: number): void => parts.allowances.received(dialog, more)
+    received(octets)
+    return received
   }
 
   const submit = (

@@ -10,9 +10,12 @@ import type { SipHandler } from "../../domain/ports.ts"
 import type { ClientResult, ClientTransactions } from "./client-transactions.ts"
 import { parseAddress } from "./codec.ts"
 import { parseRetryAfter } from "./headers.ts"
-import { formatNotify, prepareDialog } from "./notify.ts"
-import type { PreparedDialog } from "./notify.ts"
-import type { Counters, Limits } from "./options.ts"
+import { allowanceKey } from "./allowances.ts"
+import type { Allowances, Place } from "./allowances.ts"
+import { formatNotify, nextHopOf, prepareDialog } from "./notify.ts"
+import type { NextHop, PreparedDialog } from "./notify.ts"
+import { placeOf } from "./room.ts"
+import type { Counters, Limits, SipLimit } from "./options.ts"
 import type { Hop, Resolver } from "./resolver.ts"
 import type { Channel } from "./server-transactions.ts"
 import type { Connection, Tcp } from "./tcp.ts"
@@ -32,11 +35,32 @@ export interface NotifierParts {
   readonly udpListeners: readonly UdpListener[]
   readonly delivered: SipHandler["delivered"]
   readonly isOwnAddress: (host: string, port: number) => boolean
+  readonly allowances: Allowances
+  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  readonly isNotifyTarget: (host: string) => boolean
+  readonly onLimit: (limit: SipLimit) => void
 }
 
 export interface Notifier {
   readonly send: (notify: Notify) => void
 }
+
+/** One NOTIFY on its way. */
+interface Way {
+  readonly notify: Notify
+  readonly prepared: PreparedDialog
+  /** The address that the name of its next hop leads to, when it is not known to be proven; null: it is, or is no name. */
+  readonly named: string | null
+  /** Where nothing is proven: what it may take there; null: it is proven. */
+  readonly allowed: { readonly dialog: string; readonly place: Place } | null
+}
+
+/** Where both URIs lead, the one with or without the transport and the port that go without saying. */
+const isSamePlace = (one: NextHop, other: NextHop | null): boolean =>
+  other !== null &&
+  one.host === other.host &&
+  (one.port ?? portDefault) === (other.port ?? portDefault) &&
+  (one.transport ?? "udp") === (other.transport ?? "udp")
 
 const portDefault = 5_060
 const streamRefusalsMax = 20_000
@@ -60,6 +84,9 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
       case "TimedOut":
         counters.notifyTimedOut++
         break
+      case "Unproven":
+        counters.notifyUnproven++
+        break
       default:
         counters.notifyUnreachable++
     }
@@ -70,7 +97,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   const endSoon = (notify: Notify, outcome: DeliveryOutcome): void =>
     queueMicrotask(() => end(notify, outcome))
 
-  const outcomeOf = (result: ClientResult): DeliveryOutcome => {
+  const outcomeOf = (result: ClientResult, way: Way): DeliveryOutcome => {
     if (result === "timedOut") return { _tag: "TimedOut" }
     if (result === "failed") return { _tag: "Unreachable" }
     // A challenge is a refusal like any other: nobody gets credentials out of us.
@@ -80,11 +107,22 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         status: result.status,
         retryAfter: parseRetryAfter(result.headers.get("retry-after")?.[0]),
       }
-    return { _tag: "Accepted", remoteTarget: newTarget(result.headers.get("contact")) }
+    const remoteTarget = newTarget(result.headers.get("contact"), way)
+    return way.named === null
+      ? { _tag: "Accepted", remoteTarget }
+      : { _tag: "Accepted", remoteTarget, address: way.named }
   }
 
-  /** RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it. */
-  const newTarget = (lines: readonly string[] | undefined): string | null => {
+  /**
+   * RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it.
+   *
+   * Whoever answers has shown that it is where the NOTIFY went, and nothing of any other place: a Contact elsewhere leaves
+   * the target that answered. Behind a proxy that is all there is to go by.
+   */
+  const newTarget = (
+    lines: readonly string[] | undefined,
+    { notify, prepared }: Pick<Way, "notify" | "prepared">,
+  ): string | null => {
     if (lines === undefined || lines.length !== 1) return null
     const contact = parseAddress(lines[0]!)
     if (contact === null || contact.uri.length > limits.uriBytesMax) return null
@@ -92,33 +130,29 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
     if (uri.port === 0 || isNobody(uri.host) || parts.isOwnAddress(uri.host, uri.port ?? portDefault))
       return null
-    return contact.uri
+    if (contact.uri === notify.dialog.remoteTarget) return null
+    const hop = nextHopOf(uri)
+    const isThere =
+      hop !== null &&
+      prepared.routes.length === 0 &&
+      notify.dialog.routeSet.length === 0 &&
+      (isSamePlace(hop, prepared.hop) || parts.isNotifyTarget(hop.host))
+    if (!isThere) counters.targetsKept++
+    return isThere ? contact.uri : null
   }
 
   /** Random, so that it cannot be guessed; counted, so that it cannot come twice (RFC 3261 §8.1.1.7). */
   const mintBranch = (): string => `z9hG4bK${parts.mintTag()}${(branches++).toString(36)}`
 
-  const run = (
-    notify: Notify,
-    prepared: PreparedDialog,
-    channel: Channel,
-    transport: "udp" | "tcp",
-    sentBy: string,
-    hop: { readonly address: string; readonly port: number },
-    connection: Connection | null,
-  ): void => {
-    const branch = mintBranch()
-    start(notify, branch, formatNotify(notify, prepared, transport, sentBy, branch), channel, hop, connection)
-  }
-
   const start = (
-    notify: Notify,
+    way: Way,
     branch: string,
     bytes: Buffer,
     channel: Channel,
     hop: { readonly address: string; readonly port: number },
     connection: Connection | null,
   ): void => {
+    const { notify, allowed } = way
     counters.notifySent++
     connection?.branches.add(branch)
     client.start(
@@ -130,34 +164,34 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         address: hop.address,
         port: hop.port,
         isReliable: connection !== null,
+        mayResend:
+          allowed === null ? null : (octets) => parts.allowances.take(allowed.dialog, allowed.place, octets),
         ended: (result) => {
           connection?.branches.delete(branch)
-          end(notify, outcomeOf(result))
+          if (allowed !== null && typeof result === "object")
+            parts.allowances.answered(allowed.dialog, allowed.place, result.status < 300)
+          end(notify, outcomeOf(result, way))
         },
       },
       bytes,
     )
   }
 
-  const runOn = (notify: Notify, prepared: PreparedDialog, connection: Connection): void =>
-    run(
-      notify,
-      prepared,
-      connection,
-      "tcp",
-      `${bracketed(connection.localAddress)}:${connection.localPort}`,
-      { address: connection.remoteAddress, port: connection.remotePort },
-      connection,
-    )
+  const onConnection = (way: Way, connection: Connection, branch = mintBranch()): Buffer => {
+    const sentBy = `${bracketed(connection.localAddress)}:${connection.localPort}`
+    return formatNotify(way.notify, way.prepared, "tcp", sentBy, branch)
+  }
 
-  const overTcp = (
-    notify: Notify,
-    prepared: PreparedDialog,
-    hop: { readonly address: string; readonly port: number },
-  ): void =>
+  const runOn = (way: Way, connection: Connection): void => {
+    const branch = mintBranch()
+    const hop = { address: connection.remoteAddress, port: connection.remotePort }
+    start(way, branch, onConnection(way, connection, branch), connection, hop, connection)
+  }
+
+  const overTcp = (way: Way, hop: { readonly address: string; readonly port: number }): void =>
     tcp.open(hop.address, hop.port, limits.connectMs, (connection) => {
-      if (connection === null) endSoon(notify, { _tag: "Unreachable" })
-      else runOn(notify, prepared, connection)
+      if (connection === null) endSoon(way.notify, { _tag: "Unreachable" })
+      else runOn(way, connection)
     })
 
   /** The socket the SUBSCRIBE came in on; failing that, one of the same family. */
@@ -174,29 +208,78 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     return fallback
   }
 
-  const overUdp = (
-    notify: Notify,
-    prepared: PreparedDialog,
-    hop: { readonly address: string; readonly port: number },
-  ): void => {
+  const overUdp = (way: Way, hop: { readonly address: string; readonly port: number }): void => {
+    const { notify, prepared } = way
     const listener = udpListenerOf(notify.dialog.flow, hop.address)
     if (listener === null) return endSoon(notify, { _tag: "Unreachable" })
     const sentBy = `${bracketed(parts.localHost(listener.host, hop.address))}:${listener.port}`
     const branch = mintBranch()
     const bytes = formatNotify(notify, prepared, "udp", sentBy, branch)
     if (bytes.length <= parts.udpMtuBytes || isStreamRefused(hop))
-      return start(notify, branch, bytes, listener, hop, null)
+      return start(way, branch, bytes, listener, hop, null)
     // RFC 3261 §18.1.1: too big for one packet, so over TCP if the peer has it, and over UDP after all if not.
     tcp.open(hop.address, hop.port, limits.bigRequestConnectMs, (connection) => {
       if (connection !== null) {
         counters.bigRequestsOverTcp++
-        return runOn(notify, prepared, connection)
+        return runOn(way, connection)
       }
       counters.bigRequestsFellBack++
       if (streamRefusals.size >= streamRefusalsMax) streamRefusals.clear()
       streamRefusals.set(`${hop.address} ${hop.port}`, clock() + limits.streamRefusedMs)
-      start(notify, branch, bytes, listener, hop, null)
+      start(way, branch, bytes, listener, hop, null)
     })
+  }
+
+  /** To where nothing is proven, as far as that may be; else it waits until somebody there has answered. */
+  const cautiously = (notify: Notify, prepared: PreparedDialog, named: string | null, hop: Hop): void => {
+    const dialog = allowanceKey(notify.dialog.callId, notify.dialog.localTag)
+    const place = placeOf(hop.transport, hop.address, hop.port)
+    const way: Way = { notify, prepared, named, allowed: { dialog, place } }
+    const tryNow = hop.transport === "tcp" ? () => cautiouslyTcp(way, hop) : () => cautiouslyUdp(way, hop)
+    if (tryNow()) return
+    parts.allowances.wait(place, { tryNow, timedOut: () => endSoon(notify, { _tag: "TimedOut" }) })
+  }
+
+  /** Always over UDP: an attempt to connect would be more packets. @returns false: there is no room */
+  const cautiouslyUdp = (way: Way, hop: Hop): boolean => {
+    const { notify, prepared, allowed } = way
+    const listener = udpListenerOf(notify.dialog.flow, hop.address)
+    if (listener === null) {
+      endSoon(notify, { _tag: "Unreachable" })
+      return true
+    }
+    const sentBy = `${bracketed(parts.localHost(listener.host, hop.address))}:${listener.port}`
+    const branch = mintBranch()
+    const bytes = formatNotify(notify, prepared, "udp", sentBy, branch)
+    if (allowed !== null && !parts.allowances.take(allowed.dialog, allowed.place, bytes.length)) return false
+    start(way, branch, bytes, listener, hop, null)
+    return true
+  }
+
+  /** One attempt to connect at a time, and one only as long as nobody answers. @returns false: there is no room */
+  const cautiouslyTcp = (way: Way, hop: Hop): boolean => {
+    const { allowed, notify } = way
+    if (allowed === null) return false
+    const isThere = tcp.find(hop.address, hop.port)?.isOpen() === true || tcp.isOpening(hop.address, hop.port)
+    if (!isThere && !parts.allowances.takeAttempt(allowed.place)) return false
+    const begin = (connection: Connection): boolean => {
+      const branch = mintBranch()
+      const bytes = onConnection(way, connection, branch)
+      if (!parts.allowances.take(allowed.dialog, allowed.place, bytes.length)) return false
+      const at = { address: connection.remoteAddress, port: connection.remotePort }
+      start(way, branch, bytes, connection, at, connection)
+      return true
+    }
+    tcp.open(hop.address, hop.port, limits.unprovenConnectMs, (connection) => {
+      if (connection === null) return endSoon(notify, { _tag: "Unreachable" })
+      if (begin(connection)) return
+      const tryNow = (): boolean => cautiouslyTcp(way, hop)
+      parts.allowances.wait(allowed.place, {
+        tryNow,
+        timedOut: () => endSoon(notify, { _tag: "TimedOut" }),
+      })
+    })
+    return true
   }
 
   const isStreamRefused = (hop: { readonly address: string; readonly port: number }): boolean => {
@@ -208,10 +291,31 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     return false
   }
 
-  const sendTo = (notify: Notify, prepared: PreparedDialog, hop: Hop): void => {
+  const sendTo = (notify: Notify, prepared: PreparedDialog, named: string | null, hop: Hop): void => {
     if (hop.port === 0 || isNobody(bracketed(hop.address))) return endSoon(notify, { _tag: "Unreachable" })
-    if (hop.transport === "tcp") overTcp(notify, prepared, hop)
-    else overUdp(notify, prepared, hop)
+    if (notify.proof?._tag === "Unproven") return cautiously(notify, prepared, named, hop)
+    const way: Way = { notify, prepared, named, allowed: null }
+    if (hop.transport === "tcp") overTcp(way, hop)
+    else overUdp(way, hop)
+  }
+
+  /** To one of the addresses that a name leads to: a proven one, if there is one. */
+  const sendToOneOf = (
+    notify: Notify,
+    prepared: PreparedDialog,
+    name: string,
+    hops: readonly Hop[],
+  ): void => {
+    const [first] = hops
+    if (first === undefined) return end(notify, { _tag: "Unreachable" })
+    const { proof } = notify
+    const placeIs = ({ transport, address, port }: Hop): string => placeOf(transport, address, port)
+    if (parts.isNotifyTarget(name)) return sendTo(notify, prepared, null, first)
+    if (proof?._tag !== "Addresses") return sendTo(notify, prepared, placeIs(first), first)
+    const known = hops.find((hop) => proof.addresses.includes(placeIs(hop)))
+    if (known === undefined) return end(notify, { _tag: "Unproven" })
+    const isNewest = proof.addresses.at(-1) === placeIs(known)
+    sendTo(notify, prepared, isNewest ? null : placeIs(known), known)
   }
 
   /** The connection the SUBSCRIBE came over, while it lasts: the only way back to a watcher behind a NAT. */
@@ -224,28 +328,33 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
 
   return {
     send: (notify) => {
+      if (counters.clientOctets >= limits.unansweredOctetsMax) {
+        counters.notifyTooManyOctets++
+        parts.onLimit("unanswered_octets_max")
+        return endSoon(notify, { _tag: "Refused", status: 503, retryAfter: retryAfterFull })
+      }
       if (counters.clientTransactions >= limits.clientTransactionsMax)
         return endSoon(notify, { _tag: "Refused", status: 503, retryAfter: retryAfterFull })
       const prepared = prepareDialog(notify.dialog)
       const { hop } = prepared
       if (hop === null) return endSoon(notify, { _tag: "Unreachable" })
       const isStream = notify.dialog.flow.startsWith("tcp:")
-      const connection = isStream ? connectionOf(notify) : null
-      if (connection !== null) return runOn(notify, prepared, connection)
+      // an answer over the connection would prove nothing of where the Contact leads
+      const mayUseIt = isStream && notify.proof?._tag !== "Unproven"
+      const connection = mayUseIt ? connectionOf(notify) : null
+      if (connection !== null) return runOn({ notify, prepared, named: null, allowed: null }, connection)
+      // the connection was proven, and is gone
+      if (notify.proof?._tag === "Connection") return endSoon(notify, { _tag: "Unproven" })
       const transport = hop.transport ?? (isStream ? "tcp" : null)
       if (hop.isNumeric) {
-        return sendTo(notify, prepared, {
+        return sendTo(notify, prepared, null, {
           transport: transport ?? "udp",
           address: hop.host,
           port: hop.port ?? portDefault,
         })
       }
       parts.resolver.resolve(hop.host, hop.port, transport).then(
-        (hops) => {
-          const first = hops[0]
-          if (first === undefined) end(notify, { _tag: "Unreachable" })
-          else sendTo(notify, prepared, first)
-        },
+        (hops) => sendToOneOf(notify, prepared, hop.host, hops),
         () => end(notify, { _tag: "Unreachable" }),
       )
     },

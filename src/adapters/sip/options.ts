@@ -56,6 +56,14 @@ export interface Limits {
   readonly serverTransactionsMax: number
   readonly serverTransactionBytesMax: number
   readonly clientTransactionsMax: number
+  /** Octets of NOTIFYs under way, each with its own copy of the document; above, NOTIFYs end as refused with 503. */
+  readonly unansweredOctetsMax: number
+  /** Dialogs, and addresses, where nothing is proven that are remembered with what was sent there; above, the oldest is forgotten. */
+  readonly unprovenTargetsMax: number
+  /** NOTIFYs that wait until where they go has answered; above, further ones end as timed out. */
+  readonly unprovenWaitingMax: number
+  /** How long a connection to where nothing is proven may take to come up: as long as three SYNs. */
+  readonly unprovenConnectMs: number
   readonly connectionsMax: number
   readonly connectionsPerSourceMax: number
   readonly connectionIdleMs: number
@@ -69,6 +77,9 @@ export interface Limits {
   readonly bindingsMax: number
   readonly bindingsPerAddressMax: number
 }
+
+/** Settings that bound what this side does for others, and that were met. */
+export type SipLimit = "unanswered_octets_max" | "unproven_targets_max" | "unproven_waiting_max"
 
 /** RFC 3261 §17.1.1.1 and table 4; shorter ones make tests quick. */
 export interface Timers {
@@ -105,12 +116,14 @@ export interface SipOptions {
   readonly registrarExpires?: number
   /** Requests above this many bytes leave UDP for TCP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
-  /** False refuses a Contact whose host is not where the SUBSCRIBE came from. */
+  /** False refuses a Contact, or first Record-Route, whose host is not where the SUBSCRIBE came from. */
   readonly allowAnyContact?: boolean
   /** Servers that have asked already who sends a request, and what each may say (RFC 3325): see `readPeers`. */
   readonly trustedPeers?: readonly TrustedPeer[]
   /** Told once of each kind of request of trusted peers, or of strangers beside them, that is not taken at its word. */
   readonly onPeer?: (line: string) => void
+  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`adapters/hosts.ts`). */
+  readonly notifyTargets?: readonly string[]
   /** True believes the Sender header of a PUBLISH. */
   readonly trustSenderHeader?: boolean
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
@@ -123,6 +136,8 @@ export interface SipOptions {
   readonly overload?: () => { readonly retryAfter: number } | null
   /** Told of an exception while a message was handled; the default is a process warning. */
   readonly onDefect?: (defect: unknown) => void
+  /** Told once of each limit that is met. */
+  readonly onLimit?: (limit: SipLimit) => void
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
   /** Milliseconds that only grow. */
@@ -149,6 +164,10 @@ export const limitsDefault: Limits = {
   serverTransactionsMax: 500_000,
   serverTransactionBytesMax: 512 * 1024 * 1024,
   clientTransactionsMax: 200_000,
+  unansweredOctetsMax: 64 * 1024 * 1024,
+  unprovenTargetsMax: 100_000,
+  unprovenWaitingMax: 10_000,
+  unprovenConnectMs: 2_500,
   connectionsMax: 4_096,
   connectionsPerSourceMax: 128,
   connectionIdleMs: 120_000,
@@ -163,7 +182,7 @@ export const limitsDefault: Limits = {
 
 export const timersDefault: Timers = { t1Ms: 500, t2Ms: 4_000, transactionMs: 32_000 }
 
-/** Plain numbers that only grow, except the three gauges at the end. */
+/** Plain numbers that only grow, except the gauges at the end. */
 export interface Counters {
   received: number
   sent: number
@@ -189,6 +208,16 @@ export interface Counters {
   notifyRefused: number
   notifyTimedOut: number
   notifyUnreachable: number
+  /** NOTIFYs that were not sent because they would have gone where nothing is proven any more. */
+  notifyUnproven: number
+  /** NOTIFYs refused because too many octets were under way. */
+  notifyTooManyOctets: number
+  /** Contacts in answers to NOTIFYs that would have moved the remote target to where nothing is proven. */
+  targetsKept: number
+  /** NOTIFYs that had to wait until where they go has answered; those that found no room to wait; what was forgotten. */
+  unprovenWaited: number
+  unprovenDropped: number
+  unprovenForgotten: number
   bigRequestsOverTcp: number
   bigRequestsFellBack: number
   connectionsRefused: number
@@ -197,6 +226,8 @@ export interface Counters {
   connections: number
   serverTransactions: number
   clientTransactions: number
+  clientOctets: number
+  unprovenWaiting: number
 }
 
 export const countersZero = (): Counters => ({
@@ -219,6 +250,12 @@ export const countersZero = (): Counters => ({
   notifyRefused: 0,
   notifyTimedOut: 0,
   notifyUnreachable: 0,
+  notifyUnproven: 0,
+  notifyTooManyOctets: 0,
+  targetsKept: 0,
+  unprovenWaited: 0,
+  unprovenDropped: 0,
+  unprovenForgotten: 0,
   bigRequestsOverTcp: 0,
   bigRequestsFellBack: 0,
   connectionsRefused: 0,
@@ -227,4 +264,6 @@ export const countersZero = (): Counters => ({
   connections: 0,
   serverTransactions: 0,
   clientTransactions: 0,
+  clientOctets: 0,
+  unprovenWaiting: 0,
 })

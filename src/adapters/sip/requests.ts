@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
+import type { Body, DialogStart, Header, Uri } from "../../domain/vocabulary.ts"
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
@@ -28,10 +28,12 @@ import type { EventHeader, ParameterizedName } from "./headers.ts"
 import { identify, mayPublish, mayRegister, senderOf, wantsPrivacy } from "./identity.ts"
 import type { Identity, IdentityRules } from "./identity.ts"
 import type { Limits, SharedLine } from "./options.ts"
+import { nextHopOf, prepareDialog } from "./notify.ts"
 import type { Policy } from "./policy.ts"
-import { allow, reply } from "./responses.ts"
+import { allow, looksTagged, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
-import { bracketed, isNobody, numericHost, parseUri } from "./uri.ts"
+import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
+import { bracketed, isNobody, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
 export interface RequestRules extends IdentityRules {
@@ -53,6 +55,9 @@ export interface RequestRules extends IdentityRules {
   /** Whether the Sender header of a PUBLISH is believed; that of a peer whose PUBLISH is taken is. */
   readonly trustSenderHeader: boolean
   readonly allowAnyContact: boolean
+  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  readonly isNotifyTarget: (host: string) => boolean
+  readonly udpMtuBytes: number
   readonly mintTag: () => string
   /** What an operator says of single requests; null: nothing. */
   readonly policy: Policy | null
@@ -295,8 +300,10 @@ const decodeSubscribe = (
     rules.policy === null
       ? submit
       : askAbout(submit, message, arrival, { to: whoIn(to.uri), from: watcher, user: userOf(identity) })
+  const wasGivenTo = identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
   if (to.tag !== null) {
     const dialog = dialogKey(message.callId, to.tag, from.tag ?? "")
+    const room = roomInDialog(message, contact, common.packageName ?? "", arrival, wasGivenTo, rules)
     return decided({
       _tag: "Submit",
       presentity: null,
@@ -306,6 +313,7 @@ const decodeSubscribe = (
         dialog,
         cseq: message.cseq,
         remoteTarget: contact,
+        ...room,
         ...(isPrivate === null ? {} : { private: isPrivate }),
         // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
         ...(identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable
@@ -323,28 +331,50 @@ const decodeSubscribe = (
       ? sharedLineOf(rules.sharedLine, contact, fromUri, parties)
       : addressOfRecord(uri)
   if (presentity === null) return refuse(400, "No Shared Line In Contact")
-  return decided({
-    _tag: "Submit",
-    presentity,
-    command: {
-      _tag: "Subscribe",
-      ...common,
-      ...(isPrivate === true ? { private: true as const } : {}),
-      dialog: {
-        callId: copyText(message.callId),
-        localTag: rules.mintTag(),
-        remoteTag: copyText(from.tag ?? ""),
-        localUri: to.untagged,
-        remoteUri: from.untagged,
-        remoteTarget: contact,
-        routeSet,
-        remoteCseq: message.cseq,
-        localContact: arrival.contact,
-        flow: arrival.flow,
-        source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
-      },
-    },
-  })
+  const start: DialogStart = {
+    callId: copyText(message.callId),
+    localTag: rules.mintTag(),
+    remoteTag: copyText(from.tag ?? ""),
+    localUri: to.untagged,
+    remoteUri: from.untagged,
+    remoteTarget: contact,
+    routeSet,
+    remoteCseq: message.cseq,
+    localContact: arrival.contact,
+    flow: arrival.flow,
+    source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
+  }
+  const prepared = prepareDialog(start)
+  const { hop } = prepared
+  const isFromPeer = identity._tag === "Asserted"
+  if (!rules.allowAnyContact && !isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
+    return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
+  const isSure = hop === null || isProven(hop, arrival, wasGivenTo, rules)
+  const head = headOctetsOf(prepared, common.packageName ?? "", start)
+  const dialog = isSure ? start : { ...start, room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+  const command = {
+    _tag: "Subscribe",
+    ...common,
+    ...(isPrivate === true ? { private: true as const } : {}),
+    dialog,
+  } as const
+  return decided({ _tag: "Submit", presentity, command })
+}
+
+/** What a request in a dialog says of its Contact as a target; empty: it is proven. Of a route the core knows. */
+const roomInDialog = (
+  message: RawMessage,
+  contact: string | null,
+  event: string,
+  arrival: Arrival,
+  wasGivenTo: ((place: string) => boolean) | null,
+  rules: RequestRules,
+): { readonly room?: number } => {
+  const uri = contact === null ? null : parseUri(contact)
+  const hop = uri === null || uri.scheme === "tel" ? null : nextHopOf(uri)
+  if (hop !== null && isProven(hop, arrival, wasGivenTo, rules)) return {}
+  const head = headOctetsIn(message, contact ?? "", event, arrival)
+  return { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
 }
 
 /** Null: it proved to be somebody else than it says. */
@@ -399,8 +429,13 @@ const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules)
   const maddr = uri.parameters.get("maddr")
   if (!isPossibleTarget(uri, rules) || (typeof maddr === "string" && isNobody(maddr)))
     return refuse(400, "Contact Is Not An Address To Send To")
-  if (!rules.allowAnyContact && !hasRoute && numericHost(uri.host) !== arrival.sourceAddress)
-    return refuse(403, "Contact Is Not The Source")
+  // of the first request of a dialog its next hop is asked, when it is known
+  const isInDialog = message.headers.has("contact") && looksTagged(message.to)
+  const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport) !== null
+  if (!rules.allowAnyContact && isInDialog && !hasRoute && !isFromPeer) {
+    const hop = nextHopOf(uri)
+    if (hop === null || !isAt(hop, arrival.sourceAddress)) return refuse(403, "Contact Is Not The Source")
+  }
   // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
   return uri.headers === null
     ? contact.uri

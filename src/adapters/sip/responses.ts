@@ -107,11 +107,18 @@ export const replyOf = (answer: Answer, context: AnswerContext): Reply => {
   }
 }
 
+/** RFC 3261 §20.43: 399, for people. */
+const unprovenWarning =
+  'Warning: 399 presently "The document is larger than may be sent to a Contact that has not answered yet: ' +
+  'ask over TCP, or with digest authentication and the Contact at the address that the request comes from"\r\n'
+
 const replyOfRejection = (rejection: Rejection): Reply => {
   switch (rejection._tag) {
     case "BadRequest":
     case "Forbidden":
       return reply(rejection.status, "", rejection.why === "" ? null : onOneLine(rejection.why))
+    case "TargetUnproven":
+      return reply(rejection.status, unprovenWarning)
     case "NotFound":
     case "ConditionalRequestFailed":
     case "ServerInternalError":

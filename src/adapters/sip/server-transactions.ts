@@ -33,6 +33,8 @@ export interface ServerTransaction {
   readonly channel: Channel
   readonly address: string
   readonly port: number
+  /** Told of each copy that comes; absent: nobody asks. */
+  readonly repeated?: (octets: number) => void
   state: "trying" | "proceeding" | "completed"
   /** The last response, resent to each retransmission; null before there is one. */
   response: Buffer | null
@@ -45,7 +47,7 @@ export interface ServerTransactions {
    * Absorbs a retransmission: true when the request must not go further. The stored response goes back the way this
    * copy came, which may be a connection although the first one came as a datagram.
    */
-  readonly absorb: (key: string, channel: Channel, address: string, port: number) => boolean
+  readonly absorb: (key: string, channel: Channel, address: string, port: number, octets?: number) => boolean
   readonly has: (key: string) => boolean
   readonly isMerged: (mergeKey: string) => boolean
   readonly isFull: () => boolean
@@ -147,9 +149,10 @@ export const makeServerTransactions = (
   }
 
   return {
-    absorb: (key, channel, address, port) => {
+    absorb: (key, channel, address, port, octets = 0) => {
       const transaction = find(key)
       if (transaction === undefined) return false
+      transaction.repeated?.(octets)
       counters.retransmissionsAbsorbed++
       if (transaction.response !== null) channel.send(transaction.response, address, port)
       else if (clock() - transaction.startedAt >= tryingAfterMs) sendTrying(transaction)

@@ -43,6 +43,8 @@ export interface Tcp {
   readonly listen: (address: ListenAddress) => Effect.Effect<TcpListener, BindFailed, Scope.Scope>
   /** An open connection with that peer, whichever side opened it. */
   readonly find: (address: string, port: number) => Connection | null
+  /** Whether a connection to that peer is on its way. */
+  readonly isOpening: (address: string, port: number) => boolean
   /**
    * Opens a connection unless there is one; null after a refusal or when it takes longer than `withinMs`.
    * Callers that come while it is being opened share the attempt.
@@ -198,6 +200,7 @@ export const makeTcp = (
         },
       ),
     find: (address, port) => lives.get(keyOf(address, port)) ?? null,
+    isOpening: (address, port) => openings.has(keyOf(address, port)),
     open: (address, port, withinMs, done) => {
       const key = keyOf(address, port)
       const live = lives.get(key)

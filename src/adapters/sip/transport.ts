@@ -9,6 +9,8 @@ import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { SipTransport } from "../../domain/ports.ts"
 import type { BindFailed, SipHandler } from "../../domain/ports.ts"
+import { hostList } from "../hosts.ts"
+import { makeAllowances } from "./allowances.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import { formatUri } from "./codec.ts"
 import { makeDigest } from "./digest.ts"
@@ -19,7 +21,7 @@ import { makeInbound } from "./inbound.ts"
 import { isWildcard, makeLocalHost } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "./options.ts"
-import type { Counters, ListenAddress, SipOptions } from "./options.ts"
+import type { Counters, ListenAddress, SipLimit, SipOptions } from "./options.ts"
 import { makePeers } from "./peers.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makeRegistrar } from "./registrar.ts"
@@ -33,6 +35,7 @@ import type { Connection, TcpListener } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 import type { UdpListener } from "./udp.ts"
 import { bracketed, numericHost, parseUri } from "./uri.ts"
+import type { Target } from "./via.ts"
 
 export type { AuthOptions, Counters, DigestAlgorithm, ListenAddress, Secret, SipOptions } from "./options.ts"
 
@@ -103,12 +106,25 @@ export const make = (options: SipOptions): Sip => {
     carried,
   )
 
+  const isNotifyTarget = hostList(options.notifyTargets ?? [])
+  const limitsMet = new Set<SipLimit>()
+  const onLimit = (limit: SipLimit): void => {
+    if (limitsMet.has(limit)) return
+    limitsMet.add(limit)
+    options.onLimit?.(limit)
+  }
+  const allowances = makeAllowances(limits, timers, counters, clock, onLimit)
+  const udpMtuBytes = options.udpMtuBytes ?? 1_300
+
   const notifier = makeNotifier({
+    allowances,
+    isNotifyTarget,
+    onLimit,
     client,
     tcp,
     counters,
     limits,
-    udpMtuBytes: options.udpMtuBytes ?? 1_300,
+    udpMtuBytes,
     resolver: options.resolver ?? makeResolver(),
     clock,
     mintTag,
@@ -164,6 +180,8 @@ export const make = (options: SipOptions): Sip => {
     peers,
     peerEvent,
     allowAnyContact: options.allowAnyContact ?? true,
+    isNotifyTarget,
+    udpMtuBytes,
     mintTag,
     policy,
   }
@@ -175,6 +193,7 @@ export const make = (options: SipOptions): Sip => {
     channel: Channel,
     address: string,
     port: number,
+    answeredTo: Target,
   ): Arrival => {
     const socket =
       transport === "udp"
@@ -193,7 +212,14 @@ export const make = (options: SipOptions): Sip => {
       // As many as there are own addresses.
       arrivalHosts.set(key, known)
     }
-    return { transport, flow: known.flow, contact: known.contact, sourceAddress: address, sourcePort: port }
+    return {
+      transport,
+      flow: known.flow,
+      contact: known.contact,
+      sourceAddress: address,
+      sourcePort: port,
+      answeredTo,
+    }
   }
 
   const received = makeInbound({
@@ -204,6 +230,7 @@ export const make = (options: SipOptions): Sip => {
     clock,
     overload: options.overload ?? (() => null),
     makeArrival,
+    allowances,
     submit: (request) => handler?.submit(request),
     onDefect:
       options.onDefect ??
@@ -241,6 +268,7 @@ export const make = (options: SipOptions): Sip => {
     client.tick()
     tcp.tick()
     server.tick()
+    allowances.tick()
   }
 
   return {

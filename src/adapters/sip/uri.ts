@@ -204,6 +204,13 @@ export const isNobody = (host: string): boolean => {
   )
 }
 
+/** Addresses of groups: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7); without brackets. */
+export const isMulticast = (address: string): boolean => {
+  if (address.includes(":")) return canonicalHost(`[${address}]`).startsWith("[ff")
+  const first = readDigits(address, 0, address.indexOf("."), 256)
+  return first >= 224 && first < 240
+}
+
 const isDigitsAndDots = (host: string): boolean => {
   for (let at = 0; at < host.length; at++) {
     const code = host.charCodeAt(at)

@@ -4,7 +4,7 @@
  * @source RFC 3261 §18.2, §20.42; RFC 3581 §4
  */
 import { isToken, readDigits } from "./gate.ts"
-import { bracketed, isNobody, numericHost, readHostPort } from "./uri.ts"
+import { bracketed, isMulticast, numericHost, readHostPort } from "./uri.ts"
 
 export interface Via {
   /** `UDP`, `TCP`, in upper case. */
@@ -186,14 +186,17 @@ export interface Target {
 }
 
 /**
- * Where a response over UDP goes.
+ * Where a response over UDP goes: back to where the request came from, or to a multicast group that `maddr` names.
+ *
+ * Any other `maddr` is passed over, or whoever writes one could have responses sent to a stranger.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */
 export const responseTarget = (via: Via, address: string, port: number): Target => {
   if (via.maddr !== null) {
     const maddr = numericHost(via.maddr.includes(":") ? bracketed(via.maddr) : via.maddr)
-    if (maddr !== null && !isNobody(bracketed(maddr))) return { address: maddr, port: via.port ?? 5060 }
+    const isOfSameFamily = maddr !== null && maddr.includes(":") === address.includes(":")
+    if (isOfSameFamily && isMulticast(maddr)) return { address: maddr, port: via.port ?? 5060 }
   }
   return { address, port: via.rport === null ? (via.port ?? 5060) : port }
 }

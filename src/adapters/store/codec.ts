@@ -37,7 +37,10 @@ const DialogStart = Schema.Struct({
   localContact: Text,
   flow: Text,
   source: Text,
+  room: Schema.optionalKey(Schema.Int),
 })
+
+const Room = Schema.optionalKey(Schema.NullOr(Schema.Int))
 
 const Headers = Schema.optionalKey(Schema.Array(Schema.Tuple([Text, Text])))
 
@@ -101,6 +104,7 @@ const StoredEvent = Schema.TaggedUnion({
     expiresAt: Schema.Finite,
     remoteCseq: Schema.Int,
     remoteTarget: Nullable,
+    room: Room,
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
     dormant: Schema.optionalKey(Schema.Boolean),
     argument: Schema.optionalKey(Text),
@@ -119,6 +123,7 @@ const StoredEvent = Schema.TaggedUnion({
   SubscriptionTerminated: {
     no: Schema.Int,
     reason: Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"]),
+    withheld: Schema.optionalKey(Schema.Literal(true)),
     silent: Schema.Boolean,
     waitsUntil: Instant,
     policy: Policy,
@@ -154,15 +159,18 @@ const StoredEvent = Schema.TaggedUnion({
     watcher: Text,
     handling: Schema.NullOr(Schema.Literals(["block", "confirm", "polite-block", "allow"])),
   },
-  RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text },
+  RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text, room: Room },
+  TargetDoubted: { dialog: Schema.Int, room: Schema.Int },
+  TargetProven: { dialog: Schema.Int, address: Text },
   NotificationsIssued: {
     packageName: Text,
     to: Schema.Union([Schema.Literal("active"), Schema.Array(Schema.Int)]),
     except: Schema.Array(Schema.Int),
     suppressed: Schema.Array(Schema.Int),
     shown: Text,
-    cause: Schema.Literals(["subscribe", "change", "rules", "refresh", "rate", "recovery"]),
+    cause: Schema.Literals(["subscribe", "change", "rules", "refresh", "rate", "recovery", "proof"]),
     bodiless: Schema.optionalKey(Schema.Literal(true)),
+    withheld: Schema.optionalKey(Schema.Literal(true)),
   },
   NotificationsDeferred: {
     to: Schema.Array(Schema.Int),

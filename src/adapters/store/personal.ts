@@ -53,6 +53,8 @@ export const touchEvent = (event: Event, touch: Touch): Event => {
       }
     case "RemoteTargetChanged":
       return { ...event, remoteTarget: touch.address(event.remoteTarget, null) }
+    case "TargetProven":
+      return { ...event, address: touch.theirs(event.address, null) }
     case "WatcherRemembered":
     case "WatcherDecided":
       return { ...event, watcher: touch.watcher(event.watcher) }
@@ -138,6 +140,14 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
         ...one,
         start: isOwn ? startOf(start, person, owned) : start,
         remoteTarget: theirs ? touch.address(one.remoteTarget, person) : one.remoteTarget,
+        ...(theirs && one.proof?._tag === "Addresses"
+          ? {
+              proof: {
+                ...one.proof,
+                addresses: one.proof.addresses.map((address) => touch.theirs(address, person)),
+              },
+            }
+          : {}),
       }
     }),
   }

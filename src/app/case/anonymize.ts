@@ -46,8 +46,8 @@ const ours: ReadonlySet<string> = new Set([
   "contentType",
 ])
 
-/** Digests, of which some are said in words: nothing shown yet, no document, undecided, watcher information. */
-const isSpoken = (shown: string): boolean => /^(?:|-|\?|w\d+)$/.test(shown)
+/** Digests, of which some are said in words: nothing shown yet, no document, undecided, withheld, watcher information. */
+const isSpoken = (shown: string): boolean => /^(?:|-|\?|!|w\d+)$/.test(shown)
 
 const digestsMax = 10_000
 

@@ -89,9 +89,15 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${event.tag} ${event.role}`
     case "RemoteTargetChanged":
       return `${event._tag} ${event.remoteTarget}`
+    case "TargetDoubted":
+      return `${event._tag} room ${event.room}`
+    case "TargetProven":
+      return `${event._tag} ${event.address}`
     case "NotificationsIssued":
       return event.suppressed.length === 0
-        ? ""
+        ? event.withheld === true
+          ? "without the document: where it goes has not answered yet"
+          : ""
         : `not told, their own device did it: ${event.suppressed.join(" ")}`
     case "NotificationsDeferred":
       return `${event._tag} ${event.to.map(watcher).join(" ")}${event.until === null ? "" : ` for ${event.until}`}`

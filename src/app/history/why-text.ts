@@ -110,6 +110,8 @@ const heldInWords = (finding: Finding, clock: Clock): string => {
       return `the last NOTIFY was not taken and is tried again at ${clock(finding.until)}`
     case "UnderWay":
       return `the NOTIFY of version ${finding.version} (${clock(finding.at)}) had no answer yet, and there is one at a time`
+    case "Withheld":
+      return "the document waited until the phone's address had answered a NOTIFY without it"
     default:
       return reasonInWords(finding)
   }
@@ -141,6 +143,7 @@ const reasonInWords = (finding: Finding): string => {
     case "Paced":
     case "Retried":
     case "UnderWay":
+    case "Withheld":
       return ""
   }
 }
@@ -282,6 +285,12 @@ const adviceOf = (
       return [`presently rules test ${presentity} --watcher ${watcher} says how a document would treat it`]
     case "Paced":
       return ["notify_min_interval = 0 tells every change at once"]
+    case "Withheld":
+      return sequel?._tag === "Open"
+        ? [
+            "see whether the phone takes NOTIFYs at its Contact; TCP, digest authentication from there, or notify_targets prove it at once",
+          ]
+        : []
     case "UnderWay":
       return sequel?._tag === "Open"
         ? [`see whether #${life.no} answers its NOTIFYs: presently seen ${watcher} ${presentity}`]

@@ -53,17 +53,26 @@ export const eventInWords = (event: Event, clock: Clock): string => {
         event.private === true ? "not named to others" : "",
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
+        roomInWords(event.start?.room),
       )
     case "SubscriptionRefreshed":
       return words(
         `#${event.no}`,
         `until ${clock(event.expiresAt)}`,
         event.private === undefined ? "" : event.private ? "not named to others" : "named to others again",
+        event.remoteTarget === null ? "" : `now at ${event.remoteTarget}`,
+        roomInWords(event.room),
       )
     case "SubscriptionStatusChanged":
       return words(`#${event.no}`, standing(event))
     case "SubscriptionTerminated":
-      return words(`#${event.no}`, event.reason, policyInWords(event), event.silent ? "without a NOTIFY" : "")
+      return words(
+        `#${event.no}`,
+        event.reason,
+        policyInWords(event),
+        event.silent ? "without a NOTIFY" : "",
+        event.withheld === true ? withheldInWords : "",
+      )
     case "WatcherRemembered":
       return words(event.packageName, event.watcher, `waits until ${clock(event.giveUpAt)}`)
     case "WaitingEnded":
@@ -87,9 +96,19 @@ export const eventInWords = (event: Event, clock: Clock): string => {
     case "SharingTagSwitched":
       return words(event.tag, event.role, `epoch ${event.epoch}`)
     case "RemoteTargetChanged":
-      return event.remoteTarget
+      return words(event.remoteTarget, roomInWords(event.room))
+    case "TargetDoubted":
+      return words("NOTIFYs would go somewhere else than before", roomInWords(event.room))
+    case "TargetProven":
+      return event.address
     case "NotificationsIssued":
-      return words(event.packageName, `because of ${event.cause}`)
+      return words(
+        event.packageName,
+        event.cause === "proof"
+          ? "the address has answered: what waited for that"
+          : `because of ${event.cause}`,
+        event.withheld === true ? withheldInWords : "",
+      )
     case "NotificationsDeferred":
       return words(
         event.to.map((no) => `#${no}`).join(" "),
@@ -102,6 +121,15 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }
 }
+
+const withheldInWords = "without the document: it waits until the phone's address has answered"
+
+const roomInWords = (room: number | null | undefined): string =>
+  room === undefined
+    ? ""
+    : room === null
+      ? "at a proven address"
+      : `at an address that has not answered yet (a document of up to ${room} octets may go there)`
 
 const standing = (one: {
   readonly status: string
@@ -212,6 +240,8 @@ export const findingInWords = (finding: Finding, clock: Clock): string => {
       return `tried again at ${clock(finding.until)}`
     case "UnderWay":
       return "a NOTIFY is under way"
+    case "Withheld":
+      return "waits until its address has answered"
   }
 }
 

@@ -147,7 +147,30 @@ const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
     { labels: { outcome: "refused" }, value: wire.notifyRefused },
     { labels: { outcome: "timed_out" }, value: wire.notifyTimedOut },
     { labels: { outcome: "unreachable" }, value: wire.notifyUnreachable },
+    { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
   ]),
+  counter(
+    "presently_notify_targets_kept",
+    "Contacts in answers to NOTIFYs that would have moved the target to where nobody had answered.",
+    wire.targetsKept,
+  ),
+  counter("presently_notify_limited", "NOTIFYs that met a limit.", [
+    { labels: { limit: "unanswered_octets_max" }, value: wire.notifyTooManyOctets },
+    { labels: { limit: "unproven_targets_max" }, value: wire.unprovenForgotten },
+    { labels: { limit: "unproven_waiting_max" }, value: wire.unprovenDropped },
+    { labels: { limit: "address" }, value: wire.unprovenWaited },
+  ]),
+  gauge(
+    "presently_notify_waiting",
+    "NOTIFYs that wait until their address has answered.",
+    wire.unprovenWaiting,
+  ),
+  gauge(
+    "presently_notify_unanswered_bytes",
+    "Octets of NOTIFYs that wait for an answer.",
+    wire.clientOctets,
+    "bytes",
+  ),
   counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
   gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
   gauge("presently_sip_transactions", "Transactions under way.", [

@@ -15,7 +15,7 @@ import type { Decision, Event } from "../presentity/events.ts"
 import { acceptedEvent } from "../presentity/answers.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
-import { fold } from "../presentity/evolve.ts"
+import { evolve, fold } from "../presentity/evolve.ts"
 import { requesterOf } from "../presentity/requester.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
@@ -196,7 +196,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return place?.presentity === before.presentity ? place.no : null
       },
     }
-    const { events: decided, answer } = decide(before, command, context)
+    const { events: decided, answer } = decide(withProofs(entry, command, at), command, context)
     const events = withAnswers(entry, command, decided, at)
     if (events.length === 0) {
       const notifications = none
@@ -220,6 +220,12 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
     return { entry, offer, decision, before, after, answer, notifications, unsureSince }
   }
+
+  /** What is decided on: an answer that is not written down yet has proven where NOTIFYs go all the same. */
+  const withProofs = ({ provisional, accepted }: Entry, command: Command, at: Millis): State =>
+    provisional.unproven === 0 || accepted.length === 0 || command._tag === "RecordDeliveries"
+      ? provisional
+      : evolve(provisional, acceptedEvent(accepted, at), at)
 
   /** What is known of NOTIFYs by now goes along with whatever is decided. */
   const withAnswers = (
@@ -247,14 +253,18 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   }
 
   const accept = (entry: Entry, { no, cseq }: Accepted, at: Millis): void => {
-    if (options.recordAfterMillis === undefined) return
+    // what proves where NOTIFYs go is needed, whether or not answers are written down
+    if (options.recordAfterMillis === undefined && entry.provisional.unproven === 0) return
     entry.accepted.push({ no, cseq, at })
+    if (options.recordAfterMillis === undefined) return
     if (entry.accepted.length === 1) deadlines.arm(entry.committed.presentity, at + options.recordAfterMillis)
   }
 
   /** When what is known of NOTIFYs is written down, if nothing else is; null: there is nothing. */
   const recordAt = ({ accepted: [first] }: Entry): Millis | null =>
-    first === undefined ? null : first.at + (options.recordAfterMillis ?? 0)
+    first === undefined || options.recordAfterMillis === undefined
+      ? null
+      : first.at + options.recordAfterMillis
 
   const hold = (one: Undecided<Ticket>): void => {
     one.entry.undecided++

@@ -40,7 +40,9 @@ export const recall = (before: State, recorded: Decision, world: RecallWorld): R
   const along = recorded.cause === "RecordDeliveries" ? [] : recorded.events.filter(isAnswers)
   if (along.length === 0) return recallAlone(before, recorded, world)
   const events = recorded.events.filter((event) => !isAnswers(event))
-  const alone = recallAlone(before, { ...recorded, events }, world)
+  // but what they prove was known
+  const known = along.reduce((so, event) => evolve(so, event, recorded.at), before)
+  const alone = recallAlone(known, { ...recorded, events }, world)
   if (alone === null) return null
   return { ...alone, outcome: { ...alone.outcome, events: [...along, ...alone.outcome.events] } }
 }
@@ -160,7 +162,7 @@ const toldIn = (before: State, events: readonly Event[], at: number): Told => {
   const [told, held] = [new Set<SubscriptionNo>(), new Set<SubscriptionNo>()]
   let state = before
   for (const event of events) {
-    if (event._tag === "NotificationsIssued" && (event.cause === "change" || event.cause === "rate"))
+    if (event._tag === "NotificationsIssued" && waits.has(event.cause))
       for (const { no } of audience(state, event)) told.add(no)
     if (event._tag === "NotificationsDeferred" && !event.undelivered && event.until !== null)
       for (const no of event.to) held.add(no)
@@ -168,6 +170,9 @@ const toldIn = (before: State, events: readonly Event[], at: number): Told => {
   }
   return { told, held }
 }
+
+/** Causes of NOTIFYs that wait for the one before. */
+const waits: ReadonlySet<string> = new Set(["change", "rate", "proof"])
 
 const undelivered = (events: readonly Event[]): ReadonlySet<SubscriptionNo> =>
   new Set(

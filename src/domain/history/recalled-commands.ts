@@ -221,7 +221,14 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
   if (failed?._tag === "NotificationFailed") return failures(failed, events, at)
   const moved = events.find((event) => event._tag === "RemoteTargetChanged")
   const remoteTarget = moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null
-  const dialog = moved?._tag === "RemoteTargetChanged" ? moved.dialog : null
+  const proven = events.find((event) => event._tag === "TargetProven")
+  const address = proven?._tag === "TargetProven" ? { address: proven.address } : {}
+  const isDoubted = events.some((event) => event._tag === "TargetDoubted")
+  const about = events.find(
+    (event) =>
+      event._tag === "RemoteTargetChanged" || event._tag === "TargetProven" || event._tag === "TargetDoubted",
+  )
+  const dialog = about !== undefined && "dialog" in about ? about.dialog : null
   const numbers = events.flatMap((event): readonly SubscriptionNo[] =>
     event._tag === "NotificationsIssued" && event.to !== "active"
       ? event.to
@@ -236,7 +243,12 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
   return [...numbers.slice(0, 1), ...inDialog.sort((one, other) => one - other)].map((no) => {
     const one = get(before.subscriptions, no)
     const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
-    return { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget } }
+    return {
+      _tag: "ReportDelivery",
+      no,
+      cseq,
+      outcome: isDoubted ? { _tag: "Unproven" } : { _tag: "Accepted", remoteTarget, ...address },
+    }
   })
 }
 

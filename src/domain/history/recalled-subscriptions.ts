@@ -155,6 +155,7 @@ export const resubscribes = (
       // of one that ended with its dialog it is not kept
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
       remoteTarget: renewed?.remoteTarget ?? null,
+      ...(typeof renewed?.room === "number" ? { room: renewed.room } : {}),
       ...(condition === null ? {} : { suppressIfMatch: condition }),
       ...(rates === null ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
@@ -193,6 +194,9 @@ const further = (
       accept: null,
       cseq: created.remoteCseq,
       remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
+      ...(moved?._tag === "RemoteTargetChanged" && typeof moved.room === "number"
+        ? { room: moved.room }
+        : {}),
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(created.rates === undefined ? {} : { rates: created.rates }),
       ...(created.argument === undefined ? {} : { argument: created.argument }),

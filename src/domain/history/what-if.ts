@@ -20,6 +20,7 @@ import { viewFor } from "../presentity/notify.ts"
 import { react } from "../presentity/react.ts"
 import { freeze } from "../presentity/snapshot.ts"
 import { nextDeadline } from "../presentity/state.ts"
+import { withAnswers } from "../presentity/targets.ts"
 import type { State } from "../presentity/state.ts"
 import { askingRulesOf } from "../presentity/watching.ts"
 import { get } from "../table.ts"
@@ -159,6 +160,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     const pack = one === undefined ? null : world.packages.find(one.packageName)
     if (one === undefined || pack === null || viewFor(other, one, pack).digest === one.shown) return
     const cseq = get(other.dialogs, one.dialog)?.localCseq ?? 0
+    other = withAnswers(other, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
     add({ _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
   }
 

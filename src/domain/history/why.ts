@@ -72,6 +72,8 @@ export type Finding =
   | { readonly _tag: "Retried"; readonly until: Millis }
   /** The last NOTIFY, issued in that decision, had no answer yet. */
   | { readonly _tag: "UnderWay"; readonly version: number; readonly at: Millis }
+  /** A NOTIFY left, but without the document: that waits until where it goes has answered. */
+  | { readonly _tag: "Withheld" }
 
 /** What came of a change that was held back. */
 export type Sequel =
@@ -235,7 +237,16 @@ interface Found {
   readonly judgement: Ruling | null
 }
 
-const isHeld = ({ _tag }: Finding): boolean => _tag === "Paced" || _tag === "Retried" || _tag === "UnderWay"
+const isHeld = ({ _tag }: Finding): boolean =>
+  _tag === "Paced" || _tag === "Retried" || _tag === "UnderWay" || _tag === "Withheld"
+
+/** Whether the last thing that a decision sent to a subscription was a NOTIFY without its document. */
+const isWithheld = (events: readonly Event[], no: SubscriptionNo): boolean => {
+  const last = events.findLast(
+    (event) => event._tag === "NotificationsIssued" && event.to !== "active" && event.to.includes(no),
+  )
+  return last?._tag === "NotificationsIssued" && last.withheld === true
+}
 
 /** Those alive before or after the decision. */
 const concerned = (
@@ -284,7 +295,8 @@ const findingOf = (
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
   const one = get(after.subscriptions, no)
   if (one === undefined) return null
-  if (notifications.some((notify) => notify.no === no)) return { _tag: "Told" }
+  if (notifications.some((notify) => notify.no === no))
+    return isWithheld(events, no) ? { _tag: "Withheld" } : { _tag: "Told" }
   if (one.parked === true) return { _tag: "Backup", tag: one.sharingTag ?? "" }
   if (one.status === "pending") {
     return { _tag: "Pending", judgement: judged(moment, pack, one.watcher, circumstances) }
@@ -339,7 +351,7 @@ const wholeChanged = (before: State, after: State, pack: EventPackage): boolean 
 const sequelIn = (moment: Moment, no: SubscriptionNo, { packages }: Circumstances): Sequel => {
   const { after, decision, notifications } = moment
   if (notifications.some((notify) => notify.no === no && notify.state !== "terminated"))
-    return { _tag: "Told" }
+    return isWithheld(decision.events, no) ? { _tag: "Open" } : { _tag: "Told" }
   const ended = decision.events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
   const one = get(after.subscriptions, no)

@@ -98,6 +98,8 @@ export interface Resubscribe {
   readonly cseq: number
   /** The URI in the Contact, which replaces the remote target; null when there is no Contact. */
   readonly remoteTarget: string | null
+  /** As in `DialogStart`, of the URI in the Contact; without a Contact what the request may add. Absent: it is proven. */
+  readonly room?: number
   readonly suppressIfMatch?: string
   readonly rates?: Rates
   readonly argument?: string
@@ -253,7 +255,14 @@ export interface Redeliver {
 
 export type DeliveryOutcome =
   /** 2xx; `remoteTarget` is the URI of its Contact, when it has one (RFC 3261 §12.2.1.2). */
-  | { readonly _tag: "Accepted"; readonly remoteTarget: string | null }
+  | {
+      readonly _tag: "Accepted"
+      readonly remoteTarget: string | null
+      /** Where the next hop is a name: where it led, `udp:192.0.2.20:5060`; absent: it is none, or that is known already. */
+      readonly address?: string
+    }
+  /** It was not sent: it would have gone where nothing is proven. */
+  | { readonly _tag: "Unproven" }
   /** A final response that is not 2xx; `retryAfter` in seconds. */
   | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
   /** No final response in 64·T1. */
@@ -272,6 +281,8 @@ export type Reply =
 export type Rejection =
   | { readonly _tag: "BadRequest"; readonly status: 400; readonly why: string }
   | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
+  /** What it asks for is more than may be sent to where it wants it sent. */
+  | { readonly _tag: "TargetUnproven"; readonly status: 403 }
   /** The Request-URI names nobody we serve (RFC 3903 §6 step 1). */
   | { readonly _tag: "NotFound"; readonly status: 404 }
   /** Accept header: the types that can be produced (RFC 3265 §3.1.6.1 with RFC 3261 §21.4.7). */

@@ -25,6 +25,7 @@ import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
 import { terminate } from "./terminate.ts"
 import { liveArguments } from "./view.ts"
+import { withhold } from "./withhold.ts"
 
 /**
  * What follows from a command: events to store and the answer that goes with them.
@@ -34,6 +35,10 @@ import { liveArguments } from "./view.ts"
  * watch any more.
  */
 export const decide = (state: State, command: Command, context: Context): Outcome => {
+  return withhold(state, command, consequences(state, command, context), context)
+}
+
+const consequences = (state: State, command: Command, context: Context): Outcome => {
   const outcome = handle(state, command, context)
   // whoever sees subscriptions has been told of these by the server they come from
   if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return outcome

@@ -41,6 +41,8 @@ export type Event =
   | DocumentsDropped
   | PersonErased
   | RemoteTargetChanged
+  | TargetDoubted
+  | TargetProven
   | NotificationsIssued
   | NotificationsDeferred
   | NotificationFailed
@@ -160,6 +162,11 @@ export interface SubscriptionRefreshed {
   readonly remoteCseq: number
   /** The new remote target; null when it stays. */
   readonly remoteTarget: string | null
+  /**
+   * From now on NOTIFYs go where nothing is proven (`DialogStart.room`), with this room; null: where all is proven; absent: as
+   * before.
+   */
+  readonly room?: number | null
   /** Another pace from now on (RFC 6446), null: the package's; absent: as before. */
   readonly rates?: Rates | null
   /** Falls asleep or wakes up; absent: as before. */
@@ -189,6 +196,8 @@ export interface SubscriptionTerminated {
   readonly _tag: "SubscriptionTerminated"
   readonly no: SubscriptionNo
   readonly reason: TerminationReason
+  /** The last NOTIFY goes without a document that is more than may be sent to where it goes (`DialogStart.room`); absent: no. */
+  readonly withheld?: true
   /** No NOTIFY tells the watcher: it has said itself that the dialog is gone, or does not answer. */
   readonly silent: boolean
   /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
@@ -294,6 +303,25 @@ export interface RemoteTargetChanged {
   readonly _tag: "RemoteTargetChanged"
   readonly dialog: DialogNo
   readonly remoteTarget: string
+  /** As in `SubscriptionRefreshed`; absent: as before. */
+  readonly room?: number | null
+}
+
+/**
+ * NOTIFYs would go where nothing is proven any more: the connection is gone that was, or a name leads somewhere else.
+ * So many octets of a document may be sent there.
+ */
+export interface TargetDoubted {
+  readonly _tag: "TargetDoubted"
+  readonly dialog: DialogNo
+  readonly room: number
+}
+
+/** The next hop is a name, and a NOTIFY was answered 2xx when it led to this address: `udp:192.0.2.20:5060`. */
+export interface TargetProven {
+  readonly _tag: "TargetProven"
+  readonly dialog: DialogNo
+  readonly address: string
 }
 
 /** Each subscription meant takes the next CSeq of its dialog. */
@@ -309,11 +337,17 @@ export interface NotificationsIssued {
   readonly shown: string
   /**
    * `subscribe`: answers a SUBSCRIBE; `rules`: the watcher is treated otherwise than before; neither counts for pacing.
+   * `proof`: what waited for the answer from an address that had not answered before; does not count for pacing either.
    * `refresh`: the operator wants them told once more; `rate`: the watcher wants to hear something now and then (RFC 6446 §6); `recovery`: repeats what a crash may have lost.
    */
-  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery"
+  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof"
   /** The watcher has this document already and is only told that it holds (RFC 5839 §6.2); absent: no. */
   readonly bodiless?: true
+  /**
+   * The document is more than may be sent to where it goes (`DialogStart.room`): instead of it goes what the package shows when
+   * nothing is published, and the document follows when that is answered 2xx. Absent: no.
+   */
+  readonly withheld?: true
 }
 
 /** Change-driven NOTIFYs wait until `until`, or, when that is null, wait no longer (RFC 3856 §6.10). */

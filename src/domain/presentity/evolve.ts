@@ -10,6 +10,17 @@ import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from ".
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
 import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
+import {
+  proofAtStart,
+  spent,
+  withAddress,
+  withAnswers,
+  withDialog,
+  withDoubt,
+  withSilence,
+  withTarget,
+  withoutDialog,
+} from "./targets.ts"
 import { audience, isEmpty, isTemplate, publication, templateOf, verdictKey } from "./state.ts"
 import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
 
@@ -127,17 +138,13 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
               remoteCseq: event.remoteCseq,
               localCseq: takenOver?.localCseq ?? 0,
               usages: 0,
+              ...proofAtStart(event.start, takenOver?.localCseq ?? 0),
             }
       if (dialog === undefined) return state
       return {
-        ...state,
+        ...withDialog(state, { ...dialog, remoteCseq: event.remoteCseq, usages: dialog.usages + 1 }),
         // one that is over within its decision, a fetch, is not seen in between (RFC 3857 §4.7.2)
         watchersChangedIn: event.expiresAt > at ? changed(state, event.packageName) : state.watchersChangedIn,
-        dialogs: set(state.dialogs, dialog.no, {
-          ...dialog,
-          remoteCseq: event.remoteCseq,
-          usages: dialog.usages + 1,
-        }),
         subscriptions: set(state.subscriptions, event.no, {
           no: event.no,
           packageName: event.packageName,
@@ -180,17 +187,13 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       if (subscription === undefined) return state
       const dialog = get(state.dialogs, subscription.dialog)
       if (dialog === undefined) return state
+      const refreshed = { ...dialog, remoteCseq: event.remoteCseq }
       return {
-        ...state,
+        ...withDialog(state, withTarget(refreshed, event.remoteTarget, event.room)),
         // others are told under which name it goes from now on
         ...(event.private === undefined
           ? {}
           : { watchersChangedIn: changed(state, subscription.packageName) }),
-        dialogs: set(state.dialogs, dialog.no, {
-          ...dialog,
-          remoteCseq: event.remoteCseq,
-          remoteTarget: event.remoteTarget ?? dialog.remoteTarget,
-        }),
         subscriptions: set(state.subscriptions, event.no, {
           ...(event.private === undefined
             ? subscription
@@ -288,10 +291,15 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     case "RemoteTargetChanged": {
       const dialog = get(state.dialogs, event.dialog)
       if (dialog === undefined) return state
-      return {
-        ...state,
-        dialogs: set(state.dialogs, dialog.no, { ...dialog, remoteTarget: event.remoteTarget }),
-      }
+      return withDialog(state, withTarget(dialog, event.remoteTarget, event.room))
+    }
+    case "TargetDoubted": {
+      const dialog = get(state.dialogs, event.dialog)
+      return dialog === undefined ? state : withDialog(state, withDoubt(dialog, event.room))
+    }
+    case "TargetProven": {
+      const dialog = get(state.dialogs, event.dialog)
+      return dialog === undefined ? state : withDialog(state, withAddress(dialog, event.address))
     }
     case "NotificationsIssued":
       return issue(state, event, at)
@@ -321,8 +329,9 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         ),
       }
     case "NotificationFailed":
+      return withSilence(state, event)
     case "NotificationsAccepted":
-      return state
+      return withAnswers(state, event)
     default:
       return unreachable(event)
   }
@@ -363,8 +372,7 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
       usages: dialog.usages - 1,
       localCseq: silent ? dialog.localCseq : dialog.localCseq + 1,
     }
-    const dialogs = left.usages <= 0 ? remove(state.dialogs, dialog.no) : set(state.dialogs, dialog.no, left)
-    next = { ...next, dialogs }
+    next = left.usages <= 0 ? withoutDialog(next, dialog.no) : withDialog(next, silent ? left : spent(left))
   }
   if (waitsUntil !== null) {
     return {
@@ -429,8 +437,10 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
   for (const one of audience(state, event)) {
     const dialog = dialogs.get(one.dialog) ?? get(state.dialogs, one.dialog)
     if (dialog === undefined) continue
-    dialogs.set(dialog.no, { ...dialog, localCseq: dialog.localCseq + 1 })
-    const pacedAt = event.cause === "change" ? at : one.pacedAt
+    const told = { ...dialog, localCseq: dialog.localCseq + 1 }
+    dialogs.set(dialog.no, told.proof === undefined ? told : spent(told))
+    const isWithheld = event.withheld === true
+    const pacedAt = event.cause === "change" && !isWithheld ? at : one.pacedAt
     // a NOTIFY that shows nothing takes no number of a document
     const notified = one.status === "active" && event.bodiless !== true ? one.notified + 1 : one.notified
     const toldIn = state.version + 1
@@ -445,7 +455,7 @@ const issue = (state: State, event: NotificationsIssued, at: Millis): State => {
         toldIn,
         pacedAt,
         dueAt: null,
-        ...(one.rates === null ? {} : paced(one, at)),
+        ...(one.rates === null || isWithheld ? {} : paced(one, at)),
       },
     ])
   }

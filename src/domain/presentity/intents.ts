@@ -6,6 +6,7 @@ import type {
   DialogStart,
   Header,
   PackageName,
+  Proof,
   Rates,
   Seconds,
   SubscriptionNo,
@@ -40,6 +41,8 @@ export interface Notify {
   readonly rates: Rates | null
   /** SIP-ETag of the document (RFC 5839 §6.1); null: conditional notification is off. */
   readonly entityTag: string | null
+  /** What is known of where it goes; absent: all of that is proven. */
+  readonly proof?: Proof
 }
 
 /** @source RFC 3265 §3.2.4 */

@@ -16,6 +16,7 @@ import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import { toldOfChanges } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
+import { isUnproven, withAnswers, withheldDigest } from "./targets.ts"
 import { absentView, nothing, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
@@ -136,12 +137,17 @@ export const viewFor = (state: State, subscription: Subscription, pack: EventPac
  * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; which of the first two is the profile
  */
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
-  const subscription = get(state.subscriptions, command.no)
-  const { outcome } = command
+  const { no, cseq, outcome } = command
+  const subscription = get(state.subscriptions, no)
+  if (outcome._tag === "Unproven") {
+    return done(subscription === undefined ? [] : doubted(state, subscription, cseq, context))
+  }
   if (outcome._tag === "Accepted") {
     if (subscription === undefined) return nothingHappened
     const events: Event[] = []
-    const dialog = get(state.dialogs, subscription.dialog)
+    // the answer is written down by whoever keeps them, and counts here already
+    const proven = withAnswers(state, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
+    const dialog = get(proven.dialogs, subscription.dialog)
     if (
       outcome.remoteTarget !== null &&
       dialog !== undefined &&
@@ -153,19 +159,21 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
         remoteTarget: outcome.remoteTarget,
       })
     }
-    return done([...events, ...catchUp(state, subscription, context)])
+    if (outcome.address !== undefined && dialog !== undefined && !isUnproven(dialog))
+      events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
+    return done([...events, ...catchUp(proven, subscription, context)])
   }
   const failed: Event = {
     _tag: "NotificationFailed",
-    no: command.no,
-    cseq: command.cseq,
+    no,
+    cseq,
     ...failures[outcome._tag],
     ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
   }
   return done(
     subscription === undefined
       ? [failed]
-      : [failed, ...consequences(state, subscription, command.cseq, outcome, context)],
+      : [failed, ...consequences(state, subscription, cseq, outcome, context)],
   )
 }
 
@@ -175,7 +183,29 @@ const failures = {
   Unreachable: { outcome: "unreachable" },
 } as const
 
-type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" }>
+type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
+
+/** What did not leave is told again, as far as may be sent to where nothing is proven now. */
+const doubted = (
+  state: State,
+  subscription: Subscription,
+  cseq: number,
+  context: Context,
+): readonly Event[] => {
+  const dialog = get(state.dialogs, subscription.dialog)
+  const pack = context.packages.find(subscription.packageName)
+  if (dialog === undefined || pack === null) return []
+  // doubted already, and told with that in mind
+  const isAgain = dialog.proof?._tag === "Unproven" && cseq > dialog.proof.since
+  const room = dialog.proof?._tag === "Connection" ? dialog.proof.room : (dialog.start.room ?? 0)
+  const doubt: readonly Event[] = isUnproven(dialog)
+    ? []
+    : [{ _tag: "TargetDoubted", dialog: dialog.no, room }]
+  if (isAgain || subscription.parked === true || context.inFlight(subscription.no))
+    return [...doubt, undelivered(subscription, null)]
+  const notify = notifyOne(subscription, viewFor(state, subscription, pack), "proof")
+  return [...doubt, subscription.dormant ? bodiless(notify) : notify]
+}
 
 const consequences = (
   state: State,
@@ -224,7 +254,10 @@ const catchUp = (state: State, subscription: Subscription, context: Context): re
   const pack = context.packages.find(subscription.packageName)
   if (pack === null) return []
   const view = viewFor(state, subscription, pack)
-  if (view.digest === subscription.shown || subscription.dueAt !== null) return []
+  if (view.digest === subscription.shown) return []
+  // it has waited only for where it goes to be proven
+  if (subscription.shown === withheldDigest) return [notifyOne(subscription, view, "proof")]
+  if (subscription.dueAt !== null) return []
   const until = allowedAt(subscription, pack, context.limits)
   if (until <= context.now) return [notifyOne(subscription, view, "change")]
   return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: false }]
@@ -245,7 +278,10 @@ const afterFailure = (
   const view = pack === null ? nothing : viewFor(state, subscription, pack)
   const from = pack === null ? subscription.pacedAt : allowedAt(subscription, pack, context.limits)
   const isNews =
-    subscription.shown !== "" && subscription.shown !== view.digest && !context.inFlight(subscription.no)
+    subscription.shown !== "" &&
+    subscription.shown !== withheldDigest &&
+    subscription.shown !== view.digest &&
+    !context.inFlight(subscription.no)
   let until: Millis | null = null
   if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
     until = Math.max(from, context.now + Math.max(1, outcome.retryAfter) * 1000)

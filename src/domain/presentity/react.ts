@@ -12,13 +12,16 @@ import { viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { audience, publication } from "./state.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
-import { currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
+import { octetsOf, withheldDigest } from "./targets.ts"
+import { absentView, currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
 export interface Reaction {
   readonly packages: Packages
   /** Whoever reads a log may want those of some subscriptions only; absent: of all. */
-  readonly only?: (one: Pick<Subscription, "watcher" | "packageName">) => boolean
+  readonly only?: (one: Pick<Subscription, "watcher" | "packageName" | "dialog">) => boolean
+  /** Told of each intent with the index of its event; absent: nobody is. */
+  readonly seen?: (index: number, intent: Intent) => void
   readonly limits: Pick<Limits, "expiresOffset" | "conditionalNotify">
 }
 
@@ -37,6 +40,10 @@ export const react = (
   reaction: Reaction,
 ): readonly Intent[] => {
   const intents: Intent[] = []
+  const add = (index: number, intent: Intent): void => {
+    intents.push(intent)
+    reaction.seen?.(index, intent)
+  }
   const parting = endedIn(before, events)
   let state = before
   for (let index = 0; index < events.length; index++) {
@@ -51,12 +58,17 @@ export const react = (
         const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
         if (dialog.usages > 1) next.set(dialog.no, cseq)
         if (reaction.only?.(one) === false) continue
+        const expires = remaining(one, at, reaction)
+        if (event.withheld === true) {
+          // no tag: nobody has this document instead of the real one
+          add(index, notify(after, one, dialog, cseq, stopgap(after, one, dialog, pack), null, expires, null))
+          continue
+        }
         const document = shown === null ? empty : shown(one)
         const entityTag =
           pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, event.shown)
         const sent = event.bodiless === true ? empty : document
-        const expires = remaining(one, at, reaction)
-        intents.push(notify(after, one, dialog, cseq, sent, entityTag, expires, null))
+        add(index, notify(after, one, dialog, cseq, sent, entityTag, expires, null))
       }
     } else if (event._tag === "SubscriptionTerminated" && !event.silent) {
       const one = get(state.subscriptions, event.no)
@@ -71,14 +83,20 @@ export const react = (
         const shown = pack === null ? "" : viewFor(after, one, pack).digest
         const entityTag =
           pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, shown)
-        const sent = one.dormant ? empty : document
-        intents.push(notify(after, one, dialog, dialog.localCseq + 1, sent, entityTag, null, event.reason))
+        const cseq = dialog.localCseq + 1
+        const withheld = event.withheld === true ? stopgap(after, one, dialog, pack) : null
+        const sent = one.dormant ? empty : (withheld ?? document)
+        const tag = withheld === null ? entityTag : null
+        add(index, notify(after, one, dialog, cseq, sent, tag, null, event.reason))
       }
     }
     if (index < events.length - 1) state = evolve(state, event, at)
   }
   return intents
 }
+
+/** The last document did not arrive, or did not leave. */
+const isMissed = ({ shown }: Subscription): boolean => shown === "" || shown === withheldDigest
 
 /** What a NOTIFY shows, in its body and in headers. */
 interface Shown {
@@ -87,6 +105,29 @@ interface Shown {
 }
 
 const empty: Shown = { body: null }
+
+/** What goes instead of a document that waits: what the package shows when there is nothing, if that may be sent. */
+const stopgap = (after: State, one: Subscription, { proof }: Dialog, pack: EventPackage | null): Shown => {
+  if (pack === null || one.status !== "active") return empty
+  const nobody = pack.watcherInfoOf === undefined ? null : pack.watcherInfoOf
+  const shown: Shown =
+    nobody === null || pack.renderWatchers === undefined
+      ? absentView(after.presentity, pack)
+      : {
+          body: pack.renderWatchers({
+            resource: after.presentity,
+            packageName: nobody,
+            version: one.notified,
+            isFull: true,
+            watchers: [],
+          }),
+        }
+  const { headers } = shown
+  const body = personal(shown.body, one, pack)
+  const room = proof?._tag === "Unproven" ? proof.room : 0
+  if (octetsOf(body, headers) > room) return empty
+  return headers === undefined ? { body } : { body, headers }
+}
 
 /** What each subscription is shown that one event tells of the state `after`; each as it was before that event. */
 const bodies = (
@@ -104,7 +145,7 @@ const bodies = (
   const bodyFor = (one: Subscription): Body | null => {
     if (pack.watcherInfoOf !== undefined) {
       // one that was told in vain may have missed anything
-      const isFull = event.cause !== "change" || one.notified === 0 || one.shown === ""
+      const isFull = event.cause !== "change" || one.notified === 0 || isMissed(one)
       // those who are gone are forgotten by the very event that tells of them
       return one.status === "active" ? watchersBody(before, one, pack, at, isFull) : null
     }
@@ -249,4 +290,5 @@ const notify = (
   ...(headers === undefined ? {} : { headers }),
   rates: reason === null ? one.rates : null,
   entityTag,
+  ...(dialog.proof === undefined ? {} : { proof: dialog.proof }),
 })

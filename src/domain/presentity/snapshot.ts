@@ -6,6 +6,7 @@ import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Retained } from "./retention.ts"
 import { verdictKey } from "./state.ts"
+import { countUnproven } from "./targets.ts"
 import type {
   Departed,
   Dialog,
@@ -111,6 +112,7 @@ export const thaw = (snapshot: Snapshot): State => ({
     emptyTable<DialogNo, Dialog>(),
     snapshot.dialogs.map((one) => [one.no, one]),
   ),
+  unproven: countUnproven(snapshot.dialogs),
 })
 
 /** Versions from one landmark of a stream to the next. */

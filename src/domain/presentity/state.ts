@@ -13,6 +13,7 @@ import type {
   Header,
   Millis,
   PackageName,
+  Proof,
   Rates,
   SubHandling,
   SubscriptionNo,
@@ -51,6 +52,8 @@ export interface State {
   readonly departed: Table<SubscriptionNo, Departed>
   /** A dialog lives as long as a subscription in it (RFC 3265 §3.3.4). */
   readonly dialogs: Table<DialogNo, Dialog>
+  /** How many of them go where no NOTIFY was answered yet. */
+  readonly unproven: number
 }
 
 export type Publications = Table<EntityTag, Publication>
@@ -106,7 +109,7 @@ export interface Subscription extends Private {
   readonly dialog: DialogNo
   /** Documents issued: the version of the next one, for packages that count (RFC 3858 §3, RFC 4235 §4.1). */
   readonly notified: number
-  /** Digest of the view last issued; empty before the first. */
+  /** Digest of the view last issued; empty before the first, `withheldDigest` when its document waits. */
   readonly shown: string
   /** `shown` was no NOTIFY: its own device made the change (the seed's `Sender`). */
   readonly spared: boolean
@@ -178,6 +181,8 @@ export interface Dialog {
   readonly localCseq: number
   /** Subscriptions alive in it. */
   readonly usages: number
+  /** What is known of where its NOTIFYs go; absent: all of it is proven. */
+  readonly proof?: Proof
 }
 
 export const initial = (presentity: Uri): State => ({
@@ -195,6 +200,7 @@ export const initial = (presentity: Uri): State => ({
   watchersChangedIn: emptyTable(),
   departed: emptyTable(),
   dialogs: emptyTable(),
+  unproven: 0,
 })
 
 /** Nothing lives and nothing is in force: such a state needs no deadline, no snapshot and no memory. */

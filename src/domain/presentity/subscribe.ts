@@ -22,6 +22,7 @@ import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
 import { activeSubscriptions, verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
+import { isSameHop } from "./targets.ts"
 import { counts } from "./view.ts"
 
 /**
@@ -91,8 +92,11 @@ export const resubscribe = (state: State, request: Resubscribe, context: Context
     ...((command.private ?? usages.some((one) => one.private === true)) ? { private: true as const } : {}),
   })
   const moved = movedTarget(dialog, command)
-  if (moved === null || outcome.events.length === 0) return outcome
-  const retarget: Event = { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget: moved }
+  const proof = roomAfter(dialog, command, moved)
+  const isAsBefore = moved === null && proof.room === undefined
+  if (isAsBefore || outcome.events.length === 0) return outcome
+  const remoteTarget = moved ?? dialog.remoteTarget
+  const retarget: Event = { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof }
   return { ...outcome, events: [retarget, ...outcome.events] }
 }
 
@@ -296,6 +300,7 @@ const renew = (
   }
   const ends = asked.granted === 0
   const remoteTarget = movedTarget(dialog, command)
+  const proof = ends && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
   if (!ends || remoteTarget !== null || dialog.usages > 1) {
     const expiresAt = ends ? context.now : deadline(asked.granted, context)
     events.push({
@@ -304,6 +309,7 @@ const renew = (
       expiresAt,
       remoteCseq: command.cseq,
       remoteTarget,
+      ...proof,
       ...(ends || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
       ...(ends || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
       ...(ends || asked.argument === null || asked.argument === subscription.argument
@@ -400,6 +406,21 @@ const deadline = (granted: Seconds, context: Context): number =>
 
 const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
   command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
+
+/** What the request says of where NOTIFYs of its dialog go from now on; empty: nothing new. */
+const roomAfter = (
+  dialog: Dialog,
+  { room }: Resubscribe,
+  moved: string | null,
+): { readonly room?: number | null } => {
+  if (moved !== null && !isSameHop(dialog, moved)) {
+    return room === undefined && dialog.proof === undefined ? {} : { room: room ?? null }
+  }
+  if (dialog.proof?._tag !== "Unproven") return {}
+  // a request adds to what may be sent; where it comes from says nothing of where a route leads
+  if (room !== undefined) return { room }
+  return dialog.start.routeSet.length > 0 ? {} : { room: null }
+}
 
 /** O(subscriptions of the presentity) only when the dialog is shared. */
 const usagesOf = (state: State, dialog: Dialog): Subscription[] => {

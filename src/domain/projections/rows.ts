@@ -132,6 +132,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "NotificationsDeferred":
     case "NotificationFailed":
     case "NotificationsAccepted":
+    case "TargetDoubted":
+    case "TargetProven":
       return []
   }
 }

@@ -146,8 +146,10 @@ describe("requests", () => {
         localContact: "sip:presence@192.0.2.10:5060",
         flow: "udp:192.0.2.10:5060",
         source: "127.0.0.1:5998",
+        room: command.dialog.room as number,
       },
     })
+    assert.isAbove(command.dialog.room ?? 0, 500)
   })
 
   it("3261-12.2.2-a: a To tag makes it a request inside a dialog, wherever it is addressed to", () => {
@@ -191,17 +193,27 @@ describe("requests", () => {
     assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { Contact: contact } }), 400)
   })
 
-  it("OPS-contact-source: where Contacts must be the source, another one is refused with 403, unless a proxy recorded itself", () => {
+  it("OPS-contact-source: where Contacts must be the source, another one is refused with 403, and so is a proxy that is not", () => {
     const headers = { Contact: "<sip:bob@198.51.100.7>" }
     assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers }, { allowAnyContact: false }), 403)
     assert.strictEqual(statusOf({ method: "SUBSCRIBE" }, { allowAnyContact: false }), 0)
     assert.strictEqual(
       statusOf(
-        { method: "SUBSCRIBE", headers: { ...headers, "Record-Route": "<sip:p;lr>" } },
+        { method: "SUBSCRIBE", headers: { ...headers, "Record-Route": "<sip:127.0.0.1;lr>" } },
         { allowAnyContact: false },
       ),
       0,
     )
+    for (const route of ["<sip:p;lr>", "<sip:198.51.100.9;lr>", "<sip:127.0.0.1;lr;maddr=198.51.100.9>"]) {
+      const routed = { Contact: "<sip:bob@127.0.0.1:5998>", "Record-Route": route }
+      assert.strictEqual(
+        statusOf({ method: "SUBSCRIBE", headers: routed }, { allowAnyContact: false }),
+        403,
+        route,
+      )
+    }
+    const inDialog = { ...headers, To: "<sip:alice@example.com>;tag=ours" }
+    assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: inDialog }, { allowAnyContact: false }), 403)
   })
 
   it.each([

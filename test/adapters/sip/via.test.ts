@@ -37,17 +37,37 @@ describe("via", () => {
     )
   })
 
-  it("3261-18.2.2-a: without rport the response goes to the sent-by port, with maddr to maddr", () => {
+  it("3261-18.2.2-a: without rport the response goes to the sent-by port of the source, with maddr to a group and to nobody else", () => {
     assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;branch=z9hG4bK1"), { address: "192.0.2.7", port: 5070 })
     assert.deepStrictEqual(target("SIP/2.0/UDP h;branch=z9hG4bK1"), { address: "192.0.2.7", port: 5060 })
-    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;maddr=192.0.2.99;branch=z9hG4bK1"), {
-      address: "192.0.2.99",
+    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;maddr=224.0.1.75;branch=z9hG4bK1"), {
+      address: "224.0.1.75",
       port: 5070,
     })
-    assert.deepStrictEqual(target("SIP/2.0/UDP h:5070;maddr=255.255.255.255"), {
-      address: "192.0.2.7",
-      port: 5070,
-    })
+    for (const stranger of [
+      "192.0.2.99",
+      "255.255.255.255",
+      "240.0.0.1",
+      "0.0.0.0",
+      "127.0.0.1",
+      "example.net",
+      "[2001:db8::9]",
+      "[::ffff:192.0.2.99]",
+      "[ff02::1]",
+      "192.0.2.7",
+    ])
+      assert.deepStrictEqual(
+        target(`SIP/2.0/UDP h:5070;maddr=${stranger};branch=z9hG4bK1`),
+        { address: "192.0.2.7", port: 5070 },
+        stranger,
+      )
+    const to6 = (line: string) => responseTarget(parseVia(line)!, "2001:db8::7", 4711)
+    assert.deepStrictEqual(to6("SIP/2.0/UDP h;maddr=[ff02::1]"), { address: "ff02::1", port: 5060 })
+    for (const stranger of ["[2001:db8::9]", "192.0.2.9", "224.0.1.75", "[::ffff:224.0.0.1]"])
+      assert.deepStrictEqual(to6(`SIP/2.0/UDP h;maddr=${stranger};rport`), {
+        address: "2001:db8::7",
+        port: 4711,
+      })
   })
 
   it("5118-4.5-a: IPv6 in sent-by needs brackets; received is written without and read with or without", () => {

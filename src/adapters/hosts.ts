@@ -1,0 +1,51 @@
+/**
+ * Lists of hosts as settings name them: names, `*.example.com`, addresses, networks (`10.1.0.0/16`).
+ */
+import { BlockList, isIP } from "node:net"
+
+export interface Network {
+  readonly address: string
+  readonly prefix: number
+  readonly family: "ipv4" | "ipv6"
+}
+
+/** An address, or a network in CIDR notation; null: it is neither. */
+export const networkOf = (entry: string): Network | null => {
+  const [, address = "", prefix = ""] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(entry) ?? []
+  if (isIP(address) === 0) return null
+  const family = familyOf(address)
+  const bits = family === "ipv4" ? 32 : 128
+  const length = prefix === "" ? bits : Number(prefix)
+  return length > bits ? null : { address, prefix: length, family }
+}
+
+export const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
+
+/** A host name, or `*.` and one. */
+export const isHostName = (entry: string): boolean =>
+  /^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(entry)
+
+/** Entries that are neither a name, an address nor a network. A name of digits and dots only is a mistyped address. */
+export const hostListFaults = (entries: readonly string[]): readonly string[] =>
+  entries.filter((entry) => networkOf(entry) === null && (!isHostName(entry) || /^[\d.]+$/.test(entry)))
+
+/**
+ * Whether a host stands in the list.
+ *
+ * @returns a function of a name, or of an address without brackets
+ */
+export const hostList = (entries: readonly string[]): ((host: string) => boolean) => {
+  if (entries.length === 0) return () => false
+  const networks = new BlockList()
+  const names: string[] = []
+  for (const entry of entries) {
+    const network = networkOf(entry)
+    if (network === null) names.push(entry.toLowerCase())
+    else networks.addSubnet(network.address, network.prefix, network.family)
+  }
+  return (host) => {
+    if (isIP(host) !== 0) return networks.check(host, familyOf(host))
+    const name = host.toLowerCase()
+    return names.some((one) => (one.startsWith("*.") ? name.endsWith(one.slice(1)) : name === one))
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Whether the next hop of NOTIFYs is proven by the SUBSCRIBE itself, and, where it is not, how large a document may go there.
+ *
+ * A request's source can be forged, its Contact and Record-Route can name anybody. What cannot be forged is to receive:
+ * being the other end of a connection, or knowing the nonce that was sent there.
+ */
+import { canonicalHost } from "../../domain/uris.ts"
+import type { DialogStart } from "../../domain/vocabulary.ts"
+import type { Arrival } from "./decoded.ts"
+import type { NextHop, PreparedDialog } from "./notify.ts"
+import type { Peers } from "./peers.ts"
+import { bracketed } from "./uri.ts"
+
+export interface ProofRules {
+  readonly peers: Peers
+  /** Whether the operator lets NOTIFYs go there without proof. */
+  readonly isNotifyTarget: (host: string) => boolean
+  readonly udpMtuBytes: number
+}
+
+const portDefault = 5_060
+/** An answer of us may be three times what was received. */
+const factor = 3
+/**
+ * RFC 3261 §18.1.1 has requests leave UDP 200 octets below the path MTU; 28 of them are the headers of IP and UDP. What is
+ * larger than that would be several packets.
+ */
+const packetMargin = 172
+/** Via, CSeq, Event, Subscription-State, SIP-ETag, Content-Type and Content-Length without what is different in each. */
+const fixedOctets = 228
+
+/** `udp:192.0.2.20:5060` */
+export const placeOf = (transport: string, address: string, port: number): string =>
+  `${transport}:${bracketed(address)}:${port}`
+
+/** Whether a hop is a number, and this address. */
+export const isAt = ({ isNumeric, host }: NextHop, address: string): boolean =>
+  isNumeric && (host === address || (host.includes(":") && canonicalHost(`[${host}]`) === `[${address}]`))
+
+export const placeOfHop = (hop: NextHop, transport: "udp" | "tcp"): string =>
+  placeOf(hop.transport ?? transport, hop.host, hop.port ?? portDefault)
+
+/** Where the answer to a request goes, for its nonce. */
+export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo }: Arrival): string =>
+  placeOf(transport, answeredTo?.address ?? sourceAddress, answeredTo?.port ?? sourcePort)
+
+/**
+ * Whether what sent this request receives at the hop.
+ *
+ * @param wasGivenTo of an accepted digest: whether its nonce went to a place; null: there was none
+ */
+export const isProven = (
+  hop: NextHop,
+  arrival: Arrival,
+  wasGivenTo: ((place: string) => boolean) | null,
+  rules: ProofRules,
+): boolean => {
+  if (rules.isNotifyTarget(hop.host)) return true
+  if (rules.peers.find(arrival.sourceAddress, arrival.transport)?.isHost(hop.host) === true) return true
+  if (!isAt(hop, arrival.sourceAddress)) return false
+  const place = placeOfHop({ ...hop, host: arrival.sourceAddress }, arrival.transport)
+  if (arrival.transport !== "udp")
+    return place === placeOf(arrival.transport, arrival.sourceAddress, arrival.sourcePort)
+  return wasGivenTo !== null && wasGivenTo(place)
+}
+
+/** Octets of a document that fit into a NOTIFY besides its head, which is estimated upwards. */
+export const roomOf = (headOctets: number, requestOctets: number, udpMtuBytes: number): number =>
+  Math.max(0, Math.min(factor * requestOctets, udpMtuBytes + packetMargin) - headOctets)
+
+/** Of a NOTIFY in a dialog that begins. */
+export const headOctetsOf = (
+  { start, middle, contact }: PreparedDialog,
+  event: string,
+  { flow }: Pick<DialogStart, "flow">,
+): number => fixedOctets + start.length + middle.length + contact.length + event.length + flow.length
+
+/** Of a NOTIFY in a dialog of which only a request is known. */
+export const headOctetsIn = (
+  request: { readonly from: string; readonly to: string; readonly callId: string },
+  remoteTarget: string,
+  event: string,
+  { contact, flow }: Arrival,
+): number =>
+  fixedOctets +
+  100 +
+  request.from.length +
+  request.to.length +
+  request.callId.length +
+  remoteTarget.length +
+  event.length +
+  contact.length +
+  flow.length
