@@ -117,11 +117,8 @@ describe("a start on a log that is older than policies", () => {
     await judged.settle()
     const state = judged.pump.engine.state(alice)!
     assert.deepEqual(
-      [...values(state.subscriptions)].map(({ packageName, watcher }) => [packageName, watcher]).sort(),
-      [
-        ["dialog", bob],
-        ["message-summary", alice],
-      ],
+      [...values(state.subscriptions)].map(({ packageName, watcher }) => `${packageName} ${watcher}`).sort(),
+      [`dialog ${bob}`, `message-summary ${alice}`],
     )
     const others = judged.sent.filter(({ dialog }) => !["call-2", "call-4"].includes(dialog.callId))
     assert.deepEqual(

@@ -36,7 +36,11 @@ const put = Command.make(
   { ...shared, file },
   Effect.fn(function* (input) {
     yield* call("PUT", input, "", yield* read(input.file))
-    yield* Console.log(`rules of ${input.presentity} are in force`)
+    yield* Console.log(
+      input.event === "presence"
+        ? `rules of ${input.presentity} are in force`
+        : `rules of ${input.presentity} for ${input.event} are in force, and asked where watch_policy says ${input.event}=rules`,
+    )
   }),
 ).pipe(Command.withDescription("Put a document in force, at once and for those who watch already"))
 

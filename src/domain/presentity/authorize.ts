@@ -71,16 +71,8 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
   return ruled(handling ?? context.limits.noMatch, matched.join(","))
 }
 
-const judgement = (
-  handling: SubHandling,
-  matched: string | null = null,
-  policy?: WatchPolicy,
-): Judgement => ({
-  handling,
-  matched,
-  forced: false,
-  ...(policy === undefined ? {} : { policy }),
-})
+const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchPolicy): Judgement =>
+  policy === undefined ? { handling, matched, forced: false } : { handling, matched, forced: false, policy }
 
 /** By what was judged, as an event says it. */
 export const decidedBy = ({

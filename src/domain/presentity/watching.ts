@@ -5,7 +5,6 @@
  * out before, by digest or by a trusted peer.
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
-import { domainOf } from "../uris.ts"
 import type { PackageName, Uri, WatchPolicy } from "../vocabulary.ts"
 
 /** What settings say. Keys of lists are presentities, values addresses of record. */
@@ -69,7 +68,7 @@ export const policyOf = (
     return isTemplate ? "owner" : pack.rules === undefined ? "everybody" : "rules"
   }
   const { policies } = watching
-  const domain = domainOf(presentity)
+  const domain = asksDomains(policies) ? domainOfRecord(presentity) : null
   const own =
     (domain === null ? undefined : given(policies, `${pack.name}@${domain}`)) ?? given(policies, pack.name)
   if (own !== undefined) return own
@@ -78,6 +77,22 @@ export const policyOf = (
   const general = (domain === null ? undefined : given(policies, `*@${domain}`)) ?? given(policies, "*")
   return general ?? pack.watchers ?? "owner"
 }
+
+/** Most settings do not: then nothing is looked for in addresses. */
+const asksDomains = (policies: Watching["policies"]): boolean => {
+  let known = withDomains.get(policies)
+  if (known === undefined) {
+    known = Object.keys(policies).some((key) => key.includes("@"))
+    withDomains.set(policies, known)
+  }
+  return known
+}
+
+const withDomains = new WeakMap<Watching["policies"], boolean>()
+
+/** Of an address of record, whose host is in its one spelling; null: a telephone number. */
+const domainOfRecord = (of: Uri): string | null =>
+  of.startsWith("sip:") ? of.slice(of.indexOf("@") + 1 || "sip:".length) : null
 
 /** Names of packages and URIs are somebody's choice: `constructor` is no more than another one. */
 const given = <V>(by: Readonly<Record<string, V>>, key: string): V | undefined =>
@@ -114,7 +129,7 @@ const isOwner = (
   watching: Watching | undefined,
 ): boolean => {
   // two who give no identity are not the same one
-  if (domainOf(watcher) === anonymousDomain) return false
+  if (domainOfRecord(watcher) === anonymousDomain) return false
   if (watcher === presentity) return true
   if (watching === undefined || mailboxOf(pack) !== mailboxPackage) return false
   return given(watching.mailboxOwners, presentity)?.includes(watcher) === true
@@ -125,8 +140,8 @@ const mailboxOf = ({ name }: EventPackage): PackageName => name.replace(/(?:\.wi
 
 /** Telephone numbers have no domain, and who gives no identity is nobody's colleague. */
 const isColleague = (presentity: Uri, watcher: Uri): boolean => {
-  const domain = domainOf(watcher)
-  return domain !== null && domain !== anonymousDomain && domain === domainOf(presentity)
+  const domain = domainOfRecord(watcher)
+  return domain !== null && domain !== anonymousDomain && domain === domainOfRecord(presentity)
 }
 
 /** RFC 3323 §4.1.1.3 */
