@@ -42,7 +42,7 @@ import { rulesKindOf, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
 import { makeSealer } from "./sealer.ts"
-import { degradedBy, sourceView } from "./sources.ts"
+import { degradedBy, degradedKinds, sourceView } from "./sources.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { tableNamesOf } from "./tables/open.ts"
 import { readTokens } from "./tokens.ts"
@@ -232,7 +232,7 @@ export const startServer = Effect.fn("Server.start")(function* (
         webhooks: webhooks.desk.list,
         sources,
       }),
-    degraded: () => degradedBy(sources()),
+    degraded: () => degradedKinds(sources()),
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })

@@ -5,6 +5,10 @@ import type { Source } from "../adapters/admin/desk.ts"
 import type { Family } from "./metrics/open-metrics.ts"
 import type { SourceHealth } from "./follow.ts"
 
+/** What makes the server degraded, for whoever may ask without a token: no file is named. */
+export const degradedKinds = (sources: readonly SourceHealth[]): readonly string[] =>
+  sources.flatMap(({ kind, why }) => (why === null ? [] : [`the source of ${kind} cannot be read`]))
+
 /** Why the server is degraded, a line for each source that cannot be read; empty: it is not. */
 export const degradedBy = (sources: readonly SourceHealth[]): readonly string[] =>
   sources.flatMap(({ kind, why }) => (why === null ? [] : [`${kind}: ${why}`]))
