@@ -149,7 +149,7 @@ describe.skipIf(noKamailioProxy !== null)("a Kamailio in front, as docs/behind-a
     }
   }, 90_000)
 
-  it("OPS-trusted_peers OPS-mix_dialog_presence: pua_dialoginfo lights a lamp by publishes_for, and shows in presence; without, it does not", async (context) => {
+  it("OPS-trusted_peers: pua_dialoginfo lights a lamp by publishes_for, and shows in presence (mix_dialog_presence); without, it does not", async (context) => {
     for (const speaks of [true, false]) {
       // the phone that is called: the proxy sends calls there
       const port = await freePort()
