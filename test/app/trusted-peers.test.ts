@@ -3,6 +3,8 @@
  * wrong, and what should be said.
  */
 import { deepStrictEqual, equal, match, ok, throws } from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
 import { describe, it } from "vitest"
 import { refusals } from "../../src/app/cli/server-flags.ts"
 import { printConfig } from "../../src/app/config-text.ts"
@@ -143,6 +145,23 @@ describe("the setting trusted_peers", () => {
       read({ set: [`trusted_peers=${value.replace("DOMAIN", "example.com")}`] }).trusted_peers,
       ["10.0.0.1;identity=pai;publishes_for=example.com"],
     )
+  })
+})
+
+describe("docs/behind-a-proxy.md", () => {
+  const page = readFileSync(resolve(import.meta.dirname, "../../docs/behind-a-proxy.md"), "utf8")
+
+  it("DOC-examples: each entry that it shows is taken, says whom it speaks for, and those in two forms are the same", (context) => {
+    const blocks = [...page.matchAll(/(?:^ {4}.*\n)+/gm)]
+      .map(([block]) => block.replaceAll(/^ {4}/gm, ""))
+      .filter((block) => block.startsWith("trusted_peers:"))
+    const peers = blocks.map((text) => read({ file: fileOf(context, "presently.yaml", text) }))
+    equal(peers.length, 5)
+    deepStrictEqual(
+      peers.map(({ advice }) => advice),
+      peers.map(() => []),
+    )
+    deepStrictEqual(peers[0]?.trusted_peers, peers[1]?.trusted_peers)
   })
 })
 

@@ -90,26 +90,28 @@ const makePhone = (
 const startOf = ({ raw }: Message): string =>
   raw.isRequest ? `${raw.method} ${raw.cseqText}` : `${raw.status} to ${raw.cseqText}`
 
+/** @param at addresses of this machine: the phone's own, and the one it sends to */
 export const openPhone = async (
   server: Pick<PresenceServer, "portOf">,
   transport: Transport,
+  { own = "127.0.0.1", to = "127.0.0.1" }: { readonly own?: string; readonly to?: string } = {},
 ): Promise<Phone> => {
   const port = server.portOf(transport)
   if (transport === "udp") {
     // Nothing to look up: what was sent is out before the socket may be closed.
     const socket = createSocket({ type: "udp4", lookup: (host, _, done) => done(null, host, 4) })
-    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
+    await new Promise<void>((resolve) => socket.bind(0, own, resolve))
     const { phone, received } = makePhone(
       transport,
-      `127.0.0.1:${socket.address().port}`,
+      `${own}:${socket.address().port}`,
       port,
-      (text) => socket.send(Buffer.from(text, "utf8"), port, "127.0.0.1"),
+      (text) => socket.send(Buffer.from(text, "utf8"), port, to),
       () => socket.close(),
     )
     socket.on("message", received)
     return phone
   }
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true })
+  const socket = connect({ port, host: to, localAddress: own, noDelay: true })
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve)
     socket.once("error", reject)
@@ -117,7 +119,7 @@ export const openPhone = async (
   const split = makeSplitter()
   const { phone, received } = makePhone(
     transport,
-    `127.0.0.1:${socket.localPort}`,
+    `${own}:${socket.localPort}`,
     port,
     (text) => socket.write(Buffer.from(text, "utf8")),
     () => socket.destroy(),

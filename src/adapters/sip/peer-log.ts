@@ -29,7 +29,7 @@ const counterOf = {
 
 const lines: Readonly<Record<PeerEvent, (peer: string) => string>> = {
   unnamed: (peer) =>
-    `trusted peer ${peer}: a SUBSCRIBE names nobody in P-Asserted-Identity, so its watcher is anonymous; have the peer write one ` +
+    `trusted peer ${peer}: a SUBSCRIBE names nobody that can be read, so its watcher is anonymous; have the peer write one ` +
     "after it has asked who it is, or write identity=from in its entry of trusted_peers if it vouches for From",
   refused: (peer) =>
     `trusted peer ${peer}: a PUBLISH for somebody it does not speak for was refused (403); if it publishes for its own ` +

@@ -103,17 +103,29 @@ const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | strin
     if (first === undefined) return "<dialog> without state"
     if (states.length > 1) return "<dialog> with two states"
     const text = textOf(first).trim()
-    const state = dialogStates.find((one) => one === text)
+    // COMPAT(Kamailio's pua_dialoginfo): a call that begins is in state `Trying`, all others are spelt right
+    const spelt = text === "Trying" ? "trying" : text
+    const state = dialogStates.find((one) => one === spelt)
     if (state === undefined) return "<dialog> in a state that RFC 4235 does not know"
     const [callId, localTag, remoteTag] = [
       said(element, "call-id"),
       said(element, "local-tag"),
       said(element, "remote-tag"),
     ]
-    entries.set(id, { id, callId, localTag, remoteTag, state, element })
+    const written = state === text ? element : withState(element, first, state)
+    entries.set(id, { id, callId, localTag, remoteTag, state, element: written })
   }
   return [...entries.values()]
 }
+
+/** As RFC 4235 §4.4 spells it: watchers are sent what they can read. */
+const withState = (dialog: Element, present: Element, state: DialogState): Element =>
+  withChildren(
+    dialog,
+    dialog.children.map((node) =>
+      node === present ? withChildren(present, [{ _tag: "Text", text: state }]) : node,
+    ),
+  )
 
 /** COMPAT(several phones): a tag that is not known yet is sent as an empty attribute. */
 const said = (of: Element, name: string): string | null => {

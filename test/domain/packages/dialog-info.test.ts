@@ -97,6 +97,13 @@ describe("reading", () => {
     expect(verdict(written("<x:dialog/><x:y><dialog/></x:y>"))).toBe("read")
   })
 
+  it("4235-4.1-a: `Trying`, as Kamailio's pua_dialoginfo writes a call that begins, is read and sent on as it ought to be", () => {
+    const text = '<dialog id="1" x:y="z"><x:a/><state code="100"> Trying </state><local/></dialog>'
+    const document = read(written(text))
+    expect(document.dialogs.map(({ state }) => state)).toEqual(["trying"])
+    expect(plain.render(document).text).toContain(text.replace(" Trying ", "trying"))
+  })
+
   it("4235-4.1.1-a: what is not said of a dialog's identity, or is empty, is not known", () => {
     const text = '<dialog id="1" call-id="c" local-tag="" remote-tag=" r "><state>early</state></dialog>'
     const [one] = read(written(text)).dialogs
