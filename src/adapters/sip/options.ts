@@ -112,7 +112,7 @@ export interface SipOptions {
   readonly udpMtuBytes?: number
   /** False refuses a Contact, or first Record-Route, whose host is not where the SUBSCRIBE came from. */
   readonly allowAnyContact?: boolean
-  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`adapters/hosts.ts`). */
+  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
   /** IP addresses whose P-Asserted-Identity and Sender headers are believed, and that are not challenged (RFC 3325). */
   readonly trustedPeers?: readonly string[]
