@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { Data } from "effect"
-import { hostListFaults } from "../adapters/hosts.ts"
+import { hostListFaults } from "../adapters/sip/hosts.ts"
 import { parseValue, readConfigFile } from "./config-file.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { didYouMean } from "./nearest.ts"

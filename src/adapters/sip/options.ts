@@ -122,7 +122,7 @@ export interface SipOptions {
   readonly trustedPeers?: readonly TrustedPeer[]
   /** Told once of each kind of request of trusted peers, or of strangers beside them, that is not taken at its word. */
   readonly onPeer?: (line: string) => void
-  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`adapters/hosts.ts`). */
+  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
   /** True believes the Sender header of a PUBLISH. */
   readonly trustSenderHeader?: boolean

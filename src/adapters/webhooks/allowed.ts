@@ -3,7 +3,6 @@
  * listed, and into networks that are not public only to addresses he has listed.
  */
 import { BlockList, isIP } from "node:net"
-import { familyOf, isHostName, networkOf } from "../hosts.ts"
 
 /** Host names, `*.example.com`, `*` for every name, addresses, networks (`10.1.0.0/16`). */
 export interface AllowedHosts {
@@ -15,7 +14,12 @@ export interface AllowedHosts {
 
 /** What is wrong with entries of `webhook_hosts`; empty: nothing. */
 export const allowedHostsFaults = (entries: readonly string[]): readonly string[] =>
-  entries.filter((entry) => networkOf(entry) === null && entry !== "*" && !isHostName(entry))
+  entries.filter(
+    (entry) =>
+      networkOf(entry) === null &&
+      entry !== "*" &&
+      !/^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(entry),
+  )
 
 export const allowedHosts = (entries: readonly string[]): AllowedHosts => {
   const listed = new BlockList()
@@ -38,6 +42,23 @@ export const allowedHosts = (entries: readonly string[]): AllowedHosts => {
     allowsAddress: (address) => isListed(address) || !notPublic.check(address, familyOf(address)),
   }
 }
+
+interface Network {
+  readonly address: string
+  readonly prefix: number
+  readonly family: "ipv4" | "ipv6"
+}
+
+const networkOf = (entry: string): Network | null => {
+  const [, address = "", prefix = ""] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(entry) ?? []
+  if (isIP(address) === 0) return null
+  const family = familyOf(address)
+  const bits = family === "ipv4" ? 32 : 128
+  const length = prefix === "" ? bits : Number(prefix)
+  return length > bits ? null : { address, prefix: length, family }
+}
+
+const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
 /**
  * An IPv4 address in IPv6 clothes (`::ffff:127.0.0.1`) is checked as what it is.

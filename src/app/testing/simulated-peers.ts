@@ -4,6 +4,7 @@
  */
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { hopOf, octetsOf } from "../../domain/presentity/targets.ts"
 import type { Body, DialogStart, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { anonymous } from "../../domain/privacy.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
@@ -13,11 +14,21 @@ export interface Request {
   readonly presentity: Uri | null
   readonly command: Command
   readonly answered: (answer: Answer) => void
+  /** It reaches the server; absent: nobody wants to know. */
+  readonly arrives?: () => void
 }
 
 export interface Peers {
   /** Something that somebody asks now; null when nobody has anything to ask. */
   readonly ask: () => Request | null
+  /**
+   * A NOTIFY leaves for where it goes.
+   *
+   * @returns why it may not: more of documents would have gone there than may before the first 2xx; null: it may
+   */
+  readonly sending: (notify: Notify) => string | null
+  /** What was proven of where it goes is no more: a connection is gone, a name leads elsewhere. False: it is still true. */
+  readonly doubts: (notify: Notify) => boolean
   /** A NOTIFY reaches its watcher. */
   readonly take: (notify: Notify) => DeliveryOutcome
   /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
@@ -64,9 +75,23 @@ interface WatcherDialog {
   cseq: number
   seen: number
   gone: boolean
+  /** Of each place that its NOTIFYs have gone to: what may go there before somebody answers, and what has. */
+  readonly places: Map<string, Place>
+  /** Counts how often a connection was gone, or a name led elsewhere. */
+  moves: number
+  isCut: boolean
+  /** Its next hop is a name. */
+  readonly isNamed: boolean
 }
 
-export const makePeers = (random: Random, universe: Universe): Peers => {
+interface Place {
+  allowed: number
+  sent: number
+  answered: boolean
+}
+
+/** @param doubt randomness of its own for what is proven of where watchers are: all else happens as it would without */
+export const makePeers = (random: Random, universe: Universe, doubt: Random): Peers => {
   const packageNames = [...universe.bodies.keys()]
   const watchedNames = [...packageNames, ...(universe.watched ?? [])]
   const read = universe.read ?? ((_packageName, _known, text) => text)
@@ -129,8 +154,9 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       routeSet: random.chance(0.5) ? ["<sip:proxy.example.com;lr>"] : [],
       remoteCseq: 1,
       localContact: "sip:192.0.2.10",
-      flow: "udp:192.0.2.10:5060",
+      flow: doubt.chance(0.2) ? "tcp:192.0.2.10:5060" : "udp:192.0.2.10:5060",
       source: "192.0.2.20:5060",
+      ...(doubt.chance(0.4) ? { room: doubt.pick(rooms) } : {}),
     }
     const packageName = random.pick(watchedNames)
     const usage: Usage = { packageName, eventId: null, no: null, document: undefined }
@@ -142,7 +168,12 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       cseq: 1,
       seen: 0,
       gone: false,
+      places: new Map(),
+      moves: 0,
+      isCut: false,
+      isNamed: doubt.chance(0.3),
     }
+    allow(dialog, start.remoteTarget, start.room ?? Number.POSITIVE_INFINITY)
     dialogs.push(dialog)
     byCallId.set(start.callId, dialog)
     const asked = { accept: null, forceActive: false, bodyFault: null, packageName, eventId: null }
@@ -172,7 +203,17 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
     }
     const { packageName, eventId, no } = random.pick(dialog.usages)
     const { callId, localTag, remoteTag } = dialog.start
+    const device = random.chance(0.3) ? deviceOf(dialog.watcher) : null
+    const remoteTarget = device !== null && doubt.chance(0.3) ? device.replace("@", "@away.") : device
+    // whoever does not move has no more to say of where it is than that the request is so large
+    const room = doubt.chance(0.6) ? doubt.pick(rooms) : null
+    const isRouted = dialog.start.routeSet.length > 0
     return {
+      arrives: () => {
+        if (room === null && isRouted) return
+        for (const place of placesAfter(dialog, remoteTarget))
+          allow(dialog, place, room ?? Number.POSITIVE_INFINITY)
+      },
       presentity: null,
       command: {
         _tag: "Resubscribe",
@@ -187,13 +228,28 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
         expires: expires(),
         accept: null,
         cseq: dialog.cseq,
-        remoteTarget: random.chance(0.3) ? deviceOf(dialog.watcher) : null,
+        remoteTarget,
+        ...(room === null ? {} : { room }),
         forceActive: false,
         bodyFault: null,
       },
       answered: (answer) => settled(dialog, answer),
     }
   }
+
+  const placeOf = (dialog: WatcherDialog, target: string): string =>
+    `${dialog.moves} ${dialog.start.routeSet[0] ?? hopOf(target)}`
+
+  /** Of a place that nobody has said anything of all is proven. */
+  const allow = (dialog: WatcherDialog, target: string, room: number): void => {
+    const name = placeOf(dialog, target)
+    const place = dialog.places.get(name) ?? { allowed: 0, sent: 0, answered: false }
+    dialog.places.set(name, { ...place, allowed: place.allowed + room })
+  }
+
+  /** Where NOTIFYs may go after a request: late and lost ones count wherever the watcher has been. */
+  const placesAfter = (dialog: WatcherDialog, target: string | null): readonly string[] =>
+    target === null ? [dialog.start.remoteTarget, dialog.start.remoteTarget.replace("@", "@away.")] : [target]
 
   const replaceRules = (rules: NonNullable<Universe["rules"]>): Request => {
     const packageName = random.pick([...rules.keys()])
@@ -222,6 +278,32 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
         ? subscribe()
         : refresh(random.pick(alive))
     },
+    sending: (notify) => {
+      const dialog = byCallId.get(notify.dialog.callId)
+      // over its connection whatever its Contact says
+      if (dialog === undefined || notify.proof?._tag === "Connection") return null
+      const place = dialog.places.get(placeOf(dialog, notify.dialog.remoteTarget))
+      if (place === undefined || place.answered) return null
+      place.sent += octetsOf(notify.body, notify.headers)
+      return place.sent <= place.allowed
+        ? null
+        : `${place.sent} octets of documents go to ${notify.dialog.remoteTarget}, which has answered nothing: ${place.allowed} may`
+    },
+    doubts: (notify) => {
+      const dialog = byCallId.get(notify.dialog.callId)
+      const { proof } = notify
+      if (dialog === undefined || proof === undefined || proof._tag === "Unproven") return false
+      // what is no more stays so, until the server has learned of it
+      const isTrue = proof._tag === "Connection" ? !dialog.isCut : proof.addresses.includes(addressOf(dialog))
+      if (isTrue && !doubt.chance(0.1)) return false
+      if (isTrue) {
+        dialog.moves++
+        dialog.isCut = true
+      }
+      const room = proof._tag === "Connection" ? proof.room : (dialog.start.room ?? 0)
+      allow(dialog, notify.dialog.remoteTarget, room)
+      return true
+    },
     take: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)
       const usage = dialog?.usages.find(
@@ -239,7 +321,16 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
       byNo.set(name, usage)
       if (notify.cseq > (ownUntil.get(name) ?? 0)) ownUntil.delete(name)
       if (notify.body !== null) usage.document = read(usage.packageName, usage.document, notify.body.text)
-      return { _tag: "Accepted", remoteTarget: random.chance(0.02) ? deviceOf(dialog.watcher) : null }
+      const place = dialog.places.get(placeOf(dialog, notify.dialog.remoteTarget))
+      if (place !== undefined && notify.proof?._tag !== "Connection") place.answered = true
+      const device = random.chance(0.02) ? deviceOf(dialog.watcher) : null
+      const isHere = device !== null && hopOf(device) === hopOf(notify.dialog.remoteTarget)
+      const isNamed = dialog.isNamed && notify.proof?._tag !== "Connection"
+      return {
+        _tag: "Accepted",
+        remoteTarget: isHere ? device : null,
+        ...(isNamed ? { address: addressOf(dialog) } : {}),
+      }
     },
     spared: (presentity, no, cseq) => void ownUntil.set(`${presentity} ${no}`, cseq),
     shows: (presentity, no) => {
@@ -250,6 +341,12 @@ export const makePeers = (random: Random, universe: Universe): Peers => {
 }
 
 const hostOf = (source: string): string => source.slice(0, source.lastIndexOf(":"))
+
+/** Where the name of its next hop leads. */
+const addressOf = ({ moves }: WatcherDialog): string => `udp:192.0.2.${20 + moves}:5060`
+
+/** Octets of a document: none, too few for most, enough for some, enough for all. */
+const rooms: readonly number[] = [0, 20, 200, 5_000]
 
 const refused = (status: number, retryAfter: number | null): DeliveryOutcome => ({
   _tag: "Refused",

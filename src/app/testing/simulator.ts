@@ -26,7 +26,7 @@ import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabul
 import { makeRandom } from "./random.ts"
 import { makePeers } from "./simulated-peers.ts"
 import type { Request, Universe } from "./simulated-peers.ts"
-import { makeChecks } from "./simulator-checks.ts"
+import { CheckFailed, makeChecks } from "./simulator-checks.ts"
 
 export interface SimulationOptions {
   readonly seed: number
@@ -64,6 +64,8 @@ export type Happening =
   | "crashes"
   | "failures"
   | "conflicts"
+  | "unproven"
+  | "doubted"
   | "converged"
 
 /** A failed check, with everything needed to see it again. */
@@ -114,7 +116,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const { packages, universe } = options
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const random = makeRandom(options.seed)
-  const peers = makePeers(random, universe)
+  const doubt = makeRandom(options.seed ^ 0x5bd1e995)
+  const peers = makePeers(random, universe, doubt)
   const log: MemoryLog = makeMemoryLog()
   const treated = new Map<Uri, SubHandling>()
   const engineOptions: EngineOptions = {
@@ -135,6 +138,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     crashes: 0,
     failures: 0,
     conflicts: 0,
+    unproven: 0,
+    doubted: 0,
     converged: 0,
   }
 
@@ -207,6 +212,13 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       const { no, cseq } = one
       offer(one.presentity, { _tag: "ReportDelivery", no, cseq, outcome }, nobody)
     }
+    if (!calm && peers.doubts(one)) {
+      counts.doubted++
+      return post(0, () => report({ _tag: "Unproven" }))
+    }
+    const why = peers.sending(one)
+    if (why !== null) throw new CheckFailed(why)
+    if (one.proof?._tag === "Unproven") counts.unproven++
     if (lose(0.01)) return post(0, () => report({ _tag: "Unreachable" }))
     if (lose(0.04)) return post(32_000, () => report({ _tag: "TimedOut" }))
     post(delay(), () => {
@@ -376,7 +388,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (request.command._tag !== "Subscribe" && random.chance(0.03)) post(delay(), () => receive(request))
   }
 
-  const receive = ({ presentity, command, answered }: Request): void => {
+  const receive = ({ presentity, command, answered, arrives }: Request): void => {
+    arrives?.()
     const origin = `r${random.token()}`
     note(`${now} ${origin} ${JSON.stringify(command)}`)
     offer(presentity, command, { origin, answered })

@@ -24,6 +24,7 @@ import { templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
 import { terminate } from "./terminate.ts"
+import { withAnswers } from "./targets.ts"
 import { liveArguments } from "./view.ts"
 import { withhold } from "./withhold.ts"
 
@@ -35,8 +36,15 @@ import { withhold } from "./withhold.ts"
  * watch any more.
  */
 export const decide = (state: State, command: Command, context: Context): Outcome => {
-  return withhold(state, command, consequences(state, command, context), context)
+  const known = withAnswer(state, command)
+  return withhold(known, command, consequences(known, command, context), context)
 }
+
+/** What a 2xx proves holds already for what follows from it, whenever it is written down. */
+const withAnswer = (state: State, command: Command): State =>
+  command._tag === "ReportDelivery" && command.outcome._tag === "Accepted"
+    ? withAnswers(state, { _tag: "NotificationsAccepted", of: [command.no, command.cseq, 0] })
+    : state
 
 const consequences = (state: State, command: Command, context: Context): Outcome => {
   const outcome = handle(state, command, context)

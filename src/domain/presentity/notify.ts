@@ -16,7 +16,7 @@ import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
 import { toldOfChanges } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { isUnproven, withAnswers, withheldDigest } from "./targets.ts"
+import { isUnproven, withheldDigest } from "./targets.ts"
 import { absentView, nothing, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
@@ -145,9 +145,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   if (outcome._tag === "Accepted") {
     if (subscription === undefined) return nothingHappened
     const events: Event[] = []
-    // the answer is written down by whoever keeps them, and counts here already
-    const proven = withAnswers(state, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
-    const dialog = get(proven.dialogs, subscription.dialog)
+    const dialog = get(state.dialogs, subscription.dialog)
     if (
       outcome.remoteTarget !== null &&
       dialog !== undefined &&
@@ -161,7 +159,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
     }
     if (outcome.address !== undefined && dialog !== undefined && !isUnproven(dialog))
       events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
-    return done([...events, ...catchUp(proven, subscription, context)])
+    return done([...events, ...catchUp(state, subscription, context)])
   }
   const failed: Event = {
     _tag: "NotificationFailed",

@@ -133,7 +133,9 @@ export const withSilence = (state: State, { no, cseq, outcome }: NotificationFai
   if (state.unproven === 0 || outcome === "refused") return state
   const one = get(state.subscriptions, no)
   const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-  if (dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since) return state
+  if (one === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since) return state
+  // it has been heard of since
+  if (cseq <= one.heardAt) return state
   return withDialog(state, { ...dialog, proof: { ...dialog.proof, room: 0, spent: true } })
 }
 

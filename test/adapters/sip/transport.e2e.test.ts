@@ -234,13 +234,31 @@ describe("NOTIFY over UDP", () => {
     server.sip.notify([notifyIn(command)])
     const notify = await peer.next()
     assert.strictEqual(headerValue(notify, "Via")!.split(";")[0], `SIP/2.0/UDP 127.0.0.1:${server.port}`)
-    peer.send(answerTo(notify, "200 OK", "Contact: <sip:bob@127.0.0.1:7777>\r\n"))
+    const contact = `sip:robert@127.0.0.1:${peer.port};x=y`
+    peer.send(answerTo(notify, "200 OK", `Contact: <${contact}>\r\n`))
     peer.send(answerTo(notify))
     await eventually(() => server.outcomes.length === 1)
     await pause(30)
-    assert.deepStrictEqual(server.outcomes, [
-      { cseq, outcome: { _tag: "Accepted", remoteTarget: "sip:bob@127.0.0.1:7777" } },
-    ])
+    assert.deepStrictEqual(server.outcomes, [{ cseq, outcome: { _tag: "Accepted", remoteTarget: contact } }])
+  })
+
+  it("C2: the Contact of a 200 to NOTIFY does not move the target to where nobody has answered", async () => {
+    const command = await subscribe()
+    const elsewhere = [
+      "sip:bob@127.0.0.1:7777",
+      "sip:bob@127.0.0.9",
+      `sip:bob@127.0.0.1:${peer.port};transport=tcp`,
+      `sip:bob@127.0.0.1:${peer.port};maddr=127.0.0.9`,
+      "sip:bob@victim.example",
+    ]
+    for (const contact of elsewhere) {
+      server.sip.notify([notifyIn(command)])
+      peer.send(answerTo(await peer.next(), "200 OK", `Contact: <${contact}>\r\n`))
+    }
+    await eventually(() => server.outcomes.length === elsewhere.length)
+    for (const { outcome } of server.outcomes)
+      assert.deepStrictEqual(outcome, { _tag: "Accepted", remoteTarget: null })
+    assert.strictEqual(server.sip.counters.targetsKept, elsewhere.length)
   })
 
   it("3265-3.2.2-a: a refusal is reported with its status and Retry-After; a challenge is a refusal", async () => {
