@@ -10,12 +10,12 @@ import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { asking } from "../support/admin.ts"
 import type { Ask } from "../support/admin.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 import { pause } from "../support/sip-client.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 interface Told {

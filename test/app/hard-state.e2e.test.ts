@@ -5,11 +5,11 @@ import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneOpen } from "../support/scene.ts"
 import { pause, pidf, tuple } from "../support/sip-client.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const onHoliday = pidf(tuple("desk", "closed", "on holiday"))

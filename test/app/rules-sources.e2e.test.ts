@@ -8,14 +8,14 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
 import { openScene } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 
 const allowing = (watcher: string): string => ruleset(ruleFor(watcher, "allow"))
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 /** Asks until the answer is the one expected: sources are looked at every now and then. */

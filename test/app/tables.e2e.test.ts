@@ -3,6 +3,7 @@
  * them, and how they are checked and made anew while both go on.
  */
 import assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
@@ -12,12 +13,12 @@ import type { TableNames } from "../../src/adapters/store/tables.ts"
 import { verifyTables } from "../../src/app/tables/verify.ts"
 import type { VerifyOptions } from "../../src/app/tables/verify.ts"
 import { makeLoad } from "../crash/load.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 interface Database {
@@ -331,7 +332,7 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
     for (let user = 0; user < 60; user++) assert.equal(await publish(`user${user}`), 200)
     const count = `SELECT count(*)::int AS rows, count(*) FILTER (WHERE expires = 7)::int AS wrong FROM "Lamps"`
     await until("rows", async () => (await database.rows(count))[0]!["rows"] === 60)
-    const role = `panel_${process.pid}`
+    const role = `panel_${randomUUID().slice(0, 8)}`
     for (const statement of [
       `CREATE ROLE ${role} LOGIN`,
       `GRANT SELECT ON "Lamps" TO ${role}`,

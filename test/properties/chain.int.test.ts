@@ -20,11 +20,11 @@ import { decisionOf, freshStream } from "../adapters/store/event-store-contract.
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
 import { allowTampering, displace, flip, forge } from "../support/tampering.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 /** Ends a transaction without a trace. */

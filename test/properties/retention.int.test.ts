@@ -29,11 +29,11 @@ import type { EntityTag, PackageName, Uri } from "../../src/domain/vocabulary.ts
 import { anySteps, presentities, watchers } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, verified } from "../support/projected.ts"
 import { allowTampering, flip } from "../support/tampering.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const day = 86_400_000

@@ -18,10 +18,10 @@ import { decisionOf, freshStream } from "../adapters/store/event-store-contract.
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 describe.skipIf(cluster === null)("tables and log", () => {

@@ -6,13 +6,13 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
 import { readConfig } from "../../src/app/config.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone } from "../support/sip-client.ts"
 import { seedTables } from "./parity-names.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 type Row = Readonly<Record<string, string | number | null>>

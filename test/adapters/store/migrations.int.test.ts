@@ -19,10 +19,10 @@ import { nothingDropped } from "../../../src/domain/presentity/retention.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const migrations = join(import.meta.dirname, "../../../migrations")

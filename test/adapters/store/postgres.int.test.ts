@@ -14,11 +14,11 @@ import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { set, values } from "../../../src/domain/table.ts"
 import type { DialogStart, EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
-import { startPostgres } from "../../support/postgres.ts"
-import type { PostgresCluster } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
+import type { SharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, eventStoreContract, freshStream } from "./event-store-contract.ts"
 
-const cluster: PostgresCluster | null = await startPostgres()
+const cluster: SharedPostgres | null = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [

@@ -1,7 +1,7 @@
 /**
  * The embedded database is its owner's alone: what is made, what an earlier version left, and what cannot be closed.
  */
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import {
   chmodSync,
   chownSync,
@@ -25,6 +25,7 @@ import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { layerEmbedded } from "../../../src/adapters/store/embedded.ts"
 import { claimFolder, folderState } from "../../../src/adapters/store/private-folder.ts"
+import { ofTests } from "../../support/reaper.ts"
 
 const stranger = 65_534
 const isRoot = process.getuid?.() === 0
@@ -265,11 +266,11 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
       })
       await Effect.runPromise(work.pipe(Effect.provide(layerEmbedded(process.argv[1]))))
       process.exit(0)`
-    const { spawn } = await import("node:child_process")
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script, folder], {
       cwd: root,
       stdio: ["pipe", "pipe", "inherit"],
     })
+    ofTests(child)
     context.onTestFinished(() => void child.kill("SIGKILL"))
     const ended = new Promise((resolve) => child.once("exit", resolve))
     await Promise.race([new Promise((resolve) => child.stdout.once("data", resolve)), ended])

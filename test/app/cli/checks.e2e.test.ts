@@ -8,12 +8,12 @@ import type { Check } from "../../../src/app/doctor/check.ts"
 import { verifyText } from "../../../src/app/tables/report.ts"
 import { checked, live, on } from "../../support/checked-store.ts"
 import { emptyFolder } from "../../support/moving.ts"
-import { freePort, startPostgres } from "../../support/postgres.ts"
+import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { answer, openPhone, script } from "../../support/sip-client.ts"
 import { fileOf, patient, run, start } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const verify = async (...args: readonly string[]) => {

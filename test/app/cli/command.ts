@@ -2,7 +2,6 @@
  * The command line as its users have it: a process, its output, its exit code.
  */
 import { spawn } from "node:child_process"
-import type { ChildProcess } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,6 +11,8 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import type { TestContext } from "vitest"
 import { exitCodeOf, lineOf } from "../../../src/app/cli/exit.ts"
+import { patienceMillis } from "../../support/condition.ts"
+import { ofTests } from "../../support/reaper.ts"
 
 const main = join(import.meta.dirname, "../../../src/app/main.ts")
 
@@ -22,6 +23,7 @@ export interface Ended {
 }
 
 export interface Running {
+  readonly pid: number | undefined
   /** Everything said so far. */
   readonly stdout: () => string
   /** Waits until standard output holds it; fails when the process ends without. */
@@ -37,7 +39,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const patienceMs = 30_000
+const patienceMs = patienceMillis
 
 /** Processes share few cores: a test may wait long for its turn. */
 export const patient = { timeout: 2 * patienceMs }
@@ -45,21 +47,17 @@ export const patient = { timeout: 2 * patienceMs }
 /** Compiled code of earlier processes, so that a start costs half. */
 const compileCache = join(tmpdir(), "presently-test-compile-cache")
 
-const children = new Set<ChildProcess>()
-// Whatever happens to a test, no process outlives the tests.
-process.once("exit", () => {
-  for (const child of children) child.kill("SIGKILL")
-})
-
 /** Starts `presently` with these arguments in an environment without settings. */
 export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
   const clean = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
   )
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
-    stdio: "pipe",
-  })
+  const child = ofTests(
+    spawn(process.execPath, [main, ...args], {
+      env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
+      stdio: "pipe",
+    }),
+  )
   let stdout = ""
   let stderr = ""
   let isOver = false
@@ -73,10 +71,8 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   })
   child.stdin.on("error", () => {})
   child.stdin.end(input)
-  children.add(child)
   const ended = new Promise<Ended>((resolve) => {
     child.on("close", (code) => {
-      children.delete(child)
       isOver = true
       wake()
       resolve({ code, stdout, stderr })
@@ -85,6 +81,7 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   const has = (text: string | RegExp): boolean =>
     typeof text === "string" ? stdout.includes(text) : text.test(stdout)
   return {
+    pid: child.pid,
     stdout: () => stdout,
     says: async (text) => {
       const until = performance.now() + patienceMs

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict"
 import { afterAll, describe, it } from "vitest"
 import { asking } from "../../support/admin.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../../support/scene.ts"
 import { patient, run } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const [alice, bob] = ["sip:alice@example.com", "sip:bob@example.com"]

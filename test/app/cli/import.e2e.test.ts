@@ -15,11 +15,11 @@ import {
   subscriptionRow,
 } from "../../support/foreign-tables.ts"
 import type { ForeignRows } from "../../support/foreign-tables.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { patient, run } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const folderOf = ({ onTestFinished }: TestContext): string => {

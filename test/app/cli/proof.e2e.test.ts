@@ -16,11 +16,11 @@ import type { Event } from "../../../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 import { decisionOf } from "../../adapters/store/event-store-contract.ts"
 import { checked, live, on } from "../../support/checked-store.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { fileOf, patient, run } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const verify = (...args: readonly string[]) => run(["verify", ...args])

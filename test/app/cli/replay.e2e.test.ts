@@ -7,14 +7,14 @@ import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import { live } from "../../support/watched.ts"
 import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
 import { fileOf, patient, run, start } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const folderOf = (context: TestContext): string => dirname(fileOf(context, "marker", ""))

@@ -19,13 +19,13 @@ import {
 import type { ForeignRows } from "../../support/foreign-tables.ts"
 import { startMariaDb } from "../../support/mariadb.ts"
 import { emptyFolder, importFrom, inShort } from "../../support/moving.ts"
-import { freePort, startPostgres } from "../../support/postgres.ts"
+import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import type { Script } from "../../support/sip-client.ts"
 
-const [cluster, mariaDb] = await Promise.all([startPostgres(), startMariaDb()])
+const [cluster, mariaDb] = await Promise.all([sharedPostgres(), startMariaDb()])
 afterAll(() => {
   cluster?.remove()
   mariaDb?.remove()
