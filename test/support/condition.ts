@@ -27,3 +27,17 @@ export const holds = async <A>(
     await new Promise((resolve) => setTimeout(resolve, pauseMillis))
   }
 }
+
+/**
+ * Starts to look at the clock, for what must not happen before its time. There is no counterpart for what must not happen
+ * late: a machine may be busy for as long as it likes.
+ */
+export const notBefore = (): ((millis: number) => void) => {
+  const since = performance.now()
+  return (millis) => {
+    const passed = performance.now() - since
+    // timers of Node may be a millisecond early
+    if (passed < millis - 2)
+      throw new Error(`after ${passed.toFixed(0)} ms, which is before its time: ${millis} ms`)
+  }
+}
