@@ -89,7 +89,6 @@ describe.skipIf(!isInstalled("sipp"))("sipp", () => {
       assert.strictEqual(published.code, 0, summary(published))
       assert.strictEqual(watched.code, 0, summary(watched))
     },
-    40_000,
   )
 })
 
@@ -136,5 +135,5 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
     assert.include(output, "seen by baresip")
     // it answered 200 to that NOTIFY and unsubscribed when it was told to stop
     assert.match(output, /Subscription-State: terminated;reason=timeout/)
-  }, 30_000)
+  })
 })

@@ -111,5 +111,5 @@ describe("the image", () => {
     }
     server.kill("SIGTERM")
     assert.deepEqual(await ended, [0, null])
-  }, 120_000)
+  })
 })

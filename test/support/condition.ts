@@ -3,7 +3,7 @@
  */
 
 /** A guard against a test that hangs, and no expectation: no machine is so busy that this is short. */
-export const patienceMillis = 120_000
+export const patienceMillis = 300_000
 
 const pauseMillis = 10
 
@@ -12,7 +12,7 @@ const pauseMillis = 10
  *
  * @param what what is waited for, for the failure
  * @returns what the condition gave at last, when it gave more than true
- * @throws when it does not hold after two minutes
+ * @throws when it does not hold after five minutes
  */
 export const holds = async <A>(
   what: string | (() => string),

@@ -114,5 +114,5 @@ describe.each(databases)("a log of the first layout on %s", (_, open) => {
     assert.deepStrictEqual(result.chain, { rows: 4, unchained: 7, beginnings: 0 })
     assert.deepStrictEqual([...new Set(result.findings.map(({ key }) => key))], [orphan])
     assert.isAtLeast(result.spoilt.filter(({ found }) => found === "its hash is gone").length, 2)
-  }, 60_000)
+  })
 })

@@ -43,7 +43,7 @@ for (const [name, open] of databases) {
       migrate.pipe(Effect.andThen(makePartitions(new Date())), Effect.provideContext(services)),
     )
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   eventStoreContract(name, (use) => use(makePostgresStore(sql)))

@@ -309,5 +309,5 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
       /^data = .*\/data: other accounts could enter it \(mode 0777; \d{3,} of the files and folders in it were wide as well\): narrowed to its owner$/,
     )
     assert.deepStrictEqual(wide(folder), [])
-  }, 180_000)
+  })
 })

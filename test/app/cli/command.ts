@@ -39,10 +39,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const patienceMs = patienceMillis
-
 /** Processes share few cores: a test may wait long for its turn. */
-export const patient = { timeout: 2 * patienceMs }
+export const patient = { timeout: 2 * patienceMillis }
 
 /** Compiled code of earlier processes, so that a start costs half. */
 const compileCache = join(tmpdir(), "presently-test-compile-cache")
@@ -84,7 +82,7 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
     pid: child.pid,
     stdout: () => stdout,
     says: async (text) => {
-      const until = performance.now() + patienceMs
+      const until = performance.now() + patienceMillis
       while (!has(text)) {
         const left = until - performance.now()
         if (isOver || left <= 0) throw new Error(`never said ${text}; said:\n${stdout}\n${stderr}`)

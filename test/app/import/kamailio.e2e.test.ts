@@ -90,5 +90,5 @@ describe.skipIf(noKamailio !== null)("moving over from Kamailio", () => {
     assert.equal(again.decisions, 0)
     assert.deepEqual(inShort(again, "active_watchers"), { taken: 0, present: 2 })
     assert.deepEqual(inShort(again, "presentity"), { taken: 0, present: 1 })
-  }, 60_000)
+  })
 })

@@ -136,26 +136,18 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
     const file = join(data, "opensips.db")
     fillSqlite(file, rows)
     await imports(context, `sqlite:${file}`)
-  }, 30_000)
+  })
 
-  it.skipIf(cluster === null)(
-    "in PostgreSQL",
-    async (context) => {
-      const url = cluster!.database()
-      await fillPostgres(url, rows)
-      await imports(context, url)
-    },
-    30_000,
-  )
+  it.skipIf(cluster === null)("in PostgreSQL", async (context) => {
+    const url = cluster!.database()
+    await fillPostgres(url, rows)
+    await imports(context, url)
+  })
 
-  it.skipIf(mariaDb === null)(
-    "in MariaDB",
-    async (context) => {
-      await fillMysql(mariaDb!.url, rows)
-      await imports(context, mariaDb!.url)
-    },
-    30_000,
-  )
+  it.skipIf(mariaDb === null)("in MariaDB", async (context) => {
+    await fillMysql(mariaDb!.url, rows)
+    await imports(context, mariaDb!.url)
+  })
 })
 
 describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
@@ -226,6 +218,6 @@ describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
     assert.deepEqual([told.raw.cseq, told.header("event")], [41, "dialog"])
     assert.match(told.raw.body.toString("utf8"), /version="41"/)
     // nobody refreshed it meanwhile: it ends in order
-    await carol.notified({ state: "terminated;reason=timeout" }, 8_000)
-  }, 40_000)
+    await carol.notified({ state: "terminated;reason=timeout" })
+  })
 })
