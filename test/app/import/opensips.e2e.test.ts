@@ -24,6 +24,7 @@ import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import type { Script } from "../../support/sip-client.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
 const [cluster, mariaDb] = await Promise.all([sharedPostgres(), startMariaDb()])
 afterAll(() => {
@@ -115,8 +116,9 @@ const known = (counts: Record<string, number>): Record<string, number> =>
     ]),
   )
 
-const imports = async (context: TestContext, from: string): Promise<void> => {
-  const data = emptyFolder(context)
+const imports = async (context: TestContext, from: string, isNew = false): Promise<void> => {
+  const folder = emptyFolder(context)
+  const data = isNew ? folder : await emptyEmbedded(folder)
   const request = { layout: "opensips", from } as const
   const rehearsed = await importFrom({ ...request, dryRun: true }, { data })
   for (const [table, counts] of Object.entries(expected)) {
@@ -135,7 +137,7 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
     mkdirSync(data)
     const file = join(data, "opensips.db")
     fillSqlite(file, rows)
-    await imports(context, `sqlite:${file}`)
+    await imports(context, `sqlite:${file}`, true)
   })
 
   it.skipIf(cluster === null)("in PostgreSQL", async (context) => {
