@@ -7,7 +7,7 @@ import { examplesOf, hasCurl, readPage } from "./support/page.ts"
 import { startPresence } from "./support/server.ts"
 
 describe.skipIf(!hasCurl)("docs/first-hour.md", () => {
-  it("DOC-first-hour: every example prints what the page says", { timeout: 60_000 }, async (context) => {
+  it("DOC-first-hour: every example prints what the page says", async (context) => {
     const { page, means, run, tryAll } = readPage(context, "docs/first-hour.md")
     assert.ok(examplesOf(page).length > 15)
     const server = await startPresence({ admin: "127.0.0.1:0" })

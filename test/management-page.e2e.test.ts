@@ -28,7 +28,7 @@ const openReceiver = async ({ onTestFinished }: TestContext) => {
 }
 
 describe.skipIf(!hasCurl)("docs/management.md", () => {
-  it("DOC-management: every example prints what the page says", { timeout: 60_000 }, async (context) => {
+  it("DOC-management: every example prints what the page says", async (context) => {
     const { page, folder, means, tryAll } = readPage(context, "docs/management.md")
     assert.ok(examplesOf(page).length > 20)
     const receiver = await openReceiver(context)

@@ -6,16 +6,16 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import { examplesOf, readPage } from "./support/page.ts"
-import { startPostgres } from "./support/postgres.ts"
+import { sharedPostgres } from "./support/postgres.ts"
 import { everything, handling, rule, ruleset } from "./support/rules-builders.ts"
 import { startPresence } from "./support/server.ts"
 import { live } from "./support/watched.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 describe.skipIf(cluster === null)("docs/replay.md", () => {
-  it("DOC-replay: every example prints what the page says", { timeout: 90_000 }, async (context) => {
+  it("DOC-replay: every example prints what the page says", async (context) => {
     const { page, folder, run, tryAll } = readPage(context, "docs/replay.md")
     assert.ok(examplesOf(page).length > 12)
     const url = cluster!.database()

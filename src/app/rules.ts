@@ -13,6 +13,7 @@ import type { Body } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
 import { packageOfFolder, ruledPackages } from "./watching.ts"
+import type { WatchSettings } from "./watching.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
@@ -98,7 +99,10 @@ export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptio
 })
 
 /** Rules as a source has them: a folder those of every package that asks rules, files and the table those of presence. */
-export const rulesKindOf = (config: Config, packages: Packages): DocumentKind => {
+export const rulesKindOf = (
+  config: Pick<Config, "rules_dir"> & WatchSettings,
+  packages: Packages,
+): DocumentKind => {
   const ruled = config.rules_dir === null ? new Set(["presence"]) : ruledPackages(config, packages)
   return { ...rulesKind, governs: (packageName) => ruled.has(packageName) }
 }

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { Clock, Context, Deferred, Effect, Tracer } from "effect"
-import type { Scope } from "effect"
+import type { Duration, Scope } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
@@ -82,10 +82,18 @@ const socketsClosedAtMost = "3 seconds"
 /** How long a stop waits for answers to NOTIFYs already sent. */
 const lingerMillis = 1500
 
-/** Starts a server that lives as long as the scope. */
+/** What a stop may take at most; what is not written by then, the next start makes up for. */
+const stopsWithin: Duration.Input = "8 seconds"
+
+/**
+ * Starts a server that lives as long as the scope.
+ *
+ * @param stopWithin how long a stop may decide, answer and write what is under way
+ */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
   levels: LogLevels = makeLogLevels(),
+  stopWithin: Duration.Input = stopsWithin,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const { packages, policy, users, sealKey } = yield* preparations(
@@ -276,7 +284,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       yield* pump.record
       yield* projector.flush
       if (sealer !== null) yield* sealer.seal
-    }).pipe(Effect.timeoutOption("8 seconds")),
+    }).pipe(Effect.timeoutOption(stopWithin)),
   )
 
   const server: Server = {

@@ -10,12 +10,13 @@ import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { asking } from "../support/admin.ts"
 import type { Ask } from "../support/admin.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 import { pause } from "../support/sip-client.ts"
+import { holds } from "../support/condition.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 interface Told {
@@ -170,12 +171,8 @@ const receiver = async ({ onTestFinished }: TestContext) => {
   }
 }
 
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 500; tries += 1) {
-    if (await holds()) return
-    await pause(20)
-  }
-  assert.fail("it never held")
+const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
+  await holds("what the test waits for", condition)
 }
 
 const dataOf = ({ body }: Delivery) =>

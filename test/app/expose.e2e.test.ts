@@ -5,7 +5,8 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { ExposedRow as Exposed } from "../../src/adapters/admin/desk.ts"
 import { startPresence } from "../support/server.ts"
-import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
+import { openPhone, pidf, script, tuple } from "../support/sip-client.ts"
+import { holds } from "../support/condition.ts"
 
 describe("expose", () => {
   it("BUG-18 OPS-pres_expose: shows what lives, filtered by the whole URI in linear time; a wrong question is told what is wrong", async ({
@@ -44,17 +45,17 @@ describe("expose", () => {
       "alice@example.com",
       "malice@example.com",
     ])
-    await pause(1100)
-    assert.deepEqual(await exposed("malice"), [])
+    await holds("it expires", async () => (await exposed("malice")).length === 0)
     const [row] = JSON.parse((await ask({ event: "presence", filter: "^sip:alice@example.com$" })).text) as [
       Exposed,
     ]
     assert.deepEqual(Object.keys(row), ["user", "domain", "event", "expires", "etag", "body"])
     assert.equal(row.etag, alice.header("sip-etag"))
     assert.equal(row.body, body)
-    const started = performance.now()
-    assert.deepEqual(await exposed(`^(a+)+${"a?".repeat(40)}${"a".repeat(40)}$`), [])
-    assert.ok(performance.now() - started < 1000)
+    // whoever tries one way after the other is not done before the sun is cold
+    await publish(`sip:${"a".repeat(60)}@example.com`, "600")
+    assert.deepEqual(await exposed("^sip:(a+)+$"), [])
+    assert.equal((await exposed(`^sip:(a|a)+${"a?".repeat(40)}${"a".repeat(20)}@`)).length, 1)
     for (const [question, status, why] of [
       [{ event: "weather" }, 404, /event = weather: there is no such event package/],
       [{ event: "presence", filter: "(" }, 400, /filter = \(: no regular expression/],

@@ -14,7 +14,7 @@ import { makeFollower } from "../../src/app/follow.ts"
 import type { DocumentSource, Follower } from "../../src/app/follow.ts"
 import { makePump, pumpDefaults } from "../../src/app/pump.ts"
 import type { Pump } from "../../src/app/pump.ts"
-import { presenceRules } from "../../src/app/rules.ts"
+import { rulesKindOf } from "../../src/app/rules.ts"
 import { EventStore, StoreUnavailable } from "../../src/domain/ports.ts"
 import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
 import { askTheRules, defaultLimits } from "../../src/domain/presentity/context.ts"
@@ -100,6 +100,8 @@ interface Life {
   readonly stop: () => Promise<void>
 }
 
+const noSettings = { rules_dir: null, watch_policy: [], line_members: [], mailbox_owners: [] }
+
 /** One life of a server on a log. */
 const start = async (
   { onTestFinished }: Pick<TestContext, "onTestFinished">,
@@ -133,7 +135,7 @@ const start = async (
         },
         { notify: (some) => void sent.push(...some), stored: () => {}, outage: () => {} },
       )
-      follower = makeFollower(source, presenceRules, made, wait)
+      follower = makeFollower(source, rulesKindOf(noSettings, ruledPackages), made, wait)
       yield* made.recover
       options.before?.(made, follower)
       yield* follower.begin

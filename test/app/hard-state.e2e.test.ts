@@ -5,11 +5,12 @@ import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneOpen } from "../support/scene.ts"
 import { pause, pidf, tuple } from "../support/sip-client.ts"
+import { holds } from "../support/condition.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const onHoliday = pidf(tuple("desk", "closed", "on holiday"))
@@ -75,12 +76,11 @@ describe.skipIf(cluster === null)("hard state in the table xcap", () => {
       return (await call.notify()).raw.body.toString("utf8")
     }
     const eventually = async (pattern: RegExp): Promise<void> => {
-      for (let tries = 0; ; tries++) {
-        const text = await shown(following)
-        if (pattern.test(text)) return
-        assert.ok(tries < 100, `still ${text}`)
-        await pause(100)
-      }
+      let text = ""
+      await holds(
+        () => `${pattern}, still ${text}`,
+        async () => pattern.test((text = await shown(following))),
+      )
     }
     assert.equal(await shown(following), "")
     await run(
@@ -98,5 +98,5 @@ describe.skipIf(cluster === null)("hard state in the table xcap", () => {
     assert.match(await shown(await openScene(context, settings)), /away/)
     await run((sql) => sql`DELETE FROM xcap`)
     await eventually(/^$/)
-  }, 40_000)
+  })
 })

@@ -16,12 +16,12 @@ import { scopes, tokenLine } from "../../src/adapters/admin/tokens.ts"
 import { asking } from "../support/admin.ts"
 import type { Ask } from "../support/admin.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneOpen } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const alice = "sip%3Aalice%40example.com"

@@ -11,6 +11,8 @@ import type { Server } from "../../src/app/server.ts"
 import { activeWatcherRow, allRows, presentityRow, watcherRow } from "../../src/domain/projections/rows.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { makeLoad } from "../crash/load.ts"
+import type { Load } from "../crash/load.ts"
+import { holds } from "../support/condition.ts"
 import { messageText, mint, openPhone, viaOf } from "../support/sip-client.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 
@@ -33,7 +35,7 @@ const start = async (url: string, admin: number) => {
   })
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(
-    startServer(config).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+    startServer(config, undefined, "10 minutes").pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
   )
   return { server, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
@@ -44,17 +46,16 @@ const portOf = (server: Server, transport: "udp" | "tcp"): number => {
 }
 
 const readiness = async (admin: number): Promise<string> => {
-  const answer = await fetch(`http://127.0.0.1:${admin}/ready`)
+  const answer = await fetch(`http://127.0.0.1:${admin}/ready`, { headers: { connection: "close" } })
   return `${answer.status} ${(await answer.text()).trim()}`
 }
 
-const until = async (what: string, condition: () => Promise<boolean> | boolean): Promise<void> => {
-  const deadline = Date.now() + 15_000
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
+/** Until each of the publishers and watchers has been promised something, and most of them more. */
+const underWay = (load: Load): Promise<boolean> =>
+  holds("a load under way", () => {
+    const { publish, subscribe } = load.findings().acknowledged
+    return publish >= 40 && subscribe >= 40
+  })
 
 /** Status and Retry-After of the answer to a fetch. */
 const fetchOnce = async (server: Server): Promise<readonly [number, string | null]> => {
@@ -88,15 +89,16 @@ describe.skipIf(cluster === null)("database outage", () => {
     const load = await makeLoad({ port: portOf(server, "udp"), publishers: 10, watchersEach: 2 })
     try {
       load.resume()
-      await new Promise((resolve) => setTimeout(resolve, 700))
+      await underWay(load)
       cluster!.stop("immediate")
-      await until("down", async () => (await readiness(admin)) === "503 not ready: down")
+      await holds("down", async () => (await readiness(admin)) === "503 not ready: down")
       const [status, retryAfter] = await fetchOnce(server)
       assert.strictEqual(status, 503)
       assert.match(retryAfter ?? "", /^\d+$/)
       cluster!.start()
-      await until("ready", async () => (await readiness(admin)) === "200 ready")
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      await holds("ready", async () => (await readiness(admin)) === "200 ready")
+      const before = load.findings().acknowledged.publish
+      await holds("further changes", () => load.findings().acknowledged.publish > before + 10)
       await load.pause()
       await load.verify()
       const { lost, disorder, checked } = load.findings()
@@ -106,7 +108,7 @@ describe.skipIf(cluster === null)("database outage", () => {
       load.close()
       await stop()
     }
-  }, 60_000)
+  })
 
   it("down at the start: sockets open, 503 with Retry-After, not ready, and ready by itself when it is up", async () => {
     const admin = await freePort()
@@ -125,7 +127,7 @@ describe.skipIf(cluster === null)("database outage", () => {
     } finally {
       await stop()
     }
-  }, 60_000)
+  })
 
   it("L05: after a stop the three tables hold exactly the rows of the folded log; a start goes on where it was", async () => {
     const url = cluster!.database()
@@ -134,7 +136,7 @@ describe.skipIf(cluster === null)("database outage", () => {
     const port = portOf(first.server, "udp")
     const load = await makeLoad({ port, publishers: 12, watchersEach: 3 })
     load.resume()
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await underWay(load)
     await load.pause()
     await first.stop()
 
@@ -182,5 +184,5 @@ describe.skipIf(cluster === null)("database outage", () => {
       }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))) as Effect.Effect<void>,
     )
     load.close()
-  }, 60_000)
+  })
 })

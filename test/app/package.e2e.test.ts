@@ -18,7 +18,7 @@ let installed: InstalledPackage
 
 beforeAll(async () => {
   installed = await installPackage()
-}, 120_000)
+})
 afterAll(() => installed?.remove())
 
 const good = ({ code, stdout, stderr }: Ended): string => {
@@ -26,7 +26,7 @@ const good = ({ code, stdout, stderr }: Ended): string => {
   return stdout
 }
 
-describe("the package", { timeout: 60_000 }, () => {
+describe("the package", () => {
   it("LIB-contents: holds command, build, migrations and documents, and nothing else", () => {
     const folders = new Set(installed.files.map((file) => file.replace(/\/.*/, "/")))
     assert.deepStrictEqual(
@@ -73,7 +73,7 @@ describe("the package", { timeout: 60_000 }, () => {
   })
 })
 
-describe("its subpaths", { timeout: 60_000 }, () => {
+describe("its subpaths", () => {
   it("LIB-exports: are all that can be imported, each without a warning", async () => {
     const script = `
       const found = {}
@@ -133,7 +133,7 @@ describe("its subpaths", { timeout: 60_000 }, () => {
   )
 })
 
-describe("the examples", { timeout: 60_000 }, () => {
+describe("the examples", () => {
   const examples = readdirSync(join(checkout, "examples")).filter((name) => name.endsWith(".ts"))
 
   it("LIB-examples: compile", async () => {
@@ -162,7 +162,7 @@ describe("the examples", { timeout: 60_000 }, () => {
   })
 })
 
-describe("in a browser", { timeout: 60_000 }, () => {
+describe("in a browser", () => {
   const cases = [
     { subpath: "domain", file: "./counter.ts", tell: "counted" },
     { subpath: "packages", file: "./bundled.ts", tell: "present" },

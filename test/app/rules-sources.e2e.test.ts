@@ -8,25 +8,24 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
 import { openScene } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
+import { holds } from "../support/condition.ts"
 
 const allowing = (watcher: string): string => ruleset(ruleFor(watcher, "allow"))
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 /** Asks until the answer is the one expected: sources are looked at every now and then. */
 const eventually = async (expected: number, ask: () => Promise<number>): Promise<void> => {
-  const until = Date.now() + 10_000
-  for (;;) {
-    const status = await ask()
-    if (status === expected) return
-    assert.ok(Date.now() < until, `still ${status}, expected ${expected}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  let status = 0
+  await holds(
+    () => `${expected}, still ${status}`,
+    async () => (status = await ask()) === expected,
+  )
 }
 
 describe("rules of single presentities", () => {
@@ -49,7 +48,7 @@ describe("rules of single presentities", () => {
     ] as const) {
       await assert.rejects(startPresence(settings), (error: Error) => fault.test(JSON.stringify(error)))
     }
-  }, 30_000)
+  })
 })
 
 describe("rules in a folder", () => {
@@ -72,12 +71,12 @@ describe("rules in a folder", () => {
     assert.equal(await fetchAs("bob"), 200)
 
     writeFileSync(file, allowing("sip:carol@example.com"))
-    await bob.notified({ state: "terminated;reason=rejected", body: null }, 6000)
+    await bob.notified({ state: "terminated;reason=rejected", body: null })
     assert.equal(await fetchAs("carol"), 200)
 
     rmSync(file)
     await eventually(202, () => fetchAs("carol"))
-  }, 30_000)
+  })
 })
 
 describe.skipIf(cluster === null)("rules in the table xcap", () => {
@@ -113,7 +112,7 @@ describe.skipIf(cluster === null)("rules in the table xcap", () => {
     await eventually(403, () => fetchAs("bob"))
     await run((sql) => sql`DELETE FROM xcap`)
     await eventually(202, () => fetchAs("bob"))
-  }, 40_000)
+  })
 })
 
 describe.skipIf(cluster === null)("a table of another name", () => {
@@ -150,7 +149,7 @@ describe.skipIf(cluster === null)("a table of another name", () => {
     })
     await eventually(200, fetchAs(second, "carol"))
     assert.equal(await fetchAs(second, "bob")(), 403)
-  }, 40_000)
+  })
 })
 
 describe("who a watcher is", () => {
@@ -169,5 +168,5 @@ describe("who a watcher is", () => {
       403,
       async () => (await (await doubting.another("mallory")).subscribe(asserted)).raw.status,
     )
-  }, 30_000)
+  })
 })

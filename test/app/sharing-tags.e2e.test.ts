@@ -5,11 +5,11 @@ import assert from "node:assert/strict"
 import { afterAll, describe, it } from "vitest"
 import { asking } from "../support/admin.ts"
 import type { Ask } from "../support/admin.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const mi = async (ask: Ask, method: string, ...params: readonly unknown[]): Promise<unknown> => {

@@ -3,6 +3,7 @@
  * them, and how they are checked and made anew while both go on.
  */
 import assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
@@ -12,12 +13,13 @@ import type { TableNames } from "../../src/adapters/store/tables.ts"
 import { verifyTables } from "../../src/app/tables/verify.ts"
 import type { VerifyOptions } from "../../src/app/tables/verify.ts"
 import { makeLoad } from "../crash/load.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
+import { holds } from "../support/condition.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 interface Database {
@@ -64,13 +66,6 @@ const live = async (server: PresenceServer, { onTestFinished }: TestContext): Pr
   answer(phone, await bob.notify())
 }
 
-const until = async (what: string, condition: () => Promise<boolean>): Promise<void> => {
-  for (const deadline = Date.now() + 15_000; !(await condition());) {
-    assert.ok(Date.now() < deadline, `never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
 const counts = async (database: Database): Promise<string> => {
   const [row] = await database.rows(`SELECT concat_ws(' ', (SELECT count(*) FROM presentity),
     (SELECT count(*) FROM active_watchers), (SELECT count(*) FROM watchers)) AS counts`)
@@ -104,7 +99,7 @@ describe.skipIf(cluster === null)("when the tables are written", { concurrent: t
       const database = await openDatabase(context)
       const server = await serverOn(database, { db_update_period: period })
       await live(server, context)
-      if (period > 0) await until("rows", async () => (await counts(database)) === "1 1 1")
+      if (period > 0) await holds("rows", async () => (await counts(database)) === "1 1 1")
       else {
         assert.equal(await counts(database), "0 0 0")
         const { lag, differences } = await database.verify()
@@ -125,7 +120,7 @@ describe.skipIf(cluster === null)("when the tables are written", { concurrent: t
     const load = await makeLoad({ port: server.udpPort, publishers: 10, watchersEach: 3 })
     load.resume()
     const positions = new Set<number>()
-    await until("two writes", async () => {
+    await holds("two writes", async () => {
       const { differences, ahead, position } = await database.verify({ fromStart: positions.size % 2 === 1 })
       assert.deepEqual([differences, ahead], [[], 0])
       positions.add(position)
@@ -330,8 +325,8 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
       ).raw.status
     for (let user = 0; user < 60; user++) assert.equal(await publish(`user${user}`), 200)
     const count = `SELECT count(*)::int AS rows, count(*) FILTER (WHERE expires = 7)::int AS wrong FROM "Lamps"`
-    await until("rows", async () => (await database.rows(count))[0]!["rows"] === 60)
-    const role = `panel_${process.pid}`
+    await holds("rows", async () => (await database.rows(count))[0]!["rows"] === 60)
+    const role = `panel_${randomUUID().slice(0, 8)}`
     for (const statement of [
       `CREATE ROLE ${role} LOGIN`,
       `GRANT SELECT ON "Lamps" TO ${role}`,
@@ -383,9 +378,9 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
     const waits = `SELECT count(*)::int AS n FROM pg_locks 
       WHERE locktype = 'advisory' AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
-    await until("the projector waits", async () => (await database.rows(waits))[0]!["n"] === 1)
+    await holds("the projector waits", async () => (await database.rows(waits))[0]!["n"] === 1)
     const repair = database.verify({ repair: true })
-    await until("and the repair", async () => (await database.rows(waits))[0]!["n"] === 2)
+    await holds("and the repair", async () => (await database.rows(waits))[0]!["n"] === 2)
     assert.equal(await counts(database), "0 0 0")
     release()
     await holding

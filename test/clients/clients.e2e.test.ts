@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { freePort } from "../support/postgres.ts"
+import { ofTests } from "../support/reaper.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
 
@@ -35,7 +36,7 @@ const run = (
   options: { readonly killAfterMs?: number } = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
+    const child = ofTests(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }))
     let output = ""
     const timer =
       options.killAfterMs === undefined ? null : setTimeout(() => child.kill("SIGTERM"), options.killAfterMs)
@@ -88,7 +89,6 @@ describe.skipIf(!isInstalled("sipp"))("sipp", () => {
       assert.strictEqual(published.code, 0, summary(published))
       assert.strictEqual(watched.code, 0, summary(watched))
     },
-    40_000,
   )
 })
 
@@ -135,5 +135,5 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
     assert.include(output, "seen by baresip")
     // it answered 200 to that NOTIFY and unsubscribed when it was told to stop
     assert.match(output, /Subscription-State: terminated;reason=timeout/)
-  }, 30_000)
+  })
 })

@@ -13,6 +13,7 @@ import { describe, it } from "vitest"
 import { settings } from "../../src/app/settings.ts"
 import { actOut, last, readCopy, readDockerfile } from "../support/dockerfile.ts"
 import { freePort } from "../support/postgres.ts"
+import { ofTests } from "../support/reaper.ts"
 import { pause } from "../support/sip-client.ts"
 
 const checkout = join(import.meta.dirname, "../..")
@@ -88,6 +89,7 @@ describe("the image", () => {
       [join(root, main), "serve", "--memory", "--listen", "udp:127.0.0.1:0", "--admin", `127.0.0.1:${port}`],
       { cwd: join(root, last(image, "WORKDIR") ?? ""), env: environment, stdio: "ignore" },
     )
+    ofTests(server)
     onTestFinished(() => void server.kill("SIGKILL"))
     const ended = once(server, "exit")
 
@@ -109,5 +111,5 @@ describe("the image", () => {
     }
     server.kill("SIGTERM")
     assert.deepEqual(await ended, [0, null])
-  }, 120_000)
+  })
 })

@@ -17,6 +17,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { freePort, startPostgres } from "../support/postgres.ts"
+import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
 
@@ -91,7 +92,7 @@ export const killTest = async (options: KillOptions): Promise<Findings | null> =
       load.resume()
       if (options.load !== null) {
         const command = options.load.replaceAll("{target}", `127.0.0.1:${port}`)
-        extra = spawn("sh", ["-c", `exec ${command}`], { stdio: "ignore", detached: true })
+        extra = ofTests(spawn("sh", ["-c", `exec ${command}`], { stdio: "ignore", detached: true }), "group")
       }
       await pauseFor(400 + Math.random() * 1200)
       const victim = store.victims[(kill - 1) % store.victims.length]!
@@ -139,7 +140,7 @@ const killServer = async (server: ChildProcess): Promise<void> => {
 
 const spawnServer = (port: number, store: readonly string[]): ChildProcess => {
   const settings = ["notify_min_interval=0", "log=json", "db_update_period=2"]
-  return spawn(
+  const server = spawn(
     process.execPath,
     [main, "serve", "--listen", `udp:127.0.0.1:${port}`, "--admin", "off"].concat(
       store,
@@ -147,6 +148,7 @@ const spawnServer = (port: number, store: readonly string[]): ChildProcess => {
     ),
     { stdio: ["ignore", "pipe", "inherit"] },
   )
+  return ofTests(server)
 }
 
 const startServer = async (port: number, store: readonly string[]): Promise<ChildProcess> => {

@@ -20,11 +20,11 @@ import { decisionOf, freshStream } from "../adapters/store/event-store-contract.
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
 import { allowTampering, displace, flip, forge } from "../support/tampering.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 /** Ends a transaction without a trace. */
@@ -41,7 +41,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
     await Effect.runPromise(allowTampering(sql))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   const checked = Effect.gen(function* () {
@@ -106,7 +106,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       }),
       { numRuns: 15, endOnFailure: true },
     )
-  }, 60_000)
+  })
 
   it("T39: a flipped bit in any column of any row of events and streams is found, each of them", async () => {
     let flipped = 0
@@ -139,7 +139,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
     assert.ok(flipped >= 100, `${flipped} flipped`)
     assert.equal(columns.size, 16, [...columns].join())
-  }, 60_000)
+  })
 
   it("T39: rows deleted, inserted, exchanged, and newest ones cut off are found, each of them", async () => {
     const done = { deleted: 0, inserted: 0, swapped: 0, truncated: 0 }
@@ -168,7 +168,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       { numRuns: 10, endOnFailure: true },
     )
     for (const [kind, count] of Object.entries(done)) assert.ok(count >= 20, `${count} ${kind}`)
-  }, 60_000)
+  })
 
   it("T39: verify says what does not fit and where, beside the tables, and repairs nothing of it", async () => {
     await emptyStore(sql)
@@ -189,7 +189,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
     assert.equal(bad.differences.length, 1)
     assert.equal((await verified(sql)).differences.length, 0)
-  }, 60_000)
+  })
 
   const { privateKey, publicKey } = generateKeyPairSync("ed25519")
 
@@ -239,7 +239,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       { numRuns: 12, endOnFailure: true },
     )
     assert.ok(outcomes.found >= 8 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
-  }, 60_000)
+  })
 
   it("T39: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
     await sealed([fc.sample(anySteps, { seed: 3, numRuns: 4 }).flat(), 2])
@@ -268,5 +268,5 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
       const found = await foundAfter(Effect.as(change, "changed"), sealChecked)
       assert.notEqual(found!.length, 0)
     }
-  }, 60_000)
+  })
 })

@@ -45,7 +45,7 @@ describe.skipIf(cluster === null)("erase", () => {
     const services = await Effect.runPromise(Layer.buildWithScope(layer, scope))
     await Effect.runPromise(Effect.provideContext(migrate, services))
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   const everything = () => Effect.runPromise(makePostgresStore(sql).read(0, 100_000))
@@ -137,7 +137,6 @@ describe.skipIf(cluster === null)("erase", () => {
       if (dropped === "decisions")
         for (const count of Object.values(seen)) assert.ok(count > 0, JSON.stringify(seen))
     },
-    120_000,
   )
 
   it("T38: writers that meet somebody new at once use one key, and each reads what the other wrote", async () => {

@@ -29,11 +29,11 @@ import type { EntityTag, PackageName, Uri } from "../../src/domain/vocabulary.ts
 import { anySteps, presentities, watchers } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, verified } from "../support/projected.ts"
 import { allowTampering, flip } from "../support/tampering.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const day = 86_400_000
@@ -50,7 +50,7 @@ describe.skipIf(cluster === null)("retention", () => {
     await Effect.runPromise(Effect.provideContext(migrate, services))
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
     await Effect.runPromise(allowTampering(sql))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   const rowsOf = (query: string) => Effect.runPromise(sql.unsafe<Record<string, unknown>>(query))
@@ -252,7 +252,7 @@ describe.skipIf(cluster === null)("retention", () => {
       { numRuns: 8, endOnFailure: true },
     )
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, what)
-  }, 120_000)
+  })
 
   it("T38: a month or a document that is gone, and no fact says so, is found", async () => {
     const steps = fc.sample(anySteps, { seed: 11, numRuns: 5 }).flat()
@@ -280,7 +280,7 @@ describe.skipIf(cluster === null)("retention", () => {
       const found = await verified(sql, { chain: true })
       assert.notEqual(found.differences.length, 0, what)
     }
-  }, 60_000)
+  })
 
   it("T38 T39: whoever drops what was sealed and writes the fact of it by hand has not signed it", async () => {
     await fill(fc.sample(anySteps, { seed: 13, numRuns: 5 }).flat(), [1, 2, 3])
@@ -295,7 +295,7 @@ describe.skipIf(cluster === null)("retention", () => {
         `${retentionStream}: that documents of stub were dropped is not signed with this key`,
       ],
     )
-  }, 60_000)
+  })
 
   it("OPS-retention: a server makes the months to come, brings its tables up to date and drops what is due, once a day", async () => {
     const { log } = await fill(fc.sample(anySteps, { seed: 17, numRuns: 5 }).flat(), [1, 2])
@@ -321,7 +321,7 @@ describe.skipIf(cluster === null)("retention", () => {
     const [made] = await rowsOf(`SELECT to_regclass('events_${month}') IS NOT NULL AS made`)
     assert.deepEqual(made, { made: true })
     await isProved()
-  }, 60_000)
+  })
 
   it("T38: an attempt that was cut off is finished by the next, and nothing is told twice", async () => {
     const steps = fc.sample(anySteps, { seed: 5, numRuns: 5 }).flat()
@@ -364,7 +364,7 @@ describe.skipIf(cluster === null)("retention", () => {
         part,
       )
     }
-  }, 60_000)
+  })
 
   it("OPS-retention: days for the log, fewer for documents of a package; anything else is one line", () => {
     assert.deepEqual(termsOf(["365", "dialog=30"]), {

@@ -18,10 +18,10 @@ import { decisionOf, freshStream } from "../adapters/store/event-store-contract.
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 describe.skipIf(cluster === null)("tables and log", () => {
@@ -34,7 +34,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
       migrate.pipe(Effect.andThen(makePartitions(new Date())), Effect.provideContext(services)),
     )
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   const anyWorld = fc.constantFrom(...worlds)
@@ -61,7 +61,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
       }),
       { numRuns: 20 },
     )
-  }, 60_000)
+  })
 
   it("L05: rows and snapshots of a write that was cut off are told as that, and are no difference", async () => {
     let ahead = 0
@@ -85,7 +85,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
       { numRuns: 10 },
     )
     assert.notEqual(ahead, 0)
-  }, 60_000)
+  })
 
   /** One row added, deleted, or with another value in one column; false: there was nothing to spoil. */
   const spoil = async (kind: "changed" | "deleted" | "added", which: number): Promise<boolean> => {
@@ -150,7 +150,7 @@ describe.skipIf(cluster === null)("tables and log", () => {
       { numRuns: 20 },
     )
     assert.ok(spoilt >= 100, `${spoilt} faults`)
-  }, 60_000)
+  })
 
   it("L04: a rebuild makes every landmark from the log; one that is spoilt is found and made again", async () => {
     await emptyStore(sql)
@@ -185,5 +185,5 @@ describe.skipIf(cluster === null)("tables and log", () => {
     )
     assert.equal((await verified(sql, { fromStart: true, repair: true })).repaired, 2)
     assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
-  }, 60_000)
+  })
 })

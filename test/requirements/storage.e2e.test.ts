@@ -6,13 +6,13 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
 import { readConfig } from "../../src/app/config.ts"
-import { startPostgres } from "../support/postgres.ts"
+import { sharedPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone } from "../support/sip-client.ts"
 import { seedTables } from "./parity-names.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 type Row = Readonly<Record<string, string | number | null>>
@@ -81,7 +81,7 @@ describe.skipIf(cluster === null)("storage", () => {
     assert.equal(read("db_url=postgres://a/b"), "postgres://a/b")
     assert.equal(read("db_url=postgres://a/b", "database_url=postgres://c/d"), "postgres://c/d")
     assert.throws(() => read("db_url=mysql://a/b"), /ConfigInvalid|database_url/)
-  }, 60_000)
+  })
 
   it("OPS-db_update_period: the tables follow within so many seconds; with 0 they are written at the stop", async () => {
     const url = cluster!.database()
@@ -95,7 +95,7 @@ describe.skipIf(cluster === null)("storage", () => {
     assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "")
     await late.close()
     assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "bob")
-  }, 60_000)
+  })
 
   it("OPS-presentity_table OPS-active_watchers_table OPS-watchers_table TBL-1: tables of other names are made and hold what lived before", async () => {
     const db_url = cluster!.database()
@@ -126,7 +126,7 @@ describe.skipIf(cluster === null)("storage", () => {
       ],
       [entityTag, "bob,carol", "bob,carol", "4,5,12"],
     )
-  }, 60_000)
+  })
 
   it("OPS-presentity OPS-active_watchers OPS-watchers TBL-1: have the module's columns, types and versions", async () => {
     const db_url = cluster!.database()
@@ -149,5 +149,5 @@ describe.skipIf(cluster === null)("storage", () => {
       await namesIn(db_url, "SELECT * FROM version WHERE table_name <> 'xcap' ORDER BY 1"),
       "active_watchers 12,presentity 5,watchers 4",
     )
-  }, 60_000)
+  })
 })

@@ -8,7 +8,7 @@ import { afterReading, dialog, partial, read, written } from "../support/dialog-
 import type { ReaderTable } from "../support/dialog-info.ts"
 import { openScene } from "../support/scene.ts"
 import type { Call, SceneSettings } from "../support/scene.ts"
-import { answer, pause } from "../support/sip-client.ts"
+import { answer } from "../support/sip-client.ts"
 import type { Message } from "../../src/app/client/wire.ts"
 import type { Transport } from "../support/sip-client.ts"
 
@@ -136,7 +136,6 @@ describe("lamps", () => {
     await proxy.publish({ ...publishing("dialog"), Expires: "1" }, written(dialog("c1", "confirmed")))
     await lamp.next()
     assert.equal(lamp.shows(), "c1 confirmed")
-    await pause(900)
     await lamp.next()
     assert.equal(lamp.shows(), "")
   })

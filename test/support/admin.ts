@@ -23,7 +23,8 @@ export const asking =
   async (method, path, body, headers = {}) => {
     const response = await fetch(`${admin ?? ""}${path}`, {
       method,
-      headers: { ...always, ...headers },
+      // one that is kept may be closed by the other end just when it is used again
+      headers: { connection: "close", ...always, ...headers },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     })
     const text = await response.text()

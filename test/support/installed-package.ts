@@ -5,6 +5,7 @@ import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ofTests } from "./reaper.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
@@ -105,7 +106,7 @@ const execute = (cwd: string, command: string, args: readonly string[]): Promise
         ([name]) => !/^(?:npm_(?!config_)|npm_config_local_prefix$|PRESENTLY_|NODE_OPTIONS$)/.test(name),
       ),
     )
-    execFile(command, args, { cwd, env, maxBuffer: 1e8, timeout: 100_000 }, (error, stdout, stderr) => {
+    const child = execFile(command, args, { cwd, env, maxBuffer: 1e8 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : null
       resolve({
         code,
@@ -113,4 +114,5 @@ const execute = (cwd: string, command: string, args: readonly string[]): Promise
         stderr: error === null || code !== null ? stderr : `${error.message}\n${stderr}`,
       })
     })
+    ofTests(child)
   })

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { freePort } from "./postgres.ts"
+import { endWithTests, ofTests } from "./reaper.ts"
 
 export interface Kamailio {
   readonly port: number
@@ -66,9 +67,15 @@ export const startKamailio = async (): Promise<Kamailio> => {
   const port = await freePort()
   const config = join(folder, "kamailio.cfg")
   writeFileSync(config, configuration(port, file))
-  const child = spawn("kamailio", ["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w", folder], {
-    stdio: ["ignore", "pipe", "pipe"],
-  })
+  const isOver = endWithTests({ kind: "folder", path: folder })
+  const child = ofTests(
+    spawn("kamailio", ["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w", folder], {
+      stdio: ["ignore", "pipe", "pipe"],
+      // it makes processes of its own
+      detached: true,
+    }),
+    "group",
+  )
   let said = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
@@ -94,6 +101,7 @@ export const startKamailio = async (): Promise<Kamailio> => {
     remove: () => {
       child.kill("SIGKILL")
       rmSync(folder, { recursive: true, force: true })
+      isOver()
     },
   }
 }

@@ -7,6 +7,7 @@ import { connect } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { freePort } from "./postgres.ts"
+import { endWithTests, ofTests } from "./reaper.ts"
 
 export interface MariaDb {
   /** URL of an empty database. */
@@ -40,6 +41,7 @@ export const startMariaDb = async (): Promise<MariaDb | null> => {
     ].join("\n"),
   )
   const port = await freePort()
+  const isOver = endWithTests({ kind: "folder", path: folder })
   const child = spawn(
     server,
     [
@@ -56,9 +58,11 @@ export const startMariaDb = async (): Promise<MariaDb | null> => {
     ],
     { stdio: "ignore" },
   )
+  ofTests(child)
   const remove = (): void => {
     child.kill("SIGKILL")
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    isOver()
   }
   for (let waited = 0; !(await answers(port)); waited += 100) {
     if (child.exitCode !== null || waited > 20_000) {

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { TestContext } from "vitest"
+import { ofTests } from "./reaper.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 
@@ -42,11 +43,14 @@ export const assertPrints = (actual: string, { command, output }: Example): void
 
 /** A shell that runs one command after the other. */
 const openShell = ({ onTestFinished }: TestContext, folder: string) => {
-  const shell = spawn("bash", {
-    cwd: folder,
-    env: { ...process.env, PATH: `${folder}/bin:${process.env["PATH"]}` },
-    detached: true,
-  })
+  const shell = ofTests(
+    spawn("bash", {
+      cwd: folder,
+      env: { ...process.env, PATH: `${folder}/bin:${process.env["PATH"]}` },
+      detached: true,
+    }),
+    "group",
+  )
   // with whatever it still runs
   onTestFinished(() => {
     if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")

@@ -1,6 +1,6 @@
 /**
  * A PostgreSQL server of the tests' own: a private cluster in a temporary folder on a free port, started and stopped
- * by whoever asks. Null when the machine has no PostgreSQL binaries.
+ * by whoever asks; or one that all files of a thread share. Null when the machine has no PostgreSQL binaries.
  */
 import { execFileSync } from "node:child_process"
 import {
@@ -16,19 +16,47 @@ import {
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { delimiter, join } from "node:path"
+import { endWithTests } from "./reaper.ts"
 
-export interface PostgresCluster {
+export interface SharedPostgres {
   readonly port: number
-  /** The folder with all its files. */
-  readonly data: string
   /** URL of a fresh, empty database. */
   readonly database: () => string
+  /** Takes away what was made here; the server goes with the tests. */
+  readonly remove: () => void
+}
+
+export interface PostgresCluster extends SharedPostgres {
+  /** The folder with all its files. */
+  readonly data: string
   readonly start: () => void
   /** `immediate` is kill -9 for all of it: no checkpoint, recovery at the next start. */
   readonly stop: (mode: "fast" | "immediate") => void
   /** Stops it and removes its files. */
   readonly remove: () => void
   readonly pid: () => number
+}
+
+/** The one of this thread: modules are loaded once for all files. */
+let ofThread: ReturnType<typeof startPostgres> | null = null
+
+/**
+ * The server that all files of a thread share: for whoever needs databases, and neither stops the server nor reads its
+ * files nor makes accounts. Starting one costs a second and a half of processor.
+ */
+export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
+  const cluster = await (ofThread ??= startPostgres())
+  if (cluster === null) return null
+  const made: string[] = []
+  return {
+    port: cluster.port,
+    database: () => {
+      const url = cluster.database()
+      made.push(new URL(url).pathname.slice(1))
+      return url
+    },
+    remove: () => cluster.drop(made.splice(0)),
+  }
 }
 
 /** The folder with initdb and postgres, newest version first; null when there is none. */
@@ -44,7 +72,9 @@ export const postgresBinaries = (): string | null => {
   )
 }
 
-export const startPostgres = async (): Promise<PostgresCluster | null> => {
+export const startPostgres = async (): Promise<
+  (PostgresCluster & { readonly drop: (names: readonly string[]) => void }) | null
+> => {
   const binaries = postgresBinaries()
   if (binaries === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
@@ -60,29 +90,19 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
       encoding: "utf8",
       ...(account === null ? {} : account),
     })
-  const port = await freePort()
-  run(
-    "initdb",
-    "-N",
-    "-D",
-    data,
-    "-U",
-    "postgres",
-    "-A",
-    "trust",
-    "--no-instructions",
-    "-E",
-    "UTF8",
-    "--locale=C",
-  )
-  appendFileSync(
-    join(data, "postgresql.conf"),
-    `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,
-  )
+  const isOver = endWithTests({ kind: "postgres", data })
+  const initialized = ["-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C"]
+  run("initdb", "-N", "-D", data, ...initialized)
+  const configure = (port: number): void => {
+    appendFileSync(
+      join(data, "postgresql.conf"),
+      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,
+    )
+  }
   const start = (): void => {
     execFileSync(
       join(binaries, "pg_ctl"),
-      ["-D", data, "-l", join(folder, "log"), "-w", "-t", "60", "start"],
+      ["-D", data, "-l", join(folder, "log"), "-w", "-t", "180", "start"],
       {
         cwd: folder,
         stdio: "ignore",
@@ -93,7 +113,18 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
   const stop = (mode: "fast" | "immediate"): void => {
     run("pg_ctl", "-D", data, "-m", mode, "-w", "stop")
   }
-  start()
+  let port = await freePort()
+  for (let attempt = 1; ; attempt++) {
+    configure(port)
+    try {
+      start()
+      break
+    } catch (cause) {
+      // somebody else has the port by now
+      if (attempt === 5) throw cause
+      port = await freePort()
+    }
+  }
   let databases = 0
   return {
     port,
@@ -102,6 +133,11 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
       const name = `test_${process.pid}_${++databases}`
       run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)
       return `postgres://postgres@127.0.0.1:${port}/${name}`
+    },
+    drop: (names) => {
+      if (names.length === 0) return
+      const args = names.flatMap((name) => ["-c", `DROP DATABASE "${name}" WITH (FORCE)`])
+      run("psql", "-q", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", ...args)
     },
     start,
     stop,
@@ -112,6 +148,7 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
         // stopped already
       }
       rmSync(folder, { recursive: true, force: true })
+      isOver()
     },
     pid: () => Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]),
   }

@@ -71,6 +71,7 @@ export const openScene = async (
         `${server.admin}/v1/presentities/${encodeURIComponent("sip:alice@example.com")}/rules`,
         {
           method: text === null ? "DELETE" : "PUT",
+          headers: { connection: "close" },
           ...(text === null ? {} : { body: text }),
         },
       )
@@ -97,7 +98,7 @@ export const winfo = { Event: "presence.winfo", Accept: "application/watcherinfo
 export const toldOfWatchers = async (
   owner: Call,
 ): Promise<Watchers & { readonly rows: readonly string[]; readonly cseq: number }> => {
-  const notify = await owner.notify(8_000)
+  const notify = await owner.notify()
   answer(owner.phone, notify)
   assert.equal(notify.header("event"), "presence.winfo")
   const contentType = notify.header("content-type") ?? ""

@@ -12,6 +12,8 @@ export interface PresenceServer {
   /** URL of the management port; null when it is off. */
   readonly admin?: string | null
   readonly portOf: (transport: "udp" | "tcp") => number
+  /** Waits until all that has come and fallen due so far is decided, stored and released. */
+  readonly settle?: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -35,7 +37,7 @@ export const startPresence = async (
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(
     Effect.gen(function* () {
-      const started = yield* startServer(config)
+      const started = yield* startServer(config, undefined, "10 minutes")
       yield* started.ready
       return started
     }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
@@ -49,6 +51,7 @@ export const startPresence = async (
     tcpPort: portOf("tcp"),
     admin: server.admin,
     portOf,
+    settle: () => Effect.runPromise(server.settle),
     stop: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }
 }

@@ -12,6 +12,7 @@ import { splitParameters } from "../../src/adapters/sip/headers.ts"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { canonical } from "../../src/domain/packages/element.ts"
 import type { Element } from "../../src/domain/packages/element.ts"
+import { patienceMillis } from "./condition.ts"
 import type { PresenceServer } from "./server.ts"
 
 export type Transport = "udp" | "tcp"
@@ -23,21 +24,22 @@ export interface Phone {
   readonly serverPort: number
   /** Sends the text as it is. */
   readonly send: (text: string) => void
-  /** The first message not yet taken that fits; waits for it. */
+  /** The first message not yet taken that fits; waits for it, up to a time when one is given. */
   readonly next: (fits?: (message: Message) => boolean, withinMs?: number) => Promise<Message>
-  /** Fails when anything is there, or comes within the time, that nobody took. */
+  /**
+   * Fails when anything was sent here that nobody took. What the server was about to send has left when it answers a
+   * question that it is asked after it has come to rest; so nothing is waited for, but for what comes in so many milliseconds.
+   */
   readonly hearsNothing: (ms?: number) => Promise<void>
+  /** Answers a request; when it comes again, since the answer was late or lost, it is answered again and not shown. */
+  readonly answer: (request: Message, text: string) => void
   readonly close: () => void
 }
-
-/** What a test waits for before it says that nothing came. */
-const patienceMs = 10_000
-/** Long enough for anything on loopback, shorter than the first retransmission. */
-const silenceMs = 150
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 const makePhone = (
+  server: Asked,
   transport: Transport,
   address: string,
   serverPort: number,
@@ -45,6 +47,7 @@ const makePhone = (
   close: () => void,
 ): { readonly phone: Phone; readonly received: (bytes: Buffer) => void } => {
   const inbox: Message[] = []
+  const answers = new Map<string, string>()
   let wake = (): void => {}
   const take = (fits: (message: Message) => boolean): Message | null => {
     const at = inbox.findIndex(fits)
@@ -56,7 +59,7 @@ const makePhone = (
     serverPort,
     send,
     close,
-    next: async (fits = () => true, withinMs = patienceMs) => {
+    next: async (fits = () => true, withinMs = patienceMillis) => {
       const until = performance.now() + withinMs
       for (;;) {
         const message = take(fits)
@@ -71,28 +74,56 @@ const makePhone = (
         ])
       }
     },
-    hearsNothing: async (ms = silenceMs) => {
-      await pause(ms)
+    hearsNothing: async (ms = 0) => {
+      if (ms > 0) await pause(ms)
+      await server.settle?.()
+      const callId = mint("rest-")
+      send(
+        messageText("OPTIONS sip:nobody@example.com SIP/2.0", {
+          Via: viaOf(phone),
+          "Max-Forwards": "70",
+          From: `<sip:nobody@example.com>;tag=${callId}`,
+          To: "<sip:nobody@example.com>",
+          "Call-ID": callId,
+          CSeq: "1 OPTIONS",
+        }),
+      )
+      await phone.next(({ raw }) => !raw.isRequest && raw.callId === callId)
       assert.deepEqual(inbox.map(startOf), [])
     },
+    answer: (request, text) => {
+      answers.set(transactionOf(request), text)
+      for (let again = repeated(); again >= 0; again = repeated()) inbox.splice(again, 1)
+      send(text)
+    },
   }
+  const repeated = (): number =>
+    inbox.findIndex((message) => message.raw.isRequest && answers.has(transactionOf(message)))
   return {
     phone,
     received: (bytes) => {
       const message = readMessage(bytes)
       assert.ok(message !== null, `unreadable: ${bytes.toString("latin1")}`)
+      const answered = message.raw.isRequest ? answers.get(transactionOf(message)) : undefined
+      if (answered !== undefined) return send(answered)
       inbox.push(message)
       wake()
     },
   }
 }
 
+/** A request and its repetitions have this in common (RFC 3261 §17.2.3). */
+const transactionOf = ({ raw }: Message): string => `${raw.vias[0]} ${raw.cseqText}`
+
 const startOf = ({ raw }: Message): string =>
   raw.isRequest ? `${raw.method} ${raw.cseqText}` : `${raw.status} to ${raw.cseqText}`
 
+/** A server that can be told to come to rest; others are asked as they are. */
+type Asked = Pick<PresenceServer, "portOf"> & Partial<Pick<PresenceServer, "settle">>
+
 /** @param at addresses of this machine: the phone's own, and the one it sends to */
 export const openPhone = async (
-  server: Pick<PresenceServer, "portOf">,
+  server: Asked,
   transport: Transport,
   { own = "127.0.0.1", to = "127.0.0.1" }: { readonly own?: string; readonly to?: string } = {},
 ): Promise<Phone> => {
@@ -102,6 +133,7 @@ export const openPhone = async (
     const socket = createSocket({ type: "udp4", lookup: (host, _, done) => done(null, host, 4) })
     await new Promise<void>((resolve) => socket.bind(0, own, resolve))
     const { phone, received } = makePhone(
+      server,
       transport,
       `${own}:${socket.address().port}`,
       port,
@@ -118,6 +150,7 @@ export const openPhone = async (
   })
   const split = makeSplitter()
   const { phone, received } = makePhone(
+    server,
     transport,
     `${own}:${socket.localPort}`,
     port,
@@ -153,7 +186,7 @@ export const viaOf = (phone: Phone): string =>
 export const answer = (phone: Phone, request: Message, status = "200 OK", extra: Headers = {}): void => {
   const { raw } = request
   const copied = { Via: raw.vias, From: raw.from, To: raw.to, "Call-ID": raw.callId, CSeq: raw.cseqText }
-  phone.send(messageText(`SIP/2.0 ${status}`, { ...copied, ...extra }))
+  phone.answer(request, messageText(`SIP/2.0 ${status}`, { ...copied, ...extra }))
 }
 
 /** One call or one publication: From, To, Call-ID and CSeq are kept, everything can be overruled. */
@@ -168,6 +201,8 @@ export interface Script {
   target: string
   /** CSeq of the last NOTIFY; null before the first. */
   notifyCseq: number | null
+  /** Milliseconds since the last SUBSCRIBE was sent. */
+  readonly sinceSubscribe: () => number
   /** Sends a request and waits for its final response. */
   readonly ask: (method: string, headers?: Headers, body?: string, target?: string) => Promise<Message>
   /** The text `ask` would send. */
@@ -182,7 +217,7 @@ export interface Script {
 export interface Expected {
   /** `active`, `terminated;reason=timeout` … without `expires`. */
   readonly state: string
-  /** Seconds; the server may have lost one since. */
+  /** Seconds; the server may have lost as many as passed since the SUBSCRIBE, and one for rounding. */
   readonly expires?: number
   /** Null: no body; left out: any. */
   readonly body?: string | null
@@ -194,7 +229,9 @@ export const script = (
 ): Script => {
   const from = `<sip:${user}@example.com>`
   const contact = `<sip:${user}@${phone.address}${phone.transport === "tcp" ? ";transport=tcp" : ""}>`
+  let subscribedAt = performance.now()
   const call: Script = {
+    sinceSubscribe: () => performance.now() - subscribedAt,
     callId: `${mint("call-")}@${phone.address}`,
     fromTag: mint("t"),
     cseq: 0,
@@ -221,6 +258,7 @@ export const script = (
         body,
       ),
     ask: async (method, headers, body, target) => {
+      if (method === "SUBSCRIBE") subscribedAt = performance.now()
       phone.send(call.write(method, headers, body, target))
       const isIt = ({ raw }: Message): boolean =>
         !raw.isRequest && raw.method === method && raw.callId === call.callId && raw.status >= 200
@@ -270,7 +308,7 @@ const checkNotify = (call: Script, notify: Message, expected: Expected): void =>
   if (expected.expires !== undefined) {
     const left = Number(expires)
     assert.ok(
-      left <= expected.expires && left >= expected.expires - 2,
+      left <= expected.expires && left >= expected.expires - 2 - Math.floor(call.sinceSubscribe() / 1000),
       `expires=${expires}, expected ${expected.expires}`,
     )
   }

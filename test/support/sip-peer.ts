@@ -10,6 +10,7 @@ import type { Sip, SipOptions } from "../../src/adapters/sip/transport.ts"
 import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Request } from "../../src/domain/ports.ts"
 import type { EntityTag } from "../../src/domain/vocabulary.ts"
+import { holds } from "./condition.ts"
 
 export interface TestServer {
   readonly sip: Sip
@@ -73,14 +74,9 @@ export const startServer = async (options: Partial<SipOptions> = {}): Promise<Te
   return startServer(options)
 }
 
-/** Waits until the condition holds; fails after two seconds. */
-export const eventually = async (condition: () => boolean, ms = 2_000): Promise<void> => {
-  const until = performance.now() + ms
-  while (!condition()) {
-    if (performance.now() > until) throw new Error("it did not happen in time")
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
+/** Waits until the condition holds. */
+export const eventually = (condition: () => boolean): Promise<boolean> =>
+  holds("what the test waits for", condition)
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 

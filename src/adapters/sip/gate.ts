@@ -268,13 +268,15 @@ const readHeaders = (
 ): void => {
   let lines = 0
   let at = from
+  // looked for again only when it is passed, since many lines may be without
+  let colon = head.indexOf(":", from)
   while (at < head.length) {
     if (++lines > limits.headerLinesMax) fail(513, "Too Many Header Lines")
     const start = at
     let end = head.indexOf("\r\n", start)
     if (end < 0) end = head.length
     at = end + 2
-    const colon = head.indexOf(":", start)
+    if (colon >= 0 && colon < start) colon = head.indexOf(":", start)
     if (colon < 0 || colon >= end) {
       fail(400, "Header Line Without Colon")
       continue

@@ -9,11 +9,14 @@
  */
 import { Duplex } from "node:stream"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
 import { sessionSettings } from "./postgres.ts"
+import { PrivateFiles } from "./private-files.ts"
+import { DataFolderExposed, claimFolder, entries } from "./private-folder.ts"
+import type { Narrowed } from "./private-folder.ts"
 
 /** Another process works on the folder. */
 export class DataFolderInUse extends Data.TaggedError("DataFolderInUse")<{
@@ -36,14 +39,21 @@ export class DataFolderUnusable extends Data.TaggedError("DataFolderUnusable")<{
   }
 }
 
-/** @param folder where the database lives; null: in memory */
-export const layerEmbedded = (folder: string | null) =>
+/**
+ * @param folder where the database lives, for its owner alone; null: in memory
+ * @param onNarrowed told in a line when an earlier version, or anybody, had left it open to other accounts
+ */
+export const layerEmbedded = (
+  folder: string | null,
+  onNarrowed: (line: string) => Effect.Effect<void> = Effect.logWarning,
+) =>
   PgClient.layerFrom(
     Effect.gen(function* () {
-      if (folder !== null) yield* lockFolder(folder)
+      const path = folder === null ? null : yield* claim(folder, onNarrowed)
+      if (folder !== null && path !== null) yield* lockFolder(folder, path)
       const database = yield* Effect.acquireRelease(
         Effect.tryPromise({
-          try: () => (folder === null ? PGlite.create() : openDatabase(folder)),
+          try: () => (path === null ? PGlite.create() : openDatabase(path)),
           catch: (cause) => new DataFolderUnusable({ folder: folder ?? "in memory", cause }),
         }),
         (open) => Effect.promise(() => open.close()),
@@ -66,11 +76,14 @@ export const layerEmbedded = (folder: string | null) =>
  * being made; where that still stands, nothing was ever stored, and it is made again.
  */
 const openDatabase = async (folder: string): Promise<PGlite> => {
-  const data = join(folder, "pg")
-  const mark = join(folder, "pg.unfinished")
+  const data = join(folder, entries.database)
+  const mark = join(folder, entries.mark)
   if (existsSync(mark)) rmSync(data, { recursive: true, force: true })
-  if (!existsSync(data)) writeFileSync(mark, "the database in pg is being made\n")
-  const database = await PGlite.create(data)
+  if (!existsSync(data)) {
+    writeFileSync(mark, "the database in pg is being made\n", { mode: 0o600 })
+    mkdirSync(data, { mode: 0o700 })
+  }
+  const database = await PGlite.create({ fs: new PrivateFiles(data) })
   rmSync(mark, { force: true })
   return database
 }
@@ -119,18 +132,34 @@ const wireTo = (database: PGlite): Duplex => {
   return stream
 }
 
-const lockFolder = (folder: string) =>
+const narrowedText = ({ mode, count, isOuter }: Narrowed): string =>
+  isOuter
+    ? `other accounts could enter it (mode ${mode}; ${count} of the files and folders in it were wide as well): narrowed to its owner`
+    : `${count} of the files and folders in it had modes for other accounts: narrowed to their owner`
+
+const claim = Effect.fnUntraced(function* (
+  folder: string,
+  onNarrowed: (line: string) => Effect.Effect<void>,
+) {
+  const { path, narrowed } = yield* Effect.try({
+    try: () => claimFolder(folder),
+    catch: (cause) =>
+      cause instanceof DataFolderExposed ? cause : new DataFolderUnusable({ folder, cause }),
+  })
+  if (narrowed !== null) yield* onNarrowed(`data = ${folder}: ${narrowedText(narrowed)}`)
+  return path
+})
+
+const lockFolder = (folder: string, path: string) =>
   Effect.acquireRelease(
     Effect.suspend((): Effect.Effect<string, DataFolderInUse | DataFolderUnusable> => {
-      const file = join(folder, "presently.pid")
-      try {
-        mkdirSync(dirname(file), { recursive: true })
-      } catch (cause) {
-        return Effect.fail(new DataFolderUnusable({ folder, cause }))
-      }
+      const file = join(path, entries.lock)
       for (let attempt = 0; attempt < 3; attempt++) {
         try {
-          writeFileSync(file, `${process.pid} ${beginningOf(process.pid) ?? ""}\n`, { flag: "wx" })
+          writeFileSync(file, `${process.pid} ${beginningOf(process.pid) ?? ""}\n`, {
+            flag: "wx",
+            mode: 0o600,
+          })
           return Effect.succeed(file)
         } catch (cause) {
           if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {

@@ -179,13 +179,15 @@ export const beginningOf = Effect.fnUntraced(function* (
 })
 
 /** A file that has its name only when it is whole, and that only its owner may read. */
-const openSink = (path: string) =>
+export const openSink = (path: string) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
         // nobody's file is overwritten
         closeSync(openSync(path, "wx", 0o600))
-        return openSync(`${path}.part`, "w", 0o600)
+        // what an export that was killed left, or somebody put there, keeps its mode when it is written over
+        rmSync(`${path}.part`, { force: true })
+        return openSync(`${path}.part`, "wx", 0o600)
       },
       catch: (cause) => new LocalFailure({ what: `${path} cannot be written`, cause }),
     }).pipe(

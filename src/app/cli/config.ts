@@ -10,6 +10,7 @@ import type { Config } from "../config.ts"
 import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config-text.ts"
 import { importOpensips } from "../opensips-config.ts"
 import { exitCodes } from "./exit.ts"
+import { narrowOutput } from "./secret-output.ts"
 import { configOf, hasStore, refusals, serverFlags } from "./server-flags.ts"
 import type { ServerFlags } from "./server-flags.ts"
 
@@ -120,7 +121,11 @@ const importing = Command.make(
     })
     const { text, missed, hasSecret } = importOpensips(script, source)
     if (Option.isSome(output)) yield* write(output.value, text, hasSecret)
-    else yield* Console.log(text.trimEnd())
+    else {
+      const advice = hasSecret ? narrowOutput() : null
+      if (advice !== null) yield* Console.error(`presently: ${advice}`)
+      yield* Console.log(text.trimEnd())
+    }
     for (const { line, what } of missed) yield* Console.error(`${source}:${line}: ${what}`)
     if (missed.length > 0) return yield* new NotAllMapped({ count: missed.length })
   }),

@@ -6,6 +6,7 @@ import { Console, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { isTokenName, scopes, tokenLine } from "../../adapters/admin/tokens.ts"
 import { UsageInvalid } from "../client/failures.ts"
+import { narrowOutput } from "./secret-output.ts"
 
 export const token = Command.make(
   "token",
@@ -24,6 +25,8 @@ export const token = Command.make(
     }
     const secret = randomBytes(32).toString("base64url")
     yield* Console.error(`token of ${name}, shown this once: ${secret}`)
+    const advice = narrowOutput()
+    if (advice !== null) yield* Console.error(`presently: ${advice}`)
     yield* Console.log(tokenLine(name, scope, secret))
   }),
 ).pipe(

@@ -6,6 +6,7 @@ import { Console, Effect, Option, Redacted } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import { accountAddress, userLine } from "../users.ts"
+import { narrowOutput } from "./secret-output.ts"
 
 export const user = Command.make(
   "user",
@@ -47,6 +48,8 @@ export const user = Command.make(
     if (password === "") {
       return yield* new UsageInvalid({ why: "no password: give it on standard input, one line" })
     }
+    const advice = narrowOutput()
+    if (advice !== null) yield* Console.error(`presently: ${advice}`)
     yield* Console.log(userLine(name, realm, password, md5 ? "MD5" : "SHA-256", uri))
   }),
 ).pipe(

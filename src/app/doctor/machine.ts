@@ -5,6 +5,7 @@ import { createSocket } from "node:dgram"
 import { accessSync, constants, readFileSync, statSync, statfsSync } from "node:fs"
 import { createServer } from "node:net"
 import { dirname, resolve } from "node:path"
+import { folderState } from "../../adapters/store/private-folder.ts"
 import type { Address, Config } from "../config.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
@@ -47,9 +48,37 @@ const hasPassword = ({ database_url, sources }: Config, configFile: string | nul
   sources.database_url.startsWith("file ") &&
   /^[a-z]+:\/\/[^@/]*:[^@/]+@/.test(database_url)
 
-/** Where the embedded database is, or will be. */
-export const dataFolder = ({ data, database_url }: Config): readonly Check[] => {
-  if (data === null || database_url !== null) return []
+/** Where the embedded database is, or will be; asked before it is opened, which narrows what is too wide. */
+export const dataFolder = ({ data, database_url, memory }: Config): readonly Check[] => {
+  if (data === null || database_url !== null || memory) return []
+  return [...privacyOf(data), ...roomFor(data)]
+}
+
+/** Whether other accounts can read it. */
+const privacyOf = (data: string): readonly Check[] => {
+  const what = "data folder"
+  try {
+    const state = folderState(data)
+    switch (state._tag) {
+      case "Absent":
+        return []
+      case "Private":
+        return [ok(what, `${data} is its owner's alone`)]
+      case "Wide": {
+        const which = state.isOuter
+          ? `other accounts can enter ${data} (mode ${state.mode}), and ${state.count} of the files and folders in it are wide as well`
+          : `${state.count} of the files and folders in ${data} have modes for other accounts`
+        return [warn(what, which, `the next start narrows them; chmod -R go= ${data} does so at once`)]
+      }
+      case "Exposed":
+        return [bad(what, `data = ${data}`, state.why)]
+    }
+  } catch (cause) {
+    return [bad(what, messageOf(cause), "give the server's account the folder, or another --data")]
+  }
+}
+
+const roomFor = (data: string): readonly Check[] => {
   let folder = resolve(data)
   while (!exists(folder)) folder = dirname(folder)
   try {

@@ -45,11 +45,13 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
   const server = yield* Effect.promise(() => serverCheck(config))
   checks.push(server.check)
   checks.push(...(yield* Effect.promise(() => sockets(config, server.isRunning))))
+  // before the store is opened, which narrows what is too wide
+  const folder = dataFolder(config)
   checks.push(...(yield* storeChecks(config, server.isRunning)))
   checks.push(
     ...secretFiles(config, configFile),
     ...(yield* rulesFolder(config)),
-    ...dataFolder(config),
+    ...folder,
     ...limits(config),
   )
   return checks

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, Data, Effect, Layer, Redacted } from "effect"
+import { Clock, Console, Context, Data, Effect, Layer, Redacted } from "effect"
 import { SourceUnsuitable } from "../../adapters/import/layouts.ts"
 import type { SourceTables } from "../../adapters/import/layouts.ts"
 import { identityQuery } from "../../adapters/import/postgres.ts"
@@ -80,7 +80,7 @@ export const openTarget = Effect.fnUntraced(function* (
     (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
   )
   const client = yield* url === null
-    ? Layer.build(layerEmbedded(config.data))
+    ? Layer.build(layerEmbedded(config.data, (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Data, Effect, Layer, Redacted } from "effect"
+import { Console, Context, Data, Effect, Layer, Redacted } from "effect"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
@@ -64,7 +64,7 @@ export const openStore = Effect.fnUntraced(function* (config: Config, command: s
     })
   }
   const client = yield* url === null
-    ? Layer.build(layerEmbedded(data))
+    ? Layer.build(layerEmbedded(data, (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),

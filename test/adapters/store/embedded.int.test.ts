@@ -32,7 +32,7 @@ describe("the folder of the embedded database", () => {
     await once(folder, (sql) => sql`CREATE TABLE kept AS SELECT 42 AS answer`)
     assert.deepStrictEqual(inhabitants(folder), ["pg"])
     assert.deepStrictEqual(await once(folder, (sql) => sql`SELECT answer FROM kept`), [{ answer: 42 }])
-  }, 60_000)
+  })
 
   it("OPS-data: a folder that holds something else, or is in use, is refused and left alone", async (context) => {
     const strange = folderOf(context)
@@ -46,7 +46,7 @@ describe("the folder of the embedded database", () => {
     const inUse = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(used)))
     assert.include(String(inUse), "DataFolderInUse")
     assert.deepStrictEqual(inhabitants(used), ["presently.pid"])
-  }, 60_000)
+  })
 
   it.skipIf(!existsSync("/proc/self/stat"))(
     "OPS-data: the lock of a process that was killed does not count, even when its number has come again",
@@ -64,6 +64,5 @@ describe("the folder of the embedded database", () => {
       await once(folder, (sql) => sql`SELECT 1`)
       assert.deepStrictEqual(inhabitants(folder), ["pg"])
     },
-    60_000,
   )
 })

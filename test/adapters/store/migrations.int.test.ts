@@ -19,10 +19,10 @@ import { nothingDropped } from "../../../src/domain/presentity/retention.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const migrations = join(import.meta.dirname, "../../../migrations")
@@ -114,5 +114,5 @@ describe.each(databases)("a log of the first layout on %s", (_, open) => {
     assert.deepStrictEqual(result.chain, { rows: 4, unchained: 7, beginnings: 0 })
     assert.deepStrictEqual([...new Set(result.findings.map(({ key }) => key))], [orphan])
     assert.isAtLeast(result.spoilt.filter(({ found }) => found === "its hash is gone").length, 2)
-  }, 60_000)
+  })
 })

@@ -14,11 +14,11 @@ import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { set, values } from "../../../src/domain/table.ts"
 import type { DialogStart, EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
-import { startPostgres } from "../../support/postgres.ts"
-import type { PostgresCluster } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
+import type { SharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, eventStoreContract, freshStream } from "./event-store-contract.ts"
 
-const cluster: PostgresCluster | null = await startPostgres()
+const cluster: SharedPostgres | null = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
@@ -43,7 +43,7 @@ for (const [name, open] of databases) {
       migrate.pipe(Effect.andThen(makePartitions(new Date())), Effect.provideContext(services)),
     )
     sql = await Effect.runPromise(Effect.provideContext(PgClient.PgClient, services))
-  }, 60_000)
+  })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   eventStoreContract(name, (use) => use(makePostgresStore(sql)))

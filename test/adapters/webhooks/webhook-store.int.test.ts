@@ -14,9 +14,9 @@ import {
   makeMemoryWebhookStore,
 } from "../../../src/adapters/webhooks/webhook-store.ts"
 import type { DeadLetter, Webhook } from "../../../src/adapters/webhooks/webhook-store.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const webhook = (id: string, extra: Partial<Webhook> = {}): Webhook => ({

@@ -8,16 +8,17 @@ import type { Check } from "../../../src/app/doctor/check.ts"
 import { verifyText } from "../../../src/app/tables/report.ts"
 import { checked, live, on } from "../../support/checked-store.ts"
 import { emptyFolder } from "../../support/moving.ts"
-import { freePort, startPostgres } from "../../support/postgres.ts"
+import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { answer, openPhone, script } from "../../support/sip-client.ts"
-import { fileOf, patient, run, start } from "./command.ts"
+import { fileOf, patient, runHere, start } from "./command.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const verify = async (...args: readonly string[]) => {
-  const ended = await run(["verify", ...args])
+  const ended = await runHere(["verify", ...args])
   return { ...ended, lines: ended.stdout.trimEnd().split("\n") }
 }
 
@@ -105,7 +106,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.equal(repaired.lines.at(-1), "3 rows and snapshots rewritten, 0 differences left")
       await on(url, "UPDATE presentity SET body = NULL", "UPDATE snapshots SET version = 1, state = NULL")
       assert.equal((await checked({ database_url: url }, { fromStart: true })).after, 2)
-      const rebuilt = await run(["projections", "rebuild", "--database-url", url])
+      const rebuilt = await runHere(["projections", "rebuild", "--database-url", url])
       assert.equal(rebuilt.code, 0, rebuilt.stderr)
       // one when the server has had something to write meanwhile
       assert.match(rebuilt.stdout, /, [12] rows and snapshots rewritten in [\d.]+ s, 0 differences left\n$/)
@@ -153,7 +154,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
         "--admin",
         `127.0.0.1:${adminPort}`,
       ]
-      const well = await run([...flags(server.udpPort), "--database-url", url])
+      const well = await runHere([...flags(server.udpPort), "--database-url", url])
       assert.equal(well.code, 0, well.stdout)
       for (const line of [
         /^ok {4}config: \d+ settings given, no fault$/m,
@@ -175,7 +176,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       await on(url, "INSERT INTO watchers VALUES (9, 'u', 'x', 'y', 'presence', 1, '', 2)")
       chmodSync(users, 0o644)
       const folder = emptyFolder(context)
-      const ill = await run([
+      const ill = await runHere([
         ...flags(taken.udpPort),
         "--database-url",
         url,
@@ -211,7 +212,7 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
         "--admin",
         `127.0.0.1:${adminPort}`,
       ]
-      const foreign = await run(["doctor", ...own, "--database-url", theirs])
+      const foreign = await runHere(["doctor", ...own, "--database-url", theirs])
       assert.match(
         foreign.stdout,
         /^bad {3}migrations: tables of another server are there under our names: presentity, version; give /m,
@@ -226,7 +227,7 @@ describe("checks of other stores", { concurrent: true }, () => {
     "CLI: 74 and 78 with what to do; an embedded database can be checked when its server has stopped",
     patient,
     async (context) => {
-      const folder = emptyFolder(context)
+      const folder = await emptyEmbedded(emptyFolder(context))
       const server = await startPresence({ memory: false, data: folder })
       await live(server.udpPort)
       const [busy, nowhere] = await Promise.all([verify("--data", folder), verify()])
@@ -236,14 +237,14 @@ describe("checks of other stores", { concurrent: true }, () => {
       assert.equal(nowhere.code, 78)
       assert.match(nowhere.stderr, /verify needs to know where the log is/)
       await server.stop()
-      const rebuilt = await run(["projections", "rebuild", "--data", folder, "--json"])
+      const rebuilt = await runHere(["projections", "rebuild", "--data", folder, "--json"])
       assert.equal(rebuilt.code, 0, rebuilt.stderr)
       const report = JSON.parse(rebuilt.stdout) as { repaired: number; left: number; rows: unknown }
       assert.deepEqual(
         [report.repaired, report.left, report.rows],
         [0, 0, { presentity: 1, active_watchers: 1, watchers: 1 }],
       )
-      const faulty = await run(["doctor", "--set", "max_expires_publsh=1"])
+      const faulty = await runHere(["doctor", "--set", "max_expires_publsh=1"])
       assert.equal(faulty.code, 1)
       assert.match(faulty.stdout, /^bad {3}config: max_expires_publsh .*did you mean max_expires_publish/)
     },

@@ -2,11 +2,17 @@
  * The command line as its users have it: a process, its output, its exit code.
  */
 import { spawn } from "node:child_process"
-import type { ChildProcess } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { format } from "node:util"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Effect, Exit } from "effect"
+import { CliError, Command } from "effect/cli"
 import type { TestContext } from "vitest"
+import { exitCodeOf, lineOf } from "../../../src/app/cli/exit.ts"
+import { patienceMillis } from "../../support/condition.ts"
+import { ofTests } from "../../support/reaper.ts"
 
 const main = join(import.meta.dirname, "../../../src/app/main.ts")
 
@@ -17,6 +23,7 @@ export interface Ended {
 }
 
 export interface Running {
+  readonly pid: number | undefined
   /** Everything said so far. */
   readonly stdout: () => string
   /** Waits until standard output holds it; fails when the process ends without. */
@@ -32,29 +39,23 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const patienceMs = 30_000
-
 /** Processes share few cores: a test may wait long for its turn. */
-export const patient = { timeout: 2 * patienceMs }
+export const patient = { timeout: 2 * patienceMillis }
 
 /** Compiled code of earlier processes, so that a start costs half. */
 const compileCache = join(tmpdir(), "presently-test-compile-cache")
-
-const children = new Set<ChildProcess>()
-// Whatever happens to a test, no process outlives the tests.
-process.once("exit", () => {
-  for (const child of children) child.kill("SIGKILL")
-})
 
 /** Starts `presently` with these arguments in an environment without settings. */
 export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
   const clean = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
   )
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
-    stdio: "pipe",
-  })
+  const child = ofTests(
+    spawn(process.execPath, [main, ...args], {
+      env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
+      stdio: "pipe",
+    }),
+  )
   let stdout = ""
   let stderr = ""
   let isOver = false
@@ -68,10 +69,8 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   })
   child.stdin.on("error", () => {})
   child.stdin.end(input)
-  children.add(child)
   const ended = new Promise<Ended>((resolve) => {
     child.on("close", (code) => {
-      children.delete(child)
       isOver = true
       wake()
       resolve({ code, stdout, stderr })
@@ -80,9 +79,10 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   const has = (text: string | RegExp): boolean =>
     typeof text === "string" ? stdout.includes(text) : text.test(stdout)
   return {
+    pid: child.pid,
     stdout: () => stdout,
     says: async (text) => {
-      const until = performance.now() + patienceMs
+      const until = performance.now() + patienceMillis
       while (!has(text)) {
         const left = until - performance.now()
         if (isOver || left <= 0) throw new Error(`never said ${text}; said:\n${stdout}\n${stderr}`)
@@ -104,6 +104,39 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
 
 export const run = (args: readonly string[], options?: RunOptions): Promise<Ended> =>
   start(args, options).ended
+
+/**
+ * Runs `presently` with these arguments in this process: what it prints and how it ends, at a tenth of what a process costs.
+ * For commands that end by themselves and take nothing from standard input; what is said of processes needs `run`.
+ */
+export const runHere = async (args: readonly string[]): Promise<Ended> => {
+  const { presently } = await import("../../../src/app/cli/commands.ts")
+  const { version } = await import("../../../src/app/version.ts")
+  const said = { stdout: "", stderr: "" }
+  const printing =
+    (to: keyof typeof said) =>
+    (...parts: readonly unknown[]): void => {
+      said[to] += `${format(...parts)}\n`
+    }
+  const [out, err] = [printing("stdout"), printing("stderr")]
+  const console = Object.assign(Object.create(globalThis.console) as Console.Console, {
+    log: out,
+    info: out,
+    debug: out,
+    error: err,
+    warn: err,
+  })
+  const exit = await Effect.runPromiseExit(
+    Command.runWith(presently, { version })(args).pipe(
+      Effect.provideService(Console.Console, console),
+      Effect.provide(NodeServices.layer),
+    ),
+  )
+  if (Exit.isSuccess(exit)) return { code: 0, ...said }
+  const error = Cause.squash(exit.cause)
+  if (!Cause.hasInterruptsOnly(exit.cause) && !CliError.isCliError(error)) err(lineOf(error))
+  return { code: exitCodeOf(exit.cause), ...said }
+}
 
 export interface DevServer {
   /** `127.0.0.1:40123`, for `--to`. */

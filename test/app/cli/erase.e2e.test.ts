@@ -11,7 +11,8 @@ import type { Phone } from "../../support/sip-client.ts"
 import { filesWith } from "../../support/files.ts"
 import { startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
-import { patient, run } from "./command.ts"
+import { patient, runHere } from "./command.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
 const cluster = await startPostgres()
 const folder = mkdtempSync(join(tmpdir(), "presently-erase-"))
@@ -49,14 +50,14 @@ describe.skipIf(cluster === null)("erase", () => {
       patient,
       async () => {
         const url = store === "PostgreSQL" ? cluster!.database() : null
-        const data = url === null ? join(folder, "data") : null
+        const data = url === null ? await emptyEmbedded(join(folder, "data")) : null
         const place = url === null ? ["--data", data!] : ["--database-url", url]
         const server = await startPresence({ memory: false, database_url: url, data, erasable: true })
         const phone = await openPhone(server, "udp")
         let words: readonly string[] = []
         try {
           words = (await lived(phone)).words
-          const busy = await run(["erase", zerlinde, ...place])
+          const busy = await runHere(["erase", zerlinde, ...place])
           assert.notEqual(busy.code, 0)
           assert.match(
             busy.stderr,
@@ -68,25 +69,25 @@ describe.skipIf(cluster === null)("erase", () => {
         }
         const files = url === null ? data! : cluster!.data
         assert.notDeepEqual(filesWith(files, words), [])
-        const erased = await run(["erase", zerlinde, ...place])
+        const erased = await runHere(["erase", zerlinde, ...place])
         assert.equal(erased.code, 0, erased.stderr)
         const standIn = /^erased; the log says (sip:erased-[0-9a-f]{12}@erased\.invalid) from now on/.exec(
           erased.stdout,
         )?.[1]
         assert.ok(standIn !== undefined && !erased.stdout.includes("left to do"), erased.stdout)
         assert.deepEqual(filesWith(files, words), [])
-        const verified = await run(["verify", ...place, "--from-start"])
+        const verified = await runHere(["verify", ...place, "--from-start"])
         assert.equal(verified.code, 0, verified.stdout + verified.stderr)
         // each command starts the embedded database anew
         if (url === null) return
-        const bob = await run(["history", "sip:bob@example.com", ...place])
+        const bob = await runHere(["history", "sip:bob@example.com", ...place])
         assert.ok(bob.stdout.includes(standIn), bob.stdout + bob.stderr)
         const file = join(folder, `${store}.case`)
-        const exported = await run(["export", "--case", file, ...place, "sip:bob@example.com", standIn])
+        const exported = await runHere(["export", "--case", file, ...place, "sip:bob@example.com", standIn])
         assert.equal(exported.code, 0, exported.stderr)
         const text = readFileSync(file, "utf8")
         assert.ok(text.includes(standIn) && !words.some((word) => text.includes(word)))
-        const again = await run(["erase", zerlinde, ...place])
+        const again = await runHere(["erase", zerlinde, ...place])
         assert.match(again.stderr, /nobody was erased: the log knows nobody called sip:zerlinde@example\.com/)
         assert.equal(again.code, 1)
       },
@@ -97,7 +98,7 @@ describe.skipIf(cluster === null)("erase", () => {
       patient,
       async () => {
         const url = store === "PostgreSQL" ? cluster!.database() : null
-        const data = url === null ? join(folder, "live") : null
+        const data = url === null ? await emptyEmbedded(join(folder, "live")) : null
         const files = url === null ? data! : cluster!.data
         const place = url === null ? ["--data", data!] : ["--database-url", url]
         const server = await startPresence({
@@ -117,7 +118,7 @@ describe.skipIf(cluster === null)("erase", () => {
           const carol = script(others, { user: "carol", presentity: "sip:bob@example.com" })
           await carol.subscribe({ Expires: "600" })
           answer(others, await carol.notify())
-          const erasing = run(["erase", zerlinde, ...admin])
+          const erasing = runHere(["erase", zerlinde, ...admin])
           await hers.bob.notified({ state: "terminated;reason=noresource" })
           await hers.watching.notified({ state: "terminated;reason=noresource", body: null })
           const erased = await erasing
@@ -128,7 +129,7 @@ describe.skipIf(cluster === null)("erase", () => {
           )
           assert.ok(erased.stdout.includes("2 presentities") && !erased.stdout.includes("left to do"))
           assert.deepEqual(filesWith(files, words), [])
-          const again = await run(["erase", zerlinde, ...admin])
+          const again = await runHere(["erase", zerlinde, ...admin])
           assert.match(
             again.stderr,
             /nobody was erased: the log knows nobody called sip:zerlinde@example\.com/,
@@ -147,7 +148,7 @@ describe.skipIf(cluster === null)("erase", () => {
         }
         assert.deepEqual(filesWith(files, words), [])
         for (const more of url === null ? ["--from-start"] : ["--from-start", "--drift"]) {
-          const verified = await run(["verify", ...place, more])
+          const verified = await runHere(["verify", ...place, more])
           assert.equal(verified.code, 0, verified.stdout + verified.stderr)
         }
       },
@@ -172,7 +173,7 @@ describe.skipIf(cluster === null)("erase", () => {
         for (let life = 1; life <= 2; life++) {
           const { bob } = await lived(phone)
           let isOver = false
-          const erasing = run(["erase", zerlinde, "--json", ...admin]).finally(() => (isOver = true))
+          const erasing = runHere(["erase", zerlinde, "--json", ...admin]).finally(() => (isOver = true))
           const told = bob.notified({ state: "terminated;reason=noresource" })
           while (!isOver) {
             const user = `carol-${statuses.length % 50}-${life}`
@@ -188,7 +189,7 @@ describe.skipIf(cluster === null)("erase", () => {
         assert.deepEqual(new Set(statuses), new Set([200]))
         assert.notEqual(standIns[0], standIns[1])
         for (const standIn of standIns) {
-          const history = await run(["history", standIn, ...admin, "--json"])
+          const history = await runHere(["history", standIn, ...admin, "--json"])
           assert.equal(history.code, 0, history.stderr)
           const [first] = history.stdout.split("\n")
           assert.equal((JSON.parse(first!) as { version: number }).version, 1)

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict"
 import { afterAll, describe, it } from "vitest"
 import { asking } from "../../support/admin.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../../support/scene.ts"
-import { patient, run } from "./command.ts"
+import { patient, runHere } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const [alice, bob] = ["sip:alice@example.com", "sip:bob@example.com"]
@@ -36,7 +36,7 @@ describe("history", () => {
       await phone.notified({ state: "active", body: phoneClosed })
       const kinds = (text: string) => jsonOf(text).map(({ cause }) => cause)
       const asked = async (...args: readonly string[]): Promise<string> => {
-        const ended = await run(args)
+        const ended = await runHere(args)
         assert.deepEqual([ended.code, ended.stderr], [0, ""])
         return ended.stdout
       }
@@ -62,7 +62,16 @@ describe("history", () => {
       )
       const at = jsonOf(await asked("at", alice, "now", "--json", "--database-url", database_url))[0]
       assert.deepEqual(at?.["version"], 4)
-      const early = await run(["why", alice, "--watcher", bob, "--at", "1d", "--database-url", database_url])
+      const early = await runHere([
+        "why",
+        alice,
+        "--watcher",
+        bob,
+        "--at",
+        "1d",
+        "--database-url",
+        database_url,
+      ])
       assert.deepEqual([early.code, early.stderr], [1, "presently: there is no change to explain\n"])
     },
   )

@@ -15,11 +15,12 @@ import {
   subscriptionRow,
 } from "../../support/foreign-tables.ts"
 import type { ForeignRows } from "../../support/foreign-tables.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
-import { patient, run } from "./command.ts"
+import { patient, runHere } from "./command.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
@@ -40,9 +41,9 @@ describe("presently import", () => {
     patient,
     async (context) => {
       const folder = folderOf(context)
-      const data = join(folder, "data")
+      const data = await emptyEmbedded(join(folder, "data"))
       const rows = { presentity: [publicationRow(), publicationRow({ etag: "b", expires: 1 })] }
-      const good = await run([
+      const good = await runHere([
         "import",
         "opensips",
         "--from",
@@ -59,7 +60,7 @@ describe("presently import", () => {
       assert.match(good.stdout, /1 decisions written, to embedded PostgreSQL in /)
 
       const left = sourceIn(folder, { active_watchers: [subscriptionRow({ contact: "?" })] })
-      const bad = await run(["import", "opensips", "--from", left, "--data", data, "--dry-run", "--json"])
+      const bad = await runHere(["import", "opensips", "--from", left, "--data", data, "--dry-run", "--json"])
       assert.equal(bad.code, 1)
       assert.equal(bad.stderr, "presently: some rows were skipped: see the report\n")
       const report = JSON.parse(bad.stdout) as {
@@ -83,10 +84,10 @@ describe("presently import", () => {
     patient,
     async (context) => {
       const folder = folderOf(context)
-      const data = join(folder, "data")
+      const data = await emptyEmbedded(join(folder, "data"))
       const source = sourceIn(folder, { presentity: [publicationRow()] })
       const ends = async (code: number, says: RegExp, ...args: readonly string[]): Promise<void> => {
-        const ended = await run(["import", "opensips", ...args])
+        const ended = await runHere(["import", "opensips", ...args])
         assert.equal(ended.code, code, ended.stderr)
         assert.match(ended.stderr, says)
         assert.equal(ended.stderr.trimEnd().split("\n").length, 1, ended.stderr)
@@ -118,7 +119,8 @@ describe.skipIf(cluster === null)("presently import into PostgreSQL", () => {
     async (context) => {
       const source = cluster!.database()
       await fillPostgres(source, { presentity: [publicationRow()] })
-      const into = (target: string) => run(["import", "opensips", "--from", source, "--database-url", target])
+      const into = (target: string) =>
+        runHere(["import", "opensips", "--from", source, "--database-url", target])
       const same = await into(source)
       assert.equal(same.code, 78)
       assert.match(same.stderr, /is the source as well, .*: give another database with --database-url/)

@@ -16,14 +16,14 @@ import type { Event } from "../../../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 import { decisionOf } from "../../adapters/store/event-store-contract.ts"
 import { checked, live, on } from "../../support/checked-store.ts"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
-import { fileOf, patient, run } from "./command.ts"
+import { fileOf, patient, runHere } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
-const verify = (...args: readonly string[]) => run(["verify", ...args])
+const verify = (...args: readonly string[]) => runHere(["verify", ...args])
 
 describe.skipIf(cluster === null)("a log that is proved, and one that forgets", () => {
   it(
@@ -32,7 +32,7 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
     async (context) => {
       const url = cluster!.database()
       const key = join(dirname(fileOf(context, "none", "")), "seal.pem")
-      const made = await run(["seal-key", key])
+      const made = await runHere(["seal-key", key])
       assert.equal(made.code, 0, made.stderr)
       assert.equal(statSync(key).mode & 0o777, 0o600)
       const server = await startPresence({ memory: false, database_url: url, seal_key: key })
@@ -86,7 +86,7 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
       assert.match((await sealsCheck(true)).join(), /^bad none yet, \d+ decisions are not sealed$/)
       assert.match((await sealsCheck(false)).join(), /^ok none yet/)
       await assert.rejects(startPresence({ seal_key: key }), /what is kept in memory is not sealed/)
-      const again = await run(["seal-key", key])
+      const again = await runHere(["seal-key", key])
       assert.match(again.stderr, /^presently: no key was written: EEXIST: /)
       assert.equal(again.code, 74)
       const wrong = await verify("--database-url", url, "--public-key", key)
@@ -129,7 +129,7 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
         ) as Effect.Effect<void>,
       )
       await checked({ database_url: url }, { fromStart: true, repair: true })
-      const compact = (...args: readonly string[]) => run(["compact", "--database-url", url, ...args])
+      const compact = (...args: readonly string[]) => runHere(["compact", "--database-url", url, ...args])
       const dropped = await compact("--set", "retention=60,presence=30")
       assert.equal(dropped.code, 0, dropped.stderr)
       assert.match(

@@ -7,14 +7,14 @@ import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { startPostgres } from "../../support/postgres.ts"
+import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import { live } from "../../support/watched.ts"
 import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
-import { fileOf, patient, run, start } from "./command.ts"
+import { fileOf, patient, runHere, start } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const folderOf = (context: TestContext): string => dirname(fileOf(context, "marker", ""))
@@ -41,8 +41,8 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
         join(folder, `${name}.json`),
       ) as [string, string, string]
       const exported = await Promise.all([
-        run(["export", "--case", file, ...store, "*@*"]),
-        run([
+        runHere(["export", "--case", file, ...store, "*@*"]),
+        runHere([
           "export",
           "--case",
           anonymous,
@@ -52,8 +52,8 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
           "sip:alice@example.com",
           "*@*",
         ]),
-        run(["export", "--case", refused, ...store, "sip:nobody@example.com"]),
-        run(["export", "--case", folder, ...store, "sip:alice@example.com"]),
+        runHere(["export", "--case", refused, ...store, "sip:nobody@example.com"]),
+        runHere(["export", "--case", folder, ...store, "sip:alice@example.com"]),
       ])
       assert.deepEqual(
         exported.map(({ code }) => code),
@@ -72,7 +72,7 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
       assert.equal(statSync(file).mode & 0o777, 0o600)
       assert.doesNotMatch(readFileSync(anonymous, "utf8"), /alice|dave|127\.0\.0\.1/)
 
-      const replayed = (...args: readonly string[]) => run(["replay", ...args])
+      const replayed = (...args: readonly string[]) => runHere(["replay", ...args])
       const text = readFileSync(file, "utf8")
       const positions = linesOf(text).flatMap((line) => {
         const { kind, position, events } = JSON.parse(line) as {
@@ -141,15 +141,15 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
     async (context) => {
       const { store } = await livedOn(context)
       const file = join(folderOf(context), "case.json")
-      assert.equal((await run(["export", "--case", file, ...store, "alice@example.com"])).code, 0)
+      assert.equal((await runHere(["export", "--case", file, ...store, "alice@example.com"])).code, 0)
       // as if it had been written by another presently: whole, but with other digests
       const other = join(folderOf(context), "other.json")
       writeFileSync(other, rewritten(readFileSync(file, "utf8")))
       const [same, otherwise, verified, drifted] = await Promise.all([
-        run(["verify", "--drift", ...store]),
-        run(["verify", "--drift", "--json", ...store, "--set", "notify_min_interval=60"]),
-        run(["replay", other, "--verify"]),
-        run(["replay", other, "--drift", "--json"]),
+        runHere(["verify", "--drift", ...store]),
+        runHere(["verify", "--drift", "--json", ...store, "--set", "notify_min_interval=60"]),
+        runHere(["replay", other, "--verify"]),
+        runHere(["replay", other, "--drift", "--json"]),
       ])
       assert.match(same.stdout, /: \d+ decisions made again, 0 would be another today$/m)
       // with another pace the second and third change would have waited
@@ -175,9 +175,9 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
       const following = start(["ladder", "alice@example.com", "--live", ...store])
       context.onTestFinished(() => following.signal("SIGKILL"))
       const [diagram, nobody, several] = await Promise.all([
-        run(["ladder", "sip:alice@example.com", "--mermaid", "--utc", ...store]),
-        run(["ladder", "sip:nobody@example.com", ...store]),
-        run(["ladder", "*@example.com", ...store]),
+        runHere(["ladder", "sip:alice@example.com", "--mermaid", "--utc", ...store]),
+        runHere(["ladder", "sip:nobody@example.com", ...store]),
+        runHere(["ladder", "*@example.com", ...store]),
       ])
       assert.deepEqual([diagram.code, nobody.code, several.code], [0, 1, 64])
       assert.match(

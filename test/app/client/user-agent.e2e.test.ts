@@ -19,6 +19,7 @@ import { makeSplitter, readMessage } from "../../../src/app/client/wire.ts"
 import type { Message } from "../../../src/app/client/wire.ts"
 import { messageText } from "../../support/sip-client.ts"
 import type { Headers } from "../../support/sip-client.ts"
+import { holds } from "../../support/condition.ts"
 
 interface Scripted {
   readonly port: number
@@ -46,11 +47,10 @@ const scripted = (): Scripted => {
       server.send(messageText(`SIP/2.0 ${status}`, { ...copied, ...headers }))
     },
     waitFor: async (count) => {
-      const until = performance.now() + 4_000
-      while (server.heard.length < count) {
-        assert.ok(performance.now() < until, `heard ${server.heard.length} of ${count}`)
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
+      await holds(
+        () => `heard ${server.heard.length} of ${count}`,
+        () => server.heard.length >= count,
+      )
     },
   }
   return server

@@ -11,6 +11,7 @@ import type { Call } from "../../support/scene.ts"
 import { startPresence } from "../../support/server.ts"
 import type { PresenceServer } from "../../support/server.ts"
 import { answer, openPhone, script } from "../../support/sip-client.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
 if (noKamailio !== null) process.stderr.write(`kamailio.e2e.test.ts skipped: ${noKamailio}\n`)
 
@@ -37,7 +38,7 @@ describe.skipIf(noKamailio !== null)("moving over from Kamailio", () => {
     await bob.notified({ state: "active" })
     await kamailio.stop()
 
-    const data = emptyFolder(context)
+    const data = await emptyEmbedded(emptyFolder(context))
     const request = { layout: "kamailio", from: kamailio.file } as const
     const report = await importFrom(request, { data })
     assert.deepEqual(inShort(report, "presentity"), { taken: 1, present: 0 })
@@ -90,5 +91,5 @@ describe.skipIf(noKamailio !== null)("moving over from Kamailio", () => {
     assert.equal(again.decisions, 0)
     assert.deepEqual(inShort(again, "active_watchers"), { taken: 0, present: 2 })
     assert.deepEqual(inShort(again, "presentity"), { taken: 0, present: 1 })
-  }, 60_000)
+  })
 })

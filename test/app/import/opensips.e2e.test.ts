@@ -19,13 +19,14 @@ import {
 import type { ForeignRows } from "../../support/foreign-tables.ts"
 import { startMariaDb } from "../../support/mariadb.ts"
 import { emptyFolder, importFrom, inShort } from "../../support/moving.ts"
-import { freePort, startPostgres } from "../../support/postgres.ts"
+import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import type { Script } from "../../support/sip-client.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 
-const [cluster, mariaDb] = await Promise.all([startPostgres(), startMariaDb()])
+const [cluster, mariaDb] = await Promise.all([sharedPostgres(), startMariaDb()])
 afterAll(() => {
   cluster?.remove()
   mariaDb?.remove()
@@ -115,8 +116,9 @@ const known = (counts: Record<string, number>): Record<string, number> =>
     ]),
   )
 
-const imports = async (context: TestContext, from: string): Promise<void> => {
-  const data = emptyFolder(context)
+const imports = async (context: TestContext, from: string, isNew = false): Promise<void> => {
+  const folder = emptyFolder(context)
+  const data = isNew ? folder : await emptyEmbedded(folder)
   const request = { layout: "opensips", from } as const
   const rehearsed = await importFrom({ ...request, dryRun: true }, { data })
   for (const [table, counts] of Object.entries(expected)) {
@@ -135,27 +137,19 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
     mkdirSync(data)
     const file = join(data, "opensips.db")
     fillSqlite(file, rows)
-    await imports(context, `sqlite:${file}`)
-  }, 30_000)
+    await imports(context, `sqlite:${file}`, true)
+  })
 
-  it.skipIf(cluster === null)(
-    "in PostgreSQL",
-    async (context) => {
-      const url = cluster!.database()
-      await fillPostgres(url, rows)
-      await imports(context, url)
-    },
-    30_000,
-  )
+  it.skipIf(cluster === null)("in PostgreSQL", async (context) => {
+    const url = cluster!.database()
+    await fillPostgres(url, rows)
+    await imports(context, url)
+  })
 
-  it.skipIf(mariaDb === null)(
-    "in MariaDB",
-    async (context) => {
-      await fillMysql(mariaDb!.url, rows)
-      await imports(context, mariaDb!.url)
-    },
-    30_000,
-  )
+  it.skipIf(mariaDb === null)("in MariaDB", async (context) => {
+    await fillMysql(mariaDb!.url, rows)
+    await imports(context, mariaDb!.url)
+  })
 })
 
 describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
@@ -226,6 +220,6 @@ describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
     assert.deepEqual([told.raw.cseq, told.header("event")], [41, "dialog"])
     assert.match(told.raw.body.toString("utf8"), /version="41"/)
     // nobody refreshed it meanwhile: it ends in order
-    await carol.notified({ state: "terminated;reason=timeout" }, 8_000)
-  }, 40_000)
+    await carol.notified({ state: "terminated;reason=timeout" })
+  })
 })

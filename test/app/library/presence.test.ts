@@ -330,7 +330,7 @@ describe("a presence service in a program", () => {
       broken.publish({ presentity: alice, body: open }),
       (refusal: PresenceRefused) => refusal.status === 503,
     )
-  }, 20_000)
+  })
 
   it("LIB-terminate OPS-terminate_watchers OPS-get_sphere: watchers are sent away with a reason; the sphere is what is published", async (context) => {
     const presence = await start(context)

@@ -7,6 +7,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { describe, it } from "vitest"
 import { asking } from "../../support/admin.ts"
+import { holds } from "../../support/condition.ts"
 import { openScene, phoneClosed, phoneOpen } from "../../support/scene.ts"
 import { pause } from "../../support/sip-client.ts"
 
@@ -54,7 +55,7 @@ describe.skipIf(!hasParser)("metrics", () => {
     await bob.notified({ state: "active", body: phoneClosed })
     const mallory = await another("mallory")
     mallory.phone.send("MUMBLE sip:x SIP/2.0\r\n\r\n")
-    await pause(100)
+    await mallory.phone.hearsNothing()
     const answer = await asking(server.admin)("GET", "/metrics")
     assert.match(answer.header("content-type") ?? "", /^application\/openmetrics-text; version=1\.0\.0/)
     const samples = parsed(answer.text)
@@ -132,9 +133,8 @@ const collector = async ({ onTestFinished }: { onTestFinished: (run: () => void)
   return { spans, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces` }
 }
 
-const until = async (holds: () => boolean): Promise<void> => {
-  for (let tries = 0; tries < 400 && !holds(); tries += 1) await pause(20)
-  assert.ok(holds())
+const until = async (condition: () => boolean): Promise<void> => {
+  await holds("what the test waits for", condition)
 }
 
 describe("traces", () => {

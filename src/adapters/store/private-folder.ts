@@ -1,0 +1,219 @@
+/**
+ * The folder of the embedded database is its owner's alone: folders 0700, files 0600, whatever the umask.
+ *
+ * What is made new is made so. What an earlier version left wider is narrowed, from the outside in, so that nobody can
+ * put anything in the way meanwhile; where that cannot be done, or would not help, the folder is refused.
+ */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from "node:fs"
+import type { Stats } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { Data } from "effect"
+
+/** What presently keeps in the folder; and what a fresh file system has by itself. */
+export const entries = { database: "pg", mark: "pg.unfinished", lock: "presently.pid" } as const
+const ours: ReadonlySet<string> = new Set([...Object.values(entries), "lost+found"])
+
+/** What of a mode is for other accounts. */
+export const beyondOwner = 0o077
+const writableByEveryone = 0o002
+const sticky = 0o1000
+
+/** Other accounts of this machine could read or change the database, and this process cannot prevent it. */
+export class DataFolderExposed extends Data.TaggedError("DataFolderExposed")<{
+  readonly folder: string
+  /** What is wrong, and what to do about it. */
+  readonly why: string
+}> {
+  /** Like any setting that is wrong: to start again changes nothing. */
+  readonly exitCode = 78
+  override get message(): string {
+    return `data = ${this.folder}: ${this.why}`
+  }
+}
+
+/** How the folder stands, without changing anything. */
+export type FolderState =
+  | { readonly _tag: "Absent" | "Private" }
+  /** It will be narrowed. */
+  | ({ readonly _tag: "Wide" } & Narrowed)
+  | { readonly _tag: "Exposed"; readonly why: string }
+
+/** What had to be narrowed. */
+export interface Narrowed {
+  /** The folder's mode before, in octal. */
+  readonly mode: string
+  /** The folder itself could be entered. */
+  readonly isOuter: boolean
+  /** Files and folders in it. */
+  readonly count: number
+}
+
+/** Null where accounts have no numbers: there modes say nothing, and nothing is checked. */
+const account = (): number | null => process.getuid?.() ?? null
+
+const octal = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, "0")
+
+const refuse = (folder: string, why: string): never => {
+  throw new DataFolderExposed({ folder, why })
+}
+
+/**
+ * Makes the folder where it is missing, and narrows it and what is in it to its owner.
+ *
+ * @returns where it really is, and what had to be narrowed; null: nothing
+ * @throws DataFolderExposed when it cannot be narrowed or others could replace it; what the system says otherwise
+ */
+export const claimFolder = (
+  folder: string,
+): { readonly path: string; readonly narrowed: Narrowed | null } => {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const path = realpathSync(folder)
+  const me = account()
+  if (me === null) return { path, narrowed: null }
+  checkWay(folder, path, me)
+  // by its descriptor, so that what was looked at is what is changed
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  let mode: number
+  try {
+    const before = fstatSync(descriptor)
+    mode = before.mode
+    checkOwner(folder, path, before, me)
+    if ((mode & beyondOwner) !== 0) {
+      checkContent(folder, path, mode)
+      fchmodSync(descriptor, 0o700)
+      if ((fstatSync(descriptor).mode & beyondOwner) !== 0) {
+        refuse(
+          folder,
+          "its file system keeps no modes, so every account can read it: give a folder on one that does",
+        )
+      }
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  // from here on nobody else comes in
+  let count = 0
+  const narrow = (file: string, { mode: wide }: Stats, isFolder: boolean): void => {
+    chmodSync(file, wide & (isFolder ? 0o700 : 0o600))
+    count++
+  }
+  walk(folder, path, me, narrow)
+  const isOuter = (mode & beyondOwner) !== 0
+  return { path, narrowed: isOuter || count > 0 ? { mode: octal(mode), isOuter, count } : null }
+}
+
+/** What `claimFolder` would find. */
+export const folderState = (folder: string): FolderState => {
+  const me = account()
+  try {
+    const found = lstatOf(folder)
+    if (found === null) {
+      if (me !== null) checkWay(folder, resolve(folder), me)
+      return { _tag: "Absent" }
+    }
+    if (me === null) return { _tag: "Private" }
+    const path = realpathSync(folder)
+    checkWay(folder, path, me)
+    const status = statSync(path)
+    checkOwner(folder, path, status, me)
+    const isWide = (status.mode & beyondOwner) !== 0
+    if (isWide) checkContent(folder, path, status.mode)
+    let count = 0
+    walk(folder, path, me, () => void count++)
+    return isWide || count > 0
+      ? { _tag: "Wide", mode: octal(status.mode), isOuter: isWide, count }
+      : { _tag: "Private" }
+  } catch (cause) {
+    if (cause instanceof DataFolderExposed) return { _tag: "Exposed", why: cause.why }
+    throw cause
+  }
+}
+
+/** Nobody may put another folder, or a link to one, where this one is looked for. */
+const checkWay = (folder: string, path: string, me: number): void => {
+  for (const end of new Set([resolve(folder), path])) {
+    for (let at = end; ; at = dirname(at)) {
+      const status = lstatOf(at)
+      if (status !== null && status.isSymbolicLink() && status.uid !== 0 && status.uid !== me) {
+        refuse(
+          folder,
+          `${at} is a link that belongs to account ${status.uid}, which can have it lead elsewhere: name the folder itself`,
+        )
+      }
+      const isOpen =
+        at !== end &&
+        status !== null &&
+        status.isDirectory() &&
+        (status.mode & writableByEveryone) !== 0 &&
+        (status.mode & sticky) === 0
+      if (isOpen) {
+        refuse(
+          folder,
+          `every account can replace it, since ${at} has mode ${octal(status.mode)}: chmod o-w ${at}, or give another folder`,
+        )
+      }
+      if (dirname(at) === at) break
+    }
+  }
+}
+
+const checkOwner = (folder: string, path: string, { uid }: Stats, me: number): void => {
+  if (uid === me) return
+  refuse(
+    folder,
+    `${path} belongs to account ${uid}, which can read what this process, of account ${me}, writes there: ` +
+      `run as account ${uid}, or chown -R ${me} ${path}, or give another folder`,
+  )
+}
+
+/** A folder that holds more than the database is not ours to close: it may be /tmp, or somebody's home. */
+const checkContent = (folder: string, path: string, mode: number): void => {
+  const other = readdirSync(path).find((name) => !ours.has(name))
+  if (other === undefined) return
+  refuse(
+    folder,
+    `other accounts can read it (mode ${octal(mode)}), and it holds other things than the database, such as ${other}: ` +
+      `chmod 700 ${path}, or give a folder of its own`,
+  )
+}
+
+/** Each entry of ours that is wider than its owner, outer ones first. */
+const walk = (
+  folder: string,
+  path: string,
+  me: number,
+  onWide: (file: string, status: Stats, isFolder: boolean) => void,
+): void => {
+  const visit = (file: string): void => {
+    const status = lstatOf(file)
+    if (status === null) return
+    if (status.isSymbolicLink()) {
+      refuse(folder, `${file} is a link out of it: put the files themselves there, or give another folder`)
+    }
+    if (status.uid !== me) {
+      refuse(
+        folder,
+        `${file} belongs to account ${status.uid}, and this process is of account ${me}: chown -R ${me} ${path}`,
+      )
+    }
+    const isFolder = status.isDirectory()
+    if ((status.mode & beyondOwner) !== 0) onWide(file, status, isFolder)
+    if (isFolder) for (const name of readdirSync(file)) visit(join(file, name))
+  }
+  for (const name of Object.values(entries)) visit(join(path, name))
+}
+
+/** Null: nothing is there. A running database takes files away meanwhile. */
+const lstatOf = (file: string): Stats | null => lstatSync(file, { throwIfNoEntry: false }) ?? null
