@@ -164,6 +164,14 @@ interface Undecided<Ticket> {
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const { packages, limits, authorize, isTagActive, isUnread } = options
   const reaction = { packages, limits }
+  /** What every decision looks at, whatever it is about. */
+  const circumstances = {
+    limits,
+    packages,
+    authorize,
+    ...(isTagActive === undefined ? {} : { isTagActive }),
+    ...(isUnread === undefined ? {} : { isUnread }),
+  }
   const entries = new Map<Uri, Entry>()
   const dialogs = makeDialogs()
   const deadlines = makeDeadlines<Uri>()
@@ -183,13 +191,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   ): Undecided<Ticket> => {
     const before = entry.provisional
     const context: Context = {
+      ...circumstances,
       now: at,
       nonce: nonce(),
-      limits,
-      packages,
-      authorize,
-      ...(isTagActive === undefined ? {} : { isTagActive }),
-      ...(isUnread === undefined ? {} : { isUnread }),
       inFlight: (no) => entry.inFlight.has(no),
       findDialog: (key) => {
         const place = dialogs.find(key)
