@@ -18,8 +18,8 @@ export interface Waiting {
 }
 
 export interface Allowances {
-  /** A request for this dialog has come, or has come again. */
-  readonly received: (dialog: string, octets: number) => void
+  /** A request for this dialog has come, or a copy of it has. */
+  readonly received: (dialog: string, octets: number, isCopy: boolean) => void
   /** Takes the room for one packet; false: there is none. */
   readonly take: (dialog: string, place: Place, octets: number) => boolean
   /** Takes the room for one attempt to connect, which is worth three packets; false: there is none. */
@@ -42,7 +42,11 @@ const packetsMax = 3
 const openFor = 20
 
 interface Dialog {
+  /** Where its NOTIFYs went last; empty: none has. */
+  place: Place
   left: number
+  /** What the newest request alone allows: all that counts for a new target. */
+  newest: number
   packets: number
   isProven: boolean
   until: number
@@ -94,7 +98,9 @@ export const makeAllowances = (
   const dialogOf = (key: string): Dialog =>
     dialogs.get(key) ??
     put(dialogs, key, {
+      place: "",
       left: 0,
+      newest: 0,
       packets: 0,
       isProven: false,
       until: clock() + 2 * timers.transactionMs,
@@ -133,14 +139,20 @@ export const makeAllowances = (
   }
 
   return {
-    received: (key, octets) => {
+    received: (key, octets, isCopy) => {
       const dialog = dialogOf(key)
-      dialog.left += factor * octets
+      const more = factor * octets
+      dialog.left += more
+      dialog.newest = isCopy ? dialog.newest + more : more
       dialog.until = clock() + 2 * timers.transactionMs
       put(dialogs, key, dialog)
     },
     take: (key, place, octets) => {
       const dialog = dialogOf(key)
+      if (dialog.place !== place) {
+        if (dialog.place !== "") Object.assign(dialog, { left: dialog.newest, packets: 0, isProven: false })
+        dialog.place = place
+      }
       const target = open.has(place) ? null : silentOf(place)
       // the first NOTIFY always leaves: without it nothing can be proven
       const isWithin =
@@ -171,7 +183,9 @@ export const makeAllowances = (
       ;(open.get(place) ?? silentOf(place)).waiting.push(item)
     },
     answered: (key, place, isProven) => {
-      if (isProven) dialogOf(key).isProven = true
+      const dialog = dialogOf(key)
+      // an answer from where it went before says nothing of where it goes now
+      if (isProven && dialog.place === place) dialog.isProven = true
       const items = open.get(place)?.waiting ?? silent.get(place)?.waiting ?? []
       silent.delete(place)
       const target = put(

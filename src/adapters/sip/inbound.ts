@@ -207,9 +207,8 @@ export const makeInbound = (parts: InboundParts): Receive => {
           : undefined
     if (tag === undefined) return null
     const dialog = allowanceKey(copyText(callId), tag)
-    const received = (more: number): void => parts.allowances.received(dialog, more)
-    received(octets)
-    return received
+    parts.allowances.received(dialog, octets, false)
+    return (more) => parts.allowances.received(dialog, more, true)
   }
 
   const submit = (
