@@ -13,6 +13,7 @@ import { makeRegistry } from "../../src/domain/packages/registry.ts"
 import { watcherInfo, watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
 import { viewFor } from "../../src/domain/presentity/notify.ts"
 import type { State, Subscription } from "../../src/domain/presentity/state.ts"
+import { ownPolicies } from "../../src/domain/presentity/watching.ts"
 import { values } from "../../src/domain/table.ts"
 import type { SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { presentities, watchers } from "./arbitraries.ts"
@@ -178,5 +179,11 @@ export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): S
     present: (knows, packageName) => (packageName === "presence" ? openTuples(knows) : knows),
     truth,
     traceLines,
-    limits: { ...limitsOf(seed), sphereCheck: seed % 7 < 4, noRules: seed % 3 === 0 ? "allow" : "confirm" },
+    limits: {
+      ...limitsOf(seed),
+      sphereCheck: seed % 7 < 4,
+      noRules: seed % 3 === 0 ? "allow" : "confirm",
+      // policies that treat everybody as before, and stand in the log
+      ...(seed % 5 === 0 ? { watching: { ...ownPolicies, policies: { "*": "everybody" } } } : {}),
+    },
   })
