@@ -163,7 +163,7 @@ export const endingInWords = ({ because, failure, reason, cause }: Ending): stri
 
 const rulesBy = new Map([
   ["ReplaceRules", "the rules were replaced"],
-  ["RefreshWatchers", "the operator had the rules asked again"],
+  ["RefreshWatchers", "the rules were asked again"],
   ["DecideWatcher", "the operator's decision"],
   ["Publish", "another sphere was published"],
   ["FallDue", "time changed what the rules say"],
