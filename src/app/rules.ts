@@ -95,7 +95,7 @@ export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptio
   document,
   canonical: presentityOf,
   octetsMax: config.rules_document_max,
-  millisMax: Math.max(1, config.rules_wait) * 6_000,
+  millisMax: config.rules_wait * 6_000,
 })
 
 /** Rules as a source has them: a folder those of every package that asks rules, files and the table those of presence. */

@@ -254,7 +254,7 @@ const watching = {
   static_rules: list([], "rules of single presentities, each URI=FILE"),
   rules_wait: int<number>(
     10,
-    0,
+    1,
     3600,
     "seconds a start waits for the source of rules and hard state to be read; then it serves without, and watchers of whoever the log knows no rules of wait",
   ),

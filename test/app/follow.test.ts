@@ -93,6 +93,8 @@ interface Life {
   readonly pump: Pump
   readonly follower: Follower
   readonly sent: readonly Notify[]
+  /** How many of them left before requests were taken. */
+  readonly sentBefore: number
   readonly said: readonly string[]
   /** Status, and what the NOTIFY showed that it brought. */
   readonly fetch: (watcher: Uri, presentity?: Uri) => Promise<string>
@@ -122,6 +124,7 @@ const start = async (
   const said: string[] = []
   const logger = Logger.make(({ message, logLevel }) => void said.push(`${logLevel} ${String(message)}`))
   let follower: Follower
+  let sentBefore = 0
   const pump = await Effect.runPromise(
     Effect.gen(function* () {
       const made = yield* makePump(
@@ -139,6 +142,7 @@ const start = async (
       yield* made.recover
       options.before?.(made, follower)
       yield* follower.begin
+      sentBefore = sent.length
       yield* made.start
       return made
     }).pipe(
@@ -154,6 +158,7 @@ const start = async (
     pump,
     follower: follower!,
     sent,
+    sentBefore,
     said,
     ask,
     stop,
@@ -202,6 +207,8 @@ describe("a start", () => {
       one.sent.map(({ state, reason, body }) => [state, reason, body]),
       [["terminated", "rejected", null]],
     )
+    // no socket is open before
+    assert.equal(one.sentBefore, 0)
   })
 
   it("AUT-7: a document that is gone leaves what no_rules says, before the first request", async (context) => {

@@ -77,7 +77,7 @@ const doctor = async (admin: string | null | undefined, settings: Record<string,
 describe("a source of rules", () => {
   it("AUT-7 OPS-rules_wait: that cannot be read makes the server degraded, not deaf, and it heals by itself", async (context) => {
     const folder = folderOf(context)
-    const settings = { rules_dir: folder, rules_wait: 0, no_rules: "allow" }
+    const settings = { rules_dir: folder, rules_wait: 1, no_rules: "allow" }
     const { another, server, publish } = await openScene(context, { ...settings, admin: "127.0.0.1:0" })
     await publish()
     const fetchAs = async (user: string): Promise<number> =>

@@ -57,9 +57,7 @@ const checksOf = Effect.fnUntraced(function* (
   config: Config,
 ) {
   if (source === null) return []
-  const looked = yield* Effect.result(
-    source.look.pipe(Effect.timeoutOption(Math.max(1, config.rules_wait) * 1000)),
-  )
+  const looked = yield* Effect.result(source.look.pipe(Effect.timeoutOption(config.rules_wait * 1000)))
   const fix =
     "the server goes on with what its log knows, and whoever it knows nothing of has his watchers wait"
   if (looked._tag === "Failure") return [bad(what, looked.failure.message, fix)]

@@ -204,7 +204,7 @@ export const endingInWords = ({ because, failure, reason, cause, by }: Ending): 
 const rulesBy = new Map([
   ["ReplaceRules", "the rules were replaced"],
   ["ApplyPolicies", "who may watch was looked at again when the server read the log"],
-  ["RefreshWatchers", "the operator had the rules asked again"],
+  ["RefreshWatchers", "the rules were asked again"],
   ["DecideWatcher", "the operator's decision"],
   ["Publish", "another sphere was published"],
   ["FallDue", "time changed what the rules say"],
