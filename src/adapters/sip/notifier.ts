@@ -218,7 +218,9 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     if (bytes.length <= parts.udpMtuBytes || isStreamRefused(hop))
       return start(way, branch, bytes, listener, hop, null)
     // RFC 3261 §18.1.1: too big for one packet, so over TCP if the peer has it, and over UDP after all if not.
+    counters.clientOctets += bytes.length
     tcp.open(hop.address, hop.port, limits.bigRequestConnectMs, (connection) => {
+      counters.clientOctets -= bytes.length
       if (connection !== null) {
         counters.bigRequestsOverTcp++
         return runOn(way, connection)

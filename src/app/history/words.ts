@@ -155,7 +155,9 @@ export const failureInWords = ({
     ? `was answered ${status ?? "badly"}`
     : outcome === "timed-out"
       ? "got no answer in 32 s"
-      : "could not be sent"
+      : outcome === "unproven"
+        ? "was not sent, since it would have gone where nobody had answered yet"
+        : "could not be sent"
 
 /** What became of a NOTIFY. */
 export const deliveryInWords = (sent: Sent, known: Knowledge): string => {

@@ -116,6 +116,7 @@ const outcomes = {
   refused: "was refused",
   "timed-out": "had no answer",
   unreachable: "could not be sent",
+  unproven: "was not sent, its address being unproven",
 } as const
 
 const published = (

@@ -223,11 +223,7 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
   const remoteTarget = moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null
   const proven = events.find((event) => event._tag === "TargetProven")
   const address = proven?._tag === "TargetProven" ? { address: proven.address } : {}
-  const isDoubted = events.some((event) => event._tag === "TargetDoubted")
-  const about = events.find(
-    (event) =>
-      event._tag === "RemoteTargetChanged" || event._tag === "TargetProven" || event._tag === "TargetDoubted",
-  )
+  const about = moved ?? proven
   const dialog = about !== undefined && "dialog" in about ? about.dialog : null
   const numbers = events.flatMap((event): readonly SubscriptionNo[] =>
     event._tag === "NotificationsIssued" && event.to !== "active"
@@ -247,7 +243,7 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
       _tag: "ReportDelivery",
       no,
       cseq,
-      outcome: isDoubted ? { _tag: "Unproven" } : { _tag: "Accepted", remoteTarget, ...address },
+      outcome: { _tag: "Accepted", remoteTarget, ...address },
     }
   })
 }
@@ -259,6 +255,7 @@ const failures = (
 ): readonly ReportDelivery[] => {
   const { no, cseq, outcome, status = 500 } = failed
   const report = { _tag: "ReportDelivery", no, cseq } as const
+  if (outcome === "unproven") return [{ ...report, outcome: { _tag: "Unproven" } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
   // Retry-After is said by how long it is held back

@@ -368,7 +368,8 @@ export interface NotificationFailed {
   readonly _tag: "NotificationFailed"
   readonly no: SubscriptionNo
   readonly cseq: number
-  readonly outcome: "refused" | "timed-out" | "unreachable"
+  /** `unproven`: it was not sent, since nothing is proven of where it would have gone. */
+  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven"
   /** Of the final response; absent: there was none. */
   readonly status?: number
 }

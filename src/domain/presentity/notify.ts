@@ -140,7 +140,10 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   const { no, cseq, outcome } = command
   const subscription = get(state.subscriptions, no)
   if (outcome._tag === "Unproven") {
-    return done(subscription === undefined ? [] : doubted(state, subscription, cseq, context))
+    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: "unproven" }
+    return done(
+      subscription === undefined ? [unsent] : [unsent, ...doubted(state, subscription, cseq, context)],
+    )
   }
   if (outcome._tag === "Accepted") {
     if (subscription === undefined) return nothingHappened

@@ -346,6 +346,77 @@ describe("NOTIFY over UDP", () => {
     assert.deepStrictEqual(asked, [`watcher.example.net:${port}`, "nowhere.example.net:null"])
   })
 
+  it("C2: a name is sent to where it has been proven, and to no other place it leads to", async () => {
+    await server.close()
+    let leadsTo: readonly string[] = ["127.0.0.1"]
+    server = await startServer({
+      resolver: {
+        resolve: async (_host, port) =>
+          leadsTo.map((address) => ({ transport: "udp" as const, address, port: port ?? 0 })),
+      },
+    })
+    const port = peer.port
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    const command = await subscribe(`<sip:bob@watcher.example.net:${port}>`)
+    assert.isDefined(command.dialog.room, "a name proves nothing")
+    const { room: _, ...proven } = command.dialog
+    server.sip.notify([notifyIn(command, { dialog: proven })])
+    peer.send(answerTo(await peer.next()))
+    await eventually(() => server.outcomes.length === 1)
+    const address = `udp:127.0.0.1:${port}`
+    assert.deepStrictEqual(server.outcomes[0]?.outcome, { _tag: "Accepted", remoteTarget: null, address })
+    const proof = { _tag: "Addresses", addresses: [address] } as const
+    // of several the one that is known
+    leadsTo = ["127.0.0.9", "127.0.0.1"]
+    server.sip.notify([notifyIn(command, { dialog: proven, proof, body: bigBody })])
+    peer.send(answerTo(await peer.next()))
+    await eventually(() => server.outcomes.length === 2)
+    assert.deepStrictEqual(server.outcomes[1]?.outcome, { _tag: "Accepted", remoteTarget: null })
+    leadsTo = ["127.0.0.9"]
+    const sent = server.sip.counters.notifySent
+    server.sip.notify([notifyIn(command, { dialog: proven, proof, body: bigBody })])
+    await eventually(() => server.outcomes.length === 3)
+    assert.strictEqual(outcomeTags()[2], "Unproven")
+    assert.strictEqual(server.sip.counters.notifySent, sent)
+    assert.strictEqual(server.sip.counters.notifyUnproven, 1)
+  })
+
+  it("C2: a connection that is gone is proof of nothing else", async () => {
+    const command = await subscribe()
+    const proof = { _tag: "Connection", room: 10 } as const
+    const dialog = { ...command.dialog, flow: `tcp:127.0.0.1:${server.port}`, source: "127.0.0.1:9" }
+    server.sip.notify([notifyIn(command, { dialog, proof })])
+    await eventually(() => server.outcomes.length === 1)
+    assert.deepStrictEqual(outcomeTags(), ["Unproven"])
+    assert.strictEqual(server.sip.counters.notifySent, 0)
+  })
+
+  it("OPS-unanswered_octets_max: NOTIFYs above it are put off with 503, and that is said once", async () => {
+    await server.close()
+    const met: string[] = []
+    server = await startServer({
+      limits: { unansweredOctetsMax: 5_000 },
+      onLimit: (limit) => met.push(limit),
+    })
+    const port = peer.port
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    const command = await subscribe()
+    const { room: _, ...dialog } = command.dialog
+    // large enough for an attempt over TCP: while that is under way they count as well
+    server.sip.notify(Array.from({ length: 10 }, () => notifyIn(command, { dialog, body: bigBody })))
+    await eventually(() => server.outcomes.length >= 7)
+    for (const { outcome } of server.outcomes)
+      assert.deepStrictEqual(outcome, { _tag: "Refused", status: 503, retryAfter: 5 })
+    const kept = 10 - server.outcomes.length
+    assert.isAtMost(server.sip.counters.clientOctets, 5_000 + 2_600)
+    for (let index = 0; index < kept; index++) peer.send(answerTo(await peer.next()))
+    await eventually(() => server.outcomes.length === 10)
+    assert.strictEqual(server.sip.counters.clientOctets, 0)
+    assert.deepStrictEqual(met, ["unanswered_octets_max"])
+  })
+
   it("OPS-stray-responses: a response nobody waits for is dropped", async () => {
     peer.send(answerTo(requestText({ method: "NOTIFY" })))
     await eventually(() => server.sip.counters.dropped === 1)
