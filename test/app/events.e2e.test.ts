@@ -31,9 +31,11 @@ const told = async (
   count: number,
   query = "",
   headers: Record<string, string> = {},
+  onOpen: () => void = () => {},
 ): Promise<readonly Told[]> => {
   const abort = new AbortController()
   const response = await fetch(`${admin}/v1/events${query}`, { headers, signal: abort.signal })
+  onOpen()
   assert.equal(response.status, 200)
   assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream/)
   const found: Told[] = []
@@ -100,12 +102,14 @@ describe("the event stream", () => {
       assert.deepEqual(rest, all.slice(index + 1))
     }
     // live: who does not say where to begin hears what comes from now on
-    const live = told(server.admin, 1, "?uri=sip:c*&type=E_PRESENCE_PUBLISH")
-    await pause(200)
+    let live: ReturnType<typeof told> | null = null
+    await new Promise<void>((open) => {
+      live = told(server.admin, 1, "?uri=sip:c*&type=E_PRESENCE_PUBLISH", {}, open)
+    })
     await publish(ask, "alice")
     await publish(ask, "carol")
     assert.deepEqual(
-      (await live).map(({ data }) => data["user"]),
+      (await live!).map(({ data }) => data["user"]),
       ["carol"],
     )
   })
@@ -115,10 +119,12 @@ describe("the event stream", () => {
     const ask = asking(server.admin)
     const users = Array.from({ length: 50 }, (_, n) => `user${n}`)
     for (const user of users) await publish(ask, user)
-    const heard = told(server.admin, users.length, "?type=E_PRESENCE_EXPOSED")
-    await pause(200)
+    let heard: ReturnType<typeof told> | null = null
+    await new Promise<void>((open) => {
+      heard = told(server.admin, users.length, "?type=E_PRESENCE_EXPOSED", {}, open)
+    })
     const rows = (await ask("POST", "/v1/presentities/expose", { event: "presence" })).json as unknown[]
-    const events = await heard
+    const events = await heard!
     assert.deepEqual(
       events.map(({ data }) => data),
       rows,

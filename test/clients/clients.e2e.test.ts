@@ -9,6 +9,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { freePort } from "../support/postgres.ts"
+import { asking } from "../support/admin.ts"
+import { holds, patienceMillis } from "../support/condition.ts"
 import { ofTests } from "../support/reaper.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
@@ -33,18 +35,25 @@ interface Ended {
 const run = (
   command: string,
   args: readonly string[],
-  options: { readonly killAfterMs?: number } = {},
+  options: { readonly killAfter?: string } = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const child = ofTests(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }))
     let output = ""
-    const timer =
-      options.killAfterMs === undefined ? null : setTimeout(() => child.kill("SIGTERM"), options.killAfterMs)
-    child.stdout.on("data", (bytes: Buffer) => (output += bytes.toString("latin1")))
-    child.stderr.on("data", (bytes: Buffer) => (output += bytes.toString("latin1")))
+    let isTold = false
+    const timer = setTimeout(() => child.kill("SIGTERM"), patienceMillis)
+    const heard = (bytes: Buffer): void => {
+      output += bytes.toString("latin1")
+      if (isTold || options.killAfter === undefined || !output.includes(options.killAfter)) return
+      isTold = true
+      // its own answer leaves first
+      setTimeout(() => child.kill("SIGTERM"), 1_000)
+    }
+    child.stdout.on("data", heard)
+    child.stderr.on("data", heard)
     child.once("error", reject)
-    child.once("exit", (code) => {
-      if (timer !== null) clearTimeout(timer)
+    child.once("close", (code) => {
+      clearTimeout(timer)
       resolve({ code, output })
     })
   })
@@ -64,17 +73,15 @@ const sipp = async (scenario: string, transport: "u1" | "t1"): Promise<Ended> =>
     `${await freePort()}`,
     "-nostdin",
     "-timeout",
-    "20",
+    "300",
   ])
 
 /** A client takes as long as it takes to start. */
-const somebodyWatches = async (): Promise<void> => {
-  for (;;) {
-    const { items } = (await (await fetch(`${server.admin}/v1/subscriptions`)).json()) as { items: unknown[] }
-    if (items.length > 0) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+const somebodyWatches = (presentity: string): Promise<boolean> =>
+  holds(`a watcher of ${presentity}`, async () => {
+    const answer = await asking(server.admin)("GET", "/v1/subscriptions")
+    return answer.text.includes(presentity)
+  })
 
 const summary = ({ output }: Ended): string => output.split("\n").slice(-40).join("\n")
 
@@ -83,7 +90,7 @@ describe.skipIf(!isInstalled("sipp"))("sipp", () => {
     "3265-3.1.6.2-a, 3903-4.3-a: a watcher sees what a publisher publishes (%s)",
     async (transport) => {
       const watcher = sipp("watch.sipp.xml", transport)
-      await somebodyWatches()
+      await somebodyWatches("sip:alice@")
       const publisher = sipp("publish.sipp.xml", transport)
       const [watched, published] = await Promise.all([watcher, publisher])
       assert.strictEqual(published.code, 0, summary(published))
@@ -118,8 +125,9 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
       `<sip:bob@${domain}>;regint=0;outbound="sip:${domain};transport=udp"\n`,
     )
     writeFileSync(join(home, "contacts"), `"Alice" <sip:alice@${domain}>;presence=p2p\n`)
-    const watching = run("baresip", ["-4", "-f", home, "-s", "-v"], { killAfterMs: 7000 })
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    // it is told to stop when it has shown what it is to show, or shows nothing for minutes
+    const watching = run("baresip", ["-4", "-f", home, "-s", "-v"], { killAfter: "seen by baresip" })
+    await somebodyWatches("sip:alice@127.0.0.1")
     const published = await run(process.execPath, [
       join(import.meta.dirname, "../../src/app/main.ts"),
       "publish",

@@ -15,7 +15,7 @@ const numberOf = (line: string): number => Number(line.split(" ", 1)[0])
 const known = lines.filter((line) => !line.includes("ruled:")).map(numberOf)
 const knownRuled = lines.filter((line) => line.includes("ruled:")).map(numberOf)
 
-const seeds = Number(process.env["PRESENTLY_TEST_SEEDS"] ?? 200)
+const seeds = Number(process.env["PRESENTLY_TEST_SEEDS"] ?? 100)
 const first = Number(process.env["PRESENTLY_TEST_SEED"] ?? 1)
 
 describe("the simulation", () => {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
 import { afterAll, beforeAll, describe, it } from "vitest"
-import { fileOf, patient, run, start, startDev } from "./command.ts"
+import { fileOf, patient, run, runHere, start, startDev } from "./command.ts"
 import type { DevServer } from "./command.ts"
 
 let dev: DevServer
@@ -22,7 +22,7 @@ const clock = String.raw`\d\d:\d\d:\d\d\.\d{3}`
 describe.concurrent("publish and watch", patient, () => {
   it("OPS-publish-watch: what one process publishes another is shown, until it is what was waited for", async () => {
     const uri = someone()
-    const watcher = start(["watch", "--to", dev.to, uri, "--until", "open", "--timeout", "10"])
+    const watcher = start(["watch", "--to", dev.to, uri, "--until", "open", "--timeout", "300"])
     await watcher.says("nothing published")
     const published = await run(["publish", "--to", dev.to, uri, "--open", "--note", "at lunch"])
     assert.deepEqual([published.code, published.stderr], [0, ""])
@@ -37,10 +37,10 @@ describe.concurrent("publish and watch", patient, () => {
 
   it("OPS-publish-replace: publishing again without entity-tag replaces what was said", async () => {
     const uri = someone()
-    await run(["publish", "--to", dev.to, uri, "--open"])
-    await run(["publish", "--to", dev.to, uri, "--closed", "--note", "gone home"])
-    const args = ["watch", "--to", dev.to, uri, "--until", "closed", "--timeout", "5", "--json", "--body"]
-    const { code, stdout } = await run(args)
+    await runHere(["publish", "--to", dev.to, uri, "--open"])
+    await runHere(["publish", "--to", dev.to, uri, "--closed", "--note", "gone home"])
+    const args = ["watch", "--to", dev.to, uri, "--until", "closed", "--timeout", "300", "--json", "--body"]
+    const { code, stdout } = await runHere(args)
     assert.equal(code, 0)
     const { v, time, body, ...line } = JSON.parse(stdout) as Record<string, unknown>
     assert.equal(v, 1)
@@ -61,16 +61,16 @@ describe.concurrent("publish and watch", patient, () => {
   it("OPS-publish-etag: an entity-tag refreshes, changes and removes, over TCP as well", async () => {
     const uri = someone()
     const publish = async (...args: readonly string[]): Promise<string> => {
-      const { code, stdout } = await run(["publish", "--to", dev.to, `${uri};transport=tcp`, ...args])
+      const { code, stdout } = await runHere(["publish", "--to", dev.to, `${uri};transport=tcp`, ...args])
       assert.equal(code, 0)
       return /entity-tag (\S+)/.exec(stdout)?.[1] ?? ""
     }
     const first = await publish("--open", "--expires", "600")
     const second = await publish("--etag", first)
     const third = await publish("--etag", second, "--closed")
-    const removed = await run(["publish", "--to", dev.to, uri, "--etag", third, "--remove"])
+    const removed = await runHere(["publish", "--to", dev.to, uri, "--etag", third, "--remove"])
     assert.match(removed.stdout, / expires 0\n$/)
-    const gone = await run(["publish", "--to", dev.to, uri, "--etag", third, "--open"])
+    const gone = await runHere(["publish", "--to", dev.to, uri, "--etag", third, "--open"])
     assert.equal(gone.code, 2)
     assert.equal(
       gone.stderr,
@@ -87,12 +87,12 @@ describe.concurrent("publish and watch", patient, () => {
       `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${uri}"><tuple id="desk"><status><basic>open</basic>` +
         `</status></tuple><note>hello</note></presence>`,
     )
-    const published = await run(["publish", "--to", dev.to, uri, "--body", file])
+    const published = await runHere(["publish", "--to", dev.to, uri, "--body", file])
     assert.equal(published.code, 0)
-    const seen = await run(["watch", "--to", dev.to, uri, "--expires", "0"])
+    const seen = await runHere(["watch", "--to", dev.to, uri, "--expires", "0"])
     assert.equal(seen.code, 0)
     assert.match(seen.stdout, /terminated \(timeout\) {2}open \[desk\], "hello"\n$/)
-    const refused = await run([
+    const refused = await runHere([
       "publish",
       "--to",
       dev.to,
@@ -108,11 +108,12 @@ describe.concurrent("publish and watch", patient, () => {
 
   it("OPS-publish-stay: kept alive until told to stop, then removed", async () => {
     const uri = someone()
-    const watcher = start(["watch", "--to", dev.to, uri, "--timeout", "10"])
+    const watcher = start(["watch", "--to", dev.to, uri, "--timeout", "300"])
     await watcher.says("nothing published")
-    const publisher = start(["publish", "--to", dev.to, uri, "--open", "--stay", "--expires", "1"])
+    const publisher = start(["publish", "--to", dev.to, uri, "--open", "--stay", "--expires", "10"])
     await watcher.says("open [presently]")
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    // it would have ended by now
+    await new Promise((resolve) => setTimeout(resolve, 11_000))
     assert.doesNotMatch(watcher.stdout(), /closed/)
     publisher.signal("SIGTERM")
     assert.equal((await publisher.ended).code, 0)
@@ -130,7 +131,7 @@ describe.concurrent("publish and watch", patient, () => {
   })
 
   it("OPS-watch-refresh: a short subscription is refreshed before it ends", async () => {
-    const watcher = start(["watch", "--to", dev.to, someone(), "--expires", "2", "--timeout", "4"])
+    const watcher = start(["watch", "--to", dev.to, someone(), "--expires", "6", "--timeout", "10"])
     const { code, stdout } = await watcher.ended
     assert.equal(code, 0)
     assert.doesNotMatch(stdout, /terminated/)
@@ -139,14 +140,23 @@ describe.concurrent("publish and watch", patient, () => {
 
   it("OPS-exit-1: what does not come in time is said, and is exit code 1", async () => {
     const uri = someone()
-    const { code, stderr } = await run(["watch", "--to", dev.to, uri, "--until", "open", "--timeout", "0.5"])
+    const { code, stderr } = await runHere([
+      "watch",
+      "--to",
+      dev.to,
+      uri,
+      "--until",
+      "open",
+      "--timeout",
+      "0.5",
+    ])
     assert.deepEqual([code, stderr], [1, `presently: ${uri} was not seen open within 0.5 s\n`])
-    const looked = await run(["watch", "--to", dev.to, uri, "--until", "open", "--expires", "0"])
+    const looked = await runHere(["watch", "--to", dev.to, uri, "--until", "open", "--expires", "0"])
     assert.deepEqual([looked.code, looked.stderr], [1, `presently: ${uri} is not open\n`])
   })
 
   it("OPS-exit-2: what the server refuses is exit code 2, with its reason and what to do", async () => {
-    const { code, stderr } = await run(["watch", "--to", dev.to, someone(), "--event", "weather"])
+    const { code, stderr } = await runHere(["watch", "--to", dev.to, someone(), "--event", "weather"])
     assert.equal(code, 2)
     assert.match(
       stderr,
@@ -160,9 +170,9 @@ describe.concurrent("publish and watch", patient, () => {
     const silent = `127.0.0.1:${deaf.address().port}`
     const publish = ["publish", "sip:a@example.com", "--open", "--to"]
     const [udp, tcp, name] = await Promise.all([
-      run([...publish, silent]),
-      run([...publish, silent, "--transport", "tcp"]),
-      run([...publish, "nowhere.invalid:5060"]),
+      runHere([...publish, silent]),
+      runHere([...publish, silent, "--transport", "tcp"]),
+      runHere([...publish, "nowhere.invalid:5060"]),
     ])
     deaf.close()
     assert.deepEqual([udp.code, tcp.code, name.code], [69, 69, 69])
@@ -186,7 +196,7 @@ describe.concurrent("publish and watch", patient, () => {
     ["no state", ["watch", "sip:a@b.example", "--until", "soon"], /--until/],
   ]
   it.each(wrong)("OPS-exit-64: %s is a mistake in usage", async (_, args, message) => {
-    const { code, stdout, stderr } = await run(args)
+    const { code, stdout, stderr } = await runHere(args)
     assert.equal(code, 64)
     assert.match(stderr, message)
     assert.doesNotMatch(stdout, /200 OK/)
@@ -210,15 +220,15 @@ describe.concurrent("user", patient, () => {
     const bob = ["--user", "bob", "--password-file", fileOf(context, "password", "secret")]
     const publish = ["publish", "--to", server.to, "sip:alice@example.com", "--open"]
     const [asAlice, asNobody, asGuess, asBob] = await Promise.all([
-      run([...publish, ...right]),
-      run(publish),
-      run([...publish, ...wrong]),
-      run([...publish, ...bob]),
+      runHere([...publish, ...right]),
+      runHere(publish),
+      runHere([...publish, ...wrong]),
+      runHere([...publish, ...bob]),
     ])
     assert.deepEqual([asAlice.code, asNobody.code, asGuess.code, asBob.code], [0, 2, 2, 2])
     assert.match(asNobody.stderr, /401 Unauthorized \(.*--user NAME --password-file FILE\)/)
     assert.match(asGuess.stderr, /401 Unauthorized \(user or password is wrong\)/)
-    const watched = await run([
+    const watched = await runHere([
       "watch",
       "--to",
       server.to,
@@ -265,7 +275,7 @@ describe.concurrent("demo", patient, () => {
     const { code, stdout } = await run(["demo", "--to", dev.to, uri])
     assert.equal(code, 0)
     assert.equal(check(stdout), `Next: presently watch --to ${dev.to} ${uri}`)
-    const after = await run(["watch", "--to", dev.to, uri, "--expires", "0"])
+    const after = await runHere(["watch", "--to", dev.to, uri, "--expires", "0"])
     assert.match(after.stdout, /nothing published\n$/)
   })
 })

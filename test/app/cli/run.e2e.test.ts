@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
 import { describe, it } from "vitest"
-import { fileOf, patient, run, start, startDev } from "./command.ts"
+import { fileOf, patient, run, runHere, start, startDev } from "./command.ts"
 import type { RunOptions } from "./command.ts"
 
 describe.concurrent("a server that starts", patient, () => {
@@ -116,7 +116,9 @@ describe.concurrent(
       [["--database-url", "mysql://root:secret@db/x"], [database("flag --database-url")]],
     ]
     it.for(wrong)("dev %s %s", async ([args, faults, options]) => {
-      const { code, stdout, stderr } = await run(["dev", "--memory", ...args], options)
+      const given = ["dev", "--memory", ...args]
+      // an environment of its own needs a process of its own
+      const { code, stdout, stderr } = await (options === undefined ? runHere(given) : run(given, options))
       assert.deepEqual(
         stderr.trimEnd().split("\n"),
         faults.map((fault) => `presently: ${fault}`),
@@ -127,7 +129,7 @@ describe.concurrent(
     it("serve needs a store, and authentication beyond loopback", async () => {
       const [bare, reachable] = await Promise.all([
         run(["serve"]),
-        run(["serve", "--memory", "--listen", open]),
+        runHere(["serve", "--memory", "--listen", open]),
       ])
       assert.deepEqual([bare.code, reachable.code], [78, 78])
       assert.match(
@@ -149,7 +151,7 @@ describe.concurrent(
     ]
     it.for(files)("a file with %s", async ([text, faults], context) => {
       const file = fileOf(context, "settings.json", text)
-      const { code, stderr } = await run(["serve", "--config", file])
+      const { code, stderr } = await runHere(["serve", "--config", file])
       assert.deepEqual(
         stderr.trimEnd().split("\n"),
         faults.map((fault) => `presently: ${fault.replace("FILE", file)}`),
@@ -160,8 +162,8 @@ describe.concurrent(
     it("a file that is not there, and a file of users with a line that is none", async (context) => {
       const users = fileOf(context, "users.txt", "# people\nalice:example.com:zz\n")
       const [missing, unreadable] = await Promise.all([
-        run(["serve", "--config", `${users}.none`]),
-        run(["dev", "--memory", "--admin", "off", "--listen", "udp:127.0.0.1:0", "--users-file", users]),
+        runHere(["serve", "--config", `${users}.none`]),
+        runHere(["dev", "--memory", "--admin", "off", "--listen", "udp:127.0.0.1:0", "--users-file", users]),
       ])
       assert.deepEqual([missing.code, unreadable.code], [78, 78])
       assert.match(missing.stderr, /^presently: config \(file .*users\.txt\.none\): ENOENT/)

@@ -9,7 +9,6 @@ import { describe, it } from "vitest"
 import { asking } from "../../support/admin.ts"
 import { holds } from "../../support/condition.ts"
 import { openScene, phoneClosed, phoneOpen } from "../../support/scene.ts"
-import { pause } from "../../support/sip-client.ts"
 
 /** Reads OpenMetrics text and prints each sample as `name{labels} value`, labels in order. */
 const parser = `
@@ -94,10 +93,10 @@ describe.skipIf(!hasParser)("metrics", () => {
       `METHOD${n} sip:alice@example.com SIP/2.0\r\n${via}${n}\r\nMax-Forwards: 70\r\nFrom: <sip:m@example.com>;tag=m\r\n` +
       `To: <sip:alice@example.com>\r\nCall-ID: c${n}\r\nCSeq: 1 METHOD${n}\r\nContent-Length: 0\r\n\r\n`
     phone.send(unknown(0))
-    await pause(100)
+    await phone.next()
     const before = await count()
     for (let n = 1; n < 50; n += 1) phone.send(unknown(n))
-    await pause(200)
+    for (let n = 1; n < 50; n += 1) await phone.next()
     assert.equal(await count(), before)
   })
 })
