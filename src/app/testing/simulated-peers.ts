@@ -27,8 +27,12 @@ export interface Peers {
    * @returns why it may not: more of documents would have gone there than may before the first 2xx; null: it may
    */
   readonly sending: (notify: Notify) => string | null
-  /** What was proven of where it goes is no more: a connection is gone, a name leads elsewhere. False: it is still true. */
-  readonly doubts: (notify: Notify) => boolean
+  /**
+   * What was proven of where it goes is no more: a connection is gone, a name leads elsewhere. False: it is still true.
+   *
+   * @param isCalm nothing more of that kind happens
+   */
+  readonly doubts: (notify: Notify, isCalm: boolean) => boolean
   /** A NOTIFY reaches its watcher. */
   readonly take: (notify: Notify) => DeliveryOutcome
   /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
@@ -289,13 +293,13 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
         ? null
         : `${place.sent} octets of documents go to ${notify.dialog.remoteTarget}, which has answered nothing: ${place.allowed} may`
     },
-    doubts: (notify) => {
+    doubts: (notify, isCalm) => {
       const dialog = byCallId.get(notify.dialog.callId)
       const { proof } = notify
       if (dialog === undefined || proof === undefined || proof._tag === "Unproven") return false
       // what is no more stays so, until the server has learned of it
       const isTrue = proof._tag === "Connection" ? !dialog.isCut : proof.addresses.includes(addressOf(dialog))
-      if (isTrue && !doubt.chance(0.1)) return false
+      if (isTrue && (isCalm || !doubt.chance(0.1))) return false
       if (isTrue) {
         dialog.moves++
         dialog.isCut = true

@@ -212,7 +212,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       const { no, cseq } = one
       offer(one.presentity, { _tag: "ReportDelivery", no, cseq, outcome }, nobody)
     }
-    if (!calm && peers.doubts(one)) {
+    if (peers.doubts(one, calm)) {
       counts.doubted++
       return post(0, () => report({ _tag: "Unproven" }))
     }
