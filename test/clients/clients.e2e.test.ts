@@ -14,6 +14,7 @@ import { holds, patienceMillis } from "../support/condition.ts"
 import { ofTests } from "../support/reaper.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
+import { compileCache } from "../support/compile-cache.ts"
 
 const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
 const folder = mkdtempSync(join(tmpdir(), "presently-clients-"))
@@ -38,7 +39,13 @@ const run = (
   options: { readonly killAfter?: string } = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
-    const child = ofTests(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }))
+    const child = ofTests(
+      spawn(command, args, {
+        cwd: folder,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, ...compileCache },
+      }),
+    )
     let output = ""
     let isTold = false
     const timer = setTimeout(() => child.kill("SIGTERM"), patienceMillis)

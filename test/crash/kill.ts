@@ -20,6 +20,7 @@ import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
+import { compileCache } from "../support/compile-cache.ts"
 
 const main = join(import.meta.dirname, "../../src/app/main.ts")
 
@@ -146,7 +147,7 @@ const spawnServer = (port: number, store: readonly string[]): ChildProcess => {
       store,
       settings.flatMap((one) => ["--set", one]),
     ),
-    { stdio: ["ignore", "pipe", "inherit"] },
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...compileCache } },
   )
   return ofTests(server)
 }

@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ofTests } from "./reaper.ts"
+import { compileCache } from "./compile-cache.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
@@ -106,13 +107,18 @@ const execute = (cwd: string, command: string, args: readonly string[]): Promise
         ([name]) => !/^(?:npm_(?!config_)|npm_config_local_prefix$|PRESENTLY_|NODE_OPTIONS$)/.test(name),
       ),
     )
-    const child = execFile(command, args, { cwd, env, maxBuffer: 1e8 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : null
-      resolve({
-        code,
-        stdout,
-        stderr: error === null || code !== null ? stderr : `${error.message}\n${stderr}`,
-      })
-    })
+    const child = execFile(
+      command,
+      args,
+      { cwd, env: { ...env, ...compileCache }, maxBuffer: 1e8 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : null
+        resolve({
+          code,
+          stdout,
+          stderr: error === null || code !== null ? stderr : `${error.message}\n${stderr}`,
+        })
+      },
+    )
     ofTests(child)
   })

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { TestContext } from "vitest"
 import { ofTests } from "./reaper.ts"
+import { compileCache } from "./compile-cache.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 
@@ -46,7 +47,7 @@ const openShell = ({ onTestFinished }: TestContext, folder: string) => {
   const shell = ofTests(
     spawn("bash", {
       cwd: folder,
-      env: { ...process.env, PATH: `${folder}/bin:${process.env["PATH"]}` },
+      env: { ...process.env, ...compileCache, PATH: `${folder}/bin:${process.env["PATH"]}` },
       detached: true,
     }),
     "group",

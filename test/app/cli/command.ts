@@ -13,6 +13,7 @@ import type { TestContext } from "vitest"
 import { exitCodeOf, lineOf } from "../../../src/app/cli/exit.ts"
 import { patienceMillis } from "../../support/condition.ts"
 import { ofTests } from "../../support/reaper.ts"
+import { compileCache } from "../../support/compile-cache.ts"
 
 const main = join(import.meta.dirname, "../../../src/app/main.ts")
 
@@ -42,9 +43,6 @@ export interface RunOptions {
 /** Processes share few cores: a test may wait long for its turn. */
 export const patient = { timeout: 2 * patienceMillis }
 
-/** Compiled code of earlier processes, so that a start costs half. */
-const compileCache = join(tmpdir(), "presently-test-compile-cache")
-
 /** Starts `presently` with these arguments in an environment without settings. */
 export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
   const clean = Object.entries(process.env).filter(
@@ -52,7 +50,7 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   )
   const child = ofTests(
     spawn(process.execPath, [main, ...args], {
-      env: { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: compileCache, ...env },
+      env: { ...Object.fromEntries(clean), ...compileCache, ...env },
       stdio: "pipe",
     }),
   )
