@@ -166,7 +166,8 @@ export class TableNotOurs extends Data.TaggedError("TableNotOurs")<{ readonly ta
 /**
  * Makes tables of other names like the module's, where they are missing, and says their version as the module does.
  *
- * @param xcap the table that an XCAP server writes
+ * @param xcap the table that an XCAP server writes; it is made for a new log only: later a table that is not there is one that
+ *   cannot be read, and not one that says that nobody has rules
  * @returns whether they are the tables that were kept up to now; if not, they must be brought in line and claimed
  */
 export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xcap: string) {
@@ -177,7 +178,8 @@ export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xca
     if (yield* isStranger(name)) return yield* new TableNotOurs({ table: name })
     yield* prepareTable(name, moduleTableNames[key])
   }
-  if (xcap !== "xcap") yield* prepareTable(xcap, "xcap")
+  if (xcap !== "xcap" && (yield* sql`SELECT FROM events LIMIT 1`).length === 0)
+    yield* prepareTable(xcap, "xcap")
   const [known] = yield* sql`SELECT FROM checkpoints WHERE name = ${markOf(names)}`
   return known !== undefined
 })

@@ -21,6 +21,8 @@ export interface Checks {
   /** Reads what has been appended since; to be called after every append, by whomever it was. */
   readonly follow: () => void
   readonly released: <T>(release: Release<T>, origin: string | null) => void
+  /** The SIP side did not let this one leave; the next may have its number. */
+  readonly unsent: (one: Notify) => void
   /** @param settled nothing is undecided and everything due by `now` has been decided */
   readonly step: <T>(engine: Engine<T>, now: Millis, settled: boolean) => void
   /**
@@ -71,6 +73,9 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
   }
 
   return {
+    unsent: (one) => {
+      if (lastCseq.get(dialogOf(one)) === one.cseq) lastCseq.set(dialogOf(one), one.cseq - 1)
+    },
     follow: () => {
       for (const { decision, position: at } of log.read(position, 1_000_000)) {
         position = at

@@ -214,6 +214,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     }
     if (peers.doubts(one, calm)) {
       counts.doubted++
+      checks.unsent(one)
       return post(0, () => report({ _tag: "Unproven" }))
     }
     const why = peers.sending(one)

@@ -18,6 +18,7 @@ import {
   withDialog,
   withDoubt,
   withSilence,
+  withUnsent,
   withTarget,
   withoutDialog,
 } from "./targets.ts"
@@ -329,7 +330,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
         ),
       }
     case "NotificationFailed":
-      return withSilence(state, event)
+      return withSilence(withUnsent(state, event), event)
     case "NotificationsAccepted":
       return withAnswers(state, event)
     default:

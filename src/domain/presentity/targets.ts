@@ -4,11 +4,11 @@
  * A next hop is proven by a 2xx to a NOTIFY, or by what the SIP side knows of the request (`DialogStart.room` is absent then).
  * Until then at most one document of bounded size goes there; what is larger waits for the 2xx.
  */
-import { get, remove, set } from "../table.ts"
+import { get, remove, set, setAll } from "../table.ts"
 import { canonicalHost } from "../uris.ts"
-import type { Body, DialogNo, DialogStart, Header, Proof } from "../vocabulary.ts"
+import type { Body, DialogNo, DialogStart, Header, Proof, SubscriptionNo } from "../vocabulary.ts"
 import type { NotificationFailed, NotificationsAccepted } from "./events.ts"
-import type { Dialog, State } from "./state.ts"
+import type { Dialog, State, Subscription } from "./state.ts"
 
 /** `shown` of a subscription whose document waits for the answer to a NOTIFY without it; no view has this digest. */
 export const withheldDigest = "!"
@@ -126,6 +126,29 @@ export const withAnswers = (state: State, { of }: NotificationsAccepted): State 
       next = withDialog(next, withoutProof(dialog))
   }
   return next
+}
+
+/**
+ * A NOTIFY that never left leaves its number to the next one, when none has taken a later number meanwhile.
+ *
+ * @source RFC 3261 §12.2.1.1: within a dialog each request has the number after that of the one before
+ */
+export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
+  if (outcome !== "unproven") return state
+  const one = get(state.subscriptions, no)
+  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+  if (dialog?.localCseq !== cseq) return state
+  const back = cseq - 1
+  const { proof } = dialog
+  const known = proof?._tag === "Unproven" ? { proof: { ...proof, since: Math.min(proof.since, back) } } : {}
+  // what was said up to that number was said before the one that has it now
+  const subscriptions = [...state.subscriptions].flatMap(([key, other]): [SubscriptionNo, Subscription][] =>
+    other.dialog === dialog.no && other.heardAt > back ? [[key, { ...other, heardAt: back }]] : [],
+  )
+  return {
+    ...withDialog(state, { ...dialog, localCseq: back, ...known }),
+    subscriptions: setAll(state.subscriptions, subscriptions),
+  }
 }
 
 /** Nobody has answered there: no more is sent until the watcher is heard of. O(1) where nothing is unproven. */

@@ -129,8 +129,12 @@ export const touched = (event: Event, before: State, after: State): readonly Row
         { table: "active_watchers", no: one.no, ended: null },
         ...siblings(after, one),
       ])
+    case "NotificationFailed": {
+      // one that never left gave its number back
+      const one = event.outcome === "unproven" ? get(after.subscriptions, event.no) : undefined
+      return one === undefined ? [] : inDialog(after, one.dialog)
+    }
     case "NotificationsDeferred":
-    case "NotificationFailed":
     case "NotificationsAccepted":
     case "TargetDoubted":
     case "TargetProven":

@@ -243,17 +243,18 @@ describe("a proof that ends", () => {
     const doubted = streamed
       .and()
       .when(delivery(2, 1, { _tag: "Unproven" }), at("10:00:01"))
-      .sends("2/2 active;expires=3599 (no body)")
+      // what never left leaves its number to it (RFC 3261 §12.2.1.1)
+      .sends("2/1 active;expires=3599 (no body)")
     ok(doubted.events.some((event) => event._tag === "TargetDoubted" && event.room === 60))
     // and not again and again
     doubted
       .and()
-      .when(delivery(2, 2, { _tag: "Unproven" }), at("10:00:02"))
+      .when(delivery(2, 1, { _tag: "Unproven" }), at("10:00:02"))
       .sends()
     const answered = doubted
       .and()
-      .when(answeredAt(2), at("10:00:02"))
-      .sends(`2/3 active;expires=3598 ${long.text}`)
+      .when(answeredAt(1), at("10:00:02"))
+      .sends(`2/2 active;expires=3598 ${long.text}`)
     strictEqual(answered.sent.length, 1)
   })
 
@@ -272,7 +273,7 @@ describe("a proof that ends", () => {
     one
       .and()
       .when(delivery(2, 1, { _tag: "Unproven" }), at("10:00:03"))
-      .sends("2/2 active;expires=3597 (no body)")
+      .sends("2/1 active;expires=3597 (no body)")
   })
 })
 
