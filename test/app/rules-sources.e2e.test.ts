@@ -152,6 +152,45 @@ describe.skipIf(cluster === null)("a table of another name", () => {
   })
 })
 
+describe.skipIf(cluster === null)("a table of another name that is gone", () => {
+  it("AUT-7 H7: is a source that cannot be read, not one without documents: the rules of the log count", async (context) => {
+    const url = cluster!.database()
+    const run = <A>(statement: (sql: PgClient.PgClient) => Effect.Effect<A, unknown>): Promise<A> =>
+      Effect.runPromise(
+        PgClient.PgClient.pipe(
+          Effect.flatMap(statement),
+          Effect.provide(PgClient.layer({ url: Redacted.make(url) })),
+        ),
+      )
+    const settings = {
+      memory: false,
+      database_url: url,
+      integrated_xcap_server: true,
+      xcap_table: "xcap_docs",
+      xcap_poll_interval: 1,
+      rules_wait: 1,
+      no_rules: "allow",
+    }
+    const first = await openScene(context, settings)
+    await run(
+      (sql) => sql`INSERT INTO xcap_docs (username, domain, doc, doc_type, etag, source, doc_uri, port)
+        VALUES ('alice', 'example.com', convert_to(${ruleset(ruleFor("sip:bob@example.com", "block"))}, 'UTF8'),
+          2, 'e', 0, 'index', 0)`,
+    )
+    const fetchAs = (scene: typeof first, user: string) => async (): Promise<number> =>
+      (await (await scene.another(user)).subscribe({ Expires: "0" })).raw.status
+    await eventually(403, fetchAs(first, "bob"))
+    await first.server.stop()
+    await run((sql) => sql`ALTER TABLE xcap_docs RENAME TO elsewhere`)
+    const second = await openScene(context, settings)
+    assert.equal(await fetchAs(second, "bob")(), 403)
+    const [there] = await run(
+      (sql) => sql<{ name: string | null }>`SELECT to_regclass('xcap_docs')::text AS name`,
+    )
+    assert.equal(there?.name, null)
+  })
+})
+
 describe("who a watcher is", () => {
   it("5025-3.1.1.1-a T4: P-Asserted-Identity counts from a trusted peer, and from nobody else", async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
