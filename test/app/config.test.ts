@@ -99,7 +99,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
   [
     "static_rules: [nobody]",
-    "static_rules = nobody: expected URI=FILE with a file that is there, for example sip:alice@example.com=alice.xml",
+    "static_rules = nobody: expected URI=FILE with a file that can be read, for example sip:alice@example.com=alice.xml",
   ],
   [
     "rules_dir: /tmp\nintegrated_xcap_server: 1",
