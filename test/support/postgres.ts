@@ -22,7 +22,7 @@ export interface SharedPostgres {
   readonly port: number
   /** URL of a fresh, empty database. */
   readonly database: () => string
-  /** Takes away what was made here; the server goes with the tests. */
+  /** To be called when it is no longer needed; a shared one goes with the tests. */
   readonly remove: () => void
 }
 
@@ -46,17 +46,8 @@ let ofThread: ReturnType<typeof startPostgres> | null = null
  */
 export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
   const cluster = await (ofThread ??= startPostgres())
-  if (cluster === null) return null
-  const made: string[] = []
-  return {
-    port: cluster.port,
-    database: () => {
-      const url = cluster.database()
-      made.push(new URL(url).pathname.slice(1))
-      return url
-    },
-    remove: () => cluster.drop(made.splice(0)),
-  }
+  // to drop a database takes a checkpoint: they go all at once, with the server
+  return cluster === null ? null : { port: cluster.port, database: cluster.database, remove: () => {} }
 }
 
 /** The folder with initdb and postgres, newest version first; null when there is none. */
@@ -72,9 +63,7 @@ export const postgresBinaries = (): string | null => {
   )
 }
 
-export const startPostgres = async (): Promise<
-  (PostgresCluster & { readonly drop: (names: readonly string[]) => void }) | null
-> => {
+export const startPostgres = async (): Promise<PostgresCluster | null> => {
   const binaries = postgresBinaries()
   if (binaries === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
@@ -96,7 +85,7 @@ export const startPostgres = async (): Promise<
   const configure = (port: number): void => {
     appendFileSync(
       join(data, "postgresql.conf"),
-      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 60\n`,
+      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 200\n`,
     )
   }
   const start = (): void => {
@@ -133,11 +122,6 @@ export const startPostgres = async (): Promise<
       const name = `test_${process.pid}_${++databases}`
       run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)
       return `postgres://postgres@127.0.0.1:${port}/${name}`
-    },
-    drop: (names) => {
-      if (names.length === 0) return
-      const args = names.flatMap((name) => ["-c", `DROP DATABASE "${name}" WITH (FORCE)`])
-      run("psql", "-q", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", ...args)
     },
     start,
     stop,

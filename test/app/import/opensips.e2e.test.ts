@@ -154,6 +154,13 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
 
 describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
   it("OPS-import L05: a refresh gets 200, NOTIFYs go on with CSeq and version through the same proxies", async (context) => {
+    // on a machine that is busy, what is about to expire has done so before there is something to tell
+    for (const seconds of [4, 60, 600]) if (await goesOn(context, seconds)) return
+    assert.fail("no time is long enough")
+  })
+
+  /** @returns false when Carol's subscription, which lasts so many seconds, was over too soon to show anything */
+  const goesOn = async (context: TestContext, seconds: number): Promise<boolean> => {
     const port = await freePort()
     const place = { portOf: () => port }
     const phone = await openPhone(place, "udp")
@@ -180,7 +187,7 @@ describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
         ...more,
       })
     const source = cluster!.database()
-    const soon = Math.floor(Date.now() / 1000) + 4
+    const soon = Math.floor(Date.now() / 1000) + seconds
     await fillPostgres(source, {
       presentity: [publicationRow({ etag: "a.1" })],
       active_watchers: [
@@ -210,6 +217,7 @@ describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
     const alice = script(phone, { user: "alice" })
     const changed = await alice.publish({ "SIP-If-Match": "a.1", Expires: "600" }, document("t1", "closed"))
     assert.equal(changed.raw.status, 200)
+    if (Date.now() / 1000 >= soon) return false
     await bob.notified({ state: "active", body: document("t1", "closed") })
     await carol.notified({ state: "active", body: document("t1", "closed") })
     const line = script(phone, { user: "alice" })
@@ -221,5 +229,6 @@ describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
     assert.match(told.raw.body.toString("utf8"), /version="41"/)
     // nobody refreshed it meanwhile: it ends in order
     await carol.notified({ state: "terminated;reason=timeout" })
-  })
+    return true
+  }
 })
