@@ -192,7 +192,7 @@ const lifetimes = {
     0,
     0,
     86_400,
-    "with end_sub_on_timeout=0: seconds until a NOTIFY without answer is tried again; 0: at the next change",
+    "with end_sub_on_timeout=0: seconds until a NOTIFY without answer is tried again; 0: at the next change; an address that never answered is not asked before its next SUBSCRIBE",
   ),
   notify_offline_body: flag(false, "nothing published: NOTIFY carries a closed tuple instead of no body"),
   generate_offline_body: flag(true, "an ended publication is shown closed once"),
