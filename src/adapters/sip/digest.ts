@@ -269,10 +269,13 @@ export const makeDigest = (
     if (!counts.use(credentials.nonce, issued, count)) return challenge(true)
     const { username } = credentials
     const address = options.addressOf?.(username, options.realm) ?? null
-    if (address !== null) return { _tag: "Verified", user: username, uri: address as Uri }
-    const uri = parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
+    const named =
+      address === null
+        ? parseUri(`sip:${username.includes("@") ? username : `${username}@${options.realm}`}`)
+        : null
+    const uri = named === null ? address : addressOfRecord(named)
     if (uri === null) return { _tag: "Unreadable", why: "User Name Is Not A User Part" }
-    const verified = { _tag: "Verified", user: username, uri: addressOfRecord(uri) } as const
+    const verified = { _tag: "Verified", user: username, uri: uri as Uri } as const
     if (place === "") return verified
     const { nonce } = credentials
     return { ...verified, wasGivenTo: (where) => wasGiven(nonce, where) }

@@ -2,6 +2,7 @@
  * Lists of hosts as settings name them: names, `*.example.com`, addresses, networks (`10.1.0.0/16`).
  */
 import { BlockList, isIP } from "node:net"
+import { canonicalAddress } from "./uri.ts"
 
 export interface Network {
   readonly address: string
@@ -16,7 +17,12 @@ export const networkOf = (entry: string): Network | null => {
   const family = familyOf(address)
   const bits = family === "ipv4" ? 32 : 128
   const length = prefix === "" ? bits : Number(prefix)
-  return length > bits ? null : { address, prefix: length, family }
+  if (length > bits) return null
+  // an IPv4 address in IPv6 spelling is the IPv4 address (RFC 4291 §2.5.5.2)
+  const plain = canonicalAddress(address)
+  return family === "ipv6" && !plain.includes(":") && length >= 96
+    ? { address: plain, prefix: length - 96, family: "ipv4" }
+    : { address, prefix: length, family }
 }
 
 export const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")

@@ -18,6 +18,7 @@ import type { RawMessage } from "./gate.ts"
 import { isToken } from "./gate.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
+import { hopHostOf } from "./notify.ts"
 import { reply } from "./responses.ts"
 import { placeOfAnswer } from "./room.ts"
 import { parseUri } from "./uri.ts"
@@ -30,7 +31,7 @@ export type Identity =
       /** Of an accepted digest: whether its nonce was given to a place. */
       readonly wasGivenTo?: (place: string) => boolean
     }
-  /** By a trusted peer; `uri` is the first of `uris`, null: the peer does not say who it is. */
+  /** By a trusted peer; `uri` is the first of `uris`, a `sip` URI if there is one; null: the peer does not say who it is. */
   | {
       readonly _tag: "Asserted"
       readonly peer: TrustedPeer
@@ -73,7 +74,7 @@ export const identify = (
 ): Identity => {
   const peer = rules.peers.find(arrival.sourceAddress, arrival.transport)
   if (peer !== null) {
-    if (arrival.transport === "tcp" || !isBegin || leadsTo(peer, message))
+    if (arrival.transport === "tcp" || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
@@ -101,15 +102,15 @@ export const identify = (
  * Whether requests of the dialog that a SUBSCRIBE begins go to the peer first. The source of a datagram is easily forged;
  * whoever does gets nothing for it when all that follows goes to the peer.
  */
-const leadsTo = (peer: TrustedPeer, message: RawMessage): boolean => {
+const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
   const line = message.headers.get("record-route")?.[0] ?? message.headers.get("contact")?.[0]
   // without a Contact it is refused for that
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
   const uri = first === undefined ? null : parseUri(first.uri)
   if (uri === null || uri.scheme === "tel") return false
-  const maddr = uri.parameters.get("maddr")
-  return typeof maddr === "string" ? peer.isHost(maddr.toLowerCase()) : peer.isHost(uri.host)
+  const host = hopHostOf(uri)
+  return host !== null && peer.isHost(host, source)
 }
 
 const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: IdentityRules): Identity => {
@@ -137,7 +138,7 @@ const namedIn = (text: string): readonly Uri[] | null => {
 
 /**
  * The URIs in P-Asserted-Identity: one, or two of which one is a `tel` URI. Of anything else nobody can tell who is meant
- * (a client may have brought a line of its own), and nobody is.
+ * (a client may have brought a line of its own), and nobody is. The `sip` URI comes first.
  *
  * @returns empty: nobody is named; null: it cannot be read
  * @source RFC 3325 §9.1
@@ -162,7 +163,9 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
     }
   }
   if (isNobody) return uris.length === 0 ? [] : null
-  return tels > 1 || uris.length - tels > 1 ? null : uris
+  if (tels > 1 || uris.length - tels > 1) return null
+  // in whatever order they come: who somebody is must not depend on that
+  return uris.length === 2 && uris[0]!.startsWith("tel:") ? uris.reverse() : uris
 }
 
 /** Whether a request may publish for a presentity, whatever it does there (RFC 3903 §6 step 1). */

@@ -3,13 +3,15 @@
  */
 import { networkInterfaces } from "node:os"
 import { BlockList } from "node:net"
+import { canonicalAddress, plainHost } from "./uri.ts"
 
 const refreshMs = 30_000
 const rememberedMax = 10_000
 
 /** IPv4 peers of a dual-stack socket come as `::ffff:192.0.2.1`; that is 192.0.2.1. */
 export const plainAddress = (address: string): string =>
-  address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
+  // the system has one spelling for each address but for those with an IPv4 address inside
+  address.includes(".") ? canonicalAddress(address) : address
 
 export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::" || host === ""
 
@@ -28,19 +30,21 @@ const readFaces = (): readonly Face[] => {
       const isIpv6 = family === "IPv6"
       if (cidr !== null)
         subnet.addSubnet(address, Number(cidr.slice(cidr.indexOf("/") + 1)), isIpv6 ? "ipv6" : "ipv4")
-      faces.push({ address, isInternal: internal, isIpv6, subnet })
+      faces.push({ address: canonicalAddress(address), isInternal: internal, isIpv6, subnet })
     }
   return faces
 }
 
-/**
- * @param advertised printed instead of whatever the system says, when not null
- * @returns the host to print for a socket bound to `bound` towards `remote`
- */
-export const makeLocalHost = (
-  advertised: string | null,
-  clock: () => number,
-): ((bound: string, remote: string) => string) => {
+export interface LocalHosts {
+  /** The host to print for a socket bound to `bound` towards `remote`. */
+  readonly towards: (bound: string, remote: string) => string
+  /** Whether what is sent to an address comes to a socket bound to `bound`; all of them without brackets, in their one spelling. */
+  readonly isAt: (bound: string, address: string) => boolean
+}
+
+/** @param advertised printed instead of whatever the system says, when not null; others may send to it as well */
+export const makeLocalHosts = (advertised: string | null, clock: () => number): LocalHosts => {
+  const ours = advertised === null ? null : plainHost(advertised)
   let faces: readonly Face[] = []
   let readAt = Number.NEGATIVE_INFINITY
   const remembered = new Map<string, string>()
@@ -53,20 +57,32 @@ export const makeLocalHost = (
     return chosen?.address ?? (isIpv6 ? "::1" : "127.0.0.1")
   }
 
-  return (bound, remote) => {
-    if (!isWildcard(bound)) return bound
-    if (advertised !== null) return advertised
+  const look = (): void => {
     const now = clock()
-    if (now - readAt > refreshMs || remembered.size > rememberedMax) {
-      faces = readFaces()
-      readAt = now
-      remembered.clear()
-    }
-    let host = remembered.get(remote)
-    if (host === undefined) {
-      host = choose(remote)
-      remembered.set(remote, host)
-    }
-    return host
+    if (now - readAt <= refreshMs && remembered.size <= rememberedMax) return
+    faces = readFaces()
+    readAt = now
+    remembered.clear()
+  }
+
+  return {
+    towards: (bound, remote) => {
+      if (!isWildcard(bound)) return bound
+      if (advertised !== null) return advertised
+      look()
+      let host = remembered.get(remote)
+      if (host === undefined) {
+        host = choose(remote)
+        remembered.set(remote, host)
+      }
+      return host
+    },
+    isAt: (bound, address) => {
+      if (address === bound || address === ours) return true
+      if (!isWildcard(bound) || address.includes(":") !== bound.includes(":")) return false
+      look()
+      // all of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3)
+      return address.startsWith("127.") || faces.some((face) => face.address === address)
+    },
   }
 }

@@ -20,7 +20,7 @@ import type { Hop, Resolver } from "./resolver.ts"
 import type { Channel } from "./server-transactions.ts"
 import type { Connection, Tcp } from "./tcp.ts"
 import type { UdpListener } from "./udp.ts"
-import { bracketed, isNobody, parseUri, readHostPort } from "./uri.ts"
+import { bracketed, canonicalAddress, isNobody, parseUri, readHostPort } from "./uri.ts"
 
 export interface NotifierParts {
   readonly client: ClientTransactions
@@ -128,10 +128,9 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     if (contact === null || contact.uri.length > limits.uriBytesMax) return null
     const uri = parseUri(contact.uri)
     if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
-    if (uri.port === 0 || isNobody(uri.host) || parts.isOwnAddress(uri.host, uri.port ?? portDefault))
-      return null
     if (contact.uri === notify.dialog.remoteTarget) return null
     const hop = nextHopOf(uri)
+    if (hop !== null && parts.isOwnAddress(hop.host, hop.port ?? portDefault)) return null
     const isThere =
       hop !== null &&
       prepared.routes.length === 0 &&
@@ -294,7 +293,6 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   }
 
   const sendTo = (notify: Notify, prepared: PreparedDialog, named: string | null, hop: Hop): void => {
-    if (hop.port === 0 || isNobody(bracketed(hop.address))) return endSoon(notify, { _tag: "Unreachable" })
     if (notify.proof?._tag === "Unproven") return cautiously(notify, prepared, named, hop)
     const way: Way = { notify, prepared, named, allowed: null }
     if (hop.transport === "tcp") overTcp(way, hop)
@@ -306,8 +304,11 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     notify: Notify,
     prepared: PreparedDialog,
     name: string,
-    hops: readonly Hop[],
+    found: readonly Hop[],
   ): void => {
+    const hops = found
+      .map((hop): Hop => ({ ...hop, address: canonicalAddress(hop.address) }))
+      .filter(({ address, port }) => port !== 0 && !isNobody(address) && !parts.isOwnAddress(address, port))
     const [first] = hops
     if (first === undefined) return end(notify, { _tag: "Unreachable" })
     const { proof } = notify

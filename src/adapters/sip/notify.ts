@@ -8,14 +8,15 @@
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Body, DialogStart } from "../../domain/vocabulary.ts"
+import { withPlainEscapes } from "../../domain/uris.ts"
 import { parseAddress } from "./codec.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
-import { isNobody, numericHost, parseUri } from "./uri.ts"
+import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
 /** The next hop as the dialog names it, before any look-up. */
 export interface NextHop {
-  /** Lower case; IPv6 without brackets. */
+  /** In its one spelling (`plainHost`): whatever is remembered of places is remembered by it. */
   readonly host: string
   readonly isNumeric: boolean
   readonly port: number | null
@@ -67,11 +68,31 @@ export const nextHopOf = (uri: SipUri): NextHop | null => {
   if (uri.scheme !== "sip" || uri.port === 0) return null
   const named = uri.parameters.get("transport")?.toLowerCase() ?? null
   if (named !== null && named !== "udp" && named !== "tcp") return null
-  const maddr = uri.parameters.get("maddr")
-  const written = typeof maddr === "string" ? maddr.toLowerCase() : uri.host
-  if (isNobody(written)) return null
+  const written = hopHostOf(uri)
+  if (written === null || isNobody(written)) return null
   const numeric = numericHost(written)
-  return { host: numeric ?? written, isNumeric: numeric !== null, port: uri.port, transport: named }
+  return {
+    host: numeric ?? plainHost(written),
+    isNumeric: numeric !== null,
+    port: uri.port,
+    transport: named,
+  }
+}
+
+/**
+ * The host that a request to this URI goes to, as written: its `maddr` or its host.
+ *
+ * @returns null for an `maddr` that is no host
+ * @source RFC 3263 §4
+ */
+export const hopHostOf = ({ host, parameters }: SipUri): string | null => {
+  const maddr = parameters.get("maddr")
+  if (typeof maddr !== "string") return host
+  const plain = withPlainEscapes(maddr)
+  // without brackets an IPv6 address is read as well: resolvers would do so
+  const written = plain.includes(":") && !plain.startsWith("[") ? `[${plain}]` : plain
+  const read = readHostPort(written, 0)
+  return read === null || read.port !== null || read.end !== written.length ? null : read.host
 }
 
 const dialogs = new WeakMap<DialogStart, PreparedDialog>()

@@ -11,7 +11,7 @@
 import { BlockList, isIP } from "node:net"
 import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { numericHost, parseUri, readHostPort } from "./uri.ts"
+import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**
  * Whose word counts for who a request is from: `pai` P-Asserted-Identity (RFC 3325), `from` From, `none` nobody's. What is
@@ -33,8 +33,13 @@ export interface TrustedPeer {
   readonly transport: "udp" | "tcp" | "any"
   /** Whether a numeric address, without brackets, is one of the entry. */
   readonly holds: (address: string) => boolean
-  /** Whether a host of a URI is this peer: an address of the entry, or one of `hosts`. Not looked up. */
-  readonly isHost: (host: string) => boolean
+  /**
+   * Whether a host of a URI is where the request came from, or one of `hosts`. Not looked up. Another address of a network is
+   * not: whoever can forge the source of a datagram could have all of them sent to.
+   *
+   * @param source address of the request, in its one spelling
+   */
+  readonly isHost: (host: string, source: string) => boolean
 }
 
 export interface Peers {
@@ -111,6 +116,7 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
       return `hosts=${host}: expected host names or addresses as they stand in its Record-Route and Contact, separated by |`
     hosts.push(canonicalHost(read.host))
   }
+  const others = new Set(hosts.map(plainHost))
   const { address, family, prefix } = network
   const list = new BlockList()
   list.addSubnet(address, prefix, family)
@@ -133,9 +139,9 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
     publishesForSome: publishes.names.length > 0,
     transport,
     holds,
-    isHost: (host) => {
-      const numeric = numericHost(host)
-      return (numeric !== null && holds(dottedOf(numeric) ?? numeric)) || hosts.includes(canonicalHost(host))
+    isHost: (host, source) => {
+      const plain = plainHost(host)
+      return plain === source || others.has(plain)
     },
   }
 }
@@ -228,7 +234,7 @@ const readNetwork = (text: string): Network | string => {
   const prefix = length === null ? bits : /^\d{1,3}$/.test(length) ? Number(length) : -1
   if (prefix < 0 || prefix > bits) return `${text}: the length of its prefix is a number from 0 to ${bits}`
   const plain = unmapped({
-    address: canonicalAddress(written),
+    address: bits === 32 ? written : canonicalHost(`[${written}]`).slice(1, -1),
     family: bits === 32 ? "ipv4" : "ipv6",
     prefix,
   })
@@ -240,22 +246,10 @@ const readNetwork = (text: string): Network | string => {
 
 /** An IPv4 address in IPv6 spelling is the IPv4 address (RFC 4291 §2.5.5.2). */
 const unmapped = (network: Network): Network => {
-  const dotted = dottedOf(network.address)
-  return dotted === null || network.prefix < 96
+  const plain = canonicalAddress(network.address)
+  return plain.includes(":") || network.family === "ipv4" || network.prefix < 96
     ? network
-    : { address: dotted, family: "ipv4", prefix: network.prefix - 96 }
-}
-
-const canonicalAddress = (address: string): string =>
-  address.includes(":") ? canonicalHost(`[${address}]`).slice(1, -1) : address
-
-/** Of `::ffff:a00:1` or `::ffff:10.0.0.1`: `10.0.0.1`; null for any other. */
-const dottedOf = (address: string): string | null => {
-  if (!address.includes(":")) return null
-  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonicalAddress(address)) ?? []
-  if (high === undefined || low === undefined) return null
-  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
-  return `${one >> 8}.${one & 255}.${two >> 8}.${two & 255}`
+    : { address: plain, family: "ipv4", prefix: network.prefix - 96 }
 }
 
 /** The address with all bits behind the prefix cleared. */
@@ -268,7 +262,7 @@ const firstOf = ({ address, family, prefix }: Network): string => {
   })
   return family === "ipv4"
     ? cleared.join(".")
-    : canonicalAddress(cleared.map((group) => group.toString(16)).join(":"))
+    : canonicalHost(`[${cleared.map((group) => group.toString(16)).join(":")}]`).slice(1, -1)
 }
 
 /** The eight groups of an IPv6 address in canonical spelling. */
@@ -328,7 +322,7 @@ export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
     if (known === undefined) {
       const zone = address.indexOf("%")
       const written = zone < 0 ? address : address.slice(0, zone)
-      const plain = dottedOf(written) ?? written
+      const plain = canonicalAddress(written)
       const first = narrowest.find((one) => one.holds(plain))
       known = first === undefined ? none : narrowest.filter(({ network }) => network === first.network)
       if (remembered.size >= rememberedMax) remembered = new Map()

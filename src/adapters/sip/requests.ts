@@ -28,7 +28,7 @@ import type { EventHeader, ParameterizedName } from "./headers.ts"
 import { identify, mayPublish, mayRegister, senderOf, wantsPrivacy } from "./identity.ts"
 import type { Identity, IdentityRules } from "./identity.ts"
 import type { Limits, SharedLine } from "./options.ts"
-import { nextHopOf, prepareDialog } from "./notify.ts"
+import { hopHostOf, nextHopOf, prepareDialog } from "./notify.ts"
 import type { Policy } from "./policy.ts"
 import { allow, looksTagged, reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
@@ -288,6 +288,7 @@ const decodeSubscribe = (
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
+    ...(identity._tag === "Asserted" && identity.uris.length > 1 ? { also: identity.uris.slice(1) } : {}),
     expires: parseExpires(message.headers.get("expires")?.[0]),
     accept: parseAccept(message.headers.get("accept")),
     ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
@@ -426,9 +427,7 @@ const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules)
   const hasRoute = message.headers.has("record-route")
   // There is no TLS here; only a proxy in between could reach such a watcher.
   if (uri.scheme === "sips" && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
-  const maddr = uri.parameters.get("maddr")
-  if (!isPossibleTarget(uri, rules) || (typeof maddr === "string" && isNobody(maddr)))
-    return refuse(400, "Contact Is Not An Address To Send To")
+  if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
   // of the first request of a dialog its next hop is asked, when it is known
   const isInDialog = message.headers.has("contact") && looksTagged(message.to)
   const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport) !== null
@@ -442,8 +441,11 @@ const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules)
     : contact.uri.slice(0, contact.uri.indexOf("?", contact.uri.indexOf("@") + 1))
 }
 
-const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean =>
-  uri.port !== 0 && !isNobody(uri.host) && !rules.isOwnAddress(uri.host, uri.port ?? 5060)
+const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean => {
+  const host = hopHostOf(uri)
+  if (uri.port === 0 || host === null) return false
+  return [uri.host, host].every((one) => !isNobody(one) && !rules.isOwnAddress(one, uri.port ?? 5060))
+}
 
 /** Record-Route values in order; null when one of them could not be routed by. */
 const readRouteSet = (message: RawMessage, rules: RequestRules): readonly string[] | null => {

@@ -4,7 +4,6 @@
  * A request's source can be forged, its Contact and Record-Route can name anybody. What cannot be forged is to receive:
  * being the other end of a connection, or knowing the nonce that was sent there.
  */
-import { canonicalHost } from "../../domain/uris.ts"
 import type { DialogStart } from "../../domain/vocabulary.ts"
 import type { Arrival } from "./decoded.ts"
 import type { NextHop, PreparedDialog } from "./notify.ts"
@@ -34,8 +33,7 @@ export const placeOf = (transport: string, address: string, port: number): strin
   `${transport}:${bracketed(address)}:${port}`
 
 /** Whether a hop is a number, and this address. */
-export const isAt = ({ isNumeric, host }: NextHop, address: string): boolean =>
-  isNumeric && (host === address || (host.includes(":") && canonicalHost(`[${host}]`) === `[${address}]`))
+export const isAt = ({ isNumeric, host }: NextHop, address: string): boolean => isNumeric && host === address
 
 export const placeOfHop = (hop: NextHop, transport: "udp" | "tcp"): string =>
   placeOf(hop.transport ?? transport, hop.host, hop.port ?? portDefault)
@@ -56,7 +54,8 @@ export const isProven = (
   rules: ProofRules,
 ): boolean => {
   if (rules.isNotifyTarget(hop.host)) return true
-  if (rules.peers.find(arrival.sourceAddress, arrival.transport)?.isHost(hop.host) === true) return true
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport)
+  if (peer?.isHost(hop.host, arrival.sourceAddress) === true) return true
   if (!isAt(hop, arrival.sourceAddress)) return false
   const place = placeOfHop({ ...hop, host: arrival.sourceAddress }, arrival.transport)
   if (arrival.transport !== "udp")

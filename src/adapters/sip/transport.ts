@@ -18,7 +18,7 @@ import { readDatagram } from "./gate.ts"
 import type { Names } from "./gate.ts"
 import { parameterizedNames } from "./headers.ts"
 import { makeInbound } from "./inbound.ts"
-import { isWildcard, makeLocalHost } from "./local-address.ts"
+import { isWildcard, makeLocalHosts } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "./options.ts"
 import type { Counters, ListenAddress, SipLimit, SipOptions } from "./options.ts"
@@ -34,7 +34,7 @@ import { makeTcp } from "./tcp.ts"
 import type { Connection, TcpListener } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 import type { UdpListener } from "./udp.ts"
-import { bracketed, numericHost, parseUri } from "./uri.ts"
+import { bracketed, canonicalAddress, parseUri, plainHost } from "./uri.ts"
 import type { Target } from "./via.ts"
 
 export type { AuthOptions, Counters, DigestAlgorithm, ListenAddress, Secret, SipOptions } from "./options.ts"
@@ -70,7 +70,8 @@ export const make = (options: SipOptions): Sip => {
   const random = options.random ?? randomBytes
   const counters = countersZero()
   const mintTag = makeTagMint(random)
-  const localHost = makeLocalHost(options.advertisedHost ?? null, clock)
+  const local = makeLocalHosts(options.advertisedHost ?? null, clock)
+  const localHost = local.towards
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock)
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
@@ -84,7 +85,7 @@ export const make = (options: SipOptions): Sip => {
           ...[...carriedBy.values(), ...argumentOf.values()].flat().map((name) => name.toLowerCase()),
           ...(policy?.headers ?? []),
         ])
-  const domains = new Set((options.domains ?? []).map((domain) => domain.toLowerCase()))
+  const domains = new Set((options.domains ?? []).map((domain) => bracketed(plainHost(domain))))
   const peers = makePeers(options.trustedPeers ?? [])
   const peerEvent = makePeerLog(counters, options.onPeer ?? (() => {}))
   const udpListeners: UdpListener[] = []
@@ -136,28 +137,26 @@ export const make = (options: SipOptions): Sip => {
 
   const addContactHost = (): void => {
     const uri = options.contactUri ? parseUri(options.contactUri) : null
-    if (uri !== null && uri.scheme !== "tel") ownHosts.add(uri.host)
-    if (options.advertisedHost) ownHosts.add(bracketed(options.advertisedHost))
+    if (uri !== null && uri.scheme !== "tel") ownHosts.add(bracketed(plainHost(uri.host)))
+    if (options.advertisedHost) ownHosts.add(bracketed(plainHost(options.advertisedHost)))
   }
   addContactHost()
 
+  /** Whether a request to that host and port comes to us; of names only the one we go by is known. */
   const isOwnAddress = (host: string, port: number): boolean => {
-    const address = numericHost(host)
-    if (address === null) return false
-    const isOurs = (bound: string, ourPort: number): boolean =>
-      ourPort === port && (bound === address || (isWildcard(bound) && localHost(bound, address) === address))
-    return (
-      udpListeners.some((one) => isOurs(one.host, one.port)) ||
-      tcpListeners.some((one) => isOurs(one.host, one.port))
-    )
+    const plain = plainHost(host)
+    const isOurs = (one: { readonly host: string; readonly port: number }): boolean =>
+      one.port === port && local.isAt(one.host, plain)
+    return udpListeners.some(isOurs) || tcpListeners.some(isOurs)
   }
 
   const serves = (host: string): boolean => {
     if (domains.size === 0 || domains.has(host) || ownHosts.has(host)) return true
-    const address = numericHost(host)
-    if (address === null) return false
-    return [...udpListeners, ...tcpListeners].some(
-      (one) => isWildcard(one.host) && localHost(one.host, address) === address,
+    const plain = plainHost(host)
+    return (
+      domains.has(plain) ||
+      ownHosts.has(bracketed(plain)) ||
+      [...udpListeners, ...tcpListeners].some((one) => isWildcard(one.host) && local.isAt(one.host, plain))
     )
   }
 
@@ -248,7 +247,7 @@ export const make = (options: SipOptions): Sip => {
     address: ListenAddress,
   ): Effect.fn.Return<void, BindFailed, Scope.Scope> {
     const written = address.host.replaceAll("[", "").replaceAll("]", "")
-    const bound = written === "localhost" ? "127.0.0.1" : written
+    const bound = written === "localhost" ? "127.0.0.1" : canonicalAddress(written)
     if (address.transport === "udp") {
       udpListeners.push(yield* listenUdp({ ...address, host: bound }, counters, datagram))
     } else {

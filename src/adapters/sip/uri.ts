@@ -176,45 +176,64 @@ const parseTel = (text: string): TelUri | null => {
   return { scheme: "tel", text: canonicalUri(text) }
 }
 
-/** The address of a numeric host without brackets, or null for a name. */
+/**
+ * An address in its one spelling, without brackets: IPv6 as RFC 5952 §4 has it, and an IPv4 address inside IPv6 as the IPv4
+ * address that it is (RFC 4291 §2.5.5.2). Whatever is counted or remembered by address is so by this spelling.
+ *
+ * @param address numeric, as a URI or the system has it; a zone stays
+ */
+export const canonicalAddress = (address: string): string => {
+  if (!address.includes(":")) return address
+  const zone = address.indexOf("%")
+  const plain = canonicalHost(`[${zone < 0 ? address : address.slice(0, zone)}]`).slice(1, -1)
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(plain) ?? []
+  if (high === undefined || low === undefined) return zone < 0 ? plain : plain + address.slice(zone)
+  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return `${one >> 8}.${one & 255}.${two >> 8}.${two & 255}`
+}
+
+/**
+ * The address of a numeric host, in its one spelling and without brackets; null for a name, and for what could be taken for an
+ * address and is none (`127.1`, `010.0.0.1`, an address with a zone).
+ *
+ * @param host as a URI has it, or without the brackets
+ */
 export const numericHost = (host: string): string | null => {
-  if (host.charCodeAt(0) === 91) return host.slice(1, -1)
-  return isIPv4(host) ? host : null
+  if (!host.includes(":")) return isIPv4(host) ? host : null
+  const address = host.startsWith("[") ? host.slice(1, -1) : host
+  return isIPv6(address) && !address.includes("%") ? canonicalAddress(address) : null
+}
+
+/** A host in its one spelling: an address without brackets, a name in lower case and without the dot that may end it. */
+export const plainHost = (host: string): string => {
+  const address = numericHost(host)
+  if (address !== null) return address
+  const name = host.toLowerCase()
+  return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name
 }
 
 /** `host` as it is printed before a port: IPv6 addresses get brackets. */
 export const bracketed = (address: string): string =>
   address.includes(":") && !address.startsWith("[") ? `[${address}]` : address
 
-/** Addresses that are nobody's: unspecified, multicast, broadcast. Names pass. */
+/** Addresses that are nobody's: unspecified, multicast, broadcast; names that would be taken for an address in an odd form. */
 export const isNobody = (host: string): boolean => {
   const address = numericHost(host)
-  if (address === null)
-    return /* a name of digits and dots only is a mistyped address */ isDigitsAndDots(host)
+  if (address === null) return host.includes(":") || isOddNumber(plainHost(host))
   if (!address.includes(":")) {
     const first = readDigits(address, 0, address.indexOf("."), 256)
     return first === 0 || first >= 224
   }
-  const canonical = canonicalHost(`[${address}]`)
-  if (canonical === "[::]" || canonical.startsWith("[ff")) return true
-  // An IPv4 address inside an IPv6 one (`::ffff:0:0`) is judged as what it is.
-  return (
-    canonical.startsWith("[::ffff:") &&
-    (canonical === "[::ffff:0:0]" || (canonical.slice(8, 9) >= "e" && canonical.indexOf(":", 8) === 12))
-  )
+  return address === "::" || address.startsWith("ff")
 }
 
 /** Addresses of groups: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7); without brackets. */
 export const isMulticast = (address: string): boolean => {
-  if (address.includes(":")) return canonicalHost(`[${address}]`).startsWith("[ff")
-  const first = readDigits(address, 0, address.indexOf("."), 256)
+  const plain = canonicalAddress(address)
+  if (plain.includes(":")) return plain.startsWith("ff")
+  const first = readDigits(plain, 0, plain.indexOf("."), 256)
   return first >= 224 && first < 240
 }
 
-const isDigitsAndDots = (host: string): boolean => {
-  for (let at = 0; at < host.length; at++) {
-    const code = host.charCodeAt(at)
-    if (code !== 46 && (code < 48 || code > 57)) return false
-  }
-  return true
-}
+/** Resolvers read `127.1`, `0x7f000001` and `010.0.0.1` as addresses; no name ends in a number (RFC 3261 §25.1 `toplabel`). */
+const isOddNumber = (name: string): boolean => /(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)?$/.test(name)

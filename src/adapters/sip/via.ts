@@ -4,7 +4,7 @@
  * @source RFC 3261 §18.2, §20.42; RFC 3581 §4
  */
 import { isToken, readDigits } from "./gate.ts"
-import { bracketed, isMulticast, numericHost, readHostPort } from "./uri.ts"
+import { isMulticast, numericHost, readHostPort } from "./uri.ts"
 
 export interface Via {
   /** `UDP`, `TCP`, in upper case. */
@@ -194,7 +194,7 @@ export interface Target {
  */
 export const responseTarget = (via: Via, address: string, port: number): Target => {
   if (via.maddr !== null) {
-    const maddr = numericHost(via.maddr.includes(":") ? bracketed(via.maddr) : via.maddr)
+    const maddr = numericHost(via.maddr)
     const isOfSameFamily = maddr !== null && maddr.includes(":") === address.includes(":")
     if (isOfSameFamily && isMulticast(maddr)) return { address: maddr, port: via.port ?? 5060 }
   }

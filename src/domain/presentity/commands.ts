@@ -66,6 +66,8 @@ export interface Subscribe {
   /** The Event header's `id`. */
   readonly eventId: string | null
   readonly watcher: Uri
+  /** Other addresses of the same watcher, as vouched for; what one of them owns is its own. Absent: none is known. */
+  readonly also?: readonly Uri[]
   readonly expires: Seconds | null
   /** Media ranges of the Accept header in lower case without parameters; null when there is none. */
   readonly accept: readonly string[] | null
@@ -93,6 +95,8 @@ export interface Resubscribe {
   readonly packageName: PackageName | null
   readonly eventId: string | null
   readonly watcher: Uri
+  /** Other addresses of the same watcher, as vouched for; what one of them owns is its own. Absent: none is known. */
+  readonly also?: readonly Uri[]
   readonly expires: Seconds | null
   readonly accept: readonly string[] | null
   readonly cseq: number

@@ -24,6 +24,7 @@ import { activeSubscriptions, verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { isSameHop } from "./targets.ts"
 import { counts } from "./view.ts"
+import { watchingAs } from "./watching.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -32,9 +33,10 @@ import { counts } from "./view.ts"
  * @rejects BadEvent (489), UnsupportedMediaType (415), NotAcceptable (406), IntervalTooBrief (423), Forbidden (403),
  *   ServiceUnavailable (503); BadRequest (400) and TemporarilyUnavailable (480) by the package
  */
-export const subscribe = (state: State, command: Subscribe, context: Context): Outcome => {
-  const asked = examine(command, context)
+export const subscribe = (state: State, request: Subscribe, context: Context): Outcome => {
+  const asked = examine(request, context)
   if ("status" in asked) return reject(asked)
+  const command = byOwnAddress(state, request, asked.pack, context)
   const judgement = judgementOf(state, command, asked.pack, context)
   if (judgement.handling === "block") return reject(forbidden)
   const refusal = refusalOf(state, command, asked, judgement, null)
@@ -77,7 +79,8 @@ export const resubscribe = (state: State, request: Resubscribe, context: Context
     return renew(state, command, context, asked, dialog, subscription, judgement)
   if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
   // what is there goes on as it is; for more somebody has to be named
-  if (command.watcher !== request.watcher) return reject(forbidden)
+  const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
+  if (!isNamed) return reject(forbidden)
   if (context.limits.profile === "6665") {
     return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
   }
@@ -110,9 +113,23 @@ const withWatcher = (
   usages: readonly Subscription[],
 ): Resubscribe => {
   const [one] = usages
+  if (one !== undefined && request.also?.includes(one.watcher) === true)
+    return { ...request, watcher: one.watcher }
   if (request.through === undefined || one === undefined) return request
   const host = start.source.slice(0, Math.max(0, start.source.lastIndexOf(":")))
   return host === "" || host === request.through ? { ...request, watcher: one.watcher } : request
+}
+
+/** Of several addresses of a watcher that which the presentity belongs to. Nothing new for one that has one. */
+const byOwnAddress = (
+  state: State,
+  request: Subscribe,
+  pack: EventPackage,
+  { limits }: Context,
+): Subscribe => {
+  if (request.also === undefined) return request
+  const watcher = watchingAs(pack, state.presentity, request.watcher, request.also, limits.watching)
+  return watcher === request.watcher ? request : { ...request, watcher }
 }
 
 interface Asked {

@@ -135,6 +135,25 @@ const isOwner = (
   return given(watching.mailboxOwners, presentity)?.includes(watcher) === true
 }
 
+/**
+ * Which of a watcher's addresses it watches by: the first, but the one to which the presentity or the line belongs when the
+ * first would not be let in. Rules are asked about the first alone: what they keep from one of somebody's addresses they need
+ * not know by another.
+ */
+export const watchingAs = (
+  pack: EventPackage,
+  presentity: Uri,
+  watcher: Uri,
+  also: readonly Uri[],
+  watching: Watching | undefined,
+): Uri => {
+  const policy = policyOf(pack, presentity, watching)
+  if (policy === "rules") return watcher
+  const isIn = (one: Uri): boolean =>
+    !isKeptOut(pack, presentity, one, watching) && isLetIn(policy, pack, presentity, one, watching)
+  return isIn(watcher) ? watcher : (also.find(isIn) ?? watcher)
+}
+
 /** The package itself, or that whose watchers it is about, however many levels down. */
 const mailboxOf = ({ name }: EventPackage): PackageName => name.replace(/(?:\.winfo)+$/, "")
 

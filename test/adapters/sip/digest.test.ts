@@ -73,33 +73,46 @@ const attempt = (check: ReturnType<typeof makeDigest>, nonce: string, given: Att
 }
 
 describe("digest", () => {
-  it("C2: a nonce is good anywhere, and proves the place that it was given to and no other", () => {
-    const { check } = world()
-    const given = (place: string): string => {
-      const first = check(readRequest({ method: "PUBLISH" }), place)
-      assert(first._tag === "Challenged")
-      return nonceOf(first.headers)
-    }
-    const here = "udp:192.0.2.20:5060"
-    fc.assert(
-      fc.property(
-        fc.constantFrom("", here, "udp:192.0.2.20:5061", "udp:192.0.2.21:5060", "tcp:192.0.2.20:5060"),
-        fc.constantFrom(here, "udp:192.0.2.99:5060"),
-        (given_, from) => {
-          const verified = attempt((message) => check(message, from), given(given_))
-          assert(verified._tag === "Verified")
-          for (const place of [here, "udp:192.0.2.20:5061", "udp:192.0.2.99:5060", "tcp:192.0.2.20:5060", ""])
-            assert.strictEqual(verified.wasGivenTo?.(place), place !== "" && place === given_, place)
-        },
-      ),
-    )
-    // the two halves of a nonce cannot be put together anew
-    const [one, other] = [given(here), given("udp:192.0.2.99:5060")].map((text) =>
-      Buffer.from(text, "base64url"),
-    ) as [Buffer, Buffer]
-    const mixed = Buffer.concat([one.subarray(0, 30), other.subarray(30)]).toString("base64url")
-    assert.strictEqual(attempt((message) => check(message, here), mixed)._tag, "Challenged")
-  })
+  it.each([
+    ["its name", undefined],
+    ["another address", "sip:dora@example.org"],
+  ])(
+    "C2: a nonce is good anywhere, and proves to an account known by %s the place that it was given to and no other",
+    (_what, address) => {
+      const { check } = world(address === undefined ? {} : { addressOf: () => address })
+      const given = (place: string): string => {
+        const first = check(readRequest({ method: "PUBLISH" }), place)
+        assert(first._tag === "Challenged")
+        return nonceOf(first.headers)
+      }
+      const here = "udp:192.0.2.20:5060"
+      fc.assert(
+        fc.property(
+          fc.constantFrom("", here, "udp:192.0.2.20:5061", "udp:192.0.2.21:5060", "tcp:192.0.2.20:5060"),
+          fc.constantFrom(here, "udp:192.0.2.99:5060"),
+          (given_, from) => {
+            const verified = attempt((message) => check(message, from), given(given_))
+            assert(verified._tag === "Verified")
+            assert.strictEqual(verified.uri, address ?? "sip:bob@example.com")
+            for (const place of [
+              here,
+              "udp:192.0.2.20:5061",
+              "udp:192.0.2.99:5060",
+              "tcp:192.0.2.20:5060",
+              "",
+            ])
+              assert.strictEqual(verified.wasGivenTo?.(place), place !== "" && place === given_, place)
+          },
+        ),
+      )
+      // the two halves of a nonce cannot be put together anew
+      const [one, other] = [given(here), given("udp:192.0.2.99:5060")].map((text) =>
+        Buffer.from(text, "base64url"),
+      ) as [Buffer, Buffer]
+      const mixed = Buffer.concat([one.subarray(0, 30), other.subarray(30)]).toString("base64url")
+      assert.strictEqual(attempt((message) => check(message, here), mixed)._tag, "Challenged")
+    },
+  )
 
   it.each(algorithms)(
     "8760-2.6-a: what is computed for %s is verified, with and without qop",

@@ -82,6 +82,8 @@ const assertions: readonly (readonly [
   ["a telephone number", "<tel:+1-555-0100>", "tel:+15550100"],
   ["bob and his number on one line", "<sip:bob@example.com>, <tel:+15550100>", "sip:bob@example.com"],
   ["bob and his number on two lines", ["<sip:bob@example.com>", "<tel:+15550100>"], "sip:bob@example.com"],
+  ["his number and bob on one line", "<tel:+15550100>, <sip:bob@example.com>", "sip:bob@example.com"],
+  ["his number and bob on two lines", ["<tel:+15550100>", "<sip:bob@example.com>"], "sip:bob@example.com"],
   ["bob twice", ["<sip:bob@example.com>", "<sip:bob@example.com:5060>"], "sip:bob@example.com"],
   [
     "alice of the client's own before bob",
@@ -241,6 +243,53 @@ describe("who a request is from", () => {
     equal(watcherOf(named, { entry: `${peer};hosts=proxy.example.com` }), "sip:bob@example.com")
   })
 
+  it("C2 T4: of a network only the address that a datagram came from is the peer, or what stands in hosts", () => {
+    const pai = { "P-Asserted-Identity": "<sip:bob@example.com>" }
+    const cases: readonly (readonly [entry: string, headers: RequestParts["headers"], isIts: boolean])[] = [
+      ["127.0.0.0/8", {}, true],
+      ["127.0.0.0/8", { Contact: "<sip:a@[::ffff:127.0.0.1]:5998>" }, true],
+      ["127.0.0.0/8", { Contact: "<sip:a@127.0.0.77:5998>" }, false],
+      ["127.0.0.0/8", { Contact: "<sip:a@[::ffff:127.0.0.77]:5998>" }, false],
+      ["127.0.0.0/8", { Contact: "<sip:a@127.0.0.1;maddr=127.0.0.77>" }, false],
+      ["127.0.0.0/8", { "Record-Route": "<sip:127.0.0.77;lr>" }, false],
+      ["127.0.0.0/8", { "Record-Route": "<sip:127.0.0.1;lr>" }, true],
+      ["127.0.0.0/8;hosts=127.0.0.77", { Contact: "<sip:a@127.0.0.77:5998>" }, true],
+      ["127.0.0.0/8;hosts=127.0.0.77", { "Record-Route": "<sip:[::ffff:7f00:4d];lr>" }, true],
+      ["127.0.0.0/8;hosts=127.0.0.77", { Contact: "<sip:a@127.0.0.78>" }, false],
+    ]
+    for (const [entry, headers, isIts] of cases) {
+      for (const transport of ["udp", "tcp"] as const) {
+        const what = `${transport} ${entry} ${JSON.stringify(headers)}`
+        const parts = { method: "SUBSCRIBE", headers: { ...subscribing, ...pai, ...headers } }
+        const { decoded } = decode(parts, { entry, transport })
+        if (transport === "udp" && !isIts) {
+          equal(statusOf(parts, { entry, transport }), 403, what)
+          continue
+        }
+        ok(decoded._tag === "Submit" && decoded.command._tag === "Subscribe", what)
+        // over TCP it is the peer, and where the NOTIFY would go is to be proven all the same
+        equal(decoded.command.dialog.room === undefined, isIts, what)
+      }
+    }
+  })
+
+  it("3325-9.1-a: the number that is asserted beside the watcher is known as the watcher's", () => {
+    for (const pai of ["<tel:+15550100>, <sip:bob@example.com>", "<sip:bob@example.com>, <tel:+15550100>"]) {
+      const { decoded } = decode(
+        { method: "SUBSCRIBE", headers: { ...subscribing, "P-Asserted-Identity": pai } },
+        { entry: peer },
+      )
+      ok(decoded._tag === "Submit" && decoded.command._tag === "Subscribe")
+      deepStrictEqual(
+        [decoded.command.watcher, decoded.command.also],
+        ["sip:bob@example.com", ["tel:+15550100"]],
+      )
+      const publish = (uri: string): number =>
+        statusOf({ method: "PUBLISH", uri, headers: { "P-Asserted-Identity": pai } }, { entry: peer })
+      deepStrictEqual([publish("sip:bob@example.com"), publish("tel:+15550100")], [200, 200])
+    }
+  })
+
   it("3325-5-a: within a dialog a peer that names nobody passes on what the dialog's own watcher asks", () => {
     const again = (headers: RequestParts["headers"], entry: string): Resubscribe => {
       const { decoded, noted } = decode(
@@ -298,6 +347,7 @@ describe("who a request is from", () => {
         ok(uris.length <= 2 && uris.filter((uri) => uri.startsWith("tel:")).length <= 1)
         ok(uris.filter((uri) => !uri.startsWith("tel:")).length <= 1)
         ok(!uris.some((uri) => uri.endsWith("anonymous.invalid")))
+        ok(uris.length === 1 || !uris[0]!.startsWith("tel:"))
       }),
       { numRuns: 500 },
     )

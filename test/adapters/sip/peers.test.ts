@@ -224,12 +224,27 @@ describe("trusted peers", () => {
     ok(!speaks("", "sip:201@example.com"))
   })
 
-  it("OPS-trusted_peers: a host is the peer's by its address or by what the operator says, not by a look at DNS", () => {
-    const [peer] = readPeers(["10.0.0.0/24;hosts=sip.example.com|192.0.2.1"]).peers
-    for (const own of ["10.0.0.9", "[::ffff:10.0.0.9]", "sip.example.com", "192.0.2.1"])
-      ok(peer!.isHost(own), own)
-    for (const other of ["10.0.1.9", "example.com", "sip.example.com.evil.org", "192.0.2.2", "[::1]"])
-      ok(!peer!.isHost(other), other)
+  it("C2 OPS-trusted_peers: a host is the peer's when it is the source or the operator says so, not by being in the network", () => {
+    const [peer] = readPeers(["10.0.0.0/24;hosts=SIP.example.com|192.0.2.1|[2001:DB8:0::1]"]).peers
+    const isHost = (host: string): boolean => peer!.isHost(host, "10.0.0.9")
+    for (const own of [
+      "10.0.0.9",
+      "[::ffff:10.0.0.9]",
+      "[::FFFF:a00:9]",
+      "sip.example.com",
+      "sip.example.COM.",
+    ])
+      ok(isHost(own), own)
+    for (const own of ["192.0.2.1", "[2001:db8::1]", "2001:db8:0:0::1"]) ok(isHost(own), own)
+    for (const other of [
+      "10.0.0.8",
+      "10.0.1.9",
+      "example.com",
+      "sip.example.com.evil.org",
+      "192.0.2.2",
+      "[::1]",
+    ])
+      ok(!isHost(other), other)
     // it writes itself so, but does not send from there
     ok(!peer!.holds("192.0.2.1"))
     equal(makePeers([peer!]).find("192.0.2.1", "udp"), null)

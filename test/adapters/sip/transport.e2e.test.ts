@@ -261,6 +261,59 @@ describe("NOTIFY over UDP", () => {
     assert.strictEqual(server.sip.counters.targetsKept, elsewhere.length)
   })
 
+  it("C2: an own address is no Contact, however it is written, and a name that leads to it is not followed", async () => {
+    await server.close()
+    server = await startServer({
+      resolver: {
+        resolve: async () => [{ transport: "udp" as const, address: "::ffff:127.0.0.1", port: server.port }],
+      },
+    })
+    const port = peer.port
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    const own = ["127.0.0.1", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[0:0::ffff:127.0.0.1]"]
+    for (const host of [...own, ...own.map((one) => `192.0.2.1;maddr=${one}`)]) {
+      const [address, ...parameters] = host.split(";")
+      const contact = `<sip:bob@${[`${address}:${server.port}`, ...parameters].join(";")}>`
+      peer.send(requestText({ method: "SUBSCRIBE", headers: { Contact: contact } }))
+      assert.strictEqual(statusOf(await peer.next()), 400, contact)
+      // nor does a 200 to a NOTIFY make it one
+      const before = server.outcomes.length
+      server.sip.notify([notifyIn(await subscribe())])
+      peer.send(answerTo(await peer.next(), "200 OK", `Contact: ${contact}\r\n`))
+      await eventually(() => server.outcomes.length > before)
+      assert.deepStrictEqual(server.outcomes.at(-1)?.outcome, { _tag: "Accepted", remoteTarget: null })
+    }
+    const sent = server.sip.counters.notifySent
+    const ended = server.outcomes.length
+    server.sip.notify([notifyIn(await subscribe("<sip:bob@ourselves.example.net>"))])
+    await eventually(() => server.outcomes.length > ended)
+    assert.strictEqual(outcomeTags().at(-1), "Unreachable")
+    assert.strictEqual(server.sip.counters.notifySent, sent)
+  })
+
+  it("C2: however often an address is written otherwise, three packets go there", async () => {
+    const spellings = [
+      "127.0.0.9",
+      "[::ffff:127.0.0.9]",
+      "[::ffff:7f00:9]",
+      "[0::ffff:127.0.0.9]",
+      "[0000:0:0::FFFF:7F00:0009]",
+      "192.0.2.1;maddr=127.0.0.9",
+      "192.0.2.1;maddr=[::ffff:127.0.0.9]",
+    ]
+    const commands: Subscribe[] = []
+    for (const host of spellings)
+      for (let copy = 0; copy < 3; copy++) {
+        const [address, ...parameters] = host.split(";")
+        commands.push(await subscribe(`<sip:bob@${[`${address}:7777`, ...parameters].join(";")}>`))
+      }
+    const proof = { _tag: "Unproven", room: 0, since: 0 } as const
+    server.sip.notify(commands.map((command) => notifyIn(command, { proof })))
+    await eventually(() => server.sip.counters.unprovenWaiting === commands.length - 3)
+    assert.strictEqual(server.sip.counters.notifySent, 3)
+  })
+
   it("3265-3.2.2-a: a refusal is reported with its status and Retry-After; a challenge is a refusal", async () => {
     const command = await subscribe()
     for (const [status, extra] of [
