@@ -9,6 +9,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import { emptyEmbedded } from "../../support/embedded.ts"
 import { layerEmbedded } from "../../../src/adapters/store/embedded.ts"
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
@@ -51,7 +52,7 @@ describe("the folder of the embedded database", () => {
   it.skipIf(!existsSync("/proc/self/stat"))(
     "OPS-data: the lock of a process that was killed does not count, even when its number has come again",
     async (context) => {
-      const folder = folderOf(context)
+      const folder = await emptyEmbedded(folderOf(context))
       writeFileSync(join(folder, "presently.pid"), `${process.pid} 1\n`)
       await once(folder, (sql) => {
         const lock = readFileSync(join(folder, "presently.pid"), "utf8")

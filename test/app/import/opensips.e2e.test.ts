@@ -24,7 +24,6 @@ import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import type { Script } from "../../support/sip-client.ts"
-import { emptyEmbedded } from "../../support/embedded.ts"
 
 const [cluster, mariaDb] = await Promise.all([sharedPostgres(), startMariaDb()])
 afterAll(() => {
@@ -116,18 +115,17 @@ const known = (counts: Record<string, number>): Record<string, number> =>
     ]),
   )
 
-const imports = async (context: TestContext, from: string, isNew = false): Promise<void> => {
-  const folder = emptyFolder(context)
-  const data = isNew ? folder : await emptyEmbedded(folder)
+/** @param target a store that is made by it, or has nothing in it */
+const imports = async (from: string, target: Parameters<typeof importFrom>[1]): Promise<void> => {
   const request = { layout: "opensips", from } as const
-  const rehearsed = await importFrom({ ...request, dryRun: true }, { data })
+  const rehearsed = await importFrom({ ...request, dryRun: true }, target)
   for (const [table, counts] of Object.entries(expected)) {
     assert.deepEqual(known(inShort(rehearsed, table)), counts, table)
   }
-  const report = await importFrom(request, { data })
+  const report = await importFrom(request, target)
   assert.deepEqual(report.tables, rehearsed.tables)
   assert.equal(report.decisions, 7)
-  const again = await importFrom(request, { data })
+  const again = await importFrom(request, target)
   assert.equal(again.decisions, 0)
 }
 
@@ -137,18 +135,21 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
     mkdirSync(data)
     const file = join(data, "opensips.db")
     fillSqlite(file, rows)
-    await imports(context, `sqlite:${file}`, true)
+    await imports(`sqlite:${file}`, { data: emptyFolder(context) })
   })
 
-  it.skipIf(cluster === null)("in PostgreSQL", async (context) => {
+  it.skipIf(cluster === null)("in PostgreSQL", async () => {
     const url = cluster!.database()
     await fillPostgres(url, rows)
-    await imports(context, url)
+    await imports(url, { database_url: cluster!.database() })
   })
 
   it.skipIf(mariaDb === null)("in MariaDB", async (context) => {
     await fillMysql(mariaDb!.url, rows)
-    await imports(context, mariaDb!.url)
+    await imports(
+      mariaDb!.url,
+      cluster === null ? { data: emptyFolder(context) } : { database_url: cluster.database() },
+    )
   })
 })
 
