@@ -161,27 +161,37 @@ export const openDecision = (
   keyOf: (id: string) => PersonKey | undefined,
 ): { readonly origin: string; readonly events: readonly Event[] } => {
   if (!isEnvelope(stored)) return { origin, events: stored }
-  const { of = "", by = [] } = stored
-  const own = keyOf(of)
+  const { by = [] } = stored
+  const own = stored.of === undefined ? undefined : keyOf(stored.of)
   const keys = by.map(keyOf)
+  /** The number of the presentity's key, for what needs it. */
+  const owner = (): string => {
+    if (stored.of === undefined) throw new Error("a text that needs the presentity's key has none")
+    return stored.of
+  }
   const ofOwner = (text: string, kind: Kind, row?: string): string =>
-    own === undefined ? namedFor(of, text) : decrypt(own, kind, text, row)
+    own === undefined ? namedFor(owner(), text) : decrypt(own, kind, text, row)
   const placed = (text: string) => {
     const colon = text.indexOf(":")
     const end = colon < 0 ? text.indexOf(".") : colon
     const place = Number(text.slice(0, end))
-    return { id: by[place] ?? "", key: keys[place], text: text.slice(colon < 0 ? end + 1 : end) }
+    const id = by[place]
+    if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
+    return { id, key: keys[place], text: text.slice(colon < 0 ? end + 1 : end) }
   }
   const ofWatcher = (sealed: string, kind: Kind, row?: string): string => {
     const { id, key, text } = placed(sealed)
     return key === undefined ? namedFor(id, text) : decrypt(key, kind, text, row)
   }
   const touch: Touch = {
-    body: (body, field) => openBody(body, field, own),
+    body: (body, field) => {
+      if (body.dropped === undefined) owner()
+      return openBody(body, field, own)
+    },
     header: ([name, value]): Header => [name, ofOwner(value, `header ${name}`)],
     // before, it was stored in clear
     shown: (digest) => (sealedNow.test(digest) ? ofOwner(digest, "shown") : digest),
-    own: (text, field) => (own === undefined ? addressFor(of, text) : decrypt(own, field, text)),
+    own: (text, field) => (own === undefined ? addressFor(owner(), text) : decrypt(own, field, text)),
     watcher: (sealed) => {
       const { id, key, text } = placed(sealed)
       return key === undefined ? standIn(id) : (decrypt(key, "watcher", text) as Uri)
