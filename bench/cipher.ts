@@ -7,14 +7,19 @@
  */
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import type * as codec from "../src/adapters/store/codec.ts"
+import type * as proof from "../src/adapters/store/proof.ts"
+import type * as sealed from "../src/adapters/store/sealed.ts"
 import type { Decision, Event } from "../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../src/domain/vocabulary.ts"
 
-const { values } = parseArgs({ options: { other: { type: "string" }, runs: { type: "string", default: "9" } } })
+const { values } = parseArgs({
+  options: { other: { type: "string" }, runs: { type: "string", default: "9" } },
+})
 
-type Sealed = typeof import("../src/adapters/store/sealed.ts")
-type Proof = typeof import("../src/adapters/store/proof.ts")
-type Codec = typeof import("../src/adapters/store/codec.ts")
+type Sealed = typeof sealed
+type Proof = typeof proof
+type Codec = typeof codec
 
 const alice = "sip:alice@example.com" as Uri
 const bob = "sip:bob@example.com" as Uri
@@ -59,12 +64,21 @@ const decisions: Readonly<Record<string, readonly [Decision, Uri | null]>> = {
   ],
   "SUBSCRIBE that refreshes, with its NOTIFY": [
     decisionOf("Resubscribe", [
-      { _tag: "SubscriptionRefreshed", no: 1, expiresAt: 1_800_000_000_000, remoteCseq: 2, remoteTarget: null },
+      {
+        _tag: "SubscriptionRefreshed",
+        no: 1,
+        expiresAt: 1_800_000_000_000,
+        remoteCseq: 2,
+        remoteTarget: null,
+      },
       { ...told, to: [1], cause: "subscribe" },
     ]),
     bob,
   ],
-  "NOTIFYs of a change held back": [{ ...decisionOf("FallDue", [{ ...told, cause: "rate" }]), origin: "" }, null],
+  "NOTIFYs of a change held back": [
+    { ...decisionOf("FallDue", [{ ...told, cause: "rate" }]), origin: "" },
+    null,
+  ],
 }
 
 function decisionOf(cause: string, events: readonly Event[]): Decision {
@@ -106,7 +120,11 @@ const makeBench = async (folder: string) => {
     const { encoded, ...row } = write()
     const json = { ...row, events: JSON.parse(encoded) as unknown }
     // a third argument is what readers gave before
-    const read = decodeRow as (row: typeof json, keyOf: (id: string) => unknown, isChecked: boolean) => unknown
+    const read = decodeRow as (
+      row: typeof json,
+      keyOf: (id: string) => unknown,
+      isChecked: boolean,
+    ) => unknown
     return [
       { name: `write: ${name}`, octets: encoded.length + row.origin.length, work: () => void write() },
       { name: `read: ${name}`, octets: 0, work: () => void read(json, (id) => byId.get(id), false) },
@@ -123,7 +141,10 @@ for (const [index, { name, octets, work }] of here.entries()) {
   const ours: number[] = []
   const theirs: number[] = []
   for (let run = 0; run < Number(values.runs); run++) {
-    const turns = [() => ours.push(cpuOf(work)), () => other !== null && theirs.push(cpuOf(other[index]!.work))]
+    const turns = [
+      () => ours.push(cpuOf(work)),
+      () => other !== null && theirs.push(cpuOf(other[index]!.work)),
+    ]
     for (const turn of run % 2 === 0 ? turns : turns.toReversed()) turn()
   }
   const ratios = theirs.map((figure, run) => (ours[run] ?? 0) / figure)

@@ -140,16 +140,13 @@ describe.skipIf(cluster === null)("the earlier form", () => {
   const everything = () => Effect.runPromise(makePostgresStore(sql).read(0, 100_000))
   const empty = async () => {
     await emptyStore(sql)
-    const persons = await Effect.runPromise(
-      sql<{ person: string }>`DELETE FROM person_keys RETURNING person`,
-    )
+    const persons = await Effect.runPromise(sql<{ person: string }>`DELETE FROM person_keys RETURNING person`)
     for (const { person } of persons) personKeysOf(sql).forget(person)
   }
   const textWith = (words: readonly string[]) =>
     Effect.runPromise(
-      Effect.map(
-        sql<{ row: string }>`SELECT origin || events::text AS row FROM events`,
-        (rows) => words.filter((word) => rows.some(({ row }) => row.includes(word))),
+      Effect.map(sql<{ row: string }>`SELECT origin || events::text AS row FROM events`, (rows) =>
+        words.filter((word) => rows.some(({ row }) => row.includes(word))),
       ),
     )
 
@@ -177,7 +174,9 @@ describe.skipIf(cluster === null)("the earlier form", () => {
             ({ position, decision }) =>
               position <= upTo &&
               decision.stream === person &&
-              decision.events.some((event) => event._tag === "NotificationsIssued" && isPersonalDigest(event.shown)),
+              decision.events.some(
+                (event) => event._tag === "NotificationsIssued" && isPersonalDigest(event.shown),
+              ),
           )
           const { remains, standIn, left } = await Effect.runPromise(
             erase(sql, moduleTableNames, person, later, "tester"),
@@ -200,7 +199,9 @@ describe.skipIf(cluster === null)("the earlier form", () => {
           assert.deepEqual(after.differences, [])
           const digests = (await everything()).flatMap(({ position, decision }) =>
             decision.stream === standIn && position > upTo
-              ? decision.events.flatMap((event) => (event._tag === "NotificationsIssued" ? [event.shown] : []))
+              ? decision.events.flatMap((event) =>
+                  event._tag === "NotificationsIssued" ? [event.shown] : [],
+                )
               : [],
           )
           assert.ok(digests.every((one) => !isPersonalDigest(one) || one.startsWith("erased-")))
@@ -218,7 +219,12 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       await empty()
       const log = watched()
       const store = makePostgresStore(sql)
-      await Effect.runPromise(store.append(log, log.map((_, index) => (index === 1 ? zerlinde : null))))
+      await Effect.runPromise(
+        store.append(
+          log,
+          log.map((_, index) => (index === 1 ? zerlinde : null)),
+        ),
+      )
       await Effect.runPromise(catchUp(sql, moduleTableNames))
       const first = (await everything())[0]!.position
       await Effect.runPromise(makeEarlier(sql, BigInt(first - 1 + count)))
@@ -246,7 +252,11 @@ describe.skipIf(cluster === null)("the earlier form", () => {
     const log = [
       ...watched().slice(0, 2),
       decisionOf(3, [{ _tag: "RulesReplaced", packageName: "presence", rules, boundaryAt: null }], origin),
-      decisionOf(4, [{ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null }], "0:" + "w".repeat(30)),
+      decisionOf(
+        4,
+        [{ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null }],
+        "0:" + "w".repeat(30),
+      ),
     ]
     await Effect.runPromise(makePostgresStore(sql).append(log, [null, zerlinde, null, null]))
     assert.deepEqual(await textWith(["1abcdefgh2z", "charset", "alice.early", "rules source"]), [])
@@ -267,7 +277,9 @@ describe.skipIf(cluster === null)("the earlier form", () => {
     const keyOf = await Effect.runPromise(personKeysOf(sql).opening(rows))
     for (const row of rows) decodeRow(row, keyOf)
     const sealed = /"(\d*:[\w-]{22,})"/g
-    const texts = rows.flatMap(({ events }) => [...JSON.stringify(events).matchAll(sealed)].map((one) => one[1]!))
+    const texts = rows.flatMap(({ events }) =>
+      [...JSON.stringify(events).matchAll(sealed)].map((one) => one[1]!),
+    )
     let tried = 0
     const refused = (row: (typeof rows)[number], what: string): void => {
       tried++
@@ -294,6 +306,9 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       sql`UPDATE events SET origin = (SELECT max(origin) FROM events WHERE version = 5) WHERE version = 4`,
     )
     const failed = await Effect.runPromise(Effect.flip(store.history(alice, 0, 10)))
-    assert.match(String(failed.cause), /alice\.early@example\.com version 4 at position \d+ cannot be read: a text that key/)
+    assert.match(
+      String(failed.cause),
+      /alice\.early@example\.com version 4 at position \d+ cannot be read: a text that key/,
+    )
   })
 })

@@ -17,7 +17,10 @@ const documents = likelyDocuments(person, write)
 describe("the dictionary of the tests", () => {
   it("T38: finds each form in which a digest of a person may stand, wherever it stands, and nothing else", () => {
     const noise = randomBytes(100_000)
-    const other = digestsOf("sip:somebody.else@example.test", likelyDocuments("sip:somebody.else@example.test", write))
+    const other = digestsOf(
+      "sip:somebody.else@example.test",
+      likelyDocuments("sip:somebody.else@example.test", write),
+    )
     assert.equal(makeHaystack([noise]).has(randomBytes(12)), false)
     const planted = [
       sha256(person),
@@ -26,12 +29,19 @@ describe("the dictionary of the tests", () => {
       createHash("md5").update("alice.winterbourne").digest("hex"),
       createHash("shake256", { outputLength: 12 }).update(person).digest("base64url"),
       digestOf({ contentType: "application/pidf+xml", text: write(person, "open") }),
-      digestOf({ contentType: "application/pidf+xml", parameters: "charset=utf-8", text: write(person, "closed") }),
+      digestOf({
+        contentType: "application/pidf+xml",
+        parameters: "charset=utf-8",
+        text: write(person, "closed"),
+      }),
     ].map((text) => Buffer.from(text))
     planted.push(createHash("sha256").update(person).digest(), createHash("sha1").update(person).digest())
     for (const one of planted) {
       const haystack = makeHaystack([Buffer.concat([noise, one, noise]), noise])
-      assert.ok(digestsOf(person, documents).some(({ octets }) => haystack.has(octets)), one.toString("latin1"))
+      assert.ok(
+        digestsOf(person, documents).some(({ octets }) => haystack.has(octets)),
+        one.toString("latin1"),
+      )
       assert.deepEqual(
         other.filter(({ octets }) => haystack.has(octets)),
         [],

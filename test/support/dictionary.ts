@@ -21,7 +21,11 @@ const last =
   )
 
 /** So many addresses that anybody would try, of one domain; those of `persons` are among them. */
-export const likelyAddresses = (count: number, domain: string, persons: readonly string[]): readonly string[] => {
+export const likelyAddresses = (
+  count: number,
+  domain: string,
+  persons: readonly string[],
+): readonly string[] => {
   const found = [...persons]
   for (let round = 0; found.length < count; round++) {
     for (const one of first) {
@@ -81,7 +85,8 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
       needles.push({ name, octets: Buffer.from(octets.toString("hex").slice(0, 16).toUpperCase()) })
     }
   }
-  for (const word of words) needles.push({ name: `digest of a view of ${address}`, octets: Buffer.from(word) })
+  for (const word of words)
+    needles.push({ name: `digest of a view of ${address}`, octets: Buffer.from(word) })
   return needles
 }
 

@@ -25,7 +25,8 @@ export const packOrigin = (origin: string): string => {
     const number = Number(origin.slice(at, end))
     const isCanonical = end > at && (origin.charCodeAt(at) !== 0x30 || end === at + 1)
     const stop = part < 3 ? 0x2e : part === 3 ? 0x3a : 0x20
-    if (!isCanonical || number > (part === 4 ? 0xffff : 0xff) || origin.charCodeAt(end) !== stop) return origin
+    if (!isCanonical || number > (part === 4 ? 0xffff : 0xff) || origin.charCodeAt(end) !== stop)
+      return origin
     if (part < 3) high = (high << 8) | number
     else low = part === 3 ? number << 16 : low | number
     at = end + 1

@@ -62,7 +62,16 @@ export const newPersonKey = (person: string): PersonKey => {
 export const isEarlierKey = ({ id }: PersonKey): boolean => id.length === 12
 
 /** What a string is, as it is bound to it: no field of a row has another's. `header NAME`, `was` and `wasHeaders` are digests or parts of documents. */
-type Kind = Field | DocumentField | "watcher" | "shown" | "parameters" | "origin" | "was" | "wasHeaders" | `header ${string}`
+type Kind =
+  | Field
+  | DocumentField
+  | "watcher"
+  | "shown"
+  | "parameters"
+  | "origin"
+  | "was"
+  | "wasHeaders"
+  | `header ${string}`
 
 /** @param row that of an `origin`; what its decision's nonce is */
 const associated = (id: string, kind: Kind, row: string): string => `${kind}\0${id}\0${row}`
@@ -280,10 +289,10 @@ const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
  * @param key of that person
  */
 export const coverOf = (key: PersonKey): Touch => ({
-  body: ({ text, parameters: _, ...body }, field) => ({
-    ...body,
+  body: ({ contentType, text, dropped }, field) => ({
+    contentType,
     text: "",
-    dropped: digestOf(encrypt(key, field, body.dropped ?? text)),
+    dropped: digestOf(encrypt(key, field, dropped ?? text)),
   }),
   header: ([name, value]): Header => [name, namedFor(key.id, encrypt(key, `header ${name}`, value))],
   shown: (digest) => namedFor(key.id, encrypt(key, "shown", digest)),

@@ -105,7 +105,8 @@ describe("cipher", () => {
         const sealed = sealText(key, place, text)
         assert.notEqual(sealText(key, other, text), sealed)
         assert.equal(openText(key, other, sealed), null)
-        if (other !== "") assert.notEqual(sealText(key, place + other, text), sealText(key, place, other + text))
+        if (other !== "")
+          assert.notEqual(sealText(key, place + other, text), sealText(key, place, other + text))
       }),
     )
   })
@@ -116,10 +117,7 @@ describe("cipher", () => {
         const sealed = sealText(key, "here", text)
         for (const place of [at % sealed.length, sealed.length - 1]) {
           const other = String.fromCharCode(sealed.charCodeAt(place) ^ bits)
-          assert.equal(
-            openText(key, "here", sealed.slice(0, place) + other + sealed.slice(place + 1)),
-            null,
-          )
+          assert.equal(openText(key, "here", sealed.slice(0, place) + other + sealed.slice(place + 1)), null)
         }
       }),
     )

@@ -29,7 +29,14 @@ const anyOrigin = fc.oneof(
       return `${transport}:${address}:${port} ${id} ${cseq}`
     }),
   fc.string({ unit: "binary" }),
-  fc.constantFrom("", "=", "UwAACFBPEa84b4c@ 100", "=UwAACFBPEa84b4c@ 100", "T", "rules source /r/sip:alice@example.com.xml"),
+  fc.constantFrom(
+    "",
+    "=",
+    "UwAACFBPEa84b4c@ 100",
+    "=UwAACFBPEa84b4c@ 100",
+    "T",
+    "rules source /r/sip:alice@example.com.xml",
+  ),
 )
 
 describe("origin", () => {
@@ -49,7 +56,11 @@ describe("origin", () => {
       "UwAACFBPEa84b4c76e66710@ 100",
     )
     assert.equal(packOrigin("tls:192.0.2.20:5061 a@b 1"), "SwAACFBPFa@b 1")
-    for (const other of ["udp:[2001:db8::1]:5060 a@b 1", "udp:192.0.2.020:5060 a@b 1", "udp:192.0.2.20:5060 a@ 1"])
+    for (const other of [
+      "udp:[2001:db8::1]:5060 a@b 1",
+      "udp:192.0.2.020:5060 a@b 1",
+      "udp:192.0.2.20:5060 a@ 1",
+    ])
       assert.equal(packOrigin(other), other)
   })
 })

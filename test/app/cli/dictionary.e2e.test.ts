@@ -39,9 +39,7 @@ afterAll(() => {
 const write = (address: string, basic: string): string =>
   `<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${address}"><tuple id="t1"><status><basic>${basic}</basic></status></tuple></presence>`
 
-const rules = ruleset(
-  ruleFor(`sip:bob@${domain}`, "allow") + ruleFor(`sip:carol@${domain}`, "polite-block"),
-)
+const rules = ruleset(ruleFor(`sip:bob@${domain}`, "allow") + ruleFor(`sip:carol@${domain}`, "polite-block"))
 /** What others say of her is theirs and stays: these name nobody. */
 const rulesOfBob = ruleset(
   rule("all", `<identity><many domain="${domain}"/></identity>`, handling("allow"), everything),
@@ -50,7 +48,9 @@ const rulesOfBob = ruleset(
 /** Somebody publishes one thing and another, is watched, and watches; with rules, headers and parameters of a media type. */
 const lived = async (phone: Phone): Promise<void> => {
   // until rules are in force, nobody is let in
-  while ((await script(phone, { user: "bob", presentity: person }).subscribe({ Expires: "0" })).raw.status !== 200) {
+  while (
+    (await script(phone, { user: "bob", presentity: person }).subscribe({ Expires: "0" })).raw.status !== 200
+  ) {
     await pause(50)
   }
   const bob = script(phone, { user: "bob", presentity: person })
@@ -72,7 +72,11 @@ const lived = async (phone: Phone): Promise<void> => {
   assert.equal((await bob.subscribe({ Expires: "900" })).raw.status, 200)
   answer(phone, await bob.notify())
   const line = script(phone, { user, presentity: person })
-  const seized = await line.publish({ Event: "call-info", Expires: "600", "Call-Info": `<${person}>;appearance-index=1;appearance-state=seized` })
+  const seized = await line.publish({
+    Event: "call-info",
+    Expires: "600",
+    "Call-Info": `<${person}>;appearance-index=1;appearance-state=seized`,
+  })
   assert.equal(seized.raw.status, 200)
   const shared = script(phone, { user: "bob", presentity: person })
   assert.equal((await shared.subscribe({ Event: "call-info", Accept: null, Expires: "600" })).raw.status, 200)
@@ -155,7 +159,13 @@ describe.skipIf(cluster === null)("erase against a dictionary", () => {
           const work = Effect.flatMap(PgClient.PgClient, (sql) =>
             compact(
               sql,
-              { days: 0, documents: new Map([["presence" as PackageName, 1], ["call-info" as PackageName, 1]]) },
+              {
+                days: 0,
+                documents: new Map([
+                  ["presence" as PackageName, 1],
+                  ["call-info" as PackageName, 1],
+                ]),
+              },
               Date.now() + 3 * 86_400_000,
               { by: "test", key: null },
             ).pipe(Effect.andThen(sql.unsafe("ANALYZE"))),
