@@ -2,7 +2,7 @@
  * Whoever has a database and guesses: digests of likely addresses and documents, in every form that needs no key, looked for in files
  * and in what the database says.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { presence as makePresence } from "../../src/domain/packages/pidf.ts"
 import { absentView, digest, digestOf, digestOfBoth } from "../../src/domain/presentity/view.ts"
@@ -76,13 +76,16 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
   const needles: Needle[] = []
   for (const text of texts) {
     words.add(digest(text))
-    for (const [algorithm, options] of algorithms) {
-      const octets = createHash(algorithm, options).update(text).digest()
+    for (const algorithm of algorithms) {
+      const whole = algorithm.startsWith("shake")
+        ? hash(algorithm, text, { outputEncoding: "buffer", outputLength: 12 })
+        : hash(algorithm, text, "buffer")
+      const octets = whole.subarray(0, 12)
       const name = `${algorithm} of ${text.slice(0, 60)}`
-      needles.push({ name, octets: octets.subarray(0, 12) })
-      for (const encoding of ["hex", "base64", "base64url"] as const)
-        needles.push({ name, octets: Buffer.from(octets.toString(encoding).slice(0, 16)) })
-      needles.push({ name, octets: Buffer.from(octets.toString("hex").slice(0, 16).toUpperCase()) })
+      const hex = octets.toString("hex", 0, 8)
+      const written = [octets.toString("base64"), octets.toString("base64url"), hex, hex.toUpperCase()]
+      needles.push({ name, octets })
+      for (const one of new Set(written)) needles.push({ name, octets: Buffer.from(one, "latin1") })
     }
   }
   for (const word of words)
@@ -91,15 +94,7 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
 }
 
 /** What SHAKE256 gives first does not depend on how much is asked for; the rest of a needle is enough to know it by. */
-const algorithms = [
-  ["sha256", {}],
-  ["sha512", {}],
-  ["sha1", {}],
-  ["md5", {}],
-  ["sha3-256", {}],
-  ["shake256", { outputLength: 32 }],
-  ["shake128", { outputLength: 32 }],
-] as const
+const algorithms = ["sha256", "sha512", "sha1", "md5", "sha3-256", "shake256", "shake128"] as const
 
 export interface Needle {
   /** What it is, for whoever reads that it was found. */
