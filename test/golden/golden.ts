@@ -74,7 +74,7 @@ export const eventRows = (name: string): readonly EventRow[] => {
   const keys = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>
   const keyOf = (id: string) =>
     keys[id] === undefined ? undefined : { id, person: "", key: Buffer.from(keys[id], "hex") }
-  return storedRows(name).map((row) => ({ ...row, ...decodeRow(row, keyOf, true) }))
+  return storedRows(name).map((row) => ({ ...row, ...decodeRow(row, keyOf) }))
 }
 export const snapshotRows = (name: string): readonly SnapshotRow[] => linesIn(name, "snapshots.jsonl")
 export const expectedOf = (name: string): Expected =>

@@ -56,7 +56,7 @@ if (name !== undefined) {
     const keys = new Map<string, PersonKey>()
     const keyOf = (person: string): PersonKey => {
       const digest = sha256(person)
-      const key = { id: digest.slice(0, 12), person, key: Buffer.from(digest, "hex") }
+      const key = { id: digest.slice(0, 24), person, key: Buffer.from(digest + sha256(digest), "hex") }
       keys.set(key.id, key)
       return key
     }

@@ -516,7 +516,7 @@ export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => 
     },
     { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1, signature: "c2lnbmVk" },
     { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
-    { _tag: "PersonErased", standIn: standIn("0123456789ab") },
+    { _tag: "PersonErased", standIn: standIn("0123456789ab0123456789ab") },
   ]
   const last = log.at(-1)!
   return [

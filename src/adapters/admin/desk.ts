@@ -146,6 +146,17 @@ export const Erased = Schema.Struct({
   /** Documents of others that name the person, and stay; the first thousand. */
   mentions: Schema.Array(Schema.Struct({ stream: Schema.String, version: Schema.Int })),
   mentionsLeft: Schema.Int,
+  /** Decisions from before digests were encrypted, which hold digests of what watchers were shown, and stay; null: none. */
+  remains: Schema.NullOr(
+    Schema.Struct({
+      decisions: Schema.Int,
+      /** Milliseconds since 1970: of the oldest and the newest of them. */
+      from: Schema.Int,
+      to: Schema.Int,
+      /** In the log, of the newest of them. */
+      position: Schema.Int,
+    }),
+  ),
   /** What could not be made to go from the database's files, one line each. */
   left: Schema.Array(Schema.String),
 })

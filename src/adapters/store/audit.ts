@@ -203,7 +203,7 @@ const loggedBy = (sql: PgClient.PgClient) => (rows: readonly EventRow[]) =>
 const logged = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): LoggedDecision => {
   let events: LoggedDecision["events"]
   try {
-    events = decodeRow({ origin: "", events: row.events }, keyOf, true).events
+    events = decodeRow({ origin: "", nonce: "", events: row.events }, keyOf).events
   } catch (cause) {
     events = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s+/g, " ")
   }

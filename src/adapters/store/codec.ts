@@ -219,23 +219,22 @@ export const decodeEvents = (json: unknown): readonly Event[] =>
 /**
  * Opens a row of the log.
  *
+ * @param row `origin` may be empty for those who do not need it
  * @param keyOf a person's key by its number; undefined: it was erased
- * @param isChecked whether encrypted strings must be what was written
- * @throws Error that says what does not fit
+ * @throws Error that says what does not fit, or is not what was written there
  */
 export const decodeRow = (
-  row: { readonly origin: string; readonly events: unknown },
+  row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
   keyOf: (id: string) => PersonKey | undefined,
-  isChecked: boolean,
 ): { readonly origin: string; readonly events: readonly Event[] } => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
   const { events, ...keys } = decodeKeys(row.events)
   // strings are opened where they ought to be; whether all is there, and of the right type, is found out afterwards
   const opened = openDecision(
     row.origin,
+    row.nonce,
     { ...keys, events: upcast(events) as readonly Event[] },
     keyOf,
-    isChecked,
   )
   return { origin: opened.origin, events: decodeEvents(opened.events) }
 }

@@ -58,6 +58,28 @@ export const makeErasing = (sql: PgClient.PgClient) => {
         Effect.map((rows) => rows.map(({ pos, ...row }): ClearRow => ({ ...row, position: pos }))),
       ),
 
+    /** Decisions of the stream of a person in which something may stand in clear that is encrypted now, by position. */
+    earlierRows: (person: Uri, after: bigint) =>
+      sql<{
+        readonly pos: bigint
+        readonly at: Date
+        readonly origin: string
+        readonly events: unknown
+      }>`
+        SELECT e.pos, e.at, e.origin, e.events FROM streams h JOIN events e ON e.stream = h.id
+        WHERE h.stream = ${person} AND e.pos > ${String(after)}::bigint
+          AND (e.events::text ~ '"(shown|parameters)":"[^:"]' OR strpos(e.origin, ' source ') > 0)
+        ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
+        Effect.map((rows) =>
+          rows.map(({ pos, at, origin, events }) => ({
+            position: pos,
+            at: at.getTime(),
+            origin,
+            events: events as StoredEvents,
+          })),
+        ),
+      ),
+
     /** Decisions with documents of others than that person, with the texts of these. */
     documents: (person: Uri, after: bigint) =>
       sql<{
@@ -93,6 +115,17 @@ export const makeErasing = (sql: PgClient.PgClient) => {
     dropLandmarks: (person: Uri) =>
       sql`
         DELETE FROM landmarks WHERE NOT is_beginning AND stream = (SELECT id FROM streams WHERE stream = ${person})`,
+
+    /** Landmarks of the streams of others that speak of a person, except those that a log begins with; oldest first. */
+    landmarksOf: (person: Uri) =>
+      sql<{ stream: string; version: bigint }>`
+        SELECT h.stream, l.version FROM landmarks l JOIN streams h ON h.id = l.stream
+        WHERE NOT l.is_beginning AND h.stream <> ${person} AND strpos(l.state::text, ${quoted(person)}) > 0
+        ORDER BY l.stream, l.version`.pipe(
+        Effect.map((rows) =>
+          rows.map(({ stream, version }) => ({ stream: stream as Uri, version: Number(version) })),
+        ),
+      ),
 
     /** Other saved states that speak of a person. */
     saved: (person: Uri) =>

@@ -6,18 +6,35 @@ import type { Event } from "../../domain/presentity/events.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Body, DialogStart, Header, Uri } from "../../domain/vocabulary.ts"
 
+/** Where a personal string stands: it is bound to that when it is encrypted. The same in events and in saved states. */
+export type Field =
+  | "sender"
+  | "localUri"
+  | "eventId"
+  | "argument"
+  | "callId"
+  | "remoteTag"
+  | "remoteUri"
+  | "remoteTarget"
+  | "address"
+  | "routeSet"
+  | "source"
+export type DocumentField = "body" | "hardState" | "rules"
+
 /** What is done with each kind of string. */
 export interface Touch {
-  /** `body` and `rules` of the presentity. */
-  readonly body: (body: Body) => Body
+  /** A document of the presentity. */
+  readonly body: (body: Body, field: DocumentField) => Body
   readonly header: (header: Header) => Header
+  /** The digest of what watchers of the presentity were shown. */
+  readonly shown: (digest: string) => string
   /** An address of the presentity. */
-  readonly own: (text: string) => string
+  readonly own: (text: string, field: Field) => string
   readonly watcher: (watcher: Uri) => Uri
   /** Words of the watcher: tags, Call-IDs, arguments. Null: the one whose request it is. */
-  readonly theirs: (text: string, watcher: Uri | null) => string
+  readonly theirs: (text: string, watcher: Uri | null, field: Field) => string
   /** An address of the watcher. */
-  readonly address: (text: string, watcher: Uri | null) => string
+  readonly address: (text: string, watcher: Uri | null, field: Field) => string
 }
 
 /** The event with its personal strings touched; fields keep their order. An event without any is returned as it is. */
@@ -27,61 +44,73 @@ export const touchEvent = (event: Event, touch: Touch): Event => {
     case "PublicationModified":
       return {
         ...event,
-        body: bodyOf(event.body, touch),
+        body: bodyOf(event.body, touch, "body"),
         ...(event.headers === undefined ? {} : { headers: event.headers.map(touch.header) }),
-        sender: event.sender === null ? null : touch.own(event.sender),
+        sender: event.sender === null ? null : touch.own(event.sender, "sender"),
       }
     case "PublicationRemoved":
-      return event.sender === undefined ? event : { ...event, sender: touch.own(event.sender) }
+      return event.sender === undefined ? event : { ...event, sender: touch.own(event.sender, "sender") }
     case "HardStateReplaced":
-      return { ...event, body: bodyOf(event.body, touch) }
+      return { ...event, body: bodyOf(event.body, touch, "hardState") }
     case "RulesReplaced":
-      return { ...event, rules: bodyOf(event.rules, touch) }
+      return { ...event, rules: bodyOf(event.rules, touch, "rules") }
     case "SubscriptionCreated":
       return {
         ...event,
-        eventId: event.eventId === null ? null : touch.theirs(event.eventId, event.watcher),
+        eventId: event.eventId === null ? null : touch.theirs(event.eventId, event.watcher, "eventId"),
         watcher: touch.watcher(event.watcher),
-        ...(event.argument === undefined ? {} : { argument: touch.theirs(event.argument, event.watcher) }),
+        ...(event.argument === undefined
+          ? {}
+          : { argument: touch.theirs(event.argument, event.watcher, "argument") }),
         start: event.start === null ? null : startOf(event.start, event.watcher, touch),
       }
     case "SubscriptionRefreshed":
       return {
         ...event,
-        remoteTarget: event.remoteTarget === null ? null : touch.address(event.remoteTarget, null),
-        ...(event.argument === undefined ? {} : { argument: touch.theirs(event.argument, null) }),
+        remoteTarget:
+          event.remoteTarget === null ? null : touch.address(event.remoteTarget, null, "remoteTarget"),
+        ...(event.argument === undefined ? {} : { argument: touch.theirs(event.argument, null, "argument") }),
       }
     case "RemoteTargetChanged":
-      return { ...event, remoteTarget: touch.address(event.remoteTarget, null) }
+      return { ...event, remoteTarget: touch.address(event.remoteTarget, null, "remoteTarget") }
     case "TargetProven":
-      return { ...event, address: touch.theirs(event.address, null) }
+      return { ...event, address: touch.theirs(event.address, null, "address") }
     case "WatcherRemembered":
     case "WatcherDecided":
       return { ...event, watcher: touch.watcher(event.watcher) }
+    case "NotificationsIssued":
+      return isPersonalDigest(event.shown) ? { ...event, shown: touch.shown(event.shown) } : event
     default:
       return event
   }
 }
 
-const bodyOf = (body: Body | null, { body: touch }: Touch): Body | null =>
-  body === null ? null : touch(body)
+const bodyOf = (body: Body | null, { body: touch }: Touch, field: DocumentField): Body | null =>
+  body === null ? null : touch(body, field)
 
 const startOf = (start: DialogStart, watcher: Uri, touch: Touch): DialogStart => ({
   ...start,
-  callId: touch.theirs(start.callId, watcher),
-  remoteTag: touch.theirs(start.remoteTag, watcher),
-  localUri: touch.own(start.localUri),
-  remoteUri: touch.address(start.remoteUri, watcher),
-  remoteTarget: touch.address(start.remoteTarget, watcher),
-  routeSet: start.routeSet.map((one) => touch.address(one, watcher)),
-  source: touch.theirs(start.source, watcher),
+  callId: touch.theirs(start.callId, watcher, "callId"),
+  remoteTag: touch.theirs(start.remoteTag, watcher, "remoteTag"),
+  localUri: touch.own(start.localUri, "localUri"),
+  remoteUri: touch.address(start.remoteUri, watcher, "remoteUri"),
+  remoteTarget: touch.address(start.remoteTarget, watcher, "remoteTarget"),
+  routeSet: start.routeSet.map((one) => touch.address(one, watcher, "routeSet")),
+  source: touch.theirs(start.source, watcher, "source"),
 })
 
 /** What is no person: facts about the log and the server. */
 export const isPerson = (stream: Uri): boolean => !stream.startsWith("presently:")
 
-/** Where a SIP request came from, with its Call-ID; what the operator, an import or the server did is nobody's. */
-export const isPersonalOrigin = (origin: string): boolean => /^(?:udp|tcp|tls|ws|wss):\S+ /.test(origin)
+/**
+ * Where a SIP request came from, with its Call-ID, or the file or row that rules or hard state were read from, which is called
+ * after somebody; what the operator, an import or the server did is nobody's.
+ */
+export const isPersonalOrigin = (origin: string): boolean =>
+  /^(?:(?:udp|tcp|tls|ws|wss):\S+|rules source|hard state source) /.test(origin)
+
+/** A digest of a document; others say nothing of any: nothing shown yet, no document, undecided, withheld, the turn of a list of watchers. */
+export const isPersonalDigest = (shown: string): boolean => !/^(?:|-|\?|!|w\d{1,9})$/.test(shown)
 
 /**
  * A saved state with strings of one person touched.
@@ -95,7 +124,7 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
     isMeant(one) ? { ...one, watcher: touch.watcher(one.watcher) } : one
   const asked = <A extends { readonly watcher: Uri; readonly eventId: string | null }>(one: A): A =>
     isMeant(one) && one.eventId !== null
-      ? { ...named(one), eventId: touch.theirs(one.eventId, person) }
+      ? { ...named(one), eventId: touch.theirs(one.eventId, person, "eventId") }
       : named(one)
   const dialogs = new Set(snapshot.subscriptions.filter(isMeant).map((one) => one.dialog))
   const others = { ...touch, own: (text: string) => text }
@@ -109,9 +138,10 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
         name,
         some.map((one) => ({
           ...one,
-          body: bodyOf(one.body, touch),
+          body: bodyOf(one.body, touch, "body"),
           ...(one.headers === undefined ? {} : { headers: one.headers.map(touch.header) }),
-          ...(one.sender === null ? {} : { sender: touch.own(one.sender) }),
+          ...(one.droppedHeaders === undefined ? {} : { droppedHeaders: touch.shown(one.droppedHeaders) }),
+          ...(one.sender === null ? {} : { sender: touch.own(one.sender, "sender") }),
         })),
       ]),
     ),
@@ -119,17 +149,19 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
       ? {}
       : {
           hardState: ofOwner(snapshot.hardState, (all) =>
-            all.map(([name, body]) => [name, touch.body(body)] as const),
+            all.map(([name, body]) => [name, touch.body(body, "hardState")] as const),
           ),
         }),
     rules: ofOwner(snapshot.rules, (all) =>
-      all.map(([name, one]) => [name, { ...one, body: touch.body(one.body) }] as const),
+      all.map(([name, one]) => [name, { ...one, body: touch.body(one.body, "rules") }] as const),
     ),
-    subscriptions: snapshot.subscriptions.map((one) =>
-      isMeant(one) && one.argument !== undefined
-        ? { ...asked(one), argument: touch.theirs(one.argument, person) }
-        : asked(one),
-    ),
+    subscriptions: snapshot.subscriptions.map((one) => ({
+      ...asked(one),
+      ...(isMeant(one) && one.argument !== undefined
+        ? { argument: touch.theirs(one.argument, person, "argument") }
+        : {}),
+      ...(isOwn && isPersonalDigest(one.shown) ? { shown: touch.shown(one.shown) } : {}),
+    })),
     waiting: snapshot.waiting.map(asked),
     departed: snapshot.departed.map(named),
     ...(snapshot.verdicts === undefined ? {} : { verdicts: snapshot.verdicts.map(named) }),
@@ -139,12 +171,12 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
       return {
         ...one,
         start: isOwn ? startOf(start, person, owned) : start,
-        remoteTarget: theirs ? touch.address(one.remoteTarget, person) : one.remoteTarget,
+        remoteTarget: theirs ? touch.address(one.remoteTarget, person, "remoteTarget") : one.remoteTarget,
         ...(theirs && one.proof?._tag === "Addresses"
           ? {
               proof: {
                 ...one.proof,
-                addresses: one.proof.addresses.map((address) => touch.theirs(address, person)),
+                addresses: one.proof.addresses.map((address) => touch.theirs(address, person, "address")),
               },
             }
           : {}),

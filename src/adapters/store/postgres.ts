@@ -7,8 +7,8 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
-import { EventStore } from "../../domain/ports.ts"
-import type { Appended, Recorded, StoreUnavailable } from "../../domain/ports.ts"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Appended, Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -51,7 +51,9 @@ export const makePostgresStore = (
 ): EventStore["Service"] => {
   const persons = personKeysOf(sql)
   const eventsAfter = (rows: readonly EventRow[]) =>
-    Effect.map(persons.opening(rows), (keyOf): readonly Recorded[] => rows.map((row) => recorded(row, keyOf)))
+    Effect.flatMap(persons.opening(rows), (keyOf) =>
+      readable((): readonly Recorded[] => rows.map((row) => recorded(row, keyOf))),
+    )
   const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
     eventsAfter(rows.map((row) => ({ ...row, stream })))
 
@@ -173,18 +175,20 @@ export const makePostgresStore = (
         FROM asked JOIN events e ON e.stream = asked.id AND e.version > coalesce(asked.version, 0)
         ORDER BY e.stream, e.version)`.pipe(
         Effect.flatMap((rows) =>
-          Effect.map(persons.opening(rows.filter(isEvent)), (keyOf) => {
-            const states = new Map<Uri, State>()
-            for (const row of rows) {
-              const stream = row.stream as Uri
-              if (!isEvent(row)) states.set(stream, stateOf(row))
-              else {
-                const { decision } = recorded(row, keyOf)
-                states.set(stream, fold(states.get(stream) ?? initial(stream), decision))
+          Effect.flatMap(persons.opening(rows.filter(isEvent)), (keyOf) =>
+            readable(() => {
+              const states = new Map<Uri, State>()
+              for (const row of rows) {
+                const stream = row.stream as Uri
+                if (!isEvent(row)) states.set(stream, stateOf(row))
+                else {
+                  const { decision } = recorded(row, keyOf)
+                  states.set(stream, fold(states.get(stream) ?? initial(stream), decision))
+                }
               }
-            }
-            return streams.map((stream) => states.get(stream) ?? initial(stream))
-          }),
+              return streams.map((stream) => states.get(stream) ?? initial(stream))
+            }),
+          ),
         ),
         unavailable,
       ),
@@ -292,9 +296,25 @@ const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): 
     at: row.at.getTime(),
     cause: row.cause,
     nonce: row.nonce,
-    ...decodeRow(row, keyOf, false),
+    ...opened(row, keyOf),
   },
 })
+
+/** @throws Error that names the row, for whoever has to look at it */
+const opened = (row: EventRow, keyOf: (id: string) => PersonKey | undefined) => {
+  try {
+    return decodeRow(row, keyOf)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${row.stream} version ${row.version} at position ${row.pos} cannot be read: ${why}`, {
+      cause,
+    })
+  }
+}
+
+/** A row that is not what was written is no state of anybody. */
+const readable = <A>(read: () => A): Effect.Effect<A, StoreUnavailable> =>
+  Effect.try({ try: read, catch: (cause) => new StoreUnavailable({ cause }) })
 
 const stateOf = (row: SnapshotRow): State =>
   row.state === null

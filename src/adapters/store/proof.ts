@@ -130,19 +130,21 @@ export const dropSealedDocuments = (event: Event, opened: Event, key: PersonKey 
   const hasBody = body !== null && body.dropped === undefined
   const hasHeaders = "headers" in event && event.headers !== undefined
   if (!hasBody && !hasHeaders) return event
-  const was = (text: string | undefined): { readonly was?: string } =>
-    key === undefined || text === undefined ? {} : { was: encrypt(key, digestOf(text)) }
+  const digestFor = (kind: "was" | "wasHeaders", text: string | undefined): string | undefined =>
+    key === undefined || text === undefined ? undefined : encrypt(key, kind, digestOf(text))
   const plainHeaders = "headers" in opened ? JSON.stringify(opened.headers) : undefined
   return Object.fromEntries(
     Object.entries(event).flatMap(([field, value]): [string, unknown][] => {
       if (field === "headers") {
-        const { was: wasHeaders } = was(plainHeaders)
+        const wasHeaders = digestFor("wasHeaders", plainHeaders)
         const digest: [string, unknown] = ["droppedHeaders", digestOf(JSON.stringify(value))]
         return wasHeaders === undefined ? [digest] : [digest, ["wasHeaders", wasHeaders]]
       }
       if (field !== "body" || !hasBody) return [[field, value]]
       const plain = "body" in opened ? opened.body?.text : undefined
-      return [[field, { ...body, text: "", dropped: digestOf(body.text), ...was(plain) }]]
+      const was = digestFor("was", plain)
+      const dropped = { ...body, text: "", dropped: digestOf(body.text) }
+      return [[field, was === undefined ? dropped : { ...dropped, was }]]
     }),
   ) as unknown as Event
 }

@@ -55,17 +55,25 @@ const fromStore = Effect.fnUntraced(function* (input: StoreFlags, person: Uri) {
   return yield* eraseFromStore(config, person, now, `erase ${accountName()}`)
 })
 
-const textOf = ({ standIn, ended, mentions, mentionsLeft, left }: Erased): string => {
+const textOf = ({ standIn, ended, mentions, mentionsLeft, remains, left }: Erased): string => {
   const count = mentions.length + mentionsLeft
   return [
     `erased; the log says ${standIn} from now on, and ${ended === 1 ? "one presentity" : `${ended} presentities`} in which something was alive ${ended === 1 ? "says" : "say"} that it ended`,
     ...(count === 0
       ? []
       : [`${count} documents of others name the person, and stay:`, ...mentions.map(mentionText)]),
+    ...(remains === null ? [] : [remainsText(remains)]),
     ...left.map((one) => `left to do: ${one}`),
     "backups, replicas and an archive of the write-ahead log are yours to erase",
   ].join("\n")
 }
+
+const remainsText = ({ decisions, from, to, position }: NonNullable<Erased["remains"]>): string =>
+  `${decisions} decisions from ${dayOf(from)} to ${dayOf(to)}, up to position ${position}, were written before digests were encrypted, and stay: ` +
+  "each holds a digest of what watchers were shown, or names the file that her rules came from, so whoever guesses a document that names her can tell " +
+  "that it was that one; let them go with presently compact --set retention=DAYS"
+
+const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10)
 
 const mentionText = ({ stream, version }: Erased["mentions"][number]): string =>
   `  ${stream} version ${version}`

@@ -7,9 +7,10 @@ import { decodeRow } from "../../adapters/store/codec.ts"
 import type { Erasing } from "../../adapters/store/erasing.ts"
 import { isPersonalOrigin, touchEvent } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { hasEarlierClear } from "../../adapters/store/sealed.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { catchUp } from "../tables/catch-up.ts"
 import { EraseRefused } from "./erase-refused.ts"
 import { clean, tablesUnwritten } from "./steps.ts"
@@ -20,7 +21,7 @@ export const requireErasable = Effect.fnUntraced(function* (
   erasing: Erasing,
   person: Uri,
 ) {
-  if (person.startsWith("presently:") || /^sip:erased-[0-9a-f]{12}@erased\.invalid$/.test(person)) {
+  if (person.startsWith("presently:") || /^sip:erased-(?:[0-9a-f]{12}){1,2}@erased\.invalid$/.test(person)) {
     return yield* new EraseRefused({ why: `${person} is no person` })
   }
   if (!(yield* erasing.isKnown(person))) {
@@ -49,6 +50,40 @@ export const requireErasable = Effect.fnUntraced(function* (
   }
 })
 
+/** Decisions of the person's own stream in which something of before stands in clear. */
+export interface Remains {
+  readonly decisions: number
+  /** Milliseconds since 1970: of the oldest and the newest of them. */
+  readonly from: Millis
+  readonly to: Millis
+  /** Of the newest of them. */
+  readonly position: number
+}
+
+/**
+ * What erasing cannot make go: before digests of what watchers were shown were encrypted, they stood in rows, and the chain
+ * covers rows as they were written.
+ */
+export const remainsOf = Effect.fnUntraced(function* (erasing: Erasing, person: Uri) {
+  let remains: Remains | null = null
+  for (let after = 0n; ;) {
+    const page = yield* erasing.earlierRows(person, after)
+    if (page.length === 0) break
+    for (const { position, at, origin, events } of page) {
+      if (!hasEarlierClear(origin, events)) continue
+      const before: Remains = remains ?? { decisions: 0, from: at, to: at, position: 0 }
+      remains = {
+        decisions: before.decisions + 1,
+        from: Math.min(before.from, at),
+        to: Math.max(before.to, at),
+        position: Number(position),
+      }
+    }
+    after = page.at(-1)!.position
+  }
+  return remains as Remains | null
+})
+
 /** What lives is looked for in snapshots: they must know all of it. */
 export const requireStopped = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
@@ -74,12 +109,15 @@ const isAbout = (
     found ||= isOwn
     return value
   }
+  // digests of before are counted apart (`remainsOf`)
+  const shown = (digest: string): string => digest
   const theirs = (text: string, watcher: Uri | null): string => {
     found ||= watcher === person
     return text
   }
   const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
-  const touch = { body: own, header: own, own, watcher, theirs, address: theirs }
-  for (const event of decodeRow({ origin, events }, () => undefined, true).events) touchEvent(event, touch)
+  const touch = { body: own, header: own, shown, own, watcher, theirs, address: theirs }
+  const { events: decoded } = decodeRow({ origin, nonce: "", events }, () => undefined)
+  for (const event of decoded) touchEvent(event, touch)
   return found
 }

@@ -11,9 +11,9 @@ import { standIn } from "../../adapters/store/sealed.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { recordFact } from "../retention/compact.ts"
-import { requireErasable, requireStopped } from "./erasable.ts"
+import { remainsOf, requireErasable, requireStopped } from "./erasable.ts"
 import { mentionsOf } from "./mentions.ts"
-import { clean, end, forget, nameless } from "./steps.ts"
+import { clean, end, forget, nameless, renewLandmarks } from "./steps.ts"
 import type { Erased } from "./steps.ts"
 
 /** @param by for the log: `erase ada` */
@@ -28,11 +28,12 @@ export const erase = Effect.fn("Erase.erase")(function* (
   yield* requireErasable(sql, names, erasing, person)
   yield* requireStopped(sql, names, erasing)
   const mentions = yield* mentionsOf(erasing, person)
+  const remains = yield* remainsOf(erasing, person)
   const key = yield* nameless(erasing, person)
   yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
   const ended = yield* end(sql, names, erasing, person, now, by, () => null)
-  yield* forget(sql, erasing, key)
+  yield* renewLandmarks(sql, yield* forget(sql, erasing, key))
   const left = yield* clean(sql, names)
-  const erased: Erased = { standIn: standIn(key.id), ended, ...mentions, left }
+  const erased: Erased = { standIn: standIn(key.id), ended, ...mentions, remains, left }
   return erased
 })

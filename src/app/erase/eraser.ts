@@ -12,10 +12,10 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import type { Projector } from "../projector.ts"
 import type { Pump } from "../pump.ts"
 import { recordFact } from "../retention/compact.ts"
-import { requireErasable } from "./erasable.ts"
+import { remainsOf, requireErasable } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 import { mentionsOf } from "./mentions.ts"
-import { clean, end, forget, nameless, tablesUnwritten } from "./steps.ts"
+import { clean, end, forget, nameless, renewLandmarks, tablesUnwritten } from "./steps.ts"
 import type { Erased } from "./steps.ts"
 
 /** What a server lends to it. */
@@ -41,6 +41,7 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
       })
     }
     const mentions = yield* mentionsOf(erasing, person)
+    const remains = yield* remainsOf(erasing, person)
     const key = yield* nameless(erasing, person)
     yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
     const states = (): readonly State[] =>
@@ -58,6 +59,7 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
       { concurrency: askedAtOnce, discard: true },
     )
     let ended = 0
+    let unsure: Effect.Success<ReturnType<typeof forget>> = []
     yield* pump.pausedFor(
       Effect.gen(function* () {
         yield* projector.flush
@@ -66,15 +68,17 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
         const at = yield* Clock.currentTimeMillis
         ended = yield* end(sql, names, erasing, person, at, by, pump.engine.oldestInFlight)
         const concerned = states().filter((state) => speaksOf(state, person))
-        yield* forget(sql, erasing, key)
+        unsure = yield* forget(sql, erasing, key)
         return [...concerned.map(({ presentity }) => presentity), person]
       }),
     )
+    yield* renewLandmarks(sql, unsure)
     const left = yield* clean(sql, names)
     const erased: Erased = {
       standIn: standIn(key.id),
       ended: Math.max(alive.length, ended),
       ...mentions,
+      remains,
       left,
     }
     return erased

@@ -8,7 +8,7 @@ import type { Erasing } from "../../adapters/store/erasing.ts"
 import { touchSnapshot } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { purge } from "../../adapters/store/purge.ts"
-import { coverOf, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
+import { coverOf, isEarlierKey, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
 import type { PersonKey } from "../../adapters/store/sealed.ts"
 import { exclusively } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
@@ -21,6 +21,7 @@ import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { freshNonce } from "../pump.ts"
 import { makeOwnProjector } from "../tables/catch-up.ts"
 import { verifyTables } from "../tables/verify.ts"
+import type { Remains } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 
 export interface Erased {
@@ -31,6 +32,8 @@ export interface Erased {
   /** Documents of others that name the person, and stay; the first `mentionsMax`. */
   readonly mentions: readonly { readonly stream: Uri; readonly version: number }[]
   readonly mentionsLeft: number
+  /** What was written in clear before it was encrypted, and stays; null: nothing. */
+  readonly remains: Remains | null
   /** What could not be made to go from the files, one line each. */
   readonly left: readonly string[]
 }
@@ -41,21 +44,43 @@ export const tablesUnwritten = "the tables could not be written: try again"
 export const nameless = (erasing: Erasing, person: Uri) =>
   Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
 
-/** Takes away name and key, and what stands in clear beside the log. */
+/**
+ * Takes away name and key, and what stands in clear beside the log.
+ *
+ * @returns landmarks in which a stand-in may not be the one that the log has now
+ */
 export const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey) => {
   const person = key.person as Uri
   return exclusively(
     sql,
     Effect.gen(function* () {
       yield* erasing.dropLandmarks(person)
+      // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
+      const unsure = isEarlierKey(key) ? yield* erasing.landmarksOf(person) : []
       for (const one of yield* erasing.saved(person)) {
         yield* erasing.put({ ...one, state: touchSnapshot(one.state, person, coverOf(key)) })
       }
       yield* erasing.forget(person, standIn(key.id))
       yield* keepLandmarks(sql, standIn(key.id))
+      return unsure
     }),
   )
 }
+
+/** Landmarks anew, of what can still be read. */
+export const renewLandmarks = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  landmarks: readonly { readonly stream: Uri; readonly version: number }[],
+) {
+  const store = makePostgresStore(sql)
+  for (const { stream, version } of landmarks) {
+    let state = (yield* store.landmarkBefore(stream, version - 1)) ?? initial(stream)
+    const rows = yield* store.history(stream, state.version, version - state.version)
+    for (const { decision } of rows) state = fold(state, decision)
+    // what verify would say is left for it to say
+    if (state.version === version) yield* store.saveLandmarks([state])
+  }
+})
 
 /** Landmarks of a stream anew, of what can still be read of it. */
 const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, stream: Uri) {

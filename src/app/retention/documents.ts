@@ -58,7 +58,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
     const keyOf = yield* retention.opening(page)
     for (const row of page) {
       let isChanged = false
-      const opened = decodeRow({ origin: "", events: row.events }, keyOf, true).events
+      const opened = decodeRow({ origin: "", nonce: "", events: row.events }, keyOf).events
       const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
       const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName

@@ -1,0 +1,75 @@
+/**
+ * A dictionary that finds nothing must be one that would have found something.
+ */
+import assert from "node:assert/strict"
+import { createHash, randomBytes } from "node:crypto"
+import fc from "fast-check"
+import { describe, it } from "vitest"
+import { digestOf as sha256 } from "../../src/adapters/store/digest.ts"
+import { digestOf } from "../../src/domain/presentity/view.ts"
+import { digestsOf, likelyAddresses, likelyDocuments, makeHaystack } from "./dictionary.ts"
+
+const person = "sip:alice.winterbourne@example.test"
+const write = (address: string, basic: string): string =>
+  `<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${address}"><tuple id="t1"><status><basic>${basic}</basic></status></tuple></presence>`
+const documents = likelyDocuments(person, write)
+
+describe("the dictionary of the tests", () => {
+  it("T38: finds each form in which a digest of a person may stand, wherever it stands, and nothing else", () => {
+    const noise = randomBytes(100_000)
+    const other = digestsOf(
+      "sip:somebody.else@example.test",
+      likelyDocuments("sip:somebody.else@example.test", write),
+    )
+    assert.equal(makeHaystack([noise]).has(randomBytes(12)), false)
+    const planted = [
+      sha256(person),
+      sha256(write(person, "open")),
+      createHash("sha256").update(person).digest("base64url").slice(0, 22),
+      createHash("md5").update("alice.winterbourne").digest("hex"),
+      createHash("shake256", { outputLength: 12 }).update(person).digest("base64url"),
+      digestOf({ contentType: "application/pidf+xml", text: write(person, "open") }),
+      digestOf({
+        contentType: "application/pidf+xml",
+        parameters: "charset=utf-8",
+        text: write(person, "closed"),
+      }),
+    ].map((text) => Buffer.from(text))
+    planted.push(createHash("sha256").update(person).digest(), createHash("sha1").update(person).digest())
+    for (const one of planted) {
+      const haystack = makeHaystack([Buffer.concat([noise, one, noise]), noise])
+      assert.ok(
+        digestsOf(person, documents).some(({ octets }) => haystack.has(octets)),
+        one.toString("latin1"),
+      )
+      assert.deepEqual(
+        other.filter(({ octets }) => haystack.has(octets)),
+        [],
+      )
+    }
+  })
+
+  it("T38: says of any octets whether they are there", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ max: 3, maxLength: 60 }), { minLength: 1, maxLength: 3 }),
+        fc.uint8Array({ max: 3, minLength: 6, maxLength: 8 }),
+        (heap, needle) => {
+          fc.pre(!isBlank(needle))
+          const parts = heap.map((one) => Buffer.from(one))
+          const isThere = parts.some((one) => one.includes(Buffer.from(needle)))
+          assert.equal(makeHaystack(parts).has(Buffer.from(needle)), isThere)
+        },
+      ),
+    )
+  })
+
+  it("T38: holds as many addresses as are asked for, each once, with those that are meant", () => {
+    const all = likelyAddresses(5000, "example.test", [person])
+    assert.equal(new Set(all).size, 5000)
+    assert.ok(all.includes(person))
+  })
+})
+
+/** Six zeros in a row are in every file, and so are not looked at. */
+const isBlank = (octets: Uint8Array): boolean => Buffer.from(octets).includes(Buffer.alloc(6))
