@@ -121,7 +121,15 @@ export const startServer = Effect.fn("Server.start")(function* (
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
-      (limit) => void run(Effect.logWarning(limitInWords(limit, config[limit]))),
+      (limit) =>
+        void run(
+          Effect.logWarning(
+            limitInWords(
+              limit,
+              config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit],
+            ),
+          ),
+        ),
     ),
   )
   const authorize = asksRules(config) ? askTheRules : allowEveryone
@@ -373,6 +381,7 @@ const sipOptions = (
       unansweredOctetsMax: config.unanswered_octets_max,
       unprovenTargetsMax: config.unproven_targets_max,
       unprovenWaitingMax: config.unproven_waiting_max,
+      unprovenWaitingPerTargetMax: config.unproven_waiting_per_target_max,
     },
     onLimit,
     policy,
@@ -386,10 +395,14 @@ const limitInWords = (limit: SipLimit, value: number): string => {
   switch (limit) {
     case "unanswered_octets_max":
       return `unanswered_octets_max = ${value} is reached: NOTIFYs are put off until earlier ones are answered`
+    case "unanswered_octets_share":
+      return `unanswered_octets_max = ${value}: one address and port has as many of these as are left for all others: NOTIFYs there are put off until earlier ones are answered`
     case "unproven_targets_max":
-      return `unproven_targets_max = ${value} is reached: of the oldest addresses that never answered it is forgotten what was sent there`
+      return `unproven_targets_max = ${value} is reached: NOTIFYs to further addresses that never answered are put off`
     case "unproven_waiting_max":
-      return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are given up`
+      return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are put off`
+    case "unproven_waiting_per_target_max":
+      return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
   }
 }
 

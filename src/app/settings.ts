@@ -220,20 +220,21 @@ const lifetimes = {
     67_108_864,
     1_048_576,
     4_294_967_296,
-    "octets of NOTIFYs that wait for an answer; above, NOTIFYs are put off as if answered 503",
+    "octets of NOTIFYs that wait for an answer; above, NOTIFYs are put off as if answered 503; of one address and port, as many as are left for all others",
   ),
   unproven_targets_max: int<number>(
     100_000,
     1_000,
     10_000_000,
-    "dialogs, and addresses, that have not answered a NOTIFY yet of which it is remembered what was sent; above, the oldest is forgotten",
+    "dialogs, and addresses, that have not answered a NOTIFY yet of which it is remembered what was sent; above, NOTIFYs to others are put off",
   ),
   unproven_waiting_max: int<number>(
     10_000,
     0,
     1_000_000,
-    "NOTIFYs that wait until the address they go to has answered another one; above, further ones count as not answered",
+    "NOTIFYs that wait until the address they go to has answered another one; above, further ones are put off as if answered 503",
   ),
+  unproven_waiting_per_target_max: int<number>(1_000, 0, 1_000_000, "the same for one address and port"),
 }
 
 const watching = {

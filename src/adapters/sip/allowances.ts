@@ -1,9 +1,10 @@
 /**
  * How much may be sent to where nothing is proven: so that nobody can have NOTIFYs sent to a stranger.
  *
- * Of each dialog: three times the octets of the requests received for it, and three packets. Of each address, whatever the
- * dialogs: three packets, and one attempt to connect, until it has answered something; what finds no room waits for that.
- * The time in which nothing is heard ends with Timer F, and with it all that waits. Proven dialogs never come here.
+ * Of each dialog: three times the octets of the requests received for it, and three packets. Of each address and port, whatever
+ * the dialogs: three packets, and one attempt to connect, until it has answered something; what finds no room waits for that.
+ * The time in which nothing is heard ends with Timer F, and with it what has waited for long. Whatever there is no room to
+ * remember or to keep waiting is put off, so that nobody can use up what others need. Proven dialogs never come here.
  */
 import type { Counters, Limits, SipLimit, Timers } from "./options.ts"
 
@@ -15,17 +16,28 @@ export interface Waiting {
   readonly tryNow: () => boolean
   /** Timer F has fired. */
   readonly timedOut: () => void
+  /** There is no room to wait; it is worth another try after so many seconds. */
+  readonly putOff: (seconds: number) => void
 }
 
 export interface Allowances {
   /** A request for this dialog has come, or a copy of it has. */
   readonly received: (dialog: string, octets: number, isCopy: boolean) => void
-  /** Takes the room for one packet; false: there is none. */
-  readonly take: (dialog: string, place: Place, octets: number) => boolean
+  /**
+   * Takes the room for one packet; false: there is none.
+   *
+   * @param isDirect it goes to the remote target itself: where a 2xx has come from takes part, whatever the dialog. Behind a
+   *   proxy it may be somebody else
+   */
+  readonly take: (dialog: string, place: Place, octets: number, isDirect: boolean) => boolean
+  /** Whether there would be room for one more packet of a dialog that has sent there. */
+  readonly mayTake: (dialog: string, place: Place, octets: number) => boolean
   /** Takes the room for one attempt to connect, which is worth three packets; false: there is none. */
   readonly takeAttempt: (place: Place) => boolean
-  /** Keeps a NOTIFY until the place answers; it is over at once when too many wait already. */
-  readonly wait: (place: Place, waiting: Waiting) => void
+  /** Whether a NOTIFY to there can leave, or wait for that. */
+  readonly hasRoom: (place: Place) => boolean
+  /** Keeps a NOTIFY until the place answers; it is put off at once when too many wait already. */
+  readonly wait: (dialog: string, place: Place, waiting: Waiting) => void
   /** The place has answered a NOTIFY; `isProven`: with a 2xx. */
   readonly answered: (dialog: string, place: Place, isProven: boolean) => void
   /** Moves time on; called a few times per second. */
@@ -40,6 +52,8 @@ const factor = 3
 const packetsMax = 3
 /** How long an address that has answered once is taken to be there, in units of Timer F. */
 const openFor = 20
+/** Seconds until what found no room is worth another try; where nobody has answered for so long, it is not before Timer F. */
+const retryAfter = 5
 
 interface Dialog {
   /** Where its NOTIFYs went last; empty: none has. */
@@ -48,22 +62,33 @@ interface Dialog {
   /** What the newest request alone allows: all that counts for a new target. */
   newest: number
   packets: number
-  isProven: boolean
   until: number
 }
 
 /** An address that has not answered anything lately. */
-interface Silent {
+interface Silent extends Holder {
   packets: number
   hasTried: boolean
-  /** When Timer F of the first packet fires. */
+}
+
+/** An address that has. */
+interface Open extends Holder {
+  /** With a 2xx. */
+  readonly isProven: boolean
+}
+
+interface Holder {
+  /** Silent: when Timer F of the first packet fires; open: as long as it counts as there. */
   readonly until: number
   waiting: Item[]
+  /** How many of them wait still. */
+  count: number
 }
 
 interface Item {
   readonly waiting: Waiting
-  readonly until: number
+  readonly since: number
+  holder: Holder
   isOver: boolean
 }
 
@@ -76,140 +101,205 @@ export const makeAllowances = (
 ): Allowances => {
   // oldest first in each: whatever is heard of is put at the end
   const dialogs = new Map<string, Dialog>()
+  /** Those of which a 2xx has come: nothing is counted, but that it came from there. */
+  const accepted = new Map<string, Dialog>()
   const silent = new Map<Place, Silent>()
-  /** Until when addresses that have answered count as there, and what waits for room of its dialog. */
-  const open = new Map<Place, { readonly until: number; waiting: Item[] }>()
+  const open = new Map<Place, Open>()
   let queue: Item[] = []
   let queueFrom = 0
+  const silenceSeconds = Math.max(retryAfter, Math.ceil(timers.transactionMs / 1_000))
 
+  /** What is forgotten may be: whoever has answered answers again. */
   const put = <K, V>(map: Map<K, V>, key: K, value: V, gone?: (value: V) => void): V => {
     map.delete(key)
     if (map.size >= limits.unprovenTargetsMax) {
       const [oldest, old] = map.entries().next().value!
       map.delete(oldest)
-      counters.unprovenForgotten++
-      onLimit("unproven_targets_max")
       gone?.(old)
     }
     map.set(key, value)
     return value
   }
 
-  const dialogOf = (key: string): Dialog =>
-    dialogs.get(key) ??
-    put(dialogs, key, {
-      place: "",
-      left: 0,
-      newest: 0,
+  /** Of those that have not answered nothing is forgotten, or they could be sent to again and again. */
+  const add = <K, V>(map: Map<K, V>, key: K, value: V): V | null => {
+    if (map.size >= limits.unprovenTargetsMax) {
+      counters.unprovenTargetsFull++
+      onLimit("unproven_targets_max")
+      return null
+    }
+    map.set(key, value)
+    return value
+  }
+
+  const later = (): number => clock() + 2 * timers.transactionMs
+
+  const dialogOf = (key: string): Dialog | null =>
+    dialogs.get(key) ?? add(dialogs, key, { place: "", left: 0, newest: 0, packets: 0, until: later() })
+
+  const silentOf = (place: Place): Silent | null =>
+    silent.get(place) ??
+    add(silent, place, {
       packets: 0,
-      isProven: false,
-      until: clock() + 2 * timers.transactionMs,
+      hasTried: false,
+      until: clock() + timers.transactionMs,
+      waiting: [],
+      count: 0,
     })
 
-  const silentOf = (place: Place): Silent =>
-    silent.get(place) ??
-    put(
-      silent,
-      place,
-      { packets: 0, hasTried: false, until: clock() + timers.transactionMs, waiting: [] },
-      giveUp,
-    )
-
-  const end = (item: Item): void => {
-    if (item.isOver) return
+  const over = (item: Item): boolean => {
+    if (item.isOver) return false
     item.isOver = true
+    item.holder.count--
     counters.unprovenWaiting--
-    item.waiting.timedOut()
+    return true
   }
 
-  const giveUp = ({ waiting }: { readonly waiting: readonly Item[] }): void => {
-    for (const item of waiting) end(item)
-  }
-
-  const sweep = <K>(
-    map: Map<K, { readonly until: number }>,
-    now: number,
-    gone: (key: K) => void = () => {},
-  ): void => {
-    for (const [key, { until }] of map) {
-      if (until > now) return
-      gone(key)
-      map.delete(key)
+  /** Nobody has answered there. What has come only lately has not waited for that as long as it would have to. */
+  const giveUp = ({ waiting }: Holder): void => {
+    const now = clock()
+    for (const item of waiting) {
+      if (!over(item)) continue
+      if (now - item.since >= timers.transactionMs / 2) item.waiting.timedOut()
+      else item.waiting.putOff(retryAfter)
     }
   }
 
+  const sweep = <K, V extends { readonly until: number }>(
+    map: Map<K, V>,
+    now: number,
+    gone?: (value: V) => void,
+  ): void => {
+    for (const [key, value] of map) {
+      if (value.until > now) return
+      map.delete(key)
+      gone?.(value)
+    }
+  }
+
+  const isWaitingFull = (holder: Holder | undefined): SipLimit | null =>
+    counters.unprovenWaiting >= limits.unprovenWaitingMax
+      ? "unproven_waiting_max"
+      : holder !== undefined && holder.count >= limits.unprovenWaitingPerTargetMax
+        ? "unproven_waiting_per_target_max"
+        : null
+
   return {
     received: (key, octets, isCopy) => {
-      const dialog = dialogOf(key)
       const more = factor * octets
+      const dialog = accepted.get(key) ?? dialogOf(key)
+      if (dialog === null) return
       dialog.left += more
       dialog.newest = isCopy ? dialog.newest + more : more
-      dialog.until = clock() + 2 * timers.transactionMs
-      put(dialogs, key, dialog)
+      dialog.until = later()
+      put(accepted.has(key) ? accepted : dialogs, key, dialog)
     },
-    take: (key, place, octets) => {
-      const dialog = dialogOf(key)
+    take: (key, place, octets, isDirect) => {
+      const target = open.get(place)
+      if (target?.isProven === true && isDirect) return true
+      const known = accepted.get(key)
+      if (known?.place === place) return true
+      const dialog = known === undefined ? dialogOf(key) : add(dialogs, key, known)
+      if (dialog === null) return false
+      accepted.delete(key)
       if (dialog.place !== place) {
-        if (dialog.place !== "") Object.assign(dialog, { left: dialog.newest, packets: 0, isProven: false })
+        if (dialog.place !== "") Object.assign(dialog, { left: dialog.newest, packets: 0 })
         dialog.place = place
       }
-      const target = open.has(place) ? null : silentOf(place)
+      const quiet = target === undefined ? silentOf(place) : null
+      if (target === undefined && (quiet === null || quiet.packets >= packetsMax)) return false
       // the first NOTIFY always leaves: without it nothing can be proven
-      const isWithin =
-        dialog.isProven || dialog.packets === 0 || (dialog.packets < packetsMax && dialog.left >= octets)
-      if (!isWithin || (target !== null && target.packets >= packetsMax)) return false
+      const isWithin = dialog.packets === 0 || (dialog.packets < packetsMax && dialog.left >= octets)
+      if (!isWithin) return false
       dialog.left -= octets
       dialog.packets++
-      if (target !== null) target.packets++
+      if (quiet !== null) quiet.packets++
       return true
+    },
+    mayTake: (key, place, octets) => {
+      const dialog = dialogs.get(key)
+      if (dialog === undefined || dialog.place !== place) return false
+      if (dialog.packets >= packetsMax || dialog.left < octets) return false
+      return open.has(place) || (silent.get(place)?.packets ?? 0) < packetsMax
     },
     takeAttempt: (place) => {
       if (open.has(place)) return true
       const target = silentOf(place)
-      if (target.hasTried) return false
+      if (target === null || target.hasTried) return false
       target.hasTried = true
       return true
     },
-    wait: (place, waiting) => {
-      if (counters.unprovenWaiting >= limits.unprovenWaitingMax) {
-        counters.unprovenDropped++
-        onLimit("unproven_waiting_max")
-        return waiting.timedOut()
+    hasRoom: (place) => {
+      if (open.has(place)) return true
+      const target = silent.get(place)
+      if (target === undefined) return Math.max(silent.size, dialogs.size) < limits.unprovenTargetsMax
+      return target.packets < packetsMax || isWaitingFull(target) === null
+    },
+    wait: (key, place, waiting) => {
+      const holder = open.get(place) ?? silent.get(place)
+      // no room to remember it, which has been said
+      if (holder === undefined || !(dialogs.has(key) || accepted.has(key))) return waiting.putOff(retryAfter)
+      const limit = isWaitingFull(holder)
+      const now = clock()
+      if (limit !== null) {
+        if (limit === "unproven_waiting_max") counters.unprovenDropped++
+        else counters.unprovenDroppedOfTarget++
+        onLimit(limit)
+        const isQuiet = !open.has(place) && holder.until - now < timers.transactionMs - retryAfter * 1_000
+        return waiting.putOff(isQuiet ? silenceSeconds : retryAfter)
       }
-      const item: Item = { waiting, until: clock() + timers.transactionMs, isOver: false }
+      const item: Item = { waiting, since: now, holder, isOver: false }
       counters.unprovenWaited++
       counters.unprovenWaiting++
+      holder.count++
       queue.push(item)
-      ;(open.get(place) ?? silentOf(place)).waiting.push(item)
+      holder.waiting.push(item)
     },
     answered: (key, place, isProven) => {
-      const dialog = dialogOf(key)
+      const dialog = dialogs.get(key)
       // an answer from where it went before says nothing of where it goes now
-      if (isProven && dialog.place === place) dialog.isProven = true
-      const items = open.get(place)?.waiting ?? silent.get(place)?.waiting ?? []
+      if (isProven && dialog?.place === place) {
+        dialogs.delete(key)
+        put(accepted, key, dialog)
+      }
+      const before = open.get(place)
+      const items = before?.waiting ?? silent.get(place)?.waiting ?? []
       silent.delete(place)
-      const target = put(
+      const target: Open = put(
         open,
         place,
-        { until: clock() + openFor * timers.transactionMs, waiting: [] as Item[] },
+        {
+          until: clock() + openFor * timers.transactionMs,
+          isProven: isProven || before?.isProven === true,
+          waiting: [],
+          count: 0,
+        },
         giveUp,
       )
       for (const item of items) {
         if (item.isOver) continue
-        if (!item.waiting.tryNow()) target.waiting.push(item)
-        else {
-          item.isOver = true
-          counters.unprovenWaiting--
+        if (item.waiting.tryNow()) {
+          over(item)
+          continue
         }
+        item.holder.count--
+        item.holder = target
+        target.count++
+        target.waiting.push(item)
       }
     },
     tick: () => {
       const now = clock()
       sweep(dialogs, now)
-      sweep(open, now, (place) => giveUp(open.get(place)!))
-      sweep(silent, now, (place) => giveUp(silent.get(place)!))
-      while (queueFrom < queue.length && (queue[queueFrom]!.isOver || queue[queueFrom]!.until <= now))
-        end(queue[queueFrom++]!)
+      sweep(accepted, now)
+      sweep(open, now, giveUp)
+      sweep(silent, now, giveUp)
+      while (queueFrom < queue.length) {
+        const item = queue[queueFrom]!
+        if (!item.isOver && item.since + timers.transactionMs > now) break
+        if (over(item)) item.waiting.timedOut()
+        queueFrom++
+      }
       if (queueFrom > 1_024 && queueFrom * 2 > queue.length) {
         queue = queue.slice(queueFrom)
         queueFrom = 0

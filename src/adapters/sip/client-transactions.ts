@@ -11,10 +11,11 @@ import type { Channel } from "./server-transactions.ts"
 import { parseVia } from "./via.ts"
 
 export type ClientState = "trying" | "proceeding" | "ended"
-export type ClientEvent = "provisional" | "final" | "timerE" | "timerF" | "failure"
-export type ClientEffect = "nothing" | "resend" | "answered" | "timedOut" | "failed"
+/** `denied`: it may not be sent again, and waiting for an answer to what was sent is not worth while any more. */
+export type ClientEvent = "provisional" | "final" | "timerE" | "timerF" | "failure" | "denied"
+export type ClientEffect = "nothing" | "resend" | "answered" | "timedOut" | "failed" | "unrepeated"
 
-/** @source RFC 3261 §17.1.2.2 figure 6 */
+/** @source RFC 3261 §17.1.2.2 figure 6, but for `denied` */
 export const diagram: Readonly<
   Record<ClientState, Readonly<Record<ClientEvent, readonly [ClientState, ClientEffect]>>>
 > = {
@@ -24,6 +25,7 @@ export const diagram: Readonly<
     timerE: ["trying", "resend"],
     timerF: ["ended", "timedOut"],
     failure: ["ended", "failed"],
+    denied: ["ended", "unrepeated"],
   },
   proceeding: {
     provisional: ["proceeding", "nothing"],
@@ -31,6 +33,7 @@ export const diagram: Readonly<
     timerE: ["proceeding", "resend"],
     timerF: ["ended", "timedOut"],
     failure: ["ended", "failed"],
+    denied: ["ended", "unrepeated"],
   },
   ended: {
     provisional: ["ended", "nothing"],
@@ -38,6 +41,7 @@ export const diagram: Readonly<
     timerE: ["ended", "nothing"],
     timerF: ["ended", "nothing"],
     failure: ["ended", "nothing"],
+    denied: ["ended", "nothing"],
   },
 }
 
@@ -46,7 +50,13 @@ export const nextResendMs = (state: ClientState, lastMs: number, timers: Timers)
   state === "proceeding" ? timers.t2Ms : Math.min(lastMs * 2, timers.t2Ms)
 
 /** How a transaction ended: the final response, or why there is none. */
-export type ClientResult = RawMessage | "timedOut" | "failed"
+export type ClientResult = RawMessage | "timedOut" | "failed" | "unrepeated"
+
+/** Whether it is sent again; `over`: it is not, and ends here. */
+export type Resending = "resend" | "wait" | "over"
+
+/** How long an answer is waited for that cannot be asked for again, in units of T1. */
+const patience = 16
 
 export interface ClientTransaction {
   readonly branch: string
@@ -67,8 +77,10 @@ export interface ClientTransaction {
   endsAt: number
   /** The transport could not send it. */
   readonly failed: () => void
-  /** Asked before it is sent again; null: it always may be. Timer F goes on all the same. */
-  readonly mayResend: ((octets: number) => boolean) | null
+  /**
+   * Asked before it is sent again; null: it always may be. Timer F goes on all the same. `isLate`: no answer has come for 16·T1.
+   */
+  readonly mayResend: ((octets: number, isLate: boolean) => Resending) | null
 }
 
 export type ClientRequest = Pick<
@@ -86,9 +98,22 @@ export interface ClientTransactions {
   readonly fail: (branch: string) => void
   /** Moves time on; called every `wheelTickMs`. */
   readonly tick: () => void
+  /** Whether one address and port has as many octets under way as are left for all others. */
+  readonly isShareUsed: (address: string, port: number) => boolean
+  /** Counts octets that wait to be sent as if they were; to be called back when they do not wait any more. */
+  readonly hold: (address: string, port: number, octets: number) => () => void
+}
+
+/** Octets to one address and port. */
+interface Load {
+  readonly address: string
+  readonly port: number
+  readonly octets: number
 }
 
 export const wheelTickMs = 50
+const targetKey = (address: string, port: number): string => `${address} ${port}`
+
 /** 51 s of slots: more than the longest timer. */
 const wheelSlots = 1_024
 
@@ -96,8 +121,35 @@ export const makeClientTransactions = (
   timers: Timers,
   counters: Counters,
   clock: () => number,
+  octetsMax = Number.POSITIVE_INFINITY,
 ): ClientTransactions => {
   const open = new Map<string, ClientTransaction>()
+  const held = new Set<Load>()
+  /** By target; null as long as all together have less than one may have: then nothing is counted. */
+  let loads: Map<string, number> | null = null
+
+  const add = (into: Map<string, number>, address: string, port: number, octets: number): void => {
+    const key = targetKey(address, port)
+    const sum = (into.get(key) ?? 0) + octets
+    if (sum > 0) into.set(key, sum)
+    else into.delete(key)
+  }
+
+  const countLoads = (): Map<string, number> => {
+    const counted = new Map<string, number>()
+    for (const { address, port, bytes } of open.values()) add(counted, address, port, bytes?.length ?? 0)
+    for (const { address, port, octets } of held) add(counted, address, port, octets)
+    return counted
+  }
+
+  /** What is there has been put into `open` or `held`, and what is gone taken out. */
+  const load = (address: string, port: number, octets: number): void => {
+    counters.clientOctets += octets
+    if (loads !== null) add(loads, address, port, octets)
+    else if (counters.clientOctets > octetsMax / 2) loads = countLoads()
+    // counting begins anew only after as much again: so it costs little however often
+    if (loads !== null && counters.clientOctets < octetsMax / 4) loads = null
+  }
   const wheel: ClientTransaction[][] = Array.from({ length: wheelSlots }, () => [])
   let turned = Math.floor(clock() / wheelTickMs)
 
@@ -108,6 +160,21 @@ export const makeClientTransactions = (
     wheel[slot % wheelSlots]!.push(transaction)
   }
 
+  const resend = (transaction: ClientTransaction): void => {
+    const { mayResend, resendAt } = transaction
+    const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
+    const may = mayResend === null ? "resend" : mayResend(transaction.bytes!.length, resendAt >= lateAt)
+    if (may === "over") return happen(transaction, "denied", null)
+    if (may === "resend") {
+      counters.notifyRetransmitted++
+      transaction.channel.send(transaction.bytes!, transaction.address, transaction.port, transaction.failed)
+    }
+    transaction.resendMs = nextResendMs(transaction.state, transaction.resendMs, timers)
+    transaction.resendAt += transaction.resendMs
+    // what may not be sent again is asked about at that moment as well
+    if (may === "wait" && resendAt < lateAt) transaction.resendAt = Math.min(transaction.resendAt, lateAt)
+  }
+
   const happen = (transaction: ClientTransaction, event: ClientEvent, response: RawMessage | null): void => {
     const [state, effect] = diagram[transaction.state][event]
     transaction.state = state
@@ -115,22 +182,11 @@ export const makeClientTransactions = (
       case "nothing":
         return
       case "resend":
-        if (transaction.mayResend === null || transaction.mayResend(transaction.bytes!.length)) {
-          counters.notifyRetransmitted++
-          transaction.channel.send(
-            transaction.bytes!,
-            transaction.address,
-            transaction.port,
-            transaction.failed,
-          )
-        }
-        transaction.resendMs = nextResendMs(state, transaction.resendMs, timers)
-        transaction.resendAt += transaction.resendMs
-        return
+        return resend(transaction)
       default:
         open.delete(transaction.branch)
         counters.clientTransactions--
-        counters.clientOctets -= transaction.bytes!.length
+        load(transaction.address, transaction.port, -transaction.bytes!.length)
         transaction.bytes = null
         transaction.ended(effect === "answered" ? response! : effect)
     }
@@ -162,7 +218,7 @@ export const makeClientTransactions = (
       }
       open.set(request.branch, transaction)
       counters.clientTransactions++
-      counters.clientOctets += bytes.length
+      load(request.address, request.port, bytes.length)
       schedule(transaction)
       request.channel.send(bytes, request.address, request.port, transaction.failed)
     },
@@ -184,6 +240,16 @@ export const makeClientTransactions = (
     fail: (branch) => {
       const transaction = open.get(branch)
       if (transaction !== undefined) happen(transaction, "failure", null)
+    },
+    isShareUsed: (address, port) =>
+      loads !== null && (loads.get(targetKey(address, port)) ?? 0) >= octetsMax - counters.clientOctets,
+    hold: (address, port, octets) => {
+      const one: Load = { address, port, octets }
+      held.add(one)
+      load(address, port, octets)
+      return () => {
+        if (held.delete(one)) load(address, port, -octets)
+      }
     },
     tick: () => {
       const now = clock()

@@ -3,7 +3,9 @@
  * decoder to the core, and the core's answer back.
  */
 import { createHmac } from "node:crypto"
+import type { Answer } from "../../domain/presentity/commands.ts"
 import type { SipHandler } from "../../domain/ports.ts"
+import type { DialogStart } from "../../domain/vocabulary.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
 import { parseAddress } from "./codec.ts"
 import { allowanceKey } from "./allowances.ts"
@@ -41,6 +43,8 @@ export interface InboundParts {
   ) => Arrival
   /** Told of requests for dialogs that go where nothing is proven. */
   readonly allowances: Pick<Allowances, "received">
+  /** Seconds after which the NOTIFY of a fetch could leave; null: now. */
+  readonly isFullFor: (dialog: DialogStart) => number | null
   readonly submit: SipHandler["submit"]
   readonly onDefect: (defect: unknown) => void
   /** Secret from which the tags of stateless responses are made. */
@@ -220,8 +224,21 @@ export const makeInbound = (parts: InboundParts): Receive => {
     const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
     const context = { command, contact: arrival.contact, allowEvents: rules.allowEvents, recordRoutes }
     const origin = `${transport}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`
+    // the one NOTIFY of a fetch is not told later: when it cannot leave, whoever asks has to ask again
+    const isFull = (): boolean => {
+      const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
+      if (seconds === null) return false
+      complete(reply(503, `Retry-After: ${seconds}\r\n`))
+      return true
+    }
+    if (command._tag === "Subscribe" && command.expires === 0 && isFull()) return
+    const answered = (answer: Answer): void => {
+      // its NOTIFY comes right after it, and meets the same
+      if (isFetched(answer) && isFull()) return
+      complete(replyOf(answer, context))
+    }
     try {
-      parts.submit({ presentity, command, origin, answer: (answer) => complete(replyOf(answer, context)) })
+      parts.submit({ presentity, command, origin, answer: answered })
     } catch (defect) {
       complete(reply(500))
       throw defect
@@ -267,6 +284,9 @@ export const makeInbound = (parts: InboundParts): Receive => {
     }
   }
 }
+
+const isFetched = (answer: Answer): boolean =>
+  answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.expires === 0
 
 /** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
 const tagFor = (decoded: Decoded, rules: RequestRules): string =>

@@ -7,12 +7,13 @@
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { SipHandler } from "../../domain/ports.ts"
-import type { ClientResult, ClientTransactions } from "./client-transactions.ts"
+import type { DialogStart } from "../../domain/vocabulary.ts"
+import type { ClientResult, ClientTransactions, Resending } from "./client-transactions.ts"
 import { parseAddress } from "./codec.ts"
 import { parseRetryAfter } from "./headers.ts"
 import { allowanceKey } from "./allowances.ts"
 import type { Allowances, Place } from "./allowances.ts"
-import { formatNotify, nextHopOf, prepareDialog } from "./notify.ts"
+import { formatNotify, nextHopOf, prepareDialog, shownOctets } from "./notify.ts"
 import type { NextHop, PreparedDialog } from "./notify.ts"
 import { placeOf } from "./room.ts"
 import type { Counters, Limits, SipLimit } from "./options.ts"
@@ -43,6 +44,8 @@ export interface NotifierParts {
 
 export interface Notifier {
   readonly send: (notify: Notify) => void
+  /** Seconds after which a NOTIFY in this dialog could leave, as far as limits go; null: it could now. */
+  readonly isFullFor: (dialog: DialogStart) => number | null
 }
 
 /** One NOTIFY on its way. */
@@ -52,7 +55,7 @@ interface Way {
   /** The address that the name of its next hop leads to, when it is not known to be proven; null: it is, or is no name. */
   readonly named: string | null
   /** Where nothing is proven: what it may take there; null: it is proven. */
-  readonly allowed: { readonly dialog: string; readonly place: Place } | null
+  readonly allowed: { readonly dialog: string; readonly place: Place; readonly isDirect: boolean } | null
 }
 
 /** Where both URIs lead, the one with or without the transport and the port that go without saying. */
@@ -66,6 +69,8 @@ const portDefault = 5_060
 const streamRefusalsMax = 20_000
 /** Seconds until a NOTIFY that found no room is worth another try. */
 const retryAfterFull = 5
+/** By how much the next NOTIFY may be longer than this one, were they to show the same: its CSeq has a digit more. */
+const growth = 1
 
 export const makeNotifier = (parts: NotifierParts): Notifier => {
   const { client, tcp, counters, limits, clock } = parts
@@ -85,7 +90,8 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         counters.notifyTimedOut++
         break
       case "Unproven":
-        counters.notifyUnproven++
+        if (outcome.room === 0) counters.notifyUnrepeated++
+        else counters.notifyUnproven++
         break
       default:
         counters.notifyUnreachable++
@@ -100,6 +106,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   const outcomeOf = (result: ClientResult, way: Way): DeliveryOutcome => {
     if (result === "timedOut") return { _tag: "TimedOut" }
     if (result === "failed") return { _tag: "Unreachable" }
+    if (result === "unrepeated") return { _tag: "Unproven", room: 0 }
     // A challenge is a refusal like any other: nobody gets credentials out of us.
     if (result.status >= 300)
       return {
@@ -143,6 +150,19 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   /** Random, so that it cannot be guessed; counted, so that it cannot come twice (RFC 3261 §8.1.1.7). */
   const mintBranch = (): string => `z9hG4bK${parts.mintTag()}${(branches++).toString(36)}`
 
+  /** What showed something and cannot be sent again makes way for one that shows nothing, if that can be sent still. */
+  const resending = (
+    notify: Notify,
+    { dialog, place, isDirect }: NonNullable<Way["allowed"]>,
+    octets: number,
+    isLate: boolean,
+  ): Resending => {
+    if (parts.allowances.take(dialog, place, octets, isDirect)) return "resend"
+    if (!isLate || notify.state === "terminated") return "wait"
+    const shown = shownOctets(notify)
+    return shown > 0 && parts.allowances.mayTake(dialog, place, octets - shown + growth) ? "over" : "wait"
+  }
+
   const start = (
     way: Way,
     branch: string,
@@ -163,8 +183,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         address: hop.address,
         port: hop.port,
         isReliable: connection !== null,
-        mayResend:
-          allowed === null ? null : (octets) => parts.allowances.take(allowed.dialog, allowed.place, octets),
+        mayResend: allowed === null ? null : (octets, isLate) => resending(notify, allowed, octets, isLate),
         ended: (result) => {
           connection?.branches.delete(branch)
           if (allowed !== null && typeof result === "object")
@@ -217,9 +236,9 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     if (bytes.length <= parts.udpMtuBytes || isStreamRefused(hop))
       return start(way, branch, bytes, listener, hop, null)
     // RFC 3261 §18.1.1: too big for one packet, so over TCP if the peer has it, and over UDP after all if not.
-    counters.clientOctets += bytes.length
+    const letGo = client.hold(hop.address, hop.port, bytes.length)
     tcp.open(hop.address, hop.port, limits.bigRequestConnectMs, (connection) => {
-      counters.clientOctets -= bytes.length
+      letGo()
       if (connection !== null) {
         counters.bigRequestsOverTcp++
         return runOn(way, connection)
@@ -235,11 +254,22 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   const cautiously = (notify: Notify, prepared: PreparedDialog, named: string | null, hop: Hop): void => {
     const dialog = allowanceKey(notify.dialog.callId, notify.dialog.localTag)
     const place = placeOf(hop.transport, hop.address, hop.port)
-    const way: Way = { notify, prepared, named, allowed: { dialog, place } }
+    const isDirect = prepared.routes.length === 0 && notify.dialog.routeSet.length === 0
+    const way: Way = { notify, prepared, named, allowed: { dialog, place, isDirect } }
     const tryNow = hop.transport === "tcp" ? () => cautiouslyTcp(way, hop) : () => cautiouslyUdp(way, hop)
-    if (tryNow()) return
-    parts.allowances.wait(place, { tryNow, timedOut: () => endSoon(notify, { _tag: "TimedOut" }) })
+    if (!tryNow()) waitFor(notify, dialog, place, tryNow)
   }
+
+  const waitFor = (notify: Notify, dialog: string, place: Place, tryNow: () => boolean): void =>
+    parts.allowances.wait(dialog, place, {
+      tryNow,
+      timedOut: () => endSoon(notify, { _tag: "TimedOut" }),
+      putOff: (seconds) => putOff(notify, seconds),
+    })
+
+  /** It is not failed, but to be told later: as if the watcher had said so. */
+  const putOff = (notify: Notify, seconds = retryAfterFull): void =>
+    endSoon(notify, { _tag: "Refused", status: 503, retryAfter: seconds })
 
   /** Always over UDP: an attempt to connect would be more packets. @returns false: there is no room */
   const cautiouslyUdp = (way: Way, hop: Hop): boolean => {
@@ -252,7 +282,8 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     const sentBy = `${bracketed(parts.localHost(listener.host, hop.address))}:${listener.port}`
     const branch = mintBranch()
     const bytes = formatNotify(notify, prepared, "udp", sentBy, branch)
-    if (allowed !== null && !parts.allowances.take(allowed.dialog, allowed.place, bytes.length)) return false
+    if (allowed === null) return false
+    if (!parts.allowances.take(allowed.dialog, allowed.place, bytes.length, allowed.isDirect)) return false
     start(way, branch, bytes, listener, hop, null)
     return true
   }
@@ -266,21 +297,22 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
     const begin = (connection: Connection): boolean => {
       const branch = mintBranch()
       const bytes = onConnection(way, connection, branch)
-      if (!parts.allowances.take(allowed.dialog, allowed.place, bytes.length)) return false
+      if (!parts.allowances.take(allowed.dialog, allowed.place, bytes.length, allowed.isDirect)) return false
       const at = { address: connection.remoteAddress, port: connection.remotePort }
       start(way, branch, bytes, connection, at, connection)
       return true
     }
     tcp.open(hop.address, hop.port, limits.unprovenConnectMs, (connection) => {
       if (connection === null) return endSoon(notify, { _tag: "Unreachable" })
-      if (begin(connection)) return
-      const tryNow = (): boolean => cautiouslyTcp(way, hop)
-      parts.allowances.wait(allowed.place, {
-        tryNow,
-        timedOut: () => endSoon(notify, { _tag: "TimedOut" }),
-      })
+      if (!begin(connection)) waitFor(notify, allowed.dialog, allowed.place, () => cautiouslyTcp(way, hop))
     })
     return true
+  }
+
+  const shareUsed = (notify: Notify): void => {
+    counters.notifyShareUsed++
+    parts.onLimit("unanswered_octets_share")
+    putOff(notify)
   }
 
   const isStreamRefused = (hop: { readonly address: string; readonly port: number }): boolean => {
@@ -293,6 +325,9 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   }
 
   const sendTo = (notify: Notify, prepared: PreparedDialog, named: string | null, hop: Hop): void => {
+    // one that ends a subscription is not told later; whoever fetches was told beforehand
+    if (client.isShareUsed(hop.address, hop.port) && !(named !== null && notify.state === "terminated"))
+      return shareUsed(notify)
     if (notify.proof?._tag === "Unproven") return cautiously(notify, prepared, named, hop)
     const way: Way = { notify, prepared, named, allowed: null }
     if (hop.transport === "tcp") overTcp(way, hop)
@@ -322,8 +357,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
   }
 
   /** The connection the SUBSCRIBE came over, while it lasts: the only way back to a watcher behind a NAT. */
-  const connectionOf = (notify: Notify): Connection | null => {
-    const { source } = notify.dialog
+  const connectionOf = ({ source }: DialogStart): Connection | null => {
     const at = readHostPort(source, 0)
     if (at === null || at.port === null) return null
     return tcp.find(at.host.startsWith("[") ? at.host.slice(1, -1) : at.host, at.port)
@@ -334,18 +368,20 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
       if (counters.clientOctets >= limits.unansweredOctetsMax) {
         counters.notifyTooManyOctets++
         parts.onLimit("unanswered_octets_max")
-        return endSoon(notify, { _tag: "Refused", status: 503, retryAfter: retryAfterFull })
+        return putOff(notify)
       }
-      if (counters.clientTransactions >= limits.clientTransactionsMax)
-        return endSoon(notify, { _tag: "Refused", status: 503, retryAfter: retryAfterFull })
+      if (counters.clientTransactions >= limits.clientTransactionsMax) return putOff(notify)
       const prepared = prepareDialog(notify.dialog)
       const { hop } = prepared
       if (hop === null) return endSoon(notify, { _tag: "Unreachable" })
       const isStream = notify.dialog.flow.startsWith("tcp:")
       // an answer over the connection would prove nothing of where the Contact leads
       const mayUseIt = isStream && notify.proof?._tag !== "Unproven"
-      const connection = mayUseIt ? connectionOf(notify) : null
-      if (connection !== null) return runOn({ notify, prepared, named: null, allowed: null }, connection)
+      const connection = mayUseIt ? connectionOf(notify.dialog) : null
+      if (connection !== null) {
+        if (client.isShareUsed(connection.remoteAddress, connection.remotePort)) return shareUsed(notify)
+        return runOn({ notify, prepared, named: null, allowed: null }, connection)
+      }
       // the connection was proven, and is gone
       if (notify.proof?._tag === "Connection") return endSoon(notify, { _tag: "Unproven" })
       const transport = hop.transport ?? (isStream ? "tcp" : null)
@@ -360,6 +396,28 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
         (hops) => sendToOneOf(notify, prepared, hop.host, hops),
         () => end(notify, { _tag: "Unreachable" }),
       )
+    },
+    isFullFor: (dialog) => {
+      if (
+        counters.clientOctets >= limits.unansweredOctetsMax ||
+        counters.clientTransactions >= limits.clientTransactionsMax
+      )
+        return retryAfterFull
+      const { hop } = prepareDialog(dialog)
+      const isStream = dialog.flow.startsWith("tcp:")
+      const connection = isStream ? connectionOf(dialog) : null
+      // where a name leads is not known yet
+      const [address, port] =
+        connection !== null
+          ? [connection.remoteAddress, connection.remotePort]
+          : hop?.isNumeric === true
+            ? [hop.host, hop.port ?? portDefault]
+            : [null, portDefault]
+      if (address === null) return null
+      if (client.isShareUsed(address, port)) return retryAfterFull
+      if (dialog.room === undefined || connection !== null) return null
+      const transport = hop?.transport ?? (isStream ? "tcp" : "udp")
+      return parts.allowances.hasRoom(placeOf(transport, address, port)) ? null : retryAfterFull
     },
   }
 }

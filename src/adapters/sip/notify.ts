@@ -176,3 +176,15 @@ export const formatNotify = (
   body.bytes.copy(bytes, head.length)
   return bytes
 }
+
+/** By how many octets a NOTIFY would be shorter without what it shows. */
+export const shownOctets = (notify: Notify): number => {
+  const body = encodeBody(notify.body)
+  return (
+    body.headers.length -
+    empty.headers.length +
+    body.bytes.length +
+    formatCarried(notify.headers).length +
+    (notify.entityTag === null ? 0 : `SIP-ETag: ${notify.entityTag}\r\n`.length)
+  )
+}

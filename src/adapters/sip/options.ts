@@ -56,12 +56,17 @@ export interface Limits {
   readonly serverTransactionsMax: number
   readonly serverTransactionBytesMax: number
   readonly clientTransactionsMax: number
-  /** Octets of NOTIFYs under way, each with its own copy of the document; above, NOTIFYs end as refused with 503. */
+  /**
+   * Octets of NOTIFYs under way, each with its own copy of the document; above, NOTIFYs end as refused with 503. Those of one
+   * address and port may be as many as are left for all others.
+   */
   readonly unansweredOctetsMax: number
-  /** Dialogs, and addresses, where nothing is proven that are remembered with what was sent there; above, the oldest is forgotten. */
+  /** Dialogs, and addresses, where nothing is proven that are remembered with what was sent there; above, NOTIFYs to others are put off. */
   readonly unprovenTargetsMax: number
-  /** NOTIFYs that wait until where they go has answered; above, further ones end as timed out. */
+  /** NOTIFYs that wait until where they go has answered; above, further ones are put off. */
   readonly unprovenWaitingMax: number
+  /** The same of one address and port. */
+  readonly unprovenWaitingPerTargetMax: number
   /** How long a connection to where nothing is proven may take to come up: as long as three SYNs. */
   readonly unprovenConnectMs: number
   readonly connectionsMax: number
@@ -79,7 +84,13 @@ export interface Limits {
 }
 
 /** Settings that bound what this side does for others, and that were met. */
-export type SipLimit = "unanswered_octets_max" | "unproven_targets_max" | "unproven_waiting_max"
+export type SipLimit =
+  | "unanswered_octets_max"
+  /** What one address and port may have of them. */
+  | "unanswered_octets_share"
+  | "unproven_targets_max"
+  | "unproven_waiting_max"
+  | "unproven_waiting_per_target_max"
 
 /** RFC 3261 §17.1.1.1 and table 4; shorter ones make tests quick. */
 export interface Timers {
@@ -167,6 +178,7 @@ export const limitsDefault: Limits = {
   unansweredOctetsMax: 64 * 1024 * 1024,
   unprovenTargetsMax: 100_000,
   unprovenWaitingMax: 10_000,
+  unprovenWaitingPerTargetMax: 1_000,
   unprovenConnectMs: 2_500,
   connectionsMax: 4_096,
   connectionsPerSourceMax: 128,
@@ -210,14 +222,19 @@ export interface Counters {
   notifyUnreachable: number
   /** NOTIFYs that were not sent because they would have gone where nothing is proven any more. */
   notifyUnproven: number
-  /** NOTIFYs refused because too many octets were under way. */
+  /** NOTIFYs with a document that were not answered in time and could not be repeated: the next goes without it. */
+  notifyUnrepeated: number
+  /** NOTIFYs refused because too many octets were under way; because of those to the same address and port. */
   notifyTooManyOctets: number
+  notifyShareUsed: number
   /** Contacts in answers to NOTIFYs that would have moved the remote target to where nothing is proven. */
   targetsKept: number
-  /** NOTIFYs that had to wait until where they go has answered; those that found no room to wait; what was forgotten. */
+  /** NOTIFYs that had to wait until where they go has answered; those that found no room to wait, at all or for their target. */
   unprovenWaited: number
   unprovenDropped: number
-  unprovenForgotten: number
+  unprovenDroppedOfTarget: number
+  /** How often there was no room to remember a further dialog or address where nothing is proven. */
+  unprovenTargetsFull: number
   bigRequestsOverTcp: number
   bigRequestsFellBack: number
   connectionsRefused: number
@@ -251,11 +268,14 @@ export const countersZero = (): Counters => ({
   notifyTimedOut: 0,
   notifyUnreachable: 0,
   notifyUnproven: 0,
+  notifyUnrepeated: 0,
   notifyTooManyOctets: 0,
+  notifyShareUsed: 0,
   targetsKept: 0,
   unprovenWaited: 0,
   unprovenDropped: 0,
-  unprovenForgotten: 0,
+  unprovenDroppedOfTarget: 0,
+  unprovenTargetsFull: 0,
   bigRequestsOverTcp: 0,
   bigRequestsFellBack: 0,
   connectionsRefused: 0,

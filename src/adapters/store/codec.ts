@@ -180,7 +180,7 @@ const StoredEvent = Schema.TaggedUnion({
   NotificationFailed: {
     no: Schema.Int,
     cseq: Schema.Int,
-    outcome: Schema.Literals(["refused", "timed-out", "unreachable", "unproven"]),
+    outcome: Schema.Literals(["refused", "timed-out", "unreachable", "unproven", "unrepeated"]),
     status: Schema.optionalKey(Schema.Int),
   },
   NotificationsAccepted: { of: Schema.Array(Schema.Int) },

@@ -105,7 +105,9 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       return words(
         event.packageName,
         event.cause === "proof"
-          ? "the address has answered: what waited for that"
+          ? event.withheld === true
+            ? "once more, as much as may be sent there"
+            : "the address has answered: what waited for that"
           : `because of ${event.cause}`,
         event.withheld === true ? withheldInWords : "",
       )
@@ -157,7 +159,9 @@ export const failureInWords = ({
       ? "got no answer in 32 s"
       : outcome === "unproven"
         ? "was not sent, since it would have gone where nobody had answered yet"
-        : "could not be sent"
+        : outcome === "unrepeated"
+          ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
+          : "could not be sent"
 
 /** What became of a NOTIFY. */
 export const deliveryInWords = (sent: Sent, known: Knowledge): string => {

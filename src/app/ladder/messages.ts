@@ -117,6 +117,7 @@ const outcomes = {
   "timed-out": "had no answer",
   unreachable: "could not be sent",
   unproven: "was not sent, its address being unproven",
+  unrepeated: "had no answer, and could not be repeated",
 } as const
 
 const published = (

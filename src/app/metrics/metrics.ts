@@ -148,6 +148,7 @@ const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
     { labels: { outcome: "timed_out" }, value: wire.notifyTimedOut },
     { labels: { outcome: "unreachable" }, value: wire.notifyUnreachable },
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
+    { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
   ]),
   counter(
     "presently_notify_targets_kept",
@@ -156,8 +157,10 @@ const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
   ),
   counter("presently_notify_limited", "NOTIFYs that met a limit.", [
     { labels: { limit: "unanswered_octets_max" }, value: wire.notifyTooManyOctets },
-    { labels: { limit: "unproven_targets_max" }, value: wire.unprovenForgotten },
+    { labels: { limit: "unanswered_octets_share" }, value: wire.notifyShareUsed },
+    { labels: { limit: "unproven_targets_max" }, value: wire.unprovenTargetsFull },
     { labels: { limit: "unproven_waiting_max" }, value: wire.unprovenDropped },
+    { labels: { limit: "unproven_waiting_per_target_max" }, value: wire.unprovenDroppedOfTarget },
     { labels: { limit: "address" }, value: wire.unprovenWaited },
   ]),
   gauge(

@@ -33,6 +33,8 @@ export interface Peers {
    * @param isCalm nothing more of that kind happens
    */
   readonly doubts: (notify: Notify, isCalm: boolean) => boolean
+  /** A NOTIFY with a document to where nothing is proven is lost, and may not be repeated: after a while the server knows. */
+  readonly isUnrepeated: (notify: Notify) => boolean
   /** A NOTIFY reaches its watcher. */
   readonly take: (notify: Notify) => DeliveryOutcome
   /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
@@ -308,6 +310,11 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       allow(dialog, notify.dialog.remoteTarget, room)
       return true
     },
+    isUnrepeated: ({ proof, body, headers, state }) =>
+      proof?._tag === "Unproven" &&
+      state !== "terminated" &&
+      octetsOf(body, headers) > 0 &&
+      doubt.chance(0.15),
     take: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)
       const usage = dialog?.usages.find(

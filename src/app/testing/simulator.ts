@@ -66,6 +66,7 @@ export type Happening =
   | "conflicts"
   | "unproven"
   | "doubted"
+  | "unrepeated"
   | "converged"
 
 /** A failed check, with everything needed to see it again. */
@@ -140,6 +141,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     conflicts: 0,
     unproven: 0,
     doubted: 0,
+    unrepeated: 0,
     converged: 0,
   }
 
@@ -220,6 +222,10 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const why = peers.sending(one)
     if (why !== null) throw new CheckFailed(why)
     if (one.proof?._tag === "Unproven") counts.unproven++
+    if (!calm && peers.isUnrepeated(one)) {
+      counts.unrepeated++
+      return post(8_000, () => report({ _tag: "Unproven", room: 0 }))
+    }
     if (lose(0.01)) return post(0, () => report({ _tag: "Unreachable" }))
     if (lose(0.04)) return post(32_000, () => report({ _tag: "TimedOut" }))
     post(delay(), () => {

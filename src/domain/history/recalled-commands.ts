@@ -256,6 +256,7 @@ const failures = (
   const { no, cseq, outcome, status = 500 } = failed
   const report = { _tag: "ReportDelivery", no, cseq } as const
   if (outcome === "unproven") return [{ ...report, outcome: { _tag: "Unproven" } }]
+  if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
   // Retry-After is said by how long it is held back

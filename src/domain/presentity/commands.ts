@@ -265,8 +265,11 @@ export type DeliveryOutcome =
       /** Where the next hop is a name: where it led, `udp:192.0.2.20:5060`; absent: it is none, or that is known already. */
       readonly address?: string
     }
-  /** It was not sent: it would have gone where nothing is proven. */
-  | { readonly _tag: "Unproven" }
+  /**
+   * It was not sent: it would have gone where nothing is proven. With `room`: it was sent there with its document, was not
+   * answered for 16·T1, and cannot be sent again; one that shows nothing can.
+   */
+  | { readonly _tag: "Unproven"; readonly room?: 0 }
   /** A final response that is not 2xx; `retryAfter` in seconds. */
   | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
   /** No final response in 64·T1. */

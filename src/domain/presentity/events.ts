@@ -368,8 +368,11 @@ export interface NotificationFailed {
   readonly _tag: "NotificationFailed"
   readonly no: SubscriptionNo
   readonly cseq: number
-  /** `unproven`: it was not sent, since nothing is proven of where it would have gone. */
-  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven"
+  /**
+   * `unproven`: it was not sent, since nothing is proven of where it would have gone. `unrepeated`: it was sent there with its
+   * document, had no answer for 16·T1, and was too large to be sent again.
+   */
+  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated"
   /** Of the final response; absent: there was none. */
   readonly status?: number
 }

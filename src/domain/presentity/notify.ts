@@ -140,7 +140,12 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   const { no, cseq, outcome } = command
   const subscription = get(state.subscriptions, no)
   if (outcome._tag === "Unproven") {
-    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: "unproven" }
+    const how = outcome.room === undefined ? "unproven" : "unrepeated"
+    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: how }
+    if (how === "unrepeated")
+      return done(
+        subscription === undefined ? [unsent] : [unsent, ...unrepeated(state, subscription, cseq, context)],
+      )
     return done(
       subscription === undefined ? [unsent] : [unsent, ...doubted(state, subscription, cseq, context)],
     )
@@ -202,10 +207,33 @@ const doubted = (
   const doubt: readonly Event[] = isUnproven(dialog)
     ? []
     : [{ _tag: "TargetDoubted", dialog: dialog.no, room }]
-  if (isAgain || subscription.parked === true || context.inFlight(subscription.no))
-    return [...doubt, undelivered(subscription, null)]
+  if (isAgain) return [...doubt, undelivered(subscription, null)]
+  return [...doubt, ...anew(state, subscription, pack, context)]
+}
+
+/** What left in vain is told again: as long as nothing is proven there, without a document, which then follows the 2xx. */
+const unrepeated = (
+  state: State,
+  subscription: Subscription,
+  cseq: number,
+  context: Context,
+): readonly Event[] => {
+  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
+  if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
+  const pack = context.packages.find(subscription.packageName)
+  return pack === null ? [] : anew(state, subscription, pack, context)
+}
+
+const anew = (
+  state: State,
+  subscription: Subscription,
+  pack: EventPackage,
+  context: Context,
+): readonly Event[] => {
+  if (subscription.parked === true || context.inFlight(subscription.no))
+    return [undelivered(subscription, null)]
   const notify = notifyOne(subscription, viewFor(state, subscription, pack), "proof")
-  return [...doubt, subscription.dormant ? bodiless(notify) : notify]
+  return [subscription.dormant ? bodiless(notify) : notify]
 }
 
 const consequences = (

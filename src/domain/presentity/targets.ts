@@ -153,7 +153,7 @@ export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFail
 
 /** Nobody has answered there: no more is sent until the watcher is heard of. O(1) where nothing is unproven. */
 export const withSilence = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
-  if (state.unproven === 0 || outcome === "refused" || outcome === "unproven") return state
+  if (state.unproven === 0 || (outcome !== "timed-out" && outcome !== "unreachable")) return state
   const one = get(state.subscriptions, no)
   const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
   if (one === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since) return state

@@ -445,29 +445,187 @@ describe("NOTIFY over UDP", () => {
     assert.strictEqual(server.sip.counters.notifySent, 0)
   })
 
-  it("OPS-unanswered_octets_max: NOTIFYs above it are put off with 503, and that is said once", async () => {
+  describe("octets that nobody answers", () => {
+    const met: string[] = []
+    beforeEach(async () => {
+      await server.close()
+      met.length = 0
+      server = await startServer({
+        limits: { unansweredOctetsMax: 10_000 },
+        onLimit: (limit) => met.push(limit),
+      })
+      const { port } = peer
+      peer.close()
+      peer = await udpPeer(server.port, port)
+    })
+
+    /** NOTIFYs of some 2,300 octets to a port of this machine, where all is proven. */
+    const fill = async (port: number, count: number): Promise<void> => {
+      const command = await subscribe(`<sip:bob@127.0.0.1:${port}>`)
+      const { room: _, ...dialog } = command.dialog
+      // large enough for an attempt over TCP: while that is under way they count as well
+      server.sip.notify(Array.from({ length: count }, () => notifyIn(command, { dialog, body: bigBody })))
+    }
+    const putOff = { _tag: "Refused", status: 503, retryAfter: 5 } as const
+
+    it("OPS-unanswered_octets_max: NOTIFYs above it are put off with 503, and that is said once", async () => {
+      const silent = await Promise.all(Array.from({ length: 12 }, async () => udpPeer(server.port)))
+      for (const { port } of silent) await fill(port, 1)
+      await fill(silent[0]!.port, 1)
+      await eventually(() => server.outcomes.length > 0)
+      for (const { outcome } of server.outcomes) assert.deepStrictEqual(outcome, putOff)
+      assert.isAtMost(server.sip.counters.clientOctets, 10_000 + 2_600)
+      assert.include(met, "unanswered_octets_max")
+      assert.strictEqual(new Set(met).size, met.length)
+      for (const one of silent) one.close()
+    })
+
+    it("OPS-unanswered_octets_max: one silent address and port has as much as is left for all others, and these go on", async () => {
+      const silent = await udpPeer(server.port)
+      await fill(silent.port, 10)
+      await eventually(() => server.outcomes.length === 7)
+      for (const { outcome } of server.outcomes) assert.deepStrictEqual(outcome, putOff)
+      assert.deepStrictEqual(met, ["unanswered_octets_share"])
+      assert.strictEqual(server.sip.counters.notifyShareUsed, 7)
+      // whoever answers is sent to at once, and what he has answered is room again
+      for (let round = 0; round < 5; round++) {
+        await fill(peer.port, 1)
+        peer.send(answerTo(await peer.next()))
+        await eventually(() => server.outcomes.length === 8 + round)
+        assert.strictEqual(outcomeTags().at(-1), "Accepted")
+      }
+      for (let index = 0; index < 3; index++) silent.send(answerTo(await silent.next()))
+      await eventually(() => server.outcomes.length === 15)
+      assert.strictEqual(server.sip.counters.clientOctets, 0)
+      const heard = silent.messages.length
+      await fill(silent.port, 1)
+      await eventually(() => silent.messages.length > heard)
+      silent.close()
+    })
+
+    const fetch = (port: number): string =>
+      requestText({
+        method: "SUBSCRIBE",
+        headers: { Contact: `<sip:bob@127.0.0.1:${port}>`, Expires: "0" },
+      })
+
+    it("OPS-unanswered_octets_max: a fetch whose NOTIFY could not leave is answered 503, and one that could is not", async () => {
+      const silent = await udpPeer(server.port)
+      await fill(silent.port, 10)
+      await eventually(() => server.outcomes.length === 7)
+      const before = server.requests.length
+      peer.send(fetch(silent.port))
+      const refused = await peer.next()
+      assert.deepStrictEqual([statusOf(refused), headerValue(refused, "Retry-After")], [503, "5"])
+      assert.strictEqual(server.requests.length, before, "nothing was decided")
+      peer.send(fetch(peer.port))
+      assert.strictEqual(statusOf(await peer.next()), 200)
+      silent.close()
+    })
+
+    it("OPS-unanswered_octets_max: so is a fetch for which the room went while it was decided", async () => {
+      const silent = await udpPeer(server.port)
+      let release = (): void => {}
+      server.respond = (request) => {
+        release = () => acceptRequest(request)
+      }
+      peer.send(fetch(silent.port))
+      await eventually(() => server.requests.length === 1)
+      server.respond = acceptRequest
+      await fill(silent.port, 10)
+      await eventually(() => server.outcomes.length === 7)
+      release()
+      const refused = await peer.next()
+      assert.deepStrictEqual([statusOf(refused), headerValue(refused, "Retry-After")], [503, "5"])
+      silent.close()
+    })
+  })
+
+  it("C2 OPS-unproven_waiting_per_target_max: NOTIFYs that find no room to wait are put off, and a fetch is answered 503", async () => {
     await server.close()
     const met: string[] = []
     server = await startServer({
-      limits: { unansweredOctetsMax: 5_000 },
+      limits: { unprovenWaitingPerTargetMax: 2 },
       onLimit: (limit) => met.push(limit),
     })
-    const port = peer.port
+    const { port } = peer
     peer.close()
     peer = await udpPeer(server.port, port)
-    const command = await subscribe()
-    const { room: _, ...dialog } = command.dialog
-    // large enough for an attempt over TCP: while that is under way they count as well
-    server.sip.notify(Array.from({ length: 10 }, () => notifyIn(command, { dialog, body: bigBody })))
-    await eventually(() => server.outcomes.length >= 7)
+    const proof = { _tag: "Unproven", room: 0, since: 0 } as const
+    for (let index = 0; index < 8; index++)
+      server.sip.notify([notifyIn(await subscribe("<sip:bob@127.0.0.9:7777>"), { proof })])
+    await eventually(() => server.outcomes.length === 3)
     for (const { outcome } of server.outcomes)
       assert.deepStrictEqual(outcome, { _tag: "Refused", status: 503, retryAfter: 5 })
-    const kept = 10 - server.outcomes.length
-    assert.isAtMost(server.sip.counters.clientOctets, 5_000 + 2_600)
-    for (let index = 0; index < kept; index++) peer.send(answerTo(await peer.next()))
-    await eventually(() => server.outcomes.length === 10)
-    assert.strictEqual(server.sip.counters.clientOctets, 0)
-    assert.deepStrictEqual(met, ["unanswered_octets_max"])
+    assert.deepStrictEqual(met, ["unproven_waiting_per_target_max"])
+    const headers = { Contact: "<sip:bob@127.0.0.9:7777>", Expires: "0" }
+    peer.send(requestText({ method: "SUBSCRIBE", headers }))
+    assert.strictEqual(statusOf(await peer.next()), 503)
+    // another phone does not notice
+    server.sip.notify([notifyIn(await subscribe(), { proof })])
+    peer.send(answerTo(await peer.next()))
+    await eventually(() => outcomeTags().includes("Accepted"))
+  })
+
+  it("C2: what cannot be sent again makes way, after 16 T1, for a NOTIFY that shows nothing", async () => {
+    await server.close()
+    server = await startServer({ timers: { t1Ms: 20, t2Ms: 80, transactionMs: 1_280 } })
+    const { port } = peer
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    const headers = { Contact: `<sip:bob@127.0.0.1:${port}>`, "User-Agent": "x".repeat(150) }
+    const asked = requestText({ method: "SUBSCRIBE", headers })
+    peer.send(asked)
+    assert.strictEqual(statusOf(await peer.next()), 200)
+    const command = server.requests.at(-1)!.command as Subscribe
+    const room = 3 * asked.length
+    /** A NOTIFY of so many octets, of which its head is some 450. */
+    const sized = (octets: number, changes: Partial<Notify> = {}): Notify =>
+      notifyIn(command, {
+        proof: { _tag: "Unproven", room, since: 0 },
+        body: { contentType: "application/pidf+xml", text: "x".repeat(octets) },
+        ...changes,
+      })
+    assert.isAbove(room, 1_100, "the test's own request is large enough")
+    const body = Math.floor(room / 2) - 400
+    server.sip.notify([sized(body)])
+    const sent = await peer.next()
+    assert.isAbove(2 * sent.length, room, "it does not fit twice")
+    await eventually(() => server.outcomes.length === 1)
+    assert.deepStrictEqual(server.outcomes[0]?.outcome, { _tag: "Unproven", room: 0 })
+    assert.strictEqual(server.sip.counters.notifyUnrepeated, 1)
+    assert.strictEqual(server.sip.counters.notifyRetransmitted, 0)
+    // what shows nothing is repeated as far as it may, and Timer F decides
+    server.sip.notify([sized(0, { body: null })])
+    await eventually(() => server.outcomes.length === 2)
+    assert.deepStrictEqual(server.outcomes[1]?.outcome, { _tag: "TimedOut" })
+    const octets = peer.messages.filter((one) => one.startsWith("NOTIFY")).map((one) => one.length)
+    assert.isAtMost(octets.length, 3)
+    assert.isAtMost(
+      octets.reduce((sum, one) => sum + one, 0),
+      room,
+    )
+  })
+
+  it("C2: nothing makes way where not even that would fit, nor the NOTIFY that ends a subscription", async () => {
+    await server.close()
+    server = await startServer({ timers: { t1Ms: 20, t2Ms: 80, transactionMs: 1_280 } })
+    const { port } = peer
+    peer.close()
+    peer = await udpPeer(server.port, port)
+    const proof = { _tag: "Unproven", room: 5_000, since: 0 } as const
+    const [one, other] = [await subscribe(), await subscribe()]
+    server.sip.notify([
+      notifyIn(one, { proof, body: { contentType: "text/plain", text: "x".repeat(900) } }),
+      notifyIn(other, {
+        proof,
+        body: { contentType: "text/plain", text: "x".repeat(200) },
+        state: "terminated",
+        reason: "timeout",
+      }),
+    ])
+    await eventually(() => server.outcomes.length === 2)
+    assert.deepStrictEqual(outcomeTags(), ["TimedOut", "TimedOut"])
   })
 
   it("OPS-stray-responses: a response nobody waits for is dropped", async () => {

@@ -123,6 +123,52 @@ describe("a target that has not answered yet", () => {
       .sends("2/2 active;expires=600 busy")
   })
 
+  it("C2: a document that was lost and cannot be repeated makes way for a NOTIFY without it, and follows its 2xx", () => {
+    const lost = one
+      .when(subscribe(nearby(100)), at("10:00:00"))
+      .sends("2/1 active;expires=3600 open")
+      .and()
+      .when(delivery(2, 1, { _tag: "Unproven", room: 0 }), at("10:00:08"))
+      .sends("2/2 active;expires=3592 (no body)")
+    deepStrictEqual(
+      lost.events.map((event) => (event._tag === "NotificationFailed" ? event.outcome : event._tag)),
+      ["unrepeated", "NotificationsIssued"],
+    )
+    ok(lost.events.some((event) => event._tag === "NotificationsIssued" && event.withheld === true))
+    strictEqual(proofOf(lost.state)?._tag, "Unproven")
+    lost.and().when(answeredAt(2), at("10:00:09")).sends("2/3 active;expires=3591 open")
+    // when that is not answered either, Timer F decides
+    const silent = lost.and().when(delivery(2, 2, timedOut), at("10:00:40"))
+    ok(silent.events.some(({ _tag }) => _tag === "SubscriptionTerminated"))
+  })
+
+  it("C2: of a document that cannot be repeated nothing more is said when the watcher is gone, asks itself, or is told already", () => {
+    const unrepeated = { _tag: "Unproven", room: 0 } as const
+    const begun = one.when(subscribe(nearby(100)), at("10:00:00"))
+    const ended = begun.and().when(resubscribe(1, { expires: 0, room: 100 }), at("10:00:01"))
+    ended
+      .and()
+      .when(delivery(2, 1, unrepeated), at("10:00:08"))
+      .sends()
+    const again = begun.and().when(resubscribe(1, { expires: 600, room: 100 }), at("10:00:05"))
+    again
+      .and()
+      .when(delivery(2, 1, unrepeated), at("10:00:08"))
+      .sends()
+    const busyWith = begun
+      .and({ inFlight: [2] })
+      .when(delivery(2, 1, unrepeated), at("10:00:08"))
+      .sends()
+    // it counts as not told all the same
+    busyWith.and({ inFlight: [] }).when(answeredAt(2), at("10:00:09")).sends("2/2 active;expires=3591 open")
+    begun
+      .and()
+      .when({ _tag: "RecordDeliveries", accepted: [{ no: 2, cseq: 1, at: at("10:00:07") }] }, at("10:00:07"))
+      .and()
+      .when(delivery(2, 1, unrepeated), at("10:00:08"))
+      .sends("2/2 active;expires=3592 open")
+  })
+
   it("C2: a refusal is no proof, and brings nothing about", () => {
     big
       .when(subscribe(nearby(100)), at("10:00:00"))
