@@ -158,11 +158,14 @@ const bodies = (
     const view = viewFor(after, one, pack)
     if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
-    const knows = one.shown === view.digest && event.cause !== "recovery"
+    const knows = one.shown === view.digest && !mayBeMissed.has(event.cause)
     return knows ? null : offlineBody(after.presentity, pack)
   }
   return (one) => withHeaders(personal(bodyFor(one), one, pack), after, one, pack)
 }
+
+/** What these tell again may not have arrived, whatever was shown according to the log. */
+const mayBeMissed: ReadonlySet<NotificationsIssued["cause"]> = new Set(["recovery", "proof"])
 
 /** Headers are always those of the present state, in full. */
 const withHeaders = (body: Body | null, after: State, one: Subscription, pack: EventPackage): Shown => {
