@@ -11,6 +11,7 @@ import { makeClientTransactions } from "../../../src/adapters/sip/client-transac
 import { makeNotifier } from "../../../src/adapters/sip/notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
 import { decodeRequest } from "../../../src/adapters/sip/requests.ts"
+import { decodeEvents, encodeEvents } from "../../../src/adapters/store/codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeRandom } from "../../../src/app/testing/random.ts"
 import { makeEngine } from "../../../src/domain/engine/engine.ts"
@@ -190,7 +191,8 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     const [one] = state === undefined ? [] : [...values(state.subscriptions)]
     if (one !== undefined && get(state!.dialogs, one.dialog)?.proof === undefined) alive++
   }
-  return { alive, sent, unasked, heardFrom, received: received.octets, counters }
+  const events = log.read(0, Number.MAX_SAFE_INTEGER).flatMap(({ decision }) => decision.events)
+  return { alive, sent, unasked, heardFrom, received: received.octets, counters, events }
 }
 
 const phones = 60
@@ -220,9 +222,11 @@ describe("a line that loses packets", () => {
   it("C2: a lamp that is alone survives the loss of its first NOTIFY, which could not be sent twice", () => {
     // the SUBSCRIBE is the first packet
     const phone = { loss: { nth: 2 }, patience: 100, document: 300, lamps: 1 }
-    const { alive, counters, sent, unasked, received } = minuteOf(1, phone)
+    const { alive, counters, sent, unasked, received, events } = minuteOf(1, phone)
     assert.strictEqual(alive, 1)
     assert.strictEqual(counters.notifyUnrepeated, 1)
+    assert.isTrue(events.some((one) => one._tag === "NotificationFailed" && one.outcome === "unrepeated"))
+    assert.deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
     // what was lost, one without the document, and the document
     assert.deepStrictEqual(
       sent.map((one) => one.includes("x".repeat(300))),
