@@ -3,7 +3,7 @@
  */
 import { networkInterfaces } from "node:os"
 import { BlockList } from "node:net"
-import { canonicalAddress, plainHost } from "./uri.ts"
+import { canonicalAddress, numericHost } from "./uri.ts"
 
 const refreshMs = 30_000
 const rememberedMax = 10_000
@@ -44,7 +44,7 @@ export interface LocalHosts {
 
 /** @param advertised printed instead of whatever the system says, when not null; others may send to it as well */
 export const makeLocalHosts = (advertised: string | null, clock: () => number): LocalHosts => {
-  const ours = advertised === null ? null : plainHost(advertised)
+  const ours = advertised === null ? null : numericHost(advertised)
   let faces: readonly Face[] = []
   let readAt = Number.NEGATIVE_INFINITY
   const remembered = new Map<string, string>()
@@ -78,8 +78,11 @@ export const makeLocalHosts = (advertised: string | null, clock: () => number): 
       return host
     },
     isAt: (bound, address) => {
-      if (address === bound || address === ours) return true
-      if (!isWildcard(bound) || address.includes(":") !== bound.includes(":")) return false
+      if (address === bound) return true
+      if (!isWildcard(bound)) return false
+      // a socket of one address may be advertised by that of a proxy before it
+      if (address === ours) return true
+      if (address.includes(":") !== bound.includes(":")) return false
       look()
       // all of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3)
       return address.startsWith("127.") || faces.some((face) => face.address === address)

@@ -142,7 +142,7 @@ export const make = (options: SipOptions): Sip => {
   }
   addContactHost()
 
-  /** Whether a request to that host and port comes to us; of names only the one we go by is known. */
+  /** Whether a request to that host and port comes to us; names are not looked up. */
   const isOwnAddress = (host: string, port: number): boolean => {
     const plain = plainHost(host)
     const isOurs = (one: { readonly host: string; readonly port: number }): boolean =>

@@ -123,4 +123,99 @@ describe("client transactions", () => {
       { numRuns: 300 },
     )
   })
+
+  it("C2: what may not be repeated is asked about at 8 s as well, and may end then; later answers are taken as ever", () => {
+    for (const over of [true, false]) {
+      let now = 0
+      const asked: (readonly [number, boolean])[] = []
+      const results: ClientResult[] = []
+      const transactions = makeClientTransactions(timersDefault, countersZero(), () => now)
+      transactions.start(
+        {
+          branch,
+          callId: "c1",
+          cseq: 1,
+          channel: { send: () => {} },
+          address: "127.0.0.1",
+          port: 5998,
+          isReliable: false,
+          mayResend: (_octets, isLate) => {
+            asked.push([now, isLate])
+            return isLate && over ? "over" : "wait"
+          },
+          ended: (result) => results.push(result),
+        },
+        Buffer.from("NOTIFY"),
+      )
+      while (now < 33_000) {
+        now += 50
+        transactions.tick()
+      }
+      const early = [500, 1_500, 3_500, 7_500].map((at) => [at, false] as const)
+      const late = [8_000, 12_000, 16_000, 20_000, 24_000, 28_000].map((at) => [at, true] as const)
+      assert.deepStrictEqual(asked, over ? [...early, late[0]!] : [...early, ...late])
+      assert.deepStrictEqual(results, [over ? "unrepeated" : "timedOut"])
+    }
+  })
+
+  it("OPS-unanswered_octets_max: whoever does not answer leaves as much as he has, whatever else comes and goes", () => {
+    const octetsMax = 100_000
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.array(
+          fc.record({
+            target: fc.nat(39),
+            octets: fc.integer({ min: 100, max: 1_000 }),
+            isAnswered: fc.boolean(),
+            isHeld: fc.boolean(),
+          }),
+          { minLength: 300, maxLength: 600 },
+        ),
+        (silent, steps) => {
+          const counters = countersZero()
+          const transactions = makeClientTransactions(timersDefault, counters, () => 0, octetsMax)
+          const under = new Map<number, number>()
+          const total = (): number => [...under.values()].reduce((one, other) => one + other, 0)
+          for (const [index, { target, octets, isAnswered, isHeld }] of steps.entries()) {
+            const port = target % silent
+            const own = under.get(port) ?? 0
+            const isFull = transactions.isShareUsed("192.0.2.9", port)
+            // counted only where it can matter, and then exactly
+            const isDue = own >= octetsMax - total()
+            if (total() > octetsMax / 2) assert.strictEqual(isFull, isDue)
+            else assert.isFalse(isFull && !isDue)
+            if (isFull) continue
+            const done = isHeld
+              ? transactions.hold("192.0.2.9", port, octets)
+              : (): void => transactions.fail(`b${index}`)
+            if (!isHeld)
+              transactions.start(
+                {
+                  branch: `b${index}`,
+                  callId: "c1",
+                  cseq: 1,
+                  channel: { send: () => {} },
+                  address: "192.0.2.9",
+                  port,
+                  isReliable: false,
+                  ended: () => {},
+                },
+                Buffer.alloc(octets),
+              )
+            under.set(port, own + octets)
+            assert.strictEqual(counters.clientOctets, total())
+            if (!isAnswered) continue
+            done()
+            under.set(port, own)
+            assert.strictEqual(counters.clientOctets, total())
+          }
+          // somebody new is always sent to
+          assert.isFalse(transactions.isShareUsed("192.0.2.10", 5_060))
+          assert.isBelow(total(), octetsMax)
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
 })

@@ -189,7 +189,8 @@ describe("places", () => {
   it("C2: what is sent to an own address comes here, whichever of them it is", () => {
     const { isAt: isOurs } = makeLocalHosts("203.0.113.9", () => 0)
     assert.isTrue(isOurs("10.9.8.7", "10.9.8.7"))
-    assert.isTrue(isOurs("10.9.8.7", "203.0.113.9"))
+    assert.isFalse(isOurs("10.9.8.7", "203.0.113.9"))
+    assert.isTrue(isOurs("0.0.0.0", "203.0.113.9"))
     assert.isFalse(isOurs("10.9.8.7", "10.9.8.8"))
     for (const address of ["127.0.0.1", "127.0.0.2", "127.255.0.1"])
       assert.isTrue(isOurs("0.0.0.0", address), address)
