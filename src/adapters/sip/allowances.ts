@@ -196,7 +196,12 @@ export const makeAllowances = (
     },
     take: (key, place, octets, isDirect) => {
       const target = open.get(place)
-      if (target?.isProven === true && isDirect) return true
+      if (target?.isProven === true && isDirect) {
+        // what was received for this dialog was received for here, and not for where it may go next
+        const here = dialogs.get(key)
+        if (here !== undefined) here.place = place
+        return true
+      }
       const known = accepted.get(key)
       if (known?.place === place) return true
       const dialog = known === undefined ? dialogOf(key) : add(dialogs, key, known)

@@ -149,6 +149,21 @@ describe("allowances", () => {
     assert.isFalse(allowances.take("d", other, 500, false))
   })
 
+  it("C2: nor do requests for a target that needed no allowance count for where the dialog goes next", () => {
+    const { allowances } = world()
+    const home = "udp:192.0.2.1:5060"
+    allowances.received("other", 400, false)
+    assert.isTrue(allowances.take("other", home, 400, true))
+    allowances.answered("other", home, true)
+    allowances.received("d", 400, false)
+    assert.isTrue(allowances.take("d", home, 5_000, true))
+    // a refresh with another Contact
+    allowances.received("d", 400, false)
+    assert.isTrue(allowances.take("d", place, 450, true))
+    assert.isTrue(allowances.take("d", place, 450, true))
+    assert.isFalse(allowances.take("d", place, 450, true), "three times the octets of the refresh")
+  })
+
   it("C2: one attempt to connect as long as nobody answers", () => {
     const { allowances, pass } = world()
     const tcp = "tcp:192.0.2.9:5060"
