@@ -26,7 +26,7 @@ import type { Config } from "./config.ts"
 import { asksRules, limitsOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
 import type { SourceHealth } from "./follow.ts"
-import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
+import { hardStateKeptElsewhere, hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
@@ -38,7 +38,7 @@ import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { rulesKindOf, rulesSourceOf } from "./rules.ts"
+import { rulesKeptElsewhere, rulesKindOf, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
 import { makeSealer } from "./sealer.ts"
@@ -210,6 +210,10 @@ export const startServer = Effect.fn("Server.start")(function* (
     levels,
     lookForRules: rulesFollower.look,
     sources: () => sources().map(sourceView),
+    keptElsewhere: {
+      rules: rulesKeptElsewhere(config, packages),
+      "hard-state": hardStateKeptElsewhere(config),
+    },
     eraser,
     now,
     status: () => ({
