@@ -8,6 +8,7 @@ import { describe, it } from "vitest"
 import type { PolicyRequest } from "../src/adapters/sip/policy.ts"
 import { readConfig } from "../src/app/config.ts"
 import { loadPolicy } from "../src/app/policy-hook.ts"
+import { readPolicyRules } from "../src/app/policy-rules.ts"
 import { fileOf } from "./app/cli/command.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -46,13 +47,41 @@ describe("examples", () => {
   const nothing = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
   it("OPS-config: settings that docs/configuration.md shows are taken, each of them", (context) => {
-    const shown = blocks.filter((block) => /^(?:listen|handle_publish):/.test(block))
-    assert.equal(shown.length, 2)
+    const shown = blocks.filter((block) => /^(?:listen|handle_publish|handle_subscribe):/.test(block))
+    assert.equal(shown.length, 4)
     for (const text of shown) {
       const { sources } = readConfig({ ...nothing, file: fileOf(context, "presently.yaml", text) })
       const given = Object.values(sources).filter((source) => source !== "default").length
       assert.equal(given, text.match(/^\w+:/gm)?.length)
     }
+  })
+
+  it("OPS-handle_subscribe: rules of docs/configuration.md that compare From and To say what is said of them", (context) => {
+    const alice = "sip:alice@example.com"
+    const asked = [
+      ["sip:bob@example.com", "presence"],
+      ["sip:bob@elsewhere.test", "presence"],
+      ["sip:anonymous@anonymous.invalid", "presence"],
+      [alice, "reg"],
+      ["sip:bob@example.com", "reg"],
+      ["sip:bob@example.com", "presence.winfo"],
+    ] as const
+    const refused = blocks
+      .filter((block) => block.startsWith("handle_subscribe:"))
+      .map((block) => {
+        const file = fileOf(context, "presently.yaml", block)
+        const { handle_subscribe: value } = readConfig({ ...nothing, file })
+        const rules = readPolicyRules("subscribe", value, () => "", [])
+        return asked
+          .filter(([from, event]) =>
+            rules.some(({ fits }) => fits({ from, event, presentity: alice } as unknown as PolicyRequest)),
+          )
+          .map((one) => one.join(" "))
+      })
+    assert.deepEqual(refused, [
+      ["sip:bob@elsewhere.test presence", "sip:anonymous@anonymous.invalid presence"],
+      ["sip:bob@example.com reg", "sip:bob@example.com presence.winfo"],
+    ])
   })
 
   it("OPS-request_policy: the code that docs/configuration.md shows says what it seems to say", async (context) => {
