@@ -12,8 +12,8 @@ import { packagesOf } from "../configured-packages.ts"
 import { limitsOf } from "../limits.ts"
 import type { OpenStore } from "../tables/open.ts"
 import { foldTail } from "../tail.ts"
-import { policyReports } from "../watch-policies.ts"
-import type { ChangesByPresentity } from "../watch-policies.ts"
+import type { PoliciesFound } from "../watch-advice.ts"
+import { policyReports, willBe } from "../watch-policies.ts"
 import { openPolicies, policyRows } from "../watching.ts"
 import { ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
@@ -49,15 +49,21 @@ export const watcherChecks = Effect.fnUntraced(function* (
     yield* Clock.currentTimeMillis,
   )
   const { states } = yield* foldTail(() => {}).pipe(Effect.provideService(EventStore, makePostgresStore(sql)))
-  const found: ChangesByPresentity = new Map(
-    [...states].flatMap(([presentity, state]) => {
-      const changes = policyChanges(state, context)
-      return changes.length === 0 ? [] : [[presentity, changes] as const]
-    }),
-  )
-  const reports = policyReports(found)
-  if (reports.length === 0)
-    return [ok("watchers", "nobody who watches is treated otherwise by these policies")]
-  const when = isRunning ? "the running server has other settings: a start with these" : "the next start"
-  return reports.map(({ line }) => warn("watchers", line, `${when} does that`))
+  const found: PoliciesFound = {
+    changes: new Map(
+      [...states].flatMap(([presentity, state]) => {
+        const changes = policyChanges(state, context)
+        return changes.length === 0 ? [] : [[presentity, changes] as const]
+      }),
+    ),
+    state: (presentity) => states.get(presentity),
+    context,
+  }
+  const start = isRunning
+    ? "a start with these settings, since the running server has others"
+    : "the next start"
+  const reports = policyReports(found, willBe(start))
+  return reports.length === 0
+    ? [ok("watchers", "nobody who watches is treated otherwise by these policies")]
+    : reports.map(({ what, keeping }) => warn("watchers", what, keeping))
 })
