@@ -6,9 +6,14 @@ import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { describe, it } from "vitest"
 import type { PolicyRequest } from "../src/adapters/sip/policy.ts"
+import { banner, devDefaults } from "../src/app/cli/run.ts"
 import { readConfig } from "../src/app/config.ts"
+import { packagesOf } from "../src/app/configured-packages.ts"
+import { limitsOf } from "../src/app/limits.ts"
 import { loadPolicy } from "../src/app/policy-hook.ts"
 import { readPolicyRules } from "../src/app/policy-rules.ts"
+import { storeNameOf } from "../src/app/tables/open.ts"
+import { policiesInWords } from "../src/app/watching.ts"
 import { fileOf } from "./app/cli/command.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -39,6 +44,39 @@ describe("documents", () => {
       }
     },
   )
+})
+
+describe("README", () => {
+  const text = readFileSync(join(root, "README.md"), "utf8")
+
+  it("DOC-readme: npm start prints the lines that README shows", () => {
+    const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: devDefaults })
+    const printed = banner(config, {
+      addresses: () => config.listen.map(({ transport, host, port }) => `${transport}:${host}:${port}`),
+      admin: `http://${config.admin?.host}:${config.admin?.port}`,
+      store: storeNameOf(config),
+      watching: policiesInWords(limitsOf(config).watching, packagesOf(config)),
+    })
+    const [, shown = ""] = /`npm start` prints\n\n((?: {4}.*\n)+)/.exec(text) ?? []
+    const lines = shown.replaceAll(/^ {4}/gm, "").trimEnd().split("\n")
+    assert.match(lines.pop() ?? "", /^ready in [\d.]+ s$/)
+    assert.deepEqual(lines, printed.split("\n"))
+  })
+
+  it("DOC-readme: the Node that README asks for is the one that the package and the command ask for", () => {
+    const { engines, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      engines: { node: string }
+      devDependencies: { node: string }
+    }
+    const [, own = "", least = ""] =
+      /the Node (\d+) of presently is a development dependency[\s\S]*?Node ([\d.]+) or newer/.exec(text) ?? []
+    assert.equal(devDependencies.node.split(".")[0], own)
+    assert.match(engines.node, new RegExp(`^>=${least.replace(".", "\\.")}\\.`))
+    assert.match(
+      readFileSync(join(root, "bin/presently.js"), "utf8"),
+      new RegExp(`Number\\(major\\) < ${own}\\)`),
+    )
+  })
 })
 
 describe("examples", () => {

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { allowedHostsFaults } from "../adapters/webhooks/allowed.ts"
+import { adviceOn } from "./advice.ts"
 import { ConfigInvalid, isLoopback } from "./config.ts"
 import type { Config } from "./config.ts"
 import { packagesOf } from "./configured-packages.ts"
@@ -59,6 +60,8 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
     packages,
     policy: policy.success,
     users: users?._tag === "Success" ? users.success : null,
+    /** What is in force and cannot be meant. */
+    advice: adviceOn(config, users?._tag === "Success" ? users.success : null),
     sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
   }
 })

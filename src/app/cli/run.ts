@@ -13,7 +13,7 @@ import { version } from "../version.ts"
 import { configOf, refusals, serverFlags } from "./server-flags.ts"
 
 /** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
-const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
+export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
 
 const dev = Command.make(
   "dev",
@@ -75,7 +75,11 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
   )
 })
 
-const banner = (config: Config, server: Server): string => {
+/** What `dev` prints when it listens. */
+export const banner = (
+  config: Config,
+  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+): string => {
   // With the port the system chose when none was named.
   const to = server.addresses()[0]?.slice("udp:".length) ?? ""
   const isDefault = to === "127.0.0.1:5060"

@@ -7,6 +7,7 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import { EventStore } from "../../domain/ports.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"
 import { askTheRules, standingAt } from "../../domain/presentity/context.ts"
+import { openBecause } from "../advice.ts"
 import type { Config } from "../config.ts"
 import { packagesOf } from "../configured-packages.ts"
 import { limitsOf } from "../limits.ts"
@@ -20,21 +21,20 @@ import type { Check } from "./check.ts"
 
 export const watchingChecks = (config: Config, packages: Packages): readonly Check[] => {
   const { watching } = limitsOf(config)
-  if (watching === undefined)
-    return [ok("watching", `${openPolicies}: there is no authentication and no rules`)]
+  if (watching === undefined) return [ok("watching", `${openPolicies}: ${openBecause(config) ?? ""}`)]
   const rows = policyRows(watching, packages).map(({ packageName, policy, isSet, elsewhere }) => {
     const others = elsewhere.map((other) => `, ${other.policy} in ${other.domain}`).join("")
     return ok(`watching ${packageName}`, `${policy}${others} (${isSet ? "watch_policy" : "its own"})`)
   })
   const lists = [
-    ["line_members", Object.keys(watching.lineMembers).length, "lines"],
-    ["mailbox_owners", Object.keys(watching.mailboxOwners).length, "mailboxes"],
+    ["line_members", counted(Object.keys(watching.lineMembers).length, "line", "lines")],
+    ["mailbox_owners", counted(Object.keys(watching.mailboxOwners).length, "mailbox", "mailboxes")],
   ] as const
-  return [
-    ...rows,
-    ...lists.flatMap(([name, count, what]) => (count === 0 ? [] : [ok(name, `${count} ${what}`)])),
-  ]
+  return [...rows, ...lists.flatMap(([name, count]) => (count === null ? [] : [ok(name, count)]))]
 }
+
+const counted = (count: number, one: string, many: string): string | null =>
+  count === 0 ? null : `${count} ${count === 1 ? one : many}`
 
 /** Reads every state; applies nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (
