@@ -203,6 +203,31 @@ describe("rules put elsewhere than where they come from", () => {
       )
       assert.notEqual(said.code, 0)
     }
+    // a URL does as well, and a package that there is not is named with those there are
+    const url = `${server.admin}/`
+    const said = await runHere([
+      "rules",
+      "put",
+      "alice@example.com",
+      file,
+      "--package",
+      "dialogg",
+      "--admin",
+      url,
+    ])
+    assert.match(
+      said.stderr,
+      /^presently: there is no event package dialogg; did you mean dialog\? there are presence, dialog, .*, and NAME\.winfo of each\n$/,
+    )
+    for (const words of [["get"], ["delete"], ["test", "--watcher", "sip:bob@example.com"]])
+      assert.match(
+        (await runHere(["rules", ...words, "alice@example.com", "--package", "dialogg", "--admin", admin]))
+          .stderr,
+        /^presently: there is no event package dialogg; /,
+      )
+    const secure = await runHere(["rules", "get", "alice@example.com", "--admin", `https://${admin}`])
+    assert.match(secure.stderr, /--admin "https:.*": the management port speaks no TLS/)
+    assert.equal(secure.code, 64)
     // the file that is named is the one that is read
     mkdirSync(join(folder, "dialog"))
     writeFileSync(join(folder, "dialog/alice@example.com.xml"), allowing("sip:bob@example.com"))

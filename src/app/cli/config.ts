@@ -52,9 +52,10 @@ const check = Command.make(
 /** Fails with every fault that can be found without opening a socket or a database. */
 const checked = Effect.fnUntraced(function* (
   input: ServerFlags,
-  adjust = (config: Config): Config => config,
+  adjust: ((config: Config) => Config) | null = null,
 ) {
-  const config = adjust(yield* configOf(input, {}))
+  const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
+  const config = adjust === null ? given : adjust(given)
   // Loaded when it is needed, as in run.ts.
   const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
