@@ -2,12 +2,22 @@
  * What the documents say of the tree: links lead somewhere, and a test that is named is there.
  */
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { describe, it } from "vitest"
+import type { TestContext } from "vitest"
 import type { PolicyRequest } from "../src/adapters/sip/policy.ts"
+import { banner, devDefaults } from "../src/app/cli/run.ts"
 import { readConfig } from "../src/app/config.ts"
+import { packagesOf } from "../src/app/configured-packages.ts"
+import { Presence } from "../src/app/library/presence.ts"
+import { limitsOf } from "../src/app/limits.ts"
 import { loadPolicy } from "../src/app/policy-hook.ts"
+import { readPolicyRules } from "../src/app/policy-rules.ts"
+import { storeNameOf } from "../src/app/tables/open.ts"
+import { policiesInWords } from "../src/app/watching.ts"
 import { fileOf } from "./app/cli/command.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -40,19 +50,152 @@ describe("documents", () => {
   )
 })
 
+describe("README", () => {
+  const text = readFileSync(join(root, "README.md"), "utf8")
+
+  it("DOC-readme: npm start prints the lines that README shows", () => {
+    const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: devDefaults })
+    const printed = banner(config, {
+      addresses: () => config.listen.map(({ transport, host, port }) => `${transport}:${host}:${port}`),
+      admin: `http://${config.admin?.host}:${config.admin?.port}`,
+      store: storeNameOf(config),
+      watching: policiesInWords(limitsOf(config).watching, packagesOf(config)),
+    })
+    const [, shown = ""] = /`npm start` prints\n\n((?: {4}.*\n)+)/.exec(text) ?? []
+    const lines = shown.replaceAll(/^ {4}/gm, "").trimEnd().split("\n")
+    assert.match(lines.pop() ?? "", /^ready in [\d.]+ s$/)
+    assert.deepEqual(lines, printed.split("\n"))
+  })
+
+  it("DOC-readme: the Node that README asks for is the one that the package and the command ask for", () => {
+    const { engines, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      engines: { node: string }
+      devDependencies: { node: string }
+    }
+    const [, own = "", least = ""] =
+      /the Node (\d+) of presently is a development dependency[\s\S]*?Node ([\d.]+) or newer/.exec(text) ?? []
+    assert.equal(devDependencies.node.split(".")[0], own)
+    assert.match(engines.node, new RegExp(`^>=${least.replace(".", "\\.")}\\.`))
+    assert.match(
+      readFileSync(join(root, "bin/presently.js"), "utf8"),
+      new RegExp(`Number\\(major\\) < ${own}\\)`),
+    )
+  })
+})
+
+/** What stands between the marks of that name, without the fence. */
+const marked = (page: string, name: string): string => {
+  const text = readFileSync(join(root, page), "utf8")
+  const [, found] =
+    new RegExp(`<!-- ${name} -->\\s*\`\`\`\\n([\\s\\S]*?)\`\`\`\\s*<!-- /${name} -->`).exec(text) ?? []
+  assert.ok(found !== undefined, `${page} has ${name}`)
+  return found
+}
+
+describe("the rules document of docs/watching.md", () => {
+  const alice = "sip:alice@example.com"
+  const pidf =
+    `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" entity="${alice}">` +
+    `<tuple id="t"><status><basic>open</basic></status><note>at the desk</note></tuple>` +
+    `<dm:person id="p"><dm:note>busy</dm:note></dm:person>` +
+    `<dm:device id="d"><dm:deviceID>urn:x:1</dm:deviceID></dm:device></presence>`
+  const asked = async (context: TestContext, text: string) => {
+    const presence = await Presence.make({ rules: (_, event) => (event === "presence" ? text : null) })
+    context.onTestFinished(() => presence.close())
+    await presence.publish({ presentity: alice, body: pidf })
+    return (watcher: string) =>
+      presence.fetch({ presentity: alice, watcher }).then(
+        ({ body, state }) => `${state} ${body?.text ?? ""}`,
+        (refusal: { readonly status: number }) => `${refusal.status}`,
+      )
+  }
+
+  it("DOC-rules: shows whom it names all there is, leaves others to be decided on and refuses the rest, the owner included", async (context) => {
+    const fetch = await asked(context, marked("docs/watching.md", "rules.xml"))
+    const bob = await fetch("sip:bob@example.com")
+    for (const shown of ["<basic>open</basic>", "at the desk", "busy", "urn:x:1"])
+      assert.ok(bob.includes(shown), bob)
+    for (const user of ["carol", "alice"])
+      assert.doesNotMatch(await fetch(`sip:${user}@example.com`), /^active|basic|desk/)
+    assert.equal(await fetch("sip:eve@elsewhere.test"), "403")
+  })
+
+  it("DOC-rules: a rule that only allows shows nothing", async (context) => {
+    const text = marked("docs/watching.md", "rules.xml").replace(
+      /<transformations>[\s\S]*<\/transformations>/,
+      "",
+    )
+    const fetch = await asked(context, text)
+    const bob = await fetch("sip:bob@example.com")
+    assert.match(bob, /^(?:active|terminated) /)
+    assert.doesNotMatch(bob, /basic|desk|busy|urn:x:1/)
+  })
+})
+
+describe.skipIf(
+  !existsSync("/usr/share/kamailio/db_sqlite/auth_db-create.sql") || !existsSync("/usr/bin/sqlite3"),
+)("the database of docs/behind-a-proxy.md", () => {
+  it("DOC-proxy: the commands that are shown make its tables, and an account", (context) => {
+    const file = fileOf(context, "kamailio.sqlite", "")
+    for (const name of ["subscriber.sh", "pua.sh"]) {
+      const script = marked("docs/behind-a-proxy.md", name)
+      assert.ok(script.includes("/etc/kamailio/kamailio.sqlite"))
+      execFileSync("sh", ["-e", "-c", script.replaceAll("/etc/kamailio/kamailio.sqlite", file)])
+    }
+    const database = new DatabaseSync(file)
+    const tables = database.prepare("SELECT table_name AS name FROM version").all() as { name: string }[]
+    for (const name of ["subscriber", "pua"])
+      assert.ok(
+        tables.some((one) => one.name === name),
+        name,
+      )
+    const accounts = database.prepare("SELECT username, domain, password FROM subscriber").all()
+    assert.deepEqual({ ...accounts[0] }, { username: "alice", domain: "example.com", password: "wonder" })
+    database.close()
+  })
+})
+
 describe("examples", () => {
   const page = readFileSync(join(root, "docs/configuration.md"), "utf8")
   const blocks = [...page.matchAll(/(?:^ {4}.*\n)+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, ""))
   const nothing = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
   it("OPS-config: settings that docs/configuration.md shows are taken, each of them", (context) => {
-    const shown = blocks.filter((block) => /^(?:listen|handle_publish):/.test(block))
-    assert.equal(shown.length, 2)
+    const shown = blocks.filter((block) => /^(?:listen|handle_publish|handle_subscribe):/.test(block))
+    assert.equal(shown.length, 4)
     for (const text of shown) {
       const { sources } = readConfig({ ...nothing, file: fileOf(context, "presently.yaml", text) })
       const given = Object.values(sources).filter((source) => source !== "default").length
       assert.equal(given, text.match(/^\w+:/gm)?.length)
     }
+  })
+
+  it("OPS-handle_subscribe: rules of docs/configuration.md that compare From and To say what is said of them", (context) => {
+    const alice = "sip:alice@example.com"
+    const asked = [
+      ["sip:bob@example.com", "presence"],
+      ["sip:bob@elsewhere.test", "presence"],
+      ["sip:anonymous@anonymous.invalid", "presence"],
+      [alice, "reg"],
+      ["sip:bob@example.com", "reg"],
+      ["sip:bob@example.com", "presence.winfo"],
+    ] as const
+    const refused = blocks
+      .filter((block) => block.startsWith("handle_subscribe:"))
+      .map((block) => {
+        const file = fileOf(context, "presently.yaml", block)
+        const { handle_subscribe: value } = readConfig({ ...nothing, file })
+        const rules = readPolicyRules("subscribe", value, () => "", [])
+        return asked
+          .filter(([from, event]) =>
+            rules.some(({ fits }) => fits({ from, event, presentity: alice } as unknown as PolicyRequest)),
+          )
+          .map((one) => one.join(" "))
+      })
+    assert.deepEqual(refused, [
+      ["sip:bob@elsewhere.test presence", "sip:anonymous@anonymous.invalid presence"],
+      ["sip:bob@example.com reg", "sip:bob@example.com presence.winfo"],
+    ])
   })
 
   it("OPS-request_policy: the code that docs/configuration.md shows says what it seems to say", async (context) => {

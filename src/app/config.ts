@@ -18,7 +18,11 @@ import type { At, PublishRule, SubscribeRule } from "./policy-rules.ts"
 import { settings } from "./settings.ts"
 import type { Setting, SettingName } from "./settings.ts"
 
-export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{ readonly faults: readonly string[] }> {
+export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
+  readonly faults: readonly string[]
+  /** The same with defaults in place of what cannot be read, to find what else is wrong; absent: that is all. */
+  readonly rest?: { readonly config: Config; readonly faulty: ReadonlySet<string> }
+}> {
   override get message(): string {
     return this.faults.join("\n")
   }
@@ -94,10 +98,10 @@ export const readConfig = (given: Given): Config => {
     }
     const source = one.at()
     const checked = check(setting, one.value, one.at)
+    values[name] = checked._tag === "Good" ? checked.value : setting.default
     if (checked._tag === "Bad")
       faults.push(`${name} = ${show(one.value, name)} (${source}): ${checked.allowed}`)
     else if (checked._tag === "Faulty") faults.push(...checked.faults)
-    else values[name] = checked.value
     sources[name] = source
     if (setting.idle !== undefined) notices.push(`${name} (${source}) changes nothing: ${setting.idle}`)
     else if (name === "db_update_period" && Number(one.value) <= 0) {
@@ -118,9 +122,7 @@ export const readConfig = (given: Given): Config => {
   const admin = values["admin"] as string | null
   const adminAddress = admin === null || admin === "off" ? null : parseHostPort(admin)
   if (admin !== null && admin !== "off" && adminAddress === null) {
-    faults.push(
-      `admin = ${admin} (${sources["admin"]}): expected HOST:PORT or off, for example 127.0.0.1:5080`,
-    )
+    faults.push(`admin = ${admin} (${sources["admin"]}): ${expectedAddress(admin)}`)
   }
   if (values["database_url"] === null && values["db_url"] !== null) {
     values["database_url"] = values["db_url"]
@@ -158,14 +160,20 @@ export const readConfig = (given: Given): Config => {
     const [least, most] = [Number(values[min]), Number(values[max])]
     if (least > most) faults.push(`${min} = ${least} (${sources[min]}): must not be above ${max} = ${most}`)
   }
-  if (faults.length > 0) throw new ConfigInvalid({ faults })
+  const config = { ...values, listen, admin: adminAddress, sources, notices, advice: [] } as unknown as Config
+  if (faults.length > 0) {
+    const names = Object.keys(settings).filter((name) =>
+      faults.some((fault) => fault.startsWith(`${name} `) || fault.startsWith(`${name},`)),
+    )
+    throw new ConfigInvalid({ faults, rest: { config, faulty: new Set(names) } })
+  }
   const advice = peerAdvice({
     entries: values["trusted_peers"] as readonly string[],
     source: sources["trusted_peers"]!,
     domains: values["domain"] as readonly string[],
     isOpen: values["insecure_no_auth"] === true && values["users_file"] === null,
   })
-  return { ...values, listen, admin: adminAddress, sources, notices, advice } as unknown as Config
+  return { ...config, advice }
 }
 
 const neverWritten =
@@ -260,12 +268,23 @@ export const parseAddress = (address: string): Address | null => {
   return { transport, ...rest }
 }
 
+/** What to write for an address that cannot be read, of which a scheme is the usual reason. */
+const expectedAddress = (text: string): string => {
+  const bare = withoutScheme(text)
+  return bare !== text && parseHostPort(bare) !== null
+    ? `without a scheme: write ${bare}`
+    : "expected HOST:PORT or off, for example 127.0.0.1:5080"
+}
+
+/** `http://127.0.0.1:5080/` as people copy it from a browser. */
+export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
+
 /** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
 export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
   const colon = text.lastIndexOf(":")
   const port = text.slice(colon + 1)
   const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1")
-  if (colon <= 0 || host === "" || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
+  if (colon <= 0 || !/^[^\s/@]+$/.test(host) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
   return { host, port: Number(port) }
 }
 

@@ -111,6 +111,8 @@ export const makeFollower = (
   let hasGivenUp = false
   /** Why the last look of a start failed. */
   let lastWhy: string | null = null
+  /** What the first look removes because the source does not have it. */
+  let unlisted: ReadonlySet<DocumentChange> = new Set()
   /** The store was away when watchers were to be looked at again. */
   let owesReview = false
 
@@ -139,9 +141,11 @@ export const makeFollower = (
       if (why !== null && answer._tag === "Rejected" && isPassing(answer)) return true
       if (why === null || text === null) {
         refused.delete(key)
-        yield* Effect.logInfo(
-          `${kind.name} of ${nameOf(change)} ${text === null ? "removed" : "in force"}: ${file}`,
-        )
+        if (unlisted.has(change)) yield* Effect.logWarning(unlistedInWords(kind, source.name, change))
+        else
+          yield* Effect.logInfo(
+            `${kind.name} of ${nameOf(change)} ${text === null ? "removed" : "in force"}: ${file}`,
+          )
       } else refused.set(key, { text, trouble: { of: { packageName, presentity }, file, why } })
     }
     // what is refused stays unread where nothing was in force
@@ -152,7 +156,12 @@ export const makeFollower = (
 
   const read = Effect.fnUntraced(function* (found: Look) {
     const isFirst = !hasRead
-    const changes = isFirst ? [...found.changes, ...missingFrom(found, kind, pump)] : found.changes
+    // what could not be removed the last time still is to be
+    const missing = isFirst
+      ? missingFrom(found, kind, pump)
+      : [...unlisted].filter((one) => !found.listed.has(keyOf(one)) && !found.unread.has(one.packageName))
+    unlisted = new Set(missing)
+    const changes = [...found.changes, ...missing]
     const wasUnread = unreadKeys()
     unreadPackages = found.unread
     open.clear()
@@ -168,6 +177,7 @@ export const makeFollower = (
     hasRead = true
     yield* Deferred.succeed(firstRead, undefined)
     const failed = yield* Effect.forEach(changes, apply, { concurrency })
+    unlisted = new Set(changes.filter((one, index) => failed[index] === true && unlisted.has(one)))
     for (const key of refused.keys()) if (!found.listed.has(key)) refused.delete(key)
     yield* tell(found)
     yield* review(isFirst || owesReview ? null : differing(wasUnread, unreadKeys()))
@@ -355,6 +365,11 @@ const missingFrom = (found: Look, kind: DocumentKind, pump: Pump): readonly Docu
   }
   return missing
 }
+
+/** Nobody can tell whether it was taken away there meanwhile or had never come from there. */
+const unlistedInWords = (kind: DocumentKind, source: string, change: DocumentChange): string =>
+  `${kind.name} of ${nameOf(change)} removed: ${source} has none; what was in force did not come from there, ` +
+  "or was taken away there while nobody looked"
 
 /** Why a document is not in force; null when it is. */
 export const refusal = (answer: Answer): string | null => {

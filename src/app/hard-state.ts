@@ -5,6 +5,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { openXcapTable, pidfManipulation } from "../adapters/rules/xcap-table.ts"
 import { entries } from "../domain/table.ts"
 import type { Config } from "./config.ts"
+import type { PackageName, Uri } from "../domain/vocabulary.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
 import { xcapOptionsOf } from "./rules.ts"
 
@@ -29,3 +30,12 @@ export const hardStateSourceOf = (config: Config, sql: PgClient.PgClient | null)
         everySeconds: config.xcap_poll_interval,
       }
     : null
+
+/** As `rulesKeptElsewhere`: with a table the table is the truth. */
+export const hardStateKeptElsewhere =
+  (config: Config) =>
+  (packageName: PackageName, of: Uri, isRemoval: boolean): string | null =>
+    config.pidf_manipulation && config.integrated_xcap_server && presenceHardState.governs(packageName)
+      ? `hard state of ${packageName} comes from the table ${config.xcap_table ?? "xcap"} (pidf_manipulation): ` +
+        `have the XCAP server ${isRemoval ? "remove" : "write"} that of ${of} there`
+      : null

@@ -22,6 +22,10 @@ export const isAuthenticated = ({
   trusted_peers,
 }: Pick<Config, "users_file" | "trusted_peers">): boolean => users_file !== null || trusted_peers.length > 0
 
+/** The realm that phones are asked for. */
+export const realmOf = ({ realm, domain }: Pick<Config, "realm" | "domain">): string =>
+  realm ?? domain[0] ?? "presently"
+
 export const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,
   maxExpiresPublish: config.max_expires_publish,

@@ -11,6 +11,13 @@ export const didYouMean = (word: string, known: Iterable<string>): string => {
   return nearest !== undefined && nearest[0] <= most ? `; did you mean ${nearest[1]}?` : ""
 }
 
+/** What is said to somebody who names an event package that there is not: the one that was meant perhaps, and those there are. */
+export const noSuchPackage = (word: string, known: readonly string[]): string => {
+  const plain = known.filter((name) => !name.endsWith(".winfo"))
+  const hint = didYouMean(word, known) || ";"
+  return `there is no event package ${word}${hint} there are ${plain.join(", ")}, and NAME.winfo of each`
+}
+
 /** Edits that make one word of the other. */
 const distance = (one: string, other: string): number => {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)

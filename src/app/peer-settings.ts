@@ -2,6 +2,7 @@
  * The setting `trusted_peers` beside the others: its form in one text, what it should say and does not, and how a server that
  * is set up so says who is asked.
  */
+import { canonicalDomain, domainOf } from "../domain/uris.ts"
 import { parseValue } from "./config-file.ts"
 import type { Config } from "./config.ts"
 
@@ -48,6 +49,29 @@ export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): re
     )
   }
   return advice
+}
+
+/**
+ * One line for each of whom somebody publishes for that no request can be about.
+ *
+ * @param domains served; empty: every one
+ */
+export const peerDomainFaults = ({
+  trusted_peers,
+  domain,
+  sources,
+}: Pick<Config, "trusted_peers" | "domain" | "sources">): readonly string[] => {
+  const served = new Set(domain.map((one) => canonicalDomain(one) ?? one))
+  if (served.size === 0) return []
+  return trusted_peers.flatMap((entry) => {
+    const names = /;publishes_for=([^;]*)/.exec(entry)?.[1]?.split("|") ?? []
+    return names.flatMap((name) => {
+      const of = domainOf(name) ?? (name === "*" || name.startsWith("tel:") ? null : canonicalDomain(name))
+      return of === null || served.has(of)
+        ? []
+        : `trusted_peers = ${entry} (${sources.trusted_peers}): publishes_for=${name}: ${of} is not served; domain = ${[...served].join(", ")}`
+    })
+  })
 }
 
 /** Who is asked who he is, for banner, log and doctor. */

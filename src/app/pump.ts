@@ -22,6 +22,7 @@ import { initial, isEmpty } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
+import type { PoliciesFound } from "./watch-advice.ts"
 import type { Trace, Traced } from "./tracing.ts"
 import { recover } from "./recovery.ts"
 import type { Recovered } from "./recovery.ts"
@@ -75,8 +76,8 @@ export interface Pump {
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
-  /** By presentity: whom the policies in force treat otherwise than the log does. O(watchers). */
-  readonly policyChanges: () => ReadonlyMap<Uri, readonly PolicyChange[]>
+  /** Whom the policies in force treat otherwise than the log does. O(watchers). */
+  readonly policyChanges: () => PoliciesFound
   /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
   /**
@@ -463,7 +464,7 @@ export const makePump = Effect.fnUntraced(function* (
         const changes = state === undefined ? [] : changesIn(state)
         if (changes.length > 0) found.set(presentity, changes)
       }
-      return found
+      return { changes: found, state: engine.state, context: standingAt(options, now()) }
     },
     recover: Effect.gen(function* () {
       let told = false

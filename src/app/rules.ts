@@ -2,14 +2,15 @@
  * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
  */
 import { accessSync, constants, statSync } from "node:fs"
+import { join } from "node:path"
 import type { PgClient } from "@effect/sql-pg"
-import { openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
+import { fileNameOf, openRulesFiles, openRulesFolder } from "../adapters/rules/files.ts"
 import { omaPresRules, openXcapTable, presRules } from "../adapters/rules/xcap-table.ts"
 import type { XcapDocument, XcapOptions } from "../adapters/rules/xcap-table.ts"
 import { presentityOf } from "./addresses.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { entries } from "../domain/table.ts"
-import type { Body } from "../domain/vocabulary.ts"
+import type { Body, PackageName, Uri } from "../domain/vocabulary.ts"
 import type { Config } from "./config.ts"
 import type { DocumentKind, DocumentSource } from "./follow.ts"
 import { packageOfFolder, ruledPackages } from "./watching.ts"
@@ -116,4 +117,40 @@ const rulesKind: Omit<DocumentKind, "governs"> = {
   }),
   inForce: (state) => [...entries(state.rules)].map(([name, { body }]) => [name, body.text] as const),
   decidesWhoWatches: true,
+}
+
+/**
+ * Why rules may not be put over the management port, and what to do instead: a source is the truth, and what it does not have
+ * would be gone at the next start. Null: nothing keeps anybody from it.
+ *
+ * @param isRemoval they are to be removed
+ */
+export const rulesKeptElsewhere = (
+  config: Config,
+  packages: Packages,
+): ((packageName: PackageName, of: Uri, isRemoval: boolean) => string | null) => {
+  const { rules_dir: folder, static_rules: files, integrated_xcap_server: hasTable } = config
+  if (folder === null && files.length === 0 && !hasTable) return () => null
+  const { governs } = rulesKindOf(config, packages)
+  return (packageName, of, isRemoval) => {
+    if (!governs(packageName)) return null
+    const from = `rules of ${packageName} come from`
+    if (folder !== null) {
+      const inner = packageName === "presence" ? [] : [packageName]
+      const path = join(folder, ...inner, `${fileNameOf(of)}.xml`)
+      return `${from} rules_dir ${folder}: ${isRemoval ? "remove" : "write"} ${path}`
+    }
+    if (files.length > 0) {
+      const pair = files.findLast((one) => presentityOf(splitPair(one)[0]) === of)
+      if (pair === undefined)
+        return isRemoval
+          ? `${from} static_rules, which names no file for ${of}`
+          : `${from} static_rules: add ${of}=FILE to it`
+      return isRemoval
+        ? `${from} static_rules: take ${pair} out of it`
+        : `${from} static_rules: write ${splitPair(pair)[1]}`
+    }
+    const table = xcapOptionsOf(config, presRules).table
+    return `${from} the table ${table} (integrated_xcap_server): have the XCAP server ${isRemoval ? "remove" : "write"} those of ${of} there`
+  }
 }

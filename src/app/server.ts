@@ -17,16 +17,17 @@ import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.t
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { SipHandler } from "../domain/ports.ts"
+import { adviceText } from "./advice.ts"
 import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
 import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { Config } from "./config.ts"
-import { asksRules, limitsOf } from "./limits.ts"
+import { asksRules, limitsOf, realmOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
 import type { SourceHealth } from "./follow.ts"
-import { hardStateSourceOf, presenceHardState } from "./hard-state.ts"
+import { hardStateKeptElsewhere, hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
 import { makeDesk } from "./management/desk.ts"
@@ -38,7 +39,7 @@ import { makeProjector } from "./projector.ts"
 import type { Projector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-import { rulesKindOf, rulesSourceOf } from "./rules.ts"
+import { rulesKeptElsewhere, rulesKindOf, rulesSourceOf } from "./rules.ts"
 import { makeDaily } from "./retention/daily.ts"
 import { termsOf } from "./retention/terms.ts"
 import { makeSealer } from "./sealer.ts"
@@ -96,10 +97,11 @@ export const startServer = Effect.fn("Server.start")(function* (
   stopWithin: Duration.Input = stopsWithin,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const { packages, policy, users, sealKey } = yield* preparations(
+  const { packages, policy, users, sealKey, advice } = yield* preparations(
     config,
     (line) => void run(Effect.logError(line)),
   )
+  for (const one of advice) yield* Effect.logWarning(adviceText(one))
   const storage = yield* openStorage(config)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
@@ -218,6 +220,10 @@ export const startServer = Effect.fn("Server.start")(function* (
     levels,
     lookForRules: rulesFollower.look,
     sources: () => sources().map(sourceView),
+    keptElsewhere: {
+      rules: rulesKeptElsewhere(config, packages),
+      "hard-state": hardStateKeptElsewhere(config),
+    },
     eraser,
     now,
     status: () => ({
@@ -346,7 +352,6 @@ const sipOptions = (
   onPeer: (line: string) => void,
   onLimit: (limit: SipLimit) => void,
 ): SipOptions => {
-  const realm = config.realm ?? config.domain[0] ?? "presently"
   return {
     listen: config.listen,
     domains: config.domain,
@@ -364,7 +369,7 @@ const sipOptions = (
       users === null
         ? null
         : {
-            realm,
+            realm: realmOf(config),
             lookup: users.lookup,
             addressOf: users.addressOf,
             nonceKey: randomBytes(32),

@@ -265,7 +265,10 @@ const watching = {
     16_777_216,
     "longest document of a source of rules or hard state, octets; a longer one is not used",
   ),
-  rules_dir: text(null, "folder of presence rules, one file per presentity: alice@example.com.xml"),
+  rules_dir: text(
+    null,
+    "folder of rules, one file per presentity: alice@example.com.xml for presence, PACKAGE/alice@example.com.xml for another package (dialog;sla or dialog%3Bsla)",
+  ),
   no_rules: choice(
     "confirm",
     ["block", "confirm", "polite-block", "allow"],

@@ -18,6 +18,17 @@ export interface Users {
   /** The address that stands beside the account; null: none does. */
   readonly addressOf: (user: string, realm: string) => Uri | null
   readonly size: number
+  /** In the order of the file. */
+  readonly accounts: readonly Account[]
+}
+
+export interface Account {
+  readonly user: string
+  readonly realm: string
+  /** Where it is first named, from 1 on. */
+  readonly line: number
+  readonly algorithms: readonly DigestAlgorithm[]
+  readonly address: Uri | null
 }
 
 export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
@@ -35,6 +46,7 @@ export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
 export const parseUsers = (text: string, file: string): Users => {
   const known = new Map<string, Partial<Record<DigestAlgorithm, string>>>()
   const addresses = new Map<string, Uri>()
+  const lines = new Map<string, number>()
   const faults: string[] = []
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return
@@ -63,6 +75,7 @@ export const parseUsers = (text: string, file: string): Users => {
       }
       addresses.set(key, address)
     }
+    if (!lines.has(key)) lines.set(key, index + 1)
     known.set(key, { ...known.get(key), [algorithm]: ha1.toLowerCase() })
   })
   if (faults.length > 0) throw new ConfigInvalid({ faults })
@@ -73,6 +86,13 @@ export const parseUsers = (text: string, file: string): Users => {
     },
     addressOf: (user, realm) => addresses.get(`${user}\n${realm}`) ?? null,
     size: known.size,
+    get accounts() {
+      return [...known].map(([key, hashes]) => {
+        const [user = "", realm = ""] = key.split("\n")
+        const algorithms = Object.keys(hashes) as DigestAlgorithm[]
+        return { user, realm, line: lines.get(key) ?? 0, algorithms, address: addresses.get(key) ?? null }
+      })
+    },
   }
 }
 

@@ -4,15 +4,12 @@
  * At a start this is what new defaults do to an older log, and what a changed setting does to any.
  */
 import { Effect } from "effect"
-import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
 import type { Answer } from "../domain/presentity/commands.ts"
-import { domainOf } from "../domain/uris.ts"
-import type { PackageName, Uri } from "../domain/vocabulary.ts"
+import type { PackageName, WatchWord } from "../domain/vocabulary.ts"
 import { policiesOrigin } from "./pump.ts"
 import type { Pump } from "./pump.ts"
-
-/** Whose watchers change, by presentity. */
-export type ChangesByPresentity = ReadonlyMap<Uri, readonly PolicyChange[]>
+import { adviceFor } from "./watch-advice.ts"
+import type { NamedChange, PoliciesFound } from "./watch-advice.ts"
 
 /** Presentities whose watchers are decided on together. */
 const atOnce = 256
@@ -27,58 +24,72 @@ export interface PolicyReport {
   readonly packageName: PackageName
   readonly ended: number
   readonly changed: number
-  /** One line: how many, the first of them by name, and the setting that keeps them. */
-  readonly line: string
+  /** How many, the first of them by name, and by what. */
+  readonly what: string
+  /** The setting that keeps them as they are. */
+  readonly keeping: string
 }
 
-export const policyReports = (found: ChangesByPresentity): readonly PolicyReport[] => {
-  const all = [...found].flatMap(([presentity, changes]) => changes.map((one) => ({ presentity, ...one })))
-  const byPackage = Map.groupBy(all, (one) => one.packageName)
-  return [...byPackage]
+/** How it is said of so many that they are ended, or treated otherwise. */
+interface Verbs {
+  readonly ended: (count: number) => string
+  readonly changed: (count: number) => string
+}
+
+const areNow: Verbs = {
+  ended: (count) => `${isOrAre(count)} ended`,
+  changed: (count) => `${isOrAre(count)} treated otherwise`,
+}
+
+const isOrAre = (count: number): string => (count === 1 ? "is" : "are")
+
+/** @param start by which start it will be so */
+export const willBe = (start: string): Verbs => ({
+  ended: () => `will be ended by ${start}`,
+  changed: () => `will be treated otherwise by ${start}`,
+})
+
+/** By package; those for whom nothing changes that they can see are left out. */
+export const policyReports = (found: PoliciesFound, verbs: Verbs = areNow): readonly PolicyReport[] => {
+  const all = [...found.changes].flatMap(([presentity, changes]) =>
+    changes.filter(({ isSeen }) => isSeen).map((one) => ({ presentity, ...one })),
+  )
+  return [...Map.groupBy(all, (one) => one.packageName)]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([packageName, changes]) => {
       const ended = changes.filter(({ becomes }) => becomes === "ended")
       const changed = changes.filter(({ becomes }) => becomes !== "ended")
-      const parts = [
-        ...(ended.length === 0 ? [] : [`${counted(ended.length)} of ${packageName} ended: ${named(ended)}`]),
-        ...(changed.length === 0
+      const part = (some: readonly NamedChange[], verb: Verbs["ended"]): readonly string[] =>
+        some.length === 0
           ? []
-          : [`${counted(changed.length)} of ${packageName} treated otherwise: ${named(changed)}`]),
-      ]
-      const policies = [...new Set(changes.flatMap(({ policy }) => policy ?? []))].join(", ")
-      const line = `${parts.join("; ")} (policy ${policies}); ${keeping(packageName, changes)}`
-      return { packageName, ended: ended.length, changed: changed.length, line }
+          : [`${counted(some.length)} of ${packageName} ${verb(some.length)}: ${named(some)}`]
+      const parts = [...part(ended, verbs.ended), ...part(changed, verbs.changed)]
+      const words = [...new Set(changes.map(({ policy }) => wordOf(policy)))].sort().join(", ")
+      return {
+        packageName,
+        ended: ended.length,
+        changed: changed.length,
+        what: `${parts.join("; ")} (${words})`,
+        keeping: adviceFor(packageName, changes, found),
+      }
     })
 }
 
+const wordOf = (word: WatchWord | null): string =>
+  word === null ? "by decision on them" : word === "members" ? "line_members" : `policy ${word}`
+
 const counted = (count: number): string => (count === 1 ? "1 subscription" : `${count} subscriptions`)
 
-type Named = PolicyChange & { readonly presentity: Uri }
-
-const named = (changes: readonly Named[]): string => {
+const named = (changes: readonly NamedChange[]): string => {
   const names = changes
     .slice(0, namedMax)
     .map(({ watcher, presentity, was, becomes }) =>
       becomes === "ended"
         ? `${watcher} to ${presentity}`
-        : `${watcher} to ${presentity} (${was} to ${becomes})`,
+        : `${watcher} to ${presentity} (${was === becomes ? "shown otherwise" : `${was} to ${becomes}`})`,
     )
   const left = changes.length - names.length
   return left === 0 ? names.join(", ") : `${names.join(", ")} and ${left} more`
-}
-
-/** The line to write so that nothing changes: the narrowest that does. */
-const keeping = (packageName: PackageName, changes: readonly Named[]): string => {
-  // nobody is told to open what rules protect
-  if (changes.some(({ policy }) => policy === "rules"))
-    return `rules that let them in keep them; see docs/watching.md`
-  const areColleagues = changes.every(
-    ({ watcher, presentity }) => domainOf(watcher) !== null && domainOf(watcher) === domainOf(presentity),
-  )
-  const policy = areColleagues ? "domain" : "everybody"
-  if (changes.some((one) => one.policy === policy))
-    return `line_members that names them keeps them; see docs/watching.md`
-  return `watch_policy = ${packageName}=${policy} keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`
 }
 
 /** However long the store is away: nobody is served before. */
@@ -96,12 +107,14 @@ const untilStored = (asked: Effect.Effect<Answer>): Effect.Effect<Answer> =>
 export const beginPolicies = (pump: Pump): Effect.Effect<void> =>
   Effect.suspend(() => {
     const found = pump.policyChanges()
-    return Effect.forEach(policyReports(found), ({ line }) => Effect.logWarning(line), {
-      discard: true,
-    }).pipe(
+    return Effect.forEach(
+      policyReports(found),
+      ({ what, keeping }) => Effect.logWarning(`${what}; ${keeping}`),
+      { discard: true },
+    ).pipe(
       Effect.andThen(
         Effect.forEach(
-          found.keys(),
+          found.changes.keys(),
           (presentity) => untilStored(pump.amend(presentity, { _tag: "ApplyPolicies" }, policiesOrigin)),
           { discard: true, concurrency: atOnce },
         ),

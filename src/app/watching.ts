@@ -48,6 +48,10 @@ const read = (settings: WatchSettings, packages: Packages | null, served: readon
     } else if (!isPolicy(policy)) {
       const hint = didYouMean(policy, watchPolicies) || `; there are ${watchPolicies.join(", ")}`
       fault(`there is no policy ${policy}${hint}`)
+    } else if (name !== "*" && name.includes("*")) {
+      const plain =
+        packages?.find(name.replace("*", "dialog")) === null ? "dialog" : name.replace("*", "dialog")
+      fault(`the asterisk stands alone for all packages; name each, for example ${plain}=${policy}`)
     } else if (name !== "*" && packages !== null && packages.find(name) === null) {
       const hint = didYouMean(name, packages.names()) || `; there are ${packages.names().join(", ")}`
       fault(`there is no event package ${name}${hint}`)
@@ -76,6 +80,8 @@ const read = (settings: WatchSettings, packages: Packages | null, served: readon
 
 const isPolicy = (text: string): text is WatchPolicy => (watchPolicies as readonly string[]).includes(text)
 
+const examples = { line_members: "sip:desk@example.com", mailbox_owners: "sip:support@example.com" } as const
+
 /** `URI=URI|URI…`, split where another URI begins: a user part may hold an equals sign of its own. */
 const lists = (
   setting: "line_members" | "mailbox_owners",
@@ -95,7 +101,7 @@ const lists = (
     if (whose === null || odd !== undefined) {
       const what = odd === undefined ? "" : `${odd === "" ? "an empty name" : odd} is no URI of a person; `
       fault(
-        `${what}expected URI=URI or URI=URI|URI…, for example sip:desk@example.com=sip:alice@example.com|sip:bob@example.com`,
+        `${what}expected URI=URI or URI=URI|URI…, for example ${examples[setting]}=sip:alice@example.com|sip:bob@example.com`,
       )
     } else if (domain !== null && domains.size > 0 && !domains.has(domain)) {
       fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)

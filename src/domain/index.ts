@@ -41,4 +41,5 @@ export type {
   SubscriptionNo,
   Uri,
   WatchPolicy,
+  WatchWord,
 } from "./vocabulary.ts"

@@ -124,6 +124,9 @@ export type SubHandling = "block" | "confirm" | "polite-block" | "allow"
  */
 export type WatchPolicy = "owner" | "domain" | "everybody" | "rules"
 
+/** What of the settings decided on a watcher: the policy of its package, or the list of members of a line. */
+export type WatchWord = WatchPolicy | "members"
+
 /** Stops when something that cannot be, is: a defect of ours, not of a peer. */
 export const invariant: (condition: boolean, what: string) => asserts condition = (condition, what) => {
   if (!condition) throw new Error(`invariant broken: ${what}`)

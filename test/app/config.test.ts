@@ -4,13 +4,14 @@
 import assert from "node:assert/strict"
 import { chmodSync } from "node:fs"
 import { Cause, Effect } from "effect"
+import fc from "fast-check"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { exitCodeOf } from "../../src/app/cli/exit.ts"
 import { refusals } from "../../src/app/cli/server-flags.ts"
 import { ConfigInvalid, readConfig } from "../../src/app/config.ts"
 import type { Given } from "../../src/app/config.ts"
-import { preparations } from "../../src/app/preparations.ts"
+import { faultsBeside, preparations } from "../../src/app/preparations.ts"
 import { fileOf } from "./cli/command.ts"
 
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
@@ -95,7 +96,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
   [
     "pass_through: [nonsense]",
-    "pass_through = nonsense: event package : that is no name for an Event header",
+    "pass_through = nonsense (@2): expected NAME=TYPE or NAME=TYPE|TYPE…, for example note=text/plain",
   ],
   [
     "static_rules: [nobody]",
@@ -258,5 +259,90 @@ describe("a value in a file of its own", () => {
     ] as const) {
       assert.deepEqual(await faultsOf({ env }), [fault])
     }
+  })
+})
+
+describe("all faults at once", () => {
+  /** As the commands and the library have them: what cannot be read does not hide the rest. */
+  const faultsOf = async (own: Readonly<Record<string, unknown>>): Promise<readonly string[]> => {
+    const beside = async (): Promise<readonly string[]> => {
+      try {
+        const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own })
+        const prepared = await Effect.runPromise(Effect.result(preparations(config, () => {})))
+        return prepared._tag === "Failure" ? prepared.failure.faults : []
+      } catch (cause) {
+        assert.ok(cause instanceof ConfigInvalid)
+        return Effect.runPromise(faultsBeside(cause))
+      }
+    }
+    return beside()
+  }
+  /** Each of them is one fault by itself. */
+  const wrong: Readonly<Record<string, readonly [value: unknown, fault: RegExp]>> = {
+    trusted_peers: [["10.0.0.1;identity=pie"], /^trusted_peers = 10\.0\.0\.1;identity=pie \(option\): /],
+    rules_wait: ["soon", /^rules_wait = soon \(option\): expected a whole number/],
+    watch_policy: [["dialog=ownr"], /^watch_policy = dialog=ownr \(option\): there is no policy ownr/],
+    mailbox_owners: [
+      ["sip:a@example.com=alice"],
+      /^mailbox_owners = .*for example sip:support@example\.com=sip:alice@example\.com\|/,
+    ],
+    line_members: [["nonsense"], /^line_members = nonsense .*for example sip:desk@example\.com=/],
+    pass_through: [
+      ["note"],
+      /^pass_through = note \(option\): expected NAME=TYPE or NAME=TYPE\|TYPE…, for example note=text\/plain$/,
+    ],
+    no_rules: ["perhaps", /^no_rules = perhaps/],
+    admin: ["http://127.0.0.1:15280", /^admin = http:.*without a scheme: write 127\.0\.0\.1:15280$/],
+    users_file: ["/nowhere/users", /^users_file = \/nowhere\/users: ENOENT/],
+    cluster_pres_events: [["weather"], /^cluster_pres_events = weather/],
+    retention: [["forever"], /^retention = forever/],
+    handle_subscribe: [[{ from: { same_as: "from" }, refuse: 403 }], /^handle_subscribe rule 1 from/],
+  }
+
+  it("OPS-config: of any that are wrong together each is told as by itself", () =>
+    fc.assert(
+      fc.asyncProperty(fc.subarray(Object.keys(wrong), { minLength: 1 }), async (names) => {
+        const faults = await faultsOf(Object.fromEntries(names.map((name) => [name, wrong[name]![0]])))
+        // a package that is not made may be missing elsewhere: nothing is told of that here
+        assert.equal(faults.length, names.length, faults.join("\n"))
+        for (const name of names)
+          assert.ok(
+            faults.some((fault) => wrong[name]![1].test(fault)),
+            `${name}: ${faults.join("\n")}`,
+          )
+      }),
+      { numRuns: 100 },
+    ))
+
+  it("OPS-pass_through: an entry that makes no package is told by itself, and not once more where it is named", async () => {
+    const faults = await faultsOf({
+      pass_through: ["note=", "memo=text/plain", "bad name=text/plain"],
+      watch_policy: ["note=owner", "memo=owner", "other=owner"],
+      cluster_pres_events: ["note", "memo"],
+    })
+    const example = "expected NAME=TYPE or NAME=TYPE|TYPE…, for example note=text/plain"
+    assert.deepEqual(faults.slice(0, 2), [
+      `pass_through = note= (option): ${example}`,
+      `pass_through = bad name=text/plain (option): event package bad name: that is no name for an Event header; ${example}`,
+    ])
+    assert.deepEqual(faults.length, 3)
+    assert.match(faults[2]!, /^watch_policy = other=owner \(option\): there is no event package other/)
+  })
+
+  it("OPS-trusted_peers: publishes_for names domains that are served", async () => {
+    const domain = ["example.com", "EXAMPLE.org"]
+    const entry = "10.0.0.1;publishes_for=foo.example|example.org|sip:a@bar.example|tel:+491"
+    const faults = await faultsOf({ domain, trusted_peers: [entry] })
+    assert.deepEqual(
+      faults.map((fault) => fault.replace(/^.*?\(option\): /, "")),
+      ["foo.example", "bar.example"].map(
+        (one, index) =>
+          `publishes_for=${index === 0 ? one : "sip:a@bar.example"}: ${one} is not served; domain = example.com, example.org`,
+      ),
+    )
+    for (const peer of ["10.0.0.1;publishes_for=*", "10.0.0.1;publishes_for=example.com", "10.0.0.1"])
+      assert.deepEqual(await faultsOf({ domain, trusted_peers: [peer] }), [])
+    // every domain is served
+    assert.deepEqual(await faultsOf({ trusted_peers: [entry] }), [])
   })
 })

@@ -218,6 +218,35 @@ describe("a start", () => {
     assert.ok(one.sent.every(({ body }) => body === null))
   })
 
+  it("AUT-7: what the source does not have is removed and named in a warning, also when the store is away at first", async (context) => {
+    const log = await before(context, allowing)
+    const place = makeSource()
+    let failures = 3
+    const one = await start(context, place.source, {
+      log,
+      noRules: "block",
+      store: (store) => ({
+        ...store,
+        append: (...of) =>
+          failures-- > 0
+            ? Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
+            : store.append(...of),
+      }),
+    })
+    assert.equal(await one.fetch(bob), "403")
+    assert.deepEqual(
+      one.said.filter((line) => /removed/.test(line)),
+      [
+        `Warn rules of ${alice} removed: place has none; what was in force did not come from there, or was taken away there while nobody looked`,
+      ],
+    )
+    // and what goes while it is looked at is no news of that kind
+    place.put(alice, allowing)
+    await until(() => one.said.includes(`Info rules of ${alice} in force: ${alice}`))
+    place.take(alice)
+    await until(() => one.said.includes(`Info rules of ${alice} removed: ${alice}`))
+  })
+
   it("AUT-7: requests and the management port are told 503 until then", async (context) => {
     const place = makeSource()
     place.put(alice, blocking)

@@ -2,7 +2,7 @@
  * Where rules come from: a folder of files, the table of an XCAP server; and who a watcher is: a trusted proxy's word.
  */
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
@@ -10,9 +10,11 @@ import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
 import { sharedPostgres } from "../support/postgres.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
-import { openScene } from "../support/scene.ts"
+import { asking } from "../support/admin.ts"
+import { openScene, phoneOpen } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 import { holds } from "../support/condition.ts"
+import { runHere } from "./cli/command.ts"
 
 const allowing = (watcher: string): string => ruleset(ruleFor(watcher, "allow"))
 
@@ -189,6 +191,148 @@ describe.skipIf(cluster === null)("a table of another name that is gone", () => 
     )
     assert.equal(there?.name, null)
   })
+})
+
+/** What the management port and the command line say to rules put and removed there. */
+const putting = async (admin: string | null | undefined, packageName: string, user = "alice") => {
+  const ask = asking(admin)
+  const path = `/v1/presentities/sip%3A${user}%40example.com/rules?package=${encodeURIComponent(packageName)}`
+  const [put, removed] = [await ask("PUT", path, allowing("sip:bob@example.com")), await ask("DELETE", path)]
+  const detail = ({ json }: { readonly json: unknown }): unknown =>
+    (json as { detail?: string } | null)?.detail
+  return [put.status, detail(put), removed.status, detail(removed)]
+}
+
+describe("rules put elsewhere than where they come from", () => {
+  it("AUT-7 OPS-rules_dir: are refused for packages that ask the folder, with the file to write", async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
+    context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const settings = {
+      admin: "127.0.0.1:0",
+      rules_dir: folder,
+      watch_policy: ["dialog=rules", "dialog;sla@example.com=rules"],
+    }
+    const { server } = await openScene(context, settings)
+    const expected = (path: string, packageName: string): readonly unknown[] => [
+      409,
+      `rules of ${packageName} come from rules_dir ${folder}: write ${join(folder, path)}`,
+      409,
+      `rules of ${packageName} come from rules_dir ${folder}: remove ${join(folder, path)}`,
+    ]
+    for (const [packageName, path] of [
+      ["presence", "alice@example.com.xml"],
+      ["dialog", "dialog/alice@example.com.xml"],
+      ["dialog;sla", "dialog;sla/alice@example.com.xml"],
+    ] as const)
+      assert.deepEqual(await putting(server.admin, packageName), expected(path, packageName))
+    // what nobody asks is nobody's
+    assert.deepEqual(await putting(server.admin, "reg"), [204, undefined, 204, undefined])
+
+    const file = join(folder, "put.txt")
+    writeFileSync(file, allowing("sip:bob@example.com"))
+    const admin = (server.admin ?? "").replace("http://", "")
+    for (const [words, path] of [
+      [["put", "alice@example.com", file], "write"],
+      [["delete", "alice@example.com"], "remove"],
+    ] as const) {
+      const said = await runHere(["rules", ...words, "--package", "dialog", "--admin", admin])
+      assert.equal(
+        said.stderr,
+        `presently: rules of dialog come from rules_dir ${folder}: ${path} ${join(folder, "dialog/alice@example.com.xml")}\n`,
+      )
+      assert.notEqual(said.code, 0)
+    }
+    // a URL does as well, and a package that there is not is named with those there are
+    const url = `${server.admin}/`
+    const said = await runHere([
+      "rules",
+      "put",
+      "alice@example.com",
+      file,
+      "--package",
+      "dialogg",
+      "--admin",
+      url,
+    ])
+    assert.match(
+      said.stderr,
+      /^presently: there is no event package dialogg; did you mean dialog\? there are presence, dialog, .*, and NAME\.winfo of each\n$/,
+    )
+    for (const words of [["get"], ["delete"], ["test", "--watcher", "sip:bob@example.com"]])
+      assert.match(
+        (await runHere(["rules", ...words, "alice@example.com", "--package", "dialogg", "--admin", admin]))
+          .stderr,
+        /^presently: there is no event package dialogg; /,
+      )
+    const secure = await runHere(["rules", "get", "alice@example.com", "--admin", `https://${admin}`])
+    assert.match(secure.stderr, /--admin "https:.*": the management port speaks no TLS/)
+    assert.equal(secure.code, 64)
+    // the file that is named is the one that is read
+    mkdirSync(join(folder, "dialog"))
+    writeFileSync(join(folder, "dialog/alice@example.com.xml"), allowing("sip:bob@example.com"))
+    const ask = asking(server.admin)
+    await eventually(
+      200,
+      async () =>
+        (await ask("GET", "/v1/presentities/sip%3Aalice%40example.com/rules?package=dialog")).status,
+    )
+  })
+
+  it("AUT-7 OPS-static_rules: are refused for presence, with the file or the line to write", async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "presently-rules-"))
+    context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const file = join(folder, "rules.xml")
+    writeFileSync(file, allowing("sip:bob@example.com"))
+    const pair = `sip:alice@example.com=${file}`
+    const { server } = await openScene(context, {
+      admin: "127.0.0.1:0",
+      static_rules: [pair],
+      watch_policy: ["dialog=rules"],
+    })
+    const from = "rules of presence come from static_rules"
+    assert.deepEqual(await putting(server.admin, "presence"), [
+      409,
+      `${from}: write ${file}`,
+      409,
+      `${from}: take ${pair} out of it`,
+    ])
+    assert.deepEqual(await putting(server.admin, "presence", "bob"), [
+      409,
+      `${from}: add sip:bob@example.com=FILE to it`,
+      409,
+      `${from}, which names no file for sip:bob@example.com`,
+    ])
+    assert.deepEqual(await putting(server.admin, "dialog"), [204, undefined, 204, undefined])
+  })
+
+  it.skipIf(cluster === null)(
+    "AUT-7 OPS-integrated_xcap_server OPS-pidf_manipulation: are refused for presence, and so is hard state",
+    async (context) => {
+      const { server } = await openScene(context, {
+        admin: "127.0.0.1:0",
+        memory: false,
+        database_url: cluster!.database(),
+        integrated_xcap_server: true,
+        pidf_manipulation: true,
+        watch_policy: ["dialog=rules"],
+      })
+      const have = (what: string): string => `have the XCAP server ${what} of sip:alice@example.com there`
+      const from = "rules of presence come from the table xcap (integrated_xcap_server)"
+      assert.deepEqual(await putting(server.admin, "presence"), [
+        409,
+        `${from}: ${have("write those")}`,
+        409,
+        `${from}: ${have("remove those")}`,
+      ])
+      assert.deepEqual(await putting(server.admin, "dialog"), [204, undefined, 204, undefined])
+      const ask = asking(server.admin)
+      const answer = await ask("PUT", "/v1/presentities/sip%3Aalice%40example.com/hard-state", phoneOpen)
+      assert.deepEqual(
+        [answer.status, (answer.json as { detail: string }).detail],
+        [409, `hard state of presence comes from the table xcap (pidf_manipulation): ${have("write that")}`],
+      )
+    },
+  )
 })
 
 describe("who a watcher is", () => {

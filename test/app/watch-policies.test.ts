@@ -108,10 +108,10 @@ describe("a start on a log that is older than policies", () => {
 
     const judged = await run.start(ownPolicies)
     assert.deepEqual(
-      judged.reports.map(({ line }) => line),
+      judged.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
       [
-        `1 subscription of dialog ended: ${carol} to ${alice} (policy domain); watch_policy = dialog=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
-        `2 subscriptions of message-summary ended: ${bob} to ${alice}, ${carol} to ${alice} (policy owner); watch_policy = message-summary=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
+        `1 subscription of dialog is ended: ${carol} to ${alice} (policy domain); watch_policy = dialog=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
+        `2 subscriptions of message-summary are ended: ${bob} to ${alice}, ${carol} to ${alice} (policy owner); watch_policy = message-summary=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
       ],
     )
     await judged.settle()
@@ -170,9 +170,9 @@ describe("a start on a log that is older than policies", () => {
     await open.settle()
     const ruled = await run.start(ownPolicies)
     assert.deepEqual(
-      ruled.reports.map(({ line }) => line),
+      ruled.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
       [
-        `1 subscription of presence treated otherwise: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
+        `1 subscription of presence is treated otherwise: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
       ],
     )
     await ruled.settle()

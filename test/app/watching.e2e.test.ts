@@ -9,7 +9,7 @@ import type { MakeOptions } from "../../src/app/index.ts"
 import { userLine } from "../../src/app/users.ts"
 import { startPostgres } from "../support/postgres.ts"
 import { handling, rule, ruleFor, ruleset } from "../support/rules-builders.ts"
-import { openScene } from "../support/scene.ts"
+import { openScene, phoneOpen } from "../support/scene.ts"
 import type { Call } from "../support/scene.ts"
 import { startPresence } from "../support/server.ts"
 import { answer, openPhone, script } from "../support/sip-client.ts"
@@ -213,14 +213,80 @@ describe("a program", () => {
     assert.equal(await statusOf(presence.fetch({ presentity: alice, watcher: bob, event: "reg" })), 403)
   })
 
+  const reginfo = `<reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="0" state="full"/>`
+
   it("A3 AUT-13: why names the policy", async (context) => {
     const presence = await begin(context, { watching: {} })
     await presence.publish({ presentity: alice, event: "message-summary", body: "Messages-Waiting: yes\r\n" })
     const { text } = await presence.why(alice, bob, { event: "message-summary" })
     assert.match(
       text,
-      /policy {4}the policy owner of package message-summary is for the presentity itself, and who is listed with it \(watch_policy\)/,
+      /policy {4}the policy owner of package message-summary is for the presentity itself and those that mailbox_owners lists with it \(the package's own, watch_policy can say otherwise\)$/m,
     )
+    const set = await begin(context, {
+      watching: {
+        policies: { "*@example.com": "owner", "reg@example.com": "domain" },
+        mailboxOwners: { [alice]: [carol] },
+      },
+    })
+    await set.publish({ presentity: alice, event: "message-summary", body: "Messages-Waiting: yes\r\n" })
+    const listed = await set.why(alice, bob, { event: "message-summary" })
+    assert.match(
+      listed.text,
+      /\(watch_policy = \*@example\.com=owner; mailbox_owners = sip:alice@example\.com=sip:carol@example\.com\)$/m,
+    )
+    await set.publish({ presentity: alice, event: "reg", body: reginfo })
+    const domain = await set.why(alice, "sip:eve@elsewhere.test", { event: "reg" })
+    assert.match(
+      domain.text,
+      /the policy domain of package reg is for identities of the same domain \(watch_policy = reg@example\.com=domain\)$/m,
+    )
+  })
+
+  it("A3 AUT-13: why tells who is shown nothing and by whose word, though nothing was published", async (context) => {
+    const presence = await begin(context, { watching: {} })
+    const nothing = await presence.why(alice, bob)
+    assert.match(nothing.text, /was told of nothing: nothing that presence of/)
+    await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
+    await presence.settle()
+    const pending = await presence.why(alice, bob)
+    assert.equal(pending.change, null)
+    assert.match(
+      pending.sentence,
+      /^sip:bob@example\.com is shown nothing of presence of sip:alice@example\.com\. Since .* \(position 1\) its subscription is pending: nobody has decided whether it may watch\.$/,
+    )
+    assert.match(pending.policy.join("\n"), /the presentity has no rules: no_rules = confirm/)
+    assert.match(pending.advice.join("\n"), /^presently rules put sip:alice@example\.com FILE with a rule/)
+
+    await presence.watch({ presentity: alice, watcher: bob, event: "dialog", expires: 600 })
+    await presence.terminate({ presentity: alice, event: "dialog", watcher: bob, reason: "noresource" })
+    await presence.settle()
+    const ended = await presence.why(alice, bob, { event: "dialog" })
+    assert.match(ended.sentence, /Since .* its subscription was ended by the operator \(noresource\)\.$/)
+    assert.match(
+      ended.facts.join("\n"),
+      /^ended {5}position \d+, .*: #\d+ its subscription was ended by the operator/,
+    )
+
+    // told of a change before, and not any more
+    await presence.setRules(alice, ruleset(ruleFor(bob, "allow")))
+    await presence.publish({ presentity: alice, body: phoneOpen })
+    await presence.settle()
+    const told = await presence.why(alice, bob)
+    assert.match(told.sentence, /told (?:yet )?of the change at .*\.$/)
+    await presence.terminate({ presentity: alice, event: "presence", watcher: bob, reason: "deactivated" })
+    await presence.settle()
+    const later = await presence.why(alice, bob)
+    assert.match(
+      later.sentence,
+      /told (?:yet )?of the change at .*\. Since .* its subscription was ended by the operator \(deactivated\)\.$/,
+    )
+    // and a position is explained as it stands there
+    const { position } = told.change as { readonly position: number }
+    const again = await presence.why(alice, bob, { position })
+    assert.deepEqual([again.change, again.treatment], [told.change, null])
+    const first = await presence.why(alice, bob, { position: 1 })
+    assert.match(first.sentence, /\(position 1\) its subscription is pending/)
   })
 })
 
@@ -242,9 +308,10 @@ describe.skipIf(cluster === null)("a log that is older than policies", () => {
       const users = usersFile(context, userLine("alice", "example.com", "wonder", "SHA-256"))
       const flags = ["--database-url", url, "--domain", "example.com", "--users-file", users]
       const more = ["--listen", "udp:127.0.0.1:0", "--admin", "off"]
-      const line = `1 subscription of message-summary ended: ${bob} to ${alice} (policy owner); watch_policy = message-summary=domain keeps them`
+      const line = (verb: string): string =>
+        `1 subscription of message-summary ${verb}: ${bob} to ${alice} (policy owner); watch_policy = message-summary=domain keeps them`
       const ill = await run(["doctor", ...flags, ...more])
-      assert.ok(ill.stdout.includes(`warn  watchers: ${line}`), ill.stdout)
+      assert.ok(ill.stdout.includes(`warn  watchers: ${line("will be ended by the next start")}`), ill.stdout)
       assert.ok(ill.stdout.includes("ok    watching dialog: domain (its own)"), ill.stdout)
       const well = await run(["doctor", ...flags, ...more, "--set", "watch_policy=*=everybody"])
       assert.ok(well.stdout.includes("ok    watchers: nobody who watches is treated otherwise"), well.stdout)
@@ -252,8 +319,8 @@ describe.skipIf(cluster === null)("a log that is older than policies", () => {
 
       const server = start(["serve", ...flags, ...more, "--set", "log=json"])
       const said = await server.says(/ready in/)
-      assert.ok(said.includes(line), said)
-      assert.ok(said.indexOf(line) < said.indexOf("ready in"))
+      assert.ok(said.includes(line("is ended")), said)
+      assert.ok(said.indexOf(line("is ended")) < said.indexOf("ready in"))
       assert.match(said, /"watching":"rules: presence \| domain: dialog, /)
       const ended = await one.notify()
       answer(phone, ended)
@@ -269,6 +336,20 @@ describe.skipIf(cluster === null)("a log that is older than policies", () => {
       )
       const history = await run(["history", alice, "--database-url", url])
       assert.match(history.stdout, /SubscriptionTerminated +#1 +rejected +by policy owner/)
+      const why = await run([
+        "why",
+        alice,
+        "--watcher",
+        bob,
+        "--event",
+        "message-summary",
+        ...flags.slice(0, 2),
+      ])
+      assert.match(
+        why.stdout,
+        /Since .* its subscription was ended because it may not watch any more by the policy owner of package message-summary/,
+      )
+      assert.equal(why.code, 0, why.stderr)
       assert.equal((await run(["verify", "--database-url", url])).code, 0)
       // the same decisions with the same settings
       const drift = await run(["verify", "--drift", ...flags])

@@ -98,7 +98,13 @@ describe("watch_policy", () => {
     ["watch_policy", "dialog=ownr", "there is no policy ownr; did you mean owner?"],
     ["watch_policy", "dialog=", "there is no policy ; there are owner, domain, everybody, rules"],
     ["watch_policy", "dialogue=owner", "there is no event package dialogue; did you mean dialog?"],
-    ["watch_policy", "*.winfo=domain", /^there is no event package \*\.winfo; /],
+    [
+      "watch_policy",
+      "*.winfo=domain",
+      "the asterisk stands alone for all packages; name each, for example dialog.winfo=domain",
+    ],
+    ["watch_policy", "dialog*=owner", /name each, for example dialog=owner$/],
+    ["watch_policy", "*.winfo@example.com=owner", /name each, for example dialog\.winfo=owner$/],
     [
       "watch_policy",
       "dialog@=owner",
@@ -115,6 +121,11 @@ describe("watch_policy", () => {
       "other.test is not served; domain = example.com",
     ],
     ["mailbox_owners", "nonsense=sip:bob@@", /is no URI of a person; expected/],
+    [
+      "mailbox_owners",
+      "sip:support@example.com=alice",
+      "expected URI=URI or URI=URI|URI…, for example sip:support@example.com=sip:alice@example.com|sip:bob@example.com",
+    ],
   ] as const)("OPS-%s: %s is said to be wrong, in one line", ([setting, entry, expected]) => {
     const config = configOf({ domain: ["example.com"], [setting]: [entry] })
     const [fault = "", ...others] = watchFaults(config, packagesOf(config))

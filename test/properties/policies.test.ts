@@ -9,6 +9,10 @@ import { readConfig } from "../../src/app/config.ts"
 import { packagesOf } from "../../src/app/configured-packages.ts"
 import { ownPolicies } from "../../src/domain/presentity/watching.ts"
 import type { Watching } from "../../src/domain/presentity/watching.ts"
+import { decodeEvents, encodeEvents } from "../../src/adapters/store/codec.ts"
+import { eventInWords } from "../../src/app/history/words.ts"
+import { policyReports } from "../../src/app/watch-policies.ts"
+import { watchingOf } from "../../src/app/watching.ts"
 import { policyChanges } from "../../src/domain/presentity/apply-policies.ts"
 import type { Command } from "../../src/domain/presentity/commands.ts"
 import { askTheRules, defaultLimits, standingAt } from "../../src/domain/presentity/context.ts"
@@ -339,6 +343,208 @@ describe("policies", patient, () => {
       { numRuns: 600 },
     )
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 15, `${what}: ${count}`)
+  })
+
+  it("AUT-13: what is said to keep those who watch keeps them, and where nothing is said to nothing would", () => {
+    const seen = { policy: 0, lists: 0, rules: 0, former: 0 }
+    fc.assert(
+      fc.property(
+        fc.constantFrom(alice, phone),
+        fc.option(settings, { nil: undefined }),
+        settings,
+        fc.array(fc.tuple(fc.constantFrom(...everyName), fc.constantFrom(...watchers), fc.boolean()), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        documents,
+        (presentity, was, is, wishes, text) => {
+          const world = makeWorld(presentity, was)
+          publishAll(world)
+          for (const packageName of ["presence", "dialog", "note"])
+            world.ask({
+              _tag: "ReplaceRules",
+              packageName,
+              rules: { contentType: "application/auth-policy+xml", text },
+            })
+          wishes.forEach(([name, watcher, isShort], index) =>
+            world.ask({ ...asks(name, watcher, index + 1), ...(isShort ? { expires: 60 } : {}) } as Command),
+          )
+          // who was undecided is remembered
+          world.wait(90_000)
+          world.ask({ _tag: "FallDue" })
+          world.restart(is)
+          const state = world.state()
+          const changesWith = (watching: Watching) =>
+            policyChanges(state, {
+              ...world.context(),
+              limits: { ...defaultLimits, watching },
+            }).filter(({ isSeen }) => isSeen)
+          const all = policyChanges(state, world.context())
+          const reports = policyReports({
+            changes: new Map([[presentity, all]]),
+            state: () => state,
+            context: world.context(),
+          })
+          const named = changesWith(is)
+          assert.deepEqual(
+            reports.map(({ packageName, ended, changed }) => [packageName, ended + changed]),
+            [...Map.groupBy(named, ({ packageName }) => packageName)]
+              .map(([name, some]) => [name, some.length] as const)
+              .sort(([one], [other]) => (one < other ? -1 : 1)),
+          )
+          for (const { packageName, keeping, what } of reports) {
+            const ours = named.filter((one) => one.packageName === packageName)
+            const isKept = (watching: Watching): boolean =>
+              changesWith(watching).every(
+                (one) => one.packageName !== packageName || !ours.some(({ no }) => no === one.no),
+              )
+            const byRules = ours.some(({ policy }) => policy === "rules")
+            const [, written = ""] = /^(.*?) keeps? them/.exec(keeping) ?? []
+            if (/^(?:watch_policy|line_members) = /.test(written)) {
+              const [, entries = ""] = /watch_policy = (.*?)(?: with line_members|$)/.exec(written) ?? []
+              const [, members = ""] = /line_members = (.*)$/.exec(written) ?? []
+              const split = (list: string): readonly string[] => (list === "" ? [] : list.split(", "))
+              const given = watchingOf({
+                watch_policy: split(entries.replaceAll(/ \(instead of [a-z]+\)/g, "")),
+                line_members: split(members),
+                mailbox_owners: [],
+              })
+              const followed: Watching = {
+                ...is,
+                policies: { ...is.policies, ...given.policies },
+                lineMembers: { ...is.lineMembers, ...given.lineMembers },
+              }
+              assert.ok(isKept(followed), `${what}; ${keeping}`)
+              if (entries !== "") seen.policy++
+              if (members !== "") seen.lists++
+              for (const [key, policy] of Object.entries(given.policies)) {
+                const isNarrower = (["owner", "domain"] as const).some(
+                  (other) =>
+                    other !== policy &&
+                    ours.every(({ formerly }) => formerly !== policy) &&
+                    policy === "everybody" &&
+                    isKept({ ...followed, policies: { ...followed.policies, [key]: other } }),
+                )
+                assert.ok(!isNarrower, `there is a narrower one: ${keeping}`)
+              }
+              if (keeping.includes("*=everybody"))
+                assert.ok(isKept({ ...is, policies: { ...is.policies, "*": "everybody" } }), keeping)
+              if (/; rules that let them in/.test(keeping)) seen.former++
+            } else {
+              assert.match(
+                keeping,
+                /^(?:rules that let them in keep them|no single setting keeps all of them); /,
+              )
+              if (byRules) {
+                seen.rules++
+                continue
+              }
+              const domains = presentity === alice ? "@example.com" : ""
+              for (const policy of ["owner", "domain", "everybody", "rules"] as const)
+                for (const key of [packageName, `${packageName}${domains}`])
+                  assert.ok(
+                    !isKept({ ...is, policies: { ...is.policies, [key]: policy } }),
+                    `${key}=${policy} would have: ${what}; ${keeping}`,
+                  )
+            }
+          }
+        },
+      ),
+      { numRuns: 900 },
+    )
+    for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `${what}: ${count}`)
+  })
+
+  it.for([
+    [
+      "undecided ones whom everybody lets in",
+      { policies: { presence: "everybody" } },
+      [["presence", "sip:bob@elsewhere.test"]],
+      "watch_policy = presence=rules (instead of everybody) keeps them; see docs/watching.md",
+    ],
+    [
+      "those that a list keeps out",
+      { lineMembers: { [alice]: ["sip:carol@example.com"] } },
+      [["dialog", "sip:bob@example.com"]],
+      "line_members = sip:alice@example.com=sip:carol@example.com|sip:bob@example.com keeps them; see docs/watching.md",
+    ],
+    [
+      "those that a list and a policy keep out",
+      { policies: { "dialog@example.com": "owner" }, lineMembers: { [alice]: [] } },
+      [["dialog", "sip:bob@example.com"]],
+      "watch_policy = dialog@example.com=domain (instead of owner) with line_members = sip:alice@example.com=sip:bob@example.com keeps them; see docs/watching.md",
+    ],
+    [
+      "those of a package that asks rules now",
+      { policies: { dialog: "rules" } },
+      [["dialog", "sip:carol@example.com"]],
+      "watch_policy = dialog=domain (instead of rules) keeps them; rules that let them in do as well; see docs/watching.md",
+    ],
+  ] as const)("AUT-13: what keeps %s", ([, other, wishes, expectedLine]) => {
+    const world = makeWorld(alice, ownPolicies)
+    publishAll(world)
+    wishes.forEach(([name, watcher], index) => world.ask(asks(name, watcher as Uri, index + 1)))
+    world.restart({ ...ownPolicies, ...(other as Partial<Watching>) })
+    const [report] = policyReports({
+      changes: new Map([[alice, policyChanges(world.state(), world.context())]]),
+      state: world.state,
+      context: world.context(),
+    })
+    assert.equal(report?.keeping, expectedLine)
+  })
+
+  it("AUT-13: where one setting cannot keep all of them, that is said", () => {
+    const was: Watching = { ...ownPolicies, policies: { dialog: "everybody", "dialog@example.com": "rules" } }
+    const [first, second] = [alice, phone].map((of) => {
+      const world = makeWorld(of, was)
+      world.ask(asks("dialog", "sip:bob@elsewhere.test" as Uri, 1))
+      world.restart({ ...ownPolicies, policies: { dialog: "owner" } })
+      return world
+    }) as unknown as readonly [World, World]
+    const [report] = policyReports({
+      changes: new Map([
+        [alice, policyChanges(first.state(), first.context())],
+        [phone, policyChanges(second.state(), second.context())],
+      ]),
+      state: (of) => (of === alice ? first.state() : second.state()),
+      context: second.context(),
+    })
+    assert.equal(report?.keeping, "no single setting keeps all of them; see docs/watching.md")
+  })
+
+  it("AUT-13: settings that change nothing for anybody who watches are not told", () => {
+    const world = makeWorld(alice, ownPolicies)
+    publishAll(world)
+    world.ask({
+      _tag: "ReplaceRules",
+      packageName: "dialog",
+      rules: {
+        contentType: "application/auth-policy+xml",
+        text: ruleset(rule("r", `<identity><one id="sip:bob@example.com"/></identity>`, handling("allow"))),
+      },
+    })
+    world.ask(asks("dialog", "sip:bob@example.com" as Uri, 1))
+    world.restart({ ...ownPolicies, policies: { dialog: "rules" } })
+    const changes = policyChanges(world.state(), world.context())
+    assert.deepEqual(
+      changes.map(({ isSeen, policy }) => [isSeen, policy]),
+      [[false, "rules"]],
+    )
+    assert.deepEqual(
+      policyReports({ changes: new Map([[alice, changes]]), state: world.state, context: world.context() }),
+      [],
+    )
+  })
+
+  it("AUT-13: a list that ends a subscription is what the log says ended it", () => {
+    const world = makeWorld(alice, ownPolicies)
+    world.ask(asks("dialog", "sip:bob@example.com" as Uri, 1))
+    world.restart({ ...ownPolicies, lineMembers: { [alice]: [] } })
+    const { events } = world.ask({ _tag: "ApplyPolicies" })
+    const [ended] = events
+    assert.equal(ended?._tag === "SubscriptionTerminated" ? ended.policy : "", "members")
+    assert.equal(eventInWords(ended!, String), "#1  rejected  by line_members")
+    assert.deepEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
   })
 
   it("AUT-13: what is published later is told to nobody whom the table does not let in", () => {

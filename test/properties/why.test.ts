@@ -265,7 +265,122 @@ const check = (explanation: Explanation, told: readonly Told[], at: number, run:
   if (explanation.cases.length === 0) checkAbsence(explanation, told, at)
 }
 
+/** Of everything that was said of a watcher's subscriptions, whether it is shown anything after the last of it. */
+const lastWord = (
+  told: readonly Told[],
+  watcher: Uri,
+  packageName: PackageName,
+): { readonly index: number; readonly isShown: boolean } | null => {
+  const isOwn = (one: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
+    one.watcher === watcher && one.packageName === packageName
+  const isSeeing = (one: { readonly status: string; readonly polite: boolean }): boolean =>
+    one.status === "active" && !one.polite
+  const index = told.findLastIndex(({ truth: { before, after, events } }) =>
+    events.some((event) => {
+      if (
+        event._tag !== "SubscriptionCreated" &&
+        event._tag !== "SubscriptionStatusChanged" &&
+        event._tag !== "SubscriptionTerminated"
+      )
+        return false
+      const one = get(after.subscriptions, event.no) ?? get(before.subscriptions, event.no)
+      const whose = event._tag === "SubscriptionCreated" ? event : one
+      // those that are left are treated as before
+      const isOnlyLess =
+        event._tag === "SubscriptionTerminated" &&
+        [...values(after.subscriptions)].some(isOwn) &&
+        ![...values(before.subscriptions)].some((other) => isOwn(other) && isSeeing(other))
+      if (isOnlyLess) return false
+      return whose?.watcher === watcher && whose.packageName === packageName
+    }),
+  )
+  if (index < 0) return null
+  const { after, before, events } = told[index]!.truth
+  const own = [...values(after.subscriptions)].filter(
+    (one) => one.watcher === watcher && one.packageName === packageName,
+  )
+  // one that asked once was told how it is treated, and was over
+  const asked = events.findLast(
+    (event) =>
+      event._tag === "SubscriptionCreated" &&
+      event.watcher === watcher &&
+      event.packageName === packageName &&
+      get(after.subscriptions, event.no) === undefined,
+  )
+  const isOver = events.some(
+    (event) =>
+      event._tag === "SubscriptionTerminated" &&
+      event.reason === "timeout" &&
+      get(before.subscriptions, event.no)?.watcher === watcher &&
+      get(before.subscriptions, event.no)?.packageName === packageName,
+  )
+  const isShownOnce = asked?._tag === "SubscriptionCreated" && asked.status === "active" && !asked.polite
+  return {
+    index,
+    isShown:
+      own.some(({ status, polite }) => status === "active" && !polite) ||
+      (own.length === 0 && (asked === undefined ? isOver : isShownOnce)),
+  }
+}
+
 describe("why", () => {
+  it("A3: who was ended, is undecided or is politely blocked since the last change, or without one, is told so", () => {
+    const seen = { Ended: 0, Pending: 0, PoliteBlock: 0, shown: 0 }
+    for (const of of ruledWorlds) {
+      fc.assert(
+        fc.property(anyRuledSteps({ watched: true }), (steps) => {
+          const run = playRuled(of, steps)
+          for (const presentity of run.states.keys()) {
+            const told = tellings(run, presentity)
+            const asOf = (told.at(-1)?.moment.decision.at ?? 0) + 100_000
+            for (const packageName of packageNames) {
+              for (const watcher of watchersIn(told)) {
+                const { authorize } = told.at(-1)!.truth.context
+                const inquiry = makeInquiry(
+                  { presentity, watcher, packageName, at: asOf },
+                  { packages: packagesOf(run.world), limits: run.world.limits, authorize },
+                )
+                for (const one of told) inquiry.take(one.moment)
+                const { change, treatment } = inquiry.answer(asOf)
+                const word = lastWord(told, watcher, packageName)
+                const place = word === null ? 0 : told[word.index]!.moment.position
+                if (word === null || word.isShown || place <= (change?.position ?? 0)) {
+                  deepStrictEqual(treatment, null)
+                  seen.shown++
+                  continue
+                }
+                ok(treatment !== null, `${watcher} ${packageName}`)
+                deepStrictEqual(treatment.position, place)
+                seen[treatment._tag]++
+                const { after, events } = told[word.index]!.truth
+                const made = events.find(
+                  (event) => event._tag === "SubscriptionCreated" && event.no === treatment.life.no,
+                )
+                const one =
+                  get(after.subscriptions, treatment.life.no) ??
+                  (made?._tag === "SubscriptionCreated" ? made : undefined)
+                if (treatment._tag === "Ended") {
+                  deepStrictEqual(one, undefined)
+                  const ended = events.find(
+                    (event) => event._tag === "SubscriptionTerminated" && event.no === treatment.life.no,
+                  )
+                  ok(ended?._tag === "SubscriptionTerminated" && ended.reason !== "timeout")
+                  deepStrictEqual(treatment.ending.reason, ended.reason)
+                } else
+                  deepStrictEqual(
+                    [one?.status, one?.polite],
+                    [treatment._tag === "Pending" ? "pending" : "active", treatment._tag === "PoliteBlock"],
+                  )
+              }
+            }
+          }
+        }),
+        parameters<[Parameters<typeof playRuled>[1]]>(2),
+      )
+    }
+    for (const [what, count] of Object.entries(seen)) ok(count > 0, `${what}: ${count}`)
+  })
+
   const seen = new Map<string, number>()
   const count = (explanation: Explanation): void => {
     for (const { finding, sequel } of explanation.cases) {

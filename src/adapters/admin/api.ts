@@ -93,6 +93,9 @@ const packageQuery = {
   package: Schema.optionalKey(Schema.String.annotate({ description: "the same as event" })),
 }
 
+const sourced =
+  "refused with 409 where a source is the truth of such documents, which is named with what to do there"
+
 const documents = <const Name extends string>(kind: "rules" | "hard-state", name: Name, what: string) =>
   HttpApiGroup.make(name).add(
     HttpApiEndpoint.get("read", `/v1/presentities/:uri/${kind}`, {
@@ -108,14 +111,14 @@ const documents = <const Name extends string>(kind: "rules" | "hard-state", name
       error,
     })
       .annotate(Needs, "operate")
-      .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already`)),
+      .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already; ${sourced}`)),
     HttpApiEndpoint.delete("remove", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
       query: packageQuery,
       error,
     })
       .annotate(Needs, "operate")
-      .annotateMerge(about(`Removes ${what}`)),
+      .annotateMerge(about(`Removes ${what}; ${sourced}`)),
   )
 
 export class Api extends HttpApi.make("presently")

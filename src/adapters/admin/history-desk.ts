@@ -109,6 +109,8 @@ export const Why = Schema.Struct({
   change: Schema.Unknown,
   cases: Schema.Array(Schema.Unknown),
   absence: Schema.Unknown,
+  /** Why the watcher is shown nothing since the change, or where there was none, at all; null: nothing keeps it from that. */
+  treatment: Schema.Unknown,
   sentence: Text,
   facts: Schema.Array(Text),
   policy: Schema.Array(Text),

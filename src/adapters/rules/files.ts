@@ -3,7 +3,7 @@
  * and again whenever one changes.
  *
  * A file of a folder is named after its presentity: `alice@example.com.xml` for sip:alice@example.com, `tel:+4930123.xml`; characters
- * that a file name cannot hold are percent-encoded. Files of other names are left alone. A folder in it may hold the documents
+ * that a file name cannot hold are percent-encoded. Files that do not end so are left alone. A folder in it may hold the documents
  * of another package.
  *
  * Whatever one file is, it stands in nobody else's way: it is named, and the others are read.
@@ -45,7 +45,7 @@ export const openRulesFolder = (folder: string, options: FolderOptions): Documen
 export const openRulesFiles = (files: readonly RulesFile[], options: FilesOptions): DocumentPlace =>
   openFiles(
     files.length === 1 ? `file ${files[0]?.path}` : "files",
-    () => Promise.resolve({ files, troubles: [], unread: [] }),
+    () => Promise.resolve({ files, misnamed: [], troubles: [], unread: [] }),
     options,
   )
 
@@ -58,6 +58,8 @@ export interface RulesFile {
 
 interface Listing {
   readonly files: readonly RulesFile[]
+  /** Whose name says more than an address: nobody can tell what they are meant for. */
+  readonly misnamed: readonly RulesFile[]
   readonly troubles: readonly Trouble[]
   /** Packages whose folder cannot be read: nothing is known of their documents. */
   readonly unread: readonly PackageName[]
@@ -65,13 +67,16 @@ interface Listing {
 
 const listed = async (folder: string, options: FolderOptions): Promise<Listing> => {
   const files: RulesFile[] = []
+  const misnamed: RulesFile[] = []
   const troubles: Trouble[] = []
   const unread: PackageName[] = []
   const add = (path: string, file: string, packageName: PackageName): void => {
     if (!file.endsWith(".xml") || file.startsWith(".")) return
-    const presentity = presentityOf(file, options.canonical)
-    if (presentity === null) troubles.push({ of: null, file: path, why: "its name is no address of anybody" })
-    else files.push({ path, presentity, packageName })
+    const name = nameIn(file)
+    const presentity = name === null ? null : options.canonical(name)
+    if (name === null || presentity === null)
+      troubles.push({ of: null, file: path, why: "its name is no address of anybody" })
+    else (isBare(name) ? files : misnamed).push({ path, presentity, packageName })
   }
   for (const { name } of await entriesOf(folder)) {
     const path = join(folder, name)
@@ -87,7 +92,7 @@ const listed = async (folder: string, options: FolderOptions): Promise<Listing> 
       unread.push(inner)
     }
   }
-  return { files, troubles, unread }
+  return { files, misnamed, troubles, unread }
 }
 
 const entriesOf = async (folder: string) =>
@@ -111,7 +116,7 @@ const openFiles = (
   const there = new Map<string, Counting>()
 
   const look = async (): Promise<Look> => {
-    const { files, troubles: found, unread } = await list()
+    const { files, misnamed, troubles: found, unread } = await list()
     const troubles = [...found]
     const changes: DocumentChange[] = []
     const counting = new Map<string, Counting>()
@@ -123,6 +128,17 @@ const openFiles = (
         troubles.push({ of, file: other.path, why, spare: true })
       }
       counting.set(keyOf(of), { path, of })
+    }
+    // what was meant for somebody may hide something: it is not as if there were nothing
+    const doubtful = new Set<string>()
+    for (const { path, presentity, packageName = presence } of misnamed) {
+      const of = { packageName, presentity }
+      const why = `its name says more than an address: ${fileNameOf(presentity)}.xml would be of ${presentity}, and other packages have folders`
+      if (counting.has(keyOf(of))) troubles.push({ of, file: path, why, spare: true })
+      else {
+        doubtful.add(keyOf(of))
+        troubles.push({ of, file: path, why })
+      }
     }
     const paths = new Set([...counting.values()].map(({ path }) => path))
     for (const path of known.keys()) if (!paths.has(path)) known.delete(path)
@@ -140,11 +156,11 @@ const openFiles = (
       }
     })
     for (const [key, { path, of }] of there) {
-      if (counting.has(key) || unread.includes(of.packageName)) continue
+      if (counting.has(key) || doubtful.has(key) || unread.includes(of.packageName)) continue
       changes.push({ ...of, text: null, file: path })
     }
     for (const [key, one] of counting) there.set(key, one)
-    return { changes, troubles, listed: new Set(counting.keys()), unread: new Set(unread) }
+    return { changes, troubles, listed: new Set([...counting.keys(), ...doubtful]), unread: new Set(unread) }
   }
 
   return {
@@ -227,13 +243,22 @@ const eachOf = async <A>(all: readonly A[], work: (one: A) => Promise<void>): Pr
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
-const presentityOf = (file: string, canonical: (text: string) => Uri | null): Uri | null => {
-  let name = file.slice(0, -".xml".length)
+/** The name of the file of a presentity, without `.xml`: what `nameIn` reads. */
+export const fileNameOf = (presentity: Uri): string =>
+  presentity
+    .replace(/^sip:/, "")
+    .replaceAll(/^\.|[%/]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** What a file is named after, as a URI; null: that cannot be read. */
+const nameIn = (file: string): string | null => {
   try {
-    name = decodeURIComponent(name)
+    const name = decodeURIComponent(file.slice(0, -".xml".length))
+    return /^(?:sips?|tel):/.test(name) ? name : `sip:${name}`
   } catch {
     return null
   }
-  const hasScheme = name.startsWith("sip:") || name.startsWith("sips:") || name.startsWith("tel:")
-  return canonical(hasScheme ? name : `sip:${name}`)
 }
+
+/** Without password, port, parameters and headers, which make no other address. Of a telephone number parameters do. */
+const isBare = (name: string): boolean =>
+  name.startsWith("tel:") || /^sips?:(?:[^@:]*@)?(?:\[[^\]]*\]|[^:;?]*)$/.test(name)

@@ -20,7 +20,7 @@ const Text = Schema.String
 const Nullable = Schema.NullOr(Schema.String)
 const Instant = Schema.NullOr(Schema.Finite)
 const Status = Schema.Literals(["active", "pending"])
-const Policy = Schema.optionalKey(Schema.Literals(["owner", "domain", "everybody", "rules"]))
+const Policy = Schema.optionalKey(Schema.Literals(["owner", "domain", "everybody", "rules", "members"]))
 
 const Rate = Schema.NullOr(Schema.Finite)
 const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })

@@ -8,14 +8,14 @@
  * prevents that.
  */
 import { Duplex } from "node:stream"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
 import { sessionSettings } from "./postgres.ts"
 import { PrivateFiles } from "./private-files.ts"
-import { DataFolderExposed, claimFolder, entries } from "./private-folder.ts"
+import { DataFolderExposed, claimFolder, entries, folderState } from "./private-folder.ts"
 import type { Narrowed } from "./private-folder.ts"
 
 /** Another process works on the folder. */
@@ -41,11 +41,12 @@ export class DataFolderUnusable extends Data.TaggedError("DataFolderUnusable")<{
 
 /**
  * @param folder where the database lives, for its owner alone; null: in memory
- * @param onNarrowed told in a line when an earlier version, or anybody, had left it open to other accounts
+ * @param onNarrowed told in a line when an earlier version, or anybody, had left it open to other accounts; null: it is opened to
+ *   be looked at, and left as it is
  */
 export const layerEmbedded = (
   folder: string | null,
-  onNarrowed: (line: string) => Effect.Effect<void> = Effect.logWarning,
+  onNarrowed: ((line: string) => Effect.Effect<void>) | null = Effect.logWarning,
 ) =>
   PgClient.layerFrom(
     Effect.gen(function* () {
@@ -139,8 +140,9 @@ const narrowedText = ({ mode, count, isOuter }: Narrowed): string =>
 
 const claim = Effect.fnUntraced(function* (
   folder: string,
-  onNarrowed: (line: string) => Effect.Effect<void>,
+  onNarrowed: ((line: string) => Effect.Effect<void>) | null,
 ) {
+  if (onNarrowed === null) return yield* looked(folder)
   const { path, narrowed } = yield* Effect.try({
     try: () => claimFolder(folder),
     catch: (cause) =>
@@ -149,6 +151,18 @@ const claim = Effect.fnUntraced(function* (
   if (narrowed !== null) yield* onNarrowed(`data = ${folder}: ${narrowedText(narrowed)}`)
   return path
 })
+
+/** The same without changing it. */
+const looked = (folder: string) =>
+  Effect.try({
+    try: () => {
+      const state = folderState(folder)
+      if (state._tag === "Exposed") throw new DataFolderExposed({ folder, why: state.why })
+      return realpathSync(folder)
+    },
+    catch: (cause) =>
+      cause instanceof DataFolderExposed ? cause : new DataFolderUnusable({ folder, cause }),
+  })
 
 const lockFolder = (folder: string, path: string) =>
   Effect.acquireRelease(

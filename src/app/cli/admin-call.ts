@@ -8,7 +8,7 @@ import { text as textOf } from "node:stream/consumers"
 import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { parseHostPort } from "../config.ts"
+import { parseHostPort, withoutScheme } from "../config.ts"
 import { exitCodes } from "./exit.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
@@ -47,11 +47,12 @@ export const askAdmin = Effect.fnUntraced(function* (
   path: string,
   body: string | null,
 ) {
-  const address = parseHostPort(admin)
+  const address = parseHostPort(withoutScheme(admin))
   if (address === null) {
-    return yield* new UsageInvalid({
-      why: `--admin ${JSON.stringify(admin)}: expected HOST:PORT, for example 127.0.0.1:5080`,
-    })
+    const why = /^https:/i.test(admin)
+      ? "the management port speaks no TLS: name HOST:PORT of whatever forwards to it"
+      : "expected HOST:PORT, for example 127.0.0.1:5080"
+    return yield* new UsageInvalid({ why: `--admin ${JSON.stringify(admin)}: ${why}` })
   }
   const bearer = Option.getOrUndefined(token) ?? process.env["PRESENTLY_TOKEN"]
   const response = yield* Effect.tryPromise({

@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { LocalFailure } from "../client/failures.ts"
+import { adviceText } from "../advice.ts"
 import { ConfigInvalid } from "../config.ts"
 import type { Config } from "../config.ts"
 import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config-text.ts"
@@ -41,8 +42,9 @@ const check = Command.make(
   "check",
   serverFlags,
   Effect.fn(function* (input) {
-    const config = yield* checked(input)
-    for (const notice of [...config.notices, ...config.advice]) yield* Console.error(`presently: ${notice}`)
+    const { config, advice } = yield* checked(input)
+    for (const notice of [...config.notices, ...config.advice, ...advice])
+      yield* Console.error(`presently: ${notice}`)
     yield* Console.log("the configuration is good")
   }),
 ).pipe(Command.withDescription("Say everything that would keep presently serve from starting; opens nothing"))
@@ -50,9 +52,10 @@ const check = Command.make(
 /** Fails with every fault that can be found without opening a socket or a database. */
 const checked = Effect.fnUntraced(function* (
   input: ServerFlags,
-  adjust = (config: Config): Config => config,
+  adjust: ((config: Config) => Config) | null = null,
 ) {
-  const config = adjust(yield* configOf(input, {}))
+  const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
+  const config = adjust === null ? given : adjust(given)
   // Loaded when it is needed, as in run.ts.
   const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
@@ -61,7 +64,7 @@ const checked = Effect.fnUntraced(function* (
     ...(prepared._tag === "Failure" ? prepared.failure.faults : []),
   ]
   if (faults.length > 0) return yield* new ConfigInvalid({ faults })
-  return config
+  return { config, advice: prepared._tag === "Success" ? prepared.success.advice.map(adviceText) : [] }
 })
 
 /** A server without a word about it keeps its log here. */
@@ -78,7 +81,7 @@ export const init = Command.make(
     ),
   },
   Effect.fn(function* ({ file, ...input }) {
-    const config = yield* checked(input, withStore)
+    const { config } = yield* checked(input, withStore)
     const chosen = effectiveSettings(config).filter(
       ({ name, source }) =>
         source !== "default" &&

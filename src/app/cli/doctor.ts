@@ -27,7 +27,7 @@ export const doctor = Command.make(
     const { checkJson, checkText } = yield* Effect.promise(() => import("../doctor/check.ts"))
     const { faultCheck, runDoctor } = yield* Effect.promise(() => import("../doctor/run-doctor.ts"))
     const file = input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null
-    const checks: readonly Check[] = yield* configOf(input, {}).pipe(
+    const checks: readonly Check[] = yield* configOf(input, {}, "serve").pipe(
       Effect.map((config): Patient => ({ config, configFile: file, refused: refusals(config, "serve") })),
       Effect.flatMap(runDoctor),
       Effect.catchIf(

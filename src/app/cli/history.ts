@@ -153,7 +153,8 @@ export const why = Command.make(
           ...Option.match(input.position, { onNone: () => ({}), onSome: (position) => ({ position }) }),
         })
         yield* printOne(answer, input.json)
-        if (answer.change === null) return yield* new Finding({ why: "there is no change to explain" })
+        if (answer.change === null && answer.treatment == null)
+          return yield* new Finding({ why: "there is no change to explain" })
       }),
     )
   }),
@@ -192,6 +193,7 @@ interface Answer {
   readonly items?: readonly { readonly version?: number; readonly text: string }[]
   readonly next?: number | null
   readonly change?: unknown
+  readonly treatment?: unknown
   readonly differences?: readonly unknown[]
 }
 

@@ -3,23 +3,22 @@
  */
 import { Console, Effect, Logger, References } from "effect"
 import { Command } from "effect/cli"
-import { ConfigInvalid } from "../config.ts"
 import type { Config, Given } from "../config.ts"
 import type { LogLevel } from "../../adapters/admin/desk.ts"
 import type { Server } from "../server.ts"
 import { authText } from "../peer-settings.ts"
 import { gated, makeLogLevels } from "../log-levels.ts"
 import { version } from "../version.ts"
-import { configOf, refusals, serverFlags } from "./server-flags.ts"
+import { configOf, serverFlags, unlessRefused } from "./server-flags.ts"
 
 /** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
-const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
+export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
 
 const dev = Command.make(
   "dev",
   serverFlags,
   Effect.fn(function* (input) {
-    const config = yield* configOf(input, devDefaults)
+    const config = yield* configOf(input, devDefaults, "dev")
     yield* unlessRefused(config, "dev")
     yield* runServer(config, "dev")
   }),
@@ -31,18 +30,13 @@ const serve = Command.make(
   "serve",
   serverFlags,
   Effect.fn(function* (input) {
-    const config = yield* configOf(input, {})
+    const config = yield* configOf(input, {}, "serve")
     yield* unlessRefused(config, "serve")
     yield* runServer(config, "serve")
   }),
 ).pipe(Command.withDescription("Run a production server"))
 
 export const runCommands = [dev, serve] as const
-
-const unlessRefused = (config: Config, command: "dev" | "serve") => {
-  const faults = refusals(config, command)
-  return faults.length === 0 ? Effect.void : Effect.fail(new ConfigInvalid({ faults }))
-}
 
 const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "serve") {
   const levels = makeLogLevels(config.log_level as LogLevel)
@@ -75,7 +69,11 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
   )
 })
 
-const banner = (config: Config, server: Server): string => {
+/** What `dev` prints when it listens. */
+export const banner = (
+  config: Config,
+  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+): string => {
   // With the port the system chose when none was named.
   const to = server.addresses()[0]?.slice("udp:".length) ?? ""
   const isDefault = to === "127.0.0.1:5060"

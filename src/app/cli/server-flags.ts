@@ -44,7 +44,12 @@ export interface ServerFlags {
   readonly set: readonly string[]
 }
 
-export const configOf = (input: ServerFlags, defaults: Given["defaults"]) =>
+/** @param command what its refusals are told of beside other faults; null: nothing is to be started */
+export const configOf = (
+  input: ServerFlags,
+  defaults: Given["defaults"],
+  command: "dev" | "serve" | null = null,
+): Effect.Effect<Config, ConfigInvalid> =>
   Effect.try({
     try: () =>
       readConfig({
@@ -67,7 +72,38 @@ export const configOf = (input: ServerFlags, defaults: Given["defaults"]) =>
       }),
     catch: (cause) =>
       cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
-  })
+  }).pipe(Effect.catch((invalid) => Effect.flatMap(everyFault(invalid, command), Effect.fail)))
+
+/** Settings that a refusal looks at. */
+const refusable = [
+  "listen",
+  "users_file",
+  "trusted_peers",
+  "insecure_no_auth",
+  "database_url",
+  "data",
+  "memory",
+]
+
+/** What can be read is looked at as well, so that nobody mends one thing after another. */
+const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command: "dev" | "serve" | null) {
+  // Loaded when it is needed, as in run.ts.
+  const { faultsBeside } = yield* Effect.promise(() => import("../preparations.ts"))
+  const faults = yield* faultsBeside(invalid)
+  const { rest } = invalid
+  const mayAsk = rest !== undefined && command !== null && !refusable.some((name) => rest.faulty.has(name))
+  return new ConfigInvalid({ faults: mayAsk ? [...faults, ...refusals(rest.config, command)] : faults })
+})
+
+/** Fails with what keeps that command from starting such a server, and all else that is wrong with it; else nothing. */
+export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
+  const faults = refusals(config, command)
+  if (faults.length === 0) return
+  const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
+  const prepared = yield* Effect.result(preparations(config, () => {}))
+  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
+  return yield* new ConfigInvalid({ faults: [...faults, ...others] })
+})
 
 /** Why that command does not start such a server, though each setting for itself is right; one line each. */
 export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {

@@ -14,7 +14,9 @@ export const user = Command.make(
     name: Argument.String("NAME").pipe(Argument.withDescription("user name, for example alice")),
     realm: Flag.String("realm").pipe(
       Flag.withMetavar("REALM"),
-      Flag.withDescription("the server's realm; by default that is its first domain"),
+      Flag.withDescription(
+        "the server's realm; by default that is its first domain, also for accounts of its other domains: these have an --address",
+      ),
     ),
     md5: Flag.Boolean("md5").pipe(
       Flag.withDefault(false),
@@ -57,6 +59,10 @@ export const user = Command.make(
   Command.withExamples([
     { command: "presently user alice --realm example.com < password.txt >> users.txt" },
     { command: "presently user alice --realm example.com --md5 < password.txt >> users.txt" },
+    {
+      command:
+        "presently user bob --realm example.com --address sip:bob@example.org < password.txt >> users.txt",
+    },
     {
       command: "presently user 4711 --realm pbx --address sip:alice@example.com < password.txt >> users.txt",
     },

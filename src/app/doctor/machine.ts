@@ -48,7 +48,7 @@ const hasPassword = ({ database_url, sources }: Config, configFile: string | nul
   sources.database_url.startsWith("file ") &&
   /^[a-z]+:\/\/[^@/]*:[^@/]+@/.test(database_url)
 
-/** Where the embedded database is, or will be; asked before it is opened, which narrows what is too wide. */
+/** Where the embedded database is, or will be. */
 export const dataFolder = ({ data, database_url, memory }: Config): readonly Check[] => {
   if (data === null || database_url !== null || memory) return []
   return [...privacyOf(data), ...roomFor(data)]

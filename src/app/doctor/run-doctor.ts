@@ -41,11 +41,13 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
     const given = Object.values(config.sources).filter((source) => source !== "default").length
     checks.unshift(ok("config", `${given} settings given, no fault`))
   }
-  if (prepared._tag === "Success") checks.push(...watchingChecks(config, prepared.success.packages))
+  if (prepared._tag === "Success") {
+    checks.push(...prepared.success.advice.map(({ what, fix }) => warn("config", what, fix)))
+    checks.push(...watchingChecks(config, prepared.success.packages))
+  }
   const server = yield* Effect.promise(() => serverCheck(config))
   checks.push(server.check)
   checks.push(...(yield* Effect.promise(() => sockets(config, server.isRunning))))
-  // before the store is opened, which narrows what is too wide
   const folder = dataFolder(config)
   checks.push(...(yield* storeChecks(config, server.isRunning)))
   checks.push(

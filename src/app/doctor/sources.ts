@@ -71,15 +71,17 @@ const checksOf = Effect.fnUntraced(function* (
     return why === null ? [] : [{ of: { packageName, presentity }, file, why }]
   })
   const all = [...troubles, ...unreadable]
+  // as `follow.ts` does
+  const meanwhile = kind.decidesWhoWatches
+    ? "rules that the log knows stay in force, and where it knows none watchers wait"
+    : "what the log knows stays in force"
   const checks: Check[] = all.slice(0, shownMax).map(({ of, file, why }) => {
     const whose = of === null ? "" : ` (${keyOf(of)})`
-    return bad(what, `${file}${whose}: ${why}`, "mend it or take it away; until then what was in force stays")
+    return bad(what, `${file}${whose}: ${why}`, `mend it or take it away; until then ${meanwhile}`)
   })
   if (all.length > shownMax)
-    checks.push(
-      bad(what, `${all.length - shownMax} more documents cannot be used`, "GET /v1/sources names all"),
-    )
-  const usable = `${source.name} holds ${listed.size} documents`
+    checks.push(bad(what, `${all.length - shownMax} more cannot be used`, "GET /v1/sources names all"))
+  const usable = `${source.name} holds ${listed.size} ${listed.size === 1 ? "document" : "documents"}`
   return all.length === 0 ? [ok(what, usable)] : checks
 })
 

@@ -39,7 +39,11 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
   if (config.database_url === null && !existsSync(join(config.data!, "pg"))) {
     return [ok("store", `${name}: there is none yet, the first start makes it`)]
   }
-  return yield* openStore(config, "doctor").pipe(
+  // what is opened then is made anew first
+  if (config.database_url === null && existsSync(join(config.data!, "pg.unfinished"))) {
+    return [ok("store", `${name}: it was never finished, the next start makes it`)]
+  }
+  return yield* openStore(config, "doctor", true).pipe(
     Effect.flatMap((store) => checksOf(store, config, isRunning)),
     Effect.catch((cause) =>
       Effect.succeed([

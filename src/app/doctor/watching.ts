@@ -7,34 +7,34 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import { EventStore } from "../../domain/ports.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"
 import { askTheRules, standingAt } from "../../domain/presentity/context.ts"
+import { openBecause } from "../advice.ts"
 import type { Config } from "../config.ts"
 import { packagesOf } from "../configured-packages.ts"
 import { limitsOf } from "../limits.ts"
 import type { OpenStore } from "../tables/open.ts"
 import { foldTail } from "../tail.ts"
-import { policyReports } from "../watch-policies.ts"
-import type { ChangesByPresentity } from "../watch-policies.ts"
+import type { PoliciesFound } from "../watch-advice.ts"
+import { policyReports, willBe } from "../watch-policies.ts"
 import { openPolicies, policyRows } from "../watching.ts"
 import { ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 
 export const watchingChecks = (config: Config, packages: Packages): readonly Check[] => {
   const { watching } = limitsOf(config)
-  if (watching === undefined)
-    return [ok("watching", `${openPolicies}: there is no authentication and no rules`)]
+  if (watching === undefined) return [ok("watching", `${openPolicies}: ${openBecause(config) ?? ""}`)]
   const rows = policyRows(watching, packages).map(({ packageName, policy, isSet, elsewhere }) => {
     const others = elsewhere.map((other) => `, ${other.policy} in ${other.domain}`).join("")
     return ok(`watching ${packageName}`, `${policy}${others} (${isSet ? "watch_policy" : "its own"})`)
   })
   const lists = [
-    ["line_members", Object.keys(watching.lineMembers).length, "lines"],
-    ["mailbox_owners", Object.keys(watching.mailboxOwners).length, "mailboxes"],
+    ["line_members", counted(Object.keys(watching.lineMembers).length, "line", "lines")],
+    ["mailbox_owners", counted(Object.keys(watching.mailboxOwners).length, "mailbox", "mailboxes")],
   ] as const
-  return [
-    ...rows,
-    ...lists.flatMap(([name, count, what]) => (count === 0 ? [] : [ok(name, `${count} ${what}`)])),
-  ]
+  return [...rows, ...lists.flatMap(([name, count]) => (count === null ? [] : [ok(name, count)]))]
 }
+
+const counted = (count: number, one: string, many: string): string | null =>
+  count === 0 ? null : `${count} ${count === 1 ? one : many}`
 
 /** Reads every state; applies nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (
@@ -49,15 +49,21 @@ export const watcherChecks = Effect.fnUntraced(function* (
     yield* Clock.currentTimeMillis,
   )
   const { states } = yield* foldTail(() => {}).pipe(Effect.provideService(EventStore, makePostgresStore(sql)))
-  const found: ChangesByPresentity = new Map(
-    [...states].flatMap(([presentity, state]) => {
-      const changes = policyChanges(state, context)
-      return changes.length === 0 ? [] : [[presentity, changes] as const]
-    }),
-  )
-  const reports = policyReports(found)
-  if (reports.length === 0)
-    return [ok("watchers", "nobody who watches is treated otherwise by these policies")]
-  const when = isRunning ? "the running server has other settings: a start with these" : "the next start"
-  return reports.map(({ line }) => warn("watchers", line, `${when} does that`))
+  const found: PoliciesFound = {
+    changes: new Map(
+      [...states].flatMap(([presentity, state]) => {
+        const changes = policyChanges(state, context)
+        return changes.length === 0 ? [] : [[presentity, changes] as const]
+      }),
+    ),
+    state: (presentity) => states.get(presentity),
+    context,
+  }
+  const start = isRunning
+    ? "a start with these settings, since the running server has others"
+    : "the next start"
+  const reports = policyReports(found, willBe(start))
+  return reports.length === 0
+    ? [ok("watchers", "nobody who watches is treated otherwise by these policies")]
+    : reports.map(({ what, keeping }) => warn("watchers", what, keeping))
 })

@@ -131,11 +131,13 @@ export const makeHistoryDesk = (
     presentity,
     packageName,
     change,
+    treatment,
   }: Explanation): Effect.Effect<readonly string[], Refused> {
     const pack = circumstances.packages.find(packageName)
     const by = pack === null ? undefined : rulesFor(pack, circumstances.packages)
-    if (change === null || by === undefined) return Effect.succeed([])
-    return Effect.map(asked(reader.at(presentity, change.at)), ({ rules }) => {
+    const at = change?.at ?? treatment?.at
+    if (at === undefined || by === undefined) return Effect.succeed([])
+    return Effect.map(asked(reader.at(presentity, at)), ({ rules }) => {
       const text = rules[packageName]
       const parsed =
         text === undefined ? null : parseRules(by, { contentType: "application/auth-policy+xml", text })
@@ -210,7 +212,7 @@ const stateRow = (found: PresentityAt) => ({
 
 /** Without the documents: `seen` has them. */
 const explained = (
-  { presentity, watcher, packageName, asOf, change, cases, absence }: Explanation,
+  { presentity, watcher, packageName, asOf, change, cases, absence, treatment }: Explanation,
   known: Knowledge,
 ) => ({
   presentity,
@@ -233,6 +235,18 @@ const explained = (
           is_waiting: absence.waiting !== null,
           handling: absence.judgement?.handling ?? null,
           by: absence.judgement?.by ?? null,
+        },
+  treatment:
+    treatment === null
+      ? null
+      : {
+          position: treatment.position,
+          time: iso(treatment.at),
+          subscription: treatment.life.no,
+          is: treatment._tag,
+          ending: treatment._tag === "Ended" ? treatment.ending : null,
+          handling: treatment.judgement.handling,
+          by: treatment.judgement.by,
         },
 })
 

@@ -14,8 +14,8 @@ import { makeLedger, unansweredMillis } from "../../domain/history/ledger.ts"
 import type { Sent } from "../../domain/history/ledger.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { Moment } from "../../domain/history/moments.ts"
-import { makeInquiry } from "../../domain/history/why.ts"
-import type { Circumstances, Explanation, Question } from "../../domain/history/why.ts"
+import { makeInquiry, treatmentIn } from "../../domain/history/why.ts"
+import type { Circumstances, Explanation, Question, Treatment } from "../../domain/history/why.ts"
 import type { EventStore, Recorded, StoreUnavailable } from "../../domain/ports.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
@@ -235,18 +235,34 @@ export const makeHistoryReader = (
     }
   })
 
-  /** Version and position of the last change until then; null: there was none. */
-  const lastChange = Effect.fnUntraced(function* ({ presentity: of, watcher, packageName, at }: Question) {
+  /** The last change until then, or the one at the position asked for, and what was said of the watcher since. */
+  const lastChange = Effect.fnUntraced(function* (question: Question) {
+    const { presentity: of, watcher, packageName, at, position } = question
+    let treatment: Treatment | null | undefined = undefined as Treatment | null | undefined
     let from = yield* landmarkAt(of, at)
     for (let [end, looked] = [Number.MAX_SAFE_INTEGER, 0]; ; looked += pageRows) {
       const last = end
       let found: Recorded | null = null as Recorded | null
+      let since: Treatment | null | undefined = undefined as Treatment | null | undefined
+      let isPassed = false
       yield* walk(from, nobody, (moment) => {
         if (moment.decision.at > at || moment.decision.version > last) return "stop"
-        if (changeIn(moment, packageName, watcher, packages) !== null) found = moment
-        return "go on"
+        if (position !== undefined && moment.position !== position) {
+          isPassed ||= moment.position < position
+          return moment.position > position ? "stop" : "go on"
+        }
+        if (changeIn(moment, packageName, watcher, packages) !== null) {
+          found = moment
+          since = undefined
+        }
+        const treated = treatmentIn(moment, packageName, watcher, circumstances)
+        if (treated !== undefined) since = treated
+        return position === undefined ? "go on" : "stop"
       })
-      if (found !== null || from.version === 0 || looked >= 10 * lookMax) return found
+      if (treatment === undefined) treatment = since
+      const isOver = from.version === 0 || looked >= 10 * lookMax || isPassed || since !== undefined
+      if (found !== null || (position === undefined ? from.version === 0 || looked >= 10 * lookMax : isOver))
+        return { found, treatment: treatment ?? null }
       end = from.version
       from = yield* landmarkBefore(of, from.version - 1)
     }
@@ -280,9 +296,9 @@ export const makeHistoryReader = (
   const why = Effect.fnUntraced(function* (question: Question) {
     const { presentity: of, watcher, packageName } = question
     const isMeant = (one: Meant): boolean => one.watcher === watcher && one.packageName === packageName
-    const change = yield* lastChange(question)
+    const { found: change, treatment } = yield* lastChange(question)
     const inquiry = makeInquiry({ ...question, position: change?.position ?? 0 }, circumstances)
-    if (change === null) return inquiry.answer(now())
+    if (change === null) return { ...inquiry.answer(now()), treatment }
     let looked = 0
     const { version } = change.decision
     yield* walk(yield* landmarkBefore(of, version - 1), isMeant, (moment) => {
@@ -290,7 +306,9 @@ export const makeHistoryReader = (
       if (moment.decision.version > version) looked += 1
       return inquiry.isAnswered() || looked > lookMax ? "stop" : "go on"
     })
-    const answer = inquiry.answer(now())
+    // where the change itself says it, it is said
+    const later = treatment !== null && treatment.position > change.position ? treatment : null
+    const answer: Explanation = { ...inquiry.answer(now()), treatment: later }
     const { absence } = answer
     if (absence === null || absence.last !== null) return answer
     const last = yield* lastLife(of, isMeant, version)

@@ -2,9 +2,18 @@
  * Why a watcher was told or was not, as text: one sentence, the facts behind it in order, the settings that had a say, and
  * what to try.
  */
-import type { Case, Circumstances, Explanation, Finding, Ruling } from "../../domain/history/why.ts"
+import type {
+  Case,
+  Circumstances,
+  Explanation,
+  Finding,
+  Ruling,
+  Treatment,
+} from "../../domain/history/why.ts"
 import type { Knowledge, Life } from "../../domain/history/ledger.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
+import { policyKey } from "../../domain/presentity/watching.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import { deliveryInWords, endingInWords, eventInWords, bodyInWords, words } from "./words.ts"
 import type { Clock } from "./words.ts"
 
@@ -22,10 +31,12 @@ export const whyText = (
   explanation: Explanation,
   clock: Clock,
   known: Knowledge,
-  { limits }: Circumstances,
+  circumstances: Circumstances,
   ruleNames: readonly string[],
 ): WhyText => {
-  const { change, watcher, packageName, presentity, cases, absence } = explanation
+  const { change, watcher, packageName, presentity, absence, treatment } = explanation
+  const about: About = { presentity, names: ruleNames, ...circumstances }
+  if (change === null && treatment !== null) return treatedText(explanation, treatment, clock, about)
   if (change === null) {
     return {
       sentence: `${watcher} was told of nothing: nothing that ${packageName} of ${presentity} shows was changed until then.`,
@@ -37,19 +48,106 @@ export const whyText = (
   const what = `the change at ${clock(change.at)} (position ${change.position}, ${packageName})`
   const told = (phrase: string): string => `${watcher} ${phrase} ${what}`
   const facts = [`change    position ${change.position}: ${changeInWords(explanation, clock)}`]
-  if (absence !== null)
-    return absent(explanation, told("was NOT told of"), facts, clock, known, limits, ruleNames)
+  const then =
+    absence === null
+      ? casesText(explanation, told, facts, clock, known, about)
+      : absent(explanation, told("was NOT told of"), facts, clock, known, about)
+  if (treatment === null) return then
+  // what it was told of then is not what it is told of now
+  const now = treatedText(explanation, treatment, clock, about)
+  const isSaid = then.facts.some((fact) => fact.startsWith(`ended     position ${treatment.position},`))
+  return {
+    sentence: `${then.sentence} ${sinceInWords(treatment, clock)}.`,
+    facts: isSaid ? then.facts : [...then.facts, ...now.facts],
+    policy: [...new Set([...then.policy, ...now.policy])],
+    advice: [...new Set([...then.advice, ...now.advice])],
+  }
+}
+
+const casesText = (
+  explanation: Explanation,
+  told: (phrase: string) => string,
+  begun: readonly string[],
+  clock: Clock,
+  known: Knowledge,
+  about: About,
+): WhyText => {
+  const { cases } = explanation
   const best = cases.toSorted((one, other) => rank(one) - rank(other))[0]
   const sentence =
     best === undefined ? told("was NOT told of") : sentenceOf(best, explanation, told, clock, known)
-  for (const one of cases) facts.push(...factsOf(one, cases.length > 1, clock, known))
   return {
     sentence,
-    facts,
-    policy: [...new Set(cases.flatMap((one) => policyOf(one, limits, ruleNames)))],
+    facts: [...begun, ...cases.flatMap((one) => factsOf(one, cases.length > 1, clock, known))],
+    policy: [...new Set(cases.flatMap((one) => policyOf(one, about)))],
     advice: [...new Set(cases.flatMap((one) => adviceOf(one, explanation)))],
   }
 }
+
+/** What the settings and rules in force have to say of a presentity. */
+interface About extends Circumstances {
+  readonly presentity: Uri
+  /** Of rules, in document order. */
+  readonly names: readonly string[]
+}
+
+/** Where nothing that could be told was changed. */
+const treatedText = (
+  { watcher, packageName, presentity }: Explanation,
+  treatment: Treatment,
+  clock: Clock,
+  about: About,
+): WhyText => {
+  const { life, position, at, cause, origin, judgement } = treatment
+  const by = words(`by ${cause}`, origin === "" ? "" : `from ${origin}`)
+  const isRefused = treatment._tag === "Ended" && judgement.handling === "block"
+  return {
+    sentence: `${watcher} is shown nothing of ${packageName} of ${presentity}. ${sinceInWords(treatment, clock)}.`,
+    facts: [
+      `${treatment._tag === "Ended" ? "ended    " : "treated  "} position ${position}, ${clock(at)}: #${life.no} ${treatmentInWords(treatment)}  ${by}`,
+    ],
+    policy: rulingInWords(judgement, packageName, about),
+    advice: isRefused
+      ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
+      : treatment._tag === "Ended"
+        ? []
+        : treatment._tag === "Pending"
+          ? pendingAdvice(presentity, watcher, packageName, judgement.by)
+          : [testAdvice(presentity, watcher, packageName)],
+  }
+}
+
+const sinceInWords = (treatment: Treatment, clock: Clock): string =>
+  `Since ${clock(treatment.at)} (position ${treatment.position}) ${treatmentInWords(treatment)}`
+
+const treatmentInWords = (treatment: Treatment): string => {
+  switch (treatment._tag) {
+    case "Ended":
+      return `its subscription ${endingInWords(treatment.ending)}`
+    case "Pending":
+      return "its subscription is pending: nobody has decided whether it may watch"
+    case "PoliteBlock":
+      return "it is politely blocked: shown what is shown of somebody absent"
+  }
+}
+
+const testAdvice = (presentity: Uri, watcher: Uri, packageName: string): string =>
+  `presently rules test ${presentity}${packageFlag(packageName)} --watcher ${watcher} says how a document would treat it`
+
+const packageFlag = (packageName: string): string =>
+  packageName === "presence" ? "" : ` --package ${packageName}`
+
+const pendingAdvice = (
+  presentity: Uri,
+  watcher: Uri,
+  packageName: string,
+  by: Ruling["by"],
+): readonly string[] =>
+  by === "unread"
+    ? ["presently doctor, and GET /v1/sources of the management port, say what keeps it from being read"]
+    : [
+        `presently rules put ${presentity} FILE${packageFlag(packageName)} with a rule that allows ${watcher}, or decide over the management port (PUT …/watchers/${watcher}/decision)`,
+      ]
 
 export const renderWhy = ({ sentence, facts, policy, advice }: WhyText): string =>
   [
@@ -183,11 +281,8 @@ const lifeInWords = ({ no, createdAt, origin, began }: Life, clock: Clock): stri
     origin === "" ? "" : `from ${origin}`,
   )
 
-const policyOf = (
-  { finding, sent, life }: Case,
-  limits: Limits,
-  names: readonly string[],
-): readonly string[] => {
+const policyOf = ({ finding, sent, life }: Case, about: About): readonly string[] => {
+  const { limits } = about
   if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":
@@ -204,9 +299,9 @@ const policyOf = (
       ]
     case "Pending":
     case "PoliteBlock":
-      return rulingInWords(finding.judgement, life.packageName, limits, names)
+      return rulingInWords(finding.judgement, life.packageName, about)
     case "Hidden":
-      return [rulesInWords(finding.matched, names)]
+      return [rulesInWords(finding.matched, about.names)]
     case "Ended":
       return finding.ending.because === "failure" ? [failurePolicy(limits)] : []
     default:
@@ -220,9 +315,9 @@ const failurePolicy = (limits: Limits): string =>
 const rulingInWords = (
   { by, handling, matched }: Ruling,
   packageName: string,
-  limits: Limits,
-  names: readonly string[],
+  about: About,
 ): readonly string[] => {
+  const { limits, names } = about
   const asked = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
   switch (by) {
     case "operator":
@@ -233,7 +328,7 @@ const rulingInWords = (
       return [`the list of the line does not name this watcher (line_members)`]
     case "owner":
     case "domain":
-      return handling === "allow" ? [] : [policySentence(by, packageName)]
+      return handling === "allow" ? [] : [policySentence(by, packageName, about)]
     case "everybody":
       return []
     case "default":
@@ -249,12 +344,28 @@ const rulingInWords = (
   }
 }
 
-const policySentence = (policy: "owner" | "domain", packageName: string): string => {
+/** With the setting that says so. */
+const policySentence = (policy: "owner" | "domain", packageName: string, about: About): string => {
+  const { presentity, packages, limits } = about
+  const { watching } = limits
+  const pack = packages.find(packageName)
+  const key = pack === null || watching === undefined ? null : policyKey(pack, presentity, watching).counts
+  const isMailbox = /^message-summary(?:\.winfo)*$/.test(packageName)
+  const others = isMailbox ? " and those that mailbox_owners lists with it" : ""
+  const settings = [
+    key === null ? "the package's own, watch_policy can say otherwise" : `watch_policy = ${key}=${policy}`,
+    ...(isMailbox && watching !== undefined && Object.hasOwn(watching.mailboxOwners, presentity)
+      ? [`mailbox_owners = ${presentity}=${watching.mailboxOwners[presentity]?.join("|")}`]
+      : []),
+  ].join("; ")
+  const start = `the policy ${policy} of package ${packageName}`
   if (packageName.endsWith(".winfo") && policy === "owner")
-    return `the policy owner of package ${packageName}: watcher information is for its owner alone (RFC 3857 §4.6)`
+    return `${start}: watcher information is for its owner alone${others} (RFC 3857 §4.6; ${settings})`
   const whom =
-    policy === "owner" ? "the presentity itself, and who is listed with it" : "identities of the same domain"
-  return `the policy ${policy} of package ${packageName} is for ${whom} (watch_policy)`
+    policy === "owner"
+      ? `the presentity itself${others}`
+      : `identities of the same domain${isMailbox ? " and those that mailbox_owners lists" : ""}`
+  return `${start} is for ${whom} (${settings})`
 }
 
 const rulesInWords = (matched: string, names: readonly string[]): string =>
@@ -273,16 +384,10 @@ const adviceOf = (
   if (ending?.because === "failure" || sent?.failed != null) return failureAdvice
   switch (finding._tag) {
     case "Pending":
-      if (finding.judgement.by === "unread")
-        return [
-          "presently doctor, and GET /v1/sources of the management port, say what keeps it from being read",
-        ]
-      return [
-        `presently rules put ${presentity} FILE with a rule that allows ${watcher}, or decide over the management port (PUT …/watchers/${watcher}/decision)`,
-      ]
+      return pendingAdvice(presentity, watcher, life.packageName, finding.judgement.by)
     case "PoliteBlock":
     case "Hidden":
-      return [`presently rules test ${presentity} --watcher ${watcher} says how a document would treat it`]
+      return [testAdvice(presentity, watcher, life.packageName)]
     case "Paced":
       return ["notify_min_interval = 0 tells every change at once"]
     case "Withheld":
@@ -315,9 +420,8 @@ const refusedAdvice = (
   packageName: string,
   by: Ruling["by"],
 ): string => {
-  const event = packageName === "presence" ? "" : ` --package ${packageName}`
   return by === "rules" || by === "default"
-    ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${event} --watcher ${watcher} says why`
+    ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${packageFlag(packageName)} --watcher ${watcher} says why`
     : "a SUBSCRIBE is answered 403; docs/watching.md says how to let somebody in"
 }
 
@@ -327,8 +431,7 @@ const absent = (
   facts: readonly string[],
   clock: Clock,
   known: Knowledge,
-  limits: Limits,
-  names: readonly string[],
+  about: About,
 ): WhyText => {
   const { last, next, waiting, judgement } = absence ?? {
     last: null,
@@ -358,8 +461,8 @@ const absent = (
           : "it had not subscribed yet"
         : `its subscription ${last.ended === null ? "is over" : endingInWords(last.ended)}`
   const policy = [
-    ...(judgement === null ? [] : rulingInWords(judgement, packageName, limits, names)),
-    ...(last?.ended?.because === "failure" ? [failurePolicy(limits)] : []),
+    ...(judgement === null ? [] : rulingInWords(judgement, packageName, about)),
+    ...(last?.ended?.because === "failure" ? [failurePolicy(about.limits)] : []),
   ]
   const isRefused = judgement?.handling === "block"
   const advice =

@@ -5,7 +5,7 @@ import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Finding } from "../../domain/history/why.ts"
 import type { Event } from "../../domain/presentity/events.ts"
-import type { Body, WatchPolicy } from "../../domain/vocabulary.ts"
+import type { Body, WatchWord } from "../../domain/vocabulary.ts"
 import { gistOf } from "../client/document.ts"
 
 export type Clock = (at: number) => string
@@ -138,7 +138,7 @@ const standing = (one: {
   readonly polite: boolean
   readonly forced?: true
   readonly matched: string | null
-  readonly policy?: WatchPolicy
+  readonly policy?: WatchWord
   readonly unread?: true
 }): string =>
   words(
@@ -179,8 +179,13 @@ export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
   }
 }
 
-const policyInWords = ({ policy }: { readonly policy?: WatchPolicy }): string =>
-  policy === undefined ? "" : `by policy ${policy}`
+const policyInWords = ({ policy }: { readonly policy?: WatchWord }): string =>
+  policy === undefined ? "" : policy === "members" ? "by line_members" : `by policy ${policy}`
+
+const wordOf = ({ policy, packageName }: NonNullable<Ending["by"]>): string =>
+  policy === "members"
+    ? `the list of the line (line_members), package ${packageName}`
+    : `the policy ${policy} of package ${packageName}`
 
 export const endingInWords = ({ because, failure, reason, cause, by }: Ending): string => {
   switch (because) {
@@ -197,7 +202,7 @@ export const endingInWords = ({ because, failure, reason, cause, by }: Ending): 
     case "rules":
       return by === undefined
         ? `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
-        : `was ended because it may not watch any more by the policy ${by.policy} of package ${by.packageName} (${rulesBy.get(cause) ?? cause})`
+        : `was ended because it may not watch any more by ${wordOf(by)} (${rulesBy.get(cause) ?? cause})`
     case "operator":
       return `was ended by the operator (${reason})`
     case "erased":

@@ -45,7 +45,10 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly watch: (request: WatchRequest<Name>) => Promise<Watch>
   /** The present state, once: what a fetch gives (RFC 3265 §3.3.6). */
   readonly fetch: (request: Omit<WatchRequest<Name>, "expires">) => Promise<Notification>
-  /** Puts an authorization document in force, or none; applies at once to those who watch. */
+  /**
+   * Puts an authorization document in force, or none; applies at once to those who watch. With `options.rules` until that is
+   * asked the next time: what it says counts.
+   */
   readonly setRules: (presentity: string, text: string | null, event?: Name) => Promise<void>
   /** Asks the source of rules again (`options.rules`). */
   readonly refreshRules: (presentity: string, event?: Name) => Promise<void>

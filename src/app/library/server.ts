@@ -3,8 +3,9 @@
  */
 import { Clock, Effect, Exit, Logger, Scope } from "effect"
 import { clockTelling } from "../clocks.ts"
-import { readConfig } from "../config.ts"
-import type { ConfigInvalid } from "../config.ts"
+import { ConfigInvalid, readConfig } from "../config.ts"
+import type { Config, Given } from "../config.ts"
+import { faultsBeside } from "../preparations.ts"
 import type { RequestPolicy } from "../policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import { startServer } from "../server.ts"
@@ -38,7 +39,7 @@ const start = async (
   options: ServerOptions = {},
   now: (() => number) | null = null,
 ): Promise<RunningServer> => {
-  const config = readConfig({
+  const config = await readAll({
     flags: {},
     set: [],
     env: {},
@@ -67,6 +68,16 @@ const start = async (
     admin: server.admin,
     settle: () => Effect.runPromise(server.settle),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+  }
+}
+
+/** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
+const readAll = async (given: Given): Promise<Config> => {
+  try {
+    return readConfig(given)
+  } catch (cause) {
+    if (!(cause instanceof ConfigInvalid)) throw cause
+    throw new ConfigInvalid({ faults: await Effect.runPromise(faultsBeside(cause)) })
   }
 }
 

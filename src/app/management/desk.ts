@@ -18,6 +18,7 @@ import type { SharingTags } from "../sharing-tags.ts"
 import { reasonOf } from "../tables/reason.ts"
 import { uriOf } from "./addresses.ts"
 import { makeDocumentDesk } from "./documents.ts"
+import type { KeptElsewhere } from "./documents.ts"
 import type { Feed } from "../feed.ts"
 import {
   exposedRows,
@@ -41,6 +42,7 @@ export interface DeskParts {
   /** Asks the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
   readonly sources: Desk["sources"]
+  readonly keptElsewhere: KeptElsewhere
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
   readonly status: () => unknown
@@ -61,7 +63,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
       : Effect.void
 
   return {
-    ...makeDocumentDesk(pump, packages, now),
+    ...makeDocumentDesk(pump, packages, parts.keptElsewhere, now),
     publications: (event, page) =>
       encoded(paged(states, page, (state) => publicationRows(state, packages, event, now()))),
     subscriptions: (from, to, page) =>

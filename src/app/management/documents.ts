@@ -12,22 +12,44 @@ import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { uriOf } from "./addresses.ts"
 import type { Pump } from "../pump.ts"
 import { refusal } from "../follow.ts"
+import { noSuchPackage } from "../nearest.ts"
 
 const policyType = "application/auth-policy+xml"
 
 export type DocumentDesk = Pick<Desk, "document" | "replaceDocument" | "testRules">
 
-export const makeDocumentDesk = (pump: Pump, packages: Packages, now: () => number): DocumentDesk => {
+/** Why documents of a kind may not be put here, and what to do instead; null: they may. */
+export type KeptElsewhere = Readonly<
+  Record<DocumentKind, (packageName: PackageName, of: Uri, isRemoval: boolean) => string | null>
+>
+
+export const makeDocumentDesk = (
+  pump: Pump,
+  packages: Packages,
+  keptElsewhere: KeptElsewhere,
+  now: () => number,
+): DocumentDesk => {
   const present = (kind: DocumentKind, of: Uri, event: PackageName): Body | null => {
     const state = pump.engine.state(of)
     if (state == null) return null
     return (kind === "rules" ? get(state.rules, event)?.body : get(state.hardState, event)) ?? null
   }
+  const known = (event: string, status: 404 | 409): Effect.Effect<void, Refused> =>
+    packages.find(event) === null
+      ? Effect.fail(new Refused({ status, why: noSuchPackage(event, packages.names()) }))
+      : Effect.void
   return {
-    document: (kind, uri, event) => Effect.map(uriOf(uri), (of) => present(kind, of, event)),
+    document: (kind, uri, event) =>
+      Effect.andThen(
+        known(event, 404),
+        Effect.map(uriOf(uri), (of) => present(kind, of, event)),
+      ),
     replaceDocument: (by, kind, uri, event, document) =>
       Effect.gen(function* () {
         const of = yield* uriOf(uri)
+        yield* known(event, 409)
+        const why = keptElsewhere[kind](event, of, document === null)
+        if (why !== null) return yield* new Refused({ status: 409, why })
         const command =
           kind === "rules" ? rules(event, document) : yield* hardState(packages, event, document)
         yield* accepted(yield* pump.ask(of, command, by))
@@ -36,6 +58,7 @@ export const makeDocumentDesk = (pump: Pump, packages: Packages, now: () => numb
       Effect.gen(function* () {
         const of = yield* uriOf(uri)
         const by = yield* uriOf(watcher)
+        yield* known(event, 404)
         const pack = packages.find(event)
         const rules = pack === null ? undefined : rulesFor(pack, packages)
         if (rules === undefined) return yield* new Refused({ status: 404, why: `${event} has no rules` })
@@ -66,7 +89,7 @@ const hardState = (
   const types = packages.find(packageName)?.accepts ?? []
   const [usual] = types
   if (usual === undefined) {
-    const why = `event = ${packageName}: there is no such event package, or it cannot be published`
+    const why = `event = ${packageName}: nothing can be published for it`
     return Effect.fail(new Refused({ status: 409, why }))
   }
   const given = document?.contentType ?? null

@@ -113,4 +113,5 @@ export type {
   SubHandling,
   Uri,
   WatchPolicy,
+  WatchWord,
 } from "../../domain/vocabulary.ts"

@@ -46,7 +46,12 @@ export const storeNameOf = (config: Config): string =>
  *
  * Statements here look at whole tables, so the connection has none of a server's settings for its session.
  */
-export const openStore = Effect.fnUntraced(function* (config: Config, command: string) {
+export const openStore = Effect.fnUntraced(function* (
+  config: Config,
+  command: string,
+  /** Whether what is too wide of an embedded database's folder is left as it is. */
+  looksOnly = false,
+) {
   const { database_url: url, data } = config
   if (config.memory || (url === null && data === null)) {
     return yield* new ConfigInvalid({
@@ -64,7 +69,7 @@ export const openStore = Effect.fnUntraced(function* (config: Config, command: s
     })
   }
   const client = yield* url === null
-    ? Layer.build(layerEmbedded(data, (line) => Console.error(`presently: ${line}`)))
+    ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),

@@ -13,7 +13,7 @@ import type {
   SubscriptionTerminated,
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
-import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
+import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 
 /** A decision's place in the log, and when it was made. */
@@ -84,7 +84,7 @@ export interface Ending {
   /** Null unless a failed NOTIFY ended it, and in logs that do not say which. */
   readonly failure: NotificationFailed | null
   /** The policy of its package that ended it; absent: none did, or the log is older than policies. */
-  readonly by?: { readonly policy: WatchPolicy; readonly packageName: PackageName }
+  readonly by?: { readonly policy: WatchWord; readonly packageName: PackageName }
 }
 
 /** One subscription, as far as the part of the log that was read says. */

@@ -104,6 +104,21 @@ export interface Absence {
   readonly judgement: Ruling | null
 }
 
+/** That a watcher is shown nothing any more, or nothing in particular, whether or not anything changed. */
+export type Treatment = Place & {
+  readonly cause: string
+  readonly origin: string
+  readonly life: Pick<Life, "no" | "watcher" | "packageName">
+  /** How it was treated from then on, as a SUBSCRIBE would be. */
+  readonly judgement: Ruling
+} & (
+    | { readonly _tag: "Ended"; readonly ending: Ending }
+    /** Nobody has decided on it. */
+    | { readonly _tag: "Pending" }
+    /** It is shown that nobody is there (RFC 5025 §3.2.1). */
+    | { readonly _tag: "PoliteBlock" }
+  )
+
 export interface Explanation {
   readonly presentity: Uri
   readonly watcher: Uri
@@ -114,6 +129,8 @@ export interface Explanation {
   /** By subscription; empty: `absence` says why. */
   readonly cases: readonly Case[]
   readonly absence: Absence | null
+  /** What keeps everything from the watcher since the change, or where there was none, at all; null: nothing does. */
+  readonly treatment: Treatment | null
 }
 
 export interface Question {
@@ -143,6 +160,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
     one.watcher === watcher && one.packageName === packageName
   const ledger = makeLedger(isMeant)
   let found: Found | null = null
+  let treatment: Treatment | null = null
   let isPast = false
   let lastAt = 0
 
@@ -152,6 +170,8 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
       return
     }
     if (question.position !== undefined && moment.position !== question.position) return
+    const treated = treatmentIn(moment, packageName, watcher, circumstances)
+    if (treated !== undefined) treatment = treated
     const what = changeIn(moment, packageName, watcher, circumstances.packages)
     if (what === null) return
     const pack = circumstances.packages.find(packageName)
@@ -196,7 +216,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
     answer: (asOf) => {
       const base = { presentity, watcher, packageName, asOf }
       const lives = ledger.lives()
-      if (found === null) return { ...base, change: null, cases: [], absence: null }
+      if (found === null) return { ...base, change: null, cases: [], absence: null, treatment }
       const { moment, what, findings, judgement } = found
       const place = placeOf(moment)
       const { cause, origin } = moment.decision
@@ -220,10 +240,67 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
               waiting: [...values(moment.after.waiting)].find(isMeant) ?? null,
               judgement,
             }
-      return { ...base, change: { ...place, what, cause, origin }, cases, absence }
+      const later = treatment !== null && treatment.position > place.position ? treatment : null
+      return { ...base, change: { ...place, what, cause, origin }, cases, absence, treatment: later }
     },
   }
 }
+
+/**
+ * What a decision means for whether a watcher is shown anything of a package at all. Undefined: nothing; null: it is again.
+ */
+export const treatmentIn = (
+  moment: Moment,
+  packageName: PackageName,
+  watcher: Uri,
+  circumstances: Circumstances,
+): Treatment | null | undefined => {
+  const { before, after, decision } = moment
+  const isMeant = (one: Pick<Subscription, "watcher" | "packageName">): boolean =>
+    one.watcher === watcher && one.packageName === packageName
+  // one that asked once is told how it is treated, and is over
+  const asked = decision.events.flatMap((event) =>
+    event._tag === "SubscriptionCreated" && isMeant(event) && get(after.subscriptions, event.no) === undefined
+      ? event
+      : [],
+  )
+  const ended = decision.events.flatMap((event) => {
+    const one = event._tag === "SubscriptionTerminated" ? get(before.subscriptions, event.no) : undefined
+    return event._tag === "SubscriptionTerminated" && one !== undefined && isMeant(one) ? event : []
+  })
+  const isDecided = decision.events.some((event) => {
+    if (event._tag === "SubscriptionCreated") return isMeant(event)
+    const one = event._tag === "SubscriptionStatusChanged" ? get(after.subscriptions, event.no) : undefined
+    return one !== undefined && isMeant(one)
+  })
+  const pack = circumstances.packages.find(packageName)
+  if (pack === null || (!isDecided && ended.length === 0)) return undefined
+  const left = [...[...values(after.subscriptions)].filter(isMeant), ...asked].sort(
+    (one, other) => one.no - other.no,
+  )
+  if (left.some(isShown)) return null
+  const base = (no: SubscriptionNo) => ({
+    ...placeOf(moment),
+    cause: decision.cause,
+    origin: decision.origin,
+    life: { no, watcher, packageName },
+    judgement: judged(moment, pack, watcher, circumstances),
+  })
+  const one = left.at(-1)
+  if (one !== undefined) {
+    // that another one is over says nothing new of those that are left
+    const wasShown = [...values(before.subscriptions)].some((other) => isMeant(other) && isShown(other))
+    if (!isDecided && !wasShown) return undefined
+    return { ...base(one.no), _tag: one.status === "pending" ? "Pending" : "PoliteBlock" }
+  }
+  const last = ended.at(-1)
+  // what is over by time, by itself or for a fault is nobody's word
+  if (last === undefined || last.reason === "timeout") return null
+  return { ...base(last.no), _tag: "Ended", ending: endingOf(last, moment) }
+}
+
+const isShown = ({ status, polite }: Pick<Subscription, "status" | "polite">): boolean =>
+  status === "active" && !polite
 
 interface OpenCase {
   readonly finding: Finding

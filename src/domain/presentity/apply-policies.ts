@@ -3,7 +3,7 @@
  * is decided on it, since settings may be others than those it was decided with.
  */
 import { get, values } from "../table.ts"
-import type { PackageName, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
+import type { PackageName, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import { reviewWhere } from "./authorize.ts"
 import type { Context } from "./context.ts"
 import { accept } from "./decision.ts"
@@ -18,12 +18,16 @@ export interface PolicyChange {
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly no: SubscriptionNo
-  /** The policy that changes it; null: another word, as the operator's, that it was not judged by before. */
-  readonly policy: WatchPolicy | null
+  /** What changes it; null: another word, as the operator's, that it was not judged by before. */
+  readonly policy: WatchWord | null
+  /** What let it in, or left it pending; undefined: the log does not say. */
+  readonly formerly: WatchWord | undefined
   /** `waiting`: it is remembered without a subscription. */
   readonly was: "active" | "pending" | "waiting"
   /** `active`: it sees what it did not, or something else. */
   readonly becomes: "ended" | "pending" | "active"
+  /** Whether its watcher can see anything of it; else the log notes only by what it is judged now. */
+  readonly isSeen: boolean
 }
 
 /**
@@ -55,30 +59,54 @@ export const applyPolicies = (state: State, context: Context): Outcome => {
 }
 
 /** The same for people: who is ended, and who is shown otherwise. */
-export const policyChanges = (state: State, context: Context): readonly PolicyChange[] =>
-  applyPolicies(state, context).events.flatMap((event): readonly PolicyChange[] => {
-    if (event._tag === "SubscriptionTerminated" || event._tag === "SubscriptionStatusChanged") {
+export const policyChanges = (state: State, context: Context): readonly PolicyChange[] => {
+  const { events } = applyPolicies(state, context)
+  const told = new Set(
+    events.flatMap((event) =>
+      event._tag === "NotificationsIssued" && event.to !== "active" ? event.to : [],
+    ),
+  )
+  return events.flatMap((event): readonly PolicyChange[] => {
+    if (event._tag === "SubscriptionTerminated") {
       const one = get(state.subscriptions, event.no)
-      if (one === undefined) return []
-      const becomes = event._tag === "SubscriptionTerminated" ? "ended" : event.status
-      return [change(one, event.policy ?? null, one.status, becomes)]
+      return one === undefined
+        ? []
+        : [change(one, event.policy ?? null, one.policy, one.status, "ended", true)]
+    }
+    if (event._tag === "SubscriptionStatusChanged") {
+      const one = get(state.subscriptions, event.no)
+      const pack = one === undefined ? null : context.packages.find(one.packageName)
+      if (one === undefined || pack === null) return []
+      // only a package with rules of its own hides parts, now or later
+      const isFiltered = pack.rules !== undefined && event.matched !== one.matched
+      const isSeen =
+        event.status !== one.status || event.polite !== one.polite || told.has(event.no) || isFiltered
+      return [change(one, event.policy ?? null, one.policy, one.status, event.status, isSeen)]
     }
     if (event._tag === "WaitingEnded") {
       const one = get(state.waiting, event.no)
       const pack = one === undefined ? null : context.packages.find(one.packageName)
       if (one === undefined || pack === null) return []
-      const policy = policyOf(pack, state.presentity, context.limits.watching)
-      return [change(one, policy, "waiting", event.event === "rejected" ? "ended" : "active")]
+      const { presentity } = state
+      const { watching } = context.limits
+      const word = isKeptOut(pack, presentity, one.watcher, watching)
+        ? "members"
+        : policyOf(pack, presentity, watching)
+      const becomes = event.event === "rejected" ? "ended" : "active"
+      return [change(one, word, undefined, "waiting", becomes, true)]
     }
     return []
   })
+}
 
 const change = (
   { packageName, watcher, no }: Subscription | Waiting,
-  policy: WatchPolicy | null,
+  policy: WatchWord | null,
+  formerly: WatchWord | undefined,
   was: PolicyChange["was"],
   becomes: PolicyChange["becomes"],
-): PolicyChange => ({ packageName, watcher, no, policy, was, becomes })
+  isSeen: boolean,
+): PolicyChange => ({ packageName, watcher, no, policy, formerly, was, becomes, isSeen })
 
 const packagesWatched = (state: State): readonly PackageName[] => {
   const names = new Set<PackageName>()

@@ -7,7 +7,7 @@
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { rulesFor, sphereSource } from "../packages/event-package.ts"
 import { entries, get, size, values } from "../table.ts"
-import type { Millis, SubHandling, SubscriptionNo, Uri, WatchPolicy } from "../vocabulary.ts"
+import type { Millis, SubHandling, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
@@ -26,8 +26,8 @@ export interface Judgement {
   readonly matched: string | null
   /** The operator says so, and goes on saying so when rules change (`force_active`). */
   readonly forced: boolean
-  /** The policy that decided; absent: another word did, or policies are not asked here. */
-  readonly policy?: WatchPolicy
+  /** The policy that decided, or the list of the line; absent: another word did, or policies are not asked here. */
+  readonly policy?: WatchWord
   /** Nothing is in force, and the source of rules had not been read. */
   readonly unread?: true
 }
@@ -46,7 +46,7 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
   const { watching } = context.limits
   const policy = policyOf(pack, presentity, watching)
   const asked = watching === undefined ? undefined : policy
-  if (isKeptOut(pack, presentity, watcher, watching)) return judgement("block", null, asked)
+  if (isKeptOut(pack, presentity, watcher, watching)) return judgement("block", null, "members")
   if (policy !== "rules") {
     const mayWatch = isLetIn(policy, pack, presentity, watcher, watching)
     return judgement(mayWatch ? "allow" : "block", null, asked)
@@ -71,7 +71,7 @@ export const judge = (state: State, pack: EventPackage, watcher: Uri, context: C
   return ruled(handling ?? context.limits.noMatch, matched.join(","))
 }
 
-const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchPolicy): Judgement =>
+const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchWord): Judgement =>
   policy === undefined ? { handling, matched, forced: false } : { handling, matched, forced: false, policy }
 
 /** By what was judged, as an event says it. */

@@ -16,7 +16,7 @@ import type {
   SubHandling,
   SubscriptionNo,
   Uri,
-  WatchPolicy,
+  WatchWord,
 } from "../vocabulary.ts"
 import type { TerminationReason } from "./intents.ts"
 
@@ -117,7 +117,7 @@ export interface SubscriptionCreated {
   /** The operator admits it whatever the rules say (`force_active`); absent: no. */
   readonly forced?: true
   /** The policy that let it in, or leaves it pending; absent: none was asked, or the log is older than policies. */
-  readonly policy?: WatchPolicy
+  readonly policy?: WatchWord
   /** Pending because the source of rules had not been read, and none were in force; absent: it is not. */
   readonly unread?: true
   /** The pace the watcher was granted (RFC 6446); absent: the package's. */
@@ -186,7 +186,7 @@ export interface SubscriptionStatusChanged {
   readonly matched: string | null
   readonly forced?: true
   /** The policy that decided; absent: none was asked, or the log is older than policies. */
-  readonly policy?: WatchPolicy
+  readonly policy?: WatchWord
   /** As in `SubscriptionCreated`. */
   readonly unread?: true
   readonly giveUpAt: Millis | null
@@ -202,8 +202,8 @@ export interface SubscriptionTerminated {
   readonly silent: boolean
   /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
   readonly waitsUntil: Millis | null
-  /** The policy that ended it, of those that were `rejected`; absent: none was asked, or the log is older than policies. */
-  readonly policy?: WatchPolicy
+  /** The policy that ended it, or the list of the line, of those that were `rejected`; absent: none was asked, or the log is older than policies. */
+  readonly policy?: WatchWord
 }
 
 /** A watcher that nobody has decided on waits at another server, and from now on here (RFC 3857 §4.7.1). */

@@ -18,7 +18,7 @@ import type {
   SubHandling,
   SubscriptionNo,
   Uri,
-  WatchPolicy,
+  WatchWord,
 } from "../vocabulary.ts"
 import type { WatcherEvent } from "../packages/event-package.ts"
 import type { Private } from "../privacy.ts"
@@ -95,7 +95,7 @@ export interface Subscription extends Private {
   /** Admitted by the operator, whatever the rules say. */
   readonly forced: boolean
   /** The policy that last decided on it; absent: none was asked, or the log is older than policies. */
-  readonly policy?: WatchPolicy
+  readonly policy?: WatchWord
   /** It waits because the source of rules had not been read; absent: it had, or rules decided. */
   readonly unread?: true
   /** What led to its status (RFC 3857 §4.7.1). */

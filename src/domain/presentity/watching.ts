@@ -78,6 +78,26 @@ export const policyOf = (
   return general ?? pack.watchers ?? "owner"
 }
 
+/**
+ * The entry of `policies` that counts for a package and a presentity, null: none, the package says so itself; and the one that
+ * would count before all there are.
+ */
+export const policyKey = (
+  pack: EventPackage,
+  presentity: Uri,
+  { policies }: Watching,
+): { readonly counts: string | null; readonly own: string } => {
+  const domain = domainOfRecord(presentity)
+  const isNamed = pack.watcherInfoOf !== undefined || pack.watchers === "rules"
+  const keys = [
+    ...(domain === null ? [] : [`${pack.name}@${domain}`]),
+    pack.name,
+    ...(isNamed ? [] : [...(domain === null ? [] : [`*@${domain}`]), "*"]),
+  ]
+  const counts = keys.find((key) => Object.hasOwn(policies, key)) ?? null
+  return { counts, own: counts === null || counts.startsWith("*") ? pack.name : counts }
+}
+
 /** Most settings do not: then nothing is looked for in addresses. */
 const asksDomains = (policies: Watching["policies"]): boolean => {
   let known = withDomains.get(policies)

@@ -20,7 +20,7 @@ import { Effect } from "effect"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import type { DocumentPlace } from "../../../src/adapters/rules/documents.ts"
-import { openRulesFiles, openRulesFolder } from "../../../src/adapters/rules/files.ts"
+import { fileNameOf, openRulesFiles, openRulesFolder } from "../../../src/adapters/rules/files.ts"
 import { presentityOf } from "../../../src/app/addresses.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 
@@ -155,6 +155,71 @@ describe("a folder of rules", () => {
       "null @.xml",
       "null not an address.xml",
     ])
+  })
+
+  it.for([
+    "alice@example.com;dialog.xml",
+    "alice@example.com%3Bdialog.xml",
+    "alice@example.com;transport=tcp.xml",
+    "alice@example.com:5060.xml",
+    "sip:alice@example.com;user=phone.xml",
+    "sips:alice@example.com;dialog.xml",
+    "alice:secret@example.com.xml",
+    "alice@example.com?subject=dialog.xml",
+  ])(
+    "AUT-7: %s says more than an address: it is named, and hers are not read from it",
+    async (file, context) => {
+      const { folder, path, write } = folderOf(context)
+      mkdirSync(path("dialog"))
+      for (const of of ["", "dialog"]) {
+        write(join(of, file), "odd")
+        write(join(of, "bob@example.com.xml"), "1")
+      }
+      const place = openRulesFolder(folder, {
+        ...options,
+        packageOfFolder: (name) => (name === "dialog" ? name : null),
+      })
+      const alone = await look(place)
+      assert.deepEqual(alone.changes, ["dialog sip:bob@example.com 1", "presence sip:bob@example.com 1"])
+      assert.deepEqual(
+        alone.troubles.map((one) => `${one.of} ${one.file}`).sort(),
+        ["", "dialog"].map((of) => `sip:alice@example.com ${path(join(of, file))}`).sort(),
+      )
+      for (const { why } of alone.troubles)
+        assert.match(why, /^its name says more than an address: alice@example\.com\.xml would be of/)
+      // nobody says that she has none: it may have been meant for her
+      assert.ok(alone.listed.has("presence sip:alice@example.com"))
+
+      write("alice@example.com.xml", "right")
+      const beside = await look(place)
+      const ofAlice = ({ changes }: { readonly changes: readonly string[] }): readonly string[] =>
+        changes.filter((one) => one.includes("alice"))
+      assert.deepEqual(ofAlice(beside), ["presence sip:alice@example.com right"])
+      assert.equal(beside.troubles.length, 2)
+      rmSync(path("alice@example.com.xml"))
+      assert.deepEqual(ofAlice(await look(place)), [])
+      rmSync(path(file))
+      assert.deepEqual(ofAlice(await look(place)), ["presence sip:alice@example.com null"])
+    },
+  )
+
+  it("AUT-7: the file of a presentity is found under the name that it is told to have", async (context) => {
+    const { folder, path, write } = folderOf(context)
+    const all = [
+      "sip:alice@example.com",
+      "sip:a%20b%2F@example.com",
+      "sip:/etc/passwd@example.com",
+      "sip:.hidden@example.com",
+      "sip:ann;x=1@example.com",
+      "sip:ann@[2001:db8::1]",
+      "tel:+4930123",
+      "tel:123;phone-context=+49",
+    ] as Uri[]
+    for (const of of all) write(`${fileNameOf(of)}.xml`, "1")
+    assert.equal(path(`${fileNameOf(all[0]!)}.xml`), join(folder, "alice@example.com.xml"))
+    const { changes, troubles } = await look(openRulesFolder(folder, options))
+    assert.deepEqual(troubles, [])
+    assert.deepEqual(changes, all.map((of) => `presence ${of} 1`).sort())
   })
 
   it("AUT-7: of several files of one presentity one counts and the others are named; without it they do", async (context) => {

@@ -82,6 +82,7 @@ describe("the reader", () => {
         for (const moment of moments) inquiry.take(moment)
         const [answer, whole] = [Effect.runSync(reader.why(question)), inquiry.answer(now)]
         deepStrictEqual(answer.change, whole.change)
+        deepStrictEqual(answer.treatment, whole.treatment)
         const findings = ({ cases }: typeof answer) =>
           cases.map(({ life, finding, sequel, sent }) => ({
             no: life.no,

@@ -1,0 +1,98 @@
+/**
+ * What of a configuration is in force and cannot be meant, though nothing keeps a server from starting with it: settings that
+ * change nothing, accounts that nobody can use.
+ */
+import type { Config } from "./config.ts"
+import { asksRules, isAuthenticated, realmOf } from "./limits.ts"
+import type { Account, Users } from "./users.ts"
+
+/** One thing to tell, with what to do about it. */
+export interface Advice {
+  readonly what: string
+  readonly fix: string
+}
+
+export const adviceText = ({ what, fix }: Advice): string => `${what}; ${fix}`
+
+/** @param users null: there is no file of users */
+export const adviceOn = (config: Config, users: Users | null): readonly Advice[] => [
+  ...idleSettings(config),
+  ...(users === null ? [] : uselessAccounts(config, users)),
+]
+
+/** Why everybody may watch; null: not everybody may. */
+export const openBecause = (config: Config): string | null => {
+  if (asksRules(config)) return null
+  return config.policy === "open"
+    ? `policy = open (${config.sources.policy})`
+    : isAuthenticated(config)
+      ? "watchers are not judged"
+      : "there is no authentication and no source of rules"
+}
+
+/** Of these each says who may watch, and nothing else. */
+const watchSettings = ["watch_policy", "line_members", "mailbox_owners", "no_rules", "no_match"] as const
+
+/** While everybody may watch. */
+const idleSettings = (config: Config): readonly Advice[] => {
+  const because = openBecause(config)
+  if (because === null) return []
+  const names = [
+    ...watchSettings,
+    ...(["rules_dir", "static_rules"] as const),
+    // the table may hold hard state as well
+    ...(config.pidf_manipulation ? [] : (["integrated_xcap_server"] as const)),
+  ]
+  const fix =
+    config.policy === "open"
+      ? "leave it out, or leave policy out"
+      : "leave it out, or give users_file, trusted_peers or policy = rules"
+  return names
+    .filter((name) => config.sources[name] !== "default" && isGiven(config[name]))
+    .map((name) => ({
+      what: `${name} (${config.sources[name]}) changes nothing: everybody may watch, since ${because}`,
+      fix,
+    }))
+}
+
+const isGiven = (value: unknown): boolean =>
+  value !== null && value !== false && !(Array.isArray(value) && value.length === 0)
+
+const namesMax = 3
+
+/** Accounts of another realm than phones are asked for, and those with hashes of MD5 only where that is not taken. */
+const uselessAccounts = (config: Config, { accounts }: Users): readonly Advice[] => {
+  const realm = realmOf(config)
+  const byRealm = Map.groupBy(accounts, (one) => one.realm)
+  const others = [...byRealm].filter(([other]) => other !== realm)
+  const found = others.map(([other, some]): Advice => {
+    const { user, address } = some[0]!
+    const anew = `presently user ${user} --realm ${realm} --address ${address ?? `sip:${user}@${other}`} makes a line that is`
+    return {
+      what: `${placeOf(config, some)} of realm ${other} ${some.length === 1 ? "is" : "are"} never asked for: the realm of this server is ${realm}`,
+      fix: byRealm.size === 1 ? `${anew}, or set realm = ${other}` : anew,
+    }
+  })
+  const weak = config.digest_md5
+    ? []
+    : (byRealm.get(realm) ?? []).filter(
+        ({ algorithms }) => algorithms.length === 1 && algorithms[0] === "MD5",
+      )
+  if (weak.length === 0) return found
+  return [
+    ...found,
+    {
+      what: `${placeOf(config, weak)} with MD5 only cannot be used: digest_md5 is off`,
+      fix: `presently user ${weak[0]!.user} --realm ${realm} makes a line for SHA-256, or set digest_md5 = 1`,
+    },
+  ]
+}
+
+/** `users_file users.txt:3: 12 accounts (bob, carol, dave and 9 more)` */
+const placeOf = ({ users_file: file }: Config, some: readonly Account[]): string => {
+  const named = some.slice(0, namesMax).map(({ user }) => user)
+  const left = some.length - named.length
+  const names = left === 0 ? named.join(", ") : `${named.join(", ")} and ${left} more`
+  const count = some.length === 1 ? "1 account" : `${some.length} accounts`
+  return `users_file ${file}:${some[0]!.line}: ${count} (${names})`
+}
