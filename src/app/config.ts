@@ -21,7 +21,13 @@ import type { Setting, SettingName } from "./settings.ts"
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly faults: readonly string[]
   /** The same with defaults in place of what cannot be read, to find what else is wrong; absent: that is all. */
-  readonly rest?: { readonly config: Config; readonly faulty: ReadonlySet<string> }
+  readonly rest?: {
+    readonly config: Config
+    /** Names of settings that stand at their defaults for that. */
+    readonly faulty: ReadonlySet<string>
+    /** Whether all others are as they were given: no file is unreadable, and no name is unknown. */
+    readonly isWhole: boolean
+  }
 }> {
   override get message(): string {
     return this.faults.join("\n")
@@ -162,10 +168,11 @@ export const readConfig = (given: Given): Config => {
   }
   const config = { ...values, listen, admin: adminAddress, sources, notices, advice: [] } as unknown as Config
   if (faults.length > 0) {
-    const names = Object.keys(settings).filter((name) =>
-      faults.some((fault) => fault.startsWith(`${name} `) || fault.startsWith(`${name},`)),
-    )
-    throw new ConfigInvalid({ faults, rest: { config, faulty: new Set(names) } })
+    const isOf = (name: string, fault: string): boolean =>
+      /^[ ,]/.test(fault.slice(name.length)) && fault.startsWith(name)
+    const names = Object.keys(settings).filter((name) => faults.some((fault) => isOf(name, fault)))
+    const isWhole = faults.every((fault) => names.some((name) => isOf(name, fault)))
+    throw new ConfigInvalid({ faults, rest: { config, faulty: new Set(names), isWhole } })
   }
   const advice = peerAdvice({
     entries: values["trusted_peers"] as readonly string[],

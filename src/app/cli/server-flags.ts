@@ -91,7 +91,8 @@ const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command:
   const { faultsBeside } = yield* Effect.promise(() => import("../preparations.ts"))
   const faults = yield* faultsBeside(invalid)
   const { rest } = invalid
-  const mayAsk = rest !== undefined && command !== null && !refusable.some((name) => rest.faulty.has(name))
+  const mayAsk =
+    rest?.isWhole === true && command !== null && !refusable.some((name) => rest.faulty.has(name))
   return new ConfigInvalid({ faults: mayAsk ? [...faults, ...refusals(rest.config, command)] : faults })
 })
 
