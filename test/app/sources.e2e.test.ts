@@ -95,7 +95,9 @@ describe("a source of rules", () => {
     writeFileSync(join(folder, "carol@example.com.xml"), allowing)
     const well = await eventually(
       () => told(server.admin),
-      ({ source, metrics }) => source.state === "read" && metrics[0] === 1,
+      // they are asked one after the other
+      ({ source, ready, degraded, metrics }) =>
+        source.state === "read" && ready[1] === "ready\n" && degraded.length === 0 && metrics[0] === 1,
     )
     assert.deepEqual([well.ready, well.degraded, well.metrics], [[200, "ready\n"], [], [1, 1, 0]])
     assert.equal(await fetchAs("bob"), 200)
