@@ -314,7 +314,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       proof?._tag === "Unproven" &&
       state !== "terminated" &&
       octetsOf(body, headers) > 0 &&
-      doubt.chance(0.3),
+      doubt.chance(0.4),
     take: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)
       const usage = dialog?.usages.find(

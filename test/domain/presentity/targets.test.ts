@@ -169,6 +169,25 @@ describe("a target that has not answered yet", () => {
       .sends("2/2 active;expires=3592 open")
   })
 
+  it("C2: when what was lost said that nothing is left, that is said again", () => {
+    const gone = one
+      .when(subscribe({ expires: 3600 }), at("10:00:00"))
+      .sends("2/1 active;expires=3600 open")
+      .and()
+      .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:10"))
+      .sends("2/2 active;expires=3590 -open")
+      .and({ inFlight: [2] })
+      .when(resubscribe(1, { expires: 600, remoteTarget: "sip:bob@192.0.2.99", room: 100 }), at("10:00:11"))
+      .sends("2/3 active;expires=600 offline")
+    gone
+      .and({ inFlight: [] })
+      .when(delivery(2, 3, { _tag: "Unproven", room: 0 }), at("10:00:19"))
+      .sends("2/4 active;expires=592 (no body)")
+      .and()
+      .when(answeredAt(4), at("10:00:20"))
+      .sends("2/5 active;expires=591 offline")
+  })
+
   it("C2: a refusal is no proof, and brings nothing about", () => {
     big
       .when(subscribe(nearby(100)), at("10:00:00"))
