@@ -5,7 +5,7 @@ import { deepStrictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import type { Command } from "../../src/domain/presentity/commands.ts"
-import { decide } from "../../src/domain/presentity/decide.ts"
+import { consider, decide } from "../../src/domain/presentity/decide.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { react } from "../../src/domain/presentity/react.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
@@ -193,6 +193,14 @@ describe("decisions", () => {
       )
       for (const { before, command, context, events, answer } of run.moments) {
         deepStrictEqual(decide(before, command, context), { events, answer })
+        // states that a decision hands on are those that whoever reads the log computes
+        let state = before
+        const { states } = consider(before, command, context)
+        deepStrictEqual(states.length, events.length)
+        for (const [index, event] of events.entries()) {
+          state = evolve(state, event, context.now)
+          deepStrictEqual(freeze(states[index]!), freeze(state))
+        }
       }
     })
   })

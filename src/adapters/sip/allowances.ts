@@ -187,12 +187,17 @@ export const makeAllowances = (
   return {
     received: (key, octets, isCopy) => {
       const more = factor * octets
-      const dialog = accepted.get(key) ?? dialogOf(key)
-      if (dialog === null) return
+      const until = later()
+      const before = accepted.get(key)
+      const dialog = before ?? dialogs.get(key)
+      if (dialog === undefined) {
+        add(dialogs, key, { place: "", left: more, newest: more, packets: 0, until })
+        return
+      }
       dialog.left += more
       dialog.newest = isCopy ? dialog.newest + more : more
-      dialog.until = later()
-      put(accepted.has(key) ? accepted : dialogs, key, dialog)
+      dialog.until = until
+      put(before === undefined ? dialogs : accepted, key, dialog)
     },
     take: (key, place, octets, isDirect) => {
       const target = open.get(place)

@@ -352,7 +352,10 @@ const decodeSubscribe = (
     return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
   const isSure = hop === null || isProven(hop, arrival, wasGivenTo, rules)
   const head = headOctetsOf(prepared, common.packageName ?? "", start)
-  const dialog = isSure ? start : { ...start, room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+  // the same object: what has been prepared for it is found by it
+  const dialog: DialogStart = isSure
+    ? start
+    : Object.assign(start, { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) })
   const command = {
     _tag: "Subscribe",
     ...common,

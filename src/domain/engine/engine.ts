@@ -9,13 +9,13 @@
 import type { Packages } from "../packages/event-package.ts"
 import type { Accepted, Answer, Command } from "../presentity/commands.ts"
 import type { Authorize, Context, IsUnread, Limits } from "../presentity/context.ts"
-import { decide } from "../presentity/decide.ts"
+import { consider } from "../presentity/decide.ts"
 import { nothingHappened } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import { acceptedEvent } from "../presentity/answers.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
-import { evolve, fold } from "../presentity/evolve.ts"
+import { closed, evolve } from "../presentity/evolve.ts"
 import { requesterOf } from "../presentity/requester.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
@@ -200,7 +200,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return place?.presentity === before.presentity ? place.no : null
       },
     }
-    const { events: decided, answer } = decide(withProofs(entry, command, at), command, context)
+    const known = withProofs(entry, command, at)
+    const { outcome, states: afterDecided } = consider(known, command, context)
+    const { events: decided, answer } = outcome
     const events = withAnswers(entry, command, decided, at)
     if (events.length === 0) {
       const notifications = none
@@ -215,8 +217,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       nonce: context.nonce,
       events,
     }
-    const after = fold(before, decision)
-    const notifications = react(before, events, after, at, reaction)
+    // the answers that go along make of what was there what has been decided on
+    const states = events === decided ? afterDecided : [known, ...afterDecided]
+    const after = closed(before, states.at(-1)!, decision)
+    const notifications = react(before, events, after, at, reaction, states)
     entry.provisional = after
     for (const one of notifications) depart(entry, one, at)
     dialogs.follow(before, decision)

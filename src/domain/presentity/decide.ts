@@ -9,7 +9,7 @@ import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
+import type { Consequences, Outcome } from "./decision.ts"
 import { erase } from "./erase.ts"
 import { fallDue } from "./fall-due.ts"
 import type { Event } from "./events.ts"
@@ -19,7 +19,7 @@ import { applyPolicies } from "./apply-policies.ts"
 import { acceptedEvent } from "./answers.ts"
 import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
 import { publish } from "./publish.ts"
-import { evolve } from "./evolve.ts"
+import { statesAfter } from "./evolve.ts"
 import { templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
@@ -35,9 +35,16 @@ import { withhold } from "./withhold.ts"
  * (`FallDue`); the engine sees to that. Only `ApplyPolicies` goes before it: nothing may be told by time to those who may not
  * watch any more.
  */
-export const decide = (state: State, command: Command, context: Context): Outcome => {
+export const decide = (state: State, command: Command, context: Context): Outcome =>
+  consider(state, command, context).outcome
+
+/** `decide`, with the states that it had to compute: so whoever goes on from them need not do it again. */
+export const consider = (state: State, command: Command, context: Context): Consequences => {
   const known = withAnswer(state, command)
-  return withhold(known, command, consequences(known, command, context), context)
+  const considered = withhold(known, command, consequences(known, command, context), context)
+  if (known === state) return considered
+  const { outcome } = considered
+  return { outcome, states: statesAfter(state, outcome.events, context.now) }
 }
 
 /** What a 2xx proves holds already for what follows from it, whenever it is written down. */
@@ -46,13 +53,24 @@ const withAnswer = (state: State, command: Command): State =>
     ? withAnswers(state, { _tag: "NotificationsAccepted", of: [command.no, command.cseq, 0] })
     : state
 
-const consequences = (state: State, command: Command, context: Context): Outcome => {
+const consequences = (state: State, command: Command, context: Context): Consequences => {
   const outcome = handle(state, command, context)
+  const handled = { outcome, states: statesAfter(state, outcome.events, context.now) }
   // whoever sees subscriptions has been told of these by the server they come from
-  if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return outcome
-  if (command._tag === "Erase" && command.silent) return outcome
-  return tellWhoWatchesWatchers(state, tellWhoSeesSubscriptions(state, outcome, context), context)
+  if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return handled
+  if (command._tag === "Erase" && command.silent) return handled
+  return tellWhoWatchesWatchers(state, tellWhoSeesSubscriptions(state, handled, context), context)
 }
+
+const withTold = (
+  state: State,
+  { outcome, states }: Consequences,
+  told: readonly Event[],
+  { now }: Context,
+): Consequences => ({
+  outcome: { ...outcome, events: [...outcome.events, ...told] },
+  states: [...states, ...statesAfter(states.at(-1) ?? state, told, now)],
+})
 
 const handle = (state: State, command: Command, context: Context): Outcome => {
   switch (command._tag) {
@@ -104,7 +122,12 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
  *
  * O(events) for decisions without such subscriptions; O(watchers) for those with.
  */
-const tellWhoSeesSubscriptions = (state: State, outcome: Outcome, context: Context): Outcome => {
+const tellWhoSeesSubscriptions = (
+  state: State,
+  consequences: Consequences,
+  context: Context,
+): Consequences => {
+  const { outcome, states } = consequences
   const touched = new Set<EventPackage>()
   for (const event of outcome.events) {
     if (!("no" in event)) continue
@@ -115,15 +138,15 @@ const tellWhoSeesSubscriptions = (state: State, outcome: Outcome, context: Conte
     if (packageName !== undefined)
       for (const pack of context.packages.composing(packageName)) touched.add(pack)
   }
-  if (touched.size === 0) return outcome
-  const after = outcome.events.reduce((so, event) => evolve(so, event, context.now), state)
+  if (touched.size === 0) return consequences
+  const after = states.at(-1) ?? state
   const told: Event[] = []
   for (const pack of touched) {
     const [was, is] = [state, after].map((one) => liveArguments(one, pack.composesFrom))
     if (JSON.stringify(was) !== JSON.stringify(is))
       told.push(...changeNotifications(state, after, pack, context, null))
   }
-  return told.length === 0 ? outcome : { ...outcome, events: [...outcome.events, ...told] }
+  return told.length === 0 ? consequences : withTold(state, consequences, told, context)
 }
 
 /**
@@ -131,16 +154,17 @@ const tellWhoSeesSubscriptions = (state: State, outcome: Outcome, context: Conte
  *
  * O(1) for decisions that do not; O(watchers) for those that do.
  */
-const tellWhoWatchesWatchers = (state: State, outcome: Outcome, context: Context): Outcome => {
-  if (!outcome.events.some(concernsWatchers)) return outcome
-  const after = outcome.events.reduce((so, event) => evolve(so, event, context.now), state)
+const tellWhoWatchesWatchers = (state: State, consequences: Consequences, context: Context): Consequences => {
+  const { outcome, states } = consequences
+  if (!outcome.events.some(concernsWatchers)) return consequences
+  const after = states.at(-1) ?? state
   const told: Event[] = []
   for (const [packageName, changedIn] of entries(after.watchersChangedIn)) {
     if (changedIn !== state.version + 1 || get(state.watchersChangedIn, packageName) === changedIn) continue
     const template = context.packages.find(templateOf(packageName))
     if (template !== null) told.push(...changeNotifications(state, after, template, context, null))
   }
-  return told.length === 0 ? outcome : { ...outcome, events: [...outcome.events, ...told] }
+  return told.length === 0 ? consequences : withTold(state, consequences, told, context)
 }
 
 const concernsWatchers = (event: Event): boolean =>

@@ -3,6 +3,7 @@
  */
 import type { Answer, Rejection, Reply } from "./commands.ts"
 import type { Event } from "./events.ts"
+import type { State } from "./state.ts"
 
 /**
  * Events to store, and the answer that becomes true with them.
@@ -12,6 +13,13 @@ import type { Event } from "./events.ts"
 export interface Outcome {
   readonly events: readonly Event[]
   readonly answer: Answer
+}
+
+/** An outcome, with the state after each of its events: each is computed once, for all who need it. */
+export interface Consequences {
+  readonly outcome: Outcome
+  /** As many as there are events. */
+  readonly states: readonly State[]
 }
 
 export const accept = (events: readonly Event[], reply: Reply): Outcome => ({

@@ -29,6 +29,17 @@ import type { Departed, Dialog, Publication, State, Subscription } from "./state
 export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
   let next = state
   for (const event of decision.events) next = evolve(next, event, decision.at)
+  return closed(state, next, decision)
+}
+
+/** The states after each event, of which one decision is made. */
+export const statesAfter = (state: State, events: readonly Event[], at: Millis): readonly State[] => {
+  let next = state
+  return events.map((event) => (next = evolve(next, event, at)))
+}
+
+/** `fold` where the state after all events is known. */
+export const closed = (state: State, next: State, decision: Pick<Decision, "at" | "version">): State => {
   // of nothing only the version is known, however it came about
   const watchersChangedIn = isEmpty(next) ? emptyTable<PackageName, number>() : next.watchersChangedIn
   const decidedAt = Math.max(state.decidedAt, decision.at)

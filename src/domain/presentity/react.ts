@@ -31,6 +31,7 @@ export interface Reaction {
  * @param before the state the decision was made on
  * @param after the state with all its events: bodies show this one
  * @param at the decision's time
+ * @param states after each event, where they are known already
  */
 export const react = (
   before: State,
@@ -38,6 +39,7 @@ export const react = (
   after: State,
   at: Millis,
   reaction: Reaction,
+  states?: readonly State[],
 ): readonly Intent[] => {
   const intents: Intent[] = []
   const add = (index: number, intent: Intent): void => {
@@ -90,7 +92,7 @@ export const react = (
         add(index, notify(after, one, dialog, cseq, sent, tag, null, event.reason))
       }
     }
-    if (index < events.length - 1) state = evolve(state, event, at)
+    if (index < events.length - 1) state = states?.[index] ?? evolve(state, event, at)
   }
   return intents
 }

@@ -167,8 +167,12 @@ export const octetsOf = (body: Body | null, headers: readonly Header[] = []): nu
   (body === null ? 0 : utf8Octets(body.text) + body.contentType.length + (body.parameters ?? "").length) +
   headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
 
+// far quicker than a look at each character
+const isAscii = /^[\0-\x7f]*$/
+
 const utf8Octets = (text: string): number => {
   let octets = text.length
+  if (isAscii.test(text)) return octets
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
     // a pair of surrogates is four octets

@@ -9,11 +9,12 @@ import type { DialogNo, SubscriptionNo } from "../vocabulary.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { reject } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
+import type { Consequences } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
-import { evolve } from "./evolve.ts"
+import { statesAfter } from "./evolve.ts"
 import type { Notify } from "./intents.ts"
 import { react } from "./react.ts"
+import type { Reaction } from "./react.ts"
 import type { State } from "./state.ts"
 import { isUnproven, octetsOf, withheldDigest } from "./targets.ts"
 
@@ -25,15 +26,21 @@ type Fate = "without its document" | "not at all"
  *
  * @rejects TargetUnproven (403): what was to be fetched
  */
-export const withhold = (state: State, command: Command, outcome: Outcome, context: Context): Outcome => {
+export const withhold = (
+  state: State,
+  command: Command,
+  considered: Consequences,
+  context: Context,
+): Consequences => {
+  const { outcome, states } = considered
   const { events } = outcome
-  if (state.unproven === 0 && !(mayDoubt.has(command._tag) && events.some(bringsDoubt))) return outcome
-  if (!events.some(tells)) return outcome
-  const { doubtful, after } = doubtfulIn(state, events, context)
-  if (doubtful.size === 0) return outcome
+  if (state.unproven === 0 && !(mayDoubt.has(command._tag) && events.some(bringsDoubt))) return considered
+  if (!events.some(tells)) return considered
+  const doubtful = doubtfulIn(state, events, states)
+  if (doubtful.size === 0) return considered
   const fates = events.map(() => new Map<SubscriptionNo, Fate>())
   let isAny = false
-  react(state, events, after, context.now, {
+  const reaction: Reaction = {
     packages: context.packages,
     limits: context.limits,
     only: (one) => doubtful.has(one.dialog),
@@ -43,15 +50,17 @@ export const withhold = (state: State, command: Command, outcome: Outcome, conte
       fates[index]!.set(notify.no, fate)
       isAny = true
     },
-  })
-  if (!isAny) return outcome
+  }
+  react(state, events, states.at(-1)!, context.now, reaction, states)
+  if (!isAny) return considered
   const isFetch = command._tag === "Subscribe" && events.some(({ _tag }) => _tag === "SubscriptionTerminated")
   if (
     isFetch &&
     events.some((event, index) => event._tag === "SubscriptionTerminated" && fates[index]!.size > 0)
   )
-    return reject({ _tag: "TargetUnproven", status: 403 })
-  return { ...outcome, events: events.flatMap((event, index) => rewritten(event, fates[index]!)) }
+    return { outcome: reject({ _tag: "TargetUnproven", status: 403 }), states: [] }
+  const kept = events.flatMap((event, index) => rewritten(event, fates[index]!))
+  return { outcome: { ...outcome, events: kept }, states: statesAfter(state, kept, context.now) }
 }
 
 const mayDoubt: ReadonlySet<Command["_tag"]> = new Set([
@@ -80,16 +89,15 @@ const tells = (event: Event): boolean =>
 const doubtfulIn = (
   state: State,
   events: readonly Event[],
-  { now }: Context,
-): { readonly doubtful: ReadonlySet<DialogNo>; readonly after: State } => {
+  states: readonly State[],
+): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
   if (state.unproven > 0) {
     for (const [no, dialog] of state.dialogs) if (isUnproven(dialog)) doubtful.add(no)
   }
-  let after = state
-  for (const event of events) {
-    after = evolve(after, event, now)
-    if (!bringsDoubt(event)) continue
+  events.forEach((event, index) => {
+    if (!bringsDoubt(event)) return
+    const after = states[index]!
     const no =
       "dialog" in event
         ? event.dialog
@@ -97,8 +105,8 @@ const doubtfulIn = (
           ? get(after.subscriptions, event.no)?.dialog
           : undefined
     if (no !== undefined && isUnproven(get(after.dialogs, no))) doubtful.add(no)
-  }
-  return { doubtful, after }
+  })
+  return doubtful
 }
 
 const fateOf = ({ proof, body, headers }: Notify): Fate | null => {
