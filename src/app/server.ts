@@ -224,6 +224,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       rules: rulesKeptElsewhere(config, packages),
       "hard-state": hardStateKeptElsewhere(config),
     },
+    isUnread: rulesFollower.isUnread,
     eraser,
     now,
     status: () => ({

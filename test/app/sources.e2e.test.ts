@@ -85,6 +85,11 @@ describe("a source of rules", () => {
     assert.equal(await fetchAs("bob"), 202)
     const lost = await told(server.admin)
     assert.deepEqual(lost.ready, [200, "ready\ndegraded: the source of rules cannot be read\n"])
+    const tried = await asking(server.admin ?? "")(
+      "POST",
+      "/v1/presentities/sip:alice@example.com/rules/test?watcher=sip:bob@example.com",
+    )
+    assert.deepEqual(tried.json, { handling: "rules not read yet", matched: [] })
     assert.match(lost.degraded.join(), /^rules: folder .* cannot be read: ENOENT/)
     assert.deepEqual([lost.source.kind, lost.source.state, lost.metrics[0]], ["rules", "unreachable", 0])
     const said = await doctor(server.admin, settings)

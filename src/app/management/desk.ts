@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { RE2JS } from "re2js"
+import type { IsUnread } from "../../domain/presentity/context.ts"
 import type { Desk } from "../../adapters/admin/desk.ts"
 import { cursorOf } from "../../adapters/admin/answers.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
@@ -43,6 +44,8 @@ export interface DeskParts {
   readonly lookForRules: Effect.Effect<void>
   readonly sources: Desk["sources"]
   readonly keptElsewhere: KeptElsewhere
+  /** Whether the rules of somebody have a source that has not been read. */
+  readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
   readonly status: () => unknown
@@ -63,7 +66,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
       : Effect.void
 
   return {
-    ...makeDocumentDesk(pump, packages, parts.keptElsewhere, now),
+    ...makeDocumentDesk(pump, packages, parts.keptElsewhere, parts.isUnread, now),
     publications: (event, page) =>
       encoded(paged(states, page, (state) => publicationRows(state, packages, event, now()))),
     subscriptions: (from, to, page) =>

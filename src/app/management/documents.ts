@@ -6,6 +6,7 @@ import type { Desk, DocumentKind } from "../../adapters/admin/desk.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
+import type { IsUnread } from "../../domain/presentity/context.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
@@ -27,6 +28,7 @@ export const makeDocumentDesk = (
   pump: Pump,
   packages: Packages,
   keptElsewhere: KeptElsewhere,
+  isUnread: IsUnread,
   now: () => number,
 ): DocumentDesk => {
   const present = (kind: DocumentKind, of: Uri, event: PackageName): Body | null => {
@@ -63,7 +65,8 @@ export const makeDocumentDesk = (
         const rules = pack === null ? undefined : rulesFor(pack, packages)
         if (rules === undefined) return yield* new Refused({ status: 404, why: `${event} has no rules` })
         const source = text ?? present("rules", of, event)?.text ?? null
-        if (source === null) return { handling: "no rules", matched: [] }
+        if (source === null)
+          return { handling: isUnread(of, event) ? "rules not read yet" : "no rules", matched: [] }
         const read = rules.read({ contentType: policyType, text: source })
         if (read._tag === "Unreadable") return yield* new Refused({ status: 409, why: read.why })
         const { handling, matched } = rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
