@@ -23,7 +23,10 @@ import { holds } from "../../support/condition.ts"
 
 interface Scripted {
   readonly port: number
+  /** Without copies of what has been answered for good. */
   readonly heard: Message[]
+  /** Final answers, by the Via of their request. */
+  readonly answers: Map<string, string>
   /** What is done with each message; the default is nothing. */
   react: (message: Message, index: number) => void
   readonly send: (text: string) => void
@@ -37,6 +40,7 @@ const scripted = (): Scripted => {
   const server: Scripted = {
     port: 0,
     heard: [],
+    answers: new Map(),
     react: () => {},
     send: () => {},
     hangUp: () => {},
@@ -44,7 +48,9 @@ const scripted = (): Scripted => {
       const { vias, from, to, callId, cseqText } = request.raw
       const tagged = to.includes(";tag=") ? to : `${to};tag=server`
       const copied = { Via: vias, From: from, To: tagged, "Call-ID": callId, CSeq: cseqText }
-      server.send(messageText(`SIP/2.0 ${status}`, { ...copied, ...headers }))
+      const answer = messageText(`SIP/2.0 ${status}`, { ...copied, ...headers })
+      if (!status.startsWith("1")) server.answers.set(vias[0] ?? "", answer)
+      server.send(answer)
     },
     waitFor: async (count) => {
       await holds(
@@ -59,6 +65,9 @@ const scripted = (): Scripted => {
 const hear = (server: Scripted, bytes: Buffer): void => {
   const message = readMessage(bytes)
   assert.ok(message !== null)
+  const answer = message.raw.isRequest ? server.answers.get(message.raw.vias[0] ?? "") : undefined
+  // on a slow machine a request may come again before its answer is there
+  if (answer !== undefined) return server.send(answer)
   server.heard.push(message)
   server.react(message, server.heard.length)
 }
