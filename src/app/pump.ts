@@ -163,11 +163,21 @@ export const makePump = Effect.fnUntraced(function* (
     engine.load(state)
     applyPolicies(state)
   }
-  const changesIn = (state: State): readonly PolicyChange[] =>
-    options.limits.watching === undefined ? [] : policyChanges(state, standingAt(options, now()))
+  const changesIn = (state: State): readonly PolicyChange[] => {
+    if (options.limits.watching === undefined) return []
+    try {
+      return policyChanges(state, standingAt(options, now()))
+    } catch (defect) {
+      if (options.onDefect === undefined) throw defect
+      // decided all the same, where a defect costs this presentity and no other
+      offerPolicies(state)
+      return []
+    }
+  }
   const applyPolicies = (state: State): void => {
-    if (changesIn(state).length === 0) return
-    const { presentity } = state
+    if (changesIn(state).length > 0) offerPolicies(state)
+  }
+  const offerPolicies = ({ presentity }: State): void => {
     const command = { _tag: "ApplyPolicies" } as const
     const offer = { presentity, command, origin: policiesOrigin, ticket: null, amends: true } as const
     const offered = engine.offer(offer, now(), freshNonce)
@@ -339,9 +349,10 @@ export const makePump = Effect.fnUntraced(function* (
     counters.outages++
     const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
     const { tickets, streams } = engine.failed()
+    // first: what is refused now is refused for this
+    outbox.outage("down", cause)
     for (const ticket of tickets) refuse(ticket, "the store is away")
     for (const stream of streams) moved.add(stream)
-    outbox.outage("down", cause)
     run(comeBack(streams, since))
   }
 
