@@ -33,8 +33,8 @@ const entriesMax = 100
 export const objectIn = (call: string, value: unknown): object =>
   typeof value === "object" && value !== null ? value : refuseArgument(call, value, "an object")
 
-/** One property, asked for once. */
-export const field = (call: string, of: object, name: string): unknown => {
+/** One property, asked for once. @param path of the object: `publish: `, `publish: body.` */
+const field = (path: string, of: object, name: string): unknown => {
   try {
     return (of as Readonly<Record<string, unknown>>)[name]
   } catch (cause) {
@@ -42,7 +42,7 @@ export const field = (call: string, of: object, name: string): unknown => {
       status: 400,
       rejection: {
         _tag: "BadArgument",
-        argument: `${call}: ${name}`,
+        argument: `${path}${name}`,
         value: "a property that throws",
         expected: `one that can be read (${wordsOf(cause)})`,
       },
@@ -102,7 +102,8 @@ export const eventIn = (call: string, value: unknown): string =>
   value === undefined ? "presence" : wordIn(`${call}: event`, value, "the name of an event package")
 
 export const secondsIn = (argument: string, value: unknown): Seconds | undefined =>
-  value === undefined || (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= foreverSeconds)
+  value === undefined ||
+  (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= foreverSeconds)
     ? (value as number | undefined)
     : refuseArgument(argument, value, `a whole number of seconds from 0 to ${foreverSeconds}`)
 
@@ -116,10 +117,14 @@ const bodyIn = (call: string, value: unknown, max: number): string | Body => {
   if (typeof value === "string") return textIn(argument, value, max)
   if (typeof value !== "object" || value === null)
     return refuseArgument(argument, value, "text, or { contentType, text }")
-  const parameters = field(call, value, "parameters")
+  const parameters = field(`${argument}.`, value, "parameters")
   return {
-    contentType: wordIn(`${argument}.contentType`, field(call, value, "contentType"), "a media type"),
-    text: textIn(`${argument}.text`, field(call, value, "text"), max),
+    contentType: wordIn(
+      `${argument}.contentType`,
+      field(`${argument}.`, value, "contentType"),
+      "a media type",
+    ),
+    text: textIn(`${argument}.text`, field(`${argument}.`, value, "text"), max),
     ...(parameters === undefined
       ? {}
       : { parameters: wordIn(`${argument}.parameters`, parameters, "parameters of a media type") }),
@@ -148,33 +153,41 @@ const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, 
 export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
   const call = "publish"
   const of = objectIn(call, request)
+  const path = `${call}: `
   const word = (name: string, what: string): string | undefined =>
-    optional(field(call, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
+    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
   return {
-    presentity: uriIn(`${call}: presentity`, field(call, of, "presentity")),
-    event: eventIn(call, field(call, of, "event")),
-    ...given("body", optional(field(call, of, "body"), (value) => bodyIn(call, value, bodyMax))),
-    ...given("headers", optional(field(call, of, "headers"), (value) => headersIn(call, value))),
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given(
+      "body",
+      optional(field(path, of, "body"), (value) => bodyIn(call, value, bodyMax)),
+    ),
+    ...given(
+      "headers",
+      optional(field(path, of, "headers"), (value) => headersIn(call, value)),
+    ),
     ...given("entityTag", word("entityTag", "an entity-tag")),
-    ...given("expires", secondsIn(`${call}: expires`, field(call, of, "expires"))),
+    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
     ...given("device", word("device", "the name of a device")),
   }
 }
 
 export const readWatch = (request: unknown, call: "watch" | "fetch" = "watch"): WatchRequest => {
   const of = objectIn(call, request)
+  const path = `${call}: `
   const word = (name: string, what: string): string | undefined =>
-    optional(field(call, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
-  const accept = optional(field(call, of, "accept"), (value) =>
+    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
+  const accept = optional(field(path, of, "accept"), (value) =>
     entriesOf(`${call}: accept`, value, "an array of media types").map((one, index) =>
       wordIn(`${call}: accept[${index}]`, one, "a media type"),
     ),
   )
   return {
-    presentity: uriIn(`${call}: presentity`, field(call, of, "presentity")),
-    watcher: uriIn(`${call}: watcher`, field(call, of, "watcher")),
-    event: eventIn(call, field(call, of, "event")),
-    ...given("expires", secondsIn(`${call}: expires`, field(call, of, "expires"))),
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    watcher: uriIn(`${call}: watcher`, field(path, of, "watcher")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
     ...given("accept", accept),
     ...given("device", word("device", "the name of a device")),
     ...given("argument", word("argument", "one line of text")),
@@ -186,14 +199,18 @@ const reasons = ["deactivated", "probation", "noresource"] as const
 export const readTerminate = (request: unknown): TerminateRequest => {
   const call = "terminate"
   const of = objectIn(call, request)
-  const reason = field(call, of, "reason")
+  const path = `${call}: `
+  const reason = field(path, of, "reason")
   const found = reason === undefined ? undefined : reasons.find((one) => one === reason)
   if (reason !== undefined && found === undefined)
     return refuseArgument(`${call}: reason`, reason, reasons.join(", "))
   return {
-    presentity: uriIn(`${call}: presentity`, field(call, of, "presentity")),
-    event: eventIn(call, field(call, of, "event")),
-    ...given("watcher", optional(field(call, of, "watcher"), (value) => uriIn(`${call}: watcher`, value))),
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given(
+      "watcher",
+      optional(field(path, of, "watcher"), (value) => uriIn(`${call}: watcher`, value)),
+    ),
     ...given("reason", found),
   }
 }
@@ -211,7 +228,8 @@ export const readFeed = (options: unknown): FeedOptions => {
   const call = "feed"
   if (options === undefined) return {}
   const of = objectIn(call, options)
-  const types = optional(field(call, of, "types"), (value) =>
+  const path = `${call}: `
+  const types = optional(field(path, of, "types"), (value) =>
     entriesOf(`${call}: types`, value, `an array of ${feedTypes.join(" and ")}`).map(
       (one, index) =>
         feedTypes.find((type) => type === one) ??
@@ -219,11 +237,11 @@ export const readFeed = (options: unknown): FeedOptions => {
     ),
   )
   return {
-    ...given("after", numberIn(`${call}: after`, field(call, of, "after"), 0)),
+    ...given("after", numberIn(`${call}: after`, field(path, of, "after"), 0)),
     ...given("types", types),
     ...given(
       "presentity",
-      optional(field(call, of, "presentity"), (value) =>
+      optional(field(path, of, "presentity"), (value) =>
         textIn(`${call}: presentity`, value, uriMax, "a shell wildcard over URIs"),
       ),
     ),
@@ -258,14 +276,18 @@ export const readSeen = (options: unknown): SeenOptions => {
   const call = "seen"
   if (options === undefined) return {}
   const of = objectIn(call, options)
+  const path = `${call}: `
   const instant = (name: string): Instant | undefined =>
-    optional(field(call, of, name), (value) => instantIn(`${call}: ${name}`, value))
+    optional(field(path, of, name), (value) => instantIn(`${call}: ${name}`, value))
   return {
-    ...given("event", optional(field(call, of, "event"), (value) => eventIn(call, value))),
+    ...given(
+      "event",
+      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+    ),
     ...given("since", instant("since")),
     ...given("until", instant("until")),
-    ...given("limit", numberIn(`${call}: limit`, field(call, of, "limit"), 1)),
-    ...given("before", numberIn(`${call}: before`, field(call, of, "before"), 0)),
+    ...given("limit", numberIn(`${call}: limit`, field(path, of, "limit"), 1)),
+    ...given("before", numberIn(`${call}: before`, field(path, of, "before"), 0)),
   }
 }
 
@@ -273,9 +295,16 @@ export const readWhy = (options: unknown): WhyOptions => {
   const call = "why"
   if (options === undefined) return {}
   const of = objectIn(call, options)
+  const path = `${call}: `
   return {
-    ...given("event", optional(field(call, of, "event"), (value) => eventIn(call, value))),
-    ...given("at", optional(field(call, of, "at"), (value) => instantIn(`${call}: at`, value))),
-    ...given("position", numberIn(`${call}: position`, field(call, of, "position"), 1)),
+    ...given(
+      "event",
+      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+    ),
+    ...given(
+      "at",
+      optional(field(path, of, "at"), (value) => instantIn(`${call}: at`, value)),
+    ),
+    ...given("position", numberIn(`${call}: position`, field(path, of, "position"), 1)),
   }
 }

@@ -31,7 +31,10 @@ const oneOf =
   (...choices: readonly string[]): Expectation =>
   (value) =>
     choices.some((one) => one === value) ? null : choices.map((one) => JSON.stringify(one)).join(" or ")
-const types = listOf((one) => isText(one) && mediaType.test(one), "an array of media types in lower case, such as [\"text/plain\"]")
+const types = listOf(
+  (one) => isText(one) && mediaType.test(one),
+  'an array of media types in lower case, such as ["text/plain"]',
+)
 const headerNames = listOf((one) => isText(one) && token.test(one), "an array of names of headers")
 
 const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
@@ -91,7 +94,8 @@ const rulesFault = (rules: object): string | null => {
 /** What is expected of the first member that cannot be meant, with its name; null: all can. */
 const packageFault = (path: string, pack: unknown): string | null => {
   try {
-    if (typeof pack !== "object" || pack === null) return `${path} = ${shown(pack)}: expected an event package`
+    if (typeof pack !== "object" || pack === null)
+      return `${path} = ${shown(pack)}: expected an event package`
     for (const name of memberNames) {
       const value = (pack as unknown as Readonly<Record<string, unknown>>)[name]
       const wrong = members[name](value)
@@ -107,7 +111,8 @@ const packageFault = (path: string, pack: unknown): string | null => {
 export const packageFaults = (packages: unknown): readonly string[] => {
   let all: readonly unknown[]
   try {
-    if (!Array.isArray(packages)) return [`packages = ${shown(packages)}: expected an array of event packages`]
+    if (!Array.isArray(packages))
+      return [`packages = ${shown(packages)}: expected an array of event packages`]
     all = Array.from({ length: packages.length }, (_, index) => packages[index] as unknown)
   } catch (cause) {
     return [`packages cannot be read: ${wordsOf(cause)}`]
@@ -169,7 +174,10 @@ const checkedAnew = (pack: EventPackage): EventPackage => {
     mixes:
       mixes === undefined
         ? undefined
-        : { from: checkedPackage(mixes.from), blend: guarded("mixes.blend", mixes.blend.bind(mixes), document) },
+        : {
+            from: checkedPackage(mixes.from),
+            blend: guarded("mixes.blend", mixes.blend.bind(mixes), document),
+          },
     rules: rules === undefined ? undefined : checkedRules(rules, guarded),
   }
   for (const [name, method] of Object.entries(methods)) if (method !== undefined) plain[name] = method
@@ -257,7 +265,11 @@ const headers: Expectation = (answer) =>
     ? null
     : "an array of [name, value]"
 
-const statuses: Readonly<Record<string, number>> = { BadRequest: 400, Forbidden: 403, TemporarilyUnavailable: 480 }
+const statuses: Readonly<Record<string, number>> = {
+  BadRequest: 400,
+  Forbidden: 403,
+  TemporarilyUnavailable: 480,
+}
 
 const refusal: Expectation = (answer) =>
   answer === null ||

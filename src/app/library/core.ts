@@ -46,7 +46,14 @@ import { guardedStore } from "./guarded-store.ts"
 import { authorizeOf, defaultBodyMax, limitsOf, packagesOf, queueMaxOf, storeWaitOf } from "./options.ts"
 import type { EventName, PresenceOptions } from "./options.ts"
 import { checkedOptions } from "./options-check.ts"
-import { CallbackFault, FellBehind, OptionsInvalid, PresenceRefused, StoreFault, refuseArgument } from "./refused.ts"
+import {
+  CallbackFault,
+  FellBehind,
+  OptionsInvalid,
+  PresenceRefused,
+  StoreFault,
+  refuseArgument,
+} from "./refused.ts"
 import { makeRulesAsker } from "./rules-source.ts"
 import { makeSkips } from "./skips.ts"
 import { quiet, wordsOf } from "./words.ts"
@@ -258,7 +265,8 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       const delivered = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
         pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
       // a watcher of an earlier process: nobody is there any more
-      if (sink === undefined) queueMicrotask(() => delivered({ _tag: "Refused", status: 481, retryAfter: null }))
+      if (sink === undefined)
+        queueMicrotask(() => delivered({ _tag: "Refused", status: 481, retryAfter: null }))
       else {
         if (one.state === "terminated") sinks.delete(one.dialog.callId)
         sink(notification, () => {
@@ -344,9 +352,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         resume(
           given._tag === "Accepted"
             ? Effect.succeed(given)
-            : Effect.fail(
-                refused(given.rejection, about === null ? undefined : defects.get(about), away),
-              ),
+            : Effect.fail(refused(given.rejection, about === null ? undefined : defects.get(about), away)),
         )
       pump.handler.submit({ presentity, command, origin: flow, answer })
     })

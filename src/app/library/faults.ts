@@ -20,10 +20,19 @@ export type PresenceFault =
   | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
   | { readonly _tag: "StoreBack" }
   /** A function of the program threw, or gave what it may not; of `now`: the system's clock counts meanwhile. Once until it is good again. */
-  | { readonly _tag: "CallbackFailed"; readonly callback: string; readonly why: string; readonly cause: unknown }
+  | {
+      readonly _tag: "CallbackFailed"
+      readonly callback: string
+      readonly why: string
+      readonly cause: unknown
+    }
 
 /** Calls a function of the program for what it does; neither a throw nor a rejected promise gets out. */
-export const tellQuietly = <A>(call: (what: A) => unknown, what: A, failed: (cause: unknown) => void): void => {
+export const tellQuietly = <A>(
+  call: (what: A) => unknown,
+  what: A,
+  failed: (cause: unknown) => void,
+): void => {
   try {
     const answer = call(what)
     if (typeof answer === "object" && answer !== null && "then" in answer)
@@ -40,7 +49,9 @@ export const makeReporter = (
 ): ((fault: PresenceFault) => void) => {
   const run = Effect.runForkWith(context)
   const log = (fault: PresenceFault): void =>
-    void run(fault._tag === "StoreBack" ? Effect.logInfo(faultInWords(fault)) : Effect.logError(faultInWords(fault)))
+    void run(
+      fault._tag === "StoreBack" ? Effect.logInfo(faultInWords(fault)) : Effect.logError(faultInWords(fault)),
+    )
   if (onFault === null) return log
   return (fault) =>
     tellQuietly(onFault, fault, (cause) => {

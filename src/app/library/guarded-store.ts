@@ -104,7 +104,8 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
         "checkpoint",
         () => store.checkpoint(name),
         (answer: unknown) =>
-          answer === null || (isObject(answer) && isCount(answer["position"]) && Number.isFinite(answer["at"]))
+          answer === null ||
+          (isObject(answer) && isCount(answer["position"]) && Number.isFinite(answer["at"]))
             ? null
             : `${shown(answer)} instead of { position, at }`,
       ),
@@ -132,7 +133,8 @@ const appendedFault = (answer: unknown, decisions: readonly Decision[]): string 
   if (!(conflicts instanceof Set)) return `conflicts ${shown(conflicts)} instead of a Set of streams`
   if (conflicts.size === 0) return null
   const streams = new Set<unknown>(decisions.map(({ stream }) => stream))
-  for (const one of conflicts) if (!streams.has(one)) return `a conflict of ${shown(one)}, which was not appended to`
+  for (const one of conflicts)
+    if (!streams.has(one)) return `a conflict of ${shown(one)}, which was not appended to`
   return null
 }
 
@@ -156,7 +158,9 @@ const stateFault = (state: unknown): string | null => {
   if (!Number.isFinite(state["decidedAt"])) return `a state decided at ${shown(state["decidedAt"])}`
   if (!isCount(state["unproven"])) return `a state with unproven ${shown(state["unproven"])}`
   const odd = tables.find((name) => !HashMap.isHashMap(state[name]))
-  return odd === undefined ? null : `a state with ${odd} ${shown(state[odd])}; states are folded from decisions`
+  return odd === undefined
+    ? null
+    : `a state with ${odd} ${shown(state[odd])}; states are folded from decisions`
 }
 
 const statesFault: Check<unknown> = (answer) => {
@@ -170,12 +174,17 @@ const statesFault: Check<unknown> = (answer) => {
 
 const stateOrNull: Check<unknown> = (answer) => (answer === null ? null : stateFault(answer))
 
-const loadedFault = (answer: readonly { readonly presentity: Uri }[], streams: readonly Uri[]): string | null => {
+const loadedFault = (
+  answer: readonly { readonly presentity: Uri }[],
+  streams: readonly Uri[],
+): string | null => {
   const fault = statesFault(answer)
   if (fault !== null) return fault
   if (answer.length !== streams.length) return `${answer.length} states instead of ${streams.length}`
   const odd = streams.findIndex((stream, index) => answer[index]?.presentity !== stream)
-  return odd < 0 ? null : `the state of ${shown(answer[odd]?.presentity)} instead of that of ${shown(streams[odd])}`
+  return odd < 0
+    ? null
+    : `the state of ${shown(answer[odd]?.presentity)} instead of that of ${shown(streams[odd])}`
 }
 
 interface Row {

@@ -73,7 +73,10 @@ const options: Readonly<Record<string, Expectation>> = {
   // each looked at below
   packages: () => null,
   limits: object,
-  store: (value) => (Layer.isLayer(value) ? null : "a store: memoryStore(), embeddedStore(folder), postgresStore(url) or storeOf({ … })"),
+  store: (value) =>
+    Layer.isLayer(value)
+      ? null
+      : "a store: memoryStore(), embeddedStore(folder), postgresStore(url) or storeOf({ … })",
   rules: callable,
   rulesWait: wait,
   onRulesFault: callable,
@@ -127,7 +130,9 @@ const readAll = (
   for (const name of names) {
     const expectation = Object.hasOwn(expected, name) ? expected[name] : undefined
     if (expectation === undefined) {
-      faults.push(`${path}${name}: there is no such option${didYouMean(name.slice(0, 100), Object.keys(expected))}`)
+      faults.push(
+        `${path}${name}: there is no such option${didYouMean(name.slice(0, 100), Object.keys(expected))}`,
+      )
       continue
     }
     try {

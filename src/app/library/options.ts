@@ -97,7 +97,9 @@ export type BundledName =
   | "conference"
 
 /** An event package, or its watcher information; a package with parameters in its name shares that of its type. */
-export type EventName<Name extends string> = Name | (Name extends `${string};${string}` ? never : `${Name}.winfo`)
+export type EventName<Name extends string> =
+  | Name
+  | (Name extends `${string};${string}` ? never : `${Name}.winfo`)
 
 const bundled = (): readonly EventPackage[] => [
   presence({ rules: {} }),

@@ -130,7 +130,10 @@ export const openedStore = (
         duration: waitSeconds * 1000,
         orElse: () =>
           Effect.fail(
-            new StoreFault({ operation: "open", why: `it took longer than ${waitSeconds} s (option storeWait)` }),
+            new StoreFault({
+              operation: "open",
+              why: `it took longer than ${waitSeconds} s (option storeWait)`,
+            }),
           ),
       }),
       Effect.onError(() => Effect.sync(() => opening.interruptUnsafe())),

@@ -38,12 +38,18 @@ const kindOf = (value: object): string => {
 export const wordsOf = (cause: unknown): string => {
   try {
     if (typeof cause !== "object" && typeof cause !== "function") return shortened(String(cause))
-    const text = reasonOf(cause)
+    const text = isOurs(cause) ? cause.message : reasonOf(cause)
     return typeof text === "string" && text !== "" ? shortened(text) : "it does not say why"
   } catch {
     return "it cannot be said why"
   }
 }
+
+/** Faults that say what lies behind them already. */
+const isOurs = (cause: unknown): cause is Error =>
+  cause instanceof Error && "_tag" in cause && faultTags.has(cause._tag)
+
+const faultTags: ReadonlySet<unknown> = new Set(["PackageFault", "CallbackFault", "StoreFault"])
 
 const shortened = (text: string): string => (text.length > 500 ? `${text.slice(0, 499)}…` : text)
 

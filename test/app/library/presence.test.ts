@@ -268,7 +268,10 @@ describe("a presence service in a program", () => {
     )
     assert.deepEqual([late.publications, late.watchers.length, late.version], [[], 1, 4])
     assert.deepEqual((await presence.at(alice, began - 1)).version, 0)
-    await assert.rejects(presence.at(alice, "yesterday"), /^PresenceRefused: at: instant = "yesterday": expected an instant/)
+    await assert.rejects(
+      presence.at(alice, "yesterday"),
+      /^PresenceRefused: at: instant = "yesterday": expected an instant/,
+    )
     assert.deepEqual(
       (await presence.history(alice)).map(({ cause }) => cause),
       ["Publish", "Subscribe", "RecordDeliveries", "FallDue"],
@@ -308,7 +311,10 @@ describe("a presence service in a program", () => {
     const before = await presence.why(alice, bob, { at: clock.now() - 500 })
     assert.deepEqual(before.change, null)
     await assert.rejects(presence.seen("bob", alice), /bob is no presentity URI/)
-    await assert.rejects(presence.diff(alice, "yesterday", 1), /diff: before = "yesterday": expected an instant/)
+    await assert.rejects(
+      presence.diff(alice, "yesterday", 1),
+      /diff: before = "yesterday": expected an instant/,
+    )
   })
 
   it("LIB-store: keeps its decisions where it is told to; a new one goes on where the old one stopped", async (context) => {
