@@ -26,6 +26,7 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
     check: Check<A>,
   ): Effect.Effect<A, StoreUnavailable> =>
     Effect.suspend(ask).pipe(
+      Effect.mapError((error) => failed(operation, wordsOf(error.cause), error.cause)),
       Effect.flatMap((answer) => {
         const wrong = safely(check, answer)
         return wrong === null

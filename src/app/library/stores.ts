@@ -109,9 +109,19 @@ const checkedStore = (given: PromiseStore): PromiseStore => {
   return found as unknown as PromiseStore
 }
 
-/** Events as they were stored, and brought up to date when an earlier version did. @throws Error that says what does not fit */
+/**
+ * Events as they were stored, and brought up to date when an earlier version did; what are no rows is found out by whoever asked.
+ *
+ * @throws Error that says what does not fit
+ */
 const decoded = (rows: readonly Recorded[]): readonly Recorded[] =>
-  rows.map((row) => ({ ...row, decision: { ...row.decision, events: decodeEvents(row.decision.events) } }))
+  Array.isArray(rows)
+    ? rows.map((row: Recorded) =>
+        Array.isArray(row?.decision?.events)
+          ? { ...row, decision: { ...row.decision, events: decodeEvents(row.decision.events) } }
+          : row,
+      )
+    : rows
 
 /** Opens a store. @throws StoreFault when that fails, or takes longer than it may */
 export const openedStore = (
