@@ -50,6 +50,7 @@ import {
   CallbackFault,
   FellBehind,
   OptionsInvalid,
+  PackageFault,
   PresenceRefused,
   StoreFault,
   refuseArgument,
@@ -573,13 +574,16 @@ const optionsInvalid = (cause: unknown): OptionsInvalid => {
 const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>
   Effect.suspend(() => Effect.succeed(read())).pipe(asRefusal)
 
-/** What is thrown in there as a refusal is one. */
-const asRefusal = <A, R>(
-  effect: Effect.Effect<A, PresenceRefused, R>,
-): Effect.Effect<A, PresenceRefused, R> =>
-  Effect.catchDefect(effect, (defect) =>
-    defect instanceof PresenceRefused ? Effect.fail(defect) : Effect.die(defect),
-  )
+/** What is thrown in there as a refusal is one, and so is what a package or a function of the program does wrong. */
+export const asRefusal = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | PresenceRefused, R> =>
+  Effect.catchDefect(effect, (defect) => {
+    if (defect instanceof PresenceRefused) return Effect.fail(defect)
+    if (!(defect instanceof PackageFault || defect instanceof CallbackFault)) return Effect.die(defect)
+    const rejection = { _tag: "ServerInternalError", status: 500 } as const
+    return Effect.fail(new PresenceRefused({ status: 500, rejection, cause: defect }))
+  })
 
 const refused = (rejection: Rejection, defect: unknown, away: unknown): PresenceRefused => {
   const { status } = rejection
@@ -608,12 +612,7 @@ const isMatched = (matches: (presentity: string) => boolean, presentity: string)
   try {
     answer = matches(presentity)
   } catch (cause) {
-    const fault = new CallbackFault({ callback: "expose: matches", why: `threw: ${wordsOf(cause)}`, cause })
-    throw new PresenceRefused({
-      status: 500,
-      rejection: { _tag: "ServerInternalError", status: 500 },
-      cause: fault,
-    })
+    throw new CallbackFault({ callback: "expose: matches", why: `threw: ${wordsOf(cause)}`, cause })
   }
   if (typeof answer === "boolean") return answer
   quiet(answer)

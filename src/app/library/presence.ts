@@ -10,7 +10,7 @@ import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
 import { instantIn, readFeed, readSeen, readWatch, readWhy, uriText } from "./arguments.ts"
 import { makeAttention } from "./attention.ts"
-import { PresenceRefused, instantText, makeCore, refusalOf } from "./core.ts"
+import { PresenceRefused, asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
@@ -130,7 +130,8 @@ const make = async <Name extends PackageName = BundledName>(
     ),
   )
   /** What is asked is looked at in there, so that a promise is rejected whatever is wrong with it. */
-  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
+  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
+    Effect.runPromise(asRefusal(Effect.suspend(ask)))
   const open = new Set<() => void>()
   const closing = Deferred.makeUnsafe<void>()
   let isClosed = false

@@ -9,11 +9,12 @@ import type { Body, Millis } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
 import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
 import { makeAttention } from "./attention.ts"
-import { PresenceRefused, instantText, makeCore, refusalOf } from "./core.ts"
+import { asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
   Notification,
+  PresenceRefused,
   Published,
   PublishRequest,
   SeenOptions,
@@ -193,11 +194,4 @@ const observed = <A>(
 
 /** Arguments are looked at in there, so that a refusal is a failure and no defect. */
 const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
-  Effect.suspend((): Effect.Effect<A, E | PresenceRefused> => {
-    try {
-      return ask()
-    } catch (cause) {
-      if (cause instanceof PresenceRefused) return Effect.fail(cause)
-      throw cause
-    }
-  })
+  asRefusal(Effect.suspend(ask))
