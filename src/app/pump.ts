@@ -295,10 +295,11 @@ export const makePump = Effect.fnUntraced(function* (
     if (batch === null) return
     appending = true
     if (batch.decisions.length === 0) settle(new Set())
-    else tryAppend(batch, now())
+    // by the process's own clock: a program's may stand still, or jump
+    else tryAppend(batch, performance.now())
   }
 
-  const tryAppend = (batch: Batch, since: Millis): void => {
+  const tryAppend = (batch: Batch, since: number): void => {
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
@@ -313,7 +314,7 @@ export const makePump = Effect.fnUntraced(function* (
         last.position = Math.max(last.position, exit.value.position)
         last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
         settle(exit.value.conflicts)
-      } else if (now() - since < options.patienceMillis) {
+      } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
       } else {

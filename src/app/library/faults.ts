@@ -19,7 +19,7 @@ export type PresenceFault =
   /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage. */
   | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
   | { readonly _tag: "StoreBack" }
-  /** A function of the program threw, or gave what it may not; of `now`: the system's clock counts meanwhile. Once until it is good again. */
+  /** A function of the program threw, or gave what it may not; of `now`: time goes on from the last instant it gave. Once until it is good again. */
   | {
       readonly _tag: "CallbackFailed"
       readonly callback: string
@@ -74,7 +74,8 @@ export const faultInWords = (fault: PresenceFault): string => {
 }
 
 /**
- * The program's clock: whole milliseconds, whatever it gives. While it throws, or gives what is no instant, the system's counts.
+ * The program's clock: whole milliseconds, whatever it gives. While it throws, or gives what is no instant, time goes on from the last
+ * that was one, or by the system's clock when there was none.
  */
 export const guardedClock = (
   now: () => number,
@@ -83,11 +84,16 @@ export const guardedClock = (
   report: (fault: PresenceFault) => void,
 ): (() => number) => {
   let isBad = false
+  let last: { readonly given: number; readonly at: number } | null = null
   const fail = (why: string, cause: unknown): number => {
-    if (!isBad) report({ _tag: "CallbackFailed", callback: "now", why, cause })
+    if (!isBad) {
+      report({ _tag: "CallbackFailed", callback: "now", why, cause })
+      if (last !== null) last = { ...last, at: performance.now() }
+    }
     isBad = true
-    return system()
+    return last === null ? system() : last.given + Math.floor(performance.now() - last.at)
   }
+  const good = { given: 0, at: 0 }
   return () => {
     try {
       const given: unknown = now()
@@ -98,8 +104,10 @@ export const guardedClock = (
           given,
         )
       }
+      last = good
+      good.given = Math.floor(given)
       isBad = false
-      return Math.floor(given)
+      return good.given
     } catch (cause) {
       return fail(`threw: ${wordsOf(cause)}`, cause)
     }

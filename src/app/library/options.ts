@@ -51,7 +51,7 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
   readonly authorize?: Authorize
   /**
    * Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. While it throws or gives what is no
-   * instant, the system's clock counts.
+   * instant, time goes on from the last it gave.
    */
   readonly now?: () => number
   /** Told of what goes wrong inside: decisions that throw, a store that is away; left out: a line in the log for each. */

@@ -265,7 +265,7 @@ describe("LIB-8: functions among the options", () => {
     ["gives what no calendar has", () => 8.64e15],
   ]
   it.each(clocks)(
-    "LIB-8: a clock that %s is told once, and the system's counts meanwhile",
+    "LIB-8: a clock that %s is told once, and time goes on from where it was",
     async (_, now) => {
       const faults: PresenceFault[] = []
       let isGood = true

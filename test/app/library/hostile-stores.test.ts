@@ -206,7 +206,10 @@ describe("LIB-8: a store that fails while it is used", () => {
         let isBroken = true
         const own = fine()
         const faults: PresenceFault[] = []
+        // a clock that stands still is no reason to wait for ever
+        const began = Date.now()
         const presence = await Presence.make({
+          now: () => began,
           store: storeOf({
             ...own,
             append: (async (decisions: never) =>
