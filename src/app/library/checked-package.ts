@@ -190,8 +190,11 @@ type Guarded = <Call extends (...args: never) => unknown>(
   expect: (answer: ReturnType<Call>, args: Parameters<Call>) => string | null,
 ) => Call | undefined
 
-/** By this the registry knows whose documents say the sphere. */
-const bundledSphere = commonRules().sphere
+/** By its `sphere` the registry knows whose documents say the sphere. */
+const bundledRules = commonRules()
+const isBundledSphere = (rules: PackageRules): boolean =>
+  (rules as unknown as Readonly<Record<string, unknown>>)["sphere"] ===
+  (bundledRules as unknown as Readonly<Record<string, unknown>>)["sphere"]
 
 const checkedRules = (rules: PackageRules, guarded: Guarded): PackageRules => {
   const checked = {
@@ -216,16 +219,16 @@ const checkedRules = (rules: PackageRules, guarded: Guarded): PackageRules => {
         : "an instant after the one given, or null",
     ),
     asksForSphere: guarded("rules.asksForSphere", rules.asksForSphere.bind(rules), truth),
-    sphere:
-      rules.sphere === bundledSphere
-        ? rules.sphere
-        : guarded("rules.sphere", rules.sphere.bind(rules), (answer) =>
-            answer === null || isText(answer) ? null : "a word, or null",
-          ),
+    // the very same function, by which the registry knows it
+    sphere: isBundledSphere(rules)
+      ? (rules as unknown as Readonly<Record<string, unknown>>)["sphere"]
+      : guarded("rules.sphere", rules.sphere.bind(rules), (answer) =>
+          answer === null || isText(answer) ? null : "a word, or null",
+        ),
     filter: guarded("rules.filter", rules.filter?.bind(rules), document),
   }
-  const { filter, ...needed } = checked
-  return { ...needed, ...(filter === undefined ? {} : { filter }) } as PackageRules
+  const present = Object.entries(checked).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(present) as unknown as PackageRules
 }
 
 const handlings: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-block", "allow"])

@@ -3,7 +3,8 @@
  * outage with its cause, and nothing else.
  */
 import { HashMap, Effect } from "effect"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import { StoreUnavailable } from "../../domain/ports.ts"
+import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { StoreFault } from "./refused.ts"

@@ -1,7 +1,8 @@
 /**
  * Presence inside a program of one's own: promises and async iterables, no socket, no database unless one is given.
  */
-import { Deferred, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Scope, Stream } from "effect"
+import type { Layer } from "effect"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"

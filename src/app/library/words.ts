@@ -37,7 +37,8 @@ const kindOf = (value: object): string => {
 /** What went wrong, in one line. */
 export const wordsOf = (cause: unknown): string => {
   try {
-    if (typeof cause !== "object" && typeof cause !== "function") return shortened(String(cause))
+    if (typeof cause === "string") return shortened(cause)
+    if (typeof cause !== "object" || cause === null) return shown(cause)
     const text = isOurs(cause) ? cause.message : reasonOf(cause)
     return typeof text === "string" && text !== "" ? shortened(text) : "it does not say why"
   } catch {

@@ -316,11 +316,7 @@ describe("LIB-8: functions among the options", () => {
     ["gives no document", () => "<ruleset", /rules: /],
     [
       "gives something with a then that throws",
-      () => ({
-        get then() {
-          return boom()
-        },
-      }),
+      () => Object.defineProperty({}, "then", { get: boom }),
       /rules: boom/,
     ],
   ]

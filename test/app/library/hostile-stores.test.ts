@@ -252,14 +252,15 @@ describe("LIB-8: a store that fails while it is used", () => {
       store: storeOf({
         ...own,
         // resolves twice, and once more when nobody waits
-        append: ((decisions: never) => ({
-          then: (resolve: (answer: unknown) => void) =>
-            void own.append(decisions).then((answer) => {
-              resolve(answer)
-              resolve(undefined)
-              late.push(() => resolve(answer))
-            }),
-        })) as never,
+        append: ((decisions: never) =>
+          Object.defineProperty({}, "then", {
+            value: (resolve: (answer: unknown) => void) =>
+              void own.append(decisions).then((answer) => {
+                resolve(answer)
+                resolve(undefined)
+                late.push(() => resolve(answer))
+              }),
+          })) as never,
       }),
     })
     const { entityTag } = await presence.publish({ presentity: alice, body: open })
