@@ -9,6 +9,8 @@ if (Number(major) < 24) {
   console.error(`presently: needs Node 24 or newer, this is ${process.versions.node}: ${how}`)
   process.exit(78)
 }
+// a server reads its files again on a hangup; until it is there to do so, it reads them anyway
+if (["serve", "dev"].includes(process.argv[2])) process.on("SIGHUP", () => {})
 module.enableCompileCache()
 const built = new URL("../dist/app/main.js", import.meta.url)
 const source = new URL("../src/app/main.ts", import.meta.url)

@@ -29,7 +29,7 @@ const onSubscribe = async (
   void (async () => {
     for await (const notification of watch) await notify(notification)
   })()
-  return { status: 200, Expires: expires }
+  return { status: 200, Expires: watch.expires }
 }
 
 const alice = { uri: "sip:alice@example.com", from: "sip:bob@example.com" }

@@ -12,6 +12,8 @@ import { matchesWildcard } from "../domain/wildcards.ts"
 export interface FeedPage {
   readonly position: Position
   readonly items: readonly FeedItem[]
+  /** After these so many that were exposed are missing: the reader was too slow. Absent: none. */
+  readonly lost?: number
 }
 
 export interface Feed {
@@ -30,15 +32,20 @@ const pageSize = 200
 const pagesAhead = 2
 
 /** What was exposed and a slow reader has not taken yet; more is lost to it. */
-const exposedMax = 100_000
+const exposedMaxDefault = 100_000
 
 interface Listener {
   readonly filter: FeedFilter
   exposed: FeedItem[]
+  lost: number
   wake: () => void
 }
 
-export const makeFeed = (store: EventStore["Service"], committed: () => Position): Feed => {
+export const makeFeed = (
+  store: EventStore["Service"],
+  committed: () => Position,
+  exposedMax = exposedMaxDefault,
+): Feed => {
   const listeners = new Set<Listener>()
 
   /** Until something was committed after that, or exposed. */
@@ -58,15 +65,16 @@ export const makeFeed = (store: EventStore["Service"], committed: () => Position
     Stream.callback<FeedPage>(
       (queue) =>
         Effect.gen(function* () {
-          const listener: Listener = { filter, exposed: [], wake: () => {} }
+          const listener: Listener = { filter, exposed: [], lost: 0, wake: () => {} }
           listeners.add(listener)
           yield* Effect.addFinalizer(() => Effect.sync(() => void listeners.delete(listener)))
           let position = after ?? committed()
           for (;;) {
             if (listener.exposed.length > 0) {
-              const items = listener.exposed
+              const { exposed: items, lost } = listener
               listener.exposed = []
-              yield* Queue.offer(queue, { position, items })
+              listener.lost = 0
+              yield* Queue.offer(queue, { position, items, ...(lost === 0 ? {} : { lost }) })
             }
             if (position >= committed()) {
               yield* newsAfter(position, listener)
@@ -91,11 +99,14 @@ export const makeFeed = (store: EventStore["Service"], committed: () => Position
     from: (after, filter) => Stream.flatMap(pages(after, filter), ({ items }) => Stream.fromIterable(items)),
     wake,
     expose: (rows) => {
-      for (const { filter, exposed } of listeners) {
+      for (const listener of listeners) {
+        const { filter, exposed } = listener
         for (const data of rows) {
           const item: FeedItem = { position: null, id: null, type: "E_PRESENCE_EXPOSED", data }
           const isMeant = isOf(filter, item.type, `sip:${data.user}@${data.domain}`)
-          if (isMeant && exposed.length < exposedMax) exposed.push(item)
+          if (!isMeant) continue
+          if (exposed.length < exposedMax) exposed.push(item)
+          else listener.lost++
         }
       }
       wake()

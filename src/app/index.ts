@@ -4,7 +4,17 @@
 export { Presence } from "./library/presence.ts"
 export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
 export { PresenceService } from "./library/service.ts"
-export { PresenceRefused } from "./library/core.ts"
+export {
+  CallbackFault,
+  FellBehind,
+  OptionsInvalid,
+  PackageFault,
+  PresenceRefused,
+  StoreFault,
+} from "./library/refused.ts"
+export type { BadArgument } from "./library/refused.ts"
+export type { PresenceFault } from "./library/faults.ts"
+export { StoreUnavailable } from "../domain/ports.ts"
 export type {
   FeedOptions,
   Instant,
@@ -17,7 +27,7 @@ export type {
   WhyOptions,
 } from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
-export type { BundledName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
+export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
 export type { ExposedRow, FeedItem as PresenceEvent } from "../adapters/admin/desk.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"

@@ -163,11 +163,21 @@ export const makePump = Effect.fnUntraced(function* (
     engine.load(state)
     applyPolicies(state)
   }
-  const changesIn = (state: State): readonly PolicyChange[] =>
-    options.limits.watching === undefined ? [] : policyChanges(state, standingAt(options, now()))
+  const changesIn = (state: State): readonly PolicyChange[] => {
+    if (options.limits.watching === undefined) return []
+    try {
+      return policyChanges(state, standingAt(options, now()))
+    } catch (defect) {
+      if (options.onDefect === undefined) throw defect
+      // decided all the same, where a defect costs this presentity and no other
+      offerPolicies(state)
+      return []
+    }
+  }
   const applyPolicies = (state: State): void => {
-    if (changesIn(state).length === 0) return
-    const { presentity } = state
+    if (changesIn(state).length > 0) offerPolicies(state)
+  }
+  const offerPolicies = ({ presentity }: State): void => {
     const command = { _tag: "ApplyPolicies" } as const
     const offer = { presentity, command, origin: policiesOrigin, ticket: null, amends: true } as const
     const offered = engine.offer(offer, now(), freshNonce)
@@ -285,10 +295,11 @@ export const makePump = Effect.fnUntraced(function* (
     if (batch === null) return
     appending = true
     if (batch.decisions.length === 0) settle(new Set())
-    else tryAppend(batch, now())
+    // by the process's own clock: a program's may stand still, or jump
+    else tryAppend(batch, performance.now())
   }
 
-  const tryAppend = (batch: Batch, since: Millis): void => {
+  const tryAppend = (batch: Batch, since: number): void => {
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
@@ -303,7 +314,7 @@ export const makePump = Effect.fnUntraced(function* (
         last.position = Math.max(last.position, exit.value.position)
         last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
         settle(exit.value.conflicts)
-      } else if (now() - since < options.patienceMillis) {
+      } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
       } else {
@@ -339,9 +350,10 @@ export const makePump = Effect.fnUntraced(function* (
     counters.outages++
     const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
     const { tickets, streams } = engine.failed()
+    // first: what is refused now is refused for this
+    outbox.outage("down", cause)
     for (const ticket of tickets) refuse(ticket, "the store is away")
     for (const stream of streams) moved.add(stream)
-    outbox.outage("down", cause)
     run(comeBack(streams, since))
   }
 

@@ -24,6 +24,10 @@ import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { Config } from "./config.ts"
+import type { ConfigInvalid } from "./config.ts"
+import { Refused } from "../adapters/admin/problems.ts"
+import { makeReloader } from "./reload.ts"
+import type { Reloaded, Reloader } from "./reload.ts"
 import { asksRules, limitsOf, realmOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
 import type { SourceHealth } from "./follow.ts"
@@ -72,6 +76,8 @@ export interface Server {
   readonly ready: Effect.Effect<void>
   /** Succeeds once all that has come and fallen due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
+  /** Reads users, tokens, rules, hard state and log level again; nothing is changed when anything is wrong with them. */
+  readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
 }
 
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
@@ -90,18 +96,34 @@ const stopsWithin: Duration.Input = "8 seconds"
  * Starts a server that lives as long as the scope.
  *
  * @param stopWithin how long a stop may decide, answer and write what is under way
+ * @param reread the configuration as it is given when a reload is asked for
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
   levels: LogLevels = makeLogLevels(),
   stopWithin: Duration.Input = stopsWithin,
+  reread: Effect.Effect<Config, ConfigInvalid> = Effect.succeed(config),
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const { packages, policy, users, sealKey, advice } = yield* preparations(
-    config,
-    (line) => void run(Effect.logError(line)),
-  )
+  const {
+    packages,
+    policy,
+    users: usersAtStart,
+    sealKey,
+    advice,
+  } = yield* preparations(config, (line) => void run(Effect.logError(line)))
   for (const one of advice) yield* Effect.logWarning(adviceText(one))
+  const reloader = yield* makeReloader({
+    config,
+    users: usersAtStart,
+    tokens:
+      config.admin === null || config.admin_tokens_file === null
+        ? null
+        : yield* readTokens(config.admin_tokens_file),
+    levels,
+    reread,
+    look: Effect.suspend(() => Effect.andThen(rulesFollower.look, hardStateFollower.look)),
+  })
   const storage = yield* openStorage(config)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
@@ -119,7 +141,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       config,
       packages,
       policy,
-      users,
+      reloader.users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
@@ -218,6 +240,10 @@ export const startServer = Effect.fn("Server.start")(function* (
     webhooks: webhooks.desk,
     tags,
     levels,
+    reload: Effect.mapError(
+      reloader.reload,
+      ({ faults }) => new Refused({ status: 409, why: faults.join("; ") }),
+    ),
     lookForRules: rulesFollower.look,
     sources: () => sources().map(sourceView),
     keptElsewhere: {
@@ -240,7 +266,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     }),
   })
   let hasStarted = false
-  const admin = yield* adminPort(config, tracing, {
+  const admin = yield* adminPort(config, tracing, reloader, {
     desk,
     version,
     metrics: () =>
@@ -254,6 +280,7 @@ export const startServer = Effect.fn("Server.start")(function* (
         position: () => pump.committed().position,
         webhooks: webhooks.desk.list,
         sources,
+        reloads: reloader.counters,
       }),
     degraded: () => degradedKinds(sources()),
     hasStarted: () => hasStarted,
@@ -310,6 +337,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     status: pump.status,
     ready: Deferred.await(ready),
     settle: pump.settle,
+    reload: reloader.reload,
   }
   return server
 })
@@ -327,9 +355,13 @@ const liveStates = ({ engine }: Pump): readonly State[] =>
   [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? [])
 
 /** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
-const adminPort = Effect.fnUntraced(function* (config: Config, tracing: Tracing | null, source: AdminSource) {
+const adminPort = Effect.fnUntraced(function* (
+  config: Config,
+  tracing: Tracing | null,
+  { tokens }: Reloader,
+  source: AdminSource,
+) {
   if (config.admin === null) return null
-  const tokens = config.admin_tokens_file === null ? null : yield* readTokens(config.admin_tokens_file)
   const options = { ...config.admin, tokens }
   const opened = (port: number) => {
     // what a caller's request is part of is said by the caller, not by whoever started this server

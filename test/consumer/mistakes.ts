@@ -5,7 +5,7 @@ import { makeRegistry, passThrough, presence } from "presently/packages"
 import type { EventPackage, Pidf } from "presently/packages"
 import { packageLaws } from "presently/testing"
 import { counter } from "./counter.ts"
-import { embedded } from "./root.ts"
+import { embedded, plain } from "./root.ts"
 
 // @ts-expect-error the text of a body is no number
 packageLaws(counter, { documents: [{ contentType: "text/plain", text: 42 }] })
@@ -51,3 +51,6 @@ void embedded.publish({ presentity: "sip:a@example.com", event: "x-counter", bod
 
 // @ts-expect-error there is no such event package
 void embedded.publish({ presentity: "sip:a@example.com", event: "x-count", body: "42" })
+
+// @ts-expect-error a package with parameters in its name shares the watcher information of its type
+void plain.watch({ presentity: "sip:a@example.com", watcher: "sip:b@example.com", event: "dialog;sla.winfo" })

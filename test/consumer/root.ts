@@ -1,6 +1,6 @@
 /** Presence inside a program, with somebody else's event package beside a bundled one. */
 import { Presence } from "presently"
-import type { Notification, PresenceRefused } from "presently"
+import type { Notification, PresenceApi, PresenceRefused } from "presently"
 import { presence } from "presently/packages"
 import { counter } from "./counter.ts"
 
@@ -20,3 +20,16 @@ export const refused: PresenceRefused | null = await embedded
     (refusal: PresenceRefused) => refusal,
   )
 await embedded.close()
+
+/** With the bundled packages, by the names that are in them. */
+export const plain: PresenceApi = await Presence.make()
+await plain.publish({
+  presentity: room,
+  event: "call-info",
+  headers: [["Call-Info", "<sip:a>;appearance-index=*"]],
+})
+for (const event of ["dialog", "dialog;sla", "dialog.winfo"] as const) {
+  const watch = await plain.watch({ presentity: room, watcher: "sip:bob@example.com", event, expires: 60 })
+  await watch.refresh(watch.expires)
+}
+await plain.close()

@@ -145,6 +145,7 @@ export const answers = (desk: Desk) =>
         .handle("cleanup", () => desk.cleanup)
         .handle("logLevel", () => Effect.sync(() => ({ level: desk.logLevel() })))
         .handle("setLogLevel", ({ payload }) => Effect.sync(() => desk.setLogLevel(payload.level)))
+        .handle("reload", () => said(desk.reload))
         .handle("sources", () => Effect.sync(() => ({ items: desk.sources() })))
         .handle("status", () => Effect.sync(desk.status)),
     ),

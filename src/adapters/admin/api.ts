@@ -382,6 +382,19 @@ export class Api extends HttpApi.make("presently")
       })
         .annotate(Needs, "admin")
         .annotateMerge(about("Says more or less in the log from now on")),
+      HttpApiEndpoint.post("reload", "/v1/reload", {
+        success: Schema.Struct({
+          changes: Schema.Array(Schema.String),
+          restart: Schema.Array(Schema.String),
+        }),
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(
+          about(
+            "Reads users, tokens, rules and log level again, as SIGHUP does; 409 and no change when any is wrong",
+          ),
+        ),
       HttpApiEndpoint.get("sources", "/v1/sources", {
         success: Schema.Struct({ items: Schema.Array(Source) }),
         error,

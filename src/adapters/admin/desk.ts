@@ -338,6 +338,11 @@ export interface Desk {
   readonly status: () => unknown
   readonly logLevel: () => string
   readonly setLogLevel: (level: LogLevel) => void
+  /** Reads files again; nothing is changed when anything is wrong with them. */
+  readonly reload: Effect.Effect<
+    { readonly changes: readonly string[]; readonly restart: readonly string[] },
+    Refused
+  >
 }
 
 export const logLevels = ["error", "warn", "info", "debug"] as const

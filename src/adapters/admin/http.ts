@@ -43,8 +43,11 @@ export interface AdminOptions {
   readonly host: string
   readonly port: number
   /** Null: whoever reaches the port may do everything. */
-  readonly tokens: readonly Token[] | null
+  readonly tokens: Tokens
 }
+
+/** Asked for each request, as a file of them may be read again. */
+export type Tokens = readonly Token[] | null | (() => readonly Token[] | null)
 
 /**
  * Opens the port for as long as the scope lives. `/live`: the process runs. `/ready`: 200, with what is amiss all the same, or
@@ -72,7 +75,7 @@ export const openAdmin = (
     ),
   )
 
-const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
+const routes = (source: AdminSource, tokens: Tokens) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
       openapiPath: "/openapi.json",
@@ -120,11 +123,12 @@ const probe = (path: `/${string}`, notReady: () => string | null, degraded: () =
     }),
   )
 
-const guard = (tokens: readonly Token[] | null) =>
+const guard = (given: Tokens) =>
   Layer.succeed(Guard)({
     bearer: (answer, { credential, endpoint }) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
+        const tokens = typeof given === "function" ? given() : given
         const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(

@@ -14,6 +14,7 @@ import { ladderCommand } from "./ladder-command.ts"
 import { mi } from "./mi.ts"
 import { publish } from "./publish.ts"
 import { replayCommand } from "./replay.ts"
+import { reloadCommand } from "./reload.ts"
 import { rules } from "./rules.ts"
 import { runCommands } from "./run.ts"
 import { sealKey } from "./seal-key.ts"
@@ -43,6 +44,7 @@ export const presently = Command.make("presently").pipe(
     watchers,
     presentities,
     mi,
+    reloadCommand,
     importCommand,
     exportCommand,
     replayCommand,

@@ -3,11 +3,13 @@
  */
 import { Console, Effect, Logger, References } from "effect"
 import { Command } from "effect/cli"
-import type { Config, Given } from "../config.ts"
+import type { Config, ConfigInvalid, Given } from "../config.ts"
 import type { LogLevel } from "../../adapters/admin/desk.ts"
 import type { Server } from "../server.ts"
 import { authText } from "../peer-settings.ts"
 import { gated, makeLogLevels } from "../log-levels.ts"
+import { listenForHangups } from "./hangup.ts"
+import type { Hangups } from "./hangup.ts"
 import { version } from "../version.ts"
 import { configOf, serverFlags, unlessRefused } from "./server-flags.ts"
 
@@ -18,9 +20,9 @@ const dev = Command.make(
   "dev",
   serverFlags,
   Effect.fn(function* (input) {
-    const config = yield* configOf(input, devDefaults, "dev")
-    yield* unlessRefused(config, "dev")
-    yield* runServer(config, "dev")
+    const hangups = listenForHangups(true)
+    const read = Effect.tap(configOf(input, devDefaults, "dev"), (config) => unlessRefused(config, "dev"))
+    yield* runServer(yield* read, "dev", hangups, read)
   }),
 ).pipe(
   Command.withDescription("Run a server on this machine to try things: embedded database, open, no pacing"),
@@ -30,15 +32,20 @@ const serve = Command.make(
   "serve",
   serverFlags,
   Effect.fn(function* (input) {
-    const config = yield* configOf(input, {}, "serve")
-    yield* unlessRefused(config, "serve")
-    yield* runServer(config, "serve")
+    const hangups = listenForHangups(false)
+    const read = Effect.tap(configOf(input, {}, "serve"), (config) => unlessRefused(config, "serve"))
+    yield* runServer(yield* read, "serve", hangups, read)
   }),
 ).pipe(Command.withDescription("Run a production server"))
 
 export const runCommands = [dev, serve] as const
 
-const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "serve") {
+const runServer = Effect.fnUntraced(function* (
+  config: Config,
+  mode: "dev" | "serve",
+  hangups: Hangups,
+  reread: Effect.Effect<Config, ConfigInvalid>,
+) {
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   yield* Effect.scoped(
@@ -46,7 +53,9 @@ const runServer = Effect.fnUntraced(function* (config: Config, mode: "dev" | "se
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-      const server = yield* startServer(config, levels)
+      const server = yield* startServer(config, levels, undefined, reread)
+      // a refusal is in the log, with its reasons
+      yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))
       else
         yield* Effect.logInfo("listening", {

@@ -3,10 +3,10 @@
  * server runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Data, Effect } from "effect"
+import { Cause, Clock, Deferred, Effect, Stream } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import { EventStore } from "../../domain/ports.ts"
-import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
@@ -20,30 +20,46 @@ import { presentityOf } from "../addresses.ts"
 import { clockTelling } from "../clocks.ts"
 import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
 import { makeFeed } from "../feed.ts"
-import type { Feed } from "../feed.ts"
 import { makeHistoryDesk } from "../history/answers.ts"
 import { makeHistoryReader } from "../history/reader.ts"
 import { exposedRows, paged } from "../management/lists.ts"
 import { beginPolicies } from "../watch-policies.ts"
 import { makePump, pumpDefaults } from "../pump.ts"
 import type { Pump } from "../pump.ts"
-import { authorizeOf, foreverSeconds, limitsOf, packagesOf } from "./options.ts"
-import type { PresenceOptions } from "./options.ts"
+import {
+  eventIn,
+  foreverSeconds,
+  instantIn,
+  isInstant,
+  readFeed,
+  readHardState,
+  readPublish,
+  readTerminate,
+  readText,
+  readWatch,
+  secondsIn,
+  textIn,
+  uriIn,
+} from "./arguments.ts"
+import { guardedClock, makeReporter } from "./faults.ts"
+import { guardedStore } from "./guarded-store.ts"
+import { authorizeOf, defaultBodyMax, limitsOf, packagesOf, queueMaxOf, storeWaitOf } from "./options.ts"
+import type { EventName, PresenceOptions } from "./options.ts"
+import { checkedOptions } from "./options-check.ts"
+import {
+  CallbackFault,
+  FellBehind,
+  OptionsInvalid,
+  PackageFault,
+  PresenceRefused,
+  StoreFault,
+  refuseArgument,
+} from "./refused.ts"
 import { makeRulesAsker } from "./rules-source.ts"
+import { makeSkips } from "./skips.ts"
+import { quiet, wordsOf } from "./words.ts"
 
-/** The request was understood and not granted; `status` is what a SIP server would have answered. */
-export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
-  readonly status: number
-  readonly rejection: Rejection | { readonly _tag: "BadUri"; readonly uri: string }
-}> {
-  override get message(): string {
-    const { rejection } = this
-    if (rejection._tag === "BadUri")
-      return `${rejection.uri} is no URI of a person: write sip:alice@example.com`
-    const words = rejection._tag.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
-    return "why" in rejection && rejection.why !== "" ? `${words}: ${rejection.why}` : words
-  }
-}
+export { PresenceRefused } from "./refused.ts"
 
 export interface PublishRequest<Name extends string = string> {
   readonly presentity: string
@@ -70,7 +86,7 @@ export interface WatchRequest<Name extends string = string> {
   readonly presentity: string
   readonly watcher: string
   /** `presence` when left out; `presence.winfo` for the list of watchers. */
-  readonly event?: Name | `${Name}.winfo`
+  readonly event?: EventName<Name>
   /** Lifetime in seconds, 0 asks once; left out: until it is closed. */
   readonly expires?: Seconds
   /** Media types the watcher can read, left out: all. */
@@ -84,7 +100,7 @@ export interface WatchRequest<Name extends string = string> {
 export interface TerminateRequest<Name extends string = string> {
   readonly presentity: string
   /** `presence` when left out. */
-  readonly event?: Name | `${Name}.winfo`
+  readonly event?: EventName<Name>
   /** Left out: everybody. */
   readonly watcher?: string
   /** `deactivated`: subscribe again at once; `probation`: later; `noresource`: never. `deactivated` when left out. */
@@ -107,14 +123,21 @@ export interface Notification {
   readonly headers: readonly Header[]
   /** Counts the notifications of one watcher from 1. */
   readonly sequence: number
+  /**
+   * Changes, and notifications, that this watcher was not told since the one before, because it had not done with that: this one
+   * shows the newest state. 0: none.
+   */
+  readonly skipped: number
 }
 
 /** Where one watcher's notifications go. `taken` is to be called when it has one: only then it is told of a later change. */
 export type Sink = (notification: Notification, taken: () => void) => void
 
 export interface Subscription {
-  /** Once more for so long; the present state is notified. */
-  readonly refresh: (expires?: Seconds) => Effect.Effect<void, PresenceRefused>
+  /** Seconds granted. */
+  readonly expires: Seconds
+  /** Once more for so long; the present state is notified. Gives the seconds granted. */
+  readonly refresh: (expires?: Seconds) => Effect.Effect<Seconds, PresenceRefused>
   /** The last state is notified, then nothing more. */
   readonly end: Effect.Effect<void>
 }
@@ -151,7 +174,7 @@ export interface Core {
   /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
   readonly sphere: (presentity: string) => string | null
   /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, from any place in the log on. */
-  readonly feed: Feed["from"]
+  readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent, PresenceRefused | FellBehind>
   /** Live publications of a package, each also told as E_PRESENCE_EXPOSED. */
   readonly expose: (
     event: string,
@@ -163,14 +186,11 @@ export interface Core {
   readonly settle: Effect.Effect<void>
   /** What was, asked as over the management port; instants are milliseconds since 1970. */
   readonly questions: HistoryDesk
-  readonly uri: (text: string) => Effect.Effect<Uri, PresenceRefused>
+  readonly uri: (text: string, argument?: string) => Effect.Effect<Uri, PresenceRefused>
 }
 
 /** A Date, milliseconds, or anything `Date` can read. */
 export type Instant = Date | number | string
-
-export const millisOf = (instant: Instant): number =>
-  typeof instant === "number" ? instant : new Date(instant).getTime()
 
 /** Which change is explained; `presence` and the last one until now when left out. */
 export interface WhyOptions {
@@ -190,8 +210,8 @@ export interface SeenOptions {
 }
 
 /** An instant as the questions take it. */
-export const instantText = (instant: Instant | undefined): string | undefined =>
-  instant === undefined ? undefined : String(Math.trunc(millisOf(instant)))
+export const instantText = (argument: string, instant: Instant | undefined): string | undefined =>
+  instant === undefined ? undefined : String(Math.trunc(instantIn(argument, instant)))
 
 export const refusalOf = ({ status, why }: Refused): PresenceRefused =>
   new PresenceRefused({ status, rejection: { _tag: "BadRequest", status: 400, why } })
@@ -206,47 +226,89 @@ const flow = "library"
 const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 
 /** Lives as long as the scope; what the store has is read first. */
-export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
-  const packages = packagesOf(options)
+export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
+  const options = yield* Effect.try({
+    try: () => checkedOptions(given),
+    catch: optionsInvalid,
+  })
+  const report = makeReporter(options.onFault ?? null, yield* Effect.context<never>())
+  const circumstances = yield* Effect.try({
+    try: () => ({
+      packages: packagesOf(options),
+      limits: limitsOf(options),
+      authorize: authorizeOf(options),
+    }),
+    catch: optionsInvalid,
+  })
+  const { packages } = circumstances
   const clock = yield* Clock.Clock
+  const skips = makeSkips(packages)
   const sinks = new Map<string, Sink>()
   const observers = new Set<Observer>()
-  const { now, rules } = options
+  const { rules } = options
+  const now =
+    options.now === undefined
+      ? undefined
+      : guardedClock(options.now, () => clock.currentTimeMillisUnsafe(), isInstant, report)
+  const bodyMax = options.bodyMax ?? defaultBodyMax
+  const store = guardedStore(yield* EventStore, storeWaitOf(options) * 1000)
+  /** What a presentity answers 500 for. */
+  const defects = new Map<Uri, unknown>()
+  /** Why the store is away. */
+  let away: unknown
+  const unreadable = yield* Deferred.make<never, StoreFault>()
 
   const deliver = (notifications: readonly Notify[]): void => {
     for (const one of notifications) {
-      const notification = notificationOf(one)
+      const notification = notificationOf(one, skips.delivered(one))
       for (const observer of observers) observer.notified?.(notification)
       const sink = sinks.get(one.dialog.callId)
-      const report = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
+      const delivered = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
         pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
       // a watcher of an earlier process: nobody is there any more
-      if (sink === undefined) queueMicrotask(() => report({ _tag: "Refused", status: 481, retryAfter: null }))
+      if (sink === undefined)
+        queueMicrotask(() => delivered({ _tag: "Refused", status: 481, retryAfter: null }))
       else {
         if (one.state === "terminated") sinks.delete(one.dialog.callId)
-        sink(notification, () => report({ _tag: "Accepted", remoteTarget: null }))
+        sink(notification, () => {
+          skips.taken(one)
+          delivered({ _tag: "Accepted", remoteTarget: null })
+        })
       }
     }
   }
 
-  const circumstances = { packages, limits: limitsOf(options), authorize: authorizeOf(options) }
   const pump: Pump = yield* makePump(
     {
       ...circumstances,
       ...pumpDefaults,
+      onDefect: (presentity, command, cause) => {
+        if (defects.size < defectsMax) defects.set(presentity, cause)
+        report({ _tag: "DecisionFailed", presentity, command, why: wordsOf(cause), cause })
+      },
       isUnread: (presentity, packageName) => asker?.isUnread(presentity, packageName) === true,
     },
     {
       notify: deliver,
       stored: (stored) => {
+        skips.stored(stored)
         for (const { decision } of stored) for (const observer of observers) observer.decided?.(decision)
         feed.wake()
       },
-      outage: () => {},
+      outage: (state, cause) => {
+        const fault = state === "up" ? undefined : faultIn(cause)
+        away = fault
+        if (fault === undefined) return report({ _tag: "StoreBack" })
+        // a start that cannot read says so by failing, and tells nobody else
+        if (pump.status() === "starting") Deferred.doneUnsafe(unreadable, Effect.fail(fault))
+        else report({ _tag: "StoreAway", why: fault.message, cause: fault })
+      },
     },
-  ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
-  const store = yield* EventStore
-  const feed = makeFeed(store, () => pump.committed().position)
+  ).pipe(
+    Effect.provideService(EventStore, store),
+    now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)),
+  )
+  const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
   const instant = now ?? (() => clock.currentTimeMillisUnsafe())
   const questions = makeHistoryDesk(
     makeHistoryReader(store, circumstances, instant),
@@ -265,47 +327,47 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
           },
           waitMillis: (options.rulesWait ?? 10) * 1000,
           onFault: options.onRulesFault ?? null,
+          failed: (cause) =>
+            report({ _tag: "CallbackFailed", callback: "onRulesFault", why: wordsOf(cause), cause }),
           states: () => [...pump.engine.presentities()].flatMap((of) => pump.engine.state(of) ?? []),
           state: pump.engine.state,
           amend: (of, command) => pump.amend(of, command, flow),
         })
-  yield* pump.recover
+  yield* Effect.raceFirst(pump.recover, Deferred.await(unreadable))
   // before anything that fell due meanwhile is decided, or anybody asks
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
   yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
-  const uri = (text: string): Effect.Effect<Uri, PresenceRefused> => {
-    const found = presentityOf(text)
-    return found === null
-      ? Effect.fail(new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri: text } }))
-      : Effect.succeed(found)
-  }
+  const uri = (text: string, argument = "presentity"): Effect.Effect<Uri, PresenceRefused> =>
+    checked(() => uriIn(argument, text))
 
   const ask = (
     presentity: Uri | null,
     command: Command,
+    about = presentity,
   ): Effect.Effect<Answer & { _tag: "Accepted" }, PresenceRefused> =>
     Effect.callback<Answer & { _tag: "Accepted" }, PresenceRefused>((resume) => {
       const answer = (given: Answer): void =>
         resume(
           given._tag === "Accepted"
             ? Effect.succeed(given)
-            : Effect.fail(
-                new PresenceRefused({ status: given.rejection.status, rejection: given.rejection }),
-              ),
+            : Effect.fail(refused(given.rejection, about === null ? undefined : defects.get(about), away)),
         )
       pump.handler.submit({ presentity, command, origin: flow, answer })
     })
 
-  const replaceRules: Core["replaceRules"] = (presentity, packageName, text) =>
-    Effect.flatMap(uri(presentity), (of) => {
+  const replaceRules: Core["replaceRules"] = (presentity, event, document) =>
+    Effect.gen(function* () {
+      const of = yield* uri(presentity, "setRules: presentity")
+      const packageName = yield* checked(() => eventIn("setRules", event))
+      const text = yield* checked(() => readText("setRules: text", document, bodyMax))
       const present = (pump.engine.state(of) ?? null)?.rules
       const body = present === undefined ? undefined : get(present, packageName)?.body.text
-      if ((body ?? null) === text) return Effect.void
-      const document = text === null ? null : { contentType: "application/auth-policy+xml", text }
-      return Effect.asVoid(ask(of, { _tag: "ReplaceRules", packageName, rules: document }))
+      if ((body ?? null) === text) return
+      const rules = text === null ? null : { contentType: "application/auth-policy+xml", text }
+      yield* ask(of, { _tag: "ReplaceRules", packageName, rules })
     })
 
   /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
@@ -314,7 +376,8 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
 
   const refreshRules: Core["refreshRules"] = (presentity, event) =>
     Effect.gen(function* () {
-      const why = yield* askRules(yield* uri(presentity), event)
+      const of = yield* uri(presentity, "refreshRules: presentity")
+      const why = yield* askRules(of, yield* checked(() => eventIn("refreshRules", event)))
       if (why === null) return
       const { retryAfter } = pumpDefaults
       const rejection = { _tag: "ServiceUnavailable", status: 503, why: `rules: ${why}`, retryAfter } as const
@@ -324,24 +387,48 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   const core: Core = {
     packages,
     questions,
-    feed: feed.from,
-    expose: (event, matches) =>
+    feed: (wish) =>
+      Stream.unwrap(
+        Effect.map(
+          checked(() => readFeed(wish)),
+          ({ after, types, presentity }) =>
+            Stream.flatMap(
+              feed.pages(after ?? null, {
+                types: types === undefined ? null : new Set(types),
+                presentity: presentity ?? null,
+              }),
+              ({ items, lost }) =>
+                lost === undefined
+                  ? Stream.fromIterable(items)
+                  : Stream.concat(
+                      Stream.fromIterable(items),
+                      Stream.fail(new FellBehind({ queue: "feed", max: queueMaxOf(options) })),
+                    ),
+            ),
+        ),
+      ),
+    expose: (name, matches) =>
       Effect.suspend(() => {
+        const event = eventIn("expose", name)
+        if (typeof matches !== "function") refuseArgument("expose: matches", matches, "a function")
         if (packages.find(event) === null) {
           const rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents } as const
           return Effect.fail(new PresenceRefused({ status: 489, rejection }))
         }
         const { items } = paged(pump.engine, everything, (state) =>
-          matches(state.presentity) ? exposedRows(state, event) : [],
+          isMatched(matches, state.presentity) ? exposedRows(state, event) : [],
         )
         feed.expose(items)
         return Effect.succeed(items)
-      }),
+      }).pipe(asRefusal),
     uri,
     replaceRules,
     refreshRules,
-    publish: ({ presentity, event = "presence", body, headers, entityTag, expires, device }) =>
-      Effect.flatMap(uri(presentity), (of) => {
+    publish: (request) =>
+      Effect.suspend(() => {
+        const given = readPublish(request, bodyMax)
+        const { presentity, event = "presence", body, headers, entityTag, expires, device } = given
+        const of = presentity as Uri
         const [contentType = ""] = packages.find(event)?.accepts ?? []
         const command: Command = {
           _tag: "Publish",
@@ -358,11 +445,13 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
             ? { entityTag: reply.entityTag, expires: reply.expires }
             : { entityTag: "", expires: 0 },
         )
-      }),
-    watch: ({ presentity, watcher, event = "presence", expires, accept, device, argument }, sink) =>
+      }).pipe(asRefusal),
+    watch: (request, sink) =>
       Effect.gen(function* () {
-        const of = yield* uri(presentity)
-        const by = yield* uri(watcher)
+        const given = yield* checked(() => readWatch(request))
+        const { presentity, watcher, event = "presence", expires, accept, device, argument } = given
+        const of = presentity as Uri
+        const by = watcher as Uri
         // where it fails the watcher waits
         const watched = event.replace(/(\.winfo)+$/, "")
         yield* askRules(of, watched)
@@ -391,38 +480,50 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
           source: flow,
         }
         sinks.set(callId, sink)
-        yield* Effect.onError(
+        const { reply } = yield* Effect.onError(
           ask(of, { _tag: "Subscribe", ...asked, expires: expires ?? foreverSeconds, dialog }),
           () => Effect.sync(() => sinks.delete(callId)),
         )
         let cseq = 1
-        const again = (seconds: Seconds): Effect.Effect<void, PresenceRefused> =>
+        const again = (seconds: Seconds): Effect.Effect<Seconds, PresenceRefused> =>
           Effect.suspend(() =>
-            Effect.asVoid(
-              ask(null, {
-                _tag: "Resubscribe",
-                ...asked,
-                dialog: dialogKey(callId, dialog.localTag, dialog.remoteTag),
-                expires: seconds,
-                cseq: ++cseq,
-                remoteTarget: null,
-              }),
+            Effect.map(
+              ask(
+                null,
+                {
+                  _tag: "Resubscribe",
+                  ...asked,
+                  dialog: dialogKey(callId, dialog.localTag, dialog.remoteTag),
+                  expires: seconds,
+                  cseq: ++cseq,
+                  remoteTarget: null,
+                },
+                of,
+              ),
+              ({ reply }) => grantedIn(reply),
             ),
           )
         const subscription: Subscription = {
-          refresh: (seconds = expires ?? foreverSeconds) => again(seconds),
+          expires: grantedIn(reply),
+          refresh: (wish) =>
+            Effect.flatMap(
+              checked(() => secondsIn("refresh: expires", wish)),
+              (seconds = expires ?? foreverSeconds) => again(seconds),
+            ),
           // 481: it has ended already
-          end: again(0).pipe(Effect.catch(() => Effect.void)),
+          end: Effect.asVoid(again(0)).pipe(Effect.catch(() => Effect.void)),
         }
         return subscription
       }),
-    terminate: ({ presentity, event = "presence", watcher, reason = "deactivated" }) =>
+    terminate: (request) =>
       Effect.gen(function* () {
-        const of = yield* uri(presentity)
-        const by = watcher === undefined ? null : yield* uri(watcher)
-        yield* ask(of, { _tag: "Terminate", packageName: event, watcher: by, reason })
+        const given = yield* checked(() => readTerminate(request))
+        const { presentity, event = "presence", watcher, reason = "deactivated" } = given
+        const by = watcher === undefined ? null : (watcher as Uri)
+        yield* ask(presentity as Uri, { _tag: "Terminate", packageName: event, watcher: by, reason })
       }),
-    sphere: (presentity) => {
+    sphere: (text) => {
+      const presentity = textIn("sphere: presentity", text, textMax, "a URI")
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const pack = packages.find("presence")
@@ -432,13 +533,18 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
         (now ?? (() => clock.currentTimeMillisUnsafe()))(),
       )
     },
-    setHardState: (presentity, packageName, body) =>
-      Effect.flatMap(uri(presentity), (of) => {
+    setHardState: (presentity, event, document) =>
+      Effect.gen(function* () {
+        const of = yield* uri(presentity, "setHardState: presentity")
+        const packageName = yield* checked(() => eventIn("setHardState", event))
+        const body = yield* checked(() => readHardState(document, bodyMax))
         const [contentType = ""] = packages.find(packageName)?.accepts ?? []
-        const document = typeof body === "string" ? { contentType, text: body } : body
-        return Effect.asVoid(ask(of, { _tag: "SetHardState", packageName, body: document }))
+        const shown = typeof body === "string" ? { contentType, text: body } : body
+        yield* ask(of, { _tag: "SetHardState", packageName, body: shown })
       }),
-    isPublished: (presentity, event) => {
+    isPublished: (text, name) => {
+      const presentity = textIn("isPublished: presentity", text, textMax, "a URI")
+      const event = eventIn("isPublished", name)
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const publications = state === undefined ? undefined : get(state.publications, event)
@@ -450,10 +556,70 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     },
     settle: pump.settle,
   }
-  return { core, store: yield* EventStore }
+  return { core, store, queueMax: queueMaxOf(options) }
 })
 
-const notificationOf = (one: Notify): Notification => ({
+/** Presentities whose defects are kept, to say them to whoever asks again. */
+const defectsMax = 10_000
+
+/** Longest text of a question that refuses nothing. */
+const textMax = 4_096
+
+const optionsInvalid = (cause: unknown): OptionsInvalid => {
+  if (cause instanceof OptionsInvalid) return cause
+  return new OptionsInvalid({ faults: cause instanceof Error ? cause.message.split("\n") : [wordsOf(cause)] })
+}
+
+/** Runs what checks arguments. */
+const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>
+  Effect.suspend(() => Effect.succeed(read())).pipe(asRefusal)
+
+/** What is thrown in there as a refusal is one, and so is what a package or a function of the program does wrong. */
+export const asRefusal = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | PresenceRefused, R> =>
+  Effect.catchDefect(effect, (defect) => {
+    if (defect instanceof PresenceRefused) return Effect.fail(defect)
+    if (!(defect instanceof PackageFault || defect instanceof CallbackFault)) return Effect.die(defect)
+    const rejection = { _tag: "ServerInternalError", status: 500 } as const
+    return Effect.fail(new PresenceRefused({ status: 500, rejection, cause: defect }))
+  })
+
+const refused = (rejection: Rejection, defect: unknown, away: unknown): PresenceRefused => {
+  const { status } = rejection
+  const cause =
+    rejection._tag === "ServerInternalError"
+      ? defect
+      : rejection._tag === "ServiceUnavailable"
+        ? away
+        : undefined
+  return new PresenceRefused({ status, rejection, ...(cause === undefined ? {} : { cause }) })
+}
+
+/** Of whatever the pump tells: the fault of the store itself. */
+const faultIn = (cause: unknown): StoreFault => {
+  const error = Cause.isCause(cause) ? Cause.squash(cause) : cause
+  const inner = error instanceof StoreUnavailable ? error.cause : error
+  return inner instanceof StoreFault
+    ? inner
+    : new StoreFault({ operation: "append", why: wordsOf(inner), cause: inner })
+}
+
+const grantedIn = (reply: Reply): Seconds => (reply._tag === "Subscribed" ? reply.expires : 0)
+
+const isMatched = (matches: (presentity: string) => boolean, presentity: string): boolean => {
+  let answer: unknown
+  try {
+    answer = matches(presentity)
+  } catch (cause) {
+    throw new CallbackFault({ callback: "expose: matches", why: `threw: ${wordsOf(cause)}`, cause })
+  }
+  if (typeof answer === "boolean") return answer
+  quiet(answer)
+  return refuseArgument("expose: matches", answer, "true or false from it")
+}
+
+const notificationOf = (one: Notify, skipped: number): Notification => ({
   presentity: one.presentity,
   watcher: one.dialog.remoteUri.slice(1, -1),
   event: one.packageName,
@@ -463,4 +629,5 @@ const notificationOf = (one: Notify): Notification => ({
   body: one.body,
   headers: one.headers ?? [],
   sequence: one.cseq,
+  skipped,
 })

@@ -1,42 +1,65 @@
 /**
- * Items put by one side and taken by the other with `for await`.
+ * Items put by one side and taken by the other with `for await`; bounded.
  */
 
 export interface Mailbox<T> {
   readonly put: (item: T) => void
   /** What is in it can still be taken; then the iteration ends. */
   readonly end: () => void
-  /** @param left called when the taker goes away before the end */
+  /** @param left called once when nothing more is wanted: the taker went away before the end, or fell behind */
   readonly iterate: (left: () => void) => AsyncIterator<T>
 }
 
-export const makeMailbox = <T>(): Mailbox<T> => {
-  const items: T[] = []
-  const takers: ((result: IteratorResult<T>) => void)[] = []
+/**
+ * @param max items that wait to be taken; one more, and nothing is put any more: what waits is given, then the iteration throws
+ * @param overflow what it throws then
+ */
+export const makeMailbox = <T>(max: number, overflow: () => Error): Mailbox<T> => {
+  let items: T[] = []
+  const takers: { readonly resolve: (result: IteratorResult<T>) => void }[] = []
   let ended = false
+  let fault: Error | null = null
+  let leave = (): void => {}
   return {
     put: (item) => {
-      if (ended) return
+      if (ended || fault !== null) return
       const taker = takers.shift()
-      if (taker === undefined) items.push(item)
-      else taker({ done: false, value: item })
+      if (taker !== undefined) return taker.resolve({ done: false, value: item })
+      if (items.length < max) return void items.push(item)
+      fault = overflow()
+      leave()
     },
     end: () => {
       ended = true
-      for (const taker of takers.splice(0)) taker({ done: true, value: undefined })
+      for (const taker of takers.splice(0)) taker.resolve({ done: true, value: undefined })
     },
-    iterate: (left) => ({
-      next: () => {
-        const item = items.shift()
-        if (item !== undefined) return Promise.resolve({ done: false, value: item })
-        if (ended) return Promise.resolve({ done: true, value: undefined })
-        return new Promise((resolve) => takers.push(resolve))
-      },
-      return: () => {
-        items.length = 0
-        if (!ended) left()
-        return Promise.resolve({ done: true, value: undefined })
-      },
-    }),
+    iterate: (left) => {
+      leave = left
+      return {
+        next: () => {
+          const item = items.shift()
+          if (item !== undefined) return Promise.resolve({ done: false, value: item })
+          if (fault !== null) {
+            const thrown = fault
+            // told once; then the iteration is over, as after any error
+            fault = null
+            ended = true
+            return Promise.reject(thrown)
+          }
+          if (ended) return Promise.resolve({ done: true, value: undefined })
+          return new Promise((resolve) => takers.push({ resolve }))
+        },
+        return: () => {
+          items = []
+          fault = null
+          if (!ended) {
+            ended = true
+            for (const taker of takers.splice(0)) taker.resolve({ done: true, value: undefined })
+            left()
+          }
+          return Promise.resolve({ done: true, value: undefined })
+        },
+      }
+    },
   }
 }

@@ -18,6 +18,11 @@ import type { EventPackage, Packages } from "../../domain/packages/event-package
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
+import { foreverSeconds } from "./arguments.ts"
+import { checkedPackage } from "./checked-package.ts"
+import type { PresenceFault } from "./faults.ts"
+import { CallbackFault } from "./refused.ts"
+import { quiet, shown, wordsOf } from "./words.ts"
 import { watchingFrom } from "../watching.ts"
 import type { WatchOptions } from "../watching.ts"
 
@@ -44,9 +49,30 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
   readonly watching?: WatchOptions
   /** Asked for every watcher: how it is to be treated, or null to let policies and rules say. */
   readonly authorize?: Authorize
-  /** Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. */
+  /**
+   * Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. While it throws or gives what is no
+   * instant, time goes on from the last it gave.
+   */
   readonly now?: () => number
+  /** Told of what goes wrong inside: decisions that throw, a store that is away; left out: a line in the log for each. */
+  readonly onFault?: (fault: PresenceFault) => void
+  /**
+   * Seconds after which a store that has not answered counts as away, also when it is opened: a start then fails. An append is
+   * given up after three seconds. Left out: 30.
+   */
+  readonly storeWait?: number
+  /** Characters that a body or an authorization document may have; above it 413. Left out: 1,048,576. */
+  readonly bodyMax?: number
+  /**
+   * Items that wait for somebody who iterates `notifications`, `decisions`, or what is exposed in a `feed`, and is slow; one more ends
+   * that iteration with `FellBehind`. Left out: 10,000.
+   */
+  readonly queueMax?: number
 }
+
+export const defaultBodyMax = 1_048_576
+export const queueMaxOf = ({ queueMax = 10_000 }: PresenceOptions): number => queueMax
+export const storeWaitOf = ({ storeWait = 30 }: PresenceOptions): number => storeWait
 
 /** The text of a presentity's authorization document for an event package. */
 export type RulesSource = (presentity: string, event: PackageName) => string | null | Promise<string | null>
@@ -60,7 +86,20 @@ export interface RulesFault {
 }
 
 /** Names of the packages that come along. */
-export type BundledName = "presence" | "dialog" | "dialog;sla" | "message-summary" | "reg" | "conference"
+export type BundledName =
+  | "presence"
+  | "dialog"
+  | "dialog;sla"
+  | "message-summary"
+  | "call-info"
+  | "line-seize"
+  | "reg"
+  | "conference"
+
+/** An event package, or its watcher information; a package with parameters in its name shares that of its type. */
+export type EventName<Name extends string> =
+  | Name
+  | (Name extends `${string};${string}` ? never : `${Name}.winfo`)
 
 const bundled = (): readonly EventPackage[] => [
   presence({ rules: {} }),
@@ -74,10 +113,7 @@ const bundled = (): readonly EventPackage[] => [
 ]
 
 export const packagesOf = (options: PresenceOptions): Packages =>
-  makeRegistry(options.packages ?? bundled(), (of) => watcherInfo(of), commonRules())
-
-/** As long as a lifetime can be said on the wire: 136 years. */
-export const foreverSeconds = 0xffff_ffff
+  makeRegistry(options.packages?.map(checkedPackage) ?? bundled(), (of) => watcherInfo(of), commonRules())
 
 /** @throws Error with a line for each entry of `watching` that cannot be meant */
 export const limitsOf = (options: PresenceOptions): Limits => ({
@@ -92,5 +128,26 @@ export const limitsOf = (options: PresenceOptions): Limits => ({
 })
 
 export const authorizeOf = (options: PresenceOptions): Authorize =>
-  options.authorize ??
-  (options.rules === undefined && options.watching === undefined ? allowEveryone : askTheRules)
+  options.authorize === undefined
+    ? options.rules === undefined && options.watching === undefined
+      ? allowEveryone
+      : askTheRules
+    : checkedAuthorize(options.authorize)
+
+const treatments: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-block", "allow", null])
+
+/** @throws CallbackFault: nobody is let in by a function that fails */
+const checkedAuthorize =
+  (authorize: Authorize): Authorize =>
+  (question) => {
+    let answer: unknown
+    try {
+      answer = authorize(question)
+    } catch (cause) {
+      throw new CallbackFault({ callback: "authorize", why: `threw: ${wordsOf(cause)}`, cause })
+    }
+    if (treatments.has(answer)) return answer as ReturnType<Authorize>
+    quiet(answer)
+    const expected = "allow, block, confirm, polite-block or null"
+    throw new CallbackFault({ callback: "authorize", why: `gave ${shown(answer)}: expected ${expected}` })
+  }

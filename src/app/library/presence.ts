@@ -1,14 +1,17 @@
 /**
  * Presence inside a program of one's own: promises and async iterables, no socket, no database unless one is given.
  */
-import { Deferred, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Scope, Stream } from "effect"
+import type { Layer } from "effect"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import { instantText, makeCore, refusalOf } from "./core.ts"
+import { instantIn, readFeed, readSeen, readWatch, readWhy, uriText } from "./arguments.ts"
+import { makeAttention } from "./attention.ts"
+import { PresenceRefused, asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
@@ -23,24 +26,35 @@ import type {
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
+import { storeWaitOf } from "./options.ts"
 import type { BundledName, PresenceOptions } from "./options.ts"
+import { checkedOptions } from "./options-check.ts"
+import { FellBehind } from "./refused.ts"
 import { layerPresence } from "./service.ts"
+import { openedStore } from "./stores.ts"
 
 /** One watcher's view of one presentity; iterating it gives every notification until the subscription has ended. */
 export interface Watch extends AsyncIterable<Notification> {
-  /** Asks again for the present state, and for a longer life. */
-  readonly refresh: (expires?: Seconds) => Promise<void>
+  /** Seconds granted when it began, which may be less than was asked; 4294967295: until it is closed. */
+  readonly expires: Seconds
+  /** Asks again for the present state, and for a longer life. Gives the seconds granted. */
+  readonly refresh: (expires?: Seconds) => Promise<Seconds>
   /** Ends the subscription; the iteration gives the last notification and ends. */
   readonly close: () => Promise<void>
+  /** The same, for `await using`. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
-/** @throws PresenceRefused from every promise, with the status a SIP server would have answered */
-export interface Presence<Name extends PackageName = PackageName> {
+/**
+ * @throws PresenceRefused from every promise, with the status a SIP server would have answered; 400, naming call and argument, where
+ *   an argument cannot be meant
+ */
+export interface Presence<Name extends PackageName = BundledName> {
   /** Publishes, refreshes, modifies or removes, by what is given (RFC 3903 §4). */
   readonly publish: (request: PublishRequest<Name>) => Promise<Published>
   /**
-   * Subscribes. A watcher that is slow to take its notifications is not told every step in between but always the newest
-   * state.
+   * Subscribes. A watcher has done with a notification when it asks for the next one; what changes until then it is told once, as
+   * the newest state, and `skipped` of that counts what was left out.
    */
   readonly watch: (request: WatchRequest<Name>) => Promise<Watch>
   /** The present state, once: what a fetch gives (RFC 3265 §3.3.6). */
@@ -85,8 +99,10 @@ export interface Presence<Name extends PackageName = PackageName> {
   readonly diff: (presentity: string, before: Instant, after: Instant) => Promise<Differences>
   /** Resolves when everything asked for and due so far has happened; for tests, and after a clock of one's own jumped. */
   readonly settle: () => Promise<void>
-  /** Decides what is under way and stops; watches end. */
+  /** Decides what is under way and stops; watches and all other iterations end. */
   readonly close: () => Promise<void>
+  /** The same, for `await using`. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
 export interface MakeOptions<Name extends PackageName = PackageName> extends PresenceOptions<Name> {
@@ -94,108 +110,119 @@ export interface MakeOptions<Name extends PackageName = PackageName> extends Pre
   readonly store?: Layer.Layer<EventStore, Error>
 }
 
-/** Starts a presence service. */
+/**
+ * Starts a presence service.
+ *
+ * @throws OptionsInvalid naming every option that cannot be meant
+ * @throws StoreFault when the store cannot be opened or read, with its error as `cause`
+ */
 const make = async <Name extends PackageName = BundledName>(
   options: MakeOptions<Name> = {},
 ): Promise<Presence<Name>> => {
+  const { store: layer = layerMemory, ...given } = checkedOptions(options)
   const scope = Effect.runSync(Scope.make())
-  const { core, store } = await Effect.runPromise(
+  const { core, store, queueMax } = await Effect.runPromise(
     Effect.gen(function* () {
-      const services = yield* Layer.build(options.store ?? layerMemory)
-      return yield* makeCore(options as PresenceOptions).pipe(Effect.provideContext(services))
+      const services = yield* openedStore(layer, storeWaitOf(given as PresenceOptions))
+      return yield* makeCore(given as PresenceOptions).pipe(Effect.provideContext(services))
     }).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
     ),
   )
-  const run = <A>(effect: Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(effect)
+  /** What is asked is looked at in there, so that a promise is rejected whatever is wrong with it. */
+  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
+    Effect.runPromise(asRefusal(Effect.suspend(ask)))
   const open = new Set<() => void>()
   const closing = Deferred.makeUnsafe<void>()
+  let isClosed = false
 
-  const live = <T>(from: (put: (item: T) => void) => () => void): AsyncIterable<T> => ({
+  const live = <T>(
+    queue: "notifications" | "decisions",
+    from: (put: (item: T) => void) => () => void,
+  ): AsyncIterable<T> => ({
     [Symbol.asyncIterator]: () => {
-      const mailbox = makeMailbox<T>()
+      const mailbox = makeMailbox<T>(queueMax, () => new FellBehind({ queue, max: queueMax }))
       const stop = from(mailbox.put)
       const end = (): void => {
         stop()
         open.delete(end)
+      }
+      const over = (): void => {
+        end()
+        open.delete(over)
         mailbox.end()
       }
-      open.add(end)
-      return mailbox.iterate(end)
+      const iterator = mailbox.iterate(() => {
+        end()
+        open.delete(over)
+      })
+      if (isClosed) over()
+      else open.add(over)
+      return iterator
     },
   })
 
   const watch = async (request: WatchRequest): Promise<Watch> => {
-    const mailbox = makeMailbox<{ readonly notification: Notification; readonly taken: () => void }>()
-    const end = (): void => {
-      open.delete(end)
-      mailbox.end()
-    }
-    open.add(end)
+    const attention = makeAttention(() => void open.delete(attention.end))
+    open.add(attention.end)
     try {
-      const subscription = await run(
-        core.watch(request, (notification, taken) => {
-          mailbox.put({ notification, taken })
-          if (notification.state === "terminated") end()
-        }),
-      )
-      const close = (): Promise<void> => run(subscription.end)
+      const subscription = await run(() => core.watch(request, attention.sink))
+      const close = (): Promise<void> => run(() => subscription.end)
+      // it was closed meanwhile
+      if (isClosed) attention.end()
       return {
-        refresh: (expires) => run(subscription.refresh(expires)),
+        expires: subscription.expires,
+        refresh: (expires) => run(() => subscription.refresh(expires)),
         close,
-        [Symbol.asyncIterator]: () => {
-          const items = mailbox.iterate(() => void close())
-          return {
-            next: async () => {
-              const item = await items.next()
-              if (item.done === true) return { done: true, value: undefined }
-              item.value.taken()
-              return { done: false, value: item.value.notification }
-            },
-            // `break` in a loop: nobody watches any more
-            return: async () => {
-              await items.return?.()
-              return { done: true, value: undefined }
-            },
-          }
-        },
+        [Symbol.asyncDispose]: close,
+        // `break` in a loop: nobody watches any more
+        [Symbol.asyncIterator]: () => attention.iterate(() => void close()),
       }
     } catch (refusal) {
-      end()
+      attention.end()
       throw refusal
     }
   }
 
+  const close = async (): Promise<void> => {
+    isClosed = true
+    Deferred.doneUnsafe(closing, Exit.void)
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    for (const end of open) end()
+  }
+
   return {
-    publish: (request) => run(core.publish(request)),
+    publish: (request) => run(() => core.publish(request)),
     watch,
     fetch: async (request) => {
-      for await (const notification of await watch({ ...request, expires: 0 })) return notification
-      throw new Error("a fetch that was accepted is answered with one notification")
+      for await (const notification of await watch({ ...readWatch(request, "fetch"), expires: 0 }))
+        return notification
+      throw new PresenceRefused({
+        status: 503,
+        rejection: { _tag: "ServiceUnavailable", status: 503, why: "stopping", retryAfter: 0 },
+      })
     },
-    setRules: (presentity, text, event) => run(core.replaceRules(presentity, event ?? "presence", text)),
-    refreshRules: (presentity, event) => run(core.refreshRules(presentity, event ?? "presence")),
-    setHardState: (presentity, body, event) => run(core.setHardState(presentity, event ?? "presence", body)),
-    terminate: (request) => run(core.terminate(request)),
+    setRules: (presentity, text, event) =>
+      run(() => core.replaceRules(presentity, event ?? "presence", text)),
+    refreshRules: (presentity, event) => run(() => core.refreshRules(presentity, event ?? "presence")),
+    setHardState: (presentity, body, event) =>
+      run(() => core.setHardState(presentity, event ?? "presence", body)),
+    terminate: (request) => run(() => core.terminate(request)),
     sphere: core.sphere,
     events: core.packages.names(),
     isPublished: (presentity, event) => core.isPublished(presentity, event ?? "presence"),
-    notifications: live((notified) => core.observe({ notified })),
-    decisions: live((decided) => core.observe({ decided })),
-    feed: ({ after, types, presentity } = {}) =>
-      Stream.toAsyncIterable(
-        core
-          .feed(after ?? null, {
-            types: types === undefined ? null : new Set(types),
-            presentity: presentity ?? null,
-          })
-          .pipe(Stream.interruptWhen(Deferred.await(closing))),
-      ),
-    expose: (event, matches = () => true) => run(core.expose(event, matches)),
+    notifications: live("notifications", (notified) => core.observe({ notified })),
+    decisions: live("decisions", (decided) => core.observe({ decided })),
+    feed: (options) => {
+      // at once, not when somebody iterates
+      const wish = readFeed(options)
+      return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(Deferred.await(closing))))
+    },
+    expose: (event, matches = () => true) => run(() => core.expose(event, matches)),
     history: (presentity) =>
-      run(
-        Effect.flatMap(core.uri(presentity), (uri) => {
+      run(() =>
+        Effect.flatMap(core.uri(presentity, "history: presentity"), (uri) => {
           const all: Decision[] = []
           return Effect.as(
             eachDecision(store, uri, (decision) => {
@@ -206,36 +233,48 @@ const make = async <Name extends PackageName = BundledName>(
           )
         }),
       ),
-    at: (presentity, instant) => {
-      const at = typeof instant === "number" ? instant : new Date(instant).getTime()
-      if (Number.isNaN(at))
-        return Promise.reject(new RangeError(`${String(instant)} is no instant: write 2026-11-20T12:00:00Z`))
-      return run(Effect.flatMap(core.uri(presentity), (uri) => presentityAt(store, core.packages, uri, at)))
-    },
-    seen: (watcher, presentity, { since, until, ...wish } = {}) =>
-      run(
-        core.questions
-          .seen(presentity, { ...wish, watcher, since: instantText(since), until: instantText(until) })
-          .pipe(Effect.mapError(refusalOf)),
-      ),
-    why: (presentity, watcher, { at, ...wish } = {}) =>
-      run(
-        core.questions
-          .why(presentity, { ...wish, watcher, at: instantText(at) })
-          .pipe(Effect.mapError(refusalOf)),
-      ),
+    at: (presentity, instant) =>
+      run(() => {
+        const at = instantIn("at: instant", instant)
+        return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
+          presentityAt(store, core.packages, uri, at),
+        )
+      }),
+    seen: (watcher, presentity, options) =>
+      run(() => {
+        const { since, until, ...wish } = readSeen(options)
+        return core.questions
+          .seen(uriText("seen: presentity", presentity), {
+            ...wish,
+            watcher: uriText("seen: watcher", watcher),
+            since: instantText("seen: since", since),
+            until: instantText("seen: until", until),
+          })
+          .pipe(Effect.mapError(refusalOf))
+      }),
+    why: (presentity, watcher, options) =>
+      run(() => {
+        const { at, ...wish } = readWhy(options)
+        return core.questions
+          .why(uriText("why: presentity", presentity), {
+            ...wish,
+            watcher: uriText("why: watcher", watcher),
+            at: instantText("why: at", at),
+          })
+          .pipe(Effect.mapError(refusalOf))
+      }),
     diff: (presentity, before, after) =>
-      run(
+      run(() =>
         core.questions
-          .diff(presentity, { from: instantText(before) ?? "", to: instantText(after) ?? "" })
+          .diff(uriText("diff: presentity", presentity), {
+            from: String(Math.trunc(instantIn("diff: before", before))),
+            to: String(Math.trunc(instantIn("diff: after", after))),
+          })
           .pipe(Effect.mapError(refusalOf)),
       ),
-    settle: () => run(core.settle),
-    close: async () => {
-      Deferred.doneUnsafe(closing, Exit.void)
-      await Effect.runPromise(Scope.close(scope, Exit.void))
-      for (const end of open) end()
-    },
+    settle: () => run(() => core.settle),
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

@@ -13,7 +13,9 @@ import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { refusal } from "../follow.ts"
+import { tellQuietly } from "./faults.ts"
 import type { RulesFault, RulesSource } from "./options.ts"
+import { wordsOf } from "./words.ts"
 
 /** Time between two attempts where it has failed. */
 const againMillis = 2_000
@@ -35,13 +37,15 @@ export interface RulesAskerParts {
   readonly asksRules: (presentity: Uri, packageName: PackageName) => boolean
   readonly waitMillis: number
   readonly onFault: ((fault: RulesFault) => void) | null
+  /** That function failed itself. */
+  readonly failed: (cause: unknown) => void
   readonly states: () => Iterable<State>
   readonly state: (presentity: Uri) => State | undefined
   readonly amend: (presentity: Uri, command: Command) => Effect.Effect<Answer>
 }
 
 export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
-  const { rules, asksRules, waitMillis, onFault, states, state, amend } = parts
+  const { rules, asksRules, waitMillis, onFault, failed, states, state, amend } = parts
   /** Why nothing is known of somebody, by key. */
   const unread = new Map<string, { readonly of: readonly [Uri, PackageName]; readonly why: string }>()
   /** Questions under way: an answer that was overtaken by a newer one does not count. */
@@ -55,7 +59,7 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
   const answerOf = (presentity: Uri, packageName: PackageName): Effect.Effect<string | null, string> =>
     Effect.tryPromise({
       try: async () => rules(presentity, packageName),
-      catch: (cause) => (cause instanceof Error ? cause.message : String(cause)),
+      catch: wordsOf,
     }).pipe(
       Effect.timeoutOrElse({
         duration: waitMillis,
@@ -105,7 +109,7 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
         )
 
   const tell = (fault: RulesFault): Effect.Effect<void> => {
-    if (onFault !== null) return Effect.sync(() => onFault(fault))
+    if (onFault !== null) return Effect.sync(() => tellQuietly(onFault, fault, failed))
     const meanwhile =
       present(fault.presentity as Uri, fault.event) === null ? "watchers wait" : "the old stay in force"
     return Effect.logWarning(

@@ -8,6 +8,7 @@ import type { Config, Given } from "../config.ts"
 import { faultsBeside } from "../preparations.ts"
 import type { RequestPolicy } from "../policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
+import type { Reloaded } from "../reload.ts"
 import { startServer } from "../server.ts"
 import type { SettingName } from "../settings.ts"
 
@@ -28,6 +29,12 @@ export interface RunningServer {
   readonly admin: string | null
   /** Resolves when all that has come and fallen due so far has happened. */
   readonly settle: () => Promise<void>
+  /**
+   * Reads the files of users and tokens, rules and hard state again, as `presently serve` does on SIGHUP.
+   *
+   * @throws ConfigInvalid naming everything that is wrong with them: then nothing has changed
+   */
+  readonly reload: () => Promise<Reloaded>
   readonly close: () => Promise<void>
 }
 
@@ -66,6 +73,7 @@ const start = async (
   return {
     addresses: server.addresses(),
     admin: server.admin,
+    reload: () => Effect.runPromise(server.reload),
     settle: () => Effect.runPromise(server.settle),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }

@@ -1,13 +1,15 @@
 /**
  * The same for programs written with Effect: a service, and streams.
  */
-import { Context, Effect, Layer, Queue, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import { instantText, makeCore, refusalOf } from "./core.ts"
+import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
+import { makeAttention } from "./attention.ts"
+import { asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
@@ -22,7 +24,10 @@ import type {
 } from "./core.ts"
 import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
+import { makeMailbox } from "./mailbox.ts"
 import type { PresenceOptions } from "./options.ts"
+import { FellBehind } from "./refused.ts"
+import type { OptionsInvalid, StoreFault } from "./refused.ts"
 
 export class PresenceService extends Context.Service<
   PresenceService,
@@ -46,13 +51,13 @@ export class PresenceService extends Context.Service<
     ) => Effect.Effect<void, PresenceRefused>
     /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
     readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
-    readonly isPublished: (presentity: string, event?: string) => Effect.Effect<boolean>
+    readonly isPublished: (presentity: string, event?: string) => Effect.Effect<boolean, PresenceRefused>
     /** Every notification to anybody, from the moment of running. */
-    readonly notifications: Stream.Stream<Notification>
+    readonly notifications: Stream.Stream<Notification, FellBehind>
     /** Every decision about anybody, as it is stored, from the moment of running. */
-    readonly decisions: Stream.Stream<Decision>
+    readonly decisions: Stream.Stream<Decision, FellBehind>
     /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED: from the moment of running, or with `after` from that place in the log on. */
-    readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent>
+    readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent, PresenceRefused | FellBehind>
     /** Live publications of a package, each also told in every `feed` (`pres_expose`). */
     readonly expose: (
       event: string,
@@ -90,39 +95,30 @@ export class PresenceService extends Context.Service<
 /** Lives as long as the layer; needs somewhere to keep decisions (`layerMemory`, or a store of one's own). */
 export const layerPresence = (
   options: PresenceOptions = {},
-): Layer.Layer<PresenceService, never, EventStore> =>
+): Layer.Layer<PresenceService, OptionsInvalid | StoreFault, EventStore> =>
   Layer.effect(
     PresenceService,
-    Effect.map(makeCore(options), ({ core, store }) => ({
+    Effect.map(makeCore(options), ({ core, store, queueMax }) => ({
       publish: core.publish,
       watch: (request) =>
-        Stream.callback<Taken, PresenceRefused>((queue) =>
-          Effect.acquireRelease(
-            core.watch(request, (notification, taken) => {
-              Queue.offerUnsafe(queue, { notification, taken })
-              if (notification.state === "terminated") Queue.endUnsafe(queue)
-            }),
-            (subscription) => subscription.end,
-          ),
-        ).pipe(
-          // a change is told to whoever has taken the one before: the newest state, not every step
-          Stream.map(({ notification, taken }) => {
-            taken()
-            return notification
+        Stream.unwrap(
+          Effect.suspend(() => {
+            const attention = makeAttention()
+            return Effect.as(
+              Effect.acquireRelease(core.watch(request, attention.sink), (subscription) => subscription.end),
+              iterated<Notification, never>(() => attention.iterate(() => {})),
+            )
           }),
         ),
       setRules: (presentity, text, event = "presence") => core.replaceRules(presentity, event, text),
       refreshRules: (presentity, event = "presence") => core.refreshRules(presentity, event),
       setHardState: (presentity, body, event = "presence") => core.setHardState(presentity, event, body),
       terminate: core.terminate,
-      isPublished: (presentity, event = "presence") => Effect.sync(() => core.isPublished(presentity, event)),
-      notifications: observed((notified) => core.observe({ notified })),
-      decisions: observed((decided) => core.observe({ decided })),
-      feed: ({ after, types, presentity } = {}) =>
-        core.feed(after ?? null, {
-          types: types === undefined ? null : new Set(types),
-          presentity: presentity ?? null,
-        }),
+      isPublished: (presentity, event = "presence") =>
+        asked(() => Effect.succeed(core.isPublished(presentity, event))),
+      notifications: observed("notifications", queueMax, (notified) => core.observe({ notified })),
+      decisions: observed("decisions", queueMax, (decided) => core.observe({ decided })),
+      feed: core.feed,
       expose: (event, matches = () => true) => core.expose(event, matches),
       history: (presentity) =>
         Stream.unwrap(
@@ -138,32 +134,64 @@ export const layerPresence = (
           }),
         ),
       at: (presentity, instant) =>
-        Effect.flatMap(core.uri(presentity), (uri) => presentityAt(store, core.packages, uri, instant)),
-      seen: (watcher, presentity, { since, until, ...wish } = {}) =>
-        core.questions
-          .seen(presentity, { ...wish, watcher, since: instantText(since), until: instantText(until) })
-          .pipe(Effect.mapError(refusalOf)),
-      why: (presentity, watcher, { at, ...wish } = {}) =>
-        core.questions
-          .why(presentity, { ...wish, watcher, at: instantText(at) })
-          .pipe(Effect.mapError(refusalOf)),
+        asked(() => {
+          const at = instantIn("at: instant", instant)
+          return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
+            presentityAt(store, core.packages, uri, at),
+          )
+        }),
+      seen: (watcher, presentity, options) =>
+        asked(() => {
+          const { since, until, ...wish } = readSeen(options)
+          return core.questions
+            .seen(uriText("seen: presentity", presentity), {
+              ...wish,
+              watcher: uriText("seen: watcher", watcher),
+              since: instantText("seen: since", since),
+              until: instantText("seen: until", until),
+            })
+            .pipe(Effect.mapError(refusalOf))
+        }),
+      why: (presentity, watcher, options) =>
+        asked(() => {
+          const { at, ...wish } = readWhy(options)
+          return core.questions
+            .why(uriText("why: presentity", presentity), {
+              ...wish,
+              watcher: uriText("why: watcher", watcher),
+              at: instantText("why: at", at),
+            })
+            .pipe(Effect.mapError(refusalOf))
+        }),
       diff: (presentity, before, after) =>
-        core.questions
-          .diff(presentity, { from: instantText(before) ?? "", to: instantText(after) ?? "" })
-          .pipe(Effect.mapError(refusalOf)),
+        asked(() =>
+          core.questions
+            .diff(uriText("diff: presentity", presentity), {
+              from: String(Math.trunc(instantIn("diff: before", before))),
+              to: String(Math.trunc(instantIn("diff: after", after))),
+            })
+            .pipe(Effect.mapError(refusalOf)),
+        ),
       settle: core.settle,
     })),
   )
 
-interface Taken {
-  readonly notification: Notification
-  readonly taken: () => void
-}
+/** What waits there, as a stream; its iterator throws nothing but errors of that type. */
+const iterated = <A, E>(from: () => AsyncIterator<A>): Stream.Stream<A, E> =>
+  Stream.fromAsyncIterable({ [Symbol.asyncIterator]: from }, (error) => error as E)
 
-const observed = <A>(from: (put: (item: A) => void) => () => void): Stream.Stream<A> =>
-  Stream.callback<A>((queue) =>
-    Effect.acquireRelease(
-      Effect.sync(() => from((item) => void Queue.offerUnsafe(queue, item))),
-      (stop) => Effect.sync(stop),
-    ),
+const observed = <A>(
+  queue: "notifications" | "decisions",
+  max: number,
+  from: (put: (item: A) => void) => () => void,
+): Stream.Stream<A, FellBehind> =>
+  Stream.suspend(() =>
+    iterated<A, FellBehind>(() => {
+      const mailbox = makeMailbox<A>(max, () => new FellBehind({ queue, max }))
+      return mailbox.iterate(from(mailbox.put))
+    }),
   )
+
+/** Arguments are looked at in there, so that a refusal is a failure and no defect. */
+const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
+  asRefusal(Effect.suspend(ask))

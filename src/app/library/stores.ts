@@ -2,13 +2,18 @@
  * Where a library keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Effect, Layer, Redacted } from "effect"
+import { Cause, Clock, Effect, Fiber, Layer, Redacted, Scope } from "effect"
+import type { Context } from "effect"
+import { decodeEvents } from "../../adapters/store/codec.ts"
 import { newServerName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Recorded } from "../../domain/ports.ts"
+import { OptionsInvalid, StoreFault } from "./refused.ts"
+import { shown, wordsOf } from "./words.ts"
 
 /** Nothing outlives the process. */
 export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
@@ -55,20 +60,22 @@ export type PromiseStore = {
  *
  * A promise that is rejected counts as a store that does not answer: what was asked is asked again, then given up.
  */
-export const storeOf = (own: PromiseStore): Layer.Layer<EventStore> => {
+export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
+  const own = checkedStore(given)
   const asked = <A>(ask: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
-    Effect.tryPromise({ try: ask, catch: (cause) => new StoreUnavailable({ cause }) })
+    Effect.tryPromise({ try: async () => ask(), catch: (cause) => new StoreUnavailable({ cause }) })
   return Layer.succeed(EventStore, {
     append: (decisions) => asked(() => own.append(decisions)),
     load: (streams) => asked(() => own.load(streams)),
-    read: (after, max) => asked(() => own.read(after, max)),
-    history: (stream, afterVersion, max) => asked(() => own.history(stream, afterVersion, max)),
+    read: (after, max) => asked(async () => decoded(await own.read(after, max))),
+    history: (stream, afterVersion, max) =>
+      asked(async () => decoded(await own.history(stream, afterVersion, max))),
     historyBack: (stream, beforeVersion, max) =>
       asked(async () => {
         const [present] = await own.load([stream])
         const last = Math.min(beforeVersion - 1, present?.version ?? 0)
         const first = Math.max(0, last - max)
-        return last <= first ? [] : (await own.history(stream, first, last - first)).toReversed()
+        return last <= first ? [] : decoded(await own.history(stream, first, last - first)).toReversed()
       }),
     saveLandmarks: () => Effect.void,
     landmarkAt: () => Effect.succeed(null),
@@ -80,3 +87,66 @@ export const storeOf = (own: PromiseStore): Layer.Layer<EventStore> => {
     checkpoint: () => Effect.succeed(null),
   })
 }
+
+const memberNames = ["append", "load", "read", "history"] as const
+
+/** @throws OptionsInvalid naming each member that is no function */
+const checkedStore = (given: PromiseStore): PromiseStore => {
+  const faults: string[] = []
+  const found: Record<string, unknown> = {}
+  if (typeof given !== "object" || given === null)
+    throw new OptionsInvalid({ faults: [`storeOf: ${shown(given)}: expected { ${memberNames.join(", ")} }`] })
+  for (const name of memberNames) {
+    try {
+      const member: unknown = given[name]
+      if (typeof member === "function") found[name] = member.bind(given)
+      else faults.push(`storeOf: ${name} = ${shown(member)}: expected a function`)
+    } catch (cause) {
+      faults.push(`storeOf: ${name} cannot be read: ${wordsOf(cause)}`)
+    }
+  }
+  if (faults.length > 0) throw new OptionsInvalid({ faults })
+  return found as unknown as PromiseStore
+}
+
+/**
+ * Events as they were stored, and brought up to date when an earlier version did; what are no rows is found out by whoever asked.
+ *
+ * @throws Error that says what does not fit
+ */
+const decoded = (rows: readonly Recorded[]): readonly Recorded[] =>
+  Array.isArray(rows)
+    ? rows.map((row: Recorded) =>
+        Array.isArray(row?.decision?.events)
+          ? { ...row, decision: { ...row.decision, events: decodeEvents(row.decision.events) } }
+          : row,
+      )
+    : rows
+
+/** Opens a store. @throws StoreFault when that fails, or takes longer than it may */
+export const openedStore = (
+  layer: Layer.Layer<EventStore, Error>,
+  waitSeconds: number,
+): Effect.Effect<Context.Context<EventStore>, StoreFault, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const opening = yield* Layer.build(layer).pipe(Scope.provide(scope), Effect.forkDetach)
+    const opened = yield* Fiber.join(opening).pipe(
+      Effect.catchCause((cause) => {
+        const error = Cause.squash(cause)
+        return Effect.fail(new StoreFault({ operation: "open", why: wordsOf(error), cause: error }))
+      }),
+      Effect.timeoutOrElse({
+        duration: waitSeconds * 1000,
+        orElse: () =>
+          Effect.fail(
+            new StoreFault({
+              operation: "open",
+              why: `it took longer than ${waitSeconds} s (option storeWait)`,
+            }),
+          ),
+      }),
+      Effect.onError(() => Effect.sync(() => opening.interruptUnsafe())),
+    )
+    return opened
+  })

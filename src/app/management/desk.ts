@@ -40,6 +40,7 @@ export interface DeskParts {
   readonly history: Desk["history"]
   readonly tags: SharingTags
   readonly levels: LogLevels
+  readonly reload: Desk["reload"]
   /** Asks the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
   readonly sources: Desk["sources"]
@@ -178,6 +179,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
     status,
     logLevel: levels.present,
     setLogLevel: levels.set,
+    reload: parts.reload,
   }
 }
 

@@ -9,6 +9,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
 import type { PumpCounters } from "../pump.ts"
 import type { SourceHealth } from "../follow.ts"
+import type { ReloadCounters } from "../reload.ts"
 import { sourceFamilies } from "../sources.ts"
 import { version } from "../version.ts"
 import { makeHistogram } from "./histogram.ts"
@@ -29,6 +30,7 @@ export interface MetricsSource {
   readonly position: () => number
   readonly webhooks: () => readonly WebhookView[]
   readonly sources: () => readonly SourceHealth[]
+  readonly reloads: Readonly<ReloadCounters>
 }
 
 export interface Metrics {
@@ -72,6 +74,16 @@ export const makeMetrics = (): Metrics => {
         ...stateFamilies(source.states()),
         ...webhookFamilies(source.webhooks()),
         ...sourceFamilies(source.sources()),
+        counter("presently_reloads", "Times the files were read again: in order, or refused.", [
+          { labels: { outcome: "ok" }, value: source.reloads.ok },
+          { labels: { outcome: "failed" }, value: source.reloads.failed },
+        ]),
+        gauge(
+          "presently_reload_last_success_seconds",
+          "When the files were last read in order, in seconds since 1970; the start counts.",
+          source.reloads.lastOk,
+          "seconds",
+        ),
         ...processFamilies(startedAt),
         gauge(
           "presently_event_loop_delay_seconds",

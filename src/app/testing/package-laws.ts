@@ -4,7 +4,7 @@
  * The laws know nothing of what a document means. They take example bodies, make garbage of them by themselves, and
  * pair and order them in many ways, all determined by a seed.
  */
-import { isDeepStrictEqual } from "node:util"
+import { inspect, isDeepStrictEqual } from "node:util"
 import type { Composition, EventPackage, Source } from "../../domain/packages/event-package.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import { compositions, examples, frozen, garbage, presentity, sources, trialOf } from "./package-cases.ts"
@@ -100,7 +100,7 @@ const demandReadable = (trial: Trial, document: unknown): void => {
     pack.produces.includes(body.contentType),
     `rendered as ${body.contentType}, which it does not produce`,
   )
-  demand(isDeepStrictEqual(pack.render(document), body), "rendered twice it is two bodies")
+  demandSame(pack.render(document), body, "rendered twice it is two bodies")
   if (!pack.accepts.includes(body.contentType)) return
   const again = readBack(pack, body, "what it renders it refuses")
   demandSame(
@@ -115,7 +115,7 @@ const composesTheSame = (trial: Trial): void => {
   const first = inputs.map((input) => composedText(trial, input))
   // the other way round, so that whatever it remembers is not the same any more
   for (const [index, input] of [...inputs.entries()].toReversed()) {
-    demand(composedText(trial, input) === first[index], "composed a second time it is another document")
+    demandSame(composedText(trial, input), first[index], "composed a second time it is another document")
   }
 }
 
@@ -133,7 +133,7 @@ const composesByTheLog = (trial: Trial): void => {
       for (let index = 0; index < count; index += 1) text = text.replaceAll(keyOf(index), `key ${index}`)
       return text
     })
-    demand(rising === falling, "keys say which publication, and it took them for an order")
+    demandSame(falling, rising, "keys say which publication, and it took them for an order")
   }
 }
 
@@ -142,7 +142,11 @@ const composesOnce = (trial: Trial): void => {
     const once = trial.pack.compose({ ...input, ended: [] })
     if (once === null) continue
     const twice = trial.pack.compose({ presentity, documents: sources([frozen(once)]), ended: [] })
-    demandSame(meant(trial, twice), meant(trial, once), "what it composed composes to something else")
+    demandSame(
+      meant(trial, twice),
+      meant(trial, once),
+      `what it composed of ${said(input)} composes to something else`,
+    )
   }
 }
 
@@ -166,6 +170,27 @@ const showsAbsence = (trial: Trial): void => {
     )
 }
 
+/** Some document may say itself that nothing is there, or look the same when it has ended; not every one. */
+const showsTheEnd = (trial: Trial): void => {
+  const { pack } = trial
+  const absence = meant(
+    trial,
+    pack.offline(presentity) ?? pack.compose({ presentity, documents: [], ended: [] }),
+  )
+  const living = examples(trial).flatMap((document) => {
+    const live = pack.compose(frozen({ presentity, documents: sources([document]), ended: [] }))
+    const ended = pack.compose(frozen({ presentity, documents: [], ended: sources([document]) }))
+    if (live === null || isDeepStrictEqual(meant(trial, live), absence)) return []
+    return [{ document, isTold: !isDeepStrictEqual(meant(trial, ended), meant(trial, live)) }]
+  })
+  const [first] = living
+  if (first === undefined) return
+  demand(
+    living.some(({ isTold }) => isTold),
+    `what has ended is shown as if it lived: ${inShort(first.document)}`,
+  )
+}
+
 const watcher = "sip:watcher@example.com" as Uri
 
 /** Such that no body has them in it by chance. */
@@ -184,8 +209,9 @@ const numbers = (trial: Trial): void => {
     const bodies = versions.map((version) => personal(body, version))
     const texts = new Set(bodies.map(({ text }) => text))
     demand(texts.size === versions.length, `two versions of one body are the same: ${excerpt(body)}`)
-    demand(
-      bodies.every(({ contentType }) => contentType === body.contentType),
+    demandSame(
+      bodies.map(({ contentType }) => contentType),
+      bodies.map(() => body.contentType),
       "with a version it is of another media type",
     )
     const [one, other] = [oneVersion, otherVersion].map((version) =>
@@ -208,7 +234,11 @@ const amends = (trial: Trial): void => {
     const after = frozen(pack.amend(publication, modification))
     demandReadable(trial, after)
     const again = pack.amend(after, modification)
-    demandSame(meant(trial, again), meant(trial, after), "a modification that is repeated changes something")
+    demandSame(
+      meant(trial, again),
+      meant(trial, after),
+      `a modification that is repeated changes something, ${inShort(modification)}`,
+    )
     // mostly on and on, as a publication lives; sometimes a new one
     publication = random.chance(0.2) ? random.pick(documents) : after
   }
@@ -222,8 +252,11 @@ const tellsTheDifference = (trial: Trial): void => {
     .map((input) => frozen(pack.compose(input)))
     .filter((document) => document !== null)
   const ofItself = documents.map((one) => pack.difference?.(one, one) ?? null).filter((one) => one !== null)
-  const said = new Set(ofItself.map((one) => pack.render(one).text))
-  demand(said.size <= 1, "the difference of a document from itself says something of it")
+  const texts = [...new Set(ofItself.map((one) => pack.render(one).text))]
+  demand(
+    texts.length <= 1,
+    `the difference of a document from itself says something of it: ${inShort(texts.slice(0, 2))}`,
+  )
   for (let index = 0; index < cases && documents.length > 0; index += 1) {
     const before = random.pick(documents)
     const after = random.chance(0.1) ? before : random.pick(documents)
@@ -232,10 +265,18 @@ const tellsTheDifference = (trial: Trial): void => {
     demandReadable(trial, frozen(change))
     if (reader !== undefined) {
       const known = reader(reader(undefined, before), change)
-      demandSame(known, reader(undefined, after), "who reads the difference does not know the whole")
+      demandSame(
+        known,
+        reader(undefined, after),
+        `who reads the difference does not know the whole, from ${inShort(before)} by ${inShort(change)}`,
+      )
     } else if (pack.amend !== undefined) {
       const amended = pack.amend(before, change)
-      demandSame(meant(trial, amended), meant(trial, after), "the difference does not lead to the whole")
+      demandSame(
+        meant(trial, amended),
+        meant(trial, after),
+        `the difference does not lead to the whole, from ${inShort(before)} by ${inShort(change)}`,
+      )
     }
   }
 }
@@ -249,6 +290,7 @@ const laws: readonly { readonly name: string; readonly check: (trial: Trial) => 
   { name: "composing what was composed changes nothing", check: composesOnce },
   { name: "what was composed can be sent and read", check: rendersWhatItComposed },
   { name: "nothing composes to the absent form or to none", check: showsAbsence },
+  { name: "what has ended is not shown as if it lived", check: showsTheEnd },
   { name: "a version changes the version and nothing else", check: numbers },
   { name: "a modification counts once", check: amends },
   { name: "the difference leads from one document to the other", check: tellsTheDifference },
@@ -258,8 +300,23 @@ const demand = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(what)
 }
 
-const demandSame = (is: unknown, should: unknown, what: string): void =>
-  demand(isDeepStrictEqual(is, should), what)
+const demandSame = (is: unknown, should: unknown, what: string): void => {
+  if (!isDeepStrictEqual(is, should)) throw new Error(`${what}: ${inShort(is)} instead of ${inShort(should)}`)
+}
+
+/** A counterexample on one line. */
+const inShort = (value: unknown): string => {
+  const text =
+    typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 8, breakLength: Infinity })
+  return text.length > 300 ? `${text.slice(0, 299)}…` : text
+}
+
+/** What was composed. */
+const said = ({ documents, ended }: Composition<unknown>): string =>
+  [
+    inShort(documents.map(({ document }) => document)),
+    ...(ended.length === 0 ? [] : [`with ${inShort(ended.map(({ document }) => document))} ended`]),
+  ].join(" ")
 
 const readBack = (pack: EventPackage, body: Body, refused: string): unknown => {
   const parsed = pack.parse(frozen(body))
@@ -282,10 +339,15 @@ const excerpt = ({ text }: Body): string =>
 
 /** Views are told apart by their text, so it is the text that has to be the same. */
 const composedText = ({ pack }: Trial, input: Composition<unknown>): string => {
-  const document = pack.compose(frozen(input))
-  if (document === null) return ""
-  const { contentType, text } = pack.render(document)
-  return `${contentType}\n${text}`
+  try {
+    const document = pack.compose(frozen(input))
+    if (document === null) return ""
+    const { contentType, text } = pack.render(document)
+    return `${contentType}\n${text}`
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${what}; on ${said(input)}`, { cause })
+  }
 }
 
 const meant = (trial: Trial, document: unknown): unknown =>

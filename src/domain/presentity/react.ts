@@ -155,7 +155,9 @@ const bodies = (
     if (change !== null) return change
     if (ended !== undefined && one.status === "active" && !one.polite) {
       if (!parted.has(one.matched)) parted.set(one.matched, partingView(after, pack, ended, one.matched).body)
-      return parted.get(one.matched) ?? null
+      const body = parted.get(one.matched) ?? null
+      // what ended has no form of its own: what is left is shown, or that nothing is
+      if (body !== null) return body
     }
     const view = viewFor(after, one, pack)
     if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
@@ -234,8 +236,10 @@ const lastBody = (
   pack: EventPackage,
   ended: readonly Publication[] | undefined,
 ): Body | null => {
-  if (ended !== undefined && one.status === "active" && !one.polite)
-    return partingView(after, pack, ended, one.matched).body
+  if (ended !== undefined && one.status === "active" && !one.polite) {
+    const { body } = partingView(after, pack, ended, one.matched)
+    if (body !== null) return body
+  }
   const view = viewFor(after, one, pack)
   if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)

@@ -199,6 +199,7 @@ const log = "the log alone gives the order"
 const again = "composing what was composed changes nothing"
 const sent = "what was composed can be sent and read"
 const absent = "nothing composes to the absent form or to none"
+const ending = "what has ended is not shown as if it lived"
 const version = "a version changes the version and nothing else"
 const once = "a modification counts once"
 const change = "the difference leads from one document to the other"
@@ -280,7 +281,22 @@ const faults: readonly Fault[] = [
     /refuses, it starts with !/,
     { ...base, render: (document) => ({ ...base.render(document), text: "!" }) },
   ],
-  ["a composer that counts", same, /second time/, { ...base, compose: () => ({ lines: [`${counted()}`] }) }],
+  [
+    "a lamp that stays lit",
+    ending,
+    /as if it lived: \{ lines: \[ 'open' \] \}/,
+    {
+      ...base,
+      compose: ({ documents, ended, ...input }) =>
+        base.compose({ ...input, documents: [...documents, ...ended], ended: [] }),
+    },
+  ],
+  [
+    "a composer that counts",
+    same,
+    /second time.*: "text\/plain\\n\d+" instead of "text\/plain\\n\d+"/,
+    { ...base, compose: () => ({ lines: [`${counted()}`] }) },
+  ],
   [
     "a composer that changes what it was given",
     same,
@@ -413,6 +429,9 @@ describe("each law finds who breaks it", () => {
     expect(found?.check).toThrow(says)
     expect(found?.check).toThrow(`event package ${pack.name} breaks the law "${law}": `)
     expect(() => packageLaws(pack, options)).toThrow(/\(seed 1\)$/)
+    // what it was seen on, but for what a package says of itself
+    const isOfItself = law === declared || says.source.includes("not accepted")
+    expect(found?.check).toThrow(isOfItself ? says : /": .*["[{].*\(seed 1\)$/s)
   })
 
   it("L21: every law is broken by one of these", () => {

@@ -1,0 +1,23 @@
+/**
+ * `presently reload`: a running server reads users, tokens, rules and the log level again, as on SIGHUP.
+ */
+import { Console, Effect } from "effect"
+import { Command } from "effect/cli"
+import { adminFlags, askAdmin } from "./admin-call.ts"
+
+export const reloadCommand = Command.make(
+  "reload",
+  adminFlags,
+  Effect.fn(function* (input) {
+    const { changes, restart } = JSON.parse(yield* askAdmin("POST", input, "/v1/reload", null)) as {
+      readonly changes: readonly string[]
+      readonly restart: readonly string[]
+    }
+    yield* Console.log(changes.length === 0 ? "nothing has changed" : changes.join(", "))
+    if (restart.length > 0) yield* Console.log(`in force after a restart only: ${restart.join(", ")}`)
+  }),
+).pipe(
+  Command.withDescription(
+    "Have a running server read users, tokens, rules and log level again, as on SIGHUP",
+  ),
+)

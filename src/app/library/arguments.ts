@@ -1,0 +1,310 @@
+/**
+ * What a program passes to a call, read once and checked. What comes out is plain: whatever getters, proxies and later changes
+ * there were, nothing behind this sees them.
+ *
+ * By hand, as it runs for each publication. @throws PresenceRefused naming call, argument, value and what is expected
+ */
+import { isHeaderValue } from "../../domain/vocabulary.ts"
+import type { Body, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
+import { presentityOf } from "../addresses.ts"
+import type {
+  FeedOptions,
+  Instant,
+  PublishRequest,
+  SeenOptions,
+  TerminateRequest,
+  WatchRequest,
+  WhyOptions,
+} from "./core.ts"
+import { PresenceRefused, refuseArgument } from "./refused.ts"
+import { shown, wordsOf } from "./words.ts"
+
+/** As long as a lifetime can be said on the wire: 136 years. */
+export const foreverSeconds = 0xffff_ffff
+
+/** Longest URI. */
+const uriMax = 4_096
+/** Longest of all other words: names of events, entity-tags, devices, media types. */
+const wordMax = 4_096
+/** Most entries of `accept` and `headers`. */
+const entriesMax = 100
+
+/** Every property of it can be asked for by name; @throws PresenceRefused when it is no object. */
+export const objectIn = (call: string, value: unknown): object =>
+  typeof value === "object" && value !== null ? value : refuseArgument(call, value, "an object")
+
+/** One property, asked for once. @param path of the object: `publish: `, `publish: body.` */
+const field = (path: string, of: object, name: string): unknown => {
+  try {
+    return (of as Readonly<Record<string, unknown>>)[name]
+  } catch (cause) {
+    throw new PresenceRefused({
+      status: 400,
+      rejection: {
+        _tag: "BadArgument",
+        argument: `${path}${name}`,
+        value: "a property that throws",
+        expected: `one that can be read (${wordsOf(cause)})`,
+      },
+      cause,
+    })
+  }
+}
+
+const entriesOf = (argument: string, value: unknown, expected: string): readonly unknown[] => {
+  let entries: readonly unknown[] | null
+  try {
+    entries =
+      Array.isArray(value) && value.length <= entriesMax
+        ? Array.from({ length: value.length }, (_, index) => value[index] as unknown)
+        : null
+  } catch {
+    entries = null
+  }
+  return entries ?? refuseArgument(argument, value, `${expected}, at most ${entriesMax}`)
+}
+
+/** Text that every store can keep: no half of a surrogate pair, no U+0000. */
+export const textIn = (argument: string, value: unknown, max: number, what = "text"): string => {
+  if (typeof value !== "string") return refuseArgument(argument, value, what)
+  if (value.length > max) return refuseArgument(argument, value, `${what} of at most ${max} characters`, 413)
+  return value.isWellFormed() && !value.includes("\0")
+    ? value
+    : refuseArgument(argument, value, `${what} without U+0000 and halves of surrogate pairs`)
+}
+
+const wordIn = (argument: string, value: unknown, what: string): string => {
+  const text = textIn(argument, value, wordMax, what)
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit < 0x20 || unit === 0x7f)
+      return refuseArgument(argument, value, `${what} without control characters`)
+  }
+  return text
+}
+
+const optional = <A>(value: unknown, read: (value: unknown) => A): A | undefined =>
+  value === undefined ? undefined : read(value)
+
+export const uriIn = (argument: string, value: unknown): Uri => {
+  const text = textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
+  const found = presentityOf(text)
+  if (found !== null) return found
+  const uri = text.length > 100 ? `${text.slice(0, 99)}…` : text
+  throw new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri } })
+}
+
+/** Text that is judged as a URI by whoever is asked. */
+export const uriText = (argument: string, value: unknown): string =>
+  textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
+
+export const eventIn = (call: string, value: unknown): string =>
+  value === undefined ? "presence" : wordIn(`${call}: event`, value, "the name of an event package")
+
+export const secondsIn = (argument: string, value: unknown): Seconds | undefined =>
+  value === undefined ||
+  (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= foreverSeconds)
+    ? (value as number | undefined)
+    : refuseArgument(argument, value, `a whole number of seconds from 0 to ${foreverSeconds}`)
+
+const numberIn = (argument: string, value: unknown, min: number): number | undefined =>
+  value === undefined || (typeof value === "number" && Number.isSafeInteger(value) && value >= min)
+    ? (value as number | undefined)
+    : refuseArgument(argument, value, `a whole number from ${min} on`)
+
+const bodyIn = (call: string, value: unknown, max: number): string | Body => {
+  const argument = `${call}: body`
+  if (typeof value === "string") return textIn(argument, value, max)
+  if (typeof value !== "object" || value === null)
+    return refuseArgument(argument, value, "text, or { contentType, text }")
+  const parameters = field(`${argument}.`, value, "parameters")
+  return {
+    contentType: wordIn(
+      `${argument}.contentType`,
+      field(`${argument}.`, value, "contentType"),
+      "a media type",
+    ),
+    text: textIn(`${argument}.text`, field(`${argument}.`, value, "text"), max),
+    ...(parameters === undefined
+      ? {}
+      : { parameters: wordIn(`${argument}.parameters`, parameters, "parameters of a media type") }),
+  }
+}
+
+const headersIn = (call: string, value: unknown): readonly Header[] =>
+  entriesOf(`${call}: headers`, value, "an array of [name, value]").map((one, index): Header => {
+    const argument = `${call}: headers[${index}]`
+    const [name, text, ...more] = entriesOf(argument, one, "[name, value]")
+    if (more.length > 0) return refuseArgument(argument, one, "[name, value]")
+    const isName = typeof name === "string" && /^[A-Za-z0-9!%*_+`'~.-]{1,100}$/.test(name)
+    if (!isName) return refuseArgument(`${argument}[0]`, name, "the name of a header")
+    const line = wordIn(`${argument}[1]`, text, "the value of a header")
+    return isHeaderValue(line)
+      ? [name, line]
+      : refuseArgument(`${argument}[1]`, text, "the value of a header, on one line and in ISO 8859-1")
+  })
+
+/** Absent where it was absent: exact optional properties. */
+type Partial1<K extends string, V> = { readonly [Key in K]?: Exclude<V, undefined> }
+const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, V> =>
+  (value === undefined ? {} : { [name]: value }) as Partial1<K, V>
+
+/** @param bodyMax characters a body may have */
+export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
+  const call = "publish"
+  const of = objectIn(call, request)
+  const path = `${call}: `
+  const word = (name: string, what: string): string | undefined =>
+    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
+  return {
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given(
+      "body",
+      optional(field(path, of, "body"), (value) => bodyIn(call, value, bodyMax)),
+    ),
+    ...given(
+      "headers",
+      optional(field(path, of, "headers"), (value) => headersIn(call, value)),
+    ),
+    ...given("entityTag", word("entityTag", "an entity-tag")),
+    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
+    ...given("device", word("device", "the name of a device")),
+  }
+}
+
+export const readWatch = (request: unknown, call: "watch" | "fetch" = "watch"): WatchRequest => {
+  const of = objectIn(call, request)
+  const path = `${call}: `
+  const word = (name: string, what: string): string | undefined =>
+    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
+  const accept = optional(field(path, of, "accept"), (value) =>
+    entriesOf(`${call}: accept`, value, "an array of media types").map((one, index) =>
+      wordIn(`${call}: accept[${index}]`, one, "a media type"),
+    ),
+  )
+  return {
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    watcher: uriIn(`${call}: watcher`, field(path, of, "watcher")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
+    ...given("accept", accept),
+    ...given("device", word("device", "the name of a device")),
+    ...given("argument", word("argument", "one line of text")),
+  }
+}
+
+const reasons = ["deactivated", "probation", "noresource"] as const
+
+export const readTerminate = (request: unknown): TerminateRequest => {
+  const call = "terminate"
+  const of = objectIn(call, request)
+  const path = `${call}: `
+  const reason = field(path, of, "reason")
+  const found = reason === undefined ? undefined : reasons.find((one) => one === reason)
+  if (reason !== undefined && found === undefined)
+    return refuseArgument(`${call}: reason`, reason, reasons.join(", "))
+  return {
+    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
+    event: eventIn(call, field(path, of, "event")),
+    ...given(
+      "watcher",
+      optional(field(path, of, "watcher"), (value) => uriIn(`${call}: watcher`, value)),
+    ),
+    ...given("reason", found),
+  }
+}
+
+/** An authorization document, or hard state as text. */
+export const readText = (argument: string, value: unknown, max: number): string | null =>
+  value === null ? null : textIn(argument, value, max, "text, or null")
+
+export const readHardState = (value: unknown, max: number): string | Body | null =>
+  value === null ? null : bodyIn("setHardState", value, max)
+
+const feedTypes = ["E_PRESENCE_PUBLISH", "E_PRESENCE_EXPOSED"] as const
+
+export const readFeed = (options: unknown): FeedOptions => {
+  const call = "feed"
+  if (options === undefined) return {}
+  const of = objectIn(call, options)
+  const path = `${call}: `
+  const types = optional(field(path, of, "types"), (value) =>
+    entriesOf(`${call}: types`, value, `an array of ${feedTypes.join(" and ")}`).map(
+      (one, index) =>
+        feedTypes.find((type) => type === one) ??
+        refuseArgument(`${call}: types[${index}]`, one, feedTypes.join(" or ")),
+    ),
+  )
+  return {
+    ...given("after", numberIn(`${call}: after`, field(path, of, "after"), 0)),
+    ...given("types", types),
+    ...given(
+      "presentity",
+      optional(field(path, of, "presentity"), (value) =>
+        textIn(`${call}: presentity`, value, uriMax, "a shell wildcard over URIs"),
+      ),
+    ),
+  }
+}
+
+/** Time that `Date` can say in a year of four digits, so that everything can keep it. */
+export const isInstant = (millis: number): boolean => millis >= 0 && millis <= 253_402_300_799_999
+
+/** Milliseconds since 1970. */
+export const instantIn = (argument: string, value: unknown): number => {
+  let millis = Number.NaN
+  try {
+    if (typeof value === "number") millis = value
+    else if (typeof value === "string" || value instanceof Date) millis = new Date(value).getTime()
+  } catch {
+    // a Date that is none
+  }
+  if (isInstant(millis)) return millis
+  throw new PresenceRefused({
+    status: 400,
+    rejection: {
+      _tag: "BadArgument",
+      argument,
+      value: shown(value),
+      expected: "an instant: a Date, milliseconds since 1970, or text such as 2026-11-20T12:00:00Z",
+    },
+  })
+}
+
+export const readSeen = (options: unknown): SeenOptions => {
+  const call = "seen"
+  if (options === undefined) return {}
+  const of = objectIn(call, options)
+  const path = `${call}: `
+  const instant = (name: string): Instant | undefined =>
+    optional(field(path, of, name), (value) => instantIn(`${call}: ${name}`, value))
+  return {
+    ...given(
+      "event",
+      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+    ),
+    ...given("since", instant("since")),
+    ...given("until", instant("until")),
+    ...given("limit", numberIn(`${call}: limit`, field(path, of, "limit"), 1)),
+    ...given("before", numberIn(`${call}: before`, field(path, of, "before"), 0)),
+  }
+}
+
+export const readWhy = (options: unknown): WhyOptions => {
+  const call = "why"
+  if (options === undefined) return {}
+  const of = objectIn(call, options)
+  const path = `${call}: `
+  return {
+    ...given(
+      "event",
+      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+    ),
+    ...given(
+      "at",
+      optional(field(path, of, "at"), (value) => instantIn(`${call}: at`, value)),
+    ),
+    ...given("position", numberIn(`${call}: position`, field(path, of, "position"), 1)),
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * Event packages of the program: whether they can be meant, and the same with every answer looked at, so that a fault of one is
+ * told as what it is and goes no further than the presentity it happened on.
+ */
+import { commonRules } from "../packages/index.ts"
+import { isHeaderValue } from "../../domain/vocabulary.ts"
+import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
+import { PackageFault } from "./refused.ts"
+import { quiet, shown, wordsOf } from "./words.ts"
+
+const mediaType = /^[^\s;/A-Z]+\/[^\s;/A-Z]+$/
+const token = /^[A-Za-z0-9!%*_+`'~.-]{1,100}$/
+
+/** Gives what is expected, or null: the value can be meant. */
+type Expectation = (value: unknown) => string | null
+
+const listOf =
+  (isOne: (value: unknown) => boolean, what: string): Expectation =>
+  (value) =>
+    Array.isArray(value) && value.every(isOne) ? null : what
+
+const isText = (value: unknown): value is string => typeof value === "string"
+const optional =
+  (expectation: Expectation): Expectation =>
+  (value) =>
+    value === undefined ? null : expectation(value)
+const truth: Expectation = (value) => (typeof value === "boolean" ? null : "true or false")
+const callable: Expectation = (value) => (typeof value === "function" ? null : "a function")
+const word: Expectation = (value) => (isText(value) && token.test(value) ? null : "a token")
+const oneOf =
+  (...choices: readonly string[]): Expectation =>
+  (value) =>
+    choices.some((one) => one === value) ? null : choices.map((one) => JSON.stringify(one)).join(" or ")
+const types = listOf(
+  (one) => isText(one) && mediaType.test(one),
+  'an array of media types in lower case, such as ["text/plain"]',
+)
+const headerNames = listOf((one) => isText(one) && token.test(one), "an array of names of headers")
+
+const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
+  name: (value) =>
+    isText(value) && /^[^\s,"\p{Cc}]{1,200}$/u.test(value) ? null : "what can stand in an Event header",
+  accepts: types,
+  produces: types,
+  carriedHeaders: optional(headerNames),
+  bodyRequired: optional(truth),
+  defaultExpires: (value) =>
+    typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 0xffff_ffff
+      ? null
+      : `a whole number of seconds from 1 to ${0xffff_ffff}`,
+  entityTags: oneOf("new-each-time", "kept"),
+  notifyIntervalMillis: (value) =>
+    typeof value === "number" && value >= 0 && value <= 2_147_483_647
+      ? null
+      : "a number of milliseconds from 0 to 2147483647",
+  parse: callable,
+  parseHeaders: optional(callable),
+  renderHeaders: optional(callable),
+  compose: callable,
+  render: callable,
+  offline: callable,
+  amend: optional(callable),
+  difference: optional(callable),
+  personalize: optional(callable),
+  mixes: optional((value) =>
+    typeof value === "object" && value !== null && "from" in value && "blend" in value
+      ? (packageFault("from", value.from) ?? callable(value.blend))
+      : "{ from, blend }",
+  ),
+  watchers: optional(oneOf("owner", "domain", "everybody", "rules")),
+  rules: optional((value) =>
+    typeof value === "object" && value !== null ? rulesFault(value) : "an object of functions",
+  ),
+  argumentHeader: optional(word),
+  composesFrom: optional((value) => (isText(value) ? null : "the name of an event package")),
+  checkSubscription: optional(callable),
+  checkPublication: optional(callable),
+  notifiesTimeout: optional(truth),
+  watcherInfoOf: optional((value) => (isText(value) ? null : "the name of an event package")),
+  renderWatchers: optional(callable),
+}
+
+const memberNames = Object.keys(members) as readonly (keyof EventPackage)[]
+
+const rulesMembers = ["read", "judge", "names", "nextBoundary", "asksForSphere", "sphere"] as const
+
+const rulesFault = (rules: object): string | null => {
+  const lacking = rulesMembers.find((name) => typeof (rules as Record<string, unknown>)[name] !== "function")
+  if (lacking !== undefined) return `an object with a function ${lacking}`
+  const filter = (rules as Record<string, unknown>)["filter"]
+  return filter === undefined || typeof filter === "function" ? null : "an object whose filter is a function"
+}
+
+/** What is expected of the first member that cannot be meant, with its name; null: all can. */
+const packageFault = (path: string, pack: unknown): string | null => {
+  try {
+    if (typeof pack !== "object" || pack === null)
+      return `${path} = ${shown(pack)}: expected an event package`
+    for (const name of memberNames) {
+      const value = (pack as unknown as Readonly<Record<string, unknown>>)[name]
+      const wrong = members[name](value)
+      if (wrong !== null) return `${path}.${name} = ${shown(value)}: expected ${wrong}`
+    }
+    return null
+  } catch (cause) {
+    return `${path} cannot be read: ${wordsOf(cause)}`
+  }
+}
+
+/** What is wrong with `options.packages`, a line for each package. */
+export const packageFaults = (packages: unknown): readonly string[] => {
+  let all: readonly unknown[]
+  try {
+    if (!Array.isArray(packages))
+      return [`packages = ${shown(packages)}: expected an array of event packages`]
+    all = Array.from({ length: packages.length }, (_, index) => packages[index] as unknown)
+  } catch (cause) {
+    return [`packages cannot be read: ${wordsOf(cause)}`]
+  }
+  return all.flatMap((one, index) => packageFault(`packages[${index}]`, one) ?? [])
+}
+
+const known = new WeakMap<object, EventPackage>()
+
+/** The same package for the same package, so that what was made of bodies is found again. */
+export const checkedPackage = (pack: EventPackage): EventPackage => {
+  const before = known.get(pack)
+  if (before !== undefined) return before
+  const checked = checkedAnew(pack)
+  known.set(pack, checked)
+  known.set(checked, checked)
+  return checked
+}
+
+const checkedAnew = (pack: EventPackage): EventPackage => {
+  const event = pack.name
+  const guarded = <Call extends (...args: never) => unknown>(
+    member: string,
+    call: Call | undefined,
+    expect: (answer: ReturnType<Call>, args: Parameters<Call>) => string | null,
+  ): Call | undefined => {
+    if (call === undefined) return undefined
+    const checked = (...args: Parameters<Call>): ReturnType<Call> => {
+      let answer: ReturnType<Call>
+      let wrong: string | null
+      try {
+        answer = call(...(args as never)) as ReturnType<Call>
+        wrong = expect(answer, args)
+      } catch (cause) {
+        throw new PackageFault({ event, member, why: `threw: ${wordsOf(cause)}`, cause })
+      }
+      if (wrong === null) return answer
+      quiet(answer)
+      throw new PackageFault({ event, member, why: `gave ${shown(answer)}: expected ${wrong}` })
+    }
+    return checked as unknown as Call
+  }
+  const { rules, mixes } = pack
+  const plain: Record<string, unknown> = {}
+  for (const name of memberNames) if (pack[name] !== undefined) plain[name] = pack[name]
+  const methods = {
+    parse: guarded("parse", pack.parse.bind(pack), parsedOrWhy),
+    parseHeaders: guarded("parseHeaders", pack.parseHeaders?.bind(pack), parsedOrWhy),
+    renderHeaders: guarded("renderHeaders", pack.renderHeaders?.bind(pack), headers),
+    compose: guarded("compose", pack.compose.bind(pack), document),
+    render: guarded("render", pack.render.bind(pack), body),
+    offline: guarded("offline", pack.offline.bind(pack), document),
+    amend: guarded("amend", pack.amend?.bind(pack), document),
+    difference: guarded("difference", pack.difference?.bind(pack), document),
+    personalize: guarded("personalize", pack.personalize?.bind(pack), body),
+    checkSubscription: guarded("checkSubscription", pack.checkSubscription?.bind(pack), refusal),
+    checkPublication: guarded("checkPublication", pack.checkPublication?.bind(pack), refusal),
+    renderWatchers: guarded("renderWatchers", pack.renderWatchers?.bind(pack), body),
+    mixes:
+      mixes === undefined
+        ? undefined
+        : {
+            from: checkedPackage(mixes.from),
+            blend: guarded("mixes.blend", mixes.blend.bind(mixes), document),
+          },
+    rules: rules === undefined ? undefined : checkedRules(rules, guarded),
+  }
+  for (const [name, method] of Object.entries(methods)) if (method !== undefined) plain[name] = method
+  return plain as unknown as EventPackage
+}
+
+type Guarded = <Call extends (...args: never) => unknown>(
+  member: string,
+  call: Call | undefined,
+  expect: (answer: ReturnType<Call>, args: Parameters<Call>) => string | null,
+) => Call | undefined
+
+/** By its `sphere` the registry knows whose documents say the sphere. */
+const bundledRules = commonRules()
+const isBundledSphere = (rules: PackageRules): boolean =>
+  (rules as unknown as Readonly<Record<string, unknown>>)["sphere"] ===
+  (bundledRules as unknown as Readonly<Record<string, unknown>>)["sphere"]
+
+const checkedRules = (rules: PackageRules, guarded: Guarded): PackageRules => {
+  const checked = {
+    read: guarded("rules.read", rules.read.bind(rules), (answer) =>
+      tagged(answer, "rules", '{ _tag: "Parsed", rules } or { _tag: "Unreadable", why }'),
+    ),
+    judge: guarded("rules.judge", rules.judge.bind(rules), (answer) =>
+      typeof answer === "object" &&
+      answer !== null &&
+      (answer.handling === null || handlings.has(answer.handling)) &&
+      Array.isArray(answer.matched) &&
+      answer.matched.every((one) => Number.isSafeInteger(one) && one >= 0)
+        ? null
+        : "{ handling, matched }",
+    ),
+    names: guarded("rules.names", rules.names.bind(rules), (answer) =>
+      Array.isArray(answer) && answer.every(isText) ? null : "an array of names",
+    ),
+    nextBoundary: guarded("rules.nextBoundary", rules.nextBoundary.bind(rules), (answer, [, , now]) =>
+      answer === null || (typeof answer === "number" && Number.isFinite(answer) && answer > now)
+        ? null
+        : "an instant after the one given, or null",
+    ),
+    asksForSphere: guarded("rules.asksForSphere", rules.asksForSphere.bind(rules), truth),
+    // the very same function, by which the registry knows it
+    sphere: isBundledSphere(rules)
+      ? (rules as unknown as Readonly<Record<string, unknown>>)["sphere"]
+      : guarded("rules.sphere", rules.sphere.bind(rules), (answer) =>
+          answer === null || isText(answer) ? null : "a word, or null",
+        ),
+    filter: guarded("rules.filter", rules.filter?.bind(rules), document),
+  }
+  const present = Object.entries(checked).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(present) as unknown as PackageRules
+}
+
+const handlings: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-block", "allow"])
+
+const isPromise = (value: unknown): boolean => value instanceof Promise
+
+const tagged = (answer: unknown, of: "document" | "rules", expected: string): string | null => {
+  if (typeof answer !== "object" || answer === null || !("_tag" in answer)) return expected
+  if (answer._tag === "Parsed")
+    return of in answer && (answer as Readonly<Record<string, unknown>>)[of] !== undefined ? null : expected
+  return answer._tag === "Unreadable" && "why" in answer && isText(answer.why) ? null : expected
+}
+
+const parsedOrWhy: Expectation = (answer) =>
+  tagged(answer, "document", '{ _tag: "Parsed", document } or { _tag: "Unreadable", why }')
+
+const document: Expectation = (answer) =>
+  answer === undefined || isPromise(answer) ? "a document, or null" : null
+
+const body: Expectation = (answer) =>
+  typeof answer === "object" &&
+  answer !== null &&
+  "contentType" in answer &&
+  isText(answer.contentType) &&
+  "text" in answer &&
+  isText(answer.text) &&
+  (!("parameters" in answer) || answer.parameters === undefined || isText(answer.parameters))
+    ? null
+    : "{ contentType, text }"
+
+const headers: Expectation = (answer) =>
+  Array.isArray(answer) &&
+  answer.every(
+    (one: unknown) =>
+      Array.isArray(one) && one.length === 2 && isText(one[0]) && token.test(one[0]) && isText(one[1]),
+  )
+    ? null
+    : "an array of [name, value]"
+
+const statuses: Readonly<Record<string, number>> = {
+  BadRequest: 400,
+  Forbidden: 403,
+  TemporarilyUnavailable: 480,
+}
+
+const refusal: Expectation = (answer) =>
+  answer === null ||
+  (typeof answer === "object" &&
+    "_tag" in answer &&
+    "status" in answer &&
+    "why" in answer &&
+    isText(answer._tag) &&
+    Object.hasOwn(statuses, answer._tag) &&
+    statuses[answer._tag] === answer.status &&
+    isText(answer.why) &&
+    (answer.why === "" || isHeaderValue(answer.why) || !/[\r\n\0]/.test(answer.why)))
+    ? null
+    : "null, or { _tag, status, why } of 400, 403 or 480"

@@ -1,0 +1,115 @@
+/**
+ * What goes wrong inside of what the program brought along, told to it once; whatever it does with that, nothing leaves here.
+ */
+import { Effect } from "effect"
+import type { Context } from "effect"
+import { quiet, wordsOf } from "./words.ts"
+
+/** What the program is told by `onFault`. `why` is one line, `cause` whatever was thrown. */
+export type PresenceFault =
+  /** A decision threw, most often a package or `authorize`: this presentity answers 500 until the next start, all others go on. */
+  | {
+      readonly _tag: "DecisionFailed"
+      readonly presentity: string
+      /** What was decided: `Publish`, `Subscribe`, `FallDue` … */
+      readonly command: string
+      readonly why: string
+      readonly cause: unknown
+    }
+  /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage. */
+  | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
+  | { readonly _tag: "StoreBack" }
+  /** A function of the program threw, or gave what it may not; of `now`: time goes on from the last instant it gave. Once until it is good again. */
+  | {
+      readonly _tag: "CallbackFailed"
+      readonly callback: string
+      readonly why: string
+      readonly cause: unknown
+    }
+
+/** Calls a function of the program for what it does; neither a throw nor a rejected promise gets out. */
+export const tellQuietly = <A>(
+  call: (what: A) => unknown,
+  what: A,
+  failed: (cause: unknown) => void,
+): void => {
+  try {
+    const answer = call(what)
+    if (typeof answer === "object" && answer !== null && "then" in answer)
+      Promise.resolve(answer).catch(failed)
+  } catch (cause) {
+    failed(cause)
+  }
+}
+
+/** @param onFault null: a line in the log */
+export const makeReporter = (
+  onFault: ((fault: PresenceFault) => unknown) | null,
+  context: Context.Context<never>,
+): ((fault: PresenceFault) => void) => {
+  const run = Effect.runForkWith(context)
+  const log = (fault: PresenceFault): void =>
+    void run(
+      fault._tag === "StoreBack" ? Effect.logInfo(faultInWords(fault)) : Effect.logError(faultInWords(fault)),
+    )
+  if (onFault === null) return log
+  return (fault) =>
+    tellQuietly(onFault, fault, (cause) => {
+      log(fault)
+      run(Effect.logError(`onFault failed: ${wordsOf(cause)}`))
+    })
+}
+
+export const faultInWords = (fault: PresenceFault): string => {
+  switch (fault._tag) {
+    case "DecisionFailed":
+      return `${fault.command} of ${fault.presentity} failed: ${fault.why}: it is answered 500 until the next start`
+    case "StoreAway":
+      return `the store does not answer (${fault.why}): requests get 503 meanwhile`
+    case "StoreBack":
+      return "the store is back"
+    case "CallbackFailed":
+      return `${fault.callback} ${fault.why}`
+  }
+}
+
+/**
+ * The program's clock: whole milliseconds, whatever it gives. While it throws, or gives what is no instant, time goes on from the last
+ * that was one, or by the system's clock when there was none.
+ */
+export const guardedClock = (
+  now: () => number,
+  system: () => number,
+  isInstant: (millis: number) => boolean,
+  report: (fault: PresenceFault) => void,
+): (() => number) => {
+  let isBad = false
+  let last: { readonly given: number; readonly at: number } | null = null
+  const fail = (why: string, cause: unknown): number => {
+    if (!isBad) {
+      report({ _tag: "CallbackFailed", callback: "now", why, cause })
+      if (last !== null) last = { ...last, at: performance.now() }
+    }
+    isBad = true
+    return last === null ? system() : last.given + Math.floor(performance.now() - last.at)
+  }
+  const good = { given: 0, at: 0 }
+  return () => {
+    try {
+      const given: unknown = now()
+      if (typeof given !== "number" || !isInstant(given)) {
+        quiet(given)
+        return fail(
+          `gave ${typeof given === "number" ? String(given) : typeof given}: expected milliseconds since 1970`,
+          given,
+        )
+      }
+      last = good
+      good.given = Math.floor(given)
+      isBad = false
+      return good.given
+    } catch (cause) {
+      return fail(`threw: ${wordsOf(cause)}`, cause)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Whether options can be meant, all of them looked at before anything is started.
+ */
+import { Layer } from "effect"
+import type { Limits } from "../../domain/presentity/context.ts"
+import { didYouMean } from "../nearest.ts"
+import { foreverSeconds } from "./arguments.ts"
+import { packageFaults } from "./checked-package.ts"
+import { OptionsInvalid } from "./refused.ts"
+import { shown, wordsOf } from "./words.ts"
+
+/** Gives what is expected, or null: the value can be meant. */
+type Expectation = (value: unknown) => string | null
+
+const whole =
+  (min: number, max: number, what = "a whole number"): Expectation =>
+  (value) =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
+      ? null
+      : `${what} from ${min} to ${max}`
+
+const either =
+  (expectation: Expectation, other: unknown): Expectation =>
+  (value) =>
+    value === other ? null : orElse(expectation(value), other)
+
+const orElse = (expected: string | null, other: unknown): string | null =>
+  expected === null ? null : `${expected}, or ${String(other)}`
+
+const oneOf =
+  (...choices: readonly string[]): Expectation =>
+  (value) =>
+    choices.some((one) => one === value) ? null : choices.map((one) => JSON.stringify(one)).join(" or ")
+
+const truth: Expectation = (value) => (typeof value === "boolean" ? null : "true or false")
+const callable: Expectation = (value) => (typeof value === "function" ? null : "a function")
+const object: Expectation = (value) => (typeof value === "object" && value !== null ? null : "an object")
+const treatment = oneOf("block", "confirm", "polite-block", "allow")
+const lifetime = whole(0, foreverSeconds, "a whole number of seconds")
+const longest = whole(1, foreverSeconds, "a whole number of seconds")
+
+/** Longest wait that a timer of this platform can do. */
+const timerMaxMillis = 2_147_483_647
+
+const wait: Expectation = (value) =>
+  typeof value === "number" && value > 0 && value * 1000 <= timerMaxMillis
+    ? null
+    : `a number of seconds above 0, up to ${Math.trunc(timerMaxMillis / 1000)}`
+
+const limits: { readonly [Name in keyof Limits]-?: Expectation } = {
+  maxExpiresPublish: longest,
+  maxExpiresSubscribe: longest,
+  minExpiresPublish: lifetime,
+  minExpiresSubscribe: lifetime,
+  expiresOffset: lifetime,
+  notifyIntervalMillis: either(whole(0, timerMaxMillis, "a whole number of milliseconds"), null),
+  endSubOnTimeout: truth,
+  probeSeconds: lifetime,
+  profile: oneOf("3265", "6665"),
+  noRules: treatment,
+  noMatch: treatment,
+  watching: object,
+  waitingDays: whole(0, 36_500, "a whole number of days"),
+  sphereCheck: truth,
+  rateControl: truth,
+  conditionalNotify: truth,
+  publicationsMax: whole(1, 1_000_000),
+  subscriptionsMax: whole(1, 10_000_000),
+  retryAfter: lifetime,
+}
+
+const options: Readonly<Record<string, Expectation>> = {
+  // each looked at below
+  packages: () => null,
+  limits: object,
+  store: (value) =>
+    Layer.isLayer(value)
+      ? null
+      : "a store: memoryStore(), embeddedStore(folder), postgresStore(url) or storeOf({ … })",
+  rules: callable,
+  rulesWait: wait,
+  onRulesFault: callable,
+  onFault: callable,
+  watching: object,
+  authorize: callable,
+  now: callable,
+  storeWait: wait,
+  bodyMax: whole(1, 100_000_000, "a whole number of characters"),
+  queueMax: whole(1, 10_000_000),
+}
+
+/**
+ * The options as plain values, each asked for once.
+ *
+ * @throws OptionsInvalid with a line for each that cannot be meant
+ */
+export const checkedOptions = <Options extends object>(given: Options): Options => {
+  if (typeof given !== "object" || given === null)
+    throw new OptionsInvalid({ faults: [`options = ${shown(given)}: expected an object`] })
+  const faults: string[] = []
+  const checked = readAll("", given, options, faults)
+  const { packages } = checked
+  if (packages !== undefined) faults.push(...packageFaults(packages))
+  if (typeof checked["limits"] === "object" && checked["limits"] !== null) {
+    const of = readAll("limits.", checked["limits"], limits, faults)
+    checked["limits"] = of
+    for (const kind of ["Publish", "Subscribe"]) {
+      const [min, max] = [of[`minExpires${kind}`], of[`maxExpires${kind}`]]
+      if (typeof min === "number" && typeof max === "number" && min > max)
+        faults.push(`limits.minExpires${kind} = ${min}: must not be above maxExpires${kind} = ${max}`)
+    }
+  }
+  if (faults.length > 0) throw new OptionsInvalid({ faults })
+  return checked as Options
+}
+
+const readAll = (
+  path: string,
+  given: object,
+  expected: Readonly<Record<string, Expectation>>,
+  faults: string[],
+): Record<string, unknown> => {
+  const found: Record<string, unknown> = {}
+  let names: readonly string[] = []
+  try {
+    names = Object.keys(given)
+  } catch (cause) {
+    faults.push(`${path === "" ? "options" : path.slice(0, -1)} cannot be read: ${wordsOf(cause)}`)
+  }
+  for (const name of names) {
+    const expectation = Object.hasOwn(expected, name) ? expected[name] : undefined
+    if (expectation === undefined) {
+      faults.push(
+        `${path}${name}: there is no such option${didYouMean(name.slice(0, 100), Object.keys(expected))}`,
+      )
+      continue
+    }
+    try {
+      const value = (given as Readonly<Record<string, unknown>>)[name]
+      if (value === undefined) continue
+      const wrong = expectation(value)
+      if (wrong === null) found[name] = value
+      else faults.push(`${path}${name} = ${shown(value)}: expected ${wrong}`)
+    } catch (cause) {
+      faults.push(`${path}${name} cannot be read: ${wordsOf(cause)}`)
+    }
+  }
+  return found
+}

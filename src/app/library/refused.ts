@@ -1,0 +1,111 @@
+/**
+ * What a request of the program is rejected with.
+ */
+import { Data } from "effect"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import { shown, wordsOf } from "./words.ts"
+
+/** An argument that cannot be meant. */
+export interface BadArgument {
+  readonly _tag: "BadArgument"
+  /** The call and the path of the argument: `publish: headers[0][1]`. */
+  readonly argument: string
+  /** The value in short: `NaN`, `"60"`, `an object`. */
+  readonly value: string
+  /** What is taken there. */
+  readonly expected: string
+}
+
+/**
+ * The request was understood and not granted, or an argument of it cannot be meant; `status` is what a SIP server would have
+ * answered. `cause` is what lies behind it, where something does: the error of the store (503), or what a callback or a
+ * package of the program threw (500).
+ */
+export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
+  readonly status: number
+  readonly rejection: Rejection | { readonly _tag: "BadUri"; readonly uri: string } | BadArgument
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    const { rejection } = this
+    if (rejection._tag === "BadUri")
+      return `${rejection.uri} is no URI of a person: write sip:alice@example.com`
+    if (rejection._tag === "BadArgument")
+      return `${rejection.argument} = ${rejection.value}: expected ${rejection.expected}`
+    const words = rejection._tag.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
+    const said = "why" in rejection && rejection.why !== "" ? `${words}: ${rejection.why}` : words
+    return this.cause === undefined ? said : `${said} (${wordsOf(this.cause)})`
+  }
+}
+
+/** @throws PresenceRefused */
+export const refuseArgument = (
+  argument: string,
+  value: unknown,
+  expected: string,
+  status: 400 | 413 = 400,
+): never => {
+  throw new PresenceRefused({
+    status,
+    rejection: { _tag: "BadArgument", argument, value: shown(value), expected },
+  })
+}
+
+/** Options, or a store, that cannot be meant: nothing was started. */
+export class OptionsInvalid extends Data.TaggedError("OptionsInvalid")<{
+  /** One line for each, naming option, value and what is expected. */
+  readonly faults: readonly string[]
+}> {
+  override get message(): string {
+    return this.faults.join("\n")
+  }
+}
+
+/** The store failed, did not answer in time, or answered what cannot be. */
+export class StoreFault extends Data.TaggedError("StoreFault")<{
+  /** What was asked of it: `append`, `load`, `read`, `history` …, or `open`. */
+  readonly operation: string
+  readonly why: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `the event store: ${this.operation}: ${this.why}`
+  }
+}
+
+/** An event package of the program threw, or gave what it may not. */
+export class PackageFault extends Data.TaggedError("PackageFault")<{
+  /** Its name. */
+  readonly event: string
+  /** `parse`, `compose`, `rules.judge` … */
+  readonly member: string
+  readonly why: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `event package ${this.event}: ${this.member} ${this.why}`
+  }
+}
+
+/** A function of the program threw, or gave what it may not. */
+export class CallbackFault extends Data.TaggedError("CallbackFault")<{
+  /** `authorize`, `now`, `onRulesFault` … */
+  readonly callback: string
+  readonly why: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `${this.callback} ${this.why}`
+  }
+}
+
+/** Whoever iterates was too slow: more happened than is kept for it. What was kept before that was given. */
+export class FellBehind extends Data.TaggedError("FellBehind")<{
+  readonly queue: "notifications" | "decisions" | "feed"
+  /** `queueMax`: so many are kept. */
+  readonly max: number
+}> {
+  override get message(): string {
+    return `${this.queue}: more than ${this.max} were waiting to be taken (option queueMax), and what came after is not told`
+  }
+}
