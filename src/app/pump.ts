@@ -8,6 +8,7 @@
 import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
+import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
@@ -204,10 +205,13 @@ export const makePump = Effect.fnUntraced(function* (
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
-    if (status !== "down" && isOpen) engine.advance(at, freshNonce)
+    // after a stop of the process, what waited in sockets comes before what fell due meanwhile
+    const late = attention.late()
+    if (late > 0) attention.whenRead(schedule)
+    if (status !== "down" && isOpen) engine.advance(at - late, freshNonce)
     const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
     inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
-    for (const offer of offers) decideOne(offer, at)
+    for (const offer of offers) decideOne(late > 0 ? { ...offer, amends: true } : offer, at)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
   }
@@ -292,9 +296,9 @@ export const makePump = Effect.fnUntraced(function* (
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
-    const timer = setTimeout(() => fiber.interruptUnsafe(), options.patienceMillis)
+    const callOff = attention.after(options.patienceMillis, () => fiber.interruptUnsafe())
     fiber.addObserver((exit) => {
-      clearTimeout(timer)
+      callOff()
       if (Exit.isSuccess(exit)) {
         outbox.appended?.(performance.now() - appendedFrom)
         counters.batches++
@@ -490,6 +494,7 @@ export const makePump = Effect.fnUntraced(function* (
       if (status === "starting") status = "ready"
       isOpen = true
       amending = false
+      yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
       const { farewells, unsure, since } = recovered
       recovered = null
       const repeated = farewells.map((one) =>

@@ -23,6 +23,7 @@ import { makeSend } from "../adapters/webhooks/send.ts"
 import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
+import { attention } from "./attention.ts"
 import type { Config } from "./config.ts"
 import { asksRules, limitsOf, realmOf } from "./limits.ts"
 import { makeFollower } from "./follow.ts"
@@ -204,7 +205,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
     feed,
-    makeSend(allowedHosts(config.webhook_hosts)),
+    makeSend(allowedHosts(config.webhook_hosts), attention.after),
     () => pump.committed().position,
   )
   const now = (): number => clock.currentTimeMillisUnsafe()
@@ -392,6 +393,7 @@ const sipOptions = (
     policy,
     overload,
     onDefect,
+    attention,
   }
 }
 
