@@ -13,6 +13,7 @@ import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
+import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
@@ -151,7 +152,7 @@ export const makePump = Effect.fnUntraced(function* (
   let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
-  const dormant = new Map<Uri, number>()
+  const dormant = new Map<Uri, { readonly version: number; readonly decidedAt: Millis }>()
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
   const last = { position: 0, at: 0 }
@@ -246,15 +247,16 @@ export const makePump = Effect.fnUntraced(function* (
    * is taken for new: when it is not, the append finds out, and what was decided is decided again on what is true.
    */
   const presume = (presentity: Uri): void => {
-    engine.load({ ...initial(presentity), version: dormant.get(presentity) ?? 0 })
+    engine.load({ ...initial(presentity), ...dormant.get(presentity) })
     dormant.delete(presentity)
   }
 
   const rememberDormant = (stored: readonly Stored[]): void => {
     for (const { decision, after } of stored) {
       if (!isEmpty(after)) continue
+      const { version, decidedAt } = after
       dormant.delete(decision.stream)
-      dormant.set(decision.stream, after.version)
+      dormant.set(decision.stream, { version, decidedAt })
     }
     for (const presentity of dormant.keys()) {
       if (dormant.size <= dormantMax) break
@@ -305,7 +307,9 @@ export const makePump = Effect.fnUntraced(function* (
         counters.decisions += batch.decisions.length
         counters.conflicts += exit.value.conflicts.size
         last.position = Math.max(last.position, exit.value.position)
-        last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
+        const newest = batch.decisions.at(-1)
+        // by the clock, which may have been set back
+        if (newest !== undefined) last.at = laterOf(last.at, clockOf(newest))
         settle(exit.value.conflicts)
       } else if (now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
@@ -319,7 +323,7 @@ export const makePump = Effect.fnUntraced(function* (
 
   const settle = (conflicts: ReadonlySet<Uri>): void => {
     appending = false
-    const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
+    const since = conflicts.size === 0 ? 0 : Math.min(engine.oldestInFlight() ?? now(), now())
     const { release, stored, again } = engine.committed(conflicts)
     for (const stream of conflicts) {
       readAgain(stream, since)
@@ -507,7 +511,9 @@ export const makePump = Effect.fnUntraced(function* (
       if (repeated.length > 0) outbox.notify(repeated, now())
       if (held.length > 0) outbox.notify(held, now())
       held = []
-      for (const presentity of unsure) redeliver(presentity, since)
+      // by a clock that stood ahead nothing is older than anything by the one that was set right
+      const from = since > now() ? 0 : since
+      for (const presentity of unsure) redeliver(presentity, from)
       schedule()
       yield* Effect.sync(schedule).pipe(
         Effect.andThen(Effect.sleep(options.tickMillis)),
@@ -519,7 +525,7 @@ export const makePump = Effect.fnUntraced(function* (
     pausedFor: (work) =>
       whilePaused(
         Effect.gen(function* () {
-          const since = engine.oldestInFlight() ?? now()
+          const since = Math.min(engine.oldestInFlight() ?? now(), now())
           for (const stream of yield* work) {
             engine.unload(stream)
             readAgain(stream, since)
@@ -550,6 +556,10 @@ export const makePump = Effect.fnUntraced(function* (
   }
   return pump
 })
+
+/** The later of two instants, but the second when the clock was set back between them. */
+const laterOf = (one: Millis, other: Millis): Millis =>
+  other < one - slackMillis ? other : Math.max(one, other)
 
 /** The origin of what policies do to those who watch already. */
 export const policiesOrigin = "watch policy"

@@ -119,9 +119,24 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       )
     case "NotificationsAccepted":
       return `${event.of.length / 3}`
+    case "ClockSetBack":
+      return event.moved === undefined
+        ? "the clock is behind earlier decisions"
+        : words(
+            `by ${spanInWords(event.moved)}`,
+            "what the clock granted that stood ahead lasts as long as it was granted for",
+          )
     case "NotificationFailed":
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }
+}
+
+/** `25 s`, `90 min`, `365 days`. */
+const spanInWords = (millis: number): string => {
+  const seconds = Math.round(millis / 1000)
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 2 * 86_400) return `${Math.round(seconds / 60)} min`
+  return `${Math.round(seconds / 86_400)} days`
 }
 
 const withheldInWords = "without the document: it waits until the phone's address has answered"

@@ -12,6 +12,7 @@ import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { deletedPerStatement, makeRetention } from "../../adapters/store/retention.ts"
 import type { Leaving, Retention } from "../../adapters/store/retention.ts"
+import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import {
@@ -256,11 +257,10 @@ export const recordFact = Effect.fnUntraced(function* (
     const decision = {
       stream: retentionStream,
       version: state.version + 1,
-      at: Math.max(at, state.decidedAt),
       cause,
       origin: by,
       nonce: freshNonce(),
-      events: [event],
+      ...placedAt(state, nowFor(state, at), [event]),
     }
     const { conflicts } = yield* store.append([decision])
     if (conflicts.size > 0) continue

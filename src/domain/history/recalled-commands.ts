@@ -86,6 +86,8 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
       )
     case "Redeliver":
       return redeliveries(before, events)
+    case "FollowClock":
+      return [{ _tag: "FollowClock" }]
     default:
       return []
   }
