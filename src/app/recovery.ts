@@ -43,8 +43,7 @@ export const recover = Effect.fnUntraced(function* (
     replayed(stored)
     const { decision, before, after } = stored
     const at = clockOf(decision)
-    if (at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated"))
-      return
+    if (at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated")) return
     const sent = react(before, decision.events, after, at, options)
     const ended = endedIn(stored)
     for (const notify of sent) {

@@ -7,6 +7,7 @@ import type { Finding } from "../../domain/history/why.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Body, WatchWord } from "../../domain/vocabulary.ts"
 import { gistOf } from "../client/document.ts"
+import { spanInWords } from "../spans.ts"
 
 export type Clock = (at: number) => string
 
@@ -129,14 +130,6 @@ export const eventInWords = (event: Event, clock: Clock): string => {
     case "NotificationFailed":
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }
-}
-
-/** `25 s`, `90 min`, `365 days`. */
-const spanInWords = (millis: number): string => {
-  const seconds = Math.round(millis / 1000)
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 2 * 86_400) return `${Math.round(seconds / 60)} min`
-  return `${Math.round(seconds / 86_400)} days`
 }
 
 const withheldInWords = "without the document: it waits until the phone's address has answered"

@@ -17,7 +17,8 @@ import type { Body, DialogStart, Header, Seconds, Uri } from "../../domain/vocab
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import type { Refused } from "../../adapters/admin/problems.ts"
 import { presentityOf } from "../addresses.ts"
-import { clockTelling } from "../clocks.ts"
+import { clockTelling, isMachineClock } from "../clocks.ts"
+import { steadied } from "../clock-keeper.ts"
 import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
 import { makeFeed } from "../feed.ts"
 import type { Feed } from "../feed.ts"
@@ -212,6 +213,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   const sinks = new Map<string, Sink>()
   const observers = new Set<Observer>()
   const { now, rules } = options
+  const told = now !== undefined ? clockTelling(now, clock) : isMachineClock(clock) ? steadied(clock) : clock
 
   const deliver = (notifications: readonly Notify[]): void => {
     for (const one of notifications) {
@@ -244,10 +246,10 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       },
       outage: () => {},
     },
-  ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
+  ).pipe(Effect.provideService(Clock.Clock, told))
   const store = yield* EventStore
   const feed = makeFeed(store, () => pump.committed().position)
-  const instant = now ?? (() => clock.currentTimeMillisUnsafe())
+  const instant = (): number => told.currentTimeMillisUnsafe()
   const questions = makeHistoryDesk(
     makeHistoryReader(store, circumstances, instant),
     circumstances,
@@ -427,10 +429,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       const state = of === null ? undefined : pump.engine.state(of)
       const pack = packages.find("presence")
       if (state === undefined || pack?.rules === undefined) return null
-      return pack.rules.sphere(
-        publishedDocuments(state, pack),
-        (now ?? (() => clock.currentTimeMillisUnsafe()))(),
-      )
+      return pack.rules.sphere(publishedDocuments(state, pack), instant())
     },
     setHardState: (presentity, packageName, body) =>
       Effect.flatMap(uri(presentity), (of) => {

@@ -29,6 +29,7 @@ export interface MetricsSource {
   readonly position: () => number
   readonly webhooks: () => readonly WebhookView[]
   readonly sources: () => readonly SourceHealth[]
+  readonly timekeeping: { readonly families: () => readonly Family[] }
 }
 
 export interface Metrics {
@@ -72,6 +73,7 @@ export const makeMetrics = (): Metrics => {
         ...stateFamilies(source.states()),
         ...webhookFamilies(source.webhooks()),
         ...sourceFamilies(source.sources()),
+        ...source.timekeeping.families(),
         ...processFamilies(startedAt),
         gauge(
           "presently_event_loop_delay_seconds",

@@ -56,8 +56,7 @@ export const setBack = (state: State, now: Millis, limits: Limits): ClockSetBack
   _tag: "ClockSetBack",
   by: state.decidedAt - now,
   moved: lastClock(state) - now,
-  grantedFor:
-    (Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset) * 1000,
+  grantedFor: (Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset) * 1000,
   waitsFor: limits.waitingDays * 86_400_000,
 })
 
@@ -96,14 +95,12 @@ export const withClockSetBack = (state: State, event: ClockSetBack, now: Millis)
   }
   return {
     ...state,
-    publications: mapped(
-      state.publications,
-      (some): Publications =>
-        mapped(some, (one) => ({
-          ...one,
-          receivedAt: past(one.receivedAt),
-          expiresAt: deadline(one.expiresAt, one.receivedAt > now, grantedFor),
-        })),
+    publications: mapped(state.publications, (some): Publications =>
+      mapped(some, (one) => ({
+        ...one,
+        receivedAt: past(one.receivedAt),
+        expiresAt: deadline(one.expiresAt, one.receivedAt > now, grantedFor),
+      })),
     ),
     subscriptions: mapped(state.subscriptions, subscription),
     waiting: mapped(state.waiting, (one) => ({
