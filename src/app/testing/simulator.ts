@@ -13,7 +13,14 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
-import { clockOf, isSetBack, nowFor, placedAt, slackMillis } from "../../domain/presentity/clock.ts"
+import {
+  clockOf,
+  isSetBack,
+  lastClock,
+  nowFor,
+  placedAt,
+  slackMillis,
+} from "../../domain/presentity/clock.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -325,7 +332,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const asked = { ifMatch: [], expires: 60, body, bodyFault: null, sender: null }
     const packageName = [...universe.bodies.keys()][0]!
     const publish = { _tag: "Publish", packageName, ...asked } as const
-    for (const command of [{ _tag: "FollowClock" }, { _tag: "FallDue" }, publish] as const) {
+    const follow = { _tag: "FollowClock", from: lastClock(state) } as const
+    for (const command of [follow, { _tag: "FallDue" }, publish] as const) {
       if (command._tag === "FollowClock" && (!isSetBack(state, clock()) || isEmpty(state))) continue
       const nonce = random.token()
       const at = nowFor(state, clock())

@@ -289,8 +289,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   /** Times that a clock gave which stood ahead are moved back with it; of what has ended there are none. */
   const follow = (entry: Entry, now: Millis, nonce: () => string): void => {
     if (!isSetBack(entry.provisional, now) || isEmpty(entry.provisional)) return
-    entry.inFlight.moveBack(now, lastClock(entry.provisional) - now)
-    hold(decideOn(entry, { _tag: "FollowClock" }, null, now, nonce))
+    const last = lastClock(entry.provisional)
+    const from = advancedTo === Number.POSITIVE_INFINITY ? last : Math.max(advancedTo, last)
+    entry.inFlight.moveBack(now, from - now)
+    hold(decideOn(entry, { _tag: "FollowClock", from }, null, now, nonce))
     deadlines.arm(entry.provisional.presentity, now)
   }
 
@@ -446,7 +448,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       const deadline = nextDeadline(state)
       if (deadline !== null) deadlines.arm(state.presentity, deadline)
       // decided on by a clock that stood ahead: the next look sees to it
-      if (isSetBack(state, advancedTo)) advancedTo = Number.POSITIVE_INFINITY
+      if (isSetBack(state, advancedTo)) advancedTo = lastClock(state)
     },
     isLoaded: (presentity) => entries.has(presentity),
     unload: (presentity) => {

@@ -87,7 +87,9 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
     case "Redeliver":
       return redeliveries(before, events)
     case "FollowClock":
-      return [{ _tag: "FollowClock" }]
+      return events.flatMap((event) =>
+        event._tag === "ClockSetBack" ? { _tag: "FollowClock", from: at + (event.moved ?? 0) } : [],
+      )
     default:
       return []
   }

@@ -10,8 +10,8 @@ import { entries, setAll } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Millis } from "../vocabulary.ts"
 import type { FollowClock } from "./commands.ts"
-import type { Context, Limits } from "./context.ts"
-import { done } from "./decision.ts"
+import type { Context } from "./context.ts"
+import { done, nothingHappened } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { ClockSetBack, Decision, Event } from "./events.ts"
 import type { Publications, State, Subscription } from "./state.ts"
@@ -49,16 +49,19 @@ export const placedAt = (
 }
 
 /** The state follows a clock that was set back: what was granted by the clock that stood ahead lasts as long as it was granted for. */
-export const followClock = (state: State, _: FollowClock, { now, limits }: Context): Outcome =>
-  isSetBack(state, now) ? done([setBack(state, now, limits)]) : done([])
-
-export const setBack = (state: State, now: Millis, limits: Limits): ClockSetBack => ({
-  _tag: "ClockSetBack",
-  by: state.decidedAt - now,
-  moved: lastClock(state) - now,
-  grantedFor: (Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset) * 1000,
-  waitsFor: limits.waitingDays * 86_400_000,
-})
+export const followClock = (state: State, { from }: FollowClock, { now, limits }: Context): Outcome =>
+  isSetBack(state, now)
+    ? done([
+        {
+          _tag: "ClockSetBack",
+          by: state.decidedAt - now,
+          moved: Math.max(from, lastClock(state)) - now,
+          grantedFor:
+            (Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset) * 1000,
+          waitsFor: limits.waitingDays * 86_400_000,
+        },
+      ])
+    : nothingHappened
 
 /**
  * The state with its times moved back that the clock gave while it stood ahead.

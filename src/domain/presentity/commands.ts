@@ -261,6 +261,8 @@ export interface Redeliver {
 /** The clock was set back since the newest decision: times that it gave while it stood ahead are to follow it. */
 export interface FollowClock {
   readonly _tag: "FollowClock"
+  /** What it said last before that, as far as anybody knows. */
+  readonly from: Millis
 }
 
 export type DeliveryOutcome =
