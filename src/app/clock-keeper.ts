@@ -25,7 +25,9 @@ export interface ClockKeeper {
   readonly state: () => ClockState
   /** Asks the store what time it ought to be: before anything is decided. */
   readonly begin: (sql: PgClient.PgClient) => Effect.Effect<void>
-  /** Asks and tells it now and then, until the scope ends. */
+  /** Asks and tells it once. */
+  readonly look: Effect.Effect<void>
+  /** Does so now and then, until the scope ends. */
   readonly run: Effect.Effect<void>
   /** Ends when what is to be remembered of jumps is. */
   readonly remembered: Effect.Effect<void>
@@ -99,7 +101,9 @@ export const makeClockKeeper = (
     const told = steady.now()
     const monotonic = sources.monotonic()
     if (steady.state().ahead === 0) {
-      baseline = { database: at, monotonic, offset: at - told }
+      // one that is far away from ours knows nothing of what ours ought to say but by itself
+      const isNear = Math.abs(at - told) <= databaseSlackMillis
+      baseline = { database: at, monotonic, offset: isNear ? at - told : 0 }
       return
     }
     if (baseline === null) {
@@ -140,6 +144,7 @@ export const makeClockKeeper = (
           Effect.logWarning("the store does not say what time it ought to be: the machine's clock is taken"),
         ),
       ),
+    look: turn,
     run: Effect.forever(
       Effect.andThen(
         Effect.suspend(() => Effect.sleep(steady.state().ahead === 0 ? beatEvery : lookEvery)),
