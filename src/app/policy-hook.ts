@@ -7,6 +7,7 @@
  */
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
+import { attention } from "./attention.ts"
 import type { Grant, Policy, PolicyRequest } from "../adapters/sip/policy.ts"
 import { didYouMean } from "./nearest.ts"
 import { isRecord, outcomes, readOutcome } from "./policy-rules.ts"
@@ -121,11 +122,11 @@ const grantOf = (kind: PolicyKind, said: unknown, faults: string[]): Grant | nul
 const late = Symbol("late")
 
 const inTime = (said: PromiseLike<unknown>): Promise<unknown> => {
-  let timer: ReturnType<typeof setTimeout>
+  let callOff = (): void => {}
   const limit = new Promise<typeof late>((done) => {
-    timer = setTimeout(() => done(late), policyMillisMax)
+    callOff = attention.after(policyMillisMax, () => done(late))
   })
-  return Promise.race([said, limit]).finally(() => clearTimeout(timer))
+  return Promise.race([said, limit]).finally(() => callOff())
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

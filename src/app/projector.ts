@@ -46,6 +46,9 @@ const landmarksMax = 50_000
 /** Decisions stamped with a deadline may be a little older than their commit. */
 const marginMillis = 2000
 
+/** A checkpoint that would go back by more does so because the clock was set back. */
+const clockMillis = 60_000
+
 interface Dirty {
   state: State
   readonly keys: Map<string, RowKey>
@@ -118,7 +121,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   const saveDelivery = Effect.suspend(() => {
     const { position, at } = source.committed()
     const settled = Math.min(source.oldestInFlight() ?? at + 1, at + 1) - marginMillis
-    if (settled <= deliveredAt) return Effect.void
+    // it goes back only with the clock
+    if (settled <= deliveredAt && settled > deliveredAt - clockMillis) return Effect.void
     return store.saveCheckpoint("delivery", { position, at: settled }).pipe(
       Effect.tap(() =>
         Effect.sync(() => {

@@ -8,10 +8,12 @@
 import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
+import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
+import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
@@ -150,7 +152,7 @@ export const makePump = Effect.fnUntraced(function* (
   let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
-  const dormant = new Map<Uri, number>()
+  const dormant = new Map<Uri, { readonly version: number; readonly decidedAt: Millis }>()
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
   const last = { position: 0, at: 0 }
@@ -214,10 +216,13 @@ export const makePump = Effect.fnUntraced(function* (
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
-    if (status !== "down" && isOpen) engine.advance(at, freshNonce)
+    // after a stop of the process, what waited in sockets comes before what fell due meanwhile
+    const late = attention.late()
+    if (late > 0) attention.whenRead(schedule)
+    if (status !== "down" && isOpen) engine.advance(at - late, freshNonce)
     const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
     inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
-    for (const offer of offers) decideOne(offer, at)
+    for (const offer of offers) decideOne(late > 0 ? { ...offer, amends: true } : offer, at)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
   }
@@ -252,15 +257,16 @@ export const makePump = Effect.fnUntraced(function* (
    * is taken for new: when it is not, the append finds out, and what was decided is decided again on what is true.
    */
   const presume = (presentity: Uri): void => {
-    engine.load({ ...initial(presentity), version: dormant.get(presentity) ?? 0 })
+    engine.load({ ...initial(presentity), ...dormant.get(presentity) })
     dormant.delete(presentity)
   }
 
   const rememberDormant = (stored: readonly Stored[]): void => {
     for (const { decision, after } of stored) {
       if (!isEmpty(after)) continue
+      const { version, decidedAt } = after
       dormant.delete(decision.stream)
-      dormant.set(decision.stream, after.version)
+      dormant.set(decision.stream, { version, decidedAt })
     }
     for (const presentity of dormant.keys()) {
       if (dormant.size <= dormantMax) break
@@ -303,16 +309,18 @@ export const makePump = Effect.fnUntraced(function* (
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
-    const timer = setTimeout(() => fiber.interruptUnsafe(), options.patienceMillis)
+    const callOff = attention.after(options.patienceMillis, () => fiber.interruptUnsafe())
     fiber.addObserver((exit) => {
-      clearTimeout(timer)
+      callOff()
       if (Exit.isSuccess(exit)) {
         outbox.appended?.(performance.now() - appendedFrom)
         counters.batches++
         counters.decisions += batch.decisions.length
         counters.conflicts += exit.value.conflicts.size
         last.position = Math.max(last.position, exit.value.position)
-        last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
+        const newest = batch.decisions.at(-1)
+        // by the clock, which may have been set back
+        if (newest !== undefined) last.at = laterOf(last.at, clockOf(newest))
         settle(exit.value.conflicts)
       } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
@@ -326,7 +334,7 @@ export const makePump = Effect.fnUntraced(function* (
 
   const settle = (conflicts: ReadonlySet<Uri>): void => {
     appending = false
-    const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
+    const since = conflicts.size === 0 ? 0 : Math.min(engine.oldestInFlight() ?? now(), now())
     const { release, stored, again } = engine.committed(conflicts)
     for (const stream of conflicts) {
       readAgain(stream, since)
@@ -502,6 +510,7 @@ export const makePump = Effect.fnUntraced(function* (
       if (status === "starting") status = "ready"
       isOpen = true
       amending = false
+      yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
       const { farewells, unsure, since } = recovered
       recovered = null
       const repeated = farewells.map((one) =>
@@ -514,7 +523,9 @@ export const makePump = Effect.fnUntraced(function* (
       if (repeated.length > 0) outbox.notify(repeated, now())
       if (held.length > 0) outbox.notify(held, now())
       held = []
-      for (const presentity of unsure) redeliver(presentity, since)
+      // by a clock that stood ahead nothing is older than anything by the one that was set right
+      const from = since > now() ? 0 : since
+      for (const presentity of unsure) redeliver(presentity, from)
       schedule()
       yield* Effect.sync(schedule).pipe(
         Effect.andThen(Effect.sleep(options.tickMillis)),
@@ -526,7 +537,7 @@ export const makePump = Effect.fnUntraced(function* (
     pausedFor: (work) =>
       whilePaused(
         Effect.gen(function* () {
-          const since = engine.oldestInFlight() ?? now()
+          const since = Math.min(engine.oldestInFlight() ?? now(), now())
           for (const stream of yield* work) {
             engine.unload(stream)
             readAgain(stream, since)
@@ -557,6 +568,10 @@ export const makePump = Effect.fnUntraced(function* (
   }
   return pump
 })
+
+/** The later of two instants, but the second when the clock was set back between them. */
+const laterOf = (one: Millis, other: Millis): Millis =>
+  other < one - slackMillis ? other : Math.max(one, other)
 
 /** The origin of what policies do to those who watch already. */
 export const policiesOrigin = "watch policy"

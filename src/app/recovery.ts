@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { EventStore } from "../domain/ports.ts"
 import type { EngineOptions, Stored } from "../domain/engine/engine.ts"
 import type { Position } from "../domain/ports.ts"
+import { clockOf } from "../domain/presentity/clock.ts"
 import { evolve } from "../domain/presentity/evolve.ts"
 import { rulesFrom } from "../domain/presentity/farewell.ts"
 import type { Farewell } from "../domain/presentity/farewell.ts"
@@ -41,9 +42,9 @@ export const recover = Effect.fnUntraced(function* (
   const { states, position, at } = yield* foldTail((stored) => {
     replayed(stored)
     const { decision, before, after } = stored
-    if (decision.at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated"))
-      return
-    const sent = react(before, decision.events, after, decision.at, options)
+    const at = clockOf(decision)
+    if (at < since || !decision.events.some((event) => event._tag === "SubscriptionTerminated")) return
+    const sent = react(before, decision.events, after, at, options)
     const ended = endedIn(stored)
     for (const notify of sent) {
       const one = ended.get(notify.no)
@@ -74,7 +75,7 @@ const endedIn = ({ decision, before }: Stored): ReadonlyMap<SubscriptionNo, Subs
   for (const event of decision.events) {
     const one = event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
     if (one !== undefined) ended.set(one.no, one)
-    state = evolve(state, event, decision.at)
+    state = evolve(state, event, clockOf(decision))
   }
   return ended
 }

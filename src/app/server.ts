@@ -23,6 +23,11 @@ import { makeSend } from "../adapters/webhooks/send.ts"
 import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
+import { attention } from "./attention.ts"
+import { makeClockKeeper } from "./clock-keeper.ts"
+import type { ClockKeeper } from "./clock-keeper.ts"
+import { isMachineClock } from "./clocks.ts"
+import { clockOptionsOf, retentionSuspicion, stopTold, timekeepingOf } from "./timekeeping.ts"
 import type { Config } from "./config.ts"
 import type { ConfigInvalid } from "./config.ts"
 import { Refused } from "../adapters/admin/problems.ts"
@@ -93,7 +98,8 @@ const lingerMillis = 1500
 const stopsWithin: Duration.Input = "8 seconds"
 
 /**
- * Starts a server that lives as long as the scope.
+ * Starts a server that lives as long as the scope. It goes by the machine's clock, but for jumps that nothing confirms, unless a
+ * program tells the time.
  *
  * @param stopWithin how long a stop may decide, answer and write what is under way
  * @param reread the configuration as it is given when a reload is asked for
@@ -103,6 +109,24 @@ export const startServer = Effect.fn("Server.start")(function* (
   levels: LogLevels = makeLogLevels(),
   stopWithin: Duration.Input = stopsWithin,
   reread: Effect.Effect<Config, ConfigInvalid> = Effect.succeed(config),
+) {
+  const system = yield* Clock.Clock
+  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, null)
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const keeper = makeClockKeeper(system, clockOptionsOf(config), (line) => void run(line))
+  return yield* Effect.provideService(
+    start(config, levels, stopWithin, reread, keeper),
+    Clock.Clock,
+    keeper.clock,
+  )
+})
+
+const start = Effect.fnUntraced(function* (
+  config: Config,
+  levels: LogLevels,
+  stopWithin: Duration.Input,
+  reread: Effect.Effect<Config, ConfigInvalid>,
+  keeper: ClockKeeper | null,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const {
@@ -136,6 +160,10 @@ export const startServer = Effect.fn("Server.start")(function* (
     config.otlp_endpoint === null
       ? null
       : yield* makeTracing({ url: config.otlp_endpoint, ratio: config.trace_percent / 100 })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => attention.onStop((millis) => stopTold(millis, (line) => void run(line)))),
+    (end) => Effect.sync(end),
+  )
   const sip = makeSip(
     sipOptions(
       config,
@@ -213,9 +241,16 @@ export const startServer = Effect.fn("Server.start")(function* (
   const daily =
     storage.sql === null
       ? null
-      : makeDaily(storage.sql, termsOf(config.retention).terms, sealKey, projector.flush, (work) =>
-          pump.whilePaused(work),
+      : makeDaily(
+          storage.sql,
+          termsOf(config.retention).terms,
+          sealKey,
+          projector.flush,
+          (work) => pump.whilePaused(work),
+          config.retention_share,
+          retentionSuspicion(storage.sql, config, keeper),
         )
+  const timekeeping = timekeepingOf(keeper, () => daily?.counts() ?? null)
   const eraser =
     storage.sql === null
       ? null
@@ -226,7 +261,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
     feed,
-    makeSend(allowedHosts(config.webhook_hosts)),
+    makeSend(allowedHosts(config.webhook_hosts), attention.after),
     () => pump.committed().position,
   )
   const now = (): number => clock.currentTimeMillisUnsafe()
@@ -255,7 +290,8 @@ export const startServer = Effect.fn("Server.start")(function* (
     now,
     status: () => ({
       status: pump.status(),
-      degraded: degradedBy(sources()),
+      degraded: [...degradedBy(sources()), ...timekeeping.troubles()],
+      clock: timekeeping.view(),
       sip: sip.addresses(),
       store: storage.name,
       ...pump.engine.counts(),
@@ -281,8 +317,9 @@ export const startServer = Effect.fn("Server.start")(function* (
         webhooks: webhooks.desk.list,
         sources,
         reloads: reloader.counters,
+        timekeeping,
       }),
-    degraded: () => degradedKinds(sources()),
+    degraded: () => [...degradedKinds(sources()), ...timekeeping.troubles()],
     hasStarted: () => hasStarted,
     notReady: () => (pump.status() === "ready" ? null : pump.status()),
   })
@@ -293,6 +330,7 @@ export const startServer = Effect.fn("Server.start")(function* (
   const ready = yield* Deferred.make<void>()
   yield* Effect.forkScoped(
     storage.prepare.pipe(
+      Effect.tap(() => (storage.sql === null ? Effect.void : (keeper?.begin(storage.sql) ?? Effect.void))),
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
       // before anything is decided that could show something: what fell due, what is repeated, what is asked
@@ -306,9 +344,16 @@ export const startServer = Effect.fn("Server.start")(function* (
       Effect.tap(() => Effect.sync(() => (hasStarted = true))),
       Effect.andThen(Deferred.succeed(ready, undefined)),
       Effect.andThen(
-        Effect.all([projector.run, webhooks.run, sealer?.run ?? Effect.void, daily?.run ?? Effect.void], {
-          concurrency: "unbounded",
-        }),
+        Effect.all(
+          [
+            projector.run,
+            webhooks.run,
+            sealer?.run ?? Effect.void,
+            daily?.run ?? Effect.void,
+            keeper?.run ?? Effect.void,
+          ],
+          { concurrency: "unbounded" },
+        ),
       ),
     ),
   )
@@ -425,6 +470,7 @@ const sipOptions = (
     policy,
     overload,
     onDefect,
+    attention,
   }
 }
 

@@ -315,6 +315,30 @@ const storage = {
     [],
     "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
   ),
+  retention_share: int<number>(
+    50,
+    1,
+    100,
+    "percent of the log, or of what is left of one package's documents in it, that is dropped at once at most; more takes `presently compact --yes`, or several days",
+  ),
+  retention_doubt: int<number>(
+    7,
+    0,
+    365,
+    "days that nothing is dropped after the clock went ahead by more than a day with nothing to confirm it",
+  ),
+  clock_jump: int<number>(
+    10,
+    2,
+    3600,
+    "seconds by which the machine's clock may part from the monotonic one before that is a jump",
+  ),
+  clock_jump_wait: int<number>(
+    600,
+    0,
+    7 * 86_400,
+    "seconds that a jump of the clock must have stood before it is followed, where nothing confirms it; 0: at once",
+  ),
   erasable: flag(
     true,
     "encrypt in the log what is personal, with a key for each person, so that `presently erase` can forget somebody",

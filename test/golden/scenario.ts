@@ -11,6 +11,7 @@ import { readConfig } from "../../src/app/config.ts"
 import { makeEngine } from "../../src/domain/engine/engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
 import type { Recorded } from "../../src/domain/ports.ts"
+import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import type { Event } from "../../src/domain/presentity/events.ts"
@@ -111,7 +112,7 @@ export const playScenario = (): Played => {
   }
   const isOf = ({ notifications: [first], at: when }: Release<string>, { decision }: Recorded): boolean =>
     decision.stream === first?.presentity &&
-    decision.at === when &&
+    clockOf(decision) === when &&
     decision.events.some(
       (event) =>
         event._tag === "NotificationsIssued" || (event._tag === "SubscriptionTerminated" && !event.silent),
@@ -490,6 +491,23 @@ export const playScenario = (): Played => {
   ask(null, resubscribe(44, { ...shy, watcher: anonymous, through: "192.0.2.20", cseq: 3, private: true }))
   ask(last, subscribe({ ...shy, watcher: dave, expires: 0, private: true, dialog: dialogOf(45) }))
   answered()
+
+  // a clock that stands a day ahead for a while, and is set right: somebody publishes and watches in that time and after it
+  const early = "sip:eve@example.com" as Uri
+  const watching = { packageName: "presence", expires: 3600 }
+  now += 86_400_000
+  ask(early, publish({ packageName: "presence", body: pidf("t1=open"), expires: 600 }))
+  ask(early, { _tag: "ReplaceRules", packageName: "presence", rules: rules("23:00:00") })
+  ask(early, subscribe({ ...watching, watcher: bob, dialog: dialogOf(60) }))
+  ask(early, subscribe({ ...watching, watcher: dave, dialog: dialogOf(61) }))
+  ask(early, subscribe({ ...watching, watcher: dave, expires: 0, dialog: dialogOf(62) }))
+  answered()
+  now -= 86_400_000 - 30_000
+  engine.advance(now, nonce)
+  commit()
+  ask(early, publish({ packageName: "presence", body: pidf("t2=closed"), expires: 60 }))
+  answered()
+  until("11:34:00")
   return { log: log.read(0, 100_000), notifications }
 }
 

@@ -100,6 +100,34 @@ export interface Timers {
   readonly transactionMs: number
 }
 
+/** A stop of the process: what waits in sockets then is read before timers fire. */
+export interface Attention {
+  /** Milliseconds that only grow, without stops. */
+  readonly clock: () => number
+  /** Above 0 while sockets are being read after a stop. */
+  readonly late: () => number
+  /** Something came from a socket. */
+  readonly heard: () => void
+  /** A timer that counts by that clock, and waits for what is to be read; returns what calls it off. */
+  readonly after: (millis: number, done: () => void) => () => void
+  /** Looks for stops until what it returns is called. */
+  readonly begin: () => () => void
+}
+
+const timeout = (millis: number, done: () => void): (() => void) => {
+  const timer = setTimeout(done, millis)
+  return () => clearTimeout(timer)
+}
+
+/** Nobody looks for stops. */
+export const inattention: Attention = {
+  clock: () => performance.now(),
+  late: () => 0,
+  heard: () => {},
+  after: timeout,
+  begin: () => () => {},
+}
+
 export interface SipOptions {
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty serves every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
@@ -151,8 +179,10 @@ export interface SipOptions {
   readonly onLimit?: (limit: SipLimit) => void
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
-  /** Milliseconds that only grow. */
+  /** Milliseconds that only grow; default: those of `attention`. */
   readonly clock?: () => number
+  /** What notices that the process was stopped; default: nothing does. */
+  readonly attention?: Attention
   readonly random?: (bytes: number) => Uint8Array
   readonly resolver?: Resolver
 }

@@ -7,6 +7,7 @@
  * @source RFC 3263 §4
  */
 import { lookup, resolveNaptr, resolveSrv } from "node:dns/promises"
+import { inattention } from "./options.ts"
 
 export interface Hop {
   readonly transport: "udp" | "tcp"
@@ -68,8 +69,9 @@ const portDefault = 5_060
 
 export const makeResolver = (
   names: NameService = systemNames,
-  clock: () => number = () => performance.now(),
+  clock: () => number = inattention.clock,
   random: () => number = Math.random,
+  after: (millis: number, done: () => void) => () => void = inattention.after,
 ): Resolver => {
   const remembered = new Map<string, { readonly until: number; readonly hops: readonly Hop[] }>()
   const underWay = new Map<string, Promise<readonly Hop[]>>()
@@ -88,7 +90,7 @@ export const makeResolver = (
       const running = underWay.get(key)
       if (running !== undefined) return running
       if (underWay.size >= inFlightMax) return Promise.resolve([])
-      const started = withTimeout(resolveHost(names, host, port, transport, random))
+      const started = withTimeout(resolveHost(names, host, port, transport, random), after)
         .catch((): readonly Hop[] => [])
         .then((hops) => {
           underWay.delete(key)
@@ -100,15 +102,18 @@ export const makeResolver = (
   }
 }
 
-const withTimeout = async (work: Promise<readonly Hop[]>): Promise<readonly Hop[]> => {
-  let timer: NodeJS.Timeout | undefined
+const withTimeout = async (
+  work: Promise<readonly Hop[]>,
+  after: (millis: number, done: () => void) => () => void,
+): Promise<readonly Hop[]> => {
+  let callOff = (): void => {}
   const late = new Promise<readonly Hop[]>((resolve) => {
-    timer = setTimeout(() => resolve([]), timeoutMs)
+    callOff = after(timeoutMs, () => resolve([]))
   })
   try {
     return await Promise.race([work, late])
   } finally {
-    clearTimeout(timer)
+    callOff()
   }
 }
 

@@ -34,6 +34,8 @@ export interface TcpListener {
 }
 
 export interface TcpEvents {
+  /** Something came over a connection. */
+  readonly heard: () => void
   readonly message: (message: RawMessage, connection: Connection) => void
   /** The connection is gone; what waited on it will not be answered. */
   readonly closed: (connection: Connection) => void
@@ -135,6 +137,7 @@ export const makeTcp = (
   }
 
   const received = (live: Live, chunk: Buffer): void => {
+    events.heard()
     live.activeAt = clock()
     const isFramed = live.framer.push(chunk, {
       message: (message) => {

@@ -20,14 +20,14 @@ import { parameterizedNames } from "./headers.ts"
 import { makeInbound } from "./inbound.ts"
 import { isWildcard, makeLocalHosts } from "./local-address.ts"
 import { makeNotifier } from "./notifier.ts"
-import { countersZero, limitsDefault, timersDefault } from "./options.ts"
+import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Counters, ListenAddress, SipLimit, SipOptions } from "./options.ts"
 import { makePeers } from "./peers.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makeRegistrar } from "./registrar.ts"
 import type { Arrival } from "./decoded.ts"
 import type { RequestRules } from "./requests.ts"
-import { makeResolver } from "./resolver.ts"
+import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
 import type { Channel } from "./server-transactions.ts"
 import { makeTcp } from "./tcp.ts"
@@ -66,7 +66,8 @@ const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
 export const make = (options: SipOptions): Sip => {
   const limits = { ...limitsDefault, ...options.limits }
   const timers = { ...timersDefault, ...options.timers }
-  const clock = options.clock ?? (() => performance.now())
+  const attention = options.attention ?? inattention
+  const clock = options.clock ?? attention.clock
   const random = options.random ?? randomBytes
   const counters = countersZero()
   const mintTag = makeTagMint(random)
@@ -98,6 +99,7 @@ export const make = (options: SipOptions): Sip => {
     counters,
     clock,
     {
+      heard: attention.heard,
       message: (message, connection) =>
         received(message, "tcp", connection, connection.remoteAddress, connection.remotePort),
       closed: (connection) => {
@@ -126,7 +128,7 @@ export const make = (options: SipOptions): Sip => {
     counters,
     limits,
     udpMtuBytes,
-    resolver: options.resolver ?? makeResolver(),
+    resolver: options.resolver ?? makeResolver(systemNames, clock, Math.random, attention.after),
     clock,
     mintTag,
     localHost,
@@ -239,6 +241,7 @@ export const make = (options: SipOptions): Sip => {
   })
 
   const datagram = (bytes: Buffer, address: string, port: number, listener: UdpListener): void => {
+    attention.heard()
     const message = readDatagram(bytes, limits, carried)
     if (message === null) counters.dropped++
     else received(message, "udp", listener, address, port)
@@ -264,7 +267,9 @@ export const make = (options: SipOptions): Sip => {
     if (!isWildcard(bound)) ownHosts.add(bracketed(bound))
   })
 
+  /** After sockets have been read, however late it is. */
   const tick = (): void => {
+    if (attention.late() > 0) return
     client.tick()
     tcp.tick()
     server.tick()
@@ -283,10 +288,15 @@ export const make = (options: SipOptions): Sip => {
     listen: Effect.fnUntraced(function* (to: SipHandler): Effect.fn.Return<void, BindFailed, Scope.Scope> {
       handler = to
       yield* Effect.acquireRelease(
-        Effect.sync(() => setInterval(tick, wheelTickMs)),
-        (timer) =>
+        Effect.sync(() => {
+          const end = attention.begin()
+          const timer = setInterval(() => setImmediate(tick), wheelTickMs)
+          return { timer, end }
+        }),
+        ({ timer, end }) =>
           Effect.sync(() => {
             clearInterval(timer)
+            end()
             tcp.closeAll()
             udpListeners.length = 0
             tcpListeners.length = 0

@@ -184,6 +184,12 @@ const StoredEvent = Schema.TaggedUnion({
     status: Schema.optionalKey(Schema.Int),
   },
   NotificationsAccepted: { of: Schema.Array(Schema.Int) },
+  ClockSetBack: {
+    by: Schema.Finite,
+    moved: Schema.optionalKey(Schema.Finite),
+    grantedFor: Schema.optionalKey(Schema.Finite),
+    waitsFor: Schema.optionalKey(Schema.Finite),
+  },
 })
 
 /** The name of every event there is. */

@@ -167,7 +167,9 @@ export const makePostgresStore = (
           SELECT h.id, h.stream, s.version, s.state
           FROM unnest(${streams}::text[]) AS a(stream)
           JOIN streams h ON h.stream = a.stream LEFT JOIN snapshots s ON s.stream = h.id)
-        SELECT stream, version, state, NULL AS pos, NULL AS at, NULL AS cause, NULL AS origin, NULL AS nonce,
+        SELECT stream, version, state, NULL AS pos,
+          CASE WHEN state IS NULL THEN
+            (SELECT e.at FROM events e WHERE e.stream = asked.id AND e.version = asked.version) END AS at, NULL AS cause, NULL AS origin, NULL AS nonce,
           NULL AS events
         FROM asked WHERE version IS NOT NULL
         UNION ALL
@@ -234,7 +236,7 @@ export const makePostgresStore = (
         SELECT h.stream, f.version, f.state FROM snapshots f JOIN streams h ON h.id = f.stream
         WHERE f.state IS NOT NULL AND f.stream > coalesce((SELECT id FROM streams WHERE stream = ${after}), 0)
         ORDER BY f.stream LIMIT ${max}::int`.pipe(
-        Effect.map((rows) => rows.map(stateOf)),
+        Effect.map((rows) => rows.map((row) => stateOf(row))),
         unavailable,
       ),
 
@@ -316,9 +318,14 @@ const opened = (row: EventRow, keyOf: (id: string) => PersonKey | undefined) => 
 const readable = <A>(read: () => A): Effect.Effect<A, StoreUnavailable> =>
   Effect.try({ try: read, catch: (cause) => new StoreUnavailable({ cause }) })
 
-const stateOf = (row: SnapshotRow): State =>
+const stateOf = (row: SnapshotRow & { readonly at?: Date | null }): State =>
   row.state === null
-    ? { ...initial(row.stream as Uri), version: Number(row.version) }
+    ? {
+        ...initial(row.stream as Uri),
+        version: Number(row.version),
+        // its next decision must not be earlier
+        decidedAt: row.at?.getTime() ?? 0,
+      }
     : thaw(row.state as Snapshot)
 
 /** Which of these streams another writer moved; the others stand where an earlier attempt of ours put them. */

@@ -46,7 +46,14 @@ export const signatureOf = (secret: string, id: string, timestamp: number, body:
   return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`
 }
 
-export const makeSend = (allowed: AllowedHosts): Send => {
+/** @param after starts the timer that gives an attempt up, and returns what calls it off; default: one of the system */
+export const makeSend = (
+  allowed: AllowedHosts,
+  after: (millis: number, done: () => void) => () => void = (millis, done) => {
+    const timer = setTimeout(done, millis)
+    return () => clearTimeout(timer)
+  },
+): Send => {
   // what a name stands for is looked at when the connection is made: it may have changed since
   const guarded: LookupFunction = (host, options, callback) => {
     lookup(host, { ...options, all: true }, (error, addresses) => {
@@ -73,9 +80,9 @@ export const makeSend = (allowed: AllowedHosts): Send => {
       }
       const timestamp = Math.floor(nowMillis / 1000)
       const abort = new AbortController()
-      const deadline = setTimeout(() => abort.abort(), timeoutMillis)
+      const callOff = after(timeoutMillis, () => abort.abort())
       const end = (outcome: SendOutcome): void => {
-        clearTimeout(deadline)
+        callOff()
         resume(Effect.succeed(outcome))
       }
       const isSecure = target.protocol === "https:"
@@ -108,7 +115,7 @@ export const makeSend = (allowed: AllowedHosts): Send => {
       )
       request.end(body)
       return Effect.sync(() => {
-        clearTimeout(deadline)
+        callOff()
         abort.abort()
       })
     })

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { Recorded } from "../../domain/ports.ts"
+import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
@@ -135,11 +136,12 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     decision: ({ position, decision }) => {
       if (original === null || anonymous === null) throw new Error("a decision stands in a stream")
       let [was, is] = [original, anonymous]
+      const at = clockOf(decision)
       const events = decision.events.map((event) => {
         if (event._tag === "NotificationsIssued") note(event.shown, was, is, told(event, was))
         const standIn = anonymized("", event) as Event
-        was = evolve(was, event, decision.at)
-        is = evolve(is, standIn, decision.at)
+        was = evolve(was, event, at)
+        is = evolve(is, standIn, at)
         return standIn
       })
       const { origin, nonce } = decision

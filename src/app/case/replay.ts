@@ -4,6 +4,7 @@
  */
 import type { Moment } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
+import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import type { Answer } from "../../domain/presentity/commands.ts"
@@ -64,14 +65,14 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       if (options.stream !== null && options.stream !== stream) continue
       walk = walkFrom(item.state, world)
       other = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
-      ;[isOver, isUnequal, lastAt] = [false, false, item.state.decidedAt]
+      ;[isOver, isUnequal, lastAt] = [false, false, lastClock(item.state)]
       yield { _tag: "Stream", stream }
     } else if (item._tag === "decision" && walk !== null && world !== null) {
       isOver ||= until !== null && isAfter(item.recorded, until)
       if (isOver) continue
       const { moment, digest } = walk.step(item.recorded)
       const { decision } = moment
-      lastAt = decision.at
+      lastAt = clockOf(decision)
       yield { _tag: "Step", moment }
       if (digest !== item.digest && !isUnequal) {
         isUnequal = true

@@ -107,6 +107,8 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${answersIn(event, 0)
         .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
         .join(", ")}`
+    case "ClockSetBack":
+      return `${event._tag}${event.moved === undefined ? "" : ` by ${event.moved / 1000} s`}`
     case "LogDropped":
       return `${event._tag} ${event.decisions} decisions`
     case "DocumentsDropped":

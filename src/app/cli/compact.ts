@@ -12,8 +12,15 @@ import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
 export const compactCommand = Command.make(
   "compact",
-  { ...storeFlags, json: flag("json", "what was dropped as one JSON object") },
-  Effect.fn(function* ({ json, ...input }) {
+  {
+    ...storeFlags,
+    json: flag("json", "what was dropped as one JSON object"),
+    yes: flag(
+      "yes",
+      "drop all that is due: however large a share of the log it is, and though nothing confirms the clock",
+    ),
+  },
+  Effect.fn(function* ({ json, yes, ...input }) {
     const config = yield* storeConfig(input)
     const { terms, faults } = termsOf(config.retention)
     const said = `retention = ${config.retention.join(" ")} (${config.sources.retention})`
@@ -27,7 +34,7 @@ export const compactCommand = Command.make(
     const key = sealKeyOf(config)
     if (key !== null && "fault" in key) return yield* new ConfigInvalid({ faults: [key.fault] })
     const principal = { by: `compact ${accountName()}`, key: key?.key ?? null }
-    const compacted = yield* compactStore(config, terms, now, principal)
+    const compacted = yield* compactStore(config, terms, now, principal, yes)
     yield* Console.log(json ? JSON.stringify({ v: 1, ...compacted }) : textOf(compacted))
   }, Effect.scoped),
 ).pipe(
@@ -36,11 +43,12 @@ export const compactCommand = Command.make(
   ),
 )
 
-const textOf = ({ months, before, decisions, forgotten, persons, documents }: Compacted): string => {
-  const lines = documents.map(
-    (one) =>
-      `${one.documents} documents of ${one.packageName} from before ${new Date(one.before).toISOString()} dropped`,
-  )
+const textOf = ({ months, before, decisions, forgotten, persons, documents, left }: Compacted): string => {
+  const lines = documents.flatMap(({ packageName, before: until, documents: count, left: more }) => [
+    `${count} documents of ${packageName} from before ${new Date(until).toISOString()} dropped`,
+    ...(more === undefined ? [] : [leftText(`documents of ${packageName}`, more)]),
+  ])
+  if (left !== null) lines.push(leftText("decisions", left))
   if (before !== null) {
     const until = new Date(before).toISOString()
     lines.unshift(
@@ -54,3 +62,6 @@ const textOf = ({ months, before, decisions, forgotten, persons, documents }: Co
   }
   return lines.length === 0 ? "nothing is due" : lines.join("\n")
 }
+
+const leftText = (what: string, before: number): string =>
+  `${what} up to ${new Date(before).toISOString()} are due as well, but more than retention_share of the log: the rest goes another day, or with --yes`

@@ -13,6 +13,7 @@ import type { PersonKey } from "../../adapters/store/sealed.ts"
 import { exclusively } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import type { Stored } from "../../domain/engine/engine.ts"
+import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import { erase } from "../../domain/presentity/erase.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
@@ -127,11 +128,10 @@ export const end = Effect.fnUntraced(function* (
       const decision = {
         stream: before.presentity,
         version: before.version + 1,
-        at: Math.max(now, before.decidedAt),
         cause: "Erase",
         origin: by,
         nonce: freshNonce(),
-        events,
+        ...placedAt(before, nowFor(before, now), events),
       }
       return [{ decision, before, after: fold(before, decision) }]
     })

@@ -17,11 +17,13 @@ import type { Moment } from "../../domain/history/moments.ts"
 import { makeInquiry, treatmentIn } from "../../domain/history/why.ts"
 import type { Circumstances, Explanation, Question, Treatment } from "../../domain/history/why.ts"
 import type { EventStore, Recorded, StoreUnavailable } from "../../domain/ports.ts"
+import { clockOf } from "../../domain/presentity/clock.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, values } from "../../domain/table.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { isAfter, untilOf } from "./until.ts"
 
 export interface PageWish {
   /** Only decisions before this version; null: the newest. */
@@ -127,11 +129,11 @@ export const makeHistoryReader = (
     Effect.map(store.landmarkBefore(of, version), (state) => state ?? initial(of))
 
   const stateAt = (of: Uri, at: Millis): Effect.Effect<State, StoreUnavailable> =>
-    Effect.flatMap(landmarkAt(of, at), (from) => {
+    Effect.flatMap(Effect.all([landmarkAt(of, at), untilOf(store, of, at)]), ([from, until]) => {
       let state = from
       return Effect.map(
         decisions(of, from.version, ({ decision }) => {
-          if (decision.at > at) return "stop"
+          if (isAfter(decision, until)) return "stop"
           state = fold(state, decision)
           return "go on"
         }),
@@ -142,8 +144,8 @@ export const makeHistoryReader = (
   const fits = ({ decision }: Recorded, { types, event: packageName, since, until }: PageWish): boolean =>
     // that NOTIFYs were answered is told with them, unless it is asked for
     (decision.cause !== "RecordDeliveries" || types !== null) &&
-    decision.at >= (since ?? 0) &&
-    decision.at <= (until ?? Number.POSITIVE_INFINITY) &&
+    clockOf(decision) >= (since ?? 0) &&
+    clockOf(decision) <= (until ?? Number.POSITIVE_INFINITY) &&
     ((types === null && packageName === null) ||
       decision.events.some(
         (event) =>
@@ -199,6 +201,7 @@ export const makeHistoryReader = (
     const isMeant = (one: Meant): boolean =>
       one.watcher === watcher && (wish.event === null || one.packageName === wish.event)
     const until = wish.until ?? Number.POSITIVE_INFINITY
+    const { at: untilAt } = yield* untilOf(store, of, until)
     let found: readonly Sent[] = []
     let end = wish.before ?? Number.MAX_SAFE_INTEGER
     let from = yield* wish.until === null ? landmarkBefore(of, end - 1) : landmarkAt(of, until)
@@ -211,7 +214,7 @@ export const makeHistoryReader = (
         if (version < last) lastAt = at
         // what became of the last ones is written down a little later
         const isSoon = at <= lastAt + unansweredMillis && version <= last + lookMax
-        if (at > until + unansweredMillis || (version > last + pageRows && !isSoon)) return "stop"
+        if (at > untilAt + unansweredMillis || (version > last + pageRows && !isSoon)) return "stop"
         ledger.take(moment)
         return "go on"
       })
@@ -240,13 +243,14 @@ export const makeHistoryReader = (
     const { presentity: of, watcher, packageName, at, position } = question
     let treatment: Treatment | null | undefined = undefined as Treatment | null | undefined
     let from = yield* landmarkAt(of, at)
+    const until = yield* untilOf(store, of, at)
     for (let [end, looked] = [Number.MAX_SAFE_INTEGER, 0]; ; looked += pageRows) {
       const last = end
       let found: Recorded | null = null as Recorded | null
       let since: Treatment | null | undefined = undefined as Treatment | null | undefined
       let isPassed = false
       yield* walk(from, nobody, (moment) => {
-        if (moment.decision.at > at || moment.decision.version > last) return "stop"
+        if (isAfter(moment.decision, until) || moment.decision.version > last) return "stop"
         if (position !== undefined && moment.position !== position) {
           isPassed ||= moment.position < position
           return moment.position > position ? "stop" : "go on"

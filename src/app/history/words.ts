@@ -7,6 +7,7 @@ import type { Finding } from "../../domain/history/why.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Body, WatchWord } from "../../domain/vocabulary.ts"
 import { gistOf } from "../client/document.ts"
+import { spanInWords } from "../spans.ts"
 
 export type Clock = (at: number) => string
 
@@ -119,6 +120,13 @@ export const eventInWords = (event: Event, clock: Clock): string => {
       )
     case "NotificationsAccepted":
       return `${event.of.length / 3}`
+    case "ClockSetBack":
+      return event.moved === undefined
+        ? "the clock is behind earlier decisions"
+        : words(
+            `by ${spanInWords(event.moved)}`,
+            "what the clock granted that stood ahead lasts as long as it was granted for",
+          )
     case "NotificationFailed":
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }

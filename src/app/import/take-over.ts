@@ -16,6 +16,7 @@ import type { Layout, XcapRow } from "../../adapters/import/layouts.ts"
 import type { Source } from "../../adapters/import/source.ts"
 import { EventStore, PresenceTables } from "../../domain/ports.ts"
 import type { TableChange } from "../../domain/ports.ts"
+import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import type { Authorize, Context, Limits } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
@@ -157,7 +158,7 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
         count.wasThere()
         continue
       }
-      const now = Math.max(options.now, before.decidedAt)
+      const now = nowFor(before, options.now)
       const context: Context = {
         now,
         nonce: freshNonce(),
@@ -179,11 +180,10 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
       const decision: Decision = {
         stream: presentity,
         version: before.version + 1,
-        at: now,
         cause: command._tag,
         origin: "import",
         nonce: context.nonce,
-        events,
+        ...placedAt(before, now, events),
       }
       const after = fold(before, decision)
       states.set(presentity, after)

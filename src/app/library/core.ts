@@ -17,7 +17,8 @@ import type { Body, DialogStart, Header, Seconds, Uri } from "../../domain/vocab
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
 import type { Refused } from "../../adapters/admin/problems.ts"
 import { presentityOf } from "../addresses.ts"
-import { clockTelling } from "../clocks.ts"
+import { clockTelling, isMachineClock } from "../clocks.ts"
+import { steadied } from "../clock-keeper.ts"
 import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
 import { makeFeed } from "../feed.ts"
 import { makeHistoryDesk } from "../history/answers.ts"
@@ -250,6 +251,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
     options.now === undefined
       ? undefined
       : guardedClock(options.now, () => clock.currentTimeMillisUnsafe(), isInstant, report)
+  const told = now !== undefined ? clockTelling(now, clock) : isMachineClock(clock) ? steadied(clock) : clock
   const bodyMax = options.bodyMax ?? defaultBodyMax
   const store = guardedStore(yield* EventStore, storeWaitOf(options) * 1000)
   /** What a presentity answers 500 for. */
@@ -304,12 +306,9 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         else report({ _tag: "StoreAway", why: fault.message, cause: fault })
       },
     },
-  ).pipe(
-    Effect.provideService(EventStore, store),
-    now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)),
-  )
+  ).pipe(Effect.provideService(EventStore, store), Effect.provideService(Clock.Clock, told))
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
-  const instant = now ?? (() => clock.currentTimeMillisUnsafe())
+  const instant = (): number => told.currentTimeMillisUnsafe()
   const questions = makeHistoryDesk(
     makeHistoryReader(store, circumstances, instant),
     circumstances,
@@ -528,10 +527,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       const state = of === null ? undefined : pump.engine.state(of)
       const pack = packages.find("presence")
       if (state === undefined || pack?.rules === undefined) return null
-      return pack.rules.sphere(
-        publishedDocuments(state, pack),
-        (now ?? (() => clock.currentTimeMillisUnsafe()))(),
-      )
+      return pack.rules.sphere(publishedDocuments(state, pack), instant())
     },
     setHardState: (presentity, event, document) =>
       Effect.gen(function* () {

@@ -10,6 +10,7 @@ import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { isAfter, untilOf } from "../history/until.ts"
 
 export type { PresentityAt } from "../../domain/history/at.ts"
 
@@ -37,10 +38,11 @@ export const presentityAt = (
   presentity: Uri,
   at: Millis,
 ): Effect.Effect<PresentityAt, StoreUnavailable> => {
-  return Effect.flatMap(store.landmarkAt(presentity, at), (landmark) => {
+  const begin = Effect.all([store.landmarkAt(presentity, at), untilOf(store, presentity, at)])
+  return Effect.flatMap(begin, ([landmark, until]) => {
     let state = landmark ?? initial(presentity)
     const fold1 = (decision: Decision): "go on" | "stop" => {
-      if (decision.at > at) return "stop"
+      if (isAfter(decision, until)) return "stop"
       state = fold(state, decision)
       return "go on"
     }

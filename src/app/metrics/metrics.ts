@@ -31,6 +31,7 @@ export interface MetricsSource {
   readonly webhooks: () => readonly WebhookView[]
   readonly sources: () => readonly SourceHealth[]
   readonly reloads: Readonly<ReloadCounters>
+  readonly timekeeping: { readonly families: () => readonly Family[] }
 }
 
 export interface Metrics {
@@ -84,6 +85,7 @@ export const makeMetrics = (): Metrics => {
           source.reloads.lastOk,
           "seconds",
         ),
+        ...source.timekeeping.families(),
         ...processFamilies(startedAt),
         gauge(
           "presently_event_loop_delay_seconds",

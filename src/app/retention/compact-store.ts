@@ -1,9 +1,12 @@
 /**
  * One compaction of a store, from opening it to what it says.
  */
+import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
 import type { Config } from "../config.ts"
+import { makeClockWitness } from "../../adapters/store/clock-witness.ts"
 import { onLog } from "../tables/open.ts"
+import { suspicionOf } from "./witnesses.ts"
 import { CompactRefused, compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
 import type { Terms } from "./terms.ts"
@@ -12,5 +15,23 @@ export type { Compacted } from "./compact.ts"
 
 const isRefusal = (cause: unknown): cause is CompactRefused => cause instanceof CompactRefused
 
-export const compactStore = (config: Config, terms: Terms, now: Millis, principal: Principal) =>
-  onLog(config, "compact", isRefusal, ({ sql }) => compact(sql, terms, now, principal))
+/** @param isSure drops all that is due, whatever speaks against it */
+export const compactStore = (
+  config: Config,
+  terms: Terms,
+  now: Millis,
+  principal: Principal,
+  isSure: boolean,
+) =>
+  onLog(config, "compact", isRefusal, ({ sql }) =>
+    Effect.gen(function* () {
+      if (isSure) {
+        yield* makeClockWitness(sql).clearDoubt
+        return yield* compact(sql, terms, now, principal)
+      }
+      const doubtDays = config.retention_doubt
+      const why = yield* suspicionOf(sql, now, { ahead: 0, doubtDays, isWatched: false })
+      if (why !== null) return yield* new CompactRefused({ why: `${why}; if that is right, say --yes` })
+      return yield* compact(sql, terms, now, { ...principal, share: config.retention_share })
+    }),
+  )

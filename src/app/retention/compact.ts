@@ -12,6 +12,7 @@ import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { deletedPerStatement, makeRetention } from "../../adapters/store/retention.ts"
 import type { Leaving, Retention } from "../../adapters/store/retention.ts"
+import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import {
@@ -27,7 +28,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { freshNonce } from "../pump.ts"
 import { dropDocumentsOf } from "./documents.ts"
-import { documentsBefore, endOfMonth, logBefore } from "./terms.ts"
+import { documentsBefore, endOfMonth, logBefore, startOfDay, startOfMonth } from "./terms.ts"
 import type { Terms } from "./terms.ts"
 
 /** Nothing was dropped: the log is not in a state in which it may be. */
@@ -48,10 +49,14 @@ export interface Compacted {
   readonly forgotten: number
   /** Persons of whom nothing was left: their keys are gone. */
   readonly persons: number
+  /** More was due, but would have been too large a share of the log: decisions older than this; null: no more was. */
+  readonly left: Millis | null
   readonly documents: readonly {
     readonly packageName: string
     readonly before: Millis
     readonly documents: number
+    /** As for the log: documents older than this were due; absent: no more were. */
+    readonly left?: Millis
   }[]
 }
 
@@ -67,6 +72,8 @@ export interface Principal {
   readonly key: KeyObject | null
   /** Of the server that this runs in: does something while it writes nothing to the log. Absent: this is no server. */
   readonly whilePaused?: <E>(work: Effect.Effect<number, E>) => Effect.Effect<number, E>
+  /** How much of the log may go at once, in percent; absent: all of it. */
+  readonly share?: number
 }
 
 export const compact = Effect.fn("Retention.compact")(function* (
@@ -79,9 +86,16 @@ export const compact = Effect.fn("Retention.compact")(function* (
   const dropped = yield* dropOld(sql, retention, terms, now, principal)
   const documents: Compacted["documents"][number][] = []
   for (const [packageName, days] of terms.documents) {
-    const before = documentsBefore(days, now)
+    const due = documentsBefore(days, now)
     const from = yield* retention.documentsGone(packageName)
-    if (before <= from) continue
+    if (due <= from) continue
+    const ends = yield* shareEnds(retention, principal, due, from)
+    const before = ends === null ? due : startOfDay(ends)
+    const left = before < due ? { left: due } : {}
+    if (before <= from) {
+      documents.push({ packageName, before: from, documents: 0, ...left })
+      continue
+    }
     const { retained } = yield* retentionState(sql)
     const told = retained.documents.find((one) => one.packageName === packageName)?.before ?? 0
     const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
@@ -103,7 +117,7 @@ export const compact = Effect.fn("Retention.compact")(function* (
         : Effect.void
     })
     yield* retention.saveDocumentsGone(packageName, before)
-    documents.push({ packageName, before, documents: count })
+    documents.push({ packageName, before, documents: count, ...left })
   }
   const compacted: Compacted = { ...dropped, documents }
   return compacted
@@ -116,8 +130,11 @@ const dropOld = Effect.fnUntraced(function* (
   now: Millis,
   principal: Principal,
 ) {
-  const before = logBefore(terms, now)
-  if (before === null) return { months: [], before: null, decisions: 0, forgotten: 0, persons: 0 }
+  const wanted = logBefore(terms, now)
+  if (wanted === null) return { months: [], before: null, decisions: 0, forgotten: 0, persons: 0, left: null }
+  const ends = yield* shareEnds(retention, principal, wanted, 0)
+  const before = ends === null ? wanted : startOfMonth(ends)
+  const left = before < wanted ? wanted : null
   const due = (yield* retention.months).filter(({ month }) => endOfMonth(month) <= before)
   let decisions = 0
   let forgotten = 0
@@ -155,8 +172,11 @@ const dropOld = Effect.fnUntraced(function* (
     forgotten += page.forgotten
   }
   const persons = decisions > 0 ? yield* dropKeys(retention, principal) : 0
-  return { months: due.map(({ month }) => month), before, decisions, forgotten, persons }
+  return { months: due.map(({ month }) => month), before, decisions, forgotten, persons, left }
 })
+
+const shareEnds = (retention: Retention, { share }: Principal, before: Millis, from: Millis) =>
+  share === undefined || share >= 100 ? Effect.succeed(null) : retention.shareEnds(before, share, from)
 
 /** Keys of persons of whom the log says nothing any more. Whoever else is connected may have such a key in memory, and would go on using it. */
 const dropKeys = Effect.fnUntraced(function* (
@@ -256,11 +276,10 @@ export const recordFact = Effect.fnUntraced(function* (
     const decision = {
       stream: retentionStream,
       version: state.version + 1,
-      at: Math.max(at, state.decidedAt),
       cause,
       origin: by,
       nonce: freshNonce(),
-      events: [event],
+      ...placedAt(state, nowFor(state, at), [event]),
     }
     const { conflicts } = yield* store.append([decision])
     if (conflicts.size > 0) continue

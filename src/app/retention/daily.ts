@@ -5,6 +5,7 @@ import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql"
 import { makePartitions } from "../../adapters/store/migrations.ts"
 import { reasonOf } from "../tables/reason.ts"
 import { compact } from "./compact.ts"
@@ -18,6 +19,8 @@ const firstAfter = "1 minute"
  * @param key what the log is sealed with; null: it is not
  * @param flush brings tables and snapshots up to the log: what they do not show is not dropped
  * @param whilePaused does something while the server writes nothing to the log
+ * @param share of the log that goes at once, in percent
+ * @param suspicion why the clock is not to be believed when it says that something is old; null: it is
  */
 export const makeDaily = (
   sql: PgClient.PgClient,
@@ -25,17 +28,35 @@ export const makeDaily = (
   key: KeyObject | null,
   flush: Effect.Effect<void>,
   whilePaused: NonNullable<Principal["whilePaused"]>,
+  share = 100,
+  suspicion: (now: number) => Effect.Effect<string | null, SqlError.SqlError> = () => Effect.succeed(null),
 ) => {
+  const counts = { runs: 0, postponed: 0, limited: 0 }
   const once = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     yield* makePartitions(new Date(now)).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     if (terms.days === 0 && terms.documents.size === 0) return
+    counts.runs++
+    const why = yield* suspicion(now)
+    if (why !== null) {
+      counts.postponed++
+      return yield* Effect.logWarning(
+        `nothing that is old is dropped today: ${why}; presently compact --yes drops it all the same`,
+      )
+    }
     yield* flush
-    const { decisions, months, documents } = yield* compact(sql, terms, now, {
+    const { decisions, months, documents, left } = yield* compact(sql, terms, now, {
       by: "server",
       key,
       whilePaused,
+      share,
     })
+    if (left !== null || documents.some((one) => one.left !== undefined)) {
+      counts.limited++
+      yield* Effect.logWarning(
+        `more is old than the ${share} % of the log that are dropped at once (retention_share): the rest goes on another day, or by presently compact --yes`,
+      )
+    }
     if (decisions > 0) {
       yield* Effect.logInfo(`${decisions} old decisions dropped from the log, with ${months.length} months`)
     }
@@ -52,6 +73,7 @@ export const makeDaily = (
   )
   return {
     once,
+    counts: (): Readonly<typeof counts> => counts,
     run: Effect.sleep(firstAfter).pipe(
       Effect.andThen(Effect.forever(Effect.andThen(once, Effect.sleep("24 hours")))),
     ),

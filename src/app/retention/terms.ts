@@ -45,13 +45,18 @@ export const termsOf = (
 /** Decisions older than this may go: whole months, so up to 31 days more are kept. Null: none. */
 export const logBefore = ({ days }: Terms, now: Millis): Millis | null => {
   if (days === 0) return null
-  const oldest = new Date(now - days * day)
-  return Date.UTC(oldest.getUTCFullYear(), oldest.getUTCMonth(), 1)
+  return startOfMonth(now - days * day)
 }
 
+export const startOfMonth = (at: Millis): Millis => {
+  const instant = new Date(at)
+  return Date.UTC(instant.getUTCFullYear(), instant.getUTCMonth(), 1)
+}
+
+export const startOfDay = (at: Millis): Millis => Math.floor(at / day) * day
+
 /** Documents that were published before this may go: whole days. */
-export const documentsBefore = (days: number, now: Millis): Millis =>
-  Math.floor((now - days * day) / day) * day
+export const documentsBefore = (days: number, now: Millis): Millis => startOfDay(now - days * day)
 
 /** Where a month called `2026-01` ends. */
 export const endOfMonth = (month: string): Millis => {

@@ -7,6 +7,7 @@
 import { deepStrictEqual } from "node:assert/strict"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
 import type { Engine, EngineOptions, Release } from "../../domain/engine/engine.ts"
+import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
@@ -32,6 +33,8 @@ export interface Checks {
    * @returns how many were looked at
    */
   readonly converged: (compare: Compare) => number
+  /** Nothing lasts longer than may be granted, or is of the future, once the clock is right. */
+  readonly granted: (now: Millis) => void
   readonly states: () => ReadonlyMap<Uri, State>
 }
 
@@ -87,7 +90,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         if (decision.origin !== "") origins.add(decision.origin)
         must(decision.at >= (lastAt.get(stream) ?? 0), `the time of ${stream} goes back`)
         lastAt.set(stream, decision.at)
-        for (const one of react(before, decision.events, after, decision.at, options)) {
+        for (const one of react(before, decision.events, after, clockOf(decision), options)) {
           owed.set(`${stream} ${one.no} ${one.cseq}`, one)
         }
       }
@@ -116,6 +119,18 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         must(deadline === null || engine.isLoaded(state.presentity), `${state.presentity} is forgotten`)
       }
       must(engine.counts().dialogs === dialogs, `${engine.counts().dialogs} dialogs known of ${dialogs}`)
+    },
+    granted: (now) => {
+      const { limits } = options
+      const longest = Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset
+      for (const { presentity, publications, subscriptions } of states.values()) {
+        for (const one of [...values(publications)].flatMap((some) => [...values(some)]))
+          must(one.expiresAt <= now + longest * 1000, `${presentity} publishes for longer than is granted`)
+        for (const one of values(subscriptions)) {
+          must(one.expiresAt <= now + longest * 1000, `${presentity} ${one.no} lasts longer than is granted`)
+          must(one.issuedAt <= now && one.createdAt <= now, `${presentity} ${one.no} is of the future`)
+        }
+      }
     },
     converged: (compare) => {
       let count = 0

@@ -1,6 +1,6 @@
 /**
  * A server's whole life in a plain loop: publishers, watchers and a second writer over a network that loses, delays and
- * repeats, a store that fails, crashes, clock jumps. Everything follows from a seed.
+ * repeats, a store that fails, crashes, a clock that jumps ahead or back and is set right again. Everything follows from a seed.
  *
  * It drives the very engine that the server runs (`offer`, `advance`, `seal`, `committed`, `failed`) over the store in
  * memory, with integers for time. After every step `simulator-checks.ts` says what must hold.
@@ -13,6 +13,14 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
+import {
+  clockOf,
+  isSetBack,
+  lastClock,
+  nowFor,
+  placedAt,
+  slackMillis,
+} from "../../domain/presentity/clock.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -67,6 +75,7 @@ export type Happening =
   | "unproven"
   | "doubted"
   | "unrepeated"
+  | "jumps"
   | "converged"
 
 /** A failed check, with everything needed to see it again. */
@@ -111,6 +120,25 @@ interface Ticket {
   readonly answered: (answer: Answer) => void
 }
 
+const jumps: readonly Millis[] = [
+  -365 * 86_400_000,
+  -86_400_000,
+  -3_600_000,
+  -5000,
+  -700,
+  5000,
+  40_000,
+  1_800_000,
+  3_600_000,
+  86_400_000,
+  365 * 86_400_000,
+  730 * 86_400_000,
+]
+
+/** The later of two instants; the second when it is earlier by more than that: then the clock was set back. */
+const laterOf = (one: Millis, other: Millis, slack: Millis): Millis =>
+  other < one - slack ? other : Math.max(one, other)
+
 const nobody: Ticket = { origin: null, answered: () => {} }
 
 const makeSimulator = (options: SimulationOptions, note: (line: string) => void) => {
@@ -118,6 +146,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const random = makeRandom(options.seed)
   const doubt = makeRandom(options.seed ^ 0x5bd1e995)
+  const tide = makeRandom(options.seed ^ 0x2c1b3c6d)
   const peers = makePeers(random, universe, doubt)
   const log: MemoryLog = makeMemoryLog()
   const treated = new Map<Uri, SubHandling>()
@@ -142,12 +171,16 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     unproven: 0,
     doubted: 0,
     unrepeated: 0,
+    jumps: 0,
     converged: 0,
   }
 
   const deliveries: Delivered[] = []
   let engine: Engine<Ticket> = makeEngine(engineOptions)
   let now = beginning
+  /** How far the server's clock is wrong. */
+  let skew = 0
+  const clock = (): Millis => now + skew
   /** Counts crashes: what an earlier process had under way dies with it. */
   let life = 0
   let network: Message[] = []
@@ -176,7 +209,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   }
 
   const offerAgain = (one: Offer<Ticket>): void => {
-    const offered = engine.offer(one, now, random.token)
+    const offered = engine.offer(one, clock(), random.token)
     if (offered._tag === "Released") send(offered.release)
     else if (offered._tag === "Missing") {
       engine.load(log.load(offered.presentity))
@@ -259,10 +292,11 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (!calm && random.chance(0.03)) return failAppend(decisions)
     const streams = [...new Set(decisions.map(({ stream }) => stream))]
     if (!calm && streams.length > 0 && random.chance(0.04)) interfere(random.pick(streams))
-    const since = engine.oldestInFlight() ?? now
+    const since = Math.min(engine.oldestInFlight() ?? clock(), clock())
     const conflicts = append(decisions)
     const { release, again } = engine.committed(conflicts)
-    committedAt = Math.max(committedAt, decisions.at(-1)?.at ?? 0)
+    const newest = decisions.at(-1)
+    if (newest !== undefined) committedAt = laterOf(committedAt, clockOf(newest), slackMillis)
     for (const one of release) send(one)
     reload(conflicts, since)
     for (const one of again) offerAgain(one)
@@ -274,7 +308,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     counts.failures++
     note(`${now} the append fails`)
     if (random.chance(0.5)) append(decisions)
-    const since = Math.min(engine.oldestInFlight() ?? now, now)
+    const since = Math.min(engine.oldestInFlight() ?? clock(), clock())
     const { tickets, streams } = engine.failed()
     for (const { answered } of tickets) {
       const rejection = { _tag: "ServiceUnavailable", status: 503, why: "store", retryAfter: 1 } as const
@@ -297,11 +331,13 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const body = random.pick(universe.bodies.get("stub") ?? [...universe.bodies.values()][0]!)
     const asked = { ifMatch: [], expires: 60, body, bodyFault: null, sender: null }
     const packageName = [...universe.bodies.keys()][0]!
-    for (const command of [{ _tag: "FallDue" }, { _tag: "Publish", packageName, ...asked }] as const) {
+    const publish = { _tag: "Publish", packageName, ...asked } as const
+    const follow = { _tag: "FollowClock", from: lastClock(state) } as const
+    for (const command of [follow, { _tag: "FallDue" }, publish] as const) {
+      if (command._tag === "FollowClock" && (!isSetBack(state, clock()) || isEmpty(state))) continue
       const nonce = random.token()
-      const last = log.history(stream, state.version - 1, 1)[0]?.decision.at ?? 0
-      const at = Math.max(now, last)
-      const { events } = decide(state, command, {
+      const at = nowFor(state, clock())
+      const { events: decided } = decide(state, command, {
         now: at,
         nonce,
         limits,
@@ -310,15 +346,16 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
         inFlight: () => false,
         findDialog: () => null,
       })
-      if (events.length === 0) continue
+      if (decided.length === 0) continue
       const version = state.version + 1
-      const decision: Decision = { stream, version, at, cause: command._tag, origin: "", nonce, events }
+      const placed = placedAt(state, at, decided)
+      const decision: Decision = { stream, version, cause: command._tag, origin: "", nonce, ...placed }
       const after = fold(state, decision)
       append([decision])
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
       const reaction = { packages, limits }
-      const notifications = react(state, events, after, at, reaction)
-      send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
+      const notifications = react(state, decision.events, after, at, reaction)
+      send({ ticket: null, at, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after
     }
   }
@@ -336,9 +373,10 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       .filter((state) => !isEmpty(state))
     for (const state of alive) engine.load(state)
     if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
-    engine.advance(now, random.token)
+    engine.advance(clock(), random.token)
+    const since = checkpoint > clock() ? 0 : checkpoint
     for (const { presentity } of alive) {
-      offer(presentity, { _tag: "Redeliver", since: checkpoint }, nobody)
+      offer(presentity, { _tag: "Redeliver", since }, nobody)
     }
   }
 
@@ -359,7 +397,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     appending = null
     finishAppend(batch)
     if (random.chance(0.2)) {
-      checkpoint = Math.max(checkpoint, Math.min(engine.oldestInFlight() ?? committedAt, committedAt) - 2000)
+      const settled = Math.min(engine.oldestInFlight() ?? committedAt, committedAt) - 2000
+      checkpoint = laterOf(checkpoint, settled, 60_000)
     }
   }
 
@@ -373,7 +412,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
 
   const nearestDeadline = (): Millis | null => {
     const all = [...checks.states().values()].flatMap((state) => nextDeadline(state) ?? [])
-    return all.length === 0 ? null : Math.min(...all)
+    return all.length === 0 ? null : Math.min(...all) - skew
   }
 
   const moveClock = (): void => {
@@ -383,6 +422,16 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     } else if (random.chance(0.005)) now += 3_600_000
     else if (random.chance(0.01)) now += 40_000
     else now += random.chance(0.3) ? 0 : random.int(1_500)
+  }
+
+  /** Every fourth life has a clock that jumps, and is set right sooner or later. */
+  const moveTide = (): void => {
+    if (options.seed % 4 !== 0) return
+    if (skew !== 0 ? tide.chance(0.04) : tide.chance(0.01)) {
+      skew = skew === 0 ? tide.pick(jumps) : tide.chance(0.8) ? 0 : tide.pick(jumps)
+      counts.jumps++
+      note(`${now} the clock is ${skew} ms wrong`)
+    }
   }
 
   const ask = (): void => {
@@ -403,15 +452,16 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   }
 
   const turn = (eager: boolean): void => {
-    engine.advance(now, random.token)
+    engine.advance(clock(), random.token)
     arrivals()
     store(eager)
-    checks.step(engine, now, engine.counts().undecided === 0 && appending === null)
+    checks.step(engine, clock(), engine.counts().undecided === 0 && appending === null)
   }
 
   return {
     step: (): void => {
       moveClock()
+      moveTide()
       for (let some = random.int(3); some > 0; some--) ask()
       if (random.chance(0.02)) {
         treated.set(
@@ -425,6 +475,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     /** Nobody asks any more and nothing goes wrong, until all is said. */
     settle: (): void => {
       calm = true
+      skew = 0
       treated.clear()
       if (universe.rules !== undefined) judgeAgain([...engine.presentities()])
       for (let quiet = 0; quiet < 3;) {
@@ -437,6 +488,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
         const next = [...network.map(({ at }) => at), ...(held ? [nearestDeadline() ?? now] : [])]
         if (next.length > 0) now = Math.max(now, Math.min(...next))
       }
+      checks.granted(clock())
       counts.converged = checks.converged((state, one) => {
         const shown = peers.shows(state.presentity, one.no)
         if (shown === null) return null

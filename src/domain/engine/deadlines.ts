@@ -19,6 +19,9 @@ export interface Deadlines<K> {
 
 const bucketMillis = 128
 
+/** Buckets by which time may go back before all keys are put where they belong then. */
+const backMax = 8
+
 export const makeDeadlines = <K>(): Deadlines<K> => {
   const armed = new Map<K, Millis>()
   const buckets = new Map<number, Set<K>>()
@@ -26,6 +29,20 @@ export const makeDeadlines = <K>(): Deadlines<K> => {
   let cursor = Number.NEGATIVE_INFINITY
 
   const bucketOf = (at: Millis): number => Math.max(cursor, Math.floor(at / bucketMillis))
+
+  /** Time has gone back: what was put into the bucket of the present is due later than all that comes now. O(keys). */
+  const turnBack = (to: number): void => {
+    cursor = to
+    buckets.clear()
+    for (const [key, at] of armed) put(key, at)
+  }
+
+  const put = (key: K, at: Millis): void => {
+    const bucket = bucketOf(at)
+    const keys = buckets.get(bucket)
+    if (keys === undefined) buckets.set(bucket, new Set([key]))
+    else keys.add(key)
+  }
 
   const take = (key: K): void => {
     const at = armed.get(key)
@@ -45,15 +62,13 @@ export const makeDeadlines = <K>(): Deadlines<K> => {
         take(key)
       }
       armed.set(key, at)
-      const bucket = bucketOf(at)
-      const keys = buckets.get(bucket)
-      if (keys === undefined) buckets.set(bucket, new Set([key]))
-      else keys.add(key)
+      put(key, at)
     },
     disarm: take,
     isDue: (key, now) => (armed.get(key) ?? Number.POSITIVE_INFINITY) <= now,
     due: (now) => {
       const last = Math.floor(now / bucketMillis)
+      if (last < cursor - backMax) turnBack(last)
       const found: [Millis, K][] = []
       for (const bucket of passedBuckets(buckets, cursor, last)) {
         for (const key of buckets.get(bucket) ?? []) {

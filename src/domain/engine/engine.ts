@@ -13,9 +13,10 @@ import { consider } from "../presentity/decide.ts"
 import { nothingHappened } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import { acceptedEvent } from "../presentity/answers.ts"
+import { isSetBack, lastClock, nowFor, placedAt, slackMillis } from "../presentity/clock.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
-import { closed, evolve } from "../presentity/evolve.ts"
+import { closed, evolve, statesAfter } from "../presentity/evolve.ts"
 import { requesterOf } from "../presentity/requester.ts"
 import { deadlineIn, isEmpty, nextDeadline } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
@@ -59,7 +60,8 @@ export interface Release<Ticket> {
 export interface Engine<Ticket> {
   /**
    * Decides a command at `now`, catching up first with what was due before, unless it `amends`: then that is decided
-   * afterwards, on what the command has made of the presentity.
+   * afterwards, on what the command has made of the presentity. When `now` is earlier than it was, the presentity first
+   * follows the clock.
    *
    * @returns `Missing`: the presentity is not in memory; `load` it and offer again. `Held`: released with a later
    *   batch. `Released`: nothing to store, the answer may leave.
@@ -73,7 +75,10 @@ export interface Engine<Ticket> {
    * it.
    */
   readonly unload: (presentity: Uri) => void
-  /** Decides everything that has fallen due by `now`, each at its own deadline. */
+  /**
+   * Decides everything that has fallen due by `now`, each at its own deadline. When `now` is earlier than it was, all that live follow
+   * the clock first: O(presentities).
+   */
   readonly advance: (now: Millis, nonce: () => string) => void
   /** Has everything written down that is known of NOTIFYs: nothing more will come. */
   readonly record: (now: Millis, nonce: () => string) => void
@@ -180,6 +185,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const evicted = new Map<Uri, State>()
   let waiting: Undecided<Ticket>[] = []
   let out: Undecided<Ticket>[] | null = null
+  /** Up to when deadlines were looked at, by the clock; before the first look, when nothing is known of it, after everything. */
+  let advancedTo = Number.POSITIVE_INFINITY
 
   const decideOn = (
     entry: Entry,
@@ -203,7 +210,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const known = withProofs(entry, command, at)
     const { outcome, states: afterDecided } = consider(known, command, context)
     const { events: decided, answer } = outcome
-    const events = withAnswers(entry, command, decided, at)
+    const told = withAnswers(entry, command, decided, at)
+    const placed = placedAt(before, at, told)
+    const { events } = placed
     if (events.length === 0) {
       const notifications = none
       return { entry, offer, decision: null, before, after: before, answer, notifications, unsureSince }
@@ -211,14 +220,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const decision: Decision = {
       stream: before.presentity,
       version: before.version + 1,
-      at,
+      at: placed.at,
       cause: command._tag,
       origin: offer?.origin ?? "",
       nonce: context.nonce,
       events,
     }
-    // the answers that go along make of what was there what has been decided on
-    const states = events === decided ? afterDecided : [known, ...afterDecided]
+    const states = statesOf(before, at, events, decided, known, afterDecided)
     const after = closed(before, states.at(-1)!, decision)
     const notifications = react(before, events, after, at, reaction, states)
     entry.provisional = after
@@ -227,6 +235,21 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const deadline = deadlineIn(events, after)
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
     return { entry, offer, decision, before, after, answer, notifications, unsureSince }
+  }
+
+  /** The states after each event: what has been computed to decide is not computed again. */
+  const statesOf = (
+    before: State,
+    at: Millis,
+    events: readonly Event[],
+    decided: readonly Event[],
+    known: State,
+    afterDecided: readonly State[],
+  ): readonly State[] => {
+    if (events === decided) return afterDecided
+    // the answers that go along make of what was there what has been decided on
+    if (events[0]?._tag === "NotificationsAccepted") return [known, ...afterDecided]
+    return statesAfter(before, events, at)
   }
 
   /** What is decided on: an answer that is not written down yet has proven where NOTIFYs go all the same. */
@@ -245,7 +268,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     if (decided.length === 0 || entry.accepted.length === 0) return decided
     const accepted = entry.accepted
     entry.accepted = []
-    return command._tag === "RecordDeliveries" ? decided : [acceptedEvent(accepted, at), ...decided]
+    if (command._tag === "RecordDeliveries") return decided
+    const known = acceptedEvent(accepted, at)
+    const [first, ...rest] = decided
+    return first?._tag === "ClockSetBack" ? [first, known, ...rest] : [known, ...decided]
   }
 
   const depart = (entry: Entry, { no, cseq }: Notify, at: Millis): void => {
@@ -279,6 +305,23 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     waiting.push(one)
   }
 
+  /** Times that a clock gave which stood ahead are moved back with it; of what has ended there are none. */
+  const follow = (entry: Entry, now: Millis, nonce: () => string): void => {
+    if (!isSetBack(entry.provisional, now) || isEmpty(entry.provisional)) return
+    const last = lastClock(entry.provisional)
+    const from = advancedTo === Number.POSITIVE_INFINITY ? last : Math.max(advancedTo, last)
+    entry.inFlight.moveBack(now, from - now)
+    hold(decideOn(entry, { _tag: "FollowClock", from }, null, now, nonce))
+    deadlines.arm(entry.provisional.presentity, now)
+  }
+
+  /** Those that were decided on by a clock that stood ahead. */
+  const followAll = (now: Millis, nonce: () => string): void => {
+    for (const entry of entries.values()) {
+      if (isSetBack(entry.provisional, now)) guarded(entry, "FollowClock", () => follow(entry, now, nonce))
+    }
+  }
+
   /** Everything overdue, each at its own deadline, so that it does not matter how often anybody looks. */
   const catchUp = (entry: Entry, now: Millis, nonce: () => string): void => {
     deadlines.disarm(entry.provisional.presentity)
@@ -297,7 +340,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         entry,
         isRecord ? { _tag: "RecordDeliveries", accepted: entry.accepted } : { _tag: "FallDue" },
         null,
-        Math.max(deadline, entry.provisional.decidedAt),
+        Math.max(deadline, lastClock(entry.provisional)),
         nonce,
       )
       invariant(one.decision !== null, "what is overdue has consequences")
@@ -348,7 +391,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
 
   const releaseOf = (one: Undecided<Ticket>): Release<Ticket> => ({
     ticket: one.offer?.ticket ?? null,
-    at: one.after.decidedAt,
+    at: lastClock(one.after),
     answer: one.answer,
     notifications: one.notifications,
   })
@@ -379,6 +422,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
       const { command } = offer
       const one = guarded(entry, command._tag, () => {
+        follow(entry, now, nonce)
         if (offer.amends !== true && deadlines.isDue(presentity, now)) catchUp(entry, now, nonce)
         // only now: what fell due before this outcome came was decided without it
         const unsureSince =
@@ -389,7 +433,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
               : null
         if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted")
           accept(entry, { no: command.no, cseq: command.cseq, at: now }, now)
-        return decideOn(entry, command, offer, Math.max(now, entry.provisional.decidedAt), nonce, unsureSince)
+        return decideOn(entry, command, offer, nowFor(entry.provisional, now), nonce, unsureSince)
       })
       if (one === null) {
         return {
@@ -422,6 +466,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       dialogs.remember(state)
       const deadline = nextDeadline(state)
       if (deadline !== null) deadlines.arm(state.presentity, deadline)
+      // decided on by a clock that stood ahead: the next look sees to it
+      if (isSetBack(state, advancedTo)) advancedTo = lastClock(state)
     },
     isLoaded: (presentity) => entries.has(presentity),
     unload: (presentity) => {
@@ -431,6 +477,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       evict(entry)
     },
     advance: (now, nonce) => {
+      if (now < advancedTo - slackMillis) followAll(now, nonce)
+      advancedTo = now
       for (const presentity of deadlines.due(now)) {
         const entry = entries.get(presentity)
         if (entry !== undefined) guarded(entry, "FallDue", () => catchUp(entry, now, nonce))
@@ -442,7 +490,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         if (accepted.length === 0) continue
         const command: Command = { _tag: "RecordDeliveries", accepted }
         guarded(entry, command._tag, () =>
-          hold(decideOn(entry, command, null, Math.max(now, entry.provisional.decidedAt), nonce)),
+          hold(decideOn(entry, command, null, nowFor(entry.provisional, now), nonce)),
         )
       }
     },

@@ -7,6 +7,8 @@ export interface Flights {
   readonly depart: (no: SubscriptionNo, cseq: number, at: Millis) => void
   /** @returns its issue time; null when it is not among them: it was sent before the presentity was last loaded */
   readonly arrive: (no: SubscriptionNo, cseq: number) => Millis | null
+  /** Those issued after `now`, by a clock that stood ahead, were issued so much earlier. */
+  readonly moveBack: (now: Millis, by: Millis) => void
   /** Whether the subscription has one under way. O(1). */
   readonly has: (no: SubscriptionNo) => boolean
   readonly holds: (no: SubscriptionNo, cseq: number) => boolean
@@ -31,6 +33,11 @@ export const makeFlights = (): Flights => {
       own.delete(cseq)
       if (own.size === 0) flights.delete(no)
       return at
+    },
+    moveBack: (now, by) => {
+      for (const own of flights.values()) {
+        for (const [cseq, at] of own) if (at > now) own.set(cseq, at - by)
+      }
     },
     has: (no) => flights.has(no),
     holds: (no, cseq) => flights.get(no)?.has(cseq) === true,

@@ -5,6 +5,7 @@
  */
 import { get } from "../table.ts"
 import { answersIn } from "../presentity/answers.ts"
+import { clockOf } from "../presentity/clock.ts"
 import type {
   Event,
   NotificationFailed,
@@ -16,14 +17,18 @@ import type { Notify, TerminationReason } from "../presentity/intents.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { Moment } from "./moments.ts"
 
-/** A decision's place in the log, and when it was made. */
+/** A decision's place in the log, and when it was made, by the clock. */
 export interface Place {
   readonly position: Position
   readonly version: number
   readonly at: Millis
 }
 
-export const placeOf = ({ position, decision: { version, at } }: Moment): Place => ({ position, version, at })
+export const placeOf = ({ position, decision }: Moment): Place => ({
+  position,
+  version: decision.version,
+  at: clockOf(decision),
+})
 
 /** By then something is written down of a NOTIFY, if ever: 64·T1 (RFC 3261 §17.1.2.2) and the time until it is written. */
 export const unansweredMillis = 50_000
@@ -141,7 +146,7 @@ export const makeLedger = (
       no,
       watcher: subscription.watcher,
       packageName: subscription.packageName,
-      createdAt: one?.createdAt ?? moment.decision.at,
+      createdAt: one?.createdAt ?? clockOf(moment.decision),
       began: one === undefined ? placeOf(moment) : null,
       origin: one === undefined ? moment.decision.origin : "",
       ended: null,
@@ -152,7 +157,7 @@ export const makeLedger = (
   }
 
   const answer = (event: NotificationsAccepted, moment: Moment): void => {
-    for (const { no, cseq, at } of answersIn(event, moment.decision.at)) {
+    for (const { no, cseq, at } of answersIn(event, clockOf(moment.decision))) {
       const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
       if (sent !== undefined) sent.answeredAt = at
     }

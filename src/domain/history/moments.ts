@@ -2,6 +2,7 @@
  * A log walked through: each decision with the states around it and the NOTIFYs it brought about, derived again from the
  * events exactly as the server derived them.
  */
+import { clockOf } from "../presentity/clock.ts"
 import { fold } from "../presentity/evolve.ts"
 import type { Decision } from "../presentity/events.ts"
 import type { Notify } from "../presentity/intents.ts"
@@ -30,6 +31,6 @@ export const momentOf = (
   reaction: Reaction,
 ): Moment => {
   const after = fold(before, decision)
-  const notifications = react(before, decision.events, after, decision.at, reaction)
+  const notifications = react(before, decision.events, after, clockOf(decision), reaction)
   return { position, decision, before, after, notifications }
 }

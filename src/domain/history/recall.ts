@@ -11,6 +11,7 @@ import type { Command } from "../presentity/commands.ts"
 import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
+import { clockOf } from "../presentity/clock.ts"
 import { evolve } from "../presentity/evolve.ts"
 import { retentionStream } from "../presentity/retention.ts"
 import { audience } from "../presentity/state.ts"
@@ -36,15 +37,21 @@ export interface Recalled {
 
 /** @returns null for a cause that is no command: the row is not one of ours */
 export const recall = (before: State, recorded: Decision, world: RecallWorld): Recalled | null => {
-  // what was known of NOTIFYs went along, and follows from nothing that was asked
-  const along = recorded.cause === "RecordDeliveries" ? [] : recorded.events.filter(isAnswers)
-  if (along.length === 0) return recallAlone(before, recorded, world)
-  const events = recorded.events.filter((event) => !isAnswers(event))
+  // what was known of NOTIFYs, and that the clock was behind, went along, and follows from nothing that was asked
+  const isAlong = (event: Event): boolean =>
+    (isAnswers(event) && recorded.cause !== "RecordDeliveries") || isClockOnly(event)
+  const along = recorded.events.filter(isAlong)
+  const at = clockOf(recorded)
+  if (along.length === 0) return recallAlone(before, { ...recorded, at }, world)
+  const events = recorded.events.filter((event) => !isAlong(event))
   // but what they prove was known
-  const known = along.reduce((so, event) => evolve(so, event, recorded.at), before)
-  const alone = recallAlone(known, { ...recorded, events }, world)
+  const known = along.reduce((so, event) => evolve(so, event, at), before)
+  const alone = recallAlone(known, { ...recorded, at, events }, world)
   if (alone === null) return null
-  return { ...alone, outcome: { ...alone.outcome, events: [...along, ...alone.outcome.events] } }
+  const [first, ...rest] = alone.outcome.events
+  const all =
+    first?._tag === "ClockSetBack" ? [first, ...along, ...rest] : [...along, ...alone.outcome.events]
+  return { ...alone, outcome: { ...alone.outcome, events: all } }
 }
 
 /** Which policy decided is a remark that older logs do not have; what was decided counts. */
@@ -56,6 +63,8 @@ const withoutPolicies = (events: readonly Event[]): readonly Event[] =>
   })
 
 const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccepted"
+
+const isClockOnly = (event: Event): boolean => event._tag === "ClockSetBack" && event.moved === undefined
 
 const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
   const isUnread = unreadBehind(before, decision)

@@ -86,6 +86,10 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
       )
     case "Redeliver":
       return redeliveries(before, events)
+    case "FollowClock":
+      return events.flatMap((event) =>
+        event._tag === "ClockSetBack" ? { _tag: "FollowClock", from: at + (event.moved ?? 0) } : [],
+      )
     default:
       return []
   }

@@ -13,6 +13,7 @@ import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
 import { askTheRules } from "../presentity/context.ts"
 import type { Authorize } from "../presentity/context.ts"
 import type { Decision, Event } from "../presentity/events.ts"
+import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
 import { fold } from "../presentity/evolve.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { isPersonal } from "../presentity/notification-tags.ts"
@@ -95,9 +96,8 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     if (decision.events.length === 0) return
     const before = other
     other = fold(before, decision)
-    for (const notify of react(before, decision.events, other, decision.at, reaction)) {
-      left.push({ at: decision.at, notify })
-    }
+    const at = clockOf(decision)
+    for (const notify of react(before, decision.events, other, at, reaction)) left.push({ at, notify })
     note(decision.events)
   }
   const note = (events: readonly Event[]): void => {
@@ -108,7 +108,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
   /** A command that the log does not have. @returns whether anything came of it */
   const add = (command: Command, at: Millis): boolean => {
     extra++
-    const now = Math.max(at, other.decidedAt)
+    const now = nowFor(other, at)
     other = { ...other, version: version - 2 + extra * between }
     const authorize = world.authorize ?? askTheRules
     const decision = { at: now, version: other.version + 1, nonce: "", events: [] }
@@ -117,7 +117,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
       command,
       contextFor(other, decision, worldNow(), ruled(authorize), nobody),
     )
-    apply({ ...decision, events })
+    apply({ ...decision, ...placedAt(other, now, events) })
     return events.length > 0
   }
   const tried: RecallWorld =
@@ -170,7 +170,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     if (command === null) return
     if (command._tag === "ReportDelivery") unanswered.delete(command.no)
     other = { ...other, version: decision.version - 1 }
-    const at = Math.max(decision.at, other.decidedAt)
+    const at = nowFor(other, clockOf(decision))
     const authorize = ruled(recalled.context.authorize)
     const { isUnread } = recalled.context
     const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight, isUnread)
@@ -183,7 +183,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
         cause: decision.cause,
         rejection: answer.rejection,
       })
-    apply({ at, version: decision.version, events })
+    apply({ ...placedAt(other, at, events), version: decision.version })
     for (const no of recalled.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
   }
 
@@ -225,19 +225,22 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
       }
       isSame = false
       const { cause } = decision
+      const at = clockOf(decision)
       const recalled = recall(moment.before, decision, world)
       const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
       if (setsRules) {
         // as if it had been there before anything else of this decision's instant
-        wait(decision.at - 1, null)
+        wait(at - 1, null)
         areRulesSet = true
-        add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, decision.at)
+        add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
       }
+      // what was decided before what was overdue is decided so here as well
+      const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
       wait(
-        decision.at,
+        overdue !== null && overdue <= at ? overdue - 1 : at,
         hears,
         decision.events.flatMap((event) =>
-          event._tag === "NotificationsAccepted" ? answersIn(event, decision.at) : [],
+          event._tag === "NotificationsAccepted" ? answersIn(event, at) : [],
         ),
       )
       const isReplaced =
@@ -253,7 +256,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
       )
         again(moment, recalled)
       other = { ...other, version: decision.version }
-      const was = moment.notifications.map((notify): Leaving => ({ at: decision.at, notify }))
+      const was = moment.notifications.map((notify): Leaving => ({ at, notify }))
       const found = [...refused, ...differences(was, left)]
       if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(other), freeze(moment.after))
       return found

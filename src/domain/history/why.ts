@@ -6,6 +6,7 @@
  * leave open has one cause: a NOTIFY was under way.
  */
 import type { EventPackage } from "../packages/event-package.ts"
+import { clockOf } from "../presentity/clock.ts"
 import { get, values } from "../table.ts"
 import { judge } from "../presentity/authorize.ts"
 import type { Judgement } from "../presentity/authorize.ts"
@@ -190,7 +191,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
 
   return {
     take: (moment) => {
-      lastAt = moment.decision.at
+      lastAt = clockOf(moment.decision)
       ledger.take(moment)
       if (found !== null && found.moment.position < moment.position) {
         for (const [no, open] of found.findings) {
@@ -399,7 +400,7 @@ const findingOf = (
   if (isBy(get(after.dialogs, one.dialog)?.remoteTarget, what)) return { _tag: "OwnDevice" }
   const deferred = events.findLast((event) => isDeferral(event, no))
   const until = deferred?._tag === "NotificationsDeferred" ? deferred.until : one.dueAt
-  if (until !== null && until > decision.at) {
+  if (until !== null && until > clockOf(decision)) {
     return one.shown === ""
       ? { _tag: "Retried", until }
       : { _tag: "Paced", until, isOwnPace: one.rates !== null }
@@ -445,7 +446,7 @@ const judged = (
   watcher: Uri,
   circumstances: Circumstances,
 ): Ruling => {
-  const now = decision.at
+  const now = clockOf(decision)
   const isUnread = unreadBehind(after, decision)
   const judgement = judge(after, pack, watcher, standingAt({ ...circumstances, isUnread }, now))
   return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }

@@ -40,6 +40,7 @@ export type Command =
   | ReportDelivery
   | RecordDeliveries
   | Redeliver
+  | FollowClock
 
 /** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
 export interface Publish {
@@ -255,6 +256,13 @@ export interface Accepted {
 export interface Redeliver {
   readonly _tag: "Redeliver"
   readonly since: number
+}
+
+/** The clock was set back since the newest decision: times that it gave while it stood ahead are to follow it. */
+export interface FollowClock {
+  readonly _tag: "FollowClock"
+  /** What it said last before that, as far as anybody knows. */
+  readonly from: Millis
 }
 
 export type DeliveryOutcome =

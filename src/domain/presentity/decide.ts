@@ -6,6 +6,7 @@ import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import { adoptPublication, adoptSubscription, adoptWatcher } from "./adopt.ts"
 import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
+import { followClock } from "./clock.ts"
 import type { Command } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
@@ -112,6 +113,8 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return done([acceptedEvent(command.accepted, context.now)])
     case "Redeliver":
       return redeliver(state, command, context)
+    case "FollowClock":
+      return followClock(state, command, context)
     default:
       return unreachable(command)
   }

@@ -47,6 +47,7 @@ export type Event =
   | NotificationsDeferred
   | NotificationFailed
   | NotificationsAccepted
+  | ClockSetBack
 
 export interface PublicationCreated {
   readonly _tag: "PublicationCreated"
@@ -387,6 +388,24 @@ export interface NotificationsAccepted {
   readonly of: readonly number[]
 }
 
+/**
+ * By the clock it is earlier than the decision's place in the order of time, `at`: the clock stood ahead, and was set back. Always
+ * the first event of its decision, whose other events count by the clock.
+ */
+export interface ClockSetBack {
+  readonly _tag: "ClockSetBack"
+  /** How long before `at` it is, in milliseconds. */
+  readonly by: Millis
+  /**
+   * By how much the clock was set back since the stream's newest decision: times that it gave while it stood ahead are earlier by
+   * as much from here on. Absent: it was not.
+   */
+  readonly moved?: Millis
+  /** With `moved`: the longest that anything lives, the longest that an undecided watcher waits. */
+  readonly grantedFor?: Millis
+  readonly waitsFor?: Millis
+}
+
 /** Stored states of a subscription in RFC 3857 spelling. */
 export type Status = "active" | "pending"
 
@@ -395,6 +414,7 @@ export interface Decision {
   readonly stream: Uri
   /** Decisions of this stream so far, this one included. */
   readonly version: number
+  /** Its place in the order of time, never before that of the stream's decision before it; what the clock said is `clockOf`. */
   readonly at: Millis
   /** The command's tag. */
   readonly cause: string

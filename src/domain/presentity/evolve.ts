@@ -6,6 +6,7 @@
 import { privacyOf } from "../privacy.ts"
 import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
+import { clockOf, withClockSetBack } from "./clock.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
@@ -28,7 +29,8 @@ import type { Departed, Dialog, Publication, State, Subscription } from "./state
 /** The state after one decision. O(its events), or O(subscriptions) where it notifies all active ones. */
 export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
   let next = state
-  for (const event of decision.events) next = evolve(next, event, decision.at)
+  const now = clockOf(decision)
+  for (const event of decision.events) next = evolve(next, event, now)
   return closed(state, next, decision)
 }
 
@@ -39,14 +41,24 @@ export const statesAfter = (state: State, events: readonly Event[], at: Millis):
 }
 
 /** `fold` where the state after all events is known. */
-export const closed = (state: State, next: State, decision: Pick<Decision, "at" | "version">): State => {
+export const closed = (
+  state: State,
+  next: State,
+  decision: Pick<Decision, "events" | "at" | "version">,
+): State => {
   // of nothing only the version is known, however it came about
   const watchersChangedIn = isEmpty(next) ? emptyTable<PackageName, number>() : next.watchersChangedIn
   const decidedAt = Math.max(state.decidedAt, decision.at)
-  return { ...next, watchersChangedIn, version: decision.version, decidedAt }
+  return {
+    ...next,
+    watchersChangedIn,
+    version: decision.version,
+    decidedAt,
+    behind: decision.at - clockOf(decision),
+  }
 }
 
-/** The state after one event that was decided at `at`. */
+/** The state after one event that was decided when it was `at` by the clock. */
 export const evolve = (state: State, event: Event, at: Millis): State => {
   switch (event._tag) {
     case "PublicationCreated":
@@ -344,6 +356,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return withSilence(withUnsent(state, event), event)
     case "NotificationsAccepted":
       return withAnswers(state, event)
+    case "ClockSetBack":
+      return withClockSetBack(state, event, at)
     default:
       return unreachable(event)
   }

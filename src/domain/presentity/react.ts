@@ -30,7 +30,7 @@ export interface Reaction {
  *
  * @param before the state the decision was made on
  * @param after the state with all its events: bodies show this one
- * @param at the decision's time
+ * @param at what time it was by the clock (`clockOf`)
  * @param states after each event, where they are known already
  */
 export const react = (

@@ -26,6 +26,8 @@ export interface Snapshot {
   readonly presentity: Uri
   readonly version: number
   readonly decidedAt: number
+  /** Absent: the clock said the same. */
+  readonly behind?: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
   /** Absent: none. */
   readonly hardState?: readonly (readonly [PackageName, Body])[]
@@ -48,6 +50,7 @@ export const freeze = (state: State): Snapshot => ({
   presentity: state.presentity,
   version: state.version,
   decidedAt: state.decidedAt,
+  ...(state.behind === 0 ? {} : { behind: state.behind }),
   publications: [...entries(state.publications)]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, publications]) => [
@@ -74,6 +77,7 @@ export const thaw = (snapshot: Snapshot): State => ({
   presentity: snapshot.presentity,
   version: snapshot.version,
   decidedAt: snapshot.decidedAt,
+  behind: snapshot.behind ?? 0,
   publications: setAll(
     emptyTable<PackageName, Publications>(),
     snapshot.publications.map(([name, publications]) => [

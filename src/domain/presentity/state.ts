@@ -31,6 +31,8 @@ export interface State {
   readonly version: number
   /** Time of the last decision: a stream's time never goes back. */
   readonly decidedAt: Millis
+  /** How long before that it was by the clock: above 0 after the clock was set back, until it has caught up (`clock.ts`). */
+  readonly behind: Millis
   /** Live publications of each package by entity-tag. A package without any has no entry. */
   readonly publications: Table<PackageName, Publications>
   /** By package: what counts as published before everything else, and has no end (RFC 4827). */
@@ -189,6 +191,7 @@ export const initial = (presentity: Uri): State => ({
   presentity,
   version: 0,
   decidedAt: 0,
+  behind: 0,
   publications: emptyTable(),
   hardState: emptyTable(),
   subscriptions: emptyTable(),

@@ -2,7 +2,8 @@
  * What a watcher sees of a package: hard state and all live publications composed, rendered once per change and for all
  * alike.
  *
- * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale.
+ * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale. What is kept there
+ * follows from those values alone: no number that the log gives names a value, since two futures of one state give the same.
  */
 import type {
   EventPackage,
@@ -45,11 +46,16 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
   if (cached === null) return absentView(state.presentity, pack)
   const rules = matched === null ? undefined : get(state.rules, pack.name)
   if (matched === null || rules === undefined || pack.rules?.filter === undefined) return cached.whole
-  const key = `${rules.replacedIn} ${matched}`
-  const known = cached.filtered.get(key)
-  if (known !== undefined) return known
-  const view = filtered(state, pack, cached.document, matched)
-  cached.filtered.set(key, view)
+  let byMatch = cached.filtered.get(rules.body)
+  if (byMatch === undefined) {
+    byMatch = new Map()
+    cached.filtered.set(rules.body, byMatch)
+  }
+  let view = byMatch.get(matched)
+  if (view === undefined) {
+    view = filtered(state, pack, cached.document, matched)
+    byMatch.set(matched, view)
+  }
   return view
 }
 
@@ -69,13 +75,18 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
     composed.set(pack, ofPackage)
   }
   let cached = ofPackage.get(key)
-  if (cached === undefined || cached.ingredients.some((one, index) => one !== ingredients[index])) {
+  if (
+    cached === undefined ||
+    cached.presentity !== state.presentity ||
+    cached.ingredients.some((one, index) => one !== ingredients[index])
+  ) {
     const document = documentOf(state, pack, [])
     cached = {
+      presentity: state.presentity,
       ingredients,
       document,
       whole: viewOf(pack, document, newestHeaders(state, pack)),
-      filtered: new Map(),
+      filtered: new WeakMap(),
     }
     ofPackage.set(key, cached)
   }
@@ -83,8 +94,8 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
 }
 
 /**
- * All that a composition depends on besides the package, in a fixed order: objects that belong to one presentity only, as
- * its document and rules do. A body would not do: several presentities may have the same one.
+ * All that a composition depends on besides the package and whose it is, in a fixed order. A body would not do: several
+ * presentities may have the same one.
  */
 type Ingredients = readonly (Ingredient | undefined)[]
 type Ingredient = Publications | State["hardState"] | Arguments
@@ -238,11 +249,12 @@ export const parseHeaders = (pack: EventPackage, headers: readonly Header[]): Pa
 }
 
 interface Composed {
+  readonly presentity: Uri
   readonly ingredients: Ingredients
   readonly document: unknown
   readonly whole: View
-  /** By version of the rules and ordinals of those that match. */
-  readonly filtered: Map<string, View>
+  /** By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that match. */
+  readonly filtered: WeakMap<Body, Map<string, View>>
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()

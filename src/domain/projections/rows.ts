@@ -119,6 +119,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "SharingTagSwitched":
     case "RulesReviewed":
       return []
+    case "ClockSetBack":
+      return event.moved === undefined ? [] : allRows(after)
     case "HardStateReplaced":
       // the module keeps it in the table of XCAP documents: a row here would be a publication that somebody can end
       return []

@@ -7,6 +7,7 @@ import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeEngine } from "../../../src/domain/engine/engine.ts"
 import type { EngineOptions, Release } from "../../../src/domain/engine/engine.ts"
 import type { Answer, Command } from "../../../src/domain/presentity/commands.ts"
+import { clockOf } from "../../../src/domain/presentity/clock.ts"
 import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Decision } from "../../../src/domain/presentity/events.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
@@ -291,10 +292,12 @@ describe("time", () => {
     const one = start()
     one.ask("a", publish({ body: open }), noon)
     one.ask("b", publish({ body: open }), noon - 5000)
+    const decisions = one.commit()
     deepStrictEqual(
-      one.commit().map((some) => some.at),
-      [noon, noon],
+      decisions.map((some) => some.at),
+      [noon, noon, noon],
     )
+    deepStrictEqual(decisions.map(clockOf), [noon, noon - 5000, noon - 5000])
   })
 })
 
