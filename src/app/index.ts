@@ -34,6 +34,7 @@ export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/st
 export type { PromiseStore } from "./library/stores.ts"
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"
+export type { Reloaded } from "./reloaded.ts"
 export type { PolicyRequest } from "../adapters/sip/policy.ts"
 export type { RequestPolicy } from "./policy-hook.ts"
 export type {

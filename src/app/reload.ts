@@ -12,19 +12,12 @@ import { adviceText } from "./advice.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import type { LogLevels } from "./log-levels.ts"
+import type { Reloaded } from "./reloaded.ts"
 import { preparations } from "./preparations.ts"
 import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
 import { readTokens } from "./tokens.ts"
 import type { Users } from "./users.ts"
-
-/** What a reload did. */
-export interface Reloaded {
-  /** `2 users more`, `log level info → debug` …; empty: everything is as it was. */
-  readonly changes: readonly string[]
-  /** Names of settings that are given otherwise than at the start, and are in force after a restart only. */
-  readonly restart: readonly SettingName[]
-}
 
 export interface ReloadCounters {
   ok: number

@@ -112,6 +112,7 @@ describe("who may do what", () => {
       ["operate", "PUT", `/v1/presentities/${alice}/watchers/${bob}/decision`, { handling: "allow" }],
       ["operate", "POST", "/v1/maintenance/cleanup"],
       ["admin", "PUT", "/v1/log-level", { level: "debug" }],
+      ["admin", "POST", "/v1/reload"],
       ["admin", "PUT", "/v1/sharing-tags/vip", { state: "active" }],
     ]
     for (const [needs, method, path, body] of asked) {

@@ -26,10 +26,10 @@ export const plain: PresenceApi = await Presence.make()
 await plain.publish({
   presentity: room,
   event: "call-info",
-  headers: [["Call-Info", "<sip:a>;appearance-index=*"]],
+  headers: [["Call-Info", "<sip:a>;appearance-index=*;appearance-state=idle"]],
 })
 for (const event of ["dialog", "dialog;sla", "dialog.winfo"] as const) {
-  const watch = await plain.watch({ presentity: room, watcher: "sip:bob@example.com", event, expires: 60 })
+  const watch = await plain.watch({ presentity: room, watcher: room, event, expires: 60 })
   await watch.refresh(watch.expires)
 }
 await plain.close()

@@ -59,6 +59,7 @@ describe("the unit for systemd", () => {
 
   it("OPS-service: is not started again for what starting again does not mend, and is given the ten seconds of its stop", () => {
     assert.equal(valueOf("Restart"), "on-failure")
+    assert.equal(valueOf("ExecReload"), "kill -HUP $MAINPID")
     const codes = valueOf("RestartPreventExitStatus").split(" ").map(Number)
     assert.deepEqual(codes, [exitCodes.usage, exitCodes.config])
     assert.ok(Number(valueOf("TimeoutStopSec")) > 10)

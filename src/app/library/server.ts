@@ -8,7 +8,7 @@ import type { Config, Given } from "../config.ts"
 import { faultsBeside } from "../preparations.ts"
 import type { RequestPolicy } from "../policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
-import type { Reloaded } from "../reload.ts"
+import type { Reloaded } from "../reloaded.ts"
 import { startServer } from "../server.ts"
 import type { SettingName } from "../settings.ts"
 

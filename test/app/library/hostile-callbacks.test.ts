@@ -316,6 +316,7 @@ describe("LIB-8: functions among the options", () => {
     ["gives no document", () => "<ruleset", /rules: /],
     [
       "gives something with a then that throws",
+      // oxlint-disable-next-line unicorn/no-thenable -- that is what is tried
       () => Object.defineProperty({}, "then", { get: boom }),
       /rules: boom/,
     ],

@@ -253,6 +253,7 @@ describe("LIB-8: a store that fails while it is used", () => {
         ...own,
         // resolves twice, and once more when nobody waits
         append: ((decisions: never) =>
+          // oxlint-disable-next-line unicorn/no-thenable -- that is what is tried
           Object.defineProperty({}, "then", {
             value: (resolve: (answer: unknown) => void) =>
               void own.append(decisions).then((answer) => {
