@@ -4,7 +4,7 @@
  * Nothing outlives the process.
  */
 import { Effect, Layer } from "effect"
-import { EventStore } from "../../domain/ports.ts"
+import { EventStore, soleClaim } from "../../domain/ports.ts"
 import type { Appended, Checkpoint, Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -111,6 +111,7 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
       ),
     saveCheckpoint: (name, checkpoint) => Effect.sync(() => void checkpoints.set(name, checkpoint)),
     checkpoint: (name) => Effect.sync(() => checkpoints.get(name) ?? null),
+    claim: soleClaim,
   }
 }
 
