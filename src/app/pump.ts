@@ -10,7 +10,7 @@ import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
-import { EventStore } from "../domain/ports.ts"
+import { EventStore, StoreUnavailable, soleClaim } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import { farewellNow } from "../domain/presentity/farewell.ts"
@@ -120,6 +120,7 @@ export const makePump = Effect.fnUntraced(function* (
   },
 ) {
   const store = yield* EventStore
+  const claim = store.claim ?? soleClaim
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const run = Effect.runForkWith(context)
@@ -146,7 +147,7 @@ export const makePump = Effect.fnUntraced(function* (
   let recovered: Recovered | null = null
   /** The log is read, and requests are not taken yet. */
   let amending = false
-  /** What is to leave when they are. */
+  /** What is to leave when they are, and when it is sure that nobody else has the log. */
   let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
@@ -171,7 +172,7 @@ export const makePump = Effect.fnUntraced(function* (
     const command = { _tag: "ApplyPolicies" } as const
     const offer = { presentity, command, origin: policiesOrigin, ticket: null, amends: true } as const
     const offered = engine.offer(offer, now(), freshNonce)
-    if (offered._tag === "Released") send(offered.release)
+    if (offered._tag === "Released") send(offered.release, false)
   }
 
   const refuse = (ticket: Pick<NonNullable<Ticket>, "answer"> | null, why: string): void => {
@@ -180,15 +181,24 @@ export const makePump = Effect.fnUntraced(function* (
     ticket.answer({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
   }
 
-  const send = ({ ticket, at, answer, notifications }: Release<Ticket>): void => {
-    ticket?.answer(answer)
+  /** @param isStored what it says was in the log at a moment after it was asked; else it is from memory, which must be sure */
+  const send = ({ ticket, at, answer, notifications }: Release<Ticket>, isStored: boolean): void => {
+    const isSure = claim.isSure()
+    if (isStored || isSure) ticket?.answer(answer)
+    else refuse(ticket, unsure)
     if (notifications.length === 0) return
-    if (!isOpen) {
+    if (!isOpen || !isSure) {
       held.push(...notifications)
       return
     }
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
+  }
+
+  const sendHeld = (): void => {
+    const notifications = held
+    held = []
+    outbox.notify(notifications, now())
   }
 
   const schedule = (): void => {
@@ -201,6 +211,7 @@ export const makePump = Effect.fnUntraced(function* (
   const turn = (): void => {
     scheduled = false
     if (status === "starting" && !amending) return
+    if (held.length > 0 && isOpen && claim.isSure()) sendHeld()
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
@@ -220,7 +231,7 @@ export const makePump = Effect.fnUntraced(function* (
       return
     }
     const offered = engine.offer(offer, at, freshNonce)
-    if (offered._tag === "Released") send(offered.release)
+    if (offered._tag === "Released") send(offered.release, false)
     else if (offered._tag === "Missing") {
       if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
@@ -284,7 +295,7 @@ export const makePump = Effect.fnUntraced(function* (
     const batch = engine.seal(options.decisionsMax)
     if (batch === null) return
     appending = true
-    if (batch.decisions.length === 0) settle(new Set())
+    if (batch.decisions.length === 0) settle(new Set(), false)
     else tryAppend(batch, now())
   }
 
@@ -302,7 +313,7 @@ export const makePump = Effect.fnUntraced(function* (
         counters.conflicts += exit.value.conflicts.size
         last.position = Math.max(last.position, exit.value.position)
         last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
-        settle(exit.value.conflicts)
+        settle(exit.value.conflicts, true)
       } else if (now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
@@ -313,7 +324,7 @@ export const makePump = Effect.fnUntraced(function* (
     })
   }
 
-  const settle = (conflicts: ReadonlySet<Uri>): void => {
+  const settle = (conflicts: ReadonlySet<Uri>, isStored: boolean): void => {
     appending = false
     const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
     const { release, stored, again } = engine.committed(conflicts)
@@ -326,7 +337,7 @@ export const makePump = Effect.fnUntraced(function* (
     }
     for (const one of release) {
       one.ticket?.trace?.appended(appendedFrom)
-      send(one)
+      send(one, isStored)
     }
     if (again.length > 0) inbox = [...again, ...inbox]
     schedule()
@@ -349,6 +360,8 @@ export const makePump = Effect.fnUntraced(function* (
     store.load(streams).pipe(
       // loading nothing would succeed without asking anybody
       Effect.tap(() => store.checkpoint("delivery")),
+      // one that only lets itself be read, or that is somebody else's by now, is not back
+      Effect.filterOrFail(claim.isSure, () => new StoreUnavailable({ cause: claim.taken() ?? unsure })),
       Effect.tap((states) =>
         Effect.sync(() => {
           for (const state of states) {
@@ -545,6 +558,9 @@ export const makePump = Effect.fnUntraced(function* (
   }
   return pump
 })
+
+/** Why nothing is said from memory. */
+const unsure = "somebody else may have the log by now"
 
 /** The origin of what policies do to those who watch already. */
 export const policiesOrigin = "watch policy"

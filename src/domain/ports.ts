@@ -155,15 +155,15 @@ export class EventStore extends Context.Service<
     readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
     readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>
     /**
-     * Streams of which a decision at or before a position is in the log and in no snapshot, in the store's own order after `after`
-     * (`""`: from the first); fewer than `max` means the end. There are some only after a checkpoint went further than it should
-     * have. Absent: never any.
+     * Streams of which a decision at or before a position is in the log and in no snapshot, each with the version of its snapshot
+     * (0: none), in the store's own order after `after` (`""`: from the first); fewer than `max` means the end. There are some only
+     * after a checkpoint went further than it should have. Absent: never any.
      */
     readonly behind?: (
       upTo: Position,
       after: string,
       max: number,
-    ) => Effect.Effect<readonly Uri[], StoreUnavailable>
+    ) => Effect.Effect<readonly { readonly stream: Uri; readonly version: number }[], StoreUnavailable>
     /** Absent: nobody else can write there. */
     readonly claim?: Claim
   }

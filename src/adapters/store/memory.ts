@@ -111,6 +111,18 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
       ),
     saveCheckpoint: (name, checkpoint) => Effect.sync(() => void checkpoints.set(name, checkpoint)),
     checkpoint: (name) => Effect.sync(() => checkpoints.get(name) ?? null),
+    behind: (upTo, after, max) =>
+      Effect.sync(() => {
+        const behind = new Map<Uri, number>()
+        for (const { decision } of log.read(0, upTo)) {
+          const version = snapshots.get(decision.stream)?.version ?? 0
+          if (decision.version > version && decision.stream > after) behind.set(decision.stream, version)
+        }
+        return [...behind]
+          .map(([stream, version]) => ({ stream, version }))
+          .sort((one, other) => (one.stream < other.stream ? -1 : 1))
+          .slice(0, max)
+      }),
     claim: soleClaim,
   }
 }

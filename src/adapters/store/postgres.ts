@@ -267,14 +267,14 @@ export const makePostgresStore = (
       ),
 
     behind: (upTo, after, max) =>
-      sql<{ stream: string }>`
-        SELECT h.stream FROM streams h LEFT JOIN snapshots f ON f.stream = h.id
+      sql<{ stream: string; version: bigint }>`
+        SELECT h.stream, coalesce(f.version, 0) AS version FROM streams h LEFT JOIN snapshots f ON f.stream = h.id
         WHERE h.id > coalesce((SELECT id FROM streams WHERE stream = ${after}), 0)
           AND h.version > coalesce(f.version, 0)
           AND (SELECT e.pos FROM events e WHERE e.stream = h.id AND e.version > coalesce(f.version, 0)
             ORDER BY e.version LIMIT 1) <= ${upTo}::bigint
         ORDER BY h.id LIMIT ${max}::int`.pipe(
-        Effect.map((rows) => rows.map(({ stream }) => stream as Uri)),
+        Effect.map((rows) => rows.map(({ stream, version }) => ({ stream: stream as Uri, version: Number(version) }))),
         unavailable,
       ),
 
