@@ -16,7 +16,7 @@ import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { SipHandler } from "../domain/ports.ts"
+import type { LogIsTaken, SipHandler } from "../domain/ports.ts"
 import { adviceText } from "./advice.ts"
 import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
@@ -57,7 +57,9 @@ import { beginPolicies } from "./watch-policies.ts"
 import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
+import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { openStorage } from "./storage.ts"
+import { whyNotReady, writerView } from "./writing.ts"
 import { reasonOf } from "./tables/reason.ts"
 
 export interface Server {
@@ -72,6 +74,8 @@ export interface Server {
   readonly ready: Effect.Effect<void>
   /** Succeeds once all that has come and fallen due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
+  /** Fails when somebody else has the log, or took it: then nothing is decided, said or sent any more. */
+  readonly lost: Effect.Effect<never, LogIsTaken | StoreUnfit>
 }
 
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
@@ -89,12 +93,17 @@ const stopsWithin: Duration.Input = "8 seconds"
 /**
  * Starts a server that lives as long as the scope.
  *
+ * Fails with LogIsTaken when another program has the log, and with StoreUnfit when the database will not do; as a standby it waits
+ * for the log, with nothing but the management port open.
+ *
  * @param stopWithin how long a stop may decide, answer and write what is under way
+ * @param program who others are told has the log
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
   levels: LogLevels = makeLogLevels(),
   stopWithin: Duration.Input = stopsWithin,
+  program = "a presently server",
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const { packages, policy, users, sealKey, advice } = yield* preparations(
@@ -102,7 +111,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     (line) => void run(Effect.logError(line)),
   )
   for (const one of advice) yield* Effect.logWarning(adviceText(one))
-  const storage = yield* openStorage(config)
+  const storage = yield* openStorage(config, program)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
@@ -121,6 +130,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       policy,
       users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
+      storage.claim.isSure,
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
       (limit) =>
@@ -236,6 +246,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       wire: sip.counters,
       tables: projector.lag(),
       committed: pump.committed(),
+      writer: writerView(storage),
     }),
   })
   let hasStarted = false
@@ -253,18 +264,24 @@ export const startServer = Effect.fn("Server.start")(function* (
         position: () => pump.committed().position,
         webhooks: webhooks.desk.list,
         sources,
+        writer: storage.writer,
       }),
     degraded: () => degradedKinds(sources()),
-    hasStarted: () => hasStarted,
-    notReady: () => (pump.status() === "ready" ? null : pump.status()),
+    // a standby has done all that it can
+    hasStarted: () => hasStarted || storage.waitingFor() !== null,
+    notReady: () => whyNotReady(storage) ?? (pump.status() === "ready" ? null : pump.status()),
+    unsure: () => whyNotReady(storage),
   })
 
   yield* Effect.sync(() => warmUp(packages))
   const recovered = yield* Deferred.make<void>()
   const listening = yield* Deferred.make<void>()
   const ready = yield* Deferred.make<void>()
+  const lost = yield* Deferred.make<never, LogIsTaken | StoreUnfit>()
+  const lose = Effect.catch((cause: LogIsTaken | StoreUnfit) => Deferred.fail(lost, cause))
   yield* Effect.forkScoped(
     storage.prepare.pipe(
+      Effect.tap(() => Effect.forkScoped((storage.writer()?.lost ?? Effect.never).pipe(lose))),
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
       // before anything is decided that could show something: what fell due, what is repeated, what is asked
@@ -282,15 +299,21 @@ export const startServer = Effect.fn("Server.start")(function* (
           concurrency: "unbounded",
         }),
       ),
+      lose,
     ),
   )
-  yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
+  // until then it may be somebody else's, and theirs the sockets
+  yield* Effect.raceFirst(storage.claimed, Deferred.await(lost))
+  yield* Effect.raceFirst(
+    Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost),
+    Deferred.await(lost),
+  )
   yield* sip.listen(tracing === null ? pump.handler : followed(pump.handler, tracing))
   yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
-      if (pump.status() !== "ready") return
+      if (pump.status() !== "ready" || storage.claim.taken() !== null) return
       yield* pump.drain
       for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
         yield* Effect.sleep(20)
@@ -309,6 +332,7 @@ export const startServer = Effect.fn("Server.start")(function* (
     status: pump.status,
     ready: Deferred.await(ready),
     settle: pump.settle,
+    lost: Deferred.await(lost),
   }
   return server
 })
@@ -348,6 +372,7 @@ const sipOptions = (
   policy: Policy | null,
   users: Users | null,
   overload: () => { readonly retryAfter: number } | null,
+  maySend: () => boolean,
   onDefect: (defect: unknown) => void,
   onPeer: (line: string) => void,
   onLimit: (limit: SipLimit) => void,
@@ -391,6 +416,7 @@ const sipOptions = (
     onLimit,
     policy,
     overload,
+    maySend,
     onDefect,
   }
 }

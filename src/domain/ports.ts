@@ -79,10 +79,12 @@ export class LogIsTaken extends Data.TaggedError("LogIsTaken")<{
   /** Where the log is, in words. */
   readonly store: string
   readonly holder: Holder
+  /** What to do about it. */
+  readonly fix: string
 }> {
   readonly exitCode = 74
   override get message(): string {
-    return `${this.store} is taken by ${holderText(this.holder)}: stop that one, or start with --standby to wait for it`
+    return `${this.store} is taken by ${holderText(this.holder)}: ${this.fix}`
   }
 }
 

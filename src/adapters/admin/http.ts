@@ -21,13 +21,15 @@ import { BindFailed } from "../../domain/ports.ts"
 import { answers } from "./answers.ts"
 import { Api, Caller, Guard, Legible, Needs } from "./api.ts"
 import type { Desk } from "./desk.ts"
-import { Invalid, NoToken, NotAllowed, NotFound, TooLong } from "./problems.ts"
+import { Invalid, NoToken, NotAllowed, NotFound, TooLong, Unavailable } from "./problems.ts"
 import { findToken, includes } from "./tokens.ts"
 import type { Scope, Token } from "./tokens.ts"
 
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
   readonly notReady: () => string | null
+  /** Why nothing is said from memory; null, or absent: nothing keeps it from that. */
+  readonly unsure?: () => string | null
   /** What is amiss though requests are decided, a line each; empty: nothing. */
   readonly degraded: () => readonly string[]
   /** Whether the first start is over. */
@@ -76,7 +78,7 @@ const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
       openapiPath: "/openapi.json",
-    }).pipe(Layer.provide(answers(source.desk)), Layer.provide(guard(tokens)), Layer.provide(legible)),
+    }).pipe(Layer.provide(answers(source.desk)), Layer.provide(guard(tokens, source.unsure ?? (() => null))), Layer.provide(legible)),
     HttpRouter.add(
       "*",
       "/*",
@@ -120,12 +122,14 @@ const probe = (path: `/${string}`, notReady: () => string | null, degraded: () =
     }),
   )
 
-const guard = (tokens: readonly Token[] | null) =>
+const guard = (tokens: readonly Token[] | null, unsure: () => string | null) =>
   Layer.succeed(Guard)({
     bearer: (answer, { credential, endpoint }) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
+        const why = endpoint.name === "status" ? null : unsure()
+        if (why !== null) return yield* new Unavailable({ detail: why })
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(
           Effect.provideService(Caller, caller),

@@ -24,6 +24,9 @@ export interface ClientClaim extends Claim {
   fenced: () => void
 }
 
+/** What to do about somebody who has the log. */
+export const stopIt = "stop that one first"
+
 const all = new WeakMap<PgClient.PgClient, ClientClaim>()
 
 /** One for each client: whoever got the log for a client got it for all that write through it. */
@@ -50,7 +53,7 @@ export const fencedOff = (sql: PgClient.PgClient): Effect.Effect<never, LogIsTak
     const known = claim.taken()
     if (known !== null) return Effect.fail(known)
     return Effect.flatMap(holderOf(sql), (holder) =>
-      Effect.fail(new LogIsTaken({ store: claim.store, holder })),
+      Effect.fail(new LogIsTaken({ store: claim.store, holder, fix: stopIt })),
     )
   })
 

@@ -11,6 +11,10 @@ const server = `${program}server `
 /** The `application_name` of one server, or of one program that keeps its decisions there. */
 export const newServerName = (): string => `${server}${randomBytes(4).toString("hex")}`
 
+/** The same of one command: what waits for a log ends what its dead holder has left open, and nothing else. */
+export const newProgramName = (command: string): string =>
+  `${program}${command} ${randomBytes(4).toString("hex")}`
+
 /** Connections of servers to this database, except those of the server whose client this is. */
 export const otherServers = (sql: PgClient.PgClient) => others(sql, server)
 

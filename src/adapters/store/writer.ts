@@ -14,7 +14,7 @@ import { randomInt } from "node:crypto"
 import { hostname } from "node:os"
 import type { PgClient } from "@effect/sql-pg"
 import { Deferred, Effect } from "effect"
-import type { SqlError } from "effect/sql"
+import type { Migrator, SqlError } from "effect/sql"
 import { LogIsTaken } from "../../domain/ports.ts"
 import type { Holder } from "../../domain/ports.ts"
 import { claimOn, holderIn } from "./claim.ts"
@@ -40,21 +40,23 @@ export interface WriterOptions {
   readonly lease: number
   /** Waits for whoever has the log; else that is a failure. */
   readonly standby: boolean
+  /** What to do about somebody else who has the log. */
+  readonly fix: string
   /** Tables of others that may be there before ours. */
   readonly theirs: readonly string[]
   /** Brings the database to the present layout. */
-  readonly migrate: Effect.Effect<void, unknown>
+  readonly migrate: Effect.Effect<void, SqlError.SqlError | Migrator.MigrationError>
   readonly on: WriterEvents
 }
 
 /** Each is told when it happens. */
 export interface WriterEvents {
   /** Somebody else has the log, and we wait. */
-  readonly waiting: (holder: Holder) => void
+  readonly waiting: (holder: Holder) => Effect.Effect<void>
   /** It is not sure any more that nobody else writes. */
-  readonly lapsed: (cause: unknown) => void
+  readonly lapsed: (cause: unknown) => Effect.Effect<void>
   /** It is sure again: nobody has. */
-  readonly returned: () => void
+  readonly returned: Effect.Effect<void>
 }
 
 export interface Writer {
@@ -208,7 +210,7 @@ interface Moment {
 const moment = (): Moment => ({ running: performance.now(), wall: Date.now() })
 
 /** Servers of versions that knew of no claim. */
-const earlierServer = Effect.fnUntraced(function* (session: Session, store: string) {
+const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fix }: WriterOptions) {
   const [one] = yield* session.ask<{ pid: number; host: string | null; since: Date | null }>(
     `SELECT pid, coalesce(client_hostname, host(client_addr)) AS host, backend_start AS since FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, 'presently server ')
@@ -224,7 +226,7 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, store: stri
     since: since?.getTime() ?? 0,
     epoch: 0,
   }
-  return yield* new LogIsTaken({ store, holder })
+  return yield* new LogIsTaken({ store, holder, fix })
 })
 
 /**
@@ -234,13 +236,13 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, store: stri
  * Fails with LogIsTaken, unless it is to wait; StoreUnfit; and SqlError when the database does not answer.
  */
 export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, options: WriterOptions) {
-  const { store, setting, on } = options
+  const { store, setting, fix, on } = options
   let session = yield* sessionOf(options)
   const first = Effect.gen(function* () {
     const second = secondSession(options.url, options.application)
     const layout = yield* fitnessOf(session, second, setting, options.theirs)
     if (!layout.hasWriters) {
-      yield* earlierServer(session, store)
+      yield* earlierServer(session, options)
       yield* options.migrate
       // it may have taken longer than a session may be silent
       yield* session.close
@@ -264,8 +266,8 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
         continue
       }
       const holder = holderIn(row)
-      if (standing === "held" && !options.standby) return yield* new LogIsTaken({ store, holder })
-      if (options.standby) on.waiting(holder)
+      if (standing === "held" && !options.standby) return yield* new LogIsTaken({ store, holder, fix })
+      if (options.standby) yield* on.waiting(holder)
       yield* Effect.raceFirst(Effect.sleep(lookEvery), session.news)
     }
   })
@@ -289,17 +291,23 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   }
   const isSure = (): boolean => performance.now() < sureUntil.running && Date.now() < sureUntil.wall
   let hasLapsed = false
+  let untold: { readonly cause: unknown } | null = null
   const lapse = (cause: unknown): void => {
     sureUntil = { running: 0, wall: 0 }
     if (hasLapsed) return
     hasLapsed = true
     counters.lapses++
-    on.lapsed(cause)
+    untold = { cause }
   }
+  const tell = Effect.suspend(() => {
+    const one = untold
+    untold = null
+    return one === null ? Effect.void : on.lapsed(one.cause)
+  })
   const lose = (row: HolderRow) =>
     Effect.suspend(() => {
       lapse("taken")
-      taken = new LogIsTaken({ store, holder: holderIn(row) })
+      taken = new LogIsTaken({ store, holder: holderIn(row), fix })
       return Effect.andThen(Deferred.fail(lost, taken), session.close)
     })
 
@@ -335,10 +343,11 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
       if (row === undefined || Number(row.epoch) !== holder.epoch) return row
       if (!row.locked) return yield* Effect.fail(new Error("the session does not hold its lock any more"))
       if (!isSure()) lapse("no answer for a lease")
+      yield* tell
       sure(from)
       if (hasLapsed) {
         hasLapsed = false
-        on.returned()
+        yield* on.returned
       }
       yield* Effect.raceFirst(Effect.sleep(leaseMillis / 3), Effect.raceFirst(woken, session.news))
     }
@@ -365,6 +374,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
         return
       }
       lapse(ended.cause)
+      yield* tell
       for (;;) {
         yield* session.close
         const back = yield* Effect.exit(again)

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { Clock, Data, Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import { EventStore } from "../../domain/ports.ts"
+import { EventStore, soleClaim } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -147,8 +147,13 @@ export interface Core {
     event: string,
     body: string | Body | null,
   ) => Effect.Effect<void, PresenceRefused>
+  /** @throws PresenceRefused 503 while somebody else may have the log */
   readonly isPublished: (presentity: string, event: string) => boolean
-  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  /**
+   * The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ.
+   *
+   * @throws PresenceRefused 503 while somebody else may have the log
+   */
   readonly sphere: (presentity: string) => string | null
   /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, from any place in the log on. */
   readonly feed: Feed["from"]
@@ -246,6 +251,21 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     },
   ).pipe(now === undefined ? (self) => self : Effect.provideService(Clock.Clock, clockTelling(now, clock)))
   const store = yield* EventStore
+  const claim = store.claim ?? soleClaim
+  /** Why nothing is said from memory; null: nobody else can have written. */
+  const doubt = (): PresenceRefused | null => {
+    if (claim.isSure()) return null
+    const why = claim.taken()?.message ?? "somebody else may have the log by now"
+    const { retryAfter } = pumpDefaults
+    return new PresenceRefused({
+      status: 503,
+      rejection: { _tag: "ServiceUnavailable", status: 503, why, retryAfter },
+    })
+  }
+  const requireSure = (): void => {
+    const why = doubt()
+    if (why !== null) throw why
+  }
   const feed = makeFeed(store, () => pump.committed().position)
   const instant = now ?? (() => clock.currentTimeMillisUnsafe())
   const questions = makeHistoryDesk(
@@ -331,6 +351,8 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
           const rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents } as const
           return Effect.fail(new PresenceRefused({ status: 489, rejection }))
         }
+        const why = doubt()
+        if (why !== null) return Effect.fail(why)
         const { items } = paged(pump.engine, everything, (state) =>
           matches(state.presentity) ? exposedRows(state, event) : [],
         )
@@ -423,6 +445,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
         yield* ask(of, { _tag: "Terminate", packageName: event, watcher: by, reason })
       }),
     sphere: (presentity) => {
+      requireSure()
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const pack = packages.find("presence")
@@ -439,6 +462,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
         return Effect.asVoid(ask(of, { _tag: "SetHardState", packageName, body: document }))
       }),
     isPublished: (presentity, event) => {
+      requireSure()
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const publications = state === undefined ? undefined : get(state.publications, event)

@@ -9,6 +9,7 @@ import { faultsBeside } from "../preparations.ts"
 import type { RequestPolicy } from "../policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import { startServer } from "../server.ts"
+import type { LogIsTaken } from "../../domain/ports.ts"
 import type { SettingName } from "../settings.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
@@ -28,12 +29,17 @@ export interface RunningServer {
   readonly admin: string | null
   /** Resolves when all that has come and fallen due so far has happened. */
   readonly settle: () => Promise<void>
+  /**
+   * Resolves when another program took the log: nothing is decided, answered or sent any more, and `close` is what is left to do.
+   * Never, as long as nobody does.
+   */
+  readonly lost: Promise<LogIsTaken>
   readonly close: () => Promise<void>
 }
 
 /**
  * @param now milliseconds since 1970, for tests; lifetimes go by it, SIP timers do not
- * @throws ConfigInvalid naming every setting that is wrong
+ * @throws ConfigInvalid naming every setting that is wrong; LogIsTaken naming the program that has the log; StoreUnfit
  */
 const start = async (
   options: ServerOptions = {},
@@ -55,18 +61,32 @@ const start = async (
   const server = await Effect.runPromise(
     Effect.gen(function* () {
       const system = yield* Clock.Clock
-      const starting = startServer(config)
+      const starting = startServer(config, undefined, undefined, "a program with presently in it")
       const started = yield* now === null
         ? starting
         : Effect.provideService(starting, Clock.Clock, clockTelling(now, system))
-      yield* started.ready
+      yield* Effect.raceFirst(started.ready, started.lost)
       return started
-    }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+      Effect.provide(Logger.layer([])),
+    ),
   )
+  const lost = new Promise<LogIsTaken>((resolve) => {
+    Effect.runFork(
+      Effect.catch(server.lost, (cause) =>
+        Effect.sync(() => {
+          if (cause._tag === "LogIsTaken") resolve(cause)
+        }),
+      ),
+    )
+  })
   return {
     addresses: server.addresses(),
     admin: server.admin,
     settle: () => Effect.runPromise(server.settle),
+    lost,
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }
 }
