@@ -59,7 +59,7 @@ import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
 import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { openStorage } from "./storage.ts"
-import { whyNotReady, writerView } from "./writing.ts"
+import { doubtOf, standbyText, writerView } from "./writing.ts"
 import { reasonOf } from "./tables/reason.ts"
 
 export interface Server {
@@ -269,8 +269,8 @@ export const startServer = Effect.fn("Server.start")(function* (
     degraded: () => degradedKinds(sources()),
     // a standby has done all that it can
     hasStarted: () => hasStarted || storage.waitingFor() !== null,
-    notReady: () => whyNotReady(storage) ?? (pump.status() === "ready" ? null : pump.status()),
-    unsure: () => whyNotReady(storage),
+    notReady: () => standbyText(storage) ?? (pump.status() === "ready" ? doubtOf(storage) : pump.status()),
+    unsure: () => standbyText(storage) ?? doubtOf(storage),
   })
 
   yield* Effect.sync(() => warmUp(packages))

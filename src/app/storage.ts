@@ -15,7 +15,6 @@ import { claimLog, claimSole } from "../adapters/store/writer.ts"
 import type { Writer } from "../adapters/store/writer.ts"
 import { holderText, soleClaim } from "../domain/ports.ts"
 import type { Claim, EventStore, Holder, LogIsTaken, PresenceTables } from "../domain/ports.ts"
-import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
 import { layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
 import type { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import type { Config } from "./config.ts"
@@ -23,6 +22,7 @@ import { databaseSetting, storeNameOf, tableNamesOf } from "./tables/open.ts"
 import { verifyTables } from "./tables/verify.ts"
 import { reasonOf } from "./tables/reason.ts"
 import { version } from "./version.ts"
+import { layerFencedWebhooks } from "./webhooks-fence.ts"
 
 /** Where a server keeps its log, its tables and what it owes to webhooks. */
 export interface Storage {
@@ -82,7 +82,7 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
   const stores = Layer.mergeAll(
     layerPostgres({ erasable: config.erasable }),
     layerPresenceTables(tables, sessions),
-    layerPostgresWebhooks,
+    layerFencedWebhooks(Context.get(client, PgClient.PgClient)),
   ).pipe(Layer.provide(Layer.succeedContext(client)))
   const name = storeNameOf(config)
   const sql = Context.get(client, PgClient.PgClient)

@@ -4,16 +4,20 @@
 import { holderText } from "../domain/ports.ts"
 import type { Storage } from "./storage.ts"
 
-/** Why nothing is said from memory: somebody else has the log, or may have. Null: nobody has. */
-export const whyNotReady = ({ claim, waitingFor, writer }: Storage): string | null => {
+/** Whom a standby waits for; null: this is none, or not any more. */
+export const standbyText = ({ waitingFor }: Storage): string | null => {
   const other = waitingFor()
-  if (other !== null) return `standby: the log is taken by ${holderText(other)}`
-  // before it is ours nothing is known that could be said
-  if (writer() === null || claim.isSure()) return null
-  return claim.taken()?.message ?? "somebody else may have the log by now"
+  return other === null ? null : `standby: the log is taken by ${holderText(other)}`
 }
 
-/** For GET /v1/status. `of`: who has the log, this server or whoever it waits for; null: not known, or nobody else can have it. */
+/** Why nothing is said from memory: somebody else may have the log by now, or has it. Null: nobody has. */
+export const doubtOf = ({ claim, writer }: Storage): string | null =>
+  // before it is ours nothing is known that could be said
+  writer() === null || claim.isSure()
+    ? null
+    : (claim.taken()?.message ?? "somebody else may have the log by now")
+
+/** For GET /status. `of`: who has the log, this server or whoever it waits for; null: not known, or nobody else can have it. */
 export const writerView = ({ claim, waitingFor, writer }: Storage) => {
   const other = waitingFor()
   const own = writer()

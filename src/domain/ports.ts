@@ -88,9 +88,9 @@ export class LogIsTaken extends Data.TaggedError("LogIsTaken")<{
   }
 }
 
-/** `presently serve 0.1.0, process 4711 on host a, since 2026-01-01T00:00:00.000Z` */
+/** `presently serve 0.1.0, pid 4711 on host a, since 2026-01-01T00:00:00.000Z` */
 export const holderText = ({ program, host, pid, version, since }: Holder): string =>
-  `${program}${version === "" ? "" : ` ${version}`}, process ${pid} on host ${host}, since ${new Date(since).toISOString()}`
+  `${program}${version === "" ? "" : ` ${version}`}, pid ${pid} on host ${host}, since ${new Date(since).toISOString()}`
 
 /** The right to write to a log, as one process has it. */
 export interface Claim {

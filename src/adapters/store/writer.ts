@@ -81,6 +81,9 @@ const channel = "presently_writer"
 /** How often somebody who waits looks, when nobody tells it. */
 const lookEvery = 250
 
+/** How long somebody else may be making the layout before we do. */
+const layoutPatience = 60_000
+
 /** How long the session of a holder may be gone while others of it are there: it may take it again. */
 const graceMillis = 1000
 
@@ -214,12 +217,12 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fi
   const [one] = yield* session.ask<{ pid: number; host: string | null; since: Date | null }>(
     `SELECT pid, coalesce(client_hostname, host(client_addr)) AS host, backend_start AS since FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, 'presently server ')
-       AND application_name <> current_setting('application_name') ORDER BY backend_start LIMIT 1`,
+     ORDER BY backend_start LIMIT 1`,
   )
   if (one === undefined) return
   const { pid, host, since } = one
   const holder = {
-    program: "a server of an earlier version, whose database session is",
+    program: "a server of an earlier version, in the database session with",
     host: host ?? "this one",
     pid,
     version: "",
@@ -237,17 +240,30 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fi
  */
 export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, options: WriterOptions) {
   const { store, setting, fix, on } = options
-  let session = yield* sessionOf(options)
-  const first = Effect.gen(function* () {
+  const orUnfit = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnfit> =>
+    Effect.catch(work, (cause) => Effect.fail(unfitFor(setting, cause) ?? cause))
+  let session = yield* orUnfit(sessionOf(options))
+  /** Makes the table that says who writes, where there is none; of several that want that one does. */
+  const prepared = Effect.gen(function* () {
     const second = secondSession(options.url, options.application)
-    const layout = yield* fitnessOf(session, second, setting, options.theirs)
-    if (!layout.hasWriters) {
-      yield* earlierServer(session, options)
-      yield* options.migrate
-      // it may have taken longer than a session may be silent
-      yield* session.close
-      session = yield* sessionOf(options)
+    for (let tries = 0; ; tries++) {
+      const layout = yield* fitnessOf(session, second, setting, options.theirs)
+      if (layout.hasWriters) return layout
+      const [mine] = yield* session.ask<{ got: boolean }>(`SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`)
+      // whoever holds it for so long is none of us
+      if (mine?.got === true || tries * lookEvery >= layoutPatience) {
+        yield* earlierServer(session, options)
+        yield* options.migrate
+        // it may have taken longer than a session may be silent
+        yield* session.close
+        session = yield* sessionOf(options)
+        return layout
+      }
+      yield* Effect.sleep(lookEvery)
     }
+  })
+  const first = Effect.gen(function* () {
+    const layout = yield* prepared
     let goneSince: number | null = null
     for (;;) {
       const row = yield* look(session)
@@ -271,13 +287,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
       yield* Effect.raceFirst(Effect.sleep(lookEvery), session.news)
     }
   })
-  const { holder, asked, isMigrated } = yield* first.pipe(
-    Effect.catchIf(
-      (cause): cause is SqlError.SqlError | StoreUnfit => unfitFor(setting, cause) !== null,
-      (cause) => Effect.fail(unfitFor(setting, cause)!),
-    ),
-    Effect.onError(() => session.close),
-  )
+  const { holder, asked, isMigrated } = yield* orUnfit(first).pipe(Effect.onError(() => session.close))
 
   const claim = claimOn(sql)
   const counters: WriterCounters = { lapses: 0, fenced: 0 }

@@ -4,7 +4,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { StoreUnavailable } from "../../domain/ports.ts"
-import { fenced } from "../store/claim.ts"
 import { WebhookStore, deadLettersMax } from "./webhook-store.ts"
 import type { DeadLetter, Webhook } from "./webhook-store.ts"
 
@@ -16,23 +15,7 @@ interface DeadLetterColumns extends Omit<DeadLetter, "givenUpAt"> {
   readonly givenUpAt: Date
 }
 
-export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"] => {
-  const store = statementsOf(sql)
-  /** Whoever lost the log says no more how far a webhook was told. */
-  const own = <Args extends readonly unknown[], A>(write: (...args: Args) => Effect.Effect<A, StoreUnavailable>) =>
-    (...args: Args) => orUnavailable(fenced(sql, write(...args)))
-  return {
-    ...store,
-    add: own(store.add),
-    remove: own(store.remove),
-    progress: own(store.progress),
-    stop: own(store.stop),
-    bury: own(store.bury),
-    unbury: own(store.unbury),
-  }
-}
-
-const statementsOf = (sql: PgClient.PgClient): WebhookStore["Service"] => ({
+export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"] => ({
   list: orUnavailable(
     sql<WebhookColumns>`
       SELECT id, url, types, presentity, secret, position::text AS "position", created_at AS "createdAt",
@@ -87,6 +70,6 @@ export const layerPostgresWebhooks: Layer.Layer<WebhookStore, never, PgClient.Pg
 )
 
 const orUnavailable = <A, E>(effect: Effect.Effect<A, E>) =>
-  Effect.mapError(effect, (cause) => (cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ cause })))
+  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))
 
 const done = <A, E>(effect: Effect.Effect<A, E>) => Effect.asVoid(orUnavailable(effect))
