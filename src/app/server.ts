@@ -16,7 +16,7 @@ import type { Policy } from "../adapters/sip/policy.ts"
 import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { LogIsTaken, SipHandler } from "../domain/ports.ts"
+import type { SipHandler } from "../domain/ports.ts"
 import { adviceText } from "./advice.ts"
 import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
@@ -61,6 +61,7 @@ import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { openStorage } from "./storage.ts"
 import { doubtOf, standbyText, writerView } from "./writing.ts"
 import { reasonOf } from "./tables/reason.ts"
+import type { LogIsTaken } from "../adapters/store/taken.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]

@@ -1,8 +1,8 @@
 /**
  * What a server says of its right to write to its log.
  */
-import { holderText } from "../domain/ports.ts"
 import type { Storage } from "./storage.ts"
+import { holderText } from "../adapters/store/taken.ts"
 
 /** Whom a standby waits for; null: this is none, or not any more. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {

@@ -74,24 +74,6 @@ export interface Holder {
   readonly epoch: number
 }
 
-/** Somebody else has the log, or took it since: nothing can be written. */
-export class LogIsTaken extends Data.TaggedError("LogIsTaken")<{
-  /** Where the log is, in words. */
-  readonly store: string
-  readonly holder: Holder
-  /** What to do about it. */
-  readonly fix: string
-}> {
-  readonly exitCode = 74
-  override get message(): string {
-    return `${this.store} is taken by ${holderText(this.holder)}: ${this.fix}`
-  }
-}
-
-/** `presently serve 0.1.0, pid 4711 on host a, since 2026-01-01T00:00:00.000Z` */
-export const holderText = ({ program, host, pid, version, since }: Holder): string =>
-  `${program}${version === "" ? "" : ` ${version}`}, pid ${pid} on host ${host}, since ${new Date(since).toISOString()}`
-
 /** The right to write to a log, as one process has it. */
 export interface Claim {
   /**
@@ -100,7 +82,7 @@ export interface Claim {
    */
   readonly isSure: () => boolean
   /** Who took the log away; null: nobody, as far as is known. There is no way back. */
-  readonly taken: () => LogIsTaken | null
+  readonly taken: () => (Error & { readonly holder: Holder }) | null
 }
 
 /** Of a store that nobody else can write to. */

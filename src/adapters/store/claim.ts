@@ -8,8 +8,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { LogIsTaken } from "../../domain/ports.ts"
 import type { Claim } from "../../domain/ports.ts"
+import { LogIsTaken } from "./taken.ts"
 
 export interface ClientClaim extends Claim {
   /** What statements are fenced with; null: nobody has the log, and it is written all the same as long as that is so. */

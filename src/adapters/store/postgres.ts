@@ -9,7 +9,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { Appended, LogIsTaken, Recorded } from "../../domain/ports.ts"
+import type { Appended, Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -25,6 +25,7 @@ import { encodeDecision } from "./proof.ts"
 import { sealDecision } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 import { unavailable } from "./unavailable.ts"
+import type { LogIsTaken } from "./taken.ts"
 
 interface EventRow {
   readonly pos: bigint

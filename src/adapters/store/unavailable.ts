@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { StoreUnavailable } from "../../domain/ports.ts"
-import type { LogIsTaken } from "../../domain/ports.ts"
+import type { LogIsTaken } from "./taken.ts"
 
 export const unavailable = <A, R>(
   effect: Effect.Effect<A, SqlError.SqlError | StoreUnavailable | LogIsTaken, R>,

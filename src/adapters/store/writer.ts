@@ -15,7 +15,6 @@ import { hostname } from "node:os"
 import type { PgClient } from "@effect/sql-pg"
 import { Deferred, Effect } from "effect"
 import type { Migrator, SqlError } from "effect/sql"
-import { LogIsTaken } from "../../domain/ports.ts"
 import type { Holder } from "../../domain/ports.ts"
 import { claimOn, holderIn } from "./claim.ts"
 import type { HolderRow } from "./claim.ts"
@@ -23,6 +22,7 @@ import { codeOf, fitnessOf, unfitFor } from "./fitness.ts"
 import type { StoreUnfit } from "./fitness.ts"
 import { openSession, secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
+import { LogIsTaken } from "./taken.ts"
 
 /** Who wants the log, and how. */
 export interface WriterOptions {

@@ -9,8 +9,8 @@ import { faultsBeside } from "../preparations.ts"
 import type { RequestPolicy } from "../policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import { startServer } from "../server.ts"
-import type { LogIsTaken } from "../../domain/ports.ts"
 import type { SettingName } from "../settings.ts"
+import type { LogIsTaken } from "../../adapters/store/taken.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
 

@@ -11,12 +11,12 @@ import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer.ts"
-import { LogIsTaken } from "../../domain/ports.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
 import { version } from "../version.ts"
 import { reasonOf } from "./reason.ts"
+import { LogIsTaken } from "../../adapters/store/taken.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{

@@ -13,13 +13,13 @@ import { makeWebhookStore } from "../../../src/adapters/webhooks/postgres.ts"
 import { fencedWebhooks } from "../../../src/app/webhooks-fence.ts"
 import { claimLog } from "../../../src/adapters/store/writer.ts"
 import type { Writer, WriterOptions } from "../../../src/adapters/store/writer.ts"
-import { LogIsTaken } from "../../../src/domain/ports.ts"
 import type { EventStore } from "../../../src/domain/ports.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { on } from "../../support/checked-store.ts"
 import { holds } from "../../support/condition.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
+import { LogIsTaken } from "../../../src/adapters/store/taken.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
