@@ -11,7 +11,7 @@ import type { Scope } from "effect"
 import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
 import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
-import { EventStore } from "../domain/ports.ts"
+import { EventStore, StoreUnavailable, soleClaim } from "../domain/ports.ts"
 import type { Position, Request, SipHandler } from "../domain/ports.ts"
 import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
@@ -122,6 +122,7 @@ export const makePump = Effect.fnUntraced(function* (
   },
 ) {
   const store = yield* EventStore
+  const claim = store.claim ?? soleClaim
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const run = Effect.runForkWith(context)
@@ -148,7 +149,7 @@ export const makePump = Effect.fnUntraced(function* (
   let recovered: Recovered | null = null
   /** The log is read, and requests are not taken yet. */
   let amending = false
-  /** What is to leave when they are. */
+  /** What is to leave when they are, and when it is sure that nobody else has the log. */
   let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
@@ -183,7 +184,7 @@ export const makePump = Effect.fnUntraced(function* (
     const command = { _tag: "ApplyPolicies" } as const
     const offer = { presentity, command, origin: policiesOrigin, ticket: null, amends: true } as const
     const offered = engine.offer(offer, now(), freshNonce)
-    if (offered._tag === "Released") send(offered.release)
+    if (offered._tag === "Released") send(offered.release, false)
   }
 
   const refuse = (ticket: Pick<NonNullable<Ticket>, "answer"> | null, why: string): void => {
@@ -192,15 +193,24 @@ export const makePump = Effect.fnUntraced(function* (
     ticket.answer({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
   }
 
-  const send = ({ ticket, at, answer, notifications }: Release<Ticket>): void => {
-    ticket?.answer(answer)
+  /** @param isStored what it says was in the log at a moment after it was asked; else it is from memory, which must be sure */
+  const send = ({ ticket, at, answer, notifications }: Release<Ticket>, isStored: boolean): void => {
+    const isSure = claim.isSure()
+    if (isStored || isSure) ticket?.answer(answer)
+    else refuse(ticket, unsure)
     if (notifications.length === 0) return
-    if (!isOpen) {
+    if (!isOpen || !isSure) {
       held.push(...notifications)
       return
     }
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
+  }
+
+  const sendHeld = (): void => {
+    const notifications = held
+    held = []
+    outbox.notify(notifications, now())
   }
 
   const schedule = (): void => {
@@ -213,6 +223,7 @@ export const makePump = Effect.fnUntraced(function* (
   const turn = (): void => {
     scheduled = false
     if (status === "starting" && !amending) return
+    if (held.length > 0 && isOpen && claim.isSure()) sendHeld()
     // what is decided already goes to the store all the same
     if (paused) return append()
     const at = now()
@@ -235,7 +246,7 @@ export const makePump = Effect.fnUntraced(function* (
       return
     }
     const offered = engine.offer(offer, at, freshNonce)
-    if (offered._tag === "Released") send(offered.release)
+    if (offered._tag === "Released") send(offered.release, false)
     else if (offered._tag === "Missing") {
       if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
@@ -300,7 +311,7 @@ export const makePump = Effect.fnUntraced(function* (
     const batch = engine.seal(options.decisionsMax)
     if (batch === null) return
     appending = true
-    if (batch.decisions.length === 0) settle(new Set())
+    if (batch.decisions.length === 0) settle(new Set(), false)
     // by the process's own clock: a program's may stand still, or jump
     else tryAppend(batch, performance.now())
   }
@@ -321,7 +332,7 @@ export const makePump = Effect.fnUntraced(function* (
         const newest = batch.decisions.at(-1)
         // by the clock, which may have been set back
         if (newest !== undefined) last.at = laterOf(last.at, clockOf(newest))
-        settle(exit.value.conflicts)
+        settle(exit.value.conflicts, true)
       } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
@@ -332,7 +343,7 @@ export const makePump = Effect.fnUntraced(function* (
     })
   }
 
-  const settle = (conflicts: ReadonlySet<Uri>): void => {
+  const settle = (conflicts: ReadonlySet<Uri>, isStored: boolean): void => {
     appending = false
     const since = conflicts.size === 0 ? 0 : Math.min(engine.oldestInFlight() ?? now(), now())
     const { release, stored, again } = engine.committed(conflicts)
@@ -345,7 +356,7 @@ export const makePump = Effect.fnUntraced(function* (
     }
     for (const one of release) {
       one.ticket?.trace?.appended(appendedFrom)
-      send(one)
+      send(one, isStored)
     }
     if (again.length > 0) inbox = [...again, ...inbox]
     schedule()
@@ -369,6 +380,8 @@ export const makePump = Effect.fnUntraced(function* (
     store.load(streams).pipe(
       // loading nothing would succeed without asking anybody
       Effect.tap(() => store.checkpoint("delivery")),
+      // one that only lets itself be read, or that is somebody else's by now, is not back
+      Effect.filterOrFail(claim.isSure, () => new StoreUnavailable({ cause: claim.taken() ?? unsure })),
       Effect.tap((states) =>
         Effect.sync(() => {
           for (const state of states) {
@@ -572,6 +585,8 @@ export const makePump = Effect.fnUntraced(function* (
 /** The later of two instants, but the second when the clock was set back between them. */
 const laterOf = (one: Millis, other: Millis): Millis =>
   other < one - slackMillis ? other : Math.max(one, other)
+/** Why nothing is said from memory. */
+const unsure = "somebody else may have the log by now"
 
 /** The origin of what policies do to those who watch already. */
 export const policiesOrigin = "watch policy"

@@ -67,8 +67,11 @@ import { beginPolicies } from "./watch-policies.ts"
 import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
+import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { openStorage } from "./storage.ts"
+import { doubtOf, standbyText, writerView } from "./writing.ts"
 import { reasonOf } from "./tables/reason.ts"
+import type { LogIsTaken } from "../adapters/store/taken.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -84,6 +87,8 @@ export interface Server {
   readonly settle: Effect.Effect<void>
   /** Reads users, tokens, rules, hard state and log level again; nothing is changed when anything is wrong with them. */
   readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
+  /** Fails when somebody else has the log, or took it: then nothing is decided, said or sent any more. */
+  readonly lost: Effect.Effect<never, LogIsTaken | StoreUnfit>
 }
 
 /** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
@@ -102,21 +107,26 @@ const stopsWithin: Duration.Input = "8 seconds"
  * Starts a server that lives as long as the scope. It goes by the machine's clock, but for jumps that nothing confirms, unless a
  * program tells the time.
  *
+ * Fails with LogIsTaken when another program has the log, and with StoreUnfit when the database will not do; as a standby it waits
+ * for the log, with nothing but the management port open.
+ *
  * @param stopWithin how long a stop may decide, answer and write what is under way
  * @param reread the configuration as it is given when a reload is asked for
+ * @param program who others are told has the log
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
   levels: LogLevels = makeLogLevels(),
   stopWithin: Duration.Input = stopsWithin,
   reread: Effect.Effect<Config, ConfigInvalid> = Effect.succeed(config),
+  program = "a presently server",
 ) {
   const system = yield* Clock.Clock
-  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, null)
+  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, program, null)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const keeper = makeClockKeeper(system, clockOptionsOf(config), (line) => void run(line))
   return yield* Effect.provideService(
-    start(config, levels, stopWithin, reread, keeper),
+    start(config, levels, stopWithin, reread, program, keeper),
     Clock.Clock,
     keeper.clock,
   )
@@ -127,6 +137,7 @@ const start = Effect.fnUntraced(function* (
   levels: LogLevels,
   stopWithin: Duration.Input,
   reread: Effect.Effect<Config, ConfigInvalid>,
+  program: string,
   keeper: ClockKeeper | null,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -149,7 +160,7 @@ const start = Effect.fnUntraced(function* (
     reread,
     look: Effect.suspend(() => Effect.andThen(rulesFollower.look, hardStateFollower.look)),
   })
-  const storage = yield* openStorage(config)
+  const storage = yield* openStorage(config, program)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
@@ -172,6 +183,7 @@ const start = Effect.fnUntraced(function* (
       policy,
       reloader.users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
+      storage.claim.isSure,
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
       (limit) =>
@@ -300,6 +312,7 @@ const start = Effect.fnUntraced(function* (
       wire: sip.counters,
       tables: projector.lag(),
       committed: pump.committed(),
+      writer: writerView(storage),
     }),
   })
   let hasStarted = false
@@ -319,19 +332,25 @@ const start = Effect.fnUntraced(function* (
         sources,
         reloads: reloader.counters,
         timekeeping,
+        writer: storage.writer,
       }),
     degraded: () => [...degradedKinds(sources()), ...timekeeping.troubles()],
-    hasStarted: () => hasStarted,
-    notReady: () => (pump.status() === "ready" ? null : pump.status()),
+    // a standby has done all that it can
+    hasStarted: () => hasStarted || storage.waitingFor() !== null,
+    notReady: () => standbyText(storage) ?? (pump.status() === "ready" ? doubtOf(storage) : pump.status()),
+    unsure: () => standbyText(storage) ?? doubtOf(storage),
   })
 
   yield* Effect.sync(() => warmUp(packages))
   const recovered = yield* Deferred.make<void>()
   const listening = yield* Deferred.make<void>()
   const ready = yield* Deferred.make<void>()
+  const lost = yield* Deferred.make<never, LogIsTaken | StoreUnfit>()
+  const lose = Effect.catch((cause: LogIsTaken | StoreUnfit) => Deferred.fail(lost, cause))
   yield* Effect.forkScoped(
     storage.prepare.pipe(
       Effect.tap(() => (storage.sql === null ? Effect.void : (keeper?.begin(storage.sql) ?? Effect.void))),
+      Effect.tap(() => Effect.forkScoped((storage.writer()?.lost ?? Effect.never).pipe(lose))),
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),
       // before anything is decided that could show something: what fell due, what is repeated, what is asked
@@ -356,15 +375,21 @@ const start = Effect.fnUntraced(function* (
           { concurrency: "unbounded" },
         ),
       ),
+      lose,
     ),
   )
-  yield* Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost)
+  // until then it may be somebody else's, and theirs the sockets
+  yield* Effect.raceFirst(storage.claimed, Deferred.await(lost))
+  yield* Effect.raceFirst(
+    Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost),
+    Deferred.await(lost),
+  )
   yield* sip.listen(tracing === null ? pump.handler : followed(pump.handler, tracing))
   yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
-      if (pump.status() !== "ready") return
+      if (pump.status() !== "ready" || storage.claim.taken() !== null) return
       yield* pump.drain
       for (let waited = 0; waited < lingerMillis && pump.engine.oldestInFlight() !== null; waited += 20) {
         yield* Effect.sleep(20)
@@ -384,6 +409,7 @@ const start = Effect.fnUntraced(function* (
     ready: Deferred.await(ready),
     settle: pump.settle,
     reload: reloader.reload,
+    lost: Deferred.await(lost),
   }
   return server
 })
@@ -427,6 +453,7 @@ const sipOptions = (
   policy: Policy | null,
   users: Users | null,
   overload: () => { readonly retryAfter: number } | null,
+  maySend: () => boolean,
   onDefect: (defect: unknown) => void,
   onPeer: (line: string) => void,
   onLimit: (limit: SipLimit) => void,
@@ -470,6 +497,7 @@ const sipOptions = (
     onLimit,
     policy,
     overload,
+    maySend,
     onDefect,
     attention,
   }

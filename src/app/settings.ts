@@ -139,6 +139,16 @@ const running = {
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
   database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
+  standby: flag(
+    false,
+    "wait, with closed sockets, while another program has the log in database_url, and serve when it is gone",
+  ),
+  writer_lease: int<number>(
+    6,
+    2,
+    60,
+    "seconds after which a server that is silent towards its database loses the log to another; longer than it may ever stall",
+  ),
   memory: flag(false, "keep everything in memory; nothing outlives the process"),
   insecure_no_auth: flag(
     false,

@@ -2,21 +2,29 @@
  * The store of a server: memory, or a database of its own or of others, brought to the present layout.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, Effect, Layer, Redacted, Schedule } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Redacted, Schedule, Scope } from "effect"
+import { claimOn } from "../adapters/store/claim.ts"
 import { newServerName } from "../adapters/store/connections.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
+import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
 import { claimTables, layerNoTables, layerPresenceTables, prepareTables } from "../adapters/store/tables.ts"
-import type { EventStore, PresenceTables } from "../domain/ports.ts"
-import { layerPostgresWebhooks } from "../adapters/webhooks/postgres.ts"
+import { claimLog, claimSole } from "../adapters/store/writer.ts"
+import type { Writer } from "../adapters/store/writer.ts"
+import { soleClaim } from "../domain/ports.ts"
+import type { Claim, EventStore, Holder, PresenceTables } from "../domain/ports.ts"
 import { layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
 import type { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import type { Config } from "./config.ts"
-import { storeNameOf, tableNamesOf } from "./tables/open.ts"
+import { databaseSetting, storeNameOf, tableNamesOf } from "./tables/open.ts"
 import { verifyTables } from "./tables/verify.ts"
 import { reasonOf } from "./tables/reason.ts"
+import { version } from "./version.ts"
+import { layerFencedWebhooks } from "./webhooks-fence.ts"
+import { holderText } from "../adapters/store/taken.ts"
+import type { LogIsTaken } from "../adapters/store/taken.ts"
 
 /** Where a server keeps its log, its tables and what it owes to webhooks. */
 export interface Storage {
@@ -24,68 +32,150 @@ export interface Storage {
   readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
   /** Null: there is no database. */
   readonly sql: PgClient.PgClient | null
+  /** The right to write to it. */
+  readonly claim: Claim
+  /** Null: it is not ours yet, or nobody else can have it. */
+  readonly writer: () => Writer | null
+  /** Who has the log while we wait for it; null: we do not. */
+  readonly waitingFor: () => Holder | null
+  /** Succeeds when the log is ours, or when a database does not answer that would have to say so. */
+  readonly claimed: Effect.Effect<void>
   /**
-   * Brings the database to the present layout, and says whether its tables are those that were kept up to now; waits as
-   * long as it takes for a database that does not answer.
+   * Gets the log for this process, brings the database to the present layout, and says whether its tables are those that were kept
+   * up to now; waits as long as it takes for a database that does not answer.
    */
-  readonly prepare: Effect.Effect<boolean>
+  readonly prepare: Effect.Effect<boolean, LogIsTaken | StoreUnfit>
   /** Makes the tables what the log says, whatever is in them, and keeps them from now on. */
   readonly fillTables: Effect.Effect<void>
 }
 
-export const openStorage = Effect.fnUntraced(function* (config: Config) {
+/** @param program who opens it, for others that want the log: `presently serve` */
+export const openStorage = Effect.fnUntraced(function* (config: Config, program: string) {
   if (config.memory || (config.database_url === null && config.data === null)) {
     const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
     const storage: Storage = {
       name: "memory: nothing outlives the process",
       services,
       sql: null,
+      claim: soleClaim,
+      writer: () => null,
+      waitingFor: () => null,
+      claimed: Effect.void,
       prepare: Effect.succeed(true),
       fillTables: Effect.void,
     }
     return storage
   }
+  const url = config.database_url
+  const application = newServerName()
   const database =
-    config.database_url === null
+    url === null
       ? layerEmbedded(config.data)
       : PgClient.layer({
-          url: Redacted.make(config.database_url),
+          url: Redacted.make(url),
           multiplex: true,
           maxConnections: 4,
-          applicationName: newServerName(),
+          applicationName: application,
           startupParameters: sessionSettings,
         })
   const client = yield* Layer.build(database)
   const tables = tableNamesOf(config)
-  const sessions = config.database_url === null ? "one" : "many"
+  const sessions = url === null ? "one" : "many"
   const stores = Layer.mergeAll(
     layerPostgres({ erasable: config.erasable }),
     layerPresenceTables(tables, sessions),
-    layerPostgresWebhooks,
+    layerFencedWebhooks(Context.get(client, PgClient.PgClient)),
   ).pipe(Layer.provide(Layer.succeedContext(client)))
   const name = storeNameOf(config)
+  const sql = Context.get(client, PgClient.PgClient)
+  // the claim is handed back after everything that was opened later has ended, and before the database is closed
+  const scope = yield* Scope.make()
+  yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
+  const claimed = yield* Deferred.make<void>()
+  let writer: Writer | null = null
+  let waitingFor: Holder | null = null
   let told = false
-  const prepare = migrate.pipe(
+  const layout = migrate.pipe(Effect.provideContext(client))
+  const gotten = Effect.suspend(() =>
+    url === null
+      ? Effect.andThen(layout, claimSole(sql, { application, program, version }))
+      : claimLog(sql, {
+          url,
+          application,
+          program,
+          version,
+          store: name,
+          setting: databaseSetting(config),
+          lease: config.writer_lease,
+          standby: config.standby,
+          fix: "stop that one, or start with --standby to wait for it",
+          theirs: foreignTablesOf(config),
+          migrate: layout,
+          on: {
+            waiting: (holder) => {
+              if (waitingFor?.epoch === holder.epoch) return Effect.void
+              waitingFor = holder
+              return Effect.logInfo(`standby: ${name} is taken by ${holderText(holder)}`)
+            },
+            lapsed: (cause) =>
+              Effect.logWarning(
+                `it is not sure that nobody else writes to ${name} (${reasonOf(cause)}): nothing is said from memory meanwhile`,
+              ),
+            returned: Effect.logInfo(`nobody else wrote to ${name}: this server goes on`),
+          },
+        }),
+  ).pipe(
+    Scope.provide(scope),
+    Effect.tap((got) =>
+      Effect.sync(() => {
+        writer = got
+        waitingFor = null
+      }),
+    ),
+  )
+  const isFinal = (cause: unknown): cause is LogIsTaken | StoreUnfit =>
+    cause instanceof Error && "_tag" in cause && (cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit")
+  const prepare = Effect.suspend(() => (writer === null ? Effect.asVoid(gotten) : Effect.void)).pipe(
     Effect.andThen(Clock.currentTimeMillis),
     Effect.flatMap((now) => makePartitions(new Date(now))),
     Effect.andThen(prepareTables(tables, config.xcap_table ?? "xcap")),
+    Effect.tap(() => Deferred.succeed(claimed, undefined)),
     Effect.tapError((cause) => {
-      if (told) return Effect.void
+      if (isFinal(cause)) return Effect.void
+      // it is for the sockets to say that
+      const open = !config.standby ? Deferred.succeed(claimed, undefined) : Effect.void
+      if (told) return open
       told = true
-      return Effect.logError(`${name} cannot be used (${reasonOf(cause)}): not ready until it can`)
+      return Effect.andThen(
+        open,
+        Effect.logError(`${name} cannot be used (${reasonOf(cause)}): not ready until it can`),
+      )
     }),
-    Effect.retry(Schedule.spaced("500 millis")),
+    Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (cause) => !isFinal(cause) }),
     Effect.tap(() => (told ? Effect.logInfo(`${name} answers`) : Effect.void)),
     Effect.provideContext(client),
-    Effect.orDie,
+    Effect.catch((cause) => (isFinal(cause) ? Effect.fail(cause) : Effect.die(cause))),
   )
-  const sql = Context.get(client, PgClient.PgClient)
   const fillTables = verifyTables(sql, tables, { fromStart: false, repair: true }).pipe(
     Effect.andThen(claimTables(tables)),
     Effect.retry(Schedule.spaced("500 millis")),
     Effect.provideContext(client),
     Effect.orDie,
   )
-  const storage: Storage = { name, services: yield* Layer.build(stores), sql, prepare, fillTables }
+  const storage: Storage = {
+    name,
+    services: yield* Layer.build(stores),
+    sql,
+    claim: claimOn(sql),
+    writer: () => writer,
+    waitingFor: () => waitingFor,
+    claimed: Deferred.await(claimed),
+    prepare,
+    fillTables,
+  }
   return storage
 })
+
+/** Tables that somebody else fills, and that may be there before the first start. */
+const foreignTablesOf = ({ xcap_table: xcap }: Config): readonly string[] =>
+  xcap === null || xcap === "xcap" ? [] : [xcap]

@@ -8,6 +8,7 @@ import { fold } from "../domain/presentity/evolve.ts"
 import { initial } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { Uri } from "../domain/vocabulary.ts"
+import { foldBehind } from "./behind.ts"
 
 /** Rows per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
@@ -29,6 +30,7 @@ export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => v
     if (page.length < pageRows) break
     after = page.at(-1)!.presentity
   }
+  at = Math.max(at, yield* foldBehind(store, position, states, each))
   for (;;) {
     const page = yield* store.read(position, pageRows)
     for (const row of page) {

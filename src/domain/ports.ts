@@ -60,6 +60,34 @@ export interface Checkpoint {
   readonly at: Millis
 }
 
+/** Who has a log: the program that alone may write to it. */
+export interface Holder {
+  /** `presently serve` */
+  readonly program: string
+  readonly host: string
+  /** Of the process on that host. */
+  readonly pid: number
+  readonly version: string
+  /** Since when it has the log. */
+  readonly since: Millis
+  /** Counts the takings of the log; 0: nobody ever took it. */
+  readonly epoch: number
+}
+
+/** The right to write to a log, as one process has it. */
+export interface Claim {
+  /**
+   * Whether it has that right beyond doubt at this moment. Otherwise nothing may be said from memory: somebody else may have
+   * written meanwhile. A comparison of numbers.
+   */
+  readonly isSure: () => boolean
+  /** Who took the log away; null: nobody, as far as is known. There is no way back. */
+  readonly taken: () => (Error & { readonly holder: Holder }) | null
+}
+
+/** Of a store that nobody else can write to. */
+export const soleClaim: Claim = { isSure: () => true, taken: () => null }
+
 /** Where facts are kept. The contract is a test suite that every implementation passes. */
 export class EventStore extends Context.Service<
   EventStore,
@@ -110,6 +138,18 @@ export class EventStore extends Context.Service<
     readonly snapshots: (after: string, max: number) => Effect.Effect<readonly State[], StoreUnavailable>
     readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
     readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>
+    /**
+     * Streams of which a decision at or before a position is in the log and in no snapshot, each with the version of its snapshot
+     * (0: none), in the store's own order after `after` (`""`: from the first); fewer than `max` means the end. There are some only
+     * after a checkpoint went further than it should have. Absent: never any.
+     */
+    readonly behind?: (
+      upTo: Position,
+      after: string,
+      max: number,
+    ) => Effect.Effect<readonly { readonly stream: Uri; readonly version: number }[], StoreUnavailable>
+    /** Absent: nobody else can write there. */
+    readonly claim?: Claim
   }
 >()("presently/EventStore") {}
 

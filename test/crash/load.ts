@@ -59,6 +59,8 @@ export interface Load {
   /** Asks for every promise; call while paused. */
   readonly verify: () => Promise<void>
   readonly findings: () => Findings
+  /** From now on requests go to another server. */
+  readonly moveTo: (port: number) => void
   readonly close: () => void
 }
 
@@ -84,7 +86,9 @@ export const makeLoad = async (options: {
   const notifies = new Map<string, { highest: number; readonly branches: Map<number, string> }>()
   const byCallId = new Map<string, Watcher>()
 
-  socket.on("message", (bytes) => {
+  let port = options.port
+
+  socket.on("message", (bytes, from) => {
     const text = bytes.toString("utf8")
     const headEnd = text.indexOf("\r\n\r\n")
     const lines = text.slice(0, headEnd).split("\r\n")
@@ -118,7 +122,7 @@ export const makeLoad = async (options: {
     const change = /<note>change (\d+)<\/note>/.exec(text.slice(headEnd))
     if (watcher !== undefined && change !== null) watcher.seen = Math.max(watcher.seen, Number(change[1]))
     const copied = lines.filter((line) => /^(via|from|to|call-id|cseq):/i.test(line)).join("\r\n")
-    socket.send(`SIP/2.0 200 OK\r\n${copied}\r\nContent-Length: 0\r\n\r\n`, options.port, "127.0.0.1")
+    socket.send(`SIP/2.0 200 OK\r\n${copied}\r\nContent-Length: 0\r\n\r\n`, from.port, "127.0.0.1")
   })
 
   /** One request until its final answer: sent again every half second, as a client transaction would, without end. */
@@ -150,7 +154,7 @@ export const makeLoad = async (options: {
       const send = (): void => {
         if (closed) return reject(new Error("closed"))
         tries++
-        socket.send(message, options.port, "127.0.0.1")
+        socket.send(message, port, "127.0.0.1")
       }
       const timer = setInterval(send, 500)
       waiting.set(key, (one) => {
@@ -336,6 +340,9 @@ export const makeLoad = async (options: {
       }
     },
     findings: () => ({ checked, lost, disorder, doubtful, acknowledged: { ...counts } }),
+    moveTo: (to) => {
+      port = to
+    },
     close: () => {
       closed = true
       running = false

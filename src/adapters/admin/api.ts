@@ -31,7 +31,7 @@ import {
   watchingStates,
 } from "./desk.ts"
 import { Differences, HistoryPage, SentPage, StateAt, Why } from "./history-desk.ts"
-import { NoToken, NotAllowed, TooLong, problems } from "./problems.ts"
+import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.ts"
 import type { Scope } from "./tokens.ts"
 
 /** Who asks, for the log. */
@@ -44,7 +44,7 @@ export const Needs = Context.Reference<Scope>("presently/admin/Needs", { default
 
 /** Lets in whoever has the scope. */
 export class Guard extends HttpApiMiddleware.Service<Guard, { provides: Caller }>()("presently/admin/Guard", {
-  error: [NoToken, NotAllowed, TooLong],
+  error: [NoToken, NotAllowed, TooLong, Unavailable],
   security: { bearer: HttpApiSecurity.bearer },
 }) {}
 

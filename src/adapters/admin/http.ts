@@ -21,13 +21,15 @@ import { BindFailed } from "../../domain/ports.ts"
 import { answers } from "./answers.ts"
 import { Api, Caller, Guard, Legible, Needs } from "./api.ts"
 import type { Desk } from "./desk.ts"
-import { Invalid, NoToken, NotAllowed, NotFound, TooLong } from "./problems.ts"
+import { Invalid, NoToken, NotAllowed, NotFound, TooLong, Unavailable } from "./problems.ts"
 import { findToken, includes } from "./tokens.ts"
 import type { Scope, Token } from "./tokens.ts"
 
 export interface AdminSource {
   /** Null: ready; otherwise why not. */
   readonly notReady: () => string | null
+  /** Why nothing is said from memory; null, or absent: nothing keeps it from that. */
+  readonly unsure?: () => string | null
   /** What is amiss though requests are decided, a line each; empty: nothing. */
   readonly degraded: () => readonly string[]
   /** Whether the first start is over. */
@@ -79,7 +81,11 @@ const routes = (source: AdminSource, tokens: Tokens) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
       openapiPath: "/openapi.json",
-    }).pipe(Layer.provide(answers(source.desk)), Layer.provide(guard(tokens)), Layer.provide(legible)),
+    }).pipe(
+      Layer.provide(answers(source.desk)),
+      Layer.provide(guard(tokens, source.unsure ?? (() => null))),
+      Layer.provide(legible),
+    ),
     HttpRouter.add(
       "*",
       "/*",
@@ -123,13 +129,15 @@ const probe = (path: `/${string}`, notReady: () => string | null, degraded: () =
     }),
   )
 
-const guard = (given: Tokens) =>
+const guard = (given: Tokens, unsure: () => string | null) =>
   Layer.succeed(Guard)({
     bearer: (answer, { credential, endpoint }) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const tokens = typeof given === "function" ? given() : given
         const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
+        const why = endpoint.name === "status" ? null : unsure()
+        if (why !== null) return yield* new Unavailable({ detail: why })
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(
           Effect.provideService(Caller, caller),

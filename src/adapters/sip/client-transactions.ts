@@ -122,6 +122,7 @@ export const makeClientTransactions = (
   counters: Counters,
   clock: () => number,
   octetsMax = Number.POSITIVE_INFINITY,
+  maySend: () => boolean = () => true,
 ): ClientTransactions => {
   const open = new Map<string, ClientTransaction>()
   const held = new Set<Load>()
@@ -163,7 +164,11 @@ export const makeClientTransactions = (
   const resend = (transaction: ClientTransaction): void => {
     const { mayResend, resendAt } = transaction
     const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
-    const may = mayResend === null ? "resend" : mayResend(transaction.bytes!.length, resendAt >= lateAt)
+    const may = !maySend()
+      ? "wait"
+      : mayResend === null
+        ? "resend"
+        : mayResend(transaction.bytes!.length, resendAt >= lateAt)
     if (may === "over") return happen(transaction, "denied", null)
     if (may === "resend") {
       counters.notifyRetransmitted++
@@ -205,7 +210,9 @@ export const makeClientTransactions = (
   return {
     start: (request, bytes) => {
       const now = clock()
-      const resendMs = request.isReliable ? Number.POSITIVE_INFINITY : timers.t1Ms
+      // what may not be sent now is sent as if it had got lost
+      const isSent = maySend()
+      const resendMs = request.isReliable && isSent ? Number.POSITIVE_INFINITY : timers.t1Ms
       const transaction: ClientTransaction = {
         mayResend: null,
         ...request,
@@ -220,7 +227,7 @@ export const makeClientTransactions = (
       counters.clientTransactions++
       load(request.address, request.port, bytes.length)
       schedule(transaction)
-      request.channel.send(bytes, request.address, request.port, transaction.failed)
+      if (isSent) request.channel.send(bytes, request.address, request.port, transaction.failed)
     },
     answer: (message) => {
       // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has

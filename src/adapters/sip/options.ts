@@ -173,6 +173,8 @@ export interface SipOptions {
   readonly policy?: Policy | null
   /** Asked once for each new request outside a dialog; a value answers it 503. */
   readonly overload?: () => { readonly retryAfter: number } | null
+  /** Whether NOTIFYs may leave at this moment, also those that were sent before; absent: always. */
+  readonly maySend?: () => boolean
   /** Told of an exception while a message was handled; the default is a process warning. */
   readonly onDefect?: (defect: unknown) => void
   /** Told once of each limit that is met. */

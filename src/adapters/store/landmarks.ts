@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { EventStore } from "../../domain/ports.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import { fenceOf, heldBy } from "./claim.ts"
 import { unavailable } from "./unavailable.ts"
 
 type Landmarks = Pick<
@@ -21,17 +22,19 @@ export const makeLandmarks = (sql: PgClient.PgClient): Landmarks => {
   const newest = Effect.map(([row]: readonly LandmarkRow[]) => (row === undefined ? null : thawed(row)))
   return {
     saveLandmarks: (states) =>
-      sql`
+      heldBy(
+        sql,
+        sql<{ held: bigint }>`
+        WITH fence AS MATERIALIZED (${fenceOf(sql)}), saved AS (
         INSERT INTO landmarks (stream, version, at, state)
         SELECT s.id, f.version, to_timestamp(f.at / 1000.0), f.state
         FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
           ${states.map((one) => one.decidedAt)}::float8[],
           ${states.map((one) => JSON.stringify(freeze(one)))}::json[]) AS f(stream, version, at, state)
-        JOIN streams s ON s.stream = f.stream
-        ON CONFLICT (stream, version) DO UPDATE SET at = excluded.at, state = excluded.state`.pipe(
-        Effect.asVoid,
-        unavailable,
-      ),
+        JOIN streams s ON s.stream = f.stream CROSS JOIN fence
+        ON CONFLICT (stream, version) DO UPDATE SET at = excluded.at, state = excluded.state)
+        SELECT count(*) AS held FROM fence`,
+      ).pipe(unavailable),
 
     landmarkAt: (stream, at) =>
       sql<LandmarkRow>`

@@ -4,7 +4,7 @@
  * Nothing outlives the process.
  */
 import { Effect, Layer } from "effect"
-import { EventStore } from "../../domain/ports.ts"
+import { EventStore, soleClaim } from "../../domain/ports.ts"
 import type { Appended, Checkpoint, Recorded } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -111,6 +111,19 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
       ),
     saveCheckpoint: (name, checkpoint) => Effect.sync(() => void checkpoints.set(name, checkpoint)),
     checkpoint: (name) => Effect.sync(() => checkpoints.get(name) ?? null),
+    behind: (upTo, after, max) =>
+      Effect.sync(() => {
+        const behind = new Map<Uri, number>()
+        for (const { decision } of log.read(0, upTo)) {
+          const version = snapshots.get(decision.stream)?.version ?? 0
+          if (decision.version > version && decision.stream > after) behind.set(decision.stream, version)
+        }
+        return [...behind]
+          .map(([stream, version]) => ({ stream, version }))
+          .sort((one, other) => (one.stream < other.stream ? -1 : 1))
+          .slice(0, max)
+      }),
+    claim: soleClaim,
   }
 }
 

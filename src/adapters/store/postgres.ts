@@ -1,5 +1,6 @@
 /**
- * The event store on PostgreSQL, through @effect/sql-pg: one statement per batch, one advisory lock inside it.
+ * The event store on PostgreSQL, through @effect/sql-pg: one statement per batch, one lock inside it: the row
+ * of `writers`, which also says whether this process may write (`claim.ts`).
  *
  * Works alike on a server and on the embedded database (`embedded.ts`), which has a single session: no client-side
  * transaction is ever open here, so nothing can get between another caller's statements.
@@ -16,6 +17,7 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { claimOn, fenceOf, fencedOff, heldBy } from "./claim.ts"
 import { decodeRow } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { personKeysOf } from "./person-keys.ts"
@@ -23,9 +25,7 @@ import { encodeDecision } from "./proof.ts"
 import { sealDecision } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 import { unavailable } from "./unavailable.ts"
-
-/** The lock all appends of one database take turns at; any number that nothing else uses. */
-const appendLock = 7_265_003
+import type { LogIsTaken } from "./taken.ts"
 
 interface EventRow {
   readonly pos: bigint
@@ -50,6 +50,7 @@ export const makePostgresStore = (
   { erasable = true }: { readonly erasable?: boolean } = {},
 ): EventStore["Service"] => {
   const persons = personKeysOf(sql)
+  const claim = claimOn(sql)
   const eventsAfter = (rows: readonly EventRow[]) =>
     Effect.flatMap(persons.opening(rows), (keyOf) =>
       readable((): readonly Recorded[] => rows.map((row) => recorded(row, keyOf))),
@@ -82,8 +83,11 @@ export const makePostgresStore = (
     })
     // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
     // `began`, which look again
-    return sql<{ stored: string[]; position: bigint | null; keyed: bigint }>`
-        WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(${appendLock}::bigint)),
+    return sql<{ stored: string[]; position: bigint | null; keyed: bigint; held: bigint }>`
+        WITH taken AS MATERIALIZED (
+          SELECT w.shard FROM writers w WHERE w.shard = 0
+            AND w.epoch = coalesce(${claim.epoch}::bigint, CASE WHEN w.application = '' THEN w.epoch END)
+          FOR NO KEY UPDATE),
         keyed AS (
           INSERT INTO person_keys (id, person, key)
           SELECT k.id, k.person, decode(k.key, 'hex') FROM unnest(${fresh.map((one) => one.id)}::text[],
@@ -136,8 +140,9 @@ export const makePostgresStore = (
           FROM chained e JOIN moved USING (id)
           RETURNING pos)
         SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position,
-          (SELECT count(*) FROM keyed) AS keyed`.pipe(
-      Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable> => {
+          (SELECT count(*) FROM keyed) AS keyed, (SELECT count(*) FROM taken) AS held`.pipe(
+      Effect.flatMap(([row]): Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable | LogIsTaken> => {
+        if (Number(row?.held ?? 0) === 0) return fencedOff(sql)
         if (Number(row?.keyed ?? 0) !== fresh.length) {
           // some have a key already, of which nobody here knew
           return again
@@ -221,15 +226,20 @@ export const makePostgresStore = (
     ...makeLandmarks(sql),
 
     saveSnapshots: (states) =>
-      sql`
+      heldBy(
+        sql,
+        sql<{ held: bigint }>`
+        WITH fence AS MATERIALIZED (${fenceOf(sql)}), saved AS (
         INSERT INTO snapshots AS s (stream, version, state)
         SELECT h.id, f.version, nullif(f.state, '')::json
         FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
           ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
           AS f(stream, version, state)
-        JOIN streams h ON h.stream = f.stream
+        JOIN streams h ON h.stream = f.stream CROSS JOIN fence
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
-          WHERE s.version < excluded.version`.pipe(Effect.asVoid, unavailable),
+          WHERE s.version < excluded.version)
+        SELECT count(*) AS held FROM fence`,
+      ).pipe(unavailable),
 
     snapshots: (after, max) =>
       sql<SnapshotRow>`
@@ -241,13 +251,15 @@ export const makePostgresStore = (
       ),
 
     saveCheckpoint: (name, { position, at }) =>
-      sql`
+      heldBy(
+        sql,
+        sql<{ held: bigint }>`
+        WITH fence AS MATERIALIZED (${fenceOf(sql)}), saved AS (
         INSERT INTO checkpoints (name, pos, at)
-        VALUES (${name}, ${position}::bigint, to_timestamp(${at}::float8 / 1000.0))
-        ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`.pipe(
-        Effect.asVoid,
-        unavailable,
-      ),
+        SELECT ${name}::text, ${position}::bigint, to_timestamp(${at}::float8 / 1000.0) FROM fence
+        ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at)
+        SELECT count(*) AS held FROM fence`,
+      ).pipe(unavailable),
 
     checkpoint: (name) =>
       sql<{ pos: bigint; at: Date }>`SELECT pos, at FROM checkpoints WHERE name = ${name}`.pipe(
@@ -256,6 +268,22 @@ export const makePostgresStore = (
         ),
         unavailable,
       ),
+
+    behind: (upTo, after, max) =>
+      sql<{ stream: string; version: bigint }>`
+        SELECT h.stream, coalesce(f.version, 0) AS version FROM streams h LEFT JOIN snapshots f ON f.stream = h.id
+        WHERE h.id > coalesce((SELECT id FROM streams WHERE stream = ${after}), 0)
+          AND h.version > coalesce(f.version, 0)
+          AND (SELECT e.pos FROM events e WHERE e.stream = h.id AND e.version > coalesce(f.version, 0)
+            ORDER BY e.version LIMIT 1) <= ${upTo}::bigint
+        ORDER BY h.id LIMIT ${max}::int`.pipe(
+        Effect.map((rows) =>
+          rows.map(({ stream, version }) => ({ stream: stream as Uri, version: Number(version) })),
+        ),
+        unavailable,
+      ),
+
+    claim,
   }
 }
 

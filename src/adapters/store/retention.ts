@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { fenced } from "./claim.ts"
 import { otherPrograms } from "./connections.ts"
 import { personKeysOf } from "./person-keys.ts"
 import type { StoredEvents } from "./sealed.ts"
@@ -60,7 +61,27 @@ export interface OldRow {
   readonly events: StoredEvents
 }
 
-export const makeRetention = (sql: PgClient.PgClient) => ({
+export const makeRetention = (sql: PgClient.PgClient) => {
+  const retention = statementsOf(sql)
+  /** Whoever lost the log drops nothing of it. */
+  const own =
+    <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
+    (...args: Args) =>
+      fenced(sql, write(...args))
+  return {
+    ...retention,
+    keepBeginnings: own(retention.keepBeginnings),
+    deleteStrays: own(retention.deleteStrays),
+    deleteLandmarks: own(retention.deleteLandmarks),
+    forget: own(retention.forget),
+    dropKeys: own(retention.dropKeys),
+    saveDocumentsGone: own(retention.saveDocumentsGone),
+    rewrite: own(retention.rewrite),
+    rewriteLandmarks: own(retention.rewriteLandmarks),
+  }
+}
+
+const statementsOf = (sql: PgClient.PgClient) => ({
   /** How far the tables are, and with them snapshots. */
   shown: sql<{ pos: bigint }>`SELECT pos FROM checkpoints WHERE name = 'tables'`.pipe(
     Effect.map(([row]) => Number(row?.pos ?? 0)),
@@ -138,14 +159,15 @@ export const makeRetention = (sql: PgClient.PgClient) => ({
 
   /** @returns false: somebody reads the log and lets nobody near it */
   dropMonth: (name: string) =>
-    sql
-      .unsafe(
+    fenced(
+      sql,
+      sql.unsafe(
         `DO $drop$ BEGIN PERFORM set_config('lock_timeout', '${lockPatience}', true); DROP TABLE IF EXISTS ${name}; END $drop$`,
-      )
-      .pipe(
-        Effect.as(true),
-        Effect.catchIf(isTimeout, () => Effect.succeed(false)),
       ),
+    ).pipe(
+      Effect.as(true),
+      Effect.catchIf(isTimeout, () => Effect.succeed(false)),
+    ),
 
   /** @returns how many were deleted; fewer than a statement may: that was all */
   deleteStrays: (before: Millis) =>

@@ -5,6 +5,7 @@ import { createHash, sign, verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import { fenceOf } from "./claim.ts"
 
 export interface Seal {
   /** Of the newest decision that it covers. */
@@ -85,14 +86,15 @@ export const makeSeals = (sql: PgClient.PgClient) => ({
       Effect.map((rows) => rows.map(({ pos, hash }): RowHash => ({ position: pos, hash }))),
     ),
 
-  /** @returns false: somebody else has sealed meanwhile */
+  /** @returns false: somebody else has sealed meanwhile, or has the log by now */
   add: ({ position, previous, at, rows, digest, signature }: Seal) =>
     sql`
+      WITH fence AS MATERIALIZED (${fenceOf(sql)})
       INSERT INTO seals (position, previous, at, rows, digest, signature)
       SELECT ${String(position)}::bigint, ${String(previous)}::bigint, to_timestamp(${at}::float8 / 1000.0),
         ${String(rows)}::bigint, decode(${Buffer.from(digest).toString("hex")}, 'hex'),
         decode(${Buffer.from(signature).toString("hex")}, 'hex')
-      WHERE NOT EXISTS (SELECT FROM seals WHERE position > ${String(previous)}::bigint)
+      FROM fence WHERE NOT EXISTS (SELECT FROM seals WHERE position > ${String(previous)}::bigint)
       ON CONFLICT DO NOTHING RETURNING position`.pipe(Effect.map((rows_) => rows_.length === 1)),
 })
 

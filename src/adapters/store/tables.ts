@@ -13,12 +13,10 @@ import type { TableName, TableRow } from "../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../domain/projections/rows.ts"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../domain/projections/rows.ts"
 import { narrow } from "../../domain/projections/widths.ts"
+import { fenceOf, fencedOff } from "./claim.ts"
 
 /** Rows a statement may carry: the embedded database blocks the event loop for each. */
 const rowsMax = 500
-
-/** Whoever writes the tables holds this lock until it commits; any number that nothing else uses. */
-const tablesLock = 7_265_004
 
 /**
  * Writers hang, machines vanish: who waits longer than this for the lock tries again later, and who holds it without a
@@ -138,12 +136,14 @@ export const exclusively = <A, E, R>(
       Effect.gen(function* () {
         yield* sql`SELECT set_config('lock_timeout', ${lockPatience}, true),
         set_config('idle_in_transaction_session_timeout', ${lockPatience}, true)`
-        yield* sql`SELECT pg_advisory_xact_lock(${tablesLock}::bigint)`
-        return yield* work
+        // a lock that nobody can take without rights on that table; neither rows of it nor readers are held up
+        yield* sql.unsafe("LOCK TABLE writers IN SHARE UPDATE EXCLUSIVE MODE")
+        return yield* (yield* fenceOf(sql)).length > 0 ? work : fencedOff(sql)
       }),
     )
     .pipe(
       Effect.catchTag("SqlError", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
+      Effect.catchTag("LogIsTaken", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
     ) as Effect.Effect<A, E | StoreUnavailable, R>
 
 /** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */

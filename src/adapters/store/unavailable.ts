@@ -4,9 +4,10 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { StoreUnavailable } from "../../domain/ports.ts"
+import type { LogIsTaken } from "./taken.ts"
 
 export const unavailable = <A, R>(
-  effect: Effect.Effect<A, SqlError.SqlError | StoreUnavailable, R>,
+  effect: Effect.Effect<A, SqlError.SqlError | StoreUnavailable | LogIsTaken, R>,
 ): Effect.Effect<A, StoreUnavailable, R> =>
   Effect.mapError(effect, (cause) =>
     cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ cause }),

@@ -48,12 +48,12 @@ const runServer = Effect.fnUntraced(function* (
 ) {
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
-  yield* Effect.scoped(
+  const once = Effect.scoped(
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-      const server = yield* startServer(config, levels, undefined, reread)
+      const server = yield* startServer(config, levels, undefined, reread, `presently ${mode}`)
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))
@@ -65,14 +65,22 @@ const runServer = Effect.fnUntraced(function* (
           watching: server.watching,
           auth: authText(config),
         })
-      yield* server.ready
+      yield* Effect.raceFirst(server.ready, server.lost)
       // since the process began, loading of code included
       const seconds = process.uptime()
       if (mode === "dev") yield* Console.log(`ready in ${seconds.toFixed(1)} s`)
       else yield* Effect.logInfo(`ready in ${seconds.toFixed(1)} s`)
-      return yield* Effect.never
+      return yield* server.lost
     }),
-  ).pipe(
+  )
+  yield* once.pipe(
+    // from scratch: what was in memory is not what the log says any more
+    Effect.tapError((cause) =>
+      config.standby && cause._tag === "LogIsTaken"
+        ? Effect.logError(`${cause.message}; this server waits now`)
+        : Effect.void,
+    ),
+    Effect.retry({ while: (cause) => config.standby && cause._tag === "LogIsTaken" }),
     Effect.provide(Logger.layer([gated(pretty ? Logger.consolePretty() : Logger.consoleJson, levels)])),
     Effect.provideService(References.MinimumLogLevel, "Debug"),
   )

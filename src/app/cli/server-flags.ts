@@ -19,6 +19,10 @@ export const serverFlags = {
   data: repeated("data", "DIR", settings.data.about),
   databaseUrl: repeated("database-url", "URL", settings.database_url.about),
   memory: Flag.Boolean("memory").pipe(Flag.withDefault(false), Flag.withDescription(settings.memory.about)),
+  standby: Flag.Boolean("standby").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription(settings.standby.about),
+  ),
   adminTokensFile: repeated("admin-tokens-file", "FILE", settings.admin_tokens_file.about),
   usersFile: repeated("users-file", "FILE", settings.users_file.about),
   rulesDir: repeated("rules-dir", "DIR", settings.rules_dir.about),
@@ -37,6 +41,7 @@ export interface ServerFlags {
   readonly data: readonly string[]
   readonly databaseUrl: readonly string[]
   readonly memory: boolean
+  readonly standby: boolean
   readonly adminTokensFile: readonly string[]
   readonly usersFile: readonly string[]
   readonly rulesDir: readonly string[]
@@ -60,6 +65,7 @@ export const configOf = (
           data: input.data,
           database_url: input.databaseUrl,
           memory: input.memory ? ["1"] : [],
+          standby: input.standby ? ["1"] : [],
           admin_tokens_file: input.adminTokensFile,
           users_file: input.usersFile,
           rules_dir: input.rulesDir,

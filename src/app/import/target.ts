@@ -10,7 +10,7 @@ import type { SourceTables } from "../../adapters/import/layouts.ts"
 import { identityQuery } from "../../adapters/import/postgres.ts"
 import { reasonOf, withoutPassword } from "../../adapters/import/source.ts"
 import type { Source } from "../../adapters/import/source.ts"
-import { otherServers } from "../../adapters/store/connections.ts"
+import { newProgramName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
@@ -25,7 +25,9 @@ import type { TableNames } from "../../adapters/store/tables.ts"
 import type { EventStore, PresenceTables } from "../../domain/ports.ts"
 import { ConfigInvalid } from "../config.ts"
 import type { Config } from "../config.ts"
-import { StoreInUse } from "./take-over.ts"
+import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import { databaseSetting } from "../tables/open.ts"
+import { version } from "../version.ts"
 
 export interface Target {
   readonly name: string
@@ -46,7 +48,7 @@ export class TargetUnusable extends Data.TaggedError("TargetUnusable")<{
 /**
  * Opens the store and brings it to the present layout; for a dry run it is left as it is.
  *
- * @throws StoreInUse, TargetUnusable, SourceUnsuitable when it is the source itself, DataFolderInUse, ConfigInvalid
+ * @throws LogIsTaken, StoreUnfit, TargetUnusable, SourceUnsuitable when it is the source itself, DataFolderInUse, ConfigInvalid
  */
 export const openTarget = Effect.fnUntraced(function* (
   config: Config,
@@ -79,21 +81,23 @@ export const openTarget = Effect.fnUntraced(function* (
   const unusable = Effect.mapError(
     (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
   )
+  const application = newProgramName("import")
   const client = yield* url === null
     ? Layer.build(layerEmbedded(config.data, (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),
-          applicationName: "presently import",
+          applicationName: application,
           maxConnections: 2,
           startupParameters: sessionSettings,
         }),
       ).pipe(unusable)
   const sql = Context.get(client, PgClient.PgClient)
+  let isShared = false
   if (url !== null) {
     const [database] = yield* sql.unsafe<{ identity: string }>(identityQuery).pipe(unusable)
     if (database?.identity === source.identity) yield* checkTables(name, tables, sourceTables)
-    if ((yield* otherServers(sql).pipe(unusable)) > 0) return yield* new StoreInUse({ target: name })
+    isShared = database?.identity === source.identity
   }
   if (dryRun) {
     const [known] = yield* sql<{ log: string | null }>`SELECT to_regclass('checkpoints')::text AS log`.pipe(
@@ -102,8 +106,32 @@ export const openTarget = Effect.fnUntraced(function* (
     if (known?.log == null) return yield* nothingThere
   } else {
     const now = yield* Clock.currentTimeMillis
-    yield* migrate.pipe(
-      Effect.andThen(makePartitions(new Date(now))),
+    const who = { program: "presently import", version, application }
+    const layout = migrate.pipe(Effect.provideContext(client))
+    yield* (
+      url === null
+        ? Effect.andThen(layout, claimSole(sql, who))
+        : claimLog(sql, {
+            url,
+            ...who,
+            store: name,
+            setting: databaseSetting(config),
+            lease: config.writer_lease,
+            standby: false,
+            fix: "stop that one, and import again",
+            // in one database both can be
+            theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
+            migrate: layout,
+            on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
+          })
+    ).pipe(
+      Effect.mapError((cause) =>
+        cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit"
+          ? cause
+          : new TargetUnusable({ target: name, why: reasonOf(cause) }),
+      ),
+    )
+    yield* makePartitions(new Date(now)).pipe(
       Effect.andThen(prepareTables(tables, "xcap")),
       Effect.provideContext(client),
       unusable,
@@ -115,6 +143,11 @@ export const openTarget = Effect.fnUntraced(function* (
   const target: Target = { name, services: yield* Layer.build(stores) }
   return target
 })
+
+const tablesIn = (sql: PgClient.PgClient) =>
+  sql<{ name: string }>`
+    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = current_schema()`.pipe(Effect.map((rows) => rows.map(({ name }) => name)))
 
 /** In one database both can only be when their tables have different names: ours follow the log and would replace theirs. */
 const checkTables = (name: string, ours: TableNames, theirs: SourceTables) => {

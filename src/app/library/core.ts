@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Clock, Deferred, Effect, Stream } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import { EventStore, StoreUnavailable, soleClaim } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -171,8 +171,13 @@ export interface Core {
     event: string,
     body: string | Body | null,
   ) => Effect.Effect<void, PresenceRefused>
+  /** @throws PresenceRefused 503 while somebody else may have the log */
   readonly isPublished: (presentity: string, event: string) => boolean
-  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  /**
+   * The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ.
+   *
+   * @throws PresenceRefused 503 while somebody else may have the log
+   */
   readonly sphere: (presentity: string) => string | null
   /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, from any place in the log on. */
   readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent, PresenceRefused | FellBehind>
@@ -307,6 +312,21 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       },
     },
   ).pipe(Effect.provideService(EventStore, store), Effect.provideService(Clock.Clock, told))
+  const claim = store.claim ?? soleClaim
+  /** Why nothing is said from memory; null: nobody else can have written. */
+  const doubt = (): PresenceRefused | null => {
+    if (claim.isSure()) return null
+    const why = claim.taken()?.message ?? "somebody else may have the log by now"
+    const { retryAfter } = pumpDefaults
+    return new PresenceRefused({
+      status: 503,
+      rejection: { _tag: "ServiceUnavailable", status: 503, why, retryAfter },
+    })
+  }
+  const requireSure = (): void => {
+    const why = doubt()
+    if (why !== null) throw why
+  }
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
   const instant = (): number => told.currentTimeMillisUnsafe()
   const questions = makeHistoryDesk(
@@ -414,6 +434,8 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
           const rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents } as const
           return Effect.fail(new PresenceRefused({ status: 489, rejection }))
         }
+        const why = doubt()
+        if (why !== null) return Effect.fail(why)
         const { items } = paged(pump.engine, everything, (state) =>
           isMatched(matches, state.presentity) ? exposedRows(state, event) : [],
         )
@@ -523,6 +545,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       }),
     sphere: (text) => {
       const presentity = textIn("sphere: presentity", text, textMax, "a URI")
+      requireSure()
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const pack = packages.find("presence")
@@ -541,6 +564,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
     isPublished: (text, name) => {
       const presentity = textIn("isPublished: presentity", text, textMax, "a URI")
       const event = eventIn("isPublished", name)
+      requireSure()
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
       const publications = state === undefined ? undefined : get(state.publications, event)

@@ -11,6 +11,7 @@ import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import type { Reloaded } from "../reloaded.ts"
 import { startServer } from "../server.ts"
 import type { SettingName } from "../settings.ts"
+import type { LogIsTaken } from "../../adapters/store/taken.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
 
@@ -35,12 +36,17 @@ export interface RunningServer {
    * @throws ConfigInvalid naming everything that is wrong with them: then nothing has changed
    */
   readonly reload: () => Promise<Reloaded>
+  /**
+   * Resolves when another program took the log: nothing is decided, answered or sent any more, and `close` is what is left to do.
+   * Never, as long as nobody does.
+   */
+  readonly lost: Promise<LogIsTaken>
   readonly close: () => Promise<void>
 }
 
 /**
  * @param now milliseconds since 1970, for tests; lifetimes go by it, SIP timers do not
- * @throws ConfigInvalid naming every setting that is wrong
+ * @throws ConfigInvalid naming every setting that is wrong; LogIsTaken naming the program that has the log; StoreUnfit
  */
 const start = async (
   options: ServerOptions = {},
@@ -62,19 +68,33 @@ const start = async (
   const server = await Effect.runPromise(
     Effect.gen(function* () {
       const system = yield* Clock.Clock
-      const starting = startServer(config)
+      const starting = startServer(config, undefined, undefined, undefined, "a program with presently in it")
       const started = yield* now === null
         ? starting
         : Effect.provideService(starting, Clock.Clock, clockTelling(now, system))
-      yield* started.ready
+      yield* Effect.raceFirst(started.ready, started.lost)
       return started
-    }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+      Effect.provide(Logger.layer([])),
+    ),
   )
+  const lost = new Promise<LogIsTaken>((resolve) => {
+    Effect.runFork(
+      Effect.catch(server.lost, (cause) =>
+        Effect.sync(() => {
+          if (cause._tag === "LogIsTaken") resolve(cause)
+        }),
+      ),
+    )
+  })
   return {
     addresses: server.addresses(),
     admin: server.admin,
     reload: () => Effect.runPromise(server.reload),
     settle: () => Effect.runPromise(server.settle),
+    lost,
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }
 }

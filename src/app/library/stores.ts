@@ -10,10 +10,15 @@ import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
+import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import type { Writer, WriterOptions } from "../../adapters/store/writer.ts"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Recorded } from "../../domain/ports.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
+import { masked } from "../config.ts"
+import { settings } from "../settings.ts"
+import { version } from "../version.ts"
 
 /** Nothing outlives the process. */
 export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
@@ -22,24 +27,57 @@ export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemor
 export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> =>
   onDatabase(layerEmbedded(folder))
 
-/** @param url `postgres://USER:PASSWORD@HOST:PORT/NAME`; its tables are made when they are missing */
-export const postgresStore = (url: string): Layer.Layer<EventStore, Error> =>
-  onDatabase(
+/**
+ * One program has the log of a database at a time, and has it until its scope ends. Fails with LogIsTaken, which names the program
+ * that has it; with StoreUnfit when the database will not do (another product's, a newer layout, a role without rights); and with
+ * what went wrong when it does not answer. When somebody else takes the log later, everything is refused with status 503.
+ *
+ * @param url `postgres://USER:PASSWORD@HOST:PORT/NAME`; its tables are made when they are missing
+ */
+export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
+  const who = identity()
+  return onDatabase(
     PgClient.layer({
       url: Redacted.make(url),
       multiplex: true,
       maxConnections: 4,
-      applicationName: newServerName(),
+      applicationName: who.application,
       startupParameters: sessionSettings,
     }),
+    (sql, layout) =>
+      claimLog(sql, {
+        url,
+        ...who,
+        store: `PostgreSQL at ${masked(url).replace("***@", "")}`,
+        setting: `postgresStore(${masked(url).replace("***@", "")})`,
+        lease: settings.writer_lease.default,
+        standby: false,
+        fix: "stop that one, or name another database",
+        theirs: [],
+        migrate: layout,
+        on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
+      }),
   )
+}
 
-const onDatabase = <E extends Error>(database: Layer.Layer<Database, E>): Layer.Layer<EventStore, Error> => {
+const identity = () => ({ program: "a program with presently in it", version, application: newServerName() })
+
+const onDatabase = <E extends Error>(
+  database: Layer.Layer<Database, E>,
+  claim: (
+    sql: PgClient.PgClient,
+    layout: WriterOptions["migrate"],
+  ) => Effect.Effect<Writer, Error, Scope.Scope> = (sql, layout) =>
+    Effect.andThen(layout, claimSole(sql, identity())),
+): Layer.Layer<EventStore, Error> => {
   const prepare = Layer.effectDiscard(
-    migrate.pipe(
-      Effect.andThen(Clock.currentTimeMillis),
-      Effect.flatMap((now) => makePartitions(new Date(now))),
-    ),
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const context = yield* Effect.context<Database>()
+      yield* claim(sql, Effect.provideContext(migrate, context))
+      const now = yield* Clock.currentTimeMillis
+      yield* makePartitions(new Date(now))
+    }),
   )
   return Layer.provide(layerPostgres({ erasable: true }), Layer.provideMerge(prepare, database))
 }

@@ -7,6 +7,7 @@ import type { Counters } from "../../adapters/sip/options.ts"
 import type { WebhookView } from "../../adapters/admin/desk.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
+import type { Writer } from "../../adapters/store/writer.ts"
 import type { PumpCounters } from "../pump.ts"
 import type { SourceHealth } from "../follow.ts"
 import type { ReloadCounters } from "../reload.ts"
@@ -32,6 +33,8 @@ export interface MetricsSource {
   readonly sources: () => readonly SourceHealth[]
   readonly reloads: Readonly<ReloadCounters>
   readonly timekeeping: { readonly families: () => readonly Family[] }
+  /** Null: the log is not ours yet, or nobody else can have it. */
+  readonly writer?: () => Writer | null
 }
 
 export interface Metrics {
@@ -72,6 +75,7 @@ export const makeMetrics = (): Metrics => {
           histogram: append,
         },
         ...pumpFamilies(source),
+        ...writerFamilies(source.writer?.() ?? null),
         ...stateFamilies(source.states()),
         ...webhookFamilies(source.webhooks()),
         ...sourceFamilies(source.sources()),
@@ -218,6 +222,24 @@ const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly 
     gauge("presently_undecided", "Requests decided and not yet committed.", undecided),
   ]
 }
+
+const writerFamilies = (writer: Writer | null): readonly Family[] => [
+  gauge(
+    "presently_writer_epoch",
+    "How often the log was taken when this server took it; 0: it has not.",
+    writer?.holder.epoch ?? 0,
+  ),
+  counter(
+    "presently_writer_lapses",
+    "Times when it was not sure any more that nobody else writes to the log.",
+    writer?.counters.lapses ?? 0,
+  ),
+  counter(
+    "presently_writer_fenced",
+    "Writes that were kept out because the log was somebody else's.",
+    writer?.counters.fenced ?? 0,
+  ),
+]
 
 /** Counted when asked: one look at everything alive. */
 const stateFamilies = (states: Iterable<State>): readonly Family[] => {

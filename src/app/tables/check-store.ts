@@ -3,9 +3,8 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config.ts"
-import { StoreUnusable, openStore, requireLog } from "./open.ts"
+import { StoreUnusable, holdStore, openStore, requireLog } from "./open.ts"
 import { reasonOf } from "./reason.ts"
-import type { OpenStore } from "./open.ts"
 import { verifyTables } from "./verify.ts"
 import type { VerifyOptions, VerifyReport } from "./verify.ts"
 
@@ -23,7 +22,8 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
 ) {
   const store = yield* openStore(config, command)
   yield* requireLog(store)
-  if (options.repair) yield* unlessImporting(store)
+  // whoever repairs what is derived from the log writes beside whoever writes the log: that must be one
+  if (options.repair) yield* holdStore(store, config, command)
   const unusable = Effect.mapError(
     (cause: unknown) => new StoreUnusable({ store: store.name, why: reasonOf(cause) }),
   )
@@ -34,16 +34,3 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
   const checked: CheckedStore = { store: store.name, report, after: differences.length }
   return checked
 }, Effect.scoped)
-
-/** An import writes rows before it says how far it has come. */
-const unlessImporting = ({ name, sql }: OpenStore) =>
-  sql<{ count: number }>`
-    SELECT count(*)::int AS count FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'presently import'`.pipe(
-    Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
-    Effect.flatMap(([row]) =>
-      (row?.count ?? 0) === 0
-        ? Effect.void
-        : Effect.fail(new StoreUnusable({ store: name, why: "an import is under way: wait for its end" })),
-    ),
-  )

@@ -5,13 +5,18 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Console, Context, Data, Effect, Layer, Redacted } from "effect"
+import { claimOn } from "../../adapters/store/claim.ts"
+import { newProgramName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
+import { claimLog, claimSole } from "../../adapters/store/writer.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
+import { version } from "../version.ts"
 import { reasonOf } from "./reason.ts"
+import { LogIsTaken } from "../../adapters/store/taken.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
@@ -28,6 +33,8 @@ export interface OpenStore {
   readonly name: string
   readonly sql: PgClient.PgClient
   readonly tables: TableNames
+  /** The `application_name` of its sessions. */
+  readonly application: string
 }
 
 export const tableNamesOf = (config: Config): TableNames => ({
@@ -40,6 +47,12 @@ export const storeNameOf = (config: Config): string =>
   config.database_url === null
     ? `embedded PostgreSQL in ${config.data}`
     : `PostgreSQL at ${masked(config.database_url).replace("***@", "")}`
+
+/** The setting that says where the log is, with its value and source. */
+export const databaseSetting = ({ database_url, data, sources }: Config): string =>
+  database_url === null
+    ? `data = ${data} (${sources.data})`
+    : `database_url = ${masked(database_url).replace("***@", "")} (${sources.database_url})`
 
 /**
  * Opens it as it is: nothing is made or brought up to date.
@@ -62,6 +75,7 @@ export const openStore = Effect.fnUntraced(function* (
     })
   }
   const name = storeNameOf(config)
+  const application = newProgramName(command)
   if (url === null && !existsSync(join(data!, "pg"))) {
     return yield* new StoreUnusable({
       store: name,
@@ -73,7 +87,7 @@ export const openStore = Effect.fnUntraced(function* (
     : Layer.build(
         PgClient.layer({
           url: Redacted.make(url),
-          applicationName: `presently ${command}`,
+          applicationName: application,
           maxConnections: 1,
         }),
       ).pipe(Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })))
@@ -83,8 +97,39 @@ export const openStore = Effect.fnUntraced(function* (
       Effect.orDie,
     )
   }
-  const store: OpenStore = { name, sql, tables: tableNamesOf(config) }
+  const store: OpenStore = { name, sql, tables: tableNamesOf(config), application }
   return store
+})
+
+/**
+ * Gets the log for a command that writes to it: while it is at work, nobody else can.
+ *
+ * Fails with LogIsTaken, and StoreUnusable.
+ */
+export const holdStore = Effect.fnUntraced(function* (
+  { name, sql, application }: OpenStore,
+  config: Config,
+  command: string,
+) {
+  const unusable = Effect.mapError((cause: unknown) =>
+    cause instanceof LogIsTaken ? cause : new StoreUnusable({ store: name, why: reasonOf(cause) }),
+  )
+  const who = { program: `presently ${command}`, version, application }
+  const { database_url: url } = config
+  if (url === null) return yield* claimSole(sql, who).pipe(unusable)
+  return yield* claimLog(sql, {
+    url,
+    ...who,
+    store: name,
+    setting: databaseSetting(config),
+    lease: config.writer_lease,
+    standby: false,
+    fix: "stop that one first",
+    theirs: [],
+    // the layout is looked at before
+    migrate: Effect.void,
+    on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
+  }).pipe(unusable)
 })
 
 /** Fails unless a server has kept its log there. */
@@ -116,9 +161,12 @@ export const onLog = <A, E, R, Own extends E>(
   Effect.gen(function* () {
     const store = yield* openStore(config, command)
     yield* requireLog(store)
+    yield* holdStore(store, config, command)
     return yield* work(store).pipe(
       Effect.mapError((cause) =>
-        isOwn(cause) ? cause : new StoreUnusable({ store: store.name, why: reasonOf(cause) }),
+        isOwn(cause)
+          ? cause
+          : (claimOn(store.sql).taken() ?? new StoreUnusable({ store: store.name, why: reasonOf(cause) })),
       ),
     )
   })

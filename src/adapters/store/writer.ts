@@ -1,0 +1,444 @@
+/**
+ * Getting the log for one process, keeping it, and noticing that somebody else has it.
+ *
+ * The claim is a row: whoever raises its epoch has the log, and what the predecessor writes from then on is kept out by the fence
+ * (`claim.ts`). Whether the holder lives is told by a session of its own, which holds an advisory lock under a number that is drawn
+ * for it, so nobody else can have it; PostgreSQL ends that session when it has been silent for a lease. So a process that was
+ * stopped, or cut off, loses the log after a lease and one that was killed at once; and while the holder's last question was
+ * answered less than a lease ago, it knows that nobody else has written.
+ *
+ * A holder whose session ended takes it again under the same epoch, when nobody has raised that: then its memory is still what the
+ * log says. After a restart of the database the holder has a lease's time for that before others may take the log.
+ */
+import { randomInt } from "node:crypto"
+import { hostname } from "node:os"
+import type { PgClient } from "@effect/sql-pg"
+import { Deferred, Effect } from "effect"
+import type { Migrator, SqlError } from "effect/sql"
+import type { Holder } from "../../domain/ports.ts"
+import { claimOn, holderIn } from "./claim.ts"
+import type { HolderRow } from "./claim.ts"
+import { codeOf, fitnessOf, unfitFor } from "./fitness.ts"
+import type { StoreUnfit } from "./fitness.ts"
+import { openSession, secondSession } from "./session.ts"
+import type { Session } from "./session.ts"
+import { LogIsTaken } from "./taken.ts"
+
+/** Who wants the log, and how. */
+export interface WriterOptions {
+  readonly url: string
+  /** `application_name` of all its sessions; of a server that of no other. */
+  readonly application: string
+  /** `presently serve` */
+  readonly program: string
+  readonly version: string
+  /** Where the log is, in words. */
+  readonly store: string
+  /** The same as a setting with its value and source, for what is to be corrected. */
+  readonly setting: string
+  /** Seconds that the claim outlives a silence. */
+  readonly lease: number
+  /** Waits for whoever has the log; else that is a failure. */
+  readonly standby: boolean
+  /** What to do about somebody else who has the log. */
+  readonly fix: string
+  /** Tables of others that may be there before ours. */
+  readonly theirs: readonly string[]
+  /** Brings the database to the present layout. */
+  readonly migrate: Effect.Effect<void, SqlError.SqlError | Migrator.MigrationError>
+  readonly on: WriterEvents
+}
+
+/** Each is told when it happens. */
+export interface WriterEvents {
+  /** Somebody else has the log, and we wait. */
+  readonly waiting: (holder: Holder) => Effect.Effect<void>
+  /** It is not sure any more that nobody else writes. */
+  readonly lapsed: (cause: unknown) => Effect.Effect<void>
+  /** It is sure again: nobody has. */
+  readonly returned: Effect.Effect<void>
+}
+
+export interface Writer {
+  readonly holder: Holder
+  /** Fails when somebody else took the log. */
+  readonly lost: Effect.Effect<never, LogIsTaken>
+  readonly counters: Readonly<WriterCounters>
+}
+
+export interface WriterCounters {
+  /** Times when it was not sure any more that nobody else writes. */
+  lapses: number
+  /** Writes that the fence kept out. */
+  fenced: number
+}
+
+/** The first half of the number of the advisory locks; the second is drawn. */
+const lockClass = 7_265_005
+
+const channel = "presently_writer"
+
+/** How often somebody who waits looks, when nobody tells it. */
+const lookEvery = 250
+
+/** How long somebody else may be making the layout before we do. */
+const layoutPatience = 60_000
+
+/** How long the session of a holder may be gone while others of it are there: it may take it again. */
+const graceMillis = 1000
+
+/** How long a holder without session waits before it tries again. */
+const retryMillis = 200
+
+/** No finalizer waits long for a database. */
+const releaseWithin = "1 second"
+
+interface WriterRow extends HolderRow {
+  readonly application: string
+  readonly session: number
+  readonly lease: number
+  readonly lives: boolean
+  readonly silent: boolean
+  readonly others: number
+  /** Milliseconds since the database was started, when that was after the log was taken; else null. */
+  readonly restarted: number | null
+}
+
+const look = (session: Session): Effect.Effect<WriterRow, SqlError.SqlError> =>
+  Effect.map(
+    session.ask<WriterRow>(`
+      SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.application, w.session, w.lease,
+        EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.pid = w.session
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.classid = ${lockClass}::oid AND l.objid = w.lock::oid AND l.objsubid = 2) AS lives,
+        coalesce((SELECT a.state LIKE 'idle%' AND a.state_change < clock_timestamp() - make_interval(secs => w.lease + 1)
+          FROM pg_stat_activity a WHERE a.pid = w.session AND a.application_name = w.application), false) AS silent,
+        (SELECT count(*)::int FROM pg_stat_activity a WHERE w.application <> '' AND a.application_name = w.application
+          AND a.datname = current_database() AND a.pid <> w.session) AS others,
+        CASE WHEN pg_postmaster_start_time() > w.since
+          THEN (extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000)::float8 END AS restarted
+      FROM writers w WHERE w.shard = 0`),
+    ([row]) => row!,
+  )
+
+/** The session, set up to end when it is silent for a lease. */
+const sessionOf = Effect.fnUntraced(function* ({ url, application, lease }: WriterOptions) {
+  const session = yield* openSession(url, application, channel)
+  const millis = `${lease * 1000}`
+  yield* session.ask(
+    `SELECT set_config('lock_timeout', '1s', false), set_config('statement_timeout', $1, false),
+       set_config('idle_in_transaction_session_timeout', $1, false),
+       set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
+       set_config('tcp_keepalives_count', $2, false),
+       CASE WHEN current_setting('server_version_num')::int >= 140000 THEN set_config('idle_session_timeout', $1, false) END`,
+    [millis, `${lease}`],
+  )
+  return session
+})
+
+/** Whether whoever the row names cannot be there any more, as far as can be told from here. */
+const isGoneHere = ({ host, pid }: HolderRow): boolean => {
+  if (host !== hostname() || pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "ESRCH"
+  }
+}
+
+type Standing = "free" | "held" | "returning"
+
+/** @param gone for how many milliseconds the holder's session has been seen gone */
+const standingOf = (row: WriterRow, gone: number): Standing => {
+  if (row.application === "") return "free"
+  if (row.lives && !row.silent) return "held"
+  if (isGoneHere(row)) return "free"
+  if (row.restarted !== null && row.restarted < row.lease * 1000) return "returning"
+  return row.others > 0 && gone < graceMillis ? "returning" : "free"
+}
+
+/** Takes a lock of our own, and says under which number. */
+const lockOn = (session: Session) =>
+  Effect.suspend(() => {
+    const lock = randomInt(1, 0x7fff_ffff)
+    return Effect.as(session.ask(`SELECT pg_advisory_lock(${lockClass}, ${lock})`), lock)
+  })
+
+/** Ends what a predecessor has left open: a transaction of its would keep everybody out. What we may not end ends by itself. */
+const endSessions = (session: Session, { application }: WriterRow) =>
+  application === ""
+    ? Effect.void
+    : session
+        .ask(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name = $1 AND application_name <> current_setting('application_name')`,
+          [application],
+        )
+        .pipe(Effect.ignore)
+
+/** @returns null: somebody else was faster */
+const take = Effect.fnUntraced(function* (session: Session, row: WriterRow, options: WriterOptions) {
+  yield* endSessions(session, row)
+  const lock = yield* lockOn(session)
+  const asked = moment()
+  const within = Effect.gen(function* () {
+    const held = yield* session.ask("SELECT FROM writers WHERE shard = 0 AND epoch = $1::bigint FOR UPDATE", [
+      String(row.epoch),
+    ])
+    if (held.length === 0) return null
+    const [taken] = yield* session.ask<HolderRow>(
+      `UPDATE writers SET epoch = epoch + 1, application = $1, program = $2, host = $3, pid = $4::int, version = $5,
+         since = clock_timestamp(), session = pg_backend_pid(), lock = $6::int, lease = $7::int
+       WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`,
+      [options.application, options.program, hostname(), process.pid, options.version, lock, options.lease],
+    )
+    // a statement of its own: it sees what was under way when we waited
+    yield* session.ask(`INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
+      SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
+      FROM writers WHERE shard = 0`)
+    return taken ?? null
+  })
+  yield* session.ask("BEGIN")
+  const taken = yield* within.pipe(Effect.tapError(() => Effect.ignore(session.ask("ROLLBACK"))))
+  yield* session.ask(taken === null ? "ROLLBACK" : "COMMIT")
+  return taken === null ? null : { holder: holderIn(taken), asked }
+})
+
+interface Moment {
+  readonly running: number
+  readonly wall: number
+}
+/** By both clocks: one stops with a machine that is suspended, the other can be set. */
+const moment = (): Moment => ({ running: performance.now(), wall: Date.now() })
+
+/** Servers of versions that knew of no claim. */
+const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fix }: WriterOptions) {
+  const [one] = yield* session.ask<{ pid: number; host: string | null; since: Date | null }>(
+    `SELECT pid, coalesce(client_hostname, host(client_addr)) AS host, backend_start AS since FROM pg_stat_activity
+     WHERE datname = current_database() AND starts_with(application_name, 'presently server ')
+     ORDER BY backend_start LIMIT 1`,
+  )
+  if (one === undefined) return
+  const { pid, host, since } = one
+  const holder = {
+    program: "a server of an earlier version, in the database session with",
+    host: host ?? "this one",
+    pid,
+    version: "",
+    since: since?.getTime() ?? 0,
+    epoch: 0,
+  }
+  return yield* new LogIsTaken({ store, holder, fix })
+})
+
+/**
+ * Gets the log for a client, and keeps it as long as the scope lives. Nothing is written before it is known that the database is
+ * fit, and nobody else's.
+ *
+ * Fails with LogIsTaken, unless it is to wait; StoreUnfit; and SqlError when the database does not answer.
+ */
+export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, options: WriterOptions) {
+  const { store, setting, fix, on } = options
+  const orUnfit = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnfit> =>
+    Effect.catch(work, (cause) => Effect.fail(unfitFor(setting, cause) ?? cause))
+  let session = yield* orUnfit(sessionOf(options))
+  /** Makes the table that says who writes, where there is none; of several that want that one does. */
+  const prepared = Effect.gen(function* () {
+    const second = secondSession(options.url, options.application)
+    for (let tries = 0; ; tries++) {
+      const layout = yield* fitnessOf(session, second, setting, options.theirs)
+      if (layout.hasWriters) return layout
+      const [mine] = yield* session.ask<{ got: boolean }>(
+        `SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`,
+      )
+      // whoever holds it for so long is none of us
+      if (mine?.got === true || tries * lookEvery >= layoutPatience) {
+        yield* earlierServer(session, options)
+        yield* options.migrate
+        // it may have taken longer than a session may be silent
+        yield* session.close
+        session = yield* sessionOf(options)
+        return layout
+      }
+      yield* Effect.sleep(lookEvery)
+    }
+  })
+  const first = Effect.gen(function* () {
+    const layout = yield* prepared
+    let goneSince: number | null = null
+    for (;;) {
+      const row = yield* look(session)
+      const isGone = row.application !== "" && !(row.lives && !row.silent)
+      goneSince = isGone ? (goneSince ?? performance.now()) : null
+      const standing = standingOf(row, goneSince === null ? 0 : performance.now() - goneSince)
+      if (standing === "free") {
+        const taken = yield* take(session, row, options).pipe(
+          // a write of the predecessor is under way
+          Effect.catchIf(
+            (cause) => codeOf(cause) === "55P03",
+            () => Effect.succeed(null),
+          ),
+        )
+        if (taken !== null) return { ...taken, isMigrated: !layout.hasWriters }
+        continue
+      }
+      const holder = holderIn(row)
+      if (standing === "held" && !options.standby) return yield* new LogIsTaken({ store, holder, fix })
+      if (options.standby) yield* on.waiting(holder)
+      yield* Effect.raceFirst(Effect.sleep(lookEvery), session.news)
+    }
+  })
+  const { holder, asked, isMigrated } = yield* orUnfit(first).pipe(Effect.onError(() => session.close))
+
+  const claim = claimOn(sql)
+  const counters: WriterCounters = { lapses: 0, fenced: 0 }
+  const lost = Deferred.makeUnsafe<never, LogIsTaken>()
+  const leaseMillis = options.lease * 1000
+  let sureUntil: Moment = { running: 0, wall: 0 }
+  let taken: LogIsTaken | null = null
+  let wake = (): void => {}
+  const sure = (from: Moment): void => {
+    sureUntil = { running: from.running + leaseMillis, wall: from.wall + leaseMillis }
+  }
+  const isSure = (): boolean => performance.now() < sureUntil.running && Date.now() < sureUntil.wall
+  let hasLapsed = false
+  let untold: { readonly cause: unknown } | null = null
+  const lapse = (cause: unknown): void => {
+    sureUntil = { running: 0, wall: 0 }
+    if (hasLapsed) return
+    hasLapsed = true
+    counters.lapses++
+    untold = { cause }
+  }
+  const tell = Effect.suspend(() => {
+    const one = untold
+    untold = null
+    return one === null ? Effect.void : on.lapsed(one.cause)
+  })
+  const lose = (row: HolderRow) =>
+    Effect.suspend(() => {
+      lapse("taken")
+      taken = new LogIsTaken({ store, holder: holderIn(row), fix })
+      return Effect.andThen(Deferred.fail(lost, taken), session.close)
+    })
+
+  sure(asked)
+  Object.assign(claim, {
+    epoch: holder.epoch,
+    store,
+    isSure,
+    taken: () => taken,
+    fenced: () => {
+      counters.fenced++
+      lapse("a write was kept out")
+      wake()
+    },
+  })
+
+  const woken = Effect.callback<void>((resume) => {
+    wake = () => resume(Effect.void)
+  })
+
+  /** Asks whether the log is still ours, again and again; ends when it is not, fails when the session has ended. */
+  const beat = Effect.gen(function* () {
+    for (;;) {
+      const from = moment()
+      const [row] = yield* session
+        .ask<HolderRow & { readonly locked: boolean }>(
+          `SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.session = pg_backend_pid() AND EXISTS (
+             SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid()
+               AND l.classid = ${lockClass}::oid AND l.objid = w.lock::oid) AS locked
+           FROM writers w WHERE w.shard = 0`,
+        )
+        .pipe(Effect.timeout(leaseMillis / 2))
+      if (row === undefined || Number(row.epoch) !== holder.epoch) return row
+      if (!row.locked) return yield* Effect.fail(new Error("the session does not hold its lock any more"))
+      if (!isSure()) lapse("no answer for a lease")
+      yield* tell
+      sure(from)
+      if (hasLapsed) {
+        hasLapsed = false
+        yield* on.returned
+      }
+      yield* Effect.raceFirst(Effect.sleep(leaseMillis / 3), Effect.raceFirst(woken, session.news))
+    }
+  })
+
+  /** A new session for the one that ended. @returns the row that is ours no more; null: it is ours again */
+  const again = Effect.gen(function* () {
+    session = yield* sessionOf(options)
+    const number = yield* lockOn(session)
+    const [mine] = yield* session.ask<HolderRow>(
+      `UPDATE writers SET session = pg_backend_pid(), lock = $1::int WHERE shard = 0 AND epoch = $2::bigint
+       RETURNING epoch`,
+      [number, holder.epoch],
+    )
+    if (mine === undefined) return yield* look(session)
+    return null
+  })
+
+  const keep = Effect.gen(function* () {
+    for (;;) {
+      const ended = yield* Effect.exit(beat)
+      if (ended._tag === "Success") {
+        if (ended.value !== undefined) yield* lose(ended.value)
+        return
+      }
+      lapse(ended.cause)
+      yield* tell
+      for (;;) {
+        yield* session.close
+        const back = yield* Effect.exit(again)
+        if (back._tag === "Success") {
+          if (back.value === null) break
+          yield* lose(back.value)
+          return
+        }
+        yield* Effect.sleep(retryMillis)
+      }
+    }
+  })
+
+  // after the last write, and when nobody asks any more
+  yield* Effect.addFinalizer(() =>
+    session
+      .ask(
+        `WITH mine AS (UPDATE writers SET application = '', session = 0, lock = 0 WHERE shard = 0 AND epoch = $1::bigint RETURNING epoch),
+           told AS (UPDATE claims c SET ended = clock_timestamp() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch)
+         SELECT pg_notify('${channel}', '') FROM mine`,
+        [holder.epoch],
+      )
+      .pipe(Effect.timeout(releaseWithin), Effect.ignore, Effect.andThen(session.close)),
+  )
+  yield* Effect.forkScoped(keep)
+  if (!isMigrated) yield* options.migrate
+  const writer: Writer = { holder, lost: Deferred.await(lost), counters }
+  return writer
+})
+
+/** The claim on a database that nobody else can open: told all the same, so that it is known who wrote which part. */
+export const claimSole = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  { application, program, version }: Pick<WriterOptions, "application" | "program" | "version">,
+) {
+  const [row] = yield* sql<HolderRow>`
+    UPDATE writers SET epoch = epoch + 1, application = ${application}, program = ${program}, host = ${hostname()},
+      pid = ${process.pid}::int, version = ${version}, since = now(), session = 0, lock = 0, lease = 0
+    WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`
+  yield* sql`
+    INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
+    SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
+    FROM writers WHERE shard = 0`
+  const holder = holderIn(row!)
+  Object.assign(claimOn(sql), { epoch: holder.epoch, sessions: "one" })
+  yield* Effect.addFinalizer(() =>
+    sql`
+      WITH mine AS (UPDATE writers SET application = '' WHERE shard = 0 AND epoch = ${holder.epoch}::bigint RETURNING epoch)
+      UPDATE claims c SET ended = now() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch`.pipe(
+      Effect.ignore,
+    ),
+  )
+  const writer: Writer = { holder, lost: Effect.never, counters: { lapses: 0, fenced: 0 } }
+  return writer
+})

@@ -1,0 +1,28 @@
+import { assert, describe, it } from "vitest"
+import { postgresBinaries } from "../support/postgres.ts"
+import { writersTest } from "./writers.ts"
+
+describe("two servers on one database", () => {
+  it.skipIf(postgresBinaries() === null)(
+    "OPS-writer 3903-6-c L12 L16: one is killed, one stopped and woken, the database restarted: never two that write, nothing lost, nothing false",
+    async () => {
+      const findings = await writersTest({
+        rounds: 3,
+        servers: 2,
+        lease: 2,
+        stop: 5,
+        publishers: 8,
+        watchers: 2,
+        actions: ["kill", "stop", "database"],
+        say: () => {},
+      })
+      const { lost, disorder, mixed, wrong } = findings!
+      assert.deepStrictEqual(
+        { lost, disorder, mixed, wrong },
+        { lost: [], disorder: [], mixed: [], wrong: [] },
+      )
+      assert.isAbove(findings!.checked, 30)
+      assert.isAtLeast(findings!.claims, 3)
+    },
+  )
+})
