@@ -94,21 +94,24 @@ const statementsOf = (sql: PgClient.PgClient) => ({
     Effect.map((rows) => rows.map(({ name }) => ({ name, month: `${name.slice(7, 11)}-${name.slice(12)}` }))),
   ),
 
-  /**
-   * When the decision was made at which so much of the log is older, in percent by position; null: no more than that is older than
-   * `before`, or the log is empty. O(1).
-   *
-   * @param from older ones do not count
-   */
-  shareEnds: (before: Millis, percent: number, from: Millis) =>
-    sql<{ at: Date | null }>`
-      WITH ends AS (
-        SELECT (SELECT pos FROM events WHERE at >= to_timestamp(${from}::float8 / 1000.0) ORDER BY pos LIMIT 1) AS low,
-          (SELECT pos FROM events ORDER BY pos DESC LIMIT 1) AS high,
-          (SELECT pos FROM events WHERE at < to_timestamp(${before}::float8 / 1000.0) ORDER BY pos DESC LIMIT 1) AS last),
-      cut AS (SELECT last, low + floor((high - low + 1) * ${percent}::float8 / 100.0)::bigint AS pos FROM ends)
-      SELECT (SELECT at FROM events WHERE pos >= cut.pos ORDER BY pos LIMIT 1) AS at
-      FROM cut WHERE last >= cut.pos`.pipe(Effect.map(([row]) => row?.at?.getTime() ?? null)),
+  /** How many decisions there are between two instants, by month or day (UTC), oldest first. O(them). */
+  amounts: (unit: "month" | "day", from: Millis, before: Millis) =>
+    sql<{ begin: Date; count: bigint }>`
+      SELECT date_trunc(${unit}::text, at, 'UTC') AS begin, count(*) AS count FROM events
+      WHERE at >= to_timestamp(${from}::float8 / 1000.0) AND at < to_timestamp(${before}::float8 / 1000.0)
+      GROUP BY 1 ORDER BY 1`.pipe(
+      Effect.map((rows) =>
+        rows.map(({ begin, count }) => ({ begin: begin.getTime(), count: Number(count) })),
+      ),
+    ),
+
+  /** About how many there are from an instant on: by their positions. O(1). */
+  size: (from: Millis) =>
+    sql<{ size: bigint }>`
+      SELECT coalesce((SELECT pos FROM events ORDER BY pos DESC LIMIT 1) - (SELECT pos FROM events
+        WHERE at >= to_timestamp(${from}::float8 / 1000.0) ORDER BY pos LIMIT 1) + 1, 0) AS size`.pipe(
+      Effect.map(([row]) => Number(row?.size ?? 0)),
+    ),
 
   /** Whether there are decisions older than that outside those. */
   hasStrays: (before: Millis) =>

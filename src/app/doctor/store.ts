@@ -18,6 +18,8 @@ import { xcapTable } from "./sources.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { watcherChecks } from "./watching.ts"
+import { suspicionOf } from "../retention/witnesses.ts"
+import { spanInWords } from "../spans.ts"
 
 /** Random identifiers without an extension. */
 const versionMin = 130_000
@@ -179,8 +181,17 @@ const logChecks = Effect.fnUntraced(function* ({ sql }: OpenStore, config: Confi
   const checks: Check[] = []
   const ahead = (times?.newest?.getTime() ?? 0) - now
   if (ahead > skewMaxMillis) {
-    const fix = "set the clock right; until then nothing more is decided on that presentity's deadlines"
-    checks.push(bad("log", `its newest decision is ${Math.round(ahead / 1000)} s in the future`, fix))
+    const fix =
+      "see that the clock is right: it is, if it stood ahead for a while, and then nothing is to be done"
+    checks.push(warn("log", `its newest decision is ${spanInWords(ahead)} in the future`, fix))
+  }
+  const isDropping = config.retention.length > 0
+  const why = yield* suspicionOf(sql, now, { ahead: 0, doubtDays: config.retention_doubt, isWatched: false })
+  if (why !== null) {
+    const fix = isDropping
+      ? "set the clock right; or wait, or run presently compact --yes, if it is: nothing is dropped as old before"
+      : "set the clock right, if it is not"
+    checks.push(warn("time", why, fix))
   }
   const seconds = times?.waiting == null ? 0 : Math.round((now - times.waiting.getTime()) / 1000)
   const shown = `${lag} decisions, the oldest ${seconds} s`

@@ -28,7 +28,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { freshNonce } from "../pump.ts"
 import { dropDocumentsOf } from "./documents.ts"
-import { documentsBefore, endOfMonth, logBefore, startOfDay, startOfMonth } from "./terms.ts"
+import { documentsBefore, endOfMonth, logBefore } from "./terms.ts"
 import type { Terms } from "./terms.ts"
 
 /** Nothing was dropped: the log is not in a state in which it may be. */
@@ -89,8 +89,7 @@ export const compact = Effect.fn("Retention.compact")(function* (
     const due = documentsBefore(days, now)
     const from = yield* retention.documentsGone(packageName)
     if (due <= from) continue
-    const ends = yield* shareEnds(retention, principal, due, from)
-    const before = ends === null ? due : startOfDay(ends)
+    const before = yield* within(retention, principal, "day", from, due)
     const left = before < due ? { left: due } : {}
     if (before <= from) {
       documents.push({ packageName, before: from, documents: 0, ...left })
@@ -132,8 +131,7 @@ const dropOld = Effect.fnUntraced(function* (
 ) {
   const wanted = logBefore(terms, now)
   if (wanted === null) return { months: [], before: null, decisions: 0, forgotten: 0, persons: 0, left: null }
-  const ends = yield* shareEnds(retention, principal, wanted, 0)
-  const before = ends === null ? wanted : startOfMonth(ends)
+  const before = yield* within(retention, principal, "month", 0, wanted)
   const left = before < wanted ? wanted : null
   const due = (yield* retention.months).filter(({ month }) => endOfMonth(month) <= before)
   let decisions = 0
@@ -175,8 +173,23 @@ const dropOld = Effect.fnUntraced(function* (
   return { months: due.map(({ month }) => month), before, decisions, forgotten, persons, left }
 })
 
-const shareEnds = (retention: Retention, { share }: Principal, before: Millis, from: Millis) =>
-  share === undefined || share >= 100 ? Effect.succeed(null) : retention.shareEnds(before, share, from)
+/** Until when whole months, or days, may go at once. */
+const within = Effect.fnUntraced(function* (
+  retention: Retention,
+  { share = 100 }: Principal,
+  unit: "month" | "day",
+  from: Millis,
+  before: Millis,
+) {
+  if (share >= 100) return before
+  const most = ((yield* retention.size(from)) * share) / 100
+  let going = 0
+  for (const { begin, count } of yield* retention.amounts(unit, from, before)) {
+    going += count
+    if (going > most) return Math.max(from, begin)
+  }
+  return before
+})
 
 /** Keys of persons of whom the log says nothing any more. Whoever else is connected may have such a key in memory, and would go on using it. */
 const dropKeys = Effect.fnUntraced(function* (

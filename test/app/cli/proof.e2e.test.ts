@@ -130,7 +130,13 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
       )
       await checked({ database_url: url }, { fromStart: true, repair: true })
       const compact = (...args: readonly string[]) => runHere(["compact", "--database-url", url, ...args])
-      const dropped = await compact("--set", "retention=60,presence=30")
+      const careful = await compact("--set", "retention=60", "--set", "retention_share=1")
+      assert.equal(careful.code, 0, careful.stderr)
+      assert.match(
+        careful.stdout,
+        /^no decisions from before 2025-03-01T00:00:00\.000Z\ndecisions up to \S+ are due as well, but more than retention_share of the log/,
+      )
+      const dropped = await compact("--set", "retention=60,presence=30", "--yes")
       assert.equal(dropped.code, 0, dropped.stderr)
       assert.match(
         dropped.stdout,
