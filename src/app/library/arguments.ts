@@ -151,26 +151,23 @@ const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, 
 
 /** @param bodyMax characters a body may have */
 export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
-  const call = "publish"
-  const of = objectIn(call, request)
-  const path = `${call}: `
-  const word = (name: string, what: string): string | undefined =>
-    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
-  return {
-    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
-    event: eventIn(call, field(path, of, "event")),
-    ...given(
-      "body",
-      optional(field(path, of, "body"), (value) => bodyIn(call, value, bodyMax)),
-    ),
-    ...given(
-      "headers",
-      optional(field(path, of, "headers"), (value) => headersIn(call, value)),
-    ),
-    ...given("entityTag", word("entityTag", "an entity-tag")),
-    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
-    ...given("device", word("device", "the name of a device")),
+  const of = objectIn("publish", request)
+  // plainly, as it runs for each publication
+  const found: { -readonly [Name in keyof PublishRequest]: PublishRequest[Name] } = {
+    presentity: uriIn("publish: presentity", field("publish: ", of, "presentity")),
+    event: eventIn("publish", field("publish: ", of, "event")),
   }
+  const body = field("publish: ", of, "body")
+  if (body !== undefined) found.body = bodyIn("publish", body, bodyMax)
+  const headers = field("publish: ", of, "headers")
+  if (headers !== undefined) found.headers = headersIn("publish", headers)
+  const entityTag = field("publish: ", of, "entityTag")
+  if (entityTag !== undefined) found.entityTag = wordIn("publish: entityTag", entityTag, "an entity-tag")
+  const expires = secondsIn("publish: expires", field("publish: ", of, "expires"))
+  if (expires !== undefined) found.expires = expires
+  const device = field("publish: ", of, "device")
+  if (device !== undefined) found.device = wordIn("publish: device", device, "the name of a device")
+  return found
 }
 
 export const readWatch = (request: unknown, call: "watch" | "fetch" = "watch"): WatchRequest => {

@@ -446,7 +446,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
     replaceRules,
     refreshRules,
     publish: (request) =>
-      Effect.suspend(() => {
+      reading(() => {
         const given = readPublish(request, bodyMax)
         const { presentity, event = "presence", body, headers, entityTag, expires, device } = given
         const of = presentity as Uri
@@ -466,7 +466,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
             ? { entityTag: reply.entityTag, expires: reply.expires }
             : { entityTag: "", expires: 0 },
         )
-      }).pipe(asRefusal),
+      }),
     watch: (request, sink) =>
       Effect.gen(function* () {
         const given = yield* checked(() => readWatch(request))
@@ -591,8 +591,18 @@ const optionsInvalid = (cause: unknown): OptionsInvalid => {
 }
 
 /** Runs what checks arguments. */
-const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>
-  Effect.suspend(() => Effect.succeed(read())).pipe(asRefusal)
+const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> => reading(() => Effect.succeed(read()))
+
+/** What throws a refusal is refused. */
+const reading = <A>(ask: () => Effect.Effect<A, PresenceRefused>): Effect.Effect<A, PresenceRefused> =>
+  Effect.suspend(() => {
+    try {
+      return ask()
+    } catch (thrown) {
+      if (thrown instanceof PresenceRefused) return Effect.fail(thrown)
+      throw thrown
+    }
+  })
 
 /** What is thrown in there as a refusal is one, and so is what a package or a function of the program does wrong. */
 export const asRefusal = <A, E, R>(

@@ -131,7 +131,9 @@ const make = async <Name extends PackageName = BundledName>(
     ),
   )
   /** What is asked is looked at in there, so that a promise is rejected whatever is wrong with it. */
-  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
+  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
+  /** The same for what asks packages on the way. */
+  const look = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
     Effect.runPromise(asRefusal(Effect.suspend(ask)))
   const open = new Set<() => void>()
   const closing = Deferred.makeUnsafe<void>()
@@ -219,9 +221,9 @@ const make = async <Name extends PackageName = BundledName>(
       const wish = readFeed(options)
       return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(Deferred.await(closing))))
     },
-    expose: (event, matches = () => true) => run(() => core.expose(event, matches)),
+    expose: (event, matches = () => true) => look(() => core.expose(event, matches)),
     history: (presentity) =>
-      run(() =>
+      look(() =>
         Effect.flatMap(core.uri(presentity, "history: presentity"), (uri) => {
           const all: Decision[] = []
           return Effect.as(
@@ -234,14 +236,14 @@ const make = async <Name extends PackageName = BundledName>(
         }),
       ),
     at: (presentity, instant) =>
-      run(() => {
+      look(() => {
         const at = instantIn("at: instant", instant)
         return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
           presentityAt(store, core.packages, uri, at),
         )
       }),
     seen: (watcher, presentity, options) =>
-      run(() => {
+      look(() => {
         const { since, until, ...wish } = readSeen(options)
         return core.questions
           .seen(uriText("seen: presentity", presentity), {
@@ -253,7 +255,7 @@ const make = async <Name extends PackageName = BundledName>(
           .pipe(Effect.mapError(refusalOf))
       }),
     why: (presentity, watcher, options) =>
-      run(() => {
+      look(() => {
         const { at, ...wish } = readWhy(options)
         return core.questions
           .why(uriText("why: presentity", presentity), {
@@ -264,7 +266,7 @@ const make = async <Name extends PackageName = BundledName>(
           .pipe(Effect.mapError(refusalOf))
       }),
     diff: (presentity, before, after) =>
-      run(() =>
+      look(() =>
         core.questions
           .diff(uriText("diff: presentity", presentity), {
             from: String(Math.trunc(instantIn("diff: before", before))),
