@@ -46,6 +46,7 @@ import { makeSealer } from "./sealer.ts"
 import { degradedBy, degradedKinds, sourceView } from "./sources.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { tableNamesOf } from "./tables/open.ts"
+import { makeRepairer } from "./tables/repair-live.ts"
 import { readTokens } from "./tokens.ts"
 import type { Users } from "./users.ts"
 import { version } from "./version.ts"
@@ -209,6 +210,12 @@ export const startServer = Effect.fn("Server.start")(function* (
     storage.sql === null
       ? null
       : makeEraser({ sql: storage.sql, names: tableNamesOf(config), pump, projector })
+  const repairTables = makeRepairer(
+    storage.name,
+    config.database_url === null ? null : storage.sql,
+    tableNamesOf(config),
+    projector,
+  )
   const sealer =
     sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
@@ -236,6 +243,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       "hard-state": hardStateKeptElsewhere(config),
     },
     eraser,
+    repairTables,
     now,
     status: () => ({
       status: pump.status(),

@@ -19,6 +19,7 @@ import {
   PresentityView,
   PublicationRow,
   Published,
+  Repaired,
   SharingTag,
   Source,
   SubHandling,
@@ -382,6 +383,17 @@ export class Api extends HttpApi.make("presently")
       })
         .annotate(Needs, "admin")
         .annotateMerge(about("Says more or less in the log from now on")),
+      HttpApiEndpoint.post("repairTables", "/v1/tables/repair", {
+        payload: Schema.Struct({ from_start: Schema.optionalKey(Schema.Boolean) }),
+        success: Repaired,
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(
+          about(
+            "Rewrites rows and snapshots that are not what the log says; from_start: reads every event, and makes landmarks anew",
+          ),
+        ),
       HttpApiEndpoint.get("sources", "/v1/sources", {
         success: Schema.Struct({ items: Schema.Array(Source) }),
         error,

@@ -45,6 +45,7 @@ export interface DeskParts {
   readonly keptElsewhere: KeptElsewhere
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
+  readonly repairTables: Desk["repairTables"]
   readonly status: () => unknown
   readonly now: () => number
 }
@@ -167,6 +168,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
           ),
         )
       }),
+    repairTables: parts.repairTables,
     sources: parts.sources,
     sharingTags: tags.list,
     setSharingTag: tags.set,
