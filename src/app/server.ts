@@ -56,6 +56,7 @@ import { makeSealer } from "./sealer.ts"
 import { degradedBy, degradedKinds, sourceView } from "./sources.ts"
 import { makeSharingTags } from "./sharing-tags.ts"
 import { tableNamesOf } from "./tables/open.ts"
+import { makeRepairer } from "./tables/repair-live.ts"
 import { readTokens } from "./tokens.ts"
 import type { Users } from "./users.ts"
 import { version } from "./version.ts"
@@ -268,6 +269,12 @@ const start = Effect.fnUntraced(function* (
     storage.sql === null
       ? null
       : makeEraser({ sql: storage.sql, names: tableNamesOf(config), pump, projector })
+  const repairTables = makeRepairer(
+    storage.name,
+    config.database_url === null ? null : storage.sql,
+    tableNamesOf(config),
+    projector,
+  )
   const sealer =
     sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
@@ -300,6 +307,7 @@ const start = Effect.fnUntraced(function* (
     },
     isUnread: rulesFollower.isUnread,
     eraser,
+    repairTables,
     now,
     status: () => ({
       status: pump.status(),

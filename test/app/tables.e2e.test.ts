@@ -8,7 +8,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { exclusively, moduleTableNames } from "../../src/adapters/store/tables.ts"
+import { moduleTableNames } from "../../src/adapters/store/tables.ts"
 import type { TableNames } from "../../src/adapters/store/tables.ts"
 import { verifyTables } from "../../src/app/tables/verify.ts"
 import type { VerifyOptions } from "../../src/app/tables/verify.ts"
@@ -64,6 +64,19 @@ const live = async (server: PresenceServer, { onTestFinished }: TestContext): Pr
   const bob = script(phone, { user: "bob" })
   assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
   answer(phone, await bob.notify())
+}
+
+/** Whoever has the log repairs what follows from it. */
+const repairedBy = async (
+  { admin }: PresenceServer,
+  fromStart: boolean,
+): Promise<{ readonly repaired: number }> => {
+  const answered = await fetch(`${admin}/v1/tables/repair`, {
+    method: "POST",
+    body: JSON.stringify({ from_start: fromStart }),
+  })
+  assert.equal(answered.status, 200)
+  return (await answered.json()) as { readonly repaired: number }
 }
 
 const counts = async (database: Database): Promise<string> => {
@@ -314,7 +327,11 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
   it("TBL-5 L05: readers see the tables whole and all rows change at once; ids, privileges and views stay, requests are answered", async (context) => {
     const database = await openDatabase(context)
     const names = { presentity: "Lamps", activeWatchers: "active_watchers", watchers: "watchers" }
-    const server = await serverOn(database, { presentity_table: "Lamps", db_update_period: 1 })
+    const server = await serverOn(database, {
+      presentity_table: "Lamps",
+      db_update_period: 1,
+      admin: "127.0.0.1:0",
+    })
     const phone = await openPhone(server, "udp")
     const publish = async (user: string): Promise<number> =>
       (
@@ -344,7 +361,7 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
         seen.add(`${String(row!["rows"])} rows, ${String(row!["wrong"])} wrong`)
       }
     })()
-    const rebuilt = await database.verify({ fromStart: true, repair: true }, names)
+    const rebuilt = await repairedBy(server, true)
     assert.equal(await publish("user0"), 412 - 212)
     isOver = true
     await reader
@@ -363,23 +380,25 @@ describe.skipIf(cluster === null)("made anew while a server runs", { concurrent:
 
   it("L05: a server whose tables are being rewritten answers all the same, and writes its own afterwards", async (context) => {
     const database = await openDatabase(context)
-    const server = await serverOn(database, { db_update_period: 1 })
+    const server = await serverOn(database, { db_update_period: 1, admin: "127.0.0.1:0" })
     let release = (): void => {}
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
     const holding = Effect.runPromise(
-      exclusively(
-        database.sql,
-        Effect.promise(() => held),
+      database.sql.withTransaction(
+        Effect.andThen(
+          database.sql.unsafe("LOCK TABLE writers IN SHARE UPDATE EXCLUSIVE MODE"),
+          Effect.promise(() => held),
+        ),
       ),
     )
     await live(server, context)
     const waits = `SELECT count(*)::int AS n FROM pg_locks 
-      WHERE locktype = 'advisory' AND NOT granted
+      WHERE locktype = 'relation' AND relation = 'writers'::regclass AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
     await holds("the projector waits", async () => (await database.rows(waits))[0]!["n"] === 1)
-    const repair = database.verify({ repair: true })
+    const repair = repairedBy(server, false)
     await holds("and the repair", async () => (await database.rows(waits))[0]!["n"] === 2)
     assert.equal(await counts(database), "0 0 0")
     release()

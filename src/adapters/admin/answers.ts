@@ -146,6 +146,9 @@ export const answers = (desk: Desk) =>
         .handle("logLevel", () => Effect.sync(() => ({ level: desk.logLevel() })))
         .handle("setLogLevel", ({ payload }) => Effect.sync(() => desk.setLogLevel(payload.level)))
         .handle("reload", () => said(desk.reload))
+        .handle("repairTables", ({ payload }) =>
+          Effect.uninterruptible(said(desk.repairTables(payload.from_start ?? false))),
+        )
         .handle("sources", () => Effect.sync(() => ({ items: desk.sources() })))
         .handle("status", () => Effect.sync(desk.status)),
     ),

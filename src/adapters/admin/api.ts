@@ -19,6 +19,7 @@ import {
   PresentityView,
   PublicationRow,
   Published,
+  Repaired,
   SharingTag,
   Source,
   SubHandling,
@@ -393,6 +394,17 @@ export class Api extends HttpApi.make("presently")
         .annotateMerge(
           about(
             "Reads users, tokens, rules and log level again, as SIGHUP does; 409 and no change when any is wrong",
+          ),
+        ),
+      HttpApiEndpoint.post("repairTables", "/v1/tables/repair", {
+        payload: Schema.Struct({ from_start: Schema.optionalKey(Schema.Boolean) }),
+        success: Repaired,
+        error,
+      })
+        .annotate(Needs, "admin")
+        .annotateMerge(
+          about(
+            "Rewrites rows and snapshots that are not what the log says; from_start: reads every event, and makes landmarks anew",
           ),
         ),
       HttpApiEndpoint.get("sources", "/v1/sources", {

@@ -138,6 +138,22 @@ export const Source = Schema.Struct({
 
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
+export const Repaired = Schema.Struct({
+  /** Where the log is, in words. */
+  store: Schema.String,
+  /** What the tables show. */
+  position: Schema.Int,
+  /** Read from the log. */
+  decisions: Schema.Int,
+  /** What was found, a line each; the first hundred. */
+  found: Schema.Array(Schema.String),
+  /** Rows and snapshots rewritten. */
+  repaired: Schema.Int,
+  /** Differences that are left: of what the log itself cannot say any more. */
+  left: Schema.Int,
+  seconds: Schema.Number,
+})
+
 export const Erased = Schema.Struct({
   /** What the person is called in the log from now on. */
   standIn: Schema.String,
@@ -314,6 +330,8 @@ export interface Desk {
   ) => Effect.Effect<void, Refused>
   /** Forgets a person for good; done to its end even when nobody waits for it any more. */
   readonly erase: (by: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
+  /** Rewrites rows and snapshots that are not what the log says, which goes on meanwhile; done to its end. */
+  readonly repairTables: (fromStart: boolean) => Effect.Effect<typeof Repaired.Type, Refused>
   /** Where rules and hard state come from, besides this port. */
   readonly sources: () => readonly Source[]
   readonly sharingTags: () => readonly SharingTag[]

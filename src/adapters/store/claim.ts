@@ -75,6 +75,13 @@ export const holderIn = ({ program, host, pid, version, since, epoch }: HolderRo
   epoch: Number(epoch),
 })
 
+/** Who has the log now, whether or not it lives; null: nobody, it was handed back. */
+export const holderNow = (sql: PgClient.PgClient) =>
+  sql<HolderRow>`
+    SELECT program, host, pid, version, since, epoch FROM writers WHERE shard = 0 AND application <> ''`.pipe(
+    Effect.map(([row]) => (row === undefined ? null : holderIn(row))),
+  )
+
 const holderOf = (sql: PgClient.PgClient) =>
   sql<HolderRow>`SELECT program, host, pid, version, since, epoch FROM writers WHERE shard = 0`.pipe(
     Effect.map(([row]) =>

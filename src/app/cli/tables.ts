@@ -3,13 +3,16 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
+import type { Repaired } from "../../adapters/admin/desk.ts"
 import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config.ts"
 import { readPublicKey } from "../seal-keys.ts"
 import type { CheckedStore } from "../tables/check-store.ts"
 import { exitCodes } from "./exit.ts"
-import { flag, repeated, storeConfig, storeFlags } from "./store-flags.ts"
+import { adminFlags, askAdmin } from "./admin-call.ts"
+import type { AdminInput } from "./admin-call.ts"
+import { flag, isOfStore, repeated, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something is not as the log has it; the report says what. */
 class Differences extends Data.TaggedError("Differences")<{
@@ -27,18 +30,23 @@ const json = flag("json", "the report as one JSON object")
 export const verify = Command.make(
   "verify",
   {
+    ...adminFlags,
     ...storeFlags,
     json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
     publicKey: repeated("public-key", "FILE", "check seals too, with the public key of whoever signed them"),
     tablesOnly: flag("tables-only", "leave out the chain of the log, for which every decision is read"),
-    repair: flag("repair", "rewrite the rows and snapshots that differ"),
+    repair: flag(
+      "repair",
+      "rewrite the rows and snapshots that differ: of a running server, or with the flags of its store of one that is stopped",
+    ),
     drift: flag(
       "drift",
       "instead of the tables: decide every recorded command again with these settings; exit code 1 when it would be decided otherwise",
     ),
   },
   Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, drift, json, ...input }) {
+    if (repair && !drift && !isOfStore(input)) return yield* repairInServer(input, fromStart, json)
     const config = yield* storeConfig(input)
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
@@ -90,10 +98,26 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
   if (count > 0) return yield* new Differences({ count, advice: "settings or code are not what they were" })
 })
 
+/** Whoever has the log repairs what is derived from it. */
+const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
+  const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
+  const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
+  yield* Console.log(
+    json
+      ? text
+      : [
+          ...found,
+          `${store}: ${decisions} decisions looked at, ${repaired} rows and snapshots rewritten in ${seconds.toFixed(1)} s, ${left} differences left`,
+        ].join("\n"),
+  )
+  if (left > 0) return yield* new Differences({ count: left, advice: lost })
+})
+
 const rebuild = Command.make(
   "rebuild",
-  { ...storeFlags, json },
+  { ...adminFlags, ...storeFlags, json },
   Effect.fn(function* ({ json, ...input }) {
+    if (!isOfStore(input)) return yield* repairInServer(input, true, json)
     const config = yield* storeConfig(input)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
     const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {

@@ -5,9 +5,11 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
+import { holderNow } from "../../adapters/store/claim.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { makeSeals } from "../../adapters/store/seals.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
+import { holderText } from "../../adapters/store/taken.ts"
 import type { Config } from "../config.ts"
 import { openStore, storeNameOf } from "../tables/open.ts"
 import { reasonOf } from "../tables/reason.ts"
@@ -103,6 +105,10 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   const layout = yield* layoutCheck(store, may)
   checks.push(layout.check)
   if (!layout.isOurs) return checks
+  const holder = yield* holderNow(sql)
+  checks.push(
+    ok("writer", holder === null ? "nobody has the log" : `the log is taken by ${holderText(holder)}`),
+  )
   checks.push(...(yield* logChecks(store, config, isRunning)))
   checks.push(...(yield* watcherChecks(store, config, isRunning)))
   checks.push(...(yield* xcapTable(config, sql)))

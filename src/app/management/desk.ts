@@ -49,6 +49,7 @@ export interface DeskParts {
   readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
+  readonly repairTables: Desk["repairTables"]
   readonly status: () => unknown
   readonly now: () => number
 }
@@ -171,6 +172,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
           ),
         )
       }),
+    repairTables: parts.repairTables,
     sources: parts.sources,
     sharingTags: tags.list,
     setSharingTag: tags.set,
