@@ -25,8 +25,12 @@ export interface ProjectorOptions {
 }
 
 export interface Projector {
-  /** Notes what committed decisions changed. O(rows changed). */
-  readonly note: (stored: readonly Stored[]) => void
+  /**
+   * Notes what committed decisions changed. O(rows changed).
+   *
+   * @param present the state now, when more has been decided since; absent: that after the last of them
+   */
+  readonly note: (stored: readonly Stored[], present?: State) => void
   /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
   readonly flush: Effect.Effect<void>
   /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
@@ -130,15 +134,16 @@ export const makeProjector = Effect.fnUntraced(function* (
   })
 
   const projector: Projector = {
-    note: (stored) => {
+    note: (stored, present) => {
       for (const { decision, before, after } of stored) {
         decisions++
         let entry = dirty.get(decision.stream)
         if (entry === undefined) {
-          entry = { state: after, keys: new Map() }
+          entry = { state: present ?? after, keys: new Map() }
           dirty.set(decision.stream, entry)
         }
-        entry.state = after
+        // rows and snapshots show what is, however late this is told of
+        if (after.version > entry.state.version) entry.state = after
         if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
         for (const event of decision.events) {
           for (const key of touched(event, before, after)) {

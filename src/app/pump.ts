@@ -9,9 +9,17 @@ import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { makeEngine } from "../domain/engine/engine.ts"
-import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
+import type {
+  Batch,
+  Doubtful,
+  Engine,
+  EngineOptions,
+  Offer,
+  Release,
+  Stored,
+} from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { Position, Request, SipHandler } from "../domain/ports.ts"
+import type { Position, Recorded, Request, SipHandler, StoreUnavailable } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
@@ -21,9 +29,11 @@ import { standingAt } from "../domain/presentity/context.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
-import type { Millis, Uri } from "../domain/vocabulary.ts"
+import type { Millis, SubscriptionNo, Uri } from "../domain/vocabulary.ts"
 import type { PoliciesFound } from "./watch-advice.ts"
 import type { Trace, Traced } from "./tracing.ts"
+import { makeFront, placeOf } from "./front.ts"
+import { storedOf } from "./history/stored.ts"
 import { recover } from "./recovery.ts"
 import type { Recovered } from "./recovery.ts"
 
@@ -72,7 +82,7 @@ export interface Pump {
    * was down, and before any request. Its NOTIFYs leave at the start.
    */
   readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
-  /** Position and time up to which everything is committed. */
+  /** Position and time up to which everything is committed, and has been told to `stored`. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
@@ -98,6 +108,9 @@ export interface Pump {
 /** Versions kept of presentities with nothing alive: they save a second attempt when such a one comes back. */
 const dormantMax = 100_000
 
+/** How long an append that was given up may yet come through: so long a connection may keep it (RFC 1122 §4.2.3.5). */
+const doubtSeconds = 15 * 60
+
 /** Null: nobody waits for an answer. */
 type Ticket = {
   readonly answer: (answer: Answer) => void
@@ -114,7 +127,8 @@ export const makePump = Effect.fnUntraced(function* (
     readonly appended?: (millis: number) => void
     /** Whether and how a request is traced; absent: nothing is. */
     readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
-    readonly stored: (stored: readonly Stored[]) => void
+    /** `present`: the state now, of what the log turned out to hold besides; absent: that after the last of them. */
+    readonly stored: (stored: readonly Stored[], present?: State) => void
     /** The store went away or came back: said once each time. */
     readonly outage: (state: "down" | "up", cause: unknown) => void
   },
@@ -153,15 +167,111 @@ export const makePump = Effect.fnUntraced(function* (
   const dormant = new Map<Uri, number>()
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
-  const last = { position: 0, at: 0 }
+  /** What the store was asked to keep and never said whether it has, by place in the log. */
+  const doubtful = new Map<string, Doubtful<Ticket>>()
+  /** What of that is stored, until its presentity is in memory with it. */
+  const late = new Map<Uri, Doubtful<Ticket>[]>()
+  /** What was offered and is decided and stored after all. */
+  const done = new WeakSet<Offer<Ticket>>()
+  let anyDone = false
+  let isWatching = false
+  let underWay: Batch | null = null
   const pauses = yield* Semaphore.make(1)
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
 
+  const front = makeFront({
+    read: store.read,
+    found: (row) => found(row),
+    seen: (decision) => {
+      const doubt = doubtful.get(placeOf(decision))
+      if (doubt !== undefined && doubt.decision.nonce !== decision.nonce) doubtful.delete(placeOf(decision))
+    },
+    isUnderWay: ({ stream, version }) =>
+      underWay !== null && underWay.decisions.some((one) => one.stream === stream && one.version === version),
+    run: (effect) => void run(effect),
+  })
+
+  /** A decision that the log holds and nobody here knew to be stored, ours or not: whoever follows the log is told. */
+  const found = (row: Recorded): Effect.Effect<void, StoreUnavailable> =>
+    Effect.gen(function* () {
+      const place = placeOf(row.decision)
+      const { stream } = row.decision
+      const doubt = doubtful.get(place)
+      const stored = doubt ?? (yield* storedOf(store, row.decision))
+      const [loaded] = yield* store.load([stream])
+      const present = [loaded, engine.state(stream), stored.after]
+        .filter((state) => state !== undefined)
+        .reduce((one, other) => (other.version > one.version ? other : one))
+      outbox.stored([stored], present)
+      if (doubt === undefined) return
+      doubtful.delete(place)
+      if (doubt.offer !== null) {
+        done.add(doubt.offer)
+        anyDone = true
+      }
+      const others = late.get(stream)
+      if (others === undefined) late.set(stream, [doubt])
+      else others.push(doubt)
+      // memory does not have it
+      if (engine.isLoaded(stream)) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
+    })
+
+  /** Streams as they are, with what the log has of them handed over before. */
+  const loadFresh = (streams: readonly Uri[]): Effect.Effect<readonly State[], StoreUnavailable> =>
+    Effect.gen(function* () {
+      for (let tries = 0; ; tries++) {
+        if (doubtful.size > 0) yield* front.catchUp
+        const states = yield* store.load(streams)
+        const open = states.flatMap(({ presentity, version }) =>
+          [...doubtful].filter(
+            ([, { decision }]) => decision.stream === presentity && decision.version <= version,
+          ),
+        )
+        // it came through between the two
+        if (open.length === 0) return states
+        if (tries > 2) for (const [place] of open) doubtful.delete(place)
+      }
+    })
+
+  /** What is in doubt may come through as long as some connection lives: the log is looked at until all is known. */
+  const watchDoubts = (): void => {
+    if (isWatching || doubtful.size === 0) return
+    isWatching = true
+    const look = Effect.gen(function* () {
+      for (let second = 0; doubtful.size > 0 && second < doubtSeconds; second++) {
+        yield* Effect.sleep("1 second")
+        if (second < 60 || second % 10 === 0) yield* Effect.ignore(whilePaused(front.catchUp))
+      }
+      doubtful.clear()
+    })
+    run(
+      Effect.ensuring(
+        look,
+        Effect.sync(() => (isWatching = false)),
+      ),
+    )
+  }
+
   /** Puts a presentity in memory; whom the policies treat otherwise than the log does is seen to before anything else. */
   const load = (state: State): void => {
     engine.load(state)
+    leaveLate(state.presentity)
     applyPolicies(state)
+  }
+  /** The NOTIFYs of what turned out to be stored. */
+  const leaveLate = (presentity: Uri): void => {
+    for (const one of late.get(presentity) ?? []) {
+      engine.leaveLate(one)
+      const { notifications } = one
+      send({
+        ticket: null,
+        at: one.decision.at,
+        answer: { _tag: "Accepted", reply: { _tag: "Done" } },
+        notifications,
+      })
+    }
+    late.delete(presentity)
   }
   const changesIn = (state: State): readonly PolicyChange[] =>
     options.limits.watching === undefined ? [] : policyChanges(state, standingAt(options, now()))
@@ -213,6 +323,7 @@ export const makePump = Effect.fnUntraced(function* (
   }
 
   const decideOne = (offer: Offer<Ticket>, at: Millis): void => {
+    if (anyDone && offer.ticket === null && done.has(offer)) return
     if (status === "down" && offer.ticket !== null) return refuse(offer.ticket, "the store is away")
     const queue = offer.presentity === null ? undefined : unloaded.get(offer.presentity)
     if (queue !== undefined) {
@@ -261,7 +372,7 @@ export const makePump = Effect.fnUntraced(function* (
   const loadMissing = (): void => {
     loading = true
     const streams = [...unloaded.keys()]
-    run(store.load(streams)).addObserver((exit) => {
+    run(loadFresh(streams)).addObserver((exit) => {
       loading = false
       if (Exit.isSuccess(exit)) {
         for (const state of exit.value) {
@@ -284,7 +395,8 @@ export const makePump = Effect.fnUntraced(function* (
     const batch = engine.seal(options.decisionsMax)
     if (batch === null) return
     appending = true
-    if (batch.decisions.length === 0) settle(new Set())
+    underWay = batch
+    if (batch.decisions.length === 0) settle(new Set(), null)
     else tryAppend(batch, now())
   }
 
@@ -300,9 +412,7 @@ export const makePump = Effect.fnUntraced(function* (
         counters.batches++
         counters.decisions += batch.decisions.length
         counters.conflicts += exit.value.conflicts.size
-        last.position = Math.max(last.position, exit.value.position)
-        last.at = Math.max(last.at, batch.decisions.at(-1)?.at ?? 0)
-        settle(exit.value.conflicts)
+        settle(exit.value.conflicts, exit.value.position)
       } else if (now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
@@ -313,16 +423,20 @@ export const makePump = Effect.fnUntraced(function* (
     })
   }
 
-  const settle = (conflicts: ReadonlySet<Uri>): void => {
+  /** @param position where the append ended; null: there was nothing to append */
+  const settle = (conflicts: ReadonlySet<Uri>, position: Position | null): void => {
     appending = false
-    const since = conflicts.size === 0 ? 0 : (engine.oldestInFlight() ?? now())
+    underWay = null
     const { release, stored, again } = engine.committed(conflicts)
-    for (const stream of conflicts) {
-      readAgain(stream, since)
-    }
+    for (const stream of conflicts) readAgain(stream)
     if (stored.length > 0) {
       rememberDormant(stored)
       outbox.stored(stored)
+    }
+    if (position !== null) {
+      const decisions = stored.map(({ decision }) => decision)
+      if (doubtful.size > 0) for (const one of decisions) doubtful.delete(placeOf(one))
+      front.passed(decisions, position)
     }
     for (const one of release) {
       one.ticket?.trace?.appended(appendedFrom)
@@ -337,16 +451,20 @@ export const makePump = Effect.fnUntraced(function* (
     if (status === "down") return
     status = "down"
     counters.outages++
-    const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
-    const { tickets, streams } = engine.failed()
-    for (const ticket of tickets) refuse(ticket, "the store is away")
+    const failed = engine.failed()
+    const { streams } = failed
+    underWay = null
+    for (const one of failed.doubtful) doubtful.set(placeOf(one.decision), one)
+    // what nobody waits for is not lost with it
+    inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...inbox]
+    for (const { ticket } of failed.offers) refuse(ticket, "the store is away")
     for (const stream of streams) moved.add(stream)
     outbox.outage("down", cause)
-    run(comeBack(streams, since))
+    run(comeBack(streams))
   }
 
-  const comeBack = (streams: readonly Uri[], since: Millis): Effect.Effect<void> =>
-    store.load(streams).pipe(
+  const comeBack = (streams: readonly Uri[]): Effect.Effect<void> =>
+    loadFresh(streams).pipe(
       // loading nothing would succeed without asking anybody
       Effect.tap(() => store.checkpoint("delivery")),
       Effect.tap((states) =>
@@ -357,23 +475,25 @@ export const makePump = Effect.fnUntraced(function* (
           }
           status = isOpen ? "ready" : "starting"
           outbox.outage("up", null)
-          for (const presentity of streams) redeliver(presentity, since)
+          watchDoubts()
           schedule()
         }),
       ),
-      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams, since))),
+      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams))),
       Effect.asVoid,
     )
 
-  const redeliver = (presentity: Uri, since: Millis): void => {
-    inbox.push({ presentity, command: { _tag: "Redeliver", since }, origin: "", ticket: null })
+  /** @param only absent: whoever was told since */
+  const redeliver = (presentity: Uri, since: Millis, only?: readonly SubscriptionNo[]): void => {
+    const command = { _tag: "Redeliver", since, ...(only === undefined ? {} : { only }) } as const
+    inbox.push({ presentity, command, origin: "", ticket: null })
   }
 
-  /** Even when nobody asks, so that its deadlines go on; repeats what may not have been sent. */
-  const readAgain = (presentity: Uri, since: Millis): void => {
+  /** Even when nobody asks, so that its deadlines go on. What has left has left, and what has not is decided again. */
+  const readAgain = (presentity: Uri): void => {
     dormant.delete(presentity)
     moved.add(presentity)
-    redeliver(presentity, since)
+    redeliver(presentity, 0, [])
   }
 
   const submit = (request: Request, parent: Tracer.AnySpan | null = null): void => {
@@ -419,6 +539,16 @@ export const makePump = Effect.fnUntraced(function* (
       ),
     )
 
+  const pausedFor: Pump["pausedFor"] = (work) =>
+    whilePaused(
+      Effect.gen(function* () {
+        for (const stream of yield* work) {
+          engine.unload(stream)
+          readAgain(stream)
+        }
+      }),
+    )
+
   const ask: Pump["ask"] = (presentity, command, origin) =>
     Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
       Effect.callback<Answer>((resume) => {
@@ -456,7 +586,7 @@ export const makePump = Effect.fnUntraced(function* (
     status: () => status,
     engine,
     counters,
-    committed: () => last,
+    committed: front.last,
     policyChanges: () => {
       const found = new Map<Uri, readonly PolicyChange[]>()
       for (const presentity of engine.presentities()) {
@@ -481,8 +611,7 @@ export const makePump = Effect.fnUntraced(function* (
       )
       if (told) outbox.outage("up", null)
       for (const state of recovered.states) engine.load(state)
-      last.position = recovered.position
-      last.at = recovered.at
+      front.begin(recovered.position, recovered.at)
       amending = true
     }),
     start: Effect.gen(function* () {
@@ -511,16 +640,7 @@ export const makePump = Effect.fnUntraced(function* (
       )
     }),
     whilePaused,
-    pausedFor: (work) =>
-      whilePaused(
-        Effect.gen(function* () {
-          const since = engine.oldestInFlight() ?? now()
-          for (const stream of yield* work) {
-            engine.unload(stream)
-            readAgain(stream, since)
-          }
-        }),
-      ),
+    pausedFor,
     settle: Effect.callback<void>((resume) => {
       // twice in a row: an answer may have brought something new
       let quiet = 0

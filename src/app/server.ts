@@ -152,8 +152,8 @@ export const startServer = Effect.fn("Server.start")(function* (
       },
       appended: metrics.appended,
       ...(tracing === null ? {} : { trace: tracing.begin }),
-      stored: (stored) => {
-        projector.note(stored)
+      stored: (stored, present) => {
+        projector.note(stored, present)
         feed.wake()
       },
       outage: (state, cause) => {

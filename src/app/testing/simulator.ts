@@ -259,12 +259,11 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (!calm && random.chance(0.03)) return failAppend(decisions)
     const streams = [...new Set(decisions.map(({ stream }) => stream))]
     if (!calm && streams.length > 0 && random.chance(0.04)) interfere(random.pick(streams))
-    const since = engine.oldestInFlight() ?? now
     const conflicts = append(decisions)
     const { release, again } = engine.committed(conflicts)
     committedAt = Math.max(committedAt, decisions.at(-1)?.at ?? 0)
     for (const one of release) send(one)
-    reload(conflicts, since)
+    reload(conflicts)
     for (const one of again) offerAgain(one)
     if (conflicts.size > 0) counts.conflicts++
   }
@@ -274,20 +273,31 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     counts.failures++
     note(`${now} the append fails`)
     if (random.chance(0.5)) append(decisions)
-    const since = Math.min(engine.oldestInFlight() ?? now, now)
-    const { tickets, streams } = engine.failed()
-    for (const { answered } of tickets) {
+    const { offers, streams, doubtful } = engine.failed()
+    for (const { ticket } of offers) {
+      if (ticket.origin === null) continue
       const rejection = { _tag: "ServiceUnavailable", status: 503, why: "store", retryAfter: 1 } as const
-      post(delay(), () => answered({ _tag: "Rejected", rejection }))
+      post(delay(), () => ticket.answered({ _tag: "Rejected", rejection }))
     }
-    reload(streams, since)
+    reload(streams)
+    // what is stored after all has its consequences now
+    const done = new Set<Offer<Ticket> | null>()
+    for (const one of doubtful) {
+      const { stream, version, nonce } = one.decision
+      if (log.history(stream, version - 1, 1)[0]?.decision.nonce !== nonce) continue
+      done.add(one.offer)
+      engine.leaveLate(one)
+      const { notifications } = one
+      send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
+    }
+    for (const one of offers) if (one.ticket.origin === null && !done.has(one)) offerAgain(one)
   }
 
-  /** Puts streams back into memory as they are written, and repeats what may have been lost on the way. */
-  const reload = (streams: Iterable<Uri>, since: Millis): void => {
+  /** Puts streams back into memory as they are written. */
+  const reload = (streams: Iterable<Uri>): void => {
     for (const stream of streams) {
       if (!engine.isLoaded(stream)) engine.load(log.load(stream))
-      offer(stream, { _tag: "Redeliver", since }, nobody)
+      offer(stream, { _tag: "Redeliver", since: 0, only: [] }, nobody)
     }
   }
 

@@ -255,6 +255,8 @@ export interface Accepted {
 export interface Redeliver {
   readonly _tag: "Redeliver"
   readonly since: number
+  /** Of these only, whenever it was issued; absent: of all. */
+  readonly only?: readonly SubscriptionNo[]
 }
 
 export type DeliveryOutcome =

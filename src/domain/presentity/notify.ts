@@ -265,7 +265,9 @@ const consequences = (
 export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
   const events: Event[] = []
   const late = [...values(state.subscriptions)].filter(
-    (one) => one.issuedAt >= command.since && one.parked !== true,
+    (one) =>
+      (command.only === undefined ? one.issuedAt >= command.since : command.only.includes(one.no)) &&
+      one.parked !== true,
   )
   for (const one of late.sort((a, b) => a.no - b.no)) {
     const pack = context.packages.find(one.packageName)
