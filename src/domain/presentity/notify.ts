@@ -165,7 +165,9 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
         remoteTarget: outcome.remoteTarget,
       })
     }
-    if (outcome.address !== undefined && dialog !== undefined && !isUnproven(dialog))
+    // over a connection, or to where nothing is proven, what is sent now goes elsewhere than this one went
+    const isNamed = dialog?.proof === undefined || dialog.proof._tag === "Addresses"
+    if (outcome.address !== undefined && dialog !== undefined && isNamed)
       events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
     return done([...events, ...catchUp(state, subscription, context)])
   }
