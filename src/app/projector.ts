@@ -15,6 +15,7 @@ import type { State } from "../domain/presentity/state.ts"
 import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
+import { makeAnswered } from "./answered.ts"
 import { reasonOf } from "./tables/reason.ts"
 
 export interface ProjectorOptions {
@@ -70,6 +71,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   let decisions = 0
   let landmarks: State[] = []
   let deliveredAt = -1
+  let answeredUpTo = 0
+  const answers = makeAnswered()
   /** Said once each time. */
   let isFailing = false
 
@@ -118,15 +121,24 @@ export const makeProjector = Effect.fnUntraced(function* (
     )
   })
 
-  /** NOTIFYs issued before this are answered; a start repeats the later ones. */
+  /**
+   * NOTIFYs issued before `at`, and those of decisions up to the place of `answered`, are answered; a start repeats the later
+   * ones.
+   */
   const saveDelivery = Effect.suspend(() => {
     const { position, at } = source.committed()
-    const settled = Math.min(source.oldestInFlight() ?? at + 1, at + 1) - marginMillis
-    if (settled <= deliveredAt) return Effect.void
-    return store.saveCheckpoint("delivery", { position, at: settled }).pipe(
+    const oldest = source.oldestInFlight()
+    const settled = Math.min(oldest ?? at + 1, at + 1) - marginMillis
+    answers.note(position, Math.max(at, clock.currentTimeMillisUnsafe()), oldest)
+    const upTo = answers.upTo()
+    const before = Math.max(settled, deliveredAt)
+    if (before <= deliveredAt && upTo <= answeredUpTo) return Effect.void
+    return store.saveCheckpoint("delivery", { position, at: before }).pipe(
+      Effect.andThen(store.saveCheckpoint("answered", { position: upTo, at: before })),
       Effect.tap(() =>
         Effect.sync(() => {
-          deliveredAt = settled
+          deliveredAt = before
+          answeredUpTo = upTo
         }),
       ),
       Effect.ignore,

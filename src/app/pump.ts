@@ -21,7 +21,6 @@ import type {
 import { EventStore } from "../domain/ports.ts"
 import type { Position, Recorded, Request, SipHandler, StoreUnavailable } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
-import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { policyChanges } from "../domain/presentity/apply-policies.ts"
 import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
@@ -29,7 +28,7 @@ import { standingAt } from "../domain/presentity/context.ts"
 import { initial, isEmpty } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { invariant } from "../domain/vocabulary.ts"
-import type { Millis, SubscriptionNo, Uri } from "../domain/vocabulary.ts"
+import type { Millis, Uri } from "../domain/vocabulary.ts"
 import type { PoliciesFound } from "./watch-advice.ts"
 import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
@@ -48,6 +47,8 @@ export interface PumpOptions extends EngineOptions {
   readonly tickMillis: number
   /** Retry-After of a 503, in seconds. */
   readonly retryAfter: number
+  /** All who watch are within this program, and of an earlier one nobody is left; absent: they are somewhere else. */
+  readonly isWithinProgram?: true
 }
 
 export const pumpDefaults = {
@@ -84,6 +85,8 @@ export interface Pump {
   readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
   /** Position and time up to which everything is committed, and has been told to `stored`. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
+  /** Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null: there is none. */
+  readonly oldestInFlight: () => Millis | null
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
   /** Whom the policies in force treat otherwise than the log does. O(watchers). */
@@ -483,9 +486,8 @@ export const makePump = Effect.fnUntraced(function* (
       Effect.asVoid,
     )
 
-  /** @param only absent: whoever was told since */
-  const redeliver = (presentity: Uri, since: Millis, only?: readonly SubscriptionNo[]): void => {
-    const command = { _tag: "Redeliver", since, ...(only === undefined ? {} : { only }) } as const
+  /** Nobody waits for an answer. */
+  const offerOwn = (presentity: Uri, command: Command): void => {
     inbox.push({ presentity, command, origin: "", ticket: null })
   }
 
@@ -493,7 +495,7 @@ export const makePump = Effect.fnUntraced(function* (
   const readAgain = (presentity: Uri): void => {
     dormant.delete(presentity)
     moved.add(presentity)
-    redeliver(presentity, 0, [])
+    offerOwn(presentity, { _tag: "Redeliver", since: 0, only: [] })
   }
 
   const submit = (request: Request, parent: Tracer.AnySpan | null = null): void => {
@@ -587,6 +589,14 @@ export const makePump = Effect.fnUntraced(function* (
     engine,
     counters,
     committed: front.last,
+    oldestInFlight: () => {
+      const tells = ({ command }: Offer<Ticket>): boolean =>
+        command._tag === "Redeliver" || command._tag === "RepeatFarewells"
+      const isWaiting = recovered !== null || late.size > 0 || inbox.some(tells)
+      return isWaiting || [...unloaded.values()].some((offers) => offers.some(tells))
+        ? 0
+        : engine.oldestInFlight()
+    },
     policyChanges: () => {
       const found = new Map<Uri, readonly PolicyChange[]>()
       for (const presentity of engine.presentities()) {
@@ -598,7 +608,7 @@ export const makePump = Effect.fnUntraced(function* (
     },
     recover: Effect.gen(function* () {
       let told = false
-      recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
+      recovered = yield* recover((one) => outbox.stored([one]), options.isWithinProgram !== true).pipe(
         Effect.provideService(EventStore, store),
         Effect.tapError((cause) =>
           Effect.sync(() => {
@@ -619,19 +629,19 @@ export const makePump = Effect.fnUntraced(function* (
       if (status === "starting") status = "ready"
       isOpen = true
       amending = false
-      const { farewells, unsure, since } = recovered
+      const { farewells, unsure, ended, abandoned } = recovered
       recovered = null
-      const repeated = farewells.map((one) =>
-        farewellNow(
-          one,
-          engine.state(one.notify.presentity) ?? initial(one.notify.presentity),
-          standingAt(options, now()),
-        ),
-      )
-      if (repeated.length > 0) outbox.notify(repeated, now())
       if (held.length > 0) outbox.notify(held, now())
       held = []
-      for (const presentity of unsure) redeliver(presentity, since)
+      // before anything that fell due is told to somebody who is not there
+      const first = (presentity: Uri, command: Command): void =>
+        decideOne({ presentity, command, origin: "", ticket: null, amends: true }, now())
+      for (const presentity of abandoned) first(presentity, { _tag: "Abandon" })
+      for (const [presentity, version] of ended) dormant.set(presentity, version)
+      // and before anybody else takes a number in their dialogs
+      for (const [presentity, repeated] of farewells)
+        first(presentity, { _tag: "RepeatFarewells", farewells: repeated })
+      for (const [presentity, only] of unsure) offerOwn(presentity, { _tag: "Redeliver", since: 0, only })
       schedule()
       yield* Effect.sync(schedule).pipe(
         Effect.andThen(Effect.sleep(options.tickMillis)),

@@ -169,7 +169,7 @@ export const startServer = Effect.fn("Server.start")(function* (
   ).pipe(Effect.provideContext(storage.services))
   const projector: Projector = yield* makeProjector(
     { periodSeconds: Math.max(0, config.db_update_period), decisionsMax: projectorDecisionsMax },
-    { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
+    { committed: () => pump.committed(), oldestInFlight: pump.oldestInFlight },
   ).pipe(Effect.provideContext(storage.services))
 
   const rulesFollower = makeFollower(

@@ -107,6 +107,8 @@ const eventText = (event: Event, before: State, after: State): string => {
       return `${event._tag} ${answersIn(event, 0)
         .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
         .join(", ")}`
+    case "FarewellRepeated":
+      return `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`
     case "LogDropped":
       return `${event._tag} ${event.decisions} decisions`
     case "DocumentsDropped":

@@ -19,10 +19,12 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
-import { isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
+import { initial, isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabulary.ts"
+import { makeAnswered } from "../answered.ts"
+import { makeDeliveries } from "../recovery.ts"
 import { makeRandom } from "./random.ts"
 import { makePeers } from "./simulated-peers.ts"
 import type { Request, Universe } from "./simulated-peers.ts"
@@ -152,8 +154,10 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   let life = 0
   let network: Message[] = []
   let appending: Batch | null = null
-  /** As the server keeps it: no NOTIFY issued before this can have been lost. */
-  let checkpoint = 0
+  /** As the server keeps it: no NOTIFY of a decision up to there can have been lost. */
+  const answers = makeAnswered()
+  /** Those of another writer without an answer, and when they were issued. */
+  const foreign = new Map<Notify, Millis>()
   let committedAt = 0
   let calm = false
 
@@ -202,6 +206,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     )
     const began = life
     const report = (outcome: DeliveryOutcome): void => {
+      foreign.delete(one)
       const isForgotten = life !== began
       deliveries.push({
         presentity: one.presentity,
@@ -328,6 +333,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
       const reaction = { packages, limits }
       const notifications = react(state, events, after, at, reaction)
+      for (const one of notifications) foreign.set(one, at)
       send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after
     }
@@ -344,12 +350,39 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const alive = [...checks.states().keys()]
       .map((stream) => log.load(stream))
       .filter((state) => !isEmpty(state))
+    const { farewells, unsure } = inDoubt(alive, answers.upTo())
     for (const state of alive) engine.load(state)
     if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
-    engine.advance(now, random.token)
-    for (const { presentity } of alive) {
-      offer(presentity, { _tag: "Redeliver", since: checkpoint }, nobody)
+    for (const [presentity, repeated] of farewells) {
+      const command = { _tag: "RepeatFarewells", farewells: repeated } as const
+      offerAgain({ presentity, command, origin: "", ticket: nobody, amends: true })
     }
+    engine.advance(now, random.token)
+    for (const [presentity, only] of unsure) offer(presentity, { _tag: "Redeliver", since: 0, only }, nobody)
+  }
+
+  /** What the log leaves open of NOTIFYs of decisions after a place. */
+  const inDoubt = (alive: readonly State[], from: number) => {
+    const deliveries = makeDeliveries()
+    const states = new Map<Uri, State>()
+    for (const { position, decision } of log.read(0, Number.MAX_SAFE_INTEGER)) {
+      const before = states.get(decision.stream) ?? initial(decision.stream)
+      const after = fold(before, decision)
+      states.set(decision.stream, after)
+      if (position <= from) continue
+      deliveries.read(decision)
+      deliveries.folded({ decision, before, after })
+    }
+    const unsure = alive.flatMap((state): [Uri, readonly number[]][] => {
+      const nos = deliveries.unsureIn(state, (one) => deliveries.isReadFrom(state.presentity, one.toldIn))
+      return nos.length === 0 ? [] : [[state.presentity, nos]]
+    })
+    return { farewells: deliveries.farewells(), unsure }
+  }
+
+  const oldestInFlight = (): Millis | null => {
+    const all = [engine.oldestInFlight(), ...foreign.values()].filter((at) => at !== null)
+    return all.length === 0 ? null : Math.min(...all)
   }
 
   /** As a start does before anything that fell due meanwhile, and when the source of rules has been read at last. */
@@ -368,9 +401,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const batch = appending
     appending = null
     finishAppend(batch)
-    if (random.chance(0.2)) {
-      checkpoint = Math.max(checkpoint, Math.min(engine.oldestInFlight() ?? committedAt, committedAt) - 2000)
-    }
+    if (random.chance(0.2))
+      answers.note(log.read(0, Number.MAX_SAFE_INTEGER).length, Math.max(now, committedAt), oldestInFlight())
   }
 
   // ── time ──

@@ -422,7 +422,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
             ? arrive(entry, command)
             : command._tag === "Redeliver"
               ? command.since
-              : null
+              : command._tag === "RepeatFarewells"
+                ? 0
+                : null
         if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted")
           accept(entry, { no: command.no, cseq: command.cseq, at: now }, now)
         return decideOn(entry, command, offer, Math.max(now, entry.provisional.decidedAt), nonce, unsureSince)

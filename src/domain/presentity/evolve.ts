@@ -8,6 +8,7 @@ import { emptyTable, get, remove, set, setAll, size, values } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
+import { withNumberTaken } from "./dialog-numbers.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
 import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
 import {
@@ -155,6 +156,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           polite: event.polite,
           matched: event.matched,
           ...(event.argument === undefined ? {} : { argument: event.argument }),
+          ...(event.accept === undefined ? {} : { accept: event.accept }),
           ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
           ...(event.parked === undefined ? {} : { parked: event.parked }),
           ...privacyOf(event),
@@ -197,13 +199,14 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           : { watchersChangedIn: changed(state, subscription.packageName) }),
         subscriptions: set(state.subscriptions, event.no, {
           ...(event.private === undefined
-            ? subscription
-            : named(subscription, event.private, state.version + 1)),
+            ? taking(subscription, event.accept)
+            : named(taking(subscription, event.accept), event.private, state.version + 1)),
           expiresAt: event.expiresAt,
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
           dormant: event.dormant ?? subscription.dormant,
           ...(event.argument === undefined ? {} : { argument: event.argument }),
+          ...(event.accept == null ? {} : { accept: event.accept }),
         }),
       }
     }
@@ -333,6 +336,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return withSilence(withUnsent(state, event), event)
     case "NotificationsAccepted":
       return withAnswers(state, event)
+    case "FarewellRepeated":
+      return withNumberTaken(state, event.start, event.cseq)
     default:
       return unreachable(event)
   }
@@ -406,6 +411,13 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
     event: ending,
     changedIn: version,
   })
+}
+
+/** Without what it took before, when it takes other media types from now on. */
+const taking = (one: Subscription, accept: readonly string[] | null | undefined): Subscription => {
+  if (accept === undefined || one.accept === undefined) return one
+  const { accept: _, ...kept } = one
+  return kept
 }
 
 const named = (one: Subscription, isPrivate: boolean, changedIn: number): Subscription => {

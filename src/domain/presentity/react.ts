@@ -5,7 +5,7 @@ import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
 import type { Limits } from "./context.ts"
 import type { Body, Header, Millis, Seconds } from "../vocabulary.ts"
-import type { Event, NotificationsIssued } from "./events.ts"
+import type { Event, FarewellRepeated, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor } from "./notify.ts"
@@ -90,9 +90,58 @@ export const react = (
         add(index, notify(after, one, dialog, cseq, sent, tag, null, event.reason))
       }
     }
+    if (event._tag === "FarewellRepeated") {
+      const one = subscriptionOf(event)
+      if (reaction.only?.(one) !== false) add(index, farewell(event, one, after, at, reaction))
+    }
     if (index < events.length - 1) state = evolve(state, event, at)
   }
   return intents
+}
+
+/** The subscription as it ended. Its dialog may be gone. */
+const subscriptionOf = (event: FarewellRepeated): Subscription => ({
+  ...event,
+  dialog: 0,
+  forced: false,
+  event: "subscribe",
+  changedIn: 0,
+  createdAt: 0,
+  expiresAt: 0,
+  giveUpAt: null,
+  shown: "",
+  spared: false,
+  issuedAt: 0,
+  toldIn: 0,
+  pacedAt: 0,
+  heardAt: 0,
+  dueAt: null,
+  dormant: event.bodiless === true,
+  rates: null,
+  repeatAt: null,
+  recent: [],
+})
+
+const farewell = (
+  event: FarewellRepeated,
+  one: Subscription,
+  after: State,
+  at: Millis,
+  { packages, limits }: Reaction,
+): Intent => {
+  const pack = packages.find(one.packageName)
+  const document = pack === null || event.bodiless === true ? empty : lastOf(after, one, pack, undefined, at)
+  const entityTag =
+    pack === null || !limits.conditionalNotify
+      ? null
+      : tagOf(one, pack, document, viewFor(after, one, pack).digest)
+  const { start, cseq, reason } = event
+  const dialog = {
+    start,
+    remoteTarget: start.remoteTarget,
+    ...(event.unproven === true ? { proof: { _tag: "Unproven", room: 0, since: cseq - 1 } as const } : {}),
+  }
+  return notify(after, one, dialog, cseq, document, entityTag, null, reason)
 }
 
 /** The last document did not arrive, or did not leave. */
@@ -267,7 +316,7 @@ const retrySeconds: ReadonlyMap<TerminationReason, Seconds> = new Map([
 const notify = (
   state: State,
   one: Subscription,
-  dialog: Dialog,
+  dialog: Pick<Dialog, "start" | "remoteTarget" | "proof">,
   cseq: number,
   { body, headers }: Shown,
   entityTag: string | null,
