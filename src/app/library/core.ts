@@ -9,6 +9,7 @@ import { EventStore } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { isWatchedWithinProgram, isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
@@ -201,7 +202,7 @@ export interface Observer {
   readonly notified?: (notification: Notification) => void
 }
 
-const flow = "library"
+const flow = programFlow
 
 const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 
@@ -209,6 +210,7 @@ const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   const packages = packagesOf(options)
   const clock = yield* Clock.Clock
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   const sinks = new Map<string, Sink>()
   const observers = new Set<Observer>()
   const { now, rules } = options
@@ -218,13 +220,14 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
       const notification = notificationOf(one)
       for (const observer of observers) observer.notified?.(notification)
       const sink = sinks.get(one.dialog.callId)
-      const report = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
-        pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
-      // a watcher of an earlier process: nobody is there any more
-      if (sink === undefined) queueMicrotask(() => report({ _tag: "Refused", status: 481, retryAfter: null }))
-      else {
+      if (sink !== undefined) {
         if (one.state === "terminated") sinks.delete(one.dialog.callId)
-        sink(notification, () => report({ _tag: "Accepted", remoteTarget: null }))
+        sink(notification, () =>
+          pump.handler.delivered(one.presentity, one.no, one.cseq, { _tag: "Accepted", remoteTarget: null }),
+        )
+      } else if (isWithinProgram(one.dialog) && one.state !== "terminated") {
+        // its request was given up and is stored all the same: nobody is there. Of one that is somewhere else nobody here knows
+        run(pump.amend(one.presentity, { _tag: "Abandon", only: [one.no] }, ""))
       }
     }
   }
@@ -234,6 +237,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
     {
       ...circumstances,
       ...pumpDefaults,
+      isWithinProgram: true,
       isUnread: (presentity, packageName) => asker?.isUnread(presentity, packageName) === true,
     },
     {
@@ -274,7 +278,9 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
-  yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
+  yield* Effect.addFinalizer(() =>
+    abandonAll(pump).pipe(Effect.andThen(pump.drain), Effect.andThen(pump.record)),
+  )
 
   const uri = (text: string): Effect.Effect<Uri, PresenceRefused> => {
     const found = presentityOf(text)
@@ -452,6 +458,22 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   }
   return { core, store: yield* EventStore }
 })
+
+/** Presentities decided on at the same time. */
+const abandonedAtOnce = 500
+
+/** Nobody within the program watches any more; were it not written now, the next start would. */
+const abandonAll = (pump: Pump): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    Effect.forEach(
+      [...pump.engine.presentities()].filter((of) => {
+        const state = pump.engine.state(of)
+        return state !== undefined && isWatchedWithinProgram(state)
+      }),
+      (of) => pump.ask(of, { _tag: "Abandon" }, ""),
+      { concurrency: abandonedAtOnce, discard: true },
+    ),
+  )
 
 const notificationOf = (one: Notify): Notification => ({
   presentity: one.presentity,

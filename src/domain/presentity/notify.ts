@@ -17,7 +17,7 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { toldOfChanges } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 import { isUnproven, withheldDigest } from "./targets.ts"
-import { absentView, nothing, undecided, visibleView } from "./view.ts"
+import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
 
@@ -127,7 +127,9 @@ export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({
 export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
   if (subscription.status === "pending") return undecided
   if (pack.watcherInfoOf !== undefined) return watchersView(state, pack.watcherInfoOf)
-  if (subscription.polite) return absentView(state.presentity, pack)
+  const { accept } = subscription
+  if (subscription.polite) return takenOf(absentView(state.presentity, pack), accept)
+  if (accept !== undefined) return acceptableView(state, pack, subscription.matched, accept)
   return visibleView(state, pack, subscription.matched)
 }
 

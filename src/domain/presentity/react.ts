@@ -7,6 +7,7 @@ import type { Limits } from "./context.ts"
 import type { Body, Header, Millis, Seconds } from "../vocabulary.ts"
 import type { Event, FarewellRepeated, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
+import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
@@ -172,7 +173,7 @@ const stopgap = (after: State, one: Subscription, { proof }: Dialog, pack: Event
           }),
         }
   const { headers } = shown
-  const body = personal(shown.body, one, pack)
+  const body = takenBody(personal(shown.body, one, pack), one)
   const room = proof?._tag === "Unproven" ? proof.room : 0
   if (octetsOf(body, headers) > room) return empty
   return headers === undefined ? { body } : { body, headers }
@@ -201,14 +202,15 @@ const bodies = (
     const change = changed(one)
     if (change !== null) return change
     if (ended !== undefined && one.status === "active" && !one.polite) {
-      if (!parted.has(one.matched)) parted.set(one.matched, partingView(after, pack, ended, one.matched).body)
-      return parted.get(one.matched) ?? null
+      const key = one.accept === undefined ? one.matched : `${one.matched} ${one.accept.join()}`
+      if (!parted.has(key)) parted.set(key, partingView(after, pack, ended, one).body)
+      return parted.get(key) ?? null
     }
     const view = viewFor(after, one, pack)
     if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const knows = one.shown === view.digest && !mayBeMissed.has(event.cause)
-    return knows ? null : offlineBody(after.presentity, pack)
+    return knows ? null : takenBody(offlineBody(after.presentity, pack), one)
   }
   return (one) => withHeaders(personal(bodyFor(one), one, pack), after, one, pack)
 }
@@ -246,7 +248,7 @@ const changes = (
   let body: Body | null | undefined
   return (one) => {
     const wasTold = one.shown === known && !one.spared && one.notified > 0
-    if (one.status !== "active" || one.polite || !wasTold) return null
+    if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
     if (body === undefined) {
       const was = currentDocument(decidedOn, pack)
       const is = documentOf(after, pack, ended)
@@ -282,12 +284,16 @@ const lastBody = (
   ended: readonly Publication[] | undefined,
 ): Body | null => {
   if (ended !== undefined && one.status === "active" && !one.polite)
-    return partingView(after, pack, ended, one.matched).body
+    return partingView(after, pack, ended, one).body
   const view = viewFor(after, one, pack)
   if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
-  return one.shown === view.digest ? null : offlineBody(after.presentity, pack)
+  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, pack), one)
 }
+
+/** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */
+const takenBody = (body: Body | null, { accept }: Subscription): Body | null =>
+  body === null || accept === undefined || isAccepted(body.contentType, accept) ? body : null
 
 /** Publications that this decision ended, by package, oldest first. */
 const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, readonly Publication[]> => {
