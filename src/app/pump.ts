@@ -33,7 +33,7 @@ import type { PoliciesFound } from "./watch-advice.ts"
 import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
-import { recover } from "./recovery.ts"
+import { recover, untoldIn } from "./recovery.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -207,17 +207,22 @@ export const makePump = Effect.fnUntraced(function* (
         .filter((state) => state !== undefined)
         .reduce((one, other) => (other.version > one.version ? other : one))
       outbox.stored([stored], present)
-      if (doubt === undefined) return
-      doubtful.delete(place)
-      if (doubt.offer !== null) {
-        done.add(doubt.offer)
-        anyDone = true
+      if (doubt !== undefined) {
+        doubtful.delete(place)
+        if (doubt.offer !== null) {
+          done.add(doubt.offer)
+          anyDone = true
+        }
+        const others = late.get(stream)
+        if (others === undefined) late.set(stream, [doubt])
+        else others.push(doubt)
       }
-      const others = late.get(stream)
-      if (others === undefined) late.set(stream, [doubt])
-      else others.push(doubt)
-      // memory does not have it
-      if (engine.isLoaded(stream)) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
+      const known = engine.state(stream)
+      const isBehind =
+        known === undefined ? !moved.has(stream) && !isEmpty(present) : known.version < present.version
+      if (isBehind) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
+      // an append of an earlier process that came through after this one began: its NOTIFYs have not left
+      if (doubt === undefined) for (const command of untoldIn(stored)) offerOwn(stream, command)
     })
 
   /** Streams as they are, with what the log has of them handed over before. */

@@ -11,10 +11,11 @@ import type { Stored } from "../domain/engine/engine.ts"
 import type { Position } from "../domain/ports.ts"
 import { isWatchedWithinProgram, isWithinProgram } from "../domain/presentity/abandon.ts"
 import { answersIn } from "../domain/presentity/answers.ts"
+import type { Command } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import { endingsIn, farewellOf } from "../domain/presentity/farewell.ts"
 import type { Farewell } from "../domain/presentity/farewell.ts"
-import { isEmpty } from "../domain/presentity/state.ts"
+import { audience, isEmpty } from "../domain/presentity/state.ts"
 import type { State, Subscription } from "../domain/presentity/state.ts"
 import { get, values } from "../domain/table.ts"
 import { dialogKey } from "../domain/vocabulary.ts"
@@ -218,3 +219,15 @@ export const recover = Effect.fnUntraced(function* (replayed: (stored: Stored) =
   }
   return recovered
 })
+
+/** What tells, as after a restart, whom a decision was to tell: nobody knows whether that was done. */
+export const untoldIn = ({ decision, before, after }: Stored): readonly Command[] => {
+  const only = decision.events.flatMap((event) =>
+    event._tag === "NotificationsIssued" ? audience(after, event).map(({ no }) => no) : [],
+  )
+  const farewells = endingsIn(before, decision, after).flatMap(({ farewell }) => farewell ?? [])
+  return [
+    ...(farewells.length === 0 ? [] : [{ _tag: "RepeatFarewells", farewells } as const]),
+    ...(only.length === 0 ? [] : [{ _tag: "Redeliver", since: 0, only } as const]),
+  ]
+}
