@@ -171,7 +171,7 @@ export const makePump = Effect.fnUntraced(function* (
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
   /** What the store was asked to keep and never said whether it has, by place in the log. */
-  const doubtful = new Map<string, Doubtful<Ticket>>()
+  const doubtful = new Map<string, Doubtful<Ticket>[]>()
   /** What of that is stored, until its presentity is in memory with it. */
   const late = new Map<Uri, Doubtful<Ticket>[]>()
   /** What was offered and is decided and stored after all. */
@@ -187,8 +187,11 @@ export const makePump = Effect.fnUntraced(function* (
     read: store.read,
     found: (row) => found(row),
     seen: (decision) => {
-      const doubt = doubtful.get(placeOf(decision))
-      if (doubt !== undefined && doubt.decision.nonce !== decision.nonce) doubtful.delete(placeOf(decision))
+      // whatever else was to stand there never will
+      const place = placeOf(decision)
+      const left = doubtful.get(place)?.filter((one) => one.decision.nonce === decision.nonce)
+      if (left?.length === 0) doubtful.delete(place)
+      else if (left !== undefined) doubtful.set(place, left)
     },
     isUnderWay: ({ stream, version }) =>
       underWay !== null && underWay.decisions.some((one) => one.stream === stream && one.version === version),
@@ -200,7 +203,7 @@ export const makePump = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const place = placeOf(row.decision)
       const { stream } = row.decision
-      const doubt = doubtful.get(place)
+      const doubt = doubtful.get(place)?.[0]
       const stored = doubt ?? (yield* storedOf(store, row.decision))
       const [loaded] = yield* store.load([stream])
       const present = [loaded, engine.state(stream), stored.after]
@@ -232,8 +235,8 @@ export const makePump = Effect.fnUntraced(function* (
         if (doubtful.size > 0) yield* front.catchUp
         const states = yield* store.load(streams)
         const open = states.flatMap(({ presentity, version }) =>
-          [...doubtful].filter(
-            ([, { decision }]) => decision.stream === presentity && decision.version <= version,
+          [...doubtful].filter(([, some]) =>
+            some.some(({ decision }) => decision.stream === presentity && decision.version <= version),
           ),
         )
         // it came through between the two
@@ -462,7 +465,10 @@ export const makePump = Effect.fnUntraced(function* (
     const failed = engine.failed()
     const { streams } = failed
     underWay = null
-    for (const one of failed.doubtful) doubtful.set(placeOf(one.decision), one)
+    for (const one of failed.doubtful) {
+      const place = placeOf(one.decision)
+      doubtful.set(place, [...(doubtful.get(place) ?? []), one])
+    }
     // what nobody waits for is not lost with it
     inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...inbox]
     for (const { ticket } of failed.offers) refuse(ticket, "the store is away")
@@ -549,6 +555,8 @@ export const makePump = Effect.fnUntraced(function* (
   const pausedFor: Pump["pausedFor"] = (work) =>
     whilePaused(
       Effect.gen(function* () {
+        // whoever follows the log is not told afterwards of what was before; a log that cannot be read keeps nobody waiting
+        yield* front.catchUp.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
         for (const stream of yield* work) {
           engine.unload(stream)
           readAgain(stream)
