@@ -8,7 +8,7 @@
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
 import { makeEngine } from "../../domain/engine/engine.ts"
-import type { Batch, Engine, EngineOptions, Offer, Release } from "../../domain/engine/engine.ts"
+import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
@@ -40,8 +40,22 @@ export interface SimulationOptions {
   readonly present: (knows: string, packageName: PackageName) => string
   /** The same of what is there; left out: the body of the present view. */
   readonly truth?: (state: State, subscription: Subscription) => string
+  /** Who follows the log, as tables do; left out: nobody. */
+  readonly follow?: (log: MemoryLog) => Follower
   /** How many of the last happenings a failure tells. */
   readonly traceLines?: number
+}
+
+/** Told of what the server knows to be stored, and asked at quiet moments whether it has kept up. */
+export interface Follower {
+  /** @param position where the append ended */
+  readonly stored: (stored: readonly Stored[], position: number) => void
+  /** Decisions of appends that were given up turned out to be stored. */
+  readonly late: (decisions: readonly Stored[]) => void
+  /** Another process begins, and reads what the last one kept. */
+  readonly restarted: () => void
+  /** @throws Error that says what does not follow from the log */
+  readonly quiet: (states: Iterable<State>) => void
 }
 
 export interface Simulation {
@@ -122,6 +136,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const doubt = makeRandom(options.seed ^ 0x5bd1e995)
   const peers = makePeers(random, universe, doubt)
   const log: MemoryLog = makeMemoryLog()
+  const follower = options.follow?.(log)
+  let quietTurns = 0
   const treated = new Map<Uri, SubHandling>()
   const engineOptions: EngineOptions = {
     packages,
@@ -265,7 +281,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const streams = [...new Set(decisions.map(({ stream }) => stream))]
     if (!calm && streams.length > 0 && random.chance(0.04)) interfere(random.pick(streams))
     const conflicts = append(decisions)
-    const { release, again } = engine.committed(conflicts)
+    const { release, again, stored } = engine.committed(conflicts)
+    if (stored.length > 0) follower?.stored(stored, log.read(0, Number.MAX_SAFE_INTEGER).length)
     committedAt = Math.max(committedAt, decisions.at(-1)?.at ?? 0)
     for (const one of release) send(one)
     reload(conflicts)
@@ -291,6 +308,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       const { stream, version, nonce } = one.decision
       if (log.history(stream, version - 1, 1)[0]?.decision.nonce !== nonce) continue
       done.add(one.offer)
+      follower?.late([one])
       engine.leaveLate(one)
       const { notifications } = one
       send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
@@ -350,6 +368,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const alive = [...checks.states().keys()]
       .map((stream) => log.load(stream))
       .filter((state) => !isEmpty(state))
+    follower?.restarted()
     const { farewells, unsure } = inDoubt(alive, answers.upTo())
     for (const state of alive) engine.load(state)
     if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
@@ -448,7 +467,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     engine.advance(now, random.token)
     arrivals()
     store(eager)
-    checks.step(engine, now, engine.counts().undecided === 0 && appending === null)
+    const isQuiet = engine.counts().undecided === 0 && appending === null
+    checks.step(engine, now, isQuiet)
+    if (isQuiet && ++quietTurns % 20 === 0) follower?.quiet(checks.states().values())
   }
 
   return {
@@ -479,6 +500,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
         const next = [...network.map(({ at }) => at), ...(held ? [nearestDeadline() ?? now] : [])]
         if (next.length > 0) now = Math.max(now, Math.min(...next))
       }
+      follower?.quiet(checks.states().values())
       counts.converged = checks.converged((state, one) => {
         const shown = peers.shows(state.presentity, one.no)
         if (shown === null) return null
