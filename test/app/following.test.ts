@@ -151,7 +151,7 @@ describe("who follows the log", () => {
         for (const step of list) {
           switch (step.does) {
             case "answer":
-              for (const one of [...life.flying]) life.report(one, accepted())
+              for (const one of life.flying.slice()) life.report(one, accepted())
               break
             case "flush":
               await life.settled()

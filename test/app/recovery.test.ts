@@ -30,7 +30,7 @@ const brief = ({ no, cseq, state }: Notify): string => `${no}/${cseq} ${state}`
 const answerAll = async (life: Life): Promise<void> => {
   for (let quiet = 0; quiet < 2; quiet++) {
     await life.settled()
-    for (const one of [...life.flying]) {
+    for (const one of life.flying.slice()) {
       quiet = 0
       life.report(one, accepted())
     }

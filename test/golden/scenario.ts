@@ -523,7 +523,15 @@ export const playScenario = (): Played => {
     const { start, localCseq, remoteTarget } = get(dialogs, one.dialog)!
     const { no, packageName, eventId, watcher, status, polite, matched, accept, notified, forced } = one
     return {
-      ...{ no, packageName, eventId, watcher, status, polite, matched, notified, forced },
+      no,
+      packageName,
+      eventId,
+      watcher,
+      status,
+      polite,
+      matched,
+      notified,
+      forced,
       ...(accept === undefined ? {} : { accept }),
       reason: "timeout",
       start: { ...start, remoteTarget },

@@ -102,13 +102,10 @@ const asItWas = ({
 })
 
 /** What was repeated already may have to be once more: without a document, which has been tried. */
-export const farewellOf = ({ _tag, unproven, bodiless: _, ...event }: FarewellRepeated): Farewell => ({
-  ...event,
-  forced: false,
-  isUnproven: unproven === true,
-  isBodiless: true,
-  rulesFrom: null,
-})
+export const farewellOf = (event: FarewellRepeated): Farewell => {
+  const { _tag, unproven, bodiless: _bodiless, ...farewell } = event
+  return { ...farewell, forced: false, isUnproven: unproven === true, isBodiless: true, rulesFrom: null }
+}
 
 /** Each takes the number after the last one of its dialog. */
 export const repeatFarewells = (state: State, { farewells }: RepeatFarewells, context: Context): Outcome => {
