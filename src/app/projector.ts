@@ -15,6 +15,7 @@ import type { State } from "../domain/presentity/state.ts"
 import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
+import { makeAnswered } from "./answered.ts"
 import { reasonOf } from "./tables/reason.ts"
 
 export interface ProjectorOptions {
@@ -25,8 +26,12 @@ export interface ProjectorOptions {
 }
 
 export interface Projector {
-  /** Notes what committed decisions changed. O(rows changed). */
-  readonly note: (stored: readonly Stored[]) => void
+  /**
+   * Notes what committed decisions changed. O(rows changed).
+   *
+   * @param present the state now, when more has been decided since; absent: that after the last of them
+   */
+  readonly note: (stored: readonly Stored[], present?: State) => void
   /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
   readonly flush: Effect.Effect<void>
   /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
@@ -69,6 +74,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   let decisions = 0
   let landmarks: State[] = []
   let deliveredAt = -1
+  let answeredUpTo = 0
+  const answers = makeAnswered()
   /** Said once each time. */
   let isFailing = false
 
@@ -117,16 +124,25 @@ export const makeProjector = Effect.fnUntraced(function* (
     )
   })
 
-  /** NOTIFYs issued before this are answered; a start repeats the later ones. */
+  /**
+   * NOTIFYs issued before `at`, and those of decisions up to the place of `answered`, are answered; a start repeats the later
+   * ones.
+   */
   const saveDelivery = Effect.suspend(() => {
     const { position, at } = source.committed()
-    const settled = Math.min(source.oldestInFlight() ?? at + 1, at + 1) - marginMillis
+    const oldest = source.oldestInFlight()
+    const settled = Math.min(oldest ?? at + 1, at + 1) - marginMillis
+    answers.note(position, Math.max(at, clock.currentTimeMillisUnsafe()), oldest)
+    const upTo = answers.upTo()
     // it goes back only with the clock
-    if (settled <= deliveredAt && settled > deliveredAt - clockMillis) return Effect.void
-    return store.saveCheckpoint("delivery", { position, at: settled }).pipe(
+    const before = settled > deliveredAt - clockMillis ? Math.max(settled, deliveredAt) : settled
+    if (before === deliveredAt && upTo <= answeredUpTo) return Effect.void
+    return store.saveCheckpoint("delivery", { position, at: before }).pipe(
+      Effect.andThen(store.saveCheckpoint("answered", { position: upTo, at: before })),
       Effect.tap(() =>
         Effect.sync(() => {
-          deliveredAt = settled
+          deliveredAt = before
+          answeredUpTo = upTo
         }),
       ),
       Effect.ignore,
@@ -134,15 +150,16 @@ export const makeProjector = Effect.fnUntraced(function* (
   })
 
   const projector: Projector = {
-    note: (stored) => {
+    note: (stored, present) => {
       for (const { decision, before, after } of stored) {
         decisions++
         let entry = dirty.get(decision.stream)
         if (entry === undefined) {
-          entry = { state: after, keys: new Map() }
+          entry = { state: present ?? after, keys: new Map() }
           dirty.set(decision.stream, entry)
         }
-        entry.state = after
+        // rows and snapshots show what is, however late this is told of
+        if (after.version > entry.state.version) entry.state = after
         if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
         for (const event of decision.events) {
           for (const key of touched(event, before, after)) {

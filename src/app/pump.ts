@@ -10,12 +10,18 @@ import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect
 import type { Scope } from "effect"
 import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
-import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../domain/engine/engine.ts"
+import type {
+  Batch,
+  Doubtful,
+  Engine,
+  EngineOptions,
+  Offer,
+  Release,
+  Stored,
+} from "../domain/engine/engine.ts"
 import { EventStore, StoreUnavailable, soleClaim } from "../domain/ports.ts"
-import type { Position, Request, SipHandler } from "../domain/ports.ts"
-import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
+import type { Position, Recorded, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
-import { farewellNow } from "../domain/presentity/farewell.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { policyChanges } from "../domain/presentity/apply-policies.ts"
 import type { PolicyChange } from "../domain/presentity/apply-policies.ts"
@@ -26,7 +32,9 @@ import { invariant } from "../domain/vocabulary.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import type { PoliciesFound } from "./watch-advice.ts"
 import type { Trace, Traced } from "./tracing.ts"
-import { recover } from "./recovery.ts"
+import { makeFront, placeOf } from "./front.ts"
+import { storedOf } from "./history/stored.ts"
+import { recover, untoldIn } from "./recovery.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -40,6 +48,8 @@ export interface PumpOptions extends EngineOptions {
   readonly tickMillis: number
   /** Retry-After of a 503, in seconds. */
   readonly retryAfter: number
+  /** All who watch are within this program, and of an earlier one nobody is left; absent: they are somewhere else. */
+  readonly isWithinProgram?: true
 }
 
 export const pumpDefaults = {
@@ -74,8 +84,10 @@ export interface Pump {
    * was down, and before any request. Its NOTIFYs leave at the start.
    */
   readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
-  /** Position and time up to which everything is committed. */
+  /** Position and time up to which everything is committed, and has been told to `stored`. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
+  /** Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null: there is none. */
+  readonly oldestInFlight: () => Millis | null
   /** Reads the log and re-arms all deadlines; retries until it can. */
   readonly recover: Effect.Effect<void>
   /** Whom the policies in force treat otherwise than the log does. O(watchers). */
@@ -100,6 +112,9 @@ export interface Pump {
 /** Versions kept of presentities with nothing alive: they save a second attempt when such a one comes back. */
 const dormantMax = 100_000
 
+/** How long an append that was given up may yet come through: so long a connection may keep it (RFC 1122 §4.2.3.5). */
+const doubtSeconds = 15 * 60
+
 /** Null: nobody waits for an answer. */
 type Ticket = {
   readonly answer: (answer: Answer) => void
@@ -116,7 +131,8 @@ export const makePump = Effect.fnUntraced(function* (
     readonly appended?: (millis: number) => void
     /** Whether and how a request is traced; absent: nothing is. */
     readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
-    readonly stored: (stored: readonly Stored[]) => void
+    /** `present`: the state now, of what the log turned out to hold besides; absent: that after the last of them. */
+    readonly stored: (stored: readonly Stored[], present?: State) => void
     /** The store went away or came back: said once each time. */
     readonly outage: (state: "down" | "up", cause: unknown) => void
   },
@@ -156,15 +172,115 @@ export const makePump = Effect.fnUntraced(function* (
   const dormant = new Map<Uri, { readonly version: number; readonly decidedAt: Millis }>()
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
   const moved = new Set<Uri>()
-  const last = { position: 0, at: 0 }
+  /** What the store was asked to keep and never said whether it has, by place in the log. */
+  const doubtful = new Map<string, Doubtful<Ticket>[]>()
+  /** What of that is stored, until its presentity is in memory with it. */
+  const late = new Map<Uri, Doubtful<Ticket>[]>()
+  /** What was offered and is decided and stored after all. */
+  const done = new WeakSet<Offer<Ticket>>()
+  let anyDone = false
+  let isWatching = false
+  let underWay: Batch | null = null
   const pauses = yield* Semaphore.make(1)
 
   const now = (): Millis => clock.currentTimeMillisUnsafe()
 
+  const front = makeFront({
+    read: store.read,
+    found: (row) => found(row),
+    seen: (decision) => {
+      // whatever else was to stand there never will
+      const place = placeOf(decision)
+      const left = doubtful.get(place)?.filter((one) => one.decision.nonce === decision.nonce)
+      if (left?.length === 0) doubtful.delete(place)
+      else if (left !== undefined) doubtful.set(place, left)
+    },
+    isUnderWay: ({ stream, version }) =>
+      underWay !== null && underWay.decisions.some((one) => one.stream === stream && one.version === version),
+    run: (effect) => void run(effect),
+  })
+
+  /** A decision that the log holds and nobody here knew to be stored, ours or not: whoever follows the log is told. */
+  const found = (row: Recorded): Effect.Effect<void, StoreUnavailable> =>
+    Effect.gen(function* () {
+      const place = placeOf(row.decision)
+      const { stream } = row.decision
+      const doubt = doubtful.get(place)?.[0]
+      const stored = doubt ?? (yield* storedOf(store, row.decision))
+      const [loaded] = yield* store.load([stream])
+      const present = [loaded, engine.state(stream), stored.after]
+        .filter((state) => state !== undefined)
+        .reduce((one, other) => (other.version > one.version ? other : one))
+      outbox.stored([stored], present)
+      if (doubt !== undefined) {
+        doubtful.delete(place)
+        if (doubt.offer !== null) {
+          done.add(doubt.offer)
+          anyDone = true
+        }
+        const others = late.get(stream)
+        if (others === undefined) late.set(stream, [doubt])
+        else others.push(doubt)
+      }
+      const known = engine.state(stream)
+      const isBehind =
+        known === undefined ? !moved.has(stream) && !isEmpty(present) : known.version < present.version
+      if (isBehind) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
+      // an append of an earlier process that came through after this one began: its NOTIFYs have not left
+      if (doubt === undefined) for (const command of untoldIn(stored)) offerOwn(stream, command)
+    })
+
+  /** Streams as they are, with what the log has of them handed over before. */
+  const loadFresh = (streams: readonly Uri[]): Effect.Effect<readonly State[], StoreUnavailable> =>
+    Effect.gen(function* () {
+      for (let tries = 0; ; tries++) {
+        if (doubtful.size > 0) yield* front.catchUp
+        const states = yield* store.load(streams)
+        const open = states.flatMap(({ presentity, version }) =>
+          [...doubtful].filter(([, some]) =>
+            some.some(({ decision }) => decision.stream === presentity && decision.version <= version),
+          ),
+        )
+        // it came through between the two
+        if (open.length === 0) return states
+        if (tries > 2) for (const [place] of open) doubtful.delete(place)
+      }
+    })
+
+  /** What is in doubt may come through as long as some connection lives: the log is looked at until all is known. */
+  const watchDoubts = (): void => {
+    if (isWatching || doubtful.size === 0) return
+    isWatching = true
+    const look = Effect.gen(function* () {
+      for (let second = 0; doubtful.size > 0 && second < doubtSeconds; second++) {
+        yield* Effect.sleep("1 second")
+        if (second < 60 || second % 10 === 0) yield* Effect.ignore(whilePaused(front.catchUp))
+      }
+      doubtful.clear()
+    })
+    run(
+      Effect.ensuring(
+        look,
+        Effect.sync(() => (isWatching = false)),
+      ),
+    )
+  }
+
   /** Puts a presentity in memory; whom the policies treat otherwise than the log does is seen to before anything else. */
   const load = (state: State): void => {
     engine.load(state)
+    leaveLate(state.presentity)
     applyPolicies(state)
+  }
+  /** The NOTIFYs of what turned out to be stored. */
+  const leaveLate = (presentity: Uri): void => {
+    for (const one of late.get(presentity) ?? []) {
+      engine.leaveLate(one)
+      const { notifications } = one
+      const answer = { _tag: "Accepted", reply: { _tag: "Done" } } as const
+      send({ ticket: null, at: one.decision.at, answer, notifications }, true)
+    }
+    late.delete(presentity)
   }
   const changesIn = (state: State): readonly PolicyChange[] => {
     if (options.limits.watching === undefined) return []
@@ -228,17 +344,18 @@ export const makePump = Effect.fnUntraced(function* (
     if (paused) return append()
     const at = now()
     // after a stop of the process, what waited in sockets comes before what fell due meanwhile
-    const late = attention.late()
-    if (late > 0) attention.whenRead(schedule)
-    if (status !== "down" && isOpen) engine.advance(at - late, freshNonce)
+    const stopped = attention.late()
+    if (stopped > 0) attention.whenRead(schedule)
+    if (status !== "down" && isOpen) engine.advance(at - stopped, freshNonce)
     const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
     inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
-    for (const offer of offers) decideOne(late > 0 ? { ...offer, amends: true } : offer, at)
+    for (const offer of offers) decideOne(stopped > 0 ? { ...offer, amends: true } : offer, at)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
   }
 
   const decideOne = (offer: Offer<Ticket>, at: Millis): void => {
+    if (anyDone && offer.ticket === null && done.has(offer)) return
     if (status === "down" && offer.ticket !== null) return refuse(offer.ticket, "the store is away")
     const queue = offer.presentity === null ? undefined : unloaded.get(offer.presentity)
     if (queue !== undefined) {
@@ -288,7 +405,7 @@ export const makePump = Effect.fnUntraced(function* (
   const loadMissing = (): void => {
     loading = true
     const streams = [...unloaded.keys()]
-    run(store.load(streams)).addObserver((exit) => {
+    run(loadFresh(streams)).addObserver((exit) => {
       loading = false
       if (Exit.isSuccess(exit)) {
         for (const state of exit.value) {
@@ -311,7 +428,8 @@ export const makePump = Effect.fnUntraced(function* (
     const batch = engine.seal(options.decisionsMax)
     if (batch === null) return
     appending = true
-    if (batch.decisions.length === 0) settle(new Set(), false)
+    underWay = batch
+    if (batch.decisions.length === 0) settle(new Set(), null)
     // by the process's own clock: a program's may stand still, or jump
     else tryAppend(batch, performance.now())
   }
@@ -328,11 +446,7 @@ export const makePump = Effect.fnUntraced(function* (
         counters.batches++
         counters.decisions += batch.decisions.length
         counters.conflicts += exit.value.conflicts.size
-        last.position = Math.max(last.position, exit.value.position)
-        const newest = batch.decisions.at(-1)
-        // by the clock, which may have been set back
-        if (newest !== undefined) last.at = laterOf(last.at, clockOf(newest))
-        settle(exit.value.conflicts, true)
+        settle(exit.value.conflicts, exit.value.position)
       } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
@@ -343,20 +457,24 @@ export const makePump = Effect.fnUntraced(function* (
     })
   }
 
-  const settle = (conflicts: ReadonlySet<Uri>, isStored: boolean): void => {
+  /** @param position where the append ended; null: there was nothing to append */
+  const settle = (conflicts: ReadonlySet<Uri>, position: Position | null): void => {
     appending = false
-    const since = conflicts.size === 0 ? 0 : Math.min(engine.oldestInFlight() ?? now(), now())
+    underWay = null
     const { release, stored, again } = engine.committed(conflicts)
-    for (const stream of conflicts) {
-      readAgain(stream, since)
-    }
+    for (const stream of conflicts) readAgain(stream)
     if (stored.length > 0) {
       rememberDormant(stored)
       outbox.stored(stored)
     }
+    if (position !== null) {
+      const decisions = stored.map(({ decision }) => decision)
+      if (doubtful.size > 0) for (const one of decisions) doubtful.delete(placeOf(one))
+      front.passed(decisions, position)
+    }
     for (const one of release) {
       one.ticket?.trace?.appended(appendedFrom)
-      send(one, isStored)
+      send(one, position !== null)
     }
     if (again.length > 0) inbox = [...again, ...inbox]
     schedule()
@@ -367,17 +485,24 @@ export const makePump = Effect.fnUntraced(function* (
     if (status === "down") return
     status = "down"
     counters.outages++
-    const since = Math.min(engine.oldestInFlight() ?? now(), now()) - options.patienceMillis
-    const { tickets, streams } = engine.failed()
+    const failed = engine.failed()
+    const { streams } = failed
+    underWay = null
     // first: what is refused now is refused for this
     outbox.outage("down", cause)
-    for (const ticket of tickets) refuse(ticket, "the store is away")
+    for (const one of failed.doubtful) {
+      const place = placeOf(one.decision)
+      doubtful.set(place, [...(doubtful.get(place) ?? []), one])
+    }
+    // what nobody waits for is not lost with it
+    inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...inbox]
+    for (const { ticket } of failed.offers) refuse(ticket, "the store is away")
     for (const stream of streams) moved.add(stream)
-    run(comeBack(streams, since))
+    run(comeBack(streams))
   }
 
-  const comeBack = (streams: readonly Uri[], since: Millis): Effect.Effect<void> =>
-    store.load(streams).pipe(
+  const comeBack = (streams: readonly Uri[]): Effect.Effect<void> =>
+    loadFresh(streams).pipe(
       // loading nothing would succeed without asking anybody
       Effect.tap(() => store.checkpoint("delivery")),
       // one that only lets itself be read, or that is somebody else's by now, is not back
@@ -390,23 +515,24 @@ export const makePump = Effect.fnUntraced(function* (
           }
           status = isOpen ? "ready" : "starting"
           outbox.outage("up", null)
-          for (const presentity of streams) redeliver(presentity, since)
+          watchDoubts()
           schedule()
         }),
       ),
-      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams, since))),
+      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams))),
       Effect.asVoid,
     )
 
-  const redeliver = (presentity: Uri, since: Millis): void => {
-    inbox.push({ presentity, command: { _tag: "Redeliver", since }, origin: "", ticket: null })
+  /** Nobody waits for an answer. */
+  const offerOwn = (presentity: Uri, command: Command): void => {
+    inbox.push({ presentity, command, origin: "", ticket: null })
   }
 
-  /** Even when nobody asks, so that its deadlines go on; repeats what may not have been sent. */
-  const readAgain = (presentity: Uri, since: Millis): void => {
+  /** Even when nobody asks, so that its deadlines go on. What has left has left, and what has not is decided again. */
+  const readAgain = (presentity: Uri): void => {
     dormant.delete(presentity)
     moved.add(presentity)
-    redeliver(presentity, since)
+    offerOwn(presentity, { _tag: "Redeliver", since: 0, only: [] })
   }
 
   const submit = (request: Request, parent: Tracer.AnySpan | null = null): void => {
@@ -452,6 +578,18 @@ export const makePump = Effect.fnUntraced(function* (
       ),
     )
 
+  const pausedFor: Pump["pausedFor"] = (work) =>
+    whilePaused(
+      Effect.gen(function* () {
+        // whoever follows the log is not told afterwards of what was before; a log that cannot be read keeps nobody waiting
+        yield* front.catchUp.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
+        for (const stream of yield* work) {
+          engine.unload(stream)
+          readAgain(stream)
+        }
+      }),
+    )
+
   const ask: Pump["ask"] = (presentity, command, origin) =>
     Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
       Effect.callback<Answer>((resume) => {
@@ -489,7 +627,15 @@ export const makePump = Effect.fnUntraced(function* (
     status: () => status,
     engine,
     counters,
-    committed: () => last,
+    committed: front.last,
+    oldestInFlight: () => {
+      const tells = ({ command }: Offer<Ticket>): boolean =>
+        command._tag === "Redeliver" || command._tag === "RepeatFarewells"
+      const isWaiting = recovered !== null || late.size > 0 || inbox.some(tells)
+      return isWaiting || [...unloaded.values()].some((offers) => offers.some(tells))
+        ? 0
+        : engine.oldestInFlight()
+    },
     policyChanges: () => {
       const found = new Map<Uri, readonly PolicyChange[]>()
       for (const presentity of engine.presentities()) {
@@ -501,7 +647,7 @@ export const makePump = Effect.fnUntraced(function* (
     },
     recover: Effect.gen(function* () {
       let told = false
-      recovered = yield* recover(options, (one) => outbox.stored([one])).pipe(
+      recovered = yield* recover((one) => outbox.stored([one]), options.isWithinProgram !== true).pipe(
         Effect.provideService(EventStore, store),
         Effect.tapError((cause) =>
           Effect.sync(() => {
@@ -514,8 +660,7 @@ export const makePump = Effect.fnUntraced(function* (
       )
       if (told) outbox.outage("up", null)
       for (const state of recovered.states) engine.load(state)
-      last.position = recovered.position
-      last.at = recovered.at
+      front.begin(recovered.position, recovered.at)
       amending = true
     }),
     start: Effect.gen(function* () {
@@ -524,21 +669,19 @@ export const makePump = Effect.fnUntraced(function* (
       isOpen = true
       amending = false
       yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
-      const { farewells, unsure, since } = recovered
+      const { farewells, unsure, ended, abandoned } = recovered
       recovered = null
-      const repeated = farewells.map((one) =>
-        farewellNow(
-          one,
-          engine.state(one.notify.presentity) ?? initial(one.notify.presentity),
-          standingAt(options, now()),
-        ),
-      )
-      if (repeated.length > 0) outbox.notify(repeated, now())
       if (held.length > 0) outbox.notify(held, now())
       held = []
-      // by a clock that stood ahead nothing is older than anything by the one that was set right
-      const from = since > now() ? 0 : since
-      for (const presentity of unsure) redeliver(presentity, from)
+      // before anything that fell due is told to somebody who is not there
+      const first = (presentity: Uri, command: Command): void =>
+        decideOne({ presentity, command, origin: "", ticket: null, amends: true }, now())
+      for (const presentity of abandoned) first(presentity, { _tag: "Abandon" })
+      for (const [presentity, last] of ended) dormant.set(presentity, last)
+      // and before anybody else takes a number in their dialogs
+      for (const [presentity, repeated] of farewells)
+        first(presentity, { _tag: "RepeatFarewells", farewells: repeated })
+      for (const [presentity, only] of unsure) offerOwn(presentity, { _tag: "Redeliver", since: 0, only })
       schedule()
       yield* Effect.sync(schedule).pipe(
         Effect.andThen(Effect.sleep(options.tickMillis)),
@@ -547,16 +690,7 @@ export const makePump = Effect.fnUntraced(function* (
       )
     }),
     whilePaused,
-    pausedFor: (work) =>
-      whilePaused(
-        Effect.gen(function* () {
-          const since = Math.min(engine.oldestInFlight() ?? now(), now())
-          for (const stream of yield* work) {
-            engine.unload(stream)
-            readAgain(stream, since)
-          }
-        }),
-      ),
+    pausedFor,
     settle: Effect.callback<void>((resume) => {
       // twice in a row: an answer may have brought something new
       let quiet = 0
@@ -582,9 +716,6 @@ export const makePump = Effect.fnUntraced(function* (
   return pump
 })
 
-/** The later of two instants, but the second when the clock was set back between them. */
-const laterOf = (one: Millis, other: Millis): Millis =>
-  other < one - slackMillis ? other : Math.max(one, other)
 /** Why nothing is said from memory. */
 const unsure = "somebody else may have the log by now"
 

@@ -216,8 +216,8 @@ const start = Effect.fnUntraced(function* (
       },
       appended: metrics.appended,
       ...(tracing === null ? {} : { trace: tracing.begin }),
-      stored: (stored) => {
-        projector.note(stored)
+      stored: (stored, present) => {
+        projector.note(stored, present)
         feed.wake()
       },
       outage: (state, cause) => {
@@ -233,7 +233,7 @@ const start = Effect.fnUntraced(function* (
   ).pipe(Effect.provideContext(storage.services))
   const projector: Projector = yield* makeProjector(
     { periodSeconds: Math.max(0, config.db_update_period), decisionsMax: projectorDecisionsMax },
-    { committed: () => pump.committed(), oldestInFlight: () => pump.engine.oldestInFlight() },
+    { committed: () => pump.committed(), oldestInFlight: pump.oldestInFlight },
   ).pipe(Effect.provideContext(storage.services))
 
   const rulesFollower = makeFollower(

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import type { Stored } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
+import type { Position, Recorded } from "../domain/ports.ts"
 import { fold } from "../domain/presentity/evolve.ts"
 import { initial } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
@@ -13,16 +14,26 @@ import { foldBehind } from "./behind.ts"
 /** Rows per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
+/** What is read before the tail, and not folded: the snapshots have it. */
+export interface Earlier {
+  /** From after this place on. */
+  readonly from: Position
+  /** Told of every decision from there on, the tail included, before it is folded. */
+  readonly read: (row: Recorded) => void
+}
+
 /**
  * Folds it on top of the snapshots.
  *
  * @param each told of every decision that the snapshots do not have, in order
  * @returns every state there is, with the place and the time of the newest decision
  */
-export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => void) {
+export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => void, earlier?: Earlier) {
   const store = yield* EventStore
   // first: snapshots may be newer than it, and must not be older
-  let { position, at } = (yield* store.checkpoint("tables")) ?? { position: 0, at: 0 }
+  const shown = (yield* store.checkpoint("tables")) ?? { position: 0, at: 0 }
+  let { at } = shown
+  let position = Math.min(shown.position, earlier?.from ?? shown.position)
   const states = new Map<Uri, State>()
   for (let after = ""; ;) {
     const page = yield* store.snapshots(after, pageRows)
@@ -37,6 +48,8 @@ export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => v
       const { decision } = row
       position = row.position
       at = Math.max(at, decision.at)
+      earlier?.read(row)
+      if (position <= shown.position) continue
       // a stream without snapshot had nothing alive when the tail begins
       const before = states.get(decision.stream) ?? {
         ...initial(decision.stream),
@@ -47,6 +60,7 @@ export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => v
       states.set(decision.stream, after)
       each({ decision, before, after })
     }
-    if (page.length < pageRows) return { states, position, at }
+    // retention may have dropped all that was there
+    if (page.length < pageRows) return { states, position: Math.max(position, shown.position), at }
   }
 })

@@ -153,8 +153,11 @@ export class EventStore extends Context.Service<
   }
 >()("presently/EventStore") {}
 
-/** `tables`: snapshots and tables show everything up to here; `delivery`: no NOTIFY issued before `at` is pending. */
-export type CheckpointName = "tables" | "delivery"
+/**
+ * `tables`: snapshots and tables show everything up to here; `delivery`: no NOTIFY issued before `at` is pending; `answered`: no
+ * NOTIFY of a decision up to `position` is.
+ */
+export type CheckpointName = "tables" | "delivery" | "answered"
 
 export interface Appended {
   /** Position of the newest decision stored by this append or before it. */

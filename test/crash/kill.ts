@@ -132,10 +132,13 @@ export const killTest = async (options: KillOptions): Promise<Findings | null> =
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
 
 /** And waits until it is gone: a process that is dying still has its files. */
-const killServer = async (server: ChildProcess): Promise<void> => {
+export const killServer = async (
+  server: ChildProcess,
+  signal: "SIGKILL" | "SIGTERM" = "SIGKILL",
+): Promise<void> => {
   if (server.exitCode !== null || server.signalCode !== null) return
   const gone = once(server, "exit")
-  server.kill("SIGKILL")
+  server.kill(signal)
   await gone
 }
 
@@ -152,7 +155,7 @@ const spawnServer = (port: number, store: readonly string[]): ChildProcess => {
   return ofTests(server)
 }
 
-const startServer = async (port: number, store: readonly string[]): Promise<ChildProcess> => {
+export const startServer = async (port: number, store: readonly string[]): Promise<ChildProcess> => {
   const child = spawnServer(port, store)
   await new Promise<void>((resolve, reject) => {
     let said = ""

@@ -68,6 +68,8 @@ export const makeLoad = async (options: {
   readonly port: number
   readonly publishers: number
   readonly watchersEach: number
+  /** Watchers of each that subscribe, unsubscribe and come again; left out: none. */
+  readonly passersEach?: number
 }): Promise<Load> => {
   const socket: Socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
   await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
@@ -98,6 +100,8 @@ export const makeLoad = async (options: {
       return line === undefined ? null : line.slice(prefix.length).trim()
     }
     const cseq = header("CSeq") ?? ""
+    // a provisional answer promises nothing
+    if (lines[0]!.startsWith("SIP/2.0 1")) return
     if (lines[0]!.startsWith("SIP/2.0 ")) {
       const key = `${header("Call-ID")} ${cseq}`
       const toTag = /;tag=([^;>]+)/.exec(header("To") ?? "")?.[1] ?? ""
@@ -209,7 +213,7 @@ export const makeLoad = async (options: {
     }
   }
 
-  const subscribeOnce = async (one: Watcher): Promise<number> => {
+  const subscribeOnce = async (one: Watcher, expires = 3600): Promise<number> => {
     const { dialog } = one
     const to = `<${one.presentity.uri}>`
     const answer = await ask(
@@ -221,7 +225,7 @@ export const makeLoad = async (options: {
         callId: one.callId,
         cseq: ++one.cseq,
       },
-      [`Contact: <sip:w@127.0.0.1:${ownPort}>`, "Accept: application/pidf+xml", "Expires: 3600"],
+      [`Contact: <sip:w@127.0.0.1:${ownPort}>`, "Accept: application/pidf+xml", `Expires: ${expires}`],
       "",
     )
     if (answer.tries > 1 || answer.status === 503) one.unsure = true
@@ -250,6 +254,20 @@ export const makeLoad = async (options: {
     }
   }
 
+  /** Comes and goes: whatever becomes of a request in an outage, it begins anew. */
+  const passing = async (one: Watcher): Promise<void> => {
+    while (running) {
+      const status = await subscribeOnce(one)
+      if (status === 503) await pauseFor(200)
+      if (status === 200) {
+        await pauseFor(20 + Math.random() * 100)
+        await subscribeOnce(one, 0)
+      }
+      renew(one)
+      await pauseFor(20 + Math.random() * 100)
+    }
+  }
+
   const renew = (one: Watcher): void => {
     byCallId.delete(one.callId)
     one.callId = randomBytes(8).toString("hex")
@@ -268,18 +286,21 @@ export const makeLoad = async (options: {
     sent: 0,
     unsure: false,
   }))
-  const watchers = publishers.flatMap((presentity, index) =>
-    Array.from({ length: options.watchersEach }, (_, n): Watcher => ({
-      presentity,
-      uri: `sip:w${index}-${n}@crash.example`,
-      callId: randomBytes(8).toString("hex"),
-      tag: `w${index}x${n}`,
-      cseq: 0,
-      dialog: null,
-      unsure: false,
-      seen: 0,
-    })),
-  )
+  const watchersOf = (name: string, each: number): readonly Watcher[] =>
+    publishers.flatMap((presentity, index) =>
+      Array.from({ length: each }, (_, n): Watcher => ({
+        presentity,
+        uri: `sip:${name}${index}-${n}@crash.example`,
+        callId: randomBytes(8).toString("hex"),
+        tag: `${name}${index}x${n}`,
+        cseq: 0,
+        dialog: null,
+        unsure: false,
+        seen: 0,
+      })),
+    )
+  const watchers = watchersOf("w", options.watchersEach)
+  const passers = watchersOf("x", options.passersEach ?? 0)
   for (const one of watchers) byCallId.set(one.callId, one)
 
   const run = async (work: Promise<void>): Promise<void> => {
@@ -298,6 +319,7 @@ export const makeLoad = async (options: {
       running = true
       for (const one of publishers) void run(publishing(one))
       for (const one of watchers) void run(watching(one))
+      for (const one of passers) void run(passing(one))
     },
     pause: async () => {
       running = false

@@ -14,9 +14,12 @@ import type { Recorded } from "../../src/domain/ports.ts"
 import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
+import { programFlow } from "../../src/domain/presentity/abandon.ts"
 import type { Event } from "../../src/domain/presentity/events.ts"
+import type { Farewell } from "../../src/domain/presentity/farewell.ts"
 import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
+import { get, values } from "../../src/domain/table.ts"
 import { anonymous } from "../../src/domain/privacy.ts"
 import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
 import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from "../support/builders.ts"
@@ -24,7 +27,13 @@ import { everything, handling, rule, ruleset } from "../support/rules-builders.t
 import { pidf } from "../support/ruled.ts"
 
 const settings = caseWorldOf(
-  readConfig({ flags: {}, set: [], env: {}, file: null, defaults: { mix_dialog_presence: true } }),
+  readConfig({
+    flags: {},
+    set: ["pass_through=ua-profile=text/xml|application/json"],
+    env: {},
+    file: null,
+    defaults: { mix_dialog_presence: true },
+  }),
 )
 
 export const world: CaseWorld = {
@@ -115,7 +124,9 @@ export const playScenario = (): Played => {
     clockOf(decision) === when &&
     decision.events.some(
       (event) =>
-        event._tag === "NotificationsIssued" || (event._tag === "SubscriptionTerminated" && !event.silent),
+        event._tag === "NotificationsIssued" ||
+        event._tag === "FarewellRepeated" ||
+        (event._tag === "SubscriptionTerminated" && !event.silent),
     )
   const take = (release: Release<string>): void => {
     answers.push(release.answer)
@@ -492,15 +503,61 @@ export const playScenario = (): Played => {
   ask(last, subscribe({ ...shy, watcher: dave, expires: 0, private: true, dialog: dialogOf(45) }))
   answered()
 
+  // a package of several media types, and watchers that take one of them; a start after a crash before their last NOTIFYs were
+  // known to have arrived, and a program whose own watchers are gone with it
+  const profiles = "ua-profile"
+  const phone = "sip:phone@example.com" as Uri
+  const document = (contentType: string, text: string) =>
+    publish({ packageName: profiles, body: { contentType, text }, expires: 3600 })
+  const takes = { packageName: profiles, watcher: bob, expires: 3600 }
+  ask(phone, document("text/xml", "<profile/>"))
+  ask(phone, subscribe({ ...takes, accept: ["application/json"], eventId: "9", dialog: dialogOf(60) }))
+  ask(phone, subscribe({ ...takes, watcher: carol, dialog: dialogOf(61, { room: 4 }) }))
+  answered()
+  ask(phone, document("application/json", "{}"))
+  answered()
+  until("11:30:30")
+  ask(null, resubscribe(60, { ...takes, accept: ["text/*"], eventId: "9", cseq: 2 }))
+  answered()
+  const { subscriptions, dialogs } = engine.state(phone)!
+  const farewells = [...values(subscriptions)].map((one): Farewell => {
+    const { start, localCseq, remoteTarget } = get(dialogs, one.dialog)!
+    const { no, packageName, eventId, watcher, status, polite, matched, accept, notified, forced } = one
+    return {
+      no,
+      packageName,
+      eventId,
+      watcher,
+      status,
+      polite,
+      matched,
+      notified,
+      forced,
+      ...(accept === undefined ? {} : { accept }),
+      reason: "timeout",
+      start: { ...start, remoteTarget },
+      cseq: localCseq + 1,
+      isUnproven: watcher === carol,
+      isBodiless: watcher === carol,
+      rulesFrom: null,
+    }
+  })
+  ask(null, resubscribe(60, { ...takes, accept: ["text/*"], eventId: "9", cseq: 3, expires: 0 }))
+  ask(null, resubscribe(61, { ...takes, watcher: carol, cseq: 2, expires: 0 }))
+  ask(phone, { _tag: "RepeatFarewells", farewells })
+  answered()
+  ask(phone, subscribe({ ...takes, dialog: dialogOf(62, { flow: programFlow, source: programFlow }) }))
+  answered()
+  ask(phone, { _tag: "Abandon" })
   // a clock that stands a day ahead for a while, and is set right: somebody publishes and watches in that time and after it
   const early = "sip:eve@example.com" as Uri
   const watching = { packageName: "presence", expires: 3600 }
   now += 86_400_000
   ask(early, publish({ packageName: "presence", body: pidf("t1=open"), expires: 600 }))
   ask(early, { _tag: "ReplaceRules", packageName: "presence", rules: rules("23:00:00") })
-  ask(early, subscribe({ ...watching, watcher: bob, dialog: dialogOf(60) }))
-  ask(early, subscribe({ ...watching, watcher: dave, dialog: dialogOf(61) }))
-  ask(early, subscribe({ ...watching, watcher: dave, expires: 0, dialog: dialogOf(62) }))
+  ask(early, subscribe({ ...watching, watcher: bob, dialog: dialogOf(70) }))
+  ask(early, subscribe({ ...watching, watcher: dave, dialog: dialogOf(71) }))
+  ask(early, subscribe({ ...watching, watcher: dave, expires: 0, dialog: dialogOf(72) }))
   answered()
   now -= 86_400_000 - 30_000
   engine.advance(now, nonce)

@@ -18,6 +18,7 @@ import { values } from "../../src/domain/table.ts"
 import type { SubHandling, Uri } from "../../src/domain/vocabulary.ts"
 import { presentities, watchers } from "./arbitraries.ts"
 import { afterReading, bodyOf, dialog, partial, read, states, written } from "./dialog-info.ts"
+import { followed } from "./followed.ts"
 import { bodyInShort, pidf, rulesBody } from "./ruled.ts"
 import type { SmallRule } from "./ruled.ts"
 import { offlineLine, packages, text } from "./stub-package.ts"
@@ -48,9 +49,22 @@ const present = (shown: string): string =>
     .filter((line) => !line.startsWith("-") && line !== offlineLine)
     .join("\n")
 
+/** The real tables go along with one seed in three: to compare them costs as much as all the rest. */
+const tablesOf = (seed: number): Pick<SimulationOptions, "follow"> =>
+  seed % 3 === 0 ? { follow: followed } : {}
+
 /** One simulation with stubs. */
 export const simulateSeed = (seed: number, steps = 300, traceLines = 40): Simulation =>
-  simulate({ seed, steps, packages, universe, present, traceLines, limits: limitsOf(seed) })
+  simulate({
+    seed,
+    steps,
+    packages,
+    universe,
+    present,
+    traceLines,
+    limits: limitsOf(seed),
+    ...tablesOf(seed),
+  })
 
 // ── the ruled world ──
 
@@ -179,6 +193,7 @@ export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): S
     present: (knows, packageName) => (packageName === "presence" ? openTuples(knows) : knows),
     truth,
     traceLines,
+    ...tablesOf(seed),
     limits: {
       ...limitsOf(seed),
       sphereCheck: seed % 7 < 4,

@@ -22,6 +22,8 @@ const Instant = Schema.NullOr(Schema.Finite)
 const Status = Schema.Literals(["active", "pending"])
 const Policy = Schema.optionalKey(Schema.Literals(["owner", "domain", "everybody", "rules", "members"]))
 
+const Reason = Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"])
+
 const Rate = Schema.NullOr(Schema.Finite)
 const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })
 
@@ -87,6 +89,7 @@ const StoredEvent = Schema.TaggedUnion({
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
+    accept: Schema.optionalKey(Schema.Array(Text)),
     sharingTag: Schema.optionalKey(Text),
     parked: Schema.optionalKey(Schema.Literal(true)),
     private: Schema.optionalKey(Schema.Literal(true)),
@@ -108,6 +111,7 @@ const StoredEvent = Schema.TaggedUnion({
     rates: Schema.optionalKey(Schema.NullOr(Rates)),
     dormant: Schema.optionalKey(Schema.Boolean),
     argument: Schema.optionalKey(Text),
+    accept: Schema.optionalKey(Schema.NullOr(Schema.Array(Text))),
     private: Schema.optionalKey(Schema.Boolean),
   },
   SubscriptionStatusChanged: {
@@ -122,7 +126,7 @@ const StoredEvent = Schema.TaggedUnion({
   },
   SubscriptionTerminated: {
     no: Schema.Int,
-    reason: Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"]),
+    reason: Reason,
     withheld: Schema.optionalKey(Schema.Literal(true)),
     silent: Schema.Boolean,
     waitsUntil: Instant,
@@ -189,6 +193,22 @@ const StoredEvent = Schema.TaggedUnion({
     moved: Schema.optionalKey(Schema.Finite),
     grantedFor: Schema.optionalKey(Schema.Finite),
     waitsFor: Schema.optionalKey(Schema.Finite),
+  },
+  FarewellRepeated: {
+    no: Schema.Int,
+    cseq: Schema.Int,
+    packageName: Text,
+    eventId: Nullable,
+    watcher: Text,
+    status: Status,
+    polite: Schema.Boolean,
+    matched: Nullable,
+    accept: Schema.optionalKey(Schema.Array(Text)),
+    notified: Schema.Int,
+    reason: Reason,
+    start: DialogStart,
+    unproven: Schema.optionalKey(Schema.Literal(true)),
+    bodiless: Schema.optionalKey(Schema.Literal(true)),
   },
 })
 

@@ -64,6 +64,13 @@ export const touchEvent = (event: Event, touch: Touch): Event => {
           : { argument: touch.theirs(event.argument, event.watcher, "argument") }),
         start: event.start === null ? null : startOf(event.start, event.watcher, touch),
       }
+    case "FarewellRepeated":
+      return {
+        ...event,
+        eventId: event.eventId === null ? null : touch.theirs(event.eventId, event.watcher, "eventId"),
+        watcher: touch.watcher(event.watcher),
+        start: startOf(event.start, event.watcher, touch),
+      }
     case "SubscriptionRefreshed":
       return {
         ...event,

@@ -109,6 +109,8 @@ const eventText = (event: Event, before: State, after: State): string => {
         .join(", ")}`
     case "ClockSetBack":
       return `${event._tag}${event.moved === undefined ? "" : ` by ${event.moved / 1000} s`}`
+    case "FarewellRepeated":
+      return `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`
     case "LogDropped":
       return `${event._tag} ${event.decisions} decisions`
     case "DocumentsDropped":

@@ -19,6 +19,13 @@ const presentity = Argument.String("URI").pipe(
   Argument.withDescription("the presentity, for example sip:alice@example.com"),
 )
 
+/** Of what else there is a history. */
+const stream = Argument.String("URI").pipe(
+  Argument.withDescription(
+    "the presentity, for example sip:alice@example.com; or presently:retention, presently:sharing-tags",
+  ),
+)
+
 const instants = "now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"
 
 const shared = {
@@ -62,7 +69,7 @@ export const history = Command.make(
     ),
     causes: flag("causes", "who asked, what it follows from, whom it was told to and by which rules"),
     follow: flag("follow", "go on with what is decided from now on"),
-    presentity,
+    presentity: stream,
   },
   Effect.fn(function* ({ presentity: uri, causes, follow, ...input }) {
     const wish = { ...spanOf(input), ...given("type", input.type), ...(causes ? { causes } : {}) }

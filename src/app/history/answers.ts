@@ -13,7 +13,7 @@ import type { Circumstances, Explanation } from "../../domain/history/why.ts"
 import type { StoreUnavailable } from "../../domain/ports.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { parseRules } from "../../domain/presentity/view.ts"
-import { uriOf } from "../management/addresses.ts"
+import { streamOf, uriOf, watchedOf } from "../management/addresses.ts"
 import type { HistoryReader } from "./reader.ts"
 import { atText, differenceText, entryText, sentText } from "./text.ts"
 import { clockOf, instantForms, isZone, parseInstant } from "./time.ts"
@@ -48,7 +48,7 @@ export const makeHistoryDesk = (
   return {
     history: (uri, wish) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const of = yield* streamOf(uri)
         const zone = yield* zoneOf(wish.tz)
         const clock = clockOf(zone)
         const page = yield* asked(
@@ -69,14 +69,14 @@ export const makeHistoryDesk = (
       }),
     at: (uri, { time, tz }) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const of = yield* streamOf(uri)
         const zone = yield* zoneOf(tz)
         const found = yield* asked(reader.at(of, yield* instant("time", time, zone)))
         return { v: 1, ...stateRow(found), text: atText(found, clockOf(zone)) }
       }),
     diff: (uri, { from, to, tz }) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const of = yield* streamOf(uri)
         const zone = yield* zoneOf(tz)
         const differences = yield* asked(
           reader.diff(of, yield* instant("from", from, zone), yield* instant("to", to, zone)),
@@ -85,7 +85,7 @@ export const makeHistoryDesk = (
       }),
     seen: (uri, wish) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const of = yield* watchedOf(uri)
         const watcher = yield* uriOf(wish.watcher)
         const zone = yield* zoneOf(wish.tz)
         const { sent, next } = yield* asked(
@@ -105,7 +105,7 @@ export const makeHistoryDesk = (
       }),
     why: (uri, wish) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const of = yield* watchedOf(uri)
         const watcher = yield* uriOf(wish.watcher)
         const zone = yield* zoneOf(wish.tz)
         const at = wish.at === undefined ? now() : yield* instant("at", wish.at, zone)

@@ -127,6 +127,16 @@ export const eventInWords = (event: Event, clock: Clock): string => {
             `by ${spanInWords(event.moved)}`,
             "what the clock granted that stood ahead lasts as long as it was granted for",
           )
+    case "FarewellRepeated":
+      return words(
+        event.packageName,
+        `#${event.no}`,
+        event.watcher,
+        event.reason,
+        `CSeq ${event.cseq}`,
+        "nobody knew whether the last NOTIFY had arrived",
+        event.bodiless === true ? "without the document" : "",
+      )
     case "NotificationFailed":
       return words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event))
   }
@@ -215,6 +225,8 @@ export const endingInWords = ({ because, failure, reason, cause, by }: Ending): 
       return `was ended by the operator (${reason})`
     case "erased":
       return "ended because somebody was erased"
+    case "program":
+      return "ended with the program that it was within"
     case "undecided":
       return "was given up: nobody decided on it in time"
   }

@@ -9,6 +9,7 @@ import { EventStore, StoreUnavailable, soleClaim } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { isWatchedWithinProgram, isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
@@ -227,7 +228,7 @@ export interface Observer {
   readonly notified?: (notification: Notification) => void
 }
 
-const flow = "library"
+const flow = programFlow
 
 const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 
@@ -249,6 +250,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const { packages } = circumstances
   const clock = yield* Clock.Clock
   const skips = makeSkips(packages)
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   const sinks = new Map<string, Sink>()
   const observers = new Set<Observer>()
   const { rules } = options
@@ -270,17 +272,16 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       const notification = notificationOf(one, skips.delivered(one))
       for (const observer of observers) observer.notified?.(notification)
       const sink = sinks.get(one.dialog.callId)
-      const delivered = (outcome: Parameters<Pump["handler"]["delivered"]>[3]): void =>
-        pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
       // a watcher of an earlier process: nobody is there any more
-      if (sink === undefined)
-        queueMicrotask(() => delivered({ _tag: "Refused", status: 481, retryAfter: null }))
-      else {
+      if (sink !== undefined) {
         if (one.state === "terminated") sinks.delete(one.dialog.callId)
         sink(notification, () => {
           skips.taken(one)
-          delivered({ _tag: "Accepted", remoteTarget: null })
+          pump.handler.delivered(one.presentity, one.no, one.cseq, { _tag: "Accepted", remoteTarget: null })
         })
+      } else if (isWithinProgram(one.dialog) && one.state !== "terminated") {
+        // its request was given up and is stored all the same: nobody is there. Of one that is somewhere else nobody here knows
+        run(pump.amend(one.presentity, { _tag: "Abandon", only: [one.no] }, ""))
       }
     }
   }
@@ -293,6 +294,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         if (defects.size < defectsMax) defects.set(presentity, cause)
         report({ _tag: "DecisionFailed", presentity, command, why: wordsOf(cause), cause })
       },
+      isWithinProgram: true,
       isUnread: (presentity, packageName) => asker?.isUnread(presentity, packageName) === true,
     },
     {
@@ -357,7 +359,9 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
-  yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
+  yield* Effect.addFinalizer(() =>
+    abandonAll(pump).pipe(Effect.andThen(pump.drain), Effect.andThen(pump.record)),
+  )
 
   const uri = (text: string, argument = "presentity"): Effect.Effect<Uri, PresenceRefused> =>
     checked(() => uriIn(argument, text))
@@ -578,6 +582,22 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   }
   return { core, store, queueMax: queueMaxOf(options) }
 })
+
+/** Presentities decided on at the same time. */
+const abandonedAtOnce = 500
+
+/** Nobody within the program watches any more; were it not written now, the next start would. */
+const abandonAll = (pump: Pump): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    Effect.forEach(
+      [...pump.engine.presentities()].filter((of) => {
+        const state = pump.engine.state(of)
+        return state !== undefined && isWatchedWithinProgram(state)
+      }),
+      (of) => pump.ask(of, { _tag: "Abandon" }, ""),
+      { concurrency: abandonedAtOnce, discard: true },
+    ),
+  )
 
 /** Presentities whose defects are kept, to say them to whoever asks again. */
 const defectsMax = 10_000

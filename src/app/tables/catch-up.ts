@@ -33,7 +33,8 @@ export const makeOwnProjector = (
 
 /** @returns whether all of it could be written */
 export const catchUp = Effect.fn("Tables.catchUp")(function* (sql: PgClient.PgClient, names: TableNames) {
-  const { projector, committed } = yield* makeOwnProjector(sql, names, () => null)
+  // nothing is known here of NOTIFYs: a server may have been killed with some under way
+  const { projector, committed } = yield* makeOwnProjector(sql, names, () => 0)
   const { position, at } = yield* foldTail((stored) => projector.note([stored])).pipe(
     Effect.provideService(EventStore, makePostgresStore(sql)),
   )

@@ -90,6 +90,9 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         if (decision.origin !== "") origins.add(decision.origin)
         must(decision.at >= (lastAt.get(stream) ?? 0), `the time of ${stream} goes back`)
         lastAt.set(stream, decision.at)
+        // RFC 3261 §12.2.1.1: what is said again after a crash is a request of its own, and a fact
+        for (const event of decision.events)
+          if (event._tag === "FarewellRepeated") over.delete(`${stream} ${event.no}`)
         for (const one of react(before, decision.events, after, clockOf(decision), options)) {
           owed.set(`${stream} ${one.no} ${one.cseq}`, one)
         }

@@ -8,7 +8,7 @@
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
 import { makeEngine } from "../../domain/engine/engine.ts"
-import type { Batch, Engine, EngineOptions, Offer, Release } from "../../domain/engine/engine.ts"
+import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
@@ -27,10 +27,12 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
-import { isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
+import { initial, isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabulary.ts"
+import { makeAnswered } from "../answered.ts"
+import { makeDeliveries } from "../recovery.ts"
 import { makeRandom } from "./random.ts"
 import { makePeers } from "./simulated-peers.ts"
 import type { Request, Universe } from "./simulated-peers.ts"
@@ -46,8 +48,22 @@ export interface SimulationOptions {
   readonly present: (knows: string, packageName: PackageName) => string
   /** The same of what is there; left out: the body of the present view. */
   readonly truth?: (state: State, subscription: Subscription) => string
+  /** Who follows the log, as tables do; left out: nobody. */
+  readonly follow?: (log: MemoryLog) => Follower
   /** How many of the last happenings a failure tells. */
   readonly traceLines?: number
+}
+
+/** Told of what the server knows to be stored, and asked at quiet moments whether it has kept up. */
+export interface Follower {
+  /** @param position where the append ended */
+  readonly stored: (stored: readonly Stored[], position: number) => void
+  /** Decisions of appends that were given up turned out to be stored. */
+  readonly late: (decisions: readonly Stored[]) => void
+  /** Another process begins, and reads what the last one kept. */
+  readonly restarted: () => void
+  /** @throws Error that says what does not follow from the log */
+  readonly quiet: (states: Iterable<State>) => void
 }
 
 export interface Simulation {
@@ -149,6 +165,8 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const tide = makeRandom(options.seed ^ 0x2c1b3c6d)
   const peers = makePeers(random, universe, doubt)
   const log: MemoryLog = makeMemoryLog()
+  const follower = options.follow?.(log)
+  let quietTurns = 0
   const treated = new Map<Uri, SubHandling>()
   const engineOptions: EngineOptions = {
     packages,
@@ -185,8 +203,10 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   let life = 0
   let network: Message[] = []
   let appending: Batch | null = null
-  /** As the server keeps it: no NOTIFY issued before this can have been lost. */
-  let checkpoint = 0
+  /** As the server keeps it: no NOTIFY of a decision up to there can have been lost. */
+  const answers = makeAnswered()
+  /** Those of another writer without an answer, and when they were issued. */
+  const foreign = new Map<Notify, Millis>()
   let committedAt = 0
   let calm = false
 
@@ -235,6 +255,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     )
     const began = life
     const report = (outcome: DeliveryOutcome): void => {
+      foreign.delete(one)
       const isForgotten = life !== began
       deliveries.push({
         presentity: one.presentity,
@@ -292,13 +313,13 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (!calm && random.chance(0.03)) return failAppend(decisions)
     const streams = [...new Set(decisions.map(({ stream }) => stream))]
     if (!calm && streams.length > 0 && random.chance(0.04)) interfere(random.pick(streams))
-    const since = Math.min(engine.oldestInFlight() ?? clock(), clock())
     const conflicts = append(decisions)
-    const { release, again } = engine.committed(conflicts)
+    const { release, again, stored } = engine.committed(conflicts)
+    if (stored.length > 0) follower?.stored(stored, log.read(0, Number.MAX_SAFE_INTEGER).length)
     const newest = decisions.at(-1)
     if (newest !== undefined) committedAt = laterOf(committedAt, clockOf(newest), slackMillis)
     for (const one of release) send(one)
-    reload(conflicts, since)
+    reload(conflicts)
     for (const one of again) offerAgain(one)
     if (conflicts.size > 0) counts.conflicts++
   }
@@ -308,20 +329,32 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     counts.failures++
     note(`${now} the append fails`)
     if (random.chance(0.5)) append(decisions)
-    const since = Math.min(engine.oldestInFlight() ?? clock(), clock())
-    const { tickets, streams } = engine.failed()
-    for (const { answered } of tickets) {
+    const { offers, streams, doubtful } = engine.failed()
+    for (const { ticket } of offers) {
+      if (ticket.origin === null) continue
       const rejection = { _tag: "ServiceUnavailable", status: 503, why: "store", retryAfter: 1 } as const
-      post(delay(), () => answered({ _tag: "Rejected", rejection }))
+      post(delay(), () => ticket.answered({ _tag: "Rejected", rejection }))
     }
-    reload(streams, since)
+    reload(streams)
+    // what is stored after all has its consequences now
+    const done = new Set<Offer<Ticket> | null>()
+    for (const one of doubtful) {
+      const { stream, version, nonce } = one.decision
+      if (log.history(stream, version - 1, 1)[0]?.decision.nonce !== nonce) continue
+      done.add(one.offer)
+      follower?.late([one])
+      engine.leaveLate(one)
+      const { notifications } = one
+      send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
+    }
+    for (const one of offers) if (one.ticket.origin === null && !done.has(one)) offerAgain(one)
   }
 
-  /** Puts streams back into memory as they are written, and repeats what may have been lost on the way. */
-  const reload = (streams: Iterable<Uri>, since: Millis): void => {
+  /** Puts streams back into memory as they are written. */
+  const reload = (streams: Iterable<Uri>): void => {
     for (const stream of streams) {
       if (!engine.isLoaded(stream)) engine.load(log.load(stream))
-      offer(stream, { _tag: "Redeliver", since }, nobody)
+      offer(stream, { _tag: "Redeliver", since: 0, only: [] }, nobody)
     }
   }
 
@@ -355,6 +388,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
       const reaction = { packages, limits }
       const notifications = react(state, decision.events, after, at, reaction)
+      for (const one of notifications) foreign.set(one, at)
       send({ ticket: null, at, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after
     }
@@ -371,13 +405,40 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const alive = [...checks.states().keys()]
       .map((stream) => log.load(stream))
       .filter((state) => !isEmpty(state))
+    follower?.restarted()
+    const { farewells, unsure } = inDoubt(alive, answers.upTo())
     for (const state of alive) engine.load(state)
     if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
-    engine.advance(clock(), random.token)
-    const since = checkpoint > clock() ? 0 : checkpoint
-    for (const { presentity } of alive) {
-      offer(presentity, { _tag: "Redeliver", since }, nobody)
+    for (const [presentity, repeated] of farewells) {
+      const command = { _tag: "RepeatFarewells", farewells: repeated } as const
+      offerAgain({ presentity, command, origin: "", ticket: nobody, amends: true })
     }
+    engine.advance(now, random.token)
+    for (const [presentity, only] of unsure) offer(presentity, { _tag: "Redeliver", since: 0, only }, nobody)
+  }
+
+  /** What the log leaves open of NOTIFYs of decisions after a place. */
+  const inDoubt = (alive: readonly State[], from: number) => {
+    const deliveries = makeDeliveries()
+    const states = new Map<Uri, State>()
+    for (const { position, decision } of log.read(0, Number.MAX_SAFE_INTEGER)) {
+      const before = states.get(decision.stream) ?? initial(decision.stream)
+      const after = fold(before, decision)
+      states.set(decision.stream, after)
+      if (position <= from) continue
+      deliveries.read(decision)
+      deliveries.folded({ decision, before, after })
+    }
+    const unsure = alive.flatMap((state): [Uri, readonly number[]][] => {
+      const nos = deliveries.unsureIn(state, (one) => deliveries.isReadFrom(state.presentity, one.toldIn))
+      return nos.length === 0 ? [] : [[state.presentity, nos]]
+    })
+    return { farewells: deliveries.farewells(), unsure }
+  }
+
+  const oldestInFlight = (): Millis | null => {
+    const all = [engine.oldestInFlight(), ...foreign.values()].filter((at) => at !== null)
+    return all.length === 0 ? null : Math.min(...all)
   }
 
   /** As a start does before anything that fell due meanwhile, and when the source of rules has been read at last. */
@@ -396,10 +457,12 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const batch = appending
     appending = null
     finishAppend(batch)
-    if (random.chance(0.2)) {
-      const settled = Math.min(engine.oldestInFlight() ?? committedAt, committedAt) - 2000
-      checkpoint = laterOf(checkpoint, settled, 60_000)
-    }
+    if (random.chance(0.2))
+      answers.note(
+        log.read(0, Number.MAX_SAFE_INTEGER).length,
+        laterOf(clock(), committedAt, slackMillis),
+        oldestInFlight(),
+      )
   }
 
   // ── time ──
@@ -455,7 +518,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     engine.advance(clock(), random.token)
     arrivals()
     store(eager)
-    checks.step(engine, clock(), engine.counts().undecided === 0 && appending === null)
+    const isQuiet = engine.counts().undecided === 0 && appending === null
+    checks.step(engine, clock(), isQuiet)
+    if (isQuiet && ++quietTurns % 20 === 0) follower?.quiet(checks.states().values())
   }
 
   return {
@@ -489,6 +554,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
         if (next.length > 0) now = Math.max(now, Math.min(...next))
       }
       checks.granted(clock())
+      follower?.quiet(checks.states().values())
       counts.converged = checks.converged((state, one) => {
         const shown = peers.shows(state.presentity, one.no)
         if (shown === null) return null

@@ -94,8 +94,13 @@ export interface Engine<Ticket> {
     readonly stored: readonly Stored[]
     readonly again: readonly Offer<Ticket>[]
   }
-  /** The batch, and all decided since, will never be known to be stored: every stream concerned is forgotten. */
-  readonly failed: () => { readonly tickets: readonly Ticket[]; readonly streams: readonly Uri[] }
+  /** The batch, and all decided since, is given up: every stream concerned is to be loaded afresh. */
+  readonly failed: () => Failed<Ticket>
+  /**
+   * What is `doubtful` has turned out to be stored, and its presentity is loaded with it: its NOTIFYs leave now. Nothing can have
+   * been decided on that presentity in between, so their numbers are in order.
+   */
+  readonly leaveLate: (one: Doubtful<Ticket>) => void
   /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows any more. */
   readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
   /** Committed state of a presentity in memory. */
@@ -111,6 +116,24 @@ export interface Engine<Ticket> {
     readonly dialogs: number
     readonly undecided: number
   }
+}
+
+export interface Failed<Ticket> {
+  /** Of what was decided in vain, in order. */
+  readonly offers: readonly Offer<Ticket>[]
+  readonly streams: readonly Uri[]
+  /** What the store was asked to keep, and may have kept, or may still. */
+  readonly doubtful: readonly Doubtful<Ticket>[]
+}
+
+/** A decision that was given up before anybody said whether it is stored. */
+export interface Doubtful<Ticket> extends Stored {
+  /** What was decided; not to be offered again when it is stored. Null: time passed. */
+  readonly offer: Offer<Ticket> | null
+  /** They have not left. */
+  readonly notifications: readonly Notify[]
+  /** Answers to NOTIFYs that it writes down. */
+  readonly took: readonly Accepted[]
 }
 
 export type Offered<Ticket> =
@@ -164,7 +187,12 @@ interface Undecided<Ticket> {
   readonly notifications: readonly Notify[]
   /** Were this decision lost, NOTIFYs issued since then would have to be repeated; null when none. */
   readonly unsureSince: Millis | null
+  /** Answers to NOTIFYs that it writes down. */
+  readonly took: readonly Accepted[]
 }
+
+/** What is known of the NOTIFYs of a presentity that is to be loaded afresh: they have left, whatever the log says now. */
+type Stranded = Pick<Entry, "inFlight" | "accepted">
 
 export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const { packages, limits, authorize, isTagActive, isUnread } = options
@@ -183,6 +211,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const flying = new Set<Entry>()
   /** Last committed state of streams that were forgotten in mid-life: whose dialogs are still in the index. */
   const evicted = new Map<Uri, State>()
+  const stranded = new Map<Uri, Stranded>()
   let waiting: Undecided<Ticket>[] = []
   let out: Undecided<Ticket>[] | null = null
   /** Up to when deadlines were looked at, by the clock; before the first look, when nothing is known of it, after everything. */
@@ -210,12 +239,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const known = withProofs(entry, command, at)
     const { outcome, states: afterDecided } = consider(known, command, context)
     const { events: decided, answer } = outcome
+    const took = decided.length === 0 || entry.accepted.length === 0 ? noAnswers : entry.accepted
     const told = withAnswers(entry, command, decided, at)
     const placed = placedAt(before, at, told)
     const { events } = placed
     if (events.length === 0) {
       const notifications = none
-      return { entry, offer, decision: null, before, after: before, answer, notifications, unsureSince }
+      return { entry, offer, decision: null, before, after: before, answer, notifications, unsureSince, took }
     }
     const decision: Decision = {
       stream: before.presentity,
@@ -234,7 +264,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     dialogs.follow(before, decision)
     const deadline = deadlineIn(events, after)
     if (deadline !== null) deadlines.arm(before.presentity, deadline)
-    return { entry, offer, decision, before, after, answer, notifications, unsureSince }
+    return { entry, offer, decision, before, after, answer, notifications, unsureSince, took }
   }
 
   /** The states after each event: what has been computed to decide is not computed again. */
@@ -371,9 +401,17 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   }
 
   /** Takes back what one undecided decision did outside its state. */
-  const undo = (one: Undecided<Ticket>): void => {
-    one.entry.undecided--
-    for (const notification of one.notifications) arrive(one.entry, notification)
+  const undo = ({ entry, offer, notifications, unsureSince, took }: Undecided<Ticket>): void => {
+    entry.undecided--
+    for (const notification of notifications) arrive(entry, notification)
+    if (took.length > 0) entry.accepted = [...took, ...entry.accepted]
+    if (offer?.command._tag !== "ReportDelivery") return
+    // it is offered again, with what it says
+    const { no, cseq } = offer.command
+    entry.accepted = entry.accepted.filter((one) => one.no !== no || one.cseq !== cseq)
+    if (unsureSince === null) return
+    entry.inFlight.depart(no, cseq, unsureSince)
+    flying.add(entry)
   }
 
   const evict = (entry: Entry): void => {
@@ -387,6 +425,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     deadlines.disarm(presentity)
     flying.delete(entry)
     entries.delete(presentity)
+    const { inFlight, accepted } = entry
+    if (!inFlight.isEmpty() || accepted.length > 0) stranded.set(presentity, { inFlight, accepted })
   }
 
   const releaseOf = (one: Undecided<Ticket>): Release<Ticket> => ({
@@ -408,8 +448,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       }
       const entry = entries.get(presentity)
       if (entry === undefined) {
-        // nobody is left to be told of a delivery: whoever loads the presentity again has it notified afresh
-        if (offer.command._tag === "ReportDelivery") {
+        // nobody is left to be told of a delivery
+        if (offer.command._tag === "ReportDelivery" && !stranded.has(presentity)) {
           const release = {
             ticket: offer.ticket,
             at: now,
@@ -430,7 +470,9 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
             ? arrive(entry, command)
             : command._tag === "Redeliver"
               ? command.since
-              : null
+              : command._tag === "RepeatFarewells"
+                ? 0
+                : null
         if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted")
           accept(entry, { no: command.no, cseq: command.cseq, at: now }, now)
         return decideOn(entry, command, offer, nowFor(entry.provisional, now), nonce, unsureSince)
@@ -450,14 +492,20 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     },
     load: (state) => {
       invariant(!entries.has(state.presentity), "a presentity is loaded once")
-      entries.set(state.presentity, {
+      const left = stranded.get(state.presentity)
+      stranded.delete(state.presentity)
+      const entry: Entry = {
         committed: state,
         provisional: state,
         undecided: 0,
-        inFlight: makeFlights(),
-        accepted: [],
+        inFlight: left?.inFlight ?? makeFlights(),
+        accepted: left?.accepted ?? [],
         broken: false,
-      })
+      }
+      entries.set(state.presentity, entry)
+      if (!entry.inFlight.isEmpty()) flying.add(entry)
+      const record = recordAt(entry)
+      if (record !== null) deadlines.arm(state.presentity, record)
       const known = evicted.get(state.presentity)
       if (known !== undefined) {
         dialogs.forget(known)
@@ -547,17 +595,29 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     },
     failed: () => {
       const all = [...(out ?? []), ...waiting]
+      const doubtful = (out ?? []).flatMap(({ decision, ...one }): Doubtful<Ticket>[] =>
+        decision === null ? [] : [{ ...one, decision }],
+      )
       out = null
       waiting = []
-      const tickets: Ticket[] = []
+      const offers: Offer<Ticket>[] = []
       const touched = new Set<Entry>()
       for (const one of all) {
         touched.add(one.entry)
         undo(one)
-        if (one.offer !== null) tickets.push(one.offer.ticket)
+        if (one.offer !== null) offers.push(one.offer)
       }
       for (const entry of touched) evict(entry)
-      return { tickets, streams: [...touched].map((entry) => entry.committed.presentity) }
+      return { offers, streams: [...touched].map((entry) => entry.committed.presentity), doubtful }
+    },
+    leaveLate: ({ decision, offer, notifications, took }) => {
+      const entry = entries.get(decision.stream)
+      if (entry === undefined) return
+      entry.accepted = entry.accepted.filter(
+        (one) => !took.some(({ no, cseq }) => no === one.no && cseq === one.cseq),
+      )
+      if (offer?.command._tag === "ReportDelivery") arrive(entry, offer.command)
+      for (const one of notifications) depart(entry, one, decision.at)
     },
     delivery: (presentity, no, cseq) => {
       const entry = entries.get(presentity)
@@ -571,6 +631,10 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       let oldest: Millis | null = null
       for (const entry of flying) {
         const at = entry.inFlight.oldest()
+        if (at !== null && (oldest === null || at < oldest)) oldest = at
+      }
+      for (const { inFlight } of stranded.values()) {
+        const at = inFlight.oldest()
         if (at !== null && (oldest === null || at < oldest)) oldest = at
       }
       for (const { unsureSince } of [...(out ?? []), ...waiting]) {
@@ -600,3 +664,4 @@ const ourFault: Answer = {
 }
 
 const none: readonly Notify[] = []
+const noAnswers: readonly Accepted[] = []

@@ -47,8 +47,12 @@ export const entryOf = (moment: Moment, circumstances: Circumstances): Entry => 
   const { decision, before, after, notifications } = moment
   const subscription = (no: SubscriptionNo) => get(after.subscriptions, no) ?? get(before.subscriptions, no)
   const told = notifications.map(({ no, cseq, packageName: event, state }) => {
-    const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)
-    const one = subscription(no) ?? (created?._tag === "SubscriptionCreated" ? created : undefined)
+    const named = decision.events.find(
+      (one) => (one._tag === "SubscriptionCreated" || one._tag === "FarewellRepeated") && one.no === no,
+    )
+    const one =
+      subscription(no) ??
+      (named?._tag === "SubscriptionCreated" || named?._tag === "FarewellRepeated" ? named : undefined)
     const watcher = one?.watcher ?? ("" as Uri)
     return { no, watcher, event, cseq, state, matched: one?.matched ?? null }
   })

@@ -83,6 +83,7 @@ export interface Ending {
     | "rules"
     | "operator"
     | "erased"
+    | "program"
     | "undecided"
   /** The command that was decided. */
   readonly cause: string
@@ -135,9 +136,12 @@ export const makeLedger = (
     if (others.has(no)) return null
     const one = get(moment.before.subscriptions, no)
     const created = moment.decision.events.find(
-      (event) => event._tag === "SubscriptionCreated" && event.no === no,
+      (event) =>
+        (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === no,
     )
-    const subscription = one ?? (created?._tag === "SubscriptionCreated" ? created : undefined)
+    const subscription =
+      one ??
+      (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
     if (subscription === undefined || !concerns(subscription)) {
       others.add(no)
       return null
@@ -147,8 +151,8 @@ export const makeLedger = (
       watcher: subscription.watcher,
       packageName: subscription.packageName,
       createdAt: one?.createdAt ?? clockOf(moment.decision),
-      began: one === undefined ? placeOf(moment) : null,
-      origin: one === undefined ? moment.decision.origin : "",
+      began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
+      origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
       ended: null,
       sent: [],
     }
@@ -182,7 +186,8 @@ export const makeLedger = (
         const life = lifeOf(notify.no, moment)
         if (life === null) continue
         const cause = notify.state === "terminated" ? "end" : (causes(notify.no) ?? "change")
-        if (cause === "recovery") repeat(life, moment)
+        const isRepeated = cause === "end" && life.sent.at(-1)?.cause === "end"
+        if (cause === "recovery" || isRepeated) repeat(life, moment)
         const { watcher } = life
         life.sent.push({
           place: placeOf(moment),
@@ -265,7 +270,7 @@ const becauseOf = ({ reason }: SubscriptionTerminated, cause: string): Ending["b
     case "deactivated":
     case "probation":
     case "noresource":
-      return cause === "Erase" ? "erased" : "operator"
+      return cause === "Erase" ? "erased" : cause === "Abandon" ? "program" : "operator"
     case "timeout":
       if (cause === "ReportDelivery") return "failure"
       if (cause === "Subscribe") return "fetch"

@@ -7,6 +7,8 @@
 import { answersIn } from "../presentity/answers.ts"
 import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import type { Decision, Event, NotificationFailed } from "../presentity/events.ts"
+import { farewellOf, rulesFrom } from "../presentity/farewell.ts"
+import type { Farewell } from "../presentity/farewell.ts"
 import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
@@ -85,11 +87,20 @@ export const commandsBehind = (before: State, decision: Decision, world: RecallW
           : [],
       )
     case "Redeliver":
-      return redeliveries(before, events)
+      return redeliveries(events)
     case "FollowClock":
       return events.flatMap((event) =>
         event._tag === "ClockSetBack" ? { _tag: "FollowClock", from: at + (event.moved ?? 0) } : [],
       )
+    case "RepeatFarewells":
+      return farewells(before, events)
+    case "Abandon":
+      return [
+        {
+          _tag: "Abandon",
+          only: events.flatMap((event) => (event._tag === "SubscriptionTerminated" ? event.no : [])),
+        },
+      ]
     default:
       return []
   }
@@ -275,12 +286,21 @@ const failures = (
   return waits.map((retryAfter) => ({ ...report, outcome: { _tag: "Refused", status, retryAfter } }))
 }
 
-const redeliveries = (before: State, events: readonly Event[]): readonly Command[] => {
+const farewells = (before: State, events: readonly Event[]): readonly Command[] => {
+  const repeated = events.flatMap((event): Farewell[] => {
+    if (event._tag !== "FarewellRepeated") return []
+    const isBodiless = event.bodiless === true
+    const from = rulesFrom(before, event.packageName)
+    return [{ ...farewellOf(event), cseq: event.cseq - 1, forced: !isBodiless, isBodiless, rulesFrom: from }]
+  })
+  return repeated.length === 0 ? [] : [{ _tag: "RepeatFarewells", farewells: repeated }]
+}
+
+const redeliveries = (events: readonly Event[]): readonly Command[] => {
   const issued = events.flatMap((event) =>
     event._tag === "NotificationsIssued" && event.cause === "recovery" && event.to !== "active"
       ? event.to
       : [],
   )
-  const times = issued.flatMap((no) => get(before.subscriptions, no)?.issuedAt ?? [])
-  return times.length === 0 ? [] : [{ _tag: "Redeliver", since: Math.min(...times) }]
+  return issued.length === 0 ? [] : [{ _tag: "Redeliver", since: 0, only: issued }]
 }

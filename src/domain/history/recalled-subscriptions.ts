@@ -31,7 +31,7 @@ export const subscribes = (
       eventId,
       watcher,
       expires: grantedIn(created, events, at, world),
-      accept: null,
+      accept: created.accept ?? null,
       dialog: created.start,
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(rates === undefined ? {} : { rates }),
@@ -151,7 +151,7 @@ export const resubscribes = (
           : renewed === null
             ? null
             : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
-      accept: null,
+      accept: (renewed?.accept === undefined ? one.accept : renewed.accept) ?? null,
       // of one that ended with its dialog it is not kept
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
       remoteTarget: renewed?.remoteTarget ?? null,
@@ -191,7 +191,7 @@ const further = (
       eventId: created.eventId,
       watcher: created.watcher,
       expires: grantedIn(created, events, at, world),
-      accept: null,
+      accept: created.accept ?? null,
       cseq: created.remoteCseq,
       remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
       ...(moved?._tag === "RemoteTargetChanged" && typeof moved.room === "number"

@@ -236,6 +236,11 @@ export interface Composition<Doc> {
   readonly ended: readonly Source<Doc>[]
   /** Live subscriptions to the package that this one composes from, oldest first; absent: none. */
   readonly subscriptions?: readonly SubscriptionArgument[]
+  /**
+   * Whether its reader takes a body of that media type, one that the package produces: what is then rendered as another is not
+   * sent. Absent: it takes all.
+   */
+  readonly isAccepted?: (type: string) => boolean
 }
 
 /**

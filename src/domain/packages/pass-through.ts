@@ -23,7 +23,7 @@ export interface PassThroughOptions<Name extends PackageName = PackageName> {
 }
 
 /**
- * A package with that name. Of several publications the newest counts; while there is none, NOTIFYs have no body.
+ * A package with that name. Of several publications the newest counts, of those whose type the watcher takes; while there is none, NOTIFYs have no body.
  *
  * @throws Error naming the package when its name or a media type cannot stand in a header: a mistake in wiring, found
  *   at start
@@ -53,7 +53,8 @@ export const passThrough = <const Name extends PackageName>(
       types.includes(body.contentType)
         ? { _tag: "Parsed", document: body }
         : { _tag: "Unreadable", why: `not of a media type of ${name}` },
-    compose: ({ documents }) => documents.at(-1)?.document ?? null,
+    compose: ({ documents, isAccepted }) =>
+      documents.findLast(({ document }) => isAccepted?.(document.contentType) !== false)?.document ?? null,
     render: (document) => document,
     offline: () => null,
   }

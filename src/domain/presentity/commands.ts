@@ -19,6 +19,7 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 import type { SharingTagRole, Status, TakenOver } from "./events.ts"
+import type { Farewell } from "./farewell.ts"
 
 export type Command =
   | Publish
@@ -41,6 +42,8 @@ export type Command =
   | RecordDeliveries
   | Redeliver
   | FollowClock
+  | RepeatFarewells
+  | Abandon
 
 /** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
 export interface Publish {
@@ -256,6 +259,23 @@ export interface Accepted {
 export interface Redeliver {
   readonly _tag: "Redeliver"
   readonly since: number
+  /** Of these only, whenever it was issued; absent: of all. */
+  readonly only?: readonly SubscriptionNo[]
+}
+
+/** After a restart: the last NOTIFYs of subscriptions that had ended may not have arrived. */
+export interface RepeatFarewells {
+  readonly _tag: "RepeatFarewells"
+  readonly farewells: readonly Farewell[]
+}
+
+/**
+ * Watchers within the program that the core is part of are gone: the program has ended, or ends now. Nobody is there to be told.
+ */
+export interface Abandon {
+  readonly _tag: "Abandon"
+  /** These only; absent: all of them. */
+  readonly only?: readonly SubscriptionNo[]
 }
 
 /** The clock was set back since the newest decision: times that it gave while it stood ahead are to follow it. */

@@ -4,6 +4,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
+import { abandon } from "./abandon.ts"
 import { adoptPublication, adoptSubscription, adoptWatcher } from "./adopt.ts"
 import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import { followClock } from "./clock.ts"
@@ -13,6 +14,7 @@ import { done } from "./decision.ts"
 import type { Consequences, Outcome } from "./decision.ts"
 import { erase } from "./erase.ts"
 import { fallDue } from "./fall-due.ts"
+import { repeatFarewells } from "./farewell.ts"
 import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
 import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
@@ -115,6 +117,10 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
       return redeliver(state, command, context)
     case "FollowClock":
       return followClock(state, command, context)
+    case "RepeatFarewells":
+      return repeatFarewells(state, command, context)
+    case "Abandon":
+      return abandon(state, command)
     default:
       return unreachable(command)
   }

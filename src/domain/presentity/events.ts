@@ -48,6 +48,7 @@ export type Event =
   | NotificationFailed
   | NotificationsAccepted
   | ClockSetBack
+  | FarewellRepeated
 
 export interface PublicationCreated {
   readonly _tag: "PublicationCreated"
@@ -127,6 +128,8 @@ export interface SubscriptionCreated {
   readonly dormant?: true
   /** What the SUBSCRIBE said in the header that is its package's argument (`line-seize`: Call-Info); absent: nothing. */
   readonly argument?: string
+  /** Of the media types that its package sends it takes those of these ranges only (RFC 3856 §6.7); absent: all. */
+  readonly accept?: readonly string[]
   /** The tag that says which server looks after it; absent: none, this one does. */
   readonly sharingTag?: string
   /** Its tag is not active here; absent: it is. */
@@ -174,6 +177,8 @@ export interface SubscriptionRefreshed {
   readonly dormant?: boolean
   /** Another argument from now on; absent: as before. */
   readonly argument?: string
+  /** Other media types from now on, null: all; absent: as before. */
+  readonly accept?: readonly string[] | null
   /** Not to be named to others from now on, or to be named again; absent: as before. */
   readonly private?: boolean
 }
@@ -389,6 +394,7 @@ export interface NotificationsAccepted {
 }
 
 /**
+/**
  * By the clock it is earlier than the decision's place in the order of time, `at`: the clock stood ahead, and was set back. Always
  * the first event of its decision, whose other events count by the clock.
  */
@@ -404,6 +410,34 @@ export interface ClockSetBack {
   /** With `moved`: the longest that anything lives, the longest that an undecided watcher waits. */
   readonly grantedFor?: Millis
   readonly waitsFor?: Millis
+}
+
+/**
+ * The last NOTIFY of a subscription that had ended goes once more, as a request of its own: the server that sent it, or was to,
+ * went down before it was known to have arrived. The subscription is as it was when it ended; what is shown is what is true now.
+ *
+ * @source RFC 3261 §12.2.1.1: a new request in a dialog takes the next CSeq
+ */
+export interface FarewellRepeated {
+  readonly _tag: "FarewellRepeated"
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly packageName: PackageName
+  readonly eventId: string | null
+  readonly watcher: Uri
+  readonly status: Status
+  readonly polite: boolean
+  readonly matched: string | null
+  readonly accept?: readonly string[]
+  /** Documents it had been sent. */
+  readonly notified: number
+  readonly reason: TerminationReason
+  /** Its dialog, with the remote target of then. */
+  readonly start: DialogStart
+  /** Nothing is proven of where it goes; absent: all is. */
+  readonly unproven?: true
+  /** The document might not be shown by the rules of now, or is more than may be sent there; absent: it goes along. */
+  readonly bodiless?: true
 }
 
 /** Stored states of a subscription in RFC 3857 spelling. */

@@ -9,6 +9,7 @@ import { unreachable } from "../vocabulary.ts"
 import { clockOf, withClockSetBack } from "./clock.ts"
 import type { DialogNo, EntityTag, Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type { Decision, Event, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
+import { withNumberTaken } from "./dialog-numbers.ts"
 import { paced, repaced, repeatOf } from "./pace.ts"
 import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
 import {
@@ -178,6 +179,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           polite: event.polite,
           matched: event.matched,
           ...(event.argument === undefined ? {} : { argument: event.argument }),
+          ...(event.accept === undefined ? {} : { accept: event.accept }),
           ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
           ...(event.parked === undefined ? {} : { parked: event.parked }),
           ...privacyOf(event),
@@ -220,13 +222,14 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
           : { watchersChangedIn: changed(state, subscription.packageName) }),
         subscriptions: set(state.subscriptions, event.no, {
           ...(event.private === undefined
-            ? subscription
-            : named(subscription, event.private, state.version + 1)),
+            ? taking(subscription, event.accept)
+            : named(taking(subscription, event.accept), event.private, state.version + 1)),
           expiresAt: event.expiresAt,
           heardAt: dialog.localCseq,
           ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
           dormant: event.dormant ?? subscription.dormant,
           ...(event.argument === undefined ? {} : { argument: event.argument }),
+          ...(event.accept == null ? {} : { accept: event.accept }),
         }),
       }
     }
@@ -358,6 +361,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return withAnswers(state, event)
     case "ClockSetBack":
       return withClockSetBack(state, event, at)
+    case "FarewellRepeated":
+      return withNumberTaken(state, event.start, event.cseq)
     default:
       return unreachable(event)
   }
@@ -431,6 +436,13 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
     event: ending,
     changedIn: version,
   })
+}
+
+/** Without what it took before, when it takes other media types from now on. */
+const taking = (one: Subscription, accept: readonly string[] | null | undefined): Subscription => {
+  if (accept === undefined || one.accept === undefined) return one
+  const { accept: _, ...kept } = one
+  return kept
 }
 
 const named = (one: Subscription, isPrivate: boolean, changedIn: number): Subscription => {

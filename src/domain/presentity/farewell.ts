@@ -1,18 +1,29 @@
 /**
- * The last NOTIFY of a subscription that has ended, sent once more after a restart: whether its document may still be shown.
+ * The last NOTIFY of a subscription that has ended, sent once more after a restart: nobody else can tell its watcher.
  *
- * Nobody else can tell its watcher, so it is repeated as it was; but what it shows was let through by the rules of then.
+ * It is a request of its own with a CSeq of its own (RFC 3261 §12.2.1.1), and says what is true now. Its document goes along
+ * as long as its watcher is treated now as it was then, by the same rules.
  */
 import { get } from "../table.ts"
+import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
 import { judge } from "./authorize.ts"
+import type { RepeatFarewells } from "./commands.ts"
 import type { Context } from "./context.ts"
-import type { Notify } from "./intents.ts"
+import { done } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Decision, FarewellRepeated } from "./events.ts"
+import { isSameDialog, livingDialog } from "./dialog-numbers.ts"
+import { evolve } from "./evolve.ts"
+import { nextDeadline } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 
-export interface Farewell {
-  readonly notify: Notify
-  /** The subscription as it ended. */
-  readonly one: Subscription
+/** A last NOTIFY of which nothing is on record. */
+export interface Farewell extends Omit<FarewellRepeated, "_tag" | "unproven" | "bodiless"> {
+  /** The operator had admitted it. */
+  readonly forced: boolean
+  readonly isUnproven: boolean
+  /** It went without a document, or ought to. */
+  readonly isBodiless: boolean
   /** The decision that put the rules of then in force; null: there were none. */
   readonly rulesFrom: number | null
 }
@@ -21,28 +32,113 @@ export interface Farewell {
 export const rulesFrom = (state: State, packageName: string): number | null =>
   get(state.rules, packageName)?.replacedIn ?? null
 
-/**
- * As it was when its watcher is treated now as it was then, by the same rules; else without its document, which other rules
- * might hide or show otherwise.
- *
- * @param state of its presentity, now
- */
-export const farewellNow = (
-  { notify, one, rulesFrom: from }: Farewell,
-  state: State,
-  context: Context,
-): Notify => {
-  if (notify.body === null && notify.headers === undefined) return notify
-  if (one.forced) return notify
-  const pack = context.packages.find(one.packageName)
-  if (pack === null) return withoutDocument(notify)
-  const { handling, matched } = judge(state, pack, one.watcher, context)
-  const isShown = handling === "allow" || handling === "polite-block"
-  const isSame = (handling === "polite-block") === one.polite && matched === one.matched
-  return isShown && isSame && rulesFrom(state, one.packageName) === from ? notify : withoutDocument(notify)
+/** The end of one subscription in a decision. */
+export interface Ended {
+  readonly no: SubscriptionNo
+  readonly start: DialogStart
+  /** The last CSeq of its dialog then, with that of the last NOTIFY, if there is one. */
+  readonly cseq: number
+  /** Null: no NOTIFY told of it. */
+  readonly farewell: Farewell | null
 }
 
-const withoutDocument = (notify: Notify): Notify => {
-  const { headers: _, ...rest } = notify
-  return { ...rest, body: null, entityTag: null }
+/** Subscriptions that a decision ended, each as it was then: one may have begun in the same decision. */
+export const endingsIn = (
+  before: State,
+  { events, at }: Pick<Decision, "events" | "at">,
+  after: State,
+): readonly Ended[] => {
+  const found: Ended[] = []
+  let state = before
+  for (const event of events) {
+    const one = event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
+    const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+    if (event._tag === "SubscriptionTerminated" && one !== undefined && dialog !== undefined) {
+      const start = { ...dialog.start, remoteTarget: dialog.remoteTarget }
+      const cseq = dialog.localCseq + (event.silent ? 0 : 1)
+      const isBodiless = one.dormant || event.withheld === true || event.reason === "rejected"
+      const farewell: Farewell | null = event.silent
+        ? null
+        : {
+            ...asItWas(one),
+            cseq,
+            reason: event.reason,
+            start,
+            forced: one.forced,
+            isUnproven: dialog.proof !== undefined,
+            isBodiless,
+            rulesFrom: rulesFrom(after, one.packageName),
+          }
+      found.push({ no: one.no, start, cseq, farewell })
+    }
+    state = evolve(state, event, at)
+  }
+  return found
+}
+
+const asItWas = ({
+  no,
+  packageName,
+  eventId,
+  watcher,
+  status,
+  polite,
+  matched,
+  accept,
+  notified,
+}: Subscription): Pick<
+  Farewell,
+  "no" | "packageName" | "eventId" | "watcher" | "status" | "polite" | "matched" | "accept" | "notified"
+> => ({
+  no,
+  packageName,
+  eventId,
+  watcher,
+  status,
+  polite,
+  matched,
+  ...(accept === undefined ? {} : { accept }),
+  notified,
+})
+
+/** What was repeated already may have to be once more: without a document, which has been tried. */
+export const farewellOf = (event: FarewellRepeated): Farewell => {
+  const { _tag, unproven, bodiless: _bodiless, ...farewell } = event
+  return { ...farewell, forced: false, isUnproven: unproven === true, isBodiless: true, rulesFrom: null }
+}
+
+/** Each takes the number after the last one of its dialog. */
+export const repeatFarewells = (state: State, { farewells }: RepeatFarewells, context: Context): Outcome => {
+  const events: FarewellRepeated[] = []
+  // what is overdue is decided afterwards: until then nobody is shown it
+  const isOverdue = (nextDeadline(state) ?? Number.POSITIVE_INFINITY) <= context.now
+  for (const farewell of farewells) {
+    const { forced: _, isUnproven, isBodiless: __, rulesFrom: ___, ...event } = farewell
+    const taken = [
+      farewell.cseq,
+      livingDialog(state, farewell.start)?.localCseq ?? 0,
+      ...events.filter(({ start }) => isSameDialog(start, farewell.start)).map(({ cseq }) => cseq),
+    ]
+    const isBare = farewell.isBodiless || isUnproven || isOverdue
+    const mayShow = !isBare && isTreatedSo(state, farewell, context)
+    events.push({
+      _tag: "FarewellRepeated",
+      ...event,
+      cseq: Math.max(...taken) + 1,
+      ...(isUnproven ? { unproven: true as const } : {}),
+      ...(mayShow ? {} : { bodiless: true as const }),
+    })
+  }
+  return done(events)
+}
+
+/** Whether its watcher is treated now as it was then, by the same rules. */
+const isTreatedSo = (state: State, farewell: Farewell, context: Context): boolean => {
+  if (farewell.forced) return true
+  const pack = context.packages.find(farewell.packageName)
+  if (pack === null) return false
+  const { handling, matched } = judge(state, pack, farewell.watcher, context)
+  const isShown = handling === "allow" || handling === "polite-block"
+  const isSame = (handling === "polite-block") === farewell.polite && matched === farewell.matched
+  return isShown && isSame && rulesFrom(state, farewell.packageName) === farewell.rulesFrom
 }

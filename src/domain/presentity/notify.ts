@@ -17,7 +17,7 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { toldOfChanges } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 import { isUnproven, withheldDigest } from "./targets.ts"
-import { absentView, nothing, undecided, visibleView } from "./view.ts"
+import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
 
@@ -127,7 +127,9 @@ export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({
 export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
   if (subscription.status === "pending") return undecided
   if (pack.watcherInfoOf !== undefined) return watchersView(state, pack.watcherInfoOf)
-  if (subscription.polite) return absentView(state.presentity, pack)
+  const { accept } = subscription
+  if (subscription.polite) return takenOf(absentView(state.presentity, pack), accept)
+  if (accept !== undefined) return acceptableView(state, pack, subscription.matched, accept)
   return visibleView(state, pack, subscription.matched)
 }
 
@@ -165,7 +167,9 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
         remoteTarget: outcome.remoteTarget,
       })
     }
-    if (outcome.address !== undefined && dialog !== undefined && !isUnproven(dialog))
+    // over a connection, or to where nothing is proven, what is sent now goes elsewhere than this one went
+    const isNamed = dialog?.proof === undefined || dialog.proof._tag === "Addresses"
+    if (outcome.address !== undefined && dialog !== undefined && isNamed)
       events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
     return done([...events, ...catchUp(state, subscription, context)])
   }
@@ -265,7 +269,9 @@ const consequences = (
 export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
   const events: Event[] = []
   const late = [...values(state.subscriptions)].filter(
-    (one) => one.issuedAt >= command.since && one.parked !== true,
+    (one) =>
+      (command.only === undefined ? one.issuedAt >= command.since : command.only.includes(one.no)) &&
+      one.parked !== true,
   )
   for (const one of late.sort((a, b) => a.no - b.no)) {
     const pack = context.packages.find(one.packageName)

@@ -5,8 +5,9 @@ import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
 import type { Limits } from "./context.ts"
 import type { Body, Header, Millis, Seconds } from "../vocabulary.ts"
-import type { Event, NotificationsIssued } from "./events.ts"
+import type { Event, FarewellRepeated, NotificationsIssued } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
+import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor } from "./notify.ts"
 import { evolve } from "./evolve.ts"
@@ -92,9 +93,58 @@ export const react = (
         add(index, notify(after, one, dialog, cseq, sent, tag, null, event.reason))
       }
     }
+    if (event._tag === "FarewellRepeated") {
+      const one = subscriptionOf(event)
+      if (reaction.only?.(one) !== false) add(index, farewell(event, one, after, at, reaction))
+    }
     if (index < events.length - 1) state = states?.[index] ?? evolve(state, event, at)
   }
   return intents
+}
+
+/** The subscription as it ended. Its dialog may be gone. */
+const subscriptionOf = (event: FarewellRepeated): Subscription => ({
+  ...event,
+  dialog: 0,
+  forced: false,
+  event: "subscribe",
+  changedIn: 0,
+  createdAt: 0,
+  expiresAt: 0,
+  giveUpAt: null,
+  shown: "",
+  spared: false,
+  issuedAt: 0,
+  toldIn: 0,
+  pacedAt: 0,
+  heardAt: 0,
+  dueAt: null,
+  dormant: event.bodiless === true,
+  rates: null,
+  repeatAt: null,
+  recent: [],
+})
+
+const farewell = (
+  event: FarewellRepeated,
+  one: Subscription,
+  after: State,
+  at: Millis,
+  { packages, limits }: Reaction,
+): Intent => {
+  const pack = packages.find(one.packageName)
+  const document = pack === null || event.bodiless === true ? empty : lastOf(after, one, pack, undefined, at)
+  const entityTag =
+    pack === null || !limits.conditionalNotify
+      ? null
+      : tagOf(one, pack, document, viewFor(after, one, pack).digest)
+  const { start, cseq, reason } = event
+  const dialog = {
+    start,
+    remoteTarget: start.remoteTarget,
+    ...(event.unproven === true ? { proof: { _tag: "Unproven", room: 0, since: cseq - 1 } as const } : {}),
+  }
+  return notify(after, one, dialog, cseq, document, entityTag, null, reason)
 }
 
 /** The last document did not arrive, or did not leave. */
@@ -125,7 +175,7 @@ const stopgap = (after: State, one: Subscription, { proof }: Dialog, pack: Event
           }),
         }
   const { headers } = shown
-  const body = personal(shown.body, one, pack)
+  const body = takenBody(personal(shown.body, one, pack), one)
   const room = proof?._tag === "Unproven" ? proof.room : 0
   if (octetsOf(body, headers) > room) return empty
   return headers === undefined ? { body } : { body, headers }
@@ -154,8 +204,9 @@ const bodies = (
     const change = changed(one)
     if (change !== null) return change
     if (ended !== undefined && one.status === "active" && !one.polite) {
-      if (!parted.has(one.matched)) parted.set(one.matched, partingView(after, pack, ended, one.matched).body)
-      const body = parted.get(one.matched) ?? null
+      const key = one.accept === undefined ? one.matched : `${one.matched} ${one.accept.join()}`
+      if (!parted.has(key)) parted.set(key, partingView(after, pack, ended, one).body)
+      const body = parted.get(key) ?? null
       // what ended has no form of its own: what is left is shown, or that nothing is
       if (body !== null) return body
     }
@@ -163,7 +214,7 @@ const bodies = (
     if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const knows = one.shown === view.digest && !mayBeMissed.has(event.cause)
-    return knows ? null : offlineBody(after.presentity, pack)
+    return knows ? null : takenBody(offlineBody(after.presentity, pack), one)
   }
   return (one) => withHeaders(personal(bodyFor(one), one, pack), after, one, pack)
 }
@@ -201,7 +252,7 @@ const changes = (
   let body: Body | null | undefined
   return (one) => {
     const wasTold = one.shown === known && !one.spared && one.notified > 0
-    if (one.status !== "active" || one.polite || !wasTold) return null
+    if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
     if (body === undefined) {
       const was = currentDocument(decidedOn, pack)
       const is = documentOf(after, pack, ended)
@@ -237,14 +288,18 @@ const lastBody = (
   ended: readonly Publication[] | undefined,
 ): Body | null => {
   if (ended !== undefined && one.status === "active" && !one.polite) {
-    const { body } = partingView(after, pack, ended, one.matched)
+    const { body } = partingView(after, pack, ended, one)
     if (body !== null) return body
   }
   const view = viewFor(after, one, pack)
   if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
-  return one.shown === view.digest ? null : offlineBody(after.presentity, pack)
+  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, pack), one)
 }
+
+/** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */
+const takenBody = (body: Body | null, { accept }: Subscription): Body | null =>
+  body === null || accept === undefined || isAccepted(body.contentType, accept) ? body : null
 
 /** Publications that this decision ended, by package, oldest first. */
 const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, readonly Publication[]> => {
@@ -273,7 +328,7 @@ const retrySeconds: ReadonlyMap<TerminationReason, Seconds> = new Map([
 const notify = (
   state: State,
   one: Subscription,
-  dialog: Dialog,
+  dialog: Pick<Dialog, "start" | "remoteTarget" | "proof">,
   cseq: number,
   { body, headers }: Shown,
   entityTag: string | null,

@@ -90,6 +90,8 @@ export interface Subscription extends Private {
   readonly matched: string | null
   /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
   readonly argument?: string
+  /** Ranges of media types that it takes (RFC 3856 §6.7); absent: all that its package sends. */
+  readonly accept?: readonly string[]
   /** The tag that says which server looks after it; absent: this one. */
   readonly sharingTag?: string
   /** Another server looks after it; absent: this one does. */

@@ -10,6 +10,7 @@ import { get, size, values } from "../table.ts"
 import { invariant, isHeaderValue } from "../vocabulary.ts"
 import type { Rates, Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
+import { isAccepted, rangesOf, sameRanges } from "./media-types.ts"
 import { grantedRates, sameRates } from "./pace.ts"
 import { decidedBy, giveUpAt, judge, mayWait, rejected, statusOf, supersededWaiting } from "./authorize.ts"
 import type { Judgement } from "./authorize.ts"
@@ -141,6 +142,8 @@ interface Asked {
   /** Null: the request does not say any. */
   readonly argument: string | null
   readonly sharingTag: string | undefined
+  /** Undefined: all that the package sends. */
+  readonly accept: readonly string[] | undefined
 }
 
 /** The checks that do not depend on who asks. */
@@ -174,6 +177,7 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
     argument: pack.argumentHeader === undefined ? null : (command.argument ?? null),
     sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
+    accept: rangesOf(pack, accept),
   }
 }
 
@@ -239,6 +243,7 @@ const begin = (
     ...(asked.rates === null ? {} : { rates: asked.rates }),
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
+    ...(asked.accept === undefined ? {} : { accept: asked.accept }),
     ...tagged(asked.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
@@ -318,7 +323,8 @@ const renew = (
   const ends = asked.granted === 0
   const remoteTarget = movedTarget(dialog, command)
   const proof = ends && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
-  if (!ends || remoteTarget !== null || dialog.usages > 1) {
+  const isOtherAccept = !sameRanges(asked.accept, subscription.accept)
+  if (!ends || remoteTarget !== null || dialog.usages > 1 || isOtherAccept) {
     const expiresAt = ends ? context.now : deadline(asked.granted, context)
     events.push({
       _tag: "SubscriptionRefreshed",
@@ -332,13 +338,16 @@ const renew = (
       ...(ends || asked.argument === null || asked.argument === subscription.argument
         ? {}
         : { argument: asked.argument }),
+      ...(isOtherAccept ? { accept: asked.accept ?? null } : {}),
       ...(ends || command.private === undefined || command.private === (subscription.private === true)
         ? {}
         : { private: command.private }),
     })
   }
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
-  const treated = { ...subscription, status, polite, matched }
+  const { accept: _, ...kept } = subscription
+  const takes = asked.accept === undefined ? {} : { accept: asked.accept }
+  const treated: Subscription = { ...kept, ...takes, status, polite, matched }
   const due = viewFor(state, treated, asked.pack)
   const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.pack, due)
   // RFC 5839 §6.3: a change of the subscription itself is said all the same
@@ -447,11 +456,5 @@ const usagesOf = (state: State, dialog: Dialog): Subscription[] => {
   }
   return [...values(state.subscriptions)].filter((one) => one.dialog === dialog.no)
 }
-
-/** @source RFC 3261 §20.1 */
-const isAccepted = (type: string, ranges: readonly string[]): boolean =>
-  ranges.some(
-    (range) => range === type || range === "*/*" || range === `${type.slice(0, type.indexOf("/"))}/*`,
-  )
 
 const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }

@@ -16,6 +16,7 @@ import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
+import { isAccepted } from "./media-types.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
 
@@ -57,6 +58,41 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
     byMatch.set(matched, view)
   }
   return view
+}
+
+/**
+ * The same for a watcher that takes some media types only: of what is published in one of these, and nothing where none is
+ * (RFC 3856 §6.7). Once per change and set of types, where rules hide nothing.
+ */
+export const acceptableView = (
+  state: State,
+  pack: EventPackage,
+  matched: string | null,
+  accept: readonly string[],
+): View => {
+  const cached = composition(state, pack)
+  if (cached === null) return takenOf(absentView(state.presentity, pack), accept)
+  const made = (): View => {
+    const document = documentOf(state, pack, [], accept)
+    const whole = viewOf(pack, document, newestHeaders(state, pack))
+    return takenOf(isFiltered ? filtered(state, pack, document, matched) : whole, accept)
+  }
+  const isFiltered = matched !== null && has(state.rules, pack.name) && pack.rules?.filter !== undefined
+  if (isFiltered) return made()
+  const key = accept.join()
+  const known = cached.accepted?.get(key)
+  if (known !== undefined) return known
+  const view = made()
+  cached.accepted ??= new Map()
+  cached.accepted.set(key, view)
+  return view
+}
+
+/** What is shown to a watcher that takes these types only; undefined: all. */
+export const takenOf = (view: View, accept: readonly string[] | undefined): View => {
+  const { body, headers } = view
+  if (accept === undefined || body === null || isAccepted(body.contentType, accept)) return view
+  return headers === undefined ? nothing : { body: null, headers, digest: digestOfBoth(null, headers) }
 }
 
 /** What is published now as one document, unfiltered; null when there is nothing to show. Once per change. */
@@ -121,8 +157,14 @@ const hardStateOf = (state: State, packageName: PackageName): State["hardState"]
  * What is published now as one document; null when there is nothing to show.
  *
  * @param ended publications that ended in this very decision
+ * @param accept media types that its reader takes; absent: all
  */
-export const documentOf = (state: State, pack: EventPackage, ended: readonly Publication[]): unknown => {
+export const documentOf = (
+  state: State,
+  pack: EventPackage,
+  ended: readonly Publication[],
+  accept?: readonly string[],
+): unknown => {
   const { presentity } = state
   const documents = liveSources(state, pack)
   const isSilent = documents.length === 0 && ended.length === 0
@@ -132,6 +174,7 @@ export const documentOf = (state: State, pack: EventPackage, ended: readonly Pub
       presentity,
       documents,
       ended: sourcesOf(pack, ended),
+      ...(accept === undefined ? {} : { isAccepted: (type: string) => isAccepted(type, accept) }),
       ...(subscriptions.length === 0 ? {} : { subscriptions }),
     })
   if (pack.mixes === undefined) return own()
@@ -179,11 +222,12 @@ export const partingView = (
   state: State,
   pack: EventPackage,
   ended: readonly Publication[],
-  matched: string | null,
+  { matched, accept }: Pick<Subscription, "matched" | "accept">,
 ): View => {
-  const { digest } = visibleView(state, pack, matched)
-  const document = documentOf(state, pack, ended)
-  const { body } = filtered(state, pack, document, matched)
+  const { digest } =
+    accept === undefined ? visibleView(state, pack, matched) : acceptableView(state, pack, matched, accept)
+  const document = documentOf(state, pack, ended, accept)
+  const { body } = takenOf(filtered(state, pack, document, matched), accept)
   return { body, digest }
 }
 
@@ -255,6 +299,8 @@ interface Composed {
   readonly whole: View
   /** By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that match. */
   readonly filtered: WeakMap<Body, Map<string, View>>
+  /** By media types that watchers take; absent: all take all. */
+  accepted?: Map<string, View>
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()

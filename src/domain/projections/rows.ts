@@ -6,6 +6,7 @@
  * table's business: whoever writes rows shortens what does not fit.
  */
 import type { Event } from "../presentity/events.ts"
+import { livingDialog } from "../presentity/dialog-numbers.ts"
 import { audience, publication } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
@@ -135,6 +136,10 @@ export const touched = (event: Event, before: State, after: State): readonly Row
       // one that never left gave its number back
       const one = event.outcome === "unproven" ? get(after.subscriptions, event.no) : undefined
       return one === undefined ? [] : inDialog(after, one.dialog)
+    }
+    case "FarewellRepeated": {
+      const dialog = livingDialog(after, event.start)
+      return dialog === undefined ? [] : inDialog(after, dialog.no)
     }
     case "NotificationsDeferred":
     case "NotificationsAccepted":

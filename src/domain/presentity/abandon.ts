@@ -1,0 +1,39 @@
+/**
+ * Watchers within the program that the core is part of end with the program: they have no address that anything could be sent to.
+ */
+import { get, values } from "../table.ts"
+import type { DialogStart } from "../vocabulary.ts"
+import type { Abandon } from "./commands.ts"
+import { done } from "./decision.ts"
+import type { Outcome } from "./decision.ts"
+import type { Event } from "./events.ts"
+import type { State } from "./state.ts"
+
+/** `flow` of a dialog with a watcher within the program. */
+export const programFlow = "library"
+
+export const isWithinProgram = ({ flow }: Pick<DialogStart, "flow">): boolean => flow === programFlow
+
+/** Whether anybody within the program watches. O(dialogs). */
+export const isWatchedWithinProgram = (state: State): boolean => {
+  for (const { start } of values(state.dialogs)) if (isWithinProgram(start)) return true
+  return false
+}
+
+/** Nobody is told: who watched is gone. Whoever watches again begins anew (RFC 3265 §3.2.4, `deactivated`). */
+export const abandon = (state: State, { only }: Abandon): Outcome =>
+  done(
+    [...values(state.subscriptions)]
+      .filter(({ no, dialog }) => {
+        const start = get(state.dialogs, dialog)?.start
+        return start !== undefined && isWithinProgram(start) && only?.includes(no) !== false
+      })
+      .sort((one, other) => one.no - other.no)
+      .map(({ no }): Event => ({
+        _tag: "SubscriptionTerminated",
+        no,
+        reason: "deactivated",
+        silent: true,
+        waitsUntil: null,
+      })),
+  )

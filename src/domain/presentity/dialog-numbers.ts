@@ -1,0 +1,24 @@
+/**
+ * CSeq numbers of a dialog that is known by its tags only: a subscription in it has ended, and others may live.
+ */
+import { set, values } from "../table.ts"
+import type { DialogStart } from "../vocabulary.ts"
+import type { Dialog, State } from "./state.ts"
+
+/** Whether two say the same dialog. */
+export const isSameDialog = (one: DialogStart, other: DialogStart): boolean =>
+  one.callId === other.callId && one.localTag === other.localTag && one.remoteTag === other.remoteTag
+
+/** The dialog, where others live in it. O(dialogs). */
+export const livingDialog = (state: State, start: DialogStart): Dialog | undefined => {
+  for (const dialog of values(state.dialogs)) if (isSameDialog(dialog.start, start)) return dialog
+  return undefined
+}
+
+/** The state in which that number of a dialog is taken; nothing changes where nobody lives in it any more. */
+export const withNumberTaken = (state: State, start: DialogStart, cseq: number): State => {
+  const dialog = livingDialog(state, start)
+  return dialog === undefined || dialog.localCseq >= cseq
+    ? state
+    : { ...state, dialogs: set(state.dialogs, dialog.no, { ...dialog, localCseq: cseq }) }
+}
