@@ -152,6 +152,8 @@ export const makePump = Effect.fnUntraced(function* (
     outages: 0,
   }
 
+  const now = (): Millis => clock.currentTimeMillisUnsafe()
+
   let status: ReturnType<Pump["status"]> = "starting"
   /** Requests are decided, unless the store is away. */
   let isOpen = false
@@ -179,11 +181,11 @@ export const makePump = Effect.fnUntraced(function* (
   /** What was offered and is decided and stored after all. */
   const done = new WeakSet<Offer<Ticket>>()
   let anyDone = false
+  /** Whoever decides after that and is not this process sends its own NOTIFYs. */
+  const beganAt = now()
   let isWatching = false
   let underWay: Batch | null = null
   const pauses = yield* Semaphore.make(1)
-
-  const now = (): Millis => clock.currentTimeMillisUnsafe()
 
   const front = makeFront({
     read: store.read,
@@ -227,7 +229,8 @@ export const makePump = Effect.fnUntraced(function* (
         known === undefined ? !moved.has(stream) && !isEmpty(present) : known.version < present.version
       if (isBehind) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
       // an append of an earlier process that came through after this one began: its NOTIFYs have not left
-      if (doubt === undefined) for (const command of untoldIn(stored)) offerOwn(stream, command)
+      if (doubt === undefined && row.decision.at < beganAt)
+        for (const command of untoldIn(stored)) offerOwn(stream, command)
     })
 
   /** Streams as they are, with what the log has of them handed over before. */
