@@ -67,7 +67,10 @@ const live = async (server: PresenceServer, { onTestFinished }: TestContext): Pr
 }
 
 /** Whoever has the log repairs what follows from it. */
-const repairedBy = async ({ admin }: PresenceServer, fromStart: boolean): Promise<{ readonly repaired: number }> => {
+const repairedBy = async (
+  { admin }: PresenceServer,
+  fromStart: boolean,
+): Promise<{ readonly repaired: number }> => {
   const answered = await fetch(`${admin}/v1/tables/repair`, {
     method: "POST",
     body: JSON.stringify({ from_start: fromStart }),

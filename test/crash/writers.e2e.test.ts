@@ -17,7 +17,10 @@ describe("two servers on one database", () => {
         say: () => {},
       })
       const { lost, disorder, mixed, wrong } = findings!
-      assert.deepStrictEqual({ lost, disorder, mixed, wrong }, { lost: [], disorder: [], mixed: [], wrong: [] })
+      assert.deepStrictEqual(
+        { lost, disorder, mixed, wrong },
+        { lost: [], disorder: [], mixed: [], wrong: [] },
+      )
       assert.isAbove(findings!.checked, 30)
       assert.isAtLeast(findings!.claims, 3)
     },

@@ -232,7 +232,9 @@ const wakeWithQuestion = async (woken: Node, writer: Node): Promise<readonly str
     woken.process.kill("SIGCONT")
     await holds("the one that was stopped waits", async () => (await readiness(woken)).includes("standby"))
     // it may refuse, or be gone before it reads
-    return answers.filter((one) => !one.startsWith("SIP/2.0 503")).map((one) => `woken: ${one.split("\r\n")[0]}`)
+    return answers
+      .filter((one) => !one.startsWith("SIP/2.0 503"))
+      .map((one) => `woken: ${one.split("\r\n")[0]}`)
   } finally {
     socket.close()
   }
@@ -248,7 +250,9 @@ const watchRows = (url: string): Promise<unknown> =>
     "CREATE TRIGGER seen AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION see_row()",
   )
 
-const rowsOf = async (url: string): Promise<{ readonly mixed: readonly string[]; readonly claims: number }> => {
+const rowsOf = async (
+  url: string,
+): Promise<{ readonly mixed: readonly string[]; readonly claims: number }> => {
   const mixed = (await on(
     url,
     `SELECT application, count(*)::int AS runs FROM (

@@ -78,7 +78,11 @@ const routes = (source: AdminSource, tokens: readonly Token[] | null) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
       openapiPath: "/openapi.json",
-    }).pipe(Layer.provide(answers(source.desk)), Layer.provide(guard(tokens, source.unsure ?? (() => null))), Layer.provide(legible)),
+    }).pipe(
+      Layer.provide(answers(source.desk)),
+      Layer.provide(guard(tokens, source.unsure ?? (() => null))),
+      Layer.provide(legible),
+    ),
     HttpRouter.add(
       "*",
       "/*",

@@ -164,7 +164,11 @@ export const makeClientTransactions = (
   const resend = (transaction: ClientTransaction): void => {
     const { mayResend, resendAt } = transaction
     const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
-    const may = !maySend() ? "wait" : mayResend === null ? "resend" : mayResend(transaction.bytes!.length, resendAt >= lateAt)
+    const may = !maySend()
+      ? "wait"
+      : mayResend === null
+        ? "resend"
+        : mayResend(transaction.bytes!.length, resendAt >= lateAt)
     if (may === "over") return happen(transaction, "denied", null)
     if (may === "resend") {
       counters.notifyRetransmitted++

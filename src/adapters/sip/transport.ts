@@ -73,13 +73,7 @@ export const make = (options: SipOptions): Sip => {
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const localHost = local.towards
   const server = makeServerTransactions(limits, timers, counters, clock)
-  const client = makeClientTransactions(
-    timers,
-    counters,
-    clock,
-    limits.unansweredOctetsMax,
-    options.maySend,
-  )
+  const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, options.maySend)
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
   const carriedBy = packages.carriedHeaders ?? new Map<string, readonly string[]>()
   const argumentOf = packages.argumentHeaders ?? new Map<string, string>()

@@ -275,7 +275,9 @@ export const makePostgresStore = (
           AND (SELECT e.pos FROM events e WHERE e.stream = h.id AND e.version > coalesce(f.version, 0)
             ORDER BY e.version LIMIT 1) <= ${upTo}::bigint
         ORDER BY h.id LIMIT ${max}::int`.pipe(
-        Effect.map((rows) => rows.map(({ stream, version }) => ({ stream: stream as Uri, version: Number(version) }))),
+        Effect.map((rows) =>
+          rows.map(({ stream, version }) => ({ stream: stream as Uri, version: Number(version) })),
+        ),
         unavailable,
       ),
 

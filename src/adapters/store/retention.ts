@@ -64,8 +64,10 @@ export interface OldRow {
 export const makeRetention = (sql: PgClient.PgClient) => {
   const retention = statementsOf(sql)
   /** Whoever lost the log drops nothing of it. */
-  const own = <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
-    (...args: Args) => fenced(sql, write(...args))
+  const own =
+    <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
+    (...args: Args) =>
+      fenced(sql, write(...args))
   return {
     ...retention,
     keepBeginnings: own(retention.keepBeginnings),
@@ -147,9 +149,9 @@ const statementsOf = (sql: PgClient.PgClient) => ({
         `DO $drop$ BEGIN PERFORM set_config('lock_timeout', '${lockPatience}', true); DROP TABLE IF EXISTS ${name}; END $drop$`,
       ),
     ).pipe(
-        Effect.as(true),
-        Effect.catchIf(isTimeout, () => Effect.succeed(false)),
-      ),
+      Effect.as(true),
+      Effect.catchIf(isTimeout, () => Effect.succeed(false)),
+    ),
 
   /** @returns how many were deleted; fewer than a statement may: that was all */
   deleteStrays: (before: Millis) =>

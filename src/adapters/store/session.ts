@@ -30,7 +30,11 @@ const connect = (url: string, applicationName: string) =>
   })
 
 /** @param channel listened to */
-export const openSession = Effect.fnUntraced(function* (url: string, applicationName: string, channel: string) {
+export const openSession = Effect.fnUntraced(function* (
+  url: string,
+  applicationName: string,
+  channel: string,
+) {
   const scope = yield* Scope.make()
   const opened = Effect.gen(function* () {
     // pinned: whoever listens has the connection to itself
@@ -51,7 +55,10 @@ export const openSession = Effect.fnUntraced(function* (url: string, application
 })
 
 /** Which session of the server another connection gets while it is in a transaction. */
-export const secondSession = (url: string, applicationName: string): Effect.Effect<number, SqlError.SqlError> =>
+export const secondSession = (
+  url: string,
+  applicationName: string,
+): Effect.Effect<number, SqlError.SqlError> =>
   Effect.scoped(
     Effect.gen(function* () {
       const connection = yield* connect(url, applicationName)

@@ -241,7 +241,7 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fi
 export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, options: WriterOptions) {
   const { store, setting, fix, on } = options
   const orUnfit = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnfit> =>
-    Effect.catch(work, (cause) => Effect.fail(unfitFor(setting, cause) ?? cause))
+    Effect.mapError(work, (cause) => unfitFor(setting, cause) ?? cause)
   let session = yield* orUnfit(sessionOf(options))
   /** Makes the table that says who writes, where there is none; of several that want that one does. */
   const prepared = Effect.gen(function* () {
@@ -249,7 +249,9 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
     for (let tries = 0; ; tries++) {
       const layout = yield* fitnessOf(session, second, setting, options.theirs)
       if (layout.hasWriters) return layout
-      const [mine] = yield* session.ask<{ got: boolean }>(`SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`)
+      const [mine] = yield* session.ask<{ got: boolean }>(
+        `SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`,
+      )
       // whoever holds it for so long is none of us
       if (mine?.got === true || tries * lookEvery >= layoutPatience) {
         yield* earlierServer(session, options)
@@ -440,4 +442,3 @@ export const claimSole = Effect.fnUntraced(function* (
   const writer: Writer = { holder, lost: Effect.never, counters: { lapses: 0, fenced: 0 } }
   return writer
 })
-

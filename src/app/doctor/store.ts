@@ -104,7 +104,9 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   checks.push(layout.check)
   if (!layout.isOurs) return checks
   const holder = yield* holderNow(sql)
-  checks.push(ok("writer", holder === null ? "nobody has the log" : `the log is taken by ${holderText(holder)}`))
+  checks.push(
+    ok("writer", holder === null ? "nobody has the log" : `the log is taken by ${holderText(holder)}`),
+  )
   checks.push(...(yield* logChecks(store, config, isRunning)))
   checks.push(...(yield* watcherChecks(store, config, isRunning)))
   checks.push(...(yield* xcapTable(config, sql)))

@@ -108,21 +108,22 @@ export const openTarget = Effect.fnUntraced(function* (
     const now = yield* Clock.currentTimeMillis
     const who = { program: "presently import", version, application }
     const layout = migrate.pipe(Effect.provideContext(client))
-    yield* (url === null
-      ? Effect.andThen(layout, claimSole(sql, who))
-      : claimLog(sql, {
-          url,
-          ...who,
-          store: name,
-          setting: databaseSetting(config),
-          lease: config.writer_lease,
-          standby: false,
-          fix: "stop that one, and import again",
-          // in one database both can be
-          theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
-          migrate: layout,
-          on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
-        })
+    yield* (
+      url === null
+        ? Effect.andThen(layout, claimSole(sql, who))
+        : claimLog(sql, {
+            url,
+            ...who,
+            store: name,
+            setting: databaseSetting(config),
+            lease: config.writer_lease,
+            standby: false,
+            fix: "stop that one, and import again",
+            // in one database both can be
+            theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
+            migrate: layout,
+            on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
+          })
     ).pipe(
       Effect.mapError((cause) =>
         cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit"

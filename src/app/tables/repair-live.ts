@@ -23,13 +23,17 @@ export const makeRepairer = (
   return (fromStart: boolean) =>
     Effect.gen(function* () {
       if (sql === null) {
-        const why = "only tables in a database of its own server are rewritten while it runs: stop it, and use presently verify --repair"
+        const why =
+          "only tables in a database of its own server are rewritten while it runs: stop it, and use presently verify --repair"
         return yield* new Refused({ status: 409, why })
       }
       const report = yield* projector.flush.pipe(
         Effect.andThen(verifyTables(sql, names, { fromStart, repair: true })),
         Effect.flatMap((found) =>
-          Effect.map(verifyTables(sql, names, { fromStart: false, repair: false }), (after) => ({ found, after })),
+          Effect.map(verifyTables(sql, names, { fromStart: false, repair: false }), (after) => ({
+            found,
+            after,
+          })),
         ),
         Effect.mapError(
           (cause) =>

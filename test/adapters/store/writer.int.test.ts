@@ -229,7 +229,10 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
     await Effect.runPromise(one.store.append([decisionOf(stream, 1)]))
     const state = (await Effect.runPromise(one.store.load([stream])))[0]!
     // as another writer does when this one was silent for long
-    await on(url, "UPDATE writers SET epoch = epoch + 1, application = 'presently writer x', host = 'b', pid = 7")
+    await on(
+      url,
+      "UPDATE writers SET epoch = epoch + 1, application = 'presently writer x', host = 'b', pid = 7",
+    )
     const attempts: Effect.Effect<unknown, unknown>[] = [
       one.store.append([decisionOf(stream, 2)]),
       one.store.append([decisionOf(freshStream(), 1)]),
@@ -326,9 +329,12 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
           Layer.fresh(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })),
         )
         const sql = Context.get(services, PgClient.PgClient)
-        for (const number of [7_265_003, 7_265_004, 7_265_005]) yield* sql`SELECT pg_advisory_lock(${number}::bigint)`
+        for (const number of [7_265_003, 7_265_004, 7_265_005])
+          yield* sql`SELECT pg_advisory_lock(${number}::bigint)`
         const [row] = yield* sql<{ lock: number }>`SELECT lock FROM writers`
-        const [got] = yield* sql<{ got: boolean }>`SELECT pg_try_advisory_lock(7265005, ${row!.lock}::int) AS got`
+        const [got] = yield* sql<{
+          got: boolean
+        }>`SELECT pg_try_advisory_lock(7265005, ${row!.lock}::int) AS got`
         assert.isFalse(got!.got)
         yield* sql`SELECT pg_advisory_lock(7265005, n) FROM generate_series(1, 50) n`
       }).pipe(Scope.provide(scope)),
@@ -352,7 +358,8 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
     )
     await holds(
       "a transaction is open",
-      async () => (await on(url, "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction'")).length > 0,
+      async () =>
+        (await on(url, "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction'")).length > 0,
     )
     await on(url, "UPDATE writers SET session = 0")
     const next = await started(url, { standby: true })
@@ -388,7 +395,10 @@ describe.skipIf(cluster === null)("a database that will not do", () => {
       /^database_url = test \(flag\): it holds tables of something else \(presentity, subscriber, version\) and no log of presently: give/,
     )
     // what a version before this one left behind
-    await on(url, "CREATE TABLE presently_migrations (migration_id int PRIMARY KEY, created_at timestamptz, name text)")
+    await on(
+      url,
+      "CREATE TABLE presently_migrations (migration_id int PRIMARY KEY, created_at timestamptz, name text)",
+    )
     const before = await tablesOf(url)
     assert.match(await unfit(url), /\(presentity, subscriber, version\)/)
     assert.deepStrictEqual(await tablesOf(url), before)
@@ -415,11 +425,23 @@ describe.skipIf(cluster === null)("a database that will not do", () => {
     const as = (role: string): string => url.replace("postgres@", `${role}@`)
     const role = `nobody_${name}`
     await on(url, `CREATE ROLE ${role} LOGIN`)
-    assert.match(await unfit(as(role)), new RegExp(`the role ${role} may not make tables in it: GRANT CREATE`))
+    assert.match(
+      await unfit(as(role)),
+      new RegExp(`the role ${role} may not make tables in it: GRANT CREATE`),
+    )
     await (await started(url)).stop()
-    assert.match(await unfit(as(role)), new RegExp(`the role ${role} may not read and write events, streams, .*: connect as`))
-    assert.match(await unfit(as("who_is_that")), /role "who_is_that" does not exist: correct role and password/)
-    assert.match(await unfit(url.replace(name, "not_there")), /there is no such database: make it, or correct the name$/)
+    assert.match(
+      await unfit(as(role)),
+      new RegExp(`the role ${role} may not read and write events, streams, .*: connect as`),
+    )
+    assert.match(
+      await unfit(as("who_is_that")),
+      /role "who_is_that" does not exist: correct role and password/,
+    )
+    assert.match(
+      await unfit(url.replace(name, "not_there")),
+      /there is no such database: make it, or correct the name$/,
+    )
     assert.match(
       await unfit(`${url}?options=-c%20search_path%3Dnowhere`),
       /none of the schemas in the search_path of the role postgres is there for it: /,

@@ -75,7 +75,12 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
     patient,
     async () => {
       const url = cluster!.database()
-      const server = await startPresence({ memory: false, database_url: url, db_update_period: 1, admin: "127.0.0.1:0" })
+      const server = await startPresence({
+        memory: false,
+        database_url: url,
+        db_update_period: 1,
+        admin: "127.0.0.1:0",
+      })
       const asked = ["--admin", server.admin!]
       await live(server.udpPort)
       const rows = "SELECT count(*)::int AS n FROM watchers"
@@ -103,15 +108,25 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
         ),
       )
       // whoever has the log repairs what follows from it
-      for (const command of [["verify", "--repair"], ["projections", "rebuild"], ["compact", "--set", "retention=30"]]) {
+      for (const command of [
+        ["verify", "--repair"],
+        ["projections", "rebuild"],
+        ["compact", "--set", "retention=30"],
+      ]) {
         const refused = await runHere([...command, "--database-url", url])
         assert.equal(refused.code, 74)
-        assert.match(refused.stderr, /^presently: PostgreSQL at .* is taken by a presently server .* since .*: stop that one first$/m)
+        assert.match(
+          refused.stderr,
+          /^presently: PostgreSQL at .* is taken by a presently server .* since .*: stop that one first$/m,
+        )
       }
       const repaired = await verify("--repair", ...asked)
       assert.deepEqual([repaired.code, repaired.stderr], [0, ""])
       assert.equal(repaired.lines.length, 5)
-      assert.match(repaired.lines.at(-1)!, /, 3 rows and snapshots rewritten in [\d.]+ s, 0 differences left$/)
+      assert.match(
+        repaired.lines.at(-1)!,
+        /, 3 rows and snapshots rewritten in [\d.]+ s, 0 differences left$/,
+      )
       await on(url, "UPDATE presentity SET body = NULL", "UPDATE snapshots SET version = 1, state = NULL")
       assert.equal((await checked({ database_url: url }, { fromStart: true })).after, 2)
       const rebuilt = await runHere(["projections", "rebuild", ...asked])

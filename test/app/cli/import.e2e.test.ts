@@ -130,7 +130,10 @@ describe.skipIf(cluster === null)("presently import into PostgreSQL", () => {
       context.onTestFinished(server.stop)
       const busy = await into(target)
       assert.equal(busy.code, 74)
-      assert.match(busy.stderr, /^presently: .* is taken by a presently server .*: stop that one, and import again$/m)
+      assert.match(
+        busy.stderr,
+        /^presently: .* is taken by a presently server .*: stop that one, and import again$/m,
+      )
     },
   )
 })
