@@ -241,7 +241,7 @@ const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fi
 export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, options: WriterOptions) {
   const { store, setting, fix, on } = options
   const orUnfit = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnfit> =>
-    Effect.catch(work, (cause) => Effect.fail(unfitFor(setting, cause) ?? cause))
+    Effect.mapError(work, (cause) => unfitFor(setting, cause) ?? cause)
   let session = yield* orUnfit(sessionOf(options))
   /** Makes the table that says who writes, where there is none; of several that want that one does. */
   const prepared = Effect.gen(function* () {

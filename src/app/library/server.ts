@@ -82,10 +82,12 @@ const start = async (
   )
   const lost = new Promise<LogIsTaken>((resolve) => {
     Effect.runFork(
-      Effect.catch(server.lost, (cause) =>
-        Effect.sync(() => {
-          if (cause._tag === "LogIsTaken") resolve(cause)
-        }),
+      Effect.ignore(
+        Effect.tapError(server.lost, (cause) =>
+          Effect.sync(() => {
+            if (cause._tag === "LogIsTaken") resolve(cause)
+          }),
+        ),
       ),
     )
   })
