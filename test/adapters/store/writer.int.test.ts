@@ -222,6 +222,23 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
     await one.stop()
   })
 
+  it("OPS-writer: a row that somebody removed is put back, and who had the log goes on having it", async () => {
+    const url = cluster!.database()
+    const one = await started(url)
+    await on(url, "DELETE FROM writers")
+    assert.isTrue(Exit.isFailure(await run(one.store.append([decisionOf(freshStream(), 1)]))))
+    await holds("it is sure again", () => one.lapses.length > 0 && claimOn(one.sql).isSure())
+    await Effect.runPromise(one.store.append([decisionOf(freshStream(), 1)]))
+    const told = await refusal(url)
+    assert.instanceOf(told, LogIsTaken)
+    assert.deepStrictEqual((told as LogIsTaken).holder, one.writer.holder)
+    await one.stop()
+    await on(url, "DELETE FROM writers")
+    const next = await started(url)
+    assert.strictEqual(next.writer.holder.epoch, 2)
+    await next.stop()
+  })
+
   it("OPS-writer: whoever lost the log stores, saves and deletes nothing, is told who has it, and is sure of nothing", async () => {
     const url = cluster!.database()
     const one = await started(url)
