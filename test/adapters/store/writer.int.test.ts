@@ -17,6 +17,7 @@ import type { EventStore } from "../../../src/domain/ports.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { on } from "../../support/checked-store.ts"
 import { holds } from "../../support/condition.ts"
+import { startPooler } from "../../support/pooler.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
 import { LogIsTaken } from "../../../src/adapters/store/taken.ts"
@@ -434,6 +435,17 @@ describe.skipIf(cluster === null)("a database that will not do", () => {
     await on(url, "INSERT INTO presently_migrations (migration_id, name) VALUES (99, 'later')")
     assert.match(await unfit(url), /its layout is 99 of \d+: a newer version has been at work: /)
     assert.deepStrictEqual(await on(url, "SELECT epoch::int FROM writers"), [{ epoch: 1 }])
+  })
+
+  it("OPS-writer: a pooler that gives each transaction another session is told, and nothing is written through it", async () => {
+    const url = cluster!.database()
+    const pooler = await startPooler(url)
+    assert.match(
+      await unfit(pooler.url),
+      /statements of one connection reach different sessions of the database, as through a pooler in transaction mode, .*: connect to the database itself/,
+    )
+    assert.deepStrictEqual(await tablesOf(url), [])
+    pooler.stop()
   })
 
   it("OPS-writer: one that can only be read, a role without rights, an unknown role and an unknown database are told", async () => {
