@@ -173,6 +173,10 @@ export const makeClientTransactions = (
     if (may === "resend") {
       counters.notifyRetransmitted++
       transaction.channel.send(transaction.bytes!, transaction.address, transaction.port, transaction.failed)
+      if (transaction.isReliable) {
+        transaction.resendAt = Number.POSITIVE_INFINITY
+        return
+      }
     }
     transaction.resendMs = nextResendMs(transaction.state, transaction.resendMs, timers)
     transaction.resendAt += transaction.resendMs

@@ -26,6 +26,8 @@ export interface Positions {
   readonly last: number
   /** Decisions between. */
   readonly lag: number
+  /** The highest that a decision ever had: no checkpoint can be above it. */
+  readonly given: number
 }
 
 export interface LoggedDecision {
@@ -66,14 +68,16 @@ export interface Gap {
 
 export const makeAudit = (sql: PgClient.PgClient) => ({
   positions: Effect.gen(function* () {
-    const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint }>`
+    const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint; given: bigint }>`
       SELECT c.pos AS tables, (SELECT coalesce(max(pos), 0) FROM events) AS last,
+        (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_pos_seq) AS given,
         (SELECT count(*) FROM events WHERE pos > c.pos) AS lag
       FROM (SELECT coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0) AS pos) c`
     const positions: Positions = {
       tables: Number(row?.tables ?? 0),
       last: Number(row?.last ?? 0),
       lag: Number(row?.lag ?? 0),
+      given: Number(row?.given ?? 0),
     }
     return positions
   }),
@@ -182,6 +186,9 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
 
   landmarkBefore: makeLandmarks(sql).landmarkBefore,
   putLandmarks: makeLandmarks(sql).saveLandmarks,
+
+  putTablesCheckpoint: (position: number) =>
+    sql`UPDATE checkpoints SET pos = ${position}::bigint WHERE name = 'tables'`,
 
   deleteSnapshots: (streams: readonly bigint[]) =>
     sql`DELETE FROM snapshots WHERE stream = ANY(${streams.map(String)}::bigint[])`.pipe(Effect.asVoid),

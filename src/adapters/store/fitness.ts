@@ -141,6 +141,13 @@ export const unfitFor = (store: string, cause: unknown): StoreUnfit | null => {
   if (code === "3D000") {
     return new StoreUnfit({ store, why: "there is no such database", fix: "make it, or correct the name" })
   }
+  if (code === "25006") {
+    return new StoreUnfit({
+      store,
+      why: "it can only be read: a standby server, or a database that is set to that",
+      fix: "name the primary server",
+    })
+  }
   if (code?.startsWith("28") === true || code === "42501") {
     const why = messageOf(cause)
     return new StoreUnfit({ store, why, fix: "correct role and password, or what the role may do" })

@@ -121,6 +121,12 @@ const look = (session: Session): Effect.Effect<WriterRow, SqlError.SqlError> =>
     ([row]) => row!,
   )
 
+/** Somebody may have removed the row. */
+const restoreRow = (session: Session) =>
+  session.ask(
+    "INSERT INTO writers (shard, epoch) SELECT 0, coalesce((SELECT max(epoch) FROM claims), 0) ON CONFLICT DO NOTHING",
+  )
+
 /** The session, set up to end when it is silent for a lease. */
 const sessionOf = Effect.fnUntraced(function* ({ url, application, lease }: WriterOptions) {
   const session = yield* openSession(url, application, channel)
@@ -266,6 +272,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   })
   const first = Effect.gen(function* () {
     const layout = yield* prepared
+    yield* restoreRow(session)
     let goneSince: number | null = null
     for (;;) {
       const row = yield* look(session)
@@ -273,6 +280,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
       goneSince = isGone ? (goneSince ?? performance.now()) : null
       const standing = standingOf(row, goneSince === null ? 0 : performance.now() - goneSince)
       if (standing === "free") {
+        yield* earlierServer(session, options)
         const taken = yield* take(session, row, options).pipe(
           // a write of the predecessor is under way
           Effect.catchIf(
@@ -352,7 +360,8 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
            FROM writers w WHERE w.shard = 0`,
         )
         .pipe(Effect.timeout(leaseMillis / 2))
-      if (row === undefined || Number(row.epoch) !== holder.epoch) return row
+      if (row === undefined) return yield* Effect.fail(new Error("the row that says who writes is gone"))
+      if (Number(row.epoch) !== holder.epoch) return row
       if (!row.locked) return yield* Effect.fail(new Error("the session does not hold its lock any more"))
       if (!isSure()) lapse("no answer for a lease")
       yield* tell
@@ -368,21 +377,32 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   /** A new session for the one that ended. @returns the row that is ours no more; null: it is ours again */
   const again = Effect.gen(function* () {
     session = yield* sessionOf(options)
+    yield* restoreRow(session)
     const number = yield* lockOn(session)
     const [mine] = yield* session.ask<HolderRow>(
-      `UPDATE writers SET session = pg_backend_pid(), lock = $1::int WHERE shard = 0 AND epoch = $2::bigint
-       RETURNING epoch`,
-      [number, holder.epoch],
+      `UPDATE writers SET session = pg_backend_pid(), lock = $1::int, application = $3, program = $4, host = $5, pid = $6::int,
+         version = $7, since = to_timestamp($8::float8 / 1000.0), lease = $9::int
+       WHERE shard = 0 AND epoch = $2::bigint RETURNING epoch`,
+      [
+        number,
+        holder.epoch,
+        options.application,
+        holder.program,
+        holder.host,
+        holder.pid,
+        holder.version,
+        holder.since,
+        options.lease,
+      ],
     )
-    if (mine === undefined) return yield* look(session)
-    return null
+    return mine === undefined ? yield* look(session) : null
   })
 
   const keep = Effect.gen(function* () {
     for (;;) {
       const ended = yield* Effect.exit(beat)
       if (ended._tag === "Success") {
-        if (ended.value !== undefined) yield* lose(ended.value)
+        yield* lose(ended.value)
         return
       }
       lapse(ended.cause)

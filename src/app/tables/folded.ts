@@ -6,7 +6,7 @@ import type { Uri } from "../../domain/vocabulary.ts"
 
 /** Something in the log or beside it that is not as it should be. */
 export interface LogFinding {
-  readonly table: "events" | "streams" | "snapshots" | "landmarks" | "seals"
+  readonly table: "events" | "streams" | "snapshots" | "landmarks" | "seals" | "checkpoints"
   readonly key: string
   readonly column: string
   readonly log: string | number | null

@@ -166,6 +166,10 @@ const findDifferences = Effect.fnUntraced(function* (
   { fromStart, repair: isRepair }: VerifyOptions,
 ) {
   const positions = yield* audit.positions
+  const { tables: shown, given } = positions
+  // another log's, or what somebody wrote there: what comes next would not be read
+  if (shown > given)
+    folded.findings.push({ table: "checkpoints", key: "tables", column: "pos", log: given, found: shown })
   for (const { stream, why } of yield* audit.gaps) {
     folded.broken.add(stream as Uri)
     folded.findings.push({ table: "events", key: stream, column: "version", log: null, found: why })
@@ -235,9 +239,11 @@ const repair = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
   audit: Audit,
   names: TableNames,
-  { wrong, wrongSnapshots, orphans }: Found,
+  { wrong, wrongSnapshots, orphans, positions }: Found,
   folded: Folded,
 ) {
+  const isBeyond = positions.tables > positions.given
+  if (isBeyond) yield* audit.putTablesCheckpoint(positions.given)
   const brokenNames = new Set([...folded.broken].map(userOf))
   const isSure = (one: WrongRow): boolean =>
     one.expected !== null
@@ -263,7 +269,7 @@ const repair = Effect.fnUntraced(function* (
     yield* audit.putSnapshots(states.slice(start, start + 500))
   }
   if (orphans.length > 0) yield* audit.deleteSnapshots(orphans)
-  return toWrite.length + states.length + orphans.length + folded.landmarksWritten
+  return toWrite.length + states.length + orphans.length + folded.landmarksWritten + (isBeyond ? 1 : 0)
 })
 
 const expectedRows = (folded: Folded) => {

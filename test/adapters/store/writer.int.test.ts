@@ -17,6 +17,7 @@ import type { EventStore } from "../../../src/domain/ports.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { on } from "../../support/checked-store.ts"
 import { holds } from "../../support/condition.ts"
+import { startPooler } from "../../support/pooler.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
 import { LogIsTaken } from "../../../src/adapters/store/taken.ts"
@@ -222,6 +223,23 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
     await one.stop()
   })
 
+  it("OPS-writer: a row that somebody removed is put back, and who had the log goes on having it", async () => {
+    const url = cluster!.database()
+    const one = await started(url)
+    await on(url, "DELETE FROM writers")
+    assert.isTrue(Exit.isFailure(await run(one.store.append([decisionOf(freshStream(), 1)]))))
+    await holds("it is sure again", () => one.lapses.length > 0 && claimOn(one.sql).isSure())
+    await Effect.runPromise(one.store.append([decisionOf(freshStream(), 1)]))
+    const told = await refusal(url)
+    assert.instanceOf(told, LogIsTaken)
+    assert.deepStrictEqual((told as LogIsTaken).holder, one.writer.holder)
+    await one.stop()
+    await on(url, "DELETE FROM writers")
+    const next = await started(url)
+    assert.strictEqual(next.writer.holder.epoch, 2)
+    await next.stop()
+  })
+
   it("OPS-writer: whoever lost the log stores, saves and deletes nothing, is told who has it, and is sure of nothing", async () => {
     const url = cluster!.database()
     const one = await started(url)
@@ -417,6 +435,17 @@ describe.skipIf(cluster === null)("a database that will not do", () => {
     await on(url, "INSERT INTO presently_migrations (migration_id, name) VALUES (99, 'later')")
     assert.match(await unfit(url), /its layout is 99 of \d+: a newer version has been at work: /)
     assert.deepStrictEqual(await on(url, "SELECT epoch::int FROM writers"), [{ epoch: 1 }])
+  })
+
+  it("OPS-writer: a pooler that gives each transaction another session is told, and nothing is written through it", async () => {
+    const url = cluster!.database()
+    const pooler = await startPooler(url)
+    assert.match(
+      await unfit(pooler.url),
+      /statements of one connection reach different sessions of the database, as through a pooler in transaction mode, .*: connect to the database itself/,
+    )
+    assert.deepStrictEqual(await tablesOf(url), [])
+    pooler.stop()
   })
 
   it("OPS-writer: one that can only be read, a role without rights, an unknown role and an unknown database are told", async () => {
