@@ -150,9 +150,18 @@ export const clockTest = async (options: ClockOptions): Promise<readonly string[
       check((await positionOf(server)) > 0, `${when}: the log is there`)
     }
 
+    /** A start repeats NOTIFYs that may not have arrived. */
+    const answerFor = async (millis: number): Promise<void> => {
+      const until = performance.now() + millis
+      while (performance.now() < until) {
+        const notify = await watcher.notify(1000).catch(() => null)
+        if (notify !== null) answer(phone, notify)
+      }
+    }
+
     // wrong while it runs
     setClock(offset)
-    await pauseFor(options.seconds * 1000)
+    await answerFor(options.seconds * 1000)
     await isRight("while the clock is wrong")
     await isKept("while the clock is wrong")
     check(server.said().includes("the clock of this machine went"), "the log says so")
@@ -170,7 +179,7 @@ export const clockTest = async (options: ClockOptions): Promise<readonly string[
     await stop(server)
     setClock(offset)
     server = await start(store, port)
-    await pauseFor(options.seconds * 1000)
+    await answerFor(options.seconds * 1000)
     await isRight("started with a wrong clock")
     await isKept("started with a wrong clock")
     // wrong at the stop, right at the next start
@@ -213,6 +222,6 @@ if (process.argv[1] === import.meta.filename) {
     process.exitCode = 69
   } else {
     console.log(faults.length === 0 ? "no faults" : faults.join("\n"))
-    process.exitCode = faults.length === 0 ? 0 : 1
+    process.exit(faults.length === 0 ? 0 : 1)
   }
 }

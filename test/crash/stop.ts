@@ -112,5 +112,5 @@ if (process.argv[1] === import.meta.filename) {
     say: (line) => console.log(line),
   })
   console.log(faults.length === 0 ? "no faults" : faults.join("\n"))
-  process.exitCode = faults.length === 0 ? 0 : 1
+  process.exit(faults.length === 0 ? 0 : 1)
 }

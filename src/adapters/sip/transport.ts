@@ -162,11 +162,15 @@ export const make = (options: SipOptions): Sip => {
     )
   }
 
+  const origin = Date.now() - clock()
+  /** Nonces go by time that passes, and not by a clock that jumps: what is too old, or used up, would be so for good. */
+  const nonceClock = (): number => Math.floor(origin + clock())
+
   const rules: RequestRules = {
     limits,
     serves,
     isOwnAddress,
-    authenticate: options.auth ? makeDigest(options.auth, () => Date.now(), random) : null,
+    authenticate: options.auth ? makeDigest(options.auth, nonceClock, random) : null,
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
