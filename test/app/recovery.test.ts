@@ -116,7 +116,11 @@ describe("a start", () => {
       const facts = log.read(0, 100).flatMap(({ decision }) => decision.events)
       return (
         facts.some(({ _tag }) => _tag === "NotificationFailed") &&
-        facts.some((event) => event._tag === "NotificationsAccepted" && event.of.includes(other!.no))
+        facts.some(
+          (event) =>
+            event._tag === "NotificationsAccepted" &&
+            event.of.some((no, at) => at % 3 === 0 && no === other!.no && event.of[at + 1] === other!.cseq),
+        )
       )
     })
     await first.kill()

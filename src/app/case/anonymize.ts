@@ -5,6 +5,7 @@
  * differs from every view, as it did. Of a string that stands in a place nobody has thought of, a stand-in is made.
  */
 import { randomBytes } from "node:crypto"
+import { programFlow } from "../../domain/presentity/abandon.ts"
 import type { Recorded } from "../../domain/ports.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
@@ -45,6 +46,7 @@ const ours: ReadonlySet<string> = new Set([
   "matched",
   "policy",
   "contentType",
+  "accept",
 ])
 
 /** Digests, of which some are said in words: nothing shown yet, no document, undecided, withheld, watcher information. */
@@ -71,7 +73,8 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
 
   const anonymized = (key: string, value: unknown): unknown => {
     if (typeof value === "string") {
-      if (ours.has(key)) return value
+      // a place that is none names nobody
+      if (ours.has(key) || ((key === "flow" || key === "source") && value === programFlow)) return value
       if (key === "shown") return standInOf(value)
       return key === "entityTag" || key === "supersedes" ? entityTag(value) : text.name(value)
     }

@@ -279,7 +279,8 @@ describe("a presence service in a program", () => {
     await presence.close()
     await Promise.all(following)
     assert.deepEqual(told, ["active phone=open", "active phone=closed"])
-    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
+    // with the program its watchers end
+    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue", "Abandon"])
   })
 
   it("LIB-why A3: what a watcher was sent, why, and what changed", async (context) => {
