@@ -322,6 +322,8 @@ export const makePump = Effect.fnUntraced(function* (
       held.push(...notifications)
       return
     }
+    // in the order of their numbers: what was read anew meanwhile is told under a higher one
+    if (held.length > 0) sendHeld()
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
   }

@@ -64,13 +64,18 @@ const start = async (context: { onTestFinished: (end: () => Promise<void>) => vo
   context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const log = makeMemoryLog()
   const memory = makeMemoryStore(log)
-  const claim = { sure: true, taken: null as LogIsTaken | null }
+  const claim = {
+    sure: true,
+    taken: null as LogIsTaken | null,
+    /** Called before each append. */
+    appending: (): boolean => true,
+  }
   const sent: Notify[] = []
   const store: EventStore["Service"] = {
     ...memory,
     append: (decisions, requesters) =>
       Effect.suspend(() =>
-        claim.taken === null
+        claim.taken === null && claim.appending()
           ? memory.append(decisions, requesters)
           : Effect.fail(new StoreUnavailable({ cause: claim.taken })),
       ),
@@ -155,6 +160,22 @@ describe("a pump that is not sure that the log is its own", () => {
     assert.deepEqual(
       sent.map(({ cseq }) => cseq),
       [1, 2],
+    )
+  })
+
+  it("L16 OPS-writer: NOTIFYs that waited leave before those of a stream that was read anew meanwhile", async (context) => {
+    const { ask, claim, sent, pump } = await start(context)
+    assert.equal(await ask(alice, subscribe(600)), 200)
+    await holds("the first NOTIFY", () => sent.length === 1)
+    claim.sure = false
+    assert.equal(await ask(alice, publish([])), 200)
+    // sure again just when what is told once more is stored
+    claim.appending = () => (claim.sure = true)
+    await Effect.runPromise(pump.pausedFor(Effect.succeed([alice])))
+    await holds("all NOTIFYs", () => sent.length === 3)
+    assert.deepEqual(
+      sent.map(({ cseq }) => cseq),
+      [1, 2, 3],
     )
   })
 
