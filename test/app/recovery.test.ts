@@ -7,6 +7,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { makeAnswered } from "../../src/app/answered.ts"
+import { answersIn } from "../../src/domain/presentity/answers.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import {
   accepted,
@@ -116,7 +117,11 @@ describe("a start", () => {
       const facts = log.read(0, 100).flatMap(({ decision }) => decision.events)
       return (
         facts.some(({ _tag }) => _tag === "NotificationFailed") &&
-        facts.some((event) => event._tag === "NotificationsAccepted" && event.of.includes(other!.no))
+        facts.some(
+          (event) =>
+            event._tag === "NotificationsAccepted" &&
+            answersIn(event, 0).some(({ no, cseq }) => no === other!.no && cseq === other!.cseq),
+        )
       )
     })
     await first.kill()

@@ -9,7 +9,7 @@ import { EventStore } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
-import { isWatchedWithinProgram, isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
+import { isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
@@ -278,9 +278,7 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
-  yield* Effect.addFinalizer(() =>
-    abandonAll(pump).pipe(Effect.andThen(pump.drain), Effect.andThen(pump.record)),
-  )
+  yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
   const uri = (text: string): Effect.Effect<Uri, PresenceRefused> => {
     const found = presentityOf(text)
@@ -458,22 +456,6 @@ export const makeCore = Effect.fnUntraced(function* (options: PresenceOptions) {
   }
   return { core, store: yield* EventStore }
 })
-
-/** Presentities decided on at the same time. */
-const abandonedAtOnce = 500
-
-/** Nobody within the program watches any more; were it not written now, the next start would. */
-const abandonAll = (pump: Pump): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    Effect.forEach(
-      [...pump.engine.presentities()].filter((of) => {
-        const state = pump.engine.state(of)
-        return state !== undefined && isWatchedWithinProgram(state)
-      }),
-      (of) => pump.ask(of, { _tag: "Abandon" }, ""),
-      { concurrency: abandonedAtOnce, discard: true },
-    ),
-  )
 
 const notificationOf = (one: Notify): Notification => ({
   presentity: one.presentity,
