@@ -34,6 +34,7 @@ import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
 import { recover, untoldIn } from "./recovery.ts"
+import { answerMillis, within } from "./within.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -236,7 +237,7 @@ export const makePump = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       for (let tries = 0; ; tries++) {
         if (doubtful.size > 0) yield* front.catchUp
-        const states = yield* store.load(streams)
+        const states = yield* within(answerMillis, store.load(streams))
         const open = states.flatMap(({ presentity, version }) =>
           [...doubtful].filter(([, some]) =>
             some.some(({ decision }) => decision.stream === presentity && decision.version <= version),
@@ -483,7 +484,7 @@ export const makePump = Effect.fnUntraced(function* (
   const comeBack = (streams: readonly Uri[]): Effect.Effect<void> =>
     loadFresh(streams).pipe(
       // loading nothing would succeed without asking anybody
-      Effect.tap(() => store.checkpoint("delivery")),
+      Effect.tap(() => within(answerMillis, store.checkpoint("delivery"))),
       Effect.tap((states) =>
         Effect.sync(() => {
           for (const state of states) {

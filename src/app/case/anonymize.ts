@@ -9,6 +9,7 @@ import type { Recorded } from "../../domain/ports.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
+import { programFlow } from "../../domain/presentity/abandon.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -44,6 +45,8 @@ const ours: ReadonlySet<string> = new Set([
   "matched",
   "policy",
   "contentType",
+  // what of it is kept matches what the package sends
+  "accept",
 ])
 
 /** Digests, of which some are said in words: nothing shown yet, no document, undecided, withheld, watcher information. */
@@ -70,7 +73,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
 
   const anonymized = (key: string, value: unknown): unknown => {
     if (typeof value === "string") {
-      if (ours.has(key)) return value
+      if (ours.has(key) || (key === "flow" && value === programFlow)) return value
       if (key === "shown") return standInOf(value)
       return key === "entityTag" || key === "supersedes" ? entityTag(value) : text.name(value)
     }
