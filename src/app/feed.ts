@@ -7,6 +7,7 @@ import type { ExposedRow, FeedFilter, FeedItem } from "../adapters/admin/desk.ts
 import type { EventStore, Position, Recorded } from "../domain/ports.ts"
 import { publishesIn } from "../domain/projections/published.ts"
 import { matchesWildcard } from "../domain/wildcards.ts"
+import { answerMillis, within } from "./within.ts"
 
 /** What a reader has seen when it has seen these. */
 export interface FeedPage {
@@ -59,7 +60,10 @@ export const makeFeed = (
 
   /** Waits for a store that does not answer. */
   const read = (after: Position) =>
-    store.read(after, pageSize).pipe(Effect.retry(Schedule.spaced("500 millis")), Effect.orDie)
+    within(answerMillis, store.read(after, pageSize)).pipe(
+      Effect.retry(Schedule.spaced("500 millis")),
+      Effect.orDie,
+    )
 
   const pages: Feed["pages"] = (after, filter) =>
     Stream.callback<FeedPage>(

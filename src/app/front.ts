@@ -10,6 +10,7 @@ import type { EventStore, Position, Recorded, StoreUnavailable } from "../domain
 import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Millis } from "../domain/vocabulary.ts"
+import { answerMillis, within } from "./within.ts"
 
 export interface Front {
   /** Everything up to `position` has been handed over; `at` is what time it was by the clock of the newest decision. */
@@ -64,12 +65,12 @@ export const makeFront = ({ read, found, seen, isUnderWay, run }: FrontParts): F
         while (position < until()) {
           // both as they were before reading: what is appended meanwhile is for the next page
           const [goal, ended] = [until(), target]
-          const page = yield* read(position, pageRows)
+          const page = yield* within(answerMillis, read(position, pageRows))
           for (const row of page) {
             const { decision } = row
             if (row.position > goal || isUnderWay(decision)) return
             seen(decision)
-            if (ahead.get(placeOf(decision)) !== decision.nonce) yield* found(row)
+            if (ahead.get(placeOf(decision)) !== decision.nonce) yield* within(answerMillis, found(row))
             at = laterOf(at, clockOf(decision))
             reached(row.position)
           }

@@ -17,12 +17,15 @@ import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Uri } from "../domain/vocabulary.ts"
 import { makeAnswered } from "./answered.ts"
 import { reasonOf } from "./tables/reason.ts"
+import { answerMillis, within } from "./within.ts"
 
 export interface ProjectorOptions {
   /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
   readonly periodSeconds: number
   /** Decisions after which it does not wait for the period: they bound what a start has to read again. */
   readonly decisionsMax: number
+  /** How long a write may take before it is tried again with twice the time; left out: a minute. */
+  readonly writeMillis?: Millis
 }
 
 export interface Projector {
@@ -47,6 +50,10 @@ const landmarksPerWrite = 10
 
 /** Landmarks kept in memory while they cannot be written; any more are left to `presently projections rebuild`. */
 const landmarksMax = 50_000
+
+/** How long a write may take before it is tried again, and at most after it has been tried in vain. */
+const writeMillis = 60_000
+const writeMillisMax = 3_600_000
 
 /** Decisions stamped with a deadline may be a little older than their commit. */
 const marginMillis = 2000
@@ -78,6 +85,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   const answers = makeAnswered()
   /** Said once each time. */
   let isFailing = false
+  /** How long one write may take. */
+  let patience = options.writeMillis ?? writeMillis
 
   const write = Effect.gen(function* () {
     // taken together and at once: everything noted up to this position is in `batch`
@@ -103,8 +112,9 @@ export const makeProjector = Effect.fnUntraced(function* (
       }
       yield* store.saveCheckpoint("tables", checkpoint)
     })
-    yield* tables.together(all).pipe(
+    yield* within(patience, tables.together(all)).pipe(
       Effect.tap(() => {
+        patience = options.writeMillis ?? writeMillis
         if (!isFailing) return Effect.void
         isFailing = false
         return Effect.logInfo("the tables are written again")
@@ -117,6 +127,8 @@ export const makeProjector = Effect.fnUntraced(function* (
           if (newer === undefined) dirty.set(presentity, old)
           else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
         }
+        // it may have been too much for the time
+        patience = Math.min(patience * 2, writeMillisMax)
         if (isFailing) return Effect.void
         isFailing = true
         return Effect.logError(`the tables cannot be written (${reasonOf(error)}): tried again and again`)
@@ -137,8 +149,11 @@ export const makeProjector = Effect.fnUntraced(function* (
     // it goes back only with the clock
     const before = settled > deliveredAt - clockMillis ? Math.max(settled, deliveredAt) : settled
     if (before === deliveredAt && upTo <= answeredUpTo) return Effect.void
-    return store.saveCheckpoint("delivery", { position, at: before }).pipe(
-      Effect.andThen(store.saveCheckpoint("answered", { position: upTo, at: before })),
+    const saved = Effect.andThen(
+      store.saveCheckpoint("delivery", { position, at: before }),
+      store.saveCheckpoint("answered", { position: upTo, at: before }),
+    )
+    return within(answerMillis, saved).pipe(
       Effect.tap(() =>
         Effect.sync(() => {
           deliveredAt = before

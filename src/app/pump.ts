@@ -35,6 +35,7 @@ import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
 import { recover, untoldIn } from "./recovery.ts"
+import { answerMillis, within } from "./within.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -238,7 +239,7 @@ export const makePump = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       for (let tries = 0; ; tries++) {
         if (doubtful.size > 0) yield* front.catchUp
-        const states = yield* store.load(streams)
+        const states = yield* within(answerMillis, store.load(streams))
         const open = states.flatMap(({ presentity, version }) =>
           [...doubtful].filter(([, some]) =>
             some.some(({ decision }) => decision.stream === presentity && decision.version <= version),
@@ -322,7 +323,7 @@ export const makePump = Effect.fnUntraced(function* (
       held.push(...notifications)
       return
     }
-    // in the order of their numbers: what was read anew meanwhile is told under a higher one
+    // in the order of their numbers
     if (held.length > 0) sendHeld()
     ticket?.trace?.notifies(notifications)
     outbox.notify(notifications, ticket?.arrivedAt ?? at)
@@ -509,7 +510,7 @@ export const makePump = Effect.fnUntraced(function* (
   const comeBack = (streams: readonly Uri[]): Effect.Effect<void> =>
     loadFresh(streams).pipe(
       // loading nothing would succeed without asking anybody
-      Effect.tap(() => store.checkpoint("delivery")),
+      Effect.tap(() => within(answerMillis, store.checkpoint("delivery"))),
       // one that only lets itself be read, or that is somebody else's by now, is not back
       Effect.filterOrFail(claim.isSure, () => new StoreUnavailable({ cause: claim.taken() ?? unsure })),
       Effect.tap((states) =>

@@ -74,6 +74,31 @@ describe("the projector", () => {
     ])
   })
 
+  it("T40, L05: a write that never ends, not even when it is told to, is made again", async () => {
+    const tables: PresenceTables["Service"] = {
+      // as a transaction on a connection that is gone: it waits for its own end
+      together: (work) => (++writes === 1 ? Effect.uninterruptible(Effect.never) : work),
+      write: () => Effect.void,
+    }
+    let writes = 0
+    const store = makeMemoryStore()
+    const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const projector = yield* makeProjector(
+          { periodSeconds: 1, decisionsMax: 10, writeMillis: 5 },
+          { committed: () => ({ position: 1, at: 1 }), oldestInFlight: () => null },
+        ).pipe(Effect.provideContext(services))
+        projector.note([stored(1, "a")])
+        yield* projector.flush
+        deepStrictEqual(projector.lag(), { streams: 1, decisions: 1 })
+        yield* projector.flush
+        deepStrictEqual(projector.lag(), { streams: 0, decisions: 0 })
+        deepStrictEqual(yield* store.checkpoint("tables"), { position: 1, at: 1 })
+      }).pipe(Effect.provide(Logger.layer([]))),
+    )
+  })
+
   it("L04: each 500th state of a stream becomes a landmark, however writes fall and fail", async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -163,15 +163,16 @@ describe("a pump that is not sure that the log is its own", () => {
     )
   })
 
-  it("L16 OPS-writer: NOTIFYs that waited leave before those of a stream that was read anew meanwhile", async (context) => {
-    const { ask, claim, sent, pump } = await start(context)
+  it("L16 OPS-writer: NOTIFYs that waited leave before those that were decided after them", async (context) => {
+    const { ask, claim, sent } = await start(context)
     assert.equal(await ask(alice, subscribe(600)), 200)
     await holds("the first NOTIFY", () => sent.length === 1)
     claim.sure = false
     assert.equal(await ask(alice, publish([])), 200)
-    // sure again just when what is told once more is stored
+    // sure again just when the next decision is stored
     claim.appending = () => (claim.sure = true)
-    await Effect.runPromise(pump.pausedFor(Effect.succeed([alice])))
+    const end = { _tag: "Terminate", packageName: "presence", watcher: null, reason: "deactivated" } as const
+    assert.equal(await ask(alice, end), 200)
     await holds("all NOTIFYs", () => sent.length === 3)
     assert.deepEqual(
       sent.map(({ cseq }) => cseq),

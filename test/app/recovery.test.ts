@@ -7,6 +7,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { makeAnswered } from "../../src/app/answered.ts"
+import { answersIn } from "../../src/domain/presentity/answers.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import {
   accepted,
@@ -119,7 +120,7 @@ describe("a start", () => {
         facts.some(
           (event) =>
             event._tag === "NotificationsAccepted" &&
-            event.of.some((no, at) => at % 3 === 0 && no === other!.no && event.of[at + 1] === other!.cseq),
+            answersIn(event, 0).some(({ no, cseq }) => no === other!.no && cseq === other!.cseq),
         )
       )
     })

@@ -46,6 +46,7 @@ const ours: ReadonlySet<string> = new Set([
   "matched",
   "policy",
   "contentType",
+  // what of it is kept matches what the package sends
   "accept",
 ])
 

@@ -9,7 +9,7 @@ import { EventStore, StoreUnavailable, soleClaim } from "../../domain/ports.ts"
 import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
-import { isWatchedWithinProgram, isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
+import { isWithinProgram, programFlow } from "../../domain/presentity/abandon.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
@@ -359,9 +359,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
-  yield* Effect.addFinalizer(() =>
-    abandonAll(pump).pipe(Effect.andThen(pump.drain), Effect.andThen(pump.record)),
-  )
+  yield* Effect.addFinalizer(() => Effect.andThen(pump.drain, pump.record))
 
   const uri = (text: string, argument = "presentity"): Effect.Effect<Uri, PresenceRefused> =>
     checked(() => uriIn(argument, text))
@@ -582,22 +580,6 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   }
   return { core, store, queueMax: queueMaxOf(options) }
 })
-
-/** Presentities decided on at the same time. */
-const abandonedAtOnce = 500
-
-/** Nobody within the program watches any more; were it not written now, the next start would. */
-const abandonAll = (pump: Pump): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    Effect.forEach(
-      [...pump.engine.presentities()].filter((of) => {
-        const state = pump.engine.state(of)
-        return state !== undefined && isWatchedWithinProgram(state)
-      }),
-      (of) => pump.ask(of, { _tag: "Abandon" }, ""),
-      { concurrency: abandonedAtOnce, discard: true },
-    ),
-  )
 
 /** Presentities whose defects are kept, to say them to whoever asks again. */
 const defectsMax = 10_000

@@ -447,19 +447,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         return { _tag: "Released", release: { ticket: offer.ticket, at: now, answer, notifications: none } }
       }
       const entry = entries.get(presentity)
-      if (entry === undefined) {
-        // nobody is left to be told of a delivery
-        if (offer.command._tag === "ReportDelivery" && !stranded.has(presentity)) {
-          const release = {
-            ticket: offer.ticket,
-            at: now,
-            answer: nothingHappened.answer,
-            notifications: none,
-          }
-          return { _tag: "Released", release }
-        }
-        return { _tag: "Missing", presentity }
+      // of a NOTIFY of which nobody knows any more, or whose presentity was erased, nothing is written
+      const isOfNobody = entry === undefined ? !stranded.has(presentity) : entry.provisional.version === 0
+      if (isOfNobody && offer.command._tag === "ReportDelivery") {
+        const { answer } = nothingHappened
+        return { _tag: "Released", release: { ticket: offer.ticket, at: now, answer, notifications: none } }
       }
+      if (entry === undefined) return { _tag: "Missing", presentity }
       const { command } = offer
       const one = guarded(entry, command._tag, () => {
         follow(entry, now, nonce)
@@ -492,7 +486,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     },
     load: (state) => {
       invariant(!entries.has(state.presentity), "a presentity is loaded once")
-      const left = stranded.get(state.presentity)
+      // what the store does not know any more nobody asks about
+      const left = state.version === 0 ? undefined : stranded.get(state.presentity)
       stranded.delete(state.presentity)
       const entry: Entry = {
         committed: state,

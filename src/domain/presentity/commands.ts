@@ -270,7 +270,7 @@ export interface RepeatFarewells {
 }
 
 /**
- * Watchers within the program that the core is part of are gone: the program has ended, or ends now. Nobody is there to be told.
+ * Watchers within the program that the core is part of are gone: the program has ended. Nobody is there to be told.
  */
 export interface Abandon {
   readonly _tag: "Abandon"

@@ -279,8 +279,7 @@ describe("a presence service in a program", () => {
     await presence.close()
     await Promise.all(following)
     assert.deepEqual(told, ["active phone=open", "active phone=closed"])
-    // with the program its watchers end
-    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue", "Abandon"])
+    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
   })
 
   it("LIB-why A3: what a watcher was sent, why, and what changed", async (context) => {

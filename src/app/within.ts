@@ -1,0 +1,35 @@
+/**
+ * What is asked of a store and not answered in time counts as refused: whoever asks asks again, and goes on meanwhile.
+ *
+ * A query can be lost with its connection and never end, not even when it is interrupted, as a transaction that waits for its own
+ * end. So it is not waited for: it is told to stop and left alone.
+ */
+import { Effect } from "effect"
+import { StoreUnavailable } from "../domain/ports.ts"
+import type { Millis } from "../domain/vocabulary.ts"
+
+export const within = <A, E, R>(
+  millis: Millis,
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | StoreUnavailable, R> =>
+  Effect.flatMap(Effect.context<R>(), (context) =>
+    Effect.callback<A, E | StoreUnavailable>((resume) => {
+      const fiber = Effect.runForkWith(context)(effect)
+      const timer = setTimeout(() => {
+        const cause = new Error(`no answer in ${millis / 1000} s`)
+        resume(Effect.fail(new StoreUnavailable({ cause })))
+        fiber.interruptUnsafe()
+      }, millis)
+      fiber.addObserver((exit) => {
+        clearTimeout(timer)
+        resume(exit)
+      })
+      return Effect.sync(() => {
+        clearTimeout(timer)
+        fiber.interruptUnsafe()
+      })
+    }),
+  )
+
+/** For what reads or writes a little. */
+export const answerMillis = 30_000
