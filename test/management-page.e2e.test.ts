@@ -53,7 +53,7 @@ describe.skipIf(!hasCurl)("docs/management.md", () => {
       },
       after: async ({ command }) => {
         if (/-X DELETE.*publications/.test(command))
-          await vi.waitFor(() => assert.equal(receiver.messages.length, 1))
+          await vi.waitFor(() => assert.equal(receiver.messages.length, 1), { timeout: 60_000 })
       },
     })
     // what a receiver gets

@@ -30,6 +30,8 @@ export interface FrontParts {
   readonly seen: (decision: Decision) => void
   /** It is in the append under way, whose end will tell. */
   readonly isUnderWay: (decision: Decision) => boolean
+  /** The front has moved on. */
+  readonly moved: () => void
   readonly run: (effect: Effect.Effect<void>) => void
 }
 
@@ -43,7 +45,7 @@ const pageRows = 500
 export const placeOf = ({ stream, version }: Pick<Decision, "stream" | "version">): string =>
   `${version} ${stream}`
 
-export const makeFront = ({ read, found, seen, isUnderWay, run }: FrontParts): Front => {
+export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontParts): Front => {
   let position: Position = 0
   let at: Millis = 0
   /** Where the newest append ended. */
@@ -57,6 +59,7 @@ export const makeFront = ({ read, found, seen, isUnderWay, run }: FrontParts): F
     position = Math.max(position, to)
     target = Math.max(target, position)
     if (position >= target) ahead.clear()
+    moved()
   }
 
   const look = (until: () => Position): Effect.Effect<void, StoreUnavailable> =>
@@ -110,6 +113,7 @@ export const makeFront = ({ read, found, seen, isUnderWay, run }: FrontParts): F
       if (position === target && to === position + decisions.length) {
         position = to
         target = to
+        moved()
         return
       }
       if (to <= position) return

@@ -24,7 +24,7 @@ export interface ProjectorOptions {
   readonly periodSeconds: number
   /** Decisions after which it does not wait for the period: they bound what a start has to read again. */
   readonly decisionsMax: number
-  /** How long a write may take before it is tried again with twice the time; left out: a minute. */
+  /** How long a write may take before it is tried again with twice the time; left out: 20 s. */
   readonly writeMillis?: Millis
 }
 
@@ -52,7 +52,7 @@ const landmarksPerWrite = 10
 const landmarksMax = 50_000
 
 /** How long a write may take before it is tried again, and at most after it has been tried in vain. */
-const writeMillis = 60_000
+const writeMillis = 20_000
 const writeMillisMax = 3_600_000
 
 /** Decisions stamped with a deadline may be a little older than their commit. */

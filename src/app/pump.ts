@@ -134,6 +134,8 @@ export const makePump = Effect.fnUntraced(function* (
     readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
     /** `present`: the state now, of what the log turned out to hold besides; absent: that after the last of them. */
     readonly stored: (stored: readonly Stored[], present?: State) => void
+    /** `committed` has moved on: the log can be read up to there. */
+    readonly passed?: () => void
     /** The store went away or came back: said once each time. */
     readonly outage: (state: "down" | "up", cause: unknown) => void
   },
@@ -200,6 +202,7 @@ export const makePump = Effect.fnUntraced(function* (
     },
     isUnderWay: ({ stream, version }) =>
       underWay !== null && underWay.decisions.some((one) => one.stream === stream && one.version === version),
+    moved: () => outbox.passed?.(),
     run: (effect) => void run(effect),
   })
 

@@ -216,10 +216,8 @@ const start = Effect.fnUntraced(function* (
       },
       appended: metrics.appended,
       ...(tracing === null ? {} : { trace: tracing.begin }),
-      stored: (stored, present) => {
-        projector.note(stored, present)
-        feed.wake()
-      },
+      stored: (stored, present) => projector.note(stored, present),
+      passed: () => feed.wake(),
       outage: (state, cause) => {
         const message =
           state === "up"
@@ -374,11 +372,11 @@ const start = Effect.fnUntraced(function* (
       Effect.andThen(
         Effect.all(
           [
-            projector.run,
-            webhooks.run,
-            sealer?.run ?? Effect.void,
-            daily?.run ?? Effect.void,
-            keeper?.run ?? Effect.void,
+            surviving("the tables", projector.run),
+            surviving("webhooks", webhooks.run),
+            surviving("seals", sealer?.run ?? Effect.void),
+            surviving("the day's work on the log", daily?.run ?? Effect.void),
+            surviving("the clock", keeper?.run ?? Effect.void),
           ],
           { concurrency: "unbounded" },
         ),
@@ -421,6 +419,15 @@ const start = Effect.fnUntraced(function* (
   }
   return server
 })
+
+/** A loop that ends with a defect is begun again, and takes no other with it. */
+const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
+  Effect.catchDefect(loop, (defect) =>
+    Effect.logError(`${name}: begun again after a fault (${reasonOf(defect)})`).pipe(
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.andThen(Effect.suspend(() => surviving(name, loop))),
+    ),
+  )
 
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const followed = (handler: SipHandler, tracing: Tracing): SipHandler => ({

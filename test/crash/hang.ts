@@ -109,7 +109,7 @@ const settledReport = async (url: string): Promise<VerifyReport> => {
         }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))),
       ),
     )
-    if (report.lag === 0 || tries === 60) return report
+    if (report.lag === 0 || tries === 300) return report
     await pauseFor(500)
   }
 }

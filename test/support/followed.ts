@@ -31,6 +31,7 @@ export const followed = (log: MemoryLog): Follower => {
         }),
       seen: () => {},
       isUnderWay: () => false,
+    moved: () => {},
       run: (effect) => Effect.runSync(effect),
     })
     const projector = Effect.runSync(

@@ -302,8 +302,8 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       stored: (stored) => {
         skips.stored(stored)
         for (const { decision } of stored) for (const observer of observers) observer.decided?.(decision)
-        feed.wake()
       },
+      passed: () => feed.wake(),
       outage: (state, cause) => {
         const fault = state === "up" ? undefined : faultIn(cause)
         away = fault
