@@ -132,7 +132,7 @@ export const startServer = Effect.fn("Server.start")(function* (
       policy,
       users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
-      storage.claim.isSure,
+      () => storage.claim.isSure(),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
       (limit) =>

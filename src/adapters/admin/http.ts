@@ -132,7 +132,7 @@ const guard = (tokens: readonly Token[] | null, unsure: () => string | null) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
-        const why = endpoint.name === "status" ? null : unsure()
+        const why = endpoint.path === "/status" ? null : unsure()
         if (why !== null) return yield* new Unavailable({ detail: why })
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(
