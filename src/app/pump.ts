@@ -515,7 +515,10 @@ export const makePump = Effect.fnUntraced(function* (
       // loading nothing would succeed without asking anybody
       Effect.tap(() => within(answerMillis, store.checkpoint("delivery"))),
       // one that only lets itself be read, or that is somebody else's by now, is not back
-      Effect.filterOrFail(claim.isSure, () => new StoreUnavailable({ cause: claim.taken() ?? unsure })),
+      Effect.filterOrFail(
+        () => claim.isSure(),
+        () => new StoreUnavailable({ cause: claim.taken() ?? unsure }),
+      ),
       Effect.tap((states) =>
         Effect.sync(() => {
           for (const state of states) {

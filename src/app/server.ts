@@ -184,7 +184,7 @@ const start = Effect.fnUntraced(function* (
       policy,
       reloader.users,
       () => (pump.status() === "ready" ? null : pumpDefaults),
-      storage.claim.isSure,
+      () => storage.claim.isSure(),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
       (limit) =>

@@ -4,6 +4,7 @@
  * CSeq comes twice or goes back, rows of one server stand together in the log, and one that was stopped says nothing when it wakes.
  *
  *   node test/crash/writers.ts [--rounds 50] [--servers 3] [--lease 6] [--stop 30] [--publishers 20] [--watchers 2]
+ *     [--actions kill,stop,database,'kill and database','start another']
  *
  * Needs PostgreSQL's binaries; the cluster is private, and removed at the end.
  */
@@ -66,12 +67,19 @@ export const writersTest = async (options: WritersOptions): Promise<WritersFindi
   const places = await Promise.all(
     Array.from({ length: options.servers }, async () => [await freePort(), await freePort()] as const),
   )
+  const wrong: string[] = []
   const start = (place: number): void => {
     const [port, admin] = places[place]!
-    nodes[place] = { port, admin, process: spawnServer(url, port, admin, options.lease, true) }
+    const child = spawnServer(url, port, admin, options.lease, true)
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on("data", (bytes: Buffer) => {
+        const said = bytes.toString()
+        if (said.includes("defect")) wrong.push(said)
+      })
+    }
+    nodes[place] = { port, admin, process: child }
   }
   const back: Record<string, number[]> = {}
-  const wrong: string[] = []
   try {
     for (const place of shuffled(places.keys())) {
       start(place)
@@ -309,6 +317,7 @@ if (process.argv[1] === import.meta.filename) {
       stop: { type: "string", default: "30" },
       publishers: { type: "string", default: "20" },
       watchers: { type: "string", default: "2" },
+      actions: { type: "string", default: actions.join() },
     },
   })
   const findings = await writersTest({
@@ -318,7 +327,7 @@ if (process.argv[1] === import.meta.filename) {
     stop: Number(values.stop),
     publishers: Number(values.publishers),
     watchers: Number(values.watchers),
-    actions,
+    actions: values.actions.split(",") as Action[],
     say: (line) => console.log(line),
   })
   if (findings === null) {

@@ -136,7 +136,7 @@ const guard = (given: Tokens, unsure: () => string | null) =>
         const request = yield* HttpServerRequest.HttpServerRequest
         const tokens = typeof given === "function" ? given() : given
         const caller = yield* callerOf(request, tokens, Redacted.value(credential), needsOf(endpoint))
-        const why = endpoint.name === "status" ? null : unsure()
+        const why = endpoint.path === "/status" ? null : unsure()
         if (why !== null) return yield* new Unavailable({ detail: why })
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(

@@ -148,6 +148,26 @@ export const makeServerTransactions = (
     generations.unshift(generation())
   }
 
+  /**
+   * Whoever was stopped, or listens only now, has not looked for long: what came since is not as old as the last look. Taken out of
+   * the newest generation, and given back into the one that is newest afterwards.
+   */
+  const sparing = (since: number, work: () => void): void => {
+    const { entries, merges } = generations[0]!
+    const young = [...entries.values()].filter(({ startedAt }) => startedAt > since)
+    const octets = young.reduce(
+      (sum, one) => sum + entryBytes + one.key.length + (one.response?.length ?? 0),
+      0,
+    )
+    for (const { key } of young) entries.delete(key)
+    generations[0]!.bytes -= octets
+    work()
+    const newest = generations[0]!
+    for (const one of young) newest.entries.set(one.key, one)
+    if (young.length > 0) for (const key of merges) newest.merges.add(key)
+    newest.bytes += octets
+  }
+
   return {
     absorb: (key, channel, address, port, octets = 0) => {
       const transaction = find(key)
@@ -185,10 +205,14 @@ export const makeServerTransactions = (
         waiting = waiting.slice(waitingFrom)
         waitingFrom = 0
       }
-      for (let left = generationsKept; left > 0 && now - rotatedAt >= generationMs; left--) {
-        rotate()
-        rotatedAt += generationMs
+      const catchUp = (): void => {
+        for (let left = generationsKept; left > 0 && now - rotatedAt >= generationMs; left--) {
+          rotate()
+          rotatedAt += generationMs
+        }
       }
+      if (now - rotatedAt >= 1.25 * generationMs) sparing(now - generationMs, catchUp)
+      else catchUp()
       if (now - rotatedAt >= generationMs) rotatedAt = now
     },
   }

@@ -25,6 +25,10 @@ const table = (limits = limitsDefault) => {
     sent,
     absorb: (message: RawMessage) => transactions.absorb(keyOf(message), channel, "127.0.0.1", 5998),
     statuses: () => sent.map(statusOf),
+    /** Without a look, as when the process is stopped. */
+    skipTo: (until: number) => {
+      now = until
+    },
     advanceTo: (until: number) => {
       while (now < until) {
         now += 50
@@ -51,6 +55,30 @@ const table = (limits = limitsDefault) => {
 const ok = Buffer.from("SIP/2.0 200 OK\r\n\r\n")
 
 describe("server transactions", () => {
+  it("OPS-writer L14: what came after a long stall is not taken for as old as the last look: it is answered once, and remembered", () => {
+    for (const stall of [5_000, 20_000, 40_000, 3_600_000]) {
+      const { transactions, absorb, open, statuses, sent, skipTo, advanceTo, counters } = table()
+      const old = readRequest({ method: "PUBLISH" })
+      transactions.complete(open(old), ok)
+      skipTo(stall)
+      const message = readRequest({ method: "PUBLISH" })
+      const transaction = open(message)
+      advanceTo(stall + 100)
+      assert.deepStrictEqual(statuses(), [200])
+      transactions.complete(transaction, ok)
+      assert.isTrue(absorb(message))
+      assert.deepStrictEqual(statuses(), [200, 200, 200])
+      assert.strictEqual(absorb(old), stall < 30_000)
+      const before = sent.length
+      advanceTo(stall + 31_000)
+      assert.isTrue(absorb(message))
+      advanceTo(stall + 80_000)
+      assert.isFalse(absorb(message))
+      assert.strictEqual(sent.length, before + 1)
+      assert.strictEqual(counters.serverTransactions, 0)
+    }
+  })
+
   it("L14: a request that comes k times within Timer J reaches the core once and gets k equal responses", () => {
     fc.assert(
       fc.property(
