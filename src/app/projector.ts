@@ -6,7 +6,7 @@
  * Where that would hold up the log (the embedded database), rows and snapshots go first and the checkpoint last: a crash
  * in between repeats work and loses none.
  */
-import { Clock, Effect } from "effect"
+import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
 import type { Stored } from "../domain/engine/engine.ts"
 import { EventStore, PresenceTables } from "../domain/ports.ts"
 import type { Checkpoint, TableChange } from "../domain/ports.ts"
@@ -87,6 +87,8 @@ export const makeProjector = Effect.fnUntraced(function* (
   let isFailing = false
   /** How long one write may take. */
   let patience = options.writeMillis ?? writeMillis
+  /** What a later write says is written is written: never two at the same time. */
+  const turns = Semaphore.makeUnsafe(1)
 
   const write = Effect.gen(function* () {
     // taken together and at once: everything noted up to this position is in `batch`
@@ -98,6 +100,7 @@ export const makeProjector = Effect.fnUntraced(function* (
     decisions = 0
     landmarks = []
     if (batch.size === 0) return
+    const began = clock.currentTimeMillisUnsafe()
     const entries = [...batch.values()]
     const all = Effect.gen(function* () {
       for (let start = 0; start < entries.length; start += streamsPerWrite) {
@@ -113,28 +116,37 @@ export const makeProjector = Effect.fnUntraced(function* (
       yield* store.saveCheckpoint("tables", checkpoint)
     })
     yield* within(patience, tables.together(all)).pipe(
+      // whatever came of it, a driver that dies and a caller that goes away included: what was not written is to be
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) return
+          decisions += noted
+          landmarks = [...passed, ...landmarks].slice(0, landmarksMax)
+          for (const [presentity, old] of batch) {
+            const newer = dirty.get(presentity)
+            if (newer === undefined) dirty.set(presentity, old)
+            else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
+          }
+        }),
+      ),
       Effect.tap(() => {
         patience = options.writeMillis ?? writeMillis
         if (!isFailing) return Effect.void
         isFailing = false
         return Effect.logInfo("the tables are written again")
       }),
-      Effect.catch((error) => {
-        decisions += noted
-        landmarks = [...passed, ...landmarks].slice(0, landmarksMax)
-        for (const [presentity, old] of batch) {
-          const newer = dirty.get(presentity)
-          if (newer === undefined) dirty.set(presentity, old)
-          else for (const [name, key] of old.keys) if (!newer.keys.has(name)) newer.keys.set(name, key)
-        }
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
         // it may have been too much for the time
-        patience = Math.min(patience * 2, writeMillisMax)
+        if (clock.currentTimeMillisUnsafe() - began >= patience)
+          patience = Math.min(patience * 2, writeMillisMax)
         if (isFailing) return Effect.void
         isFailing = true
-        return Effect.logError(`the tables cannot be written (${reasonOf(error)}): tried again and again`)
+        const why = reasonOf(Cause.squash(cause))
+        return Effect.logError(`the tables cannot be written (${why}): tried again and again`)
       }),
     )
-  })
+  }).pipe(turns.withPermits(1))
 
   /**
    * NOTIFYs issued before `at`, and those of decisions up to the place of `answered`, are answered; a start repeats the later

@@ -4,7 +4,7 @@
  * A query can be lost with its connection and never end, not even when it is interrupted, as a transaction that waits for its own
  * end. So it is not waited for: it is told to stop and left alone.
  */
-import { Effect } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { StoreUnavailable } from "../domain/ports.ts"
 import type { Millis } from "../domain/vocabulary.ts"
 
@@ -22,7 +22,9 @@ export const within = <A, E, R>(
       }, millis)
       fiber.addObserver((exit) => {
         clearTimeout(timer)
-        resume(exit)
+        // a driver that dies with its connection has not answered either
+        const isDead = Exit.isFailure(exit) && exit.cause.reasons.some(Cause.isDieReason)
+        resume(isDead ? Effect.fail(new StoreUnavailable({ cause: Cause.squash(exit.cause) })) : exit)
       })
       return Effect.sync(() => {
         clearTimeout(timer)

@@ -99,6 +99,38 @@ describe("the projector", () => {
     )
   })
 
+  it("T40, L05: of a write that dies, or whose caller goes away, nothing is lost", async () => {
+    const fates = [Effect.die(new Error("Connection closed")), Effect.never]
+    const written: string[] = []
+    const tables: PresenceTables["Service"] = {
+      together: (work) => fates.shift() ?? work,
+      write: (changes) =>
+        Effect.sync(() => {
+          for (const { keys } of changes)
+            for (const key of keys) written.push(key.table === "presentity" ? key.etag : "")
+        }),
+    }
+    const store = makeMemoryStore()
+    const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        let position = 0
+        const projector = yield* makeProjector(
+          { periodSeconds: 1, decisionsMax: 10 },
+          { committed: () => ({ position, at: position }), oldestInFlight: () => null },
+        ).pipe(Effect.provideContext(services))
+        projector.note([stored(++position, "a")])
+        yield* projector.flush
+        projector.note([stored(++position, "b")])
+        yield* Effect.timeoutOption(projector.flush, "5 millis")
+        projector.note([stored(++position, "c")])
+        yield* projector.flush
+        deepStrictEqual(written, ["a", "b", "c"])
+        deepStrictEqual(yield* store.checkpoint("tables"), { position: 3, at: 3 })
+      }).pipe(Effect.provide(Logger.layer([]))),
+    )
+  })
+
   it("L04: each 500th state of a stream becomes a landmark, however writes fall and fail", async () => {
     await fc.assert(
       fc.asyncProperty(
