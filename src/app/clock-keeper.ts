@@ -236,4 +236,4 @@ export const steadied = (system: Clock.Clock): Clock.Clock => {
   return clock
 }
 
-export const steadyDefaults: SteadyOptions = { jumpMillis: 10_000, waitMillis: 600_000 }
+export const steadyDefaults: SteadyOptions = { jumpMillis: 10_000, waitMillis: 86_400_000 }

@@ -6,7 +6,7 @@
  * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
  */
 import { randomFillSync } from "node:crypto"
-import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
@@ -116,6 +116,26 @@ const dormantMax = 100_000
 /** How long an append that was given up may yet come through: so long a connection may keep it (RFC 1122 §4.2.3.5). */
 const doubtSeconds = 15 * 60
 
+/** How long a store that is away is left alone, and at most when it goes again within `shortMillis` of being back. */
+const backMillis = 250
+const backMillisMax = 5_000
+const shortMillis = 1_000
+
+/** How long a presentity that cannot be read is left alone, and at most when that goes on. */
+const unreadMillis = 1_000
+const unreadMillisMax = 60_000
+
+/** What a store gave of what it was asked for. */
+interface Loaded {
+  readonly states: readonly State[]
+  readonly failed: readonly (readonly [Uri, unknown])[]
+}
+
+const nothingLoaded: Loaded = { states: [], failed: [] }
+
+const noAnswer = (millis: Millis): StoreUnavailable =>
+  new StoreUnavailable({ cause: new Error(`no answer in ${millis / 1000} s`) })
+
 /** Null: nobody waits for an answer. */
 type Ticket = {
   readonly answer: (answer: Answer) => void
@@ -134,6 +154,8 @@ export const makePump = Effect.fnUntraced(function* (
     readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
     /** `present`: the state now, of what the log turned out to hold besides; absent: that after the last of them. */
     readonly stored: (stored: readonly Stored[], present?: State) => void
+    /** What the log holds of one presentity cannot be read, or can be again (`cause` null): all others go on. */
+    readonly unreadable?: (presentity: Uri, cause: unknown) => void
     /** `committed` has moved on: the log can be read up to there. */
     readonly passed?: () => void
     /** The store went away or came back: said once each time. */
@@ -187,7 +209,14 @@ export const makePump = Effect.fnUntraced(function* (
   /** Whoever decides after that and is not this process sends its own NOTIFYs. */
   const beganAt = now()
   let isWatching = false
+  /** What is being appended; null: nothing is, or it was given up. */
   let underWay: Batch | null = null
+  let isClosed = false
+  /** When the store came back last, and how long to wait until it may again: one that goes at once comes back later. */
+  let upAt = Number.NEGATIVE_INFINITY
+  let pauseMillis = 0
+  /** Presentities that alone cannot be read; `until` by the process's own clock. */
+  const unreadable = new Map<Uri, { readonly until: number; readonly wait: number }>()
   const pauses = yield* Semaphore.make(1)
 
   const front = makeFront({
@@ -213,7 +242,7 @@ export const makePump = Effect.fnUntraced(function* (
       const { stream } = row.decision
       const doubt = doubtful.get(place)?.[0]
       const stored = doubt ?? (yield* storedOf(store, row.decision))
-      const [loaded] = yield* store.load([stream])
+      const [loaded] = (yield* loadEach([stream])).states
       const present = [loaded, engine.state(stream), stored.after]
         .filter((state) => state !== undefined)
         .reduce((one, other) => (other.version > one.version ? other : one))
@@ -254,12 +283,53 @@ export const makePump = Effect.fnUntraced(function* (
       }
     })
 
+  /** The same, but those that alone cannot be read stand in nobody else's way. */
+  const loadEach = (streams: readonly Uri[]): Effect.Effect<Loaded, StoreUnavailable> =>
+    Effect.catch(
+      Effect.map(loadFresh(streams), (states): Loaded => ({ states, failed: [] })),
+      (cause) =>
+        Effect.gen(function* () {
+          if (streams.length === 0) return yield* Effect.fail(cause)
+          // the store answers, so it is about these
+          yield* within(answerMillis, store.checkpoint("delivery"))
+          if (streams.length === 1) return { states: [], failed: [[streams[0]!, cause] as const] }
+          const middle = Math.ceil(streams.length / 2)
+          const one = yield* loadEach(streams.slice(0, middle))
+          const other = yield* loadEach(streams.slice(middle))
+          return { states: [...one.states, ...other.states], failed: [...one.failed, ...other.failed] }
+        }),
+    )
+
+  const takeLoaded = ({ states, failed }: Loaded): void => {
+    for (const [presentity, cause] of failed) leaveUnread(presentity, cause)
+    for (const state of states) {
+      const { presentity } = state
+      moved.delete(presentity)
+      if (unreadable.delete(presentity)) outbox.unreadable?.(presentity, null)
+      if (!engine.isLoaded(presentity)) load(state)
+    }
+  }
+
+  /** Whoever asks of it is refused until it can be read; its deadlines go on then as well. */
+  const leaveUnread = (presentity: Uri, cause: unknown): void => {
+    const known = unreadable.get(presentity)
+    if (known === undefined) outbox.unreadable?.(presentity, cause)
+    const wait = Math.min((known?.wait ?? unreadMillis / 2) * 2, unreadMillisMax)
+    unreadable.set(presentity, { until: performance.now() + wait, wait })
+    moved.add(presentity)
+    run(Effect.sleep(wait)).addObserver(() => {
+      if (isClosed || !unreadable.has(presentity)) return
+      readAgain(presentity)
+      schedule()
+    })
+  }
+
   /** What is in doubt may come through as long as some connection lives: the log is looked at until all is known. */
   const watchDoubts = (): void => {
     if (isWatching || doubtful.size === 0) return
     isWatching = true
     const look = Effect.gen(function* () {
-      for (let second = 0; doubtful.size > 0 && second < doubtSeconds; second++) {
+      for (let second = 0; doubtful.size > 0 && second < doubtSeconds && !isClosed; second++) {
         yield* Effect.sleep("1 second")
         if (second < 60 || second % 10 === 0) yield* Effect.ignore(whilePaused(front.catchUp))
       }
@@ -374,7 +444,9 @@ export const makePump = Effect.fnUntraced(function* (
     const offered = engine.offer(offer, at, freshNonce)
     if (offered._tag === "Released") send(offered.release, false)
     else if (offered._tag === "Missing") {
-      if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
+      const { until = 0 } = unreadable.get(offered.presentity) ?? {}
+      if (until > performance.now()) refuse(offer.ticket, "what the log holds of it cannot be read")
+      else if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
         presume(offered.presentity)
         decideOne(offer, at)
@@ -414,14 +486,10 @@ export const makePump = Effect.fnUntraced(function* (
   const loadMissing = (): void => {
     loading = true
     const streams = [...unloaded.keys()]
-    run(loadFresh(streams)).addObserver((exit) => {
+    run(loadEach(streams)).addObserver((exit) => {
       loading = false
-      if (Exit.isSuccess(exit)) {
-        for (const state of exit.value) {
-          moved.delete(state.presentity)
-          if (!engine.isLoaded(state.presentity)) load(state)
-        }
-      } else goDown(exit.cause)
+      if (Exit.isSuccess(exit)) takeLoaded(exit.value)
+      else goDown(exit.cause)
       const at = now()
       for (const stream of streams) {
         const offers = unloaded.get(stream) ?? []
@@ -450,6 +518,11 @@ export const makePump = Effect.fnUntraced(function* (
     const callOff = attention.after(options.patienceMillis, () => fiber.interruptUnsafe())
     fiber.addObserver((exit) => {
       callOff()
+      // given up meanwhile: what became of it the log will tell
+      if (underWay !== batch) {
+        appending = false
+        return schedule()
+      }
       if (Exit.isSuccess(exit)) {
         outbox.appended?.(performance.now() - appendedFrom)
         counters.batches++
@@ -458,10 +531,14 @@ export const makePump = Effect.fnUntraced(function* (
         settle(exit.value.conflicts, exit.value.position)
       } else if (performance.now() - since < options.patienceMillis) {
         // whether it was stored or not, the same append again gives the same result
-        run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
+        run(Effect.sleep(100)).addObserver(() => {
+          if (underWay === batch && !isClosed) return tryAppend(batch, since)
+          appending = false
+          schedule()
+        })
       } else {
         appending = false
-        goDown(exit.cause)
+        goDown(Cause.hasInterruptsOnly(exit.cause) ? noAnswer(options.patienceMillis) : exit.cause)
       }
     })
   }
@@ -507,11 +584,16 @@ export const makePump = Effect.fnUntraced(function* (
     inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...inbox]
     for (const { ticket } of failed.offers) refuse(ticket, "the store is away")
     for (const stream of streams) moved.add(stream)
-    run(comeBack(streams))
+    // one that goes as soon as it is back is not asked all the time
+    pauseMillis =
+      performance.now() - upAt < shortMillis
+        ? Math.min(Math.max(2 * pauseMillis, backMillis), backMillisMax)
+        : 0
+    run(Effect.andThen(Effect.sleep(pauseMillis), comeBack(streams)))
   }
 
   const comeBack = (streams: readonly Uri[]): Effect.Effect<void> =>
-    loadFresh(streams).pipe(
+    Effect.suspend(() => (isClosed ? Effect.succeed(nothingLoaded) : loadEach(streams))).pipe(
       // loading nothing would succeed without asking anybody
       Effect.tap(() => within(answerMillis, store.checkpoint("delivery"))),
       // one that only lets itself be read, or that is somebody else's by now, is not back
@@ -519,19 +601,20 @@ export const makePump = Effect.fnUntraced(function* (
         () => claim.isSure(),
         () => new StoreUnavailable({ cause: claim.taken() ?? unsure }),
       ),
-      Effect.tap((states) =>
+      Effect.tap((loaded) =>
         Effect.sync(() => {
-          for (const state of states) {
-            moved.delete(state.presentity)
-            if (!engine.isLoaded(state.presentity)) load(state)
-          }
+          if (isClosed) return
+          takeLoaded(loaded)
+          upAt = performance.now()
           status = isOpen ? "ready" : "starting"
           outbox.outage("up", null)
           watchDoubts()
           schedule()
         }),
       ),
-      Effect.catch(() => Effect.flatMap(Effect.sleep(250), () => comeBack(streams))),
+      Effect.catch(() =>
+        isClosed ? Effect.void : Effect.flatMap(Effect.sleep(backMillis), () => comeBack(streams)),
+      ),
       Effect.asVoid,
     )
 
@@ -680,6 +763,7 @@ export const makePump = Effect.fnUntraced(function* (
       if (status === "starting") status = "ready"
       isOpen = true
       amending = false
+      yield* Effect.addFinalizer(() => Effect.sync(() => (isClosed = true)))
       yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
       const { farewells, unsure, ended, abandoned } = recovered
       recovered = null

@@ -218,6 +218,14 @@ const start = Effect.fnUntraced(function* (
       ...(tracing === null ? {} : { trace: tracing.begin }),
       stored: (stored, present) => projector.note(stored, present),
       passed: () => feed.wake(),
+      unreadable: (presentity, cause) =>
+        void run(
+          cause === null
+            ? Effect.logInfo(`${presentity} can be read again`)
+            : Effect.logError(
+                `what ${storage.name} holds of ${presentity} cannot be read (${reasonOf(cause)}): its requests get 503, all others go on`,
+              ),
+        ),
       outage: (state, cause) => {
         const message =
           state === "up"

@@ -344,7 +344,7 @@ const storage = {
     "seconds by which the machine's clock may part from the monotonic one before that is a jump",
   ),
   clock_jump_wait: int<number>(
-    600,
+    86_400,
     0,
     7 * 86_400,
     "seconds that a jump of the clock must have stood before it is followed, where nothing confirms it; 0: at once",

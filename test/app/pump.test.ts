@@ -4,6 +4,7 @@
 import assert from "node:assert/strict"
 import { Effect, Exit, Scope } from "effect"
 import { describe, it } from "vitest"
+import type { TestContext } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { freshNonce, makePump, pumpDefaults } from "../../src/app/pump.ts"
@@ -78,6 +79,7 @@ const startPump = async (
   store: EventStore["Service"],
   scope: Scope.Scope,
   notify: (notifications: readonly Notify[]) => void = () => {},
+  patienceMillis = 50,
 ): Promise<Pump> => {
   const pump = await Effect.runPromise(
     makePump(
@@ -86,7 +88,7 @@ const startPump = async (
         limits: defaultLimits,
         authorize: allowEveryone,
         ...pumpDefaults,
-        patienceMillis: 50,
+        patienceMillis,
       },
       { notify, stored: () => {}, outage: () => {} },
     ).pipe(Effect.provideService(EventStore, store)),
@@ -248,5 +250,116 @@ describe("the pump", () => {
     isAway = false
     await holds("ready", () => pump.status() === "ready")
     assert.equal(statusOf(await ask(pump, null, resubscribe(2))), 200)
+  })
+})
+
+describe("a store that gives some of what it holds, or comes and goes", () => {
+  const start = async (
+    context: TestContext,
+    change: (store: EventStore["Service"]) => Partial<EventStore["Service"]>,
+    patienceMillis?: number,
+  ) => {
+    const log = makeMemoryLog()
+    const store = makeMemoryStore(log)
+    const scope = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const pump = await startPump({ ...store, ...change(store) }, scope, undefined, patienceMillis)
+    return { pump, store, scope }
+  }
+  const carol = "sip:carol@example.com" as Uri
+
+  it("OPS-outage: what cannot be read of one presentity costs nobody else anything, and heals by itself", async (context) => {
+    let isBroken = true
+    const { pump, store } = await start(context, ({ load }) => ({
+      load: (streams) =>
+        isBroken && streams.includes(alice)
+          ? Effect.fail(new StoreUnavailable({ cause: new Error("a damaged row") }))
+          : load(streams),
+    }))
+    assert.equal(statusOf(await ask(pump, alice, publish)), 200)
+    // somebody else writes to it, so it has to be read
+    const other = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(other, Exit.void)))
+    const second = await startPump(store, other)
+    assert.equal(statusOf(await ask(second, alice, publishTuple("u"))), 200)
+    assert.equal(statusOf(await ask(pump, alice, publishTuple("v"))), 503)
+    for (const one of ["sip:dave@example.com", carol, bob] as Uri[])
+      assert.equal(statusOf(await ask(pump, one, publish)), 200)
+    assert.deepEqual([pump.status(), pump.counters.outages], ["ready", 0])
+    isBroken = false
+    const heals = async () => statusOf(await ask(pump, alice, publishTuple("w"))) === 200
+    await holds("it is read", heals)
+  })
+
+  it("OPS-outage: an append that was given up while it was under way is nobody's defect when it ends", async (context) => {
+    let finish = (): void => {}
+    let fail = (): void => {}
+    let isAway = false
+    const until = (set: (go: () => void) => void) => Effect.promise(() => new Promise<void>((go) => set(go)))
+    const gone = Effect.fail(new StoreUnavailable({ cause: new Error("gone") }))
+    const { pump, store } = await start(
+      context,
+      ({ append, load, checkpoint }) => ({
+        append: (decisions) =>
+          decisions.some(({ stream }) => stream === carol) && !isAway
+            ? Effect.andThen(
+                until((go) => (finish = go)),
+                append(decisions),
+              )
+            : append(decisions),
+        load: (streams) =>
+          streams.includes(alice) && !isAway
+            ? Effect.andThen(
+                until((go) => (fail = go)),
+                gone,
+              )
+            : isAway
+              ? gone
+              : load(streams),
+        checkpoint: (name) => (isAway ? gone : checkpoint(name)),
+      }),
+      60_000,
+    )
+    assert.equal(statusOf(await ask(pump, alice, publish)), 200)
+    const other = Effect.runSync(Scope.make())
+    context.onTestFinished(() => Effect.runPromise(Scope.close(other, Exit.void)))
+    const second = await startPump(store, other)
+    assert.equal(statusOf(await ask(second, alice, publishTuple("u"))), 200)
+    // has to be read, which takes its time
+    const first = ask(pump, alice, publishTuple("v"))
+    const noFail = fail
+    await holds("it is being read", () => fail !== noFail)
+    const noFinish = finish
+    const waits = ask(pump, carol, publish)
+    await holds("an append is under way", () => finish !== noFinish)
+    isAway = true
+    fail()
+    await holds("all is given up", () => pump.status() === "down")
+    finish()
+    assert.deepEqual([statusOf(await first), statusOf(await waits)], [503, 503])
+    // a turn in which the end of the append is seen
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    isAway = false
+    await holds("it is asked again", () => {
+      fail()
+      return pump.status() === "ready"
+    })
+    const goesOn = async () => statusOf(await ask(pump, bob, publish)) === 200
+    await holds("it goes on", goesOn)
+  })
+
+  it("OPS-outage: one that goes as soon as it is back is asked less and less, and not at all after the end", async (context) => {
+    const { pump, scope } = await start(context, () => ({
+      append: () => Effect.fail(new StoreUnavailable({ cause: new Error("read only") })),
+    }))
+    const tries = async (): Promise<number> => {
+      await ask(pump, alice, publish)
+      return pump.counters.outages
+    }
+    await holds("it has gone three times", async () => (await tries()) >= 3)
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    const before = pump.counters.outages
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    assert.equal(pump.counters.outages, before)
   })
 })

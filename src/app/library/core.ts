@@ -263,6 +263,8 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const store = guardedStore(yield* EventStore, storeWaitOf(options) * 1000)
   /** What a presentity answers 500 for. */
   const defects = new Map<Uri, unknown>()
+  /** Why what the store holds of a presentity cannot be read. */
+  const unread = new Map<Uri, unknown>()
   /** Why the store is away. */
   let away: unknown
   const unreadable = yield* Deferred.make<never, StoreFault>()
@@ -304,6 +306,15 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         for (const { decision } of stored) for (const observer of observers) observer.decided?.(decision)
       },
       passed: () => feed.wake(),
+      unreadable: (presentity, cause) => {
+        if (cause === null) {
+          unread.delete(presentity)
+          return report({ _tag: "PresentityReadable", presentity })
+        }
+        const fault = faultIn(cause)
+        unread.set(presentity, fault)
+        report({ _tag: "PresentityUnreadable", presentity, why: fault.message, cause: fault })
+      },
       outage: (state, cause) => {
         const fault = state === "up" ? undefined : faultIn(cause)
         away = fault
@@ -374,7 +385,13 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         resume(
           given._tag === "Accepted"
             ? Effect.succeed(given)
-            : Effect.fail(refused(given.rejection, about === null ? undefined : defects.get(about), away)),
+            : Effect.fail(
+                refused(
+                  given.rejection,
+                  about === null ? undefined : defects.get(about),
+                  away ?? (about === null ? undefined : unread.get(about)),
+                ),
+              ),
         )
       pump.handler.submit({ presentity, command, origin: flow, answer })
     })

@@ -19,6 +19,14 @@ export type PresenceFault =
   /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage. */
   | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
   | { readonly _tag: "StoreBack" }
+  /** The store answers, but gives nothing usable of this presentity: its requests are refused with 503 until it does, all others go on. */
+  | {
+      readonly _tag: "PresentityUnreadable"
+      readonly presentity: string
+      readonly why: string
+      readonly cause: unknown
+    }
+  | { readonly _tag: "PresentityReadable"; readonly presentity: string }
   /** A function of the program threw, or gave what it may not; of `now`: time goes on from the last instant it gave. Once until it is good again. */
   | {
       readonly _tag: "CallbackFailed"
@@ -50,7 +58,9 @@ export const makeReporter = (
   const run = Effect.runForkWith(context)
   const log = (fault: PresenceFault): void =>
     void run(
-      fault._tag === "StoreBack" ? Effect.logInfo(faultInWords(fault)) : Effect.logError(faultInWords(fault)),
+      fault._tag === "StoreBack" || fault._tag === "PresentityReadable"
+        ? Effect.logInfo(faultInWords(fault))
+        : Effect.logError(faultInWords(fault)),
     )
   if (onFault === null) return log
   return (fault) =>
@@ -68,6 +78,10 @@ export const faultInWords = (fault: PresenceFault): string => {
       return `the store does not answer (${fault.why}): requests get 503 meanwhile`
     case "StoreBack":
       return "the store is back"
+    case "PresentityUnreadable":
+      return `what the store holds of ${fault.presentity} cannot be read (${fault.why}): its requests get 503, all others go on`
+    case "PresentityReadable":
+      return `${fault.presentity} can be read again`
     case "CallbackFailed":
       return `${fault.callback} ${fault.why}`
   }
