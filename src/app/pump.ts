@@ -242,7 +242,10 @@ export const makePump = Effect.fnUntraced(function* (
       const { stream } = row.decision
       const doubt = doubtful.get(place)?.[0]
       const stored = doubt ?? (yield* storedOf(store, row.decision))
-      const [loaded] = (yield* loadEach([stream])).states
+      // one that cannot be read keeps nobody from what else there is
+      const [loaded] = yield* Effect.catch(store.load([stream]), () =>
+        Effect.as(store.checkpoint("delivery"), [] as readonly State[]),
+      )
       const present = [loaded, engine.state(stream), stored.after]
         .filter((state) => state !== undefined)
         .reduce((one, other) => (other.version > one.version ? other : one))
