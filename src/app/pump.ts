@@ -243,9 +243,9 @@ export const makePump = Effect.fnUntraced(function* (
       const doubt = doubtful.get(place)?.[0]
       const stored = doubt ?? (yield* storedOf(store, row.decision))
       // one that cannot be read keeps nobody from what else there is
-      const [loaded] = yield* Effect.catch(store.load([stream]), () =>
-        Effect.as(store.checkpoint("delivery"), [] as readonly State[]),
-      )
+      const [loaded] = yield* store
+        .load([stream])
+        .pipe(Effect.catch(() => Effect.as(store.checkpoint("delivery"), [] as readonly State[])))
       const present = [loaded, engine.state(stream), stored.after]
         .filter((state) => state !== undefined)
         .reduce((one, other) => (other.version > one.version ? other : one))
@@ -288,9 +288,9 @@ export const makePump = Effect.fnUntraced(function* (
 
   /** The same, but those that alone cannot be read stand in nobody else's way. */
   const loadEach = (streams: readonly Uri[]): Effect.Effect<Loaded, StoreUnavailable> =>
-    Effect.catch(
-      Effect.map(loadFresh(streams), (states): Loaded => ({ states, failed: [] })),
-      (cause) =>
+    loadFresh(streams).pipe(
+      Effect.map((states): Loaded => ({ states, failed: [] })),
+      Effect.catch((cause) =>
         Effect.gen(function* () {
           if (streams.length === 0) return yield* Effect.fail(cause)
           // the store answers, so it is about these
@@ -301,6 +301,7 @@ export const makePump = Effect.fnUntraced(function* (
           const other = yield* loadEach(streams.slice(middle))
           return { states: [...one.states, ...other.states], failed: [...one.failed, ...other.failed] }
         }),
+      ),
     )
 
   const takeLoaded = ({ states, failed }: Loaded): void => {

@@ -293,7 +293,10 @@ describe("a store that gives some of what it holds, or comes and goes", () => {
 
   it("OPS-outage: an append that was given up while it was under way is nobody's defect when it ends", async (context) => {
     let finish = (): void => {}
-    let fail = (): void => {}
+    const reading: (() => void)[] = []
+    const fail = (): void => {
+      for (const go of reading.splice(0)) go()
+    }
     let isAway = false
     const until = (set: (go: () => void) => void) => Effect.promise(() => new Promise<void>((go) => set(go)))
     const gone = Effect.fail(new StoreUnavailable({ cause: new Error("gone") }))
@@ -310,7 +313,7 @@ describe("a store that gives some of what it holds, or comes and goes", () => {
         load: (streams) =>
           streams.includes(alice) && !isAway
             ? Effect.andThen(
-                until((go) => (fail = go)),
+                until((go) => reading.push(go)),
                 gone,
               )
             : isAway
@@ -327,8 +330,7 @@ describe("a store that gives some of what it holds, or comes and goes", () => {
     assert.equal(statusOf(await ask(second, alice, publishTuple("u"))), 200)
     // has to be read, which takes its time
     const first = ask(pump, alice, publishTuple("v"))
-    const noFail = fail
-    await holds("it is being read", () => fail !== noFail)
+    await holds("it is being read", () => reading.length > 0)
     const noFinish = finish
     const waits = ask(pump, carol, publish)
     await holds("an append is under way", () => finish !== noFinish)

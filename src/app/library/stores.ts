@@ -2,7 +2,7 @@
  * Where a library keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Effect, Fiber, Layer, Redacted, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Fiber, Layer, Redacted, Scope } from "effect"
 import type { Context } from "effect"
 import { decodeEvents } from "../../adapters/store/codec.ts"
 import { newServerName } from "../../adapters/store/connections.ts"
@@ -24,8 +24,14 @@ import { version } from "../version.ts"
 export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
 
 /** PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises. */
-export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> =>
-  onDatabase(layerEmbedded(folder))
+export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> => {
+  const layer = onDatabase(layerEmbedded(folder))
+  withinProcess.add(layer)
+  return layer
+}
+
+/** Opening these is work of this process, however long it takes: nobody is waited for. */
+const withinProcess = new WeakSet<Layer.Layer<EventStore, Error>>()
 
 /**
  * One program has the log of a database at a time, and has it until its scope ends. Fails with LogIsTaken, which names the program
@@ -161,7 +167,7 @@ const decoded = (rows: readonly Recorded[]): readonly Recorded[] =>
       )
     : rows
 
-/** Opens a store. @throws StoreFault when that fails, or takes longer than it may */
+/** Opens a store. @throws StoreFault when that fails, or is waited for longer than it may be */
 export const openedStore = (
   layer: Layer.Layer<EventStore, Error>,
   waitSeconds: number,
@@ -175,7 +181,7 @@ export const openedStore = (
         return Effect.fail(new StoreFault({ operation: "open", why: wordsOf(error), cause: error }))
       }),
       Effect.timeoutOrElse({
-        duration: waitSeconds * 1000,
+        duration: withinProcess.has(layer) ? Duration.infinity : waitSeconds * 1000,
         orElse: () =>
           Effect.fail(
             new StoreFault({
