@@ -35,7 +35,7 @@ import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
 import { recover, untoldIn } from "./recovery.ts"
-import { answerMillis, within } from "./within.ts"
+import { AppendUnanswered, answerMillis, within } from "./within.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -447,7 +447,11 @@ export const makePump = Effect.fnUntraced(function* (
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
-    const callOff = attention.after(options.patienceMillis, () => fiber.interruptUnsafe())
+    let isSilent = false
+    const callOff = attention.after(options.patienceMillis, () => {
+      isSilent = true
+      fiber.interruptUnsafe()
+    })
     fiber.addObserver((exit) => {
       callOff()
       if (Exit.isSuccess(exit)) {
@@ -461,7 +465,7 @@ export const makePump = Effect.fnUntraced(function* (
         run(Effect.sleep(100)).addObserver(() => tryAppend(batch, since))
       } else {
         appending = false
-        goDown(exit.cause)
+        goDown(isSilent ? new AppendUnanswered({ millis: options.patienceMillis }) : exit.cause)
       }
     })
   }
