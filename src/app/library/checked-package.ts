@@ -96,8 +96,7 @@ const rulesFault = (rules: object): string | null => {
   return wrong.length === 0 ? null : wrong.join(", and ")
 }
 
-const functions = (names: readonly string[]): string =>
-  names.length === 1 ? `a function ${names[0]}` : `functions ${names.join(", ")}`
+const functions = (names: readonly string[]): string => names.map((name) => `a function ${name}`).join(", ")
 
 const mixesFault = (from: unknown, blend: unknown): string | null => {
   const wrong = [...faultsOf("from", from), ...(typeof blend === "function" ? [] : ["blend: a function"])]
@@ -114,7 +113,7 @@ const faultsOf = (path: string, pack: unknown): readonly string[] => {
       const wrong = members[name](value)
       return wrong === null ? [] : [`${path}.${name} = ${shown(value)}: expected ${wrong}`]
     } catch (cause) {
-      return [`${path}.${name} cannot be read: ${wordsOf(cause)}`]
+      return [`${path} cannot be read: ${wordsOf(cause)} (${name})`]
     }
   })
 }
