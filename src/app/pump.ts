@@ -6,7 +6,7 @@
  * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
  */
 import { randomFillSync } from "node:crypto"
-import { Cause, Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
+import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { attention } from "./attention.ts"
 import { makeEngine } from "../domain/engine/engine.ts"
@@ -35,7 +35,7 @@ import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
 import { recover, untoldIn } from "./recovery.ts"
-import { answerMillis, within } from "./within.ts"
+import { AppendUnanswered, answerMillis, within } from "./within.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -132,9 +132,6 @@ interface Loaded {
 }
 
 const nothingLoaded: Loaded = { states: [], failed: [] }
-
-const noAnswer = (millis: Millis): StoreUnavailable =>
-  new StoreUnavailable({ cause: new Error(`no answer in ${millis / 1000} s`) })
 
 /** Null: nobody waits for an answer. */
 type Ticket = {
@@ -519,7 +516,11 @@ export const makePump = Effect.fnUntraced(function* (
     // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
     appendedFrom = performance.now()
     const fiber = run(store.append(batch.decisions, batch.requesters))
-    const callOff = attention.after(options.patienceMillis, () => fiber.interruptUnsafe())
+    let isSilent = false
+    const callOff = attention.after(options.patienceMillis, () => {
+      isSilent = true
+      fiber.interruptUnsafe()
+    })
     fiber.addObserver((exit) => {
       callOff()
       // given up meanwhile: what became of it the log will tell
@@ -542,7 +543,7 @@ export const makePump = Effect.fnUntraced(function* (
         })
       } else {
         appending = false
-        goDown(Cause.hasInterruptsOnly(exit.cause) ? noAnswer(options.patienceMillis) : exit.cause)
+        goDown(isSilent ? new AppendUnanswered({ millis: options.patienceMillis }) : exit.cause)
       }
     })
   }

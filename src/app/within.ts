@@ -4,7 +4,7 @@
  * A query can be lost with its connection and never end, not even when it is interrupted, as a transaction that waits for its own
  * end. So it is not waited for: it is told to stop and left alone.
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Data, Effect, Exit } from "effect"
 import { StoreUnavailable } from "../domain/ports.ts"
 import type { Millis } from "../domain/vocabulary.ts"
 
@@ -32,6 +32,13 @@ export const within = <A, E, R>(
       })
     }),
   )
+
+/** Decisions that the store did not say anything of in time: they are given up, and may be stored all the same. */
+export class AppendUnanswered extends Data.TaggedError("AppendUnanswered")<{ readonly millis: Millis }> {
+  override get message(): string {
+    return `no answer in ${this.millis / 1000} s, after which an append is given up`
+  }
+}
 
 /** For what reads or writes a little. */
 export const answerMillis = 30_000

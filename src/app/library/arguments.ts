@@ -16,7 +16,7 @@ import type {
   WatchRequest,
   WhyOptions,
 } from "./core.ts"
-import { PresenceRefused, refuseArgument } from "./refused.ts"
+import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 
 /** As long as a lifetime can be said on the wire: 136 years. */
@@ -29,9 +29,59 @@ const wordMax = 4_096
 /** Most entries of `accept` and `headers`. */
 const entriesMax = 100
 
-/** Every property of it can be asked for by name; @throws PresenceRefused when it is no object. */
-export const objectIn = (call: string, value: unknown): object =>
-  typeof value === "object" && value !== null ? value : refuseArgument(call, value, "an object")
+/** The names of an object, all of them: what its type gains has to be named here. */
+const namesOf = <A extends object>(names: Readonly<Record<keyof A, true>>): ReadonlySet<string> =>
+  new Set(Object.keys(names))
+
+const bodyNames = namesOf<Body>({ contentType: true, text: true, parameters: true, dropped: true })
+const publishNames = namesOf<PublishRequest>({
+  presentity: true,
+  event: true,
+  body: true,
+  headers: true,
+  entityTag: true,
+  expires: true,
+  device: true,
+})
+const fetchNames = namesOf<Omit<WatchRequest, "expires">>({
+  presentity: true,
+  watcher: true,
+  event: true,
+  accept: true,
+  device: true,
+  argument: true,
+})
+const watchNames: ReadonlySet<string> = new Set([...fetchNames, "expires"])
+const terminateNames = namesOf<TerminateRequest>({
+  presentity: true,
+  event: true,
+  watcher: true,
+  reason: true,
+})
+const feedNames = namesOf<FeedOptions>({ after: true, types: true, presentity: true })
+const seenNames = namesOf<SeenOptions>({ event: true, since: true, until: true, limit: true, before: true })
+const whyNames = namesOf<WhyOptions>({ event: true, at: true, position: true })
+
+/** Not thrown by a proxy that was revoked. */
+const isArray = (value: object): boolean => {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Every property of it can be asked for by name.
+ *
+ * @throws PresenceRefused when it is no object, or has names that the call does not know
+ */
+export const objectIn = (call: string, value: unknown, known: ReadonlySet<string>): object => {
+  if (typeof value !== "object" || value === null || isArray(value))
+    return refuseArgument(call, value, "an object")
+  refuseUnknownNames(`${call}: `, value, known)
+  return value
+}
 
 /** One property, asked for once. @param path of the object: `publish: `, `publish: body.` */
 const field = (path: string, of: object, name: string): unknown => {
@@ -88,7 +138,8 @@ const optional = <A>(value: unknown, read: (value: unknown) => A): A | undefined
 
 export const uriIn = (argument: string, value: unknown): Uri => {
   const text = textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
-  const found = presentityOf(text)
+  // a word alone would be the name of a host
+  const found = /[:@]/.test(text) ? presentityOf(text) : null
   if (found !== null) return found
   const uri = text.length > 100 ? `${text.slice(0, 99)}…` : text
   throw new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri } })
@@ -117,6 +168,7 @@ const bodyIn = (call: string, value: unknown, max: number): string | Body => {
   if (typeof value === "string") return textIn(argument, value, max)
   if (typeof value !== "object" || value === null)
     return refuseArgument(argument, value, "text, or { contentType, text }")
+  refuseUnknownNames(`${argument}.`, value, bodyNames)
   const parameters = field(`${argument}.`, value, "parameters")
   return {
     contentType: wordIn(
@@ -151,7 +203,7 @@ const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, 
 
 /** @param bodyMax characters a body may have */
 export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
-  const of = objectIn("publish", request)
+  const of = objectIn("publish", request, publishNames)
   // plainly, as it runs for each publication
   const found: { -readonly [Name in keyof PublishRequest]: PublishRequest[Name] } = {
     presentity: uriIn("publish: presentity", field("publish: ", of, "presentity")),
@@ -171,7 +223,7 @@ export const readPublish = (request: unknown, bodyMax: number): PublishRequest =
 }
 
 export const readWatch = (request: unknown, call: "watch" | "fetch" = "watch"): WatchRequest => {
-  const of = objectIn(call, request)
+  const of = objectIn(call, request, call === "fetch" ? fetchNames : watchNames)
   const path = `${call}: `
   const word = (name: string, what: string): string | undefined =>
     optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
@@ -195,7 +247,7 @@ const reasons = ["deactivated", "probation", "noresource"] as const
 
 export const readTerminate = (request: unknown): TerminateRequest => {
   const call = "terminate"
-  const of = objectIn(call, request)
+  const of = objectIn(call, request, terminateNames)
   const path = `${call}: `
   const reason = field(path, of, "reason")
   const found = reason === undefined ? undefined : reasons.find((one) => one === reason)
@@ -224,7 +276,7 @@ const feedTypes = ["E_PRESENCE_PUBLISH", "E_PRESENCE_EXPOSED"] as const
 export const readFeed = (options: unknown): FeedOptions => {
   const call = "feed"
   if (options === undefined) return {}
-  const of = objectIn(call, options)
+  const of = objectIn(call, options, feedNames)
   const path = `${call}: `
   const types = optional(field(path, of, "types"), (value) =>
     entriesOf(`${call}: types`, value, `an array of ${feedTypes.join(" and ")}`).map(
@@ -272,7 +324,7 @@ export const instantIn = (argument: string, value: unknown): number => {
 export const readSeen = (options: unknown): SeenOptions => {
   const call = "seen"
   if (options === undefined) return {}
-  const of = objectIn(call, options)
+  const of = objectIn(call, options, seenNames)
   const path = `${call}: `
   const instant = (name: string): Instant | undefined =>
     optional(field(path, of, name), (value) => instantIn(`${call}: ${name}`, value))
@@ -291,7 +343,7 @@ export const readSeen = (options: unknown): SeenOptions => {
 export const readWhy = (options: unknown): WhyOptions => {
   const call = "why"
   if (options === undefined) return {}
-  const of = objectIn(call, options)
+  const of = objectIn(call, options, whyNames)
   const path = `${call}: `
   return {
     ...given(

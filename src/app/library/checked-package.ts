@@ -64,7 +64,7 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   personalize: optional(callable),
   mixes: optional((value) =>
     typeof value === "object" && value !== null && "from" in value && "blend" in value
-      ? (packageFault("from", value.from) ?? callable(value.blend))
+      ? mixesFault(value.from, value.blend)
       : "{ from, blend }",
   ),
   watchers: optional(oneOf("owner", "domain", "everybody", "rules")),
@@ -85,29 +85,40 @@ const memberNames = Object.keys(members) as readonly (keyof EventPackage)[]
 const rulesMembers = ["read", "judge", "names", "nextBoundary", "asksForSphere", "sphere"] as const
 
 const rulesFault = (rules: object): string | null => {
-  const lacking = rulesMembers.find((name) => typeof (rules as Record<string, unknown>)[name] !== "function")
-  if (lacking !== undefined) return `an object with a function ${lacking}`
-  const filter = (rules as Record<string, unknown>)["filter"]
-  return filter === undefined || typeof filter === "function" ? null : "an object whose filter is a function"
+  const of = rules as Readonly<Record<string, unknown>>
+  const lacking = rulesMembers.filter((name) => typeof of[name] !== "function")
+  const wrong = [
+    ...(lacking.length > 0 ? [`an object with ${functions(lacking)}`] : []),
+    ...(of["filter"] === undefined || typeof of["filter"] === "function"
+      ? []
+      : ["an object whose filter is a function"]),
+  ]
+  return wrong.length === 0 ? null : wrong.join(", and ")
 }
 
-/** What is expected of the first member that cannot be meant, with its name; null: all can. */
-const packageFault = (path: string, pack: unknown): string | null => {
-  try {
-    if (typeof pack !== "object" || pack === null)
-      return `${path} = ${shown(pack)}: expected an event package`
-    for (const name of memberNames) {
+const functions = (names: readonly string[]): string => names.map((name) => `a function ${name}`).join(", ")
+
+const mixesFault = (from: unknown, blend: unknown): string | null => {
+  const wrong = [...faultsOf("from", from), ...(typeof blend === "function" ? [] : ["blend: a function"])]
+  return wrong.length === 0 ? null : wrong.join("; ")
+}
+
+/** A line for each member that cannot be meant, with its name, value and what is expected. */
+const faultsOf = (path: string, pack: unknown): readonly string[] => {
+  if (typeof pack !== "object" || pack === null)
+    return [`${path} = ${shown(pack)}: expected an event package`]
+  return memberNames.flatMap((name) => {
+    try {
       const value = (pack as unknown as Readonly<Record<string, unknown>>)[name]
       const wrong = members[name](value)
-      if (wrong !== null) return `${path}.${name} = ${shown(value)}: expected ${wrong}`
+      return wrong === null ? [] : [`${path}.${name} = ${shown(value)}: expected ${wrong}`]
+    } catch (cause) {
+      return [`${path} cannot be read: ${wordsOf(cause)} (${name})`]
     }
-    return null
-  } catch (cause) {
-    return `${path} cannot be read: ${wordsOf(cause)}`
-  }
+  })
 }
 
-/** What is wrong with `options.packages`, a line for each package. */
+/** What is wrong with `options.packages`, a line for each fault. */
 export const packageFaults = (packages: unknown): readonly string[] => {
   let all: readonly unknown[]
   try {
@@ -117,7 +128,7 @@ export const packageFaults = (packages: unknown): readonly string[] => {
   } catch (cause) {
     return [`packages cannot be read: ${wordsOf(cause)}`]
   }
-  return all.flatMap((one, index) => packageFault(`packages[${index}]`, one) ?? [])
+  return all.flatMap((one, index) => faultsOf(`packages[${index}]`, one))
 }
 
 const known = new WeakMap<object, EventPackage>()

@@ -58,6 +58,7 @@ import {
   refuseArgument,
 } from "./refused.ts"
 import { makeRulesAsker } from "./rules-source.ts"
+import { AppendUnanswered } from "../within.ts"
 import { makeSkips } from "./skips.ts"
 import { quiet, wordsOf } from "./words.ts"
 
@@ -651,7 +652,11 @@ const faultIn = (cause: unknown): StoreFault => {
   const inner = error instanceof StoreUnavailable ? error.cause : error
   return inner instanceof StoreFault
     ? inner
-    : new StoreFault({ operation: "append", why: wordsOf(inner), cause: inner })
+    : new StoreFault({
+        operation: inner instanceof AppendUnanswered ? "append" : "load",
+        why: wordsOf(inner),
+        cause: inner,
+      })
 }
 
 const grantedIn = (reply: Reply): Seconds => (reply._tag === "Subscribed" ? reply.expires : 0)

@@ -2,7 +2,7 @@
  * A store that cannot be trusted: whatever it throws, rejects with, never says or answers instead of what it should is an
  * outage with its cause, and nothing else.
  */
-import { HashMap, Effect } from "effect"
+import { Cause, Effect, Exit, HashMap } from "effect"
 import { StoreUnavailable } from "../../domain/ports.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
@@ -26,7 +26,7 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
     ask: () => Effect.Effect<A, StoreUnavailable>,
     check: Check<A>,
   ): Effect.Effect<A, StoreUnavailable> =>
-    Effect.suspend(ask).pipe(
+    leftAlone(ask).pipe(
       Effect.mapError((error) => failed(operation, wordsOf(error.cause), error.cause)),
       Effect.flatMap((answer) => {
         const wrong = safely(check, answer)
@@ -113,6 +113,25 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
       ),
   }
 }
+
+/**
+ * Whoever gives it up does not wait for its end: one that cannot be interrupted may never come to one. One that was interrupted by
+ * somebody else, as by the end of a runtime of the program's own, has failed.
+ */
+const leftAlone = <A>(ask: () => Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
+  Effect.flatMap(Effect.context<never>(), (context) =>
+    Effect.callback<A, StoreUnavailable>((resume) => {
+      const fiber = Effect.runForkWith(context)(Effect.suspend(ask))
+      fiber.addObserver((exit) =>
+        resume(
+          Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+            ? Effect.fail(new StoreUnavailable({ cause: exit.cause }))
+            : exit,
+        ),
+      )
+      return Effect.sync(() => fiber.interruptUnsafe())
+    }),
+  )
 
 /** What cannot even be looked at is wrong as well. */
 const safely = <A>(check: Check<A>, answer: A): string | null => {

@@ -3,9 +3,10 @@
  */
 import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
-import { didYouMean } from "../nearest.ts"
+import type { WatchOptions } from "../watching.ts"
 import { foreverSeconds } from "./arguments.ts"
 import { packageFaults } from "./checked-package.ts"
+import { nearNames, shownName } from "./names.ts"
 import { OptionsInvalid } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 
@@ -34,7 +35,22 @@ const oneOf =
 
 const truth: Expectation = (value) => (typeof value === "boolean" ? null : "true or false")
 const callable: Expectation = (value) => (typeof value === "function" ? null : "a function")
-const object: Expectation = (value) => (typeof value === "object" && value !== null ? null : "an object")
+/** An object with names, and not a list, a date, a map or a promise, which have none that could be meant. */
+export const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !nameless.some((kind) => value instanceof kind)
+const nameless = [Array, Date, Map, Set, Promise] as const
+const object: Expectation = (value) => (isRecord(value) ? null : "an object")
+const textLists: Expectation = (value) =>
+  isRecord(value) &&
+  Object.values(value).every(
+    (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string"),
+  )
+    ? null
+    : "an object with a list of URIs by the name of each"
+const texts: Expectation = (value) =>
+  isRecord(value) && Object.values(value).every((one) => typeof one === "string")
+    ? null
+    : "an object with a policy by the name of each"
 const treatment = oneOf("block", "confirm", "polite-block", "allow")
 const lifetime = whole(0, foreverSeconds, "a whole number of seconds")
 const longest = whole(1, foreverSeconds, "a whole number of seconds")
@@ -69,6 +85,12 @@ const limits: { readonly [Name in keyof Limits]-?: Expectation } = {
   retryAfter: lifetime,
 }
 
+const watching: { readonly [Name in keyof WatchOptions]-?: Expectation } = {
+  policies: texts,
+  lineMembers: textLists,
+  mailboxOwners: textLists,
+}
+
 const options: Readonly<Record<string, Expectation>> = {
   // each looked at below
   packages: () => null,
@@ -95,14 +117,17 @@ const options: Readonly<Record<string, Expectation>> = {
  * @throws OptionsInvalid with a line for each that cannot be meant
  */
 export const checkedOptions = <Options extends object>(given: Options): Options => {
-  if (typeof given !== "object" || given === null)
-    throw new OptionsInvalid({ faults: [`options = ${shown(given)}: expected an object`] })
+  const expected = startFault(given)
+  if (expected !== null)
+    throw new OptionsInvalid({ faults: [`options = ${shown(given)}: expected ${expected}`] })
   const faults: string[] = []
   const checked = readAll("", given, options, faults)
   const { packages } = checked
   if (packages !== undefined) faults.push(...packageFaults(packages))
-  if (typeof checked["limits"] === "object" && checked["limits"] !== null) {
-    const of = readAll("limits.", checked["limits"], limits, faults)
+  if (checked["watching"] !== undefined)
+    checked["watching"] = readAll("watching.", checked["watching"] as object, watching, faults)
+  if (checked["limits"] !== undefined) {
+    const of = readAll("limits.", checked["limits"] as object, limits, faults)
     checked["limits"] = of
     for (const kind of ["Publish", "Subscribe"]) {
       const [min, max] = [of[`minExpires${kind}`], of[`maxExpires${kind}`]]
@@ -112,6 +137,17 @@ export const checkedOptions = <Options extends object>(given: Options): Options 
   }
   if (faults.length > 0) throw new OptionsInvalid({ faults })
   return checked as Options
+}
+
+/** What is expected instead of what is given as options; null: they can be read. */
+const startFault = (given: unknown): string | null => {
+  try {
+    if (!isRecord(given)) return "an object of options, such as { store: memoryStore() }"
+    return Layer.isLayer(given) ? "an object of options: a store goes into { store }" : null
+  } catch {
+    // what cannot even be looked at is told when it is read
+    return null
+  }
 }
 
 const readAll = (
@@ -131,7 +167,7 @@ const readAll = (
     const expectation = Object.hasOwn(expected, name) ? expected[name] : undefined
     if (expectation === undefined) {
       faults.push(
-        `${path}${name}: there is no such option${didYouMean(name.slice(0, 100), Object.keys(expected))}`,
+        `${path}${shownName(name)}: there is no such option${nearNames(name, Object.keys(expected))}`,
       )
       continue
     }

@@ -3,6 +3,7 @@
  */
 import { Data } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
+import { nearNames, shownName, unknownName } from "./names.ts"
 import { shown, wordsOf } from "./words.ts"
 
 /** An argument that cannot be meant. */
@@ -14,6 +15,8 @@ export interface BadArgument {
   readonly value: string
   /** What is taken there. */
   readonly expected: string
+  /** What to write instead, where the call has no argument of that name; absent: it has, and the value is wrong. */
+  readonly unknown?: string
 }
 
 /**
@@ -30,6 +33,8 @@ export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
     const { rejection } = this
     if (rejection._tag === "BadUri")
       return `${rejection.uri} is no URI of a person: write sip:alice@example.com`
+    if (rejection._tag === "BadArgument" && rejection.unknown !== undefined)
+      return `${rejection.argument}: there is no such argument${rejection.unknown}`
     if (rejection._tag === "BadArgument")
       return `${rejection.argument} = ${rejection.value}: expected ${rejection.expected}`
     const words = rejection._tag.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
@@ -49,6 +54,21 @@ export const refuseArgument = (
     status,
     rejection: { _tag: "BadArgument", argument, value: shown(value), expected },
   })
+}
+
+/** @throws PresenceRefused when an object has a name that the call does not know. @param path of the object: `publish: ` */
+export const refuseUnknownNames = (path: string, of: object, known: ReadonlySet<string>): void => {
+  const name = unknownName(of, known)
+  if (name === null) return
+  const names = [...known]
+  const rejection = {
+    _tag: "BadArgument",
+    argument: `${path}${shownName(name)}`,
+    value: "a name that is not known",
+    expected: names.join(", "),
+    unknown: nearNames(name, names),
+  } as const
+  throw new PresenceRefused({ status: 400, rejection })
 }
 
 /** Options, or a store, that cannot be meant: nothing was started. */

@@ -11,6 +11,8 @@ import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
 import type { Reloaded } from "../reloaded.ts"
 import { startServer } from "../server.ts"
 import type { SettingName } from "../settings.ts"
+import { isRecord } from "./options-check.ts"
+import { shown } from "./words.ts"
 import type { LogIsTaken } from "../../adapters/store/taken.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
@@ -46,12 +48,14 @@ export interface RunningServer {
 
 /**
  * @param now milliseconds since 1970, for tests; lifetimes go by it, SIP timers do not
- * @throws ConfigInvalid naming every setting that is wrong; LogIsTaken naming the program that has the log; StoreUnfit
+ * @throws ConfigInvalid naming an argument that cannot be meant, and every setting that is wrong; LogIsTaken naming the program that has the log; StoreUnfit
  */
 const start = async (
   options: ServerOptions = {},
   now: (() => number) | null = null,
 ): Promise<RunningServer> => {
+  const faults = argumentFaults(options, now)
+  if (faults.length > 0) throw new ConfigInvalid({ faults })
   const config = await readAll({
     flags: {},
     set: [],
@@ -100,6 +104,19 @@ const start = async (
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }
 }
+
+const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
+  ...(isRecord(options)
+    ? []
+    : [
+        `Server.start: options = ${shown(options)}: expected an object of settings, such as { listen: ["udp:127.0.0.1:5060"] }`,
+      ]),
+  ...(now === null || typeof now === "function"
+    ? []
+    : [
+        `Server.start: now = ${shown(now)}: expected a function that gives milliseconds since 1970, or null: the system's clock`,
+      ]),
+]
 
 /** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
 const readAll = async (given: Given): Promise<Config> => {

@@ -23,9 +23,16 @@ import { version } from "../version.ts"
 /** Nothing outlives the process. */
 export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
 
-/** PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises. */
+/**
+ * PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises.
+ *
+ * @throws OptionsInvalid at once when the folder is no name of one
+ */
 export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> => {
-  const layer = onDatabase(layerEmbedded(folder))
+  const expected = "the path of a folder, which is made when it is not there"
+  if (typeof folder !== "string" || folder.trim() === "" || folder.includes("\0"))
+    throw new OptionsInvalid({ faults: [`embeddedStore: folder = ${shown(folder)}: expected ${expected}`] })
+  const layer = named(`embeddedStore: folder = ${shown(folder)}`, expected, onDatabase(layerEmbedded(folder)))
   withinProcess.add(layer)
   return layer
 }
@@ -39,10 +46,17 @@ const withinProcess = new WeakSet<Layer.Layer<EventStore, Error>>()
  * what went wrong when it does not answer. When somebody else takes the log later, everything is refused with status 503.
  *
  * @param url `postgres://USER:PASSWORD@HOST:PORT/NAME`; its tables are made when they are missing
+ * @throws OptionsInvalid at once when it is no such URL
  */
 export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
+  const expected = "postgres://USER:PASSWORD@HOST:PORT/NAME"
+  if (typeof url !== "string" || !/^postgres(?:ql)?:\/\/./i.test(url) || !URL.canParse(url)) {
+    // whatever it is, what stands before the @ may be a password
+    const value = shown(typeof url === "string" ? masked(url).replace(/^.*@/s, "***@") : url)
+    throw new OptionsInvalid({ faults: [`postgresStore: url = ${value}: expected ${expected}`] })
+  }
   const who = identity()
-  return onDatabase(
+  const store = onDatabase(
     PgClient.layer({
       url: Redacted.make(url),
       multiplex: true,
@@ -64,7 +78,35 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
         on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
       }),
   )
+  return named(
+    `postgresStore: url = ${shown(masked(url))}`,
+    `a PostgreSQL that answers at ${expected}`,
+    store,
+  )
 }
+
+/** Errors at the opening say which argument of which function they are about; those that say what they are about stay. */
+const named = (
+  argument: string,
+  expected: string,
+  store: Layer.Layer<EventStore, Error>,
+): Layer.Layer<EventStore, Error> =>
+  Layer.catchCause(store, (cause) => {
+    const error = Cause.squash(cause)
+    const isSaid = error instanceof Error && "_tag" in error && saidTags.has(error._tag)
+    const why = `${argument}: ${wordsOf(error)}: expected ${expected}`
+    return Layer.effect(
+      EventStore,
+      Effect.fail(isSaid ? error : new StoreFault({ operation: "open", why, cause: error })),
+    )
+  })
+
+const saidTags: ReadonlySet<unknown> = new Set([
+  "LogIsTaken",
+  "StoreUnfit",
+  "DataFolderInUse",
+  "DataFolderExposed",
+])
 
 const identity = () => ({ program: "a program with presently in it", version, application: newServerName() })
 
@@ -133,13 +175,14 @@ export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
 }
 
 const memberNames = ["append", "load", "read", "history"] as const
+const expectedStore = `an object with functions ${memberNames.join(", ")}`
 
 /** @throws OptionsInvalid naming each member that is no function */
 const checkedStore = (given: PromiseStore): PromiseStore => {
   const faults: string[] = []
   const found: Record<string, unknown> = {}
-  if (typeof given !== "object" || given === null)
-    throw new OptionsInvalid({ faults: [`storeOf: ${shown(given)}: expected { ${memberNames.join(", ")} }`] })
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new OptionsInvalid({ faults: [`storeOf: store = ${shown(given)}: expected ${expectedStore}`] })
   for (const name of memberNames) {
     try {
       const member: unknown = given[name]
@@ -178,7 +221,11 @@ export const openedStore = (
     const opened = yield* Fiber.join(opening).pipe(
       Effect.catchCause((cause) => {
         const error = Cause.squash(cause)
-        return Effect.fail(new StoreFault({ operation: "open", why: wordsOf(error), cause: error }))
+        return Effect.fail(
+          error instanceof StoreFault
+            ? error
+            : new StoreFault({ operation: "open", why: wordsOf(error), cause: error }),
+        )
       }),
       Effect.timeoutOrElse({
         duration: withinProcess.has(layer) ? Duration.infinity : waitSeconds * 1000,

@@ -1,0 +1,50 @@
+/**
+ * Tables of docs/embedding.md against what the library takes.
+ */
+import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, it } from "vitest"
+import { Presence } from "../../../src/app/index.ts"
+import { limitsOf } from "../../../src/app/library/options.ts"
+
+const page = readFileSync(join(import.meta.dirname, "../../../docs/embedding.md"), "utf8")
+
+/** Name and last cell of each row of the table with that head. */
+const rowsOf = (head: string): readonly (readonly [name: string, last: string])[] => {
+  const from = page.indexOf(head)
+  assert.ok(from >= 0, head)
+  const [table = ""] = page.slice(from).split("\n\n")
+  return table
+    .split("\n")
+    .slice(2)
+    .map((row) => {
+      const cells = row.split(" | ")
+      return [cells[0]!.replaceAll(/[`|\s]/g, ""), cells.at(-1)!.replaceAll(/[`|\s]/g, "")] as const
+    })
+}
+
+/** All names that are offered to somebody who writes one that is like none. */
+const offered = async (options: object): Promise<readonly string[]> => {
+  const error = await Presence.make(options).then(
+    () => assert.fail("it was taken"),
+    (cause: Error) => cause,
+  )
+  const [, names = ""] = /; there are (.*)$/.exec(error.message) ?? []
+  return names.split(", ")
+}
+
+describe("docs/embedding.md", () => {
+  it("DOC-embedding: names each limit, with what it is when it is left out", async () => {
+    const rows = rowsOf("| Name | Means | Left out |")
+    assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ limits: { q: 1 } }))].sort())
+    const defaults = limitsOf({}) as unknown as Readonly<Record<string, unknown>>
+    for (const [name, last] of rows)
+      assert.equal(last, defaults[name] === undefined ? "" : JSON.stringify(defaults[name]), name)
+  })
+
+  it("DOC-embedding: names each option", async () => {
+    const rows = rowsOf("| Option | Means | Left out |")
+    assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ q: 1 }))].sort())
+  })
+})
