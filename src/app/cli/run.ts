@@ -51,6 +51,8 @@ const runServer = Effect.fnUntraced(function* (
   const { nothingCarried } = yield* Effect.promise(() => import("../metrics/carried.ts"))
   const carried = nothingCarried()
   const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
+  /** When the second server of this process began, or a later one. */
+  let began: number | null = null
   const once = Effect.scoped(
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
@@ -70,20 +72,23 @@ const runServer = Effect.fnUntraced(function* (
         })
       yield* Effect.raceFirst(server.ready, server.lost)
       const took = server.tookOverAt()
+      const running = began === null ? process.uptime() : (performance.now() - began) / 1000
       // since the process began, loading of code included
       const line =
         took === null
-          ? `ready in ${process.uptime().toFixed(1)} s`
+          ? `ready in ${running.toFixed(1)} s`
           : `ready ${((performance.now() - took) / 1000).toFixed(1)} s after it got the log`
       if (mode === "dev") yield* Console.log(line)
       else yield* Effect.logInfo(line)
       return yield* server.lost
-    }).pipe(Effect.onInterrupt(() => Effect.logInfo(`stopping${signal.text()}`))),
+    }).pipe(
+      Effect.onInterrupt(() => (mode === "serve" ? Effect.logInfo(`stopping${signal.text()}`) : Effect.void)),
+    ),
   )
   const lives = once.pipe(
     // from scratch: what was in memory is not what the log says any more
     Effect.tapError((cause) =>
-      config.standby && cause._tag === "LogIsTaken" ? Effect.logError(cause.message) : Effect.void,
+      config.standby && cause._tag === "LogIsTaken" ? Effect.andThen(Effect.logError(cause.message), Effect.sync(() => { began = performance.now() })) : Effect.void,
     ),
     Effect.retry({
       while: (cause) => config.standby && cause._tag === "LogIsTaken",

@@ -125,14 +125,14 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.equal(repaired.lines.length, 5)
       assert.match(
         repaired.lines.at(-1)!,
-        /, 3 rows and snapshots rewritten in [\d.]+ s, 0 differences left$/,
+        /, 3 rows and snapshots rewritten in [\d.]+ s, 0 differences left; what snapshots say was not compared/,
       )
       await on(url, "UPDATE presentity SET body = NULL", "UPDATE snapshots SET version = 1, state = NULL")
       assert.equal((await checked({ database_url: url }, { fromStart: true })).after, 2)
       const rebuilt = await runHere(["projections", "rebuild", ...asked])
       assert.equal(rebuilt.code, 0, rebuilt.stderr)
       // one when the server has had something to write meanwhile
-      assert.match(rebuilt.stdout, /, [12] rows and snapshots rewritten in [\d.]+ s, 0 differences left\n$/)
+      assert.match(rebuilt.stdout, /, (1 row or snapshot|2 rows and snapshots) rewritten in [\d.]+ s, 0 differences left\n$/)
       await server.stop()
 
       await on(
