@@ -116,7 +116,10 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
     "rules_dir: /tmp\nintegrated_xcap_server: 1",
     "rules_dir and integrated_xcap_server: rules come from one place, give one of them",
   ],
-  ["users_file: /none.txt", "users_file = /none.txt: there is no such file: name one that is there, or make it"],
+  [
+    "users_file: /none.txt",
+    "users_file = /none.txt: there is no such file: name one that is there, or make it",
+  ],
   ["- a list", "config (@2): Implicit keys need to be on a single line"],
   ["a: b: c", "config (@2): Nested mappings are not allowed in compact mappings"],
   [
@@ -249,10 +252,7 @@ describe("a value in a file of its own", () => {
     chmodSync(good, 0o600)
     const where = `database_url (env ${variable})`
     for (const [env, fault] of [
-      [
-        { [variable]: "/none" },
-        `${where}: /none: there is no such file: name one that is there, or make it`,
-      ],
+      [{ [variable]: "/none" }, `${where}: /none: there is no such file: name one that is there, or make it`],
       [{ [variable]: empty }, `${where}: ${empty} is empty; write the value into it`],
       [
         { [variable]: good, PRESENTLY_DATABASE_URL: "postgres://x/y" },

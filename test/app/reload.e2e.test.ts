@@ -128,7 +128,10 @@ describe("OPS-reload: what would shut everybody out, or is said twice", () => {
     await assert.rejects(server.reload(), /^ConfigInvalid: users_file = \S+: there is no such file: name one/)
     renameSync(`${file}.gone`, file)
     write(file, line("alice"), line("bob"), line("alice", "other"))
-    await assert.rejects(server.reload(), /users\.txt:3: alice:example\.com has a line with SHA-256 already \(line 1\)/)
+    await assert.rejects(
+      server.reload(),
+      /users\.txt:3: alice:example\.com has a line with SHA-256 already \(line 1\)/,
+    )
     assert.equal(await subscribe("alice"), 202)
   })
 })

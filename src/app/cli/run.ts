@@ -88,7 +88,14 @@ const runServer = Effect.fnUntraced(function* (
   const lives = once.pipe(
     // from scratch: what was in memory is not what the log says any more
     Effect.tapError((cause) =>
-      config.standby && cause._tag === "LogIsTaken" ? Effect.andThen(Effect.logError(cause.message), Effect.sync(() => { began = performance.now() })) : Effect.void,
+      config.standby && cause._tag === "LogIsTaken"
+        ? Effect.andThen(
+            Effect.logError(cause.message),
+            Effect.sync(() => {
+              began = performance.now()
+            }),
+          )
+        : Effect.void,
     ),
     Effect.retry({
       while: (cause) => config.standby && cause._tag === "LogIsTaken",

@@ -132,7 +132,10 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       const rebuilt = await runHere(["projections", "rebuild", ...asked])
       assert.equal(rebuilt.code, 0, rebuilt.stderr)
       // one when the server has had something to write meanwhile
-      assert.match(rebuilt.stdout, /, (1 row or snapshot|2 rows and snapshots) rewritten in [\d.]+ s, 0 differences left\n$/)
+      assert.match(
+        rebuilt.stdout,
+        /, (1 row or snapshot|2 rows and snapshots) rewritten in [\d.]+ s, 0 differences left\n$/,
+      )
       await server.stop()
 
       await on(
