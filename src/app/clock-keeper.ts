@@ -211,8 +211,8 @@ const lineOf = (event: ClockEvent, { waitMillis }: SteadyOptions, wall: Millis):
       return Effect.logInfo("the clock of this machine is where it ought to be again")
     case "Jumped":
       return Effect.logWarning(
-        `the clock of this machine ${wayOf(event.by)}, to ${new Date(wall).toISOString()}, and nothing confirms that: ` +
-          `it is followed when it has stood for ${waitMillis / 1000} s (clock_jump_wait), unless the database's clock denies it; nothing ends or is dropped because of it before`,
+        `the clock of this machine ${wayOf(event.by)}, to ${new Date(wall).toISOString()}, and ${event.isDenied ? "the database's clock denies that" : "nothing confirms that"}: ` +
+          `${wayOut(event.isDenied, waitMillis)}; nothing ends or is dropped because of it before`,
       )
     case "Followed": {
       const why =
@@ -227,6 +227,11 @@ const lineOf = (event: ClockEvent, { waitMillis }: SteadyOptions, wall: Millis):
     }
   }
 }
+
+const wayOut = (isDenied: boolean, waitMillis: Millis): string =>
+  isDenied
+    ? "it is not followed for as long as that says so"
+    : `it is followed when it has stood for ${waitMillis / 1000} s (clock_jump_wait), unless the database's clock denies it`
 
 const wayOf = (by: Millis): string => `went ${by > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(by))}`
 

@@ -4,6 +4,7 @@
  * Values are read, not judged: that is `config.ts`.
  */
 import { readFileSync } from "node:fs"
+import { fileWords } from "./file-words.ts"
 import { LineCounter, isMap, isNode, isScalar, parseDocument } from "yaml"
 
 /** One setting of a file. */
@@ -19,7 +20,7 @@ export const readConfigFile = (file: string, faults: string[]): readonly FileSet
   try {
     return parseConfigFile(readFileSync(file, "utf8"), file, faults)
   } catch (cause) {
-    faults.push(`config (file ${file}): ${cause instanceof Error ? cause.message : String(cause)}`)
+    faults.push(`config (file ${file}): ${fileWords(cause)}`)
     return []
   }
 }

@@ -8,6 +8,7 @@ import { isIP } from "node:net"
 import { Data } from "effect"
 import { hostListFaults } from "../adapters/sip/hosts.ts"
 import { parseValue, readConfigFile } from "./config-file.ts"
+import { fileWords } from "./file-words.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { didYouMean } from "./nearest.ts"
 import { peerAdvice, peersInText } from "./peer-settings.ts"
@@ -256,9 +257,7 @@ const readValueFile = (path: string, where: string, faults: string[]): string | 
     if (text !== "") return text
     faults.push(`${where}: ${path} is empty; write the value into it`)
   } catch (cause) {
-    faults.push(
-      `${where}: ${cause instanceof Error ? cause.message : String(cause)}; name a file with the value`,
-    )
+    faults.push(`${where}: ${path}: ${fileWords(cause)}`)
   }
   return null
 }
@@ -304,6 +303,8 @@ type Checked =
 const isScalar = (value: unknown): value is string | number | boolean =>
   typeof value === "string" || typeof value === "number" || typeof value === "boolean"
 
+const isDigits = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
+
 const check = (setting: Setting, value: unknown, at: At): Checked => {
   const word = isScalar(value) ? String(value) : ""
   switch (setting.kind) {
@@ -339,11 +340,19 @@ const check = (setting: Setting, value: unknown, at: At): Checked => {
         : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
     }
     case "list": {
-      const items = Array.isArray(value) ? value : typeof value === "string" ? value.split(",") : null
-      if (items === null || items.some((item) => typeof item !== "string" || item.trim() === "")) {
+      const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)
+      const items: readonly unknown[] | null = Array.isArray(value)
+        ? value
+        : isNumber(value)
+          ? [value]
+          : typeof value === "string"
+            ? value.split(",")
+            : null
+      const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
+      if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
         return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
       }
-      return { _tag: "Good", value: items.map((item: string) => item.trim()) }
+      return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
     }
     case "peers": {
       const given = typeof value === "string" ? peersInText(value) : value

@@ -14,6 +14,7 @@ import type { Config } from "./config.ts"
 import type { LogLevels } from "./log-levels.ts"
 import type { Reloaded } from "./reloaded.ts"
 import { preparations } from "./preparations.ts"
+import { folderWords } from "./file-words.ts"
 import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
 import { readTokens } from "./tokens.ts"
@@ -65,6 +66,11 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     const prepared = yield* Effect.result(preparations(config, () => {}))
     const faults = prepared._tag === "Failure" ? [...prepared.failure.faults] : []
     faults.push(...folderFaults(config))
+    if (prepared._tag === "Success" && prepared.success.users?.size === 0 && (users?.size ?? 0) > 0) {
+      const what = "there is no user in it, and nobody would be let in any more"
+      const fix = "write the lines that `presently user` makes, or start anew to have nobody"
+      faults.push(`users_file = ${config.users_file}: ${what}: ${fix}`)
+    }
     if (faults.length > 0 || prepared._tag === "Failure") return yield* new ConfigInvalid({ faults })
     const file = config.admin_tokens_file
     return {
@@ -101,9 +107,8 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }
     for (const one of next.advice) yield* Effect.logWarning(adviceText(one))
-    yield* Effect.logInfo(
-      `reloaded: ${done.changes.length === 0 ? "nothing has changed" : changes.join(", ")}`,
-    )
+    if (done.changes.length > 0) yield* Effect.logInfo(`reloaded: ${changes.join(", ")}`)
+    else if (done.restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
     if (done.restart.length > 0)
       yield* Effect.logWarning(`changed, and in force after a restart only: ${done.restart.join(", ")}`)
     return done
@@ -151,9 +156,7 @@ const folderFaults = ({ rules_dir: folder, sources }: Config): readonly string[]
       ? []
       : [`${at}: it is no folder; name the folder with the documents`]
   } catch (cause) {
-    return [
-      `${at}: ${cause instanceof Error ? cause.message : String(cause)}; let it be a folder that can be read`,
-    ]
+    return [`${at}: ${folderWords(cause)}`]
   }
 }
 

@@ -60,7 +60,10 @@ import { makeRepairer } from "./tables/repair-live.ts"
 import { readTokens } from "./tokens.ts"
 import type { Users } from "./users.ts"
 import { version } from "./version.ts"
+import { nothingCarried } from "./metrics/carried.ts"
+import type { Carried } from "./metrics/carried.ts"
 import { makeMetrics } from "./metrics/metrics.ts"
+import type { MetricsSource } from "./metrics/metrics.ts"
 import { makeTracing } from "./tracing.ts"
 import type { Tracing } from "./tracing.ts"
 import { warmUp } from "./warm-up.ts"
@@ -88,6 +91,8 @@ export interface Server {
   readonly settle: Effect.Effect<void>
   /** Reads users, tokens, rules, hard state and log level again; nothing is changed when anything is wrong with them. */
   readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
+  /** When it got the log that it had waited for, by `performance.now()`; null: it did not wait. */
+  readonly tookOverAt: () => number | null
   /** Fails when somebody else has the log, or took it: then nothing is decided, said or sent any more. */
   readonly lost: Effect.Effect<never, LogIsTaken | StoreUnfit>
 }
@@ -114,6 +119,7 @@ const stopsWithin: Duration.Input = "8 seconds"
  * @param stopWithin how long a stop may decide, answer and write what is under way
  * @param reread the configuration as it is given when a reload is asked for
  * @param program who others are told has the log
+ * @param carried what a process counts for as long as it lives, when it starts one server after another
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
@@ -121,13 +127,14 @@ export const startServer = Effect.fn("Server.start")(function* (
   stopWithin: Duration.Input = stopsWithin,
   reread: Effect.Effect<Config, ConfigInvalid> = Effect.succeed(config),
   program = "a presently server",
+  carried: Carried = nothingCarried(),
 ) {
   const system = yield* Clock.Clock
-  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, program, null)
+  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, program, carried, null)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const keeper = makeClockKeeper(system, clockOptionsOf(config), (line) => void run(line))
   return yield* Effect.provideService(
-    start(config, levels, stopWithin, reread, program, keeper),
+    start(config, levels, stopWithin, reread, program, carried, keeper),
     Clock.Clock,
     keeper.clock,
   )
@@ -139,6 +146,7 @@ const start = Effect.fnUntraced(function* (
   stopWithin: Duration.Input,
   reread: Effect.Effect<Config, ConfigInvalid>,
   program: string,
+  carried: Carried,
   keeper: ClockKeeper | null,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -161,14 +169,17 @@ const start = Effect.fnUntraced(function* (
     reread,
     look: Effect.suspend(() => Effect.andThen(rulesFollower.look, hardStateFollower.look)),
   })
-  const storage = yield* openStorage(config, program)
+  const storage = yield* openStorage(config, program, carried.writer)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
     run(Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack))
   }
   const clock = yield* Clock.Clock
-  const metrics = yield* Effect.acquireRelease(Effect.sync(makeMetrics), (one) => Effect.sync(one.close))
+  const metrics = yield* Effect.acquireRelease(
+    Effect.sync(() => makeMetrics(carried.metrics)),
+    (one) => Effect.sync(one.close),
+  )
   const tracing =
     config.otlp_endpoint === null
       ? null
@@ -326,28 +337,30 @@ const start = Effect.fnUntraced(function* (
       wire: sip.counters,
       tables: projector.lag(),
       committed: pump.committed(),
-      writer: writerView(storage),
+      writer: writerView(storage, carried.writer),
     }),
   })
   let hasStarted = false
+  const measured: MetricsSource = {
+    wire: sip.counters,
+    pump: pump.counters,
+    isReady: () => pump.status() === "ready",
+    counts: pump.engine.counts,
+    states: () => liveStates(pump),
+    lag: projector.lag,
+    position: () => pump.committed().position,
+    webhooks: webhooks.desk.list,
+    sources,
+    reloads: reloader.counters,
+    timekeeping,
+    writer: storage.writer,
+    writerCounters: carried.writer,
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => metrics.carry(measured)))
   const admin = yield* adminPort(config, tracing, reloader, {
     desk,
     version,
-    metrics: () =>
-      metrics.text({
-        wire: sip.counters,
-        pump: pump.counters,
-        isReady: () => pump.status() === "ready",
-        counts: pump.engine.counts,
-        states: () => liveStates(pump),
-        lag: projector.lag,
-        position: () => pump.committed().position,
-        webhooks: webhooks.desk.list,
-        sources,
-        reloads: reloader.counters,
-        timekeeping,
-        writer: storage.writer,
-      }),
+    metrics: () => metrics.text(measured),
     degraded: () => [...degradedKinds(sources()), ...timekeeping.troubles()],
     // a standby has done all that it can
     hasStarted: () => hasStarted || storage.waitingFor() !== null,
@@ -423,6 +436,7 @@ const start = Effect.fnUntraced(function* (
     ready: Deferred.await(ready),
     settle: pump.settle,
     reload: reloader.reload,
+    tookOverAt: storage.tookOverAt,
     lost: Deferred.await(lost),
   }
   return server

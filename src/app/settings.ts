@@ -29,6 +29,8 @@ interface Text extends Base {
 }
 interface List extends Base {
   readonly kind: "list"
+  /** An entry may be a whole number, which YAML does not read as text. */
+  readonly isNumeric?: boolean
   readonly default: readonly string[]
 }
 interface Choice extends Base {
@@ -321,10 +323,13 @@ const storage = {
     "sweep period",
     "everything ends at its own deadline, no sweep is needed",
   ),
-  retention: list(
-    [],
-    "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
-  ),
+  retention: {
+    ...list(
+      [],
+      "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
+    ),
+    isNumeric: true,
+  },
   retention_share: int<number>(
     50,
     1,

@@ -30,7 +30,8 @@ export interface SteadyOptions {
 
 /** What happened to the clock. `by`: milliseconds, positive when it went ahead. */
 export type ClockEvent =
-  | { readonly _tag: "Jumped"; readonly by: Millis }
+  /** `isDenied`: the database's clock says already that it is wrong. */
+  | { readonly _tag: "Jumped"; readonly by: Millis; readonly isDenied: boolean }
   /** It is where it was expected to be. */
   | { readonly _tag: "Healed" }
   /** It is followed from now on; `vouched`: by whom it was confirmed, null: only by standing for so long. */
@@ -78,6 +79,8 @@ export const makeSteadyClock = (
   /** A jump that is not followed: how far it went, and since when, by the monotonic clock. */
   let held: { by: Millis; since: number; isDenied: boolean } | null = null
   const counts = { jumps: 0, followed: 0 }
+  /** Whether the next jump is denied from the beginning. */
+  let willBeDenied = false
 
   const follow = (
     instant: Millis,
@@ -101,11 +104,12 @@ export const makeSteadyClock = (
 
   const parted = (instant: Millis, now: number, expected: Millis, by: Millis): Millis => {
     if (held === null || Math.abs(by - held.by) > jumpMillis) {
-      held = { by, since: now, isDenied: false }
+      const isDenied = willBeDenied && waitMillis > 0
+      held = { by, since: now, isDenied }
       counts.jumps++
       // the machine's own word on its sleep is as good as its clock's
       if (by > 0 && hasSlept(instant)) return follow(instant, now, by, "uptime")
-      if (waitMillis > 0) told({ _tag: "Jumped", by })
+      if (waitMillis > 0) told({ _tag: "Jumped", by, isDenied })
     }
     if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, by, null)
     return expected
@@ -137,7 +141,9 @@ export const makeSteadyClock = (
     },
     expect: (instant, isDenied) => {
       anchor = anchorAt(instant, monotonic())
+      willBeDenied = isDenied
       now()
+      willBeDenied = false
       if (held !== null && isDenied) held = { ...held, isDenied }
     },
     state: () => {

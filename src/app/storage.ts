@@ -12,7 +12,7 @@ import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
 import { claimTables, layerNoTables, layerPresenceTables, prepareTables } from "../adapters/store/tables.ts"
 import { claimLog, claimSole } from "../adapters/store/writer.ts"
-import type { Writer } from "../adapters/store/writer.ts"
+import type { Writer, WriterCounters } from "../adapters/store/writer.ts"
 import { soleClaim } from "../domain/ports.ts"
 import type { Claim, EventStore, Holder, PresenceTables } from "../domain/ports.ts"
 import { layerMemoryWebhooks } from "../adapters/webhooks/webhook-store.ts"
@@ -23,6 +23,7 @@ import { verifyTables } from "./tables/verify.ts"
 import { reasonOf } from "./tables/reason.ts"
 import { version } from "./version.ts"
 import { layerFencedWebhooks } from "./webhooks-fence.ts"
+import { takenFix } from "./writing.ts"
 import { holderText } from "../adapters/store/taken.ts"
 import type { LogIsTaken } from "../adapters/store/taken.ts"
 
@@ -38,6 +39,8 @@ export interface Storage {
   readonly writer: () => Writer | null
   /** Who has the log while we wait for it; null: we do not. */
   readonly waitingFor: () => Holder | null
+  /** When it got the log that it had waited for, by `performance.now()`; null: it did not wait. */
+  readonly tookOverAt: () => number | null
   /** Succeeds when the log is ours, or when a database does not answer that would have to say so. */
   readonly claimed: Effect.Effect<void>
   /**
@@ -49,8 +52,15 @@ export interface Storage {
   readonly fillTables: Effect.Effect<void>
 }
 
-/** @param program who opens it, for others that want the log: `presently serve` */
-export const openStorage = Effect.fnUntraced(function* (config: Config, program: string) {
+/**
+ * @param program who opens it, for others that want the log: `presently serve`
+ * @param counters of the process, which outlive the storage
+ */
+export const openStorage = Effect.fnUntraced(function* (
+  config: Config,
+  program: string,
+  counters: WriterCounters = { lapses: 0, fenced: 0 },
+) {
   if (config.memory || (config.database_url === null && config.data === null)) {
     const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
     const storage: Storage = {
@@ -60,6 +70,7 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
       claim: soleClaim,
       writer: () => null,
       waitingFor: () => null,
+      tookOverAt: () => null,
       claimed: Effect.void,
       prepare: Effect.succeed(true),
       fillTables: Effect.void,
@@ -94,6 +105,7 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
   const claimed = yield* Deferred.make<void>()
   let writer: Writer | null = null
   let waitingFor: Holder | null = null
+  let tookOverAt: number | null = null
   let told = false
   const layout = migrate.pipe(Effect.provideContext(client))
   const gotten = Effect.suspend(() =>
@@ -108,12 +120,13 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
           setting: databaseSetting(config),
           lease: config.writer_lease,
           standby: config.standby,
-          fix: "stop that one, or start with --standby to wait for it",
+          fix: takenFix(config, program),
+          counters,
           theirs: foreignTablesOf(config),
           migrate: layout,
           on: {
             waiting: (holder) => {
-              if (waitingFor?.epoch === holder.epoch) return Effect.void
+              if (waitingFor !== null && isSameHolder(waitingFor, holder)) return Effect.void
               waitingFor = holder
               return Effect.logInfo(`standby: ${name} is taken by ${holderText(holder)}`)
             },
@@ -129,6 +142,7 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
     Effect.tap((got) =>
       Effect.sync(() => {
         writer = got
+        if (waitingFor !== null) tookOverAt = performance.now()
         waitingFor = null
       }),
     ),
@@ -169,12 +183,16 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
     claim: claimOn(sql),
     writer: () => writer,
     waitingFor: () => waitingFor,
+    tookOverAt: () => tookOverAt,
     claimed: Deferred.await(claimed),
     prepare,
     fillTables,
   }
   return storage
 })
+
+const isSameHolder = (one: Holder, other: Holder): boolean =>
+  one.epoch === other.epoch && one.pid === other.pid && one.host === other.host
 
 /** Tables that somebody else fills, and that may be there before the first start. */
 const foreignTablesOf = ({ xcap_table: xcap }: Config): readonly string[] =>

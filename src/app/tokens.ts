@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { parseTokens } from "../adapters/admin/tokens.ts"
 import type { Token } from "../adapters/admin/tokens.ts"
 import { ConfigInvalid } from "./config.ts"
+import { fileWords } from "./file-words.ts"
 
 export const readTokens = (file: string): Effect.Effect<readonly Token[], ConfigInvalid> =>
   Effect.suspend(() => {
@@ -13,8 +14,7 @@ export const readTokens = (file: string): Effect.Effect<readonly Token[], Config
     try {
       text = readFileSync(file, "utf8")
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      return Effect.fail(new ConfigInvalid({ faults: [`admin_tokens_file = ${file}: ${why}`] }))
+      return Effect.fail(new ConfigInvalid({ faults: [`admin_tokens_file = ${file}: ${fileWords(cause)}`] }))
     }
     const { tokens, faults } = parseTokens(text)
     if (tokens.length === 0 && faults.length === 0) {
@@ -28,7 +28,9 @@ export const readTokens = (file: string): Effect.Effect<readonly Token[], Config
     }
     return faults.length > 0
       ? Effect.fail(
-          new ConfigInvalid({ faults: faults.map((fault) => `admin_tokens_file = ${file}: ${fault}`) }),
+          new ConfigInvalid({
+            faults: faults.map(({ line, why }) => `admin_tokens_file ${file}:${line}: ${why}`),
+          }),
         )
       : Effect.succeed(tokens)
   })

@@ -12,6 +12,7 @@ import type { DigestAlgorithm, Secret } from "../adapters/sip/transport.ts"
 import { addressOfRecord } from "../domain/uris.ts"
 import type { Uri } from "../domain/vocabulary.ts"
 import { ConfigInvalid } from "./config.ts"
+import { fileWords } from "./file-words.ts"
 
 export interface Users {
   readonly lookup: (user: string, realm: string) => Secret | null
@@ -38,7 +39,7 @@ export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
       cause instanceof ConfigInvalid
         ? cause
         : new ConfigInvalid({
-            faults: [`users_file = ${file}: ${cause instanceof Error ? cause.message : String(cause)}`],
+            faults: [`users_file = ${file}: ${fileWords(cause)}`],
           }),
   })
 
@@ -47,6 +48,8 @@ export const parseUsers = (text: string, file: string): Users => {
   const known = new Map<string, Partial<Record<DigestAlgorithm, string>>>()
   const addresses = new Map<string, Uri>()
   const lines = new Map<string, number>()
+  /** By algorithm as well. */
+  const lineOf = new Map<string, number>()
   const faults: string[] = []
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return
@@ -75,6 +78,12 @@ export const parseUsers = (text: string, file: string): Users => {
       }
       addresses.set(key, address)
     }
+    if (known.get(key)?.[algorithm] !== undefined) {
+      const which = `${user}:${realm} has a line with ${algorithm} already`
+      faults.push(`${at}: ${which} (line ${lineOf.get(`${algorithm} ${key}`)}): leave one of the two out`)
+      return
+    }
+    lineOf.set(`${algorithm} ${key}`, index + 1)
     if (!lines.has(key)) lines.set(key, index + 1)
     known.set(key, { ...known.get(key), [algorithm]: ha1.toLowerCase() })
   })

@@ -65,8 +65,10 @@ export interface Holder {
   /** `presently serve` */
   readonly program: string
   readonly host: string
-  /** Of the process on that host. */
+  /** Of the process on that host; with `isSession` that of PostgreSQL's backend. */
   readonly pid: number
+  /** All that is known of it is its session in the database: it is a server of a version that took no log. */
+  readonly isSession?: true
   readonly version: string
   /** Since when it has the log. */
   readonly since: Millis

@@ -37,6 +37,16 @@ const refusal = "expected a status from 400 to 699 that needs no header of its o
 const table = "expected a name of at most 32 letters, digits and underscores, for example presentity"
 
 /** Lines after `memory: true`, which stands in line 1; `@N` in a message is the source at that line. */
+it("OPS-retention: days may be written as YAML has numbers, alone, in a list and beside text", () => {
+  const read = (retention: unknown) =>
+    readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { retention } }).retention
+  assert.deepEqual(read(30), ["30"])
+  assert.deepEqual(read([30]), ["30"])
+  assert.deepEqual(read([30, "dialog=3"]), ["30", "dialog=3"])
+  assert.deepEqual(read("30,dialog=3"), ["30", "dialog=3"])
+  for (const odd of [1.5, -1, true, [true], [[30]]]) assert.throws(() => read(odd), /retention = /)
+})
+
 const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["max_expires_publish: 0", `max_expires_publish = 0 (@2): ${year}`],
   ["\n\nmax_expires_publish: soon", `max_expires_publish = soon (@4): ${year}`],
@@ -106,7 +116,10 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
     "rules_dir: /tmp\nintegrated_xcap_server: 1",
     "rules_dir and integrated_xcap_server: rules come from one place, give one of them",
   ],
-  ["users_file: /none.txt", "users_file = /none.txt: ENOENT: no such file or directory, open '/none.txt'"],
+  [
+    "users_file: /none.txt",
+    "users_file = /none.txt: there is no such file: name one that is there, or make it",
+  ],
   ["- a list", "config (@2): Implicit keys need to be on a single line"],
   ["a: b: c", "config (@2): Nested mappings are not allowed in compact mappings"],
   [
@@ -239,10 +252,7 @@ describe("a value in a file of its own", () => {
     chmodSync(good, 0o600)
     const where = `database_url (env ${variable})`
     for (const [env, fault] of [
-      [
-        { [variable]: "/none" },
-        `${where}: ENOENT: no such file or directory, open '/none'; name a file with the value`,
-      ],
+      [{ [variable]: "/none" }, `${where}: /none: there is no such file: name one that is there, or make it`],
       [{ [variable]: empty }, `${where}: ${empty} is empty; write the value into it`],
       [
         { [variable]: good, PRESENTLY_DATABASE_URL: "postgres://x/y" },
@@ -293,7 +303,7 @@ describe("all faults at once", () => {
     ],
     no_rules: ["perhaps", /^no_rules = perhaps/],
     admin: ["http://127.0.0.1:15280", /^admin = http:.*without a scheme: write 127\.0\.0\.1:15280$/],
-    users_file: ["/nowhere/users", /^users_file = \/nowhere\/users: ENOENT/],
+    users_file: ["/nowhere/users", /^users_file = \/nowhere\/users: there is no such file/],
     cluster_pres_events: [["weather"], /^cluster_pres_events = weather/],
     retention: [["forever"], /^retention = forever/],
     handle_subscribe: [[{ from: { same_as: "from" }, refuse: 403 }], /^handle_subscribe rule 1 from/],

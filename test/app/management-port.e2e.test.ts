@@ -201,20 +201,20 @@ describe("who may do what", () => {
   it("F8: a file of tokens that cannot be used ends the start, and says why", async (context) => {
     const digest = "0".repeat(64)
     for (const [text, why] of [
-      ["", "there is no token in it; make one with `presently token NAME`"],
-      ["ops:operate", "line 1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it"],
+      ["", " = FILE: there is no token in it; make one with `presently token NAME`"],
+      ["ops:operate", " FILE:1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it"],
       [
         `ops:root:${digest}\n`,
-        "line 1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it",
+        " FILE:1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it",
       ],
-      [`a:read:${digest}\n\na:read:${digest}`, "line 3: a is there already"],
+      [`a:read:${digest}\n\na:read:${digest}`, " FILE:3: a has a line already: leave one of the two out"],
     ] as const) {
       const file = fileOf(context, text)
       const failed = await startPresence({ admin: "127.0.0.1:0", admin_tokens_file: file }).then(
         () => assert.fail("it started"),
         (cause: unknown) => cause as { readonly faults?: readonly string[] },
       )
-      assert.deepEqual(failed.faults, [`admin_tokens_file = ${file}: ${why}`])
+      assert.deepEqual(failed.faults, [`admin_tokens_file${why.replace("FILE", file)}`])
     }
     const open = await startPresence({ admin: "0.0.0.0:0" }).then(
       () => assert.fail("it started"),

@@ -71,7 +71,7 @@ describe("OPS-reload: files that are read again", () => {
     await assert.rejects(server.reload(), (error: { readonly faults: readonly string[] }) => {
       assert.equal(error.faults.length, 2)
       assert.match(error.faults[0]!, new RegExp(`^users_file ${file}:2: expected USER:REALM:HA1`))
-      assert.match(error.faults[1]!, new RegExp(`^admin_tokens_file = ${tokens}: line 1: expected NAME:`))
+      assert.match(error.faults[1]!, new RegExp(`^admin_tokens_file ${tokens}:1: expected NAME:`))
       return true
     })
     assert.equal(await subscribe("bob"), 401)
@@ -106,9 +106,33 @@ describe("OPS-reload: files that are read again", () => {
     await server.reload()
     await call.notified({ state: "active" })
     renameSync(folder, `${folder}-gone`)
-    await assert.rejects(server.reload(), /rules_dir = .*ENOENT/)
+    await assert.rejects(server.reload(), /rules_dir = .*: there is no such folder/)
     renameSync(`${folder}-gone`, folder)
     await server.reload()
+  })
+})
+
+describe("OPS-reload: what would shut everybody out, or is said twice", () => {
+  it("OPS-reload: an emptied file of users is refused as one of tokens is, and a file that is gone in plain words", async (context) => {
+    const file = usersFile(context, line("alice"))
+    const { server, subscribe } = await withServer(context, { users_file: file })
+    for (const text of ["", "# nobody\n\n"]) {
+      writeFileSync(file, text)
+      await assert.rejects(server.reload(), (error: { readonly faults: readonly string[] }) => {
+        assert.deepEqual(error.faults.length, 1)
+        assert.match(error.faults[0]!, /^users_file = \S+: there is no user in it, .*: write the lines that /)
+        return true
+      })
+    }
+    renameSync(file, `${file}.gone`)
+    await assert.rejects(server.reload(), /^ConfigInvalid: users_file = \S+: there is no such file: name one/)
+    renameSync(`${file}.gone`, file)
+    write(file, line("alice"), line("bob"), line("alice", "other"))
+    await assert.rejects(
+      server.reload(),
+      /users\.txt:3: alice:example\.com has a line with SHA-256 already \(line 1\)/,
+    )
+    assert.equal(await subscribe("alice"), 202)
   })
 })
 
@@ -139,6 +163,9 @@ describe.concurrent("OPS-sighup: a process that is told to read its files again"
     hangUp()
     await server.says(/reloaded: 3 users more, 1 user gone, log level info → debug"/)
     await server.says(/changed, and in force after a restart only: max_expires_publish"/)
+    hangUp()
+    await server.says(/only: max_expires_publish"[\s\S]*only: max_expires_publish"/)
+    assert.doesNotMatch(server.stdout(), /nothing has changed/)
     write(file, "nonsense")
     writeFileSync(config, settings({ log_level: "loud", max_expires_publish: 600 }))
     hangUp()

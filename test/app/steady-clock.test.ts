@@ -132,6 +132,19 @@ describe("the clock a server goes by", () => {
     deepStrictEqual(one.events, [])
   })
 
+  it("a jump at a start that is denied already is told as such, one that is not is not", () => {
+    for (const isDenied of [true, false]) {
+      const one = begin()
+      one.setWrong(2 * year)
+      one.clock.expect(one.truth(), isDenied)
+      deepStrictEqual(one.events, [{ _tag: "Jumped", by: 2 * year, isDenied }])
+      one.clock.witness(one.truth() + 2 * year)
+      one.setWrong(0)
+      one.pass(second)
+      deepStrictEqual(one.events.at(-1), { _tag: "Jumped", by: -2 * year, isDenied: false })
+    }
+  })
+
   it("a clock that runs far too fast is a jump, however small its steps", () => {
     const one = begin()
     for (let wrong = 0; wrong < 100; wrong++) {

@@ -178,7 +178,7 @@ const callerOf = (
 
 const needsOf = (endpoint: HttpApiEndpoint.Top): Scope => Context.get(endpoint.annotations, Needs)
 
-/** JSON is JSON whatever it is called (`curl -d` calls everything a form); the body is here, and not too long. */
+/** JSON is JSON whatever it is called (`curl -d` calls everything a form), and none is an object without fields; the body is here, and not too long. */
 const readable = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   endpoint: HttpApiEndpoint.Top,
@@ -186,10 +186,16 @@ const readable = Effect.fnUntraced(function* (
   const legible = endpoint.payload.has(json)
     ? request.modify({ headers: Headers.set(request.headers, "content-type", json) })
     : request
-  if (HttpMethod.hasBody(request.method))
-    yield* Effect.mapError(legible.text, () => new TooLong({ detail: tooLong }))
-  return legible
+  if (!HttpMethod.hasBody(request.method)) return legible
+  const text = yield* Effect.mapError(legible.text, () => new TooLong({ detail: tooLong }))
+  return text === "" && endpoint.payload.has(json) ? withoutFields(legible) : legible
 })
+
+const withoutFields = (request: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest =>
+  Object.create(request, {
+    text: { value: Effect.succeed("{}") },
+    json: { value: Effect.succeed({}) },
+  }) as HttpServerRequest.HttpServerRequest
 
 const json = "application/json"
 

@@ -28,21 +28,26 @@ export const tokenLine = (name: string, scope: Scope, token: string): string =>
 
 export const isTokenName = (name: string): boolean => /^[A-Za-z0-9_.-]{1,64}$/.test(name)
 
-/** @returns the tokens, and one line for each fault */
+/** What is wrong with a line, from 1 on. */
+export interface TokenFault {
+  readonly line: number
+  readonly why: string
+}
+
+/** @returns the tokens, and what is wrong with single lines */
 export const parseTokens = (
   text: string,
-): { readonly tokens: readonly Token[]; readonly faults: readonly string[] } => {
+): { readonly tokens: readonly Token[]; readonly faults: readonly TokenFault[] } => {
   const tokens: Token[] = []
-  const faults: string[] = []
+  const faults: TokenFault[] = []
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue
     const [name = "", scope = "", digest = ""] = line.split(":")
     if (!isTokenName(name) || !isScope(scope) || !/^[0-9a-f]{64}$/.test(digest)) {
-      faults.push(
-        `line ${index + 1}: expected NAME:read|operate|admin:SHA256, as \`presently token\` writes it`,
-      )
+      const why = "expected NAME:read|operate|admin:SHA256, as `presently token` writes it"
+      faults.push({ line: index + 1, why })
     } else if (tokens.some((one) => one.name === name))
-      faults.push(`line ${index + 1}: ${name} is there already`)
+      faults.push({ line: index + 1, why: `${name} has a line already: leave one of the two out` })
     else tokens.push({ name, scope, digest: Buffer.from(digest, "hex") })
   }
   return { tokens, faults }

@@ -19,5 +19,7 @@ export class LogIsTaken extends Data.TaggedError("LogIsTaken")<{
 }
 
 /** `presently serve 0.1.0, pid 4711 on host a, since 2026-01-01T00:00:00.000Z` */
-export const holderText = ({ program, host, pid, version, since }: Holder): string =>
-  `${program}${version === "" ? "" : ` ${version}`}, pid ${pid} on host ${host}, since ${new Date(since).toISOString()}`
+export const holderText = ({ program, host, pid, version, since, isSession }: Holder): string =>
+  isSession === true
+    ? `${program}, connected from host ${host} since ${new Date(since).toISOString()} (PostgreSQL backend ${pid})`
+    : `${program}${version === "" ? "" : ` ${version}`}, pid ${pid} on host ${host}, since ${new Date(since).toISOString()}`

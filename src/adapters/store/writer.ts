@@ -47,6 +47,8 @@ export interface WriterOptions {
   /** Brings the database to the present layout. */
   readonly migrate: Effect.Effect<void, SqlError.SqlError | Migrator.MigrationError>
   readonly on: WriterEvents
+  /** Counted on from there; absent: from nothing. */
+  readonly counters?: WriterCounters
 }
 
 /** Each is told when it happens. */
@@ -218,24 +220,25 @@ interface Moment {
 /** By both clocks: one stops with a machine that is suspended, the other can be set. */
 const moment = (): Moment => ({ running: performance.now(), wall: Date.now() })
 
-/** Servers of versions that knew of no claim. */
-const earlierServer = Effect.fnUntraced(function* (session: Session, { store, fix }: WriterOptions) {
+/** A server of a version that knew of no claim; null: none is connected. */
+const earlierServer = Effect.fnUntraced(function* (session: Session) {
   const [one] = yield* session.ask<{ pid: number; host: string | null; since: Date | null }>(
     `SELECT pid, coalesce(client_hostname, host(client_addr)) AS host, backend_start AS since FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, 'presently server ')
      ORDER BY backend_start LIMIT 1`,
   )
-  if (one === undefined) return
+  if (one === undefined) return null
   const { pid, host, since } = one
-  const holder = {
-    program: "a server of an earlier version, in the database session with",
-    host: host ?? "this one",
+  const holder: Holder = {
+    program: "a server of an earlier version",
+    host: host ?? hostname(),
     pid,
+    isSession: true,
     version: "",
     since: since?.getTime() ?? 0,
     epoch: 0,
   }
-  return yield* new LogIsTaken({ store, holder, fix })
+  return holder
 })
 
 /**
@@ -249,18 +252,29 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const orUnfit = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnfit> =>
     Effect.mapError(work, (cause) => unfitFor(setting, cause) ?? cause)
   let session = yield* orUnfit(sessionOf(options))
+  /** Ends when no server of an earlier version is connected; a failure for whoever does not wait. @returns whether it waited */
+  const waitedForEarlier = Effect.gen(function* () {
+    for (let hasWaited = false; ; hasWaited = true) {
+      const holder = yield* earlierServer(session)
+      if (holder === null) return hasWaited
+      if (!options.standby) return yield* new LogIsTaken({ store, holder, fix })
+      yield* on.waiting(holder)
+      yield* Effect.sleep(lookEvery)
+    }
+  })
   /** Makes the table that says who writes, where there is none; of several that want that one does. */
   const prepared = Effect.gen(function* () {
     const second = secondSession(options.url, options.application)
     for (let tries = 0; ; tries++) {
       const layout = yield* fitnessOf(session, second, setting, options.theirs)
       if (layout.hasWriters) return layout
+      // nobody else is to wait for the layout meanwhile
+      if (yield* waitedForEarlier) continue
       const [mine] = yield* session.ask<{ got: boolean }>(
         `SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`,
       )
       // whoever holds it for so long is none of us
       if (mine?.got === true || tries * lookEvery >= layoutPatience) {
-        yield* earlierServer(session, options)
         yield* options.migrate
         // it may have taken longer than a session may be silent
         yield* session.close
@@ -280,7 +294,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
       goneSince = isGone ? (goneSince ?? performance.now()) : null
       const standing = standingOf(row, goneSince === null ? 0 : performance.now() - goneSince)
       if (standing === "free") {
-        yield* earlierServer(session, options)
+        if (yield* waitedForEarlier) continue
         const taken = yield* take(session, row, options).pipe(
           // a write of the predecessor is under way
           Effect.catchIf(
@@ -300,7 +314,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const { holder, asked, isMigrated } = yield* orUnfit(first).pipe(Effect.onError(() => session.close))
 
   const claim = claimOn(sql)
-  const counters: WriterCounters = { lapses: 0, fenced: 0 }
+  const counters: WriterCounters = options.counters ?? { lapses: 0, fenced: 0 }
   const lost = Deferred.makeUnsafe<never, LogIsTaken>()
   const leaseMillis = options.lease * 1000
   let sureUntil: Moment = { running: 0, wall: 0 }
@@ -310,6 +324,12 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
     sureUntil = { running: from.running + leaseMillis, wall: from.wall + leaseMillis }
   }
   const isSure = (): boolean => performance.now() < sureUntil.running && Date.now() < sureUntil.wall
+  /** Why it is not sure, though the session is there. */
+  const silence = (): string => {
+    if (performance.now() >= sureUntil.running) return `no answer for ${options.lease} s (writer_lease)`
+    const seconds = Math.round((Date.now() - sureUntil.wall) / 1000) + options.lease
+    return `the clock of this machine went ahead by about ${seconds} s: it was suspended, or its clock was set`
+  }
   let hasLapsed = false
   let untold: { readonly cause: unknown } | null = null
   const lapse = (cause: unknown): void => {
@@ -363,7 +383,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
       if (row === undefined) return yield* Effect.fail(new Error("the row that says who writes is gone"))
       if (Number(row.epoch) !== holder.epoch) return row
       if (!row.locked) return yield* Effect.fail(new Error("the session does not hold its lock any more"))
-      if (!isSure()) lapse("no answer for a lease")
+      if (!isSure()) lapse(silence())
       yield* tell
       sure(from)
       if (hasLapsed) {

@@ -13,8 +13,10 @@ export const reloadCommand = Command.make(
       readonly changes: readonly string[]
       readonly restart: readonly string[]
     }
-    yield* Console.log(changes.length === 0 ? "nothing has changed" : changes.join(", "))
-    if (restart.length > 0) yield* Console.log(`in force after a restart only: ${restart.join(", ")}`)
+    if (changes.length > 0) yield* Console.log(changes.join(", "))
+    else if (restart.length === 0) yield* Console.log("nothing has changed")
+    if (restart.length > 0)
+      yield* Console.log(`changed, and in force after a restart only: ${restart.join(", ")}`)
   }),
 ).pipe(
   Command.withDescription(

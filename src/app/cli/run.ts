@@ -1,7 +1,7 @@
 /**
  * `presently dev` and `presently serve`: a server until it is told to stop.
  */
-import { Console, Effect, Logger, References } from "effect"
+import { Console, Effect, Logger, References, Schedule } from "effect"
 import { Command } from "effect/cli"
 import type { Config, ConfigInvalid, Given } from "../config.ts"
 import type { LogLevel } from "../../adapters/admin/desk.ts"
@@ -48,12 +48,17 @@ const runServer = Effect.fnUntraced(function* (
 ) {
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
+  const { nothingCarried } = yield* Effect.promise(() => import("../metrics/carried.ts"))
+  const carried = nothingCarried()
+  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
+  /** When the second server of this process began, or a later one. */
+  let began: number | null = null
   const once = Effect.scoped(
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-      const server = yield* startServer(config, levels, undefined, reread, `presently ${mode}`)
+      const server = yield* startServer(config, levels, undefined, reread, `presently ${mode}`, carried)
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))
@@ -66,25 +71,57 @@ const runServer = Effect.fnUntraced(function* (
           auth: authText(config),
         })
       yield* Effect.raceFirst(server.ready, server.lost)
+      const took = server.tookOverAt()
+      const running = began === null ? process.uptime() : (performance.now() - began) / 1000
       // since the process began, loading of code included
-      const seconds = process.uptime()
-      if (mode === "dev") yield* Console.log(`ready in ${seconds.toFixed(1)} s`)
-      else yield* Effect.logInfo(`ready in ${seconds.toFixed(1)} s`)
+      const line =
+        took === null
+          ? `ready in ${running.toFixed(1)} s`
+          : `ready ${((performance.now() - took) / 1000).toFixed(1)} s after it got the log`
+      if (mode === "dev") yield* Console.log(line)
+      else yield* Effect.logInfo(line)
       return yield* server.lost
-    }),
+    }).pipe(
+      Effect.onInterrupt(() => (mode === "serve" ? Effect.logInfo(`stopping${signal.text()}`) : Effect.void)),
+    ),
   )
-  yield* once.pipe(
+  const lives = once.pipe(
     // from scratch: what was in memory is not what the log says any more
     Effect.tapError((cause) =>
       config.standby && cause._tag === "LogIsTaken"
-        ? Effect.logError(`${cause.message}; this server waits now`)
+        ? Effect.andThen(
+            Effect.logError(cause.message),
+            Effect.sync(() => {
+              began = performance.now()
+            }),
+          )
         : Effect.void,
     ),
-    Effect.retry({ while: (cause) => config.standby && cause._tag === "LogIsTaken" }),
+    Effect.retry({
+      while: (cause) => config.standby && cause._tag === "LogIsTaken",
+      schedule: Schedule.spaced("1 second"),
+    }),
     Effect.provide(Logger.layer([gated(pretty ? Logger.consolePretty() : Logger.consoleJson, levels)])),
     Effect.provideService(References.MinimumLogLevel, "Debug"),
   )
-})
+  yield* lives
+}, Effect.scoped)
+
+/** Which signal told the process to stop. */
+const listenForStops = () => {
+  let told: NodeJS.Signals | null = null
+  const note = (signal: NodeJS.Signals): void => {
+    told ??= signal
+  }
+  const signals = ["SIGTERM", "SIGINT"] as const
+  for (const signal of signals) process.prependListener(signal, note)
+  return {
+    text: (): string => (told === null ? "" : `: told to by ${told}`),
+    close: (): void => {
+      for (const signal of signals) process.removeListener(signal, note)
+    },
+  }
+}
 
 /** What `dev` prints when it listens. */
 export const banner = (

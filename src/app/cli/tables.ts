@@ -51,7 +51,9 @@ export const verify = Command.make(
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
-    const { verifyJson, verifyText } = yield* Effect.promise(() => import("../tables/report.ts"))
+    const { repairedText, verifyJson, verifyText } = yield* Effect.promise(
+      () => import("../tables/report.ts"),
+    )
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
       fromStart,
       repair,
@@ -61,11 +63,10 @@ export const verify = Command.make(
     yield* Console.log(json ? verifyJson(report) : verifyText(store, report))
     if (report.repaired === null) {
       const count = report.differences.length
-      if (count > 0) return yield* new Differences({ count, advice: adviceFor(report.differences) })
+      if (count > 0) return yield* new Differences({ count, advice: adviceFor(report) })
       return
     }
-    if (!json)
-      yield* Console.log(`${report.repaired} rows and snapshots rewritten, ${after} differences left`)
+    if (!json) yield* Console.log(repairedText(report.repaired, after, fromStart))
     if (after > 0) return yield* new Differences({ count: after, advice: lost })
   }),
 ).pipe(
@@ -102,12 +103,13 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
   const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
+  const { repairedText } = yield* Effect.promise(() => import("../tables/report.ts"))
   yield* Console.log(
     json
       ? text
       : [
           ...found,
-          `${store}: ${decisions} decisions looked at, ${repaired} rows and snapshots rewritten in ${seconds.toFixed(1)} s, ${left} differences left`,
+          `${store}: ${decisions} decisions looked at, ${repairedText(repaired, left, fromStart, seconds)}`,
         ].join("\n"),
   )
   if (left > 0) return yield* new Differences({ count: left, advice: lost })
@@ -124,13 +126,14 @@ const rebuild = Command.make(
       fromStart: true,
       repair: true,
     })
+    const { repairedText } = yield* Effect.promise(() => import("../tables/report.ts"))
     const { rows } = report
     const total = rows.presentity + rows.active_watchers + rows.watchers
     yield* Console.log(
       json
         ? JSON.stringify({ ...report, differences: report.differences.length, left: after })
         : `${store}: ${report.decisions} decisions folded from the first on, ${total} rows looked at, ` +
-            `${report.repaired} rows and snapshots rewritten in ${report.seconds.toFixed(1)} s, ${after} differences left`,
+            repairedText(report.repaired ?? 0, after, true, report.seconds),
     )
     if (after > 0) return yield* new Differences({ count: after, advice: lost })
   }),
@@ -157,7 +160,14 @@ const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
 
 const lost = "the log itself cannot be read there; restore it from a backup"
 
-const adviceFor = (differences: readonly { readonly table: string }[]): string =>
+/** What was found by reading from the first event on is mended by doing so. */
+const adviceFor = ({
+  differences,
+  fromStart,
+}: {
+  readonly differences: readonly { readonly table: string }[]
+  readonly fromStart: boolean
+}): string =>
   differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
     ? lost
-    : "presently verify --repair rewrites what differs"
+    : `presently verify --repair${fromStart ? " --from-start" : ""} rewrites what differs`

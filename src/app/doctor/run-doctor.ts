@@ -63,6 +63,18 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile
 export const faultCheck = (fault: string): Check =>
   bad("config", fault, "presently config check says it as well, config print where each value comes from")
 
+/** What a standby says before who has the log. */
+const waiting = "not ready: standby: the log "
+
+/** @param lines what is amiss, as `/ready` says it */
+const degradedFix = (lines: readonly string[]): string => {
+  const isClock = (line: string): boolean => line.startsWith("degraded: the machine's clock ")
+  return [
+    ...(lines.some(isClock) ? ["set the clock right: docs/operating.md#when-the-clock-is-wrong"] : []),
+    ...(lines.every(isClock) ? [] : ["GET /v1/sources says since when; see below"]),
+  ].join("; ")
+}
+
 const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning: boolean }> => {
   if (admin === null) {
     const check = warn("server", "no management port, so none can be asked", "give --admin 127.0.0.1:5080")
@@ -78,7 +90,14 @@ const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning
       const check =
         degraded === ""
           ? ok("server", `${url} says ready`)
-          : warn("server", `${url} says ready, ${degraded}`, "GET /v1/sources says since when; see below")
+          : warn("server", `${url} says ready, ${degraded}`, degradedFix(rest))
+      return { check, isRunning: true }
+    }
+    if (answer.status === 503 && said.startsWith(waiting)) {
+      const check = ok(
+        "server",
+        `${url}: a standby that waits for the log, which ${said.slice(waiting.length)}`,
+      )
       return { check, isRunning: true }
     }
     const isOurs = answer.status === 503 && said.startsWith("not ready")

@@ -7,13 +7,14 @@ import type { Counters } from "../../adapters/sip/options.ts"
 import type { WebhookView } from "../../adapters/admin/desk.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
-import type { Writer } from "../../adapters/store/writer.ts"
+import type { Writer, WriterCounters } from "../../adapters/store/writer.ts"
 import type { PumpCounters } from "../pump.ts"
 import type { SourceHealth } from "../follow.ts"
 import type { ReloadCounters } from "../reload.ts"
 import { sourceFamilies } from "../sources.ts"
 import { version } from "../version.ts"
-import { makeHistogram } from "./histogram.ts"
+import { carryOn, nothingCarried, withCarried } from "./carried.ts"
+import type { CarriedMetrics } from "./carried.ts"
 import { openMetricsText } from "./open-metrics.ts"
 import type { Family, Sample } from "./open-metrics.ts"
 
@@ -35,6 +36,8 @@ export interface MetricsSource {
   readonly timekeeping: { readonly families: () => readonly Family[] }
   /** Null: the log is not ours yet, or nobody else can have it. */
   readonly writer?: () => Writer | null
+  /** Of the process; absent: nobody else can have the log. */
+  readonly writerCounters?: Readonly<WriterCounters>
 }
 
 export interface Metrics {
@@ -42,62 +45,64 @@ export interface Metrics {
   readonly appended: (millis: number) => void
   /** So many NOTIFYs left so long after what they tell of. */
   readonly notified: (count: number, millis: number) => void
+  /** Whoever is started next in this process counts on from there. */
+  readonly carry: (source: MetricsSource) => void
   readonly close: () => void
 }
 
-export const makeMetrics = (): Metrics => {
-  const append = makeHistogram()
-  const latency = makeHistogram()
+export const makeMetrics = (carried: CarriedMetrics = nothingCarried().metrics): Metrics => {
+  const { append, latency } = carried
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
   const startedAt = Math.round(performance.timeOrigin) / 1000
+  const familiesOf = (source: MetricsSource): readonly Family[] => [
+    { type: "info", name: "presently_build", help: "Version of this server.", labels: { version } },
+    gauge("presently_ready", "Whether requests are decided.", source.isReady() ? 1 : 0),
+    ...wireFamilies(source.wire),
+    {
+      type: "histogram",
+      name: "presently_notify_latency_seconds",
+      unit: "seconds",
+      help: "From the arrival of a change, or its deadline, to the NOTIFYs that tell of it; what is held back counts from when it may go.",
+      histogram: latency,
+    },
+    {
+      type: "histogram",
+      name: "presently_log_append_seconds",
+      unit: "seconds",
+      help: "Time to commit a batch of decisions.",
+      histogram: append,
+    },
+    ...pumpFamilies(source),
+    ...writerFamilies(source.writer?.() ?? null, source.writerCounters ?? { lapses: 0, fenced: 0 }),
+    ...stateFamilies(source.states()),
+    ...webhookFamilies(source.webhooks()),
+    ...sourceFamilies(source.sources()),
+    counter("presently_reloads", "Times the files were read again: in order, or refused.", [
+      { labels: { outcome: "ok" }, value: source.reloads.ok },
+      { labels: { outcome: "failed" }, value: source.reloads.failed },
+    ]),
+    gauge(
+      "presently_reload_last_success_seconds",
+      "When the files were last read in order, in seconds since 1970; the start counts.",
+      source.reloads.lastOk,
+      "seconds",
+    ),
+    ...source.timekeeping.families(),
+    ...processFamilies(startedAt),
+    gauge(
+      "presently_event_loop_delay_seconds",
+      "How late the event loop was at worst since the last look.",
+      worst(delay),
+      "seconds",
+    ),
+  ]
   return {
     appended: (millis) => append.observe(millis / 1000),
     notified: (count, millis) => latency.observe(millis / 1000, count),
     close: () => void delay.disable(),
-    text: (source) =>
-      openMetricsText([
-        { type: "info", name: "presently_build", help: "Version of this server.", labels: { version } },
-        gauge("presently_ready", "Whether requests are decided.", source.isReady() ? 1 : 0),
-        ...wireFamilies(source.wire),
-        {
-          type: "histogram",
-          name: "presently_notify_latency_seconds",
-          unit: "seconds",
-          help: "From the arrival of a change, or its deadline, to the NOTIFYs that tell of it; what is held back counts from when it may go.",
-          histogram: latency,
-        },
-        {
-          type: "histogram",
-          name: "presently_log_append_seconds",
-          unit: "seconds",
-          help: "Time to commit a batch of decisions.",
-          histogram: append,
-        },
-        ...pumpFamilies(source),
-        ...writerFamilies(source.writer?.() ?? null),
-        ...stateFamilies(source.states()),
-        ...webhookFamilies(source.webhooks()),
-        ...sourceFamilies(source.sources()),
-        counter("presently_reloads", "Times the files were read again: in order, or refused.", [
-          { labels: { outcome: "ok" }, value: source.reloads.ok },
-          { labels: { outcome: "failed" }, value: source.reloads.failed },
-        ]),
-        gauge(
-          "presently_reload_last_success_seconds",
-          "When the files were last read in order, in seconds since 1970; the start counts.",
-          source.reloads.lastOk,
-          "seconds",
-        ),
-        ...source.timekeeping.families(),
-        ...processFamilies(startedAt),
-        gauge(
-          "presently_event_loop_delay_seconds",
-          "How late the event loop was at worst since the last look.",
-          worst(delay),
-          "seconds",
-        ),
-      ]),
+    text: (source) => openMetricsText(withCarried(familiesOf(source), carried)),
+    carry: (source) => carryOn(familiesOf(source), carried),
   }
 }
 
@@ -223,7 +228,10 @@ const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly 
   ]
 }
 
-const writerFamilies = (writer: Writer | null): readonly Family[] => [
+const writerFamilies = (
+  writer: Writer | null,
+  { lapses, fenced }: Readonly<WriterCounters>,
+): readonly Family[] => [
   gauge(
     "presently_writer_epoch",
     "How often the log was taken when this server took it; 0: it has not.",
@@ -232,12 +240,12 @@ const writerFamilies = (writer: Writer | null): readonly Family[] => [
   counter(
     "presently_writer_lapses",
     "Times when it was not sure any more that nobody else writes to the log.",
-    writer?.counters.lapses ?? 0,
+    lapses,
   ),
   counter(
     "presently_writer_fenced",
     "Writes that were kept out because the log was somebody else's.",
-    writer?.counters.fenced ?? 0,
+    fenced,
   ),
 ]
 

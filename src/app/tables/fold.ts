@@ -167,13 +167,36 @@ const readSnapshot = (head: Head): State | string => {
   if (head.snapshotVersion > head.version) return `version ${head.snapshotVersion} of ${head.version}`
   if (head.snapshot === null) return { ...initial(head.stream), version: head.snapshotVersion }
   try {
+    const fault = snapshotFault(head.snapshot)
+    if (fault !== null) return `unreadable: ${fault}`
     const state = thaw(head.snapshot as Snapshot)
     return state.presentity === head.stream && state.version === head.snapshotVersion
       ? state
       : `that of ${state.presentity} version ${state.version}`
   } catch (cause) {
-    return `unreadable: ${cause instanceof Error ? cause.message : String(cause)}`
+    // what the engine says of it is about our code
+    return cause instanceof TypeError
+      ? "unreadable: something in it is not what it should be"
+      : `unreadable: ${cause instanceof Error ? cause.message : String(cause)}`
   }
+}
+
+const snapshotLists = [
+  "publications",
+  "subscriptions",
+  "waiting",
+  "rules",
+  "watchersChangedIn",
+  "departed",
+  "dialogs",
+] as const satisfies readonly (keyof Snapshot)[]
+
+/** What keeps a value from being a snapshot; null: nothing that is seen at once. */
+const snapshotFault = (value: unknown): string | null => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is no object"
+  const found = value as Readonly<Record<string, unknown>>
+  const missing = snapshotLists.filter((name) => !Array.isArray(found[name]))
+  return missing.length === 0 ? null : `it has no list ${missing.join(", ")}`
 }
 
 /**

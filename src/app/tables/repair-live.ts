@@ -30,7 +30,7 @@ export const makeRepairer = (
       const report = yield* projector.flush.pipe(
         Effect.andThen(verifyTables(sql, names, { fromStart, repair: true })),
         Effect.flatMap((found) =>
-          Effect.map(verifyTables(sql, names, { fromStart: false, repair: false }), (after) => ({
+          Effect.map(verifyTables(sql, names, { fromStart, repair: false }), (after) => ({
             found,
             after,
           })),

@@ -25,7 +25,7 @@ export const verifyText = (store: string, report: VerifyReport): string => {
       (report.truncated === 0 ? "" : `; ${report.truncated} streams whose oldest decisions are gone`),
     ...(report.chain === null ? [] : [chainText(report.chain)]),
     ...(report.seals === null ? [] : [sealsText(report.seals)]),
-    `${report.differences.length} differences in ${report.seconds.toFixed(1)} s`,
+    `${differenceCount(report.differences.length)} in ${report.seconds.toFixed(1)} s`,
   ].join("\n")
 }
 
@@ -44,26 +44,61 @@ const sealsText = ({ seals, position, at, unsealed, dropped }: SealReport): stri
 export const verifyJson = (report: VerifyReport): string =>
   JSON.stringify({
     ...report,
-    differences: report.differences.map((one) => ({
-      ...one,
-      log: shown(one.column, one.log),
-      found: shown(one.column, one.found),
-    })),
+    differences: report.differences.map((one) => ({ ...one, ...shownBeside(one) })),
   })
 
-export const differenceText = ({ kind, table, key, column, log, found }: Difference): string => {
+export const differenceCount = (count: number): string => counted(count, "difference")
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+
+/** What a repair did, and how it stands after it. @param fromStart whether snapshots were compared with what events make */
+export const repairedText = (written: number, left: number, fromStart: boolean, seconds?: number): string => {
+  const what = written === 1 ? "1 row or snapshot" : `${written} rows and snapshots`
+  return (
+    `${what} rewritten${seconds === undefined ? "" : ` in ${seconds.toFixed(1)} s`}, ${differenceCount(left)} left` +
+    (fromStart ? "" : "; what snapshots say was not compared with the events: --from-start does that too")
+  )
+}
+
+export const differenceText = (difference: Difference): string => {
+  const { kind, table, key, column, found } = difference
   if (ownTables.has(table)) return `${table} ${key}: ${found}`
   if (kind === "missing") return `${table} ${key}: the log has this row, the table does not`
   if (kind === "extra") return `${table} ${key}: the table has this row, the log does not`
-  const [said, is] = [log, found].map((value) => JSON.stringify(shown(column, value)))
-  return `${table} ${key}: ${column}: the log says ${said}, the table says ${is}`
+  const { log: said, found: is } = shownBeside(difference)
+  return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(is)}`
 }
 
 /** What is not derived from anything: there is nothing to compare with, only something to say. */
 const ownTables: ReadonlySet<string> = new Set(["events", "streams", "seals"])
 
-const shown = (column: string | null, value: Value): Value => {
-  if (typeof value !== "string") return value
-  if (column === "body") return `${value.length} characters`
-  return value.length > shownMax ? `${value.slice(0, shownMax)}…` : value
+/** How much is shown before the place where two long texts part. */
+const shownBefore = 20
+
+/** Both values, cut where that is needed, from about the place where they part; of bodies only that place. */
+const shownBeside = ({
+  column,
+  log,
+  found,
+}: Pick<Difference, "column" | "log" | "found">): { readonly log: Value; readonly found: Value } => {
+  const parts = partingOf(log, found)
+  const shown = (value: Value): Value => {
+    if (typeof value !== "string") return value
+    if (column === "body") {
+      return `${counted(value.length, "character")}${parts === null ? "" : `, another from character ${parts + 1} on`}`
+    }
+    if (value.length <= shownMax) return value
+    const from = parts === null || parts < shownMax - shownBefore ? 0 : parts - shownBefore
+    const end = from + shownMax
+    return `${from === 0 ? "" : `(${from} characters)…`}${value.slice(from, end)}${end < value.length ? "…" : ""}`
+  }
+  return { log: shown(log), found: shown(found) }
+}
+
+/** The first place where two texts differ; null: they are not two texts, or the same. */
+const partingOf = (one: Value, other: Value): number | null => {
+  if (typeof one !== "string" || typeof other !== "string" || one === other) return null
+  let at = 0
+  while (at < one.length && one[at] === other[at]) at += 1
+  return at
 }

@@ -223,6 +223,67 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
     await one.stop()
   })
 
+  it("OPS-writer: a clock that is set ahead makes it ask before it goes on, and is named as the reason", async () => {
+    const url = cluster!.database()
+    const one = await started(url)
+    const real = Date.now
+    try {
+      Date.now = () => real() + 3_600_000
+      assert.isFalse(claimOn(one.sql).isSure())
+      await holds("it is told", () => one.lapses.length === 1)
+      assert.match(
+        String(one.lapses[0]),
+        /^the clock of this machine went ahead by about 36\d\d s: it was susp/,
+      )
+      await holds("it is sure again", () => claimOn(one.sql).isSure())
+    } finally {
+      Date.now = real
+    }
+    await one.stop()
+  })
+
+  it("OPS-standby: beside a server of an earlier version it waits, on an empty database and on one with a log", async () => {
+    for (const hasLog of [false, true]) {
+      const url = cluster!.database()
+      if (hasLog) await (await started(url)).stop()
+      const scope = Effect.runSync(Scope.make())
+      await Effect.runPromise(
+        Layer.build(
+          Layer.fresh(
+            PgClient.layer({
+              url: Redacted.make(url),
+              maxConnections: 1,
+              applicationName: "presently server 0a1b2c3d",
+            }),
+          ),
+        ).pipe(
+          Effect.flatMap((services) => Context.get(services, PgClient.PgClient)`SELECT 1`),
+          Scope.provide(scope),
+        ),
+      )
+      const told = await refusal(url)
+      assert.match(
+        String(told),
+        /is taken by a server of an earlier version, connected from host \S+ since \S+ \(Po/,
+      )
+      const seen: unknown[] = []
+      const waiting = program(url, {
+        standby: true,
+        on: {
+          waiting: ({ isSession }) => Effect.sync(() => void seen.push(isSession)),
+          lapsed: () => Effect.void,
+          returned: Effect.void,
+        },
+      })
+      await holds("it waits", () => seen.length > 1)
+      assert.deepStrictEqual([...new Set(seen)], [true])
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      const got = await waiting
+      assert.isTrue(Exit.isSuccess(got), String(got))
+      if (Exit.isSuccess(got)) await got.value.stop()
+    }
+  })
+
   it("OPS-writer: a row that somebody removed is put back, and who had the log goes on having it", async () => {
     const url = cluster!.database()
     const one = await started(url)

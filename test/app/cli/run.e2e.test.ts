@@ -166,7 +166,7 @@ describe.concurrent(
         runHere(["dev", "--memory", "--admin", "off", "--listen", "udp:127.0.0.1:0", "--users-file", users]),
       ])
       assert.deepEqual([missing.code, unreadable.code], [78, 78])
-      assert.match(missing.stderr, /^presently: config \(file .*users\.txt\.none\): ENOENT/)
+      assert.match(missing.stderr, /^presently: config \(file .*users\.txt\.none\): there is no such file/)
       assert.equal(
         unreadable.stderr,
         `presently: users_file ${users}:2: expected USER:REALM:HA1, HA1 of 64 (SHA-256) or 32 (MD5) hex digits\n`,
