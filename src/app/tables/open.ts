@@ -4,13 +4,14 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Console, Context, Data, Effect, Layer, Redacted } from "effect"
+import { Console, Context, Data, Effect, Layer } from "effect"
 import { claimOn } from "../../adapters/store/claim.ts"
 import { newProgramName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import { boundedClient } from "../../adapters/store/sockets.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
@@ -85,11 +86,7 @@ export const openStore = Effect.fnUntraced(function* (
   const client = yield* url === null
     ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
-        PgClient.layer({
-          url: Redacted.make(url),
-          applicationName: application,
-          maxConnections: 1,
-        }),
+        boundedClient(url, application, { maxConnections: 1 }),
       ).pipe(Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })))
   const sql = Context.get(client, PgClient.PgClient)
   if (url === null) {
