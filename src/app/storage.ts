@@ -112,6 +112,7 @@ export const openStorage = Effect.fnUntraced(function* (config: Config, program:
           standby: config.standby,
           fix: "stop that one, or start with --standby to wait for it",
           theirs: foreignTablesOf(config),
+          tables,
           migrate: layout,
           on: {
             waiting: (holder) => {

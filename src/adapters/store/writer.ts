@@ -21,8 +21,11 @@ import type { HolderRow } from "./claim.ts"
 import { codeOf, fitnessOf, unfitFor } from "./fitness.ts"
 import { hasEnded, processIdentity } from "./processes.ts"
 import type { StoreUnfit } from "./fitness.ts"
+import { driftMillis, seen, standingOf } from "./sighting.ts"
+import type { SeenRow, Sighting } from "./sighting.ts"
 import { openSession, secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
+import type { TableNames } from "./tables.ts"
 import { LogIsTaken } from "./taken.ts"
 
 /** Who wants the log, and how. */
@@ -45,6 +48,8 @@ export interface WriterOptions {
   readonly fix: string
   /** Tables of others that may be there before ours. */
   readonly theirs: readonly string[]
+  /** What the presence tables are called; absent: as the module calls them. */
+  readonly tables?: TableNames
   /** Brings the database to the present layout. */
   readonly migrate: Effect.Effect<void, SqlError.SqlError | Migrator.MigrationError>
   readonly on: WriterEvents
@@ -85,9 +90,6 @@ const lookEvery = 250
 /** How long somebody else may be making the layout before we do. */
 const layoutPatience = 60_000
 
-/** By how much the clocks of two machines may run apart within a lease, milliseconds. */
-const driftMillis = 100
-
 /** Seconds after a lease at which PostgreSQL ends a silent session itself, when nobody waits who would. */
 const silentSeconds = 1
 
@@ -100,16 +102,8 @@ const retryMillis = 200
 /** Nothing that is closed waits longer for a database, milliseconds. */
 const releaseMillis = 1000
 
-interface WriterRow extends HolderRow {
-  readonly application: string
-  readonly session: number
-  readonly lease: number
-  readonly lock: number
+interface WriterRow extends HolderRow, SeenRow {
   readonly process: string
-  /** Whether the session is there that shows that the holder lives. */
-  readonly lives: boolean
-  /** Another one after each statement of that session; null: it is not there, or the role may not see that. */
-  readonly turn: string | null
 }
 
 const look = (session: Session): Effect.Effect<WriterRow, SqlError.SqlError> =>
@@ -148,44 +142,6 @@ const sessionOf = Effect.fnUntraced(function* ({ url, application, lease }: Writ
   )
   return session
 })
-
-type Standing = "free" | "held" | "returning"
-
-/** What somebody who wants the log has seen of its holder. */
-interface Sighting {
-  readonly row: WriterRow
-  /** Since when nothing else has been seen, by a clock that nobody sets. */
-  readonly since: number
-}
-
-/**
- * @param now by the same clock, when `row` had been read
- * @returns the earlier one as long as the holder has asked nothing, nor come back, since then
- */
-const seen = (before: Sighting | null, row: WriterRow, now: number): Sighting => {
-  if (before === null) return { row, since: now }
-  const { epoch, application, session, lock, lives, turn } = before.row
-  const isSame =
-    row.epoch === epoch &&
-    row.application === application &&
-    row.session === session &&
-    row.lock === lock &&
-    row.lives === lives &&
-    row.turn === turn
-  return { row, since: isSame ? before.since : now }
-}
-
-/**
- * The holder trusts its memory for a lease after the last question that was answered; whether or not its session is there still, it
- * may not know of its end. So nobody takes the log before a lease in which it has asked nothing, unless its process has certainly
- * ended. Only clocks of our own count: that of the database can be set.
- */
-const standingOf = ({ row, since }: Sighting, now: number): Standing => {
-  if (row.application === "" || hasEnded(row.process)) return "free"
-  if (row.lives && row.turn === null) return "held"
-  if (now - since >= row.lease * 1000 + driftMillis) return "free"
-  return row.lives ? "held" : "returning"
-}
 
 /** Takes a lock of our own, and says under which number. */
 const lockOn = (session: Session) =>
@@ -312,7 +268,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const prepared = Effect.gen(function* () {
     const second = secondSession(options.url, options.application)
     for (let tries = 0; ; tries++) {
-      const layout = yield* fitnessOf(session, second, setting, options.theirs)
+      const layout = yield* fitnessOf(session, second, setting, options.theirs, options.tables)
       if (layout.hasWriters) return layout
       const [mine] = yield* session.ask<{ got: boolean }>(
         `SELECT pg_try_advisory_lock(${lockClass}, 0) AS got`,
@@ -332,12 +288,12 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const first = Effect.gen(function* () {
     const layout = yield* prepared
     yield* restoreRow(session)
-    let sighting: Sighting | null = null
+    let sighting: Sighting<WriterRow> | null = null
     for (;;) {
       const row = yield* look(session)
       const now = performance.now()
       sighting = seen(sighting, row, now)
-      const standing = standingOf(sighting, now)
+      const standing = standingOf(sighting, now, hasEnded(row.process))
       if (standing === "free") {
         yield* earlierServer(session, options)
         const taken = yield* take(session, row, options).pipe(

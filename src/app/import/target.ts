@@ -117,6 +117,7 @@ export const openTarget = Effect.fnUntraced(function* (
             fix: "stop that one, and import again",
             // in one database both can be
             theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
+            tables,
             migrate: layout,
             on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
           })

@@ -104,7 +104,7 @@ export const openStore = Effect.fnUntraced(function* (
  * Fails with LogIsTaken, and StoreUnusable.
  */
 export const holdStore = Effect.fnUntraced(function* (
-  { name, sql, application }: OpenStore,
+  { name, sql, application, tables }: OpenStore,
   config: Config,
   command: string,
 ) {
@@ -123,6 +123,7 @@ export const holdStore = Effect.fnUntraced(function* (
     standby: false,
     fix: "stop that one first",
     theirs: [],
+    tables,
     // the layout is looked at before
     migrate: Effect.void,
     on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
