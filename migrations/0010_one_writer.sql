@@ -15,9 +15,14 @@ CREATE TABLE writers (
   session integer NOT NULL DEFAULT 0,
   lock integer NOT NULL DEFAULT 0,
   -- seconds that the lock outlives a silence of its holder
-  lease integer NOT NULL DEFAULT 0
+  lease integer NOT NULL DEFAULT 0,
+  -- boot, namespace, number and start of the process: whoever is on the same machine can tell whether it has ended; empty: unknown
+  process text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 20);
 INSERT INTO writers (shard) VALUES (0);
+
+-- The last epoch, beside the rows that say it: it does not go back when somebody removes or changes those.
+CREATE SEQUENCE writers_epoch MINVALUE 0 START 0;
 
 -- Who wrote which part of the log: everything after `position`, up to that of the next one.
 CREATE TABLE claims (

@@ -6,8 +6,8 @@
  * again, instead of nothing.
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Context, Deferred, Effect, Tracer } from "effect"
-import type { Duration, Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Scope, Tracer } from "effect"
+import type { Duration } from "effect"
 import { openAdmin } from "../adapters/admin/http.ts"
 import type { AdminSource } from "../adapters/admin/http.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
@@ -72,7 +72,9 @@ import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
 import { initialTags, preparations } from "./preparations.ts"
 import type { StoreUnfit } from "../adapters/store/fitness.ts"
+import { stoppingWithin } from "./stopping.ts"
 import { openStorage } from "./storage.ts"
+import type { Storage } from "./storage.ts"
 import { doubtOf, standbyText, writerView } from "./writing.ts"
 import { reasonOf } from "./tables/reason.ts"
 import type { LogIsTaken } from "../adapters/store/taken.ts"
@@ -129,15 +131,16 @@ export const startServer = Effect.fn("Server.start")(function* (
   program = "a presently server",
   carried: Carried = nothingCarried(),
 ) {
+  const stopping = yield* stoppingWithin(stopWithin)
+  const started = (keeper: ClockKeeper | null) =>
+    start(config, levels, stopWithin, reread, program, carried, keeper, stopping.opened).pipe(
+      Scope.provide(stopping.scope),
+    )
   const system = yield* Clock.Clock
-  if (!isMachineClock(system)) return yield* start(config, levels, stopWithin, reread, program, carried, null)
+  if (!isMachineClock(system)) return yield* started(null)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const keeper = makeClockKeeper(system, clockOptionsOf(config), (line) => void run(line))
-  return yield* Effect.provideService(
-    start(config, levels, stopWithin, reread, program, carried, keeper),
-    Clock.Clock,
-    keeper.clock,
-  )
+  return yield* Effect.provideService(started(keeper), Clock.Clock, keeper.clock)
 })
 
 const start = Effect.fnUntraced(function* (
@@ -148,6 +151,7 @@ const start = Effect.fnUntraced(function* (
   program: string,
   carried: Carried,
   keeper: ClockKeeper | null,
+  opened: (storage: Storage) => void,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const {
@@ -170,6 +174,7 @@ const start = Effect.fnUntraced(function* (
     look: Effect.suspend(() => Effect.andThen(rulesFollower.look, hardStateFollower.look)),
   })
   const storage = yield* openStorage(config, program, carried.writer)
+  opened(storage)
 
   const onDefect = (where: string, what: string, defect: unknown): void => {
     const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)

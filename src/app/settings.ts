@@ -146,10 +146,10 @@ const running = {
     "wait, with closed sockets, while another program has the log in database_url, and serve when it is gone",
   ),
   writer_lease: int<number>(
-    6,
+    2,
     2,
     60,
-    "seconds after which a server that is silent towards its database loses the log to another; longer than it may ever stall",
+    "seconds after which a server that is silent towards its database loses the log to another; longer than it may stall",
   ),
   memory: flag(false, "keep everything in memory; nothing outlives the process"),
   insecure_no_auth: flag(

@@ -2,12 +2,13 @@
  * The store of a server: memory, or a database of its own or of others, brought to the present layout.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, Deferred, Effect, Layer, Redacted, Schedule, Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect"
 import { claimOn } from "../adapters/store/claim.ts"
 import { newServerName } from "../adapters/store/connections.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
 import type { StoreUnfit } from "../adapters/store/fitness.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
+import { boundedClient, cutOff } from "../adapters/store/sockets.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../adapters/store/postgres.ts"
 import { claimTables, layerNoTables, layerPresenceTables, prepareTables } from "../adapters/store/tables.ts"
@@ -48,6 +49,8 @@ export interface Storage {
    * up to now; waits as long as it takes for a database that does not answer.
    */
   readonly prepare: Effect.Effect<boolean, LogIsTaken | StoreUnfit>
+  /** Ends every connection to the database: whatever waits for one fails. */
+  readonly cutOff: () => void
   /** Makes the tables what the log says, whatever is in them, and keeps them from now on. */
   readonly fillTables: Effect.Effect<void>
 }
@@ -73,6 +76,7 @@ export const openStorage = Effect.fnUntraced(function* (
       tookOverAt: () => null,
       claimed: Effect.void,
       prepare: Effect.succeed(true),
+      cutOff: () => {},
       fillTables: Effect.void,
     }
     return storage
@@ -82,11 +86,9 @@ export const openStorage = Effect.fnUntraced(function* (
   const database =
     url === null
       ? layerEmbedded(config.data)
-      : PgClient.layer({
-          url: Redacted.make(url),
+      : boundedClient(url, application, {
           multiplex: true,
           maxConnections: 4,
-          applicationName: application,
           startupParameters: sessionSettings,
         })
   const client = yield* Layer.build(database)
@@ -123,6 +125,7 @@ export const openStorage = Effect.fnUntraced(function* (
           fix: takenFix(config, program),
           counters,
           theirs: foreignTablesOf(config),
+          tables,
           migrate: layout,
           on: {
             waiting: (holder) => {
@@ -186,6 +189,7 @@ export const openStorage = Effect.fnUntraced(function* (
     tookOverAt: () => tookOverAt,
     claimed: Deferred.await(claimed),
     prepare,
+    cutOff: () => cutOff(application),
     fillTables,
   }
   return storage

@@ -14,6 +14,11 @@ import { LogIsTaken } from "./taken.ts"
 export interface ClientClaim extends Claim {
   /** What statements are fenced with; null: nobody has the log, and it is written all the same as long as that is so. */
   epoch: number | null
+  /**
+   * The holder's `application_name`, which the row has to have beside the epoch: it is drawn for each program, so whoever had the log
+   * under the same number, in rows that somebody removed since, is kept out. Null: nobody has the log.
+   */
+  application: string | null
   /** Where the log is, for messages. */
   store: string
   /** `one`: the database has a single session, and nobody else can open it. */
@@ -35,6 +40,7 @@ export const claimOn = (sql: PgClient.PgClient): ClientClaim => {
   if (known !== undefined) return known
   const made: ClientClaim = {
     epoch: null,
+    application: null,
     store: "the log",
     sessions: "many",
     isSure: () => true,
@@ -92,8 +98,8 @@ const holderOf = (sql: PgClient.PgClient) =>
 /** One row when the claim holds, and holds it until the end of the transaction; else none. */
 export const fenceOf = (sql: PgClient.PgClient) => sql`
   SELECT w.shard FROM writers w
-  WHERE w.shard = 0
-    AND w.epoch = coalesce(${claimOn(sql).epoch}::bigint, CASE WHEN w.application = '' THEN w.epoch END)
+  WHERE w.shard = 0 AND w.epoch = coalesce(${claimOn(sql).epoch}::bigint, w.epoch)
+    AND w.application = coalesce(${claimOn(sql).application}::text, '')
   FOR KEY SHARE`
 
 /** A write with the fence in its own statement. @param statement gives one row, with how many rows the fence had as `held` */

@@ -5,7 +5,10 @@
 import { Data, Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { newestMigration } from "./migrations.ts"
+import { missingText, neededRights } from "./rights.ts"
 import type { Session } from "./session.ts"
+import { moduleTableNames } from "./tables.ts"
+import type { TableNames } from "./tables.ts"
 
 /** It will not do, and waiting does not help. */
 export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
@@ -30,18 +33,17 @@ export interface Layout {
 /** Tables that are named in a message. */
 const namesMax = 6
 
-/** Tables a writer has to be able to read, fill and change. */
-const written = ["events", "streams", "snapshots", "checkpoints", "landmarks", "person_keys", "writers"]
-
 /**
  * @param second opens another session of the same kind, for a moment
  * @param theirs tables of others that are meant to be there, by name
+ * @param tables what the presence tables are called
  */
 export const fitnessOf = Effect.fnUntraced(function* (
   session: Session,
   second: Effect.Effect<number, SqlError.SqlError>,
   store: string,
   theirs: readonly string[],
+  tables: TableNames = moduleTableNames,
 ) {
   const unfit = (why: string, fix: string) => new StoreUnfit({ store, why, fix })
   const [before] = yield* session.ask<{ pid: number }>("SELECT pg_backend_pid() AS pid")
@@ -101,14 +103,25 @@ export const fitnessOf = Effect.fnUntraced(function* (
     }
     return { done: 0, hasWriters: false } satisfies Layout
   }
-  const denied = yield* session.ask<{ name: string }>(
-    `SELECT t.name FROM unnest($1::text[]) AS t(name) WHERE to_regclass(t.name) IS NOT NULL AND NOT (
-      has_table_privilege(t.name, 'SELECT') AND has_table_privilege(t.name, 'INSERT') AND has_table_privilege(t.name, 'UPDATE'))`,
-    [[...written, "presently_migrations"]],
+  const needed = neededRights(tables)
+  const denied = yield* session.ask<{ n: number }>(
+    `SELECT t.n::int FROM unnest($1::text[], $2::bool[], $3::text[]) WITH ORDINALITY AS t(name, sequence, needed, n)
+       CROSS JOIN LATERAL (SELECT to_regclass(quote_ident(t.name))::oid AS id) AS c
+     WHERE c.id IS NOT NULL AND NOT CASE WHEN t.sequence THEN has_sequence_privilege(c.id, t.needed)
+       ELSE has_table_privilege(c.id, t.needed) END
+     ORDER BY t.n`,
+    [
+      needed.map(({ name }) => name),
+      needed.map(({ isSequence }) => isSequence),
+      needed.map(({ right }) => right),
+    ],
   )
   if (denied.length > 0) {
-    const names = denied.map(({ name }) => name).join(", ")
-    const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}`
+    const names = missingText(
+      denied.map(({ n }) => needed[n - 1]!),
+      needed,
+    )
+    const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}, and ON ALL SEQUENCES`
     return yield* unfit(`the role ${role} may not read and write ${names}`, fix)
   }
   const [row] = yield* session.ask<{ done: number }>(

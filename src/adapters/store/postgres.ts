@@ -86,7 +86,7 @@ export const makePostgresStore = (
     return sql<{ stored: string[]; position: bigint | null; keyed: bigint; held: bigint }>`
         WITH taken AS MATERIALIZED (
           SELECT w.shard FROM writers w WHERE w.shard = 0
-            AND w.epoch = coalesce(${claim.epoch}::bigint, CASE WHEN w.application = '' THEN w.epoch END)
+            AND w.epoch = coalesce(${claim.epoch}::bigint, w.epoch) AND w.application = coalesce(${claim.application}::text, '')
           FOR NO KEY UPDATE),
         keyed AS (
           INSERT INTO person_keys (id, person, key)

@@ -5,6 +5,8 @@
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Exit, Queue, Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql"
+import type { Socket } from "node:net"
+import { socketTo } from "./sockets.ts"
 
 export interface Session {
   readonly ask: <Row>(
@@ -13,19 +15,28 @@ export interface Session {
   ) => Effect.Effect<readonly Row[], SqlError.SqlError>
   /** Succeeds when somebody notifies the channel; fails when the session has ended. */
   readonly news: Effect.Effect<void, SqlError.SqlError>
+  /** Ends it, in order when the database answers within a second. */
   readonly close: Effect.Effect<void>
+  /** Ends it at once: whatever waits for it fails. */
+  readonly cut: () => void
 }
+
+/** How long the database may take to answer when a session is closed, milliseconds. */
+const closesWithin = 1000
 
 /** How long a database may take to answer a connection that is opened. */
 const connectTimeout = "3 seconds"
 
-const connect = (url: string, applicationName: string) =>
+const connect = (url: string, applicationName: string, opened: (socket: Socket) => void = () => {}) =>
   PgConnection.make({
     url: Redacted.make(url),
     applicationName,
     connectTimeout,
-    // a host that vanished is noticed
-    keepAlive: "2 seconds",
+    stream: () => {
+      const socket = socketTo(url, applicationName)
+      opened(socket)
+      return socket
+    },
     prepare: false,
   })
 
@@ -36,21 +47,38 @@ export const openSession = Effect.fnUntraced(function* (
   channel: string,
 ) {
   const scope = yield* Scope.make()
+  const sockets: Socket[] = []
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy(new Error("the session was closed"))
+  }
+  /** Its end is told to the database, which may not answer. */
+  const closed = (exit: Exit.Exit<unknown, unknown>) =>
+    Effect.suspend(() => {
+      const timer = setTimeout(cut, closesWithin)
+      return Effect.ensuring(
+        Scope.close(scope, exit),
+        Effect.sync(() => clearTimeout(timer)),
+      )
+    })
   const opened = Effect.gen(function* () {
     // pinned: whoever listens has the connection to itself
-    const connection = yield* Effect.flatMap(connect(url, applicationName), ({ pin }) => pin)
+    const connection = yield* Effect.flatMap(
+      connect(url, applicationName, (socket) => sockets.push(socket)),
+      ({ pin }) => pin,
+    )
     const news = yield* connection.listen(channel)
     const session: Session = {
       ask: <Row>(text: string, params: readonly unknown[] = []) =>
         Effect.map(connection.query(text, params, false), ({ rows }) => rows as unknown as readonly Row[]),
       news: Effect.asVoid(Queue.take(news)),
-      close: Scope.close(scope, Exit.void),
+      close: closed(Exit.void),
+      cut,
     }
     return session
   })
   return yield* opened.pipe(
     Scope.provide(scope),
-    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+    Effect.onError((cause) => closed(Exit.failCause(cause))),
   )
 })
 

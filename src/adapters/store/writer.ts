@@ -19,9 +19,13 @@ import type { Holder } from "../../domain/ports.ts"
 import { claimOn, holderIn } from "./claim.ts"
 import type { HolderRow } from "./claim.ts"
 import { codeOf, fitnessOf, unfitFor } from "./fitness.ts"
+import { hasEnded, processIdentity } from "./processes.ts"
 import type { StoreUnfit } from "./fitness.ts"
+import { driftMillis, seen, standingOf } from "./sighting.ts"
+import type { SeenRow, Sighting } from "./sighting.ts"
 import { openSession, secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
+import type { TableNames } from "./tables.ts"
 import { LogIsTaken } from "./taken.ts"
 
 /** Who wants the log, and how. */
@@ -44,6 +48,8 @@ export interface WriterOptions {
   readonly fix: string
   /** Tables of others that may be there before ours. */
   readonly theirs: readonly string[]
+  /** What the presence tables are called; absent: as the module calls them. */
+  readonly tables?: TableNames
   /** Brings the database to the present layout. */
   readonly migrate: Effect.Effect<void, SqlError.SqlError | Migrator.MigrationError>
   readonly on: WriterEvents
@@ -86,85 +92,58 @@ const lookEvery = 250
 /** How long somebody else may be making the layout before we do. */
 const layoutPatience = 60_000
 
-/** How long the session of a holder may be gone while others of it are there: it may take it again. */
-const graceMillis = 1000
+/** Seconds after a lease at which PostgreSQL ends a silent session itself, when nobody waits who would. */
+const silentSeconds = 1
+
+/** Of a lease: how often the holder asks. */
+const questions = 4
 
 /** How long a holder without session waits before it tries again. */
 const retryMillis = 200
 
-/** No finalizer waits long for a database. */
-const releaseWithin = "1 second"
+/** Nothing that is closed waits longer for a database, milliseconds. */
+const releaseMillis = 1000
 
-interface WriterRow extends HolderRow {
-  readonly application: string
-  readonly session: number
-  readonly lease: number
-  readonly lives: boolean
-  readonly silent: boolean
-  readonly others: number
-  /** Milliseconds since the database was started, when that was after the log was taken; else null. */
-  readonly restarted: number | null
+interface WriterRow extends HolderRow, SeenRow {
+  readonly process: string
 }
 
 const look = (session: Session): Effect.Effect<WriterRow, SqlError.SqlError> =>
   Effect.map(
     session.ask<WriterRow>(`
-      SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.application, w.session, w.lease,
+      SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.application, w.session, w.lock, w.lease, w.process,
         EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.pid = w.session
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND l.classid = ${lockClass}::oid AND l.objid = w.lock::oid AND l.objsubid = 2) AS lives,
-        coalesce((SELECT a.state LIKE 'idle%' AND a.state_change < clock_timestamp() - make_interval(secs => w.lease + 1)
-          FROM pg_stat_activity a WHERE a.pid = w.session AND a.application_name = w.application), false) AS silent,
-        (SELECT count(*)::int FROM pg_stat_activity a WHERE w.application <> '' AND a.application_name = w.application
-          AND a.datname = current_database() AND a.pid <> w.session) AS others,
-        CASE WHEN pg_postmaster_start_time() > w.since
-          THEN (extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000)::float8 END AS restarted
+        (SELECT a.backend_start || ' ' || a.query_start FROM pg_stat_activity a
+          WHERE a.pid = w.session AND a.application_name = w.application) AS turn
       FROM writers w WHERE w.shard = 0`),
     ([row]) => row!,
   )
 
+/** Of all epochs that are written down somewhere: somebody may have removed the others. */
+const newestEpoch =
+  "greatest((SELECT coalesce(max(epoch), 0) FROM claims WHERE shard = 0), (SELECT last_value FROM writers_epoch))"
+
 /** Somebody may have removed the row. */
 const restoreRow = (session: Session) =>
-  session.ask(
-    "INSERT INTO writers (shard, epoch) SELECT 0, coalesce((SELECT max(epoch) FROM claims), 0) ON CONFLICT DO NOTHING",
-  )
+  session.ask(`INSERT INTO writers (shard, epoch) SELECT 0, ${newestEpoch} ON CONFLICT DO NOTHING`)
 
 /** The session, set up to end when it is silent for a lease. */
 const sessionOf = Effect.fnUntraced(function* ({ url, application, lease }: WriterOptions) {
   const session = yield* openSession(url, application, channel)
   const millis = `${lease * 1000}`
+  const silent = `${(lease + silentSeconds) * 1000}`
   yield* session.ask(
     `SELECT set_config('lock_timeout', '1s', false), set_config('statement_timeout', $1, false),
        set_config('idle_in_transaction_session_timeout', $1, false),
        set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
        set_config('tcp_keepalives_count', $2, false),
-       CASE WHEN current_setting('server_version_num')::int >= 140000 THEN set_config('idle_session_timeout', $1, false) END`,
-    [millis, `${lease}`],
+       CASE WHEN current_setting('server_version_num')::int >= 140000 THEN set_config('idle_session_timeout', $3, false) END`,
+    [millis, `${lease}`, silent],
   )
   return session
 })
-
-/** Whether whoever the row names cannot be there any more, as far as can be told from here. */
-const isGoneHere = ({ host, pid }: HolderRow): boolean => {
-  if (host !== hostname() || pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ESRCH"
-  }
-}
-
-type Standing = "free" | "held" | "returning"
-
-/** @param gone for how many milliseconds the holder's session has been seen gone */
-const standingOf = (row: WriterRow, gone: number): Standing => {
-  if (row.application === "") return "free"
-  if (row.lives && !row.silent) return "held"
-  if (isGoneHere(row)) return "free"
-  if (row.restarted !== null && row.restarted < row.lease * 1000) return "returning"
-  return row.others > 0 && gone < graceMillis ? "returning" : "free"
-}
 
 /** Takes a lock of our own, and says under which number. */
 const lockOn = (session: Session) =>
@@ -173,44 +152,80 @@ const lockOn = (session: Session) =>
     return Effect.as(session.ask(`SELECT pg_advisory_lock(${lockClass}, ${lock})`), lock)
   })
 
-/** Ends what a predecessor has left open: a transaction of its would keep everybody out. What we may not end ends by itself. */
-const endSessions = (session: Session, { application }: WriterRow) =>
+/**
+ * Ends what a predecessor has left open: a transaction of its would keep everybody out. What we may not end ends by itself.
+ *
+ * @param spared a session that goes on
+ */
+const endSessions = (session: Session, { application }: WriterRow, spared = 0) =>
   application === ""
     ? Effect.void
     : session
         .ask(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $2::int
              AND application_name = $1 AND application_name <> current_setting('application_name')`,
-          [application],
+          [application, spared],
         )
         .pipe(Effect.ignore)
 
-/** @returns null: somebody else was faster */
+/** @returns null: somebody else was faster, or the holder has come back */
 const take = Effect.fnUntraced(function* (session: Session, row: WriterRow, options: WriterOptions) {
-  yield* endSessions(session, row)
+  yield* endSessions(session, row, row.session)
   const lock = yield* lockOn(session)
-  const asked = moment()
   const within = Effect.gen(function* () {
-    const held = yield* session.ask("SELECT FROM writers WHERE shard = 0 AND epoch = $1::bigint FOR UPDATE", [
-      String(row.epoch),
-    ])
+    const held = yield* session.ask(
+      `SELECT FROM writers WHERE shard = 0 AND epoch = $1::bigint AND application = $2 AND session = $3::int AND lock = $4::int
+       FOR UPDATE`,
+      [String(row.epoch), row.application, row.session, row.lock],
+    )
     if (held.length === 0) return null
     const [taken] = yield* session.ask<HolderRow>(
-      `UPDATE writers SET epoch = epoch + 1, application = $1, program = $2, host = $3, pid = $4::int, version = $5,
-         since = clock_timestamp(), session = pg_backend_pid(), lock = $6::int, lease = $7::int
+      `UPDATE writers SET epoch = greatest(epoch, ${newestEpoch}) + 1, application = $1, program = $2, host = $3, pid = $4::int,
+         version = $5, since = clock_timestamp(), session = pg_backend_pid(), lock = $6::int, lease = $7::int, process = $8
        WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`,
-      [options.application, options.program, hostname(), process.pid, options.version, lock, options.lease],
+      [
+        options.application,
+        options.program,
+        hostname(),
+        process.pid,
+        options.version,
+        lock,
+        options.lease,
+        processIdentity(),
+      ],
     )
+    yield* session.ask("SELECT setval('writers_epoch', $1::bigint)", [String(taken!.epoch)])
     // a statement of its own: it sees what was under way when we waited
     yield* session.ask(`INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
       SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
       FROM writers WHERE shard = 0`)
     return taken ?? null
   })
+  let asked = moment()
   yield* session.ask("BEGIN")
   const taken = yield* within.pipe(Effect.tapError(() => Effect.ignore(session.ask("ROLLBACK"))))
   yield* session.ask(taken === null ? "ROLLBACK" : "COMMIT")
-  return taken === null ? null : { holder: holderIn(taken), asked }
+  if (taken === null) return null
+  const holder = holderIn(taken)
+  if (row.lives && !hasEnded(row.process)) {
+    // what its holder asks from here on tells it that the log is taken; what it asked a moment before that told it that it is not
+    const [last] = yield* session.ask<{ turn: string | null }>(
+      `SELECT (SELECT a.backend_start || ' ' || a.query_start FROM pg_stat_activity a
+         WHERE a.pid = $1::int AND a.application_name = $2) AS turn`,
+      [row.session, row.application],
+    )
+    yield* endSessions(session, row)
+    if (last!.turn !== row.turn) {
+      for (const until = performance.now() + row.lease * 1000 + driftMillis; performance.now() < until;) {
+        yield* Effect.sleep(lookEvery)
+        asked = moment()
+        // ours is not to fall silent meanwhile
+        const { epoch } = yield* look(session)
+        if (Number(epoch) !== holder.epoch) return null
+      }
+    }
+  }
+  return { holder, asked }
 })
 
 interface Moment {
@@ -266,7 +281,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const prepared = Effect.gen(function* () {
     const second = secondSession(options.url, options.application)
     for (let tries = 0; ; tries++) {
-      const layout = yield* fitnessOf(session, second, setting, options.theirs)
+      const layout = yield* fitnessOf(session, second, setting, options.theirs, options.tables)
       if (layout.hasWriters) return layout
       // nobody else is to wait for the layout meanwhile
       if (yield* waitedForEarlier) continue
@@ -287,12 +302,12 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   const first = Effect.gen(function* () {
     const layout = yield* prepared
     yield* restoreRow(session)
-    let goneSince: number | null = null
+    let sighting: Sighting<WriterRow> | null = null
     for (;;) {
       const row = yield* look(session)
-      const isGone = row.application !== "" && !(row.lives && !row.silent)
-      goneSince = isGone ? (goneSince ?? performance.now()) : null
-      const standing = standingOf(row, goneSince === null ? 0 : performance.now() - goneSince)
+      const now = performance.now()
+      sighting = seen(sighting, row, now)
+      const standing = standingOf(sighting, now, hasEnded(row.process))
       if (standing === "free") {
         if (yield* waitedForEarlier) continue
         const taken = yield* take(session, row, options).pipe(
@@ -354,6 +369,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   sure(asked)
   Object.assign(claim, {
     epoch: holder.epoch,
+    application: options.application,
     store,
     isSure,
     taken: () => taken,
@@ -390,7 +406,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
         hasLapsed = false
         yield* on.returned
       }
-      yield* Effect.raceFirst(Effect.sleep(leaseMillis / 3), Effect.raceFirst(woken, session.news))
+      yield* Effect.raceFirst(Effect.sleep(leaseMillis / questions), Effect.raceFirst(woken, session.news))
     }
   })
 
@@ -401,8 +417,8 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
     const number = yield* lockOn(session)
     const [mine] = yield* session.ask<HolderRow>(
       `UPDATE writers SET session = pg_backend_pid(), lock = $1::int, application = $3, program = $4, host = $5, pid = $6::int,
-         version = $7, since = to_timestamp($8::float8 / 1000.0), lease = $9::int
-       WHERE shard = 0 AND epoch = $2::bigint RETURNING epoch`,
+         version = $7, since = to_timestamp($8::float8 / 1000.0), lease = $9::int, process = $10
+       WHERE shard = 0 AND epoch = $2::bigint AND application IN ($3, '') RETURNING epoch`,
       [
         number,
         holder.epoch,
@@ -413,6 +429,7 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
         holder.version,
         holder.since,
         options.lease,
+        processIdentity(),
       ],
     )
     return mine === undefined ? yield* look(session) : null
@@ -440,18 +457,30 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
     }
   })
 
+  let release: ReturnType<typeof setTimeout> | undefined
   // after the last write, and when nobody asks any more
   yield* Effect.addFinalizer(() =>
     session
       .ask(
-        `WITH mine AS (UPDATE writers SET application = '', session = 0, lock = 0 WHERE shard = 0 AND epoch = $1::bigint RETURNING epoch),
+        `WITH mine AS (UPDATE writers SET application = '', session = 0, lock = 0 WHERE shard = 0 AND epoch = $1::bigint
+             AND application = $2 RETURNING epoch),
            told AS (UPDATE claims c SET ended = clock_timestamp() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch)
          SELECT pg_notify('${channel}', '') FROM mine`,
-        [holder.epoch],
+        [holder.epoch, options.application],
       )
-      .pipe(Effect.timeout(releaseWithin), Effect.ignore, Effect.andThen(session.close)),
+      .pipe(
+        Effect.ignore,
+        Effect.andThen(session.close),
+        Effect.andThen(Effect.sync(() => clearTimeout(release))),
+      ),
   )
   yield* Effect.forkScoped(keep)
+  // a question that is under way is waited for: not for ever
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      release = setTimeout(() => session.cut(), releaseMillis)
+    }),
+  )
   if (!isMigrated) yield* options.migrate
   const writer: Writer = { holder, lost: Deferred.await(lost), counters }
   return writer
@@ -463,18 +492,20 @@ export const claimSole = Effect.fnUntraced(function* (
   { application, program, version }: Pick<WriterOptions, "application" | "program" | "version">,
 ) {
   const [row] = yield* sql<HolderRow>`
-    UPDATE writers SET epoch = epoch + 1, application = ${application}, program = ${program}, host = ${hostname()},
-      pid = ${process.pid}::int, version = ${version}, since = now(), session = 0, lock = 0, lease = 0
+    UPDATE writers SET epoch = greatest(epoch, (SELECT coalesce(max(epoch), 0) FROM claims WHERE shard = 0)) + 1,
+      application = ${application}, program = ${program}, host = ${hostname()}, pid = ${process.pid}::int, version = ${version},
+      since = now(), session = 0, lock = 0, lease = 0, process = ''
     WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`
   yield* sql`
     INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
     SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
     FROM writers WHERE shard = 0`
   const holder = holderIn(row!)
-  Object.assign(claimOn(sql), { epoch: holder.epoch, sessions: "one" })
+  Object.assign(claimOn(sql), { epoch: holder.epoch, application, sessions: "one" })
   yield* Effect.addFinalizer(() =>
     sql`
-      WITH mine AS (UPDATE writers SET application = '' WHERE shard = 0 AND epoch = ${holder.epoch}::bigint RETURNING epoch)
+      WITH mine AS (UPDATE writers SET application = '' WHERE shard = 0 AND epoch = ${holder.epoch}::bigint
+        AND application = ${application} RETURNING epoch)
       UPDATE claims c SET ended = now() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch`.pipe(
       Effect.ignore,
     ),

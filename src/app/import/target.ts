@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Console, Context, Data, Effect, Layer, Redacted } from "effect"
+import { Clock, Console, Context, Data, Effect, Layer } from "effect"
 import { SourceUnsuitable } from "../../adapters/import/layouts.ts"
 import type { SourceTables } from "../../adapters/import/layouts.ts"
 import { identityQuery } from "../../adapters/import/postgres.ts"
@@ -26,6 +26,7 @@ import type { EventStore, PresenceTables } from "../../domain/ports.ts"
 import { ConfigInvalid } from "../config.ts"
 import type { Config } from "../config.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import { boundedClient } from "../../adapters/store/sockets.ts"
 import { databaseSetting } from "../tables/open.ts"
 import { version } from "../version.ts"
 
@@ -85,12 +86,7 @@ export const openTarget = Effect.fnUntraced(function* (
   const client = yield* url === null
     ? Layer.build(layerEmbedded(config.data, (line) => Console.error(`presently: ${line}`)))
     : Layer.build(
-        PgClient.layer({
-          url: Redacted.make(url),
-          applicationName: application,
-          maxConnections: 2,
-          startupParameters: sessionSettings,
-        }),
+        boundedClient(url, application, { maxConnections: 2, startupParameters: sessionSettings }),
       ).pipe(unusable)
   const sql = Context.get(client, PgClient.PgClient)
   let isShared = false
@@ -121,6 +117,7 @@ export const openTarget = Effect.fnUntraced(function* (
             fix: "stop that one, and import again",
             // in one database both can be
             theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
+            tables,
             migrate: layout,
             on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
           })

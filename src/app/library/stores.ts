@@ -2,7 +2,7 @@
  * Where a library keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Duration, Effect, Fiber, Layer, Redacted, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
 import { decodeEvents } from "../../adapters/store/codec.ts"
 import { newServerName } from "../../adapters/store/connections.ts"
@@ -11,6 +11,7 @@ import { layerMemory } from "../../adapters/store/memory.ts"
 import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
 import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import { boundedClient } from "../../adapters/store/sockets.ts"
 import type { Writer, WriterOptions } from "../../adapters/store/writer.ts"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Recorded } from "../../domain/ports.ts"
@@ -57,11 +58,9 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
   }
   const who = identity()
   const store = onDatabase(
-    PgClient.layer({
-      url: Redacted.make(url),
+    boundedClient(url, who.application, {
       multiplex: true,
       maxConnections: 4,
-      applicationName: who.application,
       startupParameters: sessionSettings,
     }),
     (sql, layout) =>

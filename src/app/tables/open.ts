@@ -4,13 +4,14 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Console, Context, Data, Effect, Layer, Redacted } from "effect"
+import { Console, Context, Data, Effect, Layer } from "effect"
 import { claimOn } from "../../adapters/store/claim.ts"
 import { newProgramName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
 import { moduleTableNames } from "../../adapters/store/tables.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer.ts"
+import { boundedClient } from "../../adapters/store/sockets.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
@@ -84,13 +85,9 @@ export const openStore = Effect.fnUntraced(function* (
   }
   const client = yield* url === null
     ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
-    : Layer.build(
-        PgClient.layer({
-          url: Redacted.make(url),
-          applicationName: application,
-          maxConnections: 1,
-        }),
-      ).pipe(Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })))
+    : Layer.build(boundedClient(url, application, { maxConnections: 1 })).pipe(
+        Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+      )
   const sql = Context.get(client, PgClient.PgClient)
   if (url === null) {
     yield* sql`SELECT set_config('enable_seqscan', 'on', false), set_config('plan_cache_mode', 'auto', false)`.pipe(
@@ -107,7 +104,7 @@ export const openStore = Effect.fnUntraced(function* (
  * Fails with LogIsTaken, and StoreUnusable.
  */
 export const holdStore = Effect.fnUntraced(function* (
-  { name, sql, application }: OpenStore,
+  { name, sql, application, tables }: OpenStore,
   config: Config,
   command: string,
 ) {
@@ -126,6 +123,7 @@ export const holdStore = Effect.fnUntraced(function* (
     standby: false,
     fix: "stop that one first",
     theirs: [],
+    tables,
     // the layout is looked at before
     migrate: Effect.void,
     on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },

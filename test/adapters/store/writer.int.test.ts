@@ -123,7 +123,7 @@ const held = async (url: string) => {
       const lock = Context.get(yield* client(1), PgClient.PgClient)
       yield* lock`SELECT pg_advisory_lock(7265005, 77)`
       yield* lock`UPDATE writers SET epoch = 7, application = 'presently writer of somebody', program = 'somebody',
-        host = 'elsewhere', pid = 1, since = clock_timestamp(), session = pg_backend_pid(), lock = 77, lease = 60`
+        host = 'elsewhere', pid = 1, since = clock_timestamp(), session = pg_backend_pid(), lock = 77, lease = 2`
       return Context.get(yield* client(2), PgClient.PgClient)
     }).pipe(Scope.provide(scope)),
   )
