@@ -85,9 +85,9 @@ export const openStore = Effect.fnUntraced(function* (
   }
   const client = yield* url === null
     ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
-    : Layer.build(
-        boundedClient(url, application, { maxConnections: 1 }),
-      ).pipe(Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })))
+    : Layer.build(boundedClient(url, application, { maxConnections: 1 })).pipe(
+        Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+      )
   const sql = Context.get(client, PgClient.PgClient)
   if (url === null) {
     yield* sql`SELECT set_config('enable_seqscan', 'on', false), set_config('plan_cache_mode', 'auto', false)`.pipe(

@@ -48,7 +48,10 @@ describe("a log that somebody has", () => {
       const one = row({ lives, turn: lives ? "1" : null })
       const first = seen(null, one, 500)
       const over = 500 + leaseSeconds * 1000 + driftMillis
-      assert.strictEqual(standingOf(seen(first, one, over - 1), over - 1, false), lives ? "held" : "returning")
+      assert.strictEqual(
+        standingOf(seen(first, one, over - 1), over - 1, false),
+        lives ? "held" : "returning",
+      )
       assert.strictEqual(standingOf(seen(first, one, over), over, false), "free")
     }
   })
