@@ -389,8 +389,8 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
     for (;;) {
       const from = moment()
       const [row] = yield* session
-        .ask<HolderRow & { readonly locked: boolean }>(
-          `SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.session = pg_backend_pid() AND EXISTS (
+        .ask<HolderRow & { readonly application: string; readonly locked: boolean }>(
+          `SELECT w.program, w.host, w.pid, w.version, w.since, w.epoch, w.application, w.session = pg_backend_pid() AND EXISTS (
              SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid()
                AND l.classid = ${lockClass}::oid AND l.objid = w.lock::oid) AS locked
            FROM writers w WHERE w.shard = 0`,
@@ -398,7 +398,9 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
         .pipe(Effect.timeout(leaseMillis / 2))
       if (row === undefined) return yield* Effect.fail(new Error("the row that says who writes is gone"))
       if (Number(row.epoch) !== holder.epoch) return row
-      if (!row.locked) return yield* Effect.fail(new Error("the session does not hold its lock any more"))
+      if (row.application !== options.application && row.application !== "") return row
+      if (!row.locked || row.application === "")
+        return yield* Effect.fail(new Error("the session does not hold its lock any more"))
       if (!isSure()) lapse(silence())
       yield* tell
       sure(from)
