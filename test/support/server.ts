@@ -31,6 +31,8 @@ export const startPresence = async (
       admin: "off",
       memory: true,
       notify_min_interval: 0,
+      // a test may wait long for its turn: a server that cannot ask for so long is not what most are about
+      writer_lease: 30,
       ...settings,
     },
   })

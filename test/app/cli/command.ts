@@ -50,7 +50,7 @@ export const start = (args: readonly string[], { input = "", env = {} }: RunOpti
   )
   const child = ofTests(
     spawn(process.execPath, [main, ...args], {
-      env: { ...Object.fromEntries(clean), ...compileCache, ...env },
+      env: { ...Object.fromEntries(clean), ...compileCache, PRESENTLY_WRITER_LEASE: "30", ...env },
       stdio: "pipe",
     }),
   )
