@@ -14,9 +14,7 @@ const all = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const
  * when it cannot be read.
  */
 export const tableRights: Readonly<Record<string, readonly Right[]>> = {
-  presently_migrations: ["SELECT", "INSERT"],
   events: ["SELECT", "INSERT", "UPDATE"],
-  events_default: ["SELECT", "DELETE"],
   streams: all,
   snapshots: all,
   checkpoints: all,
@@ -31,6 +29,8 @@ export const tableRights: Readonly<Record<string, readonly Right[]>> = {
   presentity: all,
   active_watchers: all,
   watchers: all,
+  events_default: ["SELECT", "DELETE"],
+  presently_migrations: ["SELECT", "INSERT"],
   xcap: [],
 }
 

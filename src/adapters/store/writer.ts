@@ -3,9 +3,9 @@
  *
  * The claim is a row: whoever raises its epoch has the log, and what the predecessor writes from then on is kept out by the fence
  * (`claim.ts`). Whether the holder lives is told by a session of its own, which holds an advisory lock under a number that is drawn
- * for it, so nobody else can have it; PostgreSQL ends that session when it has been silent for a lease. So a process that was
- * stopped, or cut off, loses the log after a lease and one that was killed at once; and while the holder's last question was
- * answered less than a lease ago, it knows that nobody else has written.
+ * for it, so nobody else can have it. While the holder's last question was answered less than a lease ago, it knows that nobody else
+ * has written, and it may not know that its session has ended; so whoever wants the log waits for a lease in which nothing was
+ * asked (`sighting.ts`), unless the holder's process has certainly ended (`processes.ts`).
  *
  * A holder whose session ended takes it again under the same epoch, when nobody has raised that: then its memory is still what the
  * log says. After a restart of the database the holder has a lease's time for that before others may take the log.
