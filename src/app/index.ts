@@ -32,7 +32,7 @@ export type { ExposedRow, FeedItem as PresenceEvent } from "../adapters/admin/de
 export type { PresencePublish } from "../domain/projections/published.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
 export type { Holder } from "../domain/ports.ts"
-export { StoreUnfit } from "../adapters/store/fitness.ts"
+export { StoreUnfit } from "../adapters/store/unfit.ts"
 export type { PromiseStore } from "./library/stores.ts"
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"

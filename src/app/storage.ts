@@ -6,7 +6,7 @@ import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect
 import { claimOn } from "../adapters/store/claim.ts"
 import { newServerName } from "../adapters/store/connections.ts"
 import { layerEmbedded } from "../adapters/store/embedded.ts"
-import type { StoreUnfit } from "../adapters/store/fitness.ts"
+import type { StoreUnfit } from "../adapters/store/unfit.ts"
 import { layerMemory } from "../adapters/store/memory.ts"
 import { boundedClient, cutOff } from "../adapters/store/sockets.ts"
 import { makePartitions, migrate } from "../adapters/store/migrations.ts"

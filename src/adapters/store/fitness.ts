@@ -2,26 +2,14 @@
  * Whether a database will do, asked before anything is written to it: it is ours or empty, of a layout that this version knows,
  * and this role may do there what a writer does.
  */
-import { Data, Effect } from "effect"
+import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { newestMigration } from "./migrations.ts"
 import { missingText, neededRights } from "./rights.ts"
 import type { Session } from "./session.ts"
 import { moduleTableNames } from "./tables.ts"
 import type { TableNames } from "./tables.ts"
-
-/** It will not do, and waiting does not help. */
-export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
-  /** The setting with its value and source, or where the database is, in words. */
-  readonly store: string
-  readonly why: string
-  readonly fix: string
-}> {
-  readonly exitCode = 74
-  override get message(): string {
-    return `${this.store}: ${this.why}: ${this.fix}`
-  }
-}
+import { StoreUnfit } from "./unfit.ts"
 
 export interface Layout {
   /** The newest migration that has run; 0: none. */
