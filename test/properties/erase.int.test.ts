@@ -59,83 +59,84 @@ describe.skipIf(cluster === null)("erase", () => {
   it.each(["nothing", "documents", "decisions"] as const)(
     "T38: after erase no file holds the person, others' history is as it was, and all is folded and proved; retention has dropped %s",
     async (dropped) => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(anySteps, { minLength: 3, maxLength: 5 }).map((all) => all.flat()),
-          fc.nat(),
-          async (steps, which) => {
-            await emptyStore(sql)
-            const played = play(worlds[0]!, steps)
-            const run = { ...played, log: played.log.map(withOrigin(played)) }
-            fc.pre(run.log.length > 0)
-            const isShown = await project(sql, run, (n) => n % 5 === 0 || n === run.log.length - 1)
-            fc.pre(isShown)
-            await Effect.runPromise(makeSealer(sql, privateKey, 1).seal)
-            const written = await everything()
-            const persons = personsIn(written)
-            const person = persons[which % persons.length]!
-            const words = wordsOf(written, person)
-            const isHers = speakingOf(written, person)
-            const terms = {
-              days: dropped === "decisions" ? 1 : 0,
-              documents: new Map(dropped === "documents" ? [["stub" as PackageName, 1]] : []),
-            }
-            await Effect.runPromise(compact(sql, terms, later, { by: "test", key: privateKey }))
-            const before = (await everything()).filter(({ decision }) => decision.at < later)
-            if (dropped === "decisions" && !(await Effect.runPromise(makeErasing(sql).isKnown(person)))) {
-              // retention has left nothing of her
-              for (const table of ["events", "streams", "snapshots", "landmarks", "person_keys"])
-                assert.deepEqual(await rowsWith(table, person), [])
-              return
-            }
-            const { standIn, ended, left } = await eraseNow(person)
-            assert.deepEqual(left, [])
-            assert.deepEqual(filesWith(cluster!.data, words), [])
-            for (const fromStart of [false, true]) {
-              const found = await verified(sql, { fromStart, chain: true, publicKey })
-              assert.deepEqual(found.differences, [])
-            }
-            const after = await everything()
-            const own = after.filter(({ decision }) => decision.stream === standIn)
-            const [state = initial(standIn)] = await Effect.runPromise(makePostgresStore(sql).load([standIn]))
-            assert.ok(isEmpty(state))
-            // who is not concerned has lost nothing
-            for (const [index, { position, decision }] of before.entries()) {
-              const now = after[index]!
-              assert.equal(now.position, position)
-              const { stream, origin, events, ...rest } = now.decision
-              assert.deepEqual({ ...decision, stream, origin, events }, { ...rest, stream, origin, events })
-              assert.deepEqual(
-                events.map(({ _tag }) => _tag),
-                decision.events.map(({ _tag }) => _tag),
-              )
-              const text = JSON.stringify(decision)
-              if (!isHers(decision) && !words.some((word) => text.includes(word)))
-                assert.deepEqual(now.decision, decision)
-              else assert.equal(stream, decision.stream === person ? standIn : decision.stream)
-            }
+      const property = fc.asyncProperty(
+        fc.array(anySteps, { minLength: 3, maxLength: 5 }).map((all) => all.flat()),
+        fc.nat(),
+        async (steps, which) => {
+          await emptyStore(sql)
+          const played = play(worlds[0]!, steps)
+          const run = { ...played, log: played.log.map(withOrigin(played)) }
+          fc.pre(run.log.length > 0)
+          const isShown = await project(sql, run, (n) => n % 5 === 0 || n === run.log.length - 1)
+          fc.pre(isShown)
+          await Effect.runPromise(makeSealer(sql, privateKey, 1).seal)
+          const written = await everything()
+          const persons = personsIn(written)
+          const person = persons[which % persons.length]!
+          const words = wordsOf(written, person)
+          const isHers = speakingOf(written, person)
+          const terms = {
+            days: dropped === "decisions" ? 1 : 0,
+            documents: new Map(dropped === "documents" ? [["stub" as PackageName, 1]] : []),
+          }
+          await Effect.runPromise(compact(sql, terms, later, { by: "test", key: privateKey }))
+          const before = (await everything()).filter(({ decision }) => decision.at < later)
+          if (dropped === "decisions" && !(await Effect.runPromise(makeErasing(sql).isKnown(person)))) {
+            // retention has left nothing of her
+            for (const table of ["events", "streams", "snapshots", "landmarks", "person_keys"])
+              assert.deepEqual(await rowsWith(table, person), [])
+            return
+          }
+          const { standIn, ended, left } = await eraseNow(person)
+          assert.deepEqual(left, [])
+          assert.deepEqual(filesWith(cluster!.data, words), [])
+          for (const fromStart of [false, true]) {
+            const found = await verified(sql, { fromStart, chain: true, publicKey })
+            assert.deepEqual(found.differences, [])
+          }
+          const after = await everything()
+          const own = after.filter(({ decision }) => decision.stream === standIn)
+          const [state = initial(standIn)] = await Effect.runPromise(makePostgresStore(sql).load([standIn]))
+          assert.ok(isEmpty(state))
+          // who is not concerned has lost nothing
+          for (const [index, { position, decision }] of before.entries()) {
+            const now = after[index]!
+            assert.equal(now.position, position)
+            const { stream, origin, events, ...rest } = now.decision
+            assert.deepEqual({ ...decision, stream, origin, events }, { ...rest, stream, origin, events })
             assert.deepEqual(
-              documentsIn(own),
-              documentsIn(before.filter(({ decision }) => decision.stream === person)),
+              events.map(({ _tag }) => _tag),
+              decision.events.map(({ _tag }) => _tag),
             )
-            const fact = after.findLast(({ decision }) => decision.stream === retentionStream)!.decision
-            assert.deepEqual(fact.events, [{ _tag: "PersonErased", standIn }])
-            assert.equal(fact.origin, "erase tester")
-            await assert.rejects(eraseNow(person), /the log knows nobody called/)
-            seen.persons++
-            seen.own += own.length
-            seen.watcher += after.length - own.length
-            seen.ended += ended
-            seen.refreshed += before.filter(({ decision }) =>
-              decision.events.some(({ _tag }) => _tag === "SubscriptionRefreshed"),
-            ).length
-          },
-        ),
-        { numRuns: 2, endOnFailure: true },
+            const text = JSON.stringify(decision)
+            if (!isHers(decision) && !words.some((word) => text.includes(word)))
+              assert.deepEqual(now.decision, decision)
+            else assert.equal(stream, decision.stream === person ? standIn : decision.stream)
+          }
+          assert.deepEqual(
+            documentsIn(own),
+            documentsIn(before.filter(({ decision }) => decision.stream === person)),
+          )
+          const fact = after.findLast(({ decision }) => decision.stream === retentionStream)!.decision
+          assert.deepEqual(fact.events, [{ _tag: "PersonErased", standIn }])
+          assert.equal(fact.origin, "erase tester")
+          await assert.rejects(eraseNow(person), /the log knows nobody called/)
+          seen.persons++
+          seen.own += own.length
+          seen.watcher += after.length - own.length
+          seen.ended += ended
+          seen.refreshed += before.filter(({ decision }) =>
+            decision.events.some(({ _tag }) => _tag === "SubscriptionRefreshed"),
+          ).length
+        },
       )
-      // all three together
-      if (dropped === "decisions")
-        for (const count of Object.values(seen)) assert.ok(count > 0, JSON.stringify(seen))
+      await fc.assert(property, { numRuns: 2, endOnFailure: true })
+      // all three together have met each kind, however few histories that takes
+      if (dropped !== "decisions") return
+      const isMet = (): boolean => Object.values(seen).every((count) => count > 0)
+      for (let more = 0; more < 30 && !isMet(); more++)
+        await fc.assert(property, { numRuns: 1, endOnFailure: true })
+      assert.ok(isMet(), JSON.stringify(seen))
     },
   )
 
