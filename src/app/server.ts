@@ -111,31 +111,40 @@ const lingerMillis = 1500
 /** What a stop may take at most; what is not written by then, the next start makes up for. */
 const stopsWithin: Duration.Input = "8 seconds"
 
+export interface StartOptions {
+  readonly levels: LogLevels
+  /** How long a stop may decide, answer and write what is under way. */
+  readonly stopWithin: Duration.Input
+  /** The configuration as it is given when a reload is asked for. */
+  readonly reread: Effect.Effect<Config, ConfigInvalid>
+  /** Who others are told has the log. */
+  readonly program: string
+  /** What a process counts for as long as it lives, when it starts one server after another. */
+  readonly carried: Carried
+}
+
 /**
  * Starts a server that lives as long as the scope. It goes by the machine's clock, but for jumps that nothing confirms, unless a
  * program tells the time.
  *
  * Fails with LogIsTaken when another program has the log, and with StoreUnfit when the database will not do; as a standby it waits
  * for the log, with nothing but the management port open.
- *
- * @param stopWithin how long a stop may decide, answer and write what is under way
- * @param reread the configuration as it is given when a reload is asked for
- * @param program who others are told has the log
- * @param carried what a process counts for as long as it lives, when it starts one server after another
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
-  levels: LogLevels = makeLogLevels(),
-  stopWithin: Duration.Input = stopsWithin,
-  reread: Effect.Effect<Config, ConfigInvalid> = Effect.succeed(config),
-  program = "a presently server",
-  carried: Carried = nothingCarried(),
+  options: Partial<StartOptions> = {},
 ) {
-  const stopping = yield* stoppingWithin(stopWithin)
+  const given: StartOptions = {
+    levels: makeLogLevels(),
+    stopWithin: stopsWithin,
+    reread: Effect.succeed(config),
+    program: "a presently server",
+    carried: nothingCarried(),
+    ...options,
+  }
+  const stopping = yield* stoppingWithin(given.stopWithin)
   const started = (keeper: ClockKeeper | null) =>
-    start(config, levels, stopWithin, reread, program, carried, keeper, stopping.opened).pipe(
-      Scope.provide(stopping.scope),
-    )
+    start(config, given, keeper, stopping.opened).pipe(Scope.provide(stopping.scope))
   const system = yield* Clock.Clock
   if (!isMachineClock(system)) return yield* started(null)
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -145,11 +154,7 @@ export const startServer = Effect.fn("Server.start")(function* (
 
 const start = Effect.fnUntraced(function* (
   config: Config,
-  levels: LogLevels,
-  stopWithin: Duration.Input,
-  reread: Effect.Effect<Config, ConfigInvalid>,
-  program: string,
-  carried: Carried,
+  { levels, stopWithin, reread, program, carried }: StartOptions,
   keeper: ClockKeeper | null,
   opened: (storage: Storage) => void,
 ) {

@@ -35,7 +35,10 @@ const start = async (url: string, admin: number) => {
   })
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(
-    startServer(config, undefined, "10 minutes").pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
+    startServer(config, { stopWithin: "10 minutes" }).pipe(
+      Scope.provide(scope),
+      Effect.provide(Logger.layer([])),
+    ),
   )
   return { server, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }

@@ -14,6 +14,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
@@ -33,8 +34,6 @@ export interface ClockOptions {
   readonly seconds: number
   readonly say: (line: string) => void
 }
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 interface Running {
   readonly child: ChildProcess

@@ -11,6 +11,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { readFileSync, readdirSync } from "node:fs"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { moduleTableNames } from "../../src/adapters/store/tables.ts"
 import { verifyTables } from "../../src/app/tables/verify.ts"
 import type { VerifyReport } from "../../src/app/tables/verify.ts"
@@ -139,8 +140,6 @@ const signal = (pids: readonly number[], name: "SIGSTOP" | "SIGCONT"): void => {
     }
   }
 }
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({

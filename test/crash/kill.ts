@@ -16,6 +16,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
@@ -176,8 +177,6 @@ const stopGroup = (pid: number): void => {
     // ended by itself
   }
 }
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({

@@ -8,6 +8,7 @@
 import { createSocket } from "node:dgram"
 import type { Socket } from "node:dgram"
 import { randomBytes } from "node:crypto"
+import { setTimeout as pauseFor } from "node:timers/promises"
 
 export interface Findings {
   /** Promises asked to be kept, and those that were not. */
@@ -380,5 +381,3 @@ const retried = async (attempt: () => Promise<number>): Promise<number> => {
     await pauseFor(200)
   }
 }
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))

@@ -17,6 +17,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { SettingName } from "../../src/app/settings.ts"
@@ -413,8 +414,6 @@ export const restartTest = async (options: RestartOptions): Promise<RestartFindi
     if (data !== null) rmSync(data, { recursive: true, force: true })
   }
 }
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({

@@ -8,6 +8,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
@@ -15,8 +16,6 @@ import type { Message } from "../../src/app/client/wire.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 
 const main = join(import.meta.dirname, "../../src/app/main.ts")
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 export interface StopOptions {
   readonly seconds: number

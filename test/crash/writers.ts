@@ -14,6 +14,7 @@ import { createSocket } from "node:dgram"
 import { once } from "node:events"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { setTimeout as pauseFor } from "node:timers/promises"
 import { on } from "../support/checked-store.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds } from "../support/condition.ts"
@@ -305,8 +306,6 @@ const shuffled = <A>(all: Iterable<A>): readonly A[] =>
     .map((one) => [Math.random(), one] as const)
     .sort(([a], [b]) => a - b)
     .map(([, one]) => one)
-
-const pauseFor = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({

@@ -39,7 +39,7 @@ export const startPresence = async (
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(
     Effect.gen(function* () {
-      const started = yield* startServer(config, undefined, "10 minutes")
+      const started = yield* startServer(config, { stopWithin: "10 minutes" })
       yield* started.ready
       return started
     }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),

@@ -58,7 +58,7 @@ const runServer = Effect.fnUntraced(function* (
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-      const server = yield* startServer(config, levels, undefined, reread, `presently ${mode}`, carried)
+      const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))

@@ -9,9 +9,9 @@ import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import { instantIn, readFeed, readSeen, readWatch, readWhy, uriText } from "./arguments.ts"
+import { readFeed, readWatch } from "./arguments.ts"
 import { makeAttention } from "./attention.ts"
-import { PresenceRefused, asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
+import { PresenceRefused, asRefusal, makeCore } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
@@ -23,7 +23,6 @@ import type {
   WatchRequest,
   WhyOptions,
 } from "./core.ts"
-import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
 import { storeWaitOf } from "./options.ts"
@@ -31,6 +30,7 @@ import type { BundledName, PresenceOptions } from "./options.ts"
 import { checkedOptions } from "./options-check.ts"
 import { FellBehind } from "./refused.ts"
 import { layerPresence } from "./service.ts"
+import { makeQuestions } from "./questions.ts"
 import { openedStore } from "./stores.ts"
 
 /** One watcher's view of one presentity; iterating it gives every notification until the subscription has ended. */
@@ -130,6 +130,7 @@ const make = async <Name extends PackageName = BundledName>(
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
     ),
   )
+  const questions = makeQuestions(core, store)
   /** What is asked is looked at in there, so that a promise is rejected whatever is wrong with it. */
   const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
   /** The same for what asks packages on the way. */
@@ -222,58 +223,11 @@ const make = async <Name extends PackageName = BundledName>(
       return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(Deferred.await(closing))))
     },
     expose: (event, matches = () => true) => look(() => core.expose(event, matches)),
-    history: (presentity) =>
-      look(() =>
-        Effect.flatMap(core.uri(presentity, "history: presentity"), (uri) => {
-          const all: Decision[] = []
-          return Effect.as(
-            eachDecision(store, uri, (decision) => {
-              all.push(decision)
-              return "go on"
-            }),
-            all,
-          )
-        }),
-      ),
-    at: (presentity, instant) =>
-      look(() => {
-        const at = instantIn("at: instant", instant)
-        return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
-          presentityAt(store, core.packages, uri, at),
-        )
-      }),
-    seen: (watcher, presentity, options) =>
-      look(() => {
-        const { since, until, ...wish } = readSeen(options)
-        return core.questions
-          .seen(uriText("seen: presentity", presentity), {
-            ...wish,
-            watcher: uriText("seen: watcher", watcher),
-            since: instantText("seen: since", since),
-            until: instantText("seen: until", until),
-          })
-          .pipe(Effect.mapError(refusalOf))
-      }),
-    why: (presentity, watcher, options) =>
-      look(() => {
-        const { at, ...wish } = readWhy(options)
-        return core.questions
-          .why(uriText("why: presentity", presentity), {
-            ...wish,
-            watcher: uriText("why: watcher", watcher),
-            at: instantText("why: at", at),
-          })
-          .pipe(Effect.mapError(refusalOf))
-      }),
-    diff: (presentity, before, after) =>
-      look(() =>
-        core.questions
-          .diff(uriText("diff: presentity", presentity), {
-            from: String(Math.trunc(instantIn("diff: before", before))),
-            to: String(Math.trunc(instantIn("diff: after", after))),
-          })
-          .pipe(Effect.mapError(refusalOf)),
-      ),
+    history: (presentity) => look(() => questions.history(presentity)),
+    at: (presentity, instant) => look(() => questions.at(presentity, instant)),
+    seen: (watcher, presentity, options) => look(() => questions.seen(watcher, presentity, options)),
+    why: (presentity, watcher, options) => look(() => questions.why(presentity, watcher, options)),
+    diff: (presentity, before, after) => look(() => questions.diff(presentity, before, after)),
     settle: () => run(() => core.settle),
     close,
     [Symbol.asyncDispose]: close,

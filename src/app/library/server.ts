@@ -72,7 +72,7 @@ const start = async (
   const server = await Effect.runPromise(
     Effect.gen(function* () {
       const system = yield* Clock.Clock
-      const starting = startServer(config, undefined, undefined, undefined, "a program with presently in it")
+      const starting = startServer(config, { program: "a program with presently in it" })
       const started = yield* now === null
         ? starting
         : Effect.provideService(starting, Clock.Clock, clockTelling(now, system))

@@ -7,9 +7,8 @@ import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
 import { makeAttention } from "./attention.ts"
-import { asRefusal, instantText, makeCore, refusalOf } from "./core.ts"
+import { makeCore } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
@@ -22,10 +21,10 @@ import type {
   WatchRequest,
   WhyOptions,
 } from "./core.ts"
-import { eachDecision, presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
 import type { PresenceOptions } from "./options.ts"
+import { asked, makeQuestions } from "./questions.ts"
 import { FellBehind } from "./refused.ts"
 import type { OptionsInvalid, StoreFault } from "./refused.ts"
 
@@ -98,82 +97,42 @@ export const layerPresence = (
 ): Layer.Layer<PresenceService, OptionsInvalid | StoreFault, EventStore> =>
   Layer.effect(
     PresenceService,
-    Effect.map(makeCore(options), ({ core, store, queueMax }) => ({
-      publish: core.publish,
-      watch: (request) =>
-        Stream.unwrap(
-          Effect.suspend(() => {
-            const attention = makeAttention()
-            return Effect.as(
-              Effect.acquireRelease(core.watch(request, attention.sink), (subscription) => subscription.end),
-              iterated<Notification, never>(() => attention.iterate(() => {})),
-            )
-          }),
-        ),
-      setRules: (presentity, text, event = "presence") => core.replaceRules(presentity, event, text),
-      refreshRules: (presentity, event = "presence") => core.refreshRules(presentity, event),
-      setHardState: (presentity, body, event = "presence") => core.setHardState(presentity, event, body),
-      terminate: core.terminate,
-      isPublished: (presentity, event = "presence") =>
-        asked(() => Effect.succeed(core.isPublished(presentity, event))),
-      notifications: observed("notifications", queueMax, (notified) => core.observe({ notified })),
-      decisions: observed("decisions", queueMax, (decided) => core.observe({ decided })),
-      feed: core.feed,
-      expose: (event, matches = () => true) => core.expose(event, matches),
-      history: (presentity) =>
-        Stream.unwrap(
-          Effect.flatMap(core.uri(presentity), (uri) => {
-            const all: Decision[] = []
-            return Effect.as(
-              eachDecision(store, uri, (decision) => {
-                all.push(decision)
-                return "go on"
-              }),
-              Stream.suspend(() => Stream.fromIterable(all)),
-            )
-          }),
-        ),
-      at: (presentity, instant) =>
-        asked(() => {
-          const at = instantIn("at: instant", instant)
-          return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
-            presentityAt(store, core.packages, uri, at),
-          )
-        }),
-      seen: (watcher, presentity, options) =>
-        asked(() => {
-          const { since, until, ...wish } = readSeen(options)
-          return core.questions
-            .seen(uriText("seen: presentity", presentity), {
-              ...wish,
-              watcher: uriText("seen: watcher", watcher),
-              since: instantText("seen: since", since),
-              until: instantText("seen: until", until),
-            })
-            .pipe(Effect.mapError(refusalOf))
-        }),
-      why: (presentity, watcher, options) =>
-        asked(() => {
-          const { at, ...wish } = readWhy(options)
-          return core.questions
-            .why(uriText("why: presentity", presentity), {
-              ...wish,
-              watcher: uriText("why: watcher", watcher),
-              at: instantText("why: at", at),
-            })
-            .pipe(Effect.mapError(refusalOf))
-        }),
-      diff: (presentity, before, after) =>
-        asked(() =>
-          core.questions
-            .diff(uriText("diff: presentity", presentity), {
-              from: String(Math.trunc(instantIn("diff: before", before))),
-              to: String(Math.trunc(instantIn("diff: after", after))),
-            })
-            .pipe(Effect.mapError(refusalOf)),
-        ),
-      settle: core.settle,
-    })),
+    Effect.map(makeCore(options), ({ core, store, queueMax }) => {
+      const questions = makeQuestions(core, store)
+      return {
+        publish: core.publish,
+        watch: (request) =>
+          Stream.unwrap(
+            Effect.suspend(() => {
+              const attention = makeAttention()
+              return Effect.as(
+                Effect.acquireRelease(
+                  core.watch(request, attention.sink),
+                  (subscription) => subscription.end,
+                ),
+                iterated<Notification, never>(() => attention.iterate(() => {})),
+              )
+            }),
+          ),
+        setRules: (presentity, text, event = "presence") => core.replaceRules(presentity, event, text),
+        refreshRules: (presentity, event = "presence") => core.refreshRules(presentity, event),
+        setHardState: (presentity, body, event = "presence") => core.setHardState(presentity, event, body),
+        terminate: core.terminate,
+        isPublished: (presentity, event = "presence") =>
+          asked(() => Effect.succeed(core.isPublished(presentity, event))),
+        notifications: observed("notifications", queueMax, (notified) => core.observe({ notified })),
+        decisions: observed("decisions", queueMax, (decided) => core.observe({ decided })),
+        feed: core.feed,
+        expose: (event, matches = () => true) => core.expose(event, matches),
+        history: (presentity) =>
+          Stream.unwrap(Effect.map(questions.history(presentity), (all) => Stream.fromIterable(all))),
+        at: questions.at,
+        seen: questions.seen,
+        why: questions.why,
+        diff: questions.diff,
+        settle: core.settle,
+      }
+    }),
   )
 
 /** What waits there, as a stream; its iterator throws nothing but errors of that type. */
@@ -191,7 +150,3 @@ const observed = <A>(
       return mailbox.iterate(from(mailbox.put))
     }),
   )
-
-/** Arguments are looked at in there, so that a refusal is a failure and no defect. */
-const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
-  asRefusal(Effect.suspend(ask))
