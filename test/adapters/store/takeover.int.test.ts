@@ -4,20 +4,16 @@
 import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit } from "effect"
 import { claimOn } from "../../../src/adapters/store/claim.ts"
-import { makePartitions, migrate } from "../../../src/adapters/store/migrations.ts"
-import { makePostgresStore, sessionSettings } from "../../../src/adapters/store/postgres.ts"
 import { processIdentity } from "../../../src/adapters/store/processes.ts"
 import { neededRights, sequenceRights, tableRights } from "../../../src/adapters/store/rights.ts"
-import { boundedClient } from "../../../src/adapters/store/sockets.ts"
 import { moduleTableNames } from "../../../src/adapters/store/tables.ts"
-import { claimLog } from "../../../src/adapters/store/writer.ts"
 import type { WriterOptions } from "../../../src/adapters/store/writer.ts"
 import { on } from "../../support/checked-store.ts"
 import { holds } from "../../support/condition.ts"
+import { started as start } from "../../support/log-writer.ts"
 import { startHalfCut } from "../../support/half-cut.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
@@ -25,50 +21,8 @@ import { decisionOf, freshStream } from "./event-store-contract.ts"
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
-let programs = 0
-
-const started = async (url: string, more: Partial<WriterOptions> = {}) => {
-  const scope = Effect.runSync(Scope.make())
-  const application = `presently writer takeover${++programs}`
-  const lapses: unknown[] = []
-  const opened = Effect.gen(function* () {
-    const services = yield* Layer.build(
-      boundedClient(url, application, { maxConnections: 2, startupParameters: sessionSettings }),
-    )
-    const sql = Context.get(services, PgClient.PgClient)
-    const writer = yield* claimLog(sql, {
-      url,
-      application,
-      program: "presently test",
-      version: "1",
-      store: "the test's log",
-      setting: "database_url = test (flag)",
-      lease: 2,
-      standby: true,
-      fix: "stop it",
-      theirs: [],
-      migrate: migrate.pipe(
-        Effect.andThen(makePartitions(new Date(1_770_000_000_000))),
-        Effect.provideContext(services),
-      ),
-      on: {
-        waiting: () => Effect.void,
-        lapsed: (cause) => Effect.sync(() => void lapses.push(cause)),
-        returned: Effect.void,
-      },
-      ...more,
-    })
-    return { sql, writer, store: makePostgresStore(sql) }
-  }).pipe(Scope.provide(scope))
-  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  try {
-    const made = await Effect.runPromise(opened)
-    return { ...made, lapses, application, stop }
-  } catch (cause) {
-    await stop()
-    throw cause
-  }
-}
+/** One that waits for the log when somebody has it. */
+const started = (url: string, more: Partial<WriterOptions> = {}) => start(url, { standby: true, ...more })
 
 describe.skipIf(cluster === null)("a log that changes hands", () => {
   it("OPS-writer: a holder whose sessions ended without its knowledge is sure of nothing when another one gets the log, and can stop", async () => {

@@ -6,17 +6,14 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { claimOn, fenced } from "../../../src/adapters/store/claim.ts"
 import { StoreUnfit } from "../../../src/adapters/store/unfit.ts"
-import { makePartitions, migrate } from "../../../src/adapters/store/migrations.ts"
-import { makePostgresStore, sessionSettings } from "../../../src/adapters/store/postgres.ts"
 import { makePresenceTables } from "../../../src/adapters/store/tables.ts"
 import { makeWebhookStore } from "../../../src/adapters/webhooks/postgres.ts"
 import { fencedWebhooks } from "../../../src/app/webhooks-fence.ts"
-import { claimLog } from "../../../src/adapters/store/writer.ts"
-import type { Writer, WriterOptions } from "../../../src/adapters/store/writer.ts"
-import type { EventStore } from "../../../src/domain/ports.ts"
+import type { WriterOptions } from "../../../src/adapters/store/writer.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { on } from "../../support/checked-store.ts"
 import { holds } from "../../support/condition.ts"
+import { program, refusal, started } from "../../support/log-writer.ts"
 import { startPooler } from "../../support/pooler.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { decisionOf, freshStream } from "./event-store-contract.ts"
@@ -24,86 +21,6 @@ import { LogIsTaken } from "../../../src/adapters/store/taken.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
-
-let programs = 0
-
-interface Program {
-  readonly sql: PgClient.PgClient
-  readonly store: EventStore["Service"]
-  readonly writer: Writer
-  readonly lapses: unknown[]
-  readonly application: string
-  /** Hands the log back. */
-  readonly stop: () => Promise<void>
-  /** Ends all of its sessions, as when the process is killed, and lets it notice nothing. */
-  readonly scope: Scope.Closeable
-}
-
-/** A program of its own: a pool, and the session that keeps the claim. */
-const program = async (
-  url: string,
-  more: Partial<WriterOptions> = {},
-): Promise<Exit.Exit<Program, unknown>> => {
-  const scope = Effect.runSync(Scope.make())
-  const application = `presently writer test${++programs}`
-  const lapses: unknown[] = []
-  const exit = await Effect.runPromiseExit(
-    Effect.gen(function* () {
-      const services = yield* Layer.build(
-        Layer.fresh(
-          PgClient.layer({
-            url: Redacted.make(url),
-            maxConnections: 2,
-            applicationName: application,
-            startupParameters: sessionSettings,
-          }),
-        ),
-      )
-      const sql = Context.get(services, PgClient.PgClient)
-      const writer = yield* claimLog(sql, {
-        url,
-        application,
-        program: "presently test",
-        version: "1",
-        store: "the test's log",
-        setting: "database_url = test (flag)",
-        lease: 2,
-        standby: false,
-        fix: "stop it",
-        theirs: [],
-        migrate: migrate.pipe(
-          Effect.andThen(makePartitions(new Date(1_770_000_000_000))),
-          Effect.provideContext(services),
-        ),
-        on: {
-          waiting: () => Effect.void,
-          lapsed: (cause) => Effect.sync(() => void lapses.push(cause)),
-          returned: Effect.void,
-        },
-        ...more,
-      })
-      return { sql, writer, store: makePostgresStore(sql) }
-    }).pipe(Scope.provide(scope)),
-  )
-  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  if (Exit.isFailure(exit)) await stop()
-  return Exit.map(exit, (made) => ({ ...made, lapses, application, stop, scope }))
-}
-
-const started = async (url: string, more: Partial<WriterOptions> = {}): Promise<Program> => {
-  const exit = await program(url, more)
-  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
-  return exit.value
-}
-
-const refusal = async (url: string, more: Partial<WriterOptions> = {}): Promise<unknown> => {
-  const exit = await program(url, more)
-  if (Exit.isSuccess(exit)) {
-    await exit.value.stop()
-    return null
-  }
-  return Cause.squash(exit.cause)
-}
 
 /** Somebody on another machine has the log: a pool, one of whose sessions holds the lock that shows that it lives. */
 const held = async (url: string) => {
