@@ -16,9 +16,10 @@ export interface Answered {
 /** Looks that are remembered: one a second, and no NOTIFY waits longer for its answer than some 50 s. */
 const looksMax = 128
 
-export const makeAnswered = (): Answered => {
+/** @param from up to where that is known already */
+export const makeAnswered = (from: Position = 0): Answered => {
   let looks: { readonly position: Position; readonly at: Millis }[] = []
-  let upTo: Position = 0
+  let upTo: Position = from
   /** A clock that is set back makes no look earlier than those before it: what it issued while it stood ahead is not passed by. */
   let latest: Millis = 0
   return {

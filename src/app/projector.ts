@@ -14,8 +14,9 @@ import { isLandmark } from "../domain/presentity/snapshot.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { touched } from "../domain/projections/rows.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
-import type { Millis, Uri } from "../domain/vocabulary.ts"
+import type { Millis, Position, Uri } from "../domain/vocabulary.ts"
 import { makeAnswered } from "./answered.ts"
+import type { Answered } from "./answered.ts"
 import { reasonOf } from "./tables/reason.ts"
 import { answerMillis, within } from "./within.ts"
 
@@ -81,14 +82,27 @@ export const makeProjector = Effect.fnUntraced(function* (
   let decisions = 0
   let landmarks: State[] = []
   let deliveredAt = -1
-  let answeredUpTo = 0
-  const answers = makeAnswered()
+  /** Null: not looked at yet, or the log was kept without it and nothing is known so far. */
+  let answered: { readonly answers: Answered; readonly savedUpTo: Position | null } | null = null
   /** Said once each time. */
   let isFailing = false
   /** How long one write may take. */
   let patience = options.writeMillis ?? writeMillis
   /** What a later write says is written is written: never two at the same time. */
   const turns = Semaphore.makeUnsafe(1)
+
+  /**
+   * What an earlier process knew holds: it never goes back. A new log says at once that nothing is answered, before anything of
+   * it is in the tables.
+   */
+  const learnAnswered = Effect.gen(function* () {
+    if (answered !== null) return answered
+    const known = yield* store.checkpoint("answered")
+    const isNew = known === null && (yield* store.checkpoint("tables")) === null
+    if (isNew) yield* store.saveCheckpoint("answered", { position: 0, at: 0 })
+    answered = { answers: makeAnswered(known?.position), savedUpTo: isNew ? 0 : (known?.position ?? null) }
+    return answered
+  })
 
   const write = Effect.gen(function* () {
     // taken together and at once: everything noted up to this position is in `batch`
@@ -115,7 +129,7 @@ export const makeProjector = Effect.fnUntraced(function* (
       }
       yield* store.saveCheckpoint("tables", checkpoint)
     })
-    yield* within(patience, tables.together(all)).pipe(
+    yield* within(patience, Effect.andThen(learnAnswered, tables.together(all))).pipe(
       // whatever came of it, a driver that dies and a caller that goes away included: what was not written is to be
       Effect.onExit((exit) =>
         Effect.sync(() => {
@@ -152,7 +166,8 @@ export const makeProjector = Effect.fnUntraced(function* (
    * NOTIFYs issued before `at`, and those of decisions up to the place of `answered`, are answered; a start repeats the later
    * ones.
    */
-  const saveDelivery = Effect.suspend(() => {
+  const saveDelivery = Effect.gen(function* () {
+    const { answers, savedUpTo } = yield* within(answerMillis, learnAnswered)
     const { position, at } = source.committed()
     const oldest = source.oldestInFlight()
     const settled = Math.min(oldest ?? at + 1, at + 1) - marginMillis
@@ -160,21 +175,17 @@ export const makeProjector = Effect.fnUntraced(function* (
     const upTo = answers.upTo()
     // it goes back only with the clock
     const before = settled > deliveredAt - clockMillis ? Math.max(settled, deliveredAt) : settled
-    if (before === deliveredAt && upTo <= answeredUpTo) return Effect.void
+    // of a log that was kept without it a place says something when it is the first of which that is known
+    const isKnown = savedUpTo !== null || upTo > 0
+    if (before === deliveredAt && (!isKnown || upTo <= (savedUpTo ?? -1))) return
     const saved = Effect.andThen(
       store.saveCheckpoint("delivery", { position, at: before }),
-      store.saveCheckpoint("answered", { position: upTo, at: before }),
+      isKnown ? store.saveCheckpoint("answered", { position: upTo, at: before }) : Effect.void,
     )
-    return within(answerMillis, saved).pipe(
-      Effect.tap(() =>
-        Effect.sync(() => {
-          deliveredAt = before
-          answeredUpTo = upTo
-        }),
-      ),
-      Effect.ignore,
-    )
-  })
+    yield* within(answerMillis, saved)
+    deliveredAt = before
+    answered = { answers, savedUpTo: isKnown ? upTo : null }
+  }).pipe(Effect.ignore)
 
   const projector: Projector = {
     note: (stored, present) => {

@@ -35,7 +35,7 @@ import type { Trace, Traced } from "./tracing.ts"
 import { makeFront, placeOf } from "./front.ts"
 import { storedOf } from "./history/stored.ts"
 import { recover, untoldIn } from "./recovery.ts"
-import { AppendUnanswered, answerMillis, within } from "./within.ts"
+import { AppendUnanswered, answerMillis, within, withinEach } from "./within.ts"
 import type { Recovered } from "./recovery.ts"
 
 export interface PumpOptions extends EngineOptions {
@@ -206,9 +206,13 @@ export const makePump = Effect.fnUntraced(function* (
   /** Whoever decides after that and is not this process sends its own NOTIFYs. */
   const beganAt = now()
   let isWatching = false
+  /** Until when what is in doubt may yet come through, by the process's own clock. */
+  let doubtsUntil = 0
   /** What is being appended; null: nothing is, or it was given up. */
   let underWay: Batch | null = null
   let isClosed = false
+  /** No more requests are taken, whatever becomes of the store. */
+  let isDraining = false
   /** When the store came back last, and how long to wait until it may again: one that goes at once comes back later. */
   let upAt = Number.NEGATIVE_INFINITY
   let pauseMillis = 0
@@ -327,10 +331,12 @@ export const makePump = Effect.fnUntraced(function* (
 
   /** What is in doubt may come through as long as some connection lives: the log is looked at until all is known. */
   const watchDoubts = (): void => {
+    // time counts from when the store is back: while it is away nothing is known of anything
+    doubtsUntil = performance.now() + doubtSeconds * 1000
     if (isWatching || doubtful.size === 0) return
     isWatching = true
     const look = Effect.gen(function* () {
-      for (let second = 0; doubtful.size > 0 && second < doubtSeconds && !isClosed; second++) {
+      for (let second = 0; doubtful.size > 0 && performance.now() < doubtsUntil && !isClosed; second++) {
         yield* Effect.sleep("1 second")
         if (second < 60 || second % 10 === 0) yield* Effect.ignore(whilePaused(front.catchUp))
       }
@@ -429,12 +435,13 @@ export const makePump = Effect.fnUntraced(function* (
     if (status !== "down" && isOpen) engine.advance(at - stopped, freshNonce)
     const offers = isOpen ? inbox : inbox.filter(({ amends }) => amends === true)
     inbox = isOpen ? [] : inbox.filter(({ amends }) => amends !== true)
-    for (const offer of offers) decideOne(stopped > 0 ? { ...offer, amends: true } : offer, at)
+    for (const offer of offers) decideOne(offer, at, stopped > 0)
     if (unloaded.size > 0 && !loading && status !== "down") loadMissing()
     append()
   }
 
-  const decideOne = (offer: Offer<Ticket>, at: Millis): void => {
+  /** @param amends decided before what is overdue, whatever the offer says */
+  const decideOne = (offer: Offer<Ticket>, at: Millis, amends = false): void => {
     if (anyDone && offer.ticket === null && done.has(offer)) return
     if (status === "down" && offer.ticket !== null) return refuse(offer.ticket, "the store is away")
     const queue = offer.presentity === null ? undefined : unloaded.get(offer.presentity)
@@ -442,7 +449,7 @@ export const makePump = Effect.fnUntraced(function* (
       queue.push(offer)
       return
     }
-    const offered = engine.offer(offer, at, freshNonce)
+    const offered = engine.offer(amends ? { ...offer, amends: true } : offer, at, freshNonce)
     if (offered._tag === "Released") send(offered.release, false)
     else if (offered._tag === "Missing") {
       const { until = 0 } = unreadable.get(offered.presentity) ?? {}
@@ -450,7 +457,7 @@ export const makePump = Effect.fnUntraced(function* (
       else if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
         presume(offered.presentity)
-        decideOne(offer, at)
+        decideOne(offer, at, amends)
       }
     }
   }
@@ -581,6 +588,7 @@ export const makePump = Effect.fnUntraced(function* (
     underWay = null
     // first: what is refused now is refused for this
     outbox.outage("down", cause)
+    if (failed.doubtful.length > 0) doubtsUntil = Number.POSITIVE_INFINITY
     for (const one of failed.doubtful) {
       const place = placeOf(one.decision)
       doubtful.set(place, [...(doubtful.get(place) ?? []), one])
@@ -611,7 +619,7 @@ export const makePump = Effect.fnUntraced(function* (
           if (isClosed) return
           takeLoaded(loaded)
           upAt = performance.now()
-          status = isOpen ? "ready" : "starting"
+          status = isDraining ? "draining" : isOpen ? "ready" : "starting"
           outbox.outage("up", null)
           watchDoubts()
           schedule()
@@ -748,7 +756,7 @@ export const makePump = Effect.fnUntraced(function* (
     recover: Effect.gen(function* () {
       let told = false
       recovered = yield* recover((one) => outbox.stored([one]), options.isWithinProgram !== true).pipe(
-        Effect.provideService(EventStore, store),
+        Effect.provideService(EventStore, withinEach(store)),
         Effect.tapError((cause) =>
           Effect.sync(() => {
             if (!told) outbox.outage("down", cause)
@@ -772,8 +780,6 @@ export const makePump = Effect.fnUntraced(function* (
       yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
       const { farewells, unsure, ended, abandoned } = recovered
       recovered = null
-      if (held.length > 0) outbox.notify(held, now())
-      held = []
       // before anything that fell due is told to somebody who is not there
       const first = (presentity: Uri, command: Command): void =>
         decideOne({ presentity, command, origin: "", ticket: null, amends: true }, now())
@@ -805,6 +811,7 @@ export const makePump = Effect.fnUntraced(function* (
       look()
     }),
     drain: Effect.gen(function* () {
+      isDraining = true
       if (status === "ready") status = "draining"
       yield* quiet
     }),

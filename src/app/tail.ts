@@ -41,7 +41,7 @@ export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => v
     if (page.length < pageRows) break
     after = page.at(-1)!.presentity
   }
-  at = Math.max(at, yield* foldBehind(store, position, states, each))
+  at = Math.max(at, yield* foldBehind(store, shown.position, states, each))
   for (;;) {
     const page = yield* store.read(position, pageRows)
     for (const row of page) {

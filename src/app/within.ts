@@ -6,6 +6,7 @@
  */
 import { Cause, Data, Effect, Exit } from "effect"
 import { StoreUnavailable } from "../domain/ports.ts"
+import type { EventStore } from "../domain/ports.ts"
 import type { Millis } from "../domain/vocabulary.ts"
 
 export const within = <A, E, R>(
@@ -42,3 +43,23 @@ export class AppendUnanswered extends Data.TaggedError("AppendUnanswered")<{ rea
 
 /** For what reads or writes a little. */
 export const answerMillis = 30_000
+
+/** For what looks through all streams at once. */
+const lookMillis = 20 * answerMillis
+
+/** The store with a limit of time to each of the reads that a start makes, however many those are. */
+export const withinEach = (store: EventStore["Service"]): EventStore["Service"] => {
+  const { behind } = store
+  return {
+    ...store,
+    load: (...of) => within(answerMillis, store.load(...of)),
+    read: (...of) => within(answerMillis, store.read(...of)),
+    history: (...of) => within(answerMillis, store.history(...of)),
+    landmarkBefore: (...of) => within(answerMillis, store.landmarkBefore(...of)),
+    snapshots: (...of) => within(answerMillis, store.snapshots(...of)),
+    checkpoint: (name) => within(answerMillis, store.checkpoint(name)),
+    ...(behind === undefined
+      ? {}
+      : { behind: (...of: Parameters<typeof behind>) => within(lookMillis, behind(...of)) }),
+  }
+}

@@ -47,7 +47,9 @@ describe("a start", () => {
         fc.array(fc.tuple(fc.nat(2), fc.boolean()), { minLength: 1, maxLength: 30 }),
         fc.array(fc.nat(40), { minLength: 3, maxLength: 3 }),
         fc.nat(35),
-        async (steps, saved, checkpoint) => {
+        // whoever wants to be told of what the snapshots have begins to read earlier, or later
+        fc.option(fc.nat(35)),
+        async (steps, saved, checkpoint, from) => {
           const store = makeMemoryStore()
           const states = new Map<Uri, State>(streams.map((one) => [one, initial(one)]))
           const known = new Map<string, State>()
@@ -72,10 +74,13 @@ describe("a start", () => {
           await Effect.runPromise(store.saveCheckpoint("tables", { position, at: 1 }))
           const told: string[] = []
           const found = await Effect.runPromise(
-            foldTail(({ decision, before }) => {
-              assert.equal(before.version, decision.version - 1)
-              told.push(`${decision.stream} ${decision.version}`)
-            }).pipe(Effect.provideService(EventStore, store)),
+            foldTail(
+              ({ decision, before }) => {
+                assert.equal(before.version, decision.version - 1)
+                told.push(`${decision.stream} ${decision.version}`)
+              },
+              from === null ? undefined : { from, read: () => {} },
+            ).pipe(Effect.provideService(EventStore, store)),
           )
           assert.equal(found.position, steps.length)
           for (const [index, one] of streams.entries()) {

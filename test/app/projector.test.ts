@@ -131,6 +131,41 @@ describe("the projector", () => {
     )
   })
 
+  it("L08: the place up to which NOTIFYs are answered never goes back, and is said of an older log when it is known", async () => {
+    const tables: PresenceTables["Service"] = { together: (work) => work, write: () => Effect.void }
+    const flushed = (store: EventStore["Service"], oldest: () => number | null) =>
+      Effect.map(
+        makeProjector(
+          { periodSeconds: 1, decisionsMax: 10 },
+          { committed: () => ({ position: 10, at: 10_000 }), oldestInFlight: oldest },
+        ).pipe(
+          Effect.provideContext(Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))),
+        ),
+        ({ flush }) => flush,
+      )
+    const placeOf = (store: EventStore["Service"]) =>
+      Effect.map(store.checkpoint("answered"), (known) => known?.position ?? null)
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        for (const [before, started] of [
+          [7, 7],
+          [null, null],
+        ] as const) {
+          const store = makeMemoryStore()
+          yield* store.saveCheckpoint("tables", { position: 9, at: 1 })
+          if (before !== null) yield* store.saveCheckpoint("answered", { position: before, at: 1 })
+          let oldest: number | null = 5_000
+          const flush = yield* flushed(store, () => oldest)
+          yield* flush
+          deepStrictEqual(yield* placeOf(store), started)
+          oldest = null
+          yield* flush
+          deepStrictEqual(yield* placeOf(store), 10)
+        }
+      }).pipe(Effect.provide(Logger.layer([]))),
+    )
+  })
+
   it("L04: each 500th state of a stream becomes a landmark, however writes fall and fail", async () => {
     await fc.assert(
       fc.asyncProperty(

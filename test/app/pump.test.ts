@@ -350,6 +350,22 @@ describe("a store that gives some of what it holds, or comes and goes", () => {
     await holds("it goes on", goesOn)
   })
 
+  it("OPS-outage: one that comes back while it stops takes no more requests", async (context) => {
+    let isAway = false
+    const gone = Effect.fail(new StoreUnavailable({ cause: new Error("gone") }))
+    const { pump } = await start(context, ({ append, checkpoint }) => ({
+      append: (decisions) => (isAway ? gone : append(decisions)),
+      checkpoint: (name) => (isAway ? gone : checkpoint(name)),
+    }))
+    isAway = true
+    assert.equal(statusOf(await ask(pump, alice, publish)), 503)
+    await Effect.runPromise(pump.drain)
+    isAway = false
+    await holds("it is back", () => pump.status() !== "down")
+    assert.equal(pump.status(), "draining")
+    assert.equal(statusOf(await ask(pump, alice, publish)), 503)
+  })
+
   it("OPS-outage: one that goes as soon as it is back is asked less and less, and not at all after the end", async (context) => {
     const { pump, scope } = await start(context, () => ({
       append: () => Effect.fail(new StoreUnavailable({ cause: new Error("read only") })),

@@ -4,6 +4,7 @@
  * It is a request of its own with a CSeq of its own (RFC 3261 §12.2.1.1), and says what is true now. Its document goes along
  * as long as its watcher is treated now as it was then, by the same rules.
  */
+import { clockOf } from "./clock.ts"
 import { get } from "../table.ts"
 import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
 import { judge } from "./authorize.ts"
@@ -45,12 +46,13 @@ export interface Ended {
 /** Subscriptions that a decision ended, each as it was then: one may have begun in the same decision. */
 export const endingsIn = (
   before: State,
-  { events, at }: Pick<Decision, "events" | "at">,
+  decision: Pick<Decision, "events" | "at">,
   after: State,
 ): readonly Ended[] => {
+  const now = clockOf(decision)
   const found: Ended[] = []
   let state = before
-  for (const event of events) {
+  for (const event of decision.events) {
     const one = event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
     const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
     if (event._tag === "SubscriptionTerminated" && one !== undefined && dialog !== undefined) {
@@ -71,7 +73,7 @@ export const endingsIn = (
           }
       found.push({ no: one.no, start, cseq, farewell })
     }
-    state = evolve(state, event, at)
+    state = evolve(state, event, now)
   }
   return found
 }
