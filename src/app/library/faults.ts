@@ -70,7 +70,7 @@ export const makeReporter = (
     })
 }
 
-export const faultInWords = (fault: PresenceFault): string => {
+const faultInWords = (fault: PresenceFault): string => {
   switch (fault._tag) {
     case "DecisionFailed":
       return `${fault.command} of ${fault.presentity} failed: ${fault.why}: it is answered 500 until the next start`
