@@ -2,12 +2,13 @@
  * The store of a program as the library asks it: everything it has is passed on, and nothing it does wrong gets through.
  */
 import assert from "node:assert/strict"
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Layer } from "effect"
 import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
-import { guardedStore } from "../../../src/app/library/guarded-store.ts"
+import { guardedStore, interruptibleStore } from "../../../src/app/library/guarded-store.ts"
 import { StoreFault } from "../../../src/app/library/refused.ts"
-import type { Claim, EventStore } from "../../../src/domain/ports.ts"
+import { EventStore } from "../../../src/domain/ports.ts"
+import type { Claim } from "../../../src/domain/ports.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { decisionOf } from "../../adapters/store/event-store-contract.ts"
@@ -142,5 +143,30 @@ describe("LIB-8: a guarded store", () => {
       throw new Error("no claim")
     }
     assert.deepEqual([guarded.isSure(), guarded.taken()], [false, null])
+  })
+
+  it("LIB-8: leaves an append alone, in a fiber of its own, only where it may not end when it is given up", async () => {
+    let appending = 0
+    const layer = Layer.sync(EventStore, () =>
+      full({
+        append: () =>
+          Effect.withFiber((fiber) => {
+            appending = fiber.id
+            return Effect.succeed({ position: 1, conflicts: new Set<Uri>() })
+          }),
+      }),
+    )
+    for (const [from, isSame] of [
+      [interruptibleStore(layer), true],
+      [layer, false],
+    ] as const) {
+      const asked = Effect.gen(function* () {
+        const guarded = guardedStore(yield* EventStore, 1000)
+        const asking = yield* Effect.withFiber((fiber) => Effect.succeed(fiber.id))
+        yield* guarded.append([decisionOf(alice, 1)])
+        return asking
+      })
+      assert.equal((await Effect.runPromise(Effect.provide(asked, from))) === appending, isSame)
+    }
   })
 })
