@@ -9,23 +9,26 @@ import { StoreUnavailable } from "../domain/ports.ts"
 import type { EventStore } from "../domain/ports.ts"
 import type { Millis } from "../domain/vocabulary.ts"
 
+/**
+ * @param millis Infinity: however long it takes, until whoever asks gives it up
+ * @param silence what it fails with after that time, as the cause of StoreUnavailable
+ */
 export const within = <A, E, R>(
   millis: Millis,
   effect: Effect.Effect<A, E, R>,
+  silence: () => Error = () => new Error(`no answer in ${millis / 1000} s`),
 ): Effect.Effect<A, E | StoreUnavailable, R> =>
   Effect.flatMap(Effect.context<R>(), (context) =>
     Effect.callback<A, E | StoreUnavailable>((resume) => {
       const fiber = Effect.runForkWith(context)(effect)
-      const timer = setTimeout(() => {
-        const cause = new Error(`no answer in ${millis / 1000} s`)
-        resume(Effect.fail(new StoreUnavailable({ cause })))
+      const giveUp = (): void => {
+        resume(Effect.fail(new StoreUnavailable({ cause: silence() })))
         fiber.interruptUnsafe()
-      }, millis)
+      }
+      const timer = millis === Number.POSITIVE_INFINITY ? undefined : setTimeout(giveUp, millis)
       fiber.addObserver((exit) => {
         clearTimeout(timer)
-        // a driver that dies with its connection has not answered either
-        const isDead = Exit.isFailure(exit) && exit.cause.reasons.some(Cause.isDieReason)
-        resume(isDead ? Effect.fail(new StoreUnavailable({ cause: Cause.squash(exit.cause) })) : exit)
+        resume(Exit.isFailure(exit) ? Effect.catchCause(exit, unanswered) : exit)
       })
       return Effect.sync(() => {
         clearTimeout(timer)
@@ -33,6 +36,18 @@ export const within = <A, E, R>(
       })
     }),
   )
+
+/**
+ * A driver that dies with its connection has not answered either, and neither has what was interrupted by somebody else, as by the
+ * end of a runtime of the program's own.
+ */
+const unanswered = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E | StoreUnavailable> => {
+  if (cause.reasons.some(Cause.isDieReason))
+    return Effect.fail(new StoreUnavailable({ cause: Cause.squash(cause) }))
+  return Cause.hasInterruptsOnly(cause)
+    ? Effect.fail(new StoreUnavailable({ cause }))
+    : Effect.failCause(cause)
+}
 
 /** Decisions that the store did not say anything of in time: they are given up, and may be stored all the same. */
 export class AppendUnanswered extends Data.TaggedError("AppendUnanswered")<{ readonly millis: Millis }> {

@@ -76,7 +76,7 @@ const isArray = (value: object): boolean => {
  *
  * @throws PresenceRefused when it is no object, or has names that the call does not know
  */
-export const objectIn = (call: string, value: unknown, known: ReadonlySet<string>): object => {
+const objectIn = (call: string, value: unknown, known: ReadonlySet<string>): object => {
   if (typeof value !== "object" || value === null || isArray(value))
     return refuseArgument(call, value, "an object")
   refuseUnknownNames(`${call}: `, value, known)

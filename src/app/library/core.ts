@@ -21,6 +21,7 @@ import { presentityOf } from "../addresses.ts"
 import { clockTelling, isMachineClock } from "../clocks.ts"
 import { steadied } from "../clock-keeper.ts"
 import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
+import { LogIsTaken } from "../../adapters/store/taken.ts"
 import { makeFeed } from "../feed.ts"
 import { makeHistoryDesk } from "../history/answers.ts"
 import { makeHistoryReader } from "../history/reader.ts"
@@ -262,12 +263,27 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const told = now !== undefined ? clockTelling(now, clock) : isMachineClock(clock) ? steadied(clock) : clock
   const bodyMax = options.bodyMax ?? defaultBodyMax
   const store = guardedStore(yield* EventStore, storeWaitOf(options) * 1000)
+  const claim = store.claim ?? soleClaim
   /** What a presentity answers 500 for. */
   const defects = new Map<Uri, unknown>()
   /** Why what the store holds of a presentity cannot be read. */
   const unread = new Map<Uri, unknown>()
   /** Why the store is away. */
-  let away: unknown
+  let away: StoreFault | undefined
+  /** Tells it, and that somebody else took the log only once, whoever noticed that: there is no way back. */
+  const tellAway = (fault: StoreFault): void => {
+    const isKnown = away?.cause instanceof LogIsTaken
+    if (isKnown) return
+    away = fault
+    report({ _tag: "StoreAway", why: fault.message, cause: fault })
+  }
+  /** Why the log is somebody else's for good; null: it is not, as far as is known. */
+  const lost = (): StoreFault | null => {
+    const taken = claim.taken()
+    if (taken === null) return null
+    tellAway(new StoreFault({ operation: "claim", why: taken.message, cause: taken }))
+    return away ?? null
+  }
   const unreadable = yield* Deferred.make<never, StoreFault>()
 
   const deliver = (notifications: readonly Notify[]): void => {
@@ -317,25 +333,25 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
         report({ _tag: "PresentityUnreadable", presentity, why: fault.message, cause: fault })
       },
       outage: (state, cause) => {
-        const fault = state === "up" ? undefined : faultIn(cause)
-        away = fault
-        if (fault === undefined) return report({ _tag: "StoreBack" })
+        if (state === "up") {
+          away = undefined
+          return report({ _tag: "StoreBack" })
+        }
+        const fault = faultIn(cause)
         // a start that cannot read says so by failing, and tells nobody else
         if (pump.status() === "starting") Deferred.doneUnsafe(unreadable, Effect.fail(fault))
-        else report({ _tag: "StoreAway", why: fault.message, cause: fault })
+        else if (lost() === null) tellAway(fault)
       },
     },
   ).pipe(Effect.provideService(EventStore, store), Effect.provideService(Clock.Clock, told))
-  const claim = store.claim ?? soleClaim
   /** Why nothing is said from memory; null: nobody else can have written. */
   const doubt = (): PresenceRefused | null => {
     if (claim.isSure()) return null
-    const why = claim.taken()?.message ?? "somebody else may have the log by now"
+    const cause = lost()
+    const why = cause === null ? "somebody else may have the log by now" : "somebody else has the log"
     const { retryAfter } = pumpDefaults
-    return new PresenceRefused({
-      status: 503,
-      rejection: { _tag: "ServiceUnavailable", status: 503, why, retryAfter },
-    })
+    const rejection = { _tag: "ServiceUnavailable", status: 503, why, retryAfter } as const
+    return new PresenceRefused({ status: 503, rejection, ...(cause === null ? {} : { cause }) })
   }
   const requireSure = (): void => {
     const why = doubt()
@@ -390,7 +406,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
                 refused(
                   given.rejection,
                   about === null ? undefined : defects.get(about),
-                  away ?? (about === null ? undefined : unread.get(about)),
+                  lost() ?? away ?? (about === null ? undefined : unread.get(about)),
                 ),
               ),
         )
@@ -404,7 +420,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       const text = yield* checked(() => readText("setRules: text", document, bodyMax))
       const present = (pump.engine.state(of) ?? null)?.rules
       const body = present === undefined ? undefined : get(present, packageName)?.body.text
-      if ((body ?? null) === text) return
+      if ((body ?? null) === text && claim.isSure()) return
       const rules = text === null ? null : { contentType: "application/auth-policy+xml", text }
       yield* ask(of, { _tag: "ReplaceRules", packageName, rules })
     })

@@ -16,7 +16,7 @@ export type PresenceFault =
       readonly why: string
       readonly cause: unknown
     }
-  /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage. */
+  /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage; and once, with LogIsTaken as `cause` of its `cause`, when somebody else took the log, from which it does not come back. */
   | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
   | { readonly _tag: "StoreBack" }
   /** The store answers, but gives nothing usable of this presentity: its requests are refused with 503 until it does, all others go on. */
@@ -70,7 +70,7 @@ export const makeReporter = (
     })
 }
 
-export const faultInWords = (fault: PresenceFault): string => {
+const faultInWords = (fault: PresenceFault): string => {
   switch (fault._tag) {
     case "DecisionFailed":
       return `${fault.command} of ${fault.presentity} failed: ${fault.why}: it is answered 500 until the next start`

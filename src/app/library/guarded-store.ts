@@ -2,11 +2,12 @@
  * A store that cannot be trusted: whatever it throws, rejects with, never says or answers instead of what it should is an
  * outage with its cause, and nothing else.
  */
-import { Cause, Effect, Exit, HashMap } from "effect"
-import { StoreUnavailable } from "../../domain/ports.ts"
-import type { EventStore } from "../../domain/ports.ts"
+import { Effect, HashMap, Layer } from "effect"
+import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Claim } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { within } from "../within.ts"
 import { StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 
@@ -14,6 +15,25 @@ type Store = EventStore["Service"]
 
 /** Gives what is wrong with an answer; null: nothing. */
 type Check<A> = (answer: A) => string | null
+
+/** Stores of which every append ends when it is interrupted. */
+const interruptible = new WeakSet<Store>()
+
+/** Says so of the store that a layer makes: its appends cost no fiber of their own. */
+export const interruptibleStore = <E, R>(
+  layer: Layer.Layer<EventStore, E, R>,
+): Layer.Layer<EventStore, E, R> =>
+  Layer.provide(
+    Layer.effect(
+      EventStore,
+      Effect.gen(function* () {
+        const store = yield* EventStore
+        interruptible.add(store)
+        return store
+      }),
+    ),
+    layer,
+  )
 
 /**
  * @param waitMillis how long each question may take; an append is bounded by whoever asks for it
@@ -23,10 +43,10 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
     new StoreUnavailable({ cause: new StoreFault({ operation, why, cause }) })
   const asked = <A>(
     operation: string,
-    ask: () => Effect.Effect<A, StoreUnavailable>,
+    asking: Effect.Effect<A, StoreUnavailable>,
     check: Check<A>,
   ): Effect.Effect<A, StoreUnavailable> =>
-    leftAlone(ask).pipe(
+    asking.pipe(
       Effect.mapError((error) => failed(operation, wordsOf(error.cause), error.cause)),
       Effect.flatMap((answer) => {
         const wrong = safely(check, answer)
@@ -41,19 +61,18 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
     ask: () => Effect.Effect<A, StoreUnavailable>,
     check: Check<A> = () => null,
   ): Effect.Effect<A, StoreUnavailable> =>
-    asked(operation, ask, check).pipe(
-      Effect.timeoutOrElse({
-        duration: waitMillis,
-        orElse: () =>
-          Effect.fail(failed(operation, `no answer in ${waitMillis / 1000} s (option storeWait)`, undefined)),
-      }),
-    )
-  return {
+    asked(operation, within(waitMillis, Effect.suspend(ask), silence), check)
+  const silence = (): Error => new Error(`no answer in ${waitMillis / 1000} s (option storeWait)`)
+  /** Whoever gives an append up does not wait for its end: one that cannot be interrupted may never come to one. */
+  const leftAlone = interruptible.has(store)
+    ? <A>(append: Effect.Effect<A, StoreUnavailable>) => append
+    : <A>(append: Effect.Effect<A, StoreUnavailable>) => within(Number.POSITIVE_INFINITY, append)
+  const { behind, claim } = store
+  // whatever is added to a store is to be passed on as well: it does not compile otherwise
+  const guarded: Required<Omit<Store, "behind" | "claim">> = {
     append: (decisions, requesters) =>
-      asked(
-        "append",
-        () => store.append(decisions, requesters),
-        (answer) => appendedFault(answer, decisions),
+      asked("append", leftAlone(Effect.suspend(() => store.append(decisions, requesters))), (answer) =>
+        appendedFault(answer, decisions),
       ),
     load: (streams) =>
       bounded(
@@ -112,26 +131,41 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
             : `${shown(answer)} instead of { position, at }`,
       ),
   }
+  return {
+    ...guarded,
+    ...(behind === undefined
+      ? {}
+      : {
+          behind: (upTo, after, max) =>
+            bounded(
+              "behind",
+              () => behind.call(store, upTo, after, max),
+              (answer) => behindFault(answer, after, max),
+            ),
+        }),
+    ...(claim === undefined ? {} : { claim: guardedClaim(claim) }),
+  }
 }
 
-/**
- * Whoever gives it up does not wait for its end: one that cannot be interrupted may never come to one. One that was interrupted by
- * somebody else, as by the end of a runtime of the program's own, has failed.
- */
-const leftAlone = <A>(ask: () => Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
-  Effect.flatMap(Effect.context<never>(), (context) =>
-    Effect.callback<A, StoreUnavailable>((resume) => {
-      const fiber = Effect.runForkWith(context)(Effect.suspend(ask))
-      fiber.addObserver((exit) =>
-        resume(
-          Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-            ? Effect.fail(new StoreUnavailable({ cause: exit.cause }))
-            : exit,
-        ),
-      )
-      return Effect.sync(() => fiber.interruptUnsafe())
-    }),
-  )
+/** One that fails is not sure. */
+const guardedClaim = (claim: Claim): Claim => ({
+  isSure: () => {
+    try {
+      const isSure: unknown = claim.isSure()
+      return isSure === true
+    } catch {
+      return false
+    }
+  },
+  taken: () => {
+    try {
+      const taken: unknown = claim.taken()
+      return taken instanceof Error ? (taken as ReturnType<Claim["taken"]>) : null
+    } catch {
+      return null
+    }
+  },
+})
 
 /** What cannot even be looked at is wrong as well. */
 const safely = <A>(check: Check<A>, answer: A): string | null => {
@@ -206,6 +240,24 @@ const loadedFault = (
   return odd < 0
     ? null
     : `the state of ${shown(answer[odd]?.presentity)} instead of that of ${shown(streams[odd])}`
+}
+
+const behindFault = (
+  answer: readonly { readonly stream: Uri; readonly version: number }[],
+  after: string,
+  max: number,
+): string | null => {
+  if (!Array.isArray(answer)) return `${shown(answer)} instead of an array of { stream, version }`
+  if (answer.length > max) return `${answer.length} rows instead of ${max} at most`
+  // whoever reads on after the last one would never come to an end
+  const before = new Set<unknown>([after])
+  for (const row of answer as readonly unknown[]) {
+    if (!isObject(row) || typeof row["stream"] !== "string" || !isCount(row["version"]))
+      return `${shown(row)} instead of { stream, version }`
+    if (before.has(row["stream"])) return `${shown(row["stream"])} twice`
+    before.add(row["stream"])
+  }
+  return null
 }
 
 interface Row {

@@ -4,13 +4,11 @@
 import { Deferred, Effect, Exit, Scope, Stream } from "effect"
 import type { Layer } from "effect"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
-import { layerMemory } from "../../adapters/store/memory.ts"
 import type { EventStore } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
 import { readFeed, readWatch } from "./arguments.ts"
-import { makeAttention } from "./attention.ts"
 import { PresenceRefused, asRefusal, makeCore } from "./core.ts"
 import type {
   FeedOptions,
@@ -25,13 +23,14 @@ import type {
 } from "./core.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
+import { makeNewest } from "./newest.ts"
 import { storeWaitOf } from "./options.ts"
 import type { BundledName, PresenceOptions } from "./options.ts"
 import { checkedOptions } from "./options-check.ts"
 import { FellBehind } from "./refused.ts"
 import { layerPresence } from "./service.ts"
 import { makeQuestions } from "./questions.ts"
-import { openedStore } from "./stores.ts"
+import { memoryStore, openedStore } from "./stores.ts"
 
 /** One watcher's view of one presentity; iterating it gives every notification until the subscription has ended. */
 export interface Watch extends AsyncIterable<Notification> {
@@ -119,7 +118,7 @@ export interface MakeOptions<Name extends PackageName = PackageName> extends Pre
 const make = async <Name extends PackageName = BundledName>(
   options: MakeOptions<Name> = {},
 ): Promise<Presence<Name>> => {
-  const { store: layer = layerMemory, ...given } = checkedOptions(options)
+  const { store: layer = memoryStore(), ...given } = checkedOptions(options)
   const scope = Effect.runSync(Scope.make())
   const { core, store, queueMax } = await Effect.runPromise(
     Effect.gen(function* () {
@@ -147,43 +146,39 @@ const make = async <Name extends PackageName = BundledName>(
     [Symbol.asyncIterator]: () => {
       const mailbox = makeMailbox<T>(queueMax, () => new FellBehind({ queue, max: queueMax }))
       const stop = from(mailbox.put)
-      const end = (): void => {
+      const leave = (): void => {
         stop()
         open.delete(end)
       }
-      const over = (): void => {
-        end()
-        open.delete(over)
+      const end = (): void => {
+        leave()
         mailbox.end()
       }
-      const iterator = mailbox.iterate(() => {
-        end()
-        open.delete(over)
-      })
-      if (isClosed) over()
-      else open.add(over)
+      const iterator = mailbox.iterate(leave)
+      if (isClosed) end()
+      else open.add(end)
       return iterator
     },
   })
 
   const watch = async (request: WatchRequest): Promise<Watch> => {
-    const attention = makeAttention(() => void open.delete(attention.end))
-    open.add(attention.end)
+    const newest = makeNewest(() => void open.delete(newest.end))
+    open.add(newest.end)
     try {
-      const subscription = await run(() => core.watch(request, attention.sink))
+      const subscription = await run(() => core.watch(request, newest.sink))
       const close = (): Promise<void> => run(() => subscription.end)
       // it was closed meanwhile
-      if (isClosed) attention.end()
+      if (isClosed) newest.end()
       return {
         expires: subscription.expires,
         refresh: (expires) => run(() => subscription.refresh(expires)),
         close,
         [Symbol.asyncDispose]: close,
         // `break` in a loop: nobody watches any more
-        [Symbol.asyncIterator]: () => attention.iterate(() => void close()),
+        [Symbol.asyncIterator]: () => newest.iterate(() => void close()),
       }
     } catch (refusal) {
-      attention.end()
+      newest.end()
       throw refusal
     }
   }

@@ -7,7 +7,6 @@ import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
 import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import { makeAttention } from "./attention.ts"
 import { makeCore } from "./core.ts"
 import type {
   FeedOptions,
@@ -23,6 +22,7 @@ import type {
 } from "./core.ts"
 import type { PresentityAt } from "./history.ts"
 import { makeMailbox } from "./mailbox.ts"
+import { makeNewest } from "./newest.ts"
 import type { PresenceOptions } from "./options.ts"
 import { asked, makeQuestions } from "./questions.ts"
 import { FellBehind } from "./refused.ts"
@@ -104,13 +104,10 @@ export const layerPresence = (
         watch: (request) =>
           Stream.unwrap(
             Effect.suspend(() => {
-              const attention = makeAttention()
+              const newest = makeNewest()
               return Effect.as(
-                Effect.acquireRelease(
-                  core.watch(request, attention.sink),
-                  (subscription) => subscription.end,
-                ),
-                iterated<Notification, never>(() => attention.iterate(() => {})),
+                Effect.acquireRelease(core.watch(request, newest.sink), (subscription) => subscription.end),
+                iterated<Notification, never>(() => newest.iterate(() => {})),
               )
             }),
           ),

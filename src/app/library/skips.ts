@@ -1,12 +1,14 @@
 /**
  * How many changes a watcher was not told because it had not done with the notification before.
  *
- * A watcher that takes what it is told costs two numbers here and nothing else.
+ * A watcher that takes what it is told costs two numbers here and nothing else. Of those that do not, views are compared once for all
+ * that see the same, and not at all for a decision that no view shows.
  */
 import type { Stored } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
+import type { Subscription } from "../../domain/presentity/state.ts"
 import { get } from "../../domain/table.ts"
 import type { SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
@@ -44,18 +46,27 @@ export const makeSkips = (packages: Packages): Skips => {
     if (of.watchers.size === 0) all.delete(uri)
   }
 
-  const changed = (one: Watcher, no: SubscriptionNo, { before, after }: Stored): boolean => {
+  /** @param known what was found of this decision so far, by what decides on a view */
+  const changed = (
+    one: Watcher,
+    no: SubscriptionNo,
+    { before, after }: Stored,
+    isOnlySubscriptions: boolean,
+    known: Map<string, boolean>,
+  ): boolean => {
     const was = get(before.subscriptions, no)
     const is = get(after.subscriptions, no)
     const pack = packages.find(one.packageName)
     if (was === undefined || is === undefined || pack === null) return false
-    try {
-      // both are known already: the decision has looked at them
-      return viewFor(before, was, pack).digest !== viewFor(after, is, pack).digest
-    } catch {
-      // told where it was decided
-      return false
-    }
+    if (isOnlySubscriptions && was === is && pack.composesFrom === undefined) return false
+    const key = viewKey(is)
+    // whoever sees something else by its own doing is compared alone
+    const isShared = was === is || viewKey(was) === key
+    const found = isShared ? known.get(key) : undefined
+    if (found !== undefined) return found
+    const isChanged = differs(() => viewFor(before, was, pack).digest !== viewFor(after, is, pack).digest)
+    if (isShared) known.set(key, isChanged)
+    return isChanged
   }
 
   return {
@@ -97,9 +108,33 @@ export const makeSkips = (packages: Packages): Skips => {
             if (event._tag === "SubscriptionTerminated" && event.silent) forget(stream, of, event.no)
         }
         if (of.behind === 0) continue
+        const isOnlySubscriptions = showsTheSame(each)
+        if (isOnlySubscriptions && each.after.subscriptions === each.before.subscriptions) continue
+        const known = new Map<string, boolean>()
         for (const [no, one] of of.watchers)
-          if ((one.underWay > 0 || one.changes > 0) && changed(one, no, each)) one.changes++
+          if ((one.underWay > 0 || one.changes > 0) && changed(one, no, each, isOnlySubscriptions, known))
+            one.changes++
       }
     },
+  }
+}
+
+/** Whether all that views are made of is what it was, apart from the subscriptions. */
+const showsTheSame = ({ before, after }: Stored): boolean =>
+  before.publications === after.publications &&
+  before.hardState === after.hardState &&
+  before.rules === after.rules &&
+  before.watchersChangedIn === after.watchersChangedIn
+
+/** Equal for subscriptions that see the same of one state. */
+const viewKey = ({ packageName, status, polite, matched, accept }: Subscription): string =>
+  `${packageName} ${status} ${polite} ${matched} ${accept?.join()}`
+
+const differs = (compare: () => boolean): boolean => {
+  try {
+    return compare()
+  } catch {
+    // told where it was decided
+    return false
   }
 }

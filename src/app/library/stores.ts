@@ -15,14 +15,16 @@ import { boundedClient } from "../../adapters/store/sockets.ts"
 import type { Writer, WriterOptions } from "../../adapters/store/writer.ts"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Recorded } from "../../domain/ports.ts"
+import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 import { masked } from "../config.ts"
 import { settings } from "../settings.ts"
+import { addressOf, databaseNameOf } from "../tables/open.ts"
 import { version } from "../version.ts"
 
 /** Nothing outlives the process. */
-export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(layerMemory)
+export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(interruptibleStore(layerMemory))
 
 /**
  * PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises.
@@ -67,8 +69,8 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
       claimLog(sql, {
         url,
         ...who,
-        store: `PostgreSQL at ${masked(url).replace("***@", "")}`,
-        setting: `postgresStore(${masked(url).replace("***@", "")})`,
+        store: databaseNameOf(url),
+        setting: `postgresStore(${addressOf(url)})`,
         lease: settings.writer_lease.default,
         standby: false,
         fix: "stop that one, or name another database",
@@ -126,7 +128,10 @@ const onDatabase = <E extends Error>(
       yield* makePartitions(new Date(now))
     }),
   )
-  return Layer.provide(layerPostgres({ erasable: true }), Layer.provideMerge(prepare, database))
+  return Layer.provide(
+    interruptibleStore(layerPostgres({ erasable: true })),
+    Layer.provideMerge(prepare, database),
+  )
 }
 
 type Database = Layer.Success<ReturnType<typeof layerEmbedded>>
@@ -149,28 +154,31 @@ export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
   const own = checkedStore(given)
   const asked = <A>(ask: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
     Effect.tryPromise({ try: async () => ask(), catch: (cause) => new StoreUnavailable({ cause }) })
-  return Layer.succeed(EventStore, {
-    append: (decisions) => asked(() => own.append(decisions)),
-    load: (streams) => asked(() => own.load(streams)),
-    read: (after, max) => asked(async () => decoded(await own.read(after, max))),
-    history: (stream, afterVersion, max) =>
-      asked(async () => decoded(await own.history(stream, afterVersion, max))),
-    historyBack: (stream, beforeVersion, max) =>
-      asked(async () => {
-        const [present] = await own.load([stream])
-        const last = Math.min(beforeVersion - 1, present?.version ?? 0)
-        const first = Math.max(0, last - max)
-        return last <= first ? [] : decoded(await own.history(stream, first, last - first)).toReversed()
-      }),
-    saveLandmarks: () => Effect.void,
-    landmarkAt: () => Effect.succeed(null),
-    landmarkBefore: () => Effect.succeed(null),
-    landmarksBack: () => Effect.succeed([]),
-    saveSnapshots: () => Effect.void,
-    snapshots: () => Effect.succeed([]),
-    saveCheckpoint: () => Effect.void,
-    checkpoint: () => Effect.succeed(null),
-  })
+  // a promise that nobody waits for any more keeps nobody
+  return interruptibleStore(
+    Layer.succeed(EventStore, {
+      append: (decisions) => asked(() => own.append(decisions)),
+      load: (streams) => asked(() => own.load(streams)),
+      read: (after, max) => asked(async () => decoded(await own.read(after, max))),
+      history: (stream, afterVersion, max) =>
+        asked(async () => decoded(await own.history(stream, afterVersion, max))),
+      historyBack: (stream, beforeVersion, max) =>
+        asked(async () => {
+          const [present] = await own.load([stream])
+          const last = Math.min(beforeVersion - 1, present?.version ?? 0)
+          const first = Math.max(0, last - max)
+          return last <= first ? [] : decoded(await own.history(stream, first, last - first)).toReversed()
+        }),
+      saveLandmarks: () => Effect.void,
+      landmarkAt: () => Effect.succeed(null),
+      landmarkBefore: () => Effect.succeed(null),
+      landmarksBack: () => Effect.succeed([]),
+      saveSnapshots: () => Effect.void,
+      snapshots: () => Effect.succeed([]),
+      saveCheckpoint: () => Effect.void,
+      checkpoint: () => Effect.succeed(null),
+    }),
+  )
 }
 
 const memberNames = ["append", "load", "read", "history"] as const

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Console, Context, Data, Effect, Layer } from "effect"
-import { claimOn } from "../../adapters/store/claim.ts"
+import { claimOn, stopIt } from "../../adapters/store/claim.ts"
 import { newProgramName } from "../../adapters/store/connections.ts"
 import { layerEmbedded } from "../../adapters/store/embedded.ts"
 import { newestMigration } from "../../adapters/store/migrations.ts"
@@ -45,15 +45,19 @@ export const tableNamesOf = (config: Config): TableNames => ({
 })
 
 export const storeNameOf = (config: Config): string =>
-  config.database_url === null
-    ? `embedded PostgreSQL in ${config.data}`
-    : `PostgreSQL at ${masked(config.database_url).replace("***@", "")}`
+  config.database_url === null ? `embedded PostgreSQL in ${config.data}` : databaseNameOf(config.database_url)
+
+/** A database in words: without user and password. */
+export const databaseNameOf = (url: string): string => `PostgreSQL at ${addressOf(url)}`
+
+/** Where it is, without user and password. */
+export const addressOf = (url: string): string => masked(url).replace("***@", "")
 
 /** The setting that says where the log is, with its value and source. */
 export const databaseSetting = ({ database_url, data, sources }: Config): string =>
   database_url === null
     ? `data = ${data} (${sources.data})`
-    : `database_url = ${masked(database_url).replace("***@", "")} (${sources.database_url})`
+    : `database_url = ${addressOf(database_url)} (${sources.database_url})`
 
 /**
  * Opens it as it is: nothing is made or brought up to date.
@@ -121,7 +125,7 @@ export const holdStore = Effect.fnUntraced(function* (
     setting: databaseSetting(config),
     lease: config.writer_lease,
     standby: false,
-    fix: "stop that one first",
+    fix: stopIt,
     theirs: [],
     tables,
     // the layout is looked at before

@@ -5,7 +5,7 @@
  */
 import type { Notification, Sink } from "./core.ts"
 
-export interface Attention {
+export interface Newest {
   readonly sink: Sink
   /** Nothing more comes; what waits can still be taken. */
   readonly end: () => void
@@ -19,7 +19,7 @@ interface Waiting {
 }
 
 /** @param ended called when the subscription has ended, or `end` was called */
-export const makeAttention = (ended: () => void = () => {}): Attention => {
+export const makeNewest = (ended: () => void = () => {}): Newest => {
   /** At most two: the newest state, and that the subscription has ended. */
   let waiting: Waiting[] = []
   const takers: ((result: IteratorResult<Notification>) => void)[] = []
