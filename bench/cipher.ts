@@ -106,7 +106,7 @@ const cpuOf = (work: () => void): number => {
 /** By what is measured. */
 const makeBench = async (folder: string) => {
   const from = (name: string): string => join(folder, "src/adapters/store", name)
-  const { newPersonKey, sealDecision } = (await import(from("sealed.ts"))) as Sealed
+  const { newPersonKey, encryptDecision: sealDecision } = (await import(from("sealed.ts"))) as Sealed
   const { encodeDecision } = (await import(from("proof.ts"))) as Proof
   const { decodeRow } = (await import(from("codec.ts"))) as Codec
   const keys = new Map([alice, bob].map((person) => [person as string, newPersonKey(person)]))

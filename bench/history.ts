@@ -11,14 +11,14 @@ import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
-import { makeErasing } from "../src/adapters/store/erasing.ts"
+import { makeErasureQueries } from "../src/adapters/store/erasing.ts"
 import { makePartitions, migrate } from "../src/adapters/store/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres.ts"
-import { standIn } from "../src/adapters/store/sealed.ts"
+import { pseudonym } from "../src/adapters/store/sealed.ts"
 import { moduleTableNames } from "../src/adapters/store/tables.ts"
 import { requireErasable } from "../src/app/erase/erasable.ts"
 import { mentionsOf } from "../src/app/erase/mentions.ts"
-import { clean, end, forget, nameless } from "../src/app/erase/steps.ts"
+import { scrubStorage, end, shredKey, removeIdentity } from "../src/app/erase/steps.ts"
 import { makeHistoryReader } from "../src/app/history/reader.ts"
 import { recordFact } from "../src/app/retention/compact.ts"
 import { verifyTables } from "../src/app/tables/verify.ts"
@@ -26,7 +26,7 @@ import { makeEngine } from "../src/domain/engine/engine.ts"
 import type { Release } from "../src/domain/engine/engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../src/domain/packages/registry.ts"
-import type { Recorded } from "../src/domain/ports.ts"
+import type { RecordedDecision } from "../src/domain/ports.ts"
 import type { Command } from "../src/domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../src/domain/presentity/context.ts"
 import type { Notify } from "../src/domain/presentity/intents.ts"
@@ -222,7 +222,7 @@ const ask = (sql: PgClient.PgClient, events: number, decisions: number) =>
     )
     let from = performance.now()
     const states = new Map<Uri, State>()
-    const kept: Recorded[] = []
+    const kept: RecordedDecision[] = []
     let read = 0
     for (let after = 0; ;) {
       const rows = yield* store.read(after, 5000)
@@ -277,7 +277,7 @@ const eraseSome = (sql: PgClient.PgClient) =>
       ["a presentity", nameOf(people - 1)],
       ["who watches all", watchers[1]!],
     ] as const) {
-      const erasing = makeErasing(sql)
+      const erasing = makeErasureQueries(sql)
       const took: string[] = []
       const timed = <A, E>(what: string, step: Effect.Effect<A, E>) =>
         Effect.suspend(() => {
@@ -288,15 +288,15 @@ const eraseSome = (sql: PgClient.PgClient) =>
         })
       yield* timed("looking", requireErasable(sql, moduleTableNames, erasing, person))
       yield* timed("mentions", mentionsOf(erasing, person))
-      const key = yield* nameless(erasing, person)
-      const fact = { _tag: "PersonErased", standIn: standIn(key.id) } as const
+      const key = yield* removeIdentity(erasing, person)
+      const fact = { _tag: "PersonErased", standIn: pseudonym(key.id) } as const
       yield* recordFact(sql, fact, Date.now(), "Erase", "bench")
       yield* timed(
         "ending",
         end(sql, moduleTableNames, erasing, person, Date.now(), "bench", () => null),
       )
-      yield* timed("forgetting", forget(sql, erasing, key))
-      yield* timed("cleaning", clean(sql, moduleTableNames))
+      yield* timed("forgetting", shredKey(sql, erasing, key))
+      yield* timed("cleaning", scrubStorage(sql, moduleTableNames))
       console.log(`erase          ${kind}: ${took.join(", ")}`)
     }
   })

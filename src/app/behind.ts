@@ -3,7 +3,7 @@
  * wrote to one log at once did, and what was acknowledged was then never read again.
  */
 import { Effect } from "effect"
-import type { Stored } from "../domain/engine/engine.ts"
+import type { CommittedDecision } from "../domain/engine/engine.ts"
 import type { EventStore, Position } from "../domain/ports.ts"
 import { fold } from "../domain/presentity/evolve.ts"
 import { initial } from "../domain/presentity/state.ts"
@@ -25,7 +25,7 @@ export const foldBehind = Effect.fnUntraced(function* (
   store: EventStore["Service"],
   upTo: Position,
   states: Map<Uri, State>,
-  each: (stored: Stored) => void,
+  each: (stored: CommittedDecision) => void,
 ) {
   let at: Millis = 0
   if (store.behind === undefined || upTo === 0) return at

@@ -4,7 +4,7 @@
  */
 import { Effect, Queue, Schedule, Stream } from "effect"
 import type { ExposedRow, FeedFilter, FeedItem } from "../adapters/admin/desk.ts"
-import type { EventStore, Position, Recorded } from "../domain/ports.ts"
+import type { EventStore, Position, RecordedDecision } from "../domain/ports.ts"
 import { publishesIn } from "../domain/projections/published.ts"
 import { matchesWildcard } from "../domain/wildcards.ts"
 import { answerMillis, within } from "./within.ts"
@@ -107,8 +107,8 @@ export const makeFeed = (
         const { filter, exposed } = listener
         for (const data of rows) {
           const item: FeedItem = { position: null, id: null, type: "E_PRESENCE_EXPOSED", data }
-          const isMeant = isOf(filter, item.type, `sip:${data.user}@${data.domain}`)
-          if (!isMeant) continue
+          const matches = isOf(filter, item.type, `sip:${data.user}@${data.domain}`)
+          if (!matches) continue
           if (exposed.length < exposedMax) exposed.push(item)
           else listener.lost++
         }
@@ -118,7 +118,7 @@ export const makeFeed = (
   }
 }
 
-const itemsOf = (read: readonly Recorded[], filter: FeedFilter): readonly FeedItem[] =>
+const itemsOf = (read: readonly RecordedDecision[], filter: FeedFilter): readonly FeedItem[] =>
   read.flatMap(({ position, decision }) => {
     const type = "E_PRESENCE_PUBLISH"
     if (!isOf(filter, type, decision.stream)) return []

@@ -66,7 +66,7 @@ export interface Follower {
    */
   readonly begin: Effect.Effect<void, never, Scope.Scope>
   /** Puts in force whatever has changed since the last look; waits for one that is under way, but not for ever. */
-  readonly look: Effect.Effect<void>
+  readonly poll: Effect.Effect<void>
   readonly isUnread: IsUnread
   /** Null: there is no source. */
   readonly health: () => SourceHealth | null
@@ -85,14 +85,14 @@ const impatientMillis = 250
  *
  * @param waitSeconds how long a start waits for it, and how long it may be silent without being called unreachable
  */
-export const makeFollower = (
+export const makeDocumentPoller = (
   source: DocumentSource | null,
   kind: DocumentKind,
   pump: Pump,
   waitSeconds: number,
 ): Follower => {
   if (source === null) {
-    return { begin: Effect.void, look: Effect.void, isUnread: () => false, health: () => null }
+    return { begin: Effect.void, poll: Effect.void, isUnread: () => false, health: () => null }
   }
   let hasRead = false
   let unreachable: { readonly why: string; readonly since: Millis } | null = null
@@ -310,7 +310,7 @@ export const makeFollower = (
 
   return {
     begin,
-    look: Effect.suspend(() => Effect.asVoid(Effect.timeoutOption(once, waitSeconds * 1000))),
+    poll: Effect.suspend(() => Effect.asVoid(Effect.timeoutOption(once, waitSeconds * 1000))),
     isUnread,
     health: () => ({
       kind: kind.name,

@@ -6,7 +6,7 @@
  * and until that is done the front stays where it is.
  */
 import { Effect, Schedule, Semaphore } from "effect"
-import type { EventStore, Position, Recorded, StoreUnavailable } from "../domain/ports.ts"
+import type { EventStore, Position, RecordedDecision, StoreUnavailable } from "../domain/ports.ts"
 import { clockOf, slackMillis } from "../domain/presentity/clock.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Millis } from "../domain/vocabulary.ts"
@@ -25,13 +25,13 @@ export interface Front {
 export interface FrontParts {
   readonly read: EventStore["Service"]["read"]
   /** A decision that nobody has handed over. Repeated when it fails. */
-  readonly found: (row: Recorded) => Effect.Effect<void, StoreUnavailable>
+  readonly found: (row: RecordedDecision) => Effect.Effect<void, StoreUnavailable>
   /** Told of every decision that was read, before it counts as passed. */
   readonly seen: (decision: Decision) => void
   /** It is in the append under way, whose end will tell. */
   readonly isUnderWay: (decision: Decision) => boolean
   /** The front has moved on. */
-  readonly moved: () => void
+  readonly staleStreams: () => void
   readonly run: (effect: Effect.Effect<void>) => void
 }
 
@@ -45,7 +45,7 @@ const pageRows = 500
 export const placeOf = ({ stream, version }: Pick<Decision, "stream" | "version">): string =>
   `${version} ${stream}`
 
-export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontParts): Front => {
+export const makeFront = ({ read, found, seen, isUnderWay, staleStreams: moved, run }: FrontParts): Front => {
   let position: Position = 0
   let at: Millis = 0
   /** Where the newest append ended. */

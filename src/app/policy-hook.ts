@@ -8,7 +8,7 @@
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { attention } from "./attention.ts"
-import type { Grant, Policy, PolicyRequest } from "../adapters/sip/policy.ts"
+import type { PolicyDecision, Policy, PolicyRequest } from "../adapters/sip/policy.ts"
 import { didYouMean } from "./nearest.ts"
 import { isRecord, outcomes, readOutcome } from "./policy-rules.ts"
 import type { PolicyKind, PolicyRule, PublishOutcome, SubscribeOutcome } from "./policy-rules.ts"
@@ -59,22 +59,22 @@ export interface PolicyParts {
 /** Null when nothing is said about any request. */
 export const makePolicy = ({ publish, subscribe, code, onFault }: PolicyParts): Policy | null => {
   if (publish.length === 0 && subscribe.length === 0 && code === null) return null
-  const byRules = (request: PolicyRequest): Grant | null =>
+  const byRules = (request: PolicyRequest): PolicyDecision | null =>
     (request.method === "PUBLISH" ? publish : subscribe).find(({ fits }) => fits(request))?.grant ?? null
 
-  const failed = (request: PolicyRequest, what: string): Grant => {
+  const failed = (request: PolicyRequest, what: string): PolicyDecision => {
     onFault(
       `request_policy: ${nameOf(request)} ${what} for ${request.method} of ${request.presentity}; answered 500`,
     )
     return { _tag: "Refused", status: 500, reason: null }
   }
-  const granted = (request: PolicyRequest, said: unknown): Grant | null => {
+  const granted = (request: PolicyRequest, said: unknown): PolicyDecision | null => {
     if (said === undefined || said === null) return byRules(request)
     const faults: string[] = []
     const grant = grantOf(request.method === "PUBLISH" ? "publish" : "subscribe", said, faults)
     return faults.length === 0 ? grant : failed(request, `gave ${faults.join("; ")}`)
   }
-  const askCode = (request: PolicyRequest): Grant | null | Promise<Grant | null> => {
+  const askCode = (request: PolicyRequest): PolicyDecision | null | Promise<PolicyDecision | null> => {
     try {
       const said: unknown =
         request.method === "PUBLISH" ? code?.handlePublish?.(request) : code?.handleSubscribe?.(request)
@@ -97,7 +97,7 @@ export const makePolicy = ({ publish, subscribe, code, onFault }: PolicyParts): 
 const nameOf = ({ method }: PolicyRequest): string =>
   method === "PUBLISH" ? "handlePublish" : "handleSubscribe"
 
-const grantOf = (kind: PolicyKind, said: unknown, faults: string[]): Grant | null => {
+const grantOf = (kind: PolicyKind, said: unknown, faults: string[]): PolicyDecision | null => {
   if (!isRecord(said)) {
     faults.push("no object")
     return null

@@ -9,7 +9,7 @@
  */
 import { BlockList, isIP } from "node:net"
 import { parseUri } from "../adapters/sip/uri.ts"
-import type { Grant, PolicyRequest, SenderFrom } from "../adapters/sip/policy.ts"
+import type { PolicyDecision, PolicyRequest, SenderFrom } from "../adapters/sip/policy.ts"
 import { domainOf } from "../domain/uris.ts"
 import { matchesWildcard } from "../domain/wildcards.ts"
 import { didYouMean } from "./nearest.ts"
@@ -62,7 +62,7 @@ export type PolicyKind = "publish" | "subscribe"
 /** A rule ready to be asked. */
 export interface PolicyRule {
   readonly fits: (request: PolicyRequest) => boolean
-  readonly grant: Grant
+  readonly grant: PolicyDecision
   /** Names of event packages it waits for, without wildcards. */
   readonly events: readonly string[]
 }
@@ -123,7 +123,7 @@ export const readOutcome = (
   kind: PolicyKind,
   outcome: Readonly<Record<string, unknown>>,
   fault: (key: string, allowed: string) => void,
-): Grant => {
+): PolicyDecision => {
   const { refuse, sender } = outcome
   const forceActive = outcome["force_active"]
   const sharingTag = outcome["sharing_tag"]
@@ -163,7 +163,7 @@ export const readOutcome = (
   return grant
 }
 
-type Granted = Extract<Grant, { readonly _tag: "Granted" }>
+type Granted = Extract<PolicyDecision, { readonly _tag: "Granted" }>
 
 export const outcomes: Readonly<Record<PolicyKind, readonly string[]>> = {
   publish: ["sender", "refuse"],
@@ -179,7 +179,7 @@ const truths = new Map<unknown, boolean>([
 /** They mean something only with headers that the server writes when it refuses by itself. */
 const withHeaders = new Set([401, 405, 406, 407, 412, 415, 420, 421, 423, 489, 494])
 
-const readRefusal = (text: unknown): Extract<Grant, { readonly _tag: "Refused" }> | null => {
+const readRefusal = (text: unknown): Extract<PolicyDecision, { readonly _tag: "Refused" }> | null => {
   const [, digits, reason] = /^([4-6]\d\d)(?: ([\x20-\x7e]{1,80}))?$/.exec(String(text)) ?? []
   if (digits === undefined || withHeaders.has(Number(digits))) return null
   return { _tag: "Refused", status: Number(digits), reason: reason?.trim() || null }

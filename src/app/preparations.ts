@@ -23,7 +23,7 @@ import { watchFaults } from "./watching.ts"
  *
  * @param onFault told of what an operator's own code does wrong later
  */
-export const preparations = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
+export const resolveConfig = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
   const faults = [
     ...rulesFaults(config),
     ...tagFaults(config),
@@ -77,7 +77,7 @@ export const preparations = Effect.fnUntraced(function* (config: Config, onFault
  */
 export const faultsBeside = Effect.fnUntraced(function* ({ faults, rest }: ConfigInvalid) {
   if (rest === undefined) return faults
-  const prepared = yield* Effect.result(preparations(rest.config, () => {}))
+  const prepared = yield* Effect.result(resolveConfig(rest.config, () => {}))
   const others = prepared._tag === "Failure" ? prepared.failure.faults : []
   const hasPackages = !rest.faulty.has("pass_through")
   const isOwn = (fault: string): boolean =>

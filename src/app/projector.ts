@@ -7,7 +7,7 @@
  * in between repeats work and loses none.
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
-import type { Stored } from "../domain/engine/engine.ts"
+import type { CommittedDecision } from "../domain/engine/engine.ts"
 import { EventStore, PresenceTables } from "../domain/ports.ts"
 import type { Checkpoint, TableChange } from "../domain/ports.ts"
 import { isLandmark } from "../domain/presentity/snapshot.ts"
@@ -17,7 +17,7 @@ import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Position, Uri } from "../domain/vocabulary.ts"
 import { makeAnswered } from "./answered.ts"
 import type { Answered } from "./answered.ts"
-import { reasonOf } from "./tables/reason.ts"
+import { errorMessage } from "./tables/reason.ts"
 import { answerMillis, within } from "./within.ts"
 
 export interface ProjectorOptions {
@@ -35,7 +35,7 @@ export interface Projector {
    *
    * @param present the state now, when more has been decided since; absent: that after the last of them
    */
-  readonly note: (stored: readonly Stored[], present?: State) => void
+  readonly note: (stored: readonly CommittedDecision[], present?: State) => void
   /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
   readonly flush: Effect.Effect<void>
   /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
@@ -156,7 +156,7 @@ export const makeProjector = Effect.fnUntraced(function* (
           patience = Math.min(patience * 2, writeMillisMax)
         if (isFailing) return Effect.void
         isFailing = true
-        const why = reasonOf(Cause.squash(cause))
+        const why = errorMessage(Cause.squash(cause))
         return Effect.logError(`the tables cannot be written (${why}): tried again and again`)
       }),
     )

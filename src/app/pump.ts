@@ -17,10 +17,10 @@ import type {
   EngineOptions,
   Offer,
   Release,
-  Stored,
+  CommittedDecision,
 } from "../domain/engine/engine.ts"
 import { EventStore, StoreUnavailable, soleClaim } from "../domain/ports.ts"
-import type { Position, Recorded, Request, SipHandler } from "../domain/ports.ts"
+import type { Position, RecordedDecision, Request, SipHandler } from "../domain/ports.ts"
 import type { Answer, Command, Rejection } from "../domain/presentity/commands.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import { policyChanges } from "../domain/presentity/apply-policies.ts"
@@ -150,7 +150,7 @@ export const makePump = Effect.fnUntraced(function* (
     /** Whether and how a request is traced; absent: nothing is. */
     readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
     /** `present`: the state now, of what the log turned out to hold besides; absent: that after the last of them. */
-    readonly stored: (stored: readonly Stored[], present?: State) => void
+    readonly stored: (stored: readonly CommittedDecision[], present?: State) => void
     /** What the log holds of one presentity cannot be read, or can be again (`cause` null): all others go on. */
     readonly unreadable?: (presentity: Uri, cause: unknown) => void
     /** `committed` has moved on: the log can be read up to there. */
@@ -193,9 +193,9 @@ export const makePump = Effect.fnUntraced(function* (
   let held: Notify[] = []
   const unloaded = new Map<Uri, Offer<Ticket>[]>()
   /** Versions of presentities that had nothing alive when they left memory, oldest first. */
-  const dormant = new Map<Uri, { readonly version: number; readonly decidedAt: Millis }>()
+  const evictedVersions = new Map<Uri, { readonly version: number; readonly decidedAt: Millis }>()
   /** Streams that were not where memory thought: they are read before anything is decided on them. */
-  const moved = new Set<Uri>()
+  const staleStreams = new Set<Uri>()
   /** What the store was asked to keep and never said whether it has, by place in the log. */
   const doubtful = new Map<string, Doubtful<Ticket>[]>()
   /** What of that is stored, until its presentity is in memory with it. */
@@ -232,12 +232,12 @@ export const makePump = Effect.fnUntraced(function* (
     },
     isUnderWay: ({ stream, version }) =>
       underWay !== null && underWay.decisions.some((one) => one.stream === stream && one.version === version),
-    moved: () => outbox.passed?.(),
+    staleStreams: () => outbox.passed?.(),
     run: (effect) => void run(effect),
   })
 
   /** A decision that the log holds and nobody here knew to be stored, ours or not: whoever follows the log is told. */
-  const found = (row: Recorded): Effect.Effect<void, StoreUnavailable> =>
+  const found = (row: RecordedDecision): Effect.Effect<void, StoreUnavailable> =>
     Effect.gen(function* () {
       const place = placeOf(row.decision)
       const { stream } = row.decision
@@ -263,7 +263,7 @@ export const makePump = Effect.fnUntraced(function* (
       }
       const known = engine.state(stream)
       const isBehind =
-        known === undefined ? !moved.has(stream) && !isEmpty(present) : known.version < present.version
+        known === undefined ? !staleStreams.has(stream) && !isEmpty(present) : known.version < present.version
       if (isBehind) yield* Effect.forkDetach(pausedFor(Effect.succeed([stream])))
       // an append of an earlier process that came through after this one began: its NOTIFYs have not left
       if (doubt === undefined && row.decision.at < beganAt)
@@ -309,7 +309,7 @@ export const makePump = Effect.fnUntraced(function* (
     for (const [presentity, cause] of failed) leaveUnread(presentity, cause)
     for (const state of states) {
       const { presentity } = state
-      moved.delete(presentity)
+      staleStreams.delete(presentity)
       if (unreadable.delete(presentity)) outbox.unreadable?.(presentity, null)
       if (!engine.isLoaded(presentity)) load(state)
     }
@@ -321,7 +321,7 @@ export const makePump = Effect.fnUntraced(function* (
     if (known === undefined) outbox.unreadable?.(presentity, cause)
     const wait = Math.min((known?.wait ?? unreadMillis / 2) * 2, unreadMillisMax)
     unreadable.set(presentity, { until: performance.now() + wait, wait })
-    moved.add(presentity)
+    staleStreams.add(presentity)
     run(Effect.sleep(wait)).addObserver(() => {
       if (isClosed || !unreadable.has(presentity)) return
       readAgain(presentity)
@@ -454,9 +454,9 @@ export const makePump = Effect.fnUntraced(function* (
     else if (offered._tag === "Missing") {
       const { until = 0 } = unreadable.get(offered.presentity) ?? {}
       if (until > performance.now()) refuse(offer.ticket, "what the log holds of it cannot be read")
-      else if (moved.has(offered.presentity)) awaitLoad(offered.presentity, offer)
+      else if (staleStreams.has(offered.presentity)) awaitLoad(offered.presentity, offer)
       else {
-        presume(offered.presentity)
+        assumeEmpty(offered.presentity)
         decideOne(offer, at, amends)
       }
     }
@@ -473,21 +473,21 @@ export const makePump = Effect.fnUntraced(function* (
    * Whatever is alive is in memory, so a presentity that is not has nothing alive; only its version may be unknown. It
    * is taken for new: when it is not, the append finds out, and what was decided is decided again on what is true.
    */
-  const presume = (presentity: Uri): void => {
-    engine.load({ ...initial(presentity), ...dormant.get(presentity) })
-    dormant.delete(presentity)
+  const assumeEmpty = (presentity: Uri): void => {
+    engine.load({ ...initial(presentity), ...evictedVersions.get(presentity) })
+    evictedVersions.delete(presentity)
   }
 
-  const rememberDormant = (stored: readonly Stored[]): void => {
+  const rememberEvicted = (stored: readonly CommittedDecision[]): void => {
     for (const { decision, after } of stored) {
       if (!isEmpty(after)) continue
       const { version, decidedAt } = after
-      dormant.delete(decision.stream)
-      dormant.set(decision.stream, { version, decidedAt })
+      evictedVersions.delete(decision.stream)
+      evictedVersions.set(decision.stream, { version, decidedAt })
     }
-    for (const presentity of dormant.keys()) {
-      if (dormant.size <= dormantMax) break
-      dormant.delete(presentity)
+    for (const presentity of evictedVersions.keys()) {
+      if (evictedVersions.size <= dormantMax) break
+      evictedVersions.delete(presentity)
     }
   }
 
@@ -562,7 +562,7 @@ export const makePump = Effect.fnUntraced(function* (
     const { release, stored, again } = engine.committed(conflicts)
     for (const stream of conflicts) readAgain(stream)
     if (stored.length > 0) {
-      rememberDormant(stored)
+      rememberEvicted(stored)
       outbox.stored(stored)
     }
     if (position !== null) {
@@ -596,7 +596,7 @@ export const makePump = Effect.fnUntraced(function* (
     // what nobody waits for is not lost with it
     inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...inbox]
     for (const { ticket } of failed.offers) refuse(ticket, "the store is away")
-    for (const stream of streams) moved.add(stream)
+    for (const stream of streams) staleStreams.add(stream)
     // one that goes as soon as it is back is not asked all the time
     pauseMillis =
       performance.now() - upAt < shortMillis
@@ -638,8 +638,8 @@ export const makePump = Effect.fnUntraced(function* (
 
   /** Even when nobody asks, so that its deadlines go on. What has left has left, and what has not is decided again. */
   const readAgain = (presentity: Uri): void => {
-    dormant.delete(presentity)
-    moved.add(presentity)
+    evictedVersions.delete(presentity)
+    staleStreams.add(presentity)
     offerOwn(presentity, { _tag: "Redeliver", since: 0, only: [] })
   }
 
@@ -778,13 +778,13 @@ export const makePump = Effect.fnUntraced(function* (
       amending = false
       yield* Effect.addFinalizer(() => Effect.sync(() => (isClosed = true)))
       yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
-      const { farewells, unsure, ended, abandoned } = recovered
+      const { farewells, unconfirmed: unsure, ended, abandoned } = recovered
       recovered = null
       // before anything that fell due is told to somebody who is not there
       const first = (presentity: Uri, command: Command): void =>
         decideOne({ presentity, command, origin: "", ticket: null, amends: true }, now())
       for (const presentity of abandoned) first(presentity, { _tag: "Abandon" })
-      for (const [presentity, last] of ended) dormant.set(presentity, last)
+      for (const [presentity, last] of ended) evictedVersions.set(presentity, last)
       // and before anybody else takes a number in their dialogs
       for (const [presentity, repeated] of farewells)
         first(presentity, { _tag: "RepeatFarewells", farewells: repeated })

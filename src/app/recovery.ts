@@ -7,7 +7,7 @@
  */
 import { Effect } from "effect"
 import { EventStore } from "../domain/ports.ts"
-import type { Stored } from "../domain/engine/engine.ts"
+import type { CommittedDecision } from "../domain/engine/engine.ts"
 import type { Position } from "../domain/ports.ts"
 import { isWatchedWithinProgram, isWithinProgram } from "../domain/presentity/abandon.ts"
 import { answersIn } from "../domain/presentity/answers.ts"
@@ -32,7 +32,7 @@ export interface Recovered {
   /** Time of the newest decision. */
   readonly at: Millis
   /** Subscriptions whose last NOTIFY may not have arrived. */
-  readonly unsure: ReadonlyMap<Uri, readonly SubscriptionNo[]>
+  readonly unconfirmed: ReadonlyMap<Uri, readonly SubscriptionNo[]>
   /** Last NOTIFYs of subscriptions that had ended, that may not have arrived. */
   readonly farewells: ReadonlyMap<Uri, readonly Farewell[]>
   /** Presentities with such, and nothing alive. */
@@ -46,7 +46,7 @@ export interface Deliveries {
   /** Every decision after that place, in order. */
   readonly read: (decision: Decision) => void
   /** Each of them that was folded, after it was read. */
-  readonly folded: (stored: Stored) => void
+  readonly folded: (stored: CommittedDecision) => void
   /** Ends that were not, and that it takes the states around them to tell of: to be `folded` at last. */
   readonly unfolded: () => readonly Decision[]
   /** Subscriptions whose last NOTIFY is in doubt, of those that may be. O(subscriptions of the presentity). */
@@ -162,7 +162,10 @@ const concurrency = 16
  * @param replayed told of each decision after the snapshots: the tables have not seen it
  * @param tells whether watchers can be told anything from here: not from within a program that only embeds the core
  */
-export const recover = Effect.fnUntraced(function* (replayed: (stored: Stored) => void, tells: boolean) {
+export const recover = Effect.fnUntraced(function* (
+  replayed: (stored: CommittedDecision) => void,
+  tells: boolean,
+) {
   const store = yield* EventStore
   const since = (yield* store.checkpoint("delivery"))?.at ?? 0
   const answered = yield* store.checkpoint("answered")
@@ -192,7 +195,7 @@ export const recover = Effect.fnUntraced(function* (replayed: (stored: Stored) =
   }
   const alive = [...states.values()].filter((state) => !isEmpty(state))
   const farewells = tells ? deliveries.farewells() : new Map<Uri, readonly Farewell[]>()
-  const unsure = new Map<Uri, readonly SubscriptionNo[]>()
+  const unconfirmed = new Map<Uri, readonly SubscriptionNo[]>()
   for (const state of tells ? alive : []) {
     const mayBe = (one: Subscription): boolean => {
       const start = get(state.dialogs, one.dialog)?.start
@@ -202,13 +205,13 @@ export const recover = Effect.fnUntraced(function* (replayed: (stored: Stored) =
       return isExact ? deliveries.isReadFrom(state.presentity, one.toldIn) : one.issuedAt >= since
     }
     const nos = deliveries.unsureIn(state, mayBe)
-    if (nos.length > 0) unsure.set(state.presentity, nos)
+    if (nos.length > 0) unconfirmed.set(state.presentity, nos)
   }
   const recovered: Recovered = {
     states: alive,
     position,
     at,
-    unsure,
+    unconfirmed,
     farewells,
     ended: new Map(
       [...farewells.keys()].flatMap((stream): [Uri, Pick<State, "version" | "decidedAt">][] => {
@@ -224,7 +227,7 @@ export const recover = Effect.fnUntraced(function* (replayed: (stored: Stored) =
 })
 
 /** What tells, as after a restart, whom a decision was to tell: nobody knows whether that was done. */
-export const untoldIn = ({ decision, before, after }: Stored): readonly Command[] => {
+export const untoldIn = ({ decision, before, after }: CommittedDecision): readonly Command[] => {
   const only = decision.events.flatMap((event) =>
     event._tag === "NotificationsIssued" ? audience(after, event).map(({ no }) => no) : [],
   )

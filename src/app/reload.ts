@@ -13,7 +13,7 @@ import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import type { LogLevels } from "./log-levels.ts"
 import type { Reloaded } from "./reloaded.ts"
-import { preparations } from "./preparations.ts"
+import { resolveConfig } from "./preparations.ts"
 import { folderWords } from "./file-words.ts"
 import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
@@ -45,11 +45,11 @@ export interface ReloadParts {
   /** The configuration as it is given now. */
   readonly reread: Effect.Effect<Config, ConfigInvalid>
   /** Looks for rules and hard state at once. */
-  readonly look: Effect.Effect<void>
+  readonly poll: Effect.Effect<void>
 }
 
 export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
-  const { config: started, levels, reread, look } = parts
+  const { config: started, levels, reread, poll } = parts
   let users = parts.users
   let tokens = parts.tokens
   let logLevel = started.log_level
@@ -63,7 +63,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   /** Everything that is wrong, before anything is changed. */
   const read = Effect.gen(function* () {
     const config = yield* reread
-    const prepared = yield* Effect.result(preparations(config, () => {}))
+    const prepared = yield* Effect.result(resolveConfig(config, () => {}))
     const faults = prepared._tag === "Failure" ? [...prepared.failure.faults] : []
     faults.push(...folderFaults(config))
     if (prepared._tag === "Success" && prepared.success.users?.size === 0 && (users?.size ?? 0) > 0) {
@@ -102,7 +102,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
       logLevel = next.config.log_level
       levels.set(logLevel as LogLevel)
     }
-    yield* look
+    yield* poll
     counters.ok++
     counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }

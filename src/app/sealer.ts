@@ -7,7 +7,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { makeChainAudit } from "../adapters/store/chain.ts"
 import { digestOfRows, makeSeals, noDigest, signSeal } from "../adapters/store/seals.ts"
-import { reasonOf } from "./tables/reason.ts"
+import { errorMessage } from "./tables/reason.ts"
 
 export interface Sealer {
   /** Seals what is not sealed yet; nothing when there is nothing. Failure is said once each time. */
@@ -46,7 +46,7 @@ export const makeSealer = (sql: PgClient.PgClient, key: KeyObject, periodSeconds
     Effect.catch((cause) => {
       if (isFailing) return Effect.void
       isFailing = true
-      return Effect.logError(`the log cannot be sealed (${reasonOf(cause)}): tried again and again`)
+      return Effect.logError(`the log cannot be sealed (${errorMessage(cause)}): tried again and again`)
     }),
   )
   return { seal, run: Effect.forever(Effect.andThen(Effect.sleep(periodSeconds * 1000), seal)) }

@@ -35,13 +35,13 @@ import { makeReloader } from "./reload.ts"
 import type { Reloader } from "./reload.ts"
 import type { Reloaded } from "./reloaded.ts"
 import { asksRules, limitsOf, realmOf } from "./limits.ts"
-import { makeFollower } from "./follow.ts"
+import { makeDocumentPoller } from "./follow.ts"
 import type { SourceHealth } from "./follow.ts"
 import { hardStateKeptElsewhere, hardStateSourceOf, presenceHardState } from "./hard-state.ts"
 import { makeLogLevels } from "./log-levels.ts"
 import type { LogLevels } from "./log-levels.ts"
-import { makeDesk } from "./management/desk.ts"
-import { makeHistoryDesk } from "./history/answers.ts"
+import { makeOperations } from "./management/desk.ts"
+import { makeHistoryQueries } from "./history/answers.ts"
 import { makeHistoryReader } from "./history/reader.ts"
 import { makeEraser } from "./erase/eraser.ts"
 import { makeFeed } from "./feed.ts"
@@ -70,13 +70,13 @@ import { warmUp } from "./warm-up.ts"
 import { beginPolicies } from "./watch-policies.ts"
 import { policiesInWords } from "./watching.ts"
 import { makeWebhooks } from "./webhooks.ts"
-import { initialTags, preparations } from "./preparations.ts"
+import { initialTags, resolveConfig } from "./preparations.ts"
 import type { StoreUnfit } from "../adapters/store/unfit.ts"
 import { stoppingWithin } from "./stopping.ts"
 import { openStorage } from "./storage.ts"
 import type { Storage } from "./storage.ts"
 import { doubtOf, standbyText, writerView } from "./writing.ts"
-import { reasonOf } from "./tables/reason.ts"
+import { errorMessage } from "./tables/reason.ts"
 import type { LogIsTaken } from "../adapters/store/taken.ts"
 
 export interface Server {
@@ -165,7 +165,7 @@ const start = Effect.fnUntraced(function* (
     users: usersAtStart,
     sealKey,
     advice,
-  } = yield* preparations(config, (line) => void run(Effect.logError(line)))
+  } = yield* resolveConfig(config, (line) => void run(Effect.logError(line)))
   for (const one of advice) yield* Effect.logWarning(adviceText(one))
   const reloader = yield* makeReloader({
     config,
@@ -176,7 +176,7 @@ const start = Effect.fnUntraced(function* (
         : yield* readTokens(config.admin_tokens_file),
     levels,
     reread,
-    look: Effect.suspend(() => Effect.andThen(rulesFollower.look, hardStateFollower.look)),
+    poll: Effect.suspend(() => Effect.andThen(rulesFollower.poll, hardStateFollower.poll)),
   })
   const storage = yield* openStorage(config, program, carried.writer)
   opened(storage)
@@ -244,7 +244,7 @@ const start = Effect.fnUntraced(function* (
           cause === null
             ? Effect.logInfo(`${presentity} can be read again`)
             : Effect.logError(
-                `what ${storage.name} holds of ${presentity} cannot be read (${reasonOf(cause)}): its requests get 503, all others go on`,
+                `what ${storage.name} holds of ${presentity} cannot be read (${errorMessage(cause)}): its requests get 503, all others go on`,
               ),
         ),
       outage: (state, cause) => {
@@ -252,7 +252,7 @@ const start = Effect.fnUntraced(function* (
           state === "up"
             ? Effect.logInfo("the store is back")
             : Effect.logError(
-                `${storage.name} does not answer (${reasonOf(cause)}): requests get 503 meanwhile`,
+                `${storage.name} does not answer (${errorMessage(cause)}): requests get 503 meanwhile`,
               )
         run(message)
       },
@@ -263,13 +263,13 @@ const start = Effect.fnUntraced(function* (
     { committed: () => pump.committed(), oldestInFlight: pump.oldestInFlight },
   ).pipe(Effect.provideContext(storage.services))
 
-  const rulesFollower = makeFollower(
+  const rulesFollower = makeDocumentPoller(
     rulesSourceOf(config, packages, storage.sql),
     rulesKindOf(config, packages),
     pump,
     config.rules_wait,
   )
-  const hardStateFollower = makeFollower(
+  const hardStateFollower = makeDocumentPoller(
     hardStateSourceOf(config, storage.sql),
     presenceHardState,
     pump,
@@ -314,9 +314,9 @@ const start = Effect.fnUntraced(function* (
   const now = (): number => clock.currentTimeMillisUnsafe()
   const circumstances = { packages, limits: limitsOf(config), authorize }
   const reader = makeHistoryReader(Context.get(storage.services, EventStore), circumstances, now)
-  const desk = makeDesk({
+  const desk = makeOperations({
     pump,
-    history: makeHistoryDesk(reader, circumstances, now, pump.engine.delivery),
+    history: makeHistoryQueries(reader, circumstances, now, pump.engine.delivery),
     packages,
     feed,
     webhooks: webhooks.desk,
@@ -326,7 +326,7 @@ const start = Effect.fnUntraced(function* (
       reloader.reload,
       ({ faults }) => new Refused({ status: 409, why: faults.join("; ") }),
     ),
-    lookForRules: rulesFollower.look,
+    lookForRules: rulesFollower.poll,
     sources: () => sources().map(sourceView),
     keptElsewhere: {
       rules: rulesKeptElsewhere(config, packages),
@@ -455,7 +455,7 @@ const start = Effect.fnUntraced(function* (
 /** A loop that ends with a defect is begun again, and takes no other with it. */
 const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
   Effect.catchDefect(loop, (defect) =>
-    Effect.logError(`${name}: begun again after a fault (${reasonOf(defect)})`).pipe(
+    Effect.logError(`${name}: begun again after a fault (${errorMessage(defect)})`).pipe(
       Effect.andThen(Effect.sleep("1 second")),
       Effect.andThen(Effect.suspend(() => surviving(name, loop))),
     ),

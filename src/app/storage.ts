@@ -21,7 +21,7 @@ import type { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
 import type { Config } from "./config.ts"
 import { databaseSetting, storeNameOf, tableNamesOf } from "./tables/open.ts"
 import { verifyTables } from "./tables/verify.ts"
-import { reasonOf } from "./tables/reason.ts"
+import { errorMessage } from "./tables/reason.ts"
 import { version } from "./version.ts"
 import { layerFencedWebhooks } from "./webhooks-fence.ts"
 import { takenFix } from "./writing.ts"
@@ -135,7 +135,7 @@ export const openStorage = Effect.fnUntraced(function* (
             },
             lapsed: (cause) =>
               Effect.logWarning(
-                `it is not sure that nobody else writes to ${name} (${reasonOf(cause)}): nothing is said from memory meanwhile`,
+                `it is not sure that nobody else writes to ${name} (${errorMessage(cause)}): nothing is said from memory meanwhile`,
               ),
             returned: Effect.logInfo(`nobody else wrote to ${name}: this server goes on`),
           },
@@ -165,7 +165,7 @@ export const openStorage = Effect.fnUntraced(function* (
       told = true
       return Effect.andThen(
         open,
-        Effect.logError(`${name} cannot be used (${reasonOf(cause)}): not ready until it can`),
+        Effect.logError(`${name} cannot be used (${errorMessage(cause)}): not ready until it can`),
       )
     }),
     Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (cause) => !isFinal(cause) }),

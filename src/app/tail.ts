@@ -2,9 +2,9 @@
  * The end of the log, after the snapshots: what the tables may not have seen yet.
  */
 import { Effect } from "effect"
-import type { Stored } from "../domain/engine/engine.ts"
+import type { CommittedDecision } from "../domain/engine/engine.ts"
 import { EventStore } from "../domain/ports.ts"
-import type { Position, Recorded } from "../domain/ports.ts"
+import type { Position, RecordedDecision } from "../domain/ports.ts"
 import { fold } from "../domain/presentity/evolve.ts"
 import { initial } from "../domain/presentity/state.ts"
 import type { State } from "../domain/presentity/state.ts"
@@ -19,7 +19,7 @@ export interface Earlier {
   /** From after this place on. */
   readonly from: Position
   /** Told of every decision from there on, the tail included, before it is folded. */
-  readonly read: (row: Recorded) => void
+  readonly read: (row: RecordedDecision) => void
 }
 
 /**
@@ -28,7 +28,10 @@ export interface Earlier {
  * @param each told of every decision that the snapshots do not have, in order
  * @returns every state there is, with the place and the time of the newest decision
  */
-export const foldTail = Effect.fnUntraced(function* (each: (stored: Stored) => void, earlier?: Earlier) {
+export const foldTail = Effect.fnUntraced(function* (
+  each: (stored: CommittedDecision) => void,
+  earlier?: Earlier,
+) {
   const store = yield* EventStore
   // first: snapshots may be newer than it, and must not be older
   const shown = (yield* store.checkpoint("tables")) ?? { position: 0, at: 0 }

@@ -34,15 +34,15 @@ export const adviceFor = (
   changes: readonly NamedChange[],
   found: PoliciesFound,
 ): string => {
-  const pack = found.context.packages.find(packageName)
+  const eventPackage = found.context.packages.find(packageName)
   const present = found.context.limits.watching
-  if (pack === null || present === undefined) return none
+  if (eventPackage === null || present === undefined) return none
   const see = "see docs/watching.md"
   const byRules = changes.some(({ policy }) => policy === "rules")
   if (changes.some(({ policy }) => policy === null)) return `${none}; ${see}`
   const presentities = new Set(changes.map(({ presentity }) => presentity))
-  const lists = listsFor(pack, changes, present)
-  const keys = [...new Set([...presentities].map((of) => policyKey(pack, of, present).own))].sort()
+  const lists = listsFor(eventPackage, changes, present)
+  const keys = [...new Set([...presentities].map((of) => policyKey(eventPackage, of, present).own))].sort()
   const tried = candidatesFor(changes, byRules)
   for (const policy of [null, ...tried]) {
     if (policy === null && lists.length === 0) continue
@@ -83,11 +83,13 @@ interface ListEntry {
 
 /** Lists of lines with those that they keep out. */
 const listsFor = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   changes: readonly NamedChange[],
   present: Watching,
 ): readonly ListEntry[] => {
-  const out = changes.filter(({ presentity, watcher }) => isKeptOut(pack, presentity, watcher, present))
+  const out = changes.filter(({ presentity, watcher }) =>
+    isKeptOut(eventPackage, presentity, watcher, present),
+  )
   return [...Map.groupBy(out, ({ presentity }) => presentity)]
     .map(([line, kept]) => ({
       line,

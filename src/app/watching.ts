@@ -176,19 +176,26 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
       key.includes("@") ? [key.slice(key.indexOf("@") + 1)] : [],
     ),
   )
-  const policyIn = (pack: EventPackage, domain: string, settings: Watching): WatchPolicy =>
-    policyOf(pack, `sip:somebody@${domain}` as Uri, settings)
+  const policyIn = (eventPackage: EventPackage, domain: string, settings: Watching): WatchPolicy =>
+    policyOf(eventPackage, `sip:somebody@${domain}` as Uri, settings)
   // no setting can name it
   const nowhere = "invalid"
   return packages.names().flatMap((name): readonly PolicyRow[] => {
-    const pack = packages.find(name)
-    if (pack === null) return []
-    const policy = policyIn(pack, nowhere, watching)
+    const eventPackage = packages.find(name)
+    if (eventPackage === null) return []
+    const policy = policyIn(eventPackage, nowhere, watching)
     const elsewhere = [...domains].flatMap((domain) => {
-      const other = policyIn(pack, domain, watching)
+      const other = policyIn(eventPackage, domain, watching)
       return other === policy ? [] : [{ domain, policy: other }]
     })
-    return [{ packageName: name, policy, isSet: policy !== policyIn(pack, nowhere, ownPolicies), elsewhere }]
+    return [
+      {
+        packageName: name,
+        policy,
+        isSet: policy !== policyIn(eventPackage, nowhere, ownPolicies),
+        elsewhere,
+      },
+    ]
   })
 }
 

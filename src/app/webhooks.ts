@@ -3,7 +3,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { Clock, Effect, FiberMap, Schedule, Stream } from "effect"
-import type { Desk, FeedItem, WebhookView } from "../adapters/admin/desk.ts"
+import type { Operations, FeedItem, WebhookView } from "../adapters/admin/desk.ts"
 import { Refused } from "../adapters/admin/problems.ts"
 import type { AllowedHosts } from "../adapters/webhooks/allowed.ts"
 import { newSecret, secretFault } from "../adapters/webhooks/send.ts"
@@ -20,7 +20,7 @@ export interface WebhooksOptions {
 }
 
 export interface Webhooks {
-  readonly desk: Desk["webhooks"]
+  readonly desk: Operations["webhooks"]
   /** Goes on with all that are kept, until the scope ends. */
   readonly run: Effect.Effect<void>
 }

@@ -22,7 +22,14 @@ export type * from "./presentity/events.ts"
 export type * from "./presentity/intents.ts"
 export type { Dialog, Publication, State, Subscription } from "./presentity/state.ts"
 export type { Snapshot } from "./presentity/snapshot.ts"
-export type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "./engine/engine.ts"
+export type {
+  Batch,
+  Engine,
+  EngineOptions,
+  Offer,
+  Release,
+  CommittedDecision as Stored,
+} from "./engine/engine.ts"
 export type { EventPackage, Packages } from "./packages/event-package.ts"
 export type { Element, XmlCodec } from "./packages/element.ts"
 export type { Reaction } from "./presentity/react.ts"

@@ -50,7 +50,7 @@ export class SipTransport extends Context.Service<
 
 export type { Position } from "./vocabulary.ts"
 
-export interface Recorded {
+export interface RecordedDecision {
   readonly position: Position
   readonly decision: Decision
 }
@@ -109,19 +109,22 @@ export class EventStore extends Context.Service<
     /** Each stream's present state, in the order asked; a stream never seen is empty at version 0. */
     readonly load: (streams: readonly Uri[]) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Decisions after a position in commit order, without gaps; fewer than `max` means the end. */
-    readonly read: (after: Position, max: number) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    readonly read: (
+      after: Position,
+      max: number,
+    ) => Effect.Effect<readonly RecordedDecision[], StoreUnavailable>
     /** Decisions of one stream after a version, oldest first. */
     readonly history: (
       stream: Uri,
       afterVersion: number,
       max: number,
-    ) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    ) => Effect.Effect<readonly RecordedDecision[], StoreUnavailable>
     /** Decisions of one stream before a version, newest first. */
     readonly historyBack: (
       stream: Uri,
       beforeVersion: number,
       max: number,
-    ) => Effect.Effect<readonly Recorded[], StoreUnavailable>
+    ) => Effect.Effect<readonly RecordedDecision[], StoreUnavailable>
     /** Keeps states of versions worth going back to (`isLandmark`), whole. Safe to repeat. */
     readonly saveLandmarks: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
     /** The newest landmark of a stream that was true at an instant; null: fold from the beginning. */

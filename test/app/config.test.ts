@@ -11,7 +11,7 @@ import { exitCodeOf } from "../../src/app/cli/exit.ts"
 import { refusals } from "../../src/app/cli/server-flags.ts"
 import { ConfigInvalid, readConfig } from "../../src/app/config.ts"
 import type { Given } from "../../src/app/config.ts"
-import { faultsBeside, preparations } from "../../src/app/preparations.ts"
+import { faultsBeside, resolveConfig } from "../../src/app/preparations.ts"
 import { fileOf } from "./cli/command.ts"
 
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
@@ -20,7 +20,7 @@ const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 const faultsOf = async (given: Partial<Given>): Promise<readonly string[]> => {
   try {
     const config = readConfig({ ...nothing, ...given })
-    const prepared = await Effect.runPromise(Effect.result(preparations(config, () => {})))
+    const prepared = await Effect.runPromise(Effect.result(resolveConfig(config, () => {})))
     return [...refusals(config, "serve"), ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
   } catch (error) {
     assert.ok(error instanceof ConfigInvalid)
@@ -278,7 +278,7 @@ describe("all faults at once", () => {
     const beside = async (): Promise<readonly string[]> => {
       try {
         const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own })
-        const prepared = await Effect.runPromise(Effect.result(preparations(config, () => {})))
+        const prepared = await Effect.runPromise(Effect.result(resolveConfig(config, () => {})))
         return prepared._tag === "Failure" ? prepared.failure.faults : []
       } catch (cause) {
         assert.ok(cause instanceof ConfigInvalid)

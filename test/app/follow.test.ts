@@ -10,7 +10,7 @@ import { SourceUnusable, keyOf } from "../../src/adapters/rules/documents.ts"
 import type { DocumentChange, Look, Trouble } from "../../src/adapters/rules/documents.ts"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
-import { makeFollower } from "../../src/app/follow.ts"
+import { makeDocumentPoller } from "../../src/app/follow.ts"
 import type { DocumentSource, Follower } from "../../src/app/follow.ts"
 import { makePump, pumpDefaults } from "../../src/app/pump.ts"
 import type { Pump } from "../../src/app/pump.ts"
@@ -138,7 +138,7 @@ const start = async (
         },
         { notify: (some) => void sent.push(...some), stored: () => {}, outage: () => {} },
       )
-      follower = makeFollower(source, rulesKindOf(noSettings, ruledPackages), made, wait)
+      follower = makeDocumentPoller(source, rulesKindOf(noSettings, ruledPackages), made, wait)
       yield* made.recover
       options.before?.(made, follower)
       yield* follower.begin
@@ -475,7 +475,7 @@ describe("looks", () => {
     place.put(alice, allowing)
     const one = await start(context, place.source)
     place.fallSilent()
-    const looking = Array.from({ length: 5 }, () => Effect.runPromise(one.follower.look))
+    const looking = Array.from({ length: 5 }, () => Effect.runPromise(one.follower.poll))
     await new Promise((resolve) => setTimeout(resolve, 20))
     place.put(alice, blocking)
     place.speak()

@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { makeProjector } from "../../src/app/projector.ts"
-import type { Stored } from "../../src/domain/engine/engine.ts"
+import type { CommittedDecision } from "../../src/domain/engine/engine.ts"
 import { EventStore, PresenceTables, StoreUnavailable } from "../../src/domain/ports.ts"
 import type { TableChange } from "../../src/domain/ports.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
@@ -14,7 +14,7 @@ import type { EntityTag, Uri } from "../../src/domain/vocabulary.ts"
 
 const alice = "sip:alice@example.com" as Uri
 
-const stored = (version: number, tag: string): Stored => {
+const stored = (version: number, tag: string): CommittedDecision => {
   const event: Event = {
     _tag: "PublicationCreated",
     packageName: "presence",

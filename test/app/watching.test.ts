@@ -12,7 +12,7 @@ import { readConfig } from "../../src/app/config.ts"
 import { packagesOf } from "../../src/app/configured-packages.ts"
 import { limitsOf } from "../../src/app/limits.ts"
 import { readPolicyRules } from "../../src/app/policy-rules.ts"
-import { preparations } from "../../src/app/preparations.ts"
+import { resolveConfig } from "../../src/app/preparations.ts"
 import { packageOfFolder, policiesInWords, policyRows, watchFaults } from "../../src/app/watching.ts"
 import type { PolicyRequest } from "../../src/adapters/sip/policy.ts"
 import { isLetIn, policyOf } from "../../src/domain/presentity/watching.ts"
@@ -146,7 +146,7 @@ describe("watch_policy", () => {
         "a@example.com=sip:c@example.com",
       ],
     })
-    const prepared = await Effect.runPromise(Effect.result(preparations(config, () => {})))
+    const prepared = await Effect.runPromise(Effect.result(resolveConfig(config, () => {})))
     assert.equal(prepared._tag, "Failure")
     assert.deepEqual(prepared._tag === "Failure" ? prepared.failure.faults : [], [
       "watch_policy = reg=domain (option): reg is given twice, as owner too; leave one of them out",

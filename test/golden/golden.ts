@@ -14,7 +14,7 @@ import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
 import { worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
-import type { Moment } from "../../src/domain/history/moments.ts"
+import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
@@ -84,7 +84,7 @@ export const expectedOf = (name: string): Expected =>
 export const momentsOf = (
   rows: readonly EventRow[],
   { world }: Pick<Expected, "world">,
-): readonly Moment[] => {
+): readonly DecisionStep[] => {
   const states = new Map<Uri, State>()
   const reaction = worldOf(world)
   return rows.map(({ pos, at, stream: name, events, ...row }) => {
@@ -97,7 +97,7 @@ export const momentsOf = (
 }
 
 /** What they mean to a reader of the tables and to those who were notified. */
-export const meaningOf = (moments: readonly Moment[]): Omit<Expected, "world"> => {
+export const meaningOf = (moments: readonly DecisionStep[]): Omit<Expected, "world"> => {
   const states = new Map(moments.map(({ after }) => [after.presentity, after]))
   const tables: Record<string, TableRow[]> = { presentity: [], active_watchers: [], watchers: [] }
   for (const state of states.values()) {

@@ -12,10 +12,10 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { encodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
-import { sealDecision } from "../../src/adapters/store/sealed.ts"
+import { encryptDecision } from "../../src/adapters/store/sealed.ts"
 import type { PersonKey } from "../../src/adapters/store/sealed.ts"
 import { sha256 } from "../../src/app/case/digests.ts"
-import type { Recorded } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/domain/ports.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
 import { eventRows, expectedOf, meaningOf, momentsOf, sentOf } from "./golden.ts"
@@ -40,7 +40,7 @@ if (name !== undefined) {
   const shaped = values.expected ? expectedOf(name).world : world
   if (!values.expected) {
     const played = playScenario()
-    const rowsOf = (log: readonly Recorded[]): readonly EventRow[] =>
+    const rowsOf = (log: readonly RecordedDecision[]): readonly EventRow[] =>
       log.map(({ position, decision }) => {
         const { at, events, ...row } = decision
         return {
@@ -61,7 +61,7 @@ if (name !== undefined) {
       return key
     }
     const stored = withRetention(played.log).map(({ decision }, index) => {
-      const { origin, stored: events } = sealDecision(decision, null, keyOf)
+      const { origin, stored: events } = encryptDecision(decision, null, keyOf)
       return { ...rows[index], origin, events: JSON.parse(JSON.stringify(events)) as unknown }
     })
     put(join(name, "events.jsonl"), lines(stored))

@@ -4,13 +4,13 @@
  */
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { dropDocuments } from "../../src/adapters/store/proof.ts"
-import { standIn } from "../../src/adapters/store/sealed.ts"
+import { pseudonym } from "../../src/adapters/store/sealed.ts"
 import { caseWorldOf, worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
 import { readConfig } from "../../src/app/config.ts"
 import { makeEngine } from "../../src/domain/engine/engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
-import type { Recorded } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/domain/ports.ts"
 import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
@@ -77,7 +77,7 @@ const dialogBody = (state: string) => ({
 })
 
 export interface Played {
-  readonly log: readonly Recorded[]
+  readonly log: readonly RecordedDecision[]
   /** By position of the decision they belong to. */
   readonly notifications: ReadonlyMap<number, readonly Notify[]>
 }
@@ -119,7 +119,10 @@ export const playScenario = (): Played => {
       }
     }
   }
-  const isOf = ({ notifications: [first], at: when }: Release<string>, { decision }: Recorded): boolean =>
+  const isOf = (
+    { notifications: [first], at: when }: Release<string>,
+    { decision }: RecordedDecision,
+  ): boolean =>
     decision.stream === first?.presentity &&
     clockOf(decision) === when &&
     decision.events.some(
@@ -569,9 +572,9 @@ export const playScenario = (): Played => {
 }
 
 /** The same log after retention has dropped the older documents of one package, and told of that and of what it dropped before. */
-export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => {
+export const withRetention = (log: readonly RecordedDecision[]): readonly RecordedDecision[] => {
   const before = at("10:01:25")
-  const dropped = log.map(({ position, decision }): Recorded => {
+  const dropped = log.map(({ position, decision }): RecordedDecision => {
     const isOld = decision.at < before
     const events = decision.events.map((event) =>
       isOld && "packageName" in event && ["call-info", "dialog"].includes(event.packageName)
@@ -591,12 +594,12 @@ export const withRetention = (log: readonly Recorded[]): readonly Recorded[] => 
     },
     { _tag: "DocumentsDropped", packageName: "call-info", before, documents: 1, signature: "c2lnbmVk" },
     { _tag: "DocumentsDropped", packageName: "dialog", before, documents: 2 },
-    { _tag: "PersonErased", standIn: standIn("0123456789ab0123456789ab") },
+    { _tag: "PersonErased", standIn: pseudonym("0123456789ab0123456789ab") },
   ]
   const last = log.at(-1)!
   return [
     ...dropped,
-    ...facts.map((event, index): Recorded => ({
+    ...facts.map((event, index): RecordedDecision => ({
       position: last.position + index + 1,
       decision: {
         stream: retentionStream,

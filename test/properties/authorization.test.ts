@@ -6,7 +6,7 @@ import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { decodeEvents, encodeEvents } from "../../src/adapters/store/codec.ts"
-import { judge } from "../../src/domain/presentity/authorize.ts"
+import { authorizeWatcher } from "../../src/domain/presentity/authorize.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
@@ -184,16 +184,19 @@ describe("what is undecided", () => {
 
 /** What the rules say of everybody at an instant, against what is stored. */
 const agrees = (state: State, { context }: Pick<Moment, "context">, now: number): void => {
-  const pack = ruledPackages.find("presence")!
+  const eventPackage = ruledPackages.find("presence")!
   for (const one of values(state.subscriptions)) {
     if (one.packageName !== "presence") continue
-    const { handling, matched } = judge(state, pack, one.watcher, { ...context, now })
+    const { handling, matched } = authorizeWatcher(state, eventPackage, one.watcher, { ...context, now })
     const is = { status: one.status, polite: one.polite, matched: one.matched }
     const status = handling === "confirm" ? "pending" : handling === "block" ? "over" : "active"
     deepStrictEqual(is, { status, polite: handling === "polite-block", matched })
   }
   for (const one of values(state.waiting)) {
-    deepStrictEqual(judge(state, pack, one.watcher, { ...context, now }).handling, "confirm")
+    deepStrictEqual(
+      authorizeWatcher(state, eventPackage, one.watcher, { ...context, now }).handling,
+      "confirm",
+    )
   }
 }
 

@@ -7,7 +7,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
-import { makeErasing } from "../../src/adapters/store/erasing.ts"
+import { makeErasureQueries } from "../../src/adapters/store/erasing.ts"
 import { migrate } from "../../src/adapters/store/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
 import { digestOf } from "../../src/adapters/store/proof.ts"
@@ -15,7 +15,7 @@ import { moduleTableNames } from "../../src/adapters/store/tables.ts"
 import { erase } from "../../src/app/erase/erase.ts"
 import { compact } from "../../src/app/retention/compact.ts"
 import { makeSealer } from "../../src/app/sealer.ts"
-import type { Recorded } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/domain/ports.ts"
 import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { initial, isEmpty } from "../../src/domain/presentity/state.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
@@ -81,7 +81,10 @@ describe.skipIf(cluster === null)("erase", () => {
           }
           await Effect.runPromise(compact(sql, terms, later, { by: "test", key: privateKey }))
           const before = (await everything()).filter(({ decision }) => decision.at < later)
-          if (dropped === "decisions" && !(await Effect.runPromise(makeErasing(sql).isKnown(person)))) {
+          if (
+            dropped === "decisions" &&
+            !(await Effect.runPromise(makeErasureQueries(sql).isKnown(person)))
+          ) {
             // retention has left nothing of her
             for (const table of ["events", "streams", "snapshots", "landmarks", "person_keys"])
               assert.deepEqual(await rowsWith(table, person), [])
@@ -257,7 +260,7 @@ const withOrigin = (run: ReturnType<typeof play>) => {
   }
 }
 
-const personsIn = (log: readonly Recorded[]): readonly Uri[] => [
+const personsIn = (log: readonly RecordedDecision[]): readonly Uri[] => [
   ...new Set(
     log.flatMap(({ decision }) => [
       decision.stream,
@@ -267,7 +270,7 @@ const personsIn = (log: readonly Recorded[]): readonly Uri[] => [
 ]
 
 /** What must be found nowhere: the URI, and the Call-IDs and addresses that are nobody else's. */
-const wordsOf = (log: readonly Recorded[], person: Uri): readonly string[] => {
+const wordsOf = (log: readonly RecordedDecision[], person: Uri): readonly string[] => {
   const mine = new Set<string>([person])
   const others = new Set<string>()
   const isHers = speakingOf(log, person)
@@ -293,7 +296,7 @@ const wordsOf = (log: readonly Recorded[], person: Uri): readonly string[] => {
 }
 
 /** Whether a decision is about a subscription of that person, without naming anybody. */
-const speakingOf = (log: readonly Recorded[], person: Uri): ((decision: Decision) => boolean) => {
+const speakingOf = (log: readonly RecordedDecision[], person: Uri): ((decision: Decision) => boolean) => {
   const hers = new Set<string>()
   for (const { decision } of log) {
     for (const event of decision.events) {
@@ -310,7 +313,7 @@ const speakingOf = (log: readonly Recorded[], person: Uri): ((decision: Decision
 }
 
 /** Which documents are the same: for each the place of its first. */
-const documentsIn = (log: readonly Recorded[]): readonly number[] => {
+const documentsIn = (log: readonly RecordedDecision[]): readonly number[] => {
   const texts = log.flatMap(({ decision }) =>
     decision.cause === "Erase"
       ? []

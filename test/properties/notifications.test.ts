@@ -53,8 +53,8 @@ describe("pacing", () => {
     forEveryHistory((run) => {
       for (const { before, after, context, notifications, command } of run.moments) {
         for (const one of values(after.subscriptions)) {
-          const pack = packages.find(one.packageName)!
-          const view = viewFor(after, one, pack)
+          const eventPackage = packages.find(one.packageName)!
+          const view = viewFor(after, one, eventPackage)
           // 5839-6.3-c: it wants to know nothing until it asks
           if (one.shown === view.digest || one.dormant) continue
           const flies = context.inFlight(one.no) || notifications.some(({ no }) => no === one.no)
@@ -181,8 +181,8 @@ describe("convergence", () => {
       const documents = documentsOf(run)
       for (const state of run.states.values()) {
         for (const one of values(state.subscriptions)) {
-          const pack = packages.find(one.packageName)!
-          const view = viewFor(state, one, pack)
+          const eventPackage = packages.find(one.packageName)!
+          const view = viewFor(state, one, eventPackage)
           // shown nothing since it refused one without asking for another
           if (one.shown === "" || one.dormant) continue
           deepStrictEqual(one.shown, view.digest)

@@ -10,7 +10,7 @@ import { packagesOf } from "../../src/app/configured-packages.ts"
 import { ownPolicies } from "../../src/domain/presentity/watching.ts"
 import type { Watching } from "../../src/domain/presentity/watching.ts"
 import { decodeEvents, encodeEvents } from "../../src/adapters/store/codec.ts"
-import { eventInWords } from "../../src/app/history/words.ts"
+import { formatEvent } from "../../src/app/history/words.ts"
 import { policyReports } from "../../src/app/watch-policies.ts"
 import { watchingOf } from "../../src/app/watching.ts"
 import { policyChanges } from "../../src/domain/presentity/apply-policies.ts"
@@ -543,7 +543,7 @@ describe("policies", patient, () => {
     const { events } = world.ask({ _tag: "ApplyPolicies" })
     const [ended] = events
     assert.equal(ended?._tag === "SubscriptionTerminated" ? ended.policy : "", "members")
-    assert.equal(eventInWords(ended!, String), "#1  rejected  by line_members")
+    assert.equal(formatEvent(ended!, String), "#1  rejected  by line_members")
     assert.deepEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
   })
 

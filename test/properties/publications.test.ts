@@ -127,10 +127,10 @@ describe("PUBLISH", () => {
       publicationsMax,
     } = run.world.limits
     const { packageName, ifMatch, body } = command
-    const pack = packageName === null ? null : packages.find(packageName)
-    if (pack === null || pack.accepts.length === 0) return "489"
+    const eventPackage = packageName === null ? null : packages.find(packageName)
+    if (eventPackage === null || eventPackage.accepts.length === 0) return "489"
     if (ifMatch.length > 1) return "400"
-    const live = publicationsOf(before, pack.name).some(({ entityTag }) => entityTag === ifMatch[0])
+    const live = publicationsOf(before, eventPackage.name).some(({ entityTag }) => entityTag === ifMatch[0])
     if (ifMatch.length === 1 && !live) return "412"
     const wanted = command.expires ?? 3600
     if (wanted > 0 && wanted < min) return "423"
@@ -138,11 +138,11 @@ describe("PUBLISH", () => {
     const announced = granted === 0 ? 0 : Math.max(1, granted - expiresOffset)
     if (live && granted === 0) return "PublicationRemoved 0"
     if (body === null) return live ? `PublicationRefreshed ${announced}` : "400"
-    if (!pack.accepts.includes(body.contentType)) return "415"
+    if (!eventPackage.accepts.includes(body.contentType)) return "415"
     if (body.text.startsWith("!") || body.text.includes("<tuple</")) return "400"
     if (live) return `PublicationModified ${announced}`
     if (granted === 0) return "nothing 0"
-    if (publicationsOf(before, pack.name).length >= publicationsMax) return "503"
+    if (publicationsOf(before, eventPackage.name).length >= publicationsMax) return "503"
     return `PublicationCreated ${announced}`
   }
 
@@ -153,8 +153,8 @@ describe("PUBLISH", () => {
         if (event?._tag !== "PublicationRefreshed") continue
         deepStrictEqual([events.length, notifications.length], [1, 0])
         for (const name of packages.names()) {
-          const pack = packages.find(name)!
-          deepStrictEqual(currentView(after, pack), currentView(before, pack))
+          const eventPackage = packages.find(name)!
+          deepStrictEqual(currentView(after, eventPackage), currentView(before, eventPackage))
         }
         const strip = (state: State, tag: string) =>
           publicationsOf(state, event.packageName)
@@ -169,10 +169,14 @@ describe("PUBLISH", () => {
   it("L19: publishing what is shown already tells nobody who knows it", () => {
     forEveryHistory((run) => {
       for (const { command, before, after, notifications } of publishes(run)) {
-        const pack = packages.find(command.packageName ?? "")
-        if (pack === null || currentView(before, pack).digest !== currentView(after, pack).digest) continue
+        const eventPackage = packages.find(command.packageName ?? "")
+        if (
+          eventPackage === null ||
+          currentView(before, eventPackage).digest !== currentView(after, eventPackage).digest
+        )
+          continue
         for (const { no } of notifications) {
-          ok(get(before.subscriptions, no)?.shown !== currentView(before, pack).digest)
+          ok(get(before.subscriptions, no)?.shown !== currentView(before, eventPackage).digest)
         }
       }
     })
@@ -203,12 +207,13 @@ describe("PUBLISH", () => {
     forEveryHistory((run) => {
       for (const one of publishes(run)) {
         const { command, before, after, events, at } = one
-        const pack = packages.find(command.packageName ?? "")
-        if (pack === null || !events.some(({ _tag }) => /Created|Modified|Removed/.test(_tag))) continue
-        const view = currentView(after, pack)
+        const eventPackage = packages.find(command.packageName ?? "")
+        if (eventPackage === null || !events.some(({ _tag }) => /Created|Modified|Removed/.test(_tag)))
+          continue
+        const view = currentView(after, eventPackage)
         const concerned = freeze(after).subscriptions.filter(
           ({ packageName, no }) =>
-            packageName === pack.name && get(before.subscriptions, no)?.status === "active",
+            packageName === eventPackage.name && get(before.subscriptions, no)?.status === "active",
         )
         const told: number[] = []
         const suppressed: number[] = []
@@ -217,11 +222,11 @@ describe("PUBLISH", () => {
           if (was.polite || was.dormant || was.shown === view.digest) continue
           const isSender = get(before.dialogs, was.dialog)?.remoteTarget === command.sender
           if (isSender) {
-            if (was.shown === currentView(before, pack).digest) suppressed.push(no)
+            if (was.shown === currentView(before, eventPackage).digest) suppressed.push(no)
           } else if (
             !one.context.inFlight(no) &&
             (was.dueAt === null || was.dueAt <= at) &&
-            was.pacedAt + intervalOf(pack, run.world.limits) <= at &&
+            was.pacedAt + intervalOf(eventPackage, run.world.limits) <= at &&
             (was.rates?.max == null || (at - was.issuedAt) * was.rates.max >= 1000)
           ) {
             told.push(no)
@@ -252,12 +257,13 @@ describe("what is shown", () => {
             .toReversed(),
         })
         for (const name of packages.names()) {
-          const pack = packages.find(name)!
-          deepStrictEqual(currentView(shuffled, pack), currentView(state, pack))
+          const eventPackage = packages.find(name)!
+          deepStrictEqual(currentView(shuffled, eventPackage), currentView(state, eventPackage))
           const some = publicationsOf(state, name)
-          if (some.length === 0) deepStrictEqual(currentView(state, pack), absentView(state.presentity, pack))
+          if (some.length === 0)
+            deepStrictEqual(currentView(state, eventPackage), absentView(state.presentity, eventPackage))
           if (some.length === 1 && name !== "presence") {
-            deepStrictEqual(currentView(state, pack).body?.text, some[0]?.body?.text)
+            deepStrictEqual(currentView(state, eventPackage).body?.text, some[0]?.body?.text)
           }
         }
       }

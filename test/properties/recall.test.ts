@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import { recall } from "../../src/domain/history/recall.ts"
-import type { RecallWorld } from "../../src/domain/history/recall-world.ts"
+import type { ReconstructionContext } from "../../src/domain/history/recall-world.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { forEveryHistory } from "../support/history.ts"
@@ -23,13 +23,13 @@ const decisionOf = ({ before, command, context, events, at }: Moment): Decision 
   events: JSON.parse(JSON.stringify(events)) as Decision["events"],
 })
 
-const worldOf = (run: Run, authorize: RecallWorld["authorize"]): RecallWorld => ({
+const worldOf = (run: Run, authorize: ReconstructionContext["authorize"]): ReconstructionContext => ({
   packages: packagesOf(run.world),
   limits: run.world.limits,
   authorize,
 })
 
-const check = (run: Run, authorize: RecallWorld["authorize"]): void => {
+const check = (run: Run, authorize: ReconstructionContext["authorize"]): void => {
   const world = worldOf(run, authorize)
   for (const moment of run.moments) {
     if (moment.events.length === 0) continue

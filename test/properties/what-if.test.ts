@@ -6,11 +6,11 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { momentOf } from "../../src/domain/history/moments.ts"
-import type { Moment } from "../../src/domain/history/moments.ts"
+import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import { recall } from "../../src/domain/history/recall.ts"
-import type { RecallWorld } from "../../src/domain/history/recall-world.ts"
+import type { ReconstructionContext } from "../../src/domain/history/recall-world.ts"
 import { makeOtherWorld } from "../../src/domain/history/what-if.ts"
-import type { Difference, Leaving, Supposition } from "../../src/domain/history/what-if.ts"
+import type { Difference, SentNotify, Supposition } from "../../src/domain/history/what-if.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "../support/arbitraries.ts"
@@ -23,13 +23,13 @@ import { anyRuledSteps, people, playRuled, ruledWorlds } from "../support/ruled-
 import type { RuledStep } from "../support/ruled-history.ts"
 import { rulesBody } from "../support/ruled.ts"
 
-const worldOf = (of: World, authorize: RecallWorld["authorize"]): RecallWorld => ({
+const worldOf = (of: World, authorize: ReconstructionContext["authorize"]): ReconstructionContext => ({
   packages: packagesOf(of),
   limits: of.limits,
   authorize,
 })
 
-const momentsOf = (run: Run): ReadonlyMap<Uri, readonly Moment[]> =>
+const momentsOf = (run: Run): ReadonlyMap<Uri, readonly DecisionStep[]> =>
   new Map(
     streamsOf(run).map(({ begin, recorded }) => {
       let state = begin
@@ -43,12 +43,12 @@ const momentsOf = (run: Run): ReadonlyMap<Uri, readonly Moment[]> =>
   )
 
 /** Whether no decision needed a NOTIFY to be on its way: when those are answered is not in the log. */
-const isCalm = (moments: readonly Moment[], world: RecallWorld): boolean =>
+const isCalm = (moments: readonly DecisionStep[], world: ReconstructionContext): boolean =>
   moments.every(({ before, decision }) => (recall(before, decision, world)?.inFlight.size ?? 1) === 0)
 
 const differencesIn = (
-  moments: readonly Moment[],
-  world: RecallWorld,
+  moments: readonly DecisionStep[],
+  world: ReconstructionContext,
   supposition: Supposition,
   until: number,
 ): readonly Difference[] => {
@@ -63,7 +63,7 @@ const arrive = { _tag: "Arrive" } as const
 describe("what if", () => {
   it("L03: a world in which nothing is different, decided again from the beginning, tells everybody the same", () => {
     let compared = 0
-    const check = (run: Run, authorize: RecallWorld["authorize"]): void => {
+    const check = (run: Run, authorize: ReconstructionContext["authorize"]): void => {
       const world = worldOf(run.world, authorize)
       for (const moments of momentsOf(run).values()) {
         if (!isCalm(moments, world)) continue
@@ -139,7 +139,7 @@ describe("what if", () => {
           const supposed: Supposition = { without: new Set([position]), rules: null }
           const found = differencesIn(moments!, world, supposed, run.now)
           compared++
-          const told = (one: Leaving): string =>
+          const told = (one: SentNotify): string =>
             JSON.stringify([
               one.at,
               one.notify.dialog.callId,
@@ -149,7 +149,7 @@ describe("what if", () => {
               one.notify.reason,
               one.notify.body?.text ?? null,
             ])
-          const real = (of: readonly Moment[]): string[] =>
+          const real = (of: readonly DecisionStep[]): string[] =>
             of.flatMap(({ decision, notifications }) =>
               notifications.map((notify) => told({ at: decision.at, notify })),
             )

@@ -7,7 +7,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { changeIn } from "../../src/domain/history/changes.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
-import type { Moment } from "../../src/domain/history/moments.ts"
+import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import { makeInquiry } from "../../src/domain/history/why.ts"
 import type { Case, Explanation } from "../../src/domain/history/why.ts"
 import { viewFor } from "../../src/domain/presentity/notify.ts"
@@ -23,7 +23,7 @@ import { anyRuledSteps, playRuled, ruledWorlds } from "../support/ruled-history.
 
 interface Told {
   readonly truth: Truth
-  readonly moment: Moment
+  readonly moment: DecisionStep
 }
 
 /** The log of one presentity as a reader sees it, beside what really happened. */
@@ -141,13 +141,16 @@ const checkCase = (
     case "Hidden":
     case "SameDocument": {
       ok(one !== undefined && one.status === "active")
-      const pack = packagesOf(run.world).find(packageName)
+      const eventPackage = packagesOf(run.world).find(packageName)
       const last = left.findLast(({ index }) => index < at)?.notify
       // not of watcher information, nor of what a device has seen by itself, nor of who has said what it knows
       const isPlain =
-        pack !== null && pack.watcherInfoOf === undefined && !one.spared && !knows(told, at, life.no)
+        eventPackage !== null &&
+        eventPackage.watcherInfoOf === undefined &&
+        !one.spared &&
+        !knows(told, at, life.no)
       // and who has not taken the last one is owed an earlier change
-      const is = isPlain && one.shown !== "" ? viewFor(after, one, pack).body : null
+      const is = isPlain && one.shown !== "" ? viewFor(after, one, eventPackage).body : null
       if (is !== null && last?.body != null && last.state === "active" && !parted(told, left, at))
         deepStrictEqual(last.body.text, is.text)
       break

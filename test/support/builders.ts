@@ -11,7 +11,7 @@ import type {
 } from "../../src/domain/presentity/commands.ts"
 import type { Event, SubscriptionCreated } from "../../src/domain/presentity/events.ts"
 import type { TerminationReason } from "../../src/domain/presentity/intents.ts"
-import { digestOf } from "../../src/domain/presentity/view.ts"
+import { viewHash } from "../../src/domain/presentity/view.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type {
   Body,
@@ -51,7 +51,7 @@ export const away = text("away")
 export type Shown = Body | "nothing" | "hidden"
 
 export const shownAs = (body: Shown): string =>
-  body === "nothing" ? "-" : body === "hidden" ? "?" : digestOf(body)
+  body === "nothing" ? "-" : body === "hidden" ? "?" : viewHash(body)
 
 // ── dialogs ──
 

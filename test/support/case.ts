@@ -7,7 +7,7 @@ import type { CaseHeader, CaseItem } from "../../src/app/case/format.ts"
 import { itemsOf } from "../../src/app/case/read.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../src/app/case/write.ts"
-import type { Recorded } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/domain/ports.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import type { Reaction } from "../../src/domain/presentity/react.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
@@ -32,10 +32,10 @@ export const headerOf = (over: Partial<CaseHeader> = {}): CaseHeader => ({
 export const streamsOf = (
   run: Run,
   from = 0,
-): readonly { readonly begin: State; readonly recorded: readonly Recorded[] }[] =>
+): readonly { readonly begin: State; readonly recorded: readonly RecordedDecision[] }[] =>
   [...run.states.keys()].flatMap((stream) => {
     let begin = initial(stream)
-    const recorded: Recorded[] = []
+    const recorded: RecordedDecision[] = []
     for (const [index, decision] of run.log.entries()) {
       if (decision.stream !== stream) continue
       if (index < from) begin = fold(begin, decision)

@@ -20,13 +20,13 @@ export const plain: EventPackage<DialogInfo> = dialogInfo({ xml: xmlCodec })
 
 export const bodyOf = (text: string): Body => ({ contentType, text })
 
-export const verdict = (text: string, pack = plain): string => {
-  const parsed = pack.parse(bodyOf(text))
+export const verdict = (text: string, eventPackage = plain): string => {
+  const parsed = eventPackage.parse(bodyOf(text))
   return parsed._tag === "Unreadable" ? parsed.why : "read"
 }
 
-export const read = (text: string, pack = plain): DialogInfo => {
-  const parsed = pack.parse(bodyOf(text))
+export const read = (text: string, eventPackage = plain): DialogInfo => {
+  const parsed = eventPackage.parse(bodyOf(text))
   if (parsed._tag === "Unreadable") throw new Error(`${parsed.why}: ${text.slice(0, 500)}`)
   return parsed.document
 }
@@ -49,12 +49,12 @@ export const sources = (
   documents.map((document, index) => ({ key: keys[index] ?? `${index + 1}`, document }))
 
 export const composed = (
-  pack: EventPackage<DialogInfo>,
+  eventPackage: EventPackage<DialogInfo>,
   documents: readonly DialogInfo[],
   ended: readonly DialogInfo[] = [],
 ): DialogInfo => {
   const all = { documents: sources(documents), ended: sources(ended, ["11", "12", "13", "14", "15"]) }
-  const document = pack.compose({ presentity: alice, ...all })
+  const document = eventPackage.compose({ presentity: alice, ...all })
   if (document === null) throw new Error("nothing to show")
   return document
 }

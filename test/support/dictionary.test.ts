@@ -5,8 +5,8 @@ import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { digestOf as sha256 } from "../../src/adapters/store/digest.ts"
-import { digestOf } from "../../src/domain/presentity/view.ts"
+import { sha256Hex as sha256 } from "../../src/adapters/store/digest.ts"
+import { viewHash } from "../../src/domain/presentity/view.ts"
 import { digestsOf, likelyAddresses, likelyDocuments, makeHaystack } from "./dictionary.ts"
 
 const person = "sip:alice.winterbourne@example.test"
@@ -28,8 +28,8 @@ describe("the dictionary of the tests", () => {
       createHash("sha256").update(person).digest("base64url").slice(0, 22),
       createHash("md5").update("alice.winterbourne").digest("hex"),
       createHash("shake256", { outputLength: 12 }).update(person).digest("base64url"),
-      digestOf({ contentType: "application/pidf+xml", text: write(person, "open") }),
-      digestOf({
+      viewHash({ contentType: "application/pidf+xml", text: write(person, "open") }),
+      viewHash({
         contentType: "application/pidf+xml",
         parameters: "charset=utf-8",
         text: write(person, "closed"),

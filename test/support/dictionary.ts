@@ -5,7 +5,7 @@
 import { hash } from "node:crypto"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { presence as makePresence } from "../../src/domain/packages/pidf.ts"
-import { absentView, digest, digestOf, digestOfBoth } from "../../src/domain/presentity/view.ts"
+import { absentView, digest, viewHash, digestOfBoth } from "../../src/domain/presentity/view.ts"
 import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 
 const pidfType = "application/pidf+xml"
@@ -68,7 +68,7 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
   const words = new Set<string>()
   for (const body of documents) {
     texts.add(body.text)
-    words.add(digestOf(body))
+    words.add(viewHash(body))
     words.add(digestOfBoth(body, []))
     words.add(digestOfBoth(body, [["Call-Info", address]]))
   }

@@ -5,13 +5,13 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { decodeRow } from "../../src/adapters/store/codec.ts"
-import { isPersonalOrigin, touchEvent } from "../../src/adapters/store/personal.ts"
-import type { Touch } from "../../src/adapters/store/personal.ts"
+import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/personal.ts"
+import type { PersonalFieldMapper } from "../../src/adapters/store/personal.ts"
 import { personKeysOf } from "../../src/adapters/store/person-keys.ts"
 import { encodeDecision, rowHash } from "../../src/adapters/store/proof.ts"
-import { eventsIn, isEnvelope, sealDecision } from "../../src/adapters/store/sealed.ts"
+import { eventsIn, isEnvelope, encryptDecision } from "../../src/adapters/store/sealed.ts"
 import type { PersonKey, StoredEvents } from "../../src/adapters/store/sealed.ts"
-import { sealText } from "../../src/adapters/store/siv.ts"
+import { encryptTextEarlier } from "../../src/adapters/store/siv.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"
 
@@ -42,7 +42,7 @@ export const inEarlierForm = (
   if (!isEnvelope(row.events)) return row
   const { of, by = [] } = row.events
   const seal = (id: string | undefined, text: string): string =>
-    sealText(earlierKey(keyOf(id ?? "")!).key, text)
+    encryptTextEarlier(earlierKey(keyOf(id ?? "")!).key, text)
   const opened = decodeRow(row, keyOf)
   const sealed = opened.events.map((event, index): Event => {
     const places: (number | null)[] = []
@@ -50,7 +50,7 @@ export const inEarlierForm = (
       places.push(placeOf(text))
       return text
     }
-    touchEvent(eventsIn(row.events)[index]!, {
+    mapPersonalFields(eventsIn(row.events)[index]!, {
       ...untouched,
       watcher: (uri) => note(uri) as Uri,
       theirs: note,
@@ -60,7 +60,7 @@ export const inEarlierForm = (
       const place = places.shift()!
       return `${place}.${seal(by[place!], text)}`
     }
-    const touch: Touch = {
+    const touch: PersonalFieldMapper = {
       body: (body) => (body.dropped === undefined ? { ...body, text: seal(of, body.text) } : body),
       header: ([name, value]): Header => [name, seal(of, value)],
       shown: (digest) => digest,
@@ -69,7 +69,7 @@ export const inEarlierForm = (
       theirs: again,
       address: again,
     }
-    return touchEvent(event, touch)
+    return mapPersonalFields(event, touch)
   })
   const place = placeOf(row.origin)
   const origin = !isPersonalOrigin(opened.origin)
@@ -134,13 +134,13 @@ const withKeys = (
     if (watcher === null) place ??= placeOf(text)
     return text
   }
-  for (const event of events.events) touchEvent(event, { ...untouched, theirs: look, address: look })
+  for (const event of events.events) mapPersonalFields(event, { ...untouched, theirs: look, address: look })
   const requester = place === null ? null : (keyOf(by[place] ?? "")!.person as Uri)
-  const sealed = sealDecision(decision, requester, (person) => byPerson.get(person)!)
+  const sealed = encryptDecision(decision, requester, (person) => byPerson.get(person)!)
   return { origin: sealed.origin, events: sealed.stored }
 }
 
-const untouched: Touch = {
+const untouched: PersonalFieldMapper = {
   body: (body) => body,
   header: (header) => header,
   shown: (digest) => digest,

@@ -4,7 +4,7 @@
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { matchingRules, permissionsOf, readRules } from "../../src/domain/packages/presence-rules.ts"
 import type {
-  Circumstances,
+  RuleQuestion,
   Permissions,
   RulesDocument,
   RulesOptions,
@@ -53,7 +53,7 @@ export const asked = (
   uris: string | readonly string[] = "sip:bob@example.com",
   sphere: string | null = null,
   now: number | string = 0,
-): Circumstances => ({
+): RuleQuestion => ({
   requester: { uris: (typeof uris === "string" ? [uris] : uris) as readonly Uri[] },
   sphere,
   now: typeof now === "number" ? now : Date.parse(now),

@@ -4,10 +4,10 @@
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 import { makePeers } from "../../src/adapters/sip/peers.ts"
-import type { Arrival } from "../../src/adapters/sip/decoded.ts"
+import type { ReceivedOn } from "../../src/adapters/sip/decoded.ts"
 import type { RequestRules } from "../../src/adapters/sip/requests.ts"
 
-export const arrival: Arrival = {
+export const arrival: ReceivedOn = {
   transport: "udp",
   flow: "udp:192.0.2.10:5060",
   contact: "sip:presence@192.0.2.10:5060",

@@ -36,13 +36,13 @@ export const sources = (documents: readonly Pidf[], keys: readonly string[] = []
   documents.map((document, index) => ({ key: keys[index] ?? `${index + 1}`, document }))
 
 export const compose = (
-  pack: EventPackage<Pidf>,
+  eventPackage: EventPackage<Pidf>,
   documents: readonly Source<Pidf>[],
   ended: readonly Source<Pidf>[] = [],
-): Pidf | null => pack.compose({ presentity: alice, documents, ended })
+): Pidf | null => eventPackage.compose({ presentity: alice, documents, ended })
 
-export const composed = (pack: EventPackage<Pidf>, documents: readonly Source<Pidf>[]): Pidf => {
-  const document = compose(pack, documents)
+export const composed = (eventPackage: EventPackage<Pidf>, documents: readonly Source<Pidf>[]): Pidf => {
+  const document = compose(eventPackage, documents)
   if (document === null) throw new Error("nothing to show")
   return document
 }

@@ -5,14 +5,14 @@ import { createHash } from "node:crypto"
 import { Effect, Layer, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api, Caller } from "./api.ts"
-import type { Desk, DocumentKind, FeedItem, Page } from "./desk.ts"
+import { Api, Principal } from "./api.ts"
+import type { Operations, DocumentKind, FeedItem, Page } from "./desk.ts"
 import { answerCalls } from "./json-rpc.ts"
 import { Changed, Invalid, NotFound, problemOf } from "./problems.ts"
 import type { Refused } from "./problems.ts"
 
 /** Every resource but the probes. */
-export const answers = (desk: Desk) =>
+export const answers = (desk: Operations) =>
   Layer.mergeAll(
     HttpApiBuilder.group(Api, "presentities", (on) =>
       on
@@ -155,7 +155,7 @@ export const answers = (desk: Desk) =>
     HttpApiBuilder.group(Api, "commands", (on) =>
       on.handleRaw("call", () =>
         Effect.gen(function* () {
-          const { name, scope } = yield* Caller
+          const { name, scope } = yield* Principal
           const answer = yield* answerCalls(desk, { name, scope }, yield* bodyText)
           return answer === null
             ? HttpServerResponse.empty({ status: 204 })
@@ -169,7 +169,7 @@ const said = <A, R>(effect: Effect.Effect<A, Refused, R>) => Effect.mapError(eff
 
 /** What the log says of who asked. */
 const byCaller = <A>(ask: (by: string) => Effect.Effect<A, Refused>) =>
-  Effect.flatMap(Caller, ({ name }) => said(ask(name)))
+  Effect.flatMap(Principal, ({ name }) => said(ask(name)))
 
 const bodyText = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
   Effect.mapError(request.text, () => new Invalid({ detail: "the body cannot be read, or is too long" })),
@@ -199,7 +199,7 @@ const packageIn = (query: { readonly event?: string; readonly package?: string }
 const tagOf = (text: string): string =>
   `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`
 
-const read = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+const read = (desk: Operations, kind: DocumentKind, uri: string, event = "presence") =>
   Effect.flatMap(said(desk.document(kind, uri, event)), (document) =>
     document === null
       ? Effect.fail(new NotFound({ detail: `${uri} has no ${words[kind]} for ${event}` }))
@@ -213,10 +213,10 @@ const read = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =
 
 const words = { rules: "rules", "hard-state": "hard state" } as const
 
-const replace = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+const replace = (desk: Operations, kind: DocumentKind, uri: string, event = "presence") =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const { name } = yield* Caller
+    const { name } = yield* Principal
     const text = yield* bodyText
     yield* ifUnchanged(desk, kind, uri, event)
     const contentType = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase()
@@ -224,15 +224,15 @@ const replace = (desk: Desk, kind: DocumentKind, uri: string, event = "presence"
     return HttpServerResponse.empty({ status: 204, headers: { etag: tagOf(text) } })
   })
 
-const remove = (desk: Desk, kind: DocumentKind, uri: string, event = "presence") =>
+const remove = (desk: Operations, kind: DocumentKind, uri: string, event = "presence") =>
   Effect.gen(function* () {
-    const { name } = yield* Caller
+    const { name } = yield* Principal
     yield* ifUnchanged(desk, kind, uri, event)
     yield* said(desk.replaceDocument(name, kind, uri, event, null))
   })
 
 /** @source RFC 9110 §13.1.1, §13.1.2 */
-const ifUnchanged = (desk: Desk, kind: DocumentKind, uri: string, event: string) =>
+const ifUnchanged = (desk: Operations, kind: DocumentKind, uri: string, event: string) =>
   Effect.gen(function* () {
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     const [match, noneMatch] = [headers["if-match"], headers["if-none-match"]]

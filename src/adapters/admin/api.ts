@@ -36,21 +36,24 @@ import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.
 import type { Scope } from "./tokens.ts"
 
 /** Who asks, for the log. */
-export class Caller extends Context.Service<Caller, { readonly name: string; readonly scope: Scope }>()(
+export class Principal extends Context.Service<Principal, { readonly name: string; readonly scope: Scope }>()(
   "presently/admin/Caller",
 ) {}
 
 /** The scope that a resource needs. */
-export const Needs = Context.Reference<Scope>("presently/admin/Needs", { defaultValue: () => "read" })
+export const RequiredScope = Context.Reference<Scope>("presently/admin/Needs", { defaultValue: () => "read" })
 
 /** Lets in whoever has the scope. */
-export class Guard extends HttpApiMiddleware.Service<Guard, { provides: Caller }>()("presently/admin/Guard", {
-  error: [NoToken, NotAllowed, TooLong, Unavailable],
-  security: { bearer: HttpApiSecurity.bearer },
-}) {}
+export class Guard extends HttpApiMiddleware.Service<Guard, { provides: Principal }>()(
+  "presently/admin/Guard",
+  {
+    error: [NoToken, NotAllowed, TooLong, Unavailable],
+    security: { bearer: HttpApiSecurity.bearer },
+  },
+) {}
 
 /** Turns what does not fit a schema into one line that says what and where. */
-export class Legible extends HttpApiMiddleware.Service<Legible>()("presently/admin/Legible", {
+export class SchemaErrors extends HttpApiMiddleware.Service<SchemaErrors>()("presently/admin/Legible", {
   error: problems,
 }) {}
 
@@ -111,14 +114,14 @@ const documents = <const Name extends string>(kind: "rules" | "hard-state", name
       payload: anyDocument,
       error,
     })
-      .annotate(Needs, "operate")
+      .annotate(RequiredScope, "operate")
       .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already; ${sourced}`)),
     HttpApiEndpoint.delete("remove", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
       query: packageQuery,
       error,
     })
-      .annotate(Needs, "operate")
+      .annotate(RequiredScope, "operate")
       .annotateMerge(about(`Removes ${what}; ${sourced}`)),
   )
 
@@ -146,14 +149,14 @@ export class Api extends HttpApi.make("presently")
         payload: Schema.Struct({ event: Schema.optionalKey(Event), handling: SubHandling }),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Approves or denies one watcher, whatever the rules say")),
       HttpApiEndpoint.delete("undecide", "/v1/presentities/:uri/watchers/:watcher/decision", {
         params: { ...ofPresentity, watcher: Schema.String },
         query: eventQuery,
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Takes a decision back: the rules count again")),
       HttpApiEndpoint.post("refresh", "/v1/presentities/:uri/refresh", {
         params: ofPresentity,
@@ -163,7 +166,7 @@ export class Api extends HttpApi.make("presently")
         }),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Judges all watchers again, or tells them the present state (refreshWatchers)")),
       HttpApiEndpoint.post("terminate", "/v1/presentities/:uri/terminate", {
         params: ofPresentity,
@@ -174,21 +177,21 @@ export class Api extends HttpApi.make("presently")
         }),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Ends subscriptions, of one watcher or of all")),
       HttpApiEndpoint.post("erase", "/v1/presentities/:uri/erase", {
         params: ofPresentity,
         success: Erased,
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(about("Forgets a person for good: nothing of it is left in the database")),
       HttpApiEndpoint.post("expose", "/v1/presentities/expose", {
         payload: Schema.Struct({ event: Event, filter: Schema.optionalKey(Schema.NullOr(Schema.String)) }),
         success: Schema.Array(ExposedRow),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(
           about("Live publications with their documents, each also raised as an event (pres_expose)"),
         ),
@@ -283,7 +286,7 @@ export class Api extends HttpApi.make("presently")
         success: Published,
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(
           about("As PUBLISH: creates, modifies, refreshes, removes, by what is given (RFC 3903)"),
         ),
@@ -292,7 +295,7 @@ export class Api extends HttpApi.make("presently")
         query: { presentity: Schema.String, ...eventQuery },
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Ends a publication")),
     ),
     HttpApiGroup.make("sharingTags").add(
@@ -306,7 +309,7 @@ export class Api extends HttpApi.make("presently")
         success: SharingTag,
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(about("Makes a tag active or backup here (pres_set_sharing_tag_active)")),
     ),
     HttpApiGroup.make("events").add(
@@ -341,29 +344,29 @@ export class Api extends HttpApi.make("presently")
         success: Schema.Struct({ ...WebhookView.fields, secret: Schema.String }),
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(about("Sends events by HTTP, signed; the answer is the only one with the secret")),
       HttpApiEndpoint.delete("remove", "/v1/webhooks/:id", { params: { id: Schema.String }, error })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(about("Sends no more, and forgets the dead letters")),
       HttpApiEndpoint.get("deadLetters", "/v1/webhooks/:id/dead-letters", {
         params: { id: Schema.String },
         success: Schema.Struct({ items: Schema.Array(DeadLetter) }),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Messages that were given up, the newest first")),
       HttpApiEndpoint.post("redeliver", "/v1/webhooks/:id/dead-letters/:letter/redeliver", {
         params: { id: Schema.String, letter: Schema.String },
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Sends a dead letter once more; taken, it is one no longer")),
       HttpApiEndpoint.delete("discard", "/v1/webhooks/:id/dead-letters/:letter", {
         params: { id: Schema.String, letter: Schema.String },
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Forgets a dead letter")),
     ),
     HttpApiGroup.make("server").add(
@@ -371,7 +374,7 @@ export class Api extends HttpApi.make("presently")
         success: Schema.Struct({ decided: Schema.Int }),
         error,
       })
-        .annotate(Needs, "operate")
+        .annotate(RequiredScope, "operate")
         .annotateMerge(about("Waits until all that is due is decided (cleanup)")),
       HttpApiEndpoint.get("logLevel", "/v1/log-level", {
         success: Schema.Struct({ level: Schema.String }),
@@ -381,7 +384,7 @@ export class Api extends HttpApi.make("presently")
         payload: Schema.Struct({ level: Schema.Literals(logLevels) }),
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(about("Says more or less in the log from now on")),
       HttpApiEndpoint.post("reload", "/v1/reload", {
         success: Schema.Struct({
@@ -390,7 +393,7 @@ export class Api extends HttpApi.make("presently")
         }),
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(
           about(
             "Reads users, tokens, rules and log level again, as SIGHUP does; 409 and no change when any is wrong",
@@ -401,7 +404,7 @@ export class Api extends HttpApi.make("presently")
         success: Repaired,
         error,
       })
-        .annotate(Needs, "admin")
+        .annotate(RequiredScope, "admin")
         .annotateMerge(
           about(
             "Rewrites rows and snapshots that are not what the log says; from_start: reads every event, and makes landmarks anew",
@@ -428,7 +431,7 @@ export class Api extends HttpApi.make("presently")
     ),
   )
   .middleware(Guard)
-  .middleware(Legible)
+  .middleware(SchemaErrors)
   .annotateMerge(
     OpenApi.annotations({ title: "presently", description: "Management interface of a presence server" }),
   ) {}

@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
 import type { PresencePublish } from "../../domain/projections/published.ts"
-import type { HistoryDesk } from "./history-desk.ts"
+import type { HistoryQueries } from "./history-desk.ts"
 import type { Refused } from "./problems.ts"
 
 export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
@@ -274,7 +274,7 @@ export interface FeedFilter {
 }
 
 /** `by` says in the log who asked. */
-export interface Desk {
+export interface Operations {
   readonly publications: (event: string | null, page: Page) => Paged<PublicationRow>
   /** `from` (the watcher) and `to` are shell wildcards over whole URIs; null: any. */
   readonly subscriptions: (from: string | null, to: string | null, page: Page) => Paged<SubscriptionRow>
@@ -282,7 +282,7 @@ export interface Desk {
   readonly watchers: (uri: string, event: string | null) => Effect.Effect<readonly WatcherRow[], Refused>
   /** Watchers of everybody; `stale`: active ones that have not been sent what is shown now. Null: all. */
   readonly watching: (state: WatchingState | null, page: Page) => Paged<WatchingRow>
-  readonly history: HistoryDesk
+  readonly history: HistoryQueries
   /** `rules`: everybody is judged again; `state`: everybody is told the present state. */
   readonly refresh: (
     by: string,

@@ -138,7 +138,7 @@ interface Window extends Zoned {
   readonly limit?: number | undefined
 }
 
-export interface HistoryDesk {
+export interface HistoryQueries {
   readonly history: (
     uri: string,
     wish: Window & {

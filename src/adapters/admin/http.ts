@@ -19,8 +19,8 @@ import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import type { HttpApiEndpoint } from "effect/http-api"
 import { BindFailed } from "../../domain/ports.ts"
 import { answers } from "./answers.ts"
-import { Api, Caller, Guard, Legible, Needs } from "./api.ts"
-import type { Desk } from "./desk.ts"
+import { Api, Principal, Guard, SchemaErrors, RequiredScope } from "./api.ts"
+import type { Operations } from "./desk.ts"
 import { Invalid, NoToken, NotAllowed, NotFound, TooLong, Unavailable } from "./problems.ts"
 import { findToken, includes } from "./tokens.ts"
 import type { Scope, Token } from "./tokens.ts"
@@ -36,7 +36,7 @@ export interface AdminSource {
   readonly hasStarted: () => boolean
   /** OpenMetrics text. */
   readonly metrics: () => string
-  readonly desk: Desk
+  readonly desk: Operations
   /** Of this software. */
   readonly version: string
 }
@@ -140,7 +140,7 @@ const guard = (given: Tokens, unsure: () => string | null) =>
         if (why !== null) return yield* new Unavailable({ detail: why })
         const legible = yield* readable(request, endpoint)
         return yield* answer.pipe(
-          Effect.provideService(Caller, caller),
+          Effect.provideService(Principal, caller),
           Effect.provideService(HttpServerRequest.HttpServerRequest, legible),
         )
       }),
@@ -151,7 +151,7 @@ const callerOf = (
   tokens: readonly Token[] | null,
   credential: string,
   needs: Scope,
-): Effect.Effect<Caller["Service"], NoToken | NotAllowed> => {
+): Effect.Effect<Principal["Service"], NoToken | NotAllowed> => {
   const from = remoteOf(request)
   if (tokens === null) {
     return isOwnHost(request) && isNoPage(request)
@@ -176,7 +176,7 @@ const callerOf = (
       )
 }
 
-const needsOf = (endpoint: HttpApiEndpoint.Top): Scope => Context.get(endpoint.annotations, Needs)
+const needsOf = (endpoint: HttpApiEndpoint.Top): Scope => Context.get(endpoint.annotations, RequiredScope)
 
 /** JSON is JSON whatever it is called (`curl -d` calls everything a form), and none is an object without fields; the body is here, and not too long. */
 const readable = Effect.fnUntraced(function* (
@@ -214,7 +214,7 @@ const isNoPage = ({ headers }: HttpServerRequest.HttpServerRequest): boolean => 
 const remoteOf = (request: HttpServerRequest.HttpServerRequest): string =>
   (request.source as { readonly socket?: { readonly remoteAddress?: string } }).socket?.remoteAddress ?? ""
 
-const legible = HttpApiMiddleware.layerSchemaErrorTransform(Legible, (error) => {
+const legible = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErrors, (error) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)
   const slot = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
   const [first] = formatIssues(error.cause.issue).issues

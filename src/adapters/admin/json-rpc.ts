@@ -3,7 +3,7 @@
  * in the module's order.
  */
 import { Effect } from "effect"
-import type { Desk } from "./desk.ts"
+import type { Operations } from "./desk.ts"
 import type { Refused } from "./problems.ts"
 import { includes } from "./tokens.ts"
 import type { Scope } from "./tokens.ts"
@@ -24,7 +24,7 @@ interface Fault {
 const invalidParams = -32_602
 const everything = { after: "", limit: Number.POSITIVE_INFINITY }
 
-const callsOf = (desk: Desk): readonly Call[] => [
+const callsOf = (desk: Operations): readonly Call[] => [
   {
     names: ["refreshWatchers", "refresh_watchers", "presence:refresh_watchers"],
     needs: "operate",
@@ -96,7 +96,7 @@ interface By {
 }
 
 /** Null: nobody waits for an answer. */
-export const answerCalls = (desk: Desk, by: By, text: string): Effect.Effect<unknown> => {
+export const answerCalls = (desk: Operations, by: By, text: string): Effect.Effect<unknown> => {
   const calls = new Map(callsOf(desk).flatMap((call) => call.names.map((name) => [name, call])))
   let asked: unknown
   try {

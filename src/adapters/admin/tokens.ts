@@ -20,11 +20,11 @@ export interface Token {
 
 export const includes = (has: Scope, needs: Scope): boolean => scopes.indexOf(has) >= scopes.indexOf(needs)
 
-export const digestOf = (token: string): Buffer => createHash("sha256").update(token).digest()
+export const tokenHash = (token: string): Buffer => createHash("sha256").update(token).digest()
 
 /** The line of a token file for a new token. */
 export const tokenLine = (name: string, scope: Scope, token: string): string =>
-  `${name}:${scope}:${digestOf(token).toString("hex")}`
+  `${name}:${scope}:${tokenHash(token).toString("hex")}`
 
 export const isTokenName = (name: string): boolean => /^[A-Za-z0-9_.-]{1,64}$/.test(name)
 
@@ -55,7 +55,7 @@ export const parseTokens = (
 
 /** All are compared, each in constant time. */
 export const findToken = (tokens: readonly Token[], presented: string): Token | null => {
-  const digest = digestOf(presented)
+  const digest = tokenHash(presented)
   let found: Token | null = null
   for (const one of tokens) if (timingSafeEqual(one.digest, digest)) found = one
   return found

@@ -8,7 +8,7 @@ import type { Reply } from "./responses.ts"
 import type { Target } from "./via.ts"
 
 /** Where a request came from and came in. */
-export interface Arrival {
+export interface ReceivedOn {
   readonly transport: "udp" | "tcp"
   /** The receiving socket: `udp:192.0.2.10:5060`. */
   readonly flow: string
@@ -21,14 +21,14 @@ export interface Arrival {
 }
 
 /** A request that the core decides. */
-export interface Submit {
+export interface Accepted {
   readonly _tag: "Submit"
   readonly presentity: Uri | null
   readonly command: Publish | Subscribe | Resubscribe
 }
 
-export type Decoded =
-  | Submit
+export type DecodeResult =
+  | Accepted
   | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
   /** To be submitted as the policy grants it. */
-  | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Submit }
+  | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Accepted }

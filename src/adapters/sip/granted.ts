@@ -9,8 +9,8 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./codec.ts"
 import { copyText } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
-import type { Grant, PolicyRequest, SenderFrom } from "./policy.ts"
-import type { Arrival, Decoded, Submit } from "./decoded.ts"
+import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
+import type { ReceivedOn, DecodeResult, Accepted } from "./decoded.ts"
 import { reply } from "./responses.ts"
 import { parseUri } from "./uri.ts"
 
@@ -22,12 +22,12 @@ interface Caller {
 }
 
 /** The question about a request that would otherwise be submitted so. */
-export const askAbout = (
-  submit: Submit,
+export const policyQuestion = (
+  submit: Accepted,
   message: RawMessage,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   { to, from, user }: Caller,
-): Decoded => {
+): DecodeResult => {
   const { command } = submit
   const contact = message.headers.get("contact")?.[0]
   const question: PolicyRequest = {
@@ -55,7 +55,11 @@ export const whoIn = (uri: string): Uri => {
 }
 
 /** The request as granted, or the reply that refuses it. */
-export const withGrant = (submit: Submit, grant: Grant | null, message: RawMessage): Decoded => {
+export const applyPolicy = (
+  submit: Accepted,
+  grant: PolicyDecision | null,
+  message: RawMessage,
+): DecodeResult => {
   if (grant === null) return submit
   if (grant._tag === "Refused") return refuse(grant.status, grant.reason)
   const { command } = submit
@@ -72,7 +76,7 @@ export const withGrant = (submit: Submit, grant: Grant | null, message: RawMessa
   return { ...submit, command: { ...command, forceActive, ...tag } }
 }
 
-const refuse = (status: number, reason: string | null): Decoded => ({
+const refuse = (status: number, reason: string | null): DecodeResult => ({
   _tag: "Reply",
   reply: reply(status, "", reason),
   isStateless: false,

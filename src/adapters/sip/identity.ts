@@ -12,7 +12,7 @@ import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
-import type { Arrival, Decoded } from "./decoded.ts"
+import type { ReceivedOn, DecodeResult } from "./decoded.ts"
 import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./gate.ts"
 import { isToken } from "./gate.ts"
@@ -41,7 +41,7 @@ export type Identity =
       /** Somebody was named, in a way that cannot be read. */
       readonly isUnreadable: boolean
     }
-  | { readonly _tag: "Refused"; readonly decoded: Decoded }
+  | { readonly _tag: "Refused"; readonly decoded: DecodeResult }
 
 /**
  * What becomes of requests of peers and strangers, for counters and the log: a peer names nobody (`unnamed`); its PUBLISH is
@@ -67,7 +67,7 @@ const refuse = (status: number, reason: string | null): Identity => ({
 /** @param isBegin whether it is a SUBSCRIBE outside a dialog, which says where requests of its dialog will go */
 export const identify = (
   message: RawMessage,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   rules: IdentityRules,
   from: Address,
   isBegin: boolean,

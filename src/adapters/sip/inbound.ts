@@ -12,12 +12,12 @@ import { allowanceKey } from "./allowances.ts"
 import type { Allowances } from "./allowances.ts"
 import { copyText } from "./gate.ts"
 import type { RawMessage } from "./gate.ts"
-import { withGrant } from "./granted.ts"
+import { applyPolicy } from "./granted.ts"
 
 import type { Counters } from "./options.ts"
-import type { Grant } from "./policy.ts"
+import type { PolicyDecision } from "./policy.ts"
 import { decodeRequest } from "./requests.ts"
-import type { Arrival, Decoded, Submit } from "./decoded.ts"
+import type { ReceivedOn, DecodeResult, Accepted } from "./decoded.ts"
 import type { RequestRules } from "./requests.ts"
 import { formatResponse, looksTagged, reply, replyOf } from "./responses.ts"
 import type { Reply } from "./responses.ts"
@@ -40,7 +40,7 @@ export interface InboundParts {
     address: string,
     port: number,
     answeredTo: Target,
-  ) => Arrival
+  ) => ReceivedOn
   /** Told of requests for dialogs that go where nothing is proven. */
   readonly allowances: Pick<Allowances, "received">
   /** Seconds after which the NOTIFY of a fetch could leave; null: now. */
@@ -197,7 +197,7 @@ export const makeInbound = (parts: InboundParts): Receive => {
 
   /** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
   const allowed = (
-    decoded: Decoded,
+    decoded: DecodeResult,
     { callId, octets = 0 }: RawMessage,
   ): ((octets: number) => void) | null => {
     const request = decoded._tag === "Ask" ? decoded.otherwise : decoded
@@ -216,9 +216,9 @@ export const makeInbound = (parts: InboundParts): Receive => {
   }
 
   const submit = (
-    { command, presentity }: Submit,
+    { command, presentity }: Accepted,
     { message, transport, address, port }: Inbound,
-    arrival: Arrival,
+    arrival: ReceivedOn,
     complete: (answer: Reply) => void,
   ): void => {
     const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
@@ -247,13 +247,13 @@ export const makeInbound = (parts: InboundParts): Receive => {
 
   /** The policy may take its time; meanwhile the transaction absorbs what comes again. */
   const ask = (
-    { question, otherwise }: Extract<Decoded, { readonly _tag: "Ask" }>,
+    { question, otherwise }: Extract<DecodeResult, { readonly _tag: "Ask" }>,
     inbound: Inbound,
-    arrival: Arrival,
+    arrival: ReceivedOn,
     complete: (answer: Reply) => void,
   ): void => {
-    const settle = (grant: Grant | null): void => {
-      const decided = withGrant(otherwise, grant, inbound.message)
+    const settle = (grant: PolicyDecision | null): void => {
+      const decided = applyPolicy(otherwise, grant, inbound.message)
       if (decided._tag === "Submit") submit(decided, inbound, arrival, complete)
       else complete(decided._tag === "Reply" ? decided.reply : reply(500))
     }
@@ -289,7 +289,7 @@ const isFetched = (answer: Answer): boolean =>
   answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.expires === 0
 
 /** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
-const tagFor = (decoded: Decoded, rules: RequestRules): string =>
+const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
   decoded._tag === "Ask"
     ? tagFor(decoded.otherwise, rules)
     : decoded._tag === "Submit" && decoded.command._tag === "Subscribe"

@@ -39,7 +39,7 @@ export type SenderFrom =
   | { readonly _tag: "Uri"; readonly uri: string }
 
 /** What is left out is as without a policy. */
-export type Grant =
+export type PolicyDecision =
   | {
       readonly _tag: "Granted"
       readonly forceActive?: boolean
@@ -51,7 +51,7 @@ export type Grant =
 
 export interface Policy {
   /** Null: as without a policy. Never throws, never rejects. */
-  readonly ask: (request: PolicyRequest) => Grant | null | Promise<Grant | null>
+  readonly ask: (request: PolicyRequest) => PolicyDecision | null | Promise<PolicyDecision | null>
   /** Headers it looks at that nobody else reads, in lower case; null: it may look at any. */
   readonly headers: ReadonlySet<string> | null
 }

@@ -14,8 +14,8 @@ import { parseAddress, parseAddresses } from "./codec.ts"
 import type { Address } from "./codec.ts"
 import type { RawMessage } from "./gate.ts"
 import { copyText, isToken } from "./gate.ts"
-import { askAbout, whoIn } from "./granted.ts"
-import type { Arrival, Decoded, Submit } from "./decoded.ts"
+import { policyQuestion, whoIn } from "./granted.ts"
+import type { ReceivedOn, DecodeResult, Accepted } from "./decoded.ts"
 import {
   listValues,
   parseAccept,
@@ -63,7 +63,7 @@ export interface RequestRules extends IdentityRules {
   readonly policy: Policy | null
 }
 
-const refuse = (status: number, reason: string | null = null, headers = ""): Decoded => ({
+const refuse = (status: number, reason: string | null = null, headers = ""): DecodeResult => ({
   _tag: "Reply",
   reply: reply(status, headers, reason),
   isStateless: false,
@@ -78,10 +78,10 @@ const served = new Set(["OPTIONS", "PUBLISH", "REGISTER", "SUBSCRIBE", "NOTIFY"]
  */
 export const decodeRequest = (
   message: RawMessage,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   rules: RequestRules,
   isMerged: () => boolean,
-): Decoded => {
+): DecodeResult => {
   const { method } = message
   if (!served.has(method)) {
     if (elsewhere.has(method)) return refuse(405, null, `Allow: ${allow}\r\n`)
@@ -132,9 +132,9 @@ const optionsHeaders = (rules: RequestRules): string =>
 const decodeRegister = (
   message: RawMessage,
   { from, to }: Parties,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   rules: RequestRules,
-): Decoded => {
+): DecodeResult => {
   if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
@@ -156,10 +156,10 @@ const readEvent = (message: RawMessage, rules: RequestRules): EventHeader | null
 
 const decodePublish = (
   message: RawMessage,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   rules: RequestRules,
   { from, uri }: Parties,
-): Decoded => {
+): DecodeResult => {
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
@@ -173,7 +173,7 @@ const decodePublish = (
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
   const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
-  const submit: Submit = {
+  const submit: Accepted = {
     _tag: "Submit",
     presentity,
     command: {
@@ -190,7 +190,7 @@ const decodePublish = (
   }
   if (rules.policy === null) return submit
   const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri)
-  return askAbout(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
+  return policyQuestion(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
 
 const userOf = (identity: Identity): string | null => (identity._tag === "Known" ? identity.user : null)
@@ -259,10 +259,10 @@ interface Parties {
 
 const decodeSubscribe = (
   message: RawMessage,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   rules: RequestRules,
   parties: Parties,
-): Decoded => {
+): DecodeResult => {
   const { from, to, uri } = parties
   const identity = identify(message, arrival, rules, from, to.tag === null)
   if (identity._tag === "Refused") return identity.decoded
@@ -297,10 +297,10 @@ const decodeSubscribe = (
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }
-  const decided = (submit: Submit): Decoded =>
+  const decided = (submit: Accepted): DecodeResult =>
     rules.policy === null
       ? submit
-      : askAbout(submit, message, arrival, { to: whoIn(to.uri), from: watcher, user: userOf(identity) })
+      : policyQuestion(submit, message, arrival, { to: whoIn(to.uri), from: watcher, user: userOf(identity) })
   const wasGivenTo = identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
   if (to.tag !== null) {
     const dialog = dialogKey(message.callId, to.tag, from.tag ?? "")
@@ -370,7 +370,7 @@ const roomInDialog = (
   message: RawMessage,
   contact: string | null,
   event: string,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   wasGivenTo: ((place: string) => boolean) | null,
   rules: RequestRules,
 ): { readonly room?: number } => {
@@ -417,7 +417,11 @@ const sharedLineOf = (
  *
  * @source RFC 3261 §8.1.1.8; null when there is none
  */
-const readContact = (message: RawMessage, arrival: Arrival, rules: RequestRules): string | null | Decoded => {
+const readContact = (
+  message: RawMessage,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): string | null | DecodeResult => {
   const lines = message.headers.get("contact")
   if (lines === undefined) return null
   if (lines.length > 1) return refuse(400, "More Than One Contact")

@@ -5,7 +5,7 @@
  * being the other end of a connection, or knowing the nonce that was sent there.
  */
 import type { DialogStart } from "../../domain/vocabulary.ts"
-import type { Arrival } from "./decoded.ts"
+import type { ReceivedOn } from "./decoded.ts"
 import type { NextHop, PreparedDialog } from "./notify.ts"
 import type { Peers } from "./peers.ts"
 import { bracketed } from "./uri.ts"
@@ -39,7 +39,7 @@ export const placeOfHop = (hop: NextHop, transport: "udp" | "tcp"): string =>
   placeOf(hop.transport ?? transport, hop.host, hop.port ?? portDefault)
 
 /** Where the answer to a request goes, for its nonce. */
-export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo }: Arrival): string =>
+export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo }: ReceivedOn): string =>
   placeOf(transport, answeredTo?.address ?? sourceAddress, answeredTo?.port ?? sourcePort)
 
 /**
@@ -49,7 +49,7 @@ export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo
  */
 export const isProven = (
   hop: NextHop,
-  arrival: Arrival,
+  arrival: ReceivedOn,
   wasGivenTo: ((place: string) => boolean) | null,
   rules: ProofRules,
 ): boolean => {
@@ -79,7 +79,7 @@ export const headOctetsIn = (
   request: { readonly from: string; readonly to: string; readonly callId: string },
   remoteTarget: string,
   event: string,
-  { contact, flow }: Arrival,
+  { contact, flow }: ReceivedOn,
 ): number =>
   fixedOctets +
   100 +

@@ -25,7 +25,7 @@ import type { Counters, ListenAddress, SipLimit, SipOptions } from "./options.ts
 import { makePeers } from "./peers.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makeRegistrar } from "./registrar.ts"
-import type { Arrival } from "./decoded.ts"
+import type { ReceivedOn } from "./decoded.ts"
 import type { RequestRules } from "./requests.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
@@ -199,7 +199,7 @@ export const make = (options: SipOptions): Sip => {
     address: string,
     port: number,
     answeredTo: Target,
-  ): Arrival => {
+  ): ReceivedOn => {
     const socket =
       transport === "udp"
         ? { host: (channel as UdpListener).host, port: (channel as UdpListener).port }

@@ -25,7 +25,7 @@ const lengthOctets = 8
  * @param key 64 octets, or 32 as keys had before, from which 64 are made
  * @param associated what must be the same when it is opened
  */
-export const sealText = (key: Uint8Array, associated: string, text: string): string => {
+export const encryptText = (key: Uint8Array, associated: string, text: string): string => {
   const both = keyPair(key)
   const work = room(macRoom, block + 3 * (associated.length + text.length) + lengthOctets)
   const from = block + work.write(associated, block, "utf8")
@@ -39,7 +39,7 @@ export const sealText = (key: Uint8Array, associated: string, text: string): str
 }
 
 /** @returns null: it was not sealed with this key and this associated data */
-export const openText = (key: Uint8Array, associated: string, text: string): string | null => {
+export const decryptText = (key: Uint8Array, associated: string, text: string): string | null => {
   const sealed = room(sealedRoom, text.length)
   const length = sealed.write(text, 0, "base64url") - tagOctets
   // the last character has bits to spare

@@ -6,7 +6,7 @@
  */
 import { Schema } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
-import { openDecision } from "./sealed.ts"
+import { decryptDecision } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 import { upcast } from "./upcast.ts"
 
@@ -256,7 +256,7 @@ export const decodeRow = (
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
   const { events, ...keys } = decodeKeys(row.events)
   // strings are opened where they ought to be; whether all is there, and of the right type, is found out afterwards
-  const opened = openDecision(
+  const opened = decryptDecision(
     row.origin,
     row.nonce,
     { ...keys, events: upcast(events) as readonly Event[] },

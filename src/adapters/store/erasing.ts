@@ -30,7 +30,7 @@ export interface ClearRow {
   readonly events: unknown
 }
 
-export const makeErasing = (sql: PgClient.PgClient) => {
+export const makeErasureQueries = (sql: PgClient.PgClient) => {
   const quoted = (person: Uri) => JSON.stringify(person)
   return {
     servers: otherServers(sql),
@@ -154,4 +154,4 @@ export const makeErasing = (sql: PgClient.PgClient) => {
   }
 }
 
-export type Erasing = ReturnType<typeof makeErasing>
+export type ErasureQueries = ReturnType<typeof makeErasureQueries>

@@ -5,7 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import { EventStore, soleClaim } from "../../domain/ports.ts"
-import type { Appended, Checkpoint, Recorded } from "../../domain/ports.ts"
+import type { Appended, Checkpoint, RecordedDecision } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
@@ -16,15 +16,15 @@ import type { Uri } from "../../domain/vocabulary.ts"
 export interface MemoryLog {
   readonly append: (decisions: readonly Decision[]) => Appended
   readonly load: (stream: Uri) => State
-  readonly read: (after: number, max: number) => readonly Recorded[]
-  readonly history: (stream: Uri, afterVersion: number, max: number) => readonly Recorded[]
+  readonly read: (after: number, max: number) => readonly RecordedDecision[]
+  readonly history: (stream: Uri, afterVersion: number, max: number) => readonly RecordedDecision[]
 }
 
 export const makeMemoryLog = (): MemoryLog => {
-  const log: Recorded[] = []
-  const streams = new Map<Uri, Recorded[]>()
+  const log: RecordedDecision[] = []
+  const streams = new Map<Uri, RecordedDecision[]>()
 
-  const rowsOf = (stream: Uri): readonly Recorded[] => streams.get(stream) ?? []
+  const rowsOf = (stream: Uri): readonly RecordedDecision[] => streams.get(stream) ?? []
 
   return {
     append: (decisions) => {
@@ -64,9 +64,9 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
   const landmarks = new Map<Uri, Map<number, State>>()
   const checkpoints = new Map<string, Checkpoint>()
 
-  const landmarksBack = (stream: Uri, isMeant: (state: State) => boolean): readonly State[] =>
+  const landmarksBack = (stream: Uri, matches: (state: State) => boolean): readonly State[] =>
     [...(landmarks.get(stream)?.values() ?? [])]
-      .filter(isMeant)
+      .filter(matches)
       .sort((one, other) => other.version - one.version)
 
   return {

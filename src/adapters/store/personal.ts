@@ -22,7 +22,7 @@ export type Field =
 export type DocumentField = "body" | "hardState" | "rules"
 
 /** What is done with each kind of string. */
-export interface Touch {
+export interface PersonalFieldMapper {
   /** A document of the presentity. */
   readonly body: (body: Body, field: DocumentField) => Body
   readonly header: (header: Header) => Header
@@ -38,72 +38,72 @@ export interface Touch {
 }
 
 /** The event with its personal strings touched; fields keep their order. An event without any is returned as it is. */
-export const touchEvent = (event: Event, touch: Touch): Event => {
+export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event => {
   switch (event._tag) {
     case "PublicationCreated":
     case "PublicationModified":
       return {
         ...event,
-        body: bodyOf(event.body, touch, "body"),
-        ...(event.headers === undefined ? {} : { headers: event.headers.map(touch.header) }),
-        sender: event.sender === null ? null : touch.own(event.sender, "sender"),
+        body: bodyOf(event.body, map, "body"),
+        ...(event.headers === undefined ? {} : { headers: event.headers.map(map.header) }),
+        sender: event.sender === null ? null : map.own(event.sender, "sender"),
       }
     case "PublicationRemoved":
-      return event.sender === undefined ? event : { ...event, sender: touch.own(event.sender, "sender") }
+      return event.sender === undefined ? event : { ...event, sender: map.own(event.sender, "sender") }
     case "HardStateReplaced":
-      return { ...event, body: bodyOf(event.body, touch, "hardState") }
+      return { ...event, body: bodyOf(event.body, map, "hardState") }
     case "RulesReplaced":
-      return { ...event, rules: bodyOf(event.rules, touch, "rules") }
+      return { ...event, rules: bodyOf(event.rules, map, "rules") }
     case "SubscriptionCreated":
       return {
         ...event,
-        eventId: event.eventId === null ? null : touch.theirs(event.eventId, event.watcher, "eventId"),
-        watcher: touch.watcher(event.watcher),
+        eventId: event.eventId === null ? null : map.theirs(event.eventId, event.watcher, "eventId"),
+        watcher: map.watcher(event.watcher),
         ...(event.argument === undefined
           ? {}
-          : { argument: touch.theirs(event.argument, event.watcher, "argument") }),
-        start: event.start === null ? null : startOf(event.start, event.watcher, touch),
+          : { argument: map.theirs(event.argument, event.watcher, "argument") }),
+        start: event.start === null ? null : startOf(event.start, event.watcher, map),
       }
     case "FarewellRepeated":
       return {
         ...event,
-        eventId: event.eventId === null ? null : touch.theirs(event.eventId, event.watcher, "eventId"),
-        watcher: touch.watcher(event.watcher),
-        start: startOf(event.start, event.watcher, touch),
+        eventId: event.eventId === null ? null : map.theirs(event.eventId, event.watcher, "eventId"),
+        watcher: map.watcher(event.watcher),
+        start: startOf(event.start, event.watcher, map),
       }
     case "SubscriptionRefreshed":
       return {
         ...event,
         remoteTarget:
-          event.remoteTarget === null ? null : touch.address(event.remoteTarget, null, "remoteTarget"),
-        ...(event.argument === undefined ? {} : { argument: touch.theirs(event.argument, null, "argument") }),
+          event.remoteTarget === null ? null : map.address(event.remoteTarget, null, "remoteTarget"),
+        ...(event.argument === undefined ? {} : { argument: map.theirs(event.argument, null, "argument") }),
       }
     case "RemoteTargetChanged":
-      return { ...event, remoteTarget: touch.address(event.remoteTarget, null, "remoteTarget") }
+      return { ...event, remoteTarget: map.address(event.remoteTarget, null, "remoteTarget") }
     case "TargetProven":
-      return { ...event, address: touch.theirs(event.address, null, "address") }
+      return { ...event, address: map.theirs(event.address, null, "address") }
     case "WatcherRemembered":
     case "WatcherDecided":
-      return { ...event, watcher: touch.watcher(event.watcher) }
+      return { ...event, watcher: map.watcher(event.watcher) }
     case "NotificationsIssued":
-      return isPersonalDigest(event.shown) ? { ...event, shown: touch.shown(event.shown) } : event
+      return isPersonalDigest(event.shown) ? { ...event, shown: map.shown(event.shown) } : event
     default:
       return event
   }
 }
 
-const bodyOf = (body: Body | null, { body: touch }: Touch, field: DocumentField): Body | null =>
-  body === null ? null : touch(body, field)
+const bodyOf = (body: Body | null, { body: map }: PersonalFieldMapper, field: DocumentField): Body | null =>
+  body === null ? null : map(body, field)
 
-const startOf = (start: DialogStart, watcher: Uri, touch: Touch): DialogStart => ({
+const startOf = (start: DialogStart, watcher: Uri, map: PersonalFieldMapper): DialogStart => ({
   ...start,
-  callId: touch.theirs(start.callId, watcher, "callId"),
-  remoteTag: touch.theirs(start.remoteTag, watcher, "remoteTag"),
-  localUri: touch.own(start.localUri, "localUri"),
-  remoteUri: touch.address(start.remoteUri, watcher, "remoteUri"),
-  remoteTarget: touch.address(start.remoteTarget, watcher, "remoteTarget"),
-  routeSet: start.routeSet.map((one) => touch.address(one, watcher, "routeSet")),
-  source: touch.theirs(start.source, watcher, "source"),
+  callId: map.theirs(start.callId, watcher, "callId"),
+  remoteTag: map.theirs(start.remoteTag, watcher, "remoteTag"),
+  localUri: map.own(start.localUri, "localUri"),
+  remoteUri: map.address(start.remoteUri, watcher, "remoteUri"),
+  remoteTarget: map.address(start.remoteTarget, watcher, "remoteTarget"),
+  routeSet: start.routeSet.map((one) => map.address(one, watcher, "routeSet")),
+  source: map.theirs(start.source, watcher, "source"),
 })
 
 /** What is no person: facts about the log and the server. */
@@ -122,33 +122,37 @@ export const isPersonalDigest = (shown: string): boolean => !/^(?:|-|\?|!|w\d{1,
 /**
  * A saved state with strings of one person touched.
  *
- * @param touch for that person
+ * @param map for that person
  */
-export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Snapshot => {
+export const mapPersonalFieldsOfSnapshot = (
+  snapshot: Snapshot,
+  person: Uri,
+  map: PersonalFieldMapper,
+): Snapshot => {
   const isOwn = snapshot.presentity === person
-  const isMeant = (one: { readonly watcher: Uri }): boolean => one.watcher === person
+  const matches = (one: { readonly watcher: Uri }): boolean => one.watcher === person
   const named = <A extends { readonly watcher: Uri }>(one: A): A =>
-    isMeant(one) ? { ...one, watcher: touch.watcher(one.watcher) } : one
+    matches(one) ? { ...one, watcher: map.watcher(one.watcher) } : one
   const asked = <A extends { readonly watcher: Uri; readonly eventId: string | null }>(one: A): A =>
-    isMeant(one) && one.eventId !== null
-      ? { ...named(one), eventId: touch.theirs(one.eventId, person, "eventId") }
+    matches(one) && one.eventId !== null
+      ? { ...named(one), eventId: map.theirs(one.eventId, person, "eventId") }
       : named(one)
-  const dialogs = new Set(snapshot.subscriptions.filter(isMeant).map((one) => one.dialog))
-  const others = { ...touch, own: (text: string) => text }
-  const owned = { ...touch, theirs: (text: string) => text, address: (text: string) => text }
+  const dialogs = new Set(snapshot.subscriptions.filter(matches).map((one) => one.dialog))
+  const others = { ...map, own: (text: string) => text }
+  const owned = { ...map, theirs: (text: string) => text, address: (text: string) => text }
   const ofOwner = <A>(value: A, touched: (value: A) => A): A => (isOwn ? touched(value) : value)
   return {
     ...snapshot,
-    presentity: ofOwner(snapshot.presentity, touch.watcher),
+    presentity: ofOwner(snapshot.presentity, map.watcher),
     publications: ofOwner(snapshot.publications, (all) =>
       all.map(([name, some]) => [
         name,
         some.map((one) => ({
           ...one,
-          body: bodyOf(one.body, touch, "body"),
-          ...(one.headers === undefined ? {} : { headers: one.headers.map(touch.header) }),
-          ...(one.droppedHeaders === undefined ? {} : { droppedHeaders: touch.shown(one.droppedHeaders) }),
-          ...(one.sender === null ? {} : { sender: touch.own(one.sender, "sender") }),
+          body: bodyOf(one.body, map, "body"),
+          ...(one.headers === undefined ? {} : { headers: one.headers.map(map.header) }),
+          ...(one.droppedHeaders === undefined ? {} : { droppedHeaders: map.shown(one.droppedHeaders) }),
+          ...(one.sender === null ? {} : { sender: map.own(one.sender, "sender") }),
         })),
       ]),
     ),
@@ -156,18 +160,18 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
       ? {}
       : {
           hardState: ofOwner(snapshot.hardState, (all) =>
-            all.map(([name, body]) => [name, touch.body(body, "hardState")] as const),
+            all.map(([name, body]) => [name, map.body(body, "hardState")] as const),
           ),
         }),
     rules: ofOwner(snapshot.rules, (all) =>
-      all.map(([name, one]) => [name, { ...one, body: touch.body(one.body, "rules") }] as const),
+      all.map(([name, one]) => [name, { ...one, body: map.body(one.body, "rules") }] as const),
     ),
     subscriptions: snapshot.subscriptions.map((one) => ({
       ...asked(one),
-      ...(isMeant(one) && one.argument !== undefined
-        ? { argument: touch.theirs(one.argument, person, "argument") }
+      ...(matches(one) && one.argument !== undefined
+        ? { argument: map.theirs(one.argument, person, "argument") }
         : {}),
-      ...(isOwn && isPersonalDigest(one.shown) ? { shown: touch.shown(one.shown) } : {}),
+      ...(isOwn && isPersonalDigest(one.shown) ? { shown: map.shown(one.shown) } : {}),
     })),
     waiting: snapshot.waiting.map(asked),
     departed: snapshot.departed.map(named),
@@ -178,12 +182,12 @@ export const touchSnapshot = (snapshot: Snapshot, person: Uri, touch: Touch): Sn
       return {
         ...one,
         start: isOwn ? startOf(start, person, owned) : start,
-        remoteTarget: theirs ? touch.address(one.remoteTarget, person, "remoteTarget") : one.remoteTarget,
+        remoteTarget: theirs ? map.address(one.remoteTarget, person, "remoteTarget") : one.remoteTarget,
         ...(theirs && one.proof?._tag === "Addresses"
           ? {
               proof: {
                 ...one.proof,
-                addresses: one.proof.addresses.map((address) => touch.theirs(address, person, "address")),
+                addresses: one.proof.addresses.map((address) => map.theirs(address, person, "address")),
               },
             }
           : {}),

@@ -9,7 +9,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { Appended, Recorded } from "../../domain/ports.ts"
+import type { Appended, RecordedDecision } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -22,7 +22,7 @@ import { decodeRow } from "./codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { personKeysOf } from "./person-keys.ts"
 import { encodeDecision } from "./proof.ts"
-import { sealDecision } from "./sealed.ts"
+import { encryptDecision } from "./sealed.ts"
 import type { PersonKey } from "./sealed.ts"
 import { unavailable } from "./unavailable.ts"
 import type { LogIsTaken } from "./taken.ts"
@@ -53,7 +53,7 @@ export const makePostgresStore = (
   const claim = claimOn(sql)
   const eventsAfter = (rows: readonly EventRow[]) =>
     Effect.flatMap(persons.opening(rows), (keyOf) =>
-      readable((): readonly Recorded[] => rows.map((row) => recorded(row, keyOf))),
+      readable((): readonly RecordedDecision[] => rows.map((row) => recorded(row, keyOf))),
     )
   const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
     eventsAfter(rows.map((row) => ({ ...row, stream })))
@@ -67,7 +67,7 @@ export const makePostgresStore = (
     const { keyOf, fresh } = persons.draft()
     const sealed = decisions.map((one, index) =>
       erasable
-        ? sealDecision(one, requesters[index] ?? null, keyOf)
+        ? encryptDecision(one, requesters[index] ?? null, keyOf)
         : { origin: one.origin, stored: one.events },
     )
     const again = Effect.suspend(() =>
@@ -318,7 +318,7 @@ const headsOf = (decisions: readonly Decision[]) => {
 
 const isEvent = (row: SnapshotRow & Partial<EventRow>): row is SnapshotRow & EventRow => row.pos !== null
 
-const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): Recorded => ({
+const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): RecordedDecision => ({
   position: Number(row.pos),
   decision: {
     stream: row.stream as Uri,

@@ -8,11 +8,11 @@
 import { createHash } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
-import { digestOf } from "./digest.ts"
+import { sha256Hex } from "./digest.ts"
 import { encrypt, eventsIn, isEnvelope } from "./sealed.ts"
 import type { PersonKey, StoredEvents } from "./sealed.ts"
 
-export { digestOf }
+export { sha256Hex as digestOf }
 
 /** What a row says of its decision, as it is stored; `at` in milliseconds since 1970. */
 export type Said = Pick<Decision, "version" | "at" | "cause" | "origin" | "nonce"> & {
@@ -46,7 +46,7 @@ const enclosed = (stored: StoredEvents, json: string): string => {
 /** @param proved the events as they are proved */
 const digestOfJson = ({ version, at, cause, origin, nonce }: Said, proved: string): string => {
   const texts = `${JSON.stringify(cause)},${JSON.stringify(origin)},${JSON.stringify(nonce)}`
-  return digestOf(`[${version},${at},${texts},${proved}]`)
+  return sha256Hex(`[${version},${at},${texts},${proved}]`)
 }
 
 /**
@@ -99,7 +99,7 @@ const provedJson = (event: Event): string => {
   const { wasHeaders: _, ...proved } = { ...event } as Record<string, unknown>
   if (proved["body"] != null) proved["body"] = withoutText(proved["body"] as Document)
   if (proved["rules"] != null) proved["rules"] = withoutText(proved["rules"] as Document)
-  if (proved["headers"] !== undefined) proved["headers"] = digestOf(JSON.stringify(proved["headers"]))
+  if (proved["headers"] !== undefined) proved["headers"] = sha256Hex(JSON.stringify(proved["headers"]))
   return "droppedHeaders" in event ? JSON.stringify(withDropped(proved)) : JSON.stringify(proved)
 }
 
@@ -131,19 +131,19 @@ export const dropSealedDocuments = (event: Event, opened: Event, key: PersonKey 
   const hasHeaders = "headers" in event && event.headers !== undefined
   if (!hasBody && !hasHeaders) return event
   const digestFor = (kind: "was" | "wasHeaders", text: string | undefined): string | undefined =>
-    key === undefined || text === undefined ? undefined : encrypt(key, kind, digestOf(text))
+    key === undefined || text === undefined ? undefined : encrypt(key, kind, sha256Hex(text))
   const plainHeaders = "headers" in opened ? JSON.stringify(opened.headers) : undefined
   return Object.fromEntries(
     Object.entries(event).flatMap(([field, value]): [string, unknown][] => {
       if (field === "headers") {
         const wasHeaders = digestFor("wasHeaders", plainHeaders)
-        const digest: [string, unknown] = ["droppedHeaders", digestOf(JSON.stringify(value))]
+        const digest: [string, unknown] = ["droppedHeaders", sha256Hex(JSON.stringify(value))]
         return wasHeaders === undefined ? [digest] : [digest, ["wasHeaders", wasHeaders]]
       }
       if (field !== "body" || !hasBody) return [[field, value]]
       const plain = "body" in opened ? opened.body?.text : undefined
       const was = digestFor("was", plain)
-      const dropped = { ...body, text: "", dropped: digestOf(body.text) }
+      const dropped = { ...body, text: "", dropped: sha256Hex(body.text) }
       return [[field, was === undefined ? dropped : { ...dropped, was }]]
     }),
   ) as unknown as Event
@@ -158,7 +158,7 @@ interface Document {
 
 const withoutText = (one: Document): object => {
   const { dropped, was: _, ...document } = one
-  return { ...document, text: dropped ?? digestOf(document.text) }
+  return { ...document, text: dropped ?? sha256Hex(document.text) }
 }
 
 /** Where the chain of a stream begins. */

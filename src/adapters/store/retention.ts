@@ -22,7 +22,7 @@ export const deletedPerStatement = 2000
 const lockPatience = "500ms"
 
 /** A stream that loses decisions. */
-export interface Leaving {
+export interface ExpiringStream {
   readonly number: bigint
   readonly stream: Uri
   /** Of the newest decision that goes. */
@@ -133,7 +133,7 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       LEFT JOIN streams h ON h.id = g.stream LEFT JOIN snapshots f ON f.stream = g.stream
       ORDER BY g.stream`.pipe(
       Effect.map((rows) =>
-        rows.map((row): Leaving => ({
+        rows.map((row): ExpiringStream => ({
           number: row.number,
           stream: (row.stream ?? `stream ${row.number}`) as Uri,
           version: Number(row.version),

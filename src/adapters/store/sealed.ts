@@ -12,12 +12,12 @@
 import { randomBytes } from "node:crypto"
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../domain/vocabulary.ts"
-import { openText, sealText } from "./cipher.ts"
-import { isPerson, isPersonalOrigin, touchEvent } from "./personal.ts"
-import type { DocumentField, Field, Touch } from "./personal.ts"
-import { digestOf } from "./digest.ts"
+import { decryptText, encryptText } from "./cipher.ts"
+import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal.ts"
+import type { DocumentField, Field, PersonalFieldMapper } from "./personal.ts"
+import { sha256Hex } from "./digest.ts"
 import { packOrigin, unpackOrigin } from "./origin.ts"
-import { openText as openEarlier } from "./siv.ts"
+import { decryptTextEarlier as openEarlier } from "./siv.ts"
 
 /** A person's key. */
 export interface PersonKey {
@@ -78,13 +78,13 @@ const associated = (id: string, kind: Kind, row: string): string => `${kind}\0${
 
 /** Without the place of the key; the colon says that it is this form. */
 export const encrypt = ({ id, key }: PersonKey, kind: Kind, text: string, row = ""): string =>
-  `:${sealText(key, associated(id, kind, row), text)}`
+  `:${encryptText(key, associated(id, kind, row), text)}`
 
 /** @throws Error when it is not what was encrypted with that key, in that place */
 const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, row = ""): string => {
   const text =
     encrypted[0] === ":"
-      ? openText(key, associated(id, kind, row), encrypted.slice(1))
+      ? decryptText(key, associated(id, kind, row), encrypted.slice(1))
       : openEarlier(key, encrypted)
   if (text === null) throw new Error(`a text that key ${id} should open is not what was written there`)
   return text
@@ -101,7 +101,7 @@ const sealedEarlier = /^(?:\d+\.)?[\w-]{22,}$/
  * @param watcher whose request it was; null: the presentity's own, or nobody's
  * @param keyOf the key of a person, made when there is none
  */
-export const sealDecision = (
+export const encryptDecision = (
   decision: Decision,
   watcher: Uri | null,
   keyOf: (person: string) => PersonKey,
@@ -118,7 +118,7 @@ export const sealDecision = (
     if (place < 0) place = by.push(key.id) - 1
     return place + encrypt(key, kind, text, row)
   }
-  const touch: Touch = {
+  const touch: PersonalFieldMapper = {
     body: (body, field) => {
       if (body.dropped !== undefined) return body
       const text = ofOwner(body.text, field)
@@ -134,7 +134,7 @@ export const sealDecision = (
     theirs: ofWatcher,
     address: ofWatcher,
   }
-  const events = decision.events.map((event) => touchEvent(event, touch))
+  const events = decision.events.map((event) => mapPersonalFields(event, touch))
   const sealedOrigin =
     !isPersonalOrigin(origin) && !isMistakable(origin)
       ? origin
@@ -153,7 +153,7 @@ export const sealDecision = (
 }
 
 /** Who somebody is called that was erased. */
-export const standIn = (id: string): Uri => `sip:erased-${id}@erased.invalid` as Uri
+export const pseudonym = (id: string): Uri => `sip:erased-${id}@erased.invalid` as Uri
 
 /**
  * Opens a stored row.
@@ -163,7 +163,7 @@ export const standIn = (id: string): Uri => `sip:erased-${id}@erased.invalid` as
  * @param keyOf the key of that number; undefined: it was erased
  * @throws Error when a string is not what was written, or not there
  */
-export const openDecision = (
+export const decryptDecision = (
   origin: string,
   nonce: string,
   stored: StoredEvents,
@@ -192,7 +192,7 @@ export const openDecision = (
     const { id, key, text } = placed(sealed)
     return key === undefined ? namedFor(id, text) : decrypt(key, kind, text, row)
   }
-  const touch: Touch = {
+  const touch: PersonalFieldMapper = {
     body: (body, field) => {
       if (body.dropped === undefined) owner()
       return openBody(body, field, own)
@@ -203,7 +203,7 @@ export const openDecision = (
     own: (text, field) => (own === undefined ? addressFor(owner(), text) : decrypt(own, field, text)),
     watcher: (sealed) => {
       const { id, key, text } = placed(sealed)
-      return key === undefined ? standIn(id) : (decrypt(key, "watcher", text) as Uri)
+      return key === undefined ? pseudonym(id) : (decrypt(key, "watcher", text) as Uri)
     },
     theirs: (sealed, _, field) => ofWatcher(sealed, field),
     address: (sealed, _, field) => {
@@ -213,7 +213,7 @@ export const openDecision = (
   }
   const events = stored.events
     .map((event) => withoutHeaders(event, own))
-    .map((event) => touchEvent(event, touch))
+    .map((event) => mapPersonalFields(event, touch))
   if (!isMistakable(origin)) return { origin, events }
   const opened = (/^\d+[.:]/.test(origin) ? ofWatcher : ofOwner)(origin, "origin", nonce)
   return { origin: sealedNow.test(origin) ? unpackOrigin(opened) : opened, events }
@@ -230,7 +230,7 @@ const openBody = (
     return was === undefined || own === undefined ? rest : { ...rest, dropped: decrypt(own, "was", was) }
   }
   return own === undefined
-    ? { ...rest, text: "", dropped: digestOf(body.text) }
+    ? { ...rest, text: "", dropped: sha256Hex(body.text) }
     : { ...rest, text: decrypt(own, field, body.text) }
 }
 
@@ -251,7 +251,7 @@ export const documentsIn = (
   const texts: string[] = []
   const note = (text: string, kind: Kind): void =>
     void texts.push(own === null ? text : decrypt(own, kind, text))
-  const touch: Touch = {
+  const touch: PersonalFieldMapper = {
     body: (body, field) => {
       if (body.dropped === undefined) note(body.text, field)
       return body
@@ -266,7 +266,7 @@ export const documentsIn = (
     theirs: asItIs,
     address: asItIs,
   }
-  for (const event of eventsIn(stored)) touchEvent(event, touch)
+  for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
   return texts
 }
 
@@ -280,7 +280,7 @@ const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
     return { ...rest, droppedHeaders: decrypt(own, "wasHeaders", wasHeaders) }
   if (own !== undefined || rest.headers === undefined) return rest
   const { headers, ...others } = rest
-  return { ...others, droppedHeaders: digestOf(JSON.stringify(headers)) }
+  return { ...others, droppedHeaders: sha256Hex(JSON.stringify(headers)) }
 }
 
 /**
@@ -288,16 +288,16 @@ const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
  *
  * @param key of that person
  */
-export const coverOf = (key: PersonKey): Touch => ({
+export const pseudonymizerFor = (key: PersonKey): PersonalFieldMapper => ({
   body: ({ contentType, text, dropped }, field) => ({
     contentType,
     text: "",
-    dropped: digestOf(encrypt(key, field, dropped ?? text)),
+    dropped: sha256Hex(encrypt(key, field, dropped ?? text)),
   }),
   header: ([name, value]): Header => [name, namedFor(key.id, encrypt(key, `header ${name}`, value))],
   shown: (digest) => namedFor(key.id, encrypt(key, "shown", digest)),
   own: (text, field) => addressFor(key.id, encrypt(key, field, text)),
-  watcher: () => standIn(key.id),
+  watcher: () => pseudonym(key.id),
   theirs: (text, _, field) => namedFor(key.id, encrypt(key, field, text)),
   address: (text, _, field) => addressFor(key.id, encrypt(key, field, text)),
 })
@@ -309,7 +309,7 @@ export const hasEarlierClear = (origin: string, stored: StoredEvents): boolean =
     found ||= !sealedNow.test(text)
     return text
   }
-  const touch: Touch = {
+  const touch: PersonalFieldMapper = {
     body: (body) => {
       if (body.parameters !== undefined) look(body.parameters)
       return body
@@ -321,9 +321,9 @@ export const hasEarlierClear = (origin: string, stored: StoredEvents): boolean =
     theirs: asItIs,
     address: asItIs,
   }
-  for (const event of eventsIn(stored)) touchEvent(event, touch)
+  for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
   return found
 }
 
-const namedFor = (id: string, text: string): string => `erased-${id}-${digestOf(text).slice(0, 12)}`
+const namedFor = (id: string, text: string): string => `erased-${id}-${sha256Hex(text).slice(0, 12)}`
 const addressFor = (id: string, text: string): string => `sip:${namedFor(id, text)}@erased.invalid`

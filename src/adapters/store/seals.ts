@@ -43,17 +43,17 @@ export const digestOfRows = (before: Uint8Array) => {
 }
 
 /** The text that is signed. */
-export const sealText = ({ position, previous, at, rows, digest }: Unsigned): string =>
+export const signedText = ({ position, previous, at, rows, digest }: Unsigned): string =>
   `presently seal 1\nposition ${position}\nprevious ${previous}\nat ${at}\nrows ${rows}\n` +
   `digest ${Buffer.from(digest).toString("hex")}\n`
 
 export const signSeal = (seal: Unsigned, key: KeyObject): Seal => ({
   ...seal,
-  signature: sign(null, Buffer.from(sealText(seal)), key),
+  signature: sign(null, Buffer.from(signedText(seal)), key),
 })
 
 export const isSigned = (seal: Seal, key: KeyObject): boolean =>
-  verify(null, Buffer.from(sealText(seal)), key, seal.signature)
+  verify(null, Buffer.from(signedText(seal)), key, seal.signature)
 
 export interface RowHash {
   readonly position: bigint

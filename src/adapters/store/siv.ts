@@ -17,7 +17,7 @@ const tagOctets = 12
 const dataAt = 1 + keyOctets
 
 /** @param key 32 octets */
-export const sealText = (key: Uint8Array, text: string): string => {
+export const encryptTextEarlier = (key: Uint8Array, text: string): string => {
   const plain = room(plainRoom, dataAt + 3 * text.length)
   const length = plain.write(text, dataAt, "utf8")
   const sealed = room(sealedRoom, tagOctets + length)
@@ -29,7 +29,7 @@ export const sealText = (key: Uint8Array, text: string): string => {
 }
 
 /** @returns null: it was not sealed with this key */
-export const openText = (key: Uint8Array, text: string): string | null => {
+export const decryptTextEarlier = (key: Uint8Array, text: string): string | null => {
   const sealed = room(sealedRoom, text.length)
   const length = sealed.write(text, 0, "base64url") - tagOctets
   if (length < 0) return null

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { programFlow } from "../../domain/presentity/abandon.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"
@@ -26,7 +26,7 @@ import { makeStandIns } from "./stand-ins.ts"
 export interface Anonymizer {
   /** Begins a stream. */
   readonly stream: (state: State) => State
-  readonly decision: (recorded: Recorded) => Recorded
+  readonly decision: (recorded: RecordedDecision) => RecordedDecision
   /** Of anybody or anything that stands outside the streams. */
   readonly name: (text: string) => string
 }
@@ -115,12 +115,12 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
   }
 
   const note = (shown: string, was: State, is: State, one: Subscription | undefined): void => {
-    const pack = one === undefined ? null : reaction.packages.find(one.packageName)
+    const eventPackage = one === undefined ? null : reaction.packages.find(one.packageName)
     const other = one === undefined ? undefined : get(is.subscriptions, one.no)
-    if (pack === null || one === undefined || other === undefined || isSpoken(shown)) return
-    if (viewFor(was, one, pack).digest !== shown) return
+    if (eventPackage === null || one === undefined || other === undefined || isSpoken(shown)) return
+    if (viewFor(was, one, eventPackage).digest !== shown) return
     if (digests.size >= digestsMax) digests.clear()
-    digests.set(shown, viewFor(is, other, pack).digest)
+    digests.set(shown, viewFor(is, other, eventPackage).digest)
   }
 
   const told = (event: NotificationsIssued, state: State): Subscription | undefined =>

@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto"
 import { changedBetween } from "../../domain/history/state-difference.ts"
 import { momentOf } from "../../domain/history/moments.ts"
-import type { Moment } from "../../domain/history/moments.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -43,13 +43,13 @@ export const stateDigest = (state: State): string => sha256(canonicalJson(freeze
 
 /** A moment, and the digest of what left and what changed with it. */
 export interface Step {
-  readonly moment: Moment
+  readonly moment: DecisionStep
   readonly digest: string
 }
 
 export interface Walk {
   readonly state: () => State
-  readonly step: (recorded: Recorded) => Step
+  readonly step: (recorded: RecordedDecision) => Step
   readonly end: () => { readonly state: string; readonly notifications: string }
 }
 

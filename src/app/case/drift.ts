@@ -5,19 +5,19 @@ import { Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { momentOf } from "../../domain/history/moments.ts"
-import type { Moment } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import { beginningOf } from "./export-case.ts"
 import { caseWorldOf, worldOf } from "./world.ts"
 
 export interface Drifted {
-  readonly moment: Moment
+  readonly moment: DecisionStep
   /** What would be decided; null: the row is not one of a command of ours. */
   readonly decided: readonly Event[] | null
 }
@@ -80,7 +80,7 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
     }
   })
   yield* read.pipe(
-    Effect.mapError((cause) => new StoreUnusable({ store: opened.name, why: reasonOf(cause) })),
+    Effect.mapError((cause) => new StoreUnusable({ store: opened.name, why: errorMessage(cause) })),
   )
   const report: DriftReport = { store: opened.name, decisions, drifted, count, dropped, skipped }
   return report

@@ -5,7 +5,7 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
 import { Clock, Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
-import type { EventStore, Recorded } from "../../domain/ports.ts"
+import type { EventStore, RecordedDecision } from "../../domain/ports.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -15,7 +15,7 @@ import { exitCodes } from "../cli/exit.ts"
 import { LocalFailure } from "../client/failures.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import { version } from "../version.ts"
 import { makeAnonymizer } from "./anonymize.ts"
 import type { Anonymizer } from "./anonymize.ts"
@@ -64,13 +64,13 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
   const usable = Effect.mapError((cause: unknown) =>
     cause instanceof StoreUnusable || cause instanceof NothingRecorded || cause instanceof LocalFailure
       ? cause
-      : new StoreUnusable({ store: opened.name, why: reasonOf(cause) }),
+      : new StoreUnusable({ store: opened.name, why: errorMessage(cause) }),
   )
   const wildcards = options.streams.filter(isWildcard)
   const exact = options.streams.filter((one) => !isWildcard(one))
-  const isMeant = (presentity: string): boolean =>
+  const matches = (presentity: string): boolean =>
     exact.includes(presentity) || wildcards.some((pattern) => matchesWildcard(pattern, presentity))
-  const world = worldAbout(caseWorldOf(config), isMeant)
+  const world = worldAbout(caseWorldOf(config), matches)
   const made = worldOf(world)
   const anonymizer = options.anonymize ? makeAnonymizer(made) : null
   const told = anonymizer === null ? world : worldRenamed(world, anonymizer.name)
@@ -171,7 +171,7 @@ export const exportStream = Effect.fnUntraced(function* (
 export const beginningOf = Effect.fnUntraced(function* (
   store: Pick<EventStore["Service"], "landmarkBefore">,
   state: State,
-  [first]: readonly Recorded[],
+  [first]: readonly RecordedDecision[],
 ) {
   if (first === undefined || state.version > 0 || first.decision.version === 1) return state
   const kept = yield* store.landmarkBefore(state.presentity, first.decision.version - 1)

@@ -13,7 +13,7 @@
  */
 import { Schema } from "effect"
 import { decodeEvents } from "../../adapters/store/codec.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -47,7 +47,7 @@ export interface StreamDigests {
 export type CaseItem =
   | ({ readonly _tag: "case" } & CaseHeader)
   | { readonly _tag: "stream"; readonly state: State }
-  | { readonly _tag: "decision"; readonly recorded: Recorded; readonly digest: string }
+  | { readonly _tag: "decision"; readonly recorded: RecordedDecision; readonly digest: string }
   | ({ readonly _tag: "end-of-stream"; readonly stream: Uri; readonly decisions: number } & StreamDigests)
   | { readonly _tag: "end"; readonly streams: number; readonly decisions: number }
 

@@ -1,7 +1,7 @@
 /**
  * A place in a log as people say it: a position, or an instant.
  */
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 
 export type Place =
   | { readonly _tag: "Position"; readonly position: number }
@@ -36,9 +36,9 @@ export const placeOf = (text: string, now: number): Place | null => {
 export const placeForms = "a position such as 88120, or a time such as 14:05:12 or 2026-11-23T14:05:12Z"
 
 /** Whether a decision lies before a place. */
-export const isBefore = ({ position, decision }: Recorded, place: Place): boolean =>
+export const isBefore = ({ position, decision }: RecordedDecision, place: Place): boolean =>
   place._tag === "Position" ? position < place.position : decision.at < place.at
 
 /** Whether it lies after it: what happened exactly there does not. */
-export const isAfter = ({ position, decision }: Recorded, place: Place): boolean =>
+export const isAfter = ({ position, decision }: RecordedDecision, place: Place): boolean =>
   place._tag === "Position" ? position > place.position : decision.at > place.at

@@ -2,7 +2,7 @@
  * A case walked through: its steps, what of them is not as it was recorded, what today's code would decide otherwise, and
  * what would have been otherwise had something been different. One stream in memory at a time.
  */
-import type { Moment } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
 import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
@@ -17,7 +17,7 @@ import type { CaseHeader, CaseItem } from "./format.ts"
 import { isAfter } from "./place.ts"
 import type { Place } from "./place.ts"
 import { worldOf } from "./world.ts"
-import type { World } from "./world.ts"
+import type { DecisionWorld } from "./world.ts"
 
 export interface ReplayOptions {
   /** Null: every stream. */
@@ -28,30 +28,35 @@ export interface ReplayOptions {
   readonly drift: boolean
   readonly supposition: Supposition | null
   /** To decide with, instead of what the case says. */
-  readonly world?: World
+  readonly world?: DecisionWorld
 }
 
 export type Replayed =
   | { readonly _tag: "Case"; readonly header: CaseHeader }
   | { readonly _tag: "Stream"; readonly stream: Uri }
-  | { readonly _tag: "Step"; readonly moment: Moment }
+  | { readonly _tag: "Step"; readonly moment: DecisionStep }
   /** A step that is not as it was recorded, or null: only what a stream ends with. */
-  | { readonly _tag: "Unequal"; readonly stream: Uri; readonly moment: Moment | null; readonly what: string }
+  | {
+      readonly _tag: "Unequal"
+      readonly stream: Uri
+      readonly moment: DecisionStep | null
+      readonly what: string
+    }
   | {
       readonly _tag: "Drift"
-      readonly moment: Moment
+      readonly moment: DecisionStep
       readonly decided: readonly Event[]
       readonly why: string | null
     }
   /** What it was made of was dropped from the log since. */
-  | { readonly _tag: "Undecidable"; readonly moment: Moment }
+  | { readonly _tag: "Undecidable"; readonly moment: DecisionStep }
   | { readonly _tag: "Difference"; readonly stream: Uri; readonly difference: Difference }
   /** @param digest null when the stream was not walked to its end */
   | { readonly _tag: "StreamEnd"; readonly state: State; readonly digest: string | null }
 
 export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Generator<Replayed> {
   const { until, drift, supposition } = options
-  let world: World | null = options.world ?? null
+  let world: DecisionWorld | null = options.world ?? null
   let walk: Walk | null = null
   let other: OtherWorld | null = null
   let [isOver, isUnequal, lastAt] = [false, false, 0]

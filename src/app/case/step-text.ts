@@ -1,10 +1,10 @@
 /**
  * Steps, NOTIFYs and differences in one line each, for people.
  */
-import type { Moment } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
 import { sameValue } from "../../domain/history/recall.ts"
 import { answersIn } from "../../domain/presentity/answers.ts"
-import type { Difference, Leaving } from "../../domain/history/what-if.ts"
+import type { Difference, SentNotify } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
@@ -28,7 +28,7 @@ export interface StepText {
 
 /** Time, position, command, what happened, what left. */
 export const stepText = (
-  { position, decision, before, after, notifications }: Moment,
+  { position, decision, before, after, notifications }: DecisionStep,
   { utc }: StepText,
 ): string => {
   const happened = decision.events
@@ -161,8 +161,8 @@ export const differenceText = (difference: Difference, { utc }: StepText): strin
     return `${place}  ${cause} at ${clockText(at, utc)} would have been refused: ${rejection.status} ${rejection._tag}${why}`
   }
   const { watcher, was, would } = difference
-  const of = (one: Leaving): string => `${one.notify.packageName} ${contentText(one.notify)}`
-  const at = (one: Leaving): string => clockText(one.at, utc)
+  const of = (one: SentNotify): string => `${one.notify.packageName} ${contentText(one.notify)}`
+  const at = (one: SentNotify): string => clockText(one.at, utc)
   if (was === null && would !== null)
     return `${place}  ${watcher} would have been told at ${at(would)}: ${of(would)}`
   if (was !== null && would === null)
@@ -177,7 +177,7 @@ export const stateText = (state: State): string => JSON.stringify(freeze(state),
 
 /** A step, and what of its events would be gone (-) or would come (+) if it were decided today. */
 export const driftText = (
-  moment: Moment,
+  moment: DecisionStep,
   decided: readonly Event[],
   why: string | null,
   text: StepText,

@@ -22,7 +22,7 @@ export interface CaseWorld {
 }
 
 /** What decisions are made with. */
-export interface World {
+export interface DecisionWorld {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
@@ -50,11 +50,11 @@ export const caseWorldOf = (config: Config): CaseWorld => ({
 })
 
 /** Without the lists of presentities that a case is not about: they name people. */
-export const worldAbout = (world: CaseWorld, isMeant: (presentity: string) => boolean): CaseWorld => {
+export const worldAbout = (world: CaseWorld, matches: (presentity: string) => boolean): CaseWorld => {
   const { watching } = world.limits
   if (watching === undefined) return world
   const meant = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
-    Object.fromEntries(Object.entries(lists).filter(([of]) => isMeant(of)))
+    Object.fromEntries(Object.entries(lists).filter(([of]) => matches(of)))
   const kept: Watching = {
     policies: watching.policies,
     lineMembers: meant(watching.lineMembers),
@@ -85,7 +85,7 @@ export const worldRenamed = (world: CaseWorld, name: (text: string) => string): 
 }
 
 /** @throws Error that says which package cannot be made */
-export const worldOf = ({ authorize, limits, packages }: CaseWorld): World => ({
+export const worldOf = ({ authorize, limits, packages }: CaseWorld): DecisionWorld => ({
   packages: packagesOf(packages),
   limits: { ...defaultLimits, ...limits },
   authorize: authorize === "rules" ? askTheRules : allowEveryone,

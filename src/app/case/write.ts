@@ -2,7 +2,7 @@
  * Writes a case line by line: a state, its decisions, the digests that follow from them.
  */
 import { createHash } from "node:crypto"
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { walkFrom } from "./digests.ts"
@@ -13,7 +13,7 @@ import type { CaseHeader, CaseItem } from "./format.ts"
 export interface CaseWriter {
   /** @param state before the stream's first decision in the case */
   readonly stream: (state: State) => void
-  readonly decision: (recorded: Recorded) => void
+  readonly decision: (recorded: RecordedDecision) => void
   readonly endStream: () => void
   readonly end: () => { readonly streams: number; readonly decisions: number }
 }

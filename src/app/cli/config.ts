@@ -57,7 +57,7 @@ const checked = Effect.fnUntraced(function* (
   const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
   const config = adjust === null ? given : adjust(given)
   // Loaded when it is needed, as in run.ts.
-  const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
+  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../preparations.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [
     ...refusals(config, "serve"),

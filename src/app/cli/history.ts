@@ -4,7 +4,7 @@
  */
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
+import type { HistoryQueries } from "../../adapters/admin/history-desk.ts"
 import { clockOf } from "../history/time.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
@@ -205,7 +205,7 @@ interface Answer {
 }
 
 type Wish = Readonly<Record<string, string | number | boolean | undefined>>
-type Ask = (kind: keyof HistoryDesk, uri: string, wish: Wish) => Effect.Effect<Answer, unknown>
+type Ask = (kind: keyof HistoryQueries, uri: string, wish: Wish) => Effect.Effect<Answer, unknown>
 
 /** Asks a running server, or, when the flags say where a log is, the log. */
 const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Effect<A, unknown>) => {

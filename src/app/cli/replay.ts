@@ -169,8 +169,8 @@ const decidable = (file: string, { world }: CaseHeader, supposition: Supposition
     Effect.flatMap(({ packages }) => {
       const rules = supposition?.rules ?? null
       if (rules === null) return Effect.void
-      const pack = packages.find(rules.packageName)
-      const read = pack === null ? undefined : rulesFor(pack, packages)?.read(rules.body)
+      const eventPackage = packages.find(rules.packageName)
+      const read = eventPackage === null ? undefined : rulesFor(eventPackage, packages)?.read(rules.body)
       if (read?._tag === "Parsed") return Effect.void
       const why =
         read === undefined

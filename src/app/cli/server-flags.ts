@@ -106,7 +106,7 @@ const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command:
 export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
   const faults = refusals(config, command)
   if (faults.length === 0) return
-  const { preparations } = yield* Effect.promise(() => import("../preparations.ts"))
+  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../preparations.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const others = prepared._tag === "Failure" ? prepared.failure.faults : []
   return yield* new ConfigInvalid({ faults: [...faults, ...others] })

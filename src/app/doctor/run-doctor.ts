@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import type { Config } from "../config.ts"
 import { isAuthenticated } from "../limits.ts"
 import { authText } from "../peer-settings.ts"
-import { preparations } from "../preparations.ts"
+import { resolveConfig } from "../preparations.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, secretFiles, sockets } from "./machine.ts"
@@ -25,7 +25,7 @@ export interface Patient {
 }
 
 export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile, refused }: Patient) {
-  const prepared = yield* Effect.result(preparations(config, () => {}))
+  const prepared = yield* Effect.result(resolveConfig(config, () => {}))
   const faults = [...refused, ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
   const checks: Check[] = [
     ...faults.map(faultCheck),

@@ -12,7 +12,7 @@ import { moduleTableNames } from "../../adapters/store/tables.ts"
 import { holderText } from "../../adapters/store/taken.ts"
 import type { Config } from "../config.ts"
 import { openStore, storeNameOf } from "../tables/open.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import type { OpenStore } from "../tables/open.ts"
 import { differenceText } from "../tables/report.ts"
 import { verifyTables } from "../tables/verify.ts"
@@ -58,7 +58,7 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
             )
           : bad(
               "store",
-              `${name}: ${reasonOf(cause)}`,
+              `${name}: ${errorMessage(cause)}`,
               "start the database, or correct --database-url or --data",
             ),
       ]),

@@ -4,8 +4,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { decodeRow } from "../../adapters/store/codec.ts"
-import type { Erasing } from "../../adapters/store/erasing.ts"
-import { isPersonalOrigin, touchEvent } from "../../adapters/store/personal.ts"
+import type { ErasureQueries } from "../../adapters/store/erasing.ts"
+import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { hasEarlierClear } from "../../adapters/store/sealed.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
@@ -13,12 +13,12 @@ import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { catchUp } from "../tables/catch-up.ts"
 import { EraseRefused } from "./erase-refused.ts"
-import { clean, tablesUnwritten } from "./steps.ts"
+import { scrubStorage, tablesUnwritten } from "./steps.ts"
 
 export const requireErasable = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
   names: TableNames,
-  erasing: Erasing,
+  erasing: ErasureQueries,
   person: Uri,
 ) {
   if (person.startsWith("presently:") || /^sip:erased-(?:[0-9a-f]{12}){1,2}@erased\.invalid$/.test(person)) {
@@ -26,7 +26,7 @@ export const requireErasable = Effect.fnUntraced(function* (
   }
   if (!(yield* erasing.isKnown(person))) {
     const [retention] = yield* makePostgresStore(sql).load([retentionStream])
-    if (retention?.retained?.erased !== undefined) yield* clean(sql, names)
+    if (retention?.retained?.erased !== undefined) yield* scrubStorage(sql, names)
     return yield* new EraseRefused({ why: `the log knows nobody called ${person}` })
   }
   let count = 0
@@ -64,7 +64,7 @@ export interface Remains {
  * What erasing cannot make go: before digests of what watchers were shown were encrypted, they stood in rows, and the chain
  * covers rows as they were written.
  */
-export const remainsOf = Effect.fnUntraced(function* (erasing: Erasing, person: Uri) {
+export const remainsOf = Effect.fnUntraced(function* (erasing: ErasureQueries, person: Uri) {
   let remains: Remains | null = null
   for (let after = 0n; ;) {
     const page = yield* erasing.earlierRows(person, after)
@@ -88,7 +88,7 @@ export const remainsOf = Effect.fnUntraced(function* (erasing: Erasing, person: 
 export const requireStopped = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
   names: TableNames,
-  erasing: Erasing,
+  erasing: ErasureQueries,
 ) {
   if ((yield* erasing.servers) > 0) {
     return yield* new EraseRefused({
@@ -118,6 +118,6 @@ const isAbout = (
   const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
   const touch = { body: own, header: own, shown, own, watcher, theirs, address: theirs }
   const { events: decoded } = decodeRow({ origin, nonce: "", events }, () => undefined)
-  for (const event of decoded) touchEvent(event, touch)
+  for (const event of decoded) mapPersonalFields(event, touch)
   return found
 }

@@ -3,10 +3,10 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
-import { makeErasing } from "../../adapters/store/erasing.ts"
-import { standIn } from "../../adapters/store/sealed.ts"
+import { makeErasureQueries } from "../../adapters/store/erasing.ts"
+import { pseudonym } from "../../adapters/store/sealed.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
-import { erase, speaksOf } from "../../domain/presentity/erase.ts"
+import { erase, mentionsPerson } from "../../domain/presentity/erase.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Projector } from "../projector.ts"
@@ -15,7 +15,7 @@ import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 import { mentionsOf } from "./mentions.ts"
-import { clean, end, forget, nameless, renewLandmarks, tablesUnwritten } from "./steps.ts"
+import { scrubStorage, end, shredKey, removeIdentity, renewLandmarks, tablesUnwritten } from "./steps.ts"
 import type { Erased } from "./steps.ts"
 
 /** What a server lends to it. */
@@ -31,7 +31,7 @@ const askedAtOnce = 500
 
 /** @param by for the log: `management port 127.0.0.1 ada` */
 export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
-  const erasing = makeErasing(sql)
+  const erasing = makeErasureQueries(sql)
   return Effect.fn("Erase.eraseLive")(function* (person: Uri, by: string) {
     const now = yield* Clock.currentTimeMillis
     yield* requireErasable(sql, names, erasing, person)
@@ -42,8 +42,8 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
     }
     const mentions = yield* mentionsOf(erasing, person)
     const remains = yield* remainsOf(erasing, person)
-    const key = yield* nameless(erasing, person)
-    yield* recordFact(sql, { _tag: "PersonErased", standIn: standIn(key.id) }, now, "Erase", by)
+    const key = yield* removeIdentity(erasing, person)
+    yield* recordFact(sql, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
     const states = (): readonly State[] =>
       [...pump.engine.presentities()].flatMap((stream) => pump.engine.state(stream) ?? [])
     const command = { _tag: "Erase", person, silent: false } as const
@@ -59,7 +59,7 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
       { concurrency: askedAtOnce, discard: true },
     )
     let ended = 0
-    let unsure: Effect.Success<ReturnType<typeof forget>> = []
+    let unsure: Effect.Success<ReturnType<typeof shredKey>> = []
     yield* pump.pausedFor(
       Effect.gen(function* () {
         yield* projector.flush
@@ -67,15 +67,15 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
         // what came in between
         const at = yield* Clock.currentTimeMillis
         ended = yield* end(sql, names, erasing, person, at, by, pump.engine.oldestInFlight)
-        const concerned = states().filter((state) => speaksOf(state, person))
-        unsure = yield* forget(sql, erasing, key)
+        const concerned = states().filter((state) => mentionsPerson(state, person))
+        unsure = yield* shredKey(sql, erasing, key)
         return [...concerned.map(({ presentity }) => presentity), person]
       }),
     )
     yield* renewLandmarks(sql, unsure)
-    const left = yield* clean(sql, names)
+    const left = yield* scrubStorage(sql, names)
     const erased: Erased = {
-      standIn: standIn(key.id),
+      standIn: pseudonym(key.id),
       ended: Math.max(alive.length, ended),
       ...mentions,
       remains,

@@ -2,13 +2,13 @@
  * Documents of others that name a person.
  */
 import { Effect } from "effect"
-import type { Erasing } from "../../adapters/store/erasing.ts"
+import type { ErasureQueries } from "../../adapters/store/erasing.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 
 const mentionsMax = 1000
 
 /** O(documents in the log). */
-export const mentionsOf = Effect.fnUntraced(function* (erasing: Erasing, person: Uri) {
+export const mentionsOf = Effect.fnUntraced(function* (erasing: ErasureQueries, person: Uri) {
   const found: { readonly stream: Uri; readonly version: number }[] = []
   let left = 0
   for (let after = 0n; ;) {

@@ -4,15 +4,15 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import type { Erasing } from "../../adapters/store/erasing.ts"
-import { touchSnapshot } from "../../adapters/store/personal.ts"
+import type { ErasureQueries } from "../../adapters/store/erasing.ts"
+import { mapPersonalFieldsOfSnapshot } from "../../adapters/store/personal.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { purge } from "../../adapters/store/purge.ts"
-import { coverOf, isEarlierKey, newPersonKey, standIn } from "../../adapters/store/sealed.ts"
+import { pseudonymizerFor, isEarlierKey, newPersonKey, pseudonym } from "../../adapters/store/sealed.ts"
 import type { PersonKey } from "../../adapters/store/sealed.ts"
 import { exclusively } from "../../adapters/store/tables.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
-import type { Stored } from "../../domain/engine/engine.ts"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import { erase } from "../../domain/presentity/erase.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -42,7 +42,7 @@ export interface Erased {
 export const tablesUnwritten = "the tables could not be written: try again"
 
 /** The key of a person, also of one that has none. */
-export const nameless = (erasing: Erasing, person: Uri) =>
+export const removeIdentity = (erasing: ErasureQueries, person: Uri) =>
   Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
 
 /**
@@ -50,7 +50,7 @@ export const nameless = (erasing: Erasing, person: Uri) =>
  *
  * @returns landmarks in which a stand-in may not be the one that the log has now
  */
-export const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey) => {
+export const shredKey = (sql: PgClient.PgClient, erasing: ErasureQueries, key: PersonKey) => {
   const person = key.person as Uri
   return exclusively(
     sql,
@@ -59,10 +59,13 @@ export const forget = (sql: PgClient.PgClient, erasing: Erasing, key: PersonKey)
       // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
       const unsure = isEarlierKey(key) ? yield* erasing.landmarksOf(person) : []
       for (const one of yield* erasing.saved(person)) {
-        yield* erasing.put({ ...one, state: touchSnapshot(one.state, person, coverOf(key)) })
+        yield* erasing.put({
+          ...one,
+          state: mapPersonalFieldsOfSnapshot(one.state, person, pseudonymizerFor(key)),
+        })
       }
-      yield* erasing.forget(person, standIn(key.id))
-      yield* keepLandmarks(sql, standIn(key.id))
+      yield* erasing.forget(person, pseudonym(key.id))
+      yield* keepLandmarks(sql, pseudonym(key.id))
       return unsure
     }),
   )
@@ -98,7 +101,7 @@ const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, strea
 })
 
 /** @returns what could not be made to go, one line each */
-export const clean = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
+export const scrubStorage = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
   yield* verifyTables(sql, names, { fromStart: false, repair: true })
   const small = ["streams", "snapshots", "landmarks", "person_keys", "webhooks", "webhook_dead_letters"]
   return yield* purge(sql, [...small, ...Object.values(names)])
@@ -110,7 +113,7 @@ const streamsPerAppend = 500
 export const end = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
   names: TableNames,
-  erasing: Erasing,
+  erasing: ErasureQueries,
   person: Uri,
   now: Millis,
   by: string,
@@ -122,7 +125,7 @@ export const end = Effect.fnUntraced(function* (
   let ended = 0
   for (let start = 0; start < alive.length; start += streamsPerAppend) {
     const states = yield* store.load(alive.slice(start, start + streamsPerAppend))
-    const stored = states.flatMap((before): readonly Stored[] => {
+    const stored = states.flatMap((before): readonly CommittedDecision[] => {
       const { events } = erase(before, { _tag: "Erase", person, silent: true })
       if (events.length === 0) return []
       const decision = {

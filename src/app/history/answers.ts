@@ -3,13 +3,13 @@
  * command line have in common.
  */
 import { Effect } from "effect"
-import type { HistoryDesk, HistoryRow, SentRow } from "../../adapters/admin/history-desk.ts"
+import type { HistoryQueries, HistoryRow, SentRow } from "../../adapters/admin/history-desk.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Entry } from "../../domain/history/entries.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Knowledge, Life, Sent } from "../../domain/history/ledger.ts"
-import type { Circumstances, Explanation } from "../../domain/history/why.ts"
+import type { DecisionContext, Explanation } from "../../domain/history/why.ts"
 import type { StoreUnavailable } from "../../domain/ports.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { parseRules } from "../../domain/presentity/view.ts"
@@ -22,12 +22,12 @@ import { renderWhy, whyText } from "./why-text.ts"
 const limitMax = 1000
 const limitUsual = 50
 
-export const makeHistoryDesk = (
+export const makeHistoryQueries = (
   reader: HistoryReader,
-  circumstances: Circumstances,
+  circumstances: DecisionContext,
   now: () => number,
   delivery: Knowledge["delivery"],
-): HistoryDesk => {
+): HistoryQueries => {
   const zoneOf = (tz: string | undefined): Effect.Effect<string, Refused> =>
     tz === undefined || isZone(tz)
       ? Effect.succeed(tz ?? "UTC")
@@ -133,8 +133,8 @@ export const makeHistoryDesk = (
     change,
     treatment,
   }: Explanation): Effect.Effect<readonly string[], Refused> {
-    const pack = circumstances.packages.find(packageName)
-    const by = pack === null ? undefined : rulesFor(pack, circumstances.packages)
+    const eventPackage = circumstances.packages.find(packageName)
+    const by = eventPackage === null ? undefined : rulesFor(eventPackage, circumstances.packages)
     const at = change?.at ?? treatment?.at
     if (at === undefined || by === undefined) return Effect.succeed([])
     return Effect.map(asked(reader.at(presentity, at)), ({ rules }) => {

@@ -2,14 +2,14 @@
  * Questions about history asked of a store directly, whether or not a server runs on it.
  */
 import { Clock, Effect } from "effect"
-import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
+import type { HistoryQueries } from "../../adapters/admin/history-desk.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
 import { asksRules, limitsOf } from "../limits.ts"
 import type { Config } from "../config.ts"
 import { packagesOf } from "../configured-packages.ts"
 import { openStore, requireLog } from "../tables/open.ts"
-import { makeHistoryDesk } from "./answers.ts"
+import { makeHistoryQueries } from "./answers.ts"
 import { makeHistoryReader } from "./reader.ts"
 
 /** @param command the one that asks, for messages and for the database's list of who is connected */
@@ -23,7 +23,7 @@ export const openHistory = Effect.fnUntraced(function* (config: Config, command:
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
   }
-  const desk: HistoryDesk = makeHistoryDesk(
+  const desk: HistoryQueries = makeHistoryQueries(
     makeHistoryReader(makePostgresStore(store.sql), circumstances, now),
     circumstances,
     now,

@@ -13,10 +13,10 @@ import { changeIn } from "../../domain/history/changes.ts"
 import { makeLedger, unansweredMillis } from "../../domain/history/ledger.ts"
 import type { Sent } from "../../domain/history/ledger.ts"
 import { momentOf } from "../../domain/history/moments.ts"
-import type { Moment } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
 import { makeInquiry, treatmentIn } from "../../domain/history/why.ts"
-import type { Circumstances, Explanation, Question, Treatment } from "../../domain/history/why.ts"
-import type { EventStore, Recorded, StoreUnavailable } from "../../domain/ports.ts"
+import type { DecisionContext, Explanation, Question, Treatment } from "../../domain/history/why.ts"
+import type { EventStore, RecordedDecision, StoreUnavailable } from "../../domain/ports.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
@@ -91,7 +91,7 @@ const lookMax = 20_000
 
 export const makeHistoryReader = (
   store: Store,
-  circumstances: Circumstances,
+  circumstances: DecisionContext,
   now: () => Millis,
 ): HistoryReader => {
   const { packages, limits } = circumstances
@@ -100,7 +100,7 @@ export const makeHistoryReader = (
   const decisions = (
     of: Uri,
     after: number,
-    each: (recorded: Recorded) => "go on" | "stop",
+    each: (recorded: RecordedDecision) => "go on" | "stop",
   ): Effect.Effect<void, StoreUnavailable> =>
     Effect.flatMap(store.history(of, after, pageRows), (rows) => {
       for (const recorded of rows) if (each(recorded) === "stop") return Effect.void
@@ -111,7 +111,7 @@ export const makeHistoryReader = (
   const walk = (
     from: State,
     only: ((one: Meant) => boolean) | null,
-    each: (moment: Moment) => "go on" | "stop",
+    each: (moment: DecisionStep) => "go on" | "stop",
   ): Effect.Effect<void, StoreUnavailable> => {
     const reaction = { packages, limits, ...(only === null ? {} : { only }) }
     let state = from
@@ -141,7 +141,10 @@ export const makeHistoryReader = (
       )
     })
 
-  const fits = ({ decision }: Recorded, { types, event: packageName, since, until }: PageWish): boolean =>
+  const fits = (
+    { decision }: RecordedDecision,
+    { types, event: packageName, since, until }: PageWish,
+  ): boolean =>
     // that NOTIFYs were answered is told with them, unless it is asked for
     (decision.cause !== "RecordDeliveries" || types !== null) &&
     clockOf(decision) >= (since ?? 0) &&
@@ -198,7 +201,7 @@ export const makeHistoryReader = (
   })
 
   const seen = Effect.fnUntraced(function* (of: Uri, watcher: Uri, wish: SeenWish) {
-    const isMeant = (one: Meant): boolean =>
+    const matches = (one: Meant): boolean =>
       one.watcher === watcher && (wish.event === null || one.packageName === wish.event)
     const until = wish.until ?? Number.POSITIVE_INFINITY
     const { at: untilAt } = yield* untilOf(store, of, until)
@@ -206,10 +209,10 @@ export const makeHistoryReader = (
     let end = wish.before ?? Number.MAX_SAFE_INTEGER
     let from = yield* wish.until === null ? landmarkBefore(of, end - 1) : landmarkAt(of, until)
     for (let looked = 0; ; looked += pageRows) {
-      const ledger = makeLedger(isMeant)
+      const ledger = makeLedger(matches)
       const last = end
       let lastAt = from.decidedAt
-      yield* walk(from, isMeant, (moment) => {
+      yield* walk(from, matches, (moment) => {
         const { version, at } = moment.decision
         if (version < last) lastAt = at
         // what became of the last ones is written down a little later
@@ -246,7 +249,7 @@ export const makeHistoryReader = (
     const until = yield* untilOf(store, of, at)
     for (let [end, looked] = [Number.MAX_SAFE_INTEGER, 0]; ; looked += pageRows) {
       const last = end
-      let found: Recorded | null = null as Recorded | null
+      let found: RecordedDecision | null = null as RecordedDecision | null
       let since: Treatment | null | undefined = undefined as Treatment | null | undefined
       let isPassed = false
       yield* walk(from, nobody, (moment) => {
@@ -273,19 +276,19 @@ export const makeHistoryReader = (
   })
 
   /** The last subscription that began before a version, as far as it goes before that. */
-  const lastLife = Effect.fnUntraced(function* (of: Uri, isMeant: (one: Meant) => boolean, version: number) {
+  const lastLife = Effect.fnUntraced(function* (of: Uri, matches: (one: Meant) => boolean, version: number) {
     let before = version
     for (let looked = 0; looked < lookMax; looked += pageRows) {
       const rows = yield* store.historyBack(of, before, pageRows)
       for (const { decision } of rows) {
         before = decision.version
         const began = decision.events.findLast(
-          (event) => event._tag === "SubscriptionCreated" && isMeant(event),
+          (event) => event._tag === "SubscriptionCreated" && matches(event),
         )
         if (began?._tag !== "SubscriptionCreated") continue
         const { no } = began
-        const ledger = makeLedger(isMeant)
-        yield* walk(yield* landmarkBefore(of, no - 1), isMeant, (moment) => {
+        const ledger = makeLedger(matches)
+        yield* walk(yield* landmarkBefore(of, no - 1), matches, (moment) => {
           if (moment.decision.version >= version) return "stop"
           ledger.take(moment)
           return ledger.lives().some((life) => life.no === no && life.ended !== null) ? "stop" : "go on"
@@ -299,13 +302,13 @@ export const makeHistoryReader = (
 
   const why = Effect.fnUntraced(function* (question: Question) {
     const { presentity: of, watcher, packageName } = question
-    const isMeant = (one: Meant): boolean => one.watcher === watcher && one.packageName === packageName
+    const matches = (one: Meant): boolean => one.watcher === watcher && one.packageName === packageName
     const { found: change, treatment } = yield* lastChange(question)
     const inquiry = makeInquiry({ ...question, position: change?.position ?? 0 }, circumstances)
     if (change === null) return { ...inquiry.answer(now()), treatment }
     let looked = 0
     const { version } = change.decision
-    yield* walk(yield* landmarkBefore(of, version - 1), isMeant, (moment) => {
+    yield* walk(yield* landmarkBefore(of, version - 1), matches, (moment) => {
       inquiry.take(moment)
       if (moment.decision.version > version) looked += 1
       return inquiry.isAnswered() || looked > lookMax ? "stop" : "go on"
@@ -315,7 +318,7 @@ export const makeHistoryReader = (
     const answer: Explanation = { ...inquiry.answer(now()), treatment: later }
     const { absence } = answer
     if (absence === null || absence.last !== null) return answer
-    const last = yield* lastLife(of, isMeant, version)
+    const last = yield* lastLife(of, matches, version)
     return { ...answer, absence: { ...absence, last } }
   })
 

@@ -2,7 +2,7 @@
  * A decision as it stands in the log, with the states around it.
  */
 import { Effect } from "effect"
-import type { Stored } from "../../domain/engine/engine.ts"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -13,7 +13,7 @@ import { eachDecision } from "../library/history.ts"
 export const storedOf = (
   store: EventStore["Service"],
   decision: Decision,
-): Effect.Effect<Stored, StoreUnavailable> =>
+): Effect.Effect<CommittedDecision, StoreUnavailable> =>
   Effect.flatMap(store.landmarkBefore(decision.stream, decision.version - 1), (landmark) => {
     let before = landmark ?? initial(decision.stream)
     const each = (one: Decision): "go on" | "stop" => {
@@ -21,7 +21,7 @@ export const storedOf = (
       before = fold(before, one)
       return "go on"
     }
-    return Effect.map(eachDecision(store, decision.stream, each, before.version), (): Stored => ({
+    return Effect.map(eachDecision(store, decision.stream, each, before.version), (): CommittedDecision => ({
       decision,
       before,
       after: fold(before, decision),

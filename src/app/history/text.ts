@@ -7,7 +7,7 @@ import type { Entry } from "../../domain/history/entries.ts"
 import type { Knowledge, Sent } from "../../domain/history/ledger.ts"
 import { linesOf } from "../../domain/history/lines.ts"
 import type { Event } from "../../domain/presentity/events.ts"
-import { bodyInWords, deliveryInWords, eventInWords, findingInWords, words } from "./words.ts"
+import { bodyInWords, deliveryInWords, formatEvent, findingInWords, words } from "./words.ts"
 import type { Clock } from "./words.ts"
 
 /** Who is told what is said at the end of a line. */
@@ -23,7 +23,7 @@ export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): stri
   const [first, ...others] = shown.length === 0 ? entry.events.slice(0, 1) : shown
   const head = `${String(entry.position).padStart(7)}  ${clock(entry.at)}  `
   const margin = " ".repeat(head.length)
-  const line = (event: Event): string => words(event._tag.padEnd(21), eventInWords(event, clock))
+  const line = (event: Event): string => words(event._tag.padEnd(21), formatEvent(event, clock))
   const lines = [
     `${head}${words(first === undefined ? entry.cause : line(first), toldText(entry, clock))}`,
     ...others.map((event) => `${margin}${line(event)}`),

@@ -4,17 +4,17 @@
  */
 import type {
   Case,
-  Circumstances,
+  DecisionContext,
   Explanation,
   Finding,
-  Ruling,
+  ExplainedAuthorization,
   Treatment,
 } from "../../domain/history/why.ts"
 import type { Knowledge, Life } from "../../domain/history/ledger.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { deliveryInWords, endingInWords, eventInWords, bodyInWords, words } from "./words.ts"
+import { deliveryInWords, endingInWords, formatEvent, bodyInWords, words } from "./words.ts"
 import type { Clock } from "./words.ts"
 
 export interface WhyText {
@@ -31,7 +31,7 @@ export const whyText = (
   explanation: Explanation,
   clock: Clock,
   known: Knowledge,
-  circumstances: Circumstances,
+  circumstances: DecisionContext,
   ruleNames: readonly string[],
 ): WhyText => {
   const { change, watcher, packageName, presentity, absence, treatment } = explanation
@@ -85,7 +85,7 @@ const casesText = (
 }
 
 /** What the settings and rules in force have to say of a presentity. */
-interface About extends Circumstances {
+interface About extends DecisionContext {
   readonly presentity: Uri
   /** Of rules, in document order. */
   readonly names: readonly string[]
@@ -141,7 +141,7 @@ const pendingAdvice = (
   presentity: Uri,
   watcher: Uri,
   packageName: string,
-  by: Ruling["by"],
+  by: ExplainedAuthorization["by"],
 ): readonly string[] =>
   by === "unread"
     ? ["presently doctor, and GET /v1/sources of the management port, say what keeps it from being read"]
@@ -163,7 +163,7 @@ const changeInWords = ({ change }: Explanation, clock: Clock): string => {
   const by = origin === "" ? "" : `from ${origin}`
   return what._tag === "Mixed"
     ? words(what.by.join(" "), `by ${cause}`, by)
-    : words(what.event._tag, eventInWords(what.event, clock), by)
+    : words(what.event._tag, formatEvent(what.event, clock), by)
 }
 
 /** Who was told counts before who will be. */
@@ -313,7 +313,7 @@ const failurePolicy = (limits: Limits): string =>
   `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
 
 const rulingInWords = (
-  { by, handling, matched }: Ruling,
+  { by, handling, matched }: ExplainedAuthorization,
   packageName: string,
   about: About,
 ): readonly string[] => {
@@ -348,8 +348,11 @@ const rulingInWords = (
 const policySentence = (policy: "owner" | "domain", packageName: string, about: About): string => {
   const { presentity, packages, limits } = about
   const { watching } = limits
-  const pack = packages.find(packageName)
-  const key = pack === null || watching === undefined ? null : policyKey(pack, presentity, watching).counts
+  const eventPackage = packages.find(packageName)
+  const key =
+    eventPackage === null || watching === undefined
+      ? null
+      : policyKey(eventPackage, presentity, watching).counts
   const isMailbox = /^message-summary(?:\.winfo)*$/.test(packageName)
   const others = isMailbox ? " and those that mailbox_owners lists with it" : ""
   const settings = [
@@ -418,7 +421,7 @@ const refusedAdvice = (
   presentity: string,
   watcher: string,
   packageName: string,
-  by: Ruling["by"],
+  by: ExplainedAuthorization["by"],
 ): string => {
   return by === "rules" || by === "default"
     ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${packageFlag(packageName)} --watcher ${watcher} says why`

@@ -22,7 +22,7 @@ export const bodyInWords = (body: Body | null): string =>
 const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
 
 /** One event but for its name. */
-export const eventInWords = (event: Event, clock: Clock): string => {
+export const formatEvent = (event: Event, clock: Clock): string => {
   switch (event._tag) {
     case "PublicationCreated":
     case "PublicationModified":

@@ -60,16 +60,16 @@ export const adoptPresentityRow = (row: PresentityRow, rules: AdoptionRules): Ad
   const expiresAt = row.expires * 1000
   if (expiresAt <= rules.now) return skip(expired, true)
   if (!isToken(row.etag)) return skip("its entity-tag cannot be named in a request")
-  const pack = rules.packages.find(row.event)
-  if (pack === null) return skip(`there is no event package ${row.event}`)
+  const eventPackage = rules.packages.find(row.event)
+  if (eventPackage === null) return skip(`there is no event package ${row.event}`)
   const text = textOf(untilNul(row.body))
   if (text === null) return skip("its body is not UTF-8")
-  const contentType = pack.accepts[0]
+  const contentType = eventPackage.accepts[0]
   const body: Body | null = text === "" || contentType === undefined ? null : { contentType, text }
-  const headers = headersOf(row.extraHeaders, pack.carriedHeaders ?? [])
+  const headers = headersOf(row.extraHeaders, eventPackage.carriedHeaders ?? [])
   const command: Command = {
     _tag: "AdoptPublication",
-    packageName: pack.name,
+    packageName: eventPackage.name,
     entityTag: row.etag as EntityTag,
     expiresAt,
     receivedAt: row.receivedTime * 1000,

@@ -12,7 +12,7 @@ import type { Reply } from "../../adapters/sip/responses.ts"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { recall } from "../../domain/history/recall.ts"
 import { answersIn } from "../../domain/presentity/answers.ts"
-import type { Moment } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
 import type { Answer, Command, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -20,7 +20,7 @@ import { get, values } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Millis } from "../../domain/vocabulary.ts"
 import { contentText, shownText, watcherOf } from "../case/step-text.ts"
-import type { World } from "../case/world.ts"
+import type { DecisionWorld } from "../case/world.ts"
 
 export interface Endpoint {
   readonly host: string
@@ -57,7 +57,7 @@ export const isNote = (step: LadderStep): step is LadderNote => "note" in step
 /** Walks along with a log, and remembers whom each NOTIFY went to. */
 export interface Ladder {
   /** The messages of the next decision, in order; answers to NOTIFYs at the time they came. */
-  readonly take: (moment: Moment) => readonly LadderStep[]
+  readonly take: (moment: DecisionStep) => readonly LadderStep[]
 }
 
 /** Whom a NOTIFY went to, and where. */
@@ -66,7 +66,7 @@ interface Told {
   readonly dialog: DialogStart
 }
 
-export const makeLadder = (world: World): Ladder => {
+export const makeLadder = (world: DecisionWorld): Ladder => {
   const told = new Map<string, Told>()
   return {
     take: (moment) => {
@@ -121,7 +121,7 @@ const outcomes = {
 } as const
 
 const published = (
-  { decision, position, before }: Moment,
+  { decision, position, before }: DecisionStep,
   command: Publish,
   answer: Answer,
   source: Source | null,
@@ -154,7 +154,7 @@ const published = (
 }
 
 const subscribed = (
-  moment: Moment,
+  moment: DecisionStep,
   command: Subscribe | Resubscribe,
   answer: Answer,
   source: Source | null,
@@ -205,7 +205,7 @@ const dialogOf = (state: State, command: Resubscribe): DialogStart | null => {
   return null
 }
 
-const notified = ({ decision, position }: Moment, notify: Notify, watcher: string): LadderMessage => {
+const notified = ({ decision, position }: DecisionStep, notify: Notify, watcher: string): LadderMessage => {
   const ends = endpointsOf(notify.dialog, null)
   const transport = transportOf(notify.dialog) === "TCP" ? "tcp" : "udp"
   const prepared = prepareDialog(notify.dialog)
@@ -251,7 +251,7 @@ const ended = (
   return { at, position, party, direction: "to-server", label, remark, bytes, ...ends }
 }
 
-const dueNote = ({ decision }: Moment): string => {
+const dueNote = ({ decision }: DecisionStep): string => {
   const happened = decision.events.flatMap((event) =>
     event._tag === "PublicationRemoved"
       ? [`publication of ${event.packageName} expired`]

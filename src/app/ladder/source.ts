@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { momentOf } from "../../domain/history/moments.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -17,7 +17,7 @@ import { caseWorldOf, worldOf } from "../case/world.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config.ts"
 import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import { makeLadder } from "./messages.ts"
 import type { Ladder, LadderStep } from "./messages.ts"
 
@@ -88,7 +88,7 @@ const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span
   const ladder = makeLadder(world)
   let steps: LadderStep[] = []
   let state = initial(stream)
-  const decision = (recorded: Recorded): void => {
+  const decision = (recorded: RecordedDecision): void => {
     if (steps.length > stepsMax) return
     const moment = momentOf(state, recorded, world)
     state = moment.after
@@ -101,7 +101,9 @@ const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span
     end: () => ({ streams: 1, decisions: 0 }),
   }
   const unusable = Effect.mapError((cause: unknown) =>
-    cause instanceof LocalFailure ? cause : new StoreUnusable({ store: opened.name, why: reasonOf(cause) }),
+    cause instanceof LocalFailure
+      ? cause
+      : new StoreUnusable({ store: opened.name, why: errorMessage(cause) }),
   )
   const found = yield* exportStream(store, stream, writer, span).pipe(unusable)
   if (steps.length > stepsMax) return yield* tooMany

@@ -104,12 +104,12 @@ const mixesFault = (from: unknown, blend: unknown): string | null => {
 }
 
 /** A line for each member that cannot be meant, with its name, value and what is expected. */
-const faultsOf = (path: string, pack: unknown): readonly string[] => {
-  if (typeof pack !== "object" || pack === null)
-    return [`${path} = ${shown(pack)}: expected an event package`]
+const faultsOf = (path: string, eventPackage: unknown): readonly string[] => {
+  if (typeof eventPackage !== "object" || eventPackage === null)
+    return [`${path} = ${shown(eventPackage)}: expected an event package`]
   return memberNames.flatMap((name) => {
     try {
-      const value = (pack as unknown as Readonly<Record<string, unknown>>)[name]
+      const value = (eventPackage as unknown as Readonly<Record<string, unknown>>)[name]
       const wrong = members[name](value)
       return wrong === null ? [] : [`${path}.${name} = ${shown(value)}: expected ${wrong}`]
     } catch (cause) {
@@ -134,17 +134,17 @@ export const packageFaults = (packages: unknown): readonly string[] => {
 const known = new WeakMap<object, EventPackage>()
 
 /** The same package for the same package, so that what was made of bodies is found again. */
-export const checkedPackage = (pack: EventPackage): EventPackage => {
-  const before = known.get(pack)
+export const checkedPackage = (eventPackage: EventPackage): EventPackage => {
+  const before = known.get(eventPackage)
   if (before !== undefined) return before
-  const checked = checkedAnew(pack)
-  known.set(pack, checked)
+  const checked = checkedAnew(eventPackage)
+  known.set(eventPackage, checked)
   known.set(checked, checked)
   return checked
 }
 
-const checkedAnew = (pack: EventPackage): EventPackage => {
-  const event = pack.name
+const checkedAnew = (eventPackage: EventPackage): EventPackage => {
+  const event = eventPackage.name
   const guarded = <Call extends (...args: never) => unknown>(
     member: string,
     call: Call | undefined,
@@ -166,22 +166,26 @@ const checkedAnew = (pack: EventPackage): EventPackage => {
     }
     return checked as unknown as Call
   }
-  const { rules, mixes } = pack
+  const { rules, mixes } = eventPackage
   const plain: Record<string, unknown> = {}
-  for (const name of memberNames) if (pack[name] !== undefined) plain[name] = pack[name]
+  for (const name of memberNames) if (eventPackage[name] !== undefined) plain[name] = eventPackage[name]
   const methods = {
-    parse: guarded("parse", pack.parse.bind(pack), parsedOrWhy),
-    parseHeaders: guarded("parseHeaders", pack.parseHeaders?.bind(pack), parsedOrWhy),
-    renderHeaders: guarded("renderHeaders", pack.renderHeaders?.bind(pack), headers),
-    compose: guarded("compose", pack.compose.bind(pack), document),
-    render: guarded("render", pack.render.bind(pack), body),
-    offline: guarded("offline", pack.offline.bind(pack), document),
-    amend: guarded("amend", pack.amend?.bind(pack), document),
-    difference: guarded("difference", pack.difference?.bind(pack), document),
-    personalize: guarded("personalize", pack.personalize?.bind(pack), body),
-    checkSubscription: guarded("checkSubscription", pack.checkSubscription?.bind(pack), refusal),
-    checkPublication: guarded("checkPublication", pack.checkPublication?.bind(pack), refusal),
-    renderWatchers: guarded("renderWatchers", pack.renderWatchers?.bind(pack), body),
+    parse: guarded("parse", eventPackage.parse.bind(eventPackage), parsedOrWhy),
+    parseHeaders: guarded("parseHeaders", eventPackage.parseHeaders?.bind(eventPackage), parsedOrWhy),
+    renderHeaders: guarded("renderHeaders", eventPackage.renderHeaders?.bind(eventPackage), headers),
+    compose: guarded("compose", eventPackage.compose.bind(eventPackage), document),
+    render: guarded("render", eventPackage.render.bind(eventPackage), body),
+    offline: guarded("offline", eventPackage.offline.bind(eventPackage), document),
+    amend: guarded("amend", eventPackage.amend?.bind(eventPackage), document),
+    difference: guarded("difference", eventPackage.difference?.bind(eventPackage), document),
+    personalize: guarded("personalize", eventPackage.personalize?.bind(eventPackage), body),
+    checkSubscription: guarded(
+      "checkSubscription",
+      eventPackage.checkSubscription?.bind(eventPackage),
+      refusal,
+    ),
+    checkPublication: guarded("checkPublication", eventPackage.checkPublication?.bind(eventPackage), refusal),
+    renderWatchers: guarded("renderWatchers", eventPackage.renderWatchers?.bind(eventPackage), body),
     mixes:
       mixes === undefined
         ? undefined

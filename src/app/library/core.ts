@@ -20,10 +20,10 @@ import type { Refused } from "../../adapters/admin/problems.ts"
 import { presentityOf } from "../addresses.ts"
 import { clockTelling, isMachineClock } from "../clocks.ts"
 import { steadied } from "../clock-keeper.ts"
-import type { HistoryDesk } from "../../adapters/admin/history-desk.ts"
+import type { HistoryQueries } from "../../adapters/admin/history-desk.ts"
 import { LogIsTaken } from "../../adapters/store/taken.ts"
 import { makeFeed } from "../feed.ts"
-import { makeHistoryDesk } from "../history/answers.ts"
+import { makeHistoryQueries } from "../history/answers.ts"
 import { makeHistoryReader } from "../history/reader.ts"
 import { exposedRows, paged } from "../management/lists.ts"
 import { beginPolicies } from "../watch-policies.ts"
@@ -194,7 +194,7 @@ export interface Core {
   /** Everything due by now is decided, committed and handed over. */
   readonly settle: Effect.Effect<void>
   /** What was, asked as over the management port; instants are milliseconds since 1970. */
-  readonly questions: HistoryDesk
+  readonly questions: HistoryQueries
   readonly uri: (text: string, argument?: string) => Effect.Effect<Uri, PresenceRefused>
 }
 
@@ -359,7 +359,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   }
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
   const instant = (): number => told.currentTimeMillisUnsafe()
-  const questions = makeHistoryDesk(
+  const questions = makeHistoryQueries(
     makeHistoryReader(store, circumstances, instant),
     circumstances,
     instant,
@@ -371,8 +371,10 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       : makeRulesAsker({
           rules,
           asksRules: (of, name) => {
-            const pack = packages.find(name)
-            return pack !== null && policyOf(pack, of, circumstances.limits.watching) === "rules"
+            const eventPackage = packages.find(name)
+            return (
+              eventPackage !== null && policyOf(eventPackage, of, circumstances.limits.watching) === "rules"
+            )
           },
           waitMillis: (options.rulesWait ?? 10) * 1000,
           onFault: options.onRulesFault ?? null,
@@ -584,9 +586,9 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       requireSure()
       const of = presentityOf(presentity)
       const state = of === null ? undefined : pump.engine.state(of)
-      const pack = packages.find("presence")
-      if (state === undefined || pack?.rules === undefined) return null
-      return pack.rules.sphere(publishedDocuments(state, pack), instant())
+      const eventPackage = packages.find("presence")
+      if (state === undefined || eventPackage?.rules === undefined) return null
+      return eventPackage.rules.sphere(publishedDocuments(state, eventPackage), instant())
     },
     setHardState: (presentity, event, document) =>
       Effect.gen(function* () {

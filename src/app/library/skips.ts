@@ -4,7 +4,7 @@
  * A watcher that takes what it is told costs two numbers here and nothing else. Of those that do not, views are compared once for all
  * that see the same, and not at all for a decision that no view shows.
  */
-import type { Stored } from "../../domain/engine/engine.ts"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
@@ -18,7 +18,7 @@ export interface Skips {
   /** Its watcher has done with it. */
   readonly taken: (one: Notify) => void
   /** Decisions are committed; to be told before the notifications that follow from them. */
-  readonly stored: (stored: readonly Stored[]) => void
+  readonly stored: (stored: readonly CommittedDecision[]) => void
 }
 
 interface Watcher {
@@ -50,21 +50,23 @@ export const makeSkips = (packages: Packages): Skips => {
   const changed = (
     one: Watcher,
     no: SubscriptionNo,
-    { before, after }: Stored,
+    { before, after }: CommittedDecision,
     isOnlySubscriptions: boolean,
     known: Map<string, boolean>,
   ): boolean => {
     const was = get(before.subscriptions, no)
     const is = get(after.subscriptions, no)
-    const pack = packages.find(one.packageName)
-    if (was === undefined || is === undefined || pack === null) return false
-    if (isOnlySubscriptions && was === is && pack.composesFrom === undefined) return false
+    const eventPackage = packages.find(one.packageName)
+    if (was === undefined || is === undefined || eventPackage === null) return false
+    if (isOnlySubscriptions && was === is && eventPackage.composesFrom === undefined) return false
     const key = viewKey(is)
     // whoever sees something else by its own doing is compared alone
     const isShared = was === is || viewKey(was) === key
     const found = isShared ? known.get(key) : undefined
     if (found !== undefined) return found
-    const isChanged = differs(() => viewFor(before, was, pack).digest !== viewFor(after, is, pack).digest)
+    const isChanged = differs(
+      () => viewFor(before, was, eventPackage).digest !== viewFor(after, is, eventPackage).digest,
+    )
     if (isShared) known.set(key, isChanged)
     return isChanged
   }
@@ -120,7 +122,7 @@ export const makeSkips = (packages: Packages): Skips => {
 }
 
 /** Whether all that views are made of is what it was, apart from the subscriptions. */
-const showsTheSame = ({ before, after }: Stored): boolean =>
+const showsTheSame = ({ before, after }: CommittedDecision): boolean =>
   before.publications === after.publications &&
   before.hardState === after.hardState &&
   before.rules === after.rules &&

@@ -14,7 +14,7 @@ import { claimLog, claimSole } from "../../adapters/store/writer.ts"
 import { boundedClient } from "../../adapters/store/sockets.ts"
 import type { Writer, WriterOptions } from "../../adapters/store/writer.ts"
 import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { Recorded } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../domain/ports.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
@@ -208,9 +208,9 @@ const checkedStore = (given: PromiseStore): PromiseStore => {
  *
  * @throws Error that says what does not fit
  */
-const decoded = (rows: readonly Recorded[]): readonly Recorded[] =>
+const decoded = (rows: readonly RecordedDecision[]): readonly RecordedDecision[] =>
   Array.isArray(rows)
-    ? rows.map((row: Recorded) =>
+    ? rows.map((row: RecordedDecision) =>
         Array.isArray(row?.decision?.events)
           ? { ...row, decision: { ...row.decision, events: decodeEvents(row.decision.events) } }
           : row,

@@ -1,7 +1,7 @@
 /**
  * Anything a program may pass or throw, in a few words; never throws, whatever it is.
  */
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 
 /** Longest text shown of a value. */
 const shownMax = 60
@@ -39,7 +39,7 @@ export const wordsOf = (cause: unknown): string => {
   try {
     if (typeof cause === "string") return shortened(cause)
     if (typeof cause !== "object" || cause === null) return shown(cause)
-    const text = isOurs(cause) ? cause.message : reasonOf(cause)
+    const text = isOurs(cause) ? cause.message : errorMessage(cause)
     return typeof text === "string" && text !== "" ? shortened(text) : "it does not say why"
   } catch {
     return "it cannot be said why"

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { RE2JS } from "re2js"
 import type { IsUnread } from "../../domain/presentity/context.ts"
-import type { Desk } from "../../adapters/admin/desk.ts"
+import type { Operations } from "../../adapters/admin/desk.ts"
 import { cursorOf } from "../../adapters/admin/answers.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -16,9 +16,9 @@ import type { makeEraser } from "../erase/eraser.ts"
 import type { LogLevels } from "../log-levels.ts"
 import type { Pump } from "../pump.ts"
 import type { SharingTags } from "../sharing-tags.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import { uriOf } from "./addresses.ts"
-import { makeDocumentDesk } from "./documents.ts"
+import { makeDocumentOperations } from "./documents.ts"
 import type { KeptElsewhere } from "./documents.ts"
 import type { Feed } from "../feed.ts"
 import {
@@ -32,29 +32,29 @@ import {
 } from "./lists.ts"
 import type { States } from "./lists.ts"
 
-export interface DeskParts {
+export interface OperationsParts {
   readonly pump: Pump
   readonly packages: Packages
   readonly feed: Feed
-  readonly webhooks: Desk["webhooks"]
-  readonly history: Desk["history"]
+  readonly webhooks: Operations["webhooks"]
+  readonly history: Operations["history"]
   readonly tags: SharingTags
   readonly levels: LogLevels
-  readonly reload: Desk["reload"]
+  readonly reload: Operations["reload"]
   /** Asks the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
-  readonly sources: Desk["sources"]
+  readonly sources: Operations["sources"]
   readonly keptElsewhere: KeptElsewhere
   /** Whether the rules of somebody have a source that has not been read. */
   readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
   readonly eraser: ReturnType<typeof makeEraser> | null
-  readonly repairTables: Desk["repairTables"]
+  readonly repairTables: Operations["repairTables"]
   readonly status: () => unknown
   readonly now: () => number
 }
 
-export const makeDesk = (parts: DeskParts): Desk => {
+export const makeOperations = (parts: OperationsParts): Operations => {
   const { pump, packages, feed, webhooks, history, tags, levels, lookForRules, eraser, status, now } = parts
   const { engine } = pump
   const states: States = { presentities: () => engine.presentities(), state: (uri) => engine.state(uri) }
@@ -68,7 +68,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
       : Effect.void
 
   return {
-    ...makeDocumentDesk(pump, packages, parts.keptElsewhere, parts.isUnread, now),
+    ...makeDocumentOperations(pump, packages, parts.keptElsewhere, parts.isUnread, now),
     publications: (event, page) =>
       encoded(paged(states, page, (state) => publicationRows(state, packages, event, now()))),
     subscriptions: (from, to, page) =>
@@ -167,7 +167,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
               ? new Refused({ status: 409, why: cause.message })
               : new Refused({
                   status: 503,
-                  why: `the store does not answer (${reasonOf(cause)}): try again`,
+                  why: `the store does not answer (${errorMessage(cause)}): try again`,
                 }),
           ),
         )

@@ -2,7 +2,7 @@
  * Rules and hard state of a package, as documents that an operator reads, replaces and tries.
  */
 import { Effect } from "effect"
-import type { Desk, DocumentKind } from "../../adapters/admin/desk.ts"
+import type { Operations, DocumentKind } from "../../adapters/admin/desk.ts"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
@@ -17,14 +17,14 @@ import { noSuchPackage } from "../nearest.ts"
 
 const policyType = "application/auth-policy+xml"
 
-export type DocumentDesk = Pick<Desk, "document" | "replaceDocument" | "testRules">
+export type DocumentDesk = Pick<Operations, "document" | "replaceDocument" | "testRules">
 
 /** Why documents of a kind may not be put here, and what to do instead; null: they may. */
 export type KeptElsewhere = Readonly<
   Record<DocumentKind, (packageName: PackageName, of: Uri, isRemoval: boolean) => string | null>
 >
 
-export const makeDocumentDesk = (
+export const makeDocumentOperations = (
   pump: Pump,
   packages: Packages,
   keptElsewhere: KeptElsewhere,
@@ -61,8 +61,8 @@ export const makeDocumentDesk = (
         const of = yield* uriOf(uri)
         const by = yield* uriOf(watcher)
         yield* known(event, 404)
-        const pack = packages.find(event)
-        const rules = pack === null ? undefined : rulesFor(pack, packages)
+        const eventPackage = packages.find(event)
+        const rules = eventPackage === null ? undefined : rulesFor(eventPackage, packages)
         if (rules === undefined) return yield* new Refused({ status: 404, why: `${event} has no rules` })
         const source = text ?? present("rules", of, event)?.text ?? null
         if (source === null)
@@ -75,7 +75,7 @@ export const makeDocumentDesk = (
   }
 }
 
-type Given = Parameters<Desk["replaceDocument"]>[4]
+type Given = Parameters<Operations["replaceDocument"]>[4]
 
 const rules = (packageName: PackageName, document: Given): Command => ({
   _tag: "ReplaceRules",

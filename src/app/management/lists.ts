@@ -54,8 +54,8 @@ export const publicationRows = (
     .filter(([name]) => event === null || name === event)
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .flatMap(([name, publications]) => {
-      const pack = packages.find(name)
-      const sphere = pack?.rules?.sphere(publishedDocuments(state, pack), now) ?? null
+      const eventPackage = packages.find(name)
+      const sphere = eventPackage?.rules?.sphere(publishedDocuments(state, eventPackage), now) ?? null
       return [...values(publications)]
         .sort((one, other) => one.createdIn - other.createdIn)
         .map((one) => ({
@@ -72,11 +72,11 @@ export const publicationRows = (
 
 export const subscriptionRows = (
   state: State,
-  isMeant: (one: Subscription) => boolean,
+  matches: (one: Subscription) => boolean,
 ): readonly SubscriptionRow[] => {
   const { user: to_user, host: to_domain } = splitUri(state.presentity)
   return [...values(state.subscriptions)]
-    .filter(isMeant)
+    .filter(matches)
     .sort((one, other) => one.no - other.no)
     .flatMap((one) => {
       const dialog = get(state.dialogs, one.dialog)
@@ -116,7 +116,7 @@ export const watcherRows = (
   const rows: [SubscriptionNo, WatcherRow][] = []
   for (const one of values(state.subscriptions)) {
     const dialog = get(state.dialogs, one.dialog)
-    const pack = packages.find(one.packageName)
+    const eventPackage = packages.find(one.packageName)
     rows.push([
       one.no,
       {
@@ -136,7 +136,9 @@ export const watcherRows = (
         callid: dialog?.start.callId ?? "",
         local_cseq: dialog?.localCseq ?? 0,
         contact: dialog?.remoteTarget ?? "",
-        ...(pack === null ? {} : { is_current: one.shown === viewFor(state, one, pack).digest }),
+        ...(eventPackage === null
+          ? {}
+          : { is_current: one.shown === viewFor(state, one, eventPackage).digest }),
         told: seconds(one.issuedAt),
         ...(one.dueAt === null ? {} : { held_until: seconds(one.dueAt) }),
       },
@@ -204,10 +206,10 @@ export const presentityView = (state: State, packages: Packages, now: Millis): P
 /** Watcher information is a list of who watches, which is there already. */
 const documentOf = (
   state: State,
-  pack: EventPackage | null,
+  eventPackage: EventPackage | null,
 ): PresentityView["packages"][number]["document"] => {
-  if (pack === null || pack.watcherInfoOf !== undefined) return null
-  const { body } = currentView(state, pack)
+  if (eventPackage === null || eventPackage.watcherInfoOf !== undefined) return null
+  const { body } = currentView(state, eventPackage)
   return body === null ? null : { contentType: body.contentType, body: body.text }
 }
 

@@ -11,7 +11,7 @@ import { Data, Effect } from "effect"
 import { makeAudit } from "../../adapters/store/audit.ts"
 import { makePostgresStore } from "../../adapters/store/postgres.ts"
 import { deletedPerStatement, makeRetention } from "../../adapters/store/retention.ts"
-import type { Leaving, Retention } from "../../adapters/store/retention.ts"
+import type { ExpiringStream, Retention } from "../../adapters/store/retention.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -238,7 +238,7 @@ const keepBeginnings = Effect.fnUntraced(function* (
 })
 
 /** A stream's state at the last of its decisions that goes. */
-const stateThen = Effect.fnUntraced(function* (sql: PgClient.PgClient, leaving: Leaving) {
+const stateThen = Effect.fnUntraced(function* (sql: PgClient.PgClient, leaving: ExpiringStream) {
   const { stream, version, at, snapshotVersion, snapshot } = leaving
   if (snapshotVersion === version) {
     return snapshot === null ? { ...initial(stream), version, decidedAt: at } : thaw(snapshot as Snapshot)

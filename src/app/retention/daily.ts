@@ -7,7 +7,7 @@ import { Clock, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql"
 import { makePartitions } from "../../adapters/store/migrations.ts"
-import { reasonOf } from "../tables/reason.ts"
+import { errorMessage } from "../tables/reason.ts"
 import { compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
 import type { Terms } from "./terms.ts"
@@ -67,7 +67,7 @@ export const makeDaily = (
   }).pipe(
     Effect.catch((cause) =>
       Effect.logError(
-        `what is old could not be dropped from the log (${reasonOf(cause)}): tried again tomorrow`,
+        `what is old could not be dropped from the log (${errorMessage(cause)}): tried again tomorrow`,
       ),
     ),
   )

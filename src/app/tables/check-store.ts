@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import type { Config } from "../config.ts"
 import { StoreUnusable, holdStore, openStore, requireLog } from "./open.ts"
-import { reasonOf } from "./reason.ts"
+import { errorMessage } from "./reason.ts"
 import { verifyTables } from "./verify.ts"
 import type { VerifyOptions, VerifyReport } from "./verify.ts"
 
@@ -25,7 +25,7 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
   // whoever repairs what is derived from the log writes beside whoever writes the log: that must be one
   if (options.repair) yield* holdStore(store, config, command)
   const unusable = Effect.mapError(
-    (cause: unknown) => new StoreUnusable({ store: store.name, why: reasonOf(cause) }),
+    (cause: unknown) => new StoreUnusable({ store: store.name, why: errorMessage(cause) }),
   )
   const report = yield* verifyTables(store.sql, store.tables, options).pipe(unusable)
   const { differences } = options.repair

@@ -16,7 +16,7 @@ import type { TableNames } from "../../adapters/store/tables.ts"
 import { ConfigInvalid, masked } from "../config.ts"
 import type { Config } from "../config.ts"
 import { version } from "../version.ts"
-import { reasonOf } from "./reason.ts"
+import { errorMessage } from "./reason.ts"
 import { LogIsTaken } from "../../adapters/store/taken.ts"
 
 /** The store is not there, does not answer, or is not ours. */
@@ -90,7 +90,7 @@ export const openStore = Effect.fnUntraced(function* (
   const client = yield* url === null
     ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
     : Layer.build(boundedClient(url, application, { maxConnections: 1 })).pipe(
-        Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+        Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
       )
   const sql = Context.get(client, PgClient.PgClient)
   if (url === null) {
@@ -113,7 +113,7 @@ export const holdStore = Effect.fnUntraced(function* (
   command: string,
 ) {
   const unusable = Effect.mapError((cause: unknown) =>
-    cause instanceof LogIsTaken ? cause : new StoreUnusable({ store: name, why: reasonOf(cause) }),
+    cause instanceof LogIsTaken ? cause : new StoreUnusable({ store: name, why: errorMessage(cause) }),
   )
   const who = { program: `presently ${command}`, version, application }
   const { database_url: url } = config
@@ -139,7 +139,7 @@ export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: Op
   const wanted = ["events", "streams", "snapshots", "checkpoints", ...Object.values(tables)]
   const missing = yield* sql<{ name: string }>`
     SELECT w.name FROM unnest(${wanted}::text[]) AS w(name) WHERE to_regclass('"' || w.name || '"') IS NULL`.pipe(
-    Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+    Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
   )
   if (missing.length === 0) return yield* requireLayout(name, sql)
   const names = missing.map((one) => one.name).join(", ")
@@ -168,7 +168,8 @@ export const onLog = <A, E, R, Own extends E>(
       Effect.mapError((cause) =>
         isOwn(cause)
           ? cause
-          : (claimOn(store.sql).taken() ?? new StoreUnusable({ store: store.name, why: reasonOf(cause) })),
+          : (claimOn(store.sql).taken() ??
+            new StoreUnusable({ store: store.name, why: errorMessage(cause) })),
       ),
     )
   })
@@ -177,7 +178,7 @@ export const onLog = <A, E, R, Own extends E>(
 const requireLayout = Effect.fnUntraced(function* (name: string, sql: PgClient.PgClient) {
   const [row] = yield* sql<{ done: number }>`
     SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations`.pipe(
-    Effect.mapError((cause) => new StoreUnusable({ store: name, why: reasonOf(cause) })),
+    Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
   )
   const done = row?.done ?? 0
   const newest = newestMigration()

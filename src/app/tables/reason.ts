@@ -5,12 +5,12 @@
 import { Cause } from "effect"
 
 /** The innermost message of whatever went wrong, in one line. */
-export const reasonOf = (cause: unknown): string => {
+export const errorMessage = (cause: unknown): string => {
   if (Cause.isCause(cause))
-    return Cause.hasInterruptsOnly(cause) ? interrupted : reasonOf(Cause.squash(cause))
+    return Cause.hasInterruptsOnly(cause) ? interrupted : errorMessage(Cause.squash(cause))
   if (!(cause instanceof Error)) return String(cause)
   const inner = (cause as { readonly reason?: unknown }).reason ?? cause.cause
-  if (inner instanceof Error && inner !== cause) return reasonOf(inner)
+  if (inner instanceof Error && inner !== cause) return errorMessage(inner)
   if (cause.message === squashedInterruption) return interrupted
   return (cause.message || cause.name).split("\n")[0] ?? ""
 }

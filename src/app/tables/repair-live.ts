@@ -6,7 +6,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Refused } from "../../adapters/admin/problems.ts"
 import type { TableNames } from "../../adapters/store/tables.ts"
 import type { Projector } from "../projector.ts"
-import { reasonOf } from "./reason.ts"
+import { errorMessage } from "./reason.ts"
 import { differenceText } from "./report.ts"
 import { verifyTables } from "./verify.ts"
 
@@ -37,7 +37,10 @@ export const makeRepairer = (
         ),
         Effect.mapError(
           (cause) =>
-            new Refused({ status: 503, why: `the store does not answer (${reasonOf(cause)}): try again` }),
+            new Refused({
+              status: 503,
+              why: `the store does not answer (${errorMessage(cause)}): try again`,
+            }),
         ),
       )
       const { position, decisions, differences, repaired, seconds } = report.found

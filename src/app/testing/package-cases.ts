@@ -29,17 +29,21 @@ export interface PackageLawsOptions<Doc> {
 
 /** What a law is tried with. */
 export interface Trial {
-  readonly pack: EventPackage
+  readonly eventPackage: EventPackage
   readonly options: PackageLawsOptions<unknown>
   readonly random: Random
   readonly cases: number
   readonly meaning: (document: unknown) => unknown
 }
 
-export const trialOf = (pack: EventPackage, options: PackageLawsOptions<unknown>, seed: number): Trial => {
+export const trialOf = (
+  eventPackage: EventPackage,
+  options: PackageLawsOptions<unknown>,
+  seed: number,
+): Trial => {
   const meaning = options.meaning ?? ((document) => document)
   return {
-    pack,
+    eventPackage,
     // copies, for what is tried is frozen, and the caller's own is not ours to freeze
     options: { ...options, documents: options.documents.map((body) => ({ ...body })) },
     random: makeRandom(seed),
@@ -54,9 +58,9 @@ export const sources = (documents: readonly unknown[], from = 1): readonly Sourc
   documents.map((document, index) => ({ key: `${from + index}`, document }))
 
 /** The examples as documents, such that nothing can change them. */
-export const examples = ({ pack, options }: Trial): readonly unknown[] =>
+export const examples = ({ eventPackage, options }: Trial): readonly unknown[] =>
   options.documents.flatMap((body) => {
-    const parsed = pack.parse(frozen(body))
+    const parsed = eventPackage.parse(frozen(body))
     return parsed._tag === "Parsed" ? [frozen(parsed.document)] : []
   })
 

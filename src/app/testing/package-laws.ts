@@ -23,13 +23,13 @@ export interface PackageLaw {
  *
  * @throws Error naming package, law, what was seen and the seed
  */
-export const packageLaws = <Doc>(pack: EventPackage<Doc>, options: PackageLawsOptions<Doc>): void => {
-  for (const law of lawsOf(pack, options)) law.check()
+export const packageLaws = <Doc>(eventPackage: EventPackage<Doc>, options: PackageLawsOptions<Doc>): void => {
+  for (const law of lawsOf(eventPackage, options)) law.check()
 }
 
 /** The laws one by one, so that each can be a test of its own; those of members that the package lacks hold. */
 export const lawsOf = <Doc>(
-  pack: EventPackage<Doc>,
+  eventPackage: EventPackage<Doc>,
   options: PackageLawsOptions<Doc>,
 ): readonly PackageLaw[] => {
   const { seed = 1 } = options
@@ -38,71 +38,76 @@ export const lawsOf = <Doc>(
     check: () => {
       try {
         if (options.documents.length === 0) throw new Error("there are no example documents to try it on")
-        check(trialOf(pack as EventPackage, options as PackageLawsOptions<unknown>, seed * 100 + index))
+        check(
+          trialOf(eventPackage as EventPackage, options as PackageLawsOptions<unknown>, seed * 100 + index),
+        )
       } catch (cause) {
         const what = cause instanceof Error ? cause.message : String(cause)
-        throw new Error(`event package ${pack.name} breaks the law "${name}": ${what} (seed ${seed})`, {
-          cause,
-        })
+        throw new Error(
+          `event package ${eventPackage.name} breaks the law "${name}": ${what} (seed ${seed})`,
+          {
+            cause,
+          },
+        )
       }
     },
   }))
 }
 
-const declares = ({ pack }: Trial): void => {
+const declares = ({ eventPackage }: Trial): void => {
   const isType = (type: string): boolean => /^[^\s;/A-Z]+\/[^\s;/A-Z]+$/.test(type)
-  demand(/^[^\s,"]+$/.test(pack.name), "its name cannot stand in an Event header")
-  for (const type of [...pack.accepts, ...pack.produces])
+  demand(/^[^\s,"]+$/.test(eventPackage.name), "its name cannot stand in an Event header")
+  for (const type of [...eventPackage.accepts, ...eventPackage.produces])
     demand(isType(type), `${type} is no media type in lower case without parameters`)
-  demand(pack.accepts.length > 0, "it accepts no media type, so there is nothing to read")
-  demand(pack.produces.length > 0, "it produces no media type")
+  demand(eventPackage.accepts.length > 0, "it accepts no media type, so there is nothing to read")
+  demand(eventPackage.produces.length > 0, "it produces no media type")
   demand(
-    Number.isInteger(pack.defaultExpires) && pack.defaultExpires > 0,
+    Number.isInteger(eventPackage.defaultExpires) && eventPackage.defaultExpires > 0,
     "defaultExpires is no positive integer",
   )
-  demand(pack.notifyIntervalMillis >= 0, "notifyIntervalMillis is negative")
+  demand(eventPackage.notifyIntervalMillis >= 0, "notifyIntervalMillis is negative")
 }
 
 const readsAnything = (trial: Trial): void => {
-  const { pack, options } = trial
+  const { eventPackage, options } = trial
   for (const body of options.documents) {
-    readBack(pack, body, "an example is refused")
+    readBack(eventPackage, body, "an example is refused")
     demand(
-      pack.accepts.includes(body.contentType),
+      eventPackage.accepts.includes(body.contentType),
       `an example is of a type that is not accepted: ${body.contentType}`,
     )
   }
   for (const body of [...options.documents, ...garbage(trial)]) {
-    const parsed = seeing(body, () => pack.parse(frozen(body)))
+    const parsed = seeing(body, () => eventPackage.parse(frozen(body)))
     if (parsed._tag === "Unreadable") {
       demand(
         parsed.why !== "" && !/\p{Cc}/u.test(parsed.why),
         `the reason is not one line, of ${excerpt(body)}`,
       )
     }
-    const again = pack.parse(frozen({ ...body }))
+    const again = eventPackage.parse(frozen({ ...body }))
     demand(isDeepStrictEqual(again, parsed), `read a second time it is something else: ${excerpt(body)}`)
   }
 }
 
 const rendersWhatItRead = (trial: Trial): void => {
   for (const body of [...trial.options.documents, ...garbage(trial)]) {
-    const parsed = trial.pack.parse(body)
+    const parsed = trial.eventPackage.parse(body)
     if (parsed._tag === "Parsed") seeing(body, () => demandReadable(trial, frozen(parsed.document)))
   }
 }
 
 /** Of the types it is sent with, and, where publishers may send that type, read as what it was. */
 const demandReadable = (trial: Trial, document: unknown): void => {
-  const { pack, meaning } = trial
-  const body = pack.render(document)
+  const { eventPackage, meaning } = trial
+  const body = eventPackage.render(document)
   demand(
-    pack.produces.includes(body.contentType),
+    eventPackage.produces.includes(body.contentType),
     `rendered as ${body.contentType}, which it does not produce`,
   )
-  demandSame(pack.render(document), body, "rendered twice it is two bodies")
-  if (!pack.accepts.includes(body.contentType)) return
-  const again = readBack(pack, body, "what it renders it refuses")
+  demandSame(eventPackage.render(document), body, "rendered twice it is two bodies")
+  if (!eventPackage.accepts.includes(body.contentType)) return
+  const again = readBack(eventPackage, body, "what it renders it refuses")
   demandSame(
     meaning(again),
     meaning(document),
@@ -139,9 +144,9 @@ const composesByTheLog = (trial: Trial): void => {
 
 const composesOnce = (trial: Trial): void => {
   for (const input of compositions(trial)) {
-    const once = trial.pack.compose({ ...input, ended: [] })
+    const once = trial.eventPackage.compose({ ...input, ended: [] })
     if (once === null) continue
-    const twice = trial.pack.compose({ presentity, documents: sources([frozen(once)]), ended: [] })
+    const twice = trial.eventPackage.compose({ presentity, documents: sources([frozen(once)]), ended: [] })
     demandSame(
       meant(trial, twice),
       meant(trial, once),
@@ -152,15 +157,15 @@ const composesOnce = (trial: Trial): void => {
 
 const rendersWhatItComposed = (trial: Trial): void => {
   for (const input of compositions(trial)) {
-    const document = trial.pack.compose(input)
+    const document = trial.eventPackage.compose(input)
     if (document !== null) demandReadable(trial, frozen(document))
   }
 }
 
 const showsAbsence = (trial: Trial): void => {
-  const { pack } = trial
-  const nothing = pack.compose({ presentity, documents: [], ended: [] })
-  const offline = pack.offline(presentity)
+  const { eventPackage } = trial
+  const nothing = eventPackage.compose({ presentity, documents: [], ended: [] })
+  const offline = eventPackage.offline(presentity)
   if (offline !== null) demandReadable(trial, frozen(offline))
   if (nothing !== null)
     demandSame(
@@ -172,14 +177,14 @@ const showsAbsence = (trial: Trial): void => {
 
 /** Some document may say itself that nothing is there, or look the same when it has ended; not every one. */
 const showsTheEnd = (trial: Trial): void => {
-  const { pack } = trial
+  const { eventPackage } = trial
   const absence = meant(
     trial,
-    pack.offline(presentity) ?? pack.compose({ presentity, documents: [], ended: [] }),
+    eventPackage.offline(presentity) ?? eventPackage.compose({ presentity, documents: [], ended: [] }),
   )
   const living = examples(trial).flatMap((document) => {
-    const live = pack.compose(frozen({ presentity, documents: sources([document]), ended: [] }))
-    const ended = pack.compose(frozen({ presentity, documents: [], ended: sources([document]) }))
+    const live = eventPackage.compose(frozen({ presentity, documents: sources([document]), ended: [] }))
+    const ended = eventPackage.compose(frozen({ presentity, documents: [], ended: sources([document]) }))
     if (live === null || isDeepStrictEqual(meant(trial, live), absence)) return []
     return [{ document, isTold: !isDeepStrictEqual(meant(trial, ended), meant(trial, live)) }]
   })
@@ -198,14 +203,14 @@ const [oneVersion, otherVersion] = [3_141_592_653, 2_718_281_828]
 const versions = [0, 1, 2, 9, 10, 4_294_967_295]
 
 const numbers = (trial: Trial): void => {
-  const { pack, meaning } = trial
+  const { eventPackage, meaning } = trial
   const personal = (body: Body, version: number): Body =>
-    pack.personalize?.(frozen(body), frozen({ watcher, version })) ?? body
-  if (pack.personalize === undefined) return
+    eventPackage.personalize?.(frozen(body), frozen({ watcher, version })) ?? body
+  if (eventPackage.personalize === undefined) return
   for (const input of compositions(trial)) {
-    const document = pack.compose(input)
+    const document = eventPackage.compose(input)
     if (document === null) continue
-    const body = pack.render(document)
+    const body = eventPackage.render(document)
     const bodies = versions.map((version) => personal(body, version))
     const texts = new Set(bodies.map(({ text }) => text))
     demand(texts.size === versions.length, `two versions of one body are the same: ${excerpt(body)}`)
@@ -218,22 +223,22 @@ const numbers = (trial: Trial): void => {
       personal(body, version).text.replaceAll(`${version}`, "version"),
     )
     demand(one === other, `two versions differ in more than the version: ${excerpt(body)}`)
-    if (!pack.accepts.includes(body.contentType)) continue
-    const again = readBack(pack, personal(body, oneVersion), "with a version it is refused")
+    if (!eventPackage.accepts.includes(body.contentType)) continue
+    const again = readBack(eventPackage, personal(body, oneVersion), "with a version it is refused")
     demandSame(meaning(again), meaning(document), `with a version it says something else: ${excerpt(body)}`)
   }
 }
 
 const amends = (trial: Trial): void => {
-  const { pack, random, cases } = trial
+  const { eventPackage, random, cases } = trial
   const documents = examples(trial)
   let publication = random.pick(documents)
   for (let index = 0; index < cases; index += 1) {
-    if (pack.amend === undefined) return
+    if (eventPackage.amend === undefined) return
     const modification = random.pick(documents)
-    const after = frozen(pack.amend(publication, modification))
+    const after = frozen(eventPackage.amend(publication, modification))
     demandReadable(trial, after)
-    const again = pack.amend(after, modification)
+    const again = eventPackage.amend(after, modification)
     demandSame(
       meant(trial, again),
       meant(trial, after),
@@ -245,14 +250,16 @@ const amends = (trial: Trial): void => {
 }
 
 const tellsTheDifference = (trial: Trial): void => {
-  const { pack, options, random, cases } = trial
-  if (pack.difference === undefined) return
+  const { eventPackage, options, random, cases } = trial
+  if (eventPackage.difference === undefined) return
   const { reader } = options
   const documents = compositions(trial)
-    .map((input) => frozen(pack.compose(input)))
+    .map((input) => frozen(eventPackage.compose(input)))
     .filter((document) => document !== null)
-  const ofItself = documents.map((one) => pack.difference?.(one, one) ?? null).filter((one) => one !== null)
-  const texts = [...new Set(ofItself.map((one) => pack.render(one).text))]
+  const ofItself = documents
+    .map((one) => eventPackage.difference?.(one, one) ?? null)
+    .filter((one) => one !== null)
+  const texts = [...new Set(ofItself.map((one) => eventPackage.render(one).text))]
   demand(
     texts.length <= 1,
     `the difference of a document from itself says something of it: ${inShort(texts.slice(0, 2))}`,
@@ -260,7 +267,7 @@ const tellsTheDifference = (trial: Trial): void => {
   for (let index = 0; index < cases && documents.length > 0; index += 1) {
     const before = random.pick(documents)
     const after = random.chance(0.1) ? before : random.pick(documents)
-    const change = pack.difference(before, after)
+    const change = eventPackage.difference(before, after)
     if (change === null) continue
     demandReadable(trial, frozen(change))
     if (reader !== undefined) {
@@ -270,8 +277,8 @@ const tellsTheDifference = (trial: Trial): void => {
         reader(undefined, after),
         `who reads the difference does not know the whole, from ${inShort(before)} by ${inShort(change)}`,
       )
-    } else if (pack.amend !== undefined) {
-      const amended = pack.amend(before, change)
+    } else if (eventPackage.amend !== undefined) {
+      const amended = eventPackage.amend(before, change)
       demandSame(
         meant(trial, amended),
         meant(trial, after),
@@ -318,8 +325,8 @@ const said = ({ documents, ended }: Composition<unknown>): string =>
     ...(ended.length === 0 ? [] : [`with ${inShort(ended.map(({ document }) => document))} ended`]),
   ].join(" ")
 
-const readBack = (pack: EventPackage, body: Body, refused: string): unknown => {
-  const parsed = pack.parse(frozen(body))
+const readBack = (eventPackage: EventPackage, body: Body, refused: string): unknown => {
+  const parsed = eventPackage.parse(frozen(body))
   if (parsed._tag === "Unreadable") throw new Error(`${refused}, ${parsed.why}: ${excerpt(body)}`)
   return parsed.document
 }
@@ -338,11 +345,11 @@ const excerpt = ({ text }: Body): string =>
   JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}…` : text)
 
 /** Views are told apart by their text, so it is the text that has to be the same. */
-const composedText = ({ pack }: Trial, input: Composition<unknown>): string => {
+const composedText = ({ eventPackage }: Trial, input: Composition<unknown>): string => {
   try {
-    const document = pack.compose(frozen(input))
+    const document = eventPackage.compose(frozen(input))
     if (document === null) return ""
-    const { contentType, text } = pack.render(document)
+    const { contentType, text } = eventPackage.render(document)
     return `${contentType}\n${text}`
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause)

@@ -139,13 +139,16 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
       let count = 0
       for (const state of states.values()) {
         for (const one of values(state.subscriptions)) {
-          const pack = options.packages.find(one.packageName)
+          const eventPackage = options.packages.find(one.packageName)
           // it refused the last one without asking for another
-          if (pack === null || one.status !== "active" || one.shown === "") continue
+          if (eventPackage === null || one.status !== "active" || one.shown === "") continue
           const compared = compare(state, one)
           // or knows better by itself
           if (compared === null) continue
-          must(one.shown === viewFor(state, one, pack).digest, `${state.presentity} ${one.no} was not told`)
+          must(
+            one.shown === viewFor(state, one, eventPackage).digest,
+            `${state.presentity} ${one.no} was not told`,
+          )
           const { shown, there } = compared
           must(
             shown === there,

@@ -8,7 +8,14 @@
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
 import { makeEngine } from "../../domain/engine/engine.ts"
-import type { Batch, Engine, EngineOptions, Offer, Release, Stored } from "../../domain/engine/engine.ts"
+import type {
+  Batch,
+  Engine,
+  EngineOptions,
+  Offer,
+  Release,
+  CommittedDecision,
+} from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
@@ -57,9 +64,9 @@ export interface SimulationOptions {
 /** Told of what the server knows to be stored, and asked at quiet moments whether it has kept up. */
 export interface Follower {
   /** @param position where the append ended */
-  readonly stored: (stored: readonly Stored[], position: number) => void
+  readonly stored: (stored: readonly CommittedDecision[], position: number) => void
   /** Decisions of appends that were given up turned out to be stored. */
-  readonly late: (decisions: readonly Stored[]) => void
+  readonly late: (decisions: readonly CommittedDecision[]) => void
   /** Another process begins, and reads what the last one kept. */
   readonly restarted: () => void
   /** @throws Error that says what does not follow from the log */
@@ -558,8 +565,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       counts.converged = checks.converged((state, one) => {
         const shown = peers.shows(state.presentity, one.no)
         if (shown === null) return null
-        const pack = packages.find(one.packageName)
-        const there = options.truth?.(state, one) ?? (pack && viewFor(state, one, pack).body?.text) ?? ""
+        const eventPackage = packages.find(one.packageName)
+        const there =
+          options.truth?.(state, one) ?? (eventPackage && viewFor(state, one, eventPackage).body?.text) ?? ""
         return { shown: options.present(shown ?? "", one.packageName), there }
       })
     },

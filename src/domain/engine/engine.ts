@@ -25,7 +25,7 @@ import { invariant } from "../vocabulary.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { makeDialogs } from "./dialogs.ts"
 import { makeFlights } from "./flights.ts"
-import type { Flights } from "./flights.ts"
+import type { OutstandingNotifies } from "./flights.ts"
 
 /** A command on its way in. `ticket` is whatever the shell needs to deliver the answer; the engine only keeps it. */
 export interface Offer<Ticket> {
@@ -91,7 +91,7 @@ export interface Engine<Ticket> {
    */
   readonly committed: (conflicts: ReadonlySet<Uri>) => {
     readonly release: readonly Release<Ticket>[]
-    readonly stored: readonly Stored[]
+    readonly stored: readonly CommittedDecision[]
     readonly again: readonly Offer<Ticket>[]
   }
   /** The batch, and all decided since, is given up: every stream concerned is to be loaded afresh. */
@@ -127,7 +127,7 @@ export interface Failed<Ticket> {
 }
 
 /** A decision that was given up before anybody said whether it is stored. */
-export interface Doubtful<Ticket> extends Stored {
+export interface Doubtful<Ticket> extends CommittedDecision {
   /** What was decided; not to be offered again when it is stored. Null: time passed. */
   readonly offer: Offer<Ticket> | null
   /** They have not left. */
@@ -142,7 +142,7 @@ export type Offered<Ticket> =
   | { readonly _tag: "Released"; readonly release: Release<Ticket> }
 
 /** One committed decision with the states around it, for projections. */
-export interface Stored {
+export interface CommittedDecision {
   readonly decision: Decision
   readonly before: State
   readonly after: State
@@ -170,7 +170,7 @@ interface Entry {
   provisional: State
   /** Decisions and held answers of this stream that are not committed. */
   undecided: number
-  readonly inFlight: Flights
+  readonly inFlight: OutstandingNotifies
   /** NOTIFYs that were answered 2xx, not yet written down. */
   accepted: Accepted[]
   /** A decision on it failed for a fault of ours. */
@@ -208,7 +208,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   const entries = new Map<Uri, Entry>()
   const dialogs = makeDialogs()
   const deadlines = makeDeadlines<Uri>()
-  const flying = new Set<Entry>()
+  const withOutstanding = new Set<Entry>()
   /** Last committed state of streams that were forgotten in mid-life: whose dialogs are still in the index. */
   const evicted = new Map<Uri, State>()
   const stranded = new Map<Uri, Stranded>()
@@ -305,14 +305,14 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
   }
 
   const depart = (entry: Entry, { no, cseq }: Notify, at: Millis): void => {
-    entry.inFlight.depart(no, cseq, at)
-    flying.add(entry)
+    entry.inFlight.add(no, cseq, at)
+    withOutstanding.add(entry)
   }
 
   /** @returns when the NOTIFY was issued */
   const arrive = (entry: Entry, { no, cseq }: Pick<Notify, "no" | "cseq">): Millis | null => {
-    const at = entry.inFlight.arrive(no, cseq)
-    if (at !== null && entry.inFlight.isEmpty()) flying.delete(entry)
+    const at = entry.inFlight.settle(no, cseq)
+    if (at !== null && entry.inFlight.isEmpty()) withOutstanding.delete(entry)
     return at
   }
 
@@ -410,8 +410,8 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     const { no, cseq } = offer.command
     entry.accepted = entry.accepted.filter((one) => one.no !== no || one.cseq !== cseq)
     if (unsureSince === null) return
-    entry.inFlight.depart(no, cseq, unsureSince)
-    flying.add(entry)
+    entry.inFlight.add(no, cseq, unsureSince)
+    withOutstanding.add(entry)
   }
 
   const evict = (entry: Entry): void => {
@@ -423,7 +423,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       evicted.set(presentity, entry.committed)
     }
     deadlines.disarm(presentity)
-    flying.delete(entry)
+    withOutstanding.delete(entry)
     entries.delete(presentity)
     const { inFlight, accepted } = entry
     if (!inFlight.isEmpty() || accepted.length > 0) stranded.set(presentity, { inFlight, accepted })
@@ -498,7 +498,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
         broken: false,
       }
       entries.set(state.presentity, entry)
-      if (!entry.inFlight.isEmpty()) flying.add(entry)
+      if (!entry.inFlight.isEmpty()) withOutstanding.add(entry)
       const record = recordAt(entry)
       if (record !== null) deadlines.arm(state.presentity, record)
       const known = evicted.get(state.presentity)
@@ -555,7 +555,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
       const batch = out
       out = null
       const release: Release<Ticket>[] = []
-      const stored: Stored[] = []
+      const stored: CommittedDecision[] = []
       const again: Offer<Ticket>[] = []
       const lost = new Set<Entry>()
       for (const one of batch) {
@@ -624,7 +624,7 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     presentities: () => entries.keys(),
     oldestInFlight: () => {
       let oldest: Millis | null = null
-      for (const entry of flying) {
+      for (const entry of withOutstanding) {
         const at = entry.inFlight.oldest()
         if (at !== null && (oldest === null || at < oldest)) oldest = at
       }

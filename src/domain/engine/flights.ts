@@ -3,10 +3,10 @@
  */
 import type { Millis, SubscriptionNo } from "../vocabulary.ts"
 
-export interface Flights {
-  readonly depart: (no: SubscriptionNo, cseq: number, at: Millis) => void
+export interface OutstandingNotifies {
+  readonly add: (no: SubscriptionNo, cseq: number, at: Millis) => void
   /** @returns its issue time; null when it is not among them: it was sent before the presentity was last loaded */
-  readonly arrive: (no: SubscriptionNo, cseq: number) => Millis | null
+  readonly settle: (no: SubscriptionNo, cseq: number) => Millis | null
   /** Those issued after `now`, by a clock that stood ahead, were issued so much earlier. */
   readonly moveBack: (now: Millis, by: Millis) => void
   /** Whether the subscription has one under way. O(1). */
@@ -17,16 +17,16 @@ export interface Flights {
   readonly oldest: () => Millis | null
 }
 
-export const makeFlights = (): Flights => {
+export const makeFlights = (): OutstandingNotifies => {
   /** By subscription: CSeq → issue time, oldest first. */
   const flights = new Map<SubscriptionNo, Map<number, Millis>>()
   return {
-    depart: (no, cseq, at) => {
+    add: (no, cseq, at) => {
       const own = flights.get(no)
       if (own === undefined) flights.set(no, new Map([[cseq, at]]))
       else own.set(cseq, at)
     },
-    arrive: (no, cseq) => {
+    settle: (no, cseq) => {
       const own = flights.get(no)
       const at = own?.get(cseq)
       if (own === undefined || at === undefined) return null

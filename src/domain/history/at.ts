@@ -47,8 +47,8 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
   const documents: Record<PackageName, Body> = {}
   const publications: PresentityAt["publications"][number][] = []
   for (const [event, table] of entries(state.publications)) {
-    const pack = packages.find(event)
-    const body = pack === null ? null : currentView(state, pack).body
+    const eventPackage = packages.find(event)
+    const body = eventPackage === null ? null : currentView(state, eventPackage).body
     if (body !== null) documents[event] = body
     for (const one of values(table)) {
       if (one.expiresAt <= at) continue
@@ -59,9 +59,12 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
   const watchers: PresentityAt["watchers"][number][] = []
   for (const one of [...values(state.subscriptions)].sort((a, b) => a.no - b.no)) {
     if (one.expiresAt <= at) continue
-    const pack = packages.find(one.packageName)
+    const eventPackage = packages.find(one.packageName)
     const { watcher, packageName: event, status, createdAt: since, expiresAt } = one
-    const document = pack === null || pack.watcherInfoOf !== undefined ? null : viewFor(state, one, pack).body
+    const document =
+      eventPackage === null || eventPackage.watcherInfoOf !== undefined
+        ? null
+        : viewFor(state, one, eventPackage).body
     watchers.push({ watcher, event, status, ...privacyOf(one), since, expiresAt, document })
   }
   for (const one of [...values(state.waiting)].sort((a, b) => a.no - b.no)) {

@@ -6,7 +6,7 @@ import { get } from "../table.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Decision, Event } from "../presentity/events.ts"
 import type { PackageName, Uri } from "../vocabulary.ts"
-import type { Moment } from "./moments.ts"
+import type { DecisionStep } from "./moments.ts"
 
 export type Change =
   | { readonly _tag: "Published"; readonly event: Event & { readonly packageName: PackageName } }
@@ -21,7 +21,7 @@ export type Change =
  * @param watcher a decision on this one counts as well
  */
 export const changeIn = (
-  moment: Moment,
+  moment: DecisionStep,
   packageName: PackageName,
   watcher: Uri | null,
   packages: Packages,
@@ -33,12 +33,15 @@ export const changeIn = (
     if (event._tag === "WatcherDecided" && event.packageName === packageName && event.watcher === watcher)
       return { _tag: "Decided", event }
   }
-  const pack = packages.find(packageName)
-  if (pack === null || pack.watcherInfoOf !== undefined) {
+  const eventPackage = packages.find(packageName)
+  if (eventPackage === null || eventPackage.watcherInfoOf !== undefined) {
     return watchersChanged(moment, packageName) ? { _tag: "Mixed", by: tagsOf(moment.decision) } : null
   }
-  const isOthers = pack.mixes !== undefined || pack.composesFrom !== undefined
-  if (!isOthers || currentView(moment.before, pack).digest === currentView(moment.after, pack).digest)
+  const isOthers = eventPackage.mixes !== undefined || eventPackage.composesFrom !== undefined
+  if (
+    !isOthers ||
+    currentView(moment.before, eventPackage).digest === currentView(moment.after, eventPackage).digest
+  )
     return null
   return { _tag: "Mixed", by: tagsOf(moment.decision) }
 }
@@ -57,7 +60,7 @@ const isPublished = (
   event._tag === "HardStateReplaced"
 
 /** Of a package of watcher information: who watches what it is about. */
-const watchersChanged = ({ before, after }: Moment, packageName: PackageName): boolean => {
+const watchersChanged = ({ before, after }: DecisionStep, packageName: PackageName): boolean => {
   if (!packageName.endsWith(".winfo")) return false
   const watched = packageName.slice(0, -".winfo".length)
   return get(before.watchersChangedIn, watched) !== get(after.watchersChangedIn, watched)

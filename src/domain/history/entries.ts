@@ -8,9 +8,9 @@ import type { State } from "../presentity/state.ts"
 import { changeIn } from "./changes.ts"
 import { placeOf } from "./ledger.ts"
 import type { Place } from "./ledger.ts"
-import type { Moment } from "./moments.ts"
+import type { DecisionStep } from "./moments.ts"
 import { findingsIn } from "./why.ts"
-import type { Circumstances, Finding } from "./why.ts"
+import type { DecisionContext, Finding } from "./why.ts"
 
 export interface Entry extends Place {
   /** The command that was decided. */
@@ -43,7 +43,7 @@ export interface Entry extends Place {
 }
 
 /** O(events + subscriptions of the presentity). */
-export const entryOf = (moment: Moment, circumstances: Circumstances): Entry => {
+export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): Entry => {
   const { decision, before, after, notifications } = moment
   const subscription = (no: SubscriptionNo) => get(after.subscriptions, no) ?? get(before.subscriptions, no)
   const told = notifications.map(({ no, cseq, packageName: event, state }) => {

@@ -15,7 +15,7 @@ import type {
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
-import type { Moment } from "./moments.ts"
+import type { DecisionStep } from "./moments.ts"
 
 /** A decision's place in the log, and when it was made, by the clock. */
 export interface Place {
@@ -24,7 +24,7 @@ export interface Place {
   readonly at: Millis
 }
 
-export const placeOf = ({ position, decision }: Moment): Place => ({
+export const placeOf = ({ position, decision }: DecisionStep): Place => ({
   position,
   version: decision.version,
   at: clockOf(decision),
@@ -111,9 +111,9 @@ type Open = { -readonly [Key in keyof Life]: Key extends "sent" ? Writable<Sent>
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 export interface Ledger {
-  readonly take: (moment: Moment) => void
+  readonly take: (moment: DecisionStep) => void
   /** Keeps a subscription that is alive around this moment, whether or not anything happens to it. */
-  readonly notice: (no: SubscriptionNo, moment: Moment) => void
+  readonly notice: (no: SubscriptionNo, moment: DecisionStep) => void
   /** Oldest first. */
   readonly lives: () => readonly Life[]
 }
@@ -130,7 +130,7 @@ export const makeLedger = (
   const lives = new Map<SubscriptionNo, Open>()
   const others = new Set<SubscriptionNo>()
 
-  const lifeOf = (no: SubscriptionNo, moment: Moment): Open | null => {
+  const lifeOf = (no: SubscriptionNo, moment: DecisionStep): Open | null => {
     const known = lives.get(no)
     if (known !== undefined) return known
     if (others.has(no)) return null
@@ -160,7 +160,7 @@ export const makeLedger = (
     return life
   }
 
-  const answer = (event: NotificationsAccepted, moment: Moment): void => {
+  const answer = (event: NotificationsAccepted, moment: DecisionStep): void => {
     for (const { no, cseq, at } of answersIn(event, clockOf(moment.decision))) {
       const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
       if (sent !== undefined) sent.answeredAt = at
@@ -205,13 +205,13 @@ export const makeLedger = (
   }
 }
 
-const fail = (life: Open | null, how: NotificationFailed, moment: Moment): void => {
+const fail = (life: Open | null, how: NotificationFailed, moment: DecisionStep): void => {
   const sent = life?.sent.findLast(({ notify }) => notify.cseq === how.cseq)
   if (sent !== undefined) sent.failed = { place: placeOf(moment), how }
 }
 
 /** Whatever may have been under way when the server stopped. */
-const repeat = (life: Open, moment: Moment): void => {
+const repeat = (life: Open, moment: DecisionStep): void => {
   const last = life.sent.at(-1)
   if (last === undefined) return
   for (const sent of life.sent.slice(-8)) {
@@ -239,7 +239,7 @@ const causesIn = (
 }
 
 /** @source RFC 3265 §3.2.4; what it says by `timeout` may be any of four things */
-export const endingOf = (event: SubscriptionTerminated, moment: Moment): Ending => {
+export const endingOf = (event: SubscriptionTerminated, moment: DecisionStep): Ending => {
   const { cause, events } = moment.decision
   const failure = events.find((one) => one._tag === "NotificationFailed") ?? null
   const { reason, policy } = event
@@ -254,7 +254,7 @@ export const endingOf = (event: SubscriptionTerminated, moment: Moment): Ending 
 }
 
 /** Of a subscription that ended in that decision. */
-const packageOf = (no: SubscriptionNo, { before, decision }: Moment): PackageName => {
+const packageOf = (no: SubscriptionNo, { before, decision }: DecisionStep): PackageName => {
   const known = get(before.subscriptions, no)?.packageName
   if (known !== undefined) return known
   const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)

@@ -12,7 +12,7 @@ import type { State } from "../presentity/state.ts"
 import type { Position } from "../vocabulary.ts"
 
 /** One decision in its place. */
-export interface Moment {
+export interface DecisionStep {
   readonly position: Position
   readonly decision: Decision
   readonly before: State
@@ -29,7 +29,7 @@ export const momentOf = (
   before: State,
   { position, decision }: { readonly position: Position; readonly decision: Decision },
   reaction: Reaction,
-): Moment => {
+): DecisionStep => {
   const after = fold(before, decision)
   const notifications = react(before, decision.events, after, clockOf(decision), reaction)
   return { position, decision, before, after, notifications }

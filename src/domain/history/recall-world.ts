@@ -6,7 +6,7 @@ import type { Authorize, Limits } from "../presentity/context.ts"
 import type { Millis, Seconds } from "../vocabulary.ts"
 
 /** What a server decides with, besides state and command. */
-export interface RecallWorld {
+export interface ReconstructionContext {
   readonly packages: Packages
   readonly limits: Limits
   /** Null: a hook that is not known; what it said is taken from the events. */

@@ -19,7 +19,7 @@ import type { State } from "../presentity/state.ts"
 import { entries, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
-import type { RecallWorld } from "./recall-world.ts"
+import type { ReconstructionContext } from "./recall-world.ts"
 import { commandsBehind } from "./recalled-commands.ts"
 import { hookBehind } from "./recalled-hook.ts"
 import { unreadBehind } from "./recalled-unread.ts"
@@ -36,7 +36,7 @@ export interface Recalled {
 }
 
 /** @returns null for a cause that is no command: the row is not one of ours */
-export const recall = (before: State, recorded: Decision, world: RecallWorld): Recalled | null => {
+export const recall = (before: State, recorded: Decision, world: ReconstructionContext): Recalled | null => {
   // what was known of NOTIFYs, and that the clock was behind, went along, and follows from nothing that was asked
   const isAlong = (event: Event): boolean =>
     (isAnswers(event) && recorded.cause !== "RecordDeliveries") || isClockOnly(event)
@@ -66,7 +66,7 @@ const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccept
 
 const isClockOnly = (event: Event): boolean => event._tag === "ClockSetBack" && event.moved === undefined
 
-const recallAlone = (before: State, decision: Decision, world: RecallWorld): Recalled | null => {
+const recallAlone = (before: State, decision: Decision, world: ReconstructionContext): Recalled | null => {
   const isUnread = unreadBehind(before, decision)
   const one = recallWith(before, decision, world, isUnread)
   if (one === null || one.isExact) return one
@@ -78,7 +78,7 @@ const recallAlone = (before: State, decision: Decision, world: RecallWorld): Rec
 const recallWith = (
   before: State,
   decision: Decision,
-  world: RecallWorld,
+  world: ReconstructionContext,
   isUnread: IsUnread,
 ): Recalled | null => {
   let first: Recalled | null = null
@@ -132,7 +132,7 @@ const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
 export const contextFor = (
   state: State,
   decision: Pick<Decision, "at" | "nonce" | "events">,
-  { packages, limits }: RecallWorld,
+  { packages, limits }: ReconstructionContext,
   authorize: Authorize,
   inFlight: ReadonlySet<SubscriptionNo>,
   isUnread: IsUnread = unreadBehind(state, decision),

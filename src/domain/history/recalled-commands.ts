@@ -13,11 +13,15 @@ import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { secondsTo } from "./recall-world.ts"
-import type { RecallWorld } from "./recall-world.ts"
+import type { ReconstructionContext } from "./recall-world.ts"
 import { createdIn, resubscribes, subscribes } from "./recalled-subscriptions.ts"
 
 /** None for a cause that is no command of this core. */
-export const commandsBehind = (before: State, decision: Decision, world: RecallWorld): readonly Command[] => {
+export const commandsBehind = (
+  before: State,
+  decision: Decision,
+  world: ReconstructionContext,
+): readonly Command[] => {
   const { events, at } = decision
   switch (decision.cause as Command["_tag"]) {
     case "Publish":

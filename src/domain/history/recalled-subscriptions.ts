@@ -12,13 +12,13 @@ import { get } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
 import { secondsTo } from "./recall-world.ts"
-import type { RecallWorld } from "./recall-world.ts"
+import type { ReconstructionContext } from "./recall-world.ts"
 
 export const subscribes = (
   before: State,
   events: readonly Event[],
   at: Millis,
-  world: RecallWorld,
+  world: ReconstructionContext,
 ): readonly Subscribe[] => {
   const created = createdIn(events)
   if (created === undefined || created.start === null) return []
@@ -50,7 +50,7 @@ const conditionOf = (
   events: readonly Event[],
   at: Millis,
   created: SubscriptionCreated,
-  world: RecallWorld,
+  world: ReconstructionContext,
 ): string | null => {
   if (created.dormant === true) return "*"
   return isBodiless(events, created.no) ? tagOfNew(before, events, at, created, world) : null
@@ -64,7 +64,7 @@ const grantedIn = (
   { no, expiresAt }: SubscriptionCreated,
   events: readonly Event[],
   at: Millis,
-  { limits }: RecallWorld,
+  { limits }: ReconstructionContext,
 ): Seconds =>
   events.some((event) => event._tag === "SubscriptionTerminated" && event.no === no)
     ? 0
@@ -82,7 +82,7 @@ const tagOfNew = (
   events: readonly Event[],
   at: Millis,
   { no }: SubscriptionCreated,
-  world: RecallWorld,
+  world: ReconstructionContext,
 ): string | null => {
   let state = before
   for (const event of events) {
@@ -94,11 +94,11 @@ const tagOfNew = (
   return null
 }
 
-const tagOf = (state: State, one: Subscription, { packages }: RecallWorld): string | null => {
-  const pack = packages.find(one.packageName)
-  if (pack === null) return null
-  if (isPersonal(pack)) return tagOfPersonal(one.no, one.notified - 1, one.shown)
-  const { body, headers } = viewFor(state, one, pack)
+const tagOf = (state: State, one: Subscription, { packages }: ReconstructionContext): string | null => {
+  const eventPackage = packages.find(one.packageName)
+  if (eventPackage === null) return null
+  if (isPersonal(eventPackage)) return tagOfPersonal(one.no, one.notified - 1, one.shown)
+  const { body, headers } = viewFor(state, one, eventPackage)
   return tagOfBody(body, headers)
 }
 
@@ -106,7 +106,7 @@ export const resubscribes = (
   before: State,
   events: readonly Event[],
   at: Millis,
-  world: RecallWorld,
+  world: ReconstructionContext,
 ): readonly Resubscribe[] => {
   const created = createdIn(events)
   if (created !== undefined) return further(before, events, at, created, world)
@@ -177,7 +177,7 @@ const further = (
   events: readonly Event[],
   at: Millis,
   created: SubscriptionCreated,
-  world: RecallWorld,
+  world: ReconstructionContext,
 ): readonly Resubscribe[] => {
   const dialog = get(before.dialogs, created.dialog)
   if (dialog === undefined) return []

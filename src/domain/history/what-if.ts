@@ -27,11 +27,11 @@ import { askingRulesOf } from "../presentity/watching.ts"
 import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
-import type { Moment } from "./moments.ts"
+import type { DecisionStep } from "./moments.ts"
 import { contextFor, recall, sameValue } from "./recall.ts"
 import { answersIn } from "../presentity/answers.ts"
 import type { Recalled } from "./recall.ts"
-import type { RecallWorld } from "./recall-world.ts"
+import type { ReconstructionContext } from "./recall-world.ts"
 
 export interface Supposition {
   /** Positions of decisions that never were. */
@@ -43,7 +43,7 @@ export interface Supposition {
 }
 
 /** What left, and when. */
-export interface Leaving {
+export interface SentNotify {
   readonly at: Millis
   readonly notify: Notify
 }
@@ -54,8 +54,8 @@ export type Difference =
       readonly _tag: "Told"
       readonly position: number
       readonly watcher: Uri
-      readonly was: Leaving | null
-      readonly would: Leaving | null
+      readonly was: SentNotify | null
+      readonly would: SentNotify | null
     }
   | {
       readonly _tag: "Refused"
@@ -67,7 +67,7 @@ export type Difference =
 
 export interface OtherWorld {
   /** What differs up to and with this decision, since the one before. */
-  readonly step: (moment: Moment) => readonly Difference[]
+  readonly step: (moment: DecisionStep) => readonly Difference[]
   /** What differs after the last one, until an instant. */
   readonly end: (until: Millis) => readonly Difference[]
   readonly state: () => State
@@ -79,7 +79,11 @@ const answerMillis = 500
 /** Decisions that only this world has stand between those of the log. */
 const between = 2 ** -20
 
-export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Supposition): OtherWorld => {
+export const makeOtherWorld = (
+  begin: State,
+  world: ReconstructionContext,
+  supposition: Supposition,
+): OtherWorld => {
   const { without, rules } = supposition
   const reaction = { packages: world.packages, limits: world.limits }
   let other = begin
@@ -87,7 +91,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
   let areRulesSet = rules === null
   let extra = 0
   let [position, version] = [0, begin.version + 1]
-  let left: Leaving[] = []
+  let left: SentNotify[] = []
   let refused: Difference[] = []
   const watchers = new Map<SubscriptionNo, Uri>()
   const unanswered = new Map<SubscriptionNo, Millis>()
@@ -120,7 +124,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     apply({ ...decision, ...placedAt(other, now, events) })
     return events.length > 0
   }
-  const tried: RecallWorld =
+  const tried: ReconstructionContext =
     rules === null
       ? world
       : {
@@ -130,7 +134,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
             watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
           },
         }
-  const worldNow = (): RecallWorld => (areRulesSet ? tried : world)
+  const worldNow = (): ReconstructionContext => (areRulesSet ? tried : world)
   /** The rules to be tried decide, also where nobody was asked before. */
   const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
 
@@ -157,14 +161,15 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
   const answered = (no: SubscriptionNo, at: Millis): void => {
     unanswered.delete(no)
     const one = get(other.subscriptions, no)
-    const pack = one === undefined ? null : world.packages.find(one.packageName)
-    if (one === undefined || pack === null || viewFor(other, one, pack).digest === one.shown) return
+    const eventPackage = one === undefined ? null : world.packages.find(one.packageName)
+    if (one === undefined || eventPackage === null || viewFor(other, one, eventPackage).digest === one.shown)
+      return
     const cseq = get(other.dialogs, one.dialog)?.localCseq ?? 0
     other = withAnswers(other, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
     add({ _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
   }
 
-  const again = (moment: Moment, recalled: Recalled): void => {
+  const again = (moment: DecisionStep, recalled: Recalled): void => {
     const { decision } = moment
     const command = translated(recalled.command, moment.before, other)
     if (command === null) return
@@ -187,7 +192,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
     for (const no of recalled.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
   }
 
-  const differences = (was: readonly Leaving[], would: readonly Leaving[]): readonly Difference[] => {
+  const differences = (was: readonly SentNotify[], would: readonly SentNotify[]): readonly Difference[] => {
     const found: Difference[] = []
     const rest = [...would]
     const missing = was.filter((one) => {
@@ -256,7 +261,7 @@ export const makeOtherWorld = (begin: State, world: RecallWorld, supposition: Su
       )
         again(moment, recalled)
       other = { ...other, version: decision.version }
-      const was = moment.notifications.map((notify): Leaving => ({ at, notify }))
+      const was = moment.notifications.map((notify): SentNotify => ({ at, notify }))
       const found = [...refused, ...differences(was, left)]
       if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(other), freeze(moment.after))
       return found
@@ -287,7 +292,7 @@ const translated = (command: Command, before: State, other: State): Command | nu
   return cseq < 1 ? null : { ...command, cseq }
 }
 
-const isSameLeaving = (one: Leaving, other: Leaving, world: RecallWorld): boolean =>
+const isSameLeaving = (one: SentNotify, other: SentNotify, world: ReconstructionContext): boolean =>
   one.at === other.at &&
   one.notify.no === other.notify.no &&
   one.notify.state === other.notify.state &&
@@ -297,9 +302,9 @@ const isSameLeaving = (one: Leaving, other: Leaving, world: RecallWorld): boolea
   sameValue(one.notify.headers, other.notify.headers)
 
 /** Without the number that documents made for one subscription have: it only counts them. */
-const textOf = ({ packageName, body }: Notify, { packages }: RecallWorld): string | null => {
-  const pack = packages.find(packageName)
-  if (body === null || pack === null || !isPersonal(pack)) return body?.text ?? null
+const textOf = ({ packageName, body }: Notify, { packages }: ReconstructionContext): string | null => {
+  const eventPackage = packages.find(packageName)
+  if (body === null || eventPackage === null || !isPersonal(eventPackage)) return body?.text ?? null
   return body.text.replace(/\bversion="\d+"/, "")
 }
 

@@ -8,8 +8,8 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { clockOf } from "../presentity/clock.ts"
 import { get, values } from "../table.ts"
-import { judge } from "../presentity/authorize.ts"
-import type { Judgement } from "../presentity/authorize.ts"
+import { authorizeWatcher } from "../presentity/authorize.ts"
+import type { Authorization } from "../presentity/authorize.ts"
 import { standingAt } from "../presentity/context.ts"
 import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
@@ -25,10 +25,10 @@ import type { Change } from "./changes.ts"
 import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
 import { differenceOf, linesOf } from "./lines.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
-import type { Moment } from "./moments.ts"
+import type { DecisionStep } from "./moments.ts"
 
 /** How a watcher was to be treated, and by whose word. */
-export interface Ruling extends Judgement {
+export interface ExplainedAuthorization extends Authorization {
   /**
    * `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `unread`: nobody knew, their source
    * had not been read; `members`: the list of a line; `owner`, `domain`, `everybody`: the policy of the package.
@@ -52,9 +52,9 @@ export type Finding =
   /** The decision that made the change ended it. */
   | { readonly _tag: "Ended"; readonly ending: Ending }
   /** Nobody has decided whether it may watch. */
-  | { readonly _tag: "Pending"; readonly judgement: Ruling }
+  | { readonly _tag: "Pending"; readonly judgement: ExplainedAuthorization }
   /** It is shown that nobody is there (RFC 5025 §3.2.1). */
-  | { readonly _tag: "PoliteBlock"; readonly judgement: Ruling }
+  | { readonly _tag: "PoliteBlock"; readonly judgement: ExplainedAuthorization }
   /** The rules that match it hide what changed; `lines`: of the document, what they leave out. */
   | { readonly _tag: "Hidden"; readonly matched: string; readonly lines: readonly string[] }
   /** Its document is what it was last sent. */
@@ -102,7 +102,7 @@ export interface Absence {
   readonly next: Life | null
   readonly waiting: Waiting | null
   /** What a SUBSCRIBE would have met; null: there was no such package. */
-  readonly judgement: Ruling | null
+  readonly judgement: ExplainedAuthorization | null
 }
 
 /** That a watcher is shown nothing any more, or nothing in particular, whether or not anything changed. */
@@ -111,7 +111,7 @@ export type Treatment = Place & {
   readonly origin: string
   readonly life: Pick<Life, "no" | "watcher" | "packageName">
   /** How it was treated from then on, as a SUBSCRIBE would be. */
-  readonly judgement: Ruling
+  readonly judgement: ExplainedAuthorization
 } & (
     | { readonly _tag: "Ended"; readonly ending: Ending }
     /** Nobody has decided on it. */
@@ -145,27 +145,27 @@ export interface Question {
 }
 
 /** What decisions were made with, as far as the log does not say it. */
-export type Circumstances = Pick<Context, "packages" | "limits" | "authorize">
+export type DecisionContext = Pick<Context, "packages" | "limits" | "authorize">
 
 export interface Inquiry {
   /** All decisions on the presentity, oldest first, from some state on. */
-  readonly take: (moment: Moment) => void
+  readonly take: (moment: DecisionStep) => void
   /** Nothing that comes later will change the answer. */
   readonly isAnswered: () => boolean
   readonly answer: (asOf: Millis) => Explanation
 }
 
-export const makeInquiry = (question: Question, circumstances: Circumstances): Inquiry => {
+export const makeInquiry = (question: Question, circumstances: DecisionContext): Inquiry => {
   const { presentity, watcher, packageName, at } = question
-  const isMeant = (one: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
+  const matches = (one: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
     one.watcher === watcher && one.packageName === packageName
-  const ledger = makeLedger(isMeant)
+  const ledger = makeLedger(matches)
   let found: Found | null = null
   let treatment: Treatment | null = null
   let isPast = false
   let lastAt = 0
 
-  const examine = (moment: Moment): void => {
+  const examine = (moment: DecisionStep): void => {
     if (moment.decision.at > at && question.position === undefined) {
       isPast = true
       return
@@ -175,9 +175,9 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
     if (treated !== undefined) treatment = treated
     const what = changeIn(moment, packageName, watcher, circumstances.packages)
     if (what === null) return
-    const pack = circumstances.packages.find(packageName)
+    const eventPackage = circumstances.packages.find(packageName)
     const findings = new Map<SubscriptionNo, OpenCase>()
-    for (const [no, finding] of findingsIn(moment, what, packageName, circumstances, isMeant)) {
+    for (const [no, finding] of findingsIn(moment, what, packageName, circumstances, matches)) {
       ledger.notice(no, moment)
       findings.set(no, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
     }
@@ -185,7 +185,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
       moment,
       what,
       findings,
-      judgement: pack === null ? null : judged(moment, pack, watcher, circumstances),
+      judgement: eventPackage === null ? null : judged(moment, eventPackage, watcher, circumstances),
     }
   }
 
@@ -238,7 +238,7 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
               _tag: "Absent",
               last: lives.findLast(({ began }) => (began?.position ?? 0) < place.position) ?? null,
               next: lives.find(({ began }) => (began?.position ?? 0) > place.position) ?? null,
-              waiting: [...values(moment.after.waiting)].find(isMeant) ?? null,
+              waiting: [...values(moment.after.waiting)].find(matches) ?? null,
               judgement,
             }
       const later = treatment !== null && treatment.position > place.position ? treatment : null
@@ -251,32 +251,32 @@ export const makeInquiry = (question: Question, circumstances: Circumstances): I
  * What a decision means for whether a watcher is shown anything of a package at all. Undefined: nothing; null: it is again.
  */
 export const treatmentIn = (
-  moment: Moment,
+  moment: DecisionStep,
   packageName: PackageName,
   watcher: Uri,
-  circumstances: Circumstances,
+  circumstances: DecisionContext,
 ): Treatment | null | undefined => {
   const { before, after, decision } = moment
-  const isMeant = (one: Pick<Subscription, "watcher" | "packageName">): boolean =>
+  const matches = (one: Pick<Subscription, "watcher" | "packageName">): boolean =>
     one.watcher === watcher && one.packageName === packageName
   // one that asked once is told how it is treated, and is over
   const asked = decision.events.flatMap((event) =>
-    event._tag === "SubscriptionCreated" && isMeant(event) && get(after.subscriptions, event.no) === undefined
+    event._tag === "SubscriptionCreated" && matches(event) && get(after.subscriptions, event.no) === undefined
       ? event
       : [],
   )
   const ended = decision.events.flatMap((event) => {
     const one = event._tag === "SubscriptionTerminated" ? get(before.subscriptions, event.no) : undefined
-    return event._tag === "SubscriptionTerminated" && one !== undefined && isMeant(one) ? event : []
+    return event._tag === "SubscriptionTerminated" && one !== undefined && matches(one) ? event : []
   })
   const isDecided = decision.events.some((event) => {
-    if (event._tag === "SubscriptionCreated") return isMeant(event)
+    if (event._tag === "SubscriptionCreated") return matches(event)
     const one = event._tag === "SubscriptionStatusChanged" ? get(after.subscriptions, event.no) : undefined
-    return one !== undefined && isMeant(one)
+    return one !== undefined && matches(one)
   })
-  const pack = circumstances.packages.find(packageName)
-  if (pack === null || (!isDecided && ended.length === 0)) return undefined
-  const left = [...[...values(after.subscriptions)].filter(isMeant), ...asked].sort(
+  const eventPackage = circumstances.packages.find(packageName)
+  if (eventPackage === null || (!isDecided && ended.length === 0)) return undefined
+  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(
     (one, other) => one.no - other.no,
   )
   if (left.some(isShown)) return null
@@ -285,12 +285,12 @@ export const treatmentIn = (
     cause: decision.cause,
     origin: decision.origin,
     life: { no, watcher, packageName },
-    judgement: judged(moment, pack, watcher, circumstances),
+    judgement: judged(moment, eventPackage, watcher, circumstances),
   })
   const one = left.at(-1)
   if (one !== undefined) {
     // that another one is over says nothing new of those that are left
-    const wasShown = [...values(before.subscriptions)].some((other) => isMeant(other) && isShown(other))
+    const wasShown = [...values(before.subscriptions)].some((other) => matches(other) && isShown(other))
     if (!isDecided && !wasShown) return undefined
     return { ...base(one.no), _tag: one.status === "pending" ? "Pending" : "PoliteBlock" }
   }
@@ -309,10 +309,10 @@ interface OpenCase {
 }
 
 interface Found {
-  readonly moment: Moment
+  readonly moment: DecisionStep
   readonly what: Change
   readonly findings: ReadonlyMap<SubscriptionNo, OpenCase>
-  readonly judgement: Ruling | null
+  readonly judgement: ExplainedAuthorization | null
 }
 
 const isHeld = ({ _tag }: Finding): boolean =>
@@ -328,12 +328,12 @@ const isWithheld = (events: readonly Event[], no: SubscriptionNo): boolean => {
 
 /** Those alive before or after the decision. */
 const concerned = (
-  { before, after }: Moment,
-  isMeant: (one: Subscription) => boolean,
+  { before, after }: DecisionStep,
+  matches: (one: Subscription) => boolean,
 ): ReadonlySet<SubscriptionNo> =>
   new Set(
     [...values(before.subscriptions), ...values(after.subscriptions)]
-      .filter(isMeant)
+      .filter(matches)
       .map(({ no }) => no)
       .sort((one, other) => one - other),
   )
@@ -341,31 +341,31 @@ const concerned = (
 /**
  * What the change means for each subscription to the package that is there before or after it. O(subscriptions).
  *
- * @param isMeant left out: all of them
+ * @param matches left out: all of them
  */
 export const findingsIn = (
-  moment: Moment,
+  moment: DecisionStep,
   what: Change,
   packageName: PackageName,
-  circumstances: Circumstances,
-  isMeant: (one: Subscription) => boolean = () => true,
+  circumstances: DecisionContext,
+  matches: (one: Subscription) => boolean = () => true,
 ): ReadonlyMap<SubscriptionNo, Finding> => {
   const findings = new Map<SubscriptionNo, Finding>()
-  const pack = circumstances.packages.find(packageName)
-  if (pack === null) return findings
-  for (const no of concerned(moment, (one) => one.packageName === packageName && isMeant(one))) {
-    const finding = findingOf(moment, what, no, pack, circumstances)
+  const eventPackage = circumstances.packages.find(packageName)
+  if (eventPackage === null) return findings
+  for (const no of concerned(moment, (one) => one.packageName === packageName && matches(one))) {
+    const finding = findingOf(moment, what, no, eventPackage, circumstances)
     if (finding !== null) findings.set(no, finding)
   }
   return findings
 }
 
 const findingOf = (
-  moment: Moment,
+  moment: DecisionStep,
   what: Change,
   no: SubscriptionNo,
-  pack: EventPackage,
-  circumstances: Circumstances,
+  eventPackage: EventPackage,
+  circumstances: DecisionContext,
 ): Finding | null => {
   const { before, after, decision, notifications } = moment
   const { events } = decision
@@ -377,23 +377,24 @@ const findingOf = (
     return isWithheld(events, no) ? { _tag: "Withheld" } : { _tag: "Told" }
   if (one.parked === true) return { _tag: "Backup", tag: one.sharingTag ?? "" }
   if (one.status === "pending") {
-    return { _tag: "Pending", judgement: judged(moment, pack, one.watcher, circumstances) }
+    return { _tag: "Pending", judgement: judged(moment, eventPackage, one.watcher, circumstances) }
   }
   if (one.dormant) return { _tag: "Asleep" }
   if (events.some((event) => event._tag === "NotificationsIssued" && event.suppressed.includes(no)))
     return { _tag: "OwnDevice" }
   const isTreatment = what._tag === "Rules" || what._tag === "Decided"
   // a change is judged as the watcher is treated now, a change of rules as it was before
-  const was = viewFor(before, isTreatment ? (get(before.subscriptions, no) ?? one) : one, pack).digest
-  const is = viewFor(after, one, pack).digest
+  const was = viewFor(before, isTreatment ? (get(before.subscriptions, no) ?? one) : one, eventPackage).digest
+  const is = viewFor(after, one, eventPackage).digest
   // what was not taken goes along with the next change it may see, not with one that it may not, nor with rules
   const isNothing = one.polite || one.matched !== null || isTreatment
   const missed = one.shown === "" && isNothing && was === is
   if (one.shown === is || missed) {
     if (one.polite)
-      return { _tag: "PoliteBlock", judgement: judged(moment, pack, one.watcher, circumstances) }
-    const isHidden = one.matched !== null && was === is && wholeChanged(before, after, pack)
-    if (isHidden) return { _tag: "Hidden", matched: one.matched ?? "", lines: hiddenFrom(one, after, pack) }
+      return { _tag: "PoliteBlock", judgement: judged(moment, eventPackage, one.watcher, circumstances) }
+    const isHidden = one.matched !== null && was === is && wholeChanged(before, after, eventPackage)
+    if (isHidden)
+      return { _tag: "Hidden", matched: one.matched ?? "", lines: hiddenFrom(one, after, eventPackage) }
     if (missed) return one.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: one.dueAt }
     return { _tag: "SameDocument" }
   }
@@ -415,59 +416,65 @@ const isBy = (device: string | undefined, what: Change): boolean =>
 const isDeferral = (event: Event, no: SubscriptionNo): boolean =>
   event._tag === "NotificationsDeferred" && event.to.includes(no)
 
-const hiddenFrom = (one: Subscription, state: State, pack: EventPackage): readonly string[] => {
-  const [whole, own] = [currentView(state, pack).body, viewFor(state, one, pack).body]
+const hiddenFrom = (one: Subscription, state: State, eventPackage: EventPackage): readonly string[] => {
+  const [whole, own] = [currentView(state, eventPackage).body, viewFor(state, one, eventPackage).body]
   return differenceOf(linesOf(whole?.text ?? ""), linesOf(own?.text ?? "")).flatMap(({ mark, text }) =>
     mark === "-" && text !== "" ? [text] : [],
   )
 }
 
-const wholeChanged = (before: State, after: State, pack: EventPackage): boolean =>
-  pack.watcherInfoOf === undefined && currentView(before, pack).digest !== currentView(after, pack).digest
+const wholeChanged = (before: State, after: State, eventPackage: EventPackage): boolean =>
+  eventPackage.watcherInfoOf === undefined &&
+  currentView(before, eventPackage).digest !== currentView(after, eventPackage).digest
 
 /** What a decision after the change means for who still waits to be told. */
-const sequelIn = (moment: Moment, no: SubscriptionNo, { packages }: Circumstances): Sequel => {
+const sequelIn = (moment: DecisionStep, no: SubscriptionNo, { packages }: DecisionContext): Sequel => {
   const { after, decision, notifications } = moment
   if (notifications.some((notify) => notify.no === no && notify.state !== "terminated"))
     return isWithheld(decision.events, no) ? { _tag: "Open" } : { _tag: "Told" }
   const ended = decision.events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
   const one = get(after.subscriptions, no)
-  const pack = one === undefined ? null : packages.find(one.packageName)
-  if (one === undefined || pack === null) return { _tag: "Open" }
-  return one.shown === viewFor(after, one, pack).digest
+  const eventPackage = one === undefined ? null : packages.find(one.packageName)
+  if (one === undefined || eventPackage === null) return { _tag: "Open" }
+  return one.shown === viewFor(after, one, eventPackage).digest
     ? { _tag: "TakenBack", place: placeOf(moment) }
     : { _tag: "Open" }
 }
 
 const judged = (
-  { after, decision }: Moment,
-  pack: EventPackage,
+  { after, decision }: DecisionStep,
+  eventPackage: EventPackage,
   watcher: Uri,
-  circumstances: Circumstances,
-): Ruling => {
+  circumstances: DecisionContext,
+): ExplainedAuthorization => {
   const now = clockOf(decision)
   const isUnread = unreadBehind(after, decision)
-  const judgement = judge(after, pack, watcher, standingAt({ ...circumstances, isUnread }, now))
-  return { ...judgement, by: ruledBy(after, pack, watcher, judgement, circumstances, now) }
+  const judgement = authorizeWatcher(
+    after,
+    eventPackage,
+    watcher,
+    standingAt({ ...circumstances, isUnread }, now),
+  )
+  return { ...judgement, by: ruledBy(after, eventPackage, watcher, judgement, circumstances, now) }
 }
 
 /** In the order of `authorize.ts`. */
 const ruledBy = (
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   watcher: Uri,
-  { matched, unread }: Judgement,
-  { authorize, limits: { watching } }: Circumstances,
+  { matched, unread }: Authorization,
+  { authorize, limits: { watching } }: DecisionContext,
   now: Millis,
-): Ruling["by"] => {
+): ExplainedAuthorization["by"] => {
   const { presentity } = state
-  if (pack.watcherInfoOf === undefined) {
-    if (get(state.verdicts, verdictKey(pack.name, watcher)) !== undefined) return "operator"
-    if (authorize({ presentity, packageName: pack.name, watcher, now }) !== null) return "hook"
+  if (eventPackage.watcherInfoOf === undefined) {
+    if (get(state.verdicts, verdictKey(eventPackage.name, watcher)) !== undefined) return "operator"
+    if (authorize({ presentity, packageName: eventPackage.name, watcher, now }) !== null) return "hook"
   }
-  if (isKeptOut(pack, presentity, watcher, watching)) return "members"
-  const policy = policyOf(pack, presentity, watching)
+  if (isKeptOut(eventPackage, presentity, watcher, watching)) return "members"
+  const policy = policyOf(eventPackage, presentity, watching)
   if (policy !== "rules") return policy
   if (unread === true) return "unread"
   return matched === null ? "default" : "rules"

@@ -123,17 +123,18 @@ export type Refusal =
   | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
 
 /** Whether there is anything that a PUBLISH to this package may hold. */
-export const isPublishable = (pack: EventPackage): boolean =>
-  pack.accepts.length > 0 || (pack.bodyRequired === false && (pack.carriedHeaders ?? []).length > 0)
+export const isPublishable = (eventPackage: EventPackage): boolean =>
+  eventPackage.accepts.length > 0 ||
+  (eventPackage.bodyRequired === false && (eventPackage.carriedHeaders ?? []).length > 0)
 
 /** How authorization documents of a package are read; undefined: it can have none. */
-export const rulesFor = (pack: EventPackage, packages: Packages): PackageRules | undefined =>
+export const rulesFor = (eventPackage: EventPackage, packages: Packages): PackageRules | undefined =>
   // presence without rules of its own has nothing that could apply their transformations
-  pack.rules ?? (pack.name === "presence" ? undefined : packages.commonRules)
+  eventPackage.rules ?? (eventPackage.name === "presence" ? undefined : packages.commonRules)
 
 /** The package whose publications say the sphere that rules of `pack` look at; null: nothing says it. */
-export const sphereSource = (pack: EventPackage, packages: Packages): EventPackage | null =>
-  pack.rules === undefined ? (packages.sphereFrom ?? null) : pack
+export const sphereSource = (eventPackage: EventPackage, packages: Packages): EventPackage | null =>
+  eventPackage.rules === undefined ? (packages.sphereFrom ?? null) : eventPackage
 
 /** The seed's `mix_dialog_presence`: one package's state told in the documents of another. */
 export interface Mixing<Doc = unknown> {

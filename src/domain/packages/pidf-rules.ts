@@ -11,7 +11,7 @@ import { filterPidf } from "./pidf-filter.ts"
 import {
   asksForSphere,
   matchingRules,
-  nextBoundary,
+  nextEvaluationAt,
   nextSphereBoundary,
   permissionsOf,
   readRules,
@@ -32,7 +32,7 @@ export const commonRules = (xml: XmlCodec, options: RulesOptions): PackageRules<
   },
   names: (rules) => (rules as RulesDocument).rules.map(({ id }) => id),
   nextBoundary: (rules, documents, now) => {
-    const own = nextBoundary(rules as RulesDocument, now)
+    const own = nextEvaluationAt(rules as RulesDocument, now)
     const published = asksForSphere(rules as RulesDocument) ? nextSphereBoundary(documents, now) : null
     return earlier(own, published)
   },

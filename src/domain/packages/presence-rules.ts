@@ -33,7 +33,7 @@ export interface Requester {
 }
 
 /** Everything besides the rules that decides whether a rule matches. */
-export interface Circumstances {
+export interface RuleQuestion {
   readonly requester: Requester
   /** As `sphereOf` gives it; null satisfies no sphere condition. */
   readonly sphere: string | null
@@ -54,7 +54,7 @@ interface Identity {
  *
  * @source RFC 4745 §6 (every condition holds), §7
  */
-export const matchingRules = (document: RulesDocument, circumstances: Circumstances): readonly number[] => {
+export const matchingRules = (document: RulesDocument, circumstances: RuleQuestion): readonly number[] => {
   const identities = identitiesOf(circumstances.requester)
   const matching: number[] = []
   let strongest: number = omaClasses.length
@@ -89,7 +89,7 @@ export const asksForSphere = ({ rules }: RulesDocument): boolean =>
   rules.some(({ conditions }) => conditions.some(({ _tag }) => _tag === "Sphere"))
 
 /** The first instant after `now` at which a validity condition changes its value; null when none ever does. */
-export const nextBoundary = ({ rules }: RulesDocument, now: Millis): Millis | null =>
+export const nextEvaluationAt = ({ rules }: RulesDocument, now: Millis): Millis | null =>
   earliest(
     rules.flatMap(({ conditions }) =>
       conditions.map((one) => (one._tag === "Validity" ? nextEdge(one.periods, now) : null)),
@@ -116,7 +116,7 @@ const identityOf = (text: string): Identity => {
 const isMet = (
   condition: Condition,
   identities: readonly Identity[],
-  { sphere, now }: Circumstances,
+  { sphere, now }: RuleQuestion,
 ): boolean => {
   switch (condition._tag) {
     case "Identity":

@@ -9,7 +9,7 @@
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
-import { decidedBy, giveUpAt, judge, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import { decidedBy, giveUpAt, authorizeWatcher, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
 import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, done, reject } from "./decision.ts"
@@ -25,23 +25,24 @@ import type { State } from "./state.ts"
  * @rejects BadEvent (489), BadRequest (400), UnsupportedMediaType (415), ServiceUnavailable (503)
  */
 export const adoptPublication = (state: State, command: AdoptPublication, context: Context): Outcome => {
-  const pack = context.packages.find(command.packageName)
-  if (pack === null || !isPublishable(pack)) return reject(badEvent(context))
+  const eventPackage = context.packages.find(command.packageName)
+  if (eventPackage === null || !isPublishable(eventPackage)) return reject(badEvent(context))
   const { entityTag, expiresAt, receivedAt, body, sender } = command
-  if (publication(state, pack.name, entityTag) !== undefined) return done([])
+  if (publication(state, eventPackage.name, entityTag) !== undefined) return done([])
   if (expiresAt <= context.now) return reject(over)
   const content = { ...command, bodyFault: null }
-  const fault = bodyFault(content, pack) ?? headerFault(content, pack)
+  const fault = bodyFault(content, eventPackage) ?? headerFault(content, eventPackage)
   if (fault !== null) return reject(fault)
-  const headers = headersOf(content, pack)
-  if (body === null && (pack.bodyRequired !== false || headers.length === 0)) return reject(saysNothing)
-  const others = get(state.publications, pack.name)
+  const headers = headersOf(content, eventPackage)
+  if (body === null && (eventPackage.bodyRequired !== false || headers.length === 0))
+    return reject(saysNothing)
+  const others = get(state.publications, eventPackage.name)
   if (others !== undefined && size(others) >= context.limits.publicationsMax) {
     return reject(tooMany("publications", context))
   }
   const created = {
     _tag: "PublicationCreated",
-    packageName: pack.name,
+    packageName: eventPackage.name,
     entityTag,
     expiresAt,
     body,
@@ -49,7 +50,7 @@ export const adoptPublication = (state: State, command: AdoptPublication, contex
     sender,
     receivedAt,
   } as const
-  return accept(withConsequences(state, created, pack, context, null), { _tag: "Done" })
+  return accept(withConsequences(state, created, eventPackage, context, null), { _tag: "Done" })
 }
 
 /**
@@ -60,21 +61,21 @@ export const adoptPublication = (state: State, command: AdoptPublication, contex
  * @rejects BadEvent (489), BadRequest (400), Forbidden (403), ServiceUnavailable (503)
  */
 export const adoptSubscription = (state: State, command: AdoptSubscription, context: Context): Outcome => {
-  const pack = context.packages.find(command.packageName)
-  if (pack === null) return reject(badEvent(context))
-  if (pack.argumentHeader !== undefined) {
-    return reject(badRequest(`what its SUBSCRIBE said in ${pack.argumentHeader} is not known`))
+  const eventPackage = context.packages.find(command.packageName)
+  if (eventPackage === null) return reject(badEvent(context))
+  if (eventPackage.argumentHeader !== undefined) {
+    return reject(badRequest(`what its SUBSCRIBE said in ${eventPackage.argumentHeader} is not known`))
   }
   const { eventId, watcher, expiresAt, dialog: start, takenOver } = command
   const dialogNo = context.findDialog(dialogKey(start.callId, start.localTag, start.remoteTag))
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
   const usages = [...values(state.subscriptions)].filter((one) => one.dialog === dialog?.no)
-  if (usages.some((one) => one.packageName === pack.name && one.eventId === eventId)) return done([])
+  if (usages.some((one) => one.packageName === eventPackage.name && one.eventId === eventId)) return done([])
   if (expiresAt <= context.now) return reject(over)
   if (usages.some((one) => one.watcher !== watcher)) {
     return reject({ _tag: "Forbidden", status: 403, why: "its dialog is that of another watcher" })
   }
-  const judgement = judge(state, pack, watcher, context)
+  const judgement = authorizeWatcher(state, eventPackage, watcher, context)
   if (judgement.handling === "block") return reject(forbidden)
   if (size(state.subscriptions) >= context.limits.subscriptionsMax)
     return reject(tooMany("watchers", context))
@@ -87,7 +88,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   const created: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
     no,
-    packageName: pack.name,
+    packageName: eventPackage.name,
     eventId,
     watcher,
     status,
@@ -112,13 +113,13 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
  */
 export const adoptWatcher = (state: State, command: AdoptWatcher, context: Context): Outcome => {
   const { watcher, createdAt } = command
-  const pack = context.packages.find(command.packageName)
-  if (pack === null) return reject(badEvent(context))
-  const isMeant = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
-    one.packageName === pack.name && one.watcher === watcher
-  for (const one of values(state.subscriptions)) if (isMeant(one)) return done([])
-  for (const one of values(state.waiting)) if (isMeant(one)) return done([])
-  const { handling, matched, policy } = judge(state, pack, watcher, context)
+  const eventPackage = context.packages.find(command.packageName)
+  if (eventPackage === null) return reject(badEvent(context))
+  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
+    one.packageName === eventPackage.name && one.watcher === watcher
+  for (const one of values(state.subscriptions)) if (matches(one)) return done([])
+  for (const one of values(state.waiting)) if (matches(one)) return done([])
+  const { handling, matched, policy } = authorizeWatcher(state, eventPackage, watcher, context)
   if (handling === "block") return reject(forbidden)
   if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm")
     return done([])
@@ -128,7 +129,7 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
     {
       _tag: "WatcherRemembered",
       no,
-      packageName: pack.name,
+      packageName: eventPackage.name,
       watcher,
       createdAt,
       giveUpAt: giveUpAt(context),

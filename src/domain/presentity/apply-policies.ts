@@ -42,15 +42,15 @@ export const applyPolicies = (state: State, context: Context): Outcome => {
   if (watching === undefined) return accept(events, { _tag: "Done" })
   let after = state
   for (const name of packagesWatched(state)) {
-    const pack = context.packages.find(name)
-    if (pack === null) continue
-    const asksRules = policyOf(pack, state.presentity, watching) === "rules"
-    const isMeant = (one: Subscription | Waiting): boolean => {
+    const eventPackage = context.packages.find(name)
+    if (eventPackage === null) continue
+    const asksRules = policyOf(eventPackage, state.presentity, watching) === "rules"
+    const matches = (one: Subscription | Waiting): boolean => {
       const isOver = ("expiresAt" in one ? one.expiresAt : one.giveUpAt) <= context.now
       const isRuled = asksRules && !("expiresAt" in one && one.policy !== "rules")
-      return !isOver && (!isRuled || isKeptOut(pack, state.presentity, one.watcher, watching))
+      return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, one.watcher, watching))
     }
-    for (const event of reviewWhere(after, pack, context, isMeant)) {
+    for (const event of reviewWhere(after, eventPackage, context, matches)) {
       after = evolve(after, event, context.now)
       events.push(event)
     }
@@ -75,23 +75,23 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
     }
     if (event._tag === "SubscriptionStatusChanged") {
       const one = get(state.subscriptions, event.no)
-      const pack = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || pack === null) return []
+      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
+      if (one === undefined || eventPackage === null) return []
       // only a package with rules of its own hides parts, now or later
-      const isFiltered = pack.rules !== undefined && event.matched !== one.matched
+      const isFiltered = eventPackage.rules !== undefined && event.matched !== one.matched
       const isSeen =
         event.status !== one.status || event.polite !== one.polite || told.has(event.no) || isFiltered
       return [change(one, event.policy ?? null, one.policy, one.status, event.status, isSeen)]
     }
     if (event._tag === "WaitingEnded") {
       const one = get(state.waiting, event.no)
-      const pack = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || pack === null) return []
+      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
+      if (one === undefined || eventPackage === null) return []
       const { presentity } = state
       const { watching } = context.limits
-      const word = isKeptOut(pack, presentity, one.watcher, watching)
+      const word = isKeptOut(eventPackage, presentity, one.watcher, watching)
         ? "members"
-        : policyOf(pack, presentity, watching)
+        : policyOf(eventPackage, presentity, watching)
       const becomes = event.event === "rejected" ? "ended" : "active"
       return [change(one, word, undefined, "waiting", becomes, true)]
     }

@@ -20,7 +20,7 @@ import type { State, Subscription, Waiting } from "./state.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
 import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
 
-export interface Judgement {
+export interface Authorization {
   readonly handling: SubHandling
   /** Ordinals of the rules that match; null when rules were not asked. */
   readonly matched: string | null
@@ -33,52 +33,57 @@ export interface Judgement {
 }
 
 /** How one watcher is to be treated now. */
-export const judge = (state: State, pack: EventPackage, watcher: Uri, context: Context): Judgement => {
+export const authorizeWatcher = (
+  state: State,
+  eventPackage: EventPackage,
+  watcher: Uri,
+  context: Context,
+): Authorization => {
   const { presentity } = state
   // RFC 3857 §4.6: who watches somebody is for that somebody to know
-  const isTemplate = pack.watcherInfoOf !== undefined
+  const isTemplate = eventPackage.watcherInfoOf !== undefined
   if (!isTemplate) {
-    const verdict = get(state.verdicts, verdictKey(pack.name, watcher))
+    const verdict = get(state.verdicts, verdictKey(eventPackage.name, watcher))
     if (verdict !== undefined) return judgement(verdict.handling)
-    const hook = context.authorize({ presentity, packageName: pack.name, watcher, now: context.now })
+    const hook = context.authorize({ presentity, packageName: eventPackage.name, watcher, now: context.now })
     if (hook !== null) return judgement(hook)
   }
   const { watching } = context.limits
-  const policy = policyOf(pack, presentity, watching)
+  const policy = policyOf(eventPackage, presentity, watching)
   const asked = watching === undefined ? undefined : policy
-  if (isKeptOut(pack, presentity, watcher, watching)) return judgement("block", null, "members")
+  if (isKeptOut(eventPackage, presentity, watcher, watching)) return judgement("block", null, "members")
   if (policy !== "rules") {
-    const mayWatch = isLetIn(policy, pack, presentity, watcher, watching)
+    const mayWatch = isLetIn(policy, eventPackage, presentity, watcher, watching)
     return judgement(mayWatch ? "allow" : "block", null, asked)
   }
   // a list of watchers has no form that shows nobody in particular, so politeness is of no use there
-  const ruled = (handling: SubHandling, matched: string | null): Judgement =>
+  const ruled = (handling: SubHandling, matched: string | null): Authorization =>
     judgement(isTemplate && handling === "polite-block" ? "block" : handling, matched, asked)
-  const by = rulesFor(pack, context.packages)
-  const rules = rulesOf(state, pack, context.packages)
+  const by = rulesFor(eventPackage, context.packages)
+  const rules = rulesOf(state, eventPackage, context.packages)
   if (by === undefined) return ruled(context.limits.noRules, null)
   if (rules === null) {
     // what may be there counts: nobody is shown anything on the ground that it was not looked at
-    return context.isUnread?.(presentity, pack.name) === true
+    return context.isUnread?.(presentity, eventPackage.name) === true
       ? { ...ruled("confirm", null), unread: true }
       : ruled(context.limits.noRules, null)
   }
   const { handling, matched } = by.judge(rules, {
     uris: [watcher],
-    sphere: sphereOf(state, pack, rules, context),
+    sphere: sphereOf(state, eventPackage, rules, context),
     now: context.now,
   })
   return ruled(handling ?? context.limits.noMatch, matched.join(","))
 }
 
-const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchWord): Judgement =>
+const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchWord): Authorization =>
   policy === undefined ? { handling, matched, forced: false } : { handling, matched, forced: false, policy }
 
 /** By what was judged, as an event says it. */
 export const decidedBy = ({
   policy,
   unread,
-}: Pick<Judgement, "policy" | "unread">): Pick<Judgement, "policy" | "unread"> => ({
+}: Pick<Authorization, "policy" | "unread">): Pick<Authorization, "policy" | "unread"> => ({
   ...(policy === undefined ? {} : { policy }),
   ...(unread === undefined ? {} : { unread }),
 })
@@ -89,9 +94,9 @@ export const decidedBy = ({
  * @rejects BadRequest (400) when it cannot be read: the old one stays; BadEvent (489) for a package without rules
  */
 export const replaceRules = (state: State, command: ReplaceRules, context: Context): Outcome => {
-  const pack = context.packages.find(command.packageName)
-  const by = pack === null ? undefined : rulesFor(pack, context.packages)
-  if (pack === null || by === undefined) {
+  const eventPackage = context.packages.find(command.packageName)
+  const by = eventPackage === null ? undefined : rulesFor(eventPackage, context.packages)
+  if (eventPackage === null || by === undefined) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
   const present = get(state.rules, command.packageName)?.body ?? null
@@ -106,10 +111,11 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
     _tag: "RulesReplaced",
     packageName: command.packageName,
     rules: command.rules,
-    boundaryAt: command.rules === null ? null : boundary(state, pack, parseRules(by, command.rules), context),
+    boundaryAt:
+      command.rules === null ? null : boundary(state, eventPackage, parseRules(by, command.rules), context),
   }
   const after = evolve(state, replaced, context.now)
-  return accept([replaced, ...review(state, after, pack, context)], { _tag: "Done" })
+  return accept([replaced, ...review(state, after, eventPackage, context)], { _tag: "Done" })
 }
 
 /**
@@ -118,11 +124,12 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
  * @rejects BadEvent (489) for a package there is not
  */
 export const refreshWatchers = (state: State, command: RefreshWatchers, context: Context): Outcome => {
-  const pack = context.packages.find(command.packageName)
-  if (pack === null) {
+  const eventPackage = context.packages.find(command.packageName)
+  if (eventPackage === null) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
-  const events = command.kind === "rules" ? review(state, state, pack, context) : tellAgain(state, pack)
+  const events =
+    command.kind === "rules" ? review(state, state, eventPackage, context) : tellAgain(state, eventPackage)
   return accept(events, { _tag: "Done" })
 }
 
@@ -134,8 +141,8 @@ export const refreshWatchers = (state: State, command: RefreshWatchers, context:
  */
 export const decideWatcher = (state: State, command: DecideWatcher, context: Context): Outcome => {
   const { packageName, watcher, handling } = command
-  const pack = context.packages.find(packageName)
-  if (pack === null || pack.watcherInfoOf !== undefined) {
+  const eventPackage = context.packages.find(packageName)
+  if (eventPackage === null || eventPackage.watcherInfoOf !== undefined) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
   const present = get(state.verdicts, verdictKey(packageName, watcher))?.handling ?? null
@@ -150,7 +157,7 @@ export const decideWatcher = (state: State, command: DecideWatcher, context: Con
   }
   const decided: Event = { _tag: "WatcherDecided", packageName, watcher, handling }
   const after = evolve(state, decided, context.now)
-  return accept([decided, ...review(state, after, pack, context, watcher)], { _tag: "Done" })
+  return accept([decided, ...review(state, after, eventPackage, context, watcher)], { _tag: "Done" })
 }
 
 /** What time alone has changed: reviews every package whose boundary has passed. */
@@ -159,11 +166,13 @@ export const reviewDue = (state: State, context: Context): readonly Event[] => {
   let after = state
   for (const [packageName, rules] of entries(state.rules)) {
     if (rules.boundaryAt === null || rules.boundaryAt > context.now) continue
-    const pack = context.packages.find(packageName)
+    const eventPackage = context.packages.find(packageName)
     const boundaryAt =
-      pack === null ? null : boundary(after, pack, rulesOf(after, pack, context.packages), context)
+      eventPackage === null
+        ? null
+        : boundary(after, eventPackage, rulesOf(after, eventPackage, context.packages), context)
     const own: Event[] = [{ _tag: "RulesReviewed", packageName, boundaryAt }]
-    if (pack !== null) own.push(...review(after, after, pack, context))
+    if (eventPackage !== null) own.push(...review(after, after, eventPackage, context))
     for (const event of own) after = evolve(after, event, context.now)
     events.push(...own)
   }
@@ -177,7 +186,7 @@ export const reviewDue = (state: State, context: Context): readonly Event[] => {
 export const reviewSphere = (
   before: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
 ): readonly Event[] => {
   if (!context.limits.sphereCheck || size(after.rules) === 0) return []
@@ -185,7 +194,7 @@ export const reviewSphere = (
   let state = after
   for (const [packageName] of entries(after.rules)) {
     const ruled = context.packages.find(packageName)
-    if (ruled === null || sphereSource(ruled, context.packages) !== pack) continue
+    if (ruled === null || sphereSource(ruled, context.packages) !== eventPackage) continue
     for (const event of reviewSphereOf(before, state, ruled, context)) {
       state = evolve(state, event, context.now)
       events.push(event)
@@ -197,33 +206,36 @@ export const reviewSphere = (
 const reviewSphereOf = (
   before: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
 ): readonly Event[] => {
-  const rules = rulesOf(after, pack, context.packages)
-  if (rules === null || rulesFor(pack, context.packages)?.asksForSphere(rules) !== true) return []
-  const boundaryAt = boundary(after, pack, rules, context)
-  const known = get(after.rules, pack.name)?.boundaryAt ?? null
+  const rules = rulesOf(after, eventPackage, context.packages)
+  if (rules === null || rulesFor(eventPackage, context.packages)?.asksForSphere(rules) !== true) return []
+  const boundaryAt = boundary(after, eventPackage, rules, context)
+  const known = get(after.rules, eventPackage.name)?.boundaryAt ?? null
   const events: Event[] =
-    boundaryAt === known ? [] : [{ _tag: "RulesReviewed", packageName: pack.name, boundaryAt }]
+    boundaryAt === known ? [] : [{ _tag: "RulesReviewed", packageName: eventPackage.name, boundaryAt }]
   // a boundary reached at this very instant is passed here, whatever the sphere is
   const isDue = known !== null && known <= context.now
-  if (!isDue && sphereOf(before, pack, rules, context) === sphereOf(after, pack, rules, context))
+  if (
+    !isDue &&
+    sphereOf(before, eventPackage, rules, context) === sphereOf(after, eventPackage, rules, context)
+  )
     return events
-  return [...events, ...review(after, after, pack, context)]
+  return [...events, ...review(after, after, eventPackage, context)]
 }
 
 /** Everybody is judged again, nothing else having changed. */
-export const reviewAll = (state: State, pack: EventPackage, context: Context): readonly Event[] =>
-  review(state, state, pack, context)
+export const reviewAll = (state: State, eventPackage: EventPackage, context: Context): readonly Event[] =>
+  review(state, state, eventPackage, context)
 
 /** Those for whom `isMeant` holds are judged again, nothing else having changed. */
 export const reviewWhere = (
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
-  isMeant: (one: Subscription | Waiting) => boolean,
-): readonly Event[] => review(state, state, pack, context, undefined, isMeant)
+  matches: (one: Subscription | Waiting) => boolean,
+): readonly Event[] => review(state, state, eventPackage, context, undefined, matches)
 
 /** When nobody will have decided on a watcher that is pending from now on. */
 export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
@@ -257,30 +269,30 @@ export const statusOf = (handling: SubHandling): Status => (handling === "confir
 const review = (
   before: State,
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
   only?: Uri,
-  isMeant: (one: Subscription | Waiting) => boolean = everyone,
+  matches: (one: Subscription | Waiting) => boolean = everyone,
 ): readonly Event[] => {
   const events: Event[] = []
-  const judged = new Map<Uri, Judgement>()
-  const judgementOf = (watcher: Uri): Judgement => {
+  const judged = new Map<Uri, Authorization>()
+  const judgementOf = (watcher: Uri): Authorization => {
     let known = judged.get(watcher)
     if (known === undefined) {
-      known = judge(state, pack, watcher, context)
+      known = authorizeWatcher(state, eventPackage, watcher, context)
       judged.set(watcher, known)
     }
     return known
   }
   const byNo = <V extends Subscription | Waiting>(all: Iterable<V>): V[] =>
     [...all]
-      .filter((one) => one.packageName === pack.name && (only === undefined || one.watcher === only))
-      .filter(isMeant)
+      .filter((one) => one.packageName === eventPackage.name && (only === undefined || one.watcher === only))
+      .filter(matches)
       .sort((one, other) => one.no - other.no)
   for (const one of byNo(values(state.subscriptions))) {
     if (one.parked === true) continue
     if (!one.forced || only !== undefined)
-      events.push(...consequences(before, state, one, pack, judgementOf(one.watcher), context))
+      events.push(...consequences(before, state, one, eventPackage, judgementOf(one.watcher), context))
   }
   for (const one of byNo(values(state.waiting))) {
     const { handling } = judgementOf(one.watcher)
@@ -297,8 +309,8 @@ const consequences = (
   before: State,
   state: State,
   one: Subscription,
-  pack: EventPackage,
-  judged: Judgement,
+  eventPackage: EventPackage,
+  judged: Authorization,
   context: Context,
 ): readonly Event[] => {
   const { handling, matched, unread } = judged
@@ -320,10 +332,10 @@ const consequences = (
     now = evolve(state, events[0]!, context.now)
   }
   const changed = get(now.subscriptions, one.no) ?? one
-  const view = viewFor(now, changed, pack)
+  const view = viewFor(now, changed, eventPackage)
   // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
   // who is treated as before waits for what is published as before
-  const isTreatedOtherwise = view.digest !== viewFor(before, one, pack).digest
+  const isTreatedOtherwise = view.digest !== viewFor(before, one, eventPackage).digest
   const isNews = isTreatedOtherwise && view.digest !== one.shown && !one.dormant
   if (status !== one.status || isNews) {
     const notify = notifyOne(one, view, "rules")
@@ -333,7 +345,7 @@ const consequences = (
 }
 
 /** The end of a subscription that may not be any more. */
-export const rejected = (no: SubscriptionNo, judged: Pick<Judgement, "policy">): Event => ({
+export const rejected = (no: SubscriptionNo, judged: Pick<Authorization, "policy">): Event => ({
   _tag: "SubscriptionTerminated",
   no,
   reason: "rejected",
@@ -342,30 +354,40 @@ export const rejected = (no: SubscriptionNo, judged: Pick<Judgement, "policy">):
   ...decidedBy(judged),
 })
 
-const rulesOf = (state: State, pack: EventPackage, packages: Packages): unknown => {
-  const body = get(state.rules, pack.name)?.body
-  const by = rulesFor(pack, packages)
+const rulesOf = (state: State, eventPackage: EventPackage, packages: Packages): unknown => {
+  const body = get(state.rules, eventPackage.name)?.body
+  const by = rulesFor(eventPackage, packages)
   return body === undefined || by === undefined ? null : parseRules(by, body)
 }
 
-const sphereOf = (state: State, pack: EventPackage, rules: unknown, context: Context): string | null => {
-  const by = rulesFor(pack, context.packages)
+const sphereOf = (
+  state: State,
+  eventPackage: EventPackage,
+  rules: unknown,
+  context: Context,
+): string | null => {
+  const by = rulesFor(eventPackage, context.packages)
   if (!context.limits.sphereCheck || by === undefined || !by.asksForSphere(rules)) return null
-  return by.sphere(spheres(state, pack, context.packages), context.now)
+  return by.sphere(spheres(state, eventPackage, context.packages), context.now)
 }
 
-const boundary = (state: State, pack: EventPackage, rules: unknown, context: Context): Millis | null =>
+const boundary = (
+  state: State,
+  eventPackage: EventPackage,
+  rules: unknown,
+  context: Context,
+): Millis | null =>
   rules === null
     ? null
-    : (rulesFor(pack, context.packages)?.nextBoundary(
+    : (rulesFor(eventPackage, context.packages)?.nextBoundary(
         rules,
-        spheres(state, pack, context.packages),
+        spheres(state, eventPackage, context.packages),
         context.now,
       ) ?? null)
 
 /** The documents that say the sphere. */
-const spheres = (state: State, pack: EventPackage, packages: Packages): readonly unknown[] => {
-  const source = sphereSource(pack, packages)
+const spheres = (state: State, eventPackage: EventPackage, packages: Packages): readonly unknown[] => {
+  const source = sphereSource(eventPackage, packages)
   return source === null ? [] : publishedDocuments(state, source)
 }
 

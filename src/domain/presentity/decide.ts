@@ -62,7 +62,7 @@ const consequences = (state: State, command: Command, context: Context): Consequ
   // whoever sees subscriptions has been told of these by the server they come from
   if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return handled
   if (command._tag === "Erase" && command.silent) return handled
-  return tellWhoWatchesWatchers(state, tellWhoSeesSubscriptions(state, handled, context), context)
+  return notifyWatcherInfo(state, notifyComposedPackages(state, handled, context), context)
 }
 
 const withTold = (
@@ -131,11 +131,7 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
  *
  * O(events) for decisions without such subscriptions; O(watchers) for those with.
  */
-const tellWhoSeesSubscriptions = (
-  state: State,
-  consequences: Consequences,
-  context: Context,
-): Consequences => {
+const notifyComposedPackages = (state: State, consequences: Consequences, context: Context): Consequences => {
   const { outcome, states } = consequences
   const touched = new Set<EventPackage>()
   for (const event of outcome.events) {
@@ -145,15 +141,15 @@ const tellWhoSeesSubscriptions = (
         ? event.packageName
         : get(state.subscriptions, event.no)?.packageName
     if (packageName !== undefined)
-      for (const pack of context.packages.composing(packageName)) touched.add(pack)
+      for (const eventPackage of context.packages.composing(packageName)) touched.add(eventPackage)
   }
   if (touched.size === 0) return consequences
   const after = states.at(-1) ?? state
   const told: Event[] = []
-  for (const pack of touched) {
-    const [was, is] = [state, after].map((one) => liveArguments(one, pack.composesFrom))
+  for (const eventPackage of touched) {
+    const [was, is] = [state, after].map((one) => liveArguments(one, eventPackage.composesFrom))
     if (JSON.stringify(was) !== JSON.stringify(is))
-      told.push(...changeNotifications(state, after, pack, context, null))
+      told.push(...changeNotifications(state, after, eventPackage, context, null))
   }
   return told.length === 0 ? consequences : withTold(state, consequences, told, context)
 }
@@ -163,7 +159,7 @@ const tellWhoSeesSubscriptions = (
  *
  * O(1) for decisions that do not; O(watchers) for those that do.
  */
-const tellWhoWatchesWatchers = (state: State, consequences: Consequences, context: Context): Consequences => {
+const notifyWatcherInfo = (state: State, consequences: Consequences, context: Context): Consequences => {
   const { outcome, states } = consequences
   if (!outcome.events.some(concernsWatchers)) return consequences
   const after = states.at(-1) ?? state

@@ -19,7 +19,7 @@ import type { State } from "./state.ts"
  */
 export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const isOwn = state.presentity === person
-  const isMeant = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
+  const matches = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
   const events: Event[] = []
   if (isOwn) {
     for (const [packageName, publications] of byName(state.publications)) {
@@ -33,7 +33,7 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
         events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
     }
   }
-  for (const { no, parked } of [...values(state.subscriptions)].filter(isMeant).sort(byNo)) {
+  for (const { no, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
     // the server that looks after it tells it
     const isUntold = silent || parked === true
     events.push({
@@ -44,9 +44,9 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
       waitsUntil: null,
     })
   }
-  for (const { no } of [...values(state.waiting)].filter(isMeant).sort(byNo))
+  for (const { no } of [...values(state.waiting)].filter(matches).sort(byNo))
     events.push({ _tag: "WaitingEnded", no, event: "noresource" })
-  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => isMeant(one)))
+  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => matches(one)))
     events.push({ _tag: "WatcherDecided", packageName, watcher, handling: null })
   return accept(events, { _tag: "Done" })
 }
@@ -58,7 +58,7 @@ const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =
 const byNo = (one: { readonly no: number }, other: { readonly no: number }): number => one.no - other.no
 
 /** Whether anything of that person is in a state: what lives, and watchers whose end is not told yet. */
-export const speaksOf = (state: State, person: Uri): boolean =>
+export const mentionsPerson = (state: State, person: Uri): boolean =>
   state.presentity === person ||
   [
     ...values(state.subscriptions),

@@ -25,7 +25,7 @@ import {
   withoutDialog,
 } from "./targets.ts"
 import { audience, isEmpty, isTemplate, publication, templateOf, verdictKey } from "./state.ts"
-import type { Departed, Dialog, Publication, State, Subscription } from "./state.ts"
+import type { TerminatedWatcher, Dialog, Publication, State, Subscription } from "./state.ts"
 
 /** The state after one decision. O(its events), or O(subscriptions) where it notifies all active ones. */
 export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "version">): State => {
@@ -282,7 +282,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       const waiting = get(state.waiting, event.no)
       if (waiting === undefined) return state
       const { no, packageName, watcher, createdAt } = waiting
-      return depart(
+      return rememberTerminated(
         { ...state, waiting: remove(state.waiting, no) },
         {
           no,
@@ -427,7 +427,7 @@ const terminate = (state: State, event: SubscriptionTerminated, at: Millis): Sta
   if (subscription.changedIn === version && expiresAt <= at && subscription.notified === 0) return next
   // RFC 3857 has no event for a NOTIFY that failed: nobody decided on a pending one, an active one timed out
   const ending = silent && subscription.status === "pending" ? "giveup" : event.reason
-  return depart(next, {
+  return rememberTerminated(next, {
     no,
     packageName,
     watcher,
@@ -451,7 +451,7 @@ const named = (one: Subscription, isPrivate: boolean, changedIn: number): Subscr
 }
 
 /** Remembers who is gone for as long as a winfo subscription has not been told. */
-const depart = (state: State, one: Departed): State => {
+const rememberTerminated = (state: State, one: TerminatedWatcher): State => {
   const watchersChangedIn = changed(state, one.packageName)
   const isWatched = hasSubscription(state, templateOf(one.packageName))
   return {

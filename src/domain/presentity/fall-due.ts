@@ -41,12 +41,13 @@ export const fallDue = (state: State, context: Context): Outcome => {
   }
 
   for (const packageName of [...changed].sort()) {
-    const pack = context.packages.find(packageName)
-    if (pack !== null) for (const event of reviewSphere(state, after, pack, context)) add(event)
+    const eventPackage = context.packages.find(packageName)
+    if (eventPackage !== null)
+      for (const event of reviewSphere(state, after, eventPackage, context)) add(event)
   }
   for (const event of reviewDue(after, context)) add(event)
 
-  for (const one of lookedAfter(after)) {
+  for (const one of servedHere(after)) {
     if (one.expiresAt <= context.now) {
       for (const event of supersededBy(after, one, one.status)) add(event)
       const end = timedOut(after, one, context)
@@ -67,33 +68,33 @@ export const fallDue = (state: State, context: Context): Outcome => {
   }
 
   for (const packageName of [...changed].sort()) {
-    const pack = context.packages.find(packageName)
-    if (pack === null) continue
-    for (const event of changeNotifications(state, after, pack, context, null)) add(event)
-    for (const event of mixedNotifications(state, after, pack, context)) add(event)
+    const eventPackage = context.packages.find(packageName)
+    if (eventPackage === null) continue
+    for (const event of changeNotifications(state, after, eventPackage, context, null)) add(event)
+    for (const event of mixedNotifications(state, after, eventPackage, context)) add(event)
   }
 
   const idle: SubscriptionNo[] = []
-  for (const one of lookedAfter(after)) {
+  for (const one of servedHere(after)) {
     if (one.dueAt === null || one.dueAt > context.now) continue
-    const pack = context.packages.find(one.packageName)
-    const view = pack === null ? null : viewFor(after, one, pack)
+    const eventPackage = context.packages.find(one.packageName)
+    const view = eventPackage === null ? null : viewFor(after, one, eventPackage)
     // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
     if (view === null || view.digest === one.shown || one.dormant || context.inFlight(one.no))
       idle.push(one.no)
     else {
       // the watcher may have asked for a slower pace since
-      const from = pack === null ? context.now : allowedAt(one, pack, context.limits)
+      const from = eventPackage === null ? context.now : allowedAt(one, eventPackage, context.limits)
       if (from <= context.now) add(notifyOne(one, view, "change"))
       else add({ _tag: "NotificationsDeferred", to: [one.no], until: from, undelivered: false })
     }
   }
 
-  for (const one of lookedAfter(after)) {
+  for (const one of servedHere(after)) {
     if (one.repeatAt === null || one.repeatAt > context.now) continue
-    const pack = context.packages.find(one.packageName)
-    if (pack !== null && !one.dormant && !context.inFlight(one.no))
-      add(notifyOne(one, viewFor(after, one, pack), "rate"))
+    const eventPackage = context.packages.find(one.packageName)
+    if (eventPackage !== null && !one.dormant && !context.inFlight(one.no))
+      add(notifyOne(one, viewFor(after, one, eventPackage), "rate"))
     // it sleeps, or the last one has no answer yet: this one is left out
     else add({ _tag: "NotificationsDeferred", to: [one.no], until: one.dueAt, undelivered: false })
   }
@@ -103,5 +104,5 @@ export const fallDue = (state: State, context: Context): Outcome => {
   return done(events)
 }
 
-const lookedAfter = (state: State): readonly Subscription[] =>
+const servedHere = (state: State): readonly Subscription[] =>
   [...values(state.subscriptions)].filter((one) => one.parked !== true).sort((a, b) => a.no - b.no)

@@ -7,7 +7,7 @@
 import { clockOf } from "./clock.ts"
 import { get } from "../table.ts"
 import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
-import { judge } from "./authorize.ts"
+import { authorizeWatcher } from "./authorize.ts"
 import type { RepeatFarewells } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done } from "./decision.ts"
@@ -137,9 +137,9 @@ export const repeatFarewells = (state: State, { farewells }: RepeatFarewells, co
 /** Whether its watcher is treated now as it was then, by the same rules. */
 const isTreatedSo = (state: State, farewell: Farewell, context: Context): boolean => {
   if (farewell.forced) return true
-  const pack = context.packages.find(farewell.packageName)
-  if (pack === null) return false
-  const { handling, matched } = judge(state, pack, farewell.watcher, context)
+  const eventPackage = context.packages.find(farewell.packageName)
+  if (eventPackage === null) return false
+  const { handling, matched } = authorizeWatcher(state, eventPackage, farewell.watcher, context)
   const isShown = handling === "allow" || handling === "polite-block"
   const isSame = (handling === "polite-block") === farewell.polite && matched === farewell.matched
   return isShown && isSame && rulesFrom(state, farewell.packageName) === farewell.rulesFrom

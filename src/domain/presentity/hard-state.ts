@@ -22,17 +22,17 @@ import type { State } from "./state.ts"
  */
 export const setHardState = (state: State, command: SetHardState, context: Context): Outcome => {
   const { packageName, body } = command
-  const pack = context.packages.find(packageName)
-  if (pack === null || pack.accepts.length === 0) {
+  const eventPackage = context.packages.find(packageName)
+  if (eventPackage === null || eventPackage.accepts.length === 0) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
-  const fault = body === null ? null : (typeFault(body, pack) ?? syntaxFault(body, pack))
+  const fault = body === null ? null : (typeFault(body, eventPackage) ?? syntaxFault(body, eventPackage))
   if (fault !== null) return reject(fault)
   if (isSame(get(state.hardState, packageName) ?? null, body)) return accept([], { _tag: "Done" })
   const events = withConsequences(
     state,
     { _tag: "HardStateReplaced", packageName, body },
-    pack,
+    eventPackage,
     context,
     null,
   )

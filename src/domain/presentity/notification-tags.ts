@@ -7,7 +7,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import type { Body, Header, SubscriptionNo } from "../vocabulary.ts"
 import type { Subscription } from "./state.ts"
-import { digestOf, digestOfBoth } from "./view.ts"
+import { viewHash, digestOfBoth } from "./view.ts"
 import type { View } from "./view.ts"
 
 /** The tag of a document that all watchers with the same view get alike; `n` alone for none. */
@@ -16,7 +16,7 @@ export const tagOfBody = (body: Body | null, headers?: readonly Header[]): strin
   if (body === null) return "n"
   const known = tags.get(body)
   if (known !== undefined) return known
-  const tag = `n${digestOf(body)}`
+  const tag = `n${viewHash(body)}`
   tags.set(body, tag)
   return tag
 }
@@ -26,8 +26,8 @@ export const tagOfPersonal = (no: SubscriptionNo, version: number, shown: string
   `n${no.toString(36)}-${version.toString(36)}-${shown}`
 
 /** Whether documents of this package differ from subscription to subscription. */
-export const isPersonal = (pack: EventPackage): boolean =>
-  pack.watcherInfoOf !== undefined || pack.personalize !== undefined
+export const isPersonal = (eventPackage: EventPackage): boolean =>
+  eventPackage.watcherInfoOf !== undefined || eventPackage.personalize !== undefined
 
 /**
  * Whether the watcher has said that it has the document it would be sent now.
@@ -38,14 +38,14 @@ export const isPersonal = (pack: EventPackage): boolean =>
 export const hasAlready = (
   suppressIfMatch: string | undefined,
   one: Subscription,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   view: View,
 ): boolean => {
   if (suppressIfMatch === "*") return true
   // whoever is not decided on has no document
   if (suppressIfMatch === undefined || one.status !== "active") return false
   const isCurrent = one.shown === view.digest
-  if (isPersonal(pack)) {
+  if (isPersonal(eventPackage)) {
     return isCurrent && suppressIfMatch === tagOfPersonal(one.no, one.notified - 1, one.shown)
   }
   const { body, headers } = view

@@ -30,21 +30,21 @@ import { watchersView } from "./watchers.ts"
 export const changeNotifications = (
   before: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
   sender: string | null,
 ): readonly Event[] => {
-  const active = toldOfChanges(after, pack.name)
+  const active = toldOfChanges(after, eventPackage.name)
   if (active.length === 0) return []
   const groups = new Map<string, { readonly told: SubscriptionNo[]; readonly suppressed: SubscriptionNo[] }>()
   const held = new Map<Millis, SubscriptionNo[]>()
   for (const one of active) {
     if (one.dormant) continue
-    const { digest } = viewFor(after, one, pack)
+    const { digest } = viewFor(after, one, eventPackage)
     if (one.shown === digest) continue
     // what did not arrive goes along with the next change, but not with one it may not see: its time would tell of it
     const isFiltered = one.polite || one.matched !== null
-    if (isFiltered && one.shown === "" && viewFor(before, one, pack).digest === digest) continue
+    if (isFiltered && one.shown === "" && viewFor(before, one, eventPackage).digest === digest) continue
     let group = groups.get(digest)
     if (group === undefined) {
       group = { told: [], suppressed: [] }
@@ -52,21 +52,21 @@ export const changeNotifications = (
     }
     if (sender !== null && get(after.dialogs, one.dialog)?.remoteTarget === sender) {
       // a device that is still owed an earlier change stays owed it
-      if (one.shown === viewFor(before, one, pack).digest) group.suppressed.push(one.no)
+      if (one.shown === viewFor(before, one, eventPackage).digest) group.suppressed.push(one.no)
       continue
     }
     // one at a time: its outcome brings the newest state along
     if (context.inFlight(one.no)) continue
     // held back already, by the rate or by Retry-After (RFC 3261 §20.33): the newest state goes then
     if (one.dueAt !== null && one.dueAt > context.now) continue
-    const from = allowedAt(one, pack, context.limits)
+    const from = allowedAt(one, eventPackage, context.limits)
     if (from <= context.now) group.told.push(one.no)
     else collect(held, from, one.no)
   }
   const events: Event[] = []
   for (const [digest, { told, suppressed }] of groups) {
     if (told.length + suppressed.length === 0) continue
-    events.push(issued(pack.name, told, active, suppressed, digest))
+    events.push(issued(eventPackage.name, told, active, suppressed, digest))
   }
   for (const [until, to] of held) {
     events.push({ _tag: "NotificationsDeferred", to, until, undelivered: false })
@@ -78,11 +78,11 @@ export const changeNotifications = (
 export const mixedNotifications = (
   before: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
 ): readonly Event[] =>
   context.packages
-    .mixing(pack.name)
+    .mixing(eventPackage.name)
     .flatMap((mixed) => changeNotifications(before, after, mixed, context, null))
 
 /** One NOTIFY for one subscription with its present view. */
@@ -101,14 +101,14 @@ export const notifyOne = (
 })
 
 /** The present state to every active watcher, whatever it was told before. O(watchers of the presentity). */
-export const tellAgain = (state: State, pack: EventPackage): readonly Event[] => {
+export const tellAgain = (state: State, eventPackage: EventPackage): readonly Event[] => {
   const groups = new Map<string, SubscriptionNo[]>()
-  for (const one of toldOfChanges(state, pack.name)) {
-    if (!one.dormant) collect(groups, viewFor(state, one, pack).digest, one.no)
+  for (const one of toldOfChanges(state, eventPackage.name)) {
+    if (!one.dormant) collect(groups, viewFor(state, one, eventPackage).digest, one.no)
   }
   return [...groups].map(([shown, to]): Event => ({
     _tag: "NotificationsIssued",
-    packageName: pack.name,
+    packageName: eventPackage.name,
     to,
     except: [],
     suppressed: [],
@@ -124,13 +124,13 @@ export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({
  * What this subscription may see: nothing while pending, absence when politely blocked, else what the rules let through.
  * Of watcher information only the digest: its documents differ from subscription to subscription (`watchers.ts`).
  */
-export const viewFor = (state: State, subscription: Subscription, pack: EventPackage): View => {
+export const viewFor = (state: State, subscription: Subscription, eventPackage: EventPackage): View => {
   if (subscription.status === "pending") return undecided
-  if (pack.watcherInfoOf !== undefined) return watchersView(state, pack.watcherInfoOf)
+  if (eventPackage.watcherInfoOf !== undefined) return watchersView(state, eventPackage.watcherInfoOf)
   const { accept } = subscription
-  if (subscription.polite) return takenOf(absentView(state.presentity, pack), accept)
-  if (accept !== undefined) return acceptableView(state, pack, subscription.matched, accept)
-  return visibleView(state, pack, subscription.matched)
+  if (subscription.polite) return takenOf(absentView(state.presentity, eventPackage), accept)
+  if (accept !== undefined) return acceptableView(state, eventPackage, subscription.matched, accept)
+  return visibleView(state, eventPackage, subscription.matched)
 }
 
 /**
@@ -203,8 +203,8 @@ const doubted = (
   context: Context,
 ): readonly Event[] => {
   const dialog = get(state.dialogs, subscription.dialog)
-  const pack = context.packages.find(subscription.packageName)
-  if (dialog === undefined || pack === null) return []
+  const eventPackage = context.packages.find(subscription.packageName)
+  if (dialog === undefined || eventPackage === null) return []
   // doubted already, and told with that in mind
   const isAgain = dialog.proof?._tag === "Unproven" && cseq > dialog.proof.since
   const room = dialog.proof?._tag === "Connection" ? dialog.proof.room : (dialog.start.room ?? 0)
@@ -212,7 +212,7 @@ const doubted = (
     ? []
     : [{ _tag: "TargetDoubted", dialog: dialog.no, room }]
   if (isAgain) return [...doubt, undelivered(subscription, null)]
-  return [...doubt, ...anew(state, subscription, pack, context)]
+  return [...doubt, ...anew(state, subscription, eventPackage, context)]
 }
 
 /** What left in vain is told again: as long as nothing is proven there, without a document, which then follows the 2xx. */
@@ -224,19 +224,19 @@ const unrepeated = (
 ): readonly Event[] => {
   // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
   if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
-  const pack = context.packages.find(subscription.packageName)
-  return pack === null ? [] : anew(state, subscription, pack, context)
+  const eventPackage = context.packages.find(subscription.packageName)
+  return eventPackage === null ? [] : anew(state, subscription, eventPackage, context)
 }
 
 const anew = (
   state: State,
   subscription: Subscription,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
 ): readonly Event[] => {
   if (subscription.parked === true || context.inFlight(subscription.no))
     return [undelivered(subscription, null)]
-  const notify = notifyOne(subscription, viewFor(state, subscription, pack), "proof")
+  const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), "proof")
   return [subscription.dormant ? bodiless(notify) : notify]
 }
 
@@ -274,9 +274,9 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
       one.parked !== true,
   )
   for (const one of late.sort((a, b) => a.no - b.no)) {
-    const pack = context.packages.find(one.packageName)
-    if (pack === null) continue
-    const notify = notifyOne(one, viewFor(state, one, pack), "recovery")
+    const eventPackage = context.packages.find(one.packageName)
+    if (eventPackage === null) continue
+    const notify = notifyOne(one, viewFor(state, one, eventPackage), "recovery")
     events.push(one.dormant ? bodiless(notify) : notify)
   }
   return done(events)
@@ -286,14 +286,14 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
 const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
   if (subscription.status !== "active" || subscription.dormant || context.inFlight(subscription.no)) return []
   if (subscription.parked === true) return []
-  const pack = context.packages.find(subscription.packageName)
-  if (pack === null) return []
-  const view = viewFor(state, subscription, pack)
+  const eventPackage = context.packages.find(subscription.packageName)
+  if (eventPackage === null) return []
+  const view = viewFor(state, subscription, eventPackage)
   if (view.digest === subscription.shown) return []
   // it has waited only for where it goes to be proven
   if (subscription.shown === withheldDigest) return [notifyOne(subscription, view, "proof")]
   if (subscription.dueAt !== null) return []
-  const until = allowedAt(subscription, pack, context.limits)
+  const until = allowedAt(subscription, eventPackage, context.limits)
   if (until <= context.now) return [notifyOne(subscription, view, "change")]
   return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: false }]
 }
@@ -309,9 +309,10 @@ const afterFailure = (
   context: Context,
 ): readonly Event[] => {
   if (subscription.parked === true) return [undelivered(subscription, null)]
-  const pack = context.packages.find(subscription.packageName)
-  const view = pack === null ? nothing : viewFor(state, subscription, pack)
-  const from = pack === null ? subscription.pacedAt : allowedAt(subscription, pack, context.limits)
+  const eventPackage = context.packages.find(subscription.packageName)
+  const view = eventPackage === null ? nothing : viewFor(state, subscription, eventPackage)
+  const from =
+    eventPackage === null ? subscription.pacedAt : allowedAt(subscription, eventPackage, context.limits)
   const isNews =
     subscription.shown !== "" &&
     subscription.shown !== withheldDigest &&

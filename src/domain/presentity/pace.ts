@@ -8,12 +8,12 @@ import type { Limits } from "./context.ts"
 import type { Subscription } from "./state.ts"
 
 /** Shortest time between two change-driven NOTIFYs of a subscription that has no wish of its own. */
-export const intervalOf = (pack: EventPackage, limits: Limits): Millis =>
-  limits.notifyIntervalMillis ?? pack.notifyIntervalMillis
+export const intervalOf = (eventPackage: EventPackage, limits: Limits): Millis =>
+  limits.notifyIntervalMillis ?? eventPackage.notifyIntervalMillis
 
 /** The first instant at which a change may be told to this watcher (RFC 3856 §6.10, RFC 6446 §5.2). */
-export const allowedAt = (one: Subscription, pack: EventPackage, limits: Limits): Millis => {
-  const byPackage = one.pacedAt + intervalOf(pack, limits)
+export const allowedAt = (one: Subscription, eventPackage: EventPackage, limits: Limits): Millis => {
+  const byPackage = one.pacedAt + intervalOf(eventPackage, limits)
   return one.rates?.max == null ? byPackage : Math.max(byPackage, one.issuedAt + everyMillis(one.rates.max))
 }
 
@@ -25,11 +25,11 @@ export const allowedAt = (one: Subscription, pack: EventPackage, limits: Limits)
  */
 export const grantedRates = (
   asked: Rates,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   limits: Limits,
   granted: Seconds,
 ): Rates | null => {
-  const own = intervalOf(pack, limits)
+  const own = intervalOf(eventPackage, limits)
   const most = 1000 / Math.max(own, shortestMillis)
   const slowest = 1 / Math.max(1, granted)
   const max =

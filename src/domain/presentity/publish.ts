@@ -31,27 +31,27 @@ import { liveArguments, parseBody, parseHeaders } from "./view.ts"
  */
 export const publish = (state: State, command: Publish, context: Context): Outcome => {
   // step 2: the event package
-  const pack = command.packageName === null ? null : context.packages.find(command.packageName)
-  if (pack === null || !isPublishable(pack)) {
+  const eventPackage = command.packageName === null ? null : context.packages.find(command.packageName)
+  if (eventPackage === null || !isPublishable(eventPackage)) {
     return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
   }
   // step 3: the publication meant
   if (command.ifMatch.length > 1) return reject(badRequest("SIP-If-Match has more than one entity-tag"))
   const ifMatch = command.ifMatch[0]
-  const current = ifMatch === undefined ? undefined : publication(state, pack.name, ifMatch)
+  const current = ifMatch === undefined ? undefined : publication(state, eventPackage.name, ifMatch)
   if (ifMatch !== undefined && current === undefined) {
     return reject({ _tag: "ConditionalRequestFailed", status: 412 })
   }
   // step 4: the lifetime
-  const wanted = command.expires ?? pack.defaultExpires
+  const wanted = command.expires ?? eventPackage.defaultExpires
   if (wanted > 0 && wanted < context.limits.minExpiresPublish) {
     const minExpires = context.limits.minExpiresPublish
     return reject({ _tag: "IntervalTooBrief", status: 423, minExpires })
   }
   const granted = Math.min(wanted, context.limits.maxExpiresPublish)
   // steps 5 and 6
-  if (current !== undefined) return change(state, command, context, pack, current, granted)
-  return create(state, command, context, pack, granted)
+  if (current !== undefined) return change(state, command, context, eventPackage, current, granted)
+  return create(state, command, context, eventPackage, granted)
 }
 
 /** Initial publication (RFC 3903 §4.2), or, with Expires 0, one that is over as soon as it is made. */
@@ -59,23 +59,26 @@ const create = (
   state: State,
   command: Publish,
   context: Context,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   granted: Seconds,
 ): Outcome => {
-  const fault = bodyFault(command, pack) ?? headerFault(command, pack)
+  const fault = bodyFault(command, eventPackage) ?? headerFault(command, eventPackage)
   if (fault !== null) return reject(fault)
   const { body } = command
-  const headers = headersOf(command, pack)
-  if (body === null && (pack.bodyRequired !== false || headers.length === 0)) {
-    const what = [...(pack.bodyRequired === false ? (pack.carriedHeaders ?? []) : []), "body"].join(" or ")
+  const headers = headersOf(command, eventPackage)
+  if (body === null && (eventPackage.bodyRequired !== false || headers.length === 0)) {
+    const what = [
+      ...(eventPackage.bodyRequired === false ? (eventPackage.carriedHeaders ?? []) : []),
+      "body",
+    ].join(" or ")
     return reject(badRequest(`a publication without entity-tag needs a ${what}`))
   }
-  const refusal = refusalOf(state, command, pack, "initial", granted)
+  const refusal = refusalOf(state, command, eventPackage, "initial", granted)
   if (refusal !== null) return reject(refusal)
   const entityTag = freshTag(state, context)
   // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
   if (granted === 0) return accept([], { _tag: "Published", entityTag, expires: 0 })
-  const others = get(state.publications, pack.name)
+  const others = get(state.publications, eventPackage.name)
   if (others !== undefined && size(others) >= context.limits.publicationsMax) {
     return reject({
       _tag: "ServiceUnavailable",
@@ -89,7 +92,7 @@ const create = (
     state,
     {
       _tag: "PublicationCreated",
-      packageName: pack.name,
+      packageName: eventPackage.name,
       entityTag,
       expiresAt,
       body,
@@ -98,7 +101,7 @@ const create = (
     },
     command,
     context,
-    pack,
+    eventPackage,
     { entityTag, granted },
   )
 }
@@ -108,55 +111,55 @@ const change = (
   state: State,
   command: Publish,
   context: Context,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   current: Publication,
   granted: Seconds,
 ): Outcome => {
   if (granted === 0) {
-    const refusal = refusalOf(state, command, pack, "remove", granted)
+    const refusal = refusalOf(state, command, eventPackage, "remove", granted)
     if (refusal !== null) return reject(refusal)
     // a body beside Expires 0 is ignored: the publication ends either way
     const removed: Event = {
       _tag: "PublicationRemoved",
-      packageName: pack.name,
+      packageName: eventPackage.name,
       entityTag: current.entityTag,
       cause: "requested",
       ...(command.sender === null ? {} : { sender: command.sender }),
     }
     const entityTag = freshTag(state, context)
-    return published(state, removed, command, context, pack, { entityTag, granted })
+    return published(state, removed, command, context, eventPackage, { entityTag, granted })
   }
-  const entityTag = pack.entityTags === "kept" ? current.entityTag : freshTag(state, context)
+  const entityTag = eventPackage.entityTags === "kept" ? current.entityTag : freshTag(state, context)
   const expiresAt = context.now + granted * 1000
   const supersedes = current.entityTag
-  const unfit = headerFault(command, pack)
+  const unfit = headerFault(command, eventPackage)
   if (unfit !== null) return reject(unfit)
-  const headers = headersOf(command, pack)
+  const headers = headersOf(command, eventPackage)
   const saysNothingNew = headers.length === 0 || sameHeaders(headers, current.headers ?? [])
   if (command.body === null && command.bodyFault === null && saysNothingNew) {
-    const refusal = refusalOf(state, command, pack, "refresh", granted)
+    const refusal = refusalOf(state, command, eventPackage, "refresh", granted)
     if (refusal !== null) return reject(refusal)
     const refreshed: Event = {
       _tag: "PublicationRefreshed",
-      packageName: pack.name,
+      packageName: eventPackage.name,
       entityTag,
       supersedes,
       expiresAt,
     }
     return accept([refreshed], reply(context, entityTag, granted))
   }
-  const fault = bodyFault(command, pack)
+  const fault = bodyFault(command, eventPackage)
   if (fault !== null) return reject(fault)
-  const refusal = refusalOf(state, command, pack, "modify", granted)
+  const refusal = refusalOf(state, command, eventPackage, "modify", granted)
   if (refusal !== null) return reject(refusal)
   const { sender } = command
   // other headers alone: the body stays
-  const body = command.body === null ? current.body : amended(pack, current.body, command.body)
+  const body = command.body === null ? current.body : amended(eventPackage, current.body, command.body)
   return published(
     state,
     {
       _tag: "PublicationModified",
-      packageName: pack.name,
+      packageName: eventPackage.name,
       entityTag,
       supersedes,
       expiresAt,
@@ -166,18 +169,18 @@ const change = (
     },
     command,
     context,
-    pack,
+    eventPackage,
     { entityTag, granted },
   )
 }
 
 /** What the publication says from now on, where a body may leave out what has not changed. */
-const amended = (pack: EventPackage, present: Body | null, modification: Body): Body => {
-  if (pack.amend === undefined || present === null) return modification
-  const [before, after] = [parseBody(pack, present), parseBody(pack, modification)]
+const amended = (eventPackage: EventPackage, present: Body | null, modification: Body): Body => {
+  if (eventPackage.amend === undefined || present === null) return modification
+  const [before, after] = [parseBody(eventPackage, present), parseBody(eventPackage, modification)]
   if (before._tag !== "Parsed" || after._tag !== "Parsed") return modification
-  const body = pack.render(pack.amend(before.document, after.document))
-  return body.text === pack.render(after.document).text ? modification : body
+  const body = eventPackage.render(eventPackage.amend(before.document, after.document))
+  return body.text === eventPackage.render(after.document).text ? modification : body
 }
 
 const published = (
@@ -185,10 +188,10 @@ const published = (
   event: Event,
   command: Publish,
   context: Context,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   result: { readonly entityTag: EntityTag; readonly granted: Seconds },
 ): Outcome => {
-  const events = withConsequences(state, event, pack, context, command.sender)
+  const events = withConsequences(state, event, eventPackage, context, command.sender)
   return accept(events, reply(context, result.entityTag, result.granted))
 }
 
@@ -200,19 +203,19 @@ const published = (
 export const withConsequences = (
   state: State,
   event: Event,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
   sender: string | null,
 ): readonly Event[] => {
   const after = evolve(state, event, context.now)
   // another sphere may mean other rules: they apply before anybody is told
-  const reviewed = reviewSphere(state, after, pack, context)
+  const reviewed = reviewSphere(state, after, eventPackage, context)
   const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
   return [
     event,
     ...reviewed,
-    ...changeNotifications(state, ruled, pack, context, sender),
-    ...mixedNotifications(state, ruled, pack, context),
+    ...changeNotifications(state, ruled, eventPackage, context, sender),
+    ...mixedNotifications(state, ruled, eventPackage, context),
   ]
 }
 
@@ -228,49 +231,49 @@ const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
 type Content = Pick<Publish, "body" | "bodyFault" | "headers">
 
 /** Step 5: the body's type is the package's (415), and the package can read it (400). */
-export const bodyFault = (command: Content, pack: EventPackage): Rejection | null => {
+export const bodyFault = (command: Content, eventPackage: EventPackage): Rejection | null => {
   const { body } = command
   if (body === null) return command.bodyFault
-  return typeFault(body, pack) ?? command.bodyFault ?? syntaxFault(body, pack)
+  return typeFault(body, eventPackage) ?? command.bodyFault ?? syntaxFault(body, eventPackage)
 }
 
 /** The headers of the request that belong to what it publishes. */
-export const headersOf = (command: Content, pack: EventPackage): readonly Header[] =>
-  (command.headers ?? []).filter(([name]) => pack.carriedHeaders?.includes(name) === true)
+export const headersOf = (command: Content, eventPackage: EventPackage): readonly Header[] =>
+  (command.headers ?? []).filter(([name]) => eventPackage.carriedHeaders?.includes(name) === true)
 
 /** What the package has against a request that is otherwise good. */
 const refusalOf = (
   state: State,
   command: Publish,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   operation: PublicationQuestion["operation"],
   granted: Seconds,
 ): Rejection | null => {
-  if (pack.checkPublication === undefined) return null
-  const headers = headersOf(command, pack)
+  if (eventPackage.checkPublication === undefined) return null
+  const headers = headersOf(command, eventPackage)
   const parsed =
     operation === "refresh" || operation === "remove"
       ? null
       : command.body === null
-        ? parseHeaders(pack, headers)
-        : parseBody(pack, command.body)
-  return pack.checkPublication({
+        ? parseHeaders(eventPackage, headers)
+        : parseBody(eventPackage, command.body)
+  return eventPackage.checkPublication({
     presentity: state.presentity,
     operation,
     expires: granted,
     document: parsed?._tag === "Parsed" ? parsed.document : null,
     headers,
-    subscriptions: liveArguments(state, pack.composesFrom),
+    subscriptions: liveArguments(state, eventPackage.composesFrom),
   })
 }
 
 /** Whatever they came through, they must be able to stand in a NOTIFY, and say something to the package. */
-export const headerFault = (command: Content, pack: EventPackage): Rejection | null => {
-  const headers = headersOf(command, pack)
+export const headerFault = (command: Content, eventPackage: EventPackage): Rejection | null => {
+  const headers = headersOf(command, eventPackage)
   const odd = headers.find(([, value]) => !isHeaderValue(value))
   if (odd !== undefined) return badRequest(`${odd[0]} is empty or not one line`)
   if (headers.length === 0 || command.body !== null) return null
-  const parsed = parseHeaders(pack, headers)
+  const parsed = parseHeaders(eventPackage, headers)
   return parsed === null || parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }
 
@@ -278,13 +281,13 @@ const sameHeaders = (some: readonly Header[], others: readonly Header[]): boolea
   some.length === others.length &&
   some.every(([name, value], index) => name === others[index]?.[0] && value === others[index]?.[1])
 
-export const typeFault = (body: Body, pack: EventPackage): Rejection | null =>
-  pack.accepts.includes(body.contentType)
+export const typeFault = (body: Body, eventPackage: EventPackage): Rejection | null =>
+  eventPackage.accepts.includes(body.contentType)
     ? null
-    : { _tag: "UnsupportedMediaType", status: 415, accept: pack.accepts }
+    : { _tag: "UnsupportedMediaType", status: 415, accept: eventPackage.accepts }
 
-export const syntaxFault = (body: Body, pack: EventPackage): Rejection | null => {
-  const parsed = parseBody(pack, body)
+export const syntaxFault = (body: Body, eventPackage: EventPackage): Rejection | null => {
+  const parsed = parseBody(eventPackage, body)
   return parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }
 

@@ -52,8 +52,9 @@ export const react = (
   for (let index = 0; index < events.length; index++) {
     const event = events[index]!
     if (event._tag === "NotificationsIssued") {
-      const pack = reaction.packages.find(event.packageName)
-      const shown = pack === null ? null : bodies(event, before, state, after, pack, parting, at)
+      const eventPackage = reaction.packages.find(event.packageName)
+      const shown =
+        eventPackage === null ? null : bodies(event, before, state, after, eventPackage, parting, at)
       const next = new Map<number, number>()
       for (const one of audience(state, event)) {
         const dialog = get(state.dialogs, one.dialog)
@@ -64,12 +65,17 @@ export const react = (
         const expires = remaining(one, at, reaction)
         if (event.withheld === true) {
           // no tag: nobody has this document instead of the real one
-          add(index, notify(after, one, dialog, cseq, stopgap(after, one, dialog, pack), null, expires, null))
+          add(
+            index,
+            notify(after, one, dialog, cseq, stopgap(after, one, dialog, eventPackage), null, expires, null),
+          )
           continue
         }
         const document = shown === null ? empty : shown(one)
         const entityTag =
-          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, event.shown)
+          eventPackage === null || !reaction.limits.conditionalNotify
+            ? null
+            : tagOf(one, eventPackage, document, event.shown)
         const sent = event.bodiless === true ? empty : document
         add(index, notify(after, one, dialog, cseq, sent, entityTag, expires, null))
       }
@@ -77,17 +83,19 @@ export const react = (
       const one = get(state.subscriptions, event.no)
       const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
       if (one !== undefined && dialog !== undefined && reaction.only?.(one) !== false) {
-        const pack = reaction.packages.find(one.packageName)
+        const eventPackage = reaction.packages.find(one.packageName)
         // the last state goes along, unless it is the rules that end it (RFC 3265 §3.3.6)
         const document =
-          pack === null || event.reason === "rejected"
+          eventPackage === null || event.reason === "rejected"
             ? empty
-            : lastOf(after, one, pack, parting.get(pack.name), at)
-        const shown = pack === null ? "" : viewFor(after, one, pack).digest
+            : lastOf(after, one, eventPackage, parting.get(eventPackage.name), at)
+        const shown = eventPackage === null ? "" : viewFor(after, one, eventPackage).digest
         const entityTag =
-          pack === null || !reaction.limits.conditionalNotify ? null : tagOf(one, pack, document, shown)
+          eventPackage === null || !reaction.limits.conditionalNotify
+            ? null
+            : tagOf(one, eventPackage, document, shown)
         const cseq = dialog.localCseq + 1
-        const withheld = event.withheld === true ? stopgap(after, one, dialog, pack) : null
+        const withheld = event.withheld === true ? stopgap(after, one, dialog, eventPackage) : null
         const sent = one.dormant ? empty : (withheld ?? document)
         const tag = withheld === null ? entityTag : null
         add(index, notify(after, one, dialog, cseq, sent, tag, null, event.reason))
@@ -132,12 +140,13 @@ const farewell = (
   at: Millis,
   { packages, limits }: Reaction,
 ): Intent => {
-  const pack = packages.find(one.packageName)
-  const document = pack === null || event.bodiless === true ? empty : lastOf(after, one, pack, undefined, at)
+  const eventPackage = packages.find(one.packageName)
+  const document =
+    eventPackage === null || event.bodiless === true ? empty : lastOf(after, one, eventPackage, undefined, at)
   const entityTag =
-    pack === null || !limits.conditionalNotify
+    eventPackage === null || !limits.conditionalNotify
       ? null
-      : tagOf(one, pack, document, viewFor(after, one, pack).digest)
+      : tagOf(one, eventPackage, document, viewFor(after, one, eventPackage).digest)
   const { start, cseq, reason } = event
   const dialog = {
     start,
@@ -159,14 +168,19 @@ interface Shown {
 const empty: Shown = { body: null }
 
 /** What goes instead of a document that waits: what the package shows when there is nothing, if that may be sent. */
-const stopgap = (after: State, one: Subscription, { proof }: Dialog, pack: EventPackage | null): Shown => {
-  if (pack === null || one.status !== "active") return empty
-  const nobody = pack.watcherInfoOf === undefined ? null : pack.watcherInfoOf
+const stopgap = (
+  after: State,
+  one: Subscription,
+  { proof }: Dialog,
+  eventPackage: EventPackage | null,
+): Shown => {
+  if (eventPackage === null || one.status !== "active") return empty
+  const nobody = eventPackage.watcherInfoOf === undefined ? null : eventPackage.watcherInfoOf
   const shown: Shown =
-    nobody === null || pack.renderWatchers === undefined
-      ? absentView(after.presentity, pack)
+    nobody === null || eventPackage.renderWatchers === undefined
+      ? absentView(after.presentity, eventPackage)
       : {
-          body: pack.renderWatchers({
+          body: eventPackage.renderWatchers({
             resource: after.presentity,
             packageName: nobody,
             version: one.notified,
@@ -175,7 +189,7 @@ const stopgap = (after: State, one: Subscription, { proof }: Dialog, pack: Event
           }),
         }
   const { headers } = shown
-  const body = takenBody(personal(shown.body, one, pack), one)
+  const body = takenBody(personal(shown.body, one, eventPackage), one)
   const room = proof?._tag === "Unproven" ? proof.room : 0
   if (octetsOf(body, headers) > room) return empty
   return headers === undefined ? { body } : { body, headers }
@@ -187,52 +201,57 @@ const bodies = (
   decidedOn: State,
   before: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   parting: ReadonlyMap<string, readonly Publication[]>,
   at: Millis,
 ): ((one: Subscription) => Shown) => {
-  const ended = parting.get(pack.name)
+  const ended = parting.get(eventPackage.name)
   const parted = new Map<string | null, Body | null>()
-  const changed = changes(event, decidedOn, after, pack, ended ?? [])
+  const changed = changes(event, decidedOn, after, eventPackage, ended ?? [])
   const bodyFor = (one: Subscription): Body | null => {
-    if (pack.watcherInfoOf !== undefined) {
+    if (eventPackage.watcherInfoOf !== undefined) {
       // one that was told in vain may have missed anything
       const isFull = event.cause !== "change" || one.notified === 0 || isMissed(one)
       // those who are gone are forgotten by the very event that tells of them
-      return one.status === "active" ? watchersBody(before, one, pack, at, isFull) : null
+      return one.status === "active" ? watchersBody(before, one, eventPackage, at, isFull) : null
     }
     const change = changed(one)
     if (change !== null) return change
     if (ended !== undefined && one.status === "active" && !one.polite) {
       const key = one.accept === undefined ? one.matched : `${one.matched} ${one.accept.join()}`
-      if (!parted.has(key)) parted.set(key, partingView(after, pack, ended, one).body)
+      if (!parted.has(key)) parted.set(key, partingView(after, eventPackage, ended, one).body)
       const body = parted.get(key) ?? null
       // what ended has no form of its own: what is left is shown, or that nothing is
       if (body !== null) return body
     }
-    const view = viewFor(after, one, pack)
+    const view = viewFor(after, one, eventPackage)
     if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const knows = one.shown === view.digest && !mayBeMissed.has(event.cause)
-    return knows ? null : takenBody(offlineBody(after.presentity, pack), one)
+    return knows ? null : takenBody(offlineBody(after.presentity, eventPackage), one)
   }
-  return (one) => withHeaders(personal(bodyFor(one), one, pack), after, one, pack)
+  return (one) => withHeaders(personal(bodyFor(one), one, eventPackage), after, one, eventPackage)
 }
 
 /** What these tell again may not have arrived, whatever was shown according to the log. */
 const mayBeMissed: ReadonlySet<NotificationsIssued["cause"]> = new Set(["recovery", "proof"])
 
 /** Headers are always those of the present state, in full. */
-const withHeaders = (body: Body | null, after: State, one: Subscription, pack: EventPackage): Shown => {
-  const { headers } = viewFor(after, one, pack)
+const withHeaders = (
+  body: Body | null,
+  after: State,
+  one: Subscription,
+  eventPackage: EventPackage,
+): Shown => {
+  const { headers } = viewFor(after, one, eventPackage)
   return headers === undefined ? { body } : { body, headers }
 }
 
 /** @param one as it was before this NOTIFY: it has been sent so many documents */
-const personal = (body: Body | null, one: Subscription, pack: EventPackage): Body | null =>
-  body === null || pack.personalize === undefined
+const personal = (body: Body | null, one: Subscription, eventPackage: EventPackage): Body | null =>
+  body === null || eventPackage.personalize === undefined
     ? body
-    : pack.personalize(body, { watcher: one.watcher, version: one.notified })
+    : eventPackage.personalize(body, { watcher: one.watcher, version: one.notified })
 
 /**
  * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
@@ -242,59 +261,75 @@ const changes = (
   event: NotificationsIssued,
   decidedOn: State,
   after: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   ended: readonly Publication[],
 ): ((one: Subscription) => Body | null) => {
   // what rules hide they would have to hide of changes as well
-  if (pack.difference === undefined || pack.rules?.filter !== undefined || event.cause !== "change")
+  if (
+    eventPackage.difference === undefined ||
+    eventPackage.rules?.filter !== undefined ||
+    event.cause !== "change"
+  )
     return () => null
-  const known = currentView(decidedOn, pack).digest
+  const known = currentView(decidedOn, eventPackage).digest
   let body: Body | null | undefined
   return (one) => {
     const wasTold = one.shown === known && !one.spared && one.notified > 0
     if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
     if (body === undefined) {
-      const was = currentDocument(decidedOn, pack)
-      const is = documentOf(after, pack, ended)
-      const change = was === null || is === null ? null : (pack.difference?.(was, is) ?? null)
-      body = change === null ? null : pack.render(change)
+      const was = currentDocument(decidedOn, eventPackage)
+      const is = documentOf(after, eventPackage, ended)
+      const change = was === null || is === null ? null : (eventPackage.difference?.(was, is) ?? null)
+      body = change === null ? null : eventPackage.render(change)
     }
     return body
   }
 }
 
 /** @param one as it was before this NOTIFY */
-const tagOf = (one: Subscription, pack: EventPackage, { body, headers }: Shown, shown: string): string =>
-  isPersonal(pack) && body !== null ? tagOfPersonal(one.no, one.notified, shown) : tagOfBody(body, headers)
+const tagOf = (
+  one: Subscription,
+  eventPackage: EventPackage,
+  { body, headers }: Shown,
+  shown: string,
+): string =>
+  isPersonal(eventPackage) && body !== null
+    ? tagOfPersonal(one.no, one.notified, shown)
+    : tagOfBody(body, headers)
 
 /** What the last NOTIFY of a subscription shows. */
 const lastOf = (
   after: State,
   one: Subscription,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
   at: Millis,
 ): Shown => {
-  if (pack.watcherInfoOf === undefined || one.status !== "active") {
-    return withHeaders(personal(lastBody(after, one, pack, ended), one, pack), after, one, pack)
+  if (eventPackage.watcherInfoOf === undefined || one.status !== "active") {
+    return withHeaders(
+      personal(lastBody(after, one, eventPackage, ended), one, eventPackage),
+      after,
+      one,
+      eventPackage,
+    )
   }
-  return { body: watchersBody(after, one, pack, at, true) }
+  return { body: watchersBody(after, one, eventPackage, at, true) }
 }
 
 const lastBody = (
   after: State,
   one: Subscription,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
 ): Body | null => {
   if (ended !== undefined && one.status === "active" && !one.polite) {
-    const { body } = partingView(after, pack, ended, one)
+    const { body } = partingView(after, eventPackage, ended, one)
     if (body !== null) return body
   }
-  const view = viewFor(after, one, pack)
+  const view = viewFor(after, one, eventPackage)
   if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
-  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, pack), one)
+  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, eventPackage), one)
 }
 
 /** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */

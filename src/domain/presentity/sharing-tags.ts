@@ -50,10 +50,10 @@ export const switchSharingTag = (state: State, command: SwitchSharingTag, contex
   add(fallDue(after, context).events)
   const names = [...new Set(concerned.map((one) => one.packageName))].sort()
   for (const name of names) {
-    const pack = context.packages.find(name)
-    if (pack === null) continue
-    add(reviewAll(after, pack, context))
-    add(changeNotifications(state, after, pack, context, null))
+    const eventPackage = context.packages.find(name)
+    if (eventPackage === null) continue
+    add(reviewAll(after, eventPackage, context))
+    add(changeNotifications(state, after, eventPackage, context, null))
   }
   return accept(events, { _tag: "Done" })
 }

@@ -8,7 +8,7 @@ import type { Retained } from "./retention.ts"
 import { verdictKey } from "./state.ts"
 import { countUnproven } from "./targets.ts"
 import type {
-  Departed,
+  TerminatedWatcher,
   Dialog,
   Publication,
   Publications,
@@ -41,7 +41,7 @@ export interface Snapshot {
   /** Absent: none. */
   readonly retained?: Retained
   readonly watchersChangedIn: readonly (readonly [PackageName, number])[]
-  readonly departed: readonly Departed[]
+  readonly departed: readonly TerminatedWatcher[]
   readonly dialogs: readonly Dialog[]
 }
 
@@ -109,7 +109,7 @@ export const thaw = (snapshot: Snapshot): State => ({
   retained: snapshot.retained ?? null,
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(
-    emptyTable<SubscriptionNo, Departed>(),
+    emptyTable<SubscriptionNo, TerminatedWatcher>(),
     snapshot.departed.map((one) => [one.no, one]),
   ),
   dialogs: setAll(

@@ -51,7 +51,7 @@ export interface State {
   /** For each watched package the decision that last changed what its watcher information says. */
   readonly watchersChangedIn: Table<PackageName, number>
   /** Watchers that are gone and that some winfo subscription has not been told of yet. */
-  readonly departed: Table<SubscriptionNo, Departed>
+  readonly departed: Table<SubscriptionNo, TerminatedWatcher>
   /** A dialog lives as long as a subscription in it (RFC 3265 §3.3.4). */
   readonly dialogs: Table<DialogNo, Dialog>
   /** How many of them go where no NOTIFY was answered yet. */
@@ -147,7 +147,7 @@ export interface Waiting extends Private {
   readonly changedIn: number
 }
 
-export interface Departed extends Private {
+export interface TerminatedWatcher extends Private {
   readonly no: SubscriptionNo
   readonly packageName: PackageName
   readonly watcher: Uri

@@ -12,8 +12,16 @@ import type { Rates, Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { isAccepted, rangesOf, sameRanges } from "./media-types.ts"
 import { grantedRates, sameRates } from "./pace.ts"
-import { decidedBy, giveUpAt, judge, mayWait, rejected, statusOf, supersededWaiting } from "./authorize.ts"
-import type { Judgement } from "./authorize.ts"
+import {
+  decidedBy,
+  giveUpAt,
+  authorizeWatcher,
+  mayWait,
+  rejected,
+  statusOf,
+  supersededWaiting,
+} from "./authorize.ts"
+import type { Authorization } from "./authorize.ts"
 import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accept, reject } from "./decision.ts"
@@ -35,14 +43,14 @@ import { watchingAs } from "./watching.ts"
  *   ServiceUnavailable (503); BadRequest (400) and TemporarilyUnavailable (480) by the package
  */
 export const subscribe = (state: State, request: Subscribe, context: Context): Outcome => {
-  const asked = examine(request, context)
+  const asked = validate(request, context)
   if ("status" in asked) return reject(asked)
-  const command = byOwnAddress(state, request, asked.pack, context)
-  const judgement = judgementOf(state, command, asked.pack, context)
+  const command = byOwnAddress(state, request, asked.eventPackage, context)
+  const judgement = judgementOf(state, command, asked.eventPackage, context)
   if (judgement.handling === "block") return reject(forbidden)
   const refusal = refusalOf(state, command, asked, judgement, null)
   if (refusal !== null) return reject(refusal)
-  return begin(state, asked, judgement, context, {
+  return create(state, asked, judgement, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -64,20 +72,20 @@ export const resubscribe = (state: State, request: Resubscribe, context: Context
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
   if (dialog === undefined) return reject({ _tag: "CallDoesNotExist", status: 481 })
   if (request.cseq <= dialog.remoteCseq) return reject({ _tag: "OutOfOrder", status: 500 })
-  const asked = examine(request, context)
+  const asked = validate(request, context)
   if ("status" in asked) return reject(asked)
   const usages = usagesOf(state, dialog)
   const command = withWatcher(request, dialog, usages)
   // whoever holds a dialog's tags but says to be somebody else does not own it
   if (usages.some((one) => one.watcher !== command.watcher)) return reject(forbidden)
   const subscription = usages.find(
-    (one) => one.packageName === asked.pack.name && one.eventId === command.eventId,
+    (one) => one.packageName === asked.eventPackage.name && one.eventId === command.eventId,
   )
-  const judgement = judgementOf(state, command, asked.pack, context)
+  const judgement = judgementOf(state, command, asked.eventPackage, context)
   const refusal = refusalOf(state, command, asked, judgement, subscription ?? null)
   if (refusal !== null && judgement.handling !== "block") return reject(refusal)
   if (subscription !== undefined)
-    return renew(state, command, context, asked, dialog, subscription, judgement)
+    return refresh(state, command, context, asked, dialog, subscription, judgement)
   if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
   // what is there goes on as it is; for more somebody has to be named
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
@@ -86,7 +94,7 @@ export const resubscribe = (state: State, request: Resubscribe, context: Context
     return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
   }
   if (judgement.handling === "block") return reject(forbidden)
-  const outcome = begin(state, asked, judgement, context, {
+  const outcome = create(state, asked, judgement, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
@@ -125,16 +133,16 @@ const withWatcher = (
 const byOwnAddress = (
   state: State,
   request: Subscribe,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   { limits }: Context,
 ): Subscribe => {
   if (request.also === undefined) return request
-  const watcher = watchingAs(pack, state.presentity, request.watcher, request.also, limits.watching)
+  const watcher = watchingAs(eventPackage, state.presentity, request.watcher, request.also, limits.watching)
   return watcher === request.watcher ? request : { ...request, watcher }
 }
 
 interface Asked {
-  readonly pack: EventPackage
+  readonly eventPackage: EventPackage
   /** As announced in the 2xx; the operator's grace comes on top. */
   readonly granted: Seconds
   readonly rates: Rates | null
@@ -147,37 +155,37 @@ interface Asked {
 }
 
 /** The checks that do not depend on who asks. */
-const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
+const validate = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
   const { limits, packages } = context
-  const pack = command.packageName === null ? null : packages.find(command.packageName)
-  if (pack === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
+  const eventPackage = command.packageName === null ? null : packages.find(command.packageName)
+  if (eventPackage === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
   if (command.bodyFault !== null) return command.bodyFault
   const { accept } = command
   // no document will ever be sent that could be of a wrong type
-  const isShowable = pack.produces.length === 0 || accept === null
-  if (!isShowable && !pack.produces.some((type) => isAccepted(type, accept))) {
-    return { _tag: "NotAcceptable", status: 406, accept: pack.produces }
+  const isShowable = eventPackage.produces.length === 0 || accept === null
+  if (!isShowable && !eventPackage.produces.some((type) => isAccepted(type, accept))) {
+    return { _tag: "NotAcceptable", status: 406, accept: eventPackage.produces }
   }
-  const wanted = command.expires ?? pack.defaultExpires
+  const wanted = command.expires ?? eventPackage.defaultExpires
   // RFC 3265 §3.1.6.1: an hour or more is never too brief
   // and what the package itself takes for long enough is that
-  const minExpires = Math.min(limits.minExpiresSubscribe, pack.defaultExpires)
+  const minExpires = Math.min(limits.minExpiresSubscribe, eventPackage.defaultExpires)
   if (wanted > 0 && wanted < 3600 && wanted < minExpires) {
     return { _tag: "IntervalTooBrief", status: 423, minExpires }
   }
   const granted = Math.min(wanted, limits.maxExpiresSubscribe)
   const { rates } = command
   return {
-    pack,
+    eventPackage,
     granted,
     rates:
       rates === undefined || !limits.rateControl || granted === 0
         ? null
-        : grantedRates(rates, pack, limits, granted),
+        : grantedRates(rates, eventPackage, limits, granted),
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
-    argument: pack.argumentHeader === undefined ? null : (command.argument ?? null),
+    argument: eventPackage.argumentHeader === undefined ? null : (command.argument ?? null),
     sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
-    accept: rangesOf(pack, accept),
+    accept: rangesOf(eventPackage, accept),
   }
 }
 
@@ -189,15 +197,15 @@ const examine = (command: Subscribe | Resubscribe, context: Context): Asked | Re
 const refusalOf = (
   state: State,
   command: Subscribe | Resubscribe,
-  { pack, granted, argument }: Asked,
-  { handling }: Judgement,
+  { eventPackage, granted, argument }: Asked,
+  { handling }: Authorization,
   present: Subscription | null,
 ): Rejection | null => {
   if (argument !== null && !isHeaderValue(argument)) {
-    return { _tag: "BadRequest", status: 400, why: `${pack.argumentHeader} is empty or not one line` }
+    return { _tag: "BadRequest", status: 400, why: `${eventPackage.argumentHeader} is empty or not one line` }
   }
-  if (pack.checkSubscription === undefined) return null
-  return pack.checkSubscription({
+  if (eventPackage.checkSubscription === undefined) return null
+  return eventPackage.checkSubscription({
     presentity: state.presentity,
     watcher: command.watcher,
     expires: granted,
@@ -205,7 +213,7 @@ const refusalOf = (
     // who takes nothing is in nobody's way, and does not learn what others have
     others:
       handling === "allow"
-        ? activeSubscriptions(state, pack.name)
+        ? activeSubscriptions(state, eventPackage.name)
             .filter((one) => one.no !== present?.no && counts(one))
             .map((one) => ({ watcher: one.watcher, argument: one.argument ?? null }))
         : [],
@@ -213,10 +221,10 @@ const refusalOf = (
 }
 
 /** A new subscription, and, when nothing was granted, its end in the same breath. */
-const begin = (
+const create = (
   state: State,
   asked: Asked,
-  judged: Judgement,
+  judged: Authorization,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq" | "private">,
 ): Outcome => {
@@ -234,7 +242,7 @@ const begin = (
   const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
     no: state.version + 1,
-    packageName: asked.pack.name,
+    packageName: asked.eventPackage.name,
     status,
     polite: handling === "polite-block",
     matched,
@@ -244,7 +252,7 @@ const begin = (
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
     ...(asked.accept === undefined ? {} : { accept: asked.accept }),
-    ...tagged(asked.sharingTag, context),
+    ...sharingTagFields(asked.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
@@ -252,9 +260,9 @@ const begin = (
   const after = evolve(state, begun, context.now)
   const subscription = get(after.subscriptions, begun.no)
   invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
-  const view = viewFor(after, subscription, asked.pack)
+  const view = viewFor(after, subscription, asked.eventPackage)
   // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
-  const has = hasAlready(asked.suppressIfMatch, subscription, asked.pack, view)
+  const has = hasAlready(asked.suppressIfMatch, subscription, asked.eventPackage, view)
   const created: SubscriptionCreated =
     has && (fetches || isDormant(asked)) ? { ...begun, dormant: true } : begun
   const answer = subscribed(asked, status, context)
@@ -275,7 +283,7 @@ const begin = (
   return accept([...superseded, created, has ? bodiless(notify) : notify], answer)
 }
 
-const tagged = (
+const sharingTagFields = (
   sharingTag: string | undefined,
   { isTagActive }: Context,
 ): Pick<SubscriptionCreated, "sharingTag" | "parked"> => {
@@ -284,14 +292,14 @@ const tagged = (
 }
 
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
-const renew = (
+const refresh = (
   state: State,
   command: Resubscribe,
   context: Context,
   asked: Asked,
   dialog: Dialog,
   subscription: Subscription,
-  judged: Judgement,
+  judged: Authorization,
 ): Outcome => {
   const { no } = subscription
   const { handling, matched, forced } = judged
@@ -348,8 +356,8 @@ const renew = (
   const { accept: _, ...kept } = subscription
   const takes = asked.accept === undefined ? {} : { accept: asked.accept }
   const treated: Subscription = { ...kept, ...takes, status, polite, matched }
-  const due = viewFor(state, treated, asked.pack)
-  const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.pack, due)
+  const due = viewFor(state, treated, asked.eventPackage)
+  const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.eventPackage, due)
   // RFC 5839 §6.3: a change of the subscription itself is said all the same
   const isQuiet = isKnown && subscription.status === status
   if (ends) {
@@ -367,7 +375,7 @@ const renew = (
   }
   const after = events.reduce((so, event) => evolve(so, event, context.now), state)
   const renewed = get(after.subscriptions, no) ?? subscription
-  const view = viewFor(after, renewed, asked.pack)
+  const view = viewFor(after, renewed, asked.eventPackage)
   if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
     events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
@@ -396,14 +404,14 @@ export const supersededBy = (state: State, one: Subscription, status: Status): r
 const judgementOf = (
   state: State,
   command: { readonly forceActive: boolean; readonly watcher: Uri },
-  pack: EventPackage,
+  eventPackage: EventPackage,
   context: Context,
-): Judgement =>
+): Authorization =>
   command.forceActive &&
-  pack.watcherInfoOf === undefined &&
-  get(state.verdicts, verdictKey(pack.name, command.watcher)) === undefined
+  eventPackage.watcherInfoOf === undefined &&
+  get(state.verdicts, verdictKey(eventPackage.name, command.watcher)) === undefined
     ? { handling: "allow", matched: null, forced: true }
-    : judge(state, pack, command.watcher, context)
+    : authorizeWatcher(state, eventPackage, command.watcher, context)
 
 /** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
 const subscribed = (asked: Asked, status: Status, context: Context): Reply => ({

@@ -17,10 +17,10 @@ import type { State } from "./state.ts"
  */
 export const terminate = (state: State, command: Terminate): Outcome => {
   const { packageName, watcher, reason } = command
-  const isMeant = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
+  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
     one.packageName === packageName && (watcher === null || one.watcher === watcher)
   const ended = [...values(state.subscriptions)]
-    .filter(isMeant)
+    .filter(matches)
     .sort((one, other) => one.no - other.no)
     .map(({ no, parked }): Event => ({
       _tag: "SubscriptionTerminated",
@@ -31,7 +31,7 @@ export const terminate = (state: State, command: Terminate): Outcome => {
       waitsUntil: null,
     }))
   const forgotten = [...values(state.waiting)]
-    .filter((one) => reason === "noresource" && isMeant(one))
+    .filter((one) => reason === "noresource" && matches(one))
     .sort((one, other) => one.no - other.no)
     .map(({ no }): Event => ({ _tag: "WaitingEnded", no, event: "noresource" }))
   return accept([...ended, ...forgotten], { _tag: "Done" })

@@ -35,18 +35,19 @@ export const nothing: View = { body: null, digest: "-" }
 export const undecided: View = { body: null, digest: "?" }
 
 /** What is published now, unfiltered. O(publications of the package), once per change. */
-export const currentView = (state: State, pack: EventPackage): View => visibleView(state, pack, null)
+export const currentView = (state: State, eventPackage: EventPackage): View =>
+  visibleView(state, eventPackage, null)
 
 /**
  * What is published now, as far as the rules that match let it through. Once per change and distinct set of rules.
  *
  * @param matched ordinals of those rules in the present document; null when rules were not asked
  */
-export const visibleView = (state: State, pack: EventPackage, matched: string | null): View => {
-  const cached = composition(state, pack)
-  if (cached === null) return absentView(state.presentity, pack)
-  const rules = matched === null ? undefined : get(state.rules, pack.name)
-  if (matched === null || rules === undefined || pack.rules?.filter === undefined) return cached.whole
+export const visibleView = (state: State, eventPackage: EventPackage, matched: string | null): View => {
+  const cached = composition(state, eventPackage)
+  if (cached === null) return absentView(state.presentity, eventPackage)
+  const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
+  if (matched === null || rules === undefined || eventPackage.rules?.filter === undefined) return cached.whole
   let byMatch = cached.filtered.get(rules.body)
   if (byMatch === undefined) {
     byMatch = new Map()
@@ -54,7 +55,7 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
   }
   let view = byMatch.get(matched)
   if (view === undefined) {
-    view = filtered(state, pack, cached.document, matched)
+    view = filtered(state, eventPackage, cached.document, matched)
     byMatch.set(matched, view)
   }
   return view
@@ -66,18 +67,19 @@ export const visibleView = (state: State, pack: EventPackage, matched: string | 
  */
 export const acceptableView = (
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   matched: string | null,
   accept: readonly string[],
 ): View => {
-  const cached = composition(state, pack)
-  if (cached === null) return takenOf(absentView(state.presentity, pack), accept)
+  const cached = composition(state, eventPackage)
+  if (cached === null) return takenOf(absentView(state.presentity, eventPackage), accept)
   const made = (): View => {
-    const document = documentOf(state, pack, [], accept)
-    const whole = viewOf(pack, document, newestHeaders(state, pack))
-    return takenOf(isFiltered ? filtered(state, pack, document, matched) : whole, accept)
+    const document = documentOf(state, eventPackage, [], accept)
+    const whole = viewOf(eventPackage, document, newestHeaders(state, eventPackage))
+    return takenOf(isFiltered ? filtered(state, eventPackage, document, matched) : whole, accept)
   }
-  const isFiltered = matched !== null && has(state.rules, pack.name) && pack.rules?.filter !== undefined
+  const isFiltered =
+    matched !== null && has(state.rules, eventPackage.name) && eventPackage.rules?.filter !== undefined
   if (isFiltered) return made()
   const key = accept.join()
   const known = cached.accepted?.get(key)
@@ -96,19 +98,19 @@ export const takenOf = (view: View, accept: readonly string[] | undefined): View
 }
 
 /** What is published now as one document, unfiltered; null when there is nothing to show. Once per change. */
-export const currentDocument = (state: State, pack: EventPackage): unknown => {
-  const cached = composition(state, pack)
-  return cached === null ? documentOf(state, pack, []) : cached.document
+export const currentDocument = (state: State, eventPackage: EventPackage): unknown => {
+  const cached = composition(state, eventPackage)
+  return cached === null ? documentOf(state, eventPackage, []) : cached.document
 }
 
-const composition = (state: State, pack: EventPackage): Composed | null => {
-  const ingredients = ingredientsOf(state, pack)
+const composition = (state: State, eventPackage: EventPackage): Composed | null => {
+  const ingredients = ingredientsOf(state, eventPackage)
   const key = ingredients.find((one) => one !== undefined)
   if (key === undefined) return null
-  let ofPackage = composed.get(pack)
+  let ofPackage = composed.get(eventPackage)
   if (ofPackage === undefined) {
     ofPackage = new WeakMap()
-    composed.set(pack, ofPackage)
+    composed.set(eventPackage, ofPackage)
   }
   let cached = ofPackage.get(key)
   if (
@@ -116,12 +118,12 @@ const composition = (state: State, pack: EventPackage): Composed | null => {
     cached.presentity !== state.presentity ||
     cached.ingredients.some((one, index) => one !== ingredients[index])
   ) {
-    const document = documentOf(state, pack, [])
+    const document = documentOf(state, eventPackage, [])
     cached = {
       presentity: state.presentity,
       ingredients,
       document,
-      whole: viewOf(pack, document, newestHeaders(state, pack)),
+      whole: viewOf(eventPackage, document, newestHeaders(state, eventPackage)),
       filtered: new WeakMap(),
     }
     ofPackage.set(key, cached)
@@ -137,15 +139,15 @@ type Ingredients = readonly (Ingredient | undefined)[]
 type Ingredient = Publications | State["hardState"] | Arguments
 type Arguments = readonly SubscriptionArgument[]
 
-const ingredientsOf = (state: State, pack: EventPackage): Ingredients => {
-  const subscriptions = liveArguments(state, pack.composesFrom)
+const ingredientsOf = (state: State, eventPackage: EventPackage): Ingredients => {
+  const subscriptions = liveArguments(state, eventPackage.composesFrom)
   const own = [
-    get(state.publications, pack.name),
-    hardStateOf(state, pack.name),
+    get(state.publications, eventPackage.name),
+    hardStateOf(state, eventPackage.name),
     subscriptions.length === 0 ? undefined : subscriptions,
   ]
-  if (pack.mixes === undefined) return own
-  const { name } = pack.mixes.from
+  if (eventPackage.mixes === undefined) return own
+  const { name } = eventPackage.mixes.from
   return [...own, get(state.publications, name), hardStateOf(state, name)]
 }
 
@@ -161,25 +163,25 @@ const hardStateOf = (state: State, packageName: PackageName): State["hardState"]
  */
 export const documentOf = (
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   ended: readonly Publication[],
   accept?: readonly string[],
 ): unknown => {
   const { presentity } = state
-  const documents = liveSources(state, pack)
+  const documents = liveSources(state, eventPackage)
   const isSilent = documents.length === 0 && ended.length === 0
-  const subscriptions = liveArguments(state, pack.composesFrom)
+  const subscriptions = liveArguments(state, eventPackage.composesFrom)
   const own = (): unknown =>
-    pack.compose({
+    eventPackage.compose({
       presentity,
       documents,
-      ended: sourcesOf(pack, ended),
+      ended: sourcesOf(eventPackage, ended),
       ...(accept === undefined ? {} : { isAccepted: (type: string) => isAccepted(type, accept) }),
       ...(subscriptions.length === 0 ? {} : { subscriptions }),
     })
-  if (pack.mixes === undefined) return own()
-  const others = publishedDocuments(state, pack.mixes.from)
-  return pack.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
+  if (eventPackage.mixes === undefined) return own()
+  const others = publishedDocuments(state, eventPackage.mixes.from)
+  return eventPackage.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
 }
 
 /**
@@ -210,8 +212,8 @@ const noArguments: Arguments = []
 const argumentsBy = new WeakMap<State["subscriptions"], Map<PackageName, Arguments>>()
 
 /** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
-export const absentView = (presentity: Uri, pack: EventPackage): View =>
-  viewOf(pack, pack.compose({ presentity, documents: [], ended: [] }))
+export const absentView = (presentity: Uri, eventPackage: EventPackage): View =>
+  viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] }))
 
 /**
  * What is published now, together with the ended form of publications that ended in this decision.
@@ -220,28 +222,30 @@ export const absentView = (presentity: Uri, pack: EventPackage): View =>
  */
 export const partingView = (
   state: State,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   ended: readonly Publication[],
   { matched, accept }: Pick<Subscription, "matched" | "accept">,
 ): View => {
   const { digest } =
-    accept === undefined ? visibleView(state, pack, matched) : acceptableView(state, pack, matched, accept)
-  const document = documentOf(state, pack, ended, accept)
-  const { body } = takenOf(filtered(state, pack, document, matched), accept)
+    accept === undefined
+      ? visibleView(state, eventPackage, matched)
+      : acceptableView(state, eventPackage, matched, accept)
+  const document = documentOf(state, eventPackage, ended, accept)
+  const { body } = takenOf(filtered(state, eventPackage, document, matched), accept)
   return { body, digest }
 }
 
 /** The documents of a package's hard state and live publications that can be read, oldest content first. */
-export const publishedDocuments = (state: State, pack: EventPackage): readonly unknown[] =>
-  liveSources(state, pack).map((source) => source.document)
+export const publishedDocuments = (state: State, eventPackage: EventPackage): readonly unknown[] =>
+  liveSources(state, eventPackage).map((source) => source.document)
 
 /** Hard state comes first: it is older than whatever is published, and gives way to it. */
-const liveSources = (state: State, pack: EventPackage): readonly Source<unknown>[] => {
-  const hard = get(state.hardState, pack.name)
-  const publications = get(state.publications, pack.name)
+const liveSources = (state: State, eventPackage: EventPackage): readonly Source<unknown>[] => {
+  const hard = get(state.hardState, eventPackage.name)
+  const publications = get(state.publications, eventPackage.name)
   return [
-    ...(hard === undefined ? [] : readable(pack, hardStateKey, hard)),
-    ...(publications === undefined ? [] : sourcesOf(pack, values(publications))),
+    ...(hard === undefined ? [] : readable(eventPackage, hardStateKey, hard)),
+    ...(publications === undefined ? [] : sourcesOf(eventPackage, values(publications))),
   ]
 }
 
@@ -249,8 +253,8 @@ const liveSources = (state: State, pack: EventPackage): readonly Source<unknown>
 const hardStateKey = "0"
 
 /** A body that no longer parses is left out and hides nothing else. */
-const readable = (pack: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
-  const parsed = parseBody(pack, body)
+const readable = (eventPackage: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
+  const parsed = parseBody(eventPackage, body)
   return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
 }
 
@@ -268,27 +272,30 @@ export const ordinalsOf = (matched: string): readonly number[] =>
   matched === "" ? [] : matched.split(",").map(Number)
 
 /** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
-export const offlineBody = (presentity: Uri, pack: EventPackage): Body | null => {
-  const document = pack.offline(presentity)
-  return document === null ? null : bodyIn(pack, document)
+export const offlineBody = (presentity: Uri, eventPackage: EventPackage): Body | null => {
+  const document = eventPackage.offline(presentity)
+  return document === null ? null : bodyIn(eventPackage, document)
 }
 
 /** Reads a published body once, however often it is composed. */
-export const parseBody = (pack: EventPackage, body: Body): Parsed<unknown> => {
+export const parseBody = (eventPackage: EventPackage, body: Body): Parsed<unknown> => {
   const cached = documents.get(body)
-  if (cached !== undefined && cached.pack === pack) return cached.parsed
-  const parsed = pack.parse(body)
-  documents.set(body, { pack, parsed })
+  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
+  const parsed = eventPackage.parse(body)
+  documents.set(body, { eventPackage, parsed })
   return parsed
 }
 
 /** Reads the headers of a publication without body once; null for a package that does not. */
-export const parseHeaders = (pack: EventPackage, headers: readonly Header[]): Parsed<unknown> | null => {
-  if (pack.parseHeaders === undefined) return null
+export const parseHeaders = (
+  eventPackage: EventPackage,
+  headers: readonly Header[],
+): Parsed<unknown> | null => {
+  if (eventPackage.parseHeaders === undefined) return null
   const cached = headerDocuments.get(headers)
-  if (cached !== undefined && cached.pack === pack) return cached.parsed
-  const parsed = pack.parseHeaders(headers)
-  headerDocuments.set(headers, { pack, parsed })
+  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
+  const parsed = eventPackage.parseHeaders(headers)
+  headerDocuments.set(headers, { eventPackage, parsed })
   return parsed
 }
 
@@ -304,40 +311,57 @@ interface Composed {
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
-const documents = new WeakMap<Body, { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }>()
+const documents = new WeakMap<
+  Body,
+  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
+>()
 const headerDocuments = new WeakMap<
   readonly Header[],
-  { readonly pack: EventPackage; readonly parsed: Parsed<unknown> }
+  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
 >()
 const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
-const filtered = (state: State, pack: EventPackage, document: unknown, matched: string | null): View => {
-  const body = get(state.rules, pack.name)?.body
-  if (matched === null || body === undefined || pack.rules?.filter === undefined || document === null) {
-    return viewOf(pack, document)
+const filtered = (
+  state: State,
+  eventPackage: EventPackage,
+  document: unknown,
+  matched: string | null,
+): View => {
+  const body = get(state.rules, eventPackage.name)?.body
+  if (
+    matched === null ||
+    body === undefined ||
+    eventPackage.rules?.filter === undefined ||
+    document === null
+  ) {
+    return viewOf(eventPackage, document)
   }
-  const rules = parseRules(pack.rules, body)
-  const left = rules === null ? null : pack.rules.filter(document, rules, ordinalsOf(matched))
-  return left === null ? absentView(state.presentity, pack) : viewOf(pack, left)
+  const rules = parseRules(eventPackage.rules, body)
+  const left = rules === null ? null : eventPackage.rules.filter(document, rules, ordinalsOf(matched))
+  return left === null ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
 }
 
 /** @param carried headers that no document says */
-const viewOf = (pack: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
-  const body = document === null ? null : bodyIn(pack, document)
-  const said = document === null ? [] : (pack.renderHeaders?.(document) ?? [])
+const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
+  const body = document === null ? null : bodyIn(eventPackage, document)
+  const said = document === null ? [] : (eventPackage.renderHeaders?.(document) ?? [])
   const headers = [...said, ...carried].filter(([, value]) => isHeaderValue(value))
-  if (headers.length === 0) return body === null ? nothing : { body, digest: digestOf(body) }
+  if (headers.length === 0) return body === null ? nothing : { body, digest: viewHash(body) }
   return { body, headers, digest: digestOfBoth(body, headers) }
 }
 
-const bodyIn = (pack: EventPackage, document: unknown): Body | null =>
-  pack.produces.length === 0 ? null : pack.render(document)
+const bodyIn = (eventPackage: EventPackage, document: unknown): Body | null =>
+  eventPackage.produces.length === 0 ? null : eventPackage.render(document)
 
 /** Of a package that does not read headers: those of the newest publication, which no rules can tell parts of. */
-const newestHeaders = (state: State, pack: EventPackage): readonly Header[] => {
-  const publications = get(state.publications, pack.name)
-  if (pack.carriedHeaders === undefined || pack.parseHeaders !== undefined || publications === undefined)
+const newestHeaders = (state: State, eventPackage: EventPackage): readonly Header[] => {
+  const publications = get(state.publications, eventPackage.name)
+  if (
+    eventPackage.carriedHeaders === undefined ||
+    eventPackage.parseHeaders !== undefined ||
+    publications === undefined
+  )
     return []
   let newest: Publication | null = null
   for (const one of values(publications)) if (newest === null || one.bodyFrom > newest.bodyFrom) newest = one
@@ -347,23 +371,26 @@ const newestHeaders = (state: State, pack: EventPackage): readonly Header[] => {
 /** The same for the same body and headers, whatever was asked to be shown. */
 export const digestOfBoth = (body: Body | null, headers: readonly Header[]): string =>
   digest(
-    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : digestOf(body)].join(
+    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : viewHash(body)].join(
       "\n",
     ),
   )
 
-const sourcesOf = (pack: EventPackage, publications: Iterable<Publication>): readonly Source<unknown>[] =>
+const sourcesOf = (
+  eventPackage: EventPackage,
+  publications: Iterable<Publication>,
+): readonly Source<unknown>[] =>
   [...publications]
     .sort((one, other) => one.bodyFrom - other.bodyFrom)
     .flatMap(({ slot, body, headers }) => {
       const key = `${slot}`
-      if (body !== null) return readable(pack, key, body)
-      const parsed = headers === undefined ? null : parseHeaders(pack, headers)
+      if (body !== null) return readable(eventPackage, key, body)
+      const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
       return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
     })
 
 /** The media type counts: the same bytes may mean something else as another type. */
-export const digestOf = ({ contentType, parameters = "", text }: Body): string =>
+export const viewHash = ({ contentType, parameters = "", text }: Body): string =>
   digest(`${contentType};${parameters}\n${text}`)
 
 /**

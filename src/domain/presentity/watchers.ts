@@ -25,13 +25,13 @@ export const watchersView = (state: State, packageName: PackageName): View => ({
 export const watchersBody = (
   state: State,
   subscription: Subscription,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   at: Millis,
   isFull: boolean,
 ): Body | null => {
-  const packageName = pack.watcherInfoOf
-  if (packageName === undefined || pack.renderWatchers === undefined) return null
-  return pack.renderWatchers({
+  const packageName = eventPackage.watcherInfoOf
+  if (packageName === undefined || eventPackage.renderWatchers === undefined) return null
+  return eventPackage.renderWatchers({
     resource: state.presentity,
     packageName,
     version: subscription.notified,

@@ -59,23 +59,24 @@ const mailboxPackage = "message-summary"
  * @param watching absent: no settings; then packages with rules of their own ask them, and all others let everybody watch
  */
 export const policyOf = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   watching: Watching | undefined,
 ): WatchPolicy => {
-  const isTemplate = pack.watcherInfoOf !== undefined
+  const isTemplate = eventPackage.watcherInfoOf !== undefined
   if (watching === undefined) {
-    return isTemplate ? "owner" : pack.rules === undefined ? "everybody" : "rules"
+    return isTemplate ? "owner" : eventPackage.rules === undefined ? "everybody" : "rules"
   }
   const { policies } = watching
   const domain = asksDomains(policies) ? domainOfRecord(presentity) : null
   const own =
-    (domain === null ? undefined : given(policies, `${pack.name}@${domain}`)) ?? given(policies, pack.name)
+    (domain === null ? undefined : given(policies, `${eventPackage.name}@${domain}`)) ??
+    given(policies, eventPackage.name)
   if (own !== undefined) return own
   if (isTemplate) return "owner"
-  if (pack.watchers === "rules") return "rules"
+  if (eventPackage.watchers === "rules") return "rules"
   const general = (domain === null ? undefined : given(policies, `*@${domain}`)) ?? given(policies, "*")
-  return general ?? pack.watchers ?? "owner"
+  return general ?? eventPackage.watchers ?? "owner"
 }
 
 /**
@@ -83,19 +84,19 @@ export const policyOf = (
  * would count before all there are.
  */
 export const policyKey = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   { policies }: Watching,
 ): { readonly counts: string | null; readonly own: string } => {
   const domain = domainOfRecord(presentity)
-  const isNamed = pack.watcherInfoOf !== undefined || pack.watchers === "rules"
+  const isNamed = eventPackage.watcherInfoOf !== undefined || eventPackage.watchers === "rules"
   const keys = [
-    ...(domain === null ? [] : [`${pack.name}@${domain}`]),
-    pack.name,
+    ...(domain === null ? [] : [`${eventPackage.name}@${domain}`]),
+    eventPackage.name,
     ...(isNamed ? [] : [...(domain === null ? [] : [`*@${domain}`]), "*"]),
   ]
   const counts = keys.find((key) => Object.hasOwn(policies, key)) ?? null
-  return { counts, own: counts === null || counts.startsWith("*") ? pack.name : counts }
+  return { counts, own: counts === null || counts.startsWith("*") ? eventPackage.name : counts }
 }
 
 /** Most settings do not: then nothing is looked for in addresses. */
@@ -120,12 +121,12 @@ const given = <V>(by: Readonly<Record<string, V>>, key: string): V | undefined =
 
 /** Whether a list keeps a watcher away from a line, whatever the policy. */
 export const isKeptOut = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   watcher: Uri,
   watching: Watching | undefined,
 ): boolean => {
-  if (watching === undefined || !linePackages.has(pack.name)) return false
+  if (watching === undefined || !linePackages.has(eventPackage.name)) return false
   const members = given(watching.lineMembers, presentity)
   return members !== undefined && watcher !== presentity && !members.includes(watcher)
 }
@@ -133,17 +134,17 @@ export const isKeptOut = (
 /** Whether `owner`, `domain` or `everybody` lets a watcher in; what `rules` say is in a document. */
 export const isLetIn = (
   policy: Exclude<WatchPolicy, "rules">,
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   watcher: Uri,
   watching: Watching | undefined,
 ): boolean =>
   policy === "everybody" ||
-  isOwner(pack, presentity, watcher, watching) ||
+  isOwner(eventPackage, presentity, watcher, watching) ||
   (policy === "domain" && isColleague(presentity, watcher))
 
 const isOwner = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   watcher: Uri,
   watching: Watching | undefined,
@@ -151,7 +152,7 @@ const isOwner = (
   // two who give no identity are not the same one
   if (domainOfRecord(watcher) === anonymousDomain) return false
   if (watcher === presentity) return true
-  if (watching === undefined || mailboxOf(pack) !== mailboxPackage) return false
+  if (watching === undefined || mailboxOf(eventPackage) !== mailboxPackage) return false
   return given(watching.mailboxOwners, presentity)?.includes(watcher) === true
 }
 
@@ -161,16 +162,17 @@ const isOwner = (
  * not know by another.
  */
 export const watchingAs = (
-  pack: EventPackage,
+  eventPackage: EventPackage,
   presentity: Uri,
   watcher: Uri,
   also: readonly Uri[],
   watching: Watching | undefined,
 ): Uri => {
-  const policy = policyOf(pack, presentity, watching)
+  const policy = policyOf(eventPackage, presentity, watching)
   if (policy === "rules") return watcher
   const isIn = (one: Uri): boolean =>
-    !isKeptOut(pack, presentity, one, watching) && isLetIn(policy, pack, presentity, one, watching)
+    !isKeptOut(eventPackage, presentity, one, watching) &&
+    isLetIn(policy, eventPackage, presentity, one, watching)
   return isIn(watcher) ? watcher : (also.find(isIn) ?? watcher)
 }
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "vitest"
 import * as fc from "fast-check"
 import { decodeRequest } from "../../../src/adapters/sip/requests.ts"
-import type { Decoded } from "../../../src/adapters/sip/decoded.ts"
+import type { DecodeResult } from "../../../src/adapters/sip/decoded.ts"
 import type { RequestRules } from "../../../src/adapters/sip/requests.ts"
 import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
 import type { Publish, Resubscribe, Subscribe } from "../../../src/domain/presentity/commands.ts"
@@ -9,7 +9,7 @@ import { arrival, requestRules } from "../../support/sip-decoder.ts"
 import { mutatedRequest, read, readRequest } from "../../support/sip-messages.ts"
 import type { RequestParts } from "../../support/sip-messages.ts"
 
-const decode = (message: RawMessage, changes: Partial<RequestRules> = {}, isMerged = false): Decoded =>
+const decode = (message: RawMessage, changes: Partial<RequestRules> = {}, isMerged = false): DecodeResult =>
   decodeRequest(message, arrival, { ...requestRules, ...changes }, () => isMerged)
 
 const statusOf = (parts: RequestParts, changes: Partial<RequestRules> = {}): number => {

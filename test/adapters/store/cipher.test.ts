@@ -6,7 +6,7 @@ import assert from "node:assert/strict"
 import { createHash, createHmac } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { macOf, openText, sealText } from "../../../src/adapters/store/cipher.ts"
+import { macOf, decryptText, encryptText } from "../../../src/adapters/store/cipher.ts"
 
 const anyKey = fc.uint8Array({ minLength: 64, maxLength: 64 })
 const anyEarlierKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
@@ -90,10 +90,10 @@ describe("cipher", () => {
   it("T38: is what other functions make of it, equal for equal texts in one place, and reads what it wrote", () => {
     fc.assert(
       fc.property(fc.oneof(anyKey, anyEarlierKey), anyPlace, anyText, (key, place, text) => {
-        const sealed = sealText(key, place, text)
+        const sealed = encryptText(key, place, text)
         assert.equal(sealed, expected(key, place, text))
-        assert.equal(openText(key, place, sealed), Buffer.from(text, "utf8").toString("utf8"))
-        assert.equal(sealText(key, place, text), sealed)
+        assert.equal(decryptText(key, place, sealed), Buffer.from(text, "utf8").toString("utf8"))
+        assert.equal(encryptText(key, place, text), sealed)
       }),
     )
   })
@@ -102,11 +102,11 @@ describe("cipher", () => {
     fc.assert(
       fc.property(anyKey, anyPlace, anyPlace, anyText, (key, place, other, text) => {
         fc.pre(Buffer.compare(Buffer.from(place), Buffer.from(other)) !== 0)
-        const sealed = sealText(key, place, text)
-        assert.notEqual(sealText(key, other, text), sealed)
-        assert.equal(openText(key, other, sealed), null)
+        const sealed = encryptText(key, place, text)
+        assert.notEqual(encryptText(key, other, text), sealed)
+        assert.equal(decryptText(key, other, sealed), null)
         if (other !== "")
-          assert.notEqual(sealText(key, place + other, text), sealText(key, place, other + text))
+          assert.notEqual(encryptText(key, place + other, text), encryptText(key, place, other + text))
       }),
     )
   })
@@ -114,10 +114,13 @@ describe("cipher", () => {
   it("T38: no other characters stand for the same text", () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 127 }), (key, text, at, bits) => {
-        const sealed = sealText(key, "here", text)
+        const sealed = encryptText(key, "here", text)
         for (const place of [at % sealed.length, sealed.length - 1]) {
           const other = String.fromCharCode(sealed.charCodeAt(place) ^ bits)
-          assert.equal(openText(key, "here", sealed.slice(0, place) + other + sealed.slice(place + 1)), null)
+          assert.equal(
+            decryptText(key, "here", sealed.slice(0, place) + other + sealed.slice(place + 1)),
+            null,
+          )
         }
       }),
     )
@@ -126,18 +129,18 @@ describe("cipher", () => {
   it("T38: a changed octet, another key and anything else is nothing", () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 255 }), (key, text, at, bits) => {
-        const octets = Buffer.from(sealText(key, "here", text), "base64url")
+        const octets = Buffer.from(encryptText(key, "here", text), "base64url")
         octets[at % octets.length]! ^= bits
-        assert.equal(openText(key, "here", octets.toString("base64url")), null)
+        assert.equal(decryptText(key, "here", octets.toString("base64url")), null)
         for (const half of [0, 32]) {
           const other = Uint8Array.from(key)
           other[half]! ^= 1
-          const opened = openText(other, "here", sealText(key, "here", text))
+          const opened = decryptText(other, "here", encryptText(key, "here", text))
           // of nothing there is no stream
           assert.equal(opened, half === 32 && text === "" ? "" : null)
         }
-        assert.equal(openText(key, "here", octets.subarray(0, 15).toString("base64url")), null)
-        assert.equal(openText(key, "here", ""), null)
+        assert.equal(decryptText(key, "here", octets.subarray(0, 15).toString("base64url")), null)
+        assert.equal(decryptText(key, "here", ""), null)
       }),
     )
   })

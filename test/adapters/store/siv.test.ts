@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { openText, sealText } from "../../../src/adapters/store/siv.ts"
+import { decryptTextEarlier, encryptTextEarlier } from "../../../src/adapters/store/siv.ts"
 
 const anyKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
 /** Mostly short; some longer than any buffer that is kept. */
@@ -23,11 +23,11 @@ describe("siv", () => {
         const plain = Buffer.from(text, "utf8")
         const tag = shake256(12, Buffer.of(1), key, plain)
         const stream = shake256(Math.max(1, plain.length), Buffer.of(2), key, tag)
-        const sealed = sealText(key, text)
+        const sealed = encryptTextEarlier(key, text)
         const expected = Buffer.concat([tag, plain.map((octet, index) => octet ^ stream[index]!)])
         assert.equal(sealed, expected.toString("base64url"))
-        assert.equal(openText(key, sealed), plain.toString("utf8"))
-        assert.equal(sealText(key, text), sealed)
+        assert.equal(decryptTextEarlier(key, sealed), plain.toString("utf8"))
+        assert.equal(encryptTextEarlier(key, text), sealed)
       }),
     )
   })
@@ -35,10 +35,13 @@ describe("siv", () => {
   it("T38: no other characters stand for the same text", () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 127 }), (key, text, at, bits) => {
-        const sealed = sealText(key, text)
+        const sealed = encryptTextEarlier(key, text)
         for (const place of [at % sealed.length, sealed.length - 1]) {
           const other = String.fromCharCode(sealed.charCodeAt(place) ^ bits)
-          assert.equal(openText(key, sealed.slice(0, place) + other + sealed.slice(place + 1)), null)
+          assert.equal(
+            decryptTextEarlier(key, sealed.slice(0, place) + other + sealed.slice(place + 1)),
+            null,
+          )
         }
       }),
     )
@@ -47,12 +50,12 @@ describe("siv", () => {
   it("T38: a changed octet, another key and anything else is nothing", () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 255 }), (key, text, at, bits) => {
-        const octets = Buffer.from(sealText(key, text), "base64url")
+        const octets = Buffer.from(encryptTextEarlier(key, text), "base64url")
         octets[at % octets.length]! ^= bits
-        assert.equal(openText(key, octets.toString("base64url")), null)
+        assert.equal(decryptTextEarlier(key, octets.toString("base64url")), null)
         const other = Uint8Array.from(key, (octet) => octet ^ 1)
-        assert.equal(openText(other, sealText(key, text)), null)
-        assert.equal(openText(key, octets.subarray(0, 11).toString("base64url")), null)
+        assert.equal(decryptTextEarlier(other, encryptTextEarlier(key, text)), null)
+        assert.equal(decryptTextEarlier(key, octets.subarray(0, 11).toString("base64url")), null)
       }),
     )
   })

@@ -13,7 +13,7 @@ import { makeStandIns } from "../../../src/app/case/stand-ins.ts"
 import { caseWorldOf, worldOf } from "../../../src/app/case/world.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
-import type { Recorded } from "../../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../../src/domain/ports.ts"
 import { caseLines, nothingSet, readCase, streamsOf } from "../../support/case.ts"
 import { anySteps } from "../../support/arbitraries.ts"
 import { forEveryHistory, parameters, play } from "../../support/history.ts"
@@ -31,7 +31,7 @@ const refused = (text: string): CaseBroken => {
   throw new Error("it was read")
 }
 
-const recordedIn = (items: readonly CaseItem[]): readonly Recorded[] =>
+const recordedIn = (items: readonly CaseItem[]): readonly RecordedDecision[] =>
   items.flatMap((item) => (item._tag === "decision" ? [item.recorded] : []))
 
 const forEveryKind = (check: (run: Run) => void, share: number): void => {
@@ -310,7 +310,7 @@ describe("a case with stand-ins", () => {
 })
 
 /** Events without what names somebody or is a text. */
-const skeleton = ({ position, decision }: Recorded): unknown => ({
+const skeleton = ({ position, decision }: RecordedDecision): unknown => ({
   position,
   version: decision.version,
   at: decision.at,

@@ -10,7 +10,7 @@ import { exportStream } from "../../../src/app/case/export-case.ts"
 import { replay } from "../../../src/app/case/replay.ts"
 import { worldOf } from "../../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../../src/app/case/write.ts"
-import type { Recorded } from "../../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../../src/domain/ports.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
@@ -49,7 +49,7 @@ const exported = (upTo: number, since: number | null) => {
   return { found, items: readCase(lines.join("")) }
 }
 
-const recordedIn = ({ items }: ReturnType<typeof exported>): readonly Recorded[] =>
+const recordedIn = ({ items }: ReturnType<typeof exported>): readonly RecordedDecision[] =>
   items.flatMap((item) => (item._tag === "decision" ? [item.recorded] : []))
 
 describe("a case from a store", () => {

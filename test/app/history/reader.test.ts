@@ -11,7 +11,7 @@ import type { HistoryPage, PageWish, SeenWish } from "../../../src/app/history/r
 import { presentityIn } from "../../../src/domain/history/at.ts"
 import { makeLedger, unansweredMillis } from "../../../src/domain/history/ledger.ts"
 import { momentOf } from "../../../src/domain/history/moments.ts"
-import type { Moment } from "../../../src/domain/history/moments.ts"
+import type { DecisionStep } from "../../../src/domain/history/moments.ts"
 import { makeInquiry } from "../../../src/domain/history/why.ts"
 import { isLandmark } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
@@ -42,7 +42,7 @@ describe("the reader", () => {
     limits: run.world.limits,
     authorize: () => "allow" as const,
   }
-  const moments: Moment[] = []
+  const moments: DecisionStep[] = []
   const log = makeMemoryLog()
   const store = makeMemoryStore(log)
   let state = initial(of)

@@ -47,9 +47,9 @@ const boom = (): never => {
 }
 /** Of whoever is called alice only. */
 const boomAt =
-  (isMeant: (...args: readonly never[]) => boolean, otherwise: (...args: readonly never[]) => unknown) =>
+  (matches: (...args: readonly never[]) => boolean, otherwise: (...args: readonly never[]) => unknown) =>
   (...args: readonly never[]): unknown =>
-    isMeant(...args) ? boom() : otherwise(...args)
+    matches(...args) ? boom() : otherwise(...args)
 
 const start = async <Name extends string>(
   { onTestFinished }: TestContext,
@@ -210,8 +210,8 @@ describe("LIB-8: a package of the program", () => {
   it.each(wrong)(
     "LIB-8: %# one that cannot be meant is refused at the start, with the member",
     async (over, what) => {
-      const pack = Object.create(plain, Object.getOwnPropertyDescriptors(over)) as never
-      await assert.rejects(Presence.make({ packages: [pack] }), (error: OptionsInvalid) => {
+      const eventPackage = Object.create(plain, Object.getOwnPropertyDescriptors(over)) as never
+      await assert.rejects(Presence.make({ packages: [eventPackage] }), (error: OptionsInvalid) => {
         assert.equal(error._tag, "OptionsInvalid")
         assert.match(error.message, what)
         return true

@@ -7,7 +7,7 @@ import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { Presence, PresenceService } from "../../../src/app/index.ts"
 import type { PresenceFault, PresenceRefused } from "../../../src/app/index.ts"
-import { reasonOf } from "../../../src/app/tables/reason.ts"
+import { errorMessage } from "../../../src/app/tables/reason.ts"
 import { EventStore } from "../../../src/domain/ports.ts"
 
 const alice = "sip:alice@example.com"
@@ -77,7 +77,7 @@ describe("LIB-8: a store of Effect's own", () => {
       const presence = await Presence.make({ store: storeWith({ history: () => effect }), storeWait: 0.2 })
       for (const asked of [presence.history(alice), presence.at(alice, 1)])
         await assert.rejects(asked, (error: Error) => {
-          assert.match(reasonOf(error), why)
+          assert.match(errorMessage(error), why)
           return true
         })
       await presence.close()
@@ -114,8 +114,8 @@ describe("the reason of what was interrupted", () => {
     const cause = Cause.interrupt(1)
     const error = await Effect.runPromise(Effect.interrupt).catch((thrown: unknown) => thrown)
     for (const one of [cause, error, Cause.squash(cause), new Error("outside", { cause: error })])
-      assert.equal(reasonOf(one), "it was interrupted before it had an answer")
+      assert.equal(errorMessage(one), "it was interrupted before it had an answer")
     const both = Cause.combine(cause, Cause.fail(new Error("disk full")))
-    assert.equal(reasonOf(both), "disk full")
+    assert.equal(errorMessage(both), "disk full")
   })
 })

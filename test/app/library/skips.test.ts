@@ -193,9 +193,9 @@ describe("LIB-8: skips", () => {
           for (const changes of [[everything("0")], [everything("1")], ...steps]) {
             const next = changes.reduce((present, one) => one(present), state)
             for (const { no, packageName } of some) {
-              const pack = packages.find(packageName)!
+              const eventPackage = packages.find(packageName)!
               const [was, is] = [get(state.subscriptions, no)!, get(next.subscriptions, no)!]
-              if (viewFor(state, was, pack).digest !== viewFor(next, is, pack).digest)
+              if (viewFor(state, was, eventPackage).digest !== viewFor(next, is, eventPackage).digest)
                 expected.set(no, expected.get(no)! + 1)
             }
             skips.stored([stored(state, next)])

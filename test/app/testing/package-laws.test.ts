@@ -90,8 +90,8 @@ const conferenceBodies = bodies(
 const lineBodies = bodies("text/plain", "open", "closed\naway", "busy", "")
 
 /** So that packages of different documents can stand in one table. */
-const bundle = <Doc>(name: string, pack: EventPackage<Doc>, options: PackageLawsOptions<Doc>) =>
-  ({ name, laws: lawsOf(pack, options) }) as const
+const bundle = <Doc>(name: string, eventPackage: EventPackage<Doc>, options: PackageLawsOptions<Doc>) =>
+  ({ name, laws: lawsOf(eventPackage, options) }) as const
 
 const xml = xmlCodec
 const bundled = [
@@ -423,12 +423,12 @@ const faults: readonly Fault[] = [
 ]
 
 describe("each law finds who breaks it", () => {
-  it.each(faults)("L21: %s", (_, law, says, pack) => {
+  it.each(faults)("L21: %s", (_, law, says, eventPackage) => {
     const options: PackageLawsOptions<Lines> = law === change ? amendableOptions : { documents: lineBodies }
-    const found = lawsOf(pack, options).find(({ name }) => name === law)
+    const found = lawsOf(eventPackage, options).find(({ name }) => name === law)
     expect(found?.check).toThrow(says)
-    expect(found?.check).toThrow(`event package ${pack.name} breaks the law "${law}": `)
-    expect(() => packageLaws(pack, options)).toThrow(/\(seed 1\)$/)
+    expect(found?.check).toThrow(`event package ${eventPackage.name} breaks the law "${law}": `)
+    expect(() => packageLaws(eventPackage, options)).toThrow(/\(seed 1\)$/)
     // what it was seen on, but for what a package says of itself
     const isOfItself = law === declared || says.source.includes("not accepted")
     expect(found?.check).toThrow(isOfItself ? says : /": .*["[{].*\(seed 1\)$/s)

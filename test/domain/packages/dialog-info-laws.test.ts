@@ -77,10 +77,10 @@ describe("composition", () => {
   it("L21: composing what was composed changes nothing, and the same document twice adds nothing", () => {
     fc.assert(
       fc.property(anyPublications, (documents) => {
-        for (const pack of [plain, single]) {
-          const once = composed(pack, documents)
-          expect(composed(pack, [once])).toEqual(once)
-          expect(composed(pack, [once, once]).dialogs).toEqual(once.dialogs)
+        for (const eventPackage of [plain, single]) {
+          const once = composed(eventPackage, documents)
+          expect(composed(eventPackage, [once])).toEqual(once)
+          expect(composed(eventPackage, [once, once]).dialogs).toEqual(once.dialogs)
         }
       }),
     )

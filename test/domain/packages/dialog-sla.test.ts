@@ -87,8 +87,8 @@ describe("the other side's target", () => {
     )
   const bob = "<identity display='Bob'> sip:bob@example.com </identity>"
   /** The target's URI after publication. */
-  const target = (text: string, pack = line): string | undefined =>
-    /<target uri="([^"]*)"/.exec(line.render(read(text, pack)).text)?.[1]
+  const target = (text: string, eventPackage = line): string | undefined =>
+    /<target uri="([^"]*)"/.exec(line.render(read(text, eventPackage)).text)?.[1]
 
   it.each([
     "sip:bob@192.0.2.1",

@@ -231,9 +231,13 @@ describe("line-seize", () => {
     deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
     const thawed = thaw(JSON.parse(JSON.stringify(freeze(moved.state))))
     deepStrictEqual(freeze(thawed), freeze(moved.state))
-    const pack = packages.find("call-info")!
-    deepStrictEqual(currentView(thawed, pack), currentView(moved.state, pack))
-    ok(currentView(thawed, pack).headers?.[0]?.[1].includes("appearance-index=2;appearance-state=seized"))
+    const eventPackage = packages.find("call-info")!
+    deepStrictEqual(currentView(thawed, eventPackage), currentView(moved.state, eventPackage))
+    ok(
+      currentView(thawed, eventPackage).headers?.[0]?.[1].includes(
+        "appearance-index=2;appearance-state=seized",
+      ),
+    )
   })
 })
 

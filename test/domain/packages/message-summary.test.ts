@@ -34,11 +34,15 @@ const lines = (...all: readonly string[]): string => all.map((one) => `${one}\r\
 const composed = (
   documents: readonly MessageSummary[],
   ended: readonly MessageSummary[] = [],
-  pack = plain,
+  eventPackage = plain,
 ) => {
   const sources = (of: readonly MessageSummary[], from: number) =>
     of.map((document, index) => ({ key: `${from + index}`, document }))
-  return pack.compose({ presentity: alice, documents: sources(documents, 1), ended: sources(ended, 11) })
+  return eventPackage.compose({
+    presentity: alice,
+    documents: sources(documents, 1),
+    ended: sources(ended, 11),
+  })
 }
 
 const countMax = 4_294_967_295

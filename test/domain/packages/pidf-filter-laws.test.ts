@@ -16,7 +16,7 @@ import type { Permissions } from "../../../src/domain/packages/presence-rules.ts
 import { anyComposed, anyGrants, isIn, lists } from "../../support/rules-pidf.ts"
 import { compose, composed, read, sources } from "../../support/xml-pidf.ts"
 
-const pack = presence({ xml: xmlCodec })
+const eventPackage = presence({ xml: xmlCodec })
 const runs = { numRuns: 1_000 }
 
 const hides = ({ attributes }: Permissions): boolean => !attributes.includes("class")
@@ -90,7 +90,7 @@ describe("the filter", () => {
         const shown = filterPidf(document, nothingGranted)
         const nothing = { tuples: [], notes: [], persons: [], devices: [], others: [] }
         expect(shown).toStrictEqual({ entity: document.entity, attributes: [], ...nothing })
-        expect(read(pack.render(shown).text)).toStrictEqual(shown)
+        expect(read(eventPackage.render(shown).text)).toStrictEqual(shown)
       }),
     )
   })
@@ -148,8 +148,8 @@ describe("the filter", () => {
           ],
           others: [...document.others, element("urn:secret", "s")],
         }
-        expect(pack.render(filterPidf(other, grants)).text).toBe(
-          pack.render(filterPidf(document, grants)).text,
+        expect(eventPackage.render(filterPidf(other, grants)).text).toBe(
+          eventPackage.render(filterPidf(document, grants)).text,
         )
       }),
       runs,
@@ -170,7 +170,7 @@ describe("the filter", () => {
       ]
     }
     let together = 0
-    for (const of of [pack, presence({ xml: xmlCodec, idCollision: "rename" })]) {
+    for (const of of [eventPackage, presence({ xml: xmlCodec, idCollision: "rename" })]) {
       fc.assert(
         fc.property(
           fc.array(anyComposed, { minLength: 2, maxLength: 4 }),
@@ -198,7 +198,7 @@ describe("the filter", () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         const shown = filterPidf(document, grants)
-        const back = read(pack.render(shown).text)
+        const back = read(eventPackage.render(shown).text)
         for (const list of lists) expect(back[list].map(canonical)).toEqual(shown[list].map(canonical))
       }),
       runs,

@@ -54,12 +54,12 @@ describe("composition", () => {
   it("L21: publications that share nothing compose to the same in any order", () => {
     fc.assert(
       fc.property(anyDisjoint, fc.nat({ max: 5 }), (documents, turn) => {
-        for (const pack of both) {
+        for (const eventPackage of both) {
           const given = sources(documents)
           const shuffled = given
             .toSpliced(turn % 3, 1)
             .toSpliced(turn % 2, 0, ...given.slice(turn % 3, (turn % 3) + 1))
-          const [one, two] = [composed(pack, given), composed(pack, shuffled)]
+          const [one, two] = [composed(eventPackage, given), composed(eventPackage, shuffled)]
           for (const list of ["tuples", "notes", "persons", "devices", "others"] as const) {
             expect(bag(two[list])).toEqual(bag(one[list]))
           }
@@ -101,11 +101,11 @@ describe("composition", () => {
   it("3863-4.1.2-a: all ids of a composed document are distinct", () => {
     fc.assert(
       fc.property(anyPublications, anyPublications, fc.boolean(), (live, ended, odd) => {
-        for (const pack of both) {
+        for (const eventPackage of both) {
           // Keys that are no decimal numbers give no promise of stable names, but never two elements one id.
           const given = sources(live, odd ? ["1", "x", "2.2", "y", ""] : [])
           const gone = sources(ended, ["10", "11", "12", "13", "14"])
-          const document = pidf.compose(pack, given, gone)
+          const document = pidf.compose(eventPackage, given, gone)
           if (document === null) continue
           expect(new Set(idsOf(document)).size).toBe(idsOf(document).length)
           expect(idsOf(document)).not.toContain(null)
@@ -184,8 +184,8 @@ describe("composition", () => {
   it("4479-5-b: a person without note stands under the notes of its own publisher or under none", () => {
     fc.assert(
       fc.property(anyDisjoint, (documents) => {
-        for (const pack of both) {
-          const document = composed(pack, sources(documents))
+        for (const eventPackage of both) {
+          const document = composed(eventPackage, sources(documents))
           const root = document.notes.map(textOf)
           documents.forEach((one, index) => {
             const bare = one.persons.filter(
@@ -193,7 +193,7 @@ describe("composition", () => {
             )
             for (const person of bare) {
               const id = attribute(person, "id") ?? ""
-              const isPlain = pack === newest || (index === 0 && !/\.\d+$/.test(id))
+              const isPlain = eventPackage === newest || (index === 0 && !/\.\d+$/.test(id))
               const name = isPlain ? id : `${id}.${index + 1}`
               const shown = document.persons.filter((it) => attribute(it, "id") === name)
               expect(shown).toHaveLength(1)
@@ -293,7 +293,10 @@ describe("reading and writing", () => {
         const verdicts =
           parsed._tag === "Unreadable"
             ? [parsed.why !== ""]
-            : both.map((pack) => composed(pack, sources([parsed.document, parsed.document])).entity === alice)
+            : both.map(
+                (eventPackage) =>
+                  composed(eventPackage, sources([parsed.document, parsed.document])).entity === alice,
+              )
         expect(verdicts).not.toContain(false)
       }),
       { numRuns: 300 },

@@ -14,14 +14,14 @@ const tuple = (id: string, basic = "open"): string =>
 const together = (
   live: readonly string[],
   {
-    pack = plain,
+    eventPackage = plain,
     keys,
     ended = [],
-  }: { pack?: EventPackage<Pidf>; keys?: string[]; ended?: readonly string[] } = {},
+  }: { eventPackage?: EventPackage<Pidf>; keys?: string[]; ended?: readonly string[] } = {},
 ): string | null => {
   const endedKeys = ended.map((_, index) => `${live.length + index + 1}`)
   const document = compose(
-    pack,
+    eventPackage,
     sources(
       live.map((text) => read(written(text))),
       keys,
@@ -31,7 +31,7 @@ const together = (
       endedKeys,
     ),
   )
-  return document === null ? null : inside(pack.render(document).text)
+  return document === null ? null : inside(eventPackage.render(document).text)
 }
 
 describe("reading", () => {
@@ -142,9 +142,9 @@ describe("several publications", () => {
   })
 
   it("3863-4.1.2-a: with rename both stay, and the survivor keeps its name (F16)", () => {
-    const both = together([tuple("t1"), tuple("t1", "closed")], { pack: renaming })
+    const both = together([tuple("t1"), tuple("t1", "closed")], { eventPackage: renaming })
     expect(both).toBe(tuple("t1") + tuple("t1.2", "closed"))
-    const survivor = together([tuple("t1", "closed")], { pack: renaming, keys: ["2"] })
+    const survivor = together([tuple("t1", "closed")], { eventPackage: renaming, keys: ["2"] })
     expect(survivor).toBe(tuple("t1.2", "closed"))
   })
 
@@ -221,14 +221,14 @@ describe("publications that ended, and nothing", () => {
     expect(together([tuple("a"), '<dm:device id="b"/>'], { ended: [rich] })).toBe(
       `${tuple("a")}<dm:device id="b"/>`,
     )
-    expect(together([tuple("a")], { ended: [tuple("a")], pack: renaming })).toBe(
+    expect(together([tuple("a")], { ended: [tuple("a")], eventPackage: renaming })).toBe(
       tuple("a") + tuple("a.2", "closed"),
     )
   })
 
   it("OPS-generate_offline_body: off, an ended publication just goes", () => {
-    expect(together([tuple("c")], { ended: [rich], pack: silent })).toBe(tuple("c"))
-    expect(together([], { ended: [rich], pack: silent })).toBeNull()
+    expect(together([tuple("c")], { ended: [rich], eventPackage: silent })).toBe(tuple("c"))
+    expect(together([], { ended: [rich], eventPackage: silent })).toBeNull()
   })
 
   it("L22: with nothing published there is nothing to show", () => {
@@ -238,9 +238,9 @@ describe("publications that ended, and nothing", () => {
   })
 
   it("OPS-notify_offline_body: on, nothing is one closed tuple, and so is the end of everything", () => {
-    expect(together([], { pack: persistent })).toBe(tuple("offline", "closed"))
-    expect(together([], { pack: persistent, ended: [rich] })).toBe(tuple("offline", "closed"))
-    expect(together([tuple("c")], { pack: persistent, ended: [tuple("d")] })).toBe(
+    expect(together([], { eventPackage: persistent })).toBe(tuple("offline", "closed"))
+    expect(together([], { eventPackage: persistent, ended: [rich] })).toBe(tuple("offline", "closed"))
+    expect(together([tuple("c")], { eventPackage: persistent, ended: [tuple("d")] })).toBe(
       tuple("c") + tuple("d", "closed"),
     )
     expect(plain.offline(alice)).toEqual(compose(persistent, []))

@@ -10,17 +10,13 @@ import {
   asksForSphere,
   everythingShown,
   matchingRules,
-  nextBoundary,
+  nextEvaluationAt,
   nothingGranted,
   permissionsOf,
   readRules,
   unitedRules,
 } from "../../../src/domain/packages/presence-rules.ts"
-import type {
-  Circumstances,
-  Permissions,
-  RulesDocument,
-} from "../../../src/domain/packages/presence-rules.ts"
+import type { RuleQuestion, Permissions, RulesDocument } from "../../../src/domain/packages/presence-rules.ts"
 import { combined, handlings } from "../../../src/domain/packages/presence-rules-permissions.ts"
 import * as random from "../../support/rules-arbitraries.ts"
 import { asked, reading } from "../../support/rules-builders.ts"
@@ -32,7 +28,7 @@ import { malformed } from "../../support/xml-corpus.ts"
 const { anyCase, anyRules, atoms, epoch, grantsAtom, impliesAtom, resolveList, uriOf, writeRules } = random
 const documents = Number(process.env["RULES_DOCUMENTS"] ?? 2_500)
 
-const circumstancesOf = ({ requester, sphere, now }: ModelCase): Circumstances =>
+const circumstancesOf = ({ requester, sphere, now }: ModelCase): RuleQuestion =>
   asked(requester.map(uriOf), sphere, epoch + now * 1_000)
 
 const anyDocument = fc
@@ -42,7 +38,7 @@ const anyPermissions: fc.Arbitrary<Permissions> = anyDocument.map(({ rules }) =>
   combined(rules.map(({ permissions }) => permissions)),
 )
 const plainly = (rules: readonly ModelRule[], seed: number): RulesDocument => reading(writeRules(rules, seed))
-const permissionsIn = (document: RulesDocument, circumstances: Circumstances): Permissions =>
+const permissionsIn = (document: RulesDocument, circumstances: RuleQuestion): Permissions =>
   permissionsOf(document, matchingRules(document, circumstances))
 /** As the reference counts: -1 when none is given. */
 const rankOf = ({ handling }: Permissions): number =>
@@ -178,7 +174,7 @@ describe("evaluation", () => {
         const document = plainly(rules, seed)
         const { requester, sphere, now } = circumstancesOf(one)
         const at = (instant: number) => matchingRules(document, { requester, sphere, now: instant })
-        const boundary = nextBoundary(document, now)
+        const boundary = nextEvaluationAt(document, now)
         const end = boundary ?? epoch + 60_000
         for (let instant = now; instant < end; instant += 500) {
           expect(at(instant)).toEqual(at(now))

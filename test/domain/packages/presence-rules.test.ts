@@ -9,7 +9,7 @@ import {
   asksForSphere,
   everythingShown,
   matchingRules,
-  nextBoundary,
+  nextEvaluationAt,
   nothingGranted,
   permissionsOf,
   readRules,
@@ -192,12 +192,12 @@ describe("sphere and validity", () => {
   it("L29: boundaries are the ends of periods, those inside another period apart", () => {
     const inner = "<from>2026-03-01T06:00:00Z</from><until>2026-03-01T07:00:00Z</until>"
     const document = reading(ruleset(rule("a", `<validity>${day}${inner}</validity>`) + rule("b", null)))
-    expect(nextBoundary(document, 0)).toBe(Date.parse("2026-03-01T00:00:00Z"))
-    expect(nextBoundary(document, Date.parse("2026-03-01T00:00:00Z"))).toBe(
+    expect(nextEvaluationAt(document, 0)).toBe(Date.parse("2026-03-01T00:00:00Z"))
+    expect(nextEvaluationAt(document, Date.parse("2026-03-01T00:00:00Z"))).toBe(
       Date.parse("2026-03-02T00:00:00Z"),
     )
-    expect(nextBoundary(document, Date.parse("2026-03-02T00:00:00Z"))).toBe(null)
-    expect(nextBoundary(reading(ruleset("")), 0)).toBe(null)
+    expect(nextEvaluationAt(document, Date.parse("2026-03-02T00:00:00Z"))).toBe(null)
+    expect(nextEvaluationAt(reading(ruleset("")), 0)).toBe(null)
   })
 
   it("L29: a document asks for the sphere when one of its rules can match by it", () => {

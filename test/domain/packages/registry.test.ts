@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 
-const pack = (name: string, accepts: readonly string[] = []): EventPackage => ({
+const eventPackage = (name: string, accepts: readonly string[] = []): EventPackage => ({
   name,
   accepts,
   produces: ["text/plain"],
@@ -16,10 +16,10 @@ const pack = (name: string, accepts: readonly string[] = []): EventPackage => ({
 })
 
 describe("the packages of a server", () => {
-  const dialog = pack("dialog", ["application/dialog-info+xml"])
-  const shared = pack("dialog;sla", ["application/dialog-info+xml"])
-  const winfo = pack("presence.winfo")
-  const packages = makeRegistry([pack("presence", ["application/pidf+xml"]), winfo, shared, dialog])
+  const dialog = eventPackage("dialog", ["application/dialog-info+xml"])
+  const shared = eventPackage("dialog;sla", ["application/dialog-info+xml"])
+  const winfo = eventPackage("presence.winfo")
+  const packages = makeRegistry([eventPackage("presence", ["application/pidf+xml"]), winfo, shared, dialog])
 
   it("OPS-contains_event OPS-search_event OPS-pres_ev.name 6665-8.4-a: finds a package by exactly its name", () => {
     expect(packages.find("dialog;sla")).toBe(shared)
@@ -52,6 +52,6 @@ describe("the packages of a server", () => {
   })
 
   it("OPS-add_event: two packages of one name are a mistake that names them", () => {
-    expect(() => makeRegistry([winfo, dialog, pack("presence.winfo")])).toThrow(/presence\.winfo/)
+    expect(() => makeRegistry([winfo, dialog, eventPackage("presence.winfo")])).toThrow(/presence\.winfo/)
   })
 })

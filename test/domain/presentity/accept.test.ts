@@ -23,8 +23,8 @@ const types = ["text/xml", "application/json", "text/plain"]
 const profiles = passThrough({ name: "ua-profile", contentTypes: types })
 
 /** A presentity that goes through every form that it is kept in. */
-const begin = (pack: EventPackage = profiles) => {
-  const packages = makeRegistry([pack])
+const begin = (eventPackage: EventPackage = profiles) => {
+  const packages = makeRegistry([eventPackage])
   const limits = { ...defaultLimits, notifyIntervalMillis: 0 }
   let state: State = initial(alice)
   let seconds = 0

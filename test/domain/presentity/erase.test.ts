@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { decide } from "../../../src/domain/presentity/decide.ts"
-import { erase, speaksOf } from "../../../src/domain/presentity/erase.ts"
+import { erase, mentionsPerson } from "../../../src/domain/presentity/erase.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { isEmpty } from "../../../src/domain/presentity/state.ts"
 import type { Event } from "../../../src/domain/presentity/events.ts"
@@ -96,7 +96,7 @@ describe("erase", () => {
             const { events } = decide(state, eraseOf(person, silent), contextAt(state, state.decidedAt))
             if (events.length === 0) {
               seen.nothing++
-              ok(!speaksOf(state, person) || erase(state, eraseOf(person)).events.length === 0)
+              ok(!mentionsPerson(state, person) || erase(state, eraseOf(person)).events.length === 0)
               continue
             }
             const after = fold(state, {

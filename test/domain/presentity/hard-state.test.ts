@@ -116,7 +116,7 @@ describe("hard state", () => {
 
   it("L24 AGG-4: one document for two presentities is composed, and filtered, for each by itself", () => {
     const body = pidf("t1=open", "t2=open")
-    const pack = ruledPackages.find("presence")!
+    const eventPackage = ruledPackages.find("presence")!
     const [hers, his] = [alice, bob].map((presentity) => {
       const tuple = presentity === alice ? "t1" : "t2"
       const rules = rulesBody([{ who: null, treat: "allow", tuples: [tuple] }])
@@ -124,8 +124,8 @@ describe("hard state", () => {
         .when({ _tag: "ReplaceRules", packageName: "presence", rules }, at("10:00:00"))
         .and()
         .when(setHardState(body, "presence"), at("10:00:01"))
-      const whole = currentView(state, pack).body?.text ?? ""
-      return [/entity="([^"]*)"/.exec(whole)?.[1], bodyInShort(visibleView(state, pack, "0").body!)]
+      const whole = currentView(state, eventPackage).body?.text ?? ""
+      return [/entity="([^"]*)"/.exec(whole)?.[1], bodyInShort(visibleView(state, eventPackage, "0").body!)]
     })
     deepStrictEqual(hers, [alice, "t1=open"])
     deepStrictEqual(his, [bob, "t2=open"])

@@ -158,8 +158,8 @@ describe("what is shown", () => {
 
   it("5025-3.2.1-e / L24: absence is one and the same for nobody there and for nobody to see", () => {
     const { state } = given()
-    for (const pack of [stub(), stub({ showsAbsence: true })]) {
-      deepStrictEqual(currentView(state, pack), absentView(alice, pack))
+    for (const eventPackage of [stub(), stub({ showsAbsence: true })]) {
+      deepStrictEqual(currentView(state, eventPackage), absentView(alice, eventPackage))
     }
   })
 
@@ -167,12 +167,12 @@ describe("what is shown", () => {
     const { state } = given(published("tag-1", open), published("tag-2", busy))
     let parsed = 0
     const counting = (lines: string): EventPackage => {
-      const pack = stub({ composition: "all" })
+      const eventPackage = stub({ composition: "all" })
       return {
-        ...pack,
+        ...eventPackage,
         parse: (body) => {
           parsed++
-          return pack.parse(body)
+          return eventPackage.parse(body)
         },
         render: () => text(lines),
       }

@@ -12,7 +12,7 @@ import { recall } from "../../../src/domain/history/recall.ts"
 import { makeInquiry } from "../../../src/domain/history/why.ts"
 import { makeEngine } from "../../../src/domain/engine/engine.ts"
 import type { Engine } from "../../../src/domain/engine/engine.ts"
-import { judge } from "../../../src/domain/presentity/authorize.ts"
+import { authorizeWatcher } from "../../../src/domain/presentity/authorize.ts"
 import type { Command } from "../../../src/domain/presentity/commands.ts"
 import { askTheRules, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Limits } from "../../../src/domain/presentity/context.ts"
@@ -283,9 +283,9 @@ describe("histories in which the source comes and goes", () => {
         const played = play(steps, limits)
         const state = played.state()
         if (state === undefined) return
-        const pack = ruledPackages.find("presence")!
+        const eventPackage = ruledPackages.find("presence")!
         for (const one of values(state.subscriptions)) {
-          const { handling, unread: waits } = judge(state, pack, one.watcher, {
+          const { handling, unread: waits } = authorizeWatcher(state, eventPackage, one.watcher, {
             now: played.now(),
             nonce: "",
             limits,
