@@ -4,9 +4,9 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
-import { layerEmbedded } from "../src/adapters/store/embedded.ts"
-import { makePartitions, migrate } from "../src/adapters/store/migrations.ts"
-import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres.ts"
+import { layerEmbedded } from "../src/adapters/store/postgres/embedded.ts"
+import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
+import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import type { Decision } from "../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../src/domain/vocabulary.ts"
 

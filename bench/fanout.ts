@@ -6,7 +6,7 @@
  *   node bench/fanout.ts
  */
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
-import { formatNotify, prepareDialog } from "../src/adapters/sip/notify.ts"
+import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
 import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
 import { makeEngine } from "../src/domain/engine/engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"

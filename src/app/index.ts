@@ -14,7 +14,7 @@ export {
 } from "./library/refused.ts"
 export type { BadArgument } from "./library/refused.ts"
 export type { PresenceFault } from "./library/faults.ts"
-export { StoreUnavailable } from "../domain/ports.ts"
+export { StoreUnavailable } from "../ports/event-store.ts"
 export type {
   FeedOptions,
   Instant,
@@ -28,27 +28,27 @@ export type {
 } from "./library/core.ts"
 export type { PresentityAt } from "./library/history.ts"
 export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
-export type { ExposedRow, FeedItem as PresenceEvent } from "../adapters/admin/desk.ts"
+export type { ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
 export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
-export type { Holder } from "../domain/ports.ts"
-export { StoreUnfit } from "../adapters/store/unfit.ts"
+export type { Holder } from "../ports/event-store.ts"
+export { StoreUnfit } from "../adapters/store/writer/unfit.ts"
 export type { PromiseStore } from "./library/stores.ts"
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"
-export type { Reloaded } from "./reloaded.ts"
+export type { Reloaded } from "./node/reloaded.ts"
 export type { PolicyRequest } from "../adapters/sip/policy.ts"
-export type { RequestPolicy } from "./policy-hook.ts"
+export type { RequestPolicy } from "./config/request-policy-hook.ts"
 export type {
   PolicyConditions,
   PublishOutcome,
   PublishRule,
   SubscribeOutcome,
   SubscribeRule,
-} from "./policy-rules.ts"
+} from "./config/request-policy-rules.ts"
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"
-export type { WatchOptions } from "./watching.ts"
+export type { WatchOptions } from "./config/watch-policies.ts"
 export type { Body, SubHandling, WatchPolicy } from "../domain/vocabulary.ts"
-export type { Differences, SentPage, Why } from "../adapters/admin/history-desk.ts"
-export { LogIsTaken } from "../adapters/store/taken.ts"
+export type { Differences, SentPage, Why } from "../ports/history-queries.ts"
+export { LogIsTaken } from "../adapters/store/writer/taken.ts"

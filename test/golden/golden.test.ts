@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
-import { decodeEvents, eventFields } from "../../src/adapters/store/codec.ts"
+import { decodeEvents, eventFields } from "../../src/adapters/store/encoding/event-codec.ts"
 import { worldOf } from "../../src/app/case/world.ts"
 import { isDecidable, recall } from "../../src/domain/history/recall.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
@@ -20,7 +20,7 @@ const newest = goldenLogs().at(-1)!
 
 /** What to do about a failure here. */
 const whatNow =
-  "rows that are in somebody's database must go on meaning what they mean: let src/adapters/store/upcast.ts bring older ones up to date. " +
+  "rows that are in somebody's database must go on meaning what they mean: let src/adapters/store/encoding/upcast.ts bring older ones up to date. " +
   "Only when documents are meant to look otherwise from now on: node test/golden/record.ts NAME --expected, and say so in CHANGELOG.md"
 
 describe.each(goldenLogs())("golden log %s", (name) => {
@@ -80,7 +80,7 @@ describe("golden logs", () => {
       eventFields(),
       pinned,
       "events have changed. 1. Rows without the change must go on being read: what cannot be absent gets an upcaster in " +
-        "src/adapters/store/upcast.ts. 2. Let test/golden/scenario.ts use it, and record a log: node test/golden/record.ts NNNN-name. " +
+        "src/adapters/store/encoding/upcast.ts. 2. Let test/golden/scenario.ts use it, and record a log: node test/golden/record.ts NNNN-name. " +
         "3. node test/golden/record.ts --shape. 4. Say so in CHANGELOG.md under Log format",
     )
   })

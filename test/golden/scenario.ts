@@ -3,14 +3,14 @@
  * a server: what golden logs are recorded from.
  */
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
-import { dropDocuments } from "../../src/adapters/store/proof.ts"
-import { pseudonym } from "../../src/adapters/store/sealed.ts"
+import { dropDocuments } from "../../src/adapters/store/integrity/hash-chain.ts"
+import { pseudonym } from "../../src/adapters/store/encryption/encrypted-decision.ts"
 import { caseWorldOf, worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"
-import { readConfig } from "../../src/app/config.ts"
+import { readConfig } from "../../src/app/config/config.ts"
 import { makeEngine } from "../../src/domain/engine/engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
-import type { RecordedDecision } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { userLine } from "../../src/app/users.ts"
+import { userLine } from "../../src/app/config/users.ts"
 import { openScene, phoneClosed, phoneOpen, toldOfWatchers, winfo } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { answer } from "../support/sip-client.ts"

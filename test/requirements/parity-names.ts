@@ -3,7 +3,7 @@
  * events, tables, and the members of the programming interface; each with what it is here. `docs/from-opensips.md` is made
  * of this list, and each row names the id of the tests that prove it.
  */
-import type { SettingName } from "../../src/app/settings.ts"
+import type { SettingName } from "../../src/app/config/settings.ts"
 
 export type Kind = "parameter" | "function" | "command" | "event" | "table" | "call" | "member"
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import { attention } from "../../src/app/attention.ts"
+import { attention } from "../../src/app/clock/attention.ts"
 import { openScene } from "../support/scene.ts"
 import type { Transport } from "../support/sip-client.ts"
 import { answerTo, eventually, startServer, udpPeer } from "../support/sip-peer.ts"

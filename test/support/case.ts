@@ -1,13 +1,13 @@
 /**
  * Cases of generated histories, in memory.
  */
-import { readConfig } from "../../src/app/config.ts"
+import { readConfig } from "../../src/app/config/config.ts"
 import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
 import type { CaseHeader, CaseItem } from "../../src/app/case/format.ts"
 import { itemsOf } from "../../src/app/case/read.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../src/app/case/write.ts"
-import type { RecordedDecision } from "../../src/domain/ports.ts"
+import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import type { Reaction } from "../../src/domain/presentity/react.ts"
 import { initial } from "../../src/domain/presentity/state.ts"

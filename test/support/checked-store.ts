@@ -4,11 +4,11 @@
 import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
-import { readConfig } from "../../src/app/config.ts"
-import type { SettingName } from "../../src/app/settings.ts"
-import { checkStore } from "../../src/app/tables/check-store.ts"
-import type { CheckedStore } from "../../src/app/tables/check-store.ts"
-import type { VerifyOptions } from "../../src/app/tables/verify.ts"
+import { readConfig } from "../../src/app/config/config.ts"
+import type { SettingName } from "../../src/app/config/settings.ts"
+import { checkStore } from "../../src/app/integrity/verify-store.ts"
+import type { CheckedStore } from "../../src/app/integrity/verify-store.ts"
+import type { VerifyOptions } from "../../src/app/integrity/verify.ts"
 import { answer, openPhone, pidf, script, tuple } from "./sip-client.ts"
 
 export const on = (url: string, ...statements: readonly string[]): Promise<readonly unknown[]> =>

@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { sha256Hex as sha256 } from "../../src/adapters/store/digest.ts"
+import { sha256Hex as sha256 } from "../../src/adapters/store/integrity/sha256.ts"
 import { viewHash } from "../../src/domain/presentity/view.ts"
 import { digestsOf, likelyAddresses, likelyDocuments, makeHaystack } from "./dictionary.ts"
 

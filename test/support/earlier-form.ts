@@ -4,14 +4,18 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { decodeRow } from "../../src/adapters/store/codec.ts"
-import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/personal.ts"
-import type { PersonalFieldMapper } from "../../src/adapters/store/personal.ts"
-import { personKeysOf } from "../../src/adapters/store/person-keys.ts"
-import { encodeDecision, rowHash } from "../../src/adapters/store/proof.ts"
-import { eventsIn, isEnvelope, encryptDecision } from "../../src/adapters/store/sealed.ts"
-import type { PersonKey, StoredEvents } from "../../src/adapters/store/sealed.ts"
-import { encryptTextEarlier } from "../../src/adapters/store/siv.ts"
+import { decodeRow } from "../../src/adapters/store/encoding/event-codec.ts"
+import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
+import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
+import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
+import { encodeDecision, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
+import {
+  eventsIn,
+  isEnvelope,
+  encryptDecision,
+} from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import type { PersonKey, StoredEvents } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import { encryptTextEarlier } from "../../src/adapters/store/encryption/siv.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"
 

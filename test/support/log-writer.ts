@@ -3,12 +3,12 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
-import { makePartitions, migrate } from "../../src/adapters/store/migrations.ts"
-import { makePostgresStore, sessionSettings } from "../../src/adapters/store/postgres.ts"
-import { boundedClient } from "../../src/adapters/store/sockets.ts"
-import { claimLog } from "../../src/adapters/store/writer.ts"
-import type { Writer, WriterOptions } from "../../src/adapters/store/writer.ts"
-import type { EventStore } from "../../src/domain/ports.ts"
+import { makePartitions, migrate } from "../../src/adapters/store/postgres/migrations.ts"
+import { makePostgresStore, sessionSettings } from "../../src/adapters/store/postgres/event-store.ts"
+import { boundedClient } from "../../src/adapters/store/writer/sockets.ts"
+import { claimLog } from "../../src/adapters/store/writer/writer.ts"
+import type { Writer, WriterOptions } from "../../src/adapters/store/writer/writer.ts"
+import type { EventStore } from "../../src/ports/event-store.ts"
 
 let programs = 0
 

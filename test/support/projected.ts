@@ -3,12 +3,12 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
-import { makePostgresStore } from "../../src/adapters/store/postgres.ts"
-import { makePresenceTables, moduleTableNames } from "../../src/adapters/store/tables.ts"
-import { makeProjector } from "../../src/app/projector.ts"
-import { verifyTables } from "../../src/app/tables/verify.ts"
-import type { VerifyOptions, VerifyReport } from "../../src/app/tables/verify.ts"
-import { EventStore, PresenceTables } from "../../src/domain/ports.ts"
+import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
+import { makePresenceTables, moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
+import { makeProjector } from "../../src/app/node/projector.ts"
+import { verifyTables } from "../../src/app/integrity/verify.ts"
+import type { VerifyOptions, VerifyReport } from "../../src/app/integrity/verify.ts"
+import { EventStore, PresenceTables } from "../../src/ports/event-store.ts"
 import { requesterOf } from "../../src/domain/presentity/requester.ts"
 import type { Run } from "./machine.ts"
 

@@ -2,9 +2,9 @@
  * A whole server in this process: memory store, free loopback ports, settings of the test's choice.
  */
 import { Effect, Exit, Logger, Scope } from "effect"
-import { readConfig } from "../../src/app/config.ts"
+import { readConfig } from "../../src/app/config/config.ts"
 import { startServer } from "../../src/app/server.ts"
-import type { SettingName } from "../../src/app/settings.ts"
+import type { SettingName } from "../../src/app/config/settings.ts"
 
 export interface PresenceServer {
   readonly udpPort: number

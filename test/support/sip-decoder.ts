@@ -4,8 +4,8 @@
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 import { makePeers } from "../../src/adapters/sip/peers.ts"
-import type { ReceivedOn } from "../../src/adapters/sip/decoded.ts"
-import type { RequestRules } from "../../src/adapters/sip/requests.ts"
+import type { ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
+import type { RequestRules } from "../../src/adapters/sip/decode-request.ts"
 
 export const arrival: ReceivedOn = {
   transport: "udp",

@@ -2,8 +2,8 @@
  * SIP requests as text, with one obvious default per header, and arbitraries of the bytes that hurt parsers.
  */
 import * as fc from "fast-check"
-import { readDatagram } from "../../src/adapters/sip/gate.ts"
-import type { RawMessage } from "../../src/adapters/sip/gate.ts"
+import { readDatagram } from "../../src/adapters/sip/message-reader.ts"
+import type { RawMessage } from "../../src/adapters/sip/message-reader.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 
 export interface RequestParts {

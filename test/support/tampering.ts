@@ -3,7 +3,7 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { digestOfSaid, rowHash } from "../../src/adapters/store/proof.ts"
+import { digestOfSaid, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import type { Event } from "../../src/domain/presentity/events.ts"
 
 type Sql = PgClient.PgClient

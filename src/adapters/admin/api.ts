@@ -30,8 +30,8 @@ import {
   feedTypes,
   logLevels,
   watchingStates,
-} from "./desk.ts"
-import { Differences, HistoryPage, SentPage, StateAt, Why } from "./history-desk.ts"
+} from "../../ports/operations.ts"
+import { Differences, HistoryPage, SentPage, StateAt, Why } from "../../ports/history-queries.ts"
 import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.ts"
 import type { Scope } from "./tokens.ts"
 

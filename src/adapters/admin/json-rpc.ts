@@ -3,7 +3,7 @@
  * in the module's order.
  */
 import { Effect } from "effect"
-import type { Operations } from "./desk.ts"
+import type { Operations } from "../../ports/operations.ts"
 import type { Refused } from "./problems.ts"
 import { includes } from "./tokens.ts"
 import type { Scope } from "./tokens.ts"

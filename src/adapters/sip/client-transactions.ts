@@ -5,7 +5,7 @@
  * is not kept: all it does is swallow further responses (Timer K), and a response that matches nothing is dropped
  * anyway.
  */
-import type { RawMessage } from "./gate.ts"
+import type { RawMessage } from "./message-reader.ts"
 import type { Counters, Timers } from "./options.ts"
 import type { Channel } from "./server-transactions.ts"
 import { parseVia } from "./via.ts"

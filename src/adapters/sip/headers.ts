@@ -4,7 +4,7 @@
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Rates, Seconds } from "../../domain/vocabulary.ts"
-import { isToken, readDigits } from "./gate.ts"
+import { isToken, readDigits } from "./message-reader.ts"
 
 const trim = (text: string): string => {
   let start = 0

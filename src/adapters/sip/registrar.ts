@@ -8,9 +8,9 @@
  */
 import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { parseAddresses } from "./codec.ts"
-import type { Address } from "./codec.ts"
-import type { RawMessage } from "./gate.ts"
+import { parseAddresses } from "./address-headers.ts"
+import type { Address } from "./address-headers.ts"
+import type { RawMessage } from "./message-reader.ts"
 import { parseExpires } from "./headers.ts"
 import type { Limits } from "./options.ts"
 import { reply } from "./responses.ts"

@@ -6,7 +6,7 @@
  */
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import { unreachable } from "../../domain/vocabulary.ts"
-import type { RawMessage } from "./gate.ts"
+import type { RawMessage } from "./message-reader.ts"
 
 /** A response before it knows its request. */
 export interface Reply {

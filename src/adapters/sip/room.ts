@@ -5,8 +5,8 @@
  * being the other end of a connection, or knowing the nonce that was sent there.
  */
 import type { DialogStart } from "../../domain/vocabulary.ts"
-import type { ReceivedOn } from "./decoded.ts"
-import type { NextHop, PreparedDialog } from "./notify.ts"
+import type { ReceivedOn } from "./decode-result.ts"
+import type { NextHop, PreparedDialog } from "./format-notify.ts"
 import type { Peers } from "./peers.ts"
 import { bracketed } from "./uri.ts"
 

@@ -6,9 +6,9 @@
  * No timer per transaction: entries live in generations, and the oldest generation is dropped as a whole once every
  * entry in it has outlived Timer J.
  */
-import { parseAddress } from "./codec.ts"
-import { copyText } from "./gate.ts"
-import type { RawMessage } from "./gate.ts"
+import { parseAddress } from "./address-headers.ts"
+import { copyText } from "./message-reader.ts"
+import type { RawMessage } from "./message-reader.ts"
 import type { Counters, Limits, Timers } from "./options.ts"
 import { formatResponse, reply } from "./responses.ts"
 import type { Via } from "./via.ts"

@@ -5,7 +5,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { canonicalHost, canonicalUri, schemeOf, withPlainEscapes } from "../../domain/uris.ts"
-import { readDigits } from "./gate.ts"
+import { readDigits } from "./message-reader.ts"
 
 export interface SipUri {
   readonly scheme: "sip" | "sips" | "pres"

@@ -3,7 +3,7 @@
  *
  * @source RFC 3261 §18.2, §20.42; RFC 3581 §4
  */
-import { isToken, readDigits } from "./gate.ts"
+import { isToken, readDigits } from "./message-reader.ts"
 import { isMulticast, numericHost, readHostPort } from "./uri.ts"
 
 export interface Via {

@@ -4,8 +4,8 @@
  * Nothing outlives the process.
  */
 import { Effect, Layer } from "effect"
-import { EventStore, soleClaim } from "../../domain/ports.ts"
-import type { Appended, Checkpoint, RecordedDecision } from "../../domain/ports.ts"
+import { EventStore, soleClaim } from "../../ports/event-store.ts"
+import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"

@@ -3,7 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
-import { StoreUnavailable } from "../../domain/ports.ts"
+import { StoreUnavailable } from "../../ports/event-store.ts"
 import { WebhookStore, deadLettersMax } from "./webhook-store.ts"
 import type { DeadLetter, Webhook } from "./webhook-store.ts"
 

@@ -2,7 +2,7 @@
  * Where webhooks are kept: addresses, how far each has been told, and what it never took.
  */
 import { Context, Effect, Layer } from "effect"
-import type { Position, StoreUnavailable } from "../../domain/ports.ts"
+import type { Position, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 
 export interface Webhook {

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { programFlow } from "../../domain/presentity/abandon.ts"
-import type { RecordedDecision } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../ports/event-store.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"

@@ -2,17 +2,17 @@
  * A whole store decided again: which recorded decisions today's code, with today's settings, would make otherwise.
  */
 import { Effect } from "effect"
-import { makeAudit } from "../../adapters/store/audit.ts"
-import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import type { Config } from "../config.ts"
-import { StoreUnusable, openStore, requireLog } from "../tables/open.ts"
-import { errorMessage } from "../tables/reason.ts"
+import type { Config } from "../config/config.ts"
+import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
+import { errorMessage } from "../error-message.ts"
 import { beginningOf } from "./export-case.ts"
 import { caseWorldOf, worldOf } from "./world.ts"
 

@@ -3,7 +3,7 @@
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { sameValue } from "../../domain/history/recall.ts"
-import { answersIn } from "../../domain/presentity/answers.ts"
+import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { Difference, SentNotify } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"

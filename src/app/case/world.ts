@@ -9,10 +9,10 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Watching } from "../../domain/presentity/watching.ts"
 import { domainOf } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { Config } from "../config.ts"
-import { packagesOf } from "../configured-packages.ts"
-import type { PackageSettings } from "../configured-packages.ts"
-import { asksRules, limitsOf } from "../limits.ts"
+import type { Config } from "../config/config.ts"
+import { packagesOf } from "../config/packages.ts"
+import type { PackageSettings } from "../config/packages.ts"
+import { asksRules, limitsOf } from "../config/limits.ts"
 
 export interface CaseWorld {
   /** `rules`: each presentity's own; `everyone`: nobody is asked. */

@@ -2,7 +2,7 @@
  * Writes a case line by line: a state, its decisions, the digests that follow from them.
  */
 import { createHash } from "node:crypto"
-import type { RecordedDecision } from "../../domain/ports.ts"
+import type { RecordedDecision } from "../../ports/event-store.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { walkFrom } from "./digests.ts"

@@ -10,7 +10,7 @@ import type { Credentials } from "../client/credentials.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import type { Target } from "../client/socket.ts"
 import type { UserAgentOptions } from "../client/user-agent.ts"
-import { parseHostPort } from "../config.ts"
+import { parseHostPort } from "../config/config.ts"
 
 const toDefault = "127.0.0.1:5060"
 

@@ -3,9 +3,9 @@
  */
 import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
-import { ConfigInvalid } from "../config.ts"
-import { sealKeyOf } from "../seal-keys.ts"
-import { termsOf } from "../retention/terms.ts"
+import { ConfigInvalid } from "../config/config.ts"
+import { sealKeyOf } from "../config/signing-key.ts"
+import { termsOf } from "../config/retention-terms.ts"
 import type { Compacted } from "../retention/compact-store.ts"
 import { accountName } from "./account.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"

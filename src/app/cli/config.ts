@@ -5,11 +5,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { LocalFailure } from "../client/failures.ts"
-import { adviceText } from "../advice.ts"
-import { ConfigInvalid } from "../config.ts"
-import type { Config } from "../config.ts"
-import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config-text.ts"
-import { importOpensips } from "../opensips-config.ts"
+import { adviceText } from "../config/advice.ts"
+import { ConfigInvalid } from "../config/config.ts"
+import type { Config } from "../config/config.ts"
+import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config/text.ts"
+import { importOpensips } from "../config/opensips-config.ts"
 import { exitCodes } from "./exit.ts"
 import { narrowOutput } from "./secret-output.ts"
 import { configOf, hasStore, refusals, serverFlags } from "./server-flags.ts"
@@ -57,7 +57,7 @@ const checked = Effect.fnUntraced(function* (
   const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
   const config = adjust === null ? given : adjust(given)
   // Loaded when it is needed, as in run.ts.
-  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../preparations.ts"))
+  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../config/resolve-config.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [
     ...refusals(config, "serve"),

@@ -3,7 +3,7 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { ConfigInvalid } from "../config.ts"
+import { ConfigInvalid } from "../config/config.ts"
 import type { Check } from "../doctor/check.ts"
 import type { Patient } from "../doctor/run-doctor.ts"
 import { exitCodes } from "./exit.ts"

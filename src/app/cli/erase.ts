@@ -3,10 +3,10 @@
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { presentityOf } from "../addresses.ts"
+import { presentityOf } from "../presentity-uri.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { UsageInvalid } from "../client/failures.ts"
-import type { Erased } from "../erase/steps.ts"
+import type { Erased } from "../erase/erasure-steps.ts"
 import { accountName } from "./account.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"

@@ -3,9 +3,9 @@
  */
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
-import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/embedded.ts"
-import { BindFailed } from "../../domain/ports.ts"
-import { ConfigInvalid } from "../config.ts"
+import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/postgres/embedded.ts"
+import { BindFailed } from "../../ports/event-store.ts"
+import { ConfigInvalid } from "../config/config.ts"
 
 export const exitCodes = {
   /** A finding: the thing waited for did not come, a difference was found. */

@@ -4,7 +4,7 @@
  */
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { HistoryQueries } from "../../adapters/admin/history-desk.ts"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { clockOf } from "../history/time.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"

@@ -4,9 +4,9 @@
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { ConfigInvalid, readConfig } from "../config.ts"
+import { ConfigInvalid, readConfig } from "../config/config.ts"
 import type { ImportRequest } from "../import/run-import.ts"
-import { settings } from "../settings.ts"
+import { settings } from "../config/settings.ts"
 import { exitCodes } from "./exit.ts"
 
 const repeated = (name: string, metavar: string, about: string) =>

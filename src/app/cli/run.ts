@@ -3,11 +3,11 @@
  */
 import { Console, Effect, Logger, References, Schedule } from "effect"
 import { Command } from "effect/cli"
-import type { Config, ConfigInvalid, Given } from "../config.ts"
-import type { LogLevel } from "../../adapters/admin/desk.ts"
+import type { Config, ConfigInvalid, Given } from "../config/config.ts"
+import type { LogLevel } from "../../ports/operations.ts"
 import type { Server } from "../server.ts"
-import { authText } from "../peer-settings.ts"
-import { gated, makeLogLevels } from "../log-levels.ts"
+import { authText } from "../config/trusted-peers.ts"
+import { gated, makeLogLevels } from "../telemetry/log-levels.ts"
 import { listenForHangups } from "./hangup.ts"
 import type { Hangups } from "./hangup.ts"
 import { version } from "../version.ts"
@@ -48,7 +48,7 @@ const runServer = Effect.fnUntraced(function* (
 ) {
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
-  const { nothingCarried } = yield* Effect.promise(() => import("../metrics/carried.ts"))
+  const { nothingCarried } = yield* Effect.promise(() => import("../telemetry/carried.ts"))
   const carried = nothingCarried()
   const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
   /** When the second server of this process began, or a later one. */

@@ -3,7 +3,7 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { writeSealKey } from "../seal-keys.ts"
+import { writeSealKey } from "../config/signing-key.ts"
 import { exitCodes } from "./exit.ts"
 
 class KeyNotWritten extends Data.TaggedError("KeyNotWritten")<{ readonly why: string }> {

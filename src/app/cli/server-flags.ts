@@ -3,10 +3,10 @@
  */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import { ConfigInvalid, isLoopback, readConfig } from "../config.ts"
-import type { Config, Given } from "../config.ts"
-import { isAuthenticated } from "../limits.ts"
-import { settings } from "../settings.ts"
+import { ConfigInvalid, isLoopback, readConfig } from "../config/config.ts"
+import type { Config, Given } from "../config/config.ts"
+import { isAuthenticated } from "../config/limits.ts"
+import { settings } from "../config/settings.ts"
 
 const repeated = (name: string, metavar: string, about: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
@@ -94,7 +94,7 @@ const refusable = [
 /** What can be read is looked at as well, so that nobody mends one thing after another. */
 const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command: "dev" | "serve" | null) {
   // Loaded when it is needed, as in run.ts.
-  const { faultsBeside } = yield* Effect.promise(() => import("../preparations.ts"))
+  const { faultsBeside } = yield* Effect.promise(() => import("../config/resolve-config.ts"))
   const faults = yield* faultsBeside(invalid)
   const { rest } = invalid
   const mayAsk =
@@ -106,7 +106,7 @@ const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command:
 export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
   const faults = refusals(config, command)
   if (faults.length === 0) return
-  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../preparations.ts"))
+  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../config/resolve-config.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const others = prepared._tag === "Failure" ? prepared.failure.faults : []
   return yield* new ConfigInvalid({ faults: [...faults, ...others] })

@@ -3,8 +3,8 @@
  */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import { ConfigInvalid, readConfig } from "../config.ts"
-import { settings } from "../settings.ts"
+import { ConfigInvalid, readConfig } from "../config/config.ts"
+import { settings } from "../config/settings.ts"
 
 export const repeated = (name: string, metavar: string, about: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))

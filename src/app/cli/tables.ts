@@ -3,12 +3,12 @@
  */
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
-import type { Repaired } from "../../adapters/admin/desk.ts"
+import type { Repaired } from "../../ports/operations.ts"
 import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
-import type { Config } from "../config.ts"
-import { readPublicKey } from "../seal-keys.ts"
-import type { CheckedStore } from "../tables/check-store.ts"
+import type { Config } from "../config/config.ts"
+import { readPublicKey } from "../config/signing-key.ts"
+import type { CheckedStore } from "../integrity/verify-store.ts"
 import { exitCodes } from "./exit.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
@@ -50,9 +50,9 @@ export const verify = Command.make(
     const config = yield* storeConfig(input)
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
-    const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
+    const { checkStore } = yield* Effect.promise(() => import("../integrity/verify-store.ts"))
     const { repairedText, verifyJson, verifyText } = yield* Effect.promise(
-      () => import("../tables/report.ts"),
+      () => import("../integrity/report.ts"),
     )
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
       fromStart,
@@ -103,7 +103,7 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
   const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
-  const { repairedText } = yield* Effect.promise(() => import("../tables/report.ts"))
+  const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
   yield* Console.log(
     json
       ? text
@@ -121,12 +121,12 @@ const rebuild = Command.make(
   Effect.fn(function* ({ json, ...input }) {
     if (!isOfStore(input)) return yield* repairInServer(input, true, json)
     const config = yield* storeConfig(input)
-    const { checkStore } = yield* Effect.promise(() => import("../tables/check-store.ts"))
+    const { checkStore } = yield* Effect.promise(() => import("../integrity/verify-store.ts"))
     const { report, store, after }: CheckedStore = yield* checkStore(config, "projections rebuild", {
       fromStart: true,
       repair: true,
     })
-    const { repairedText } = yield* Effect.promise(() => import("../tables/report.ts"))
+    const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
     const { rows } = report
     const total = rows.presentity + rows.active_watchers + rows.watchers
     yield* Console.log(

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers"
 import { Console, Effect, Option, Redacted } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import { accountAddress, userLine } from "../users.ts"
+import { accountAddress, userLine } from "../config/users.ts"
 import { narrowOutput } from "./secret-output.ts"
 
 export const user = Command.make(

@@ -5,10 +5,10 @@
  */
 import { Deferred, Effect, Queue } from "effect"
 import type { Scope } from "effect"
-import { parseAddress, parseAddresses } from "../../adapters/sip/codec.ts"
+import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
 import { parseEvent, parseExpires, parseRetryAfter, splitParameters } from "../../adapters/sip/headers.ts"
 import { limitsDefault } from "../../adapters/sip/options.ts"
-import { routeOf } from "../../adapters/sip/notify.ts"
+import { routeOf } from "../../adapters/sip/format-notify.ts"
 import { looksTagged } from "../../adapters/sip/responses.ts"
 import type { NoAnswer, Refused } from "./failures.ts"
 import { refreshAfterSeconds } from "./publication.ts"

@@ -5,8 +5,8 @@
  * What a message is, the server's gate decides. It keeps only headers that a server has a use for, so the client keeps
  * the head's text beside it and looks up the few others (SIP-ETag, WWW-Authenticate …) there.
  */
-import { headEnd, readDatagram, readHead, skipLineEnds } from "../../adapters/sip/gate.ts"
-import type { RawMessage } from "../../adapters/sip/gate.ts"
+import { headEnd, readDatagram, readHead, skipLineEnds } from "../../adapters/sip/message-reader.ts"
+import type { RawMessage } from "../../adapters/sip/message-reader.ts"
 import { limitsDefault } from "../../adapters/sip/options.ts"
 
 export interface Message {

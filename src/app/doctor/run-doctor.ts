@@ -2,10 +2,10 @@
  * Everything an operator would look at before a start, and when something is wrong.
  */
 import { Effect } from "effect"
-import type { Config } from "../config.ts"
-import { isAuthenticated } from "../limits.ts"
-import { authText } from "../peer-settings.ts"
-import { resolveConfig } from "../preparations.ts"
+import type { Config } from "../config/config.ts"
+import { isAuthenticated } from "../config/limits.ts"
+import { authText } from "../config/trusted-peers.ts"
+import { resolveConfig } from "../config/resolve-config.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, secretFiles, sockets } from "./machine.ts"

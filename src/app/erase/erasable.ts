@@ -3,17 +3,17 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { decodeRow } from "../../adapters/store/codec.ts"
-import type { ErasureQueries } from "../../adapters/store/erasing.ts"
-import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/personal.ts"
-import { makePostgresStore } from "../../adapters/store/postgres.ts"
-import { hasEarlierClear } from "../../adapters/store/sealed.ts"
-import type { TableNames } from "../../adapters/store/tables.ts"
+import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
+import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
+import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-import { catchUp } from "../tables/catch-up.ts"
+import { catchUp } from "../node/catch-up.ts"
 import { EraseRefused } from "./erase-refused.ts"
-import { scrubStorage, tablesUnwritten } from "./steps.ts"
+import { scrubStorage, tablesUnwritten } from "./erasure-steps.ts"
 
 export const requireErasable = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,

@@ -2,8 +2,8 @@
  * One erasure, from opening the store to what it says.
  */
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-import type { Config } from "../config.ts"
-import { onLog } from "../tables/open.ts"
+import type { Config } from "../config/config.ts"
+import { onLog } from "../open-store.ts"
 import { erase } from "./erase.ts"
 import { EraseRefused } from "./erase-refused.ts"
 

@@ -6,15 +6,15 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { makeErasureQueries } from "../../adapters/store/erasing.ts"
-import { pseudonym } from "../../adapters/store/sealed.ts"
-import type { TableNames } from "../../adapters/store/tables.ts"
+import { makeErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable, requireStopped } from "./erasable.ts"
 import { mentionsOf } from "./mentions.ts"
-import { scrubStorage, end, shredKey, removeIdentity, renewLandmarks } from "./steps.ts"
-import type { Erased } from "./steps.ts"
+import { scrubStorage, end, shredKey, removeIdentity, renewLandmarks } from "./erasure-steps.ts"
+import type { Erased } from "./erasure-steps.ts"
 
 /** @param by for the log: `erase ada` */
 export const erase = Effect.fn("Erase.erase")(function* (

@@ -3,20 +3,27 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
-import { makeErasureQueries } from "../../adapters/store/erasing.ts"
-import { pseudonym } from "../../adapters/store/sealed.ts"
-import type { TableNames } from "../../adapters/store/tables.ts"
+import { makeErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import { erase, mentionsPerson } from "../../domain/presentity/erase.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { Projector } from "../projector.ts"
-import type { Pump } from "../pump.ts"
+import type { Projector } from "../node/projector.ts"
+import type { Pump } from "../node/pump.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 import { mentionsOf } from "./mentions.ts"
-import { scrubStorage, end, shredKey, removeIdentity, renewLandmarks, tablesUnwritten } from "./steps.ts"
-import type { Erased } from "./steps.ts"
+import {
+  scrubStorage,
+  end,
+  shredKey,
+  removeIdentity,
+  renewLandmarks,
+  tablesUnwritten,
+} from "./erasure-steps.ts"
+import type { Erased } from "./erasure-steps.ts"
 
 /** What a server lends to it. */
 export interface EraserParts {

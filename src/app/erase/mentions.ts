@@ -2,7 +2,7 @@
  * Documents of others that name a person.
  */
 import { Effect } from "effect"
-import type { ErasureQueries } from "../../adapters/store/erasing.ts"
+import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 
 const mentionsMax = 1000

@@ -2,14 +2,14 @@
  * Questions about history asked of a store directly, whether or not a server runs on it.
  */
 import { Clock, Effect } from "effect"
-import type { HistoryQueries } from "../../adapters/admin/history-desk.ts"
-import { makePostgresStore } from "../../adapters/store/postgres.ts"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
-import { asksRules, limitsOf } from "../limits.ts"
-import type { Config } from "../config.ts"
-import { packagesOf } from "../configured-packages.ts"
-import { openStore, requireLog } from "../tables/open.ts"
-import { makeHistoryQueries } from "./answers.ts"
+import { asksRules, limitsOf } from "../config/limits.ts"
+import type { Config } from "../config/config.ts"
+import { packagesOf } from "../config/packages.ts"
+import { openStore, requireLog } from "../open-store.ts"
+import { makeHistoryQueries } from "../operations/history-queries.ts"
 import { makeHistoryReader } from "./reader.ts"
 
 /** @param command the one that asks, for messages and for the database's list of who is connected */

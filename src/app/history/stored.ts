@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"

@@ -3,7 +3,7 @@
  * subscription that is over. Taken over again it would come back from the dead.
  */
 import { Effect } from "effect"
-import { EventStore } from "../../domain/ports.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"

@@ -10,24 +10,24 @@ import type { SourceTables } from "../../adapters/import/layouts.ts"
 import { identityQuery } from "../../adapters/import/postgres.ts"
 import { reasonOf, withoutPassword } from "../../adapters/import/source.ts"
 import type { Source } from "../../adapters/import/source.ts"
-import { newProgramName } from "../../adapters/store/connections.ts"
-import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { newProgramName } from "../../adapters/store/postgres/connections.ts"
+import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
-import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
+import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
+import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
 import {
   layerNoTables,
   layerPresenceTables,
   moduleTableNames,
   prepareTables,
-} from "../../adapters/store/tables.ts"
-import type { TableNames } from "../../adapters/store/tables.ts"
-import type { EventStore, PresenceTables } from "../../domain/ports.ts"
-import { ConfigInvalid } from "../config.ts"
-import type { Config } from "../config.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer.ts"
-import { boundedClient } from "../../adapters/store/sockets.ts"
-import { databaseSetting } from "../tables/open.ts"
+} from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import { ConfigInvalid } from "../config/config.ts"
+import type { Config } from "../config/config.ts"
+import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
+import { boundedClient } from "../../adapters/store/writer/sockets.ts"
+import { databaseSetting } from "../open-store.ts"
 import { version } from "../version.ts"
 
 export interface Target {

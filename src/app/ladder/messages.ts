@@ -6,12 +6,12 @@
  * Via; a SUBSCRIBE has what the dialog remembers; a PUBLISH has the presentity for its sender.
  */
 import { formatEvent } from "../../adapters/sip/headers.ts"
-import { formatNotify, prepareDialog } from "../../adapters/sip/notify.ts"
+import { formatNotify, prepareDialog } from "../../adapters/sip/format-notify.ts"
 import { reply, replyOf } from "../../adapters/sip/responses.ts"
 import type { Reply } from "../../adapters/sip/responses.ts"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { recall } from "../../domain/history/recall.ts"
-import { answersIn } from "../../domain/presentity/answers.ts"
+import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import type { Answer, Command, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"

@@ -6,7 +6,7 @@
  */
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
-import { presentityOf } from "../addresses.ts"
+import { presentityOf } from "../presentity-uri.ts"
 import type {
   FeedOptions,
   Instant,

@@ -3,11 +3,11 @@
  * outage with its cause, and nothing else.
  */
 import { Effect, HashMap, Layer } from "effect"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { Claim } from "../../domain/ports.ts"
+import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import type { Claim } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { within } from "../within.ts"
+import { within } from "../node/within.ts"
 import { StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 

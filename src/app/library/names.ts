@@ -3,7 +3,7 @@
  *
  * Looked for only then: whoever writes names that there are pays for a look at each of them and nothing else.
  */
-import { didYouMean } from "../nearest.ts"
+import { didYouMean } from "../config/did-you-mean.ts"
 
 /** Longest part of such a name that is shown. */
 const shownMax = 60

@@ -3,7 +3,7 @@
  */
 import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
-import type { WatchOptions } from "../watching.ts"
+import type { WatchOptions } from "../config/watch-policies.ts"
 import { foreverSeconds } from "./arguments.ts"
 import { packageFaults } from "./checked-package.ts"
 import { nearNames, shownName } from "./names.ts"

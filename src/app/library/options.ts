@@ -23,8 +23,8 @@ import { checkedPackage } from "./checked-package.ts"
 import type { PresenceFault } from "./faults.ts"
 import { CallbackFault } from "./refused.ts"
 import { quiet, shown, wordsOf } from "./words.ts"
-import { watchingFrom } from "../watching.ts"
-import type { WatchOptions } from "../watching.ts"
+import { watchingFrom } from "../config/watch-policies.ts"
+import type { WatchOptions } from "../config/watch-policies.ts"
 
 export interface PresenceOptions<Name extends PackageName = PackageName> {
   /** Event packages; left out: all bundled ones. Each has its watcher information as `NAME.winfo`. */

@@ -3,11 +3,11 @@
  */
 import { Deferred, Effect, Exit, Scope, Stream } from "effect"
 import type { Layer } from "effect"
-import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
-import type { EventStore } from "../../domain/ports.ts"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
+import type { EventStore } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
-import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
+import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
 import { readFeed, readWatch } from "./arguments.ts"
 import { PresenceRefused, asRefusal, makeCore } from "./core.ts"
 import type {

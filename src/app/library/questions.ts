@@ -2,8 +2,8 @@
  * What a program asks of the log: what both faces of the library answer, arguments looked at first.
  */
 import { Effect } from "effect"
-import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
-import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
+import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
 import { asRefusal, instantText, refusalOf } from "./core.ts"

@@ -2,18 +2,18 @@
  * A whole server inside a program of one's own: sockets, store and tables by the same settings as `presently serve`.
  */
 import { Clock, Effect, Exit, Logger, Scope } from "effect"
-import { clockTelling } from "../clocks.ts"
-import { ConfigInvalid, readConfig } from "../config.ts"
-import type { Config, Given } from "../config.ts"
-import { faultsBeside } from "../preparations.ts"
-import type { RequestPolicy } from "../policy-hook.ts"
-import type { PublishRule, SubscribeRule } from "../policy-rules.ts"
-import type { Reloaded } from "../reloaded.ts"
+import { clockTelling } from "../clock/clocks.ts"
+import { ConfigInvalid, readConfig } from "../config/config.ts"
+import type { Config, Given } from "../config/config.ts"
+import { faultsBeside } from "../config/resolve-config.ts"
+import type { RequestPolicy } from "../config/request-policy-hook.ts"
+import type { PublishRule, SubscribeRule } from "../config/request-policy-rules.ts"
+import type { Reloaded } from "../node/reloaded.ts"
 import { startServer } from "../server.ts"
-import type { SettingName } from "../settings.ts"
+import type { SettingName } from "../config/settings.ts"
 import { isRecord } from "./options-check.ts"
 import { shown } from "./words.ts"
-import type { LogIsTaken } from "../../adapters/store/taken.ts"
+import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
 

@@ -2,11 +2,11 @@
  * The same for programs written with Effect: a service, and streams.
  */
 import { Context, Effect, Layer, Stream } from "effect"
-import type { ExposedRow, FeedItem as PresenceEvent } from "../../adapters/admin/desk.ts"
-import type { EventStore, StoreUnavailable } from "../../domain/ports.ts"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
+import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, Millis } from "../../domain/vocabulary.ts"
-import type { Differences, SentPage, Why } from "../../adapters/admin/history-desk.ts"
+import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
 import { makeCore } from "./core.ts"
 import type {
   FeedOptions,

@@ -4,30 +4,30 @@
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Clock, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
-import { decodeEvents } from "../../adapters/store/codec.ts"
-import { newServerName } from "../../adapters/store/connections.ts"
-import { layerEmbedded } from "../../adapters/store/embedded.ts"
+import { decodeEvents } from "../../adapters/store/encoding/event-codec.ts"
+import { newServerName } from "../../adapters/store/postgres/connections.ts"
+import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"
-import { makePartitions, migrate } from "../../adapters/store/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer.ts"
-import { boundedClient } from "../../adapters/store/sockets.ts"
-import type { Writer, WriterOptions } from "../../adapters/store/writer.ts"
-import { EventStore, StoreUnavailable } from "../../domain/ports.ts"
-import type { RecordedDecision } from "../../domain/ports.ts"
+import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
+import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
+import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
+import { boundedClient } from "../../adapters/store/writer/sockets.ts"
+import type { Writer, WriterOptions } from "../../adapters/store/writer/writer.ts"
+import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import type { RecordedDecision } from "../../ports/event-store.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
-import { masked } from "../config.ts"
-import { settings } from "../settings.ts"
-import { addressOf, databaseNameOf } from "../tables/open.ts"
+import { masked } from "../config/config.ts"
+import { settings } from "../config/settings.ts"
+import { addressOf, databaseNameOf } from "../open-store.ts"
 import { version } from "../version.ts"
 
 /** Nothing outlives the process. */
 export const memoryStore = (): Layer.Layer<EventStore> => Layer.fresh(interruptibleStore(layerMemory))
 
 /**
- * PostgreSQL inside the process, in a folder; see `adapters/store/embedded.ts` for what it promises.
+ * PostgreSQL inside the process, in a folder; see `adapters/store/postgres/embedded.ts` for what it promises.
  *
  * @throws OptionsInvalid at once when the folder is no name of one
  */

@@ -1,7 +1,7 @@
 /**
  * Anything a program may pass or throw, in a few words; never throws, whatever it is.
  */
-import { errorMessage } from "../tables/reason.ts"
+import { errorMessage } from "../error-message.ts"
 
 /** Longest text shown of a value. */
 const shownMax = 60

@@ -3,13 +3,13 @@
  */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
-import type { Config } from "../config.ts"
-import { makeClockWitness } from "../../adapters/store/clock-witness.ts"
-import { onLog } from "../tables/open.ts"
-import { suspicionOf } from "./witnesses.ts"
+import type { Config } from "../config/config.ts"
+import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import { onLog } from "../open-store.ts"
+import { suspicionOf } from "../clock/witnesses.ts"
 import { CompactRefused, compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
-import type { Terms } from "./terms.ts"
+import type { Terms } from "../config/retention-terms.ts"
 
 export type { Compacted } from "./compact.ts"
 

@@ -4,13 +4,13 @@
  * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
-import { decodeRow } from "../../adapters/store/codec.ts"
-import { dropSealedDocuments } from "../../adapters/store/proof.ts"
-import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/sealed.ts"
-import type { OldRow, Retention } from "../../adapters/store/retention.ts"
+import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
+import { dropSealedDocuments } from "../../adapters/store/integrity/hash-chain.ts"
+import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { OldRow, Retention } from "../../adapters/store/postgres/retention-queries.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
-import { withoutDocumentsOf } from "../tables/documents.ts"
+import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
 
 /**
  * @param from older ones are gone already

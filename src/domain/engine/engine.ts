@@ -12,7 +12,7 @@ import type { Authorize, Context, IsUnread, Limits } from "../presentity/context
 import { consider } from "../presentity/decide.ts"
 import { nothingHappened } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
-import { acceptedEvent } from "../presentity/answers.ts"
+import { acceptedEvent } from "../presentity/delivery-acks.ts"
 import { isSetBack, lastClock, nowFor, placedAt, slackMillis } from "../presentity/clock.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"

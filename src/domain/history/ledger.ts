@@ -4,7 +4,7 @@
  * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
  */
 import { get } from "../table.ts"
-import { answersIn } from "../presentity/answers.ts"
+import { answersIn } from "../presentity/delivery-acks.ts"
 import { clockOf } from "../presentity/clock.ts"
 import type {
   Event,

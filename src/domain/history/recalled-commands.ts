@@ -4,7 +4,7 @@
  * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
  * above what is granted, headers that packages do not carry.
  */
-import { answersIn } from "../presentity/answers.ts"
+import { answersIn } from "../presentity/delivery-acks.ts"
 import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import type { Decision, Event, NotificationFailed } from "../presentity/events.ts"
 import { farewellOf, rulesFrom } from "../presentity/farewell.ts"

@@ -29,7 +29,7 @@ import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
 import { contextFor, recall, sameValue } from "./recall.ts"
-import { answersIn } from "../presentity/answers.ts"
+import { answersIn } from "../presentity/delivery-acks.ts"
 import type { Recalled } from "./recall.ts"
 import type { ReconstructionContext } from "./recall-world.ts"
 

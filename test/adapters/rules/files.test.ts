@@ -21,7 +21,7 @@ import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import type { DocumentPlace } from "../../../src/adapters/rules/documents.ts"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../../src/adapters/rules/files.ts"
-import { presentityOf } from "../../../src/app/addresses.ts"
+import { presentityOf } from "../../../src/app/presentity-uri.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 
 const octetsMax = 1_000

@@ -7,7 +7,7 @@ import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
 import type { DocumentPlace } from "../../../src/adapters/rules/documents.ts"
 import { openXcapTable, presRules } from "../../../src/adapters/rules/xcap-table.ts"
-import { presentityOf } from "../../../src/app/addresses.ts"
+import { presentityOf } from "../../../src/app/presentity-uri.ts"
 import { startPostgres } from "../../support/postgres.ts"
 
 const cluster = await startPostgres()

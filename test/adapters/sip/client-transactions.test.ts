@@ -3,7 +3,7 @@ import { assert, describe, it } from "vitest"
 import { makeClientTransactions } from "../../../src/adapters/sip/client-transactions.ts"
 import type { ClientResult } from "../../../src/adapters/sip/client-transactions.ts"
 import { countersZero, timersDefault } from "../../../src/adapters/sip/options.ts"
-import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
+import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { read } from "../../support/sip-messages.ts"
 
 const branch = "z9hG4bKtest1"

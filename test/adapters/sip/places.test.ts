@@ -4,8 +4,8 @@
  */
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
-import { makeLocalHosts, plainAddress } from "../../../src/adapters/sip/local-address.ts"
-import { hopHostOf, nextHopOf } from "../../../src/adapters/sip/notify.ts"
+import { makeLocalHosts, plainAddress } from "../../../src/adapters/sip/transports/local-address.ts"
+import { hopHostOf, nextHopOf } from "../../../src/adapters/sip/format-notify.ts"
 import { isAt, placeOf, placeOfHop } from "../../../src/adapters/sip/room.ts"
 import {
   bracketed,

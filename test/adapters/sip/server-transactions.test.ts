@@ -7,7 +7,7 @@ import {
   transactionKey,
 } from "../../../src/adapters/sip/server-transactions.ts"
 import type { ServerTransaction } from "../../../src/adapters/sip/server-transactions.ts"
-import type { RawMessage } from "../../../src/adapters/sip/gate.ts"
+import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
 import { readRequest, statusOf } from "../../support/sip-messages.ts"
 

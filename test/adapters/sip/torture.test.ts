@@ -3,7 +3,7 @@
  * decoder. `none` means that nothing may be answered.
  */
 import { assert, describe, it } from "vitest"
-import { decodeRequest } from "../../../src/adapters/sip/requests.ts"
+import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
 import { arrival, requestRules } from "../../support/sip-decoder.ts"
 import { read, requestText } from "../../support/sip-messages.ts"

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { EventStore } from "../../../src/domain/ports.ts"
+import type { EventStore } from "../../../src/ports/event-store.ts"
 import type { Decision, Event } from "../../../src/domain/presentity/events.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"

@@ -6,7 +6,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { migrate } from "../../../src/adapters/store/migrations.ts"
+import { migrate } from "../../../src/adapters/store/postgres/migrations.ts"
 import { layerPostgresWebhooks } from "../../../src/adapters/webhooks/postgres.ts"
 import {
   WebhookStore,

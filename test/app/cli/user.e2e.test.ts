@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import { parseUsers } from "../../../src/app/users.ts"
+import { parseUsers } from "../../../src/app/config/users.ts"
 import { patient, run } from "./command.ts"
 
 describe.concurrent("presently user", patient, () => {

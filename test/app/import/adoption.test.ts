@@ -11,8 +11,8 @@ import {
   adoptXcapRow,
 } from "../../../src/app/import/adoption.ts"
 import type { Adoption, AdoptionRules } from "../../../src/app/import/adoption.ts"
-import { packagesOf } from "../../../src/app/configured-packages.ts"
-import { readConfig } from "../../../src/app/config.ts"
+import { packagesOf } from "../../../src/app/config/packages.ts"
+import { readConfig } from "../../../src/app/config/config.ts"
 import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/commands.ts"
 import { document } from "../../support/foreign-tables.ts"
 

@@ -10,7 +10,7 @@ import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { Presence, postgresStore, storeOf } from "../../../src/app/index.ts"
 import type { PresenceFault, PresenceRefused, PromiseStore, StoreFault } from "../../../src/app/index.ts"
-import { EventStore } from "../../../src/domain/ports.ts"
+import { EventStore } from "../../../src/ports/event-store.ts"
 import { holds } from "../../support/condition.ts"
 import { pidf, tuple } from "../../support/sip-client.ts"
 

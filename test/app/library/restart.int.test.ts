@@ -9,7 +9,7 @@ import { afterAll, describe, it } from "vitest"
 import { Layer } from "effect"
 import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { Presence, embeddedStore, postgresStore, storeOf } from "../../../src/app/index.ts"
-import { EventStore } from "../../../src/domain/ports.ts"
+import { EventStore } from "../../../src/ports/event-store.ts"
 import type { Decision } from "../../../src/domain/presentity/events.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 

@@ -1,0 +1,190 @@
+/**
+ * NOTIFY requests as bytes, and where they go first.
+ *
+ * What does not change within a dialog is put together once per dialog object, and a body is encoded once however
+ * many watchers get it.
+ *
+ * @source RFC 3265 §3.2, RFC 3261 §12.2.1.1
+ */
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { Body, DialogStart } from "../../domain/vocabulary.ts"
+import { withPlainEscapes } from "../../domain/uris.ts"
+import { parseAddress } from "./address-headers.ts"
+import { formatEvent, formatSubscriptionState } from "./headers.ts"
+import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
+import type { SipUri } from "./uri.ts"
+
+/** The next hop as the dialog names it, before any look-up. */
+export interface NextHop {
+  /** In its one spelling (`plainHost`): whatever is remembered of places is remembered by it. */
+  readonly host: string
+  readonly isNumeric: boolean
+  readonly port: number | null
+  /** Null when the URI leaves it open. */
+  readonly transport: "udp" | "tcp" | null
+}
+
+export interface PreparedDialog {
+  readonly requestUri: string
+  /** Route header values in order. */
+  readonly routes: readonly string[]
+  /** Null when there is nowhere to send to. */
+  readonly hop: NextHop | null
+  /** The request line up to the Via's transport; what stands between Via and the CSeq number; our Contact line. */
+  readonly start: string
+  readonly middle: string
+  readonly contact: string
+}
+
+/**
+ * Request-URI and Route of a request in this dialog.
+ *
+ * @source RFC 3261 §12.2.1.1: no route, a loose first route (`lr`), a strict one
+ */
+export const routeOf = (
+  remoteTarget: string,
+  routeSet: readonly string[],
+): { readonly requestUri: string; readonly routes: readonly string[]; readonly hopUri: string } => {
+  const first = routeSet[0]
+  if (first === undefined) return { requestUri: remoteTarget, routes: [], hopUri: remoteTarget }
+  const firstUri = parseAddress(first)?.uri ?? ""
+  const parsed = parseUri(firstUri)
+  if (parsed !== null && parsed.scheme !== "tel" && parsed.parameters.has("lr"))
+    return { requestUri: remoteTarget, routes: routeSet, hopUri: firstUri }
+  return {
+    requestUri: withoutHeaders(firstUri),
+    routes: [...routeSet.slice(1), `<${remoteTarget}>`],
+    hopUri: firstUri,
+  }
+}
+
+const withoutHeaders = (uri: string): string => {
+  const question = uri.indexOf("?", uri.indexOf("@") + 1)
+  return question < 0 ? uri : uri.slice(0, question)
+}
+
+/** Null for what cannot be sent to: another transport, nobody's address, not a SIP URI. */
+export const nextHopOf = (uri: SipUri): NextHop | null => {
+  if (uri.scheme !== "sip" || uri.port === 0) return null
+  const named = uri.parameters.get("transport")?.toLowerCase() ?? null
+  if (named !== null && named !== "udp" && named !== "tcp") return null
+  const written = hopHostOf(uri)
+  if (written === null || isNobody(written)) return null
+  const numeric = numericHost(written)
+  return {
+    host: numeric ?? plainHost(written),
+    isNumeric: numeric !== null,
+    port: uri.port,
+    transport: named,
+  }
+}
+
+/**
+ * The host that a request to this URI goes to, as written: its `maddr` or its host.
+ *
+ * @returns null for an `maddr` that is no host
+ * @source RFC 3263 §4
+ */
+export const hopHostOf = ({ host, parameters }: SipUri): string | null => {
+  const maddr = parameters.get("maddr")
+  if (typeof maddr !== "string") return host
+  const plain = withPlainEscapes(maddr)
+  // without brackets an IPv6 address is read as well: resolvers would do so
+  const written = plain.includes(":") && !plain.startsWith("[") ? `[${plain}]` : plain
+  const read = readHostPort(written, 0)
+  return read === null || read.port !== null || read.end !== written.length ? null : read.host
+}
+
+const dialogs = new WeakMap<DialogStart, PreparedDialog>()
+
+export const prepareDialog = (dialog: DialogStart): PreparedDialog => {
+  const known = dialogs.get(dialog)
+  if (known !== undefined) return known
+  const { requestUri, routes, hopUri } = routeOf(dialog.remoteTarget, dialog.routeSet)
+  const parsed = parseUri(hopUri)
+  let middle = "Max-Forwards: 70\r\n"
+  for (const route of routes) middle += `Route: ${route}\r\n`
+  middle += `From: ${dialog.localUri};tag=${dialog.localTag}\r\n`
+  // RFC 3261 §12.1.1: a peer that sent no tag gets none back.
+  middle +=
+    dialog.remoteTag === ""
+      ? `To: ${dialog.remoteUri}\r\n`
+      : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
+  middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
+  const prepared: PreparedDialog = {
+    requestUri,
+    routes,
+    hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed),
+    start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
+    middle,
+    contact: `Contact: <${dialog.localContact}>\r\n`,
+  }
+  dialogs.set(dialog, prepared)
+  return prepared
+}
+
+interface EncodedBody {
+  readonly headers: string
+  readonly bytes: Buffer
+}
+
+const bodies = new WeakMap<Body, EncodedBody>()
+const empty: EncodedBody = { headers: "Content-Length: 0\r\n\r\n", bytes: Buffer.alloc(0) }
+
+const encodeBody = (body: Body | null): EncodedBody => {
+  if (body === null) return empty
+  const known = bodies.get(body)
+  if (known !== undefined) return known
+  const bytes = Buffer.from(body.text, "utf8")
+  const encoded = {
+    headers: `Content-Type: ${body.contentType}${body.parameters === undefined ? "" : `;${body.parameters}`}\r\nContent-Length: ${bytes.length}\r\n\r\n`,
+    bytes,
+  }
+  bodies.set(body, encoded)
+  return encoded
+}
+
+/** The decision that stored them has seen to it that each is one line (`isHeaderValue`). */
+const formatCarried = (headers: Notify["headers"]): string => {
+  let text = ""
+  for (const [name, value] of headers ?? []) text += `${name}: ${value}\r\n`
+  return text
+}
+
+/**
+ * The bytes of one NOTIFY.
+ *
+ * @param sentBy host and port of the sending socket, as printed in Via
+ */
+export const formatNotify = (
+  notify: Notify,
+  prepared: PreparedDialog,
+  transport: "udp" | "tcp",
+  sentBy: string,
+  branch: string,
+): Buffer => {
+  const body = encodeBody(notify.body)
+  const head =
+    `${prepared.start}${transport === "udp" ? "UDP" : "TCP"} ${sentBy};branch=${branch};rport\r\n` +
+    `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
+    `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
+    `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +
+    `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}` +
+    `${formatCarried(notify.headers)}${body.headers}`
+  const bytes = Buffer.allocUnsafe(head.length + body.bytes.length)
+  bytes.write(head, 0, "latin1")
+  body.bytes.copy(bytes, head.length)
+  return bytes
+}
+
+/** By how many octets a NOTIFY would be shorter without what it shows. */
+export const shownOctets = (notify: Notify): number => {
+  const body = encodeBody(notify.body)
+  return (
+    body.headers.length -
+    empty.headers.length +
+    body.bytes.length +
+    formatCarried(notify.headers).length +
+    (notify.entityTag === null ? 0 : `SIP-ETag: ${notify.entityTag}\r\n`.length)
+  )
+}

@@ -1,0 +1,176 @@
+/**
+ * Whether a database will do, asked before anything is written to it: it is ours or empty, of a layout that this version knows,
+ * and this role may do there what a writer does.
+ */
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import { newestMigration } from "../postgres/migrations.ts"
+import { missingText, neededRights } from "./rights.ts"
+import type { Session } from "./session.ts"
+import { moduleTableNames } from "../postgres/presence-tables.ts"
+import type { TableNames } from "../postgres/presence-tables.ts"
+import { StoreUnfit } from "./unfit.ts"
+
+export interface Layout {
+  /** The newest migration that has run; 0: none. */
+  readonly done: number
+  /** Whether there is a row that says who writes. */
+  readonly hasWriters: boolean
+}
+
+/** Tables that are named in a message. */
+const namesMax = 6
+
+/**
+ * @param second opens another session of the same kind, for a moment
+ * @param theirs tables of others that are meant to be there, by name
+ * @param tables what the presence tables are called
+ */
+export const fitnessOf = Effect.fnUntraced(function* (
+  session: Session,
+  second: Effect.Effect<number, SqlError.SqlError>,
+  store: string,
+  theirs: readonly string[],
+  tables: TableNames = moduleTableNames,
+) {
+  const unfit = (why: string, fix: string) => new StoreUnfit({ store, why, fix })
+  const [before] = yield* session.ask<{ pid: number }>("SELECT pg_backend_pid() AS pid")
+  const other = yield* second
+  const [after] = yield* session.ask<{ pid: number }>("SELECT pg_backend_pid() AS pid")
+  if (before!.pid !== after!.pid || before!.pid === other) {
+    return yield* unfit(
+      "statements of one connection reach different sessions of the database, as through a pooler in transaction mode, so nobody can hold it",
+      "connect to the database itself, or through a pooler in session mode",
+    )
+  }
+  const [is] = yield* session.ask<{
+    recovering: boolean
+    readonly: boolean
+    schema: string | null
+    role: string
+    may: boolean
+    ours: boolean
+    writers: boolean
+  }>(`SELECT pg_is_in_recovery() AS recovering, current_setting('transaction_read_only') = 'on' AS readonly,
+      current_schema()::text AS schema, current_user::text AS role,
+      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may,
+      to_regclass('presently_migrations') IS NOT NULL AND to_regclass('events') IS NOT NULL AS ours,
+      to_regclass('writers') IS NOT NULL AS writers`)
+  const { recovering, readonly, schema, role, may, ours, writers } = is!
+  if (recovering)
+    return yield* unfit("it is a standby server, which nobody can write to", "name the primary server")
+  if (readonly) {
+    const fix = "name another database, or set default_transaction_read_only to off for it and the role"
+    return yield* unfit("it is read-only", fix)
+  }
+  if (schema === null) {
+    const fix = `ALTER ROLE ${role} SET search_path to a schema that is there and that it may use`
+    return yield* unfit(`none of the schemas in the search_path of the role ${role} is there for it`, fix)
+  }
+  if (!ours) {
+    const found = yield* session.ask<{ name: string }>(
+      `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+         AND c.relname <> 'presently_migrations' AND NOT c.relname = ANY ($1::text[])
+         AND NOT EXISTS (SELECT FROM pg_depend d
+           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+       ORDER BY c.relname`,
+      [theirs],
+    )
+    if (found.length > 0) {
+      const names = found.slice(0, namesMax).map(({ name }) => name)
+      const more = found.length > namesMax ? ` and ${found.length - namesMax} more` : ""
+      return yield* unfit(
+        `it holds tables of something else (${names.join(", ")}${more}) and no log of presently`,
+        "give presently a database of its own; presently import takes over what is in another server's",
+      )
+    }
+    if (!may) {
+      const fix = `GRANT CREATE ON SCHEMA ${schema} TO ${role}, or connect as the database's owner`
+      return yield* unfit(`the role ${role} may not make tables in it`, fix)
+    }
+    return { done: 0, hasWriters: false } satisfies Layout
+  }
+  const needed = neededRights(tables)
+  const denied = yield* session.ask<{ n: number }>(
+    `SELECT t.n::int FROM unnest($1::text[], $2::bool[], $3::text[]) WITH ORDINALITY AS t(name, sequence, needed, n)
+       CROSS JOIN LATERAL (SELECT to_regclass(quote_ident(t.name))::oid AS id) AS c
+     WHERE c.id IS NOT NULL AND NOT CASE WHEN t.sequence THEN has_sequence_privilege(c.id, t.needed)
+       ELSE has_table_privilege(c.id, t.needed) END
+     ORDER BY t.n`,
+    [
+      needed.map(({ name }) => name),
+      needed.map(({ isSequence }) => isSequence),
+      needed.map(({ right }) => right),
+    ],
+  )
+  if (denied.length > 0) {
+    const names = missingText(
+      denied.map(({ n }) => needed[n - 1]!),
+      needed,
+    )
+    const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}, and ON ALL SEQUENCES`
+    return yield* unfit(`the role ${role} may not read and write ${names}`, fix)
+  }
+  const [row] = yield* session.ask<{ done: number }>(
+    "SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations",
+  )
+  const done = row?.done ?? 0
+  const newest = newestMigration()
+  if (done > newest) {
+    const fix = "run that version here, or restore the backup made before it"
+    return yield* unfit(`its layout is ${done} of ${newest}: a newer version has been at work`, fix)
+  }
+  if (done < newest) {
+    const [owner] = yield* session.ask<{ name: string; ours: boolean }>(
+      `SELECT pg_get_userbyid(relowner)::text AS name, pg_has_role(relowner, 'USAGE') AS ours
+       FROM pg_class WHERE oid = 'events'::regclass`,
+    )
+    if (owner?.ours === false || !may) {
+      return yield* unfit(
+        `its layout is ${done} of ${newest}, and the role ${role} may not change it`,
+        `start once as ${owner?.name ?? "its owner"}`,
+      )
+    }
+  }
+  return { done, hasWriters: writers } satisfies Layout
+})
+
+/** What no waiting cures: a role, password or database that the server does not know. */
+export const unfitFor = (store: string, cause: unknown): StoreUnfit | null => {
+  const code = codeOf(cause)
+  if (code === "3D000") {
+    return new StoreUnfit({ store, why: "there is no such database", fix: "make it, or correct the name" })
+  }
+  if (code === "25006") {
+    return new StoreUnfit({
+      store,
+      why: "it can only be read: a standby server, or a database that is set to that",
+      fix: "name the primary server",
+    })
+  }
+  if (code?.startsWith("28") === true || code === "42501") {
+    const why = messageOf(cause)
+    return new StoreUnfit({ store, why, fix: "correct role and password, or what the role may do" })
+  }
+  return null
+}
+
+/** The SQLSTATE, or the system's code, of whatever went wrong. */
+export const codeOf = (cause: unknown): string | null => {
+  for (let one: unknown = cause, depth = 0; one instanceof Error && depth < 6; depth++) {
+    const { code, reason } = one as { readonly code?: unknown; readonly reason?: unknown }
+    if (typeof code === "string") return code
+    one = reason ?? one.cause
+  }
+  return null
+}
+
+const messageOf = (cause: unknown): string => {
+  let message = String(cause)
+  for (let one: unknown = cause, depth = 0; one instanceof Error && depth < 6; depth++) {
+    message = one.message
+    one = (one as { readonly reason?: unknown }).reason ?? one.cause
+  }
+  return message.split("\n")[0] ?? ""
+}

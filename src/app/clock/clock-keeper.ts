@@ -1,0 +1,244 @@
+/**
+ * Keeps a server's clock: compares the machine's with all that knows something of time, tells of jumps, and has the store
+ * remember now and then what the clock said.
+ *
+ * While it runs, the witnesses are the monotonic clock, the time since the machine's start, and the database's clock, which
+ * counts when it did not jump along. At a start it is what was remembered: the same machine has run for as long since as its
+ * clock went on, or the clock is doubted; after the machine was started anew, it is not before what is known.
+ */
+import { readFileSync } from "node:fs"
+import { uptime } from "node:os"
+import { Effect } from "effect"
+import type { Clock } from "effect"
+import type { PgClient } from "@effect/sql-pg"
+import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { ClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
+import { attentiveClock } from "./clocks.ts"
+import { spanInWords } from "../time-spans.ts"
+import { makeSteadyClock } from "./steady-clock.ts"
+import type { ClockEvent, ClockState, SteadyOptions, TimeSources } from "./steady-clock.ts"
+
+export interface ClockKeeper {
+  /** What everything in the server goes by. */
+  readonly clock: Clock.Clock
+  readonly state: () => ClockState
+  /** Asks the store what time it ought to be: before anything is decided. */
+  readonly begin: (sql: PgClient.PgClient) => Effect.Effect<void>
+  /** Asks and tells it once. */
+  readonly look: Effect.Effect<void>
+  /** Does so now and then, until the scope ends. */
+  readonly run: Effect.Effect<void>
+  /** Ends when what is to be remembered of jumps is. */
+  readonly remembered: Effect.Effect<void>
+}
+
+/** A jump ahead of more than this, followed though nobody confirmed it, is remembered: retention waits. */
+export const doubtMillis: Millis = 86_400_000
+
+const beatEvery = "1 minute"
+const lookEvery = "10 seconds"
+
+/** What a database's clock may differ where nothing better is known. */
+const databaseSlackMillis: Millis = 60_000
+
+/** One run of a machine; `unknown` where that cannot be told. */
+export const bootId = (): string => {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+  } catch {
+    return "unknown"
+  }
+}
+
+/** Milliseconds since the machine's start, sleep included; null where that cannot be told. */
+export const uptimeMillis = (): number | null => {
+  try {
+    return uptime() * 1000
+  } catch {
+    return null
+  }
+}
+
+export const makeClockKeeper = (
+  system: Clock.Clock,
+  options: SteadyOptions,
+  log: (line: Effect.Effect<void>) => void,
+  sources: TimeSources & { readonly boot?: string } = {
+    wall: () => system.currentTimeMillisUnsafe(),
+    monotonic: () => performance.now(),
+    uptime: uptimeMillis,
+  },
+): ClockKeeper => {
+  const boot = sources.boot ?? bootId()
+  let witness: ClockWitness | null = null
+  /** Not yet stored. */
+  let followed: (ClockEvent & { readonly _tag: "Followed" }) | null = null
+  /** The database's clock beside ours, when both were right. */
+  let baseline: { readonly database: Millis; readonly monotonic: number; readonly offset: Millis } | null =
+    null
+
+  const steady = makeSteadyClock(sources, options, (event) => {
+    log(lineOf(event, options, sources.wall()))
+    if (event._tag === "Followed") followed = event
+  })
+
+  const remembered = Effect.suspend(() => {
+    const event = followed
+    if (event === null || witness === null) return Effect.void
+    followed = null
+    return remember(witness, event, steady.now()).pipe(
+      Effect.catch(() =>
+        Effect.sync(() => {
+          followed = event
+        }),
+      ),
+    )
+  })
+
+  const look = Effect.fnUntraced(function* (from: ClockWitness) {
+    const { at, isLocal } = yield* from.look
+    const told = steady.now()
+    const monotonic = sources.monotonic()
+    if (steady.state().ahead === 0) {
+      // one that is far away from ours knows nothing of what ours ought to say but by itself
+      const isNear = Math.abs(at - told) <= databaseSlackMillis
+      baseline = { database: at, monotonic, offset: isNear ? at - told : 0 }
+      return
+    }
+    if (baseline === null) {
+      // it may have been set along with ours before anybody looked: then it says nothing for it
+      const denies = Math.abs(at - told) <= databaseSlackMillis
+      if (denies || !isLocal) steady.witness(denies ? told : at)
+      return
+    }
+    const passed = monotonic - baseline.monotonic
+    const hasJumped = Math.abs(at - baseline.database - passed) > options.jumpMillis
+    if (!hasJumped) steady.witness(at - baseline.offset)
+  })
+
+  const turn = Effect.gen(function* () {
+    const from = witness
+    if (from === null) return
+    yield* look(from)
+    yield* remembered
+    const since = sources.uptime()
+    if (steady.state().ahead === 0 && since !== null)
+      yield* from.beat({ boot, uptime: since, at: steady.now() })
+  }).pipe(Effect.ignore)
+
+  return {
+    clock: attentiveClock(steady.now, system),
+    state: steady.state,
+    begin: (sql) =>
+      Effect.gen(function* () {
+        const from = makeClockWitness(sql)
+        const database = yield* from.look
+        const known = yield* expectation(from, database, sources, boot, options.jumpMillis)
+        witness = from
+        if (known._tag === "Doubted") yield* from.saveDoubt({ at: sources.wall(), by: known.by })
+        if (known._tag === "Expected") steady.expect(known.at, known.isDenied)
+        yield* turn
+      }).pipe(
+        Effect.catch(() =>
+          Effect.logWarning("the store does not say what time it ought to be: the machine's clock is taken"),
+        ),
+      ),
+    look: turn,
+    run: Effect.forever(
+      Effect.andThen(
+        Effect.suspend(() => Effect.sleep(steady.state().ahead === 0 ? beatEvery : lookEvery)),
+        turn,
+      ),
+    ),
+    remembered,
+  }
+}
+
+type Expectation =
+  | { readonly _tag: "Plausible" }
+  | { readonly _tag: "Expected"; readonly at: Millis; readonly isDenied: boolean }
+  /** Nobody confirms a gap of that length. */
+  | { readonly _tag: "Doubted"; readonly by: Millis }
+
+/** What is known of the time at a start. */
+const expectation = Effect.fnUntraced(function* (
+  witness: ClockWitness,
+  database: { readonly at: Millis; readonly isLocal: boolean },
+  sources: TimeSources,
+  boot: string,
+  jumpMillis: Millis,
+) {
+  const wall = sources.wall()
+  const since = sources.uptime()
+  const last = yield* witness.lastBeat
+  const newest = yield* witness.newest
+  const plausible: Expectation = { _tag: "Plausible" }
+  const near = (one: Millis, other: Millis, slack = jumpMillis): boolean => Math.abs(one - other) <= slack
+  const vouches = !database.isLocal && near(database.at, wall, databaseSlackMillis)
+  const denies = (expected: Millis): boolean =>
+    near(database.at, expected, databaseSlackMillis) && !near(database.at, wall, databaseSlackMillis)
+  const expected = (at: Millis): Expectation => ({ _tag: "Expected", at, isDenied: denies(at) })
+  if (last !== null && last.boot === boot && boot !== "unknown" && since !== null) {
+    const at = last.at + (since - last.uptime)
+    return near(wall, at) || vouches ? plausible : expected(at)
+  }
+  if (last !== null && wall < last.at - jumpMillis) return vouches ? plausible : expected(last.at)
+  const known = Math.max(last?.at ?? 0, newest)
+  if (known === 0 || wall - known <= doubtMillis || vouches) return plausible
+  // a clock of another kind, between what is known and what this one says
+  const isElsewhere = !near(database.at, wall, databaseSlackMillis) && database.at >= known - jumpMillis
+  if (isElsewhere && database.at < wall) return expected(database.at)
+  const doubted: Expectation = { _tag: "Doubted", by: wall - known }
+  return doubted
+})
+
+const remember = Effect.fnUntraced(function* (
+  witness: ClockWitness,
+  { by, vouched }: ClockEvent & { readonly _tag: "Followed" },
+  now: Millis,
+) {
+  const doubt = yield* witness.doubt
+  if (by > doubtMillis && vouched === null) {
+    yield* witness.saveDoubt({ at: now, by: by + (doubt?.by ?? 0) })
+  } else if (doubt !== null && (vouched === "database" || -by >= doubt.by / 2)) yield* witness.clearDoubt
+})
+
+/** What happened to the clock, once each time, for the log. */
+const lineOf = (event: ClockEvent, { waitMillis }: SteadyOptions, wall: Millis): Effect.Effect<void> => {
+  switch (event._tag) {
+    case "Healed":
+      return Effect.logInfo("the clock of this machine is where it ought to be again")
+    case "Jumped":
+      return Effect.logWarning(
+        `the clock of this machine ${wayOf(event.by)}, to ${new Date(wall).toISOString()}, and ${event.isDenied ? "the database's clock denies that" : "nothing confirms that"}: ` +
+          `${wayOut(event.isDenied, waitMillis)}; nothing ends or is dropped because of it before`,
+      )
+    case "Followed": {
+      const why =
+        event.vouched === null
+          ? `it has stood for ${waitMillis / 1000} s`
+          : event.vouched === "uptime"
+            ? "the machine slept for so long"
+            : "the database's clock says the same"
+      return Effect.logWarning(
+        `the clock of this machine ${wayOf(event.by)}, to ${new Date(wall).toISOString()}, and is followed: ${why}`,
+      )
+    }
+  }
+}
+
+const wayOut = (isDenied: boolean, waitMillis: Millis): string =>
+  isDenied
+    ? "it is not followed for as long as that says so"
+    : `it is followed when it has stood for ${waitMillis / 1000} s (clock_jump_wait), unless the database's clock denies it`
+
+const wayOf = (by: Millis): string => `went ${by > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(by))}`
+
+/** The machine's clock where there is no store to ask, nobody to tell and nothing to set: in a program that embeds us. */
+export const steadied = (system: Clock.Clock): Clock.Clock => {
+  const { clock } = makeClockKeeper(system, steadyDefaults, () => {})
+  return clock
+}
+
+export const steadyDefaults: SteadyOptions = { jumpMillis: 10_000, waitMillis: 86_400_000 }

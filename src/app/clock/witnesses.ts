@@ -1,0 +1,55 @@
+/**
+ * Whether the clock is to be believed when it says that something is old: what is dropped does not come back.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
+import { bootId, doubtMillis, uptimeMillis } from "./clock-keeper.ts"
+import { spanInWords } from "../time-spans.ts"
+
+export interface Suspicion {
+  /** By how much the machine's clock is away from the time that is told; 0: it is not, or nobody knows. */
+  readonly ahead: Millis
+  /** Days for which a jump that nobody confirmed keeps everything from being dropped. */
+  readonly doubtDays: number
+  /** True: a server has looked at the clock all the time that it runs. */
+  readonly isWatched: boolean
+}
+
+/** What a database's clock may differ. */
+const skewMillis: Millis = 60_000
+
+/** @returns why nothing may be dropped as old, without somebody's word; null: nothing speaks against it */
+export const suspicionOf = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  now: Millis,
+  { ahead, doubtDays, isWatched }: Suspicion,
+) {
+  if (ahead !== 0)
+    return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be, and nothing confirms it`
+  const witness = makeClockWitness(sql)
+  const { at: database, isLocal } = yield* witness.look
+  if (now - database > skewMillis)
+    return `the database's clock says ${iso(database)}, and this machine's ${iso(now)}`
+  const doubt = yield* witness.doubt
+  if (doubt !== null && now - doubt.at < doubtDays * day)
+    return `the clock went ahead by ${spanInWords(doubt.by)} at ${iso(doubt.at)}, and nothing has confirmed that: it is taken for right ${iso(doubt.at + doubtDays * day)} (retention_doubt)`
+  if (isWatched) return null
+  const last = yield* witness.lastBeat
+  const since = uptimeMillis()
+  if (last !== null && last.boot === bootId() && since !== null) {
+    const passed = now - (last.at + (since - last.uptime))
+    return passed > doubtMillis
+      ? `the clock of this machine went ahead by ${spanInWords(passed)} since ${iso(last.at)}`
+      : null
+  }
+  const known = Math.max(last?.at ?? 0, yield* witness.newest)
+  // a database elsewhere has a clock of its own, and it agrees
+  if (!isLocal || known === 0 || now - known <= doubtMillis) return null
+  return `the newest that the log knows of is from ${iso(known)}, ${spanInWords(now - known)} ago by the clock of this machine`
+})
+
+const day: Millis = 86_400_000
+
+const iso = (at: Millis): string => new Date(at).toISOString()

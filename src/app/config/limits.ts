@@ -1,0 +1,49 @@
+/**
+ * The settings that decisions are made with.
+ */
+import { defaultLimits } from "../../domain/presentity/context.ts"
+import type { Limits } from "../../domain/presentity/context.ts"
+import type { SubHandling } from "../../domain/vocabulary.ts"
+import type { Config } from "./config.ts"
+import { watchingOf } from "./watch-policies.ts"
+
+/** Whether watchers are judged by rules, or everybody may watch who may send requests. */
+export const asksRules = (config: Config): boolean =>
+  config.policy === "rules" ||
+  (config.policy === "auto" &&
+    (config.rules_dir !== null ||
+      config.static_rules.length > 0 ||
+      config.integrated_xcap_server ||
+      isAuthenticated(config)))
+
+/** Whether anybody is asked who he is: by digest, or by trusted peers. */
+export const isAuthenticated = ({
+  users_file,
+  trusted_peers,
+}: Pick<Config, "users_file" | "trusted_peers">): boolean => users_file !== null || trusted_peers.length > 0
+
+/** The realm that phones are asked for. */
+export const realmOf = ({ realm, domain }: Pick<Config, "realm" | "domain">): string =>
+  realm ?? domain[0] ?? "presently"
+
+export const limitsOf = (config: Config): Limits => ({
+  ...defaultLimits,
+  maxExpiresPublish: config.max_expires_publish,
+  maxExpiresSubscribe: config.max_expires_subscribe,
+  minExpiresPublish: config.min_expires_publish,
+  minExpiresSubscribe: config.min_expires_subscribe,
+  expiresOffset: config.expires_offset,
+  notifyIntervalMillis: config.notify_min_interval === null ? null : config.notify_min_interval * 1000,
+  endSubOnTimeout: config.end_sub_on_timeout,
+  probeSeconds: config.notify_probe_interval,
+  profile: config.event_framework === "6665" ? "6665" : "3265",
+  noRules: config.no_rules as SubHandling,
+  noMatch: config.no_match as SubHandling,
+  ...(asksRules(config) ? { watching: watchingOf(config) } : {}),
+  waitingDays: config.waiting_subs_daysno === 0 ? 3 : config.waiting_subs_daysno,
+  sphereCheck: config.enable_sphere_check,
+  rateControl: config.rate_control,
+  conditionalNotify: config.conditional_notify,
+  publicationsMax: config.publications_max,
+  subscriptionsMax: config.subscriptions_max,
+})

@@ -1,0 +1,353 @@
+/**
+ * Rules about single requests as a configuration has them (`handle_publish`, `handle_subscribe`), read top down: the
+ * first whose conditions all hold says what the request is granted.
+ *
+ *     handle_subscribe:
+ *       - { source: 10.0.0.0/8, force_active: true }
+ *       - { event: "*.winfo", refuse: 403 Not Here }
+ *       - { from: { not: { same_domain_as: to } }, refuse: 403 }
+ */
+import { BlockList, isIP } from "node:net"
+import { parseUri } from "../../adapters/sip/uri.ts"
+import type { PolicyDecision, PolicyRequest, SenderFrom } from "../../adapters/sip/policy.ts"
+import { domainOf } from "../../domain/uris.ts"
+import { matchesWildcard } from "../../domain/wildcards.ts"
+import { didYouMean } from "./did-you-mean.ts"
+
+/** One value, or several of which any will do; `not`: none of these. */
+export type PolicyValue<Value> = OnePolicyValue<Value> | readonly OnePolicyValue<Value>[]
+type OnePolicyValue<Value> = Value | { readonly not: PolicyValue<Value> }
+
+/** A URI by shell wildcards, or the other URI of the request: the very same, or one of the same domain. */
+export type UriValue = string | { readonly same_as: UriField } | { readonly same_domain_as: UriField }
+type UriField = "from" | "to"
+
+/** When a rule holds: each condition that is given must. */
+export interface PolicyConditions {
+  /** Event package by shell wildcards. */
+  readonly event?: PolicyValue<string>
+  /** URI of the presentity by shell wildcards, or compared with `from`. */
+  readonly to?: PolicyValue<UriValue>
+  /** URI of whoever asks by shell wildcards, or compared with `to`. */
+  readonly from?: PolicyValue<UriValue>
+  /** IP address, or network such as 10.0.0.0/8. */
+  readonly source?: PolicyValue<string>
+  readonly transport?: PolicyValue<"udp" | "tcp">
+  /** Authenticated name by shell wildcards. */
+  readonly user?: PolicyValue<string>
+  readonly method?: "PUBLISH" | "SUBSCRIBE"
+}
+
+/** What a PUBLISH is granted; what is left out is as ever. */
+export interface PublishOutcome {
+  /** Whose device it is that is not notified of it: `from`, `contact`, `header NAME` or a URI. */
+  readonly sender?: string
+  /** A status, or a status and a reason: `403 Not Here`. */
+  readonly refuse?: string | number
+}
+
+/** What a SUBSCRIBE is granted; what is left out is as ever. */
+export interface SubscribeOutcome {
+  /** Active without asking the presentity's rules. */
+  readonly force_active?: boolean
+  readonly sharing_tag?: string
+  readonly refuse?: string | number
+}
+
+export type PublishRule = PolicyConditions & PublishOutcome
+export type SubscribeRule = PolicyConditions & SubscribeOutcome
+
+export type PolicyKind = "publish" | "subscribe"
+
+/** A rule ready to be asked. */
+export interface PolicyRule {
+  readonly fits: (request: PolicyRequest) => boolean
+  readonly grant: PolicyDecision
+  /** Names of event packages it waits for, without wildcards. */
+  readonly events: readonly string[]
+}
+
+/** Where a part of the value stands, for messages. */
+export type At = (...path: readonly (string | number)[]) => string
+
+/** @param faults gets a line for each thing wrong with them */
+export const readPolicyRules = (
+  kind: PolicyKind,
+  value: unknown,
+  at: At,
+  faults: string[],
+): readonly PolicyRule[] => {
+  const name = `handle_${kind}`
+  if (!Array.isArray(value)) {
+    const example = kind === "publish" ? "sender: contact" : "force_active: true"
+    faults.push(`${name} (${at()}): expected a list of rules, for example [{source: 10.0.0.0/8, ${example}}]`)
+    return []
+  }
+  let everything: number | null = null
+  return value.flatMap((rule: unknown, index) => {
+    const where = `${name} rule ${index + 1}`
+    if (everything !== null) {
+      const why = `rule ${everything} fits every request; put it last or give it a condition`
+      faults.push(`${where} (${at(index)}): is never reached: ${why}`)
+      return []
+    }
+    if (!isRecord(rule)) {
+      faults.push(`${where} (${at(index)}): expected conditions and an outcome by name`)
+      return []
+    }
+    const fault = (key: string, allowed: string): void => {
+      faults.push(`${where} ${key} = ${brief(rule[key])} (${at(index, key)}): ${allowed}`)
+    }
+    for (const key of Object.keys(rule)) {
+      if (key in conditions || outcomes[kind].includes(key)) continue
+      const known = [...Object.keys(conditions), ...outcomes[kind]]
+      const allowed = known.join(", ")
+      const hint = didYouMean(key, known)
+      faults.push(
+        `${where} ${key} (${at(index, key)}): there is no such condition or outcome${hint || `; there are ${allowed}`}`,
+      )
+    }
+    const held = readConditions(kind, rule, fault)
+    const grant = readOutcome(kind, rule, fault)
+    if (Object.keys(rule).length === 0) {
+      faults.push(`${where} (${at(index)}): says nothing; give it a condition or an outcome`)
+    }
+    if (held.every.length === 0) everything = index + 1
+    const fits = (request: PolicyRequest): boolean => held.every.every((holds) => holds(request))
+    return [{ fits, grant, events: held.events }]
+  })
+}
+
+/** What a rule or a function of an operator's code says; faults say what is wrong with it. */
+export const readOutcome = (
+  kind: PolicyKind,
+  outcome: Readonly<Record<string, unknown>>,
+  fault: (key: string, allowed: string) => void,
+): PolicyDecision => {
+  const { refuse, sender } = outcome
+  const forceActive = outcome["force_active"]
+  const sharingTag = outcome["sharing_tag"]
+  if (refuse !== undefined) {
+    const refused = readRefusal(refuse)
+    const others = outcomes[kind].filter((one) => one !== "refuse" && outcome[one] !== undefined)
+    if (refused === null) {
+      fault(
+        "refuse",
+        "expected a status from 400 to 699 that needs no header of its own, for example 403 Not Here",
+      )
+    } else if (others.length > 0) fault("refuse", `stands alone; leave out ${others.join(" and ")}`)
+    return refused ?? { _tag: "Refused", status: 500, reason: null }
+  }
+  const grant: { -readonly [Key in keyof Granted]: Granted[Key] } = { _tag: "Granted" }
+  if (kind === "publish" && sender !== undefined) {
+    const from = readSenderFrom(sender)
+    if (from === null) {
+      fault("sender", "expected from, contact, header NAME or a SIP URI, for example header Sender")
+    } else grant.sender = from
+  }
+  if (kind === "subscribe" && forceActive !== undefined) {
+    const truth = typeof forceActive === "boolean" ? forceActive : truths.get(forceActive)
+    if (truth === undefined) fault("force_active", "expected true or false")
+    else grant.forceActive = truth
+  }
+  if (kind === "subscribe" && sharingTag !== undefined) {
+    if (typeof sharingTag === "string" && /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/.test(sharingTag)) {
+      grant.sharingTag = sharingTag
+    } else {
+      fault(
+        "sharing_tag",
+        "expected a name of at most 32 letters, digits, dots, dashes and underscores, for example vip",
+      )
+    }
+  }
+  return grant
+}
+
+type Granted = Extract<PolicyDecision, { readonly _tag: "Granted" }>
+
+export const outcomes: Readonly<Record<PolicyKind, readonly string[]>> = {
+  publish: ["sender", "refuse"],
+  subscribe: ["force_active", "sharing_tag", "refuse"],
+}
+
+/** Besides true and false, as the module has it. */
+const truths = new Map<unknown, boolean>([
+  [1, true],
+  [0, false],
+])
+
+/** They mean something only with headers that the server writes when it refuses by itself. */
+const withHeaders = new Set([401, 405, 406, 407, 412, 415, 420, 421, 423, 489, 494])
+
+const readRefusal = (text: unknown): Extract<PolicyDecision, { readonly _tag: "Refused" }> | null => {
+  const [, digits, reason] = /^([4-6]\d\d)(?: ([\x20-\x7e]{1,80}))?$/.exec(String(text)) ?? []
+  if (digits === undefined || withHeaders.has(Number(digits))) return null
+  return { _tag: "Refused", status: Number(digits), reason: reason?.trim() || null }
+}
+
+const readSenderFrom = (text: unknown): SenderFrom | null => {
+  if (typeof text !== "string") return null
+  if (text === "from") return { _tag: "From" }
+  if (text === "contact") return { _tag: "Contact" }
+  const [, name] = /^header ([A-Za-z0-9!%*_+`'~.-]{1,64})$/.exec(text) ?? []
+  if (name !== undefined) return { _tag: "Header", name }
+  return parseUri(text) === null ? null : { _tag: "Uri", uri: text }
+}
+
+type Holds = (request: PolicyRequest) => boolean
+
+interface Condition {
+  readonly allowed: string
+  /** What is asked of a request for one value; null: that is no such value. */
+  readonly holds: (value: string) => Holds | null
+  /** The same for a value that names another field; absent: this one is compared with none. */
+  readonly compares?: (how: Comparison, field: string) => Holds | null
+}
+
+type Comparison = (typeof comparisons)[number]
+
+const comparisons = ["same_as", "same_domain_as"] as const
+
+const uriFields: Readonly<Record<UriField, (request: PolicyRequest) => string>> = {
+  from: ({ from }) => from,
+  to: ({ presentity }) => presentity,
+}
+
+/** What has no domain is in the domain of nothing, and who gives no identity in that of nobody (RFC 3323 §4.1.1.3). */
+const isSameDomain = (one: string, other: string): boolean => {
+  const domain = domainOf(one)
+  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(other)
+}
+
+const comparedUri =
+  (own: UriField) =>
+  (how: Comparison, field: string): Holds | null => {
+    if (field !== "from" && field !== "to") return null
+    // everything is the same as itself: nobody means that
+    if (field === own) return null
+    const isSame = how === "same_as" ? (one: string, other: string) => one === other : isSameDomain
+    return (request) => isSame(uriFields[own](request), uriFields[field](request))
+  }
+
+const uriPattern = (of: (request: PolicyRequest) => string) => (text: string) => {
+  if (!/^(?:sip:|tel:|[*?])/.test(text)) return null
+  // hosts are known in lower case
+  const pattern = text.replace(/@[^@]*$/, (host) => host.toLowerCase())
+  return (request: PolicyRequest): boolean => matchesWildcard(pattern, of(request))
+}
+
+const conditions: Readonly<Record<keyof PolicyConditions, Condition>> = {
+  event: {
+    allowed: "expected the name of an event package, for example presence or *.winfo",
+    holds: (text) =>
+      /^[\x21-\x7e]+$/.test(text)
+        ? ({ event }) => event !== null && matchesWildcard(text.toLowerCase(), event.toLowerCase())
+        : null,
+  },
+  to: {
+    allowed: "expected a URI, with * and ? for what may differ, for example sip:*@example.com",
+    holds: uriPattern(uriFields.to),
+    compares: comparedUri("to"),
+  },
+  from: {
+    allowed: "expected a URI, with * and ? for what may differ, for example sip:*@example.com",
+    holds: uriPattern(uriFields.from),
+    compares: comparedUri("from"),
+  },
+  source: {
+    allowed: "expected an IP address or a network, for example 10.0.0.0/8",
+    holds: (text) => inNetwork(text),
+  },
+  transport: {
+    allowed: "expected udp or tcp",
+    holds: (text) => (text === "udp" || text === "tcp" ? ({ transport }) => transport === text : null),
+  },
+  user: {
+    allowed: "expected the name somebody authenticates with, for example alice or *",
+    holds: (text) => (text === "" ? null : ({ user }) => user !== null && matchesWildcard(text, user)),
+  },
+  method: {
+    allowed: "expected PUBLISH in handle_publish, SUBSCRIBE in handle_subscribe",
+    holds: (text) => (text === "PUBLISH" || text === "SUBSCRIBE" ? ({ method }) => method === text : null),
+  },
+}
+
+const inNetwork = (text: string): Holds | null => {
+  const [address = "", bits, ...rest] = text.split("/")
+  const version = isIP(address)
+  const most = version === 6 ? 128 : 32
+  if (version === 0 || rest.length > 0) return null
+  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > most)) return null
+  const family = version === 6 ? "ipv6" : "ipv4"
+  const network = new BlockList()
+  network.addSubnet(address, bits === undefined ? most : Number(bits), family)
+  return ({ source }) => network.check(source, isIP(source) === 6 ? "ipv6" : "ipv4")
+}
+
+const readConditions = (
+  kind: PolicyKind,
+  rule: Readonly<Record<string, unknown>>,
+  fault: (key: string, allowed: string) => void,
+): { readonly every: readonly Holds[]; readonly events: readonly string[] } => {
+  const every: Holds[] = []
+  let events: readonly string[] = []
+  for (const [key, condition] of Object.entries(conditions)) {
+    const value = rule[key]
+    if (value === undefined) continue
+    const holds = holdsFor(condition, value, 0)
+    const plain = plainValues(value)
+    const isOther = key === "method" && (isRecord(value) || plain.some((one) => one !== kind.toUpperCase()))
+    if (typeof holds === "string" || isOther)
+      fault(key, typeof holds === "string" ? holds : condition.allowed)
+    every.push(typeof holds === "string" ? () => false : holds)
+    if (key === "event") events = plain.filter((one) => !/[*?]/.test(one))
+  }
+  return { every, events }
+}
+
+/** Values that stand in it, negated ones as well. */
+const plainValues = (value: unknown): readonly string[] =>
+  Array.isArray(value)
+    ? value.flatMap(plainValues)
+    : isRecord(value)
+      ? plainValues(value["not"] ?? [])
+      : [String(value)]
+
+/** @returns what is expected when a value is none of those */
+const holdsFor = (condition: Condition, value: unknown, depth: number): Holds | string => {
+  const { allowed, holds, compares } = condition
+  if (Array.isArray(value)) {
+    const each = value.map((one: unknown) => holdsFor(condition, one, depth + 1))
+    const odd = each.find((one) => typeof one === "string")
+    if (each.length === 0 || depth > depthMax) return allowed
+    if (odd !== undefined) return odd
+    return (request) => each.some((one) => typeof one !== "string" && one(request))
+  }
+  if (isRecord(value)) {
+    const entries = Object.entries(value)
+    const [[name, field] = ["", null]] = entries
+    const how = comparisons.find((one) => one === name)
+    if (entries.length === 1 && name === "not" && depth <= depthMax) {
+      const denied = holdsFor(condition, field, depth + 1)
+      return typeof denied === "string" ? denied : (request) => !denied(request)
+    }
+    if (compares === undefined) return `${allowed}, or {not: …}`
+    const compared = entries.length === 1 && how !== undefined ? compares(how, String(field)) : null
+    return (
+      compared ??
+      `${allowed}, or the other URI: {same_as: to}, {same_domain_as: to} in from, the same with from in to, and {not: …}`
+    )
+  }
+  return (typeof value === "string" || typeof value === "number" ? holds(String(value)) : null) ?? allowed
+}
+
+/** Nobody needs more lists and negations in each other. */
+const depthMax = 4
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const brief = (value: unknown): string => {
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

@@ -1,0 +1,179 @@
+/**
+ * What is made of a configuration before anything is opened, and everything that is wrong with it.
+ */
+import { Effect } from "effect"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import { readPeers } from "../../adapters/sip/peers.ts"
+import { allowedHostsFaults } from "../../adapters/webhooks/allowed.ts"
+import { adviceOn } from "./advice.ts"
+import { ConfigInvalid, isLoopback } from "./config.ts"
+import type { Config } from "./config.ts"
+import { packagesOf } from "./packages.ts"
+import { peerDomainFaults } from "./trusted-peers.ts"
+import { policyFaults, policyOf } from "./request-policy.ts"
+import { rulesFaults } from "../node/rules-source.ts"
+import { termsOf } from "./retention-terms.ts"
+import { sealKeyOf } from "./signing-key.ts"
+import { readTokens } from "./tokens.ts"
+import { readUsers } from "./users.ts"
+import { watchFaults } from "./watch-policies.ts"
+
+/**
+ * What is made of a configuration before anything is opened; so nothing is opened when it is wrong.
+ *
+ * @param onFault told of what an operator's own code does wrong later
+ */
+export const resolveConfig = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
+  const faults = [
+    ...rulesFaults(config),
+    ...tagFaults(config),
+    ...adminFaults(config),
+    ...readPeers(config.trusted_peers).faults.map(
+      ({ entry, why }) => `trusted_peers = ${entry} (${config.sources.trusted_peers}): ${why}`,
+    ),
+    ...peerDomainFaults(config),
+    ...webhookFaults(config),
+    ...termsOf(config.retention).faults.map(
+      (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,
+    ),
+  ]
+  const sealKey = sealKeyOf(config)
+  if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
+  const passed = passThroughFaults(config)
+  faults.push(...passed.faults)
+  const packages = passed.packages
+  faults.push(
+    ...[
+      ...policyFaults(config, packages),
+      ...sharedPackageFaults(config, packages),
+      ...retentionFaults(config, packages),
+      ...watchFaults(config, packages),
+    ].filter((fault) => !passed.names.some((name) => isAbout(fault, name))),
+  )
+  const policy = yield* Effect.result(policyOf(config, onFault))
+  if (policy._tag === "Failure") faults.push(...policy.failure.faults)
+  const users = config.users_file === null ? null : yield* Effect.result(readUsers(config.users_file))
+  if (users?._tag === "Failure") faults.push(...users.failure.faults)
+  if (config.admin !== null && config.admin_tokens_file !== null) {
+    const tokens = yield* Effect.result(readTokens(config.admin_tokens_file))
+    if (tokens._tag === "Failure") faults.push(...tokens.failure.faults)
+  }
+  if (faults.length > 0 || policy._tag === "Failure") {
+    return yield* new ConfigInvalid({ faults })
+  }
+  return {
+    packages,
+    policy: policy.success,
+    users: users?._tag === "Success" ? users.success : null,
+    /** What is in force and cannot be meant. */
+    advice: adviceOn(config, users?._tag === "Success" ? users.success : null),
+    sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
+  }
+})
+
+/**
+ * Everything that is wrong where something cannot even be read: what is found with defaults in its place as well, but for what
+ * only these defaults would bring about.
+ */
+export const faultsBeside = Effect.fnUntraced(function* ({ faults, rest }: ConfigInvalid) {
+  if (rest === undefined) return faults
+  const prepared = yield* Effect.result(resolveConfig(rest.config, () => {}))
+  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
+  const hasPackages = !rest.faulty.has("pass_through")
+  const isOwn = (fault: string): boolean =>
+    ![...rest.faulty].some((name) => fault.startsWith(`${name} `)) &&
+    (hasPackages || !/no (?:such )?event package|expected one of/.test(fault))
+  return [...new Set([...faults, ...others.filter(isOwn)])]
+})
+
+/** Whether a fault says no more than that a package is not there. */
+const isAbout = (fault: string, name: string): boolean =>
+  fault.includes(`no event package ${name}`) ||
+  fault.includes(`event = ${name} `) ||
+  fault.includes(`= ${name} (`) ||
+  fault.includes(`: ${name}: expected one of`)
+
+/** One line for each entry of `pass_through` that makes no package, the packages there are without these, and their names. */
+const passThroughFaults = (config: Config) => {
+  const faults: string[] = []
+  const names: string[] = []
+  const good: string[] = []
+  let packages = packagesOf({ ...config, pass_through: [] })
+  for (const entry of config.pass_through) {
+    try {
+      packages = packagesOf({ ...config, pass_through: [...good, entry] })
+      good.push(entry)
+    } catch (cause) {
+      const equals = entry.lastIndexOf("=")
+      const [name, types] =
+        equals < 0 ? [entry, "text/plain"] : [entry.slice(0, equals), entry.slice(equals + 1)]
+      const why =
+        equals <= 0 || types === ""
+          ? "expected NAME=TYPE or NAME=TYPE|TYPE…"
+          : `${cause instanceof Error ? cause.message : String(cause)}; expected NAME=TYPE or NAME=TYPE|TYPE…`
+      names.push(name)
+      faults.push(
+        `pass_through = ${entry} (${config.sources.pass_through}): ${why}, for example note=text/plain`,
+      )
+    }
+  }
+  return { faults, names, packages }
+}
+
+const tagFaults = (config: Config): readonly string[] => [
+  ...config.cluster_sharing_tags
+    .filter((pair) => !/^[A-Za-z0-9_.-]{1,32}=(?:active|backup)$/.test(pair))
+    .map(
+      (pair) =>
+        `cluster_sharing_tags = ${pair} (${config.sources.cluster_sharing_tags}): expected NAME=active or NAME=backup`,
+    ),
+  ...(config.cluster_be_active_shtag === null || initialTags(config).has(config.cluster_be_active_shtag)
+    ? []
+    : [
+        `cluster_be_active_shtag = ${config.cluster_be_active_shtag} (${config.sources.cluster_be_active_shtag}): ` +
+          "no such tag in cluster_sharing_tags",
+      ]),
+]
+
+const sharedPackageFaults = (
+  { cluster_pres_events, sources }: Config,
+  packages: Packages,
+): readonly string[] =>
+  cluster_pres_events
+    .filter((name) => packages.find(name) === null)
+    .map(
+      (name) =>
+        `cluster_pres_events = ${name} (${sources.cluster_pres_events}): expected one of ${packages.names().join(" ")}`,
+    )
+
+const retentionFaults = ({ retention, sources }: Config, packages: Packages): readonly string[] =>
+  [...termsOf(retention).terms.documents.keys()]
+    .filter((name) => packages.find(name) === null)
+    .map(
+      (name) =>
+        `retention = ${retention.join(" ")} (${sources.retention}): ${name}: expected one of ${packages.names().join(" ")}`,
+    )
+
+const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
+  allowedHostsFaults(webhook_hosts).map(
+    (entry) =>
+      `webhook_hosts = ${entry} (${sources.webhook_hosts}): expected a host name, *.example.com, an address or a network`,
+  )
+
+/** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
+const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
+  admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
+    ? []
+    : [
+        `admin = ${admin.host}:${admin.port} (${sources.admin}): the management port without tokens is for loopback ` +
+          "addresses only: give --admin-tokens-file FILE (see `presently token`)",
+      ]
+
+/** What the tags are when nobody has switched any. */
+export const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =>
+  new Map(
+    config.cluster_sharing_tags.map((pair) => {
+      const [tag = "", role] = pair.split("=")
+      return [tag, role === "backup" ? "backup" : "active"]
+    }),
+  )

@@ -1,0 +1,261 @@
+/**
+ * Who may watch which package, as the settings have it: `watch_policy`, `line_members`, `mailbox_owners`.
+ *
+ * They are in force where watchers are judged at all (`asksRules`); what they mean is `domain/presentity/watching.ts`.
+ */
+import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
+import { linePackages, ownPolicies, policyOf } from "../../domain/presentity/watching.ts"
+import type { Watching } from "../../domain/presentity/watching.ts"
+import { canonicalDomain, domainOf } from "../../domain/uris.ts"
+import type { PackageName, Uri, WatchPolicy } from "../../domain/vocabulary.ts"
+import { presentityOf } from "../presentity-uri.ts"
+import type { Config } from "./config.ts"
+import { didYouMean } from "./did-you-mean.ts"
+
+export const watchPolicies: readonly WatchPolicy[] = ["owner", "domain", "everybody", "rules"]
+
+/** The settings that say who may watch. */
+export type WatchSettings = Pick<Config, "watch_policy" | "line_members" | "mailbox_owners">
+
+interface Fault {
+  readonly setting: keyof WatchSettings
+  readonly entry: string
+  readonly why: string
+}
+
+interface Read {
+  readonly watching: Watching
+  readonly faults: readonly Fault[]
+}
+
+/**
+ * @param packages null: names of packages are taken as they stand
+ * @param served domains served; empty: every one
+ */
+const read = (settings: WatchSettings, packages: Packages | null, served: readonly string[]): Read => {
+  const faults: Fault[] = []
+  const domains = new Set(served.map((one) => canonicalDomain(one) ?? one))
+  const policies: Record<string, WatchPolicy> = {}
+  for (const entry of settings.watch_policy) {
+    const fault = (why: string): void => void faults.push({ setting: "watch_policy", entry, why })
+    const equals = entry.lastIndexOf("=")
+    const [target, policy] = [entry.slice(0, Math.max(0, equals)), entry.slice(equals + 1)]
+    const at = target.indexOf("@")
+    const name = at < 0 ? target : target.slice(0, at)
+    const domain = at < 0 ? null : canonicalDomain(target.slice(at + 1))
+    if (equals <= 0 || name === "") {
+      fault("expected PACKAGE=POLICY or PACKAGE@DOMAIN=POLICY, for example dialog=owner")
+    } else if (!isPolicy(policy)) {
+      const hint = didYouMean(policy, watchPolicies) || `; there are ${watchPolicies.join(", ")}`
+      fault(`there is no policy ${policy}${hint}`)
+    } else if (name !== "*" && name.includes("*")) {
+      const plain =
+        packages?.find(name.replace("*", "dialog")) === null ? "dialog" : name.replace("*", "dialog")
+      fault(`the asterisk stands alone for all packages; name each, for example ${plain}=${policy}`)
+    } else if (name !== "*" && packages !== null && packages.find(name) === null) {
+      const hint = didYouMean(name, packages.names()) || `; there are ${packages.names().join(", ")}`
+      fault(`there is no event package ${name}${hint}`)
+    } else if (at >= 0 && (domain === null || domain === "")) {
+      fault(
+        `${target.slice(at + 1) || "an empty name"} is no domain; write for example ${name}@example.com=${policy}`,
+      )
+    } else if (domain !== null && domains.size > 0 && !domains.has(domain)) {
+      fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)
+    } else {
+      const key = domain === null ? name : `${name}@${domain}`
+      if (Object.hasOwn(policies, key) && policies[key] !== policy)
+        fault(`${key} is given twice, as ${policies[key]} too; leave one of them out`)
+      else policies[key] = policy
+    }
+  }
+  return {
+    watching: {
+      policies,
+      lineMembers: lists("line_members", settings.line_members, domains, faults),
+      mailboxOwners: lists("mailbox_owners", settings.mailbox_owners, domains, faults),
+    },
+    faults,
+  }
+}
+
+const isPolicy = (text: string): text is WatchPolicy => (watchPolicies as readonly string[]).includes(text)
+
+const examples = { line_members: "sip:desk@example.com", mailbox_owners: "sip:support@example.com" } as const
+
+/** `URI=URI|URI…`, split where another URI begins: a user part may hold an equals sign of its own. */
+const lists = (
+  setting: "line_members" | "mailbox_owners",
+  entries: readonly string[],
+  domains: ReadonlySet<string>,
+  faults: Fault[],
+): Readonly<Record<string, readonly Uri[]>> => {
+  const found: Record<string, readonly Uri[]> = {}
+  for (const entry of entries) {
+    const fault = (why: string): void => void faults.push({ setting, entry, why })
+    const [, of = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
+    const whose = of === "" ? null : presentityOf(of)
+    const texts = rest === "" ? [] : rest.split("|")
+    const others = texts.map(presentityOf)
+    const odd = texts[others.indexOf(null)]
+    const domain = whose === null ? null : domainOf(whose)
+    if (whose === null || odd !== undefined) {
+      const what = odd === undefined ? "" : `${odd === "" ? "an empty name" : odd} is no URI of a person; `
+      fault(
+        `${what}expected URI=URI or URI=URI|URI…, for example ${examples[setting]}=sip:alice@example.com|sip:bob@example.com`,
+      )
+    } else if (domain !== null && domains.size > 0 && !domains.has(domain)) {
+      fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)
+    } else if (Object.hasOwn(found, whose)) {
+      fault(`${whose} is listed twice; write one entry with all of them`)
+    } else found[whose] = others.flatMap((one) => one ?? [])
+  }
+  return found
+}
+
+/** What decisions are made with. Faulty entries are left out: a server does not start with one. */
+export const watchingOf = (settings: WatchSettings): Watching => read(settings, null, []).watching
+
+/** One line for each entry that cannot be meant. */
+export const watchFaults = (
+  config: WatchSettings & Pick<Config, "domain" | "sources">,
+  packages: Packages,
+): readonly string[] =>
+  read(config, packages, config.domain).faults.map(
+    ({ setting, entry, why }) => `${setting} = ${entry} (${config.sources[setting]}): ${why}`,
+  )
+
+/** As a program gives it (`Presence.make`); keys as in the settings. */
+export interface WatchOptions {
+  /** By `PACKAGE`, `PACKAGE@DOMAIN`, `*@DOMAIN` or `*`; packages left out are as they say themselves. */
+  readonly policies?: Readonly<Record<string, WatchPolicy>>
+  /** By line: who alone may watch or hold it. */
+  readonly lineMembers?: Readonly<Record<string, readonly string[]>>
+  /** By mailbox: who else its message-summary is for. */
+  readonly mailboxOwners?: Readonly<Record<string, readonly string[]>>
+}
+
+/** @throws Error with a line for each entry that cannot be meant */
+export const watchingFrom = (options: WatchOptions, packages: Packages): Watching => {
+  const listed = (lists: Readonly<Record<string, readonly string[]>> = {}): readonly string[] =>
+    Object.entries(lists).map(([of, others]) => `${of}=${others.map(withScheme).join("|")}`)
+  const { watching, faults } = read(
+    {
+      watch_policy: Object.entries(options.policies ?? {}).map(([key, policy]) => `${key}=${policy}`),
+      line_members: listed(options.lineMembers),
+      mailbox_owners: listed(options.mailboxOwners),
+    },
+    packages,
+    [],
+  )
+  if (faults.length === 0) return watching
+  const names = { watch_policy: "policies", line_members: "lineMembers", mailbox_owners: "mailboxOwners" }
+  throw new Error(
+    faults.map(({ setting, entry, why }) => `watching.${names[setting]}: ${entry}: ${why}`).join("\n"),
+  )
+}
+
+const withScheme = (text: string): string => (/^[a-z][a-z0-9+.-]*:/i.test(text) ? text : `sip:${text}`)
+
+/** Of a server that judges nobody: everybody may watch, but for watcher information. */
+export const openPolicies = "everybody may watch, but lists of watchers are for their owner"
+
+/** Every package and watcher information that has a policy of its own, with what says so. */
+export interface PolicyRow {
+  readonly packageName: PackageName
+  readonly policy: WatchPolicy
+  /** Whether a setting says so, and not the package. */
+  readonly isSet: boolean
+  /** Domains in which it is another one. */
+  readonly elsewhere: readonly { readonly domain: string; readonly policy: WatchPolicy }[]
+}
+
+/** One row for each package that can be subscribed to. */
+export const policyRows = (watching: Watching, packages: Packages): readonly PolicyRow[] => {
+  const domains = new Set(
+    Object.keys(watching.policies).flatMap((key) =>
+      key.includes("@") ? [key.slice(key.indexOf("@") + 1)] : [],
+    ),
+  )
+  const policyIn = (eventPackage: EventPackage, domain: string, settings: Watching): WatchPolicy =>
+    policyOf(eventPackage, `sip:somebody@${domain}` as Uri, settings)
+  // no setting can name it
+  const nowhere = "invalid"
+  return packages.names().flatMap((name): readonly PolicyRow[] => {
+    const eventPackage = packages.find(name)
+    if (eventPackage === null) return []
+    const policy = policyIn(eventPackage, nowhere, watching)
+    const elsewhere = [...domains].flatMap((domain) => {
+      const other = policyIn(eventPackage, domain, watching)
+      return other === policy ? [] : [{ domain, policy: other }]
+    })
+    return [
+      {
+        packageName: name,
+        policy,
+        isSet: policy !== policyIn(eventPackage, nowhere, ownPolicies),
+        elsewhere,
+      },
+    ]
+  })
+}
+
+/** All of it in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
+export const policiesInWords = (watching: Watching | undefined, packages: Packages): string => {
+  if (watching === undefined) return openPolicies
+  const by = new Map<string, string[]>()
+  const note = (policy: WatchPolicy, name: string): void =>
+    void by.set(policy, [...(by.get(policy) ?? []), name])
+  const rows = policyRows(watching, packages)
+  const [templates, plain] = [rows.filter(isTemplate), rows.filter((row) => !isTemplate(row))]
+  for (const { packageName, policy, elsewhere } of plain) {
+    note(policy, packageName)
+    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+  }
+  for (const { packageName, policy, elsewhere } of templates) {
+    if (policy !== "owner") note(policy, packageName)
+    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+  }
+  note("owner", templates.some(({ policy }) => policy !== "owner") ? "other *.winfo" : "*.winfo")
+  const order = ["rules", "domain", "owner", "everybody"]
+  return [...by]
+    .sort(([one], [other]) => order.indexOf(one) - order.indexOf(other))
+    .map(([policy, names]) => `${policy}: ${names.join(", ")}`)
+    .join(" | ")
+}
+
+const isTemplate = ({ packageName }: PolicyRow): boolean => packageName.endsWith(".winfo")
+
+/** Names of the packages that a list of members narrows, for messages. */
+export const lineNames: string = [...linePackages].join(", ")
+
+/** Packages that ask rules of somebody: by themselves, or where a setting says so. */
+export const ruledPackages = (settings: WatchSettings, packages: Packages): ReadonlySet<PackageName> => {
+  const { policies } = read(settings, null, []).watching
+  const byRules = Object.entries(policies).flatMap(([key, policy]) =>
+    policy === "rules" ? [key.split("@")[0]] : [],
+  )
+  return new Set(
+    packages
+      .names()
+      .filter(
+        (name) =>
+          packages.find(name)?.watchers === "rules" || byRules.includes(name) || byRules.includes("*"),
+      ),
+  )
+}
+
+/**
+ * Which package the name of a folder of rules means, relative to `rules_dir`: its own name, with `;` written as `%3B` where a
+ * file system or a tool dislikes it; `presence` for the folder itself. Null: no package has that name, or can have rules.
+ */
+export const packageOfFolder = (folder: string, packages: Packages): PackageName | null => {
+  const name = folder.replace(/\/+$/, "")
+  if (name === "" || name === ".") return packages.find("presence") === null ? null : "presence"
+  let plain: string
+  try {
+    plain = decodeURIComponent(name)
+  } catch {
+    return null
+  }
+  return packages.find(plain) === null ? null : plain
+}

@@ -1,0 +1,163 @@
+/**
+ * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
+ * that is not encrypted, and making the bytes go.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import { mapPersonalFieldsOfSnapshot } from "../../adapters/store/encryption/personal-fields.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
+import { purge } from "../../adapters/store/postgres/purge.ts"
+import {
+  pseudonymizerFor,
+  isEarlierKey,
+  newPersonKey,
+  pseudonym,
+} from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { PersonKey } from "../../adapters/store/encryption/encrypted-decision.ts"
+import { exclusively } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
+import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
+import { erase } from "../../domain/presentity/erase.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { freshNonce } from "../node/pump.ts"
+import { makeOwnProjector } from "../node/catch-up.ts"
+import { verifyTables } from "../integrity/verify.ts"
+import type { Remains } from "./erasable.ts"
+import { EraseRefused } from "./erase-refused.ts"
+
+export interface Erased {
+  /** What the person is called from now on. */
+  readonly standIn: Uri
+  /** Streams in which something of the person was alive, and was ended. */
+  readonly ended: number
+  /** Documents of others that name the person, and stay; the first `mentionsMax`. */
+  readonly mentions: readonly { readonly stream: Uri; readonly version: number }[]
+  readonly mentionsLeft: number
+  /** What was written in clear before it was encrypted, and stays; null: nothing. */
+  readonly remains: Remains | null
+  /** What could not be made to go from the files, one line each. */
+  readonly left: readonly string[]
+}
+
+export const tablesUnwritten = "the tables could not be written: try again"
+
+/** The key of a person, also of one that has none. */
+export const removeIdentity = (erasing: ErasureQueries, person: Uri) =>
+  Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
+
+/**
+ * Takes away name and key, and what stands in clear beside the log.
+ *
+ * @returns landmarks in which a stand-in may not be the one that the log has now
+ */
+export const shredKey = (sql: PgClient.PgClient, erasing: ErasureQueries, key: PersonKey) => {
+  const person = key.person as Uri
+  return exclusively(
+    sql,
+    Effect.gen(function* () {
+      yield* erasing.dropLandmarks(person)
+      // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
+      const unsure = isEarlierKey(key) ? yield* erasing.landmarksOf(person) : []
+      for (const one of yield* erasing.saved(person)) {
+        yield* erasing.put({
+          ...one,
+          state: mapPersonalFieldsOfSnapshot(one.state, person, pseudonymizerFor(key)),
+        })
+      }
+      yield* erasing.forget(person, pseudonym(key.id))
+      yield* keepLandmarks(sql, pseudonym(key.id))
+      return unsure
+    }),
+  )
+}
+
+/** Landmarks anew, of what can still be read. */
+export const renewLandmarks = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  landmarks: readonly { readonly stream: Uri; readonly version: number }[],
+) {
+  const store = makePostgresStore(sql)
+  for (const { stream, version } of landmarks) {
+    let state = (yield* store.landmarkBefore(stream, version - 1)) ?? initial(stream)
+    const rows = yield* store.history(stream, state.version, version - state.version)
+    for (const { decision } of rows) state = fold(state, decision)
+    // what verify would say is left for it to say
+    if (state.version === version) yield* store.saveLandmarks([state])
+  }
+})
+
+/** Landmarks of a stream anew, of what can still be read of it. */
+const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, stream: Uri) {
+  const store = makePostgresStore(sql)
+  let state = (yield* store.landmarkBefore(stream, Number.MAX_SAFE_INTEGER)) ?? initial(stream)
+  for (;;) {
+    const page = yield* store.history(stream, state.version, landmarkEvery)
+    for (const { decision } of page) {
+      state = fold(state, decision)
+      if (isLandmark(state.version)) yield* store.saveLandmarks([state])
+    }
+    if (page.length < landmarkEvery) return
+  }
+})
+
+/** @returns what could not be made to go, one line each */
+export const scrubStorage = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
+  yield* verifyTables(sql, names, { fromStart: false, repair: true })
+  const small = ["streams", "snapshots", "landmarks", "person_keys", "webhooks", "webhook_dead_letters"]
+  return yield* purge(sql, [...small, ...Object.values(names)])
+})
+
+const streamsPerAppend = 500
+
+/** Ends what lives; tables and snapshots go along. */
+export const end = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  erasing: ErasureQueries,
+  person: Uri,
+  now: Millis,
+  by: string,
+  oldestInFlight: () => Millis | null,
+) {
+  const store = makePostgresStore(sql)
+  const { projector, committed } = yield* makeOwnProjector(sql, names, oldestInFlight)
+  const alive = yield* erasing.aliveIn(person)
+  let ended = 0
+  for (let start = 0; start < alive.length; start += streamsPerAppend) {
+    const states = yield* store.load(alive.slice(start, start + streamsPerAppend))
+    const stored = states.flatMap((before): readonly CommittedDecision[] => {
+      const { events } = erase(before, { _tag: "Erase", person, silent: true })
+      if (events.length === 0) return []
+      const decision = {
+        stream: before.presentity,
+        version: before.version + 1,
+        cause: "Erase",
+        origin: by,
+        nonce: freshNonce(),
+        ...placedAt(before, nowFor(before, now), events),
+      }
+      return [{ decision, before, after: fold(before, decision) }]
+    })
+    if (stored.length === 0) continue
+    const { position, conflicts } = yield* store.append(stored.map(({ decision }) => decision))
+    for (const stream of conflicts) {
+      return yield* new EraseRefused({
+        why: `somebody writes to ${stream}: a server is at work on this database`,
+      })
+    }
+    committed.position = position
+    committed.at = Math.max(committed.at, ...stored.map(({ decision }) => decision.at))
+    projector.note(stored)
+    ended += stored.length
+  }
+  yield* projector.flush
+  if (projector.lag().decisions > 0) {
+    return yield* new EraseRefused({ why: tablesUnwritten })
+  }
+  return ended
+})

@@ -1,0 +1,116 @@
+/**
+ * The seals of a log against its public key and against the hashes of its rows.
+ *
+ * That rows are what their hashes say is the chain's business (`chain.ts`).
+ */
+import { verify } from "node:crypto"
+import type { KeyObject } from "node:crypto"
+import { Effect } from "effect"
+import { digestOfRows, isSigned, noDigest } from "../../adapters/store/integrity/signed-seals.ts"
+import type { Seal, Seals } from "../../adapters/store/integrity/signed-seals.ts"
+import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
+import type { Retained } from "../../domain/presentity/retention.ts"
+import type { LogFinding } from "./folded.ts"
+import { oneByOne } from "./one-by-one.ts"
+
+export interface SealReport {
+  readonly seals: number
+  /** Of the newest one; null: there is none. */
+  readonly position: number | null
+  readonly at: number | null
+  /** Decisions since then, which nobody has signed. */
+  readonly unsealed: number
+  /** Seals of decisions that were dropped, of which only the signature can be checked. */
+  readonly dropped: number
+}
+
+/** @param retained what the log says was dropped from it: it must be signed as well to count */
+export const checkSeals = Effect.fnUntraced(function* (
+  seals: Seals,
+  key: KeyObject,
+  begun: bigint,
+  retained: Retained,
+  findings: LogFinding[],
+) {
+  const droppedTo = BigInt(retained.position)
+  let before: Pick<Seal, "position" | "digest"> = { position: begun, digest: noDigest }
+  let count = 0
+  let dropped = 0
+  let newest: Seal | null = null
+  const rows = oneByOne(seals.hashes, ({ position }) => position, begun)
+  for (
+    let page = yield* seals.after(-1n);
+    page.length > 0;
+    page = yield* seals.after(page.at(-1)!.position)
+  ) {
+    for (const seal of page) {
+      const faults: string[] = []
+      if (!isSigned(seal, key)) faults.push("its signature is not that of this key")
+      if (seal.previous !== before.position) {
+        faults.push(`it follows ${seal.previous}, and the one before it is ${before.position}`)
+      }
+      const digest = digestOfRows(before.digest)
+      let found = 0n
+      for (
+        let row = yield* rows.peek;
+        row !== null && row.position <= seal.position;
+        row = yield* rows.peek
+      ) {
+        digest.add(row)
+        found++
+        rows.take()
+      }
+      if (seal.previous < droppedTo) dropped++
+      else if (found !== seal.rows) {
+        faults.push(`it is of ${seal.rows} decisions since ${seal.previous}, and there are ${found}`)
+      } else if (Buffer.compare(digest.end(), seal.digest) !== 0) {
+        faults.push(`a decision after ${seal.previous} is not the one that was sealed`)
+      }
+      for (const found_ of faults) {
+        findings.push({
+          table: "seals",
+          key: `position ${seal.position}`,
+          column: "digest",
+          log: null,
+          found: found_,
+        })
+      }
+      before = seal
+      newest = seal
+      count++
+    }
+  }
+  const unsigned = unsignedIn(retained, key, dropped > 0)
+  for (const found of unsigned) {
+    findings.push({ table: "events", key: retentionStream, column: "events", log: null, found })
+  }
+  if (newest === null) {
+    const found = "there is none, so nobody has signed anything here"
+    findings.push({ table: "seals", key: "position", column: "position", log: null, found })
+  }
+  let unsealed = 0
+  for (let row = yield* rows.peek; row !== null; row = yield* rows.peek) {
+    unsealed++
+    rows.take()
+  }
+  const report: SealReport = {
+    seals: count,
+    position: newest === null ? null : Number(newest.position),
+    at: newest?.at ?? null,
+    unsealed,
+    dropped,
+  }
+  return report
+})
+
+/** What was dropped, and nobody with the key says so. */
+const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): readonly string[] => {
+  const isOf = (text: string, signature: string | undefined): boolean =>
+    signature !== undefined && verify(null, Buffer.from(text), key, Buffer.from(signature, "hex"))
+  const documents = retained.documents
+    .filter((one) => !isOf(droppedDocumentsText(one), one.signature))
+    .map(({ packageName }) => `that documents of ${packageName} were dropped is not signed with this key`)
+  return isSealed && !isOf(droppedText(retained), retained.signature)
+    ? ["that sealed decisions were dropped is not signed with this key", ...documents]
+    : documents
+}

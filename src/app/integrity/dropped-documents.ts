@@ -1,0 +1,83 @@
+/**
+ * Documents that retention has dropped from the log, and that states which were saved still have.
+ */
+import { digestOf } from "../../adapters/store/integrity/hash-chain.ts"
+import type { Snapshot } from "../../domain/presentity/snapshot.ts"
+import type { Publication } from "../../domain/presentity/state.ts"
+import type { Body, Header } from "../../domain/vocabulary.ts"
+
+/** The same with the digest of each document in its place, so that one with it equals one without. */
+export const withDigests = (snapshot: Snapshot): object => ({
+  ...snapshot,
+  publications: snapshot.publications.map(([name, publications]) => [
+    name,
+    publications.map(({ headers, droppedHeaders, ...one }) => ({
+      ...one,
+      body: one.body === null ? null : digestIn(one.body),
+      headers: headers === undefined ? droppedHeaders : digestOf(JSON.stringify(headers)),
+    })),
+  ]),
+  hardState: snapshot.hardState?.map(([name, body]) => [name, digestIn(body)]),
+})
+
+const digestIn = ({ dropped, ...body }: Body): Body => ({ ...body, text: dropped ?? digestOf(body.text) })
+
+/** What is folded, with the documents that the log no longer has taken from what was saved where they are the same ones. */
+export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => {
+  const texts = new Map<string, string>()
+  const headers = new Map<string, readonly Header[]>()
+  for (const [, publications] of saved.publications) {
+    for (const one of publications) {
+      if (one.body !== null && one.body.dropped === undefined)
+        texts.set(digestOf(one.body.text), one.body.text)
+      if (one.headers !== undefined) headers.set(digestOf(JSON.stringify(one.headers)), one.headers)
+    }
+  }
+  for (const [, { text, dropped }] of saved.hardState ?? []) {
+    if (dropped === undefined) texts.set(digestOf(text), text)
+  }
+  const bodyOf = (body: Body): Body => {
+    const { dropped, ...rest } = body
+    const text = dropped === undefined ? undefined : texts.get(dropped)
+    return text === undefined ? body : { ...rest, text }
+  }
+  const publicationOf = (one: Publication): Publication => {
+    const body = one.body === null ? null : bodyOf(one.body)
+    const { droppedHeaders, ...rest } = one
+    const known = droppedHeaders === undefined ? undefined : headers.get(droppedHeaders)
+    return known === undefined ? { ...one, body } : { ...rest, body, headers: known }
+  }
+  return {
+    ...folded,
+    publications: folded.publications.map(([name, all]) => [name, all.map(publicationOf)]),
+    ...(folded.hardState === undefined
+      ? {}
+      : { hardState: folded.hardState.map(([name, body]) => [name, bodyOf(body)] as const) }),
+  }
+}
+
+/** A state without the documents of one package, as the log has it when they are dropped. */
+export const withoutDocumentsOf = (snapshot: Snapshot, packageName: string): Snapshot => {
+  const bodyOf = (body: Body): Body =>
+    body.dropped === undefined ? { ...body, text: "", dropped: digestOf(body.text) } : body
+  return {
+    ...snapshot,
+    publications: snapshot.publications.map(([name, all]) => [
+      name,
+      name !== packageName
+        ? all
+        : all.map(({ headers, ...one }) => ({
+            ...one,
+            body: one.body === null ? null : bodyOf(one.body),
+            ...(headers === undefined ? {} : { droppedHeaders: digestOf(JSON.stringify(headers)) }),
+          })),
+    ]),
+    ...(snapshot.hardState === undefined
+      ? {}
+      : {
+          hardState: snapshot.hardState.map(
+            ([name, body]) => [name, name === packageName ? bodyOf(body) : body] as const,
+          ),
+        }),
+  }
+}

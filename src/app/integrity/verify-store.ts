@@ -1,0 +1,36 @@
+/**
+ * A check, or repair, of the tables of a store, from opening it to the report.
+ */
+import { Effect } from "effect"
+import type { Config } from "../config/config.ts"
+import { StoreUnusable, holdStore, openStore, requireLog } from "../open-store.ts"
+import { errorMessage } from "../error-message.ts"
+import { verifyTables } from "./verify.ts"
+import type { VerifyOptions, VerifyReport } from "./verify.ts"
+
+export interface CheckedStore {
+  readonly store: string
+  readonly report: VerifyReport
+  /** Differences that are left when it is over. */
+  readonly after: number
+}
+
+export const checkStore = Effect.fn("Tables.checkStore")(function* (
+  config: Config,
+  command: string,
+  options: VerifyOptions,
+) {
+  const store = yield* openStore(config, command)
+  yield* requireLog(store)
+  // whoever repairs what is derived from the log writes beside whoever writes the log: that must be one
+  if (options.repair) yield* holdStore(store, config, command)
+  const unusable = Effect.mapError(
+    (cause: unknown) => new StoreUnusable({ store: store.name, why: errorMessage(cause) }),
+  )
+  const report = yield* verifyTables(store.sql, store.tables, options).pipe(unusable)
+  const { differences } = options.repair
+    ? yield* verifyTables(store.sql, store.tables, { ...options, repair: false }).pipe(unusable)
+    : report
+  const checked: CheckedStore = { store: store.name, report, after: differences.length }
+  return checked
+}, Effect.scoped)

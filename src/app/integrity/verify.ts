@@ -1,0 +1,407 @@
+/**
+ * The three tables against the log, row by row and column by column, at the position that the tables say they show.
+ *
+ * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was
+ * written when a write was cut off (the embedded database only); the next start finishes that write.
+ */
+import type { KeyObject } from "node:crypto"
+import type { PgClient } from "@effect/sql-pg"
+import { Clock, Effect } from "effect"
+import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
+import type { Audit, LoggedDecision } from "../../adapters/store/postgres/audit-queries.ts"
+import { makeChainAudit } from "../../adapters/store/postgres/chain-queries.ts"
+import { makeSeals } from "../../adapters/store/integrity/signed-seals.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
+import { exclusively, makePresenceTables } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import {
+  differingColumns,
+  layouts,
+  nameOf,
+  rowName,
+  rowOf,
+  rowsOf,
+  tableNames,
+} from "../../domain/projections/layout.ts"
+import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
+import { splitUri, touched } from "../../domain/projections/rows.ts"
+import type { RowKey } from "../../domain/projections/rows.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { checkChain } from "./check-chain.ts"
+import type { ChainReport } from "./check-chain.ts"
+import { compareSnapshots, foldEvents, foldSnapshots, stateIn } from "./fold.ts"
+import { nothingFolded } from "./folded.ts"
+import type { Folded } from "./folded.ts"
+import { checkSeals } from "./check-seals.ts"
+import type { SealReport } from "./check-seals.ts"
+
+/** One value that is not what it should be. */
+export interface Difference {
+  readonly kind: "changed" | "missing" | "extra"
+  /** As the table is called in the database. */
+  readonly table: string
+  /** What names the row, or the stream. */
+  readonly key: string
+  /** Null: the whole row. */
+  readonly column: string | null
+  readonly log: Value
+  readonly found: Value
+}
+
+export interface VerifyReport {
+  readonly v: 1
+  /** What the tables show. */
+  readonly position: number
+  /** Decisions that they do not show yet. */
+  readonly lag: number
+  /** Events were read from the first on, and snapshots compared with them. */
+  readonly fromStart: boolean
+  /** Read from the log. */
+  readonly decisions: number
+  readonly streams: number
+  readonly snapshots: number
+  readonly rows: Readonly<Record<TableName, number>>
+  /** Rows of a write that was cut off. */
+  readonly ahead: number
+  /** Streams whose oldest decisions are no longer in the log. */
+  readonly truncated: number
+  /** What the chains of the log say; null: nobody asked. */
+  readonly chain: ChainReport | null
+  /** What the seals say; null: nobody asked. */
+  readonly seals: SealReport | null
+  readonly differences: readonly Difference[]
+  /** Rows and snapshots written; null: none was to be. */
+  readonly repaired: number | null
+  readonly seconds: number
+}
+
+export interface VerifyOptions {
+  readonly fromStart: boolean
+  /** Rewrites what differs, with no other writer in between. */
+  readonly repair: boolean
+  /** Computes the chain of every stream anew; reads the whole log. Absent: not. */
+  readonly chain?: boolean
+  /** With the chain: whose signature seals must bear. Absent: they are not looked at. */
+  readonly publicKey?: KeyObject
+}
+
+/**
+ * Looks at one moment of the database, whatever is written meanwhile; to repair it keeps other writers out.
+ *
+ * @param names what the three tables are called
+ */
+export const verifyTables = Effect.fn("Tables.verify")(function* (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  options: VerifyOptions,
+) {
+  const startedAt = yield* Clock.currentTimeMillis
+  const audit = makeAudit(sql)
+  const folded = nothingFolded()
+  if (options.repair && options.fromStart) {
+    // most of the work, before anybody has to wait
+    yield* foldEvents(audit, folded, (yield* audit.positions).tables, true)
+  }
+  const examine = Effect.gen(function* () {
+    const found = yield* findDifferences(audit, names, folded, options)
+    const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
+    if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
+    const chainAudit = makeChainAudit(sql)
+    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    const retained = retention?.retained ?? nothingDropped
+    const chain = yield* checkChain(chainAudit, retained, folded.findings)
+    const begun = yield* chainAudit.begun
+    const seals =
+      options.publicKey === undefined
+        ? null
+        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, retained, folded.findings)
+    return { ...found, repaired, chain, seals }
+  })
+  const { positions, ...found } = yield* options.repair
+    ? exclusively(sql, examine)
+    : sql.withTransaction(
+        sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`.pipe(Effect.andThen(examine)),
+      )
+  const report: VerifyReport = {
+    v: 1,
+    position: positions.tables,
+    lag: positions.lag,
+    fromStart: options.fromStart,
+    decisions: folded.decisions,
+    streams: folded.versions.size,
+    snapshots: found.snapshots,
+    rows: found.rows,
+    ahead: found.ahead,
+    truncated: folded.truncated.size + folded.begun,
+    chain: found.chain,
+    seals: found.seals,
+    differences: [
+      ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
+      ...found.wrong.flatMap((one) => one.differences),
+    ],
+    repaired: found.repaired,
+    seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000,
+  }
+  return report
+})
+
+/** A row that differs, with what it takes to make it right. */
+interface WrongRow {
+  readonly table: TableName
+  readonly differences: readonly Difference[]
+  /** What the log has; null: nothing. */
+  readonly expected: { readonly state: State; readonly key: RowKey } | null
+  /** To be removed; null: there is none, or it is to be overwritten. */
+  readonly id: number | null
+  readonly found: TableRow | null
+}
+
+const findDifferences = Effect.fnUntraced(function* (
+  audit: Audit,
+  names: TableNames,
+  folded: Folded,
+  { fromStart, repair: isRepair }: VerifyOptions,
+) {
+  const positions = yield* audit.positions
+  const { tables: shown, given } = positions
+  // another log's, or what somebody wrote there: what comes next would not be read
+  if (shown > given)
+    folded.findings.push({ table: "checkpoints", key: "tables", column: "pos", log: given, found: shown })
+  for (const { stream, why } of yield* audit.gaps) {
+    folded.broken.add(stream as Uri)
+    folded.findings.push({ table: "events", key: stream, column: "version", log: null, found: why })
+  }
+  const orphans = yield* audit.orphans
+  for (const number of orphans) {
+    const key = `stream ${number}`
+    folded.findings.push({ table: "snapshots", key, column: "stream", log: null, found: key })
+  }
+  const tail = yield* readTail(audit, positions.tables, positions.last)
+  let snapshots: readonly State[]
+  let compared = 0
+  if (fromStart) {
+    yield* foldEvents(audit, folded, positions.tables, isRepair)
+    const result = yield* compareSnapshots(audit, folded)
+    snapshots = result.wrong
+    compared = result.compared
+  } else {
+    const decisionsAfter = new Map<Uri, number>()
+    for (const { stream } of tail) decisionsAfter.set(stream, (decisionsAfter.get(stream) ?? 0) + 1)
+    snapshots = yield* foldSnapshots(audit, folded, positions.tables, decisionsAfter)
+  }
+
+  const expected = expectedRows(folded)
+  const rows = { presentity: 0, active_watchers: 0, watchers: 0 }
+  const differing: WrongRow[] = []
+  for (const table of tableNames) {
+    const name = tableIn(names, table)
+    for (let after = -2_147_483_648; ;) {
+      const page = yield* audit.rows(table, name, after)
+      if (page.length === 0) break
+      rows[table] += page.length
+      for (const { id, row } of page) {
+        const full = `${table}\n${rowName(table, row)}`
+        const one = expected.get(full)
+        if (one === undefined) differing.push(extra(table, name, id, row))
+        else {
+          expected.delete(full)
+          const wanted = rowOf(one.state, one.key)!
+          const columns = differingColumns(table, wanted, row)
+          if (columns.length > 0) differing.push(changed(table, name, row, wanted, columns, one))
+        }
+      }
+      after = page.at(-1)!.id
+    }
+  }
+  for (const one of expected.values()) {
+    differing.push(missing(one.key.table, tableIn(names, one.key.table), one))
+  }
+  const later = differing.length === 0 || tail.length === 0 ? nothingLater : laterRows(folded, tail)
+  const wrong = differing.filter((one) => !isAhead(one, later))
+  return {
+    positions,
+    snapshots: compared,
+    wrongSnapshots: snapshots,
+    orphans,
+    rows,
+    wrong,
+    ahead: differing.length - wrong.length,
+  }
+})
+
+type Found = Effect.Success<ReturnType<typeof findDifferences>>
+
+/** @returns how many rows and snapshots were written */
+const repair = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  audit: Audit,
+  names: TableNames,
+  { wrong, wrongSnapshots, orphans, positions }: Found,
+  folded: Folded,
+) {
+  const isBeyond = positions.tables > positions.given
+  if (isBeyond) yield* audit.putTablesCheckpoint(positions.given)
+  const brokenNames = new Set([...folded.broken].map(userOf))
+  const isSure = (one: WrongRow): boolean =>
+    one.expected !== null
+      ? !folded.broken.has(one.expected.state.presentity)
+      : !isOf(one, folded.broken, brokenNames)
+  const toWrite = wrong.filter(isSure)
+  for (const table of tableNames) {
+    const ids = toWrite.flatMap((one) => (one.table === table && one.id !== null ? [one.id] : []))
+    if (ids.length > 0) yield* audit.deleteRows(tableIn(names, table), ids)
+  }
+  const changes = new Map<State, RowKey[]>()
+  for (const { expected } of toWrite) {
+    if (expected === null) continue
+    const keys = changes.get(expected.state)
+    if (keys === undefined) changes.set(expected.state, [expected.key])
+    else keys.push(expected.key)
+  }
+  const tables = makePresenceTables(sql, names)
+  const all = [...changes].map(([state, keys]) => ({ state, keys }))
+  for (let start = 0; start < all.length; start += 500) yield* tables.write(all.slice(start, start + 500))
+  const states = wrongSnapshots.filter((state) => !folded.broken.has(state.presentity))
+  for (let start = 0; start < states.length; start += 500) {
+    yield* audit.putSnapshots(states.slice(start, start + 500))
+  }
+  if (orphans.length > 0) yield* audit.deleteSnapshots(orphans)
+  return toWrite.length + states.length + orphans.length + folded.landmarksWritten + (isBeyond ? 1 : 0)
+})
+
+const expectedRows = (folded: Folded) => {
+  const expected = new Map<string, { readonly state: State; readonly key: RowKey }>()
+  for (const state of folded.states.values()) {
+    for (const key of rowsOf(state)) {
+      const name = nameOf(state, key)
+      if (name !== null) expected.set(`${key.table}\n${name}`, { state, key })
+    }
+  }
+  return expected
+}
+
+const tableIn = (names: TableNames, table: TableName): string =>
+  table === "active_watchers" ? names.activeWatchers : names[table]
+
+// ── what is told of a row ──
+
+const changed = (
+  table: TableName,
+  name: string,
+  found: TableRow,
+  wanted: TableRow,
+  columns: readonly string[],
+  expected: WrongRow["expected"],
+): WrongRow => ({
+  table,
+  differences: columns.map((column) => ({
+    kind: "changed",
+    table: name,
+    key: keyText(table, wanted),
+    column,
+    log: wanted[column] ?? null,
+    found: found[column] ?? null,
+  })),
+  expected,
+  id: null,
+  found,
+})
+
+const extra = (table: TableName, name: string, id: number, found: TableRow): WrongRow => ({
+  table,
+  differences: [
+    { kind: "extra", table: name, key: keyText(table, found), column: null, log: null, found: null },
+  ],
+  expected: null,
+  id,
+  found,
+})
+
+const missing = (table: TableName, name: string, expected: NonNullable<WrongRow["expected"]>): WrongRow => ({
+  table,
+  differences: [
+    {
+      kind: "missing",
+      table: name,
+      key: keyText(table, rowOf(expected.state, expected.key) ?? {}),
+      column: null,
+      log: null,
+      found: null,
+    },
+  ],
+  expected,
+  id: null,
+  found: null,
+})
+
+/** What people call a row: `sip:alice@example.com presence bob@example.com`. */
+const keyText = (table: TableName, row: TableRow): string => {
+  const { columns, keys } = layouts[table]
+  return columns
+    .slice(0, keys)
+    .map((column) => `${column}=${row[column] ?? "NULL"}`)
+    .join(" ")
+}
+
+// ── what the log has beyond the tables ──
+
+const readTail = Effect.fnUntraced(function* (audit: Audit, after: number, upTo: number) {
+  const tail: LoggedDecision[] = []
+  for (let position = after; position < upTo;) {
+    const page = yield* audit.decisions(position, upTo)
+    tail.push(...page)
+    position = page.at(-1)?.position ?? upTo
+  }
+  return tail
+})
+
+/** By name of the row, what it was after each later decision that touched it; null: it was not there. */
+type Later = ReadonlyMap<string, readonly (TableRow | null)[]>
+
+const nothingLater: Later = new Map()
+
+const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Later => {
+  const later = new Map<string, (TableRow | null)[]>()
+  const states = new Map<Uri, State>()
+  for (const { stream, version, at, events } of tail) {
+    if (typeof events === "string") continue
+    const before = states.get(stream) ?? stateIn(folded, stream)
+    const after = fold(before, { events, at, version })
+    states.set(stream, after)
+    for (const event of events) {
+      for (const key of touched(event, before, after)) {
+        const name = nameOf(after, key)
+        if (name === null) continue
+        const full = `${key.table}\n${name}`
+        const row = rowOf(after, key) ?? null
+        const others = later.get(full)
+        if (others === undefined) later.set(full, [row])
+        else others.push(row)
+      }
+    }
+  }
+  return later
+}
+
+const isAhead = ({ table, found, expected }: WrongRow, later: Later): boolean => {
+  const name = found === null ? nameOf(expected!.state, expected!.key) : rowName(table, found)
+  const candidates = later.get(`${table}\n${name}`) ?? []
+  return candidates.some((row) =>
+    row === null || found === null ? row === found : differingColumns(table, row, found).length === 0,
+  )
+}
+
+// ── streams of which nothing is sure ──
+
+const userOf = (stream: Uri): string => {
+  const { user, host } = splitUri(stream)
+  return `${user}@${host}`
+}
+
+const isOf = ({ table, found }: WrongRow, streams: ReadonlySet<Uri>, users: ReadonlySet<string>): boolean =>
+  table === "presentity"
+    ? users.has(`${found?.["username"]}@${found?.["domain"]}`)
+    : streams.has(found?.["presentity_uri"] as Uri)

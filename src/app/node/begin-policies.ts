@@ -1,0 +1,123 @@
+/**
+ * Whom the policies in force end or show something else, of those who watch already: said before it happens.
+ *
+ * At a start this is what new defaults do to an older log, and what a changed setting does to any.
+ */
+import { Effect } from "effect"
+import type { Answer } from "../../domain/presentity/commands.ts"
+import type { PackageName, WatchWord } from "../../domain/vocabulary.ts"
+import { policiesOrigin } from "./pump.ts"
+import type { Pump } from "./pump.ts"
+import { adviceFor } from "./policy-changes.ts"
+import type { NamedChange, PoliciesFound } from "./policy-changes.ts"
+
+/** Presentities whose watchers are decided on together. */
+const atOnce = 256
+
+const retryMillis = 250
+
+/** How many are named of each package. */
+const namedMax = 10
+
+/** What happens to the watchers of one package. */
+export interface PolicyReport {
+  readonly packageName: PackageName
+  readonly ended: number
+  readonly changed: number
+  /** How many, the first of them by name, and by what. */
+  readonly what: string
+  /** The setting that keeps them as they are. */
+  readonly keeping: string
+}
+
+/** How it is said of so many that they are ended, or treated otherwise. */
+interface Verbs {
+  readonly ended: (count: number) => string
+  readonly changed: (count: number) => string
+}
+
+const areNow: Verbs = {
+  ended: (count) => `${isOrAre(count)} ended`,
+  changed: (count) => `${isOrAre(count)} treated otherwise`,
+}
+
+const isOrAre = (count: number): string => (count === 1 ? "is" : "are")
+
+/** @param start by which start it will be so */
+export const willBe = (start: string): Verbs => ({
+  ended: () => `will be ended by ${start}`,
+  changed: () => `will be treated otherwise by ${start}`,
+})
+
+/** By package; those for whom nothing changes that they can see are left out. */
+export const policyReports = (found: PoliciesFound, verbs: Verbs = areNow): readonly PolicyReport[] => {
+  const all = [...found.changes].flatMap(([presentity, changes]) =>
+    changes.filter(({ isSeen }) => isSeen).map((one) => ({ presentity, ...one })),
+  )
+  return [...Map.groupBy(all, (one) => one.packageName)]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([packageName, changes]) => {
+      const ended = changes.filter(({ becomes }) => becomes === "ended")
+      const changed = changes.filter(({ becomes }) => becomes !== "ended")
+      const part = (some: readonly NamedChange[], verb: Verbs["ended"]): readonly string[] =>
+        some.length === 0
+          ? []
+          : [`${counted(some.length)} of ${packageName} ${verb(some.length)}: ${named(some)}`]
+      const parts = [...part(ended, verbs.ended), ...part(changed, verbs.changed)]
+      const words = [...new Set(changes.map(({ policy }) => wordOf(policy)))].sort().join(", ")
+      return {
+        packageName,
+        ended: ended.length,
+        changed: changed.length,
+        what: `${parts.join("; ")} (${words})`,
+        keeping: adviceFor(packageName, changes, found),
+      }
+    })
+}
+
+const wordOf = (word: WatchWord | null): string =>
+  word === null ? "by decision on them" : word === "members" ? "line_members" : `policy ${word}`
+
+const counted = (count: number): string => (count === 1 ? "1 subscription" : `${count} subscriptions`)
+
+const named = (changes: readonly NamedChange[]): string => {
+  const names = changes
+    .slice(0, namedMax)
+    .map(({ watcher, presentity, was, becomes }) =>
+      becomes === "ended"
+        ? `${watcher} to ${presentity}`
+        : `${watcher} to ${presentity} (${was === becomes ? "shown otherwise" : `${was} to ${becomes}`})`,
+    )
+  const left = changes.length - names.length
+  return left === 0 ? names.join(", ") : `${names.join(", ")} and ${left} more`
+}
+
+/** However long the store is away: nobody is served before. */
+const untilStored = (asked: Effect.Effect<Answer>): Effect.Effect<Answer> =>
+  Effect.flatMap(asked, (answer) =>
+    answer._tag === "Rejected" && answer.rejection._tag === "ServiceUnavailable"
+      ? Effect.andThen(Effect.sleep(retryMillis), untilStored(asked))
+      : Effect.succeed(answer),
+  )
+
+/**
+ * Treats those who watch already as the policies in force say, before anything that fell due while the server was down and
+ * before any request; the log is told of it first. Nothing when that is nothing.
+ */
+export const beginPolicies = (pump: Pump): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const found = pump.policyChanges()
+    return Effect.forEach(
+      policyReports(found),
+      ({ what, keeping }) => Effect.logWarning(`${what}; ${keeping}`),
+      { discard: true },
+    ).pipe(
+      Effect.andThen(
+        Effect.forEach(
+          found.changes.keys(),
+          (presentity) => untilStored(pump.amend(presentity, { _tag: "ApplyPolicies" }, policiesOrigin)),
+          { discard: true, concurrency: atOnce },
+        ),
+      ),
+    )
+  })

@@ -1,0 +1,44 @@
+/**
+ * Brings the three tables and the snapshots up to the end of a log that no server writes to: after a kill -9, or of a program
+ * that keeps no tables.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { Context, Effect } from "effect"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
+import { makePresenceTables } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
+import { makeProjector } from "./projector.ts"
+import { foldTail } from "./fold-tail.ts"
+
+/** A projector of one's own, and how far it is. @param oldestInFlight of a server, issue time of its oldest NOTIFY without answer */
+export const makeOwnProjector = (
+  sql: PgClient.PgClient,
+  names: TableNames,
+  oldestInFlight: () => Millis | null,
+) => {
+  const committed = { position: 0, at: 0 }
+  const services = Context.make(EventStore, makePostgresStore(sql)).pipe(
+    Context.add(PresenceTables, makePresenceTables(sql, names)),
+  )
+  return Effect.map(
+    makeProjector(
+      { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
+      { committed: () => committed, oldestInFlight },
+    ).pipe(Effect.provideContext(services)),
+    (projector) => ({ projector, committed }),
+  )
+}
+
+/** @returns whether all of it could be written */
+export const catchUp = Effect.fn("Tables.catchUp")(function* (sql: PgClient.PgClient, names: TableNames) {
+  // nothing is known here of NOTIFYs: a server may have been killed with some under way
+  const { projector, committed } = yield* makeOwnProjector(sql, names, () => 0)
+  const { position, at } = yield* foldTail((stored) => projector.note([stored])).pipe(
+    Effect.provideService(EventStore, makePostgresStore(sql)),
+  )
+  Object.assign(committed, { position, at })
+  yield* projector.flush
+  return projector.lag().decisions === 0
+})

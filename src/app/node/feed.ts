@@ -1,0 +1,133 @@
+/**
+ * What happens, as it happens and from any place in the log on: publications are read from the log, so nothing is missed
+ * however long a reader was away; what was exposed is told to whoever listens at that moment.
+ */
+import { Effect, Queue, Schedule, Stream } from "effect"
+import type { ExposedRow, FeedFilter, FeedItem } from "../../ports/operations.ts"
+import type { EventStore, Position, RecordedDecision } from "../../ports/event-store.ts"
+import { publishesIn } from "../../domain/projections/published.ts"
+import { matchesWildcard } from "../../domain/wildcards.ts"
+import { answerMillis, within } from "./within.ts"
+
+/** What a reader has seen when it has seen these. */
+export interface FeedPage {
+  readonly position: Position
+  readonly items: readonly FeedItem[]
+  /** After these so many that were exposed are missing: the reader was too slow. Absent: none. */
+  readonly lost?: number
+}
+
+export interface Feed {
+  readonly from: (after: Position | null, filter: FeedFilter) => Stream.Stream<FeedItem>
+  /** The same by pages; there are pages without anything of interest, so that a reader's position goes on. */
+  readonly pages: (after: Position | null, filter: FeedFilter) => Stream.Stream<FeedPage>
+  /** Something was committed. */
+  readonly wake: () => void
+  readonly expose: (rows: readonly ExposedRow[]) => void
+}
+
+/** Decisions read at once. */
+const pageSize = 200
+
+/** Pages ahead of a slow reader. */
+const pagesAhead = 2
+
+/** What was exposed and a slow reader has not taken yet; more is lost to it. */
+const exposedMaxDefault = 100_000
+
+interface Listener {
+  readonly filter: FeedFilter
+  exposed: FeedItem[]
+  lost: number
+  wake: () => void
+}
+
+export const makeFeed = (
+  store: EventStore["Service"],
+  committed: () => Position,
+  exposedMax = exposedMaxDefault,
+): Feed => {
+  const listeners = new Set<Listener>()
+
+  /** Until something was committed after that, or exposed. */
+  const newsAfter = (position: Position, listener: Listener) =>
+    Effect.callback<void>((resume) => {
+      listener.wake = () => {
+        if (committed() > position || listener.exposed.length > 0) resume(Effect.void)
+      }
+      listener.wake()
+    })
+
+  /** Waits for a store that does not answer. */
+  const read = (after: Position) =>
+    within(answerMillis, store.read(after, pageSize)).pipe(
+      Effect.retry(Schedule.spaced("500 millis")),
+      Effect.orDie,
+    )
+
+  const pages: Feed["pages"] = (after, filter) =>
+    Stream.callback<FeedPage>(
+      (queue) =>
+        Effect.gen(function* () {
+          const listener: Listener = { filter, exposed: [], lost: 0, wake: () => {} }
+          listeners.add(listener)
+          yield* Effect.addFinalizer(() => Effect.sync(() => void listeners.delete(listener)))
+          let position = after ?? committed()
+          for (;;) {
+            if (listener.exposed.length > 0) {
+              const { exposed: items, lost } = listener
+              listener.exposed = []
+              listener.lost = 0
+              yield* Queue.offer(queue, { position, items, ...(lost === 0 ? {} : { lost }) })
+            }
+            if (position >= committed()) {
+              yield* newsAfter(position, listener)
+              continue
+            }
+            const recorded = yield* read(position)
+            position = recorded.at(-1)?.position ?? position
+            // what was committed is not to be read yet: not by much
+            if (recorded.length === 0) yield* Effect.sleep("20 millis")
+            else yield* Queue.offer(queue, { position, items: itemsOf(recorded, filter) })
+          }
+        }),
+      { bufferSize: pagesAhead },
+    )
+
+  const wake = (): void => {
+    for (const listener of listeners) listener.wake()
+  }
+
+  return {
+    pages,
+    from: (after, filter) => Stream.flatMap(pages(after, filter), ({ items }) => Stream.fromIterable(items)),
+    wake,
+    expose: (rows) => {
+      for (const listener of listeners) {
+        const { filter, exposed } = listener
+        for (const data of rows) {
+          const item: FeedItem = { position: null, id: null, type: "E_PRESENCE_EXPOSED", data }
+          const matches = isOf(filter, item.type, `sip:${data.user}@${data.domain}`)
+          if (!matches) continue
+          if (exposed.length < exposedMax) exposed.push(item)
+          else listener.lost++
+        }
+      }
+      wake()
+    },
+  }
+}
+
+const itemsOf = (read: readonly RecordedDecision[], filter: FeedFilter): readonly FeedItem[] =>
+  read.flatMap(({ position, decision }) => {
+    const type = "E_PRESENCE_PUBLISH"
+    if (!isOf(filter, type, decision.stream)) return []
+    const found = publishesIn(decision)
+    return found.map((data, index): FeedItem => {
+      const isLast = index === found.length - 1
+      return { position: isLast ? position : null, id: `${position}.${index}`, type, data }
+    })
+  })
+
+const isOf = ({ types, presentity }: FeedFilter, type: FeedItem["type"], uri: string): boolean =>
+  types?.has(type) !== false && (presentity === null || matchesWildcard(presentity, uri))

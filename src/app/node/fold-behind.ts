@@ -1,0 +1,53 @@
+/**
+ * What a checkpoint has left behind: decisions before it that no snapshot holds. A server that keeps order makes none; two that
+ * wrote to one log at once did, and what was acknowledged was then never read again.
+ */
+import { Effect } from "effect"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
+import type { EventStore, Position } from "../../ports/event-store.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
+
+const streamsPerPage = 500
+const rowsPerPage = 500
+
+/**
+ * Brings the states of such streams up to what the log says.
+ *
+ * @param upTo the checkpoint; what comes after it is read anyway
+ * @param states by presentity, as the snapshots have them; changed in place
+ * @param each told of every decision that is caught up with, in the order of its stream
+ * @returns the time of the newest of them; 0: there was none
+ */
+export const foldBehind = Effect.fnUntraced(function* (
+  store: EventStore["Service"],
+  upTo: Position,
+  states: Map<Uri, State>,
+  each: (stored: CommittedDecision) => void,
+) {
+  let at: Millis = 0
+  if (store.behind === undefined || upTo === 0) return at
+  for (let after = ""; ;) {
+    const page = yield* store.behind(upTo, after, streamsPerPage)
+    for (const { stream, version } of page) {
+      let state: State = states.get(stream) ?? { ...initial(stream), version }
+      for (;;) {
+        const rows = yield* store.history(stream, state.version, rowsPerPage)
+        for (const { position, decision } of rows) {
+          if (position > upTo) break
+          const before: State =
+            decision.version === state.version + 1 ? state : { ...state, version: decision.version - 1 }
+          state = fold(before, decision)
+          at = Math.max(at, decision.at)
+          each({ decision, before, after: state })
+        }
+        if (rows.length < rowsPerPage || rows.at(-1)!.position > upTo) break
+      }
+      states.set(stream, state)
+    }
+    if (page.length < streamsPerPage) return at
+    after = page.at(-1)!.stream
+  }
+})

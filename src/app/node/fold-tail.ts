@@ -1,0 +1,69 @@
+/**
+ * The end of the log, after the snapshots: what the tables may not have seen yet.
+ */
+import { Effect } from "effect"
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import type { Position, RecordedDecision } from "../../ports/event-store.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { initial } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { foldBehind } from "./fold-behind.ts"
+
+/** Rows per read: the embedded database blocks the event loop while it reads. */
+const pageRows = 500
+
+/** What is read before the tail, and not folded: the snapshots have it. */
+export interface Earlier {
+  /** From after this place on. */
+  readonly from: Position
+  /** Told of every decision from there on, the tail included, before it is folded. */
+  readonly read: (row: RecordedDecision) => void
+}
+
+/**
+ * Folds it on top of the snapshots.
+ *
+ * @param each told of every decision that the snapshots do not have, in order
+ * @returns every state there is, with the place and the time of the newest decision
+ */
+export const foldTail = Effect.fnUntraced(function* (
+  each: (stored: CommittedDecision) => void,
+  earlier?: Earlier,
+) {
+  const store = yield* EventStore
+  // first: snapshots may be newer than it, and must not be older
+  const shown = (yield* store.checkpoint("tables")) ?? { position: 0, at: 0 }
+  let { at } = shown
+  let position = Math.min(shown.position, earlier?.from ?? shown.position)
+  const states = new Map<Uri, State>()
+  for (let after = ""; ;) {
+    const page = yield* store.snapshots(after, pageRows)
+    for (const state of page) states.set(state.presentity, state)
+    if (page.length < pageRows) break
+    after = page.at(-1)!.presentity
+  }
+  at = Math.max(at, yield* foldBehind(store, shown.position, states, each))
+  for (;;) {
+    const page = yield* store.read(position, pageRows)
+    for (const row of page) {
+      const { decision } = row
+      position = row.position
+      at = Math.max(at, decision.at)
+      earlier?.read(row)
+      if (position <= shown.position) continue
+      // a stream without snapshot had nothing alive when the tail begins
+      const before = states.get(decision.stream) ?? {
+        ...initial(decision.stream),
+        version: decision.version - 1,
+      }
+      if (decision.version <= before.version) continue
+      const after = fold(before, decision)
+      states.set(decision.stream, after)
+      each({ decision, before, after })
+    }
+    // retention may have dropped all that was there
+    if (page.length < pageRows) return { states, position: Math.max(position, shown.position), at }
+  }
+})

@@ -1,0 +1,41 @@
+/**
+ * Hard state as the table of an XCAP server has it.
+ */
+import type { PgClient } from "@effect/sql-pg"
+import { openXcapTable, pidfManipulation } from "../../adapters/rules/xcap-table.ts"
+import { entries } from "../../domain/table.ts"
+import type { Config } from "../config/config.ts"
+import type { PackageName, Uri } from "../../domain/vocabulary.ts"
+import type { DocumentKind, DocumentSource } from "./document-poller.ts"
+import { xcapOptionsOf } from "./rules-source.ts"
+
+/** As a source has it: the documents of RFC 4827 are PIDF. */
+export const presenceHardState: DocumentKind = {
+  name: "hard state",
+  governs: (packageName) => packageName === "presence",
+  commandOf: (packageName, text) => ({
+    _tag: "SetHardState",
+    packageName,
+    body: text === null ? null : { contentType: "application/pidf+xml", text },
+  }),
+  inForce: (state) => [...entries(state.hardState)].map(([name, { text }]) => [name, text] as const),
+  decidesWhoWatches: false,
+}
+
+/** The table, or nothing: what the settings name. */
+export const hardStateSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null =>
+  config.pidf_manipulation && config.integrated_xcap_server && sql !== null
+    ? {
+        ...openXcapTable(sql, xcapOptionsOf(config, pidfManipulation)),
+        everySeconds: config.xcap_poll_interval,
+      }
+    : null
+
+/** As `rulesKeptElsewhere`: with a table the table is the truth. */
+export const hardStateKeptElsewhere =
+  (config: Config) =>
+  (packageName: PackageName, of: Uri, isRemoval: boolean): string | null =>
+    config.pidf_manipulation && config.integrated_xcap_server && presenceHardState.governs(packageName)
+      ? `hard state of ${packageName} comes from the table ${config.xcap_table ?? "xcap"} (pidf_manipulation): ` +
+        `have the XCAP server ${isRemoval ? "remove" : "write"} that of ${of} there`
+      : null

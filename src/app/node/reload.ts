@@ -1,0 +1,196 @@
+/**
+ * Files read again while the server runs: users, tokens, rules and hard state, and how much is logged.
+ *
+ * Everything is read and judged first; when anything is wrong, nothing is changed.
+ */
+import { accessSync, constants, statSync } from "node:fs"
+import { isDeepStrictEqual } from "node:util"
+import { Clock, Effect, Semaphore } from "effect"
+import type { LogLevel } from "../../ports/operations.ts"
+import type { Token } from "../../adapters/admin/tokens.ts"
+import { adviceText } from "../config/advice.ts"
+import { ConfigInvalid } from "../config/config.ts"
+import type { Config } from "../config/config.ts"
+import type { LogLevels } from "../telemetry/log-levels.ts"
+import type { Reloaded } from "./reloaded.ts"
+import { resolveConfig } from "../config/resolve-config.ts"
+import { folderWords } from "../config/file-words.ts"
+import { settings } from "../config/settings.ts"
+import type { SettingName } from "../config/settings.ts"
+import { readTokens } from "../config/tokens.ts"
+import type { Users } from "../config/users.ts"
+
+export interface ReloadCounters {
+  ok: number
+  failed: number
+  /** Seconds since 1970 of the last that was in order, the start included. */
+  lastOk: number
+}
+
+export interface Reloader {
+  /** One after the other, whoever asks. Told in the log as well. */
+  readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
+  readonly counters: Readonly<ReloadCounters>
+  /** Of the moment; null: nobody is asked who he is, which is so until a restart. */
+  readonly users: Users | null
+  readonly tokens: () => readonly Token[] | null
+}
+
+export interface ReloadParts {
+  /** What the server was started with. */
+  readonly config: Config
+  readonly users: Users | null
+  readonly tokens: readonly Token[] | null
+  readonly levels: LogLevels
+  /** The configuration as it is given now. */
+  readonly reread: Effect.Effect<Config, ConfigInvalid>
+  /** Looks for rules and hard state at once. */
+  readonly poll: Effect.Effect<void>
+}
+
+export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
+  const { config: started, levels, reread, poll } = parts
+  let users = parts.users
+  let tokens = parts.tokens
+  let logLevel = started.log_level
+  const counters: ReloadCounters = {
+    ok: 0,
+    failed: 0,
+    lastOk: Math.floor((yield* Clock.currentTimeMillis) / 1000),
+  }
+  const alone = yield* Semaphore.make(1)
+
+  /** Everything that is wrong, before anything is changed. */
+  const read = Effect.gen(function* () {
+    const config = yield* reread
+    const prepared = yield* Effect.result(resolveConfig(config, () => {}))
+    const faults = prepared._tag === "Failure" ? [...prepared.failure.faults] : []
+    faults.push(...folderFaults(config))
+    if (prepared._tag === "Success" && prepared.success.users?.size === 0 && (users?.size ?? 0) > 0) {
+      const what = "there is no user in it, and nobody would be let in any more"
+      const fix = "write the lines that `presently user` makes, or start anew to have nobody"
+      faults.push(`users_file = ${config.users_file}: ${what}: ${fix}`)
+    }
+    if (faults.length > 0 || prepared._tag === "Failure") return yield* new ConfigInvalid({ faults })
+    const file = config.admin_tokens_file
+    return {
+      config,
+      users: prepared.success.users,
+      tokens: config.admin === null || file === null ? null : yield* readTokens(file),
+      advice: prepared.success.advice,
+    }
+  })
+
+  const once = Effect.gen(function* () {
+    const next = yield* read
+    const changes: string[] = []
+    const restart = [...restartNames(started, next.config)]
+    if ((users === null) !== (next.users === null)) restart.push("users_file")
+    else if (users !== null && next.users !== null) {
+      changes.push(...differences("user", accountsOf(users), accountsOf(next.users)))
+      users = next.users
+    }
+    if (started.admin !== null && next.config.admin !== null) {
+      if ((tokens === null) !== (next.tokens === null)) restart.push("admin_tokens_file")
+      else if (tokens !== null && next.tokens !== null) {
+        changes.push(...differences("token", tokensByName(tokens), tokensByName(next.tokens)))
+        tokens = next.tokens
+      }
+    }
+    if (next.config.log_level !== logLevel) {
+      changes.push(`log level ${levels.present()} → ${next.config.log_level}`)
+      logLevel = next.config.log_level
+      levels.set(logLevel as LogLevel)
+    }
+    yield* poll
+    counters.ok++
+    counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }
+    for (const one of next.advice) yield* Effect.logWarning(adviceText(one))
+    if (done.changes.length > 0) yield* Effect.logInfo(`reloaded: ${changes.join(", ")}`)
+    else if (done.restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
+    if (done.restart.length > 0)
+      yield* Effect.logWarning(`changed, and in force after a restart only: ${done.restart.join(", ")}`)
+    return done
+  }).pipe(
+    Effect.catchDefect((defect) =>
+      Effect.fail(new ConfigInvalid({ faults: [defect instanceof Error ? defect.message : String(defect)] })),
+    ),
+    Effect.tapError(({ faults }) =>
+      Effect.gen(function* () {
+        counters.failed++
+        for (const fault of faults) yield* Effect.logError(`reload: ${fault}`)
+        yield* Effect.logError("reload refused: what was in force stays")
+      }),
+    ),
+  )
+
+  const reloader: Reloader = {
+    reload: alone.withPermits(1)(once),
+    counters,
+    users:
+      users === null
+        ? null
+        : {
+            lookup: (user, realm) => users?.lookup(user, realm) ?? null,
+            addressOf: (user, realm) => users?.addressOf(user, realm) ?? null,
+            get size() {
+              return users?.size ?? 0
+            },
+            get accounts() {
+              return users?.accounts ?? []
+            },
+          },
+    tokens: () => tokens,
+  }
+  return reloader
+})
+
+/** A folder that is gone is no empty folder: whoever was let in by it would be shut out. */
+const folderFaults = ({ rules_dir: folder, sources }: Config): readonly string[] => {
+  if (folder === null) return []
+  const at = `rules_dir = ${folder} (${sources.rules_dir})`
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK)
+    return statSync(folder).isDirectory()
+      ? []
+      : [`${at}: it is no folder; name the folder with the documents`]
+  } catch (cause) {
+    return [`${at}: ${folderWords(cause)}`]
+  }
+}
+
+/** Read again by a reload; whether there is such a file at all is told apart. */
+const reloadable: ReadonlySet<string> = new Set(["users_file", "admin_tokens_file", "log_level"])
+
+const restartNames = (before: Config, after: Config): readonly SettingName[] =>
+  (Object.keys(settings) as SettingName[]).filter(
+    (name) => !reloadable.has(name) && !isDeepStrictEqual(before[name], after[name]),
+  )
+
+const accountsOf = (users: Users): ReadonlyMap<string, string> =>
+  new Map(
+    users.accounts.map(({ user, realm, algorithms, address }) => [
+      `${user}\n${realm}`,
+      JSON.stringify([algorithms, users.lookup(user, realm), address]),
+    ]),
+  )
+
+const tokensByName = (tokens: readonly Token[]): ReadonlyMap<string, string> =>
+  new Map(tokens.map(({ name, scope, digest }) => [name, `${scope} ${digest.toString("hex")}`]))
+
+/** `3 users more`, `1 user gone`, `2 users changed`. */
+const differences = (
+  what: string,
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): readonly string[] => {
+  const more = [...after.keys()].filter((key) => !before.has(key)).length
+  const gone = [...before.keys()].filter((key) => !after.has(key)).length
+  const changed = [...after].filter(([key, value]) => before.has(key) && before.get(key) !== value).length
+  return [
+    [more, "more"],
+    [gone, "gone"],
+    [changed, "changed"],
+  ].flatMap(([count, how]) => (count === 0 ? [] : [`${count} ${what}${count === 1 ? "" : "s"} ${how}`]))
+}

@@ -1,0 +1,156 @@
+/**
+ * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
+ */
+import { accessSync, constants, statSync } from "node:fs"
+import { join } from "node:path"
+import type { PgClient } from "@effect/sql-pg"
+import { fileNameOf, openRulesFiles, openRulesFolder } from "../../adapters/rules/files.ts"
+import { omaPresRules, openXcapTable, presRules } from "../../adapters/rules/xcap-table.ts"
+import type { XcapDocument, XcapOptions } from "../../adapters/rules/xcap-table.ts"
+import { presentityOf } from "../presentity-uri.ts"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import { entries } from "../../domain/table.ts"
+import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
+import type { Config } from "../config/config.ts"
+import type { DocumentKind, DocumentSource } from "./document-poller.ts"
+import { packageOfFolder, ruledPackages } from "../config/watch-policies.ts"
+import type { WatchSettings } from "../config/watch-policies.ts"
+
+const contentType = "application/auth-policy+xml"
+const bodyOf = (text: string): Body => ({ contentType, text })
+
+/** `sip:alice@example.com=alice.xml`, split at the last `=`; the path is empty when there is none. */
+const splitPair = (pair: string): readonly [name: string, path: string] => {
+  const equals = pair.lastIndexOf("=")
+  return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)]
+}
+
+/** What is wrong with the settings that say where rules come from, one line each. */
+export const rulesFaults = (
+  config: Pick<Config, "rules_dir" | "static_rules" | "integrated_xcap_server">,
+): readonly string[] => {
+  const given = [
+    config.rules_dir === null ? [] : ["rules_dir"],
+    config.static_rules.length === 0 ? [] : ["static_rules"],
+    config.integrated_xcap_server ? ["integrated_xcap_server"] : [],
+  ].flat()
+  const faults = config.static_rules
+    .filter((pair) => {
+      const [name, path] = splitPair(pair)
+      return presentityOf(name) === null || !isReadableFile(path)
+    })
+    .map(
+      (pair) =>
+        `static_rules = ${pair}: expected URI=FILE with a file that can be read, for example sip:alice@example.com=alice.xml`,
+    )
+  return given.length > 1
+    ? [...faults, `${given.join(" and ")}: rules come from one place, give one of them`]
+    : faults
+}
+
+const isReadableFile = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
+export const rulesSourceOf = (
+  config: Config,
+  packages: Packages,
+  sql: PgClient.PgClient | null,
+): DocumentSource | null => {
+  const octetsMax = config.rules_document_max
+  if (config.rules_dir !== null) {
+    const place = openRulesFolder(config.rules_dir, {
+      canonical: presentityOf,
+      packageOfFolder: (name) => packageOfFolder(name, packages),
+      octetsMax,
+    })
+    return { ...place, everySeconds: 2 }
+  }
+  if (config.static_rules.length > 0) {
+    const files = config.static_rules.flatMap((pair) => {
+      const [name, path] = splitPair(pair)
+      const presentity = presentityOf(name)
+      return presentity === null ? [] : [{ path, presentity }]
+    })
+    return { ...openRulesFiles(files, { octetsMax }), everySeconds: 2 }
+  }
+  if (config.integrated_xcap_server && sql !== null) {
+    const kind = config.pres_rules_auid === "pres-rules" ? presRules : omaPresRules
+    return {
+      ...openXcapTable(sql, xcapOptionsOf(config, kind)),
+      everySeconds: config.xcap_poll_interval,
+    }
+  }
+  return null
+}
+
+/** How the table is read; a look that takes several times as long as a start waits is given up. */
+export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptions => ({
+  table: config.xcap_table ?? "xcap",
+  document,
+  canonical: presentityOf,
+  octetsMax: config.rules_document_max,
+  millisMax: config.rules_wait * 6_000,
+})
+
+/** Rules as a source has them: a folder those of every package that asks rules, files and the table those of presence. */
+export const rulesKindOf = (
+  config: Pick<Config, "rules_dir"> & WatchSettings,
+  packages: Packages,
+): DocumentKind => {
+  const ruled = config.rules_dir === null ? new Set(["presence"]) : ruledPackages(config, packages)
+  return { ...rulesKind, governs: (packageName) => ruled.has(packageName) }
+}
+
+const rulesKind: Omit<DocumentKind, "governs"> = {
+  name: "rules",
+  commandOf: (packageName, text) => ({
+    _tag: "ReplaceRules",
+    packageName,
+    rules: text === null ? null : bodyOf(text),
+  }),
+  inForce: (state) => [...entries(state.rules)].map(([name, { body }]) => [name, body.text] as const),
+  decidesWhoWatches: true,
+}
+
+/**
+ * Why rules may not be put over the management port, and what to do instead: a source is the truth, and what it does not have
+ * would be gone at the next start. Null: nothing keeps anybody from it.
+ *
+ * @param isRemoval they are to be removed
+ */
+export const rulesKeptElsewhere = (
+  config: Config,
+  packages: Packages,
+): ((packageName: PackageName, of: Uri, isRemoval: boolean) => string | null) => {
+  const { rules_dir: folder, static_rules: files, integrated_xcap_server: hasTable } = config
+  if (folder === null && files.length === 0 && !hasTable) return () => null
+  const { governs } = rulesKindOf(config, packages)
+  return (packageName, of, isRemoval) => {
+    if (!governs(packageName)) return null
+    const from = `rules of ${packageName} come from`
+    if (folder !== null) {
+      const inner = packageName === "presence" ? [] : [packageName]
+      const path = join(folder, ...inner, `${fileNameOf(of)}.xml`)
+      return `${from} rules_dir ${folder}: ${isRemoval ? "remove" : "write"} ${path}`
+    }
+    if (files.length > 0) {
+      const pair = files.findLast((one) => presentityOf(splitPair(one)[0]) === of)
+      if (pair === undefined)
+        return isRemoval
+          ? `${from} static_rules, which names no file for ${of}`
+          : `${from} static_rules: add ${of}=FILE to it`
+      return isRemoval
+        ? `${from} static_rules: take ${pair} out of it`
+        : `${from} static_rules: write ${splitPair(pair)[1]}`
+    }
+    const table = xcapOptionsOf(config, presRules).table
+    return `${from} the table ${table} (integrated_xcap_server): have the XCAP server ${isRemoval ? "remove" : "write"} those of ${of} there`
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Seals the log now and then: everything stored since the last seal, signed, so that nobody without the key can change it
+ * later and not be found.
+ */
+import type { KeyObject } from "node:crypto"
+import type { PgClient } from "@effect/sql-pg"
+import { Clock, Effect } from "effect"
+import { makeChainAudit } from "../../adapters/store/postgres/chain-queries.ts"
+import { digestOfRows, makeSeals, noDigest, signSeal } from "../../adapters/store/integrity/signed-seals.ts"
+import { errorMessage } from "../error-message.ts"
+
+export interface Sealer {
+  /** Seals what is not sealed yet; nothing when there is nothing. Failure is said once each time. */
+  readonly seal: Effect.Effect<void>
+  /** Does so by period until the scope ends. */
+  readonly run: Effect.Effect<void>
+}
+
+export const makeSealer = (sql: PgClient.PgClient, key: KeyObject, periodSeconds: number): Sealer => {
+  const seals = makeSeals(sql)
+  let isFailing = false
+
+  const sealOnce = Effect.gen(function* () {
+    const last = yield* seals.newest
+    const previous = last?.position ?? (yield* makeChainAudit(sql).begun)
+    const digest = digestOfRows(last?.digest ?? noDigest)
+    let position = previous
+    let rows = 0n
+    for (let page = yield* seals.hashes(position); page.length > 0; page = yield* seals.hashes(position)) {
+      for (const row of page) digest.add(row)
+      position = page.at(-1)!.position
+      rows += BigInt(page.length)
+    }
+    if (rows === 0n) return
+    const at = yield* Clock.currentTimeMillis
+    const seal = signSeal({ position, previous, at, rows, digest: digest.end() }, key)
+    if (yield* seals.add(seal)) yield* Effect.logDebug(`the log is sealed up to position ${position}`)
+  })
+
+  const seal = sealOnce.pipe(
+    Effect.tap(() => {
+      if (!isFailing) return Effect.void
+      isFailing = false
+      return Effect.logInfo("the log is sealed again")
+    }),
+    Effect.catch((cause) => {
+      if (isFailing) return Effect.void
+      isFailing = true
+      return Effect.logError(`the log cannot be sealed (${errorMessage(cause)}): tried again and again`)
+    }),
+  )
+  return { seal, run: Effect.forever(Effect.andThen(Effect.sleep(periodSeconds * 1000), seal)) }
+}

@@ -1,0 +1,97 @@
+/**
+ * The sharing tags of this server: what they are is in the log, and every presentity with subscriptions of a tag is told
+ * before a change is answered.
+ */
+import { Effect } from "effect"
+import type { SharingTag } from "../../ports/operations.ts"
+import { Refused } from "../../adapters/admin/problems.ts"
+import type { SharingTagRole } from "../../domain/presentity/events.ts"
+import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { get, size, values } from "../../domain/table.ts"
+import type { Pump } from "./pump.ts"
+
+export interface SharingTags {
+  readonly list: () => readonly SharingTag[]
+  /** Succeeds when all that follows is committed. */
+  readonly set: (by: string, tag: string, role: SharingTagRole) => Effect.Effect<SharingTag, Refused>
+  /** A tag that nobody has declared is looked after by nobody else. */
+  readonly isActive: (tag: string) => boolean
+  /** Declares tags that the log does not know yet, and brings presentities in line that a crash left behind. */
+  readonly begin: (initial: ReadonlyMap<string, SharingTagRole>) => Effect.Effect<void>
+}
+
+/** As long as the column `sharing_tag` of the table `active_watchers`. */
+export const isTagName = (text: string): boolean => /^[A-Za-z0-9_.-]{1,32}$/.test(text)
+
+const tagsMax = 64
+
+/** Presentities told at the same time. */
+const concurrency = 64
+
+export const makeSharingTags = (pump: () => Pump): SharingTags => {
+  const present = (): State["sharingTags"] | undefined =>
+    (pump().engine.state(sharingTagsStream) ?? undefined)?.sharingTags
+
+  const tagOf = (name: string) => {
+    const tags = present()
+    return tags === undefined ? undefined : get(tags, name)
+  }
+
+  const tell = ({ tag, role, epoch }: NonNullable<ReturnType<typeof tagOf>>, by: string) =>
+    Effect.forEach(
+      [...pump().engine.presentities()].filter((uri) => isConcerned(pump().engine.state(uri), tag, role)),
+      (uri) => pump().ask(uri, { _tag: "SwitchSharingTag", tag, role, epoch }, by),
+      { concurrency, discard: true },
+    )
+
+  const set: SharingTags["set"] = (by, tag, role) =>
+    Effect.gen(function* () {
+      if (!isTagName(tag)) {
+        const why = `tag = ${tag}: expected up to 32 letters, digits, dots, dashes and underscores`
+        return yield* new Refused({ status: 400, why })
+      }
+      const tags = present()
+      if (tags !== undefined && size(tags) >= tagsMax && tagOf(tag) === undefined) {
+        return yield* new Refused({ status: 409, why: `there are ${tagsMax} tags already` })
+      }
+      const answer = yield* pump().ask(sharingTagsStream, { _tag: "SetSharingTag", tag, role }, by)
+      const now = tagOf(tag)
+      if (answer._tag === "Rejected" || now === undefined) {
+        return yield* new Refused({ status: 503, why: "the log cannot be written now" })
+      }
+      yield* tell(now, by)
+      return stated(now)
+    })
+
+  return {
+    list: () => {
+      const tags = present()
+      return tags === undefined ? [] : [...values(tags)].map(stated).sort((a, b) => (a.tag < b.tag ? -1 : 1))
+    },
+    set,
+    isActive: (tag) => tagOf(tag)?.role !== "backup",
+    begin: (initial) =>
+      Effect.gen(function* () {
+        for (const [tag, role] of initial) {
+          if (tagOf(tag) === undefined) yield* Effect.ignore(set("configuration", tag, role))
+        }
+        const tags = present()
+        if (tags !== undefined) for (const one of values(tags)) yield* tell(one, "start")
+      }),
+  }
+}
+
+const stated = ({ tag, role, epoch }: { tag: string; role: SharingTagRole; epoch: number }): SharingTag => ({
+  tag,
+  state: role,
+  epoch,
+})
+
+const isConcerned = (state: State | null | undefined, tag: string, role: SharingTagRole): boolean => {
+  if (state == null) return false
+  for (const one of values(state.subscriptions)) {
+    if (one.sharingTag === tag && (one.parked === true) !== (role === "backup")) return true
+  }
+  return false
+}

@@ -1,0 +1,65 @@
+/**
+ * How it stands with the places that documents come from, as operators are told of it.
+ */
+import type { Source } from "../../ports/operations.ts"
+import type { Family } from "../telemetry/open-metrics.ts"
+import type { SourceHealth } from "./document-poller.ts"
+
+/** What makes the server degraded, for whoever may ask without a token: no file is named. */
+export const degradedKinds = (sources: readonly SourceHealth[]): readonly string[] =>
+  sources.flatMap(({ kind, why }) => (why === null ? [] : [`the source of ${kind} cannot be read`]))
+
+/** Why the server is degraded, a line for each source that cannot be read; empty: it is not. */
+export const degradedBy = (sources: readonly SourceHealth[]): readonly string[] =>
+  sources.flatMap(({ kind, why }) => (why === null ? [] : [`${kind}: ${why}`]))
+
+export const sourceView = (one: SourceHealth): Source => ({
+  kind: one.kind,
+  source: one.name,
+  state: one.state,
+  why: one.why,
+  since: one.since === null ? null : new Date(one.since).toISOString(),
+  documents: one.documents,
+  troubles: one.troubles.map(({ of, file, why, since }) => ({
+    presentity: of?.presentity ?? null,
+    event: of?.packageName ?? null,
+    place: file,
+    why,
+    since: new Date(since).toISOString(),
+  })),
+})
+
+/** No label holds a file or an address. */
+export const sourceFamilies = (sources: readonly SourceHealth[]): readonly Family[] => {
+  const samples = (value: (one: SourceHealth) => number) =>
+    sources.map((one) => ({ labels: { kind: one.kind }, value: value(one) }))
+  return [
+    {
+      type: "gauge",
+      name: "presently_source_reachable",
+      help: "Whether a source of documents could be read when it was last looked at.",
+      samples: samples(({ state }) => (state === "read" ? 1 : 0)),
+    },
+    {
+      type: "gauge",
+      name: "presently_source_documents",
+      help: "Documents of a source, usable or not.",
+      samples: samples(({ documents }) => documents),
+    },
+    {
+      type: "gauge",
+      name: "presently_source_troubled_documents",
+      help: "Documents of a source that cannot be used.",
+      samples: samples(({ troubles }) => troubles.length),
+    },
+    {
+      type: "counter",
+      name: "presently_source_looks",
+      help: "Looks at a source, by whether it could be read.",
+      samples: sources.flatMap((one) => [
+        { labels: { kind: one.kind, outcome: "read" }, value: one.looks },
+        { labels: { kind: one.kind, outcome: "failed" }, value: one.failures },
+      ]),
+    },
+  ]
+}

@@ -1,0 +1,47 @@
+/**
+ * Addresses as operators write them.
+ */
+import { Effect } from "effect"
+import { Refused } from "../../adapters/admin/problems.ts"
+import { retentionStream } from "../../domain/presentity/retention.ts"
+import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { presentityOf } from "../presentity-uri.ts"
+
+/** What the log keeps of the log and the server itself, beside presentities. */
+const ownStreams: readonly Uri[] = [retentionStream, sharingTagsStream]
+
+const ownPrefix = "presently:"
+
+/** A presentity, or one of the records that the server keeps of itself (`presently:retention`). */
+export const streamOf = (text: string): Effect.Effect<Uri, Refused> => {
+  const name = text.toLowerCase()
+  if (!name.startsWith(ownPrefix)) return uriOf(text)
+  const own = ownStreams.find((one) => one === name)
+  return own === undefined
+    ? Effect.fail(
+        new Refused({ status: 404, why: `${text} is no record: there are ${ownStreams.join(" and ")}` }),
+      )
+    : Effect.succeed(own)
+}
+
+/** Somebody who can be watched. */
+export const watchedOf = (text: string): Effect.Effect<Uri, Refused> =>
+  text.toLowerCase().startsWith(ownPrefix)
+    ? Effect.fail(
+        new Refused({
+          status: 400,
+          why: `${text} is a record of the server, which nobody watches: ask for its history`,
+        }),
+      )
+    : uriOf(text)
+
+export const uriOf = (text: string): Effect.Effect<Uri, Refused> => {
+  const uri = presentityOf(text)
+  // a word alone would be the name of a host
+  return uri === null || !/[:@]/.test(text)
+    ? Effect.fail(
+        new Refused({ status: 400, why: `${text} is no presentity URI: write sip:alice@example.com` }),
+      )
+    : Effect.succeed(uri)
+}

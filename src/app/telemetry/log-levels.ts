@@ -1,0 +1,32 @@
+/**
+ * How much the server says: can be changed while it runs.
+ */
+import { Logger } from "effect"
+import type { LogLevel } from "../../ports/operations.ts"
+
+export interface LogLevels {
+  readonly present: () => LogLevel
+  readonly set: (level: LogLevel) => void
+  readonly shows: (level: string) => boolean
+}
+
+const ranks: Readonly<Record<string, number>> = { error: 3, warn: 2, info: 1, debug: 0 }
+
+export const makeLogLevels = (initial: LogLevel = "info"): LogLevels => {
+  let present = initial
+  return {
+    present: () => present,
+    set: (level) => {
+      present = level
+    },
+    // Fatal is above all, Trace below
+    shows: (level) => (ranks[level.toLowerCase()] ?? (level === "Fatal" ? 4 : -1)) >= ranks[present]!,
+  }
+}
+
+/** The same logger, silent below the level of the moment. */
+export const gated = <Message, Output>(
+  logger: Logger.Logger<Message, Output>,
+  levels: LogLevels,
+): Logger.Logger<Message, Output | undefined> =>
+  Logger.make((options) => (levels.shows(options.logLevel) ? logger.log(options) : undefined))
