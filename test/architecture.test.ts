@@ -122,14 +122,18 @@ describe("imports", () => {
     )
   })
 
-  it("LIB-browser: what a browser may load is domain and XML codec, and of npm the persistent map and the parser", () => {
-    assert.deepStrictEqual(
-      inBrowsers()
-        .filter((one) => !one.startsWith("domain/") && !one.startsWith("adapters/xml/"))
-        .sort(),
-      ["app/packages/index.ts", "effect/HashMap", "effect/Option", "fast-xml-parser"],
-    )
-  })
+  it(
+    "what a browser may load is domain and XML codec, and of npm the persistent map and the parser",
+    { tags: ["LIB-browser"] },
+    () => {
+      assert.deepStrictEqual(
+        inBrowsers()
+          .filter((one) => !one.startsWith("domain/") && !one.startsWith("adapters/xml/"))
+          .sort(),
+        ["app/packages/index.ts", "effect/HashMap", "effect/Option", "fast-xml-parser"],
+      )
+    },
+  )
 
   it("`sip` and `fast-xml-parser` are used in one file each", () => {
     const users = (name: string) =>
@@ -174,7 +178,7 @@ describe("calls", () => {
     assert.deepStrictEqual(found, [])
   })
 
-  it("LIB-browser: what a browser may load uses no globals of Node", () => {
+  it("what a browser may load uses no globals of Node", { tags: ["LIB-browser"] }, () => {
     const found = files
       .filter(({ path }) => inBrowsers().includes(path))
       .filter((file) => /\bBuffer\b|\bprocess\b|\bglobal\b|\bimport\.meta\b/.test(code(file)))

@@ -31,7 +31,8 @@ const pages = [
 
 describe("documents", () => {
   it.each(pages)(
-    "DOC-links: every link of %s leads to a file; one that names a test leads to that test",
+    "every link of %s leads to a file; one that names a test leads to that test",
+    { tags: ["DOC-links"] },
     (page) => {
       const text = readFileSync(join(root, page), "utf8")
       for (const [, label = "", target = ""] of text.matchAll(/\[([^\]]+)\]\(([^)\s]+)\)/g)) {
@@ -53,7 +54,7 @@ describe("documents", () => {
 describe("README", () => {
   const text = readFileSync(join(root, "README.md"), "utf8")
 
-  it("DOC-readme: npm start prints the lines that README shows", () => {
+  it("npm start prints the lines that README shows", { tags: ["DOC-readme"] }, () => {
     const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: devDefaults })
     const printed = banner(config, {
       addresses: () => config.listen.map(({ transport, host, port }) => `${transport}:${host}:${port}`),
@@ -67,20 +68,25 @@ describe("README", () => {
     assert.deepEqual(lines, printed.split("\n"))
   })
 
-  it("DOC-readme: the Node that README asks for is the one that the package and the command ask for", () => {
-    const { engines, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-      engines: { node: string }
-      devDependencies: { node: string }
-    }
-    const [, own = "", least = ""] =
-      /the Node (\d+) of presently is a development dependency[\s\S]*?Node ([\d.]+) or newer/.exec(text) ?? []
-    assert.equal(devDependencies.node.split(".")[0], own)
-    assert.match(engines.node, new RegExp(`^>=${least.replace(".", "\\.")}\\.`))
-    assert.match(
-      readFileSync(join(root, "bin/presently.js"), "utf8"),
-      new RegExp(`Number\\(major\\) < ${own}\\)`),
-    )
-  })
+  it(
+    "the Node that README asks for is the one that the package and the command ask for",
+    { tags: ["DOC-readme"] },
+    () => {
+      const { engines, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+        engines: { node: string }
+        devDependencies: { node: string }
+      }
+      const [, own = "", least = ""] =
+        /the Node (\d+) of presently is a development dependency[\s\S]*?Node ([\d.]+) or newer/.exec(text) ??
+        []
+      assert.equal(devDependencies.node.split(".")[0], own)
+      assert.match(engines.node, new RegExp(`^>=${least.replace(".", "\\.")}\\.`))
+      assert.match(
+        readFileSync(join(root, "bin/presently.js"), "utf8"),
+        new RegExp(`Number\\(major\\) < ${own}\\)`),
+      )
+    },
+  )
 })
 
 /** What stands between the marks of that name, without the fence. */
@@ -110,17 +116,21 @@ describe("the rules document of docs/watching.md", () => {
       )
   }
 
-  it("DOC-rules: shows whom it names all there is, leaves others to be decided on and refuses the rest, the owner included", async (context) => {
-    const fetch = await asked(context, marked("docs/watching.md", "rules.xml"))
-    const bob = await fetch("sip:bob@example.com")
-    for (const shown of ["<basic>open</basic>", "at the desk", "busy", "urn:x:1"])
-      assert.ok(bob.includes(shown), bob)
-    for (const user of ["carol", "alice"])
-      assert.doesNotMatch(await fetch(`sip:${user}@example.com`), /^active|basic|desk/)
-    assert.equal(await fetch("sip:eve@elsewhere.test"), "403")
-  })
+  it(
+    "shows whom it names all there is, leaves others to be decided on and refuses the rest, the owner included",
+    { tags: ["DOC-rules"] },
+    async (context) => {
+      const fetch = await asked(context, marked("docs/watching.md", "rules.xml"))
+      const bob = await fetch("sip:bob@example.com")
+      for (const shown of ["<basic>open</basic>", "at the desk", "busy", "urn:x:1"])
+        assert.ok(bob.includes(shown), bob)
+      for (const user of ["carol", "alice"])
+        assert.doesNotMatch(await fetch(`sip:${user}@example.com`), /^active|basic|desk/)
+      assert.equal(await fetch("sip:eve@elsewhere.test"), "403")
+    },
+  )
 
-  it("DOC-rules: a rule that only allows shows nothing", async (context) => {
+  it("a rule that only allows shows nothing", { tags: ["DOC-rules"] }, async (context) => {
     const text = marked("docs/watching.md", "rules.xml").replace(
       /<transformations>[\s\S]*<\/transformations>/,
       "",
@@ -135,7 +145,7 @@ describe("the rules document of docs/watching.md", () => {
 describe.skipIf(
   !existsSync("/usr/share/kamailio/db_sqlite/auth_db-create.sql") || !existsSync("/usr/bin/sqlite3"),
 )("the database of docs/behind-a-proxy.md", () => {
-  it("DOC-proxy: the commands that are shown make its tables, and an account", (context) => {
+  it("the commands that are shown make its tables, and an account", { tags: ["DOC-proxy"] }, (context) => {
     const file = fileOf(context, "kamailio.sqlite", "")
     for (const name of ["subscriber.sh", "pua.sh"]) {
       const script = marked("docs/behind-a-proxy.md", name)
@@ -160,68 +170,80 @@ describe("examples", () => {
   const blocks = [...page.matchAll(/(?:^ {4}.*\n)+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, ""))
   const nothing = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
-  it("OPS-config: settings that docs/configuration.md shows are taken, each of them", (context) => {
-    const shown = blocks.filter((block) => /^(?:listen|handle_publish|handle_subscribe):/.test(block))
-    assert.equal(shown.length, 4)
-    for (const text of shown) {
-      const { sources } = readConfig({ ...nothing, file: fileOf(context, "presently.yaml", text) })
-      const given = Object.values(sources).filter((source) => source !== "default").length
-      assert.equal(given, text.match(/^\w+:/gm)?.length)
-    }
-  })
+  it(
+    "settings that docs/configuration.md shows are taken, each of them",
+    { tags: ["OPS-config"] },
+    (context) => {
+      const shown = blocks.filter((block) => /^(?:listen|handle_publish|handle_subscribe):/.test(block))
+      assert.equal(shown.length, 4)
+      for (const text of shown) {
+        const { sources } = readConfig({ ...nothing, file: fileOf(context, "presently.yaml", text) })
+        const given = Object.values(sources).filter((source) => source !== "default").length
+        assert.equal(given, text.match(/^\w+:/gm)?.length)
+      }
+    },
+  )
 
-  it("OPS-handle_subscribe: rules of docs/configuration.md that compare From and To say what is said of them", (context) => {
-    const alice = "sip:alice@example.com"
-    const asked = [
-      ["sip:bob@example.com", "presence"],
-      ["sip:bob@elsewhere.test", "presence"],
-      ["sip:anonymous@anonymous.invalid", "presence"],
-      [alice, "reg"],
-      ["sip:bob@example.com", "reg"],
-      ["sip:bob@example.com", "presence.winfo"],
-    ] as const
-    const refused = blocks
-      .filter((block) => block.startsWith("handle_subscribe:"))
-      .map((block) => {
-        const file = fileOf(context, "presently.yaml", block)
-        const { handle_subscribe: value } = readConfig({ ...nothing, file })
-        const rules = readPolicyRules("subscribe", value, () => "", [])
-        return asked
-          .filter(([from, event]) =>
-            rules.some(({ fits }) => fits({ from, event, presentity: alice } as unknown as PolicyRequest)),
-          )
-          .map((one) => one.join(" "))
-      })
-    assert.deepEqual(refused, [
-      ["sip:bob@elsewhere.test presence", "sip:anonymous@anonymous.invalid presence"],
-      ["sip:bob@example.com reg", "sip:bob@example.com presence.winfo"],
-    ])
-  })
+  it(
+    "rules of docs/configuration.md that compare From and To say what is said of them",
+    { tags: ["OPS-handle_subscribe"] },
+    (context) => {
+      const alice = "sip:alice@example.com"
+      const asked = [
+        ["sip:bob@example.com", "presence"],
+        ["sip:bob@elsewhere.test", "presence"],
+        ["sip:anonymous@anonymous.invalid", "presence"],
+        [alice, "reg"],
+        ["sip:bob@example.com", "reg"],
+        ["sip:bob@example.com", "presence.winfo"],
+      ] as const
+      const refused = blocks
+        .filter((block) => block.startsWith("handle_subscribe:"))
+        .map((block) => {
+          const file = fileOf(context, "presently.yaml", block)
+          const { handle_subscribe: value } = readConfig({ ...nothing, file })
+          const rules = readPolicyRules("subscribe", value, () => "", [])
+          return asked
+            .filter(([from, event]) =>
+              rules.some(({ fits }) => fits({ from, event, presentity: alice } as unknown as PolicyRequest)),
+            )
+            .map((one) => one.join(" "))
+        })
+      assert.deepEqual(refused, [
+        ["sip:bob@elsewhere.test presence", "sip:anonymous@anonymous.invalid presence"],
+        ["sip:bob@example.com reg", "sip:bob@example.com presence.winfo"],
+      ])
+    },
+  )
 
-  it("OPS-request_policy: the code that docs/configuration.md shows says what it seems to say", async (context) => {
-    const [code = ""] = blocks.filter((block) => block.startsWith("// policy.ts"))
-    const policy = await loadPolicy(fileOf(context, "policy.ts", code))
-    const asked = {
-      user: "alice",
-      inDialog: false,
-      contact: null,
-      header: () => ["1"],
-    } as unknown as PolicyRequest
-    assert.deepEqual(
-      [
-        await policy.handleSubscribe?.(asked),
-        await policy.handleSubscribe?.({ ...asked, user: null }),
-        await policy.handleSubscribe?.({ ...asked, inDialog: true }),
-        await policy.handlePublish?.(asked),
-        await policy.handlePublish?.({ ...asked, contact: "sip:a@b" }),
-      ],
-      [
-        { force_active: true, sharing_tag: "reception" },
-        { refuse: "403 Who Are You" },
-        undefined,
-        null,
-        { sender: "sip:a@b" },
-      ],
-    )
-  })
+  it(
+    "the code that docs/configuration.md shows says what it seems to say",
+    { tags: ["OPS-request_policy"] },
+    async (context) => {
+      const [code = ""] = blocks.filter((block) => block.startsWith("// policy.ts"))
+      const policy = await loadPolicy(fileOf(context, "policy.ts", code))
+      const asked = {
+        user: "alice",
+        inDialog: false,
+        contact: null,
+        header: () => ["1"],
+      } as unknown as PolicyRequest
+      assert.deepEqual(
+        [
+          await policy.handleSubscribe?.(asked),
+          await policy.handleSubscribe?.({ ...asked, user: null }),
+          await policy.handleSubscribe?.({ ...asked, inDialog: true }),
+          await policy.handlePublish?.(asked),
+          await policy.handlePublish?.({ ...asked, contact: "sip:a@b" }),
+        ],
+        [
+          { force_active: true, sharing_tag: "reception" },
+          { refuse: "403 Who Are You" },
+          undefined,
+          null,
+          { sender: "sip:a@b" },
+        ],
+      )
+    },
+  )
 })

@@ -28,7 +28,7 @@ const openReceiver = async ({ onTestFinished }: TestContext) => {
 }
 
 describe.skipIf(!hasCurl)("docs/management.md", () => {
-  it("DOC-management: every example prints what the page says", async (context) => {
+  it("every example prints what the page says", { tags: ["DOC-management"] }, async (context) => {
     const { page, folder, means, tryAll } = readPage(context, "docs/management.md")
     assert.ok(examplesOf(page).length > 20)
     const receiver = await openReceiver(context)

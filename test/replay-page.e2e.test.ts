@@ -15,7 +15,7 @@ const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 describe.skipIf(cluster === null)("docs/replay.md", () => {
-  it("DOC-replay: every example prints what the page says", async (context) => {
+  it("every example prints what the page says", { tags: ["DOC-replay"] }, async (context) => {
     const { page, folder, run, tryAll } = readPage(context, "docs/replay.md")
     assert.ok(examplesOf(page).length > 12)
     const url = cluster!.database()

@@ -27,7 +27,7 @@ const good = ({ code, stdout, stderr }: Ended): string => {
 }
 
 describe("the package", () => {
-  it("LIB-contents: holds command, build, migrations and documents, and nothing else", () => {
+  it("holds command, build, migrations and documents, and nothing else", { tags: ["LIB-contents"] }, () => {
     const folders = new Set(installed.files.map((file) => file.replace(/\/.*/, "/")))
     assert.deepStrictEqual(
       [...folders].sort(),
@@ -39,7 +39,7 @@ describe("the package", () => {
     assert.deepStrictEqual(odd, [])
   })
 
-  it("LIB-size: is as small as README says, with as few dependencies", () => {
+  it("is as small as README says, with as few dependencies", { tags: ["LIB-size"] }, () => {
     const { packages } = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8")) as {
       readonly packages: Readonly<
         Record<string, { readonly dev?: boolean; readonly dependencies?: Readonly<Record<string, string>> }>
@@ -57,12 +57,12 @@ describe("the package", () => {
     assert.isBelow(kilobytes, Number(said?.[1]) * 1_000)
   })
 
-  it("LIB-publint: publint and attw find nothing wrong with it", async () => {
+  it("publint and attw find nothing wrong with it", { tags: ["LIB-publint"] }, async () => {
     good(await installed.run(tool("publint"), "--strict", installed.tarball))
     good(await installed.run(tool("attw"), installed.tarball, "--profile", "esm-only"))
   })
 
-  it("OPS-installed: its command says its version and shows the demo", async () => {
+  it("its command says its version and shows the demo", { tags: ["OPS-installed"] }, async () => {
     const command = join(installed.project, "node_modules/.bin/presently")
     const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
       readonly version: string
@@ -74,7 +74,7 @@ describe("the package", () => {
 })
 
 describe("its subpaths", () => {
-  it("LIB-exports: are all that can be imported, each without a warning", async () => {
+  it("are all that can be imported, each without a warning", { tags: ["LIB-exports"] }, async () => {
     const script = `
       const found = {}
       for (const path of ["", "/domain", "/packages", "/testing"])
@@ -94,14 +94,18 @@ describe("its subpaths", () => {
     assert.strictEqual(ended.stderr, "")
   })
 
-  it("LIB-testing: an author's own package is checked with laws, sentences and the simulator", async () => {
-    const script = `console.log(JSON.stringify((await import("./tested.ts")).counts))`
-    const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
-    const counts = JSON.parse(good(ended)) as { readonly notifications: number }
-    assert.isAbove(counts.notifications, 0)
-  })
+  it(
+    "an author's own package is checked with laws, sentences and the simulator",
+    { tags: ["LIB-testing"] },
+    async () => {
+      const script = `console.log(JSON.stringify((await import("./tested.ts")).counts))`
+      const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+      const counts = JSON.parse(good(ended)) as { readonly notifications: number }
+      assert.isAbove(counts.notifications, 0)
+    },
+  )
 
-  it("LIB-root: presence in a program takes an event package of somebody else's", async () => {
+  it("presence in a program takes an event package of somebody else's", { tags: ["LIB-root"] }, async () => {
     const script = `const { shown, refused } = await import("./root.ts")
       console.log(JSON.stringify([shown.state, shown.body.text, refused.status]))`
     const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
@@ -112,7 +116,8 @@ describe("its subpaths", () => {
     ["nodenext", "nodenext"],
     ["bundler", "esnext"],
   ])(
-    "LIB-types: have types without needing Node's, and a mistake does not compile (%s)",
+    "have types without needing Node's, and a mistake does not compile (%s)",
+    { tags: ["LIB-types"] },
     async (moduleResolution, module) => {
       const compilerOptions = {
         module,
@@ -136,7 +141,7 @@ describe("its subpaths", () => {
 describe("the examples", () => {
   const examples = readdirSync(join(checkout, "examples")).filter((name) => name.endsWith(".ts"))
 
-  it("LIB-examples: compile", async () => {
+  it("compile", { tags: ["LIB-examples"] }, async () => {
     const types = join(checkout, "node_modules/@types")
     const compilerOptions = {
       module: "nodenext",
@@ -155,7 +160,7 @@ describe("the examples", () => {
     good(await installed.run(tool("tsc"), "--project", file))
   })
 
-  it.each(examples)("LIB-examples: %s prints what stands at its end", async (name) => {
+  it.each(examples)("%s prints what stands at its end", { tags: ["LIB-examples"] }, async (name) => {
     const [, expected = ""] = readFileSync(join(checkout, "examples", name), "utf8").split("\n// prints:\n")
     const printed = good(await installed.run(process.execPath, `examples/${name}`))
     assert.strictEqual(printed, expected.replaceAll(/^\/\/ ?/gm, ""))
@@ -201,53 +206,61 @@ describe("in a browser", () => {
     return { code: chunk.code, ofNode }
   }
 
-  it.each(cases)("LIB-browser: presently/$subpath is bundled without anything of Node", async (one) => {
-    const { code, ofNode } = await bundle(one)
-    assert.deepStrictEqual(ofNode, [])
-    assert.notMatch(code, /["'`]node:/)
-    const [plain, zipped] = [code.length, gzipSync(code).length].map((bytes) => Math.round(bytes / 1_000))
-    console.log(`presently/${one.subpath} in a browser: ${plain} kB, ${zipped} kB compressed`)
-    assert.isBelow(code.length, 250_000)
-  })
+  it.each(cases)(
+    "presently/$subpath is bundled without anything of Node",
+    { tags: ["LIB-browser"] },
+    async (one) => {
+      const { code, ofNode } = await bundle(one)
+      assert.deepStrictEqual(ofNode, [])
+      assert.notMatch(code, /["'`]node:/)
+      const [plain, zipped] = [code.length, gzipSync(code).length].map((bytes) => Math.round(bytes / 1_000))
+      console.log(`presently/${one.subpath} in a browser: ${plain} kB, ${zipped} kB compressed`)
+      assert.isBelow(code.length, 250_000)
+    },
+  )
 
   for (const one of cases) {
-    it(`LIB-browser: presently/${one.subpath} decides the same in Chromium as in Node`, async ({ skip }) => {
-      if (chromium === undefined) return skip(`no Chromium here: install one of ${browsers.join(", ")}`)
-      const { code } = await bundle(one)
-      const page = join(installed.project, `${one.tell}.html`)
-      writeFileSync(join(installed.project, `${one.tell}.js`), code)
-      const report = `addEventListener("error", ({ message }) => (document.body.textContent = message))`
-      writeFileSync(
-        page,
-        `<!doctype html><meta charset="utf-8"><body><script>${report}</script><script src="${one.tell}.js"></script>`,
-      )
-      const dumped = await installed.run(
-        chromium,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        `--user-data-dir=${installed.project}/${one.tell}`,
-        "--dump-dom",
-        pathToFileURL(page).href,
-      )
-      const [, shown = ""] = /<body>(\S+)<\/body>/.exec(good(dumped)) ?? []
-      assert.notStrictEqual(shown, "", dumped.stdout)
+    it(
+      `presently/${one.subpath} decides the same in Chromium as in Node`,
+      { tags: ["LIB-browser"] },
+      async ({ skip }) => {
+        if (chromium === undefined) return skip(`no Chromium here: install one of ${browsers.join(", ")}`)
+        const { code } = await bundle(one)
+        const page = join(installed.project, `${one.tell}.html`)
+        writeFileSync(join(installed.project, `${one.tell}.js`), code)
+        const report = `addEventListener("error", ({ message }) => (document.body.textContent = message))`
+        writeFileSync(
+          page,
+          `<!doctype html><meta charset="utf-8"><body><script>${report}</script><script src="${one.tell}.js"></script>`,
+        )
+        const dumped = await installed.run(
+          chromium,
+          "--headless",
+          "--no-sandbox",
+          "--disable-gpu",
+          `--user-data-dir=${installed.project}/${one.tell}`,
+          "--dump-dom",
+          pathToFileURL(page).href,
+        )
+        const [, shown = ""] = /<body>(\S+)<\/body>/.exec(good(dumped)) ?? []
+        assert.notStrictEqual(shown, "", dumped.stdout)
 
-      const script = `console.log(JSON.stringify((await import("${one.file}")).${one.tell}()))`
-      const inNode = await installed.run(process.execPath, "--input-type=module", "--eval", script)
-      const steps = JSON.parse(good(inNode)) as readonly {
-        readonly answer: { readonly _tag: string }
-        readonly notifications: readonly unknown[]
-      }[]
-      assert.deepStrictEqual(
-        steps.map(({ answer, notifications }) => [answer._tag, notifications.length]),
-        [
-          ["Accepted", 1],
-          ["Accepted", 1],
-          ["Rejected", 0],
-        ],
-      )
-      assert.deepStrictEqual(JSON.parse(decodeURIComponent(shown)), steps)
-    })
+        const script = `console.log(JSON.stringify((await import("${one.file}")).${one.tell}()))`
+        const inNode = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+        const steps = JSON.parse(good(inNode)) as readonly {
+          readonly answer: { readonly _tag: string }
+          readonly notifications: readonly unknown[]
+        }[]
+        assert.deepStrictEqual(
+          steps.map(({ answer, notifications }) => [answer._tag, notifications.length]),
+          [
+            ["Accepted", 1],
+            ["Accepted", 1],
+            ["Rejected", 0],
+          ],
+        )
+        assert.deepStrictEqual(JSON.parse(decodeURIComponent(shown)), steps)
+      },
+    )
   }
 })

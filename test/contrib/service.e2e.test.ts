@@ -22,7 +22,8 @@ const hasSystemd = spawnSync("systemd-analyze", ["--version"]).status === 0
 
 describe("the unit for systemd", () => {
   it.skipIf(!hasSystemd)(
-    "OPS-service: systemd knows every key and value of it, and it may do little",
+    "systemd knows every key and value of it, and it may do little",
+    { tags: ["OPS-service"] },
     (context) => {
       const folder = mkdtempSync(join(tmpdir(), "presently-unit-"))
       context.onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -40,8 +41,8 @@ describe("the unit for systemd", () => {
   )
 
   it(
-    "OPS-service: its command starts a server, which ends with 0 when it is told to",
-    patient,
+    "its command starts a server, which ends with 0 when it is told to",
+    { ...patient, tags: ["OPS-service"] },
     async (context) => {
       const [command, ...args] = valueOf("ExecStart").split(" ")
       assert.deepEqual([command, args.at(-1)], ["presently", "/etc/presently/presently.yaml"])
@@ -57,11 +58,15 @@ describe("the unit for systemd", () => {
     },
   )
 
-  it("OPS-service: is not started again for what starting again does not mend, and is given the ten seconds of its stop", () => {
-    assert.equal(valueOf("Restart"), "on-failure")
-    assert.equal(valueOf("ExecReload"), "kill -HUP $MAINPID")
-    const codes = valueOf("RestartPreventExitStatus").split(" ").map(Number)
-    assert.deepEqual(codes, [exitCodes.usage, exitCodes.config])
-    assert.ok(Number(valueOf("TimeoutStopSec")) > 10)
-  })
+  it(
+    "is not started again for what starting again does not mend, and is given the ten seconds of its stop",
+    { tags: ["OPS-service"] },
+    () => {
+      assert.equal(valueOf("Restart"), "on-failure")
+      assert.equal(valueOf("ExecReload"), "kill -HUP $MAINPID")
+      const codes = valueOf("RestartPreventExitStatus").split(" ").map(Number)
+      assert.deepEqual(codes, [exitCodes.usage, exitCodes.config])
+      assert.ok(Number(valueOf("TimeoutStopSec")) > 10)
+    },
+  )
 })

@@ -16,14 +16,14 @@ const followsTheLog = async (way: HangOptions["way"]): Promise<void> => {
 
 describe.skipIf(postgresBinaries() === null)("a database that hangs", () => {
   it(
-    "T40, 3903-6-c, L12: tables and snapshots are what the log says when it stood still under load",
+    "tables and snapshots are what the log says when it stood still under load",
+    { tags: ["T40", "3903-6-c", "L12"], timeout: 180_000 },
     () => followsTheLog("stopped"),
-    180_000,
   )
 
   it(
-    "T40, 3903-6-c, L12: and when it went on, and its answers were lost",
+    "and when it went on, and its answers were lost",
+    { tags: ["T40", "3903-6-c", "L12"], timeout: 180_000 },
     () => followsTheLog("unanswered"),
-    180_000,
   )
 })

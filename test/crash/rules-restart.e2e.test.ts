@@ -5,7 +5,8 @@ import { restartSources, restartTest } from "./rules-restart.ts"
 describe("rules that change while the server is down", () => {
   for (const source of restartSources) {
     it.skipIf(postgresBinaries() === null)(
-      `AUT-7: ${source}: over stops and a kill -9 under load no watcher is shown what the rules in force hide`,
+      `${source}: over stops and a kill -9 under load no watcher is shown what the rules in force hide`,
+      { tags: ["AUT-7"], timeout: 120_000 },
       async () => {
         const findings = await restartTest({ source, count: 5, kills: 5, seed: 7, say: () => {} })
         assert.deepStrictEqual(findings?.shown, [])
@@ -14,7 +15,6 @@ describe("rules that change while the server is down", () => {
         assert.isAbove(findings?.documents ?? 0, 50)
         assert.isAbove(findings?.hidden ?? 0, 20)
       },
-      120_000,
     )
   }
 })

@@ -4,7 +4,8 @@ import { writersTest } from "./writers.ts"
 
 describe("two servers on one database", () => {
   it.skipIf(postgresBinaries() === null)(
-    "OPS-writer 3903-6-c L12 L16: one is killed, one stopped and woken, the database restarted: never two that write, nothing lost, nothing false",
+    "one is killed, one stopped and woken, the database restarted: never two that write, nothing lost, nothing false",
+    { tags: ["OPS-writer", "3903-6-c", "L12", "L16"] },
     async () => {
       const findings = await writersTest({
         rounds: 3,

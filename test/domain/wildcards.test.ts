@@ -4,7 +4,7 @@ import { describe, it } from "vitest"
 import { matchesWildcard } from "../../src/domain/wildcards.ts"
 
 describe("wildcards", () => {
-  it("OPS-subs_phtable_list: say what the same regular expression says", () => {
+  it("say what the same regular expression says", { tags: ["OPS-subs_phtable_list"] }, () => {
     const letters = fc.constantFrom("a", "b", "*", "?", ".", "\\")
     fc.assert(
       fc.property(

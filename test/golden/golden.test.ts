@@ -27,7 +27,7 @@ describe.each(goldenLogs())("golden log %s", (name) => {
   const rows = eventRows(name)
   const expected = expectedOf(name)
 
-  it("L03: gives the rows of the three tables, and every NOTIFY, that were recorded", () => {
+  it("gives the rows of the three tables, and every NOTIFY, that were recorded", { tags: ["L03"] }, () => {
     assert.ok(rows.length > 10)
     const { tables, notifications } = meaningOf(momentsOf(rows, expected))
     assert.deepEqual(tables, expected.tables, whatNow)
@@ -35,7 +35,7 @@ describe.each(goldenLogs())("golden log %s", (name) => {
     assert.ok(Object.values(tables).every((some) => some.length > 0))
   })
 
-  it("L03: gives the same from its snapshots on", () => {
+  it("gives the same from its snapshots on", { tags: ["L03"] }, () => {
     const snapshots = new Map(snapshotRows(name).map((row) => [row.stream, row]))
     const fromStart = new Map(momentsOf(rows, expected).map(({ after }) => [after.presentity, after]))
     const states = new Map<Uri, State>()
@@ -61,7 +61,7 @@ describe.each(goldenLogs())("golden log %s", (name) => {
 })
 
 describe("golden logs", () => {
-  it("L03: today's code decides the newest as it was decided", () => {
+  it("today's code decides the newest as it was decided", { tags: ["L03"] }, () => {
     const expected = expectedOf(newest)
     let decided = 0
     for (const { before, decision, position } of momentsOf(eventRows(newest), expected)) {
@@ -74,7 +74,7 @@ describe("golden logs", () => {
     assert.ok(decided > 150, `only ${decided}`)
   })
 
-  it("L03: a change of events has a golden log that shows it", () => {
+  it("a change of events has a golden log that shows it", { tags: ["L03"] }, () => {
     const pinned = JSON.parse(readFileSync(join(import.meta.dirname, "shape.json"), "utf8")) as unknown
     assert.deepEqual(
       eventFields(),
@@ -85,7 +85,7 @@ describe("golden logs", () => {
     )
   })
 
-  it("L03: the newest uses every event there is, with every field it can have", () => {
+  it("the newest uses every event there is, with every field it can have", { tags: ["L03"] }, () => {
     const used = new Map<string, Set<string>>()
     for (const { events } of eventRows(newest)) {
       for (const event of events as readonly Record<string, unknown>[]) {
@@ -103,7 +103,7 @@ describe("golden logs", () => {
     }
   })
 
-  it("L03: rows of an older shape are brought up to date, and only those", () => {
+  it("rows of an older shape are brought up to date, and only those", { tags: ["L03"] }, () => {
     const created = { _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: false }
     assert.deepEqual(decodeEvents([created]), [{ ...created, waitsUntil: null }])
     assert.deepEqual(decodeEvents([{ ...created, waitsUntil: 5 }]), [{ ...created, waitsUntil: 5 }])

@@ -93,7 +93,7 @@ const holds = (of: World, begin: State, [some, others]: ReturnType<typeof branch
 describe("two futures of one state", () => {
   const share = 0.12
 
-  it("L03: come out as if each were the only one, whatever is published and watched", () => {
+  it("come out as if each were the only one, whatever is published and watched", { tags: ["L03"] }, () => {
     for (const of of worlds) {
       fc.assert(
         fc.property(anySteps, anySteps, anySteps, (past, some, others) => {
@@ -139,7 +139,7 @@ describe("two futures of one state", () => {
     .tuple(anyRules, anyRuledSteps())
     .map(([rules, [, ...steps]]) => [rules, ...watched, ...steps])
 
-  it("L03, L23: show each watcher what the rules in force there let through", () => {
+  it("show each watcher what the rules in force there let through", { tags: ["L03", "L23"] }, () => {
     for (const of of ruledWorlds) {
       fc.assert(
         fc.property(anyRuledSteps(), anyFuture, anyFuture, ([rules, ...steps], some, others) => {
@@ -154,7 +154,7 @@ describe("two futures of one state", () => {
     }
   })
 
-  it("L03: of two presentities with the same tables each is shown as itself", () => {
+  it("of two presentities with the same tables each is shown as itself", { tags: ["L03"] }, () => {
     const told = (state: State): readonly unknown[] =>
       standing(state, ruled)
         .when(watch(1, bob), 2_000)

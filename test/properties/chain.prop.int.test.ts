@@ -93,103 +93,121 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
   )
   const anyTable = fc.constantFrom("events" as const, "streams" as const)
 
-  it("T39: a log as it was written is proved whole, however decisions were stored together", async () => {
-    await fc.assert(
-      fc.asyncProperty(anyHistory, async ([steps, together]) => {
-        const rows = await fill(steps, together)
-        assert.deepEqual(await Effect.runPromise(checked), {
-          rows,
-          unchained: 0,
-          beginnings: 0,
-          findings: [],
-        })
-      }),
-      { numRuns: 15, endOnFailure: true },
-    )
-  })
+  it(
+    "a log as it was written is proved whole, however decisions were stored together",
+    { tags: ["T39"] },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(anyHistory, async ([steps, together]) => {
+          const rows = await fill(steps, together)
+          assert.deepEqual(await Effect.runPromise(checked), {
+            rows,
+            unchained: 0,
+            beginnings: 0,
+            findings: [],
+          })
+        }),
+        { numRuns: 15, endOnFailure: true },
+      )
+    },
+  )
 
-  it("T39: a flipped bit in any column of any row of events and streams is found, each of them", async () => {
-    let flipped = 0
-    const columns = new Set<string>()
-    await fc.assert(
-      fc.asyncProperty(
-        anyHistory,
-        fc.array(
-          fc.tuple(
-            anyTable,
-            fc.record({ row: fc.nat(), column: fc.nat(), byte: fc.nat(), bit: fc.nat({ max: 7 }) }),
+  it(
+    "a flipped bit in any column of any row of events and streams is found, each of them",
+    { tags: ["T39"] },
+    async () => {
+      let flipped = 0
+      const columns = new Set<string>()
+      await fc.assert(
+        fc.asyncProperty(
+          anyHistory,
+          fc.array(
+            fc.tuple(
+              anyTable,
+              fc.record({ row: fc.nat(), column: fc.nat(), byte: fc.nat(), bit: fc.nat({ max: 7 }) }),
+            ),
+            { minLength: 30, maxLength: 30 },
           ),
-          { minLength: 30, maxLength: 30 },
+          async ([steps, together], changes) => {
+            if ((await fill(steps, together)) === 0) return
+            for (const [table, at] of changes) {
+              let what = "" as string | null
+              const found = await foundAfter(
+                Effect.tap(flip(sql, table, at), (done) => Effect.sync(() => (what = done))),
+              )
+              if (found === null) continue
+              assert.notEqual(found.length, 0, what!)
+              flipped++
+              columns.add(what!.split(" ")[0]!)
+            }
+          },
         ),
-        async ([steps, together], changes) => {
-          if ((await fill(steps, together)) === 0) return
-          for (const [table, at] of changes) {
-            let what = "" as string | null
-            const found = await foundAfter(
-              Effect.tap(flip(sql, table, at), (done) => Effect.sync(() => (what = done))),
-            )
-            if (found === null) continue
-            assert.notEqual(found.length, 0, what!)
-            flipped++
-            columns.add(what!.split(" ")[0]!)
-          }
-        },
-      ),
-      { numRuns: 10, endOnFailure: true },
-    )
-    assert.ok(flipped >= 100, `${flipped} flipped`)
-    assert.equal(columns.size, 16, [...columns].join())
-  })
+        { numRuns: 10, endOnFailure: true },
+      )
+      assert.ok(flipped >= 100, `${flipped} flipped`)
+      assert.equal(columns.size, 16, [...columns].join())
+    },
+  )
 
-  it("T39: rows deleted, inserted, exchanged, and newest ones cut off are found, each of them", async () => {
-    const done = { deleted: 0, inserted: 0, swapped: 0, truncated: 0 }
-    await fc.assert(
-      fc.asyncProperty(
-        anyHistory,
-        fc.array(
-          fc.tuple(
-            fc.constantFrom("deleted", "inserted", "swapped", "truncated") as fc.Arbitrary<keyof typeof done>,
-            anyTable,
-            fc.nat({ max: 1000 }),
-            fc.nat({ max: 1000 }),
+  it(
+    "rows deleted, inserted, exchanged, and newest ones cut off are found, each of them",
+    { tags: ["T39"] },
+    async () => {
+      const done = { deleted: 0, inserted: 0, swapped: 0, truncated: 0 }
+      await fc.assert(
+        fc.asyncProperty(
+          anyHistory,
+          fc.array(
+            fc.tuple(
+              fc.constantFrom("deleted", "inserted", "swapped", "truncated") as fc.Arbitrary<
+                keyof typeof done
+              >,
+              anyTable,
+              fc.nat({ max: 1000 }),
+              fc.nat({ max: 1000 }),
+            ),
+            { minLength: 20, maxLength: 20 },
           ),
-          { minLength: 20, maxLength: 20 },
+          async ([steps, together], changes) => {
+            if ((await fill(steps, together)) === 0) return
+            for (const [kind, table, row, other] of changes) {
+              const found = await foundAfter(displace(sql, kind, table, row, other))
+              if (found === null) continue
+              assert.notEqual(found.length, 0, `${table} ${kind} ${row} ${other}`)
+              done[kind]++
+            }
+          },
         ),
-        async ([steps, together], changes) => {
-          if ((await fill(steps, together)) === 0) return
-          for (const [kind, table, row, other] of changes) {
-            const found = await foundAfter(displace(sql, kind, table, row, other))
-            if (found === null) continue
-            assert.notEqual(found.length, 0, `${table} ${kind} ${row} ${other}`)
-            done[kind]++
-          }
-        },
-      ),
-      { numRuns: 10, endOnFailure: true },
-    )
-    for (const [kind, count] of Object.entries(done)) assert.ok(count >= 20, `${count} ${kind}`)
-  })
+        { numRuns: 10, endOnFailure: true },
+      )
+      for (const [kind, count] of Object.entries(done)) assert.ok(count >= 20, `${count} ${kind}`)
+    },
+  )
 
-  it("T39: verify says what does not fit and where, beside the tables, and repairs nothing of it", async () => {
-    await emptyStore(sql)
-    const run = play(worlds[0]!, fc.sample(anySteps, { seed: 7, numRuns: 3 }).flat())
-    await project(sql, run, (decision) => decision === run.log.length - 1)
-    const good = await verified(sql, { chain: true })
-    assert.deepEqual([good.differences, good.chain?.rows], [[], run.log.length])
-    await Effect.runPromise(
-      sql`UPDATE events SET origin = origin || '!' WHERE pos = (SELECT min(pos) FROM events)`,
-    )
-    const bad = await verified(sql, { chain: true })
-    const { stream, version } = run.log[0]!
-    assert.match(
-      bad.differences.map(({ table, key, found }) => `${table} ${key}: ${found}`).join("\n"),
-      new RegExp(
-        `^events ${stream} version ${version} at position \\d+: it is not what was written there, or what`,
-      ),
-    )
-    assert.equal(bad.differences.length, 1)
-    assert.equal((await verified(sql)).differences.length, 0)
-  })
+  it(
+    "verify says what does not fit and where, beside the tables, and repairs nothing of it",
+    { tags: ["T39"] },
+    async () => {
+      await emptyStore(sql)
+      const run = play(worlds[0]!, fc.sample(anySteps, { seed: 7, numRuns: 3 }).flat())
+      await project(sql, run, (decision) => decision === run.log.length - 1)
+      const good = await verified(sql, { chain: true })
+      assert.deepEqual([good.differences, good.chain?.rows], [[], run.log.length])
+      await Effect.runPromise(
+        sql`UPDATE events SET origin = origin || '!' WHERE pos = (SELECT min(pos) FROM events)`,
+      )
+      const bad = await verified(sql, { chain: true })
+      const { stream, version } = run.log[0]!
+      assert.match(
+        bad.differences.map(({ table, key, found }) => `${table} ${key}: ${found}`).join("\n"),
+        new RegExp(
+          `^events ${stream} version ${version} at position \\d+: it is not what was written there, or what`,
+        ),
+      )
+      assert.equal(bad.differences.length, 1)
+      assert.equal((await verified(sql)).differences.length, 0)
+    },
+  )
 
   const { privateKey, publicKey } = generateKeyPairSync("ed25519")
 
@@ -208,65 +226,73 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
     )
   }
 
-  it("T39: what was sealed cannot be rewritten, also not with every hash after it; what was not yet, can", async () => {
-    const outcomes = { found: 0, unsealed: 0 }
-    await fc.assert(
-      fc.asyncProperty(
-        anyHistory,
-        fc.array(fc.nat(), { minLength: 8, maxLength: 8 }),
-        async (history, rows) => {
-          await sealed(history)
-          const good = await Effect.runPromise(sealChecked)
-          // so short that nobody has signed anything
-          if (good.position === null) return
-          assert.deepEqual(good.findings, [])
-          await Effect.runPromise(makePostgresStore(sql).append([decisionOf(freshStream(), 1)]))
-          for (const row of [...rows, "newest" as const]) {
-            let where = 0n
-            const forged = Effect.map(forge(sql, row), (pos) => {
-              where = pos
-              return "forged"
-            })
-            const found = (await foundAfter(forged, sealChecked))!
-            // the chain alone cannot tell
-            assert.equal(found.filter(({ table }) => table !== "seals").length, 0)
-            const isSealed: boolean = where <= BigInt(good.position)
-            assert.equal(found.length > 0, isSealed)
-            outcomes[isSealed ? "found" : "unsealed"]++
-          }
-        },
-      ),
-      { numRuns: 12, endOnFailure: true },
-    )
-    assert.ok(outcomes.found >= 8 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
-  })
+  it(
+    "what was sealed cannot be rewritten, also not with every hash after it; what was not yet, can",
+    { tags: ["T39"] },
+    async () => {
+      const outcomes = { found: 0, unsealed: 0 }
+      await fc.assert(
+        fc.asyncProperty(
+          anyHistory,
+          fc.array(fc.nat(), { minLength: 8, maxLength: 8 }),
+          async (history, rows) => {
+            await sealed(history)
+            const good = await Effect.runPromise(sealChecked)
+            // so short that nobody has signed anything
+            if (good.position === null) return
+            assert.deepEqual(good.findings, [])
+            await Effect.runPromise(makePostgresStore(sql).append([decisionOf(freshStream(), 1)]))
+            for (const row of [...rows, "newest" as const]) {
+              let where = 0n
+              const forged = Effect.map(forge(sql, row), (pos) => {
+                where = pos
+                return "forged"
+              })
+              const found = (await foundAfter(forged, sealChecked))!
+              // the chain alone cannot tell
+              assert.equal(found.filter(({ table }) => table !== "seals").length, 0)
+              const isSealed: boolean = where <= BigInt(good.position)
+              assert.equal(found.length > 0, isSealed)
+              outcomes[isSealed ? "found" : "unsealed"]++
+            }
+          },
+        ),
+        { numRuns: 12, endOnFailure: true },
+      )
+      assert.ok(outcomes.found >= 8 && outcomes.unsealed >= 1, JSON.stringify(outcomes))
+    },
+  )
 
-  it("T39: a flipped bit of a seal, one that is gone, one of another key, and none at all are found", async () => {
-    await sealed([fc.sample(anySteps, { seed: 3, numRuns: 4 }).flat(), 2])
-    const { seals } = await Effect.runPromise(sealChecked)
-    assert.ok(seals > 2, `${seals} seals`)
-    let flipped = 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({ row: fc.nat(), column: fc.nat(), byte: fc.nat(), bit: fc.nat({ max: 7 }) }),
-        async (at) => {
-          const found = await foundAfter(flip(sql, "seals", at), sealChecked)
-          if (found === null) return
-          assert.notEqual(found.length, 0)
-          flipped++
-        },
-      ),
-      { numRuns: 60, endOnFailure: true },
-    )
-    assert.ok(flipped >= 40, `${flipped} flipped`)
-    const other = makeSealer(sql, generateKeyPairSync("ed25519").privateKey, 1)
-    for (const change of [
-      sql`DELETE FROM seals WHERE position = (SELECT min(position) FROM seals)`,
-      sql`DELETE FROM seals`,
-      Effect.andThen(sql`DELETE FROM seals WHERE position = (SELECT max(position) FROM seals)`, other.seal),
-    ]) {
-      const found = await foundAfter(Effect.as(change, "changed"), sealChecked)
-      assert.notEqual(found!.length, 0)
-    }
-  })
+  it(
+    "a flipped bit of a seal, one that is gone, one of another key, and none at all are found",
+    { tags: ["T39"] },
+    async () => {
+      await sealed([fc.sample(anySteps, { seed: 3, numRuns: 4 }).flat(), 2])
+      const { seals } = await Effect.runPromise(sealChecked)
+      assert.ok(seals > 2, `${seals} seals`)
+      let flipped = 0
+      await fc.assert(
+        fc.asyncProperty(
+          fc.record({ row: fc.nat(), column: fc.nat(), byte: fc.nat(), bit: fc.nat({ max: 7 }) }),
+          async (at) => {
+            const found = await foundAfter(flip(sql, "seals", at), sealChecked)
+            if (found === null) return
+            assert.notEqual(found.length, 0)
+            flipped++
+          },
+        ),
+        { numRuns: 60, endOnFailure: true },
+      )
+      assert.ok(flipped >= 40, `${flipped} flipped`)
+      const other = makeSealer(sql, generateKeyPairSync("ed25519").privateKey, 1)
+      for (const change of [
+        sql`DELETE FROM seals WHERE position = (SELECT min(position) FROM seals)`,
+        sql`DELETE FROM seals`,
+        Effect.andThen(sql`DELETE FROM seals WHERE position = (SELECT max(position) FROM seals)`, other.seal),
+      ]) {
+        const found = await foundAfter(Effect.as(change, "changed"), sealChecked)
+        assert.notEqual(found!.length, 0)
+      }
+    },
+  )
 })

@@ -127,203 +127,219 @@ const anyWrong = fc.constantFrom(
 )
 
 describe("a clock that was wrong and is set right", () => {
-  it("L10: leaves nothing that lasts longer than it was granted for, in any history, over restarts", () => {
-    const anyStep = fc.oneof(
-      fc.record({ _tag: fc.constant("wrong" as const), by: fc.oneof(anyWrong, fc.constant(0)) }),
-      fc.record({
-        _tag: fc.constant("pass" as const),
-        millis: fc.constantFrom(0, second, 15 * second, 5 * minute, 2 * hour),
-      }),
-      fc.record({ _tag: fc.constant("publish" as const), expires: fc.constantFrom(5, 60, 3600) }),
-      fc.record({
-        _tag: fc.constant("watch" as const),
-        dialog: fc.nat(1000),
-        expires: fc.constantFrom(0, 5, 600, 3600),
-        who: fc.constantFrom(bob, carol),
-      }),
-      fc.constant({ _tag: "rules" as const }),
-      fc.constant({ _tag: "arrive" as const }),
-      fc.constant({ _tag: "restart" as const }),
-    )
-    fc.assert(
-      fc.property(
-        fc.array(anyStep, { maxLength: 25, size: "max" }),
-        fc.constantFrom(5, 60),
-        (steps, expires) => {
-          const one = begin()
-          one.ask(replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "confirm" }))
-          for (const [index, step] of steps.entries()) {
-            if (step._tag === "wrong") one.setWrong(step.by)
-            else if (step._tag === "pass") one.pass(step.millis)
-            else if (step._tag === "publish") one.ask(published(step.expires, `t${index}=open`))
-            else if (step._tag === "watch")
-              one.ask(watches(index * 1001 + step.dialog, step.expires, step.who))
-            else if (step._tag === "rules")
-              one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
-            else if (step._tag === "arrive") one.arrive()
-            else one.restart()
-          }
-          one.setWrong(0)
-          one.turn()
-          const state = one.state()
-          const now = one.clock()
-          const longest = limits.maxExpiresSubscribe * 1000
-          for (const some of values(state.publications))
-            for (const { expiresAt, receivedAt } of values(some)) {
-              ok(expiresAt > now && expiresAt <= now + longest)
-              ok(receivedAt <= now + second)
+  it(
+    "leaves nothing that lasts longer than it was granted for, in any history, over restarts",
+    { tags: ["L10"] },
+    () => {
+      const anyStep = fc.oneof(
+        fc.record({ _tag: fc.constant("wrong" as const), by: fc.oneof(anyWrong, fc.constant(0)) }),
+        fc.record({
+          _tag: fc.constant("pass" as const),
+          millis: fc.constantFrom(0, second, 15 * second, 5 * minute, 2 * hour),
+        }),
+        fc.record({ _tag: fc.constant("publish" as const), expires: fc.constantFrom(5, 60, 3600) }),
+        fc.record({
+          _tag: fc.constant("watch" as const),
+          dialog: fc.nat(1000),
+          expires: fc.constantFrom(0, 5, 600, 3600),
+          who: fc.constantFrom(bob, carol),
+        }),
+        fc.constant({ _tag: "rules" as const }),
+        fc.constant({ _tag: "arrive" as const }),
+        fc.constant({ _tag: "restart" as const }),
+      )
+      fc.assert(
+        fc.property(
+          fc.array(anyStep, { maxLength: 25, size: "max" }),
+          fc.constantFrom(5, 60),
+          (steps, expires) => {
+            const one = begin()
+            one.ask(replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "confirm" }))
+            for (const [index, step] of steps.entries()) {
+              if (step._tag === "wrong") one.setWrong(step.by)
+              else if (step._tag === "pass") one.pass(step.millis)
+              else if (step._tag === "publish") one.ask(published(step.expires, `t${index}=open`))
+              else if (step._tag === "watch")
+                one.ask(watches(index * 1001 + step.dialog, step.expires, step.who))
+              else if (step._tag === "rules")
+                one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
+              else if (step._tag === "arrive") one.arrive()
+              else one.restart()
             }
-          for (const one of values(state.subscriptions)) {
-            ok(one.expiresAt > now && one.expiresAt <= now + longest)
-            ok(one.createdAt <= now + second && one.issuedAt <= now + second && one.pacedAt <= now + second)
-            ok(one.giveUpAt === null || one.giveUpAt <= now + day)
-          }
-          for (const { giveUpAt } of values(state.waiting)) ok(giveUpAt <= now + day)
-          // what is granted now lasts that long, by the clock
-          strictEqual(one.ask(published(expires, "short=open")), 200)
-          const is = (): boolean => JSON.stringify(freeze(one.state()).publications).includes("short")
-          one.restart()
-          one.pass(expires * 1000 - 1500)
-          ok(is(), "it lives for as long as was granted")
-          one.pass(1500 + second)
-          ok(!is(), "and no longer")
-          // and in the end nothing is left but rules and whoever is decided on
-          one.arrive()
-          one.pass(2 * day)
-          strictEqual(nextDeadline({ ...one.state(), rules: initial(alice).rules }), null)
-          // order is order, and today's code decides it so again
-          let before = initial(alice)
-          const rows = one.log.read(0, 100_000)
-          const world = { packages: ruledPackages, limits, authorize: askTheRules }
-          for (const recorded of rows) {
-            const { decision } = recorded
-            ok(decision.at >= before.decidedAt)
-            ok(clockOf(decision) <= decision.at)
-            const moment = momentOf(before, recorded, { packages: ruledPackages, limits })
-            const recalled = recall(before, decision, world)
-            deepStrictEqual(
-              recalled?.outcome.events,
-              decision.events,
-              `version ${decision.version} ${decision.cause}`,
-            )
-            before = moment.after
-            strictEqual(lastClock(before), clockOf(decision))
-          }
-          deepStrictEqual(freeze(before), freeze(one.state()))
-        },
-      ),
-      parameters(0.4),
-    )
-  })
-
-  it("L10: a year ahead for 15 s, then right: who subscribed and published before, in it and after lasts as granted", () => {
-    const one = begin()
-    one.ask(replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "confirm" }))
-    one.ask(watches(1, 3600))
-    one.ask(published(3600, "before=open"))
-    one.arrive()
-    one.setWrong(year)
-    one.turn()
-    one.ask(watches(2, 600))
-    one.ask(watches(3, 600, carol))
-    one.ask(published(60, "within=open"))
-    one.arrive()
-    one.pass(15 * second)
-    one.setWrong(0)
-    one.turn()
-    strictEqual(one.ask(published(5, "after=open")), 200)
-    strictEqual(
-      one.ask(resubscribe(2, { packageName: "presence", watcher: bob, expires: 600, cseq: 2 })),
-      200,
-    )
-    one.arrive()
-    const names = (): readonly string[] =>
-      freeze(one.state()).publications.flatMap(([, some]) =>
-        some.map(({ body }) => /id="(\w+)"/.exec(body?.text ?? "")?.[1] ?? ""),
-      )
-    deepStrictEqual(names(), ["within", "after"])
-    one.pass(5 * second)
-    deepStrictEqual(names(), ["within"])
-    one.restart()
-    one.pass(41 * second)
-    deepStrictEqual(names(), [])
-    one.pass(10 * minute)
-    deepStrictEqual([...values(one.state().subscriptions)], [])
-    one.pass(day)
-    strictEqual([...values(one.state().waiting)].length, 0)
-  })
-
-  it("L36: what was answered is written down in time, and rules are asked again by the clock that is right", () => {
-    const one = begin()
-    one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
-    one.setWrong(day)
-    one.turn()
-    // by that clock the rules are over
-    strictEqual(one.ask(watches(1, 3600)), 403)
-    one.ask(replaceRules({ who: bob, treat: "allow" }))
-    strictEqual(one.ask(watches(2, 3600)), 200)
-    one.arrive()
-    one.setWrong(0)
-    one.pass(10 * second)
-    ok(
-      one.log
-        .read(0, 1000)
-        .some(({ decision }) => decision.events.some(({ _tag }) => _tag === "NotificationsAccepted")),
-    )
-    one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
-    strictEqual(get(one.state().rules, "presence")?.boundaryAt, noon + hour)
-    strictEqual([...values(one.state().subscriptions)].length, 1)
-    one.pass(hour)
-    strictEqual([...values(one.state().subscriptions)].length, 0)
-  })
-
-  it("L39: whoever asks what was at an instant is told by the clock, also while order has not caught up", async () => {
-    const one = begin()
-    one.ask(replaceRules({ who: bob, treat: "allow" }))
-    one.ask(published(3600, "first=open"))
-    one.setWrong(year)
-    one.turn()
-    one.ask(published(600, "ahead=open"))
-    one.setWrong(0)
-    one.turn()
-    one.pass(minute)
-    one.ask(published(3600, "second=open"))
-    one.pass(minute)
-    one.ask(published(3600, "third=open"))
-    const store = makeMemoryStore(one.log)
-    const circumstances = { packages: ruledPackages, limits, authorize: askTheRules }
-    const reader = makeHistoryReader(store, circumstances, one.clock)
-    const bodies = async (when: Millis): Promise<readonly (readonly string[])[]> => {
-      const both = [reader.at(alice, when), presentityAt(store, ruledPackages, alice, when)]
-      return Promise.all(
-        both.map(async (asked) =>
-          (await Effect.runPromise(asked)).publications
-            .map(({ body }) => /id="(\w+)"/.exec(body?.text ?? "")?.[1] ?? "")
-            .sort(),
+            one.setWrong(0)
+            one.turn()
+            const state = one.state()
+            const now = one.clock()
+            const longest = limits.maxExpiresSubscribe * 1000
+            for (const some of values(state.publications))
+              for (const { expiresAt, receivedAt } of values(some)) {
+                ok(expiresAt > now && expiresAt <= now + longest)
+                ok(receivedAt <= now + second)
+              }
+            for (const one of values(state.subscriptions)) {
+              ok(one.expiresAt > now && one.expiresAt <= now + longest)
+              ok(one.createdAt <= now + second && one.issuedAt <= now + second && one.pacedAt <= now + second)
+              ok(one.giveUpAt === null || one.giveUpAt <= now + day)
+            }
+            for (const { giveUpAt } of values(state.waiting)) ok(giveUpAt <= now + day)
+            // what is granted now lasts that long, by the clock
+            strictEqual(one.ask(published(expires, "short=open")), 200)
+            const is = (): boolean => JSON.stringify(freeze(one.state()).publications).includes("short")
+            one.restart()
+            one.pass(expires * 1000 - 1500)
+            ok(is(), "it lives for as long as was granted")
+            one.pass(1500 + second)
+            ok(!is(), "and no longer")
+            // and in the end nothing is left but rules and whoever is decided on
+            one.arrive()
+            one.pass(2 * day)
+            strictEqual(nextDeadline({ ...one.state(), rules: initial(alice).rules }), null)
+            // order is order, and today's code decides it so again
+            let before = initial(alice)
+            const rows = one.log.read(0, 100_000)
+            const world = { packages: ruledPackages, limits, authorize: askTheRules }
+            for (const recorded of rows) {
+              const { decision } = recorded
+              ok(decision.at >= before.decidedAt)
+              ok(clockOf(decision) <= decision.at)
+              const moment = momentOf(before, recorded, { packages: ruledPackages, limits })
+              const recalled = recall(before, decision, world)
+              deepStrictEqual(
+                recalled?.outcome.events,
+                decision.events,
+                `version ${decision.version} ${decision.cause}`,
+              )
+              before = moment.after
+              strictEqual(lastClock(before), clockOf(decision))
+            }
+            deepStrictEqual(freeze(before), freeze(one.state()))
+          },
         ),
+        parameters(0.4),
       )
-    }
-    const twice = (names: readonly string[]): readonly (readonly string[])[] => [names, names]
-    deepStrictEqual(await bodies(noon + second), twice(["ahead"]))
-    deepStrictEqual(await bodies(noon + minute), twice(["ahead", "second"]))
-    deepStrictEqual(await bodies(noon + 2 * minute), twice(["ahead", "second", "third"]))
-    deepStrictEqual(await bodies(noon - 1), twice([]))
-    const page = await Effect.runPromise(
-      reader.page(alice, {
-        types: null,
-        event: null,
-        since: noon + minute,
-        until: noon + hour - 1,
-        before: null,
-        after: null,
-        limit: 10,
-      }),
-    )
-    deepStrictEqual(
-      page.entries.map(({ at: when }) => when),
-      [noon + minute, noon + 2 * minute],
-    )
-  })
+    },
+  )
+
+  it(
+    "a year ahead for 15 s, then right: who subscribed and published before, in it and after lasts as granted",
+    { tags: ["L10"] },
+    () => {
+      const one = begin()
+      one.ask(replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "confirm" }))
+      one.ask(watches(1, 3600))
+      one.ask(published(3600, "before=open"))
+      one.arrive()
+      one.setWrong(year)
+      one.turn()
+      one.ask(watches(2, 600))
+      one.ask(watches(3, 600, carol))
+      one.ask(published(60, "within=open"))
+      one.arrive()
+      one.pass(15 * second)
+      one.setWrong(0)
+      one.turn()
+      strictEqual(one.ask(published(5, "after=open")), 200)
+      strictEqual(
+        one.ask(resubscribe(2, { packageName: "presence", watcher: bob, expires: 600, cseq: 2 })),
+        200,
+      )
+      one.arrive()
+      const names = (): readonly string[] =>
+        freeze(one.state()).publications.flatMap(([, some]) =>
+          some.map(({ body }) => /id="(\w+)"/.exec(body?.text ?? "")?.[1] ?? ""),
+        )
+      deepStrictEqual(names(), ["within", "after"])
+      one.pass(5 * second)
+      deepStrictEqual(names(), ["within"])
+      one.restart()
+      one.pass(41 * second)
+      deepStrictEqual(names(), [])
+      one.pass(10 * minute)
+      deepStrictEqual([...values(one.state().subscriptions)], [])
+      one.pass(day)
+      strictEqual([...values(one.state().waiting)].length, 0)
+    },
+  )
+
+  it(
+    "what was answered is written down in time, and rules are asked again by the clock that is right",
+    { tags: ["L36"] },
+    () => {
+      const one = begin()
+      one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
+      one.setWrong(day)
+      one.turn()
+      // by that clock the rules are over
+      strictEqual(one.ask(watches(1, 3600)), 403)
+      one.ask(replaceRules({ who: bob, treat: "allow" }))
+      strictEqual(one.ask(watches(2, 3600)), 200)
+      one.arrive()
+      one.setWrong(0)
+      one.pass(10 * second)
+      ok(
+        one.log
+          .read(0, 1000)
+          .some(({ decision }) => decision.events.some(({ _tag }) => _tag === "NotificationsAccepted")),
+      )
+      one.ask(replaceRules({ who: bob, treat: "allow", from: noon - hour, until: noon + hour }))
+      strictEqual(get(one.state().rules, "presence")?.boundaryAt, noon + hour)
+      strictEqual([...values(one.state().subscriptions)].length, 1)
+      one.pass(hour)
+      strictEqual([...values(one.state().subscriptions)].length, 0)
+    },
+  )
+
+  it(
+    "whoever asks what was at an instant is told by the clock, also while order has not caught up",
+    { tags: ["L39"] },
+    async () => {
+      const one = begin()
+      one.ask(replaceRules({ who: bob, treat: "allow" }))
+      one.ask(published(3600, "first=open"))
+      one.setWrong(year)
+      one.turn()
+      one.ask(published(600, "ahead=open"))
+      one.setWrong(0)
+      one.turn()
+      one.pass(minute)
+      one.ask(published(3600, "second=open"))
+      one.pass(minute)
+      one.ask(published(3600, "third=open"))
+      const store = makeMemoryStore(one.log)
+      const circumstances = { packages: ruledPackages, limits, authorize: askTheRules }
+      const reader = makeHistoryReader(store, circumstances, one.clock)
+      const bodies = async (when: Millis): Promise<readonly (readonly string[])[]> => {
+        const both = [reader.at(alice, when), presentityAt(store, ruledPackages, alice, when)]
+        return Promise.all(
+          both.map(async (asked) =>
+            (await Effect.runPromise(asked)).publications
+              .map(({ body }) => /id="(\w+)"/.exec(body?.text ?? "")?.[1] ?? "")
+              .sort(),
+          ),
+        )
+      }
+      const twice = (names: readonly string[]): readonly (readonly string[])[] => [names, names]
+      deepStrictEqual(await bodies(noon + second), twice(["ahead"]))
+      deepStrictEqual(await bodies(noon + minute), twice(["ahead", "second"]))
+      deepStrictEqual(await bodies(noon + 2 * minute), twice(["ahead", "second", "third"]))
+      deepStrictEqual(await bodies(noon - 1), twice([]))
+      const page = await Effect.runPromise(
+        reader.page(alice, {
+          types: null,
+          event: null,
+          since: noon + minute,
+          until: noon + hour - 1,
+          before: null,
+          after: null,
+          limit: 10,
+        }),
+      )
+      deepStrictEqual(
+        page.entries.map(({ at: when }) => when),
+        [noon + minute, noon + 2 * minute],
+      )
+    },
+  )
 
   it("EVT-what-if: a world that is played again without a change goes as it went", () => {
     const one = begin()
@@ -353,7 +369,7 @@ describe("a clock that was wrong and is set right", () => {
     }
   })
 
-  it("L10: the wheel of deadlines turns back with it", () => {
+  it("the wheel of deadlines turns back with it", { tags: ["L10"] }, () => {
     const deadlines = makeDeadlines<string>()
     deadlines.arm("a", noon + hour)
     deepStrictEqual(deadlines.due(noon + year), ["a"])

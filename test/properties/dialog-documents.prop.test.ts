@@ -98,163 +98,178 @@ interface Watcher {
 }
 
 describe("dialog documents", () => {
-  it("OPS-aux_body_processing L32, L33, 4235-3.7-a, 4235-4.1-a, 4235-4.3-a: who reads them knows the calls there are, and their numbers have no gap", () => {
-    let partials = 0
-    fc.assert(
-      fc.property(fc.array(anyStep, { minLength: 4, maxLength: 30 }), (steps) => {
-        let now = at("10:00:00")
-        let here = world
-        const watchers: Watcher[] = []
-        const tags = new Map<number, string>()
-        let loses = false
+  it(
+    "who reads them knows the calls there are, and their numbers have no gap",
+    { tags: ["OPS-aux_body_processing", "L32", "L33", "4235-3.7-a", "4235-4.1-a", "4235-4.3-a"] },
+    () => {
+      let partials = 0
+      fc.assert(
+        fc.property(fc.array(anyStep, { minLength: 4, maxLength: 30 }), (steps) => {
+          let now = at("10:00:00")
+          let here = world
+          const watchers: Watcher[] = []
+          const tags = new Map<number, string>()
+          let loses = false
 
-        const take = (sent: readonly Notify[]): void => {
-          for (const { no, cseq, body, state } of sent) {
-            const watcher = watchers.find((one) => one.no === no)
-            if (watcher === undefined || state !== "active") continue
-            ok(body !== null, "phones take a NOTIFY without body for a fault")
-            const document = read(body.text)
-            watcher.versions.push(document.version ?? 0)
-            deepStrictEqual(document.entity, alice)
-            if (document.state === "partial") partials++
-            if (loses) {
-              watcher.isBehind = true
-              turn(here.when(delivery(no, cseq, { _tag: "TimedOut" }), now))
-              continue
+          const take = (sent: readonly Notify[]): void => {
+            for (const { no, cseq, body, state } of sent) {
+              const watcher = watchers.find((one) => one.no === no)
+              if (watcher === undefined || state !== "active") continue
+              ok(body !== null, "phones take a NOTIFY without body for a fault")
+              const document = read(body.text)
+              watcher.versions.push(document.version ?? 0)
+              deepStrictEqual(document.entity, alice)
+              if (document.state === "partial") partials++
+              if (loses) {
+                watcher.isBehind = true
+                turn(here.when(delivery(no, cseq, { _tag: "TimedOut" }), now))
+                continue
+              }
+              if (document.state === "full") watcher.isBehind = false
+              watcher.table = afterReading(watcher.table, document)
+              turn(here.when(delivery(no, cseq, accepted()), now))
             }
-            if (document.state === "full") watcher.isBehind = false
-            watcher.table = afterReading(watcher.table, document)
-            turn(here.when(delivery(no, cseq, accepted()), now))
           }
-        }
-        const turn = (outcome: ReturnType<typeof world.when>): void => {
-          here = outcome.and()
-          take(outcome.sent)
-        }
-        const pass = (until: number): void => {
-          for (;;) {
-            const due = nextDeadline(here.state)
-            if (due === null || due > until) break
-            now = due
-            turn(here.when(fallDue, now))
+          const turn = (outcome: ReturnType<typeof world.when>): void => {
+            here = outcome.and()
+            take(outcome.sent)
           }
-          now = until
-        }
+          const pass = (until: number): void => {
+            for (;;) {
+              const due = nextDeadline(here.state)
+              if (due === null || due > until) break
+              now = due
+              turn(here.when(fallDue, now))
+            }
+            now = until
+          }
 
-        for (const [index, step] of steps.entries()) {
-          pass(now + 300)
+          for (const [index, step] of steps.entries()) {
+            pass(now + 300)
+            loses = false
+            if (step._tag === "Publish") {
+              loses = step.isLost
+              const ifMatch = tags.get(step.device)
+              const outcome = here.when(
+                publish({
+                  packageName,
+                  ...(ifMatch === undefined ? {} : { ifMatch }),
+                  body: bodyOf(step.text),
+                  expires: step.expires,
+                }),
+                now,
+              )
+              const { answer } = outcome
+              if (answer._tag === "Accepted" && answer.reply._tag === "Published" && step.expires > 0)
+                tags.set(step.device, answer.reply.entityTag)
+              else tags.delete(step.device)
+              turn(outcome)
+            } else if (step._tag === "Watch") {
+              const outcome = here.when(subscribe({ packageName, dialog: dialogOf(index) }), now)
+              watchers.push({
+                no: here.state.version + 1,
+                dialog: index,
+                cseq: 1,
+                versions: [],
+                table: new Map(),
+                isBehind: false,
+              })
+              turn(outcome)
+            } else if (step._tag === "Refresh") {
+              const watcher = watchers[step.which % Math.max(1, watchers.length)]
+              if (watcher !== undefined)
+                turn(here.when(resubscribe(watcher.dialog, { packageName, cseq: ++watcher.cseq }), now))
+            } else if (step._tag === "Lose") {
+              loses = true
+              pass(now + 1500)
+            } else pass(now + [0, 999, 1000, 5000][step.which]!)
+          }
           loses = false
-          if (step._tag === "Publish") {
-            loses = step.isLost
-            const ifMatch = tags.get(step.device)
-            const outcome = here.when(
-              publish({
-                packageName,
-                ...(ifMatch === undefined ? {} : { ifMatch }),
-                body: bodyOf(step.text),
-                expires: step.expires,
-              }),
-              now,
-            )
-            const { answer } = outcome
-            if (answer._tag === "Accepted" && answer.reply._tag === "Published" && step.expires > 0)
-              tags.set(step.device, answer.reply.entityTag)
-            else tags.delete(step.device)
-            turn(outcome)
-          } else if (step._tag === "Watch") {
-            const outcome = here.when(subscribe({ packageName, dialog: dialogOf(index) }), now)
-            watchers.push({
-              no: here.state.version + 1,
-              dialog: index,
-              cseq: 1,
-              versions: [],
-              table: new Map(),
-              isBehind: false,
-            })
-            turn(outcome)
-          } else if (step._tag === "Refresh") {
-            const watcher = watchers[step.which % Math.max(1, watchers.length)]
-            if (watcher !== undefined)
-              turn(here.when(resubscribe(watcher.dialog, { packageName, cseq: ++watcher.cseq }), now))
-          } else if (step._tag === "Lose") {
-            loses = true
-            pass(now + 1500)
-          } else pass(now + [0, 999, 1000, 5000][step.which]!)
-        }
-        loses = false
-        pass(now + 6000)
-        const present = currentDocument(here.state, dialogs) as ReturnType<typeof read>
-        const truth = afterReading(new Map(), read(dialogs.render(present).text))
-        for (const watcher of watchers) {
-          deepStrictEqual(watcher.versions, [...watcher.versions.keys()])
-          const one = get(here.state.subscriptions, watcher.no)
-          // told in vain and nothing has changed since: nobody sends it again (RFC 6665 §4.2.2)
-          if (one === undefined || one.shown === "") continue
-          ok(!watcher.isBehind, "a partial document went to somebody who missed one")
-          deepStrictEqual(watcher.table, truth)
-        }
-        for (const one of values(here.state.subscriptions)) deepStrictEqual(one.dueAt, null)
-      }),
-      { numRuns: 400 },
-    )
-    ok(partials > 100, "partial documents are sent")
-  })
+          pass(now + 6000)
+          const present = currentDocument(here.state, dialogs) as ReturnType<typeof read>
+          const truth = afterReading(new Map(), read(dialogs.render(present).text))
+          for (const watcher of watchers) {
+            deepStrictEqual(watcher.versions, [...watcher.versions.keys()])
+            const one = get(here.state.subscriptions, watcher.no)
+            // told in vain and nothing has changed since: nobody sends it again (RFC 6665 §4.2.2)
+            if (one === undefined || one.shown === "") continue
+            ok(!watcher.isBehind, "a partial document went to somebody who missed one")
+            deepStrictEqual(watcher.table, truth)
+          }
+          for (const one of values(here.state.subscriptions)) deepStrictEqual(one.dueAt, null)
+        }),
+        { numRuns: 400 },
+      )
+      ok(partials > 100, "partial documents are sent")
+    },
+  )
 
-  it("L33, BLA-3: whose device made the last change itself is told everything next, as it was not told that", () => {
-    const begun = world.when(
-      publish({ packageName, body: bodyOf(written(dialog("1", "early"))) }),
-      at("10:00:00"),
-    )
-    const lamp = begun.and().when(subscribe({ packageName, dialog: dialogOf(1) }), at("10:00:01"))
-    const device = dialogOf(1).remoteTarget
-    const own = lamp
-      .and()
-      .when(
+  it(
+    "whose device made the last change itself is told everything next, as it was not told that",
+    { tags: ["L33", "BLA-3"] },
+    () => {
+      const begun = world.when(
+        publish({ packageName, body: bodyOf(written(dialog("1", "early"))) }),
+        at("10:00:00"),
+      )
+      const lamp = begun.and().when(subscribe({ packageName, dialog: dialogOf(1) }), at("10:00:01"))
+      const device = dialogOf(1).remoteTarget
+      const own = lamp
+        .and()
+        .when(
+          publish({
+            packageName,
+            ifMatch: "n.1",
+            body: bodyOf(written(dialog("1", "confirmed"))),
+            sender: device,
+          }),
+          at("10:00:10"),
+        )
+        .sends()
+      const next = own
+        .and()
+        .when(publish({ packageName, body: bodyOf(written(dialog("2", "early"))) }), at("10:00:20"))
+      deepStrictEqual(
+        next.sent.map(({ body }) => read(body!.text).state),
+        ["full"],
+      )
+    },
+  )
+
+  it(
+    "a modification that says only what changed leaves the rest; a call that is over stays over",
+    { tags: ["BUG-25", "4235-4.1.1-a"] },
+    () => {
+      const first = world.when(
         publish({
           packageName,
-          ifMatch: "n.1",
-          body: bodyOf(written(dialog("1", "confirmed"))),
-          sender: device,
+          body: bodyOf(written(dialog("1", "early", "c1") + dialog("2", "confirmed"))),
         }),
-        at("10:00:10"),
+        at("10:00:00"),
       )
-      .sends()
-    const next = own
-      .and()
-      .when(publish({ packageName, body: bodyOf(written(dialog("2", "early"))) }), at("10:00:20"))
-    deepStrictEqual(
-      next.sent.map(({ body }) => read(body!.text).state),
-      ["full"],
-    )
-  })
-
-  it("BUG-25, 4235-4.1.1-a: a modification that says only what changed leaves the rest; a call that is over stays over", () => {
-    const first = world.when(
-      publish({ packageName, body: bodyOf(written(dialog("1", "early", "c1") + dialog("2", "confirmed"))) }),
-      at("10:00:00"),
-    )
-    const over = first
-      .and()
-      .when(
-        publish({ packageName, ifMatch: "n.1", body: bodyOf(partial(dialog("1", "terminated", "c1"))) }),
-        at("10:00:01"),
-      )
-    const late = over
-      .and()
-      .when(
-        publish({ packageName, ifMatch: "n.2", body: bodyOf(partial(dialog("1", "early", "c1"))) }),
-        at("10:00:02"),
-      )
-    const shown = late.and().when(subscribe({ packageName }), at("10:00:03")).sent[0]!
-    const known = afterReading(new Map(), read(shown.body!.text))
-    deepStrictEqual([...known.keys()], ["2"])
-  })
+      const over = first
+        .and()
+        .when(
+          publish({ packageName, ifMatch: "n.1", body: bodyOf(partial(dialog("1", "terminated", "c1"))) }),
+          at("10:00:01"),
+        )
+      const late = over
+        .and()
+        .when(
+          publish({ packageName, ifMatch: "n.2", body: bodyOf(partial(dialog("1", "early", "c1"))) }),
+          at("10:00:02"),
+        )
+      const shown = late.and().when(subscribe({ packageName }), at("10:00:03")).sent[0]!
+      const known = afterReading(new Map(), read(shown.body!.text))
+      deepStrictEqual([...known.keys()], ["2"])
+    },
+  )
 })
 
 describe("calls in presence", () => {
   const ringing = publish({ packageName, body: bodyOf(written(dialog("1", "early"))), expires: 60 })
 
-  it("BUG-14: one publication with one ringing call is open, never closed", () => {
+  it("one publication with one ringing call is open, never closed", { tags: ["BUG-14"] }, () => {
     const seen = world
       .when(ringing, at("10:00:00"))
       .and()
@@ -262,27 +277,31 @@ describe("calls in presence", () => {
     deepStrictEqual(bodyInShort(seen.sent[0]!.body), "tuple_mixingid=open")
   })
 
-  it("AGG-5, L36: watchers of presence are told of calls, of their end by a PUBLISH and by time", () => {
-    const watching = world.when(subscribe({ packageName: "presence", watcher: bob }), at("10:00:00"))
-    deepStrictEqual(bodyInShort(watching.sent[0]!.body), "offline=closed")
-    const rings = watching.and().when(ringing, at("10:00:10"))
-    deepStrictEqual(
-      rings.sent.map(({ body }) => bodyInShort(body)),
-      ["tuple_mixingid=open"],
-    )
-    const expired = rings.and().when(fallDue, at("10:01:10"))
-    deepStrictEqual(
-      expired.sent.map(({ body }) => bodyInShort(body)),
-      ["offline=closed"],
-    )
-    const removed = rings.and().when(publish({ packageName, ifMatch: "n.2", expires: 0 }), after("20 s"))
-    deepStrictEqual(
-      removed.sent.map(({ body }) => bodyInShort(body)),
-      ["offline=closed"],
-    )
-  })
+  it(
+    "watchers of presence are told of calls, of their end by a PUBLISH and by time",
+    { tags: ["AGG-5", "L36"] },
+    () => {
+      const watching = world.when(subscribe({ packageName: "presence", watcher: bob }), at("10:00:00"))
+      deepStrictEqual(bodyInShort(watching.sent[0]!.body), "offline=closed")
+      const rings = watching.and().when(ringing, at("10:00:10"))
+      deepStrictEqual(
+        rings.sent.map(({ body }) => bodyInShort(body)),
+        ["tuple_mixingid=open"],
+      )
+      const expired = rings.and().when(fallDue, at("10:01:10"))
+      deepStrictEqual(
+        expired.sent.map(({ body }) => bodyInShort(body)),
+        ["offline=closed"],
+      )
+      const removed = rings.and().when(publish({ packageName, ifMatch: "n.2", expires: 0 }), after("20 s"))
+      deepStrictEqual(
+        removed.sent.map(({ body }) => bodyInShort(body)),
+        ["offline=closed"],
+      )
+    },
+  )
 
-  it("AGG-5: what is published stays beside the call", () => {
+  it("what is published stays beside the call", { tags: ["AGG-5"] }, () => {
     const text =
       '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"><tuple id="desk"><status><basic>closed</basic></status></tuple></presence>'
     const body = { contentType: "application/pidf+xml", text }

@@ -24,24 +24,28 @@ const subscriptionsOf = (state: State): readonly Subscription[] =>
 const place = (presentity: Uri, no: number): string => `${presentity} ${no}`
 
 describe("dialogs", () => {
-  it("L12: the NOTIFYs of a dialog are numbered 1, 2, 3 … in the order in which they are made", () => {
-    forEveryHistory((run) => {
-      const last = new Map<string, number>()
-      for (const { notifications } of run.moments) {
-        for (const { dialog, cseq } of notifications) {
-          deepStrictEqual(cseq, (last.get(dialog.callId) ?? 0) + 1)
-          last.set(dialog.callId, cseq)
+  it(
+    "the NOTIFYs of a dialog are numbered 1, 2, 3 … in the order in which they are made",
+    { tags: ["L12"] },
+    () => {
+      forEveryHistory((run) => {
+        const last = new Map<string, number>()
+        for (const { notifications } of run.moments) {
+          for (const { dialog, cseq } of notifications) {
+            deepStrictEqual(cseq, (last.get(dialog.callId) ?? 0) + 1)
+            last.set(dialog.callId, cseq)
+          }
         }
-      }
-      for (const state of run.states.values()) {
-        for (const { start, localCseq } of values(state.dialogs)) {
-          deepStrictEqual(localCseq, last.get(start.callId) ?? 0)
+        for (const state of run.states.values()) {
+          for (const { start, localCseq } of values(state.dialogs)) {
+            deepStrictEqual(localCseq, last.get(start.callId) ?? 0)
+          }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L12: the CSeqs accepted from a watcher grow; one that does not is answered 500", () => {
+  it("the CSeqs accepted from a watcher grow; one that does not is answered 500", { tags: ["L12"] }, () => {
     forEveryHistory((run) => {
       for (const { before, after, command, answer, context } of run.moments) {
         if (command._tag !== "Resubscribe") continue
@@ -58,37 +62,41 @@ describe("dialogs", () => {
     })
   })
 
-  it("L13: the route set is that of the beginning; the target is the Contact of the last accepted request or 2xx", () => {
-    forEveryHistory((run) => {
-      const targets = new Map<string, string>()
-      const routes = new Map<string, readonly string[]>()
-      for (const { before, command, answer, notifications, context } of run.moments) {
-        if (command._tag === "Subscribe" && answer._tag === "Accepted") {
-          targets.set(command.dialog.callId, command.dialog.remoteTarget)
-          routes.set(command.dialog.callId, command.dialog.routeSet)
-        } else if (
-          command._tag === "Resubscribe" &&
-          answer._tag === "Accepted" &&
-          command.remoteTarget !== null
-        ) {
-          const start = get(before.dialogs, context.findDialog(command.dialog) ?? -1)?.start
-          targets.set(start?.callId ?? "", command.remoteTarget)
-        } else if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted") {
-          const dialog = get(before.subscriptions, command.no)?.dialog ?? -1
-          const start = get(before.dialogs, dialog)?.start
-          if (start !== undefined && command.outcome.remoteTarget !== null) {
-            targets.set(start.callId, command.outcome.remoteTarget)
+  it(
+    "the route set is that of the beginning; the target is the Contact of the last accepted request or 2xx",
+    { tags: ["L13"] },
+    () => {
+      forEveryHistory((run) => {
+        const targets = new Map<string, string>()
+        const routes = new Map<string, readonly string[]>()
+        for (const { before, command, answer, notifications, context } of run.moments) {
+          if (command._tag === "Subscribe" && answer._tag === "Accepted") {
+            targets.set(command.dialog.callId, command.dialog.remoteTarget)
+            routes.set(command.dialog.callId, command.dialog.routeSet)
+          } else if (
+            command._tag === "Resubscribe" &&
+            answer._tag === "Accepted" &&
+            command.remoteTarget !== null
+          ) {
+            const start = get(before.dialogs, context.findDialog(command.dialog) ?? -1)?.start
+            targets.set(start?.callId ?? "", command.remoteTarget)
+          } else if (command._tag === "ReportDelivery" && command.outcome._tag === "Accepted") {
+            const dialog = get(before.subscriptions, command.no)?.dialog ?? -1
+            const start = get(before.dialogs, dialog)?.start
+            if (start !== undefined && command.outcome.remoteTarget !== null) {
+              targets.set(start.callId, command.outcome.remoteTarget)
+            }
+          }
+          for (const { dialog } of notifications) {
+            deepStrictEqual(dialog.routeSet, routes.get(dialog.callId))
+            deepStrictEqual(dialog.remoteTarget, targets.get(dialog.callId))
           }
         }
-        for (const { dialog } of notifications) {
-          deepStrictEqual(dialog.routeSet, routes.get(dialog.callId))
-          deepStrictEqual(dialog.remoteTarget, targets.get(dialog.callId))
-        }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("3265-3.3.4-d: a dialog lives exactly as long as a subscription in it", () => {
+  it("a dialog lives exactly as long as a subscription in it", { tags: ["3265-3.3.4-d"] }, () => {
     forEveryHistory((run) => {
       for (const { after } of run.moments) {
         const usages = new Map<number, number>()
@@ -99,33 +107,37 @@ describe("dialogs", () => {
     })
   })
 
-  it("L15: package and id together name a subscription in its dialog; its siblings are not touched", () => {
-    forEveryHistory((run) => {
-      for (const one of run.moments) {
-        const { command, before, after, context } = one
-        if (command._tag !== "Resubscribe" || !accepted(one)) continue
-        const dialog = context.findDialog(command.dialog)!
-        const siblings = subscriptionsOf(before).filter((some) => some.dialog === dialog)
-        const meant = siblings.find(
-          (some) => some.packageName === command.packageName && some.eventId === command.eventId,
-        )
-        const created = one.events.find((event) => event._tag === "SubscriptionCreated")
-        deepStrictEqual(created === undefined, meant !== undefined)
-        if (created !== undefined) {
-          deepStrictEqual([created.packageName, created.eventId], [command.packageName, command.eventId])
-          deepStrictEqual(run.world.limits.profile, "3265")
+  it(
+    "package and id together name a subscription in its dialog; its siblings are not touched",
+    { tags: ["L15"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const one of run.moments) {
+          const { command, before, after, context } = one
+          if (command._tag !== "Resubscribe" || !accepted(one)) continue
+          const dialog = context.findDialog(command.dialog)!
+          const siblings = subscriptionsOf(before).filter((some) => some.dialog === dialog)
+          const meant = siblings.find(
+            (some) => some.packageName === command.packageName && some.eventId === command.eventId,
+          )
+          const created = one.events.find((event) => event._tag === "SubscriptionCreated")
+          deepStrictEqual(created === undefined, meant !== undefined)
+          if (created !== undefined) {
+            deepStrictEqual([created.packageName, created.eventId], [command.packageName, command.eventId])
+            deepStrictEqual(run.world.limits.profile, "3265")
+          }
+          const told = new Set(one.notifications.map(({ no }) => no))
+          for (const other of subscriptionsOf(before)) {
+            if (other.no === meant?.no) continue
+            const now = get(after.subscriptions, other.no)
+            // whoever sees who watches is told of it in the same dialog as well
+            if (told.has(other.no)) deepStrictEqual(withoutTold(now!), withoutTold(other))
+            else deepStrictEqual(now, other)
+          }
         }
-        const told = new Set(one.notifications.map(({ no }) => no))
-        for (const other of subscriptionsOf(before)) {
-          if (other.no === meant?.no) continue
-          const now = get(after.subscriptions, other.no)
-          // whoever sees who watches is told of it in the same dialog as well
-          if (told.has(other.no)) deepStrictEqual(withoutTold(now!), withoutTold(other))
-          else deepStrictEqual(now, other)
-        }
-      }
-    })
-  })
+      })
+    },
+  )
 
   /** What a NOTIFY changes of its subscription goes. */
   const withoutTold = (one: Subscription) => ({
@@ -137,7 +149,7 @@ describe("dialogs", () => {
     issuedAt: 0,
   })
 
-  it("L15: every NOTIFY repeats the Event of the SUBSCRIBE that began its subscription", () => {
+  it("every NOTIFY repeats the Event of the SUBSCRIBE that began its subscription", { tags: ["L15"] }, () => {
     forEveryHistory((run) => {
       const begun = new Map<string, readonly [string, string | null]>()
       for (const { events, before, notifications } of run.moments) {
@@ -154,40 +166,45 @@ describe("dialogs", () => {
 })
 
 describe("the end of a NOTIFY", () => {
-  it("L37: ends what the profile's table says, silently, or nothing; a failure from before a SUBSCRIBE says nothing", () => {
-    forEveryHistory((run) => {
-      for (const { before, after, command, events, notifications } of run.moments) {
-        if (command._tag !== "ReportDelivery") continue
-        const one = get(before.subscriptions, command.no)
-        const { outcome } = command
-        // whatever follows from it, a failure is on record
-        deepStrictEqual(
-          events.filter((event) => event._tag === "NotificationFailed"),
-          outcome._tag === "Accepted" ? [] : [failure(command.no, command.cseq, outcome)],
-        )
-        if (one === undefined) {
-          ok(events.length <= 1)
-          continue
-        }
-        const gone = subscriptionsOf(before).filter(({ no }) => get(after.subscriptions, no) === undefined)
-        const scope = command.cseq <= one.heardAt ? "none" : scopeOf(command.outcome, run.world.limits)
-        deepStrictEqual(
-          gone.map(({ no }) => no),
-          scope === "none"
-            ? []
-            : scope === "one"
-              ? [one.no]
-              : subscriptionsOf(before).flatMap(({ no, dialog }) => (dialog === one.dialog ? [no] : [])),
-        )
-        for (const { no } of gone) ok(!notifications.some((sent) => sent.no === no), "not even the last word")
-        for (const other of subscriptionsOf(before)) {
-          if (other.no !== one.no && !gone.includes(other)) {
-            deepStrictEqual(get(after.subscriptions, other.no), other)
+  it(
+    "ends what the profile's table says, silently, or nothing; a failure from before a SUBSCRIBE says nothing",
+    { tags: ["L37"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const { before, after, command, events, notifications } of run.moments) {
+          if (command._tag !== "ReportDelivery") continue
+          const one = get(before.subscriptions, command.no)
+          const { outcome } = command
+          // whatever follows from it, a failure is on record
+          deepStrictEqual(
+            events.filter((event) => event._tag === "NotificationFailed"),
+            outcome._tag === "Accepted" ? [] : [failure(command.no, command.cseq, outcome)],
+          )
+          if (one === undefined) {
+            ok(events.length <= 1)
+            continue
+          }
+          const gone = subscriptionsOf(before).filter(({ no }) => get(after.subscriptions, no) === undefined)
+          const scope = command.cseq <= one.heardAt ? "none" : scopeOf(command.outcome, run.world.limits)
+          deepStrictEqual(
+            gone.map(({ no }) => no),
+            scope === "none"
+              ? []
+              : scope === "one"
+                ? [one.no]
+                : subscriptionsOf(before).flatMap(({ no, dialog }) => (dialog === one.dialog ? [no] : [])),
+          )
+          for (const { no } of gone)
+            ok(!notifications.some((sent) => sent.no === no), "not even the last word")
+          for (const other of subscriptionsOf(before)) {
+            if (other.no !== one.no && !gone.includes(other)) {
+              deepStrictEqual(get(after.subscriptions, other.no), other)
+            }
           }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
   /** Written down from RFC 3265 §3.2.2, RFC 6665 §4.2.2 and RFC 5057 §5.1, not from the code. */
   const scopeOf = (
@@ -205,7 +222,7 @@ describe("the end of a NOTIFY", () => {
     return status === 502 ? "dialog" : "one"
   }
 
-  it("6665-4.2.2-b: a failure alone sends nothing to the watcher that failed", () => {
+  it("a failure alone sends nothing to the watcher that failed", { tags: ["6665-4.2.2-b"] }, () => {
     forEveryHistory((run) => {
       for (const { before, command, notifications } of run.moments) {
         if (command._tag !== "ReportDelivery" || command.outcome._tag === "Accepted") continue
@@ -224,42 +241,46 @@ describe("the end of a NOTIFY", () => {
 })
 
 describe("the histories", () => {
-  it("OPS-coverage: refreshes, shared dialogs, pending watchers and late failures all occur", () => {
-    const seen = new Set<string>()
-    for (const world of worlds) {
-      for (const steps of fc.sample(anySteps, { numRuns: 300, seed: 1 })) {
-        for (const { events, after, before, command } of play(world, steps).moments) {
-          for (const event of events) seen.add(event._tag)
-          for (const { usages } of values(after.dialogs)) if (usages > 1) seen.add("shared")
-          for (const { status, polite } of values(after.subscriptions)) seen.add(polite ? "polite" : status)
-          if (command._tag === "ReportDelivery") {
-            const one = get(before.subscriptions, command.no)
-            if (one !== undefined && command.cseq <= one.heardAt) seen.add("late")
+  it(
+    "refreshes, shared dialogs, pending watchers and late failures all occur",
+    { tags: ["OPS-coverage"] },
+    () => {
+      const seen = new Set<string>()
+      for (const world of worlds) {
+        for (const steps of fc.sample(anySteps, { numRuns: 300, seed: 1 })) {
+          for (const { events, after, before, command } of play(world, steps).moments) {
+            for (const event of events) seen.add(event._tag)
+            for (const { usages } of values(after.dialogs)) if (usages > 1) seen.add("shared")
+            for (const { status, polite } of values(after.subscriptions)) seen.add(polite ? "polite" : status)
+            if (command._tag === "ReportDelivery") {
+              const one = get(before.subscriptions, command.no)
+              if (one !== undefined && command.cseq <= one.heardAt) seen.add("late")
+            }
+            for (const { start } of values(after.dialogs)) seen.add(keyOf(start) === "" ? "" : "dialog")
           }
-          for (const { start } of values(after.dialogs)) seen.add(keyOf(start) === "" ? "" : "dialog")
         }
       }
-    }
-    deepStrictEqual([...seen].toSorted(), [
-      "NotificationFailed",
-      "NotificationsDeferred",
-      "NotificationsIssued",
-      "PublicationCreated",
-      "PublicationModified",
-      "PublicationRefreshed",
-      "PublicationRemoved",
-      "RemoteTargetChanged",
-      "SubscriptionCreated",
-      "SubscriptionRefreshed",
-      "SubscriptionStatusChanged",
-      "SubscriptionTerminated",
-      "WaitingEnded",
-      "active",
-      "dialog",
-      "late",
-      "pending",
-      "polite",
-      "shared",
-    ])
-  })
+      deepStrictEqual([...seen].toSorted(), [
+        "NotificationFailed",
+        "NotificationsDeferred",
+        "NotificationsIssued",
+        "PublicationCreated",
+        "PublicationModified",
+        "PublicationRefreshed",
+        "PublicationRemoved",
+        "RemoteTargetChanged",
+        "SubscriptionCreated",
+        "SubscriptionRefreshed",
+        "SubscriptionStatusChanged",
+        "SubscriptionTerminated",
+        "WaitingEnded",
+        "active",
+        "dialog",
+        "late",
+        "pending",
+        "polite",
+        "shared",
+      ])
+    },
+  )
 })

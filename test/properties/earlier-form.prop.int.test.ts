@@ -150,71 +150,76 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       ),
     )
 
-  it("T38 L03: is read as the same log, proved, and what was in clear stays when a person is erased, and is said", async () => {
-    let told = 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(anySteps, { minLength: 3, maxLength: 5 }).map((all) => all.flat()),
-        fc.nat(),
-        fc.double({ min: 0.5, max: 1, noNaN: true }),
-        async (steps, which, part) => {
-          await empty()
-          const run = play(worlds[0]!, steps)
-          fc.pre(run.log.length > 0)
-          fc.pre(await project(sql, run, (n) => n === run.log.length - 1))
-          const written = await everything()
-          const upTo = written[Math.floor(part * (written.length - 1))]!.position
-          await Effect.runPromise(makeEarlier(sql, BigInt(upTo)))
-          assert.deepEqual(await everything(), written)
-          const found = await verified(sql, { fromStart: true, chain: true })
-          assert.deepEqual(found.differences, [])
-          const persons = [...new Set(written.map(({ decision }) => decision.stream))]
-          const person = persons[Math.max(0, (which % (persons.length + 2)) - 2)]!
-          const clear = written.filter(
-            ({ position, decision }) =>
-              position <= upTo &&
-              decision.stream === person &&
-              decision.events.some(
-                (event) => event._tag === "NotificationsIssued" && isPersonalDigest(event.shown),
-              ),
-          )
-          const { remains, standIn, left } = await Effect.runPromise(
-            erase(sql, moduleTableNames, person, later, "tester"),
-          )
-          assert.deepEqual(left, [])
-          const ats = clear.map(({ decision }) => decision.at)
-          assert.deepEqual(
-            remains,
-            clear.length === 0
-              ? null
-              : {
-                  decisions: clear.length,
-                  from: Math.min(...ats),
-                  to: Math.max(...ats),
-                  position: clear.at(-1)!.position,
-                },
-          )
-          assert.deepEqual(filesWith(cluster!.data, [person]), [])
-          const after = await verified(sql, { fromStart: true, chain: true })
-          assert.deepEqual(after.differences, [])
-          const digests = (await everything()).flatMap(({ position, decision }) =>
-            decision.stream === standIn && position > upTo
-              ? decision.events.flatMap((event) =>
-                  event._tag === "NotificationsIssued" ? [event.shown] : [],
-                )
-              : [],
-          )
-          assert.ok(digests.every((one) => !isPersonalDigest(one) || one.startsWith("erased-")))
-          told += clear.length
-        },
-      ),
-      { numRuns: 4, endOnFailure: true },
-    )
-    assert.ok(told > 0)
-  }, 120_000)
+  it(
+    "is read as the same log, proved, and what was in clear stays when a person is erased, and is said",
+    { tags: ["T38", "L03"], timeout: 120_000 },
+    async () => {
+      let told = 0
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(anySteps, { minLength: 3, maxLength: 5 }).map((all) => all.flat()),
+          fc.nat(),
+          fc.double({ min: 0.5, max: 1, noNaN: true }),
+          async (steps, which, part) => {
+            await empty()
+            const run = play(worlds[0]!, steps)
+            fc.pre(run.log.length > 0)
+            fc.pre(await project(sql, run, (n) => n === run.log.length - 1))
+            const written = await everything()
+            const upTo = written[Math.floor(part * (written.length - 1))]!.position
+            await Effect.runPromise(makeEarlier(sql, BigInt(upTo)))
+            assert.deepEqual(await everything(), written)
+            const found = await verified(sql, { fromStart: true, chain: true })
+            assert.deepEqual(found.differences, [])
+            const persons = [...new Set(written.map(({ decision }) => decision.stream))]
+            const person = persons[Math.max(0, (which % (persons.length + 2)) - 2)]!
+            const clear = written.filter(
+              ({ position, decision }) =>
+                position <= upTo &&
+                decision.stream === person &&
+                decision.events.some(
+                  (event) => event._tag === "NotificationsIssued" && isPersonalDigest(event.shown),
+                ),
+            )
+            const { remains, standIn, left } = await Effect.runPromise(
+              erase(sql, moduleTableNames, person, later, "tester"),
+            )
+            assert.deepEqual(left, [])
+            const ats = clear.map(({ decision }) => decision.at)
+            assert.deepEqual(
+              remains,
+              clear.length === 0
+                ? null
+                : {
+                    decisions: clear.length,
+                    from: Math.min(...ats),
+                    to: Math.max(...ats),
+                    position: clear.at(-1)!.position,
+                  },
+            )
+            assert.deepEqual(filesWith(cluster!.data, [person]), [])
+            const after = await verified(sql, { fromStart: true, chain: true })
+            assert.deepEqual(after.differences, [])
+            const digests = (await everything()).flatMap(({ position, decision }) =>
+              decision.stream === standIn && position > upTo
+                ? decision.events.flatMap((event) =>
+                    event._tag === "NotificationsIssued" ? [event.shown] : [],
+                  )
+                : [],
+            )
+            assert.ok(digests.every((one) => !isPersonalDigest(one) || one.startsWith("erased-")))
+            told += clear.length
+          },
+        ),
+        { numRuns: 4, endOnFailure: true },
+      )
+      assert.ok(told > 0)
+    },
+  )
 
   it.each([1, 2, 502])(
-    "T38: landmarks of others name somebody who is erased as the log does, when the first %i of its decisions are of before",
+    "landmarks of others name somebody who is erased as the log does, when the first %i of its decisions are of before",
+    { tags: ["T38"], timeout: 60_000 },
     async (count) => {
       await empty()
       const log = watched()
@@ -242,73 +247,83 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       assert.equal(state?.version, landmarkEvery)
       assert.match(JSON.stringify(state), /erased-[0-9a-f]{12}-[0-9a-f]{12}/)
     },
-    60_000,
   )
 
-  it("T38: a digest, parameters of a media type, and the file that rules came from are encrypted", async () => {
-    await empty()
-    const origin = "rules source /etc/rules/alice.early@example.com.xml"
-    const rules = { contentType: "application/auth-policy+xml", text: "<ruleset/>" }
-    const log = [
-      ...watched().slice(0, 2),
-      decisionOf(3, [{ _tag: "RulesReplaced", packageName: "presence", rules, boundaryAt: null }], origin),
-      decisionOf(
-        4,
-        [{ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null }],
-        "0:" + "w".repeat(30),
-      ),
-    ]
-    await Effect.runPromise(makePostgresStore(sql).append(log, [null, zerlinde, null, null]))
-    assert.deepEqual(await textWith(["1abcdefgh2z", "charset", "alice.early", "rules source"]), [])
-    assert.deepEqual(
-      (await everything()).map(({ decision }) => decision),
-      log,
-    )
-  })
+  it(
+    "a digest, parameters of a media type, and the file that rules came from are encrypted",
+    { tags: ["T38"] },
+    async () => {
+      await empty()
+      const origin = "rules source /etc/rules/alice.early@example.com.xml"
+      const rules = { contentType: "application/auth-policy+xml", text: "<ruleset/>" }
+      const log = [
+        ...watched().slice(0, 2),
+        decisionOf(3, [{ _tag: "RulesReplaced", packageName: "presence", rules, boundaryAt: null }], origin),
+        decisionOf(
+          4,
+          [{ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null }],
+          "0:" + "w".repeat(30),
+        ),
+      ]
+      await Effect.runPromise(makePostgresStore(sql).append(log, [null, zerlinde, null, null]))
+      assert.deepEqual(await textWith(["1abcdefgh2z", "charset", "alice.early", "rules source"]), [])
+      assert.deepEqual(
+        (await everything()).map(({ decision }) => decision),
+        log,
+      )
+    },
+  )
 
-  it("T39: a text in another row or another field of the same person is not read, and neither is one that was changed", async () => {
-    await empty()
-    const store = makePostgresStore(sql)
-    await Effect.runPromise(store.append(watched().slice(0, 6), [null, zerlinde]))
-    const rows = await Effect.runPromise(
-      sql<{ pos: bigint; origin: string; nonce: string; events: unknown }>`
+  it(
+    "a text in another row or another field of the same person is not read, and neither is one that was changed",
+    { tags: ["T39"] },
+    async () => {
+      await empty()
+      const store = makePostgresStore(sql)
+      await Effect.runPromise(store.append(watched().slice(0, 6), [null, zerlinde]))
+      const rows = await Effect.runPromise(
+        sql<{ pos: bigint; origin: string; nonce: string; events: unknown }>`
         SELECT pos, origin, nonce, events FROM events ORDER BY pos`,
-    )
-    const keyOf = await Effect.runPromise(personKeysOf(sql).opening(rows))
-    for (const row of rows) decodeRow(row, keyOf)
-    const sealed = /"(\d*:[\w-]{22,})"/g
-    const texts = rows.flatMap(({ events }) =>
-      [...JSON.stringify(events).matchAll(sealed)].map((one) => one[1]!),
-    )
-    let tried = 0
-    const refused = (row: (typeof rows)[number], what: string): void => {
-      tried++
-      assert.throws(() => decodeRow(row, keyOf), /is not what was written there|has none/, what)
-    }
-    for (const row of rows) {
-      const whole = JSON.stringify(row.events)
-      for (const { origin } of rows) if (origin !== row.origin) refused({ ...row, origin }, origin)
-      for (const [, text = ""] of whole.matchAll(sealed)) {
-        // those of the same key only: another key opens nothing
-        for (const other of texts) {
-          // a Contact is the same field twice over, and one Contact is another's equal
-          if (other === text || other[0] !== text[0]) continue
-          refused({ ...row, events: JSON.parse(whole.replace(text, other)) as unknown }, `${text} → ${other}`)
-        }
-        const at = text.length - 3
-        const changed = text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1)
-        refused({ ...row, events: JSON.parse(whole.replace(text, changed)) as unknown }, text)
+      )
+      const keyOf = await Effect.runPromise(personKeysOf(sql).opening(rows))
+      for (const row of rows) decodeRow(row, keyOf)
+      const sealed = /"(\d*:[\w-]{22,})"/g
+      const texts = rows.flatMap(({ events }) =>
+        [...JSON.stringify(events).matchAll(sealed)].map((one) => one[1]!),
+      )
+      let tried = 0
+      const refused = (row: (typeof rows)[number], what: string): void => {
+        tried++
+        assert.throws(() => decodeRow(row, keyOf), /is not what was written there|has none/, what)
       }
-    }
-    assert.ok(tried > 100, `${tried}`)
-    // and who reads by the store is told which row it is
-    await Effect.runPromise(
-      sql`UPDATE events SET origin = (SELECT max(origin) FROM events WHERE version = 5) WHERE version = 4`,
-    )
-    const failed = await Effect.runPromise(Effect.flip(store.history(alice, 0, 10)))
-    assert.match(
-      String(failed.cause),
-      /alice\.early@example\.com version 4 at position \d+ cannot be read: a text that key/,
-    )
-  })
+      for (const row of rows) {
+        const whole = JSON.stringify(row.events)
+        for (const { origin } of rows) if (origin !== row.origin) refused({ ...row, origin }, origin)
+        for (const [, text = ""] of whole.matchAll(sealed)) {
+          // those of the same key only: another key opens nothing
+          for (const other of texts) {
+            // a Contact is the same field twice over, and one Contact is another's equal
+            if (other === text || other[0] !== text[0]) continue
+            refused(
+              { ...row, events: JSON.parse(whole.replace(text, other)) as unknown },
+              `${text} → ${other}`,
+            )
+          }
+          const at = text.length - 3
+          const changed = text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1)
+          refused({ ...row, events: JSON.parse(whole.replace(text, changed)) as unknown }, text)
+        }
+      }
+      assert.ok(tried > 100, `${tried}`)
+      // and who reads by the store is told which row it is
+      await Effect.runPromise(
+        sql`UPDATE events SET origin = (SELECT max(origin) FROM events WHERE version = 5) WHERE version = 4`,
+      )
+      const failed = await Effect.runPromise(Effect.flip(store.history(alice, 0, 10)))
+      assert.match(
+        String(failed.cause),
+        /alice\.early@example\.com version 4 at position \d+ cannot be read: a text that key/,
+      )
+    },
+  )
 })

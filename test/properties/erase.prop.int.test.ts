@@ -57,7 +57,8 @@ describe.skipIf(cluster === null)("erase", () => {
   const seen = { persons: 0, own: 0, watcher: 0, ended: 0, refreshed: 0 }
 
   it.each(["nothing", "documents", "decisions"] as const)(
-    "T38: after erase no file holds the person, others' history is as it was, and all is folded and proved; retention has dropped %s",
+    "after erase no file holds the person, others' history is as it was, and all is folded and proved; retention has dropped %s",
+    { tags: ["T38"] },
     async (dropped) => {
       const property = fc.asyncProperty(
         fc.array(anySteps, { minLength: 3, maxLength: 5 }).map((all) => all.flat()),
@@ -143,111 +144,123 @@ describe.skipIf(cluster === null)("erase", () => {
     },
   )
 
-  it("T38: writers that meet somebody new at once use one key, and each reads what the other wrote", async () => {
-    const database = cluster!.database()
-    const work = Effect.gen(function* () {
-      const layer = PgClient.layer({ url: Redacted.make(database), maxConnections: 1 })
-      const clients = yield* Effect.forEach([1, 2, 3], () => Layer.build(Layer.fresh(layer)))
-      yield* Effect.provideContext(migrate, clients[0]!)
-      const stores = clients.map((client) => makePostgresStore(Context.get(client, PgClient.PgClient)))
-      const written = stores.map((_, index): Decision => ({
-        stream: `sip:watched-${index}@example.com` as Uri,
-        version: 1,
-        at: index,
-        cause: "DecideWatcher",
-        origin: "udp:192.0.2.1:5060 some-call 1",
-        nonce: `n${index}`,
-        events: [
-          {
-            _tag: "WatcherDecided",
-            packageName: "presence",
-            watcher: "sip:new@example.com" as Uri,
-            handling: "allow",
-          },
-        ],
-      }))
-      yield* Effect.forEach(stores, (store, index) => store.append([written[index]!]), {
-        concurrency: "unbounded",
-      })
-      for (const store of stores) {
-        const read = yield* store.read(0, 10)
-        assert.deepEqual(
-          read.map(({ decision }) => decision).sort((one, other) => one.at - other.at),
-          written,
-        )
-      }
-      const keys = yield* Context.get(clients[0]!, PgClient.PgClient).unsafe<{ person: string }>(
-        `SELECT person FROM person_keys ORDER BY 1`,
-      )
-      assert.deepEqual(
-        keys.map(({ person }) => person),
-        ["sip:new@example.com", ...written.map(({ stream }) => stream)],
-      )
-    })
-    await Effect.runPromise(Effect.scoped(work) as Effect.Effect<void>)
-  })
-
-  it("T38: an account that is no superuser is told what it cannot make go, and the tables are clean all the same", async () => {
-    const owned = cluster!.database()
-    const alice = "sip:owned@example.com" as Uri
-    const asSuperuser = Effect.gen(function* () {
-      const admin = yield* PgClient.PgClient
-      yield* admin.unsafe("CREATE ROLE plain LOGIN")
-      yield* admin.unsafe(`ALTER DATABASE ${new URL(owned).pathname.slice(1)} OWNER TO plain`)
-      yield* admin.unsafe("ALTER SCHEMA public OWNER TO plain")
-    })
-    const clientOf = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })
-    await Effect.runPromise(Effect.provide(asSuperuser, clientOf(owned)))
-    const work = Effect.gen(function* () {
-      const plain = yield* PgClient.PgClient
-      yield* migrate
-      const store = makePostgresStore(plain)
-      // no server has shown it in tables
-      yield* store.append([
-        {
-          stream: alice,
+  it(
+    "writers that meet somebody new at once use one key, and each reads what the other wrote",
+    { tags: ["T38"] },
+    async () => {
+      const database = cluster!.database()
+      const work = Effect.gen(function* () {
+        const layer = PgClient.layer({ url: Redacted.make(database), maxConnections: 1 })
+        const clients = yield* Effect.forEach([1, 2, 3], () => Layer.build(Layer.fresh(layer)))
+        yield* Effect.provideContext(migrate, clients[0]!)
+        const stores = clients.map((client) => makePostgresStore(Context.get(client, PgClient.PgClient)))
+        const written = stores.map((_, index): Decision => ({
+          stream: `sip:watched-${index}@example.com` as Uri,
           version: 1,
-          at: 1,
-          cause: "Publish",
-          origin: "udp:192.0.2.1:5060 owned-call 1",
-          nonce: "n",
-          events: [],
-        },
-      ])
-      const { left } = yield* erase(plain, moduleTableNames, alice, later, "erase tester")
-      assert.deepEqual(
-        left.map((one) => one.replace(/ could not.*/, "")),
-        ["the planner's statistics", "the write-ahead log"],
-      )
-      for (const table of ["events", "streams", "person_keys", "snapshots", "landmarks"]) {
-        const rows = yield* plain.unsafe(`SELECT FROM ${table} t WHERE strpos(t::text, 'owned') > 0`)
-        assert.equal(rows.length, 0, table)
-      }
-    })
-    await Effect.runPromise(Effect.provide(work, clientOf(owned.replace("postgres@", "plain@"))))
-  })
+          at: index,
+          cause: "DecideWatcher",
+          origin: "udp:192.0.2.1:5060 some-call 1",
+          nonce: `n${index}`,
+          events: [
+            {
+              _tag: "WatcherDecided",
+              packageName: "presence",
+              watcher: "sip:new@example.com" as Uri,
+              handling: "allow",
+            },
+          ],
+        }))
+        yield* Effect.forEach(stores, (store, index) => store.append([written[index]!]), {
+          concurrency: "unbounded",
+        })
+        for (const store of stores) {
+          const read = yield* store.read(0, 10)
+          assert.deepEqual(
+            read.map(({ decision }) => decision).sort((one, other) => one.at - other.at),
+            written,
+          )
+        }
+        const keys = yield* Context.get(clients[0]!, PgClient.PgClient).unsafe<{ person: string }>(
+          `SELECT person FROM person_keys ORDER BY 1`,
+        )
+        assert.deepEqual(
+          keys.map(({ person }) => person),
+          ["sip:new@example.com", ...written.map(({ stream }) => stream)],
+        )
+      })
+      await Effect.runPromise(Effect.scoped(work) as Effect.Effect<void>)
+    },
+  )
 
-  it("T38: what was stored in clear is not erased, and the refusal says how far that goes", async () => {
-    await emptyStore(sql)
-    const alice = "sip:clear@example.com" as Uri
-    const decision: Decision = {
-      stream: alice,
-      version: 1,
-      at: 1,
-      cause: "Publish",
-      origin: "udp:192.0.2.1:5060 clear-call 1",
-      nonce: "n",
-      events: [],
-    }
-    const store = makePostgresStore(sql, { erasable: false })
-    const { position } = await Effect.runPromise(store.append([decision]))
-    await Effect.runPromise(store.saveCheckpoint("tables", { position, at: 1 }))
-    await assert.rejects(
-      eraseNow(alice),
-      new RegExp(`1 decisions up to position ${position} hold ${alice} in clear`),
-    )
-    await assert.rejects(eraseNow(retentionStream), /is no person/)
-  })
+  it(
+    "an account that is no superuser is told what it cannot make go, and the tables are clean all the same",
+    { tags: ["T38"] },
+    async () => {
+      const owned = cluster!.database()
+      const alice = "sip:owned@example.com" as Uri
+      const asSuperuser = Effect.gen(function* () {
+        const admin = yield* PgClient.PgClient
+        yield* admin.unsafe("CREATE ROLE plain LOGIN")
+        yield* admin.unsafe(`ALTER DATABASE ${new URL(owned).pathname.slice(1)} OWNER TO plain`)
+        yield* admin.unsafe("ALTER SCHEMA public OWNER TO plain")
+      })
+      const clientOf = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })
+      await Effect.runPromise(Effect.provide(asSuperuser, clientOf(owned)))
+      const work = Effect.gen(function* () {
+        const plain = yield* PgClient.PgClient
+        yield* migrate
+        const store = makePostgresStore(plain)
+        // no server has shown it in tables
+        yield* store.append([
+          {
+            stream: alice,
+            version: 1,
+            at: 1,
+            cause: "Publish",
+            origin: "udp:192.0.2.1:5060 owned-call 1",
+            nonce: "n",
+            events: [],
+          },
+        ])
+        const { left } = yield* erase(plain, moduleTableNames, alice, later, "erase tester")
+        assert.deepEqual(
+          left.map((one) => one.replace(/ could not.*/, "")),
+          ["the planner's statistics", "the write-ahead log"],
+        )
+        for (const table of ["events", "streams", "person_keys", "snapshots", "landmarks"]) {
+          const rows = yield* plain.unsafe(`SELECT FROM ${table} t WHERE strpos(t::text, 'owned') > 0`)
+          assert.equal(rows.length, 0, table)
+        }
+      })
+      await Effect.runPromise(Effect.provide(work, clientOf(owned.replace("postgres@", "plain@"))))
+    },
+  )
+
+  it(
+    "what was stored in clear is not erased, and the refusal says how far that goes",
+    { tags: ["T38"] },
+    async () => {
+      await emptyStore(sql)
+      const alice = "sip:clear@example.com" as Uri
+      const decision: Decision = {
+        stream: alice,
+        version: 1,
+        at: 1,
+        cause: "Publish",
+        origin: "udp:192.0.2.1:5060 clear-call 1",
+        nonce: "n",
+        events: [],
+      }
+      const store = makePostgresStore(sql, { erasable: false })
+      const { position } = await Effect.runPromise(store.append([decision]))
+      await Effect.runPromise(store.saveCheckpoint("tables", { position, at: 1 }))
+      await assert.rejects(
+        eraseNow(alice),
+        new RegExp(`1 decisions up to position ${position} hold ${alice} in clear`),
+      )
+      await assert.rejects(eraseNow(retentionStream), /is no person/)
+    },
+  )
 })
 
 /** With where it came from: an address and a Call-ID for each who asks. */

@@ -108,31 +108,35 @@ describe("decisions", () => {
     )
   }
 
-  it("L01: decide, fold and react return for every state, command and time, with one answer", () => {
-    for (const world of worlds) {
-      fc.assert(
-        fc.property(anySteps, fc.gen(), fc.constantFrom(0, 1, 60_000, -1), (steps, pick, later) => {
-          const run = play(world, steps)
-          for (const state of [initial("" as Uri), ...run.states.values()]) {
-            const command = pick(wild, state)
-            const { context } = run.moments.at(-1) ?? makeStranger(world)
-            const now = run.now + later
-            const { events, answer } = decide(state, command, { ...context, now })
-            const after = fold(state, { events, at: now, version: state.version + 1 })
-            react(state, events, after, now, reactionOf(world))
-            nextDeadline(after)
-            if (
-              answer._tag === "Rejected" &&
-              (answer.rejection.status < 400 || answer.rejection.status > 599)
-            ) {
-              throw new Error(`status ${answer.rejection.status}`)
+  it(
+    "decide, fold and react return for every state, command and time, with one answer",
+    { tags: ["L01"] },
+    () => {
+      for (const world of worlds) {
+        fc.assert(
+          fc.property(anySteps, fc.gen(), fc.constantFrom(0, 1, 60_000, -1), (steps, pick, later) => {
+            const run = play(world, steps)
+            for (const state of [initial("" as Uri), ...run.states.values()]) {
+              const command = pick(wild, state)
+              const { context } = run.moments.at(-1) ?? makeStranger(world)
+              const now = run.now + later
+              const { events, answer } = decide(state, command, { ...context, now })
+              const after = fold(state, { events, at: now, version: state.version + 1 })
+              react(state, events, after, now, reactionOf(world))
+              nextDeadline(after)
+              if (
+                answer._tag === "Rejected" &&
+                (answer.rejection.status < 400 || answer.rejection.status > 599)
+              ) {
+                throw new Error(`status ${answer.rejection.status}`)
+              }
             }
-          }
-        }),
-        parameters(),
-      )
-    }
-  })
+          }),
+          parameters(),
+        )
+      }
+    },
+  )
 
   const makeStranger = (world: (typeof worlds)[number]) => {
     const machine = makeMachine(world)
@@ -146,7 +150,7 @@ describe("decisions", () => {
     return machine.run().moments[0]!
   }
 
-  it("L01: evolve ignores what it cannot apply", () => {
+  it("evolve ignores what it cannot apply", { tags: ["L01"] }, () => {
     forEveryHistory((run) => {
       const strangers = [initial("sip:x@example.com" as Uri), ...run.states.values()]
       for (const { events, at } of run.log) {
@@ -155,31 +159,35 @@ describe("decisions", () => {
     })
   })
 
-  it("L02: a refusal changes nothing and sends nothing; what was due before was decided before", () => {
-    forEveryHistory((run) => {
-      for (const { before, after, answer, events, notifications, command } of run.moments) {
-        if (answer._tag !== "Rejected") continue
-        const ends =
-          command._tag === "Resubscribe" && answer.rejection._tag === "Forbidden" && events.length > 0
-        if (ends) {
-          deepStrictEqual(
-            events.map((event) => event._tag === "SubscriptionTerminated" && [event.reason, event.silent]),
-            [["rejected", false]],
-          )
-          deepStrictEqual(
-            notifications.map(({ reason, body }) => [reason, body]),
-            [["rejected", null]],
-          )
-          continue
+  it(
+    "a refusal changes nothing and sends nothing; what was due before was decided before",
+    { tags: ["L02"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const { before, after, answer, events, notifications, command } of run.moments) {
+          if (answer._tag !== "Rejected") continue
+          const ends =
+            command._tag === "Resubscribe" && answer.rejection._tag === "Forbidden" && events.length > 0
+          if (ends) {
+            deepStrictEqual(
+              events.map((event) => event._tag === "SubscriptionTerminated" && [event.reason, event.silent]),
+              [["rejected", false]],
+            )
+            deepStrictEqual(
+              notifications.map(({ reason, body }) => [reason, body]),
+              [["rejected", null]],
+            )
+            continue
+          }
+          deepStrictEqual(events, [])
+          deepStrictEqual(notifications, [])
+          deepStrictEqual(after === before, true)
         }
-        deepStrictEqual(events, [])
-        deepStrictEqual(notifications, [])
-        deepStrictEqual(after === before, true)
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L03: the state is the fold of the log, and deciding again decides the same", () => {
+  it("the state is the fold of the log, and deciding again decides the same", { tags: ["L03"] }, () => {
     forEveryHistory((run) => {
       for (const [presentity, state] of run.states) {
         const again = logOf(run, presentity).reduce(fold, initial(presentity))
@@ -205,7 +213,7 @@ describe("decisions", () => {
     })
   })
 
-  it("L03: the engine decides what a plain loop decides, however commits are batched", () => {
+  it("the engine decides what a plain loop decides, however commits are batched", { tags: ["L03"] }, () => {
     forEveryHistory((run) => {
       for (const every of [1, 3, 1000]) {
         const { log, answers, notifications } = onEngine(run.world, run.inputs, every)
@@ -233,7 +241,7 @@ describe("decisions", () => {
 })
 
 describe("folds", () => {
-  it("L04: a snapshot anywhere and the rest of the log give the state", () => {
+  it("a snapshot anywhere and the rest of the log give the state", { tags: ["L04"] }, () => {
     forEveryHistory((run) => {
       for (const [presentity, state] of run.states) {
         const log = logOf(run, presentity)
@@ -248,7 +256,7 @@ describe("folds", () => {
     }, 0.2)
   })
 
-  it("L04: what is decided on a snapshot is what is decided on the state", () => {
+  it("what is decided on a snapshot is what is decided on the state", { tags: ["L04"] }, () => {
     forEveryHistory((run) => {
       for (const { before, command, context, events, answer, at, notifications } of run.moments) {
         const state = stored(before)
@@ -260,31 +268,35 @@ describe("folds", () => {
     }, 0.5)
   })
 
-  it("OPS-update_db_subs L05: rows kept up to date by what each event touched are the rows of the state", () => {
-    forEveryHistory((run) => {
-      const eager = new Map<string, unknown>()
-      const dirty = new Map<string, RowKey>()
-      for (const { before, after, events } of run.moments) {
-        for (const event of events) {
-          for (const key of touched(event, before, after)) {
-            dirty.set(nameOf(after, key), key)
-            // once more does no harm
-            put(eager, after, key)
-            put(eager, after, key)
+  it(
+    "rows kept up to date by what each event touched are the rows of the state",
+    { tags: ["OPS-update_db_subs", "L05"] },
+    () => {
+      forEveryHistory((run) => {
+        const eager = new Map<string, unknown>()
+        const dirty = new Map<string, RowKey>()
+        for (const { before, after, events } of run.moments) {
+          for (const event of events) {
+            for (const key of touched(event, before, after)) {
+              dirty.set(nameOf(after, key), key)
+              // once more does no harm
+              put(eager, after, key)
+              put(eager, after, key)
+            }
           }
         }
-      }
-      const lazy = new Map<string, unknown>()
-      for (const [name, key] of dirty) {
-        const presentity = JSON.parse(name)[0] as Uri
-        put(lazy, run.states.get(presentity)!, key)
-      }
-      const full = new Map<string, unknown>()
-      for (const state of run.states.values()) for (const key of allRows(state)) put(full, state, key)
-      deepStrictEqual(sorted(eager), sorted(full))
-      deepStrictEqual(sorted(lazy), sorted(full))
-    })
-  })
+        const lazy = new Map<string, unknown>()
+        for (const [name, key] of dirty) {
+          const presentity = JSON.parse(name)[0] as Uri
+          put(lazy, run.states.get(presentity)!, key)
+        }
+        const full = new Map<string, unknown>()
+        for (const state of run.states.values()) for (const key of allRows(state)) put(full, state, key)
+        deepStrictEqual(sorted(eager), sorted(full))
+        deepStrictEqual(sorted(lazy), sorted(full))
+      })
+    },
+  )
 
   const nameOf = (state: State, key: RowKey): string => {
     const { presentity } = state
@@ -311,34 +323,38 @@ describe("folds", () => {
   const sorted = (rows: ReadonlyMap<string, unknown>) =>
     [...rows].toSorted(([one], [other]) => (one < other ? -1 : 1))
 
-  it("L38: the state as of an instant is what was live then, also where expiry was written down later", () => {
-    forEveryHistory((run) => {
-      const machine = makeMachine(run.world)
-      const instants: { readonly at: number; readonly states: ReadonlyMap<Uri, Snapshot> }[] = []
-      for (const input of run.inputs) {
-        if (input._tag === "Advance" && input.to > machine.now()) {
-          const states = [...machine.states()]
-          const from = machine.now()
-          // between now and then nobody writes anything but what falls due: reading does the same, and writes nothing
-          for (const at of new Set([from, Math.floor((from + input.to) / 2), input.to - 1, input.to])) {
-            instants.push({
-              at,
-              states: new Map(states.map((state) => [state.presentity, freeze(asOf(run, state, at))])),
-            })
+  it(
+    "the state as of an instant is what was live then, also where expiry was written down later",
+    { tags: ["L38"] },
+    () => {
+      forEveryHistory((run) => {
+        const machine = makeMachine(run.world)
+        const instants: { readonly at: number; readonly states: ReadonlyMap<Uri, Snapshot> }[] = []
+        for (const input of run.inputs) {
+          if (input._tag === "Advance" && input.to > machine.now()) {
+            const states = [...machine.states()]
+            const from = machine.now()
+            // between now and then nobody writes anything but what falls due: reading does the same, and writes nothing
+            for (const at of new Set([from, Math.floor((from + input.to) / 2), input.to - 1, input.to])) {
+              instants.push({
+                at,
+                states: new Map(states.map((state) => [state.presentity, freeze(asOf(run, state, at))])),
+              })
+            }
+            // what happens at `input.to` itself may go on after this input
+            instants.pop()
           }
-          // what happens at `input.to` itself may go on after this input
-          instants.pop()
+          machine.apply(input)
         }
-        machine.apply(input)
-      }
-      for (const { at, states } of instants) {
-        for (const [presentity, expected] of states) {
-          const until = logOf(run, presentity).filter((one) => one.at <= at)
-          deepStrictEqual(freeze(until.reduce(fold, initial(presentity))), expected)
+        for (const { at, states } of instants) {
+          for (const [presentity, expected] of states) {
+            const until = logOf(run, presentity).filter((one) => one.at <= at)
+            deepStrictEqual(freeze(until.reduce(fold, initial(presentity))), expected)
+          }
         }
-      }
-    }, 0.5)
-  })
+      }, 0.5)
+    },
+  )
 
   /** What is written down, and what else has fallen due by then, without writing. */
   const asOf = (run: Run, written: State, at: number): State => {

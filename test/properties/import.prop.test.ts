@@ -110,7 +110,7 @@ const isTold = (rows: Rows, now: number): boolean => {
 }
 
 describe("moving over", () => {
-  it("TBL-1 OPS-import: what our tables show, taken over from them, shows the same", () => {
+  it("what our tables show, taken over from them, shows the same", { tags: ["TBL-1", "OPS-import"] }, () => {
     let compared = 0
     forEveryHistory((run) => {
       const rows = rowsOf(run.states.values())

@@ -224,58 +224,70 @@ const shownAs = (value: string | undefined, state: string): readonly number[] =>
 }
 
 describe("a shared line", () => {
-  it("SCA-6: a SUBSCRIBE never gets what another has, and 480 only for what another has", () => {
-    forEveryLine(({ moments }) => {
-      for (const { command, answer, before, after, context, at } of moments) {
-        if (command._tag !== "Subscribe" || command.packageName !== "line-seize" || command.expires === 0)
-          continue
-        const index = Number(/index=(\d)/.exec(command.argument ?? "")?.[1])
-        const { packageName, watcher } = command
-        const handling = context.authorize({ presentity: alice, packageName, watcher, now: at })
-        // who takes nothing is in nobody's way, and learns nothing
-        const isTaken = handling === "allow" && seizedIn(before).includes(index)
-        const status = answer._tag === "Rejected" ? answer.rejection.status : 200
-        deepStrictEqual(status === 480, isTaken)
-        if (isTaken) deepStrictEqual(after, before)
-      }
-    })
-  })
-
-  it("SCA-5: what phones have is shown as seized, and nothing else is, in both packages, whatever was remembered", () => {
-    let some = 0
-    forEveryLine(({ states, world }) => {
-      const state = states.get(alice)
-      if (state === undefined) return
-      const seized = [...new Set(seizedIn(state))].sort((one, other) => one - other)
-      some += seized.length
-      const cold = { state: thaw(freeze(state)), packages: makePackages() }
-      for (const one of values(state.subscriptions)) {
-        const view = viewFor(state, one, world.packages!.find(one.packageName)!)
-        deepStrictEqual(view, viewFor(cold.state, one, cold.packages.find(one.packageName)!))
-        if (one.status !== "active") continue
-        deepStrictEqual(shownAs(view.headers?.[0]?.[1], "seized"), one.polite ? [] : seized)
-      }
-    })
-    ok(some > 50, `${some} seized`)
-  })
-
-  it("L12 SCA-7: when all is said, everybody who watches has been sent what there is", () => {
-    forEveryLine((run) => {
-      const settled = settle(run)
-      const sent = new Map<number, string | undefined>()
-      for (const { notifications } of settled.moments)
-        for (const { no, headers } of notifications) sent.set(no, headers?.[0]?.[1])
-      for (const state of settled.states.values()) {
-        for (const one of values(state.subscriptions)) {
-          if (one.status !== "active" || one.shown === "") continue
-          const view = viewFor(state, one, run.world.packages!.find(one.packageName)!)
-          deepStrictEqual(sent.get(one.no), view.headers?.[0]?.[1])
+  it(
+    "a SUBSCRIBE never gets what another has, and 480 only for what another has",
+    { tags: ["SCA-6"] },
+    () => {
+      forEveryLine(({ moments }) => {
+        for (const { command, answer, before, after, context, at } of moments) {
+          if (command._tag !== "Subscribe" || command.packageName !== "line-seize" || command.expires === 0)
+            continue
+          const index = Number(/index=(\d)/.exec(command.argument ?? "")?.[1])
+          const { packageName, watcher } = command
+          const handling = context.authorize({ presentity: alice, packageName, watcher, now: at })
+          // who takes nothing is in nobody's way, and learns nothing
+          const isTaken = handling === "allow" && seizedIn(before).includes(index)
+          const status = answer._tag === "Rejected" ? answer.rejection.status : 200
+          deepStrictEqual(status === 480, isTaken)
+          if (isTaken) deepStrictEqual(after, before)
         }
-      }
-    }, 0.5)
-  })
+      })
+    },
+  )
 
-  it("L03 L04: the same inputs give the same log, on the engine as well", () => {
+  it(
+    "what phones have is shown as seized, and nothing else is, in both packages, whatever was remembered",
+    { tags: ["SCA-5"] },
+    () => {
+      let some = 0
+      forEveryLine(({ states, world }) => {
+        const state = states.get(alice)
+        if (state === undefined) return
+        const seized = [...new Set(seizedIn(state))].sort((one, other) => one - other)
+        some += seized.length
+        const cold = { state: thaw(freeze(state)), packages: makePackages() }
+        for (const one of values(state.subscriptions)) {
+          const view = viewFor(state, one, world.packages!.find(one.packageName)!)
+          deepStrictEqual(view, viewFor(cold.state, one, cold.packages.find(one.packageName)!))
+          if (one.status !== "active") continue
+          deepStrictEqual(shownAs(view.headers?.[0]?.[1], "seized"), one.polite ? [] : seized)
+        }
+      })
+      ok(some > 50, `${some} seized`)
+    },
+  )
+
+  it(
+    "when all is said, everybody who watches has been sent what there is",
+    { tags: ["L12", "SCA-7"] },
+    () => {
+      forEveryLine((run) => {
+        const settled = settle(run)
+        const sent = new Map<number, string | undefined>()
+        for (const { notifications } of settled.moments)
+          for (const { no, headers } of notifications) sent.set(no, headers?.[0]?.[1])
+        for (const state of settled.states.values()) {
+          for (const one of values(state.subscriptions)) {
+            if (one.status !== "active" || one.shown === "") continue
+            const view = viewFor(state, one, run.world.packages!.find(one.packageName)!)
+            deepStrictEqual(sent.get(one.no), view.headers?.[0]?.[1])
+          }
+        }
+      }, 0.5)
+    },
+  )
+
+  it("the same inputs give the same log, on the engine as well", { tags: ["L03", "L04"] }, () => {
     forEveryLine((run) => {
       deepStrictEqual(replay(run.world, run.inputs).log, run.log)
       const { log } = onEngine(run.world, run.inputs)

@@ -31,127 +31,150 @@ const issues = ({ before, events, at }: Moment) => {
 }
 
 describe("pacing", () => {
-  it("L35: two change-driven NOTIFYs of a subscription are never closer than its package's interval", () => {
-    forEveryHistory((run) => {
-      const last = new Map<string, number>()
-      for (const moment of run.moments) {
-        for (const { one, event } of issues(moment)) {
-          if (event.cause !== "change") continue
-          const name = place(moment.before.presentity, one.no)
-          const interval = intervalOf(packages.find(one.packageName)!, run.world.limits)
-          ok(moment.at - (last.get(name) ?? Number.NEGATIVE_INFINITY) >= interval, "too soon")
-          last.set(name, moment.at)
-          // 6446-5.2-b: from the last one, whatever its reason was
-          if (one.rates?.max != null)
-            ok((moment.at - one.issuedAt) * one.rates.max >= 1000, "too soon for its watcher")
+  it(
+    "two change-driven NOTIFYs of a subscription are never closer than its package's interval",
+    { tags: ["L35"] },
+    () => {
+      forEveryHistory((run) => {
+        const last = new Map<string, number>()
+        for (const moment of run.moments) {
+          for (const { one, event } of issues(moment)) {
+            if (event.cause !== "change") continue
+            const name = place(moment.before.presentity, one.no)
+            const interval = intervalOf(packages.find(one.packageName)!, run.world.limits)
+            ok(moment.at - (last.get(name) ?? Number.NEGATIVE_INFINITY) >= interval, "too soon")
+            last.set(name, moment.at)
+            // 6446-5.2-b: from the last one, whatever its reason was
+            if (one.rates?.max != null)
+              ok((moment.at - one.issuedAt) * one.rates.max >= 1000, "too soon for its watcher")
+          }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L35: no change is lost: who has not been shown the present view has a NOTIFY on its way or one due", () => {
-    forEveryHistory((run) => {
-      for (const { before, after, context, notifications, command } of run.moments) {
-        for (const one of values(after.subscriptions)) {
-          const eventPackage = packages.find(one.packageName)!
-          const view = viewFor(after, one, eventPackage)
-          // 5839-6.3-c: it wants to know nothing until it asks
-          if (one.shown === view.digest || one.dormant) continue
-          const flies = context.inFlight(one.no) || notifications.some(({ no }) => no === one.no)
-          // an undelivered one is repeated only on request, or with the next change (RFC 6665 §4.2.2) …
-          ok(flies || one.dueAt !== null || one.shown === "", `subscription ${one.no} is forgotten`)
-          // … which may have come while it was under way
-          const was = get(before.subscriptions, one.no)?.shown ?? ""
-          if (command._tag !== "ReportDelivery" || command.no !== one.no || was === "") continue
-          ok(flies || one.dueAt !== null || was === view.digest, `${one.no} is forgotten with what was lost`)
+  it(
+    "no change is lost: who has not been shown the present view has a NOTIFY on its way or one due",
+    { tags: ["L35"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const { before, after, context, notifications, command } of run.moments) {
+          for (const one of values(after.subscriptions)) {
+            const eventPackage = packages.find(one.packageName)!
+            const view = viewFor(after, one, eventPackage)
+            // 5839-6.3-c: it wants to know nothing until it asks
+            if (one.shown === view.digest || one.dormant) continue
+            const flies = context.inFlight(one.no) || notifications.some(({ no }) => no === one.no)
+            // an undelivered one is repeated only on request, or with the next change (RFC 6665 §4.2.2) …
+            ok(flies || one.dueAt !== null || one.shown === "", `subscription ${one.no} is forgotten`)
+            // … which may have come while it was under way
+            const was = get(before.subscriptions, one.no)?.shown ?? ""
+            if (command._tag !== "ReportDelivery" || command.no !== one.no || was === "") continue
+            ok(
+              flies || one.dueAt !== null || was === view.digest,
+              `${one.no} is forgotten with what was lost`,
+            )
+          }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L35: a change held back goes at the first allowed instant, or when Retry-After says, and as of then", () => {
-    forEveryHistory((run) => {
-      for (const moment of run.moments) {
-        const { events, before, after, at, command } = moment
-        for (const event of events) {
-          if (event._tag !== "NotificationsDeferred" || event.until === null) continue
-          for (const no of event.to) {
-            const one = get(before.subscriptions, no)!
-            // a NOTIFY that was due only to be heard of has been left out: nothing is held for longer
-            if (event.until === one.dueAt) continue
-            const byPackage = one.pacedAt + intervalOf(packages.find(one.packageName)!, run.world.limits)
+  it(
+    "a change held back goes at the first allowed instant, or when Retry-After says, and as of then",
+    { tags: ["L35"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const moment of run.moments) {
+          const { events, before, after, at, command } = moment
+          for (const event of events) {
+            if (event._tag !== "NotificationsDeferred" || event.until === null) continue
+            for (const no of event.to) {
+              const one = get(before.subscriptions, no)!
+              // a NOTIFY that was due only to be heard of has been left out: nothing is held for longer
+              if (event.until === one.dueAt) continue
+              const byPackage = one.pacedAt + intervalOf(packages.find(one.packageName)!, run.world.limits)
+              const max = one.rates?.max ?? null
+              const allowedAt =
+                max === null ? byPackage : Math.max(byPackage, one.issuedAt + Math.ceil(1000 / max))
+              if (event.undelivered) ok(event.until >= allowedAt)
+              else deepStrictEqual(event.until, allowedAt)
+              ok(event.until > at)
+            }
+          }
+          if (command._tag !== "FallDue") continue
+          for (const one of values(before.subscriptions)) {
+            if (one.dueAt === null || one.dueAt > at) continue
+            const left = get(after.subscriptions, one.no)
+            if (left === undefined || one.dormant || (one.repeatAt !== null && one.repeatAt <= at)) continue
+            const view = viewFor(after, one, packages.find(one.packageName)!)
+            const sent = moment.notifications.filter(({ no }) => no === one.no).length
             const max = one.rates?.max ?? null
-            const allowedAt =
-              max === null ? byPackage : Math.max(byPackage, one.issuedAt + Math.ceil(1000 / max))
-            if (event.undelivered) ok(event.until >= allowedAt)
-            else deepStrictEqual(event.until, allowedAt)
-            ok(event.until > at)
+            // 6446-5.2-a: a slower pace was asked for meanwhile
+            const isSlowed = max !== null && (at - one.issuedAt) * max < 1000 && one.shown !== view.digest
+            if (isSlowed && left.dueAt !== null) continue
+            deepStrictEqual(sent, one.shown === view.digest || moment.context.inFlight(one.no) ? 0 : 1)
+            deepStrictEqual(left.dueAt, null)
           }
         }
-        if (command._tag !== "FallDue") continue
-        for (const one of values(before.subscriptions)) {
-          if (one.dueAt === null || one.dueAt > at) continue
-          const left = get(after.subscriptions, one.no)
-          if (left === undefined || one.dormant || (one.repeatAt !== null && one.repeatAt <= at)) continue
-          const view = viewFor(after, one, packages.find(one.packageName)!)
-          const sent = moment.notifications.filter(({ no }) => no === one.no).length
-          const max = one.rates?.max ?? null
-          // 6446-5.2-a: a slower pace was asked for meanwhile
-          const isSlowed = max !== null && (at - one.issuedAt) * max < 1000 && one.shown !== view.digest
-          if (isSlowed && left.dueAt !== null) continue
-          deepStrictEqual(sent, one.shown === view.digest || moment.context.inFlight(one.no) ? 0 : 1)
-          deepStrictEqual(left.dueAt, null)
-        }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("6446-6.2-a, 6446-7.4-a: who wants to hear something now and then does, at the very instant, if it answers", () => {
-    forEveryHistory((run) => {
-      for (const { after, at } of run.moments) {
-        for (const one of values(after.subscriptions)) {
-          if (one.rates === null || one.status !== "active") deepStrictEqual(one.repeatAt, null)
-          else if (one.rates.min !== null) ok(one.repeatAt !== null && one.repeatAt > at)
-          if (one.rates?.min != null && one.repeatAt !== null && one.issuedAt === at) {
-            ok(one.repeatAt <= at + Math.ceil(1000 / one.rates.min), "the pace is not kept")
+  it(
+    "who wants to hear something now and then does, at the very instant, if it answers",
+    { tags: ["6446-6.2-a", "6446-7.4-a"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const { after, at } of run.moments) {
+          for (const one of values(after.subscriptions)) {
+            if (one.rates === null || one.status !== "active") deepStrictEqual(one.repeatAt, null)
+            else if (one.rates.min !== null) ok(one.repeatAt !== null && one.repeatAt > at)
+            if (one.rates?.min != null && one.repeatAt !== null && one.issuedAt === at) {
+              ok(one.repeatAt <= at + Math.ceil(1000 / one.rates.min), "the pace is not kept")
+            }
           }
         }
-      }
-      for (const moment of run.moments) {
-        for (const one of values(moment.before.subscriptions)) {
-          const { repeatAt, rates } = one
-          if (repeatAt === null || rates?.min == null) continue
-          ok(moment.at <= repeatAt, "it was not looked at in time")
-          if (moment.at < repeatAt || moment.command._tag !== "FallDue") continue
-          if (get(moment.after.subscriptions, one.no) === undefined) continue
-          const sent = moment.notifications.filter(({ no }) => no === one.no).length
-          deepStrictEqual(sent, moment.context.inFlight(one.no) || one.dormant ? 0 : 1)
+        for (const moment of run.moments) {
+          for (const one of values(moment.before.subscriptions)) {
+            const { repeatAt, rates } = one
+            if (repeatAt === null || rates?.min == null) continue
+            ok(moment.at <= repeatAt, "it was not looked at in time")
+            if (moment.at < repeatAt || moment.command._tag !== "FallDue") continue
+            if (get(moment.after.subscriptions, one.no) === undefined) continue
+            const sent = moment.notifications.filter(({ no }) => no === one.no).length
+            deepStrictEqual(sent, moment.context.inFlight(one.no) || one.dormant ? 0 : 1)
+          }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("5839-6.1-a, 5839-6.1-b, 5839-4-a: one entity-tag, one document; and none of a publication", () => {
-    forEveryHistory((run) => {
-      const bodies = new Map<string, string>()
-      const published = new Set(
-        run.log.flatMap(({ events }) =>
-          events.flatMap((one) => ("entityTag" in one ? [`${one.entityTag}`] : [])),
-        ),
-      )
-      for (const { presentity, packageName, entityTag, body } of run.moments.flatMap(
-        (one) => one.notifications,
-      )) {
-        ok(entityTag !== null && entityTag !== "*" && !published.has(entityTag))
-        if (body === null) continue
-        const name = `${presentity} ${packageName} ${entityTag}`
-        deepStrictEqual(bodies.get(name) ?? body.text, body.text)
-        bodies.set(name, body.text)
-      }
-    })
-  })
+  it(
+    "one entity-tag, one document; and none of a publication",
+    { tags: ["5839-6.1-a", "5839-6.1-b", "5839-4-a"] },
+    () => {
+      forEveryHistory((run) => {
+        const bodies = new Map<string, string>()
+        const published = new Set(
+          run.log.flatMap(({ events }) =>
+            events.flatMap((one) => ("entityTag" in one ? [`${one.entityTag}`] : [])),
+          ),
+        )
+        for (const { presentity, packageName, entityTag, body } of run.moments.flatMap(
+          (one) => one.notifications,
+        )) {
+          ok(entityTag !== null && entityTag !== "*" && !published.has(entityTag))
+          if (body === null) continue
+          const name = `${presentity} ${packageName} ${entityTag}`
+          deepStrictEqual(bodies.get(name) ?? body.text, body.text)
+          bodies.set(name, body.text)
+        }
+      })
+    },
+  )
 
-  it("3856-6.10-a: at most one change-driven NOTIFY of a subscription is under way", () => {
+  it("at most one change-driven NOTIFY of a subscription is under way", { tags: ["3856-6.10-a"] }, () => {
     forEveryHistory((run) => {
       for (const moment of run.moments) {
         for (const { one, event } of issues(moment)) {
@@ -163,7 +186,7 @@ describe("pacing", () => {
 })
 
 describe("convergence", () => {
-  it("L36: a change-driven NOTIFY is sent only to whom the view is news", () => {
+  it("a change-driven NOTIFY is sent only to whom the view is news", { tags: ["L36"] }, () => {
     forEveryHistory((run) => {
       for (const moment of run.moments) {
         for (const { one, event } of issues(moment)) {
@@ -175,24 +198,28 @@ describe("convergence", () => {
     })
   })
 
-  it("L36: when nothing moves any more, the last document each watcher took is the present view", () => {
-    forEveryHistory((history) => {
-      const run = settle(history)
-      const documents = documentsOf(run)
-      for (const state of run.states.values()) {
-        for (const one of values(state.subscriptions)) {
-          const eventPackage = packages.find(one.packageName)!
-          const view = viewFor(state, one, eventPackage)
-          // shown nothing since it refused one without asking for another
-          if (one.shown === "" || one.dormant) continue
-          deepStrictEqual(one.shown, view.digest)
-          const known = documents.get(place(state.presentity, one.no))
-          if (known === "own" || one.status !== "active" || one.packageName === "presence") continue
-          deepStrictEqual(present(known ?? ""), view.body?.text ?? "")
+  it(
+    "when nothing moves any more, the last document each watcher took is the present view",
+    { tags: ["L36"] },
+    () => {
+      forEveryHistory((history) => {
+        const run = settle(history)
+        const documents = documentsOf(run)
+        for (const state of run.states.values()) {
+          for (const one of values(state.subscriptions)) {
+            const eventPackage = packages.find(one.packageName)!
+            const view = viewFor(state, one, eventPackage)
+            // shown nothing since it refused one without asking for another
+            if (one.shown === "" || one.dormant) continue
+            deepStrictEqual(one.shown, view.digest)
+            const known = documents.get(place(state.presentity, one.no))
+            if (known === "own" || one.status !== "active" || one.packageName === "presence") continue
+            deepStrictEqual(present(known ?? ""), view.body?.text ?? "")
+          }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
   /** What is said to be there: neither ended nor absent. */
   const present = (text: string): string =>
@@ -258,7 +285,7 @@ describe("locality", () => {
     return null
   }
 
-  it("L39: what happens to one presentity is the same without all others", () => {
+  it("what happens to one presentity is the same without all others", { tags: ["L39"] }, () => {
     for (const world of worlds) {
       fc.assert(
         fc.property(anySteps, (steps) => {
@@ -285,7 +312,7 @@ describe("locality", () => {
     }
   })
 
-  it("L39: neighbouring commands on different presentities commute", () => {
+  it("neighbouring commands on different presentities commute", { tags: ["L39"] }, () => {
     for (const world of worlds) {
       fc.assert(
         fc.property(anySteps, fc.array(fc.nat(60), { maxLength: 10 }), (steps, places) => {

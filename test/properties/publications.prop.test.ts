@@ -30,7 +30,7 @@ const publishes = (run: Run) =>
 const keeps = (packageName: string | null): boolean => packageName === "stub-kept"
 
 describe("entity-tags", () => {
-  it("L16: no two successful PUBLISHes to one presentity return the same tag", () => {
+  it("no two successful PUBLISHes to one presentity return the same tag", { tags: ["L16"] }, () => {
     forEveryHistory((run) => {
       const minted = new Set<string>()
       for (const { command, answer, before } of publishes(run)) {
@@ -44,29 +44,33 @@ describe("entity-tags", () => {
     })
   })
 
-  it("L17: a tag succeeds once, and is refused with 412 after its success, its expiry or its removal", () => {
-    forEveryHistory((run) => {
-      const used = new Set<string>()
-      for (const { command, answer, before, events } of run.moments) {
-        if (command._tag === "Publish" && command.ifMatch.length === 1 && !keeps(command.packageName)) {
-          const name = `${before.presentity} ${command.packageName} ${command.ifMatch[0]}`
-          if (used.has(name)) {
-            deepStrictEqual(answer, {
-              _tag: "Rejected",
-              rejection: { _tag: "ConditionalRequestFailed", status: 412 },
-            })
+  it(
+    "a tag succeeds once, and is refused with 412 after its success, its expiry or its removal",
+    { tags: ["L17"] },
+    () => {
+      forEveryHistory((run) => {
+        const used = new Set<string>()
+        for (const { command, answer, before, events } of run.moments) {
+          if (command._tag === "Publish" && command.ifMatch.length === 1 && !keeps(command.packageName)) {
+            const name = `${before.presentity} ${command.packageName} ${command.ifMatch[0]}`
+            if (used.has(name)) {
+              deepStrictEqual(answer, {
+                _tag: "Rejected",
+                rejection: { _tag: "ConditionalRequestFailed", status: 412 },
+              })
+            }
+            if (answer._tag === "Accepted") used.add(name)
           }
-          if (answer._tag === "Accepted") used.add(name)
+          for (const event of events) {
+            if (event._tag !== "PublicationRemoved") continue
+            used.add(`${before.presentity} ${event.packageName} ${event.entityTag}`)
+          }
         }
-        for (const event of events) {
-          if (event._tag !== "PublicationRemoved") continue
-          used.add(`${before.presentity} ${event.packageName} ${event.entityTag}`)
-        }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L17: of many updates with one tag in one batch exactly one succeeds", () => {
+  it("of many updates with one tag in one batch exactly one succeeds", { tags: ["L17"] }, () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 6 }), fc.array(fc.constantFrom(null, 0, 60)), (count, wishes) => {
         const log = makeMemoryLog()
@@ -104,7 +108,7 @@ describe("entity-tags", () => {
 })
 
 describe("PUBLISH", () => {
-  it("L18: its answer and its effect are those of the table, whatever happened before", () => {
+  it("its answer and its effect are those of the table, whatever happened before", { tags: ["L18"] }, () => {
     forEveryHistory((run) => {
       for (const one of publishes(run)) deepStrictEqual(effectOf(one), expectedOf(run, one))
     })
@@ -146,7 +150,7 @@ describe("PUBLISH", () => {
     return `PublicationCreated ${announced}`
   }
 
-  it("L19: a refresh changes tag and deadline and nothing that anybody sees", () => {
+  it("a refresh changes tag and deadline and nothing that anybody sees", { tags: ["L19"] }, () => {
     forEveryHistory((run) => {
       for (const { events, before, after, notifications } of publishes(run)) {
         const [event] = events
@@ -166,7 +170,7 @@ describe("PUBLISH", () => {
     })
   })
 
-  it("L19: publishing what is shown already tells nobody who knows it", () => {
+  it("publishing what is shown already tells nobody who knows it", { tags: ["L19"] }, () => {
     forEveryHistory((run) => {
       for (const { command, before, after, notifications } of publishes(run)) {
         const eventPackage = packages.find(command.packageName ?? "")
@@ -182,7 +186,7 @@ describe("PUBLISH", () => {
     })
   })
 
-  it("L20: touches only the publication it names, and no dialog", () => {
+  it("touches only the publication it names, and no dialog", { tags: ["L20"] }, () => {
     forEveryHistory((run) => {
       for (const { command, before, after, events, notifications } of publishes(run)) {
         const touched = new Set(
@@ -203,107 +207,124 @@ describe("PUBLISH", () => {
     })
   })
 
-  it("L20: its change is told to all whom it concerns and who may be told now, except to its sender", () => {
-    forEveryHistory((run) => {
-      for (const one of publishes(run)) {
-        const { command, before, after, events, at } = one
-        const eventPackage = packages.find(command.packageName ?? "")
-        if (eventPackage === null || !events.some(({ _tag }) => /Created|Modified|Removed/.test(_tag)))
-          continue
-        const view = currentView(after, eventPackage)
-        const concerned = freeze(after).subscriptions.filter(
-          ({ packageName, no }) =>
-            packageName === eventPackage.name && get(before.subscriptions, no)?.status === "active",
-        )
-        const told: number[] = []
-        const suppressed: number[] = []
-        for (const { no } of concerned) {
-          const was = get(before.subscriptions, no)!
-          if (was.polite || was.dormant || was.shown === view.digest) continue
-          const isSender = get(before.dialogs, was.dialog)?.remoteTarget === command.sender
-          if (isSender) {
-            if (was.shown === currentView(before, eventPackage).digest) suppressed.push(no)
-          } else if (
-            !one.context.inFlight(no) &&
-            (was.dueAt === null || was.dueAt <= at) &&
-            was.pacedAt + intervalOf(eventPackage, run.world.limits) <= at &&
-            (was.rates?.max == null || (at - was.issuedAt) * was.rates.max >= 1000)
-          ) {
-            told.push(no)
+  it(
+    "its change is told to all whom it concerns and who may be told now, except to its sender",
+    { tags: ["L20"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const one of publishes(run)) {
+          const { command, before, after, events, at } = one
+          const eventPackage = packages.find(command.packageName ?? "")
+          if (eventPackage === null || !events.some(({ _tag }) => /Created|Modified|Removed/.test(_tag)))
+            continue
+          const view = currentView(after, eventPackage)
+          const concerned = freeze(after).subscriptions.filter(
+            ({ packageName, no }) =>
+              packageName === eventPackage.name && get(before.subscriptions, no)?.status === "active",
+          )
+          const told: number[] = []
+          const suppressed: number[] = []
+          for (const { no } of concerned) {
+            const was = get(before.subscriptions, no)!
+            if (was.polite || was.dormant || was.shown === view.digest) continue
+            const isSender = get(before.dialogs, was.dialog)?.remoteTarget === command.sender
+            if (isSender) {
+              if (was.shown === currentView(before, eventPackage).digest) suppressed.push(no)
+            } else if (
+              !one.context.inFlight(no) &&
+              (was.dueAt === null || was.dueAt <= at) &&
+              was.pacedAt + intervalOf(eventPackage, run.world.limits) <= at &&
+              (was.rates?.max == null || (at - was.issuedAt) * was.rates.max >= 1000)
+            ) {
+              told.push(no)
+            }
           }
+          deepStrictEqual(
+            one.notifications.map(({ no }) => no),
+            told,
+          )
+          deepStrictEqual(
+            events.flatMap((event) => (event._tag === "NotificationsIssued" ? event.suppressed : [])),
+            suppressed,
+          )
         }
-        deepStrictEqual(
-          one.notifications.map(({ no }) => no),
-          told,
-        )
-        deepStrictEqual(
-          events.flatMap((event) => (event._tag === "NotificationsIssued" ? event.suppressed : [])),
-          suppressed,
-        )
-      }
-    })
-  })
+      })
+    },
+  )
 })
 
 describe("what is shown", () => {
-  it("L21: is a function of the live publications and their order, not of how they are stored", () => {
-    forEveryHistory((run) => {
-      for (const state of run.states.values()) {
-        const snapshot = freeze(state)
-        const shuffled = thaw({
-          ...snapshot,
-          publications: snapshot.publications
-            .map(([name, some]) => [name, some.toReversed()] as const)
-            .toReversed(),
-        })
-        for (const name of packages.names()) {
-          const eventPackage = packages.find(name)!
-          deepStrictEqual(currentView(shuffled, eventPackage), currentView(state, eventPackage))
-          const some = publicationsOf(state, name)
-          if (some.length === 0)
-            deepStrictEqual(currentView(state, eventPackage), absentView(state.presentity, eventPackage))
-          if (some.length === 1 && name !== "presence") {
-            deepStrictEqual(currentView(state, eventPackage).body?.text, some[0]?.body?.text)
+  it(
+    "is a function of the live publications and their order, not of how they are stored",
+    { tags: ["L21"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const state of run.states.values()) {
+          const snapshot = freeze(state)
+          const shuffled = thaw({
+            ...snapshot,
+            publications: snapshot.publications
+              .map(([name, some]) => [name, some.toReversed()] as const)
+              .toReversed(),
+          })
+          for (const name of packages.names()) {
+            const eventPackage = packages.find(name)!
+            deepStrictEqual(currentView(shuffled, eventPackage), currentView(state, eventPackage))
+            const some = publicationsOf(state, name)
+            if (some.length === 0)
+              deepStrictEqual(currentView(state, eventPackage), absentView(state.presentity, eventPackage))
+            if (some.length === 1 && name !== "presence") {
+              deepStrictEqual(currentView(state, eventPackage).body?.text, some[0]?.body?.text)
+            }
           }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L22: stems from live publications, or is the closed form of one that ended in that very decision", () => {
-    forEveryHistory((run) => {
-      for (const moment of run.moments) {
-        for (const { no, packageName, body, state } of moment.notifications) {
-          if (body === null) continue
-          const one = get(moment.after.subscriptions, no) ?? get(moment.before.subscriptions, no)
-          ok(state !== "pending", "a pending watcher is shown nothing")
-          const isPolite = politeNow(moment, no) ?? one?.polite ?? false
-          const live = isPolite ? [] : publicationsOf(moment.after, packageName)
-          const ended = isPolite ? [] : endedIn(moment, packageName)
-          if (packageName === "presence") {
-            const ids = (texts: readonly string[]) =>
-              new Set(texts.flatMap((some) => [...some.matchAll(/<tuple id="([^"]+)"/g)].map(([, id]) => id)))
-            const known = ids([...live, ...ended].map((some) => some.body!.text))
-            if (live.length > 0 || ended.length > 0) {
-              for (const id of ids([body.text])) ok(known.has(id), `tuple ${id} is nobody's`)
-            } else ok(!body.text.includes(">open<"))
-            continue
-          }
-          const allowed = [
-            ...live.flatMap((some) => some.body!.text.split("\n")),
-            ...ended.flatMap((some) => some.body!.text.split("\n").map(closed)),
-            ...(live.length === 0 ? [offlineLine] : []),
-          ]
-          for (const line of body.text.split("\n")) ok(allowed.includes(line), `${line} is nobody's`)
-          // a package that shows everything leaves nothing out
-          if (packageName === "stub-all" && live.length > 0) {
-            const shown = body.text.split("\n").filter((line) => !line.startsWith("-"))
-            deepStrictEqual(shown.toSorted(), live.flatMap((some) => some.body!.text.split("\n")).toSorted())
+  it(
+    "stems from live publications, or is the closed form of one that ended in that very decision",
+    { tags: ["L22"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const moment of run.moments) {
+          for (const { no, packageName, body, state } of moment.notifications) {
+            if (body === null) continue
+            const one = get(moment.after.subscriptions, no) ?? get(moment.before.subscriptions, no)
+            ok(state !== "pending", "a pending watcher is shown nothing")
+            const isPolite = politeNow(moment, no) ?? one?.polite ?? false
+            const live = isPolite ? [] : publicationsOf(moment.after, packageName)
+            const ended = isPolite ? [] : endedIn(moment, packageName)
+            if (packageName === "presence") {
+              const ids = (texts: readonly string[]) =>
+                new Set(
+                  texts.flatMap((some) => [...some.matchAll(/<tuple id="([^"]+)"/g)].map(([, id]) => id)),
+                )
+              const known = ids([...live, ...ended].map((some) => some.body!.text))
+              if (live.length > 0 || ended.length > 0) {
+                for (const id of ids([body.text])) ok(known.has(id), `tuple ${id} is nobody's`)
+              } else ok(!body.text.includes(">open<"))
+              continue
+            }
+            const allowed = [
+              ...live.flatMap((some) => some.body!.text.split("\n")),
+              ...ended.flatMap((some) => some.body!.text.split("\n").map(closed)),
+              ...(live.length === 0 ? [offlineLine] : []),
+            ]
+            for (const line of body.text.split("\n")) ok(allowed.includes(line), `${line} is nobody's`)
+            // a package that shows everything leaves nothing out
+            if (packageName === "stub-all" && live.length > 0) {
+              const shown = body.text.split("\n").filter((line) => !line.startsWith("-"))
+              deepStrictEqual(
+                shown.toSorted(),
+                live.flatMap((some) => some.body!.text.split("\n")).toSorted(),
+              )
+            }
           }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
   /** As it is treated from this very decision on, which may also end it. */
   const politeNow = ({ events }: Moment, no: number): boolean | undefined =>

@@ -46,11 +46,19 @@ const check = (run: Run, authorize: ReconstructionContext["authorize"]): void =>
 }
 
 describe("recall", () => {
-  it("L03: the command behind every decision gives its events again, whatever the hook said", () => {
-    forEveryHistory((run) => check(run, null))
-  })
+  it(
+    "the command behind every decision gives its events again, whatever the hook said",
+    { tags: ["L03"] },
+    () => {
+      forEveryHistory((run) => check(run, null))
+    },
+  )
 
-  it("L03: and so it does where rules decide, with spheres, time, hard state and verdicts", () => {
-    forEveryRuledHistory((run) => check(run, askTheRules))
-  })
+  it(
+    "and so it does where rules decide, with spheres, time, hard state and verdicts",
+    { tags: ["L03"] },
+    () => {
+      forEveryRuledHistory((run) => check(run, askTheRules))
+    },
+  )
 })

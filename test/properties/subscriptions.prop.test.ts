@@ -39,40 +39,44 @@ const subjectOf = (one: Moment): number => {
 }
 
 describe("SUBSCRIBE", () => {
-  it("L06: every accepted one causes exactly one NOTIFY, in its dialog, of the resulting state", () => {
-    forEveryHistory((run) => {
-      for (const one of run.moments) {
-        if (!isSubscribe(one) || !accepted(one)) continue
-        const no = subjectOf(one)
-        const left = get(one.after.subscriptions, no)
-        // 5839-6.3-a, 5839-5.7-a: unless the watcher has it already
-        if (
-          one.answer._tag === "Accepted" &&
-          one.answer.reply._tag === "Subscribed" &&
-          one.answer.reply.status === 204
-        ) {
+  it(
+    "every accepted one causes exactly one NOTIFY, in its dialog, of the resulting state",
+    { tags: ["L06"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const one of run.moments) {
+          if (!isSubscribe(one) || !accepted(one)) continue
+          const no = subjectOf(one)
+          const left = get(one.after.subscriptions, no)
+          // 5839-6.3-a, 5839-5.7-a: unless the watcher has it already
+          if (
+            one.answer._tag === "Accepted" &&
+            one.answer.reply._tag === "Subscribed" &&
+            one.answer.reply.status === 204
+          ) {
+            deepStrictEqual(
+              one.notifications.filter((other) => other.no === no),
+              [],
+            )
+            ok(one.command._tag === "Resubscribe" && one.command.suppressIfMatch !== undefined)
+            continue
+          }
+          // whoever watches the watchers may be told of it too
+          const sent = one.notifications.filter((other) => other.no === no)
           deepStrictEqual(
-            one.notifications.filter((other) => other.no === no),
-            [],
+            sent.map(({ state, reason }) => [no, state, reason]),
+            [[no, left?.status ?? "terminated", left === undefined ? "timeout" : null]],
           )
-          ok(one.command._tag === "Resubscribe" && one.command.suppressIfMatch !== undefined)
-          continue
+          const { answer } = one
+          const granted =
+            answer._tag === "Accepted" && answer.reply._tag === "Subscribed" ? answer.reply.expires : null
+          deepStrictEqual(sent[0]?.expires, granted === 0 ? null : granted)
         }
-        // whoever watches the watchers may be told of it too
-        const sent = one.notifications.filter((other) => other.no === no)
-        deepStrictEqual(
-          sent.map(({ state, reason }) => [no, state, reason]),
-          [[no, left?.status ?? "terminated", left === undefined ? "timeout" : null]],
-        )
-        const { answer } = one
-        const granted =
-          answer._tag === "Accepted" && answer.reply._tag === "Subscribed" ? answer.reply.expires : null
-        deepStrictEqual(sent[0]?.expires, granted === 0 ? null : granted)
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L07: a refused one leaves no trace, then or later", () => {
+  it("a refused one leaves no trace, then or later", { tags: ["L07"] }, () => {
     forEveryHistory((run) => {
       const refused = new Set<string>()
       for (const one of run.moments) {
@@ -86,46 +90,55 @@ describe("SUBSCRIBE", () => {
     })
   })
 
-  it("3265-3.1.6.1-d, 6665-8.3.1-a: the success code is a function of profile and state only", () => {
-    forEveryHistory((run) => {
-      for (const { answer, notifications, events } of run.moments) {
-        if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") continue
-        if (answer.reply.status === 204) continue
-        const undecided =
-          notifications[0]?.state === "pending" ||
-          events.some((event) => "status" in event && event.status === "pending") ||
-          (notifications[0]?.state === "terminated" && answer.reply.status === 202)
-        deepStrictEqual(answer.reply.status, undecided && run.world.limits.profile === "3265" ? 202 : 200)
-      }
-    })
-  })
+  it(
+    "the success code is a function of profile and state only",
+    { tags: ["3265-3.1.6.1-d", "6665-8.3.1-a"] },
+    () => {
+      forEveryHistory((run) => {
+        for (const { answer, notifications, events } of run.moments) {
+          if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") continue
+          if (answer.reply.status === 204) continue
+          const undecided =
+            notifications[0]?.state === "pending" ||
+            events.some((event) => "status" in event && event.status === "pending") ||
+            (notifications[0]?.state === "terminated" && answer.reply.status === 202)
+          deepStrictEqual(answer.reply.status, undecided && run.world.limits.profile === "3265" ? 202 : 200)
+        }
+      })
+    },
+  )
 
-  it("L08: after the end of a subscription no NOTIFY is sent in it, and its closed dialog answers 481", () => {
-    forEveryHistory((run) => {
-      const over = new Set<string>()
-      for (const one of run.moments) {
-        const { presentity } = one.before
-        for (const { no, state } of one.notifications) {
-          ok(!over.has(place(presentity, no)), `a NOTIFY after the end of ${no}`)
-          if (state === "terminated") over.add(place(presentity, no))
+  it(
+    "after the end of a subscription no NOTIFY is sent in it, and its closed dialog answers 481",
+    { tags: ["L08"] },
+    () => {
+      forEveryHistory((run) => {
+        const over = new Set<string>()
+        for (const one of run.moments) {
+          const { presentity } = one.before
+          for (const { no, state } of one.notifications) {
+            ok(!over.has(place(presentity, no)), `a NOTIFY after the end of ${no}`)
+            if (state === "terminated") over.add(place(presentity, no))
+          }
+          for (const event of one.events) {
+            if (event._tag === "SubscriptionTerminated") over.add(place(presentity, event.no))
+          }
+          for (const { no } of subscriptionsOf(one.after))
+            ok(!over.has(place(presentity, no)), `${no} is back`)
+          if (one.command._tag === "Resubscribe" && one.context.findDialog(one.command.dialog) === null) {
+            deepStrictEqual(one.answer, {
+              _tag: "Rejected",
+              rejection: { _tag: "CallDoesNotExist", status: 481 },
+            })
+          }
         }
-        for (const event of one.events) {
-          if (event._tag === "SubscriptionTerminated") over.add(place(presentity, event.no))
-        }
-        for (const { no } of subscriptionsOf(one.after)) ok(!over.has(place(presentity, no)), `${no} is back`)
-        if (one.command._tag === "Resubscribe" && one.context.findDialog(one.command.dialog) === null) {
-          deepStrictEqual(one.answer, {
-            _tag: "Rejected",
-            rejection: { _tag: "CallDoesNotExist", status: 481 },
-          })
-        }
-      }
-    })
-  })
+      })
+    },
+  )
 })
 
 describe("time", () => {
-  it("L09: what has a deadline lives until just before it and ends exactly then", () => {
+  it("what has a deadline lives until just before it and ends exactly then", { tags: ["L09"] }, () => {
     forEveryHistory((run) => {
       const { expiresOffset } = run.world.limits
       for (const { at, before, command, events, after, answer } of run.moments) {
@@ -164,7 +177,7 @@ describe("time", () => {
     })
   })
 
-  it("L10: how time is cut into steps shows nowhere, nor does looking in vain", () => {
+  it("how time is cut into steps shows nowhere, nor does looking in vain", { tags: ["L10"] }, () => {
     const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 5 })
     for (const world of worlds) {
       fc.assert(
@@ -215,41 +228,47 @@ describe("time", () => {
     { _tag: "Advance", to: run.now },
   ]
 
-  it("L11: what is granted is never more than asked or allowed, grows with the wish, and is granted again", () => {
-    const anyLimits = fc.record({
-      maxExpiresSubscribe: fc.constantFrom(1, 60, 3600, 86_400),
-      maxExpiresPublish: fc.constantFrom(1, 60, 3600, 86_400),
-      expiresOffset: fc.constantFrom(0, 1, 30),
-    })
-    fc.assert(
-      fc.property(anyExpires, anyExpires, anyLimits, (one, other, limits) => {
-        const context = contextAt(initial(alice), 0, { limits })
-        const state = initial(alice)
-        const subscribeFor = (expires: number | null): number => {
-          const { answer } = decide(state, subscribe({ expires }), context)
-          return answer._tag === "Accepted" && answer.reply._tag === "Subscribed" ? answer.reply.expires : -1
-        }
-        const publishFor = (expires: number | null): number => {
-          const { answer } = decide(state, publish({ expires, body: text("a") }), context)
-          return answer._tag === "Accepted" && answer.reply._tag === "Published" ? answer.reply.expires : -1
-        }
-        for (const [grant, max] of [
-          [subscribeFor, limits.maxExpiresSubscribe],
-          [publishFor, limits.maxExpiresPublish],
-        ] as const) {
-          const granted = grant(one)
-          ok(granted <= (one ?? 3600) && granted <= max && granted >= 0)
-          ok(granted > 0 || one === 0)
-          const [less, more] = [one ?? 3600, other ?? 3600].sort((a, b) => a - b) as [number, number]
-          ok(grant(less) <= grant(more))
-          if (grant === subscribeFor) deepStrictEqual(grant(granted), granted)
-        }
-      }),
-      parameters(5),
-    )
-  })
+  it(
+    "what is granted is never more than asked or allowed, grows with the wish, and is granted again",
+    { tags: ["L11"] },
+    () => {
+      const anyLimits = fc.record({
+        maxExpiresSubscribe: fc.constantFrom(1, 60, 3600, 86_400),
+        maxExpiresPublish: fc.constantFrom(1, 60, 3600, 86_400),
+        expiresOffset: fc.constantFrom(0, 1, 30),
+      })
+      fc.assert(
+        fc.property(anyExpires, anyExpires, anyLimits, (one, other, limits) => {
+          const context = contextAt(initial(alice), 0, { limits })
+          const state = initial(alice)
+          const subscribeFor = (expires: number | null): number => {
+            const { answer } = decide(state, subscribe({ expires }), context)
+            return answer._tag === "Accepted" && answer.reply._tag === "Subscribed"
+              ? answer.reply.expires
+              : -1
+          }
+          const publishFor = (expires: number | null): number => {
+            const { answer } = decide(state, publish({ expires, body: text("a") }), context)
+            return answer._tag === "Accepted" && answer.reply._tag === "Published" ? answer.reply.expires : -1
+          }
+          for (const [grant, max] of [
+            [subscribeFor, limits.maxExpiresSubscribe],
+            [publishFor, limits.maxExpiresPublish],
+          ] as const) {
+            const granted = grant(one)
+            ok(granted <= (one ?? 3600) && granted <= max && granted >= 0)
+            ok(granted > 0 || one === 0)
+            const [less, more] = [one ?? 3600, other ?? 3600].sort((a, b) => a - b) as [number, number]
+            ok(grant(less) <= grant(more))
+            if (grant === subscribeFor) deepStrictEqual(grant(granted), granted)
+          }
+        }),
+        parameters(5),
+      )
+    },
+  )
 
-  it("L11: Subscription-State never promises more than is left, nor more than it did", () => {
+  it("Subscription-State never promises more than is left, nor more than it did", { tags: ["L11"] }, () => {
     forEveryHistory((run) => {
       const promised = new Map<string, number>()
       for (const one of run.moments) {

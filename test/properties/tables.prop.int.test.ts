@@ -46,46 +46,54 @@ describe.skipIf(cluster === null)("tables and log", () => {
     return at
   })
 
-  it("L05 OPS-db_update_period: whenever the tables are written, they are the log at that position, row by row", async () => {
-    await fc.assert(
-      fc.asyncProperty(anyWorld, anySteps, anyFlushes, async (world, steps, flushes) => {
-        await emptyStore(sql)
-        const run = play(world, steps)
-        await project(sql, run, (decision) => flushes.has(decision))
-        const quick = await verified(sql)
-        assert.deepEqual(quick.differences, [])
-        assert.equal(quick.ahead, 0)
-        const whole = await verified(sql, { fromStart: true })
-        assert.deepEqual(whole.differences, [])
-        assert.equal(whole.decisions + whole.lag, run.log.length)
-      }),
-      { numRuns: 20 },
-    )
-  })
+  it(
+    "whenever the tables are written, they are the log at that position, row by row",
+    { tags: ["L05", "OPS-db_update_period"] },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(anyWorld, anySteps, anyFlushes, async (world, steps, flushes) => {
+          await emptyStore(sql)
+          const run = play(world, steps)
+          await project(sql, run, (decision) => flushes.has(decision))
+          const quick = await verified(sql)
+          assert.deepEqual(quick.differences, [])
+          assert.equal(quick.ahead, 0)
+          const whole = await verified(sql, { fromStart: true })
+          assert.deepEqual(whole.differences, [])
+          assert.equal(whole.decisions + whole.lag, run.log.length)
+        }),
+        { numRuns: 20 },
+      )
+    },
+  )
 
-  it("L05: rows and snapshots of a write that was cut off are told as that, and are no difference", async () => {
-    let ahead = 0
-    await fc.assert(
-      fc.asyncProperty(anyWorld, anySteps, anySteps, async (world, early, late) => {
-        await emptyStore(sql)
-        const first = play(world, early).log.length
-        const run = play(world, [...early, ...late])
-        await project(sql, run, (decision) => decision === first - 1)
-        // as the embedded database writes them: piece by piece, and the checkpoint last
-        const states = [...run.states.values()]
-        const changes = states.map((state) => ({ state, keys: rowsOf(state) }))
-        await Effect.runPromise(makePresenceTables(sql).write(changes))
-        await Effect.runPromise(makePostgresStore(sql).saveSnapshots(states.slice(0, 1)))
-        for (const fromStart of [false, true]) {
-          const found = await verified(sql, { fromStart })
-          assert.deepEqual(found.differences, [])
-          ahead += found.ahead
-        }
-      }),
-      { numRuns: 10 },
-    )
-    assert.notEqual(ahead, 0)
-  })
+  it(
+    "rows and snapshots of a write that was cut off are told as that, and are no difference",
+    { tags: ["L05"] },
+    async () => {
+      let ahead = 0
+      await fc.assert(
+        fc.asyncProperty(anyWorld, anySteps, anySteps, async (world, early, late) => {
+          await emptyStore(sql)
+          const first = play(world, early).log.length
+          const run = play(world, [...early, ...late])
+          await project(sql, run, (decision) => decision === first - 1)
+          // as the embedded database writes them: piece by piece, and the checkpoint last
+          const states = [...run.states.values()]
+          const changes = states.map((state) => ({ state, keys: rowsOf(state) }))
+          await Effect.runPromise(makePresenceTables(sql).write(changes))
+          await Effect.runPromise(makePostgresStore(sql).saveSnapshots(states.slice(0, 1)))
+          for (const fromStart of [false, true]) {
+            const found = await verified(sql, { fromStart })
+            assert.deepEqual(found.differences, [])
+            ahead += found.ahead
+          }
+        }),
+        { numRuns: 10 },
+      )
+      assert.notEqual(ahead, 0)
+    },
+  )
 
   /** One row added, deleted, or with another value in one column; false: there was nothing to spoil. */
   const spoil = async (kind: "changed" | "deleted" | "added", which: number): Promise<boolean> => {
@@ -119,71 +127,79 @@ describe.skipIf(cluster === null)("tables and log", () => {
     return true
   }
 
-  it("L05: a row changed in any column, deleted or added is found, and repaired, with nothing else touched", async () => {
-    let spoilt = 0
-    const property = fc.asyncProperty(
-      anyWorld,
-      fc.array(anySteps, { minLength: 2, maxLength: 4 }),
-      fc.array(fc.tuple(fc.constantFrom("changed", "changed", "deleted", "added"), fc.nat()), {
-        minLength: 6,
-        maxLength: 6,
-      }),
-      fc.boolean(),
-      async (world, steps, faults, fromStart) => {
-        await emptyStore(sql)
-        const run = play(world, steps.flat())
-        await project(sql, run, (decision) => decision === run.log.length - 1)
-        for (const [kind, which] of faults) {
-          if (!(await spoil(kind as "changed", which))) continue
-          spoilt++
-          const found = await verified(sql)
-          assert.notEqual(found.differences.length, 0, `${kind} ${which}`)
-          const repair = await verified(sql, { repair: true, fromStart })
-          assert.deepEqual(repair.differences, found.differences)
-          // a row under another name is one too many and one too few
-          assert.ok(repair.repaired === 1 || repair.repaired === 2)
-          assert.deepEqual((await verified(sql)).differences, [])
-        }
-      },
-    )
-    await fc.assert(property, { numRuns: 20 })
-    // a fault that is drawn counts when there is a row for it
-    for (let more = 0; more < 40 && spoilt < 100; more++) await fc.assert(property, { numRuns: 1 })
-    assert.ok(spoilt >= 100, `${spoilt} faults`)
-  })
+  it(
+    "a row changed in any column, deleted or added is found, and repaired, with nothing else touched",
+    { tags: ["L05"] },
+    async () => {
+      let spoilt = 0
+      const property = fc.asyncProperty(
+        anyWorld,
+        fc.array(anySteps, { minLength: 2, maxLength: 4 }),
+        fc.array(fc.tuple(fc.constantFrom("changed", "changed", "deleted", "added"), fc.nat()), {
+          minLength: 6,
+          maxLength: 6,
+        }),
+        fc.boolean(),
+        async (world, steps, faults, fromStart) => {
+          await emptyStore(sql)
+          const run = play(world, steps.flat())
+          await project(sql, run, (decision) => decision === run.log.length - 1)
+          for (const [kind, which] of faults) {
+            if (!(await spoil(kind as "changed", which))) continue
+            spoilt++
+            const found = await verified(sql)
+            assert.notEqual(found.differences.length, 0, `${kind} ${which}`)
+            const repair = await verified(sql, { repair: true, fromStart })
+            assert.deepEqual(repair.differences, found.differences)
+            // a row under another name is one too many and one too few
+            assert.ok(repair.repaired === 1 || repair.repaired === 2)
+            assert.deepEqual((await verified(sql)).differences, [])
+          }
+        },
+      )
+      await fc.assert(property, { numRuns: 20 })
+      // a fault that is drawn counts when there is a row for it
+      for (let more = 0; more < 40 && spoilt < 100; more++) await fc.assert(property, { numRuns: 1 })
+      assert.ok(spoilt >= 100, `${spoilt} faults`)
+    },
+  )
 
-  it("L04: a rebuild makes every landmark from the log; one that is spoilt is found and made again", async () => {
-    await emptyStore(sql)
-    const store = makePostgresStore(sql)
-    const alone = [freshStream(), freshStream()]
-    const all = Array.from({ length: 1020 }, (_, index) => index + 1)
-    for (const stream of alone) {
-      for (let start = 0; start < all.length; start += 100) {
-        const part = all.slice(start, start + 100)
-        await Effect.runPromise(store.append(part.map((version) => decisionOf(stream, version))))
+  it(
+    "a rebuild makes every landmark from the log; one that is spoilt is found and made again",
+    { tags: ["L04"] },
+    async () => {
+      await emptyStore(sql)
+      const store = makePostgresStore(sql)
+      const alone = [freshStream(), freshStream()]
+      const all = Array.from({ length: 1020 }, (_, index) => index + 1)
+      for (const stream of alone) {
+        for (let start = 0; start < all.length; start += 100) {
+          const part = all.slice(start, start + 100)
+          await Effect.runPromise(store.append(part.map((version) => decisionOf(stream, version))))
+        }
       }
-    }
-    await Effect.runPromise(store.saveCheckpoint("tables", { position: 1_000_000_000, at: 0 }))
-    assert.equal((await verified(sql, { fromStart: true })).differences.length > 0, true)
-    await verified(sql, { fromStart: true, repair: true })
-    for (const stream of alone) {
-      const states = all.map((version) => decisionOf(stream, version))
-      for (const version of [500, 1000]) {
-        const state = states.slice(0, version).reduce((so, one) => fold(so, one), initial(stream))
-        const found = await Effect.runPromise(store.landmarkBefore(stream, version + 17))
-        assert.deepEqual(freeze(found!), freeze(state))
+      await Effect.runPromise(store.saveCheckpoint("tables", { position: 1_000_000_000, at: 0 }))
+      assert.equal((await verified(sql, { fromStart: true })).differences.length > 0, true)
+      await verified(sql, { fromStart: true, repair: true })
+      for (const stream of alone) {
+        const states = all.map((version) => decisionOf(stream, version))
+        for (const version of [500, 1000]) {
+          const state = states.slice(0, version).reduce((so, one) => fold(so, one), initial(stream))
+          const found = await Effect.runPromise(store.landmarkBefore(stream, version + 17))
+          assert.deepEqual(freeze(found!), freeze(state))
+        }
       }
-    }
-    assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
-    await Effect.runPromise(
-      sql`UPDATE landmarks SET state = (SELECT state FROM landmarks WHERE version = 1000 LIMIT 1) WHERE version = 500`,
-    )
-    const spoilt = await verified(sql, { fromStart: true })
-    assert.deepEqual(
-      spoilt.differences.map(({ table, key }) => `${table} ${key}`).sort(),
-      alone.map((stream) => `landmarks ${stream} version 500`).sort(),
-    )
-    assert.equal((await verified(sql, { fromStart: true, repair: true })).repaired, 2)
-    assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
-  })
+      assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
+      await Effect.runPromise(
+        sql`UPDATE landmarks SET state = (SELECT state FROM landmarks WHERE version = 1000 LIMIT 1) WHERE version = 500`,
+      )
+      const spoilt = await verified(sql, { fromStart: true })
+      assert.deepEqual(
+        spoilt.differences.map(({ table, key }) => `${table} ${key}`).sort(),
+        alone.map((stream) => `landmarks ${stream} version 500`).sort(),
+      )
+      assert.equal((await verified(sql, { fromStart: true, repair: true })).repaired, 2)
+      assert.deepEqual((await verified(sql, { fromStart: true })).differences, [])
+    },
+  )
 })

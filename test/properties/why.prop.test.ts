@@ -327,62 +327,66 @@ const lastWord = (
 }
 
 describe("why", () => {
-  it("A3: who was ended, is undecided or is politely blocked since the last change, or without one, is told so", () => {
-    const seen = { Ended: 0, Pending: 0, PoliteBlock: 0, shown: 0 }
-    for (const of of ruledWorlds) {
-      fc.assert(
-        fc.property(anyRuledSteps({ watched: true }), (steps) => {
-          const run = playRuled(of, steps)
-          for (const presentity of run.states.keys()) {
-            const told = tellings(run, presentity)
-            const asOf = (told.at(-1)?.moment.decision.at ?? 0) + 100_000
-            for (const packageName of packageNames) {
-              for (const watcher of watchersIn(told)) {
-                const { authorize } = told.at(-1)!.truth.context
-                const inquiry = makeInquiry(
-                  { presentity, watcher, packageName, at: asOf },
-                  { packages: packagesOf(run.world), limits: run.world.limits, authorize },
-                )
-                for (const one of told) inquiry.take(one.moment)
-                const { change, treatment } = inquiry.answer(asOf)
-                const word = lastWord(told, watcher, packageName)
-                const place = word === null ? 0 : told[word.index]!.moment.position
-                if (word === null || word.isShown || place <= (change?.position ?? 0)) {
-                  deepStrictEqual(treatment, null)
-                  seen.shown++
-                  continue
+  it(
+    "who was ended, is undecided or is politely blocked since the last change, or without one, is told so",
+    { tags: ["A3"] },
+    () => {
+      const seen = { Ended: 0, Pending: 0, PoliteBlock: 0, shown: 0 }
+      for (const of of ruledWorlds) {
+        fc.assert(
+          fc.property(anyRuledSteps({ watched: true }), (steps) => {
+            const run = playRuled(of, steps)
+            for (const presentity of run.states.keys()) {
+              const told = tellings(run, presentity)
+              const asOf = (told.at(-1)?.moment.decision.at ?? 0) + 100_000
+              for (const packageName of packageNames) {
+                for (const watcher of watchersIn(told)) {
+                  const { authorize } = told.at(-1)!.truth.context
+                  const inquiry = makeInquiry(
+                    { presentity, watcher, packageName, at: asOf },
+                    { packages: packagesOf(run.world), limits: run.world.limits, authorize },
+                  )
+                  for (const one of told) inquiry.take(one.moment)
+                  const { change, treatment } = inquiry.answer(asOf)
+                  const word = lastWord(told, watcher, packageName)
+                  const place = word === null ? 0 : told[word.index]!.moment.position
+                  if (word === null || word.isShown || place <= (change?.position ?? 0)) {
+                    deepStrictEqual(treatment, null)
+                    seen.shown++
+                    continue
+                  }
+                  ok(treatment !== null, `${watcher} ${packageName}`)
+                  deepStrictEqual(treatment.position, place)
+                  seen[treatment._tag]++
+                  const { after, events } = told[word.index]!.truth
+                  const made = events.find(
+                    (event) => event._tag === "SubscriptionCreated" && event.no === treatment.life.no,
+                  )
+                  const one =
+                    get(after.subscriptions, treatment.life.no) ??
+                    (made?._tag === "SubscriptionCreated" ? made : undefined)
+                  if (treatment._tag === "Ended") {
+                    deepStrictEqual(one, undefined)
+                    const ended = events.find(
+                      (event) => event._tag === "SubscriptionTerminated" && event.no === treatment.life.no,
+                    )
+                    ok(ended?._tag === "SubscriptionTerminated" && ended.reason !== "timeout")
+                    deepStrictEqual(treatment.ending.reason, ended.reason)
+                  } else
+                    deepStrictEqual(
+                      [one?.status, one?.polite],
+                      [treatment._tag === "Pending" ? "pending" : "active", treatment._tag === "PoliteBlock"],
+                    )
                 }
-                ok(treatment !== null, `${watcher} ${packageName}`)
-                deepStrictEqual(treatment.position, place)
-                seen[treatment._tag]++
-                const { after, events } = told[word.index]!.truth
-                const made = events.find(
-                  (event) => event._tag === "SubscriptionCreated" && event.no === treatment.life.no,
-                )
-                const one =
-                  get(after.subscriptions, treatment.life.no) ??
-                  (made?._tag === "SubscriptionCreated" ? made : undefined)
-                if (treatment._tag === "Ended") {
-                  deepStrictEqual(one, undefined)
-                  const ended = events.find(
-                    (event) => event._tag === "SubscriptionTerminated" && event.no === treatment.life.no,
-                  )
-                  ok(ended?._tag === "SubscriptionTerminated" && ended.reason !== "timeout")
-                  deepStrictEqual(treatment.ending.reason, ended.reason)
-                } else
-                  deepStrictEqual(
-                    [one?.status, one?.polite],
-                    [treatment._tag === "Pending" ? "pending" : "active", treatment._tag === "PoliteBlock"],
-                  )
               }
             }
-          }
-        }),
-        parameters<[Parameters<typeof playRuled>[1]]>(2),
-      )
-    }
-    for (const [what, count] of Object.entries(seen)) ok(count > 0, `${what}: ${count}`)
-  })
+          }),
+          parameters<[Parameters<typeof playRuled>[1]]>(2),
+        )
+      }
+      for (const [what, count] of Object.entries(seen)) ok(count > 0, `${what}: ${count}`)
+    },
+  )
 
   const seen = new Map<string, number>()
   const count = (explanation: Explanation): void => {
@@ -396,7 +400,7 @@ describe("why", () => {
     }
   }
 
-  it("A3: every pair of a change and a watcher has a cause, and it is the true one", () => {
+  it("every pair of a change and a watcher has a cause, and it is the true one", { tags: ["A3"] }, () => {
     let pairs = 0
     for (const of of worlds) {
       fc.assert(

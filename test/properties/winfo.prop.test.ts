@@ -131,7 +131,7 @@ const legal: ReadonlySet<string> = new Set([
 ])
 
 describe("documents of watcher information", () => {
-  it("L32: versions count from 0 in each subscription, without a gap, in CSeq order", () => {
+  it("versions count from 0 in each subscription, without a gap, in CSeq order", { tags: ["L32"] }, () => {
     forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         let cseq = 0
@@ -144,7 +144,7 @@ describe("documents of watcher information", () => {
     })
   })
 
-  it("L33: after each document its receiver knows exactly what a full one would say", () => {
+  it("after each document its receiver knows exactly what a full one would say", { tags: ["L33"] }, () => {
     forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         const reader = makeWatcherInfoReader()
@@ -156,33 +156,37 @@ describe("documents of watcher information", () => {
     })
   })
 
-  it("3325-9.3-a: nobody who asked not to be named is, whatever becomes of it, and every entry is one watcher", () => {
-    let hidden = 0
-    forEveryWatchedHistory((run) => {
-      /** By number: how its last request said that it is to be named. */
-      const wishes = new Map<number, boolean>()
-      for (const { events, notifications } of run.moments) {
-        for (const event of events) {
-          if (event._tag === "SubscriptionCreated") wishes.set(event.no, event.private === true)
-          if (event._tag === "SubscriptionRefreshed" && event.private !== undefined)
-            wishes.set(event.no, event.private)
-        }
-        for (const { body, packageName } of notifications) {
-          const list = packageName.endsWith(".winfo") && body !== null ? watcherList(body) : null
-          if (list === null) continue
-          deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
-          for (const { id, uri } of list.entries) {
-            const isPrivate = wishes.get(numberOf(id))
-            deepStrictEqual(uri === nobody, isPrivate)
-            if (isPrivate === true) hidden++
+  it(
+    "nobody who asked not to be named is, whatever becomes of it, and every entry is one watcher",
+    { tags: ["3325-9.3-a"] },
+    () => {
+      let hidden = 0
+      forEveryWatchedHistory((run) => {
+        /** By number: how its last request said that it is to be named. */
+        const wishes = new Map<number, boolean>()
+        for (const { events, notifications } of run.moments) {
+          for (const event of events) {
+            if (event._tag === "SubscriptionCreated") wishes.set(event.no, event.private === true)
+            if (event._tag === "SubscriptionRefreshed" && event.private !== undefined)
+              wishes.set(event.no, event.private)
+          }
+          for (const { body, packageName } of notifications) {
+            const list = packageName.endsWith(".winfo") && body !== null ? watcherList(body) : null
+            if (list === null) continue
+            deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
+            for (const { id, uri } of list.entries) {
+              const isPrivate = wishes.get(numberOf(id))
+              deepStrictEqual(uri === nobody, isPrivate)
+              if (isPrivate === true) hidden++
+            }
           }
         }
-      }
-    })
-    ok(hidden > 50, `only ${hidden} entries without a name`)
-  })
+      })
+      ok(hidden > 50, `only ${hidden} entries without a name`)
+    },
+  )
 
-  it("L33: who misses some knows it, and knows everything again after a refresh", () => {
+  it("who misses some knows it, and knows everything again after a refresh", { tags: ["L33"] }, () => {
     forEveryWatchedHistory((run) => {
       for (const documents of received(run).values()) {
         const reader = makeWatcherInfoReader()
@@ -203,31 +207,35 @@ describe("documents of watcher information", () => {
     })
   })
 
-  it("3858-3-h / L33: what its reader knows is the true list, whatever strangers stand in a document and however often it comes", () => {
-    let read = 0
-    for (const of of ruledWorlds) {
-      fc.assert(
-        fc.property(anyRuledSteps({ watched: true }), anyChoices, (steps, choose) => {
-          for (const documents of received(playRuled(of, steps)).values()) {
-            const reader = makeWatcherInfoReader()
-            for (const [index, { text, list, moment }] of documents.entries()) {
-              const strange = amongStrangers(text, choose)
-              deepStrictEqual(readWatcherInfo(strange), readWatcherInfo(text))
-              deepStrictEqual(reader.take(readWatcherInfo(strange)), "read")
-              for (const one of documents.slice(Math.max(0, index - 3), index + 1))
-                deepStrictEqual(reader.take(readWatcherInfo(one.text)), "stale")
-              deepStrictEqual(known(reader, list.packageName), truth(moment.after, list.packageName))
-              read += list.entries.length
+  it(
+    "what its reader knows is the true list, whatever strangers stand in a document and however often it comes",
+    { tags: ["3858-3-h", "L33"] },
+    () => {
+      let read = 0
+      for (const of of ruledWorlds) {
+        fc.assert(
+          fc.property(anyRuledSteps({ watched: true }), anyChoices, (steps, choose) => {
+            for (const documents of received(playRuled(of, steps)).values()) {
+              const reader = makeWatcherInfoReader()
+              for (const [index, { text, list, moment }] of documents.entries()) {
+                const strange = amongStrangers(text, choose)
+                deepStrictEqual(readWatcherInfo(strange), readWatcherInfo(text))
+                deepStrictEqual(reader.take(readWatcherInfo(strange)), "read")
+                for (const one of documents.slice(Math.max(0, index - 3), index + 1))
+                  deepStrictEqual(reader.take(readWatcherInfo(one.text)), "stale")
+                deepStrictEqual(known(reader, list.packageName), truth(moment.after, list.packageName))
+                read += list.entries.length
+              }
             }
-          }
-        }),
-        parameters<[readonly RuledStep[], Choose]>(),
-      )
-    }
-    ok(read > 300, `only ${read} watchers`)
-  })
+          }),
+          parameters<[readonly RuledStep[], Choose]>(),
+        )
+      }
+      ok(read > 300, `only ${read} watchers`)
+    },
+  )
 
-  it("L36: when nothing moves any more, every receiver that took all knows who watches", () => {
+  it("when nothing moves any more, every receiver that took all knows who watches", { tags: ["L36"] }, () => {
     forEveryWatchedHistory((history) => {
       const run = settle(history)
       const documents = received(run)
@@ -243,71 +251,79 @@ describe("documents of watcher information", () => {
     })
   })
 
-  it("3858-3-d / 3858-3-f: an id is one watcher's for ever, once in a document, with a legal status and event", () => {
-    forEveryWatchedHistory((run) => {
-      const owners = new Map<string, string>()
-      const last = new Map<string, string>()
-      for (const [no, documents] of received(run)) {
-        for (const { list, moment, state } of documents) {
-          deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
-          deepStrictEqual(list.resource, alice)
-          for (const { id, uri, status, event, expiration, duration } of list.entries) {
-            // under its own name or under none
-            if (uri !== nobody) {
-              deepStrictEqual(owners.get(id) ?? uri, uri)
-              owners.set(id, uri)
+  it(
+    "an id is one watcher's for ever, once in a document, with a legal status and event",
+    { tags: ["3858-3-d", "3858-3-f"] },
+    () => {
+      forEveryWatchedHistory((run) => {
+        const owners = new Map<string, string>()
+        const last = new Map<string, string>()
+        for (const [no, documents] of received(run)) {
+          for (const { list, moment, state } of documents) {
+            deepStrictEqual(new Set(list.entries.map(({ id }) => id)).size, list.entries.length)
+            deepStrictEqual(list.resource, alice)
+            for (const { id, uri, status, event, expiration, duration } of list.entries) {
+              // under its own name or under none
+              if (uri !== nobody) {
+                deepStrictEqual(owners.get(id) ?? uri, uri)
+                owners.set(id, uri)
+              }
+              ok(legal.has(`${status}/${event}`), `${status}/${event}`)
+              const was = last.get(`${no} ${id}`)
+              ok(was !== "terminated", `${id} rises from the dead`)
+              ok(was !== "waiting" || status === "waiting" || status === "terminated")
+              last.set(`${no} ${id}`, status)
+              const one = get(moment.after.subscriptions, Number(id.slice(1)))
+              if (one === undefined) deepStrictEqual(expiration, null)
+              else {
+                deepStrictEqual(expiration, `${Math.floor((one.expiresAt - moment.at) / 1000)}`)
+                deepStrictEqual(duration, `${Math.floor((moment.at - one.createdAt) / 1000)}`)
+              }
             }
-            ok(legal.has(`${status}/${event}`), `${status}/${event}`)
-            const was = last.get(`${no} ${id}`)
-            ok(was !== "terminated", `${id} rises from the dead`)
-            ok(was !== "waiting" || status === "waiting" || status === "terminated")
-            last.set(`${no} ${id}`, status)
-            const one = get(moment.after.subscriptions, Number(id.slice(1)))
-            if (one === undefined) deepStrictEqual(expiration, null)
-            else {
-              deepStrictEqual(expiration, `${Math.floor((one.expiresAt - moment.at) / 1000)}`)
-              deepStrictEqual(duration, `${Math.floor((moment.at - one.createdAt) / 1000)}`)
-            }
+            if (list.isFull)
+              ok(
+                list.entries.every(({ status }) => status !== "terminated"),
+                state,
+              )
           }
-          if (list.isFull)
-            ok(
-              list.entries.every(({ status }) => status !== "terminated"),
-              state,
-            )
         }
-      }
-    })
-  })
+      })
+    },
+  )
 
-  it("L33 / 3857-4.7.2-b: a partial document says only what is new, and at least something", () => {
-    forEveryWatchedHistory((run) => {
-      for (const documents of received(run).values()) {
-        const rows = new Map<string, string>()
-        const renamed = new Set(
-          run.moments.flatMap(({ events }) =>
-            events.flatMap((one) =>
-              one._tag === "SubscriptionRefreshed" && one.private !== undefined ? [one.no] : [],
+  it(
+    "a partial document says only what is new, and at least something",
+    { tags: ["L33", "3857-4.7.2-b"] },
+    () => {
+      forEveryWatchedHistory((run) => {
+        for (const documents of received(run).values()) {
+          const rows = new Map<string, string>()
+          const renamed = new Set(
+            run.moments.flatMap(({ events }) =>
+              events.flatMap((one) =>
+                one._tag === "SubscriptionRefreshed" && one.private !== undefined ? [one.no] : [],
+              ),
             ),
-          ),
-        )
-        for (const { list } of documents) {
-          if (!list.isFull) ok(list.entries.length > 0, "an empty partial document")
-          for (const { id, uri, status, event } of list.entries) {
-            const row = `${status}/${event}`
-            // there and back between two documents is news, too; so is the name under which it goes, there and back
-            if (!list.isFull && rows.get(id) === `${row} ${uri}`) {
-              ok(row === "pending/subscribe" || row === "active/approved" || renamed.has(numberOf(id)))
+          )
+          for (const { list } of documents) {
+            if (!list.isFull) ok(list.entries.length > 0, "an empty partial document")
+            for (const { id, uri, status, event } of list.entries) {
+              const row = `${status}/${event}`
+              // there and back between two documents is news, too; so is the name under which it goes, there and back
+              if (!list.isFull && rows.get(id) === `${row} ${uri}`) {
+                ok(row === "pending/subscribe" || row === "active/approved" || renamed.has(numberOf(id)))
+              }
+              rows.set(id, `${row} ${uri}`)
             }
-            rows.set(id, `${row} ${uri}`)
           }
         }
-      }
-    })
-  })
+      })
+    },
+  )
 })
 
 describe("who receives watcher information", () => {
-  it("L34: the presentity and nobody else, whoever asks in whatever way", () => {
+  it("the presentity and nobody else, whoever asks in whatever way", { tags: ["L34"] }, () => {
     forEveryRuledHistory((run) => {
       for (const { before, after, command, answer, events, notifications } of run.moments) {
         for (const state of [before, after]) {
@@ -323,7 +339,7 @@ describe("who receives watcher information", () => {
     })
   })
 
-  it("L34: what begins and ends in one decision is told to nobody", () => {
+  it("what begins and ends in one decision is told to nobody", { tags: ["L34"] }, () => {
     forEveryRuledHistory((run) => {
       const fetches = new Set<string>()
       for (const { events } of run.moments) {

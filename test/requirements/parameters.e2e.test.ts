@@ -53,209 +53,254 @@ describe("lifetimes", () => {
     assert.equal((await ask("60")).raw.status, 200)
   })
 
-  it("OPS-waiting_subs_daysno AUT-8: an undecided watcher is given up after so many days, 0 counting as 3", async (context) => {
-    for (const [days, until] of [
-      [1, 1],
-      [0, 3],
-    ] as const) {
-      const server = await startVirtualServer({
-        policy: "rules",
-        domain: ["example.com"],
-        waiting_subs_daysno: days,
-        max_expires_subscribe: 30 * 86_400,
-      })
-      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
-      context.onTestFinished(async () => {
-        phone.close()
-        await server.close()
-      })
-      const watcher = script(phone, { user: "bob" })
-      assert.equal((await watcher.subscribe({ Expires: `${20 * 86_400}` })).raw.status, 202)
-      await watcher.notified({ state: "pending" })
-      await server.pass(until * 86_400 - 1)
-      await phone.hearsNothing()
-      await server.pass(1)
-      await watcher.notified({ state: "terminated;reason=giveup;retry-after=3600", body: null })
-    }
-  })
+  it(
+    "an undecided watcher is given up after so many days, 0 counting as 3",
+    { tags: ["OPS-waiting_subs_daysno", "AUT-8"] },
+    async (context) => {
+      for (const [days, until] of [
+        [1, 1],
+        [0, 3],
+      ] as const) {
+        const server = await startVirtualServer({
+          policy: "rules",
+          domain: ["example.com"],
+          waiting_subs_daysno: days,
+          max_expires_subscribe: 30 * 86_400,
+        })
+        const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+        context.onTestFinished(async () => {
+          phone.close()
+          await server.close()
+        })
+        const watcher = script(phone, { user: "bob" })
+        assert.equal((await watcher.subscribe({ Expires: `${20 * 86_400}` })).raw.status, 202)
+        await watcher.notified({ state: "pending" })
+        await server.pass(until * 86_400 - 1)
+        await phone.hearsNothing()
+        await server.pass(1)
+        await watcher.notified({ state: "terminated;reason=giveup;retry-after=3600", body: null })
+      }
+    },
+  )
 })
 
 describe("expires_offset", () => {
-  it("OPS-expires_offset: PUBLISH is told so much less, SUBSCRIBE lives so much longer than it is told", async (context) => {
-    for (const expires_offset of [0, 30]) {
-      const server = await startVirtualServer({ domain: ["example.com"], expires_offset })
-      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
-      context.onTestFinished(async () => {
-        phone.close()
-        await server.close()
-      })
-      const published = await script(phone, { user: "alice" }).publish({ Expires: "600" }, phoneOpen)
-      assert.equal(published.header("expires"), `${600 - expires_offset}`)
-      const watcher = script(phone, { user: "bob" })
-      assert.equal((await watcher.subscribe({ Expires: "300" })).header("expires"), "300")
-      await watcher.notified({ state: "active", expires: 300, body: phoneOpen })
-      if (expires_offset > 0) {
-        await server.pass(300 + expires_offset - 1)
-        await phone.hearsNothing()
-        await server.pass(1)
-      } else await server.pass(300)
-      await watcher.notified({ state: "terminated;reason=timeout" })
-    }
-  })
+  it(
+    "PUBLISH is told so much less, SUBSCRIBE lives so much longer than it is told",
+    { tags: ["OPS-expires_offset"] },
+    async (context) => {
+      for (const expires_offset of [0, 30]) {
+        const server = await startVirtualServer({ domain: ["example.com"], expires_offset })
+        const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+        context.onTestFinished(async () => {
+          phone.close()
+          await server.close()
+        })
+        const published = await script(phone, { user: "alice" }).publish({ Expires: "600" }, phoneOpen)
+        assert.equal(published.header("expires"), `${600 - expires_offset}`)
+        const watcher = script(phone, { user: "bob" })
+        assert.equal((await watcher.subscribe({ Expires: "300" })).header("expires"), "300")
+        await watcher.notified({ state: "active", expires: 300, body: phoneOpen })
+        if (expires_offset > 0) {
+          await server.pass(300 + expires_offset - 1)
+          await phone.hearsNothing()
+          await server.pass(1)
+        } else await server.pass(300)
+        await watcher.notified({ state: "terminated;reason=timeout" })
+      }
+    },
+  )
 })
 
 describe("bounds", () => {
-  it("OPS-publications_max OPS-subscriptions_max: more than so many get 503 with Retry-After; ending one makes room", async (context) => {
-    const { another } = await openScene(context, { publications_max: 2, subscriptions_max: 2 })
-    const phones = [await another("alice"), await another("alice"), await another("alice")]
-    const tags = []
-    for (const phone of phones)
-      tags.push((await phone.publish({ Expires: "60" }, phoneOpen)).header("sip-etag"))
-    assert.deepEqual(
-      tags.map((tag) => tag !== null),
-      [true, true, false],
-    )
-    const refused = await phones[2]!.publish({ Expires: "60" }, phoneOpen)
-    assert.equal(refused.raw.status, 503)
-    assert.ok(Number(refused.header("retry-after")) > 0)
-    await phones[0]!.publish({ Expires: "0", "SIP-If-Match": tags[0]! })
-    assert.equal((await phones[2]!.publish({ Expires: "60" }, phoneOpen)).raw.status, 200)
-    const statuses = []
-    for (const user of ["a", "b", "c"])
-      statuses.push((await (await another(user)).subscribe({ Expires: "60" })).raw.status)
-    assert.deepEqual(statuses, [200, 200, 503])
-    // a fetch leaves nothing behind
-    assert.equal((await (await another("d")).subscribe({ Expires: "0" })).raw.status, 200)
-  })
+  it(
+    "more than so many get 503 with Retry-After; ending one makes room",
+    { tags: ["OPS-publications_max", "OPS-subscriptions_max"] },
+    async (context) => {
+      const { another } = await openScene(context, { publications_max: 2, subscriptions_max: 2 })
+      const phones = [await another("alice"), await another("alice"), await another("alice")]
+      const tags = []
+      for (const phone of phones)
+        tags.push((await phone.publish({ Expires: "60" }, phoneOpen)).header("sip-etag"))
+      assert.deepEqual(
+        tags.map((tag) => tag !== null),
+        [true, true, false],
+      )
+      const refused = await phones[2]!.publish({ Expires: "60" }, phoneOpen)
+      assert.equal(refused.raw.status, 503)
+      assert.ok(Number(refused.header("retry-after")) > 0)
+      await phones[0]!.publish({ Expires: "0", "SIP-If-Match": tags[0]! })
+      assert.equal((await phones[2]!.publish({ Expires: "60" }, phoneOpen)).raw.status, 200)
+      const statuses = []
+      for (const user of ["a", "b", "c"])
+        statuses.push((await (await another(user)).subscribe({ Expires: "60" })).raw.status)
+      assert.deepEqual(statuses, [200, 200, 503])
+      // a fetch leaves nothing behind
+      assert.equal((await (await another("d")).subscribe({ Expires: "0" })).raw.status, 200)
+    },
+  )
 
-  it("OPS-udp_mtu: a NOTIFY above so many bytes goes over TCP where the phone takes it, else over UDP", async (context) => {
-    const { another, publish } = await openScene(context, { udp_mtu: 500 })
-    const watcher = await another("bob")
-    await watcher.subscribe({ Expires: "60" })
-    await watcher.notified({ state: "active" })
-    const long = pidf(tuple("phone", "open", "x".repeat(600)))
-    await publish(long)
-    // this phone has no TCP: it gets it all the same
-    await watcher.notified({ state: "active", body: long })
-  })
+  it(
+    "a NOTIFY above so many bytes goes over TCP where the phone takes it, else over UDP",
+    { tags: ["OPS-udp_mtu"] },
+    async (context) => {
+      const { another, publish } = await openScene(context, { udp_mtu: 500 })
+      const watcher = await another("bob")
+      await watcher.subscribe({ Expires: "60" })
+      await watcher.notified({ state: "active" })
+      const long = pidf(tuple("phone", "open", "x".repeat(600)))
+      await publish(long)
+      // this phone has no TCP: it gets it all the same
+      await watcher.notified({ state: "active", body: long })
+    },
+  )
 })
 
 describe("what the server calls itself", () => {
-  it("OPS-server_address OPS-contact_user: the Contact of 2xx and NOTIFY", async (context) => {
-    for (const [given, contact] of [
-      [{ server_address: "sip:presence.example.com:5070" }, /^<sip:presence\.example\.com:5070>$/],
-      [{ contact_user: "pa" }, /^<sip:pa@127\.0\.0\.1:\d+>$/],
-      [{ contact_user: "" }, /^<sip:127\.0\.0\.1:\d+>$/],
-      [{}, /^<sip:presence@127\.0\.0\.1:\d+>$/],
-    ] as const) {
-      const { another } = await openScene(context, given)
-      const watcher = await another("bob")
-      const response = await watcher.ask("SUBSCRIBE", { Expires: "60" })
-      assert.match(response.header("contact") ?? "", contact)
-      const notify = await watcher.notify()
-      answer(watcher.phone, notify)
-      assert.match(notify.header("contact") ?? "", contact)
-    }
-  })
-
-  it("OPS-domain: other domains than those get 404; with none every domain is served", async (context) => {
-    for (const [domain, statuses] of [
-      [
-        ["example.com", "example.org"],
-        [200, 200, 404],
-      ],
-      [[], [200, 200, 200]],
-    ] as const) {
-      const { another } = await openScene(context, { domain })
-      const phone = await another("alice")
-      const given = []
-      for (const host of ["example.com", "example.org", "example.net"]) {
-        given.push((await phone.ask("PUBLISH", { Expires: "60" }, phoneOpen, `sip:alice@${host}`)).raw.status)
+  it(
+    "the Contact of 2xx and NOTIFY",
+    { tags: ["OPS-server_address", "OPS-contact_user"] },
+    async (context) => {
+      for (const [given, contact] of [
+        [{ server_address: "sip:presence.example.com:5070" }, /^<sip:presence\.example\.com:5070>$/],
+        [{ contact_user: "pa" }, /^<sip:pa@127\.0\.0\.1:\d+>$/],
+        [{ contact_user: "" }, /^<sip:127\.0\.0\.1:\d+>$/],
+        [{}, /^<sip:presence@127\.0\.0\.1:\d+>$/],
+      ] as const) {
+        const { another } = await openScene(context, given)
+        const watcher = await another("bob")
+        const response = await watcher.ask("SUBSCRIBE", { Expires: "60" })
+        assert.match(response.header("contact") ?? "", contact)
+        const notify = await watcher.notify()
+        answer(watcher.phone, notify)
+        assert.match(notify.header("contact") ?? "", contact)
       }
-      assert.deepEqual(given, statuses)
-    }
-  })
+    },
+  )
 
-  it("OPS-realm OPS-digest_md5 OPS-users_file: what a challenge offers", async (context) => {
-    const users_file = usersFile(
-      context,
-      userLine("alice", "phones", "secret", "SHA-256"),
-      userLine("alice", "phones", "secret", "MD5"),
-    )
-    for (const [digest_md5, algorithms] of [
-      [false, ["SHA-256"]],
-      [true, ["SHA-256", "MD5"]],
-    ] as const) {
-      const { another } = await openScene(context, { users_file, realm: "phones", digest_md5 })
-      const challenged = await (await another("alice")).publish({ Expires: "60" }, phoneOpen)
-      assert.equal(challenged.raw.status, 401)
-      const offers = challenged.headers("www-authenticate")
-      assert.deepEqual(
-        offers.map((one) => /algorithm=([\w-]+)/.exec(one)?.[1]),
-        algorithms,
+  it(
+    "other domains than those get 404; with none every domain is served",
+    { tags: ["OPS-domain"] },
+    async (context) => {
+      for (const [domain, statuses] of [
+        [
+          ["example.com", "example.org"],
+          [200, 200, 404],
+        ],
+        [[], [200, 200, 200]],
+      ] as const) {
+        const { another } = await openScene(context, { domain })
+        const phone = await another("alice")
+        const given = []
+        for (const host of ["example.com", "example.org", "example.net"]) {
+          given.push(
+            (await phone.ask("PUBLISH", { Expires: "60" }, phoneOpen, `sip:alice@${host}`)).raw.status,
+          )
+        }
+        assert.deepEqual(given, statuses)
+      }
+    },
+  )
+
+  it(
+    "what a challenge offers",
+    { tags: ["OPS-realm", "OPS-digest_md5", "OPS-users_file"] },
+    async (context) => {
+      const users_file = usersFile(
+        context,
+        userLine("alice", "phones", "secret", "SHA-256"),
+        userLine("alice", "phones", "secret", "MD5"),
       )
-      assert.ok(offers.every((one) => one.includes('realm="phones"')))
-    }
-  })
+      for (const [digest_md5, algorithms] of [
+        [false, ["SHA-256"]],
+        [true, ["SHA-256", "MD5"]],
+      ] as const) {
+        const { another } = await openScene(context, { users_file, realm: "phones", digest_md5 })
+        const challenged = await (await another("alice")).publish({ Expires: "60" }, phoneOpen)
+        assert.equal(challenged.raw.status, 401)
+        const offers = challenged.headers("www-authenticate")
+        assert.deepEqual(
+          offers.map((one) => /algorithm=([\w-]+)/.exec(one)?.[1]),
+          algorithms,
+        )
+        assert.ok(offers.every((one) => one.includes('realm="phones"')))
+      }
+    },
+  )
 })
 
 describe("the framework", () => {
-  it("OPS-event_framework: 202 and one dialog for several subscriptions are RFC 3265's only", async (context) => {
-    for (const [event_framework, statuses] of [
-      ["3265", [202, 202]],
-      ["6665", [200, 403]],
-    ] as const) {
-      const { another } = await openScene(context, { event_framework, policy: "rules" })
-      const watcher = await another("bob")
-      const first = await watcher.subscribe({ Expires: "60" })
-      answer(watcher.phone, await watcher.notify())
-      const second = await watcher.subscribe({ Event: "presence;id=2", Expires: "60" })
-      assert.deepEqual([first.raw.status, second.raw.status], statuses)
-    }
-  })
-
-  it("OPS-notify_min_interval: so long between two changes, 0: at once, none: the package's", async (context) => {
-    for (const [notify_min_interval, seconds] of [
-      [0, 0],
-      [2, 2],
-      [null, 5],
-    ] as const) {
-      const server = await startVirtualServer({ domain: ["example.com"], notify_min_interval })
-      const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
-      context.onTestFinished(async () => {
-        phone.close()
-        await server.close()
-      })
-      const [alice, watcher] = [script(phone, { user: "alice" }), script(phone, { user: "bob" })]
-      await watcher.subscribe({ Expires: "60" })
-      await watcher.notified({ state: "active" })
-      const first = await alice.publish({ Expires: "60" }, phoneOpen)
-      await watcher.notified({ state: "active", body: phoneOpen })
-      await server.settle()
-      await alice.publish({ Expires: "60", "SIP-If-Match": first.header("sip-etag") }, phoneClosed)
-      if (seconds > 0) {
-        await server.pass(seconds - 1)
-        await phone.hearsNothing()
-        await server.pass(1)
+  it(
+    "202 and one dialog for several subscriptions are RFC 3265's only",
+    { tags: ["OPS-event_framework"] },
+    async (context) => {
+      for (const [event_framework, statuses] of [
+        ["3265", [202, 202]],
+        ["6665", [200, 403]],
+      ] as const) {
+        const { another } = await openScene(context, { event_framework, policy: "rules" })
+        const watcher = await another("bob")
+        const first = await watcher.subscribe({ Expires: "60" })
+        answer(watcher.phone, await watcher.notify())
+        const second = await watcher.subscribe({ Event: "presence;id=2", Expires: "60" })
+        assert.deepEqual([first.raw.status, second.raw.status], statuses)
       }
-      await watcher.notified({ state: "active", body: phoneClosed })
-    }
-  })
+    },
+  )
 
-  it("OPS-rate_control OPS-conditional_notify: switched off, the server knows neither", async (context) => {
-    const { another, publish } = await openScene(context, { rate_control: false, conditional_notify: false })
-    await publish()
-    const watcher = await another("bob")
-    await watcher.subscribe({ Event: "presence;max-rate=0.01", Expires: "60" })
-    const first = await watcher.notify()
-    answer(watcher.phone, first)
-    assert.deepEqual(
-      [first.header("subscription-state"), first.header("sip-etag")],
-      ["active;expires=60", null],
-    )
-    assert.equal((await watcher.subscribe({ "Suppress-If-Match": "*", Expires: "60" })).raw.status, 200)
-    await watcher.notified({ state: "active", body: phoneOpen })
-  })
+  it(
+    "so long between two changes, 0: at once, none: the package's",
+    { tags: ["OPS-notify_min_interval"] },
+    async (context) => {
+      for (const [notify_min_interval, seconds] of [
+        [0, 0],
+        [2, 2],
+        [null, 5],
+      ] as const) {
+        const server = await startVirtualServer({ domain: ["example.com"], notify_min_interval })
+        const phone = await openPhone({ portOf: () => Number(server.udp.split(":")[1]) }, "udp")
+        context.onTestFinished(async () => {
+          phone.close()
+          await server.close()
+        })
+        const [alice, watcher] = [script(phone, { user: "alice" }), script(phone, { user: "bob" })]
+        await watcher.subscribe({ Expires: "60" })
+        await watcher.notified({ state: "active" })
+        const first = await alice.publish({ Expires: "60" }, phoneOpen)
+        await watcher.notified({ state: "active", body: phoneOpen })
+        await server.settle()
+        await alice.publish({ Expires: "60", "SIP-If-Match": first.header("sip-etag") }, phoneClosed)
+        if (seconds > 0) {
+          await server.pass(seconds - 1)
+          await phone.hearsNothing()
+          await server.pass(1)
+        }
+        await watcher.notified({ state: "active", body: phoneClosed })
+      }
+    },
+  )
+
+  it(
+    "switched off, the server knows neither",
+    { tags: ["OPS-rate_control", "OPS-conditional_notify"] },
+    async (context) => {
+      const { another, publish } = await openScene(context, {
+        rate_control: false,
+        conditional_notify: false,
+      })
+      await publish()
+      const watcher = await another("bob")
+      await watcher.subscribe({ Event: "presence;max-rate=0.01", Expires: "60" })
+      const first = await watcher.notify()
+      answer(watcher.phone, first)
+      assert.deepEqual(
+        [first.header("subscription-state"), first.header("sip-etag")],
+        ["active;expires=60", null],
+      )
+      assert.equal((await watcher.subscribe({ "Suppress-If-Match": "*", Expires: "60" })).raw.status, 200)
+      await watcher.notified({ state: "active", body: phoneOpen })
+    },
+  )
 })
 
 describe("who may watch", () => {
@@ -276,146 +321,198 @@ describe("who may watch", () => {
     return `${status} ${/id="phone"/.test(notify.raw.body.toString()) ? "sees" : "-"}`
   }
 
-  it("OPS-policy OPS-no_rules OPS-no_match: open to all, or as the rules say, or as the operator says where they say nothing", async (context) => {
-    const forCarol = ruleset(ruleFor("sip:carol@example.com", "allow"))
-    const outcomes = []
-    for (const [given, document] of [
-      [{ policy: "open", no_rules: "block" }, null],
-      [{ policy: "open" }, forCarol],
-      [{ policy: "rules" }, null],
-      [{ policy: "rules", no_rules: "allow" }, null],
-      [{ policy: "rules", no_rules: "polite-block" }, null],
-      [{ policy: "rules", no_rules: "block" }, null],
-      [{ policy: "rules" }, forCarol],
-      [{ policy: "rules", no_match: "confirm" }, forCarol],
-    ] as const) {
-      outcomes.push(await statusWith(context, given, document))
-    }
-    assert.deepEqual(outcomes, ["200 sees", "200 sees", "202 -", "200 sees", "200 -", "403", "403", "202 -"])
-  })
+  it(
+    "open to all, or as the rules say, or as the operator says where they say nothing",
+    { tags: ["OPS-policy", "OPS-no_rules", "OPS-no_match"] },
+    async (context) => {
+      const forCarol = ruleset(ruleFor("sip:carol@example.com", "allow"))
+      const outcomes = []
+      for (const [given, document] of [
+        [{ policy: "open", no_rules: "block" }, null],
+        [{ policy: "open" }, forCarol],
+        [{ policy: "rules" }, null],
+        [{ policy: "rules", no_rules: "allow" }, null],
+        [{ policy: "rules", no_rules: "polite-block" }, null],
+        [{ policy: "rules", no_rules: "block" }, null],
+        [{ policy: "rules" }, forCarol],
+        [{ policy: "rules", no_match: "confirm" }, forCarol],
+      ] as const) {
+        outcomes.push(await statusWith(context, given, document))
+      }
+      assert.deepEqual(outcomes, [
+        "200 sees",
+        "200 sees",
+        "202 -",
+        "200 sees",
+        "200 -",
+        "403",
+        "403",
+        "202 -",
+      ])
+    },
+  )
 
-  it("OPS-legacy_permissive AUT-6: a rule without transformations shows nothing, or everything", async (context) => {
-    const bare = ruleset(ruleFor(bob, "allow", ""))
-    assert.equal(await statusWith(context, { policy: "rules" }, bare), "200 -")
-    assert.equal(await statusWith(context, { policy: "rules", legacy_permissive: true }, bare), "200 sees")
-  })
+  it(
+    "a rule without transformations shows nothing, or everything",
+    { tags: ["OPS-legacy_permissive", "AUT-6"] },
+    async (context) => {
+      const bare = ruleset(ruleFor(bob, "allow", ""))
+      assert.equal(await statusWith(context, { policy: "rules" }, bare), "200 -")
+      assert.equal(await statusWith(context, { policy: "rules", legacy_permissive: true }, bare), "200 sees")
+    },
+  )
 
-  it("OPS-enable_sphere_check AUT-4: a rule for a sphere counts when spheres do", async (context) => {
-    const rule = ruleFor(bob, "allow", everything).replace("</identity>", '</identity><sphere value="work"/>')
-    const person =
-      '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>'
-    const atWork = pidf(tuple("phone", "open"), person)
-    assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule), atWork), "403")
-    assert.equal(
-      await statusWith(context, { policy: "rules", enable_sphere_check: true }, ruleset(rule), atWork),
-      "200 sees",
-    )
-  })
+  it(
+    "a rule for a sphere counts when spheres do",
+    { tags: ["OPS-enable_sphere_check", "AUT-4"] },
+    async (context) => {
+      const rule = ruleFor(bob, "allow", everything).replace(
+        "</identity>",
+        '</identity><sphere value="work"/>',
+      )
+      const person =
+        '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>'
+      const atWork = pidf(tuple("phone", "open"), person)
+      assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule), atWork), "403")
+      assert.equal(
+        await statusWith(context, { policy: "rules", enable_sphere_check: true }, ruleset(rule), atWork),
+        "200 sees",
+      )
+    },
+  )
 
-  it("OPS-oma_rules AUT-4: OMA's conditions match when they are understood", async (context) => {
-    const rule = ruleFor(bob, "allow", everything).replace(
-      /<identity>.*<\/identity>/,
-      '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
-    )
-    assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule)), "403")
-    assert.equal(await statusWith(context, { policy: "rules", oma_rules: true }, ruleset(rule)), "200 sees")
-  })
+  it(
+    "OMA's conditions match when they are understood",
+    { tags: ["OPS-oma_rules", "AUT-4"] },
+    async (context) => {
+      const rule = ruleFor(bob, "allow", everything).replace(
+        /<identity>.*<\/identity>/,
+        '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
+      )
+      assert.equal(await statusWith(context, { policy: "rules" }, ruleset(rule)), "403")
+      assert.equal(await statusWith(context, { policy: "rules", oma_rules: true }, ruleset(rule)), "200 sees")
+    },
+  )
 })
 
 describe("parameters of the packages", () => {
   const named = (event: string, contentType: string) => ({ Event: event, Accept: contentType })
 
-  it("OPS-force_active AUT-9: everybody is admitted without asking the rules", async (context) => {
-    for (const [force_active, status] of [
-      [true, 200],
-      [false, 202],
-    ] as const) {
-      const { another } = await openScene(context, { policy: "rules", force_active })
-      assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
-    }
-  })
+  it(
+    "everybody is admitted without asking the rules",
+    { tags: ["OPS-force_active", "AUT-9"] },
+    async (context) => {
+      for (const [force_active, status] of [
+        [true, 200],
+        [false, 202],
+      ] as const) {
+        const { another } = await openScene(context, { policy: "rules", force_active })
+        assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
+      }
+    },
+  )
 
-  it("OPS-pres_rules_auid AUT-4: documents of OMA are understood, their conditions too", async (context) => {
-    const rule = ruleFor(bob, "allow", everything).replace(
-      /<identity>.*<\/identity>/,
-      '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
-    )
-    for (const [pres_rules_auid, status] of [
-      ["pres-rules", 403],
-      ["org.openmobilealliance.pres-rules", 200],
-    ] as const) {
-      const settings = { policy: "rules", pres_rules_auid, admin: "127.0.0.1:0" }
-      const { another, rules } = await openScene(context, settings)
-      assert.equal(await rules(ruleset(rule)), 204)
-      assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
-    }
-  })
+  it(
+    "documents of OMA are understood, their conditions too",
+    { tags: ["OPS-pres_rules_auid", "AUT-4"] },
+    async (context) => {
+      const rule = ruleFor(bob, "allow", everything).replace(
+        /<identity>.*<\/identity>/,
+        '<o:other-identity xmlns:o="urn:oma:xml:xdm:common-policy"/>',
+      )
+      for (const [pres_rules_auid, status] of [
+        ["pres-rules", 403],
+        ["org.openmobilealliance.pres-rules", 200],
+      ] as const) {
+        const settings = { policy: "rules", pres_rules_auid, admin: "127.0.0.1:0" }
+        const { another, rules } = await openScene(context, settings)
+        assert.equal(await rules(ruleset(rule)), 204)
+        assert.equal((await (await another("bob")).subscribe({ Expires: "0" })).raw.status, status)
+      }
+    },
+  )
 
-  it("OPS-default_expires: a SUBSCRIBE to reg that names none gets so long", async (context) => {
-    for (const [given, granted] of [
-      [{}, "3600"],
-      [{ default_expires: 120 }, "120"],
-    ] as const) {
-      const { another } = await openScene(context, given)
-      const response = await (await another("bob")).subscribe(named("reg", "application/reginfo+xml"))
-      assert.equal(response.header("expires"), granted)
-    }
-  })
+  it(
+    "a SUBSCRIBE to reg that names none gets so long",
+    { tags: ["OPS-default_expires"] },
+    async (context) => {
+      for (const [given, granted] of [
+        [{}, "3600"],
+        [{ default_expires: 120 }, "120"],
+      ] as const) {
+        const { another } = await openScene(context, given)
+        const response = await (await another("bob")).subscribe(named("reg", "application/reginfo+xml"))
+        assert.equal(response.header("expires"), granted)
+      }
+    },
+  )
 
-  it("OPS-generate_offline_body: an ended publication is shown closed once, or is gone", async (context) => {
-    for (const [generate_offline_body, shown] of [
-      [true, /<basic>closed<\/basic>/],
-      [false, /^$/],
-    ] as const) {
-      const { another } = await openScene(context, { generate_offline_body })
-      const alice = await another("alice")
-      const published = await alice.publish({ Expires: "60" }, phoneOpen)
-      const watcher = await another("bob")
-      await watcher.subscribe({ Expires: "60" })
-      await watcher.notified({ state: "active", body: phoneOpen })
-      await alice.publish({ Expires: "0", "SIP-If-Match": published.header("sip-etag") ?? "" })
-      const notify = await watcher.notify()
-      answer(watcher.phone, notify)
-      assert.match(notify.raw.body.toString(), shown)
-    }
-  })
-
-  it("OPS-notify_offline_body: with nothing published NOTIFY has a closed tuple, or no body", async (context) => {
-    for (const [notify_offline_body, shown] of [
-      [true, /<basic>closed<\/basic>/],
-      [false, /^$/],
-    ] as const) {
-      const { another } = await openScene(context, { notify_offline_body })
-      const watcher = await another("bob")
-      await watcher.subscribe({ Expires: "60" })
-      const notify = await watcher.notify()
-      answer(watcher.phone, notify)
-      assert.match(notify.raw.body.toString(), shown)
-    }
-  })
-
-  it("OPS-call_info_timeout_notification OPS-line_seize_timeout_notification: whoever does not refresh is told of the end, or not", async (context) => {
-    const line = { "Call-Info": "<sip:alice@example.com>;appearance-index=1" }
-    for (const [name, headers] of [
-      ["call_info_timeout_notification", { Event: "call-info" }],
-      ["line_seize_timeout_notification", { Event: "line-seize", ...line }],
-    ] as const) {
-      for (const isTold of [true, false]) {
-        const { another } = await openScene(context, { [name]: isTold })
+  it(
+    "an ended publication is shown closed once, or is gone",
+    { tags: ["OPS-generate_offline_body"] },
+    async (context) => {
+      for (const [generate_offline_body, shown] of [
+        [true, /<basic>closed<\/basic>/],
+        [false, /^$/],
+      ] as const) {
+        const { another } = await openScene(context, { generate_offline_body })
+        const alice = await another("alice")
+        const published = await alice.publish({ Expires: "60" }, phoneOpen)
         const watcher = await another("bob")
-        assert.equal((await watcher.subscribe({ ...headers, Accept: null, Expires: "1" })).raw.status, 200)
-        answer(watcher.phone, await watcher.notify())
-        if (!isTold) await watcher.phone.hearsNothing(1_500)
-        else {
-          const last = await watcher.notify()
-          answer(watcher.phone, last)
-          assert.equal(last.header("subscription-state"), "terminated;reason=timeout")
+        await watcher.subscribe({ Expires: "60" })
+        await watcher.notified({ state: "active", body: phoneOpen })
+        await alice.publish({ Expires: "0", "SIP-If-Match": published.header("sip-etag") ?? "" })
+        const notify = await watcher.notify()
+        answer(watcher.phone, notify)
+        assert.match(notify.raw.body.toString(), shown)
+      }
+    },
+  )
+
+  it(
+    "with nothing published NOTIFY has a closed tuple, or no body",
+    { tags: ["OPS-notify_offline_body"] },
+    async (context) => {
+      for (const [notify_offline_body, shown] of [
+        [true, /<basic>closed<\/basic>/],
+        [false, /^$/],
+      ] as const) {
+        const { another } = await openScene(context, { notify_offline_body })
+        const watcher = await another("bob")
+        await watcher.subscribe({ Expires: "60" })
+        const notify = await watcher.notify()
+        answer(watcher.phone, notify)
+        assert.match(notify.raw.body.toString(), shown)
+      }
+    },
+  )
+
+  it(
+    "whoever does not refresh is told of the end, or not",
+    { tags: ["OPS-call_info_timeout_notification", "OPS-line_seize_timeout_notification"] },
+    async (context) => {
+      const line = { "Call-Info": "<sip:alice@example.com>;appearance-index=1" }
+      for (const [name, headers] of [
+        ["call_info_timeout_notification", { Event: "call-info" }],
+        ["line_seize_timeout_notification", { Event: "line-seize", ...line }],
+      ] as const) {
+        for (const isTold of [true, false]) {
+          const { another } = await openScene(context, { [name]: isTold })
+          const watcher = await another("bob")
+          assert.equal((await watcher.subscribe({ ...headers, Accept: null, Expires: "1" })).raw.status, 200)
+          answer(watcher.phone, await watcher.notify())
+          if (!isTold) await watcher.phone.hearsNothing(1_500)
+          else {
+            const last = await watcher.notify()
+            answer(watcher.phone, last)
+            assert.equal(last.header("subscription-state"), "terminated;reason=timeout")
+          }
         }
       }
-    }
-  })
+    },
+  )
 
-  it("OPS-db_update_period: 0 and less are taken, and what that means here is said", () => {
+  it("0 and less are taken, and what that means here is said", { tags: ["OPS-db_update_period"] }, () => {
     for (const [value, count] of [
       ["-1", 1],
       ["0", 1],
@@ -472,7 +569,7 @@ describe("settings that change nothing", () => {
     (name) => settings[name].idle !== undefined && !idle.some(([id]) => id === `OPS-${name}`),
   )
 
-  it("OPS-notices: those of a cluster, and no others", () => {
+  it("those of a cluster, and no others", { tags: ["OPS-notices"] }, () => {
     for (const name of others) {
       assert.match(name, /^cluster_/)
       assert.ok(
@@ -481,42 +578,56 @@ describe("settings that change nothing", () => {
     }
   })
 
-  it("OPS-cluster_id OPS-cluster_pres_events: whatever they say, one node serves every package by itself; what cannot be ends the start", async (context) => {
-    for (const cluster_pres_events of [[], ["dialog"], ["presence", "dialog"]]) {
-      const settings = {
-        cluster_id: 7,
-        cluster_federation_mode: "full-sharing",
-        cluster_pres_events,
-      } as const
-      const { another, publish } = await openScene(context, settings)
-      const bob = await another("bob")
-      assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
-      await bob.notified({ state: "active", body: null })
-      await publish(phoneOpen)
-      await bob.notified({ state: "active", body: phoneOpen })
-    }
-    await assert.rejects(startPresence({ cluster_pres_events: ["presence", "prezence"] }), ({ faults }) => {
-      assert.match(
-        String(faults),
-        /^cluster_pres_events = prezence \(default\): expected one of (?=.*\bpresence\b)(?=.*\bdialog\b)[a-z;. -]+$/,
-      )
-      return true
-    })
-    const ofId = (value: string) => () =>
-      readConfig({ flags: {}, set: [`cluster_id=${value}`], env: {}, file: null, defaults: { memory: true } })
-    assert.deepEqual(ofId("7")().cluster_id, 7)
-    for (const wrong of ["-1", "2147483648", "one"]) assert.throws(ofId(wrong), /cluster_id/)
-  })
+  it(
+    "whatever they say, one node serves every package by itself; what cannot be ends the start",
+    { tags: ["OPS-cluster_id", "OPS-cluster_pres_events"] },
+    async (context) => {
+      for (const cluster_pres_events of [[], ["dialog"], ["presence", "dialog"]]) {
+        const settings = {
+          cluster_id: 7,
+          cluster_federation_mode: "full-sharing",
+          cluster_pres_events,
+        } as const
+        const { another, publish } = await openScene(context, settings)
+        const bob = await another("bob")
+        assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 200)
+        await bob.notified({ state: "active", body: null })
+        await publish(phoneOpen)
+        await bob.notified({ state: "active", body: phoneOpen })
+      }
+      await assert.rejects(startPresence({ cluster_pres_events: ["presence", "prezence"] }), ({ faults }) => {
+        assert.match(
+          String(faults),
+          /^cluster_pres_events = prezence \(default\): expected one of (?=.*\bpresence\b)(?=.*\bdialog\b)[a-z;. -]+$/,
+        )
+        return true
+      })
+      const ofId = (value: string) => () =>
+        readConfig({
+          flags: {},
+          set: [`cluster_id=${value}`],
+          env: {},
+          file: null,
+          defaults: { memory: true },
+        })
+      assert.deepEqual(ofId("7")().cluster_id, 7)
+      for (const wrong of ["-1", "2147483648", "one"]) assert.throws(ofId(wrong), /cluster_id/)
+    },
+  )
 
-  it("OPS-clean_period OPS-cluster_federation_mode: the spellings of old scripts are taken: 0 and less, 0 and 1", () => {
-    for (const pair of [
-      "clean_period=0",
-      "clean_period=-1",
-      "cluster_federation_mode=0",
-      "cluster_federation_mode=1",
-    ]) {
-      const { notices } = readConfig({ flags: {}, set: [pair], env: {}, file: null, defaults: {} })
-      assert.equal(notices.length, 1, pair)
-    }
-  })
+  it(
+    "the spellings of old scripts are taken: 0 and less, 0 and 1",
+    { tags: ["OPS-clean_period", "OPS-cluster_federation_mode"] },
+    () => {
+      for (const pair of [
+        "clean_period=0",
+        "clean_period=-1",
+        "cluster_federation_mode=0",
+        "cluster_federation_mode=1",
+      ]) {
+        const { notices } = readConfig({ flags: {}, set: [pair], env: {}, file: null, defaults: {} })
+        assert.equal(notices.length, 1, pair)
+      }
+    },
+  )
 })

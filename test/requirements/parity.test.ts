@@ -18,7 +18,7 @@ import { root } from "./titles.ts"
 const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
 describe("OPS-parity", () => {
-  it("OPS-parity: every name has a test that says so", () => {
+  it("every name has a test that says so", { tags: ["OPS-parity"] }, () => {
     const missing = proofsOf(seedNames).filter(({ tests }) => tests.length === 0)
     assert.deepEqual(
       missing.map(({ seed }) => seed.name),
@@ -26,7 +26,7 @@ describe("OPS-parity", () => {
     )
   })
 
-  it("OPS-parity: no name is listed twice, and no two have one proof without need", () => {
+  it("no name is listed twice, and no two have one proof without need", { tags: ["OPS-parity"] }, () => {
     const names = seedNames.map(({ kind, name }) => `${kind} ${name}`)
     assert.deepEqual(
       names.filter((name, index) => names.indexOf(name) !== index),
@@ -39,31 +39,35 @@ describe("OPS-parity", () => {
     )
   })
 
-  it("OPS-parity: every parameter is a setting of that name, with the default there is", () => {
+  it("every parameter is a setting of that name, with the default there is", { tags: ["OPS-parity"] }, () => {
     assert.deepEqual(
       seedParameters.map(({ name }) => [name, settings[name].default]),
       seedParameters.map(({ name, fallback }) => [name, fallback]),
     )
   })
 
-  it("OPS-parity: every parameter is taken from a file, from the environment and from the command line", (context) => {
-    for (const { name, example, fallback } of seedParameters) {
-      const [text, value] = example
-      const file = fileOf(context, "presently.yaml", `${name}: ${text}\n`)
-      const variable = `PRESENTLY_${name.toUpperCase()}`
-      for (const [given, source] of [
-        [{ file }, `file ${file}:1`],
-        [{ env: { [variable]: text } }, `env ${variable}`],
-        [{ set: [`${name}=${text}`] }, "flag --set"],
-      ] as const) {
-        const config = readConfig({ ...nothing, ...given })
-        assert.deepEqual([config[name], config.sources[name]], [value, source], name)
+  it(
+    "every parameter is taken from a file, from the environment and from the command line",
+    { tags: ["OPS-parity"] },
+    (context) => {
+      for (const { name, example, fallback } of seedParameters) {
+        const [text, value] = example
+        const file = fileOf(context, "presently.yaml", `${name}: ${text}\n`)
+        const variable = `PRESENTLY_${name.toUpperCase()}`
+        for (const [given, source] of [
+          [{ file }, `file ${file}:1`],
+          [{ env: { [variable]: text } }, `env ${variable}`],
+          [{ set: [`${name}=${text}`] }, "flag --set"],
+        ] as const) {
+          const config = readConfig({ ...nothing, ...given })
+          assert.deepEqual([config[name], config.sources[name]], [value, source], name)
+        }
+        assert.notDeepEqual(value, fallback, name)
       }
-      assert.notDeepEqual(value, fallback, name)
-    }
-  })
+    },
+  )
 
-  it("OPS-parity: every parameter of a script is taken over, or said why not", () => {
+  it("every parameter of a script is taken over, or said why not", { tags: ["OPS-parity"] }, () => {
     for (const { name, modules, example } of seedParameters) {
       for (const module of modules) {
         const { text, missed } = importOpensips(
@@ -76,7 +80,11 @@ describe("OPS-parity", () => {
     }
   })
 
-  it.each(generatedPages)("OPS-parity: tables of %s are those of the lists (npm run docs)", (page) => {
-    assert.equal(readFileSync(join(root, page), "utf8"), generatedPage(page))
-  })
+  it.each(generatedPages)(
+    "tables of %s are those of the lists (npm run docs)",
+    { tags: ["OPS-parity"] },
+    (page) => {
+      assert.equal(readFileSync(join(root, page), "utf8"), generatedPage(page))
+    },
+  )
 })

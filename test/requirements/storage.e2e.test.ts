@@ -57,97 +57,113 @@ const watch = async (phone: Phone, user: string): Promise<void> => {
 }
 
 describe.skipIf(cluster === null)("storage", () => {
-  it("OPS-db_url: names the database where log and tables are, and is another name of database_url, which counts when both are given", async () => {
-    const [one, other] = [cluster!.database(), cluster!.database()]
-    const first = await run({ db_url: one })
-    const entityTag = await publish(first.phone)
-    await first.close()
-    assert.equal(await namesIn(one, "SELECT username, etag FROM presentity"), `alice ${entityTag}`)
-    const second = await run({ db_url: one, database_url: other })
-    assert.equal(
-      (await script(second.phone, { user: "alice" }).publish({ "SIP-If-Match": entityTag })).raw.status,
-      412,
-    )
-    await second.close()
-    const third = await run({ db_url: one })
-    assert.equal(
-      (await script(third.phone, { user: "alice" }).publish({ "SIP-If-Match": entityTag })).raw.status,
-      200,
-    )
-    await third.close()
+  it(
+    "names the database where log and tables are, and is another name of database_url, which counts when both are given",
+    { tags: ["OPS-db_url"] },
+    async () => {
+      const [one, other] = [cluster!.database(), cluster!.database()]
+      const first = await run({ db_url: one })
+      const entityTag = await publish(first.phone)
+      await first.close()
+      assert.equal(await namesIn(one, "SELECT username, etag FROM presentity"), `alice ${entityTag}`)
+      const second = await run({ db_url: one, database_url: other })
+      assert.equal(
+        (await script(second.phone, { user: "alice" }).publish({ "SIP-If-Match": entityTag })).raw.status,
+        412,
+      )
+      await second.close()
+      const third = await run({ db_url: one })
+      assert.equal(
+        (await script(third.phone, { user: "alice" }).publish({ "SIP-If-Match": entityTag })).raw.status,
+        200,
+      )
+      await third.close()
 
-    const read = (...set: string[]) =>
-      readConfig({ flags: {}, set, env: {}, file: null, defaults: {} }).database_url
-    assert.equal(read("db_url=postgres://a/b"), "postgres://a/b")
-    assert.equal(read("db_url=postgres://a/b", "database_url=postgres://c/d"), "postgres://c/d")
-    assert.throws(() => read("db_url=mysql://a/b"), /ConfigInvalid|database_url/)
-  })
+      const read = (...set: string[]) =>
+        readConfig({ flags: {}, set, env: {}, file: null, defaults: {} }).database_url
+      assert.equal(read("db_url=postgres://a/b"), "postgres://a/b")
+      assert.equal(read("db_url=postgres://a/b", "database_url=postgres://c/d"), "postgres://c/d")
+      assert.throws(() => read("db_url=mysql://a/b"), /ConfigInvalid|database_url/)
+    },
+  )
 
-  it("OPS-db_update_period: the tables follow within so many seconds; with 0 they are written at the stop", async () => {
-    const url = cluster!.database()
-    const users = "SELECT username FROM presentity"
-    const quick = await run({ db_url: url, db_update_period: 1 })
-    await publish(quick.phone)
-    while ((await namesIn(url, users)) !== "alice") await pause(50)
-    await quick.close()
-    const late = await run({ db_url: url, db_update_period: 0 })
-    await watch(late.phone, "bob")
-    assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "")
-    await late.close()
-    assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "bob")
-  })
+  it(
+    "the tables follow within so many seconds; with 0 they are written at the stop",
+    { tags: ["OPS-db_update_period"] },
+    async () => {
+      const url = cluster!.database()
+      const users = "SELECT username FROM presentity"
+      const quick = await run({ db_url: url, db_update_period: 1 })
+      await publish(quick.phone)
+      while ((await namesIn(url, users)) !== "alice") await pause(50)
+      await quick.close()
+      const late = await run({ db_url: url, db_update_period: 0 })
+      await watch(late.phone, "bob")
+      assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "")
+      await late.close()
+      assert.equal(await namesIn(url, "SELECT watcher_username FROM active_watchers"), "bob")
+    },
+  )
 
-  it("OPS-presentity_table OPS-active_watchers_table OPS-watchers_table TBL-1: tables of other names are made and hold what lived before", async () => {
-    const db_url = cluster!.database()
-    const first = await run({ db_url })
-    const entityTag = await publish(first.phone)
-    await watch(first.phone, "bob")
-    await first.close()
-    const renamed = {
-      db_url,
-      presentity_table: "Lamps",
-      active_watchers_table: "subs",
-      watchers_table: "who",
-    }
-    const second = await run(renamed)
-    await watch(second.phone, "carol")
-    await second.close()
-    // once more, now that they are there
-    await (await run(renamed)).close()
-    assert.deepEqual(
-      [
-        await namesIn(db_url, 'SELECT etag FROM "Lamps"'),
-        await namesIn(db_url, "SELECT watcher_username FROM subs ORDER BY 1"),
-        await namesIn(db_url, "SELECT watcher_username FROM who ORDER BY 1"),
-        await namesIn(
-          db_url,
-          "SELECT table_version FROM version WHERE table_name IN ('Lamps', 'subs', 'who') ORDER BY 1",
-        ),
-      ],
-      [entityTag, "bob,carol", "bob,carol", "4,5,12"],
-    )
-  })
-
-  it("OPS-presentity OPS-active_watchers OPS-watchers TBL-1: have the module's columns, types and versions", async () => {
-    const db_url = cluster!.database()
-    await (await run({ db_url })).close()
-    for (const { name, columns } of seedTables) {
-      const found = await rowsOf(
+  it(
+    "tables of other names are made and hold what lived before",
+    { tags: ["OPS-presentity_table", "OPS-active_watchers_table", "OPS-watchers_table", "TBL-1"] },
+    async () => {
+      const db_url = cluster!.database()
+      const first = await run({ db_url })
+      const entityTag = await publish(first.phone)
+      await watch(first.phone, "bob")
+      await first.close()
+      const renamed = {
         db_url,
-        `SELECT column_name, data_type, character_maximum_length AS width, is_nullable FROM information_schema.columns
-           WHERE table_name = '${name}' ORDER BY ordinal_position`,
-      )
+        presentity_table: "Lamps",
+        active_watchers_table: "subs",
+        watchers_table: "who",
+      }
+      const second = await run(renamed)
+      await watch(second.phone, "carol")
+      await second.close()
+      // once more, now that they are there
+      await (await run(renamed)).close()
       assert.deepEqual(
-        found.map(({ column_name, data_type, width, is_nullable }) => {
-          const type = width === null ? data_type : `varchar(${width})`
-          return `${column_name} ${type}${is_nullable === "YES" ? " NULL" : ""}`
-        }),
-        columns,
+        [
+          await namesIn(db_url, 'SELECT etag FROM "Lamps"'),
+          await namesIn(db_url, "SELECT watcher_username FROM subs ORDER BY 1"),
+          await namesIn(db_url, "SELECT watcher_username FROM who ORDER BY 1"),
+          await namesIn(
+            db_url,
+            "SELECT table_version FROM version WHERE table_name IN ('Lamps', 'subs', 'who') ORDER BY 1",
+          ),
+        ],
+        [entityTag, "bob,carol", "bob,carol", "4,5,12"],
       )
-    }
-    assert.equal(
-      await namesIn(db_url, "SELECT * FROM version WHERE table_name <> 'xcap' ORDER BY 1"),
-      "active_watchers 12,presentity 5,watchers 4",
-    )
-  })
+    },
+  )
+
+  it(
+    "have the module's columns, types and versions",
+    { tags: ["OPS-presentity", "OPS-active_watchers", "OPS-watchers", "TBL-1"] },
+    async () => {
+      const db_url = cluster!.database()
+      await (await run({ db_url })).close()
+      for (const { name, columns } of seedTables) {
+        const found = await rowsOf(
+          db_url,
+          `SELECT column_name, data_type, character_maximum_length AS width, is_nullable FROM information_schema.columns
+           WHERE table_name = '${name}' ORDER BY ordinal_position`,
+        )
+        assert.deepEqual(
+          found.map(({ column_name, data_type, width, is_nullable }) => {
+            const type = width === null ? data_type : `varchar(${width})`
+            return `${column_name} ${type}${is_nullable === "YES" ? " NULL" : ""}`
+          }),
+          columns,
+        )
+      }
+      assert.equal(
+        await namesIn(db_url, "SELECT * FROM version WHERE table_name <> 'xcap' ORDER BY 1"),
+        "active_watchers 12,presentity 5,watchers 4",
+      )
+    },
+  )
 })

@@ -271,7 +271,7 @@ describe("who may watch", () => {
 
   const table = cells()
 
-  it("AUT-13: the table names every package and every kind of request and watcher", () => {
+  it("the table names every package and every kind of request and watcher", { tags: ["AUT-13"] }, () => {
     assert.deepEqual(
       [...new Set(table.map(({ packageName }) => packageName))],
       [
@@ -293,7 +293,8 @@ describe("who may watch", () => {
   })
 
   it.for(table.filter(isKnownYet).map((cell) => ({ ...cell, row: `${cell.packageName} ${cell.request}` })))(
-    "AUT-13: $row by $actor: $expected",
+    "$row by $actor: $expected",
+    { tags: ["AUT-13"] },
     async ({ packageName, request, actor, expected }) => {
       const who = actors[actor]!
       const speaker = who.asserted === undefined ? phone : peer

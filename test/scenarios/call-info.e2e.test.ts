@@ -48,79 +48,95 @@ const openLine = async (context: TestContext, settings: SceneSettings = {}) => {
 }
 
 describe("a shared line", () => {
-  it("SCA-2 SCA-3 OPS-extra_hdrs: what is published of its appearances is in the Call-Info of NOTIFYs, and gone when it ends", async (context) => {
-    const { desk, kitchen, another } = await openLine(context)
-    const pbx = await another("pbx")
-    const both = async (...appearances: readonly string[]): Promise<void> => {
-      for (const phone of [desk, kitchen]) assert.deepEqual(await told(phone), [watched, ...appearances])
-    }
-    const more = ';appearance-uri="\\"Bob, the builder\\" <sip:bob@example.com>"'
-    const published = await pbx.publish({
-      ...publishing,
-      "Call-Info": [appearance(2, "alerting"), appearance(1, "active") + more],
-    })
-    assert.equal(published.raw.status, 200)
-    // a comma in quotes separates nothing
-    for (const phone of [desk, kitchen]) {
-      const notify = await phone.notify()
-      answer(phone.phone, notify)
-      assert.equal(
-        notify.header("call-info"),
-        [appearance(1, "active") + more, appearance(2, "alerting"), idle].join(", "),
-      )
-    }
-    const tag = published.header("sip-etag") ?? ""
-    const modified = await pbx.publish({
-      ...publishing,
-      "SIP-If-Match": tag,
-      "Call-Info": appearance(2, "active"),
-    })
-    await both(appearance(2, "active"), idle)
-    const refreshed = await pbx.publish({ ...publishing, "SIP-If-Match": modified.header("sip-etag") ?? "" })
-    assert.equal(refreshed.raw.status, 200)
-    await pbx.publish({ ...publishing, "SIP-If-Match": refreshed.header("sip-etag") ?? "", Expires: "0" })
-    await both(idle)
-    for (const phone of [desk, kitchen]) await phone.phone.hearsNothing()
-  })
+  it(
+    "what is published of its appearances is in the Call-Info of NOTIFYs, and gone when it ends",
+    { tags: ["SCA-2", "SCA-3", "OPS-extra_hdrs"] },
+    async (context) => {
+      const { desk, kitchen, another } = await openLine(context)
+      const pbx = await another("pbx")
+      const both = async (...appearances: readonly string[]): Promise<void> => {
+        for (const phone of [desk, kitchen]) assert.deepEqual(await told(phone), [watched, ...appearances])
+      }
+      const more = ';appearance-uri="\\"Bob, the builder\\" <sip:bob@example.com>"'
+      const published = await pbx.publish({
+        ...publishing,
+        "Call-Info": [appearance(2, "alerting"), appearance(1, "active") + more],
+      })
+      assert.equal(published.raw.status, 200)
+      // a comma in quotes separates nothing
+      for (const phone of [desk, kitchen]) {
+        const notify = await phone.notify()
+        answer(phone.phone, notify)
+        assert.equal(
+          notify.header("call-info"),
+          [appearance(1, "active") + more, appearance(2, "alerting"), idle].join(", "),
+        )
+      }
+      const tag = published.header("sip-etag") ?? ""
+      const modified = await pbx.publish({
+        ...publishing,
+        "SIP-If-Match": tag,
+        "Call-Info": appearance(2, "active"),
+      })
+      await both(appearance(2, "active"), idle)
+      const refreshed = await pbx.publish({
+        ...publishing,
+        "SIP-If-Match": modified.header("sip-etag") ?? "",
+      })
+      assert.equal(refreshed.raw.status, 200)
+      await pbx.publish({ ...publishing, "SIP-If-Match": refreshed.header("sip-etag") ?? "", Expires: "0" })
+      await both(idle)
+      for (const phone of [desk, kitchen]) await phone.phone.hearsNothing()
+    },
+  )
 
-  it("SCA-4 PUB-12: without Call-Info, with one that says nothing, or with a body it is refused", async (context) => {
-    const { another } = await openScene(context)
-    const pbx = await another("pbx")
-    assert.equal((await pbx.publish(publishing)).raw.status, 400)
-    assert.equal((await pbx.publish({ ...publishing, "Call-Info": line })).raw.status, 400)
-    const headers = { ...publishing, "Call-Info": appearance(1, "active"), "Content-Type": "text/plain" }
-    assert.equal((await pbx.publish(headers, "x")).raw.status, 415)
-  })
+  it(
+    "without Call-Info, with one that says nothing, or with a body it is refused",
+    { tags: ["SCA-4", "PUB-12"] },
+    async (context) => {
+      const { another } = await openScene(context)
+      const pbx = await another("pbx")
+      assert.equal((await pbx.publish(publishing)).raw.status, 400)
+      assert.equal((await pbx.publish({ ...publishing, "Call-Info": line })).raw.status, 400)
+      const headers = { ...publishing, "Call-Info": appearance(1, "active"), "Content-Type": "text/plain" }
+      assert.equal((await pbx.publish(headers, "x")).raw.status, 415)
+    },
+  )
 
-  it("SCA-5 SCA-6 SUB-11: one phone takes an appearance, the other gets 480 for it, until it is given back", async (context) => {
-    const { desk, kitchen, another } = await openLine(context)
-    const dialling = await another("alice")
-    const granted = await dialling.subscribe(seizing(1))
-    assert.deepEqual([granted.raw.status, granted.header("expires")], [200, "15"])
-    assert.deepEqual(await told(dialling), [seized, appearance(1, "seized"), idle])
-    for (const phone of [desk, kitchen])
-      assert.deepEqual(await told(phone), [watched, appearance(1, "seized"), idle])
+  it(
+    "one phone takes an appearance, the other gets 480 for it, until it is given back",
+    { tags: ["SCA-5", "SCA-6", "SUB-11"] },
+    async (context) => {
+      const { desk, kitchen, another } = await openLine(context)
+      const dialling = await another("alice")
+      const granted = await dialling.subscribe(seizing(1))
+      assert.deepEqual([granted.raw.status, granted.header("expires")], [200, "15"])
+      assert.deepEqual(await told(dialling), [seized, appearance(1, "seized"), idle])
+      for (const phone of [desk, kitchen])
+        assert.deepEqual(await told(phone), [watched, appearance(1, "seized"), idle])
 
-    const late = await another("alice")
-    const refused = await late.subscribe(seizing(1))
-    assert.deepEqual([refused.raw.status, refused.reason], [480, "Temporarily Unavailable"])
-    assert.equal((await late.subscribe({ ...seizing(1), "Call-Info": null })).raw.status, 400)
+      const late = await another("alice")
+      const refused = await late.subscribe(seizing(1))
+      assert.deepEqual([refused.raw.status, refused.reason], [480, "Temporarily Unavailable"])
+      assert.equal((await late.subscribe({ ...seizing(1), "Call-Info": null })).raw.status, 400)
 
-    assert.equal((await dialling.subscribe({ ...seizing(1), Expires: "0" })).raw.status, 200)
-    assert.deepEqual(await told(dialling), ["line-seize terminated;reason=timeout", idle])
-    for (const phone of [desk, kitchen]) assert.deepEqual(await told(phone), [watched, idle])
-    const lucky = await another("alice")
-    assert.equal((await lucky.subscribe(seizing(1))).raw.status, 200)
-    assert.deepEqual(await told(lucky), [seized, appearance(1, "seized"), idle])
-    for (const phone of [desk, kitchen])
-      assert.deepEqual(await told(phone), [watched, appearance(1, "seized"), idle])
-  })
+      assert.equal((await dialling.subscribe({ ...seizing(1), Expires: "0" })).raw.status, 200)
+      assert.deepEqual(await told(dialling), ["line-seize terminated;reason=timeout", idle])
+      for (const phone of [desk, kitchen]) assert.deepEqual(await told(phone), [watched, idle])
+      const lucky = await another("alice")
+      assert.equal((await lucky.subscribe(seizing(1))).raw.status, 200)
+      assert.deepEqual(await told(lucky), [seized, appearance(1, "seized"), idle])
+      for (const phone of [desk, kitchen])
+        assert.deepEqual(await told(phone), [watched, appearance(1, "seized"), idle])
+    },
+  )
 
   it.for([
     [false, "line_seize_timeout_notification"],
     [true, "line_seize_timeout_notification"],
   ] as const)(
-    "SCA-7: time gives it back; told %s by OPS-%s",
+    "time gives it back; told %s by OPS-%s",
+    { tags: ["SCA-7"] },
     async ([line_seize_timeout_notification], context) => {
       const { desk, another } = await openLine(context, { line_seize_timeout_notification })
       const dialling = await another("alice")
@@ -138,7 +154,8 @@ describe("a shared line", () => {
     [true, "call_info_timeout_notification"],
     [false, "call_info_timeout_notification"],
   ] as const)(
-    "SCA-7: who watches no longer is told %s by OPS-%s",
+    "who watches no longer is told %s by OPS-%s",
+    { tags: ["SCA-7"] },
     async ([call_info_timeout_notification], context) => {
       const { another } = await openScene(context, { call_info_timeout_notification })
       const phone = await another("alice")

@@ -30,37 +30,49 @@ const bobOn = async (context: TestContext, transport: Transport): Promise<Script
   script(await open(context, transport), { user: "bob" })
 
 describe.concurrent.each<Transport>(["udp", "tcp"])("requests over %s", (transport) => {
-  it("3261-11.2-a: OPTIONS tells methods, packages and types, also when addressed to the server itself", async (context) => {
-    const bob = await bobOn(context, transport)
-    for (const target of ["sip:example.com", `sip:alice@127.0.0.1:${server.portOf(transport)}`]) {
-      const response = await bob.ask("OPTIONS", { CSeq: `${++bob.cseq} OPTIONS` }, "", target)
-      assert.equal(response.raw.status, 200)
-      assert.equal(response.header("allow"), "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE")
-      assert.match(response.header("allow-events") ?? "", /\bpresence\b/)
-      assert.match(response.header("accept") ?? "", /application\/pidf\+xml/)
-    }
-  })
+  it(
+    "OPTIONS tells methods, packages and types, also when addressed to the server itself",
+    { tags: ["3261-11.2-a"] },
+    async (context) => {
+      const bob = await bobOn(context, transport)
+      for (const target of ["sip:example.com", `sip:alice@127.0.0.1:${server.portOf(transport)}`]) {
+        const response = await bob.ask("OPTIONS", { CSeq: `${++bob.cseq} OPTIONS` }, "", target)
+        assert.equal(response.raw.status, 200)
+        assert.equal(response.header("allow"), "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE")
+        assert.match(response.header("allow-events") ?? "", /\bpresence\b/)
+        assert.match(response.header("accept") ?? "", /application\/pidf\+xml/)
+      }
+    },
+  )
 
-  it("3261-8.2.1-a: methods that exist elsewhere are answered 405, others 501, both with Allow", async (context) => {
-    for (const [method, status] of [
-      ["INVITE", 405],
-      ["MESSAGE", 405],
-      ["JUMP", 501],
-    ] as const) {
-      const response = await (await bobOn(context, transport)).ask(method)
-      assert.equal(response.raw.status, status)
-      assert.equal(response.header("allow"), "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE")
-    }
-  })
+  it(
+    "methods that exist elsewhere are answered 405, others 501, both with Allow",
+    { tags: ["3261-8.2.1-a"] },
+    async (context) => {
+      for (const [method, status] of [
+        ["INVITE", 405],
+        ["MESSAGE", 405],
+        ["JUMP", 501],
+      ] as const) {
+        const response = await (await bobOn(context, transport)).ask(method)
+        assert.equal(response.raw.status, status)
+        assert.equal(response.header("allow"), "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE")
+      }
+    },
+  )
 
-  it("3261-8.2.2.3-a: an extension that is required is listed as unsupported", async (context) => {
-    const bob = await bobOn(context, transport)
-    const response = await bob.subscribe({ Require: "eventlist, 100rel" })
-    assert.equal(response.raw.status, 420)
-    assert.equal(response.header("unsupported"), "eventlist, 100rel")
-  })
+  it(
+    "an extension that is required is listed as unsupported",
+    { tags: ["3261-8.2.2.3-a"] },
+    async (context) => {
+      const bob = await bobOn(context, transport)
+      const response = await bob.subscribe({ Require: "eventlist, 100rel" })
+      assert.equal(response.raw.status, 420)
+      assert.equal(response.header("unsupported"), "eventlist, 100rel")
+    },
+  )
 
-  it("3261-8.2.2.1-a: schemes, domains and versions that are not ours", async (context) => {
+  it("schemes, domains and versions that are not ours", { tags: ["3261-8.2.2.1-a"] }, async (context) => {
     const bob = await bobOn(context, transport)
     const status = async (target: string): Promise<number> =>
       (await script(await open(context, transport), { user: "bob" }).ask("SUBSCRIBE", {}, "", target)).raw
@@ -75,12 +87,12 @@ describe.concurrent.each<Transport>(["udp", "tcp"])("requests over %s", (transpo
     assert.equal((await bob.subscribe({ Expires: "0" })).raw.status, 200)
   })
 
-  it("3265-7.2.1: a SUBSCRIBE needs an Event, and a Contact to notify", async (context) => {
+  it("a SUBSCRIBE needs an Event, and a Contact to notify", { tags: ["3265-7.2.1"] }, async (context) => {
     assert.equal((await (await bobOn(context, transport)).subscribe({ Event: null })).raw.status, 489)
     assert.equal((await (await bobOn(context, transport)).subscribe({ Contact: null })).raw.status, 400)
   })
 
-  it("3261-10.3: REGISTER echoes the bindings, and Expires 0 removes them", async (context) => {
+  it("REGISTER echoes the bindings, and Expires 0 removes them", { tags: ["3261-10.3"] }, async (context) => {
     const name = `reg-${transport}`
     const phone = script(await open(context, transport), {
       user: name,
@@ -99,7 +111,7 @@ describe.concurrent.each<Transport>(["udp", "tcp"])("requests over %s", (transpo
 })
 
 describe.concurrent("servers", () => {
-  it("OPS-registrar: a server told not to take registrations answers 403", async (context) => {
+  it("a server told not to take registrations answers 403", { tags: ["OPS-registrar"] }, async (context) => {
     const other = await startPresence({ registrar: "reject" })
     context.onTestFinished(() => other.stop())
     const phone = script(await open(context, "udp", other), { user: "bob" })
@@ -107,7 +119,7 @@ describe.concurrent("servers", () => {
     assert.equal((await phone.ask("REGISTER", headers, "", "sip:example.com")).raw.status, 403)
   })
 
-  it("L01: two servers in one process keep their state apart", async (context) => {
+  it("two servers in one process keep their state apart", { tags: ["L01"] }, async (context) => {
     const two = await Promise.all([startPresence(), startPresence()])
     context.onTestFinished(async () => {
       await Promise.all(two.map((one) => one.stop()))

@@ -17,18 +17,22 @@ const stopThread = (millis: number): void => {
 }
 
 describe.each<Transport>(["udp", "tcp"])("a stopped process, over %s", (transport) => {
-  it("3265-3.1.6.4-d: a refresh that waits in the socket comes before the end of its subscription", async (context) => {
-    const { another } = await openScene(context, {}, transport)
-    const bob = await another("bob")
-    await bob.subscribe({ Expires: "1" })
-    await bob.notified({ state: "active" })
-    const refreshed = bob.subscribe({ Expires: "600" })
-    stopThread(1700)
-    assert.equal((await refreshed).raw.status, 200)
-    await bob.notified({ state: "active", expires: 600 })
-  })
+  it(
+    "a refresh that waits in the socket comes before the end of its subscription",
+    { tags: ["3265-3.1.6.4-d"] },
+    async (context) => {
+      const { another } = await openScene(context, {}, transport)
+      const bob = await another("bob")
+      await bob.subscribe({ Expires: "1" })
+      await bob.notified({ state: "active" })
+      const refreshed = bob.subscribe({ Expires: "600" })
+      stopThread(1700)
+      assert.equal((await refreshed).raw.status, 200)
+      await bob.notified({ state: "active", expires: 600 })
+    },
+  )
 
-  it("3903-6-c: so does the refresh of a publication", async (context) => {
+  it("so does the refresh of a publication", { tags: ["3903-6-c"] }, async (context) => {
     const { another } = await openScene(context, {}, transport)
     const alice = await another("alice")
     const body = `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"/>`
@@ -41,56 +45,66 @@ describe.each<Transport>(["udp", "tcp"])("a stopped process, over %s", (transpor
     assert.equal((await refreshed).raw.status, 200)
   })
 
-  it("3265-3.1.6.4-d: what fell due meanwhile ends all the same when nothing waits", async (context) => {
-    const { another } = await openScene(context, {}, transport)
-    const bob = await another("bob")
-    await bob.subscribe({ Expires: "1" })
-    await bob.notified({ state: "active" })
-    stopThread(1700)
-    await bob.notified({ state: "terminated;reason=timeout" })
-    assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
-  })
+  it(
+    "what fell due meanwhile ends all the same when nothing waits",
+    { tags: ["3265-3.1.6.4-d"] },
+    async (context) => {
+      const { another } = await openScene(context, {}, transport)
+      const bob = await another("bob")
+      await bob.subscribe({ Expires: "1" })
+      await bob.notified({ state: "active" })
+      stopThread(1700)
+      await bob.notified({ state: "terminated;reason=timeout" })
+      assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
+    },
+  )
 })
 
 describe("a stopped process", () => {
-  it("3261-17.1.2.2-a: many answers that wait in the socket end their NOTIFYs as accepted, long after Timer F", async (context) => {
-    const server = await startServer({ timers: { t1Ms: 100, t2Ms: 400, transactionMs: 1000 }, attention })
-    const peer = await udpPeer(server.port)
-    context.onTestFinished(async () => {
-      peer.close()
-      await server.close()
-    })
-    peer.send(requestText({ method: "SUBSCRIBE", headers: { Contact: `<sip:bob@127.0.0.1:${peer.port}>` } }))
-    await peer.next()
-    const { command, presentity } = server.requests.at(-1)!
-    const { dialog } = command as Subscribe
-    // several times what is read of a socket in one round of the event loop
-    const count = 150
-    server.sip.notify(
-      Array.from({ length: count }, (_, index) => ({
-        _tag: "Notify",
-        presentity: presentity!,
-        no: 1,
-        cseq: index + 1,
-        packageName: "presence",
-        eventId: null,
-        dialog,
-        state: "active",
-        expires: 600,
-        reason: null,
-        retryAfter: null,
-        body: null,
-        rates: null,
-        entityTag: null,
-      })),
-    )
-    const notifies = (): readonly string[] => [
-      ...new Set(peer.messages.filter((one) => one.startsWith("NOTIFY"))),
-    ]
-    await eventually(() => notifies().length === count)
-    for (const one of notifies()) peer.send(answerTo(one))
-    stopThread(1500)
-    await eventually(() => server.outcomes.length === count)
-    assert.deepEqual([...new Set(server.outcomes.map(({ outcome }) => outcome._tag))], ["Accepted"])
-  })
+  it(
+    "many answers that wait in the socket end their NOTIFYs as accepted, long after Timer F",
+    { tags: ["3261-17.1.2.2-a"] },
+    async (context) => {
+      const server = await startServer({ timers: { t1Ms: 100, t2Ms: 400, transactionMs: 1000 }, attention })
+      const peer = await udpPeer(server.port)
+      context.onTestFinished(async () => {
+        peer.close()
+        await server.close()
+      })
+      peer.send(
+        requestText({ method: "SUBSCRIBE", headers: { Contact: `<sip:bob@127.0.0.1:${peer.port}>` } }),
+      )
+      await peer.next()
+      const { command, presentity } = server.requests.at(-1)!
+      const { dialog } = command as Subscribe
+      // several times what is read of a socket in one round of the event loop
+      const count = 150
+      server.sip.notify(
+        Array.from({ length: count }, (_, index) => ({
+          _tag: "Notify",
+          presentity: presentity!,
+          no: 1,
+          cseq: index + 1,
+          packageName: "presence",
+          eventId: null,
+          dialog,
+          state: "active",
+          expires: 600,
+          reason: null,
+          retryAfter: null,
+          body: null,
+          rates: null,
+          entityTag: null,
+        })),
+      )
+      const notifies = (): readonly string[] => [
+        ...new Set(peer.messages.filter((one) => one.startsWith("NOTIFY"))),
+      ]
+      await eventually(() => notifies().length === count)
+      for (const one of notifies()) peer.send(answerTo(one))
+      stopThread(1500)
+      await eventually(() => server.outcomes.length === count)
+      assert.deepEqual([...new Set(server.outcomes.map(({ outcome }) => outcome._tag))], ["Accepted"])
+    },
+  )
 })

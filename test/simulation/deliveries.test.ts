@@ -49,14 +49,18 @@ const compare = ({ log, deliveries }: Simulation, packages: Packages, totals: Ma
 }
 
 describe("what became of NOTIFYs", () => {
-  it("A3, OPS-seen: answered is said of those that were, failed of those that were not, and unknown of the others", () => {
-    const totals = new Map<string, number>()
-    for (let seed = 1; seed <= seeds; seed++) {
-      compare(simulateSeed(seed), stubPackages, totals)
-      compare(simulateRuledSeed(seed), ruledPackages, totals)
-    }
-    for (const key of ["answered: Accepted", "failed: TimedOut", "failed: Refused", "failed: Unreachable"])
-      ok((totals.get(key) ?? 0) > seeds / 4, `${key}: ${totals.get(key) ?? 0}`)
-    ok([...totals.keys()].some((key) => key.startsWith("unknown")))
-  })
+  it(
+    "answered is said of those that were, failed of those that were not, and unknown of the others",
+    { tags: ["A3", "OPS-seen"] },
+    () => {
+      const totals = new Map<string, number>()
+      for (let seed = 1; seed <= seeds; seed++) {
+        compare(simulateSeed(seed), stubPackages, totals)
+        compare(simulateRuledSeed(seed), ruledPackages, totals)
+      }
+      for (const key of ["answered: Accepted", "failed: TimedOut", "failed: Refused", "failed: Unreachable"])
+        ok((totals.get(key) ?? 0) > seeds / 4, `${key}: ${totals.get(key) ?? 0}`)
+      ok([...totals.keys()].some((key) => key.startsWith("unknown")))
+    },
+  )
 })

@@ -19,31 +19,41 @@ const seeds = Number(process.env["PRESENTLY_TEST_SEEDS"] ?? 100)
 const first = Number(process.env["PRESENTLY_TEST_SEED"] ?? 1)
 
 describe("the simulation", () => {
-  it("L12, L08, L03, L36, 3903-6-c: holds through lost messages, crashes, failed appends and other writers", () => {
-    const totals: Record<string, number> = {}
-    for (let seed = first; seed < first + seeds; seed++) {
-      for (const [name, some] of Object.entries(simulateSeed(seed).counts))
-        totals[name] = (totals[name] ?? 0) + some
-    }
-    // nothing is proved by what did not happen
-    for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)
-  })
+  it(
+    "holds through lost messages, crashes, failed appends and other writers",
+    { tags: ["L12", "L08", "L03", "L36", "3903-6-c"] },
+    () => {
+      const totals: Record<string, number> = {}
+      for (let seed = first; seed < first + seeds; seed++) {
+        for (const [name, some] of Object.entries(simulateSeed(seed).counts))
+          totals[name] = (totals[name] ?? 0) + some
+      }
+      // nothing is proved by what did not happen
+      for (const [name, some] of Object.entries(totals))
+        ok(some > seeds / 4, `${name} happened ${some} times`)
+    },
+  )
 
-  it("L24, L29, L30, L31, L33: and with rules, spheres, watcher information, calls and calls in presence", () => {
-    const totals: Record<string, number> = {}
-    for (let seed = first; seed < first + seeds; seed++) {
-      for (const [name, some] of Object.entries(simulateRuledSeed(seed).counts))
-        totals[name] = (totals[name] ?? 0) + some
-    }
-    for (const [name, some] of Object.entries(totals)) ok(some > seeds / 4, `${name} happened ${some} times`)
-  })
+  it(
+    "and with rules, spheres, watcher information, calls and calls in presence",
+    { tags: ["L24", "L29", "L30", "L31", "L33"] },
+    () => {
+      const totals: Record<string, number> = {}
+      for (let seed = first; seed < first + seeds; seed++) {
+        for (const [name, some] of Object.entries(simulateRuledSeed(seed).counts))
+          totals[name] = (totals[name] ?? 0) + some
+      }
+      for (const [name, some] of Object.entries(totals))
+        ok(some > seeds / 4, `${name} happened ${some} times`)
+    },
+  )
 
-  it("OPS-seeds: holds for every seed that once failed", () => {
+  it("holds for every seed that once failed", { tags: ["OPS-seeds"] }, () => {
     for (const seed of known) simulateSeed(seed)
     for (const seed of knownRuled) simulateRuledSeed(seed)
   })
 
-  it("L03: equal seeds give equal logs, different seeds different ones", () => {
+  it("equal seeds give equal logs, different seeds different ones", { tags: ["L03"] }, () => {
     for (const seed of [1, 2, 3, 4]) deepStrictEqual(simulateSeed(seed), simulateSeed(seed))
     ok(JSON.stringify(simulateSeed(1).log) !== JSON.stringify(simulateSeed(5).log))
   })

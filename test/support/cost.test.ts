@@ -12,13 +12,17 @@ const steps = (count: number): number => {
 }
 
 describe("what work costs", () => {
-  it("OPS-tests: work in proportion passes, also with something that is always done, and so does n log n", () => {
-    assertLinear("linear", (n) => () => void steps(n), 10_000)
-    assertLinear("with a beginning", (n) => () => void steps(100_000 + n), 10_000)
-    assertLinear("n log n", (n) => () => void steps(n * Math.log2(n)), 10_000)
-  })
+  it(
+    "work in proportion passes, also with something that is always done, and so does n log n",
+    { tags: ["OPS-tests"] },
+    () => {
+      assertLinear("linear", (n) => () => void steps(n), 10_000)
+      assertLinear("with a beginning", (n) => () => void steps(100_000 + n), 10_000)
+      assertLinear("n log n", (n) => () => void steps(n * Math.log2(n)), 10_000)
+    },
+  )
 
-  it("OPS-tests: quadratic work is found, also when it is little at first", () => {
+  it("quadratic work is found, also when it is little at first", { tags: ["OPS-tests"] }, () => {
     assert.throws(
       () => assertLinear("square", (n) => () => void steps(n * n), 300),
       /square: 8 times as much takes/,

@@ -15,41 +15,45 @@ const write = (address: string, basic: string): string =>
 const documents = likelyDocuments(person, write)
 
 describe("the dictionary of the tests", () => {
-  it("T38: finds each form in which a digest of a person may stand, wherever it stands, and nothing else", () => {
-    const noise = randomBytes(100_000)
-    const other = digestsOf(
-      "sip:somebody.else@example.test",
-      likelyDocuments("sip:somebody.else@example.test", write),
-    )
-    assert.equal(makeHaystack([noise]).has(randomBytes(12)), false)
-    const planted = [
-      sha256(person),
-      sha256(write(person, "open")),
-      createHash("sha256").update(person).digest("base64url").slice(0, 22),
-      createHash("md5").update("alice.winterbourne").digest("hex"),
-      createHash("shake256", { outputLength: 12 }).update(person).digest("base64url"),
-      viewHash({ contentType: "application/pidf+xml", text: write(person, "open") }),
-      viewHash({
-        contentType: "application/pidf+xml",
-        parameters: "charset=utf-8",
-        text: write(person, "closed"),
-      }),
-    ].map((text) => Buffer.from(text))
-    planted.push(createHash("sha256").update(person).digest(), createHash("sha1").update(person).digest())
-    for (const one of planted) {
-      const haystack = makeHaystack([Buffer.concat([noise, one, noise]), noise])
-      assert.ok(
-        digestsOf(person, documents).some(({ octets }) => haystack.has(octets)),
-        one.toString("latin1"),
+  it(
+    "finds each form in which a digest of a person may stand, wherever it stands, and nothing else",
+    { tags: ["T38"] },
+    () => {
+      const noise = randomBytes(100_000)
+      const other = digestsOf(
+        "sip:somebody.else@example.test",
+        likelyDocuments("sip:somebody.else@example.test", write),
       )
-      assert.deepEqual(
-        other.filter(({ octets }) => haystack.has(octets)),
-        [],
-      )
-    }
-  })
+      assert.equal(makeHaystack([noise]).has(randomBytes(12)), false)
+      const planted = [
+        sha256(person),
+        sha256(write(person, "open")),
+        createHash("sha256").update(person).digest("base64url").slice(0, 22),
+        createHash("md5").update("alice.winterbourne").digest("hex"),
+        createHash("shake256", { outputLength: 12 }).update(person).digest("base64url"),
+        viewHash({ contentType: "application/pidf+xml", text: write(person, "open") }),
+        viewHash({
+          contentType: "application/pidf+xml",
+          parameters: "charset=utf-8",
+          text: write(person, "closed"),
+        }),
+      ].map((text) => Buffer.from(text))
+      planted.push(createHash("sha256").update(person).digest(), createHash("sha1").update(person).digest())
+      for (const one of planted) {
+        const haystack = makeHaystack([Buffer.concat([noise, one, noise]), noise])
+        assert.ok(
+          digestsOf(person, documents).some(({ octets }) => haystack.has(octets)),
+          one.toString("latin1"),
+        )
+        assert.deepEqual(
+          other.filter(({ octets }) => haystack.has(octets)),
+          [],
+        )
+      }
+    },
+  )
 
-  it("T38: says of any octets whether they are there", () => {
+  it("says of any octets whether they are there", { tags: ["T38"] }, () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ max: 3, maxLength: 60 }), { minLength: 1, maxLength: 3 }),
@@ -64,11 +68,15 @@ describe("the dictionary of the tests", () => {
     )
   })
 
-  it("T38: holds as many addresses as are asked for, each once, with those that are meant", () => {
-    const all = likelyAddresses(5000, "example.test", [person])
-    assert.equal(new Set(all).size, 5000)
-    assert.ok(all.includes(person))
-  })
+  it(
+    "holds as many addresses as are asked for, each once, with those that are meant",
+    { tags: ["T38"] },
+    () => {
+      const all = likelyAddresses(5000, "example.test", [person])
+      assert.equal(new Set(all).size, 5000)
+      assert.ok(all.includes(person))
+    },
+  )
 })
 
 /** Six zeros in a row are in every file, and so are not looked at. */

@@ -46,23 +46,27 @@ const run = (place: string): string => `
   setInterval(() => {}, 1000)`
 
 describe("a run of tests that is cancelled", () => {
-  it("OPS-tests: ends all that it started, however it ends: servers, groups of processes, clusters, folders", async () => {
-    const place = mkdtempSync(join(tmpdir(), "presently-reaper-"))
-    const child = ofTests(
-      spawn(process.execPath, ["--input-type=module", "--eval", run(place)], {
-        stdio: ["ignore", "pipe", "inherit"],
-      }),
-    )
-    const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    const { pids, folders } = JSON.parse((await said.next()).value ?? "{}") as {
-      readonly pids: readonly number[]
-      readonly folders: readonly string[]
-    }
-    assert.equal(pids.length, postgresBinaries() === null ? 4 : 5)
-    assert.deepEqual([pids.filter(isAlive), folders.filter(existsSync)], [pids, folders])
-    child.kill("SIGKILL")
-    await holds("every process is gone", () => pids.filter(isAlive).length === 0)
-    await holds("every folder is gone", () => !folders.some(existsSync))
-    rmSync(place, { recursive: true })
-  })
+  it(
+    "ends all that it started, however it ends: servers, groups of processes, clusters, folders",
+    { tags: ["OPS-tests"] },
+    async () => {
+      const place = mkdtempSync(join(tmpdir(), "presently-reaper-"))
+      const child = ofTests(
+        spawn(process.execPath, ["--input-type=module", "--eval", run(place)], {
+          stdio: ["ignore", "pipe", "inherit"],
+        }),
+      )
+      const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+      const { pids, folders } = JSON.parse((await said.next()).value ?? "{}") as {
+        readonly pids: readonly number[]
+        readonly folders: readonly string[]
+      }
+      assert.equal(pids.length, postgresBinaries() === null ? 4 : 5)
+      assert.deepEqual([pids.filter(isAlive), folders.filter(existsSync)], [pids, folders])
+      child.kill("SIGKILL")
+      await holds("every process is gone", () => pids.filter(isAlive).length === 0)
+      await holds("every folder is gone", () => !folders.some(existsSync))
+      rmSync(place, { recursive: true })
+    },
+  )
 })

@@ -61,101 +61,117 @@ const bad: readonly (readonly [string, (path: string) => void, RegExp])[] = [
 
 describe("a folder of rules", () => {
   for (const [what, make, why] of bad) {
-    it(`AUT-7: ${what} stops nobody else's document, at the start and later`, async (context) => {
-      const { folder, path, write } = folderOf(context)
-      write("ann@example.com.xml", "1")
-      write("zed@example.com.xml", "1")
-      make(path("mike@example.com.xml"))
-      const place = openRulesFolder(folder, options)
-      const first = await look(place)
-      assert.deepEqual(first.changes, ["presence sip:ann@example.com 1", "presence sip:zed@example.com 1"])
-      assert.equal(first.troubles.length, 1)
-      assert.equal(first.troubles[0]?.of, "sip:mike@example.com")
-      assert.match(first.troubles[0]?.why ?? "", why)
-      // it is there all the same: nobody says that there are no rules
-      assert.ok(first.listed.has("presence sip:mike@example.com"))
+    it(
+      `${what} stops nobody else's document, at the start and later`,
+      { tags: ["AUT-7"] },
+      async (context) => {
+        const { folder, path, write } = folderOf(context)
+        write("ann@example.com.xml", "1")
+        write("zed@example.com.xml", "1")
+        make(path("mike@example.com.xml"))
+        const place = openRulesFolder(folder, options)
+        const first = await look(place)
+        assert.deepEqual(first.changes, ["presence sip:ann@example.com 1", "presence sip:zed@example.com 1"])
+        assert.equal(first.troubles.length, 1)
+        assert.equal(first.troubles[0]?.of, "sip:mike@example.com")
+        assert.match(first.troubles[0]?.why ?? "", why)
+        // it is there all the same: nobody says that there are no rules
+        assert.ok(first.listed.has("presence sip:mike@example.com"))
 
-      write("ann@example.com.xml", "2")
-      write("zed@example.com.xml", "2")
-      const later = await look(place)
-      assert.deepEqual(later.changes, ["presence sip:ann@example.com 2", "presence sip:zed@example.com 2"])
-      assert.equal(later.troubles.length, 1)
+        write("ann@example.com.xml", "2")
+        write("zed@example.com.xml", "2")
+        const later = await look(place)
+        assert.deepEqual(later.changes, ["presence sip:ann@example.com 2", "presence sip:zed@example.com 2"])
+        assert.equal(later.troubles.length, 1)
 
-      rmSync(path("mike@example.com.xml"), { recursive: true })
-      write("mike@example.com.xml", "3")
-      const mended = await look(place)
-      assert.ok(mended.changes.includes("presence sip:mike@example.com 3"))
-      assert.deepEqual(mended.troubles, [])
-    })
+        rmSync(path("mike@example.com.xml"), { recursive: true })
+        write("mike@example.com.xml", "3")
+        const mended = await look(place)
+        assert.ok(mended.changes.includes("presence sip:mike@example.com 3"))
+        assert.deepEqual(mended.troubles, [])
+      },
+    )
   }
 
-  it("AUT-7: a document that became bad is named and is not taken for one that is gone; gone, it is gone", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    write("ann@example.com.xml", "1")
-    const place = openRulesFolder(folder, options)
-    await look(place)
-    rmSync(path("ann@example.com.xml"))
-    symlinkSync("/nowhere", path("ann@example.com.xml"))
-    const dangling = await look(place)
-    assert.deepEqual([dangling.changes, dangling.troubles.length], [[], 1])
-    rmSync(path("ann@example.com.xml"))
-    const gone = await look(place)
-    assert.deepEqual([gone.changes, gone.troubles], [["presence sip:ann@example.com null"], []])
-    assert.deepEqual((await look(place)).changes, [])
-  })
+  it(
+    "a document that became bad is named and is not taken for one that is gone; gone, it is gone",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      write("ann@example.com.xml", "1")
+      const place = openRulesFolder(folder, options)
+      await look(place)
+      rmSync(path("ann@example.com.xml"))
+      symlinkSync("/nowhere", path("ann@example.com.xml"))
+      const dangling = await look(place)
+      assert.deepEqual([dangling.changes, dangling.troubles.length], [[], 1])
+      rmSync(path("ann@example.com.xml"))
+      const gone = await look(place)
+      assert.deepEqual([gone.changes, gone.troubles], [["presence sip:ann@example.com null"], []])
+      assert.deepEqual((await look(place)).changes, [])
+    },
+  )
 
-  it("AUT-7: a file that the account may not read is named, whoever else is in the folder", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    write("ann@example.com.xml", "1")
-    write("mike@example.com.xml", "1")
-    chmodSync(path("mike@example.com.xml"), 0o000)
-    // whoever is root may read everything: nobody's account looks
-    const script =
-      'import { openRulesFolder } from "./src/adapters/rules/files.ts";' +
-      'import { Effect } from "effect";' +
-      "if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }" +
-      "const look = await Effect.runPromise(openRulesFolder(process.argv[1], { octetsMax: 1000," +
-      " canonical: (text) => text }).look);console.log(JSON.stringify({ changes: look.changes, troubles: look.troubles }))"
-    chmodSync(folder, 0o755)
-    const said = execFileSync(process.execPath, ["--input-type=module", "--eval", script, folder], {
-      encoding: "utf8",
-    })
-    const { changes, troubles } = JSON.parse(said) as {
-      changes: readonly { presentity: string }[]
-      troubles: readonly { of: { presentity: string }; why: string }[]
-    }
-    assert.deepEqual(
-      changes.map(({ presentity }) => presentity),
-      ["sip:ann@example.com"],
-    )
-    assert.deepEqual(
-      troubles.map(({ of }) => of.presentity),
-      ["sip:mike@example.com"],
-    )
-    assert.match(troubles[0]?.why ?? "", /EACCES/)
-  })
+  it(
+    "a file that the account may not read is named, whoever else is in the folder",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      write("ann@example.com.xml", "1")
+      write("mike@example.com.xml", "1")
+      chmodSync(path("mike@example.com.xml"), 0o000)
+      // whoever is root may read everything: nobody's account looks
+      const script =
+        'import { openRulesFolder } from "./src/adapters/rules/files.ts";' +
+        'import { Effect } from "effect";' +
+        "if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }" +
+        "const look = await Effect.runPromise(openRulesFolder(process.argv[1], { octetsMax: 1000," +
+        " canonical: (text) => text }).look);console.log(JSON.stringify({ changes: look.changes, troubles: look.troubles }))"
+      chmodSync(folder, 0o755)
+      const said = execFileSync(process.execPath, ["--input-type=module", "--eval", script, folder], {
+        encoding: "utf8",
+      })
+      const { changes, troubles } = JSON.parse(said) as {
+        changes: readonly { presentity: string }[]
+        troubles: readonly { of: { presentity: string }; why: string }[]
+      }
+      assert.deepEqual(
+        changes.map(({ presentity }) => presentity),
+        ["sip:ann@example.com"],
+      )
+      assert.deepEqual(
+        troubles.map(({ of }) => of.presentity),
+        ["sip:mike@example.com"],
+      )
+      assert.match(troubles[0]?.why ?? "", /EACCES/)
+    },
+  )
 
-  it("AUT-7: names that are no address are named; other files and hidden ones are left alone", async (context) => {
-    const { folder, write } = folderOf(context)
-    for (const file of [
-      "%zz.xml",
-      "not an address.xml",
-      "@.xml",
-      "README",
-      ".swp.xml",
-      "alice@example.com.xml~",
-    ])
-      write(file, "1")
-    write("alice@example.com.xml", "1")
-    write("tel:+4930123.xml", "1")
-    const { changes, troubles } = await look(openRulesFolder(folder, options))
-    assert.deepEqual(changes, ["presence sip:alice@example.com 1", "presence tel:+4930123 1"])
-    assert.deepEqual(troubles.map(({ of, file }) => `${of} ${file.slice(folder.length + 1)}`).sort(), [
-      "null %zz.xml",
-      "null @.xml",
-      "null not an address.xml",
-    ])
-  })
+  it(
+    "names that are no address are named; other files and hidden ones are left alone",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, write } = folderOf(context)
+      for (const file of [
+        "%zz.xml",
+        "not an address.xml",
+        "@.xml",
+        "README",
+        ".swp.xml",
+        "alice@example.com.xml~",
+      ])
+        write(file, "1")
+      write("alice@example.com.xml", "1")
+      write("tel:+4930123.xml", "1")
+      const { changes, troubles } = await look(openRulesFolder(folder, options))
+      assert.deepEqual(changes, ["presence sip:alice@example.com 1", "presence tel:+4930123 1"])
+      assert.deepEqual(troubles.map(({ of, file }) => `${of} ${file.slice(folder.length + 1)}`).sort(), [
+        "null %zz.xml",
+        "null @.xml",
+        "null not an address.xml",
+      ])
+    },
+  )
 
   it.for([
     "alice@example.com;dialog.xml",
@@ -167,7 +183,8 @@ describe("a folder of rules", () => {
     "alice:secret@example.com.xml",
     "alice@example.com?subject=dialog.xml",
   ])(
-    "AUT-7: %s says more than an address: it is named, and hers are not read from it",
+    "%s says more than an address: it is named, and hers are not read from it",
+    { tags: ["AUT-7"] },
     async (file, context) => {
       const { folder, path, write } = folderOf(context)
       mkdirSync(path("dialog"))
@@ -203,64 +220,76 @@ describe("a folder of rules", () => {
     },
   )
 
-  it("AUT-7: the file of a presentity is found under the name that it is told to have", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    const all = [
-      "sip:alice@example.com",
-      "sip:a%20b%2F@example.com",
-      "sip:/etc/passwd@example.com",
-      "sip:.hidden@example.com",
-      "sip:ann;x=1@example.com",
-      "sip:ann@[2001:db8::1]",
-      "tel:+4930123",
-      "tel:123;phone-context=+49",
-    ] as Uri[]
-    for (const of of all) write(`${fileNameOf(of)}.xml`, "1")
-    assert.equal(path(`${fileNameOf(all[0]!)}.xml`), join(folder, "alice@example.com.xml"))
-    const { changes, troubles } = await look(openRulesFolder(folder, options))
-    assert.deepEqual(troubles, [])
-    assert.deepEqual(changes, all.map((of) => `presence ${of} 1`).sort())
-  })
+  it(
+    "the file of a presentity is found under the name that it is told to have",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      const all = [
+        "sip:alice@example.com",
+        "sip:a%20b%2F@example.com",
+        "sip:/etc/passwd@example.com",
+        "sip:.hidden@example.com",
+        "sip:ann;x=1@example.com",
+        "sip:ann@[2001:db8::1]",
+        "tel:+4930123",
+        "tel:123;phone-context=+49",
+      ] as Uri[]
+      for (const of of all) write(`${fileNameOf(of)}.xml`, "1")
+      assert.equal(path(`${fileNameOf(all[0]!)}.xml`), join(folder, "alice@example.com.xml"))
+      const { changes, troubles } = await look(openRulesFolder(folder, options))
+      assert.deepEqual(troubles, [])
+      assert.deepEqual(changes, all.map((of) => `presence ${of} 1`).sort())
+    },
+  )
 
-  it("AUT-7: of several files of one presentity one counts and the others are named; without it they do", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    write("alice@EXAMPLE.com.xml", "upper")
-    write("alice@example.com.xml", "lower")
-    write("sip:alice@example.com.xml", "scheme")
-    const place = openRulesFolder(folder, options)
-    const first = await look(place)
-    assert.deepEqual(first.changes, ["presence sip:alice@example.com scheme"])
-    assert.equal(first.troubles.length, 2)
-    for (const { why } of first.troubles) assert.match(why, /is of the same presentity, and counts/)
-    rmSync(path("sip:alice@example.com.xml"))
-    // not "there are none": another one is there
-    assert.deepEqual((await look(place)).changes, ["presence sip:alice@example.com lower"])
-  })
+  it(
+    "of several files of one presentity one counts and the others are named; without it they do",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      write("alice@EXAMPLE.com.xml", "upper")
+      write("alice@example.com.xml", "lower")
+      write("sip:alice@example.com.xml", "scheme")
+      const place = openRulesFolder(folder, options)
+      const first = await look(place)
+      assert.deepEqual(first.changes, ["presence sip:alice@example.com scheme"])
+      assert.equal(first.troubles.length, 2)
+      for (const { why } of first.troubles) assert.match(why, /is of the same presentity, and counts/)
+      rmSync(path("sip:alice@example.com.xml"))
+      // not "there are none": another one is there
+      assert.deepEqual((await look(place)).changes, ["presence sip:alice@example.com lower"])
+    },
+  )
 
-  it("AUT-7: what is not settled is told again; what is settled is not, until it changes", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    write("ann@example.com.xml", "1")
-    const place = openRulesFolder(folder, options)
-    assert.equal((await look(place, false)).changes.length, 1)
-    assert.equal((await look(place, false)).changes.length, 1)
-    // of the same length and with the same time of change: it is told all the same
-    const { mtime } = statSync(path("ann@example.com.xml"))
-    await look(place)
-    write("ann@example.com.xml", "2")
-    utimesSync(path("ann@example.com.xml"), mtime, mtime)
-    assert.deepEqual((await look(place)).changes, ["presence sip:ann@example.com 2"])
-    // one that is put in its place, older than what was there
-    write("new", "3")
-    utimesSync(path("new"), 1_000, 1_000)
-    renameSync(path("new"), path("ann@example.com.xml"))
-    assert.deepEqual((await look(place)).changes, ["presence sip:ann@example.com 3"])
-    rmSync(path("ann@example.com.xml"))
-    assert.equal((await look(place, false)).changes.length, 1)
-    assert.equal((await look(place)).changes.length, 1)
-    assert.equal((await look(place)).changes.length, 0)
-  })
+  it(
+    "what is not settled is told again; what is settled is not, until it changes",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      write("ann@example.com.xml", "1")
+      const place = openRulesFolder(folder, options)
+      assert.equal((await look(place, false)).changes.length, 1)
+      assert.equal((await look(place, false)).changes.length, 1)
+      // of the same length and with the same time of change: it is told all the same
+      const { mtime } = statSync(path("ann@example.com.xml"))
+      await look(place)
+      write("ann@example.com.xml", "2")
+      utimesSync(path("ann@example.com.xml"), mtime, mtime)
+      assert.deepEqual((await look(place)).changes, ["presence sip:ann@example.com 2"])
+      // one that is put in its place, older than what was there
+      write("new", "3")
+      utimesSync(path("new"), 1_000, 1_000)
+      renameSync(path("new"), path("ann@example.com.xml"))
+      assert.deepEqual((await look(place)).changes, ["presence sip:ann@example.com 3"])
+      rmSync(path("ann@example.com.xml"))
+      assert.equal((await look(place, false)).changes.length, 1)
+      assert.equal((await look(place)).changes.length, 1)
+      assert.equal((await look(place)).changes.length, 0)
+    },
+  )
 
-  it("AUT-7: a byte order mark is no part of the document", async (context) => {
+  it("a byte order mark is no part of the document", { tags: ["AUT-7"] }, async (context) => {
     const { folder, write } = folderOf(context)
     write("ann@example.com.xml", "\uFEFF<ruleset/>")
     assert.deepEqual((await look(openRulesFolder(folder, options))).changes, [
@@ -268,70 +297,82 @@ describe("a folder of rules", () => {
     ])
   })
 
-  it("AUT-7: folders in it hold documents of other packages; one that cannot be read says nothing of these", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    for (const inner of ["dialog", "reg", "other"]) {
-      mkdirSync(path(inner))
-      write(join(inner, "alice@example.com.xml"), inner)
-    }
-    write("alice@example.com.xml", "top")
-    const place = openRulesFolder(folder, {
-      ...options,
-      packageOfFolder: (name) => (name === "dialog" || name === "reg" ? name : null),
-    })
-    assert.deepEqual((await look(place)).changes, [
-      "dialog sip:alice@example.com dialog",
-      "presence sip:alice@example.com top",
-      "reg sip:alice@example.com reg",
-    ])
-    rmSync(path("reg"), { recursive: true })
-    symlinkSync("/nowhere", path("reg"))
-    const { changes, unread, troubles } = await look(place)
-    assert.deepEqual(unread, ["reg"])
-    assert.equal(troubles.length, 1)
-    assert.ok(!changes.includes("reg sip:alice@example.com null"))
-  })
-
-  it("AUT-7: the folder itself cannot be read: nothing is said of any document", async (context) => {
-    const { path, write } = folderOf(context)
-    mkdirSync(path("rules"))
-    write(join("rules", "ann@example.com.xml"), "1")
-    const place = openRulesFolder(path("rules"), options)
-    await look(place)
-    renameSync(path("rules"), path("away"))
-    const failed = await Effect.runPromise(Effect.result(place.look))
-    assert.ok(failed._tag === "Failure")
-    assert.match(failed.failure.message, /^folder .*rules cannot be read: ENOENT/)
-    write("rules", "a file")
-    assert.equal((await Effect.runPromise(Effect.result(place.look)))._tag, "Failure")
-    rmSync(path("rules"))
-    renameSync(path("away"), path("rules"))
-    assert.ok(!(await look(place)).changes.some((one) => one.endsWith("null")))
-  })
-
-  it("AUT-7: files that come and go while they are looked at fail no look and hide no other", async (context) => {
-    const { folder, path, write } = folderOf(context)
-    write("ann@example.com.xml", "1")
-    const place = openRulesFolder(folder, options)
-    let isOver = false
-    const coming = (async () => {
-      for (let count = 0; !isOver; count++) {
-        write(`u${count % 20}@example.com.xml`, "x")
-        rmSync(path(`u${(count + 7) % 20}@example.com.xml`), { force: true })
-        await new Promise((resolve) => setImmediate(resolve))
+  it(
+    "folders in it hold documents of other packages; one that cannot be read says nothing of these",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      for (const inner of ["dialog", "reg", "other"]) {
+        mkdirSync(path(inner))
+        write(join(inner, "alice@example.com.xml"), inner)
       }
-    })()
-    for (let count = 0; count < 100; count++) {
-      const { listed } = await look(place)
-      assert.ok(listed.has("presence sip:ann@example.com"))
-    }
-    isOver = true
-    await coming
-  })
+      write("alice@example.com.xml", "top")
+      const place = openRulesFolder(folder, {
+        ...options,
+        packageOfFolder: (name) => (name === "dialog" || name === "reg" ? name : null),
+      })
+      assert.deepEqual((await look(place)).changes, [
+        "dialog sip:alice@example.com dialog",
+        "presence sip:alice@example.com top",
+        "reg sip:alice@example.com reg",
+      ])
+      rmSync(path("reg"), { recursive: true })
+      symlinkSync("/nowhere", path("reg"))
+      const { changes, unread, troubles } = await look(place)
+      assert.deepEqual(unread, ["reg"])
+      assert.equal(troubles.length, 1)
+      assert.ok(!changes.includes("reg sip:alice@example.com null"))
+    },
+  )
+
+  it(
+    "the folder itself cannot be read: nothing is said of any document",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { path, write } = folderOf(context)
+      mkdirSync(path("rules"))
+      write(join("rules", "ann@example.com.xml"), "1")
+      const place = openRulesFolder(path("rules"), options)
+      await look(place)
+      renameSync(path("rules"), path("away"))
+      const failed = await Effect.runPromise(Effect.result(place.look))
+      assert.ok(failed._tag === "Failure")
+      assert.match(failed.failure.message, /^folder .*rules cannot be read: ENOENT/)
+      write("rules", "a file")
+      assert.equal((await Effect.runPromise(Effect.result(place.look)))._tag, "Failure")
+      rmSync(path("rules"))
+      renameSync(path("away"), path("rules"))
+      assert.ok(!(await look(place)).changes.some((one) => one.endsWith("null")))
+    },
+  )
+
+  it(
+    "files that come and go while they are looked at fail no look and hide no other",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path, write } = folderOf(context)
+      write("ann@example.com.xml", "1")
+      const place = openRulesFolder(folder, options)
+      let isOver = false
+      const coming = (async () => {
+        for (let count = 0; !isOver; count++) {
+          write(`u${count % 20}@example.com.xml`, "x")
+          rmSync(path(`u${(count + 7) % 20}@example.com.xml`), { force: true })
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })()
+      for (let count = 0; count < 100; count++) {
+        const { listed } = await look(place)
+        assert.ok(listed.has("presence sip:ann@example.com"))
+      }
+      isOver = true
+      await coming
+    },
+  )
 })
 
 describe("files named one by one", () => {
-  it("AUT-7: one that is gone is a fault, not an absence of rules", async (context) => {
+  it("one that is gone is a fault, not an absence of rules", { tags: ["AUT-7"] }, async (context) => {
     const { path, write } = folderOf(context)
     write("a.xml", "1")
     write("b.xml", "1")

@@ -68,7 +68,8 @@ describe.skipIf(cluster === null)("the table xcap", () => {
       /it has 1001 octets, more than rules_document_max = 1000/,
     ],
   ] as const)(
-    "AUT-7: %s of one user stop nobody else's change, and are taken when they are mended",
+    "%s of one user stop nobody else's change, and are taken when they are mended",
+    { tags: ["AUT-7"] },
     (_, doc, why) =>
       onTable(({ place, put, sql }) =>
         Effect.gen(function* () {
@@ -90,7 +91,7 @@ describe.skipIf(cluster === null)("the table xcap", () => {
       ),
   )
 
-  it("AUT-7: a document that became bad is not gone; a row that is deleted is", () =>
+  it("a document that became bad is not gone; a row that is deleted is", { tags: ["AUT-7"] }, () =>
     onTable(({ place, put, sql }) =>
       Effect.gen(function* () {
         yield* put({ username: "alice", doc: text("allow") })
@@ -105,32 +106,37 @@ describe.skipIf(cluster === null)("the table xcap", () => {
         assert.deepEqual((yield* look(place)).changes, ["sip:alice@example.com null"])
         assert.deepEqual((yield* look(place)).changes, [])
       }),
-    ))
+    ),
+  )
 
-  it("AUT-7: names that are no address, or would be another's, are named and are nobody's", () =>
-    onTable(({ place, put, sql }) =>
-      Effect.gen(function* () {
-        yield* put({ username: "alice", doc: text("1") })
-        for (const [username, domain] of [
-          ["", "example.com"],
-          ["bob", ""],
-          ["bob", "exa mple.com"],
-          ["alice:secret", "example.com"],
-          ["alice@example.com", "evil.example"],
-          ["alice", "example.com;maddr=evil.example"],
-          ["alice", "example.com:5060"],
-          ["a b", "example.com"],
-        ] as const)
-          yield* put({ username, domain, doc: text("2") })
-        yield* sql`INSERT INTO xcap (username, domain, doc, doc_type) VALUES (NULL, 'example.com', '3', 2)`
-        const { changes, troubles } = yield* look(place)
-        assert.deepEqual(changes, ["sip:alice@example.com 1"])
-        assert.equal(troubles.length, 9)
-        for (const one of troubles) assert.match(one, /^nobody: username .* are no address of anybody$/)
-      }),
-    ))
+  it(
+    "names that are no address, or would be another's, are named and are nobody's",
+    { tags: ["AUT-7"] },
+    () =>
+      onTable(({ place, put, sql }) =>
+        Effect.gen(function* () {
+          yield* put({ username: "alice", doc: text("1") })
+          for (const [username, domain] of [
+            ["", "example.com"],
+            ["bob", ""],
+            ["bob", "exa mple.com"],
+            ["alice:secret", "example.com"],
+            ["alice@example.com", "evil.example"],
+            ["alice", "example.com;maddr=evil.example"],
+            ["alice", "example.com:5060"],
+            ["a b", "example.com"],
+          ] as const)
+            yield* put({ username, domain, doc: text("2") })
+          yield* sql`INSERT INTO xcap (username, domain, doc, doc_type) VALUES (NULL, 'example.com', '3', 2)`
+          const { changes, troubles } = yield* look(place)
+          assert.deepEqual(changes, ["sip:alice@example.com 1"])
+          assert.equal(troubles.length, 9)
+          for (const one of troubles) assert.match(one, /^nobody: username .* are no address of anybody$/)
+        }),
+      ),
+  )
 
-  it("AUT-7: of several rows of one presentity the first counts, in whatever spelling", () =>
+  it("of several rows of one presentity the first counts, in whatever spelling", { tags: ["AUT-7"] }, () =>
     onTable(({ place, put, sql }) =>
       Effect.gen(function* () {
         yield* put({ username: "alice", domain: "EXAMPLE.com", doc: text("first") })
@@ -141,42 +147,51 @@ describe.skipIf(cluster === null)("the table xcap", () => {
         yield* sql`DELETE FROM xcap WHERE domain = 'EXAMPLE.com'`
         assert.deepEqual((yield* look(place)).changes, ["sip:alice@example.com second"])
       }),
-    ))
+    ),
+  )
 
-  it("AUT-7: what is not settled is told again, also when more documents are fetched than at one time", () =>
-    onTable(({ place, sql }) =>
-      Effect.gen(function* () {
-        yield* sql`INSERT INTO xcap (username, domain, doc, doc_type)
+  it(
+    "what is not settled is told again, also when more documents are fetched than at one time",
+    { tags: ["AUT-7"] },
+    () =>
+      onTable(({ place, sql }) =>
+        Effect.gen(function* () {
+          yield* sql`INSERT INTO xcap (username, domain, doc, doc_type)
           SELECT 'u' || n, 'example.com', convert_to('d' || n, 'UTF8'), 2 FROM generate_series(1, 450) AS n`
-        assert.equal((yield* look(place, false)).changes.length, 450)
-        assert.equal((yield* look(place)).changes.length, 450)
-        assert.equal((yield* look(place)).changes.length, 0)
-      }),
-    ))
+          assert.equal((yield* look(place, false)).changes.length, 450)
+          assert.equal((yield* look(place)).changes.length, 450)
+          assert.equal((yield* look(place)).changes.length, 0)
+        }),
+      ),
+  )
 
-  it("AUT-7: a table that is not there, or does not answer in time, says nothing of anybody", () =>
-    onTable(({ place, put, sql }) =>
-      Effect.gen(function* () {
-        yield* put({ username: "alice", doc: text("1") })
-        yield* look(place)
-        yield* sql`ALTER TABLE xcap RENAME TO away`
-        const failed = yield* Effect.result(place.look)
-        assert.match(
-          failed._tag === "Failure" ? failed.failure.message : "",
-          /^table xcap cannot be read: relation/,
-        )
-        yield* sql`ALTER TABLE away RENAME TO xcap`
-        const silent = yield* sql.withTransaction(
-          Effect.andThen(
-            sql`LOCK TABLE xcap IN ACCESS EXCLUSIVE MODE`,
-            Effect.promise(() => Effect.runPromise(Effect.result(place.look))),
-          ),
-        )
-        assert.match(
-          silent._tag === "Failure" ? silent.failure.message : "",
-          /^table xcap cannot be read: it did not answer in time/,
-        )
-        assert.deepEqual((yield* look(place)).changes, [])
-      }),
-    ))
+  it(
+    "a table that is not there, or does not answer in time, says nothing of anybody",
+    { tags: ["AUT-7"] },
+    () =>
+      onTable(({ place, put, sql }) =>
+        Effect.gen(function* () {
+          yield* put({ username: "alice", doc: text("1") })
+          yield* look(place)
+          yield* sql`ALTER TABLE xcap RENAME TO away`
+          const failed = yield* Effect.result(place.look)
+          assert.match(
+            failed._tag === "Failure" ? failed.failure.message : "",
+            /^table xcap cannot be read: relation/,
+          )
+          yield* sql`ALTER TABLE away RENAME TO xcap`
+          const silent = yield* sql.withTransaction(
+            Effect.andThen(
+              sql`LOCK TABLE xcap IN ACCESS EXCLUSIVE MODE`,
+              Effect.promise(() => Effect.runPromise(Effect.result(place.look))),
+            ),
+          )
+          assert.match(
+            silent._tag === "Failure" ? silent.failure.message : "",
+            /^table xcap cannot be read: it did not answer in time/,
+          )
+          assert.deepEqual((yield* look(place)).changes, [])
+        }),
+      ),
+  )
 })

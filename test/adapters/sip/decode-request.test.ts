@@ -29,32 +29,40 @@ const commandOf = <T extends Publish | Subscribe | Resubscribe>(
 const publish = (parts: RequestParts = {}): Publish => commandOf<Publish>({ method: "PUBLISH", ...parts })
 
 describe("requests", () => {
-  it("SCA-5: a SUBSCRIBE brings along the header that is its package's argument, several lines as one list", () => {
-    const subscribe = (event: string, lines: string | readonly string[]) =>
-      commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Event: event, "X-State": lines } })
-    assert.strictEqual(subscribe("seats", "<sip:h>;row=1").argument, "<sip:h>;row=1")
-    assert.strictEqual(subscribe("seats;id=1", ["a", "b"]).argument, "a, b")
-    assert.isFalse("argument" in subscribe("presence", "a"))
-    assert.isFalse("argument" in subscribe("seats", []))
-  })
+  it(
+    "a SUBSCRIBE brings along the header that is its package's argument, several lines as one list",
+    { tags: ["SCA-5"] },
+    () => {
+      const subscribe = (event: string, lines: string | readonly string[]) =>
+        commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Event: event, "X-State": lines } })
+      assert.strictEqual(subscribe("seats", "<sip:h>;row=1").argument, "<sip:h>;row=1")
+      assert.strictEqual(subscribe("seats;id=1", ["a", "b"]).argument, "a, b")
+      assert.isFalse("argument" in subscribe("presence", "a"))
+      assert.isFalse("argument" in subscribe("seats", []))
+    },
+  )
 
-  it("OPS-extra_hdrs: a PUBLISH brings along the headers that its package carries, folded and repeated or not, and no others", () => {
-    const headers = {
-      Event: "lines;id=1",
-      "CALL-INFO": ["<sip:h>;appearance-index=1,", "<sip:h>\r\n  ;appearance-index=2"],
-      "x-state": "é",
-      Subject: "no",
-    }
-    assert.deepStrictEqual(publish({ headers }).headers, [
-      ["Call-Info", "<sip:h>;appearance-index=1,"],
-      ["Call-Info", "<sip:h> ;appearance-index=2"],
-      ["X-State", Buffer.from("é", "utf8").toString("latin1")],
-    ])
-    assert.isFalse("headers" in publish({ headers: { ...headers, Event: "presence" } }))
-    assert.isFalse("headers" in publish({ headers: { Event: "lines" } }))
-  })
+  it(
+    "a PUBLISH brings along the headers that its package carries, folded and repeated or not, and no others",
+    { tags: ["OPS-extra_hdrs"] },
+    () => {
+      const headers = {
+        Event: "lines;id=1",
+        "CALL-INFO": ["<sip:h>;appearance-index=1,", "<sip:h>\r\n  ;appearance-index=2"],
+        "x-state": "é",
+        Subject: "no",
+      }
+      assert.deepStrictEqual(publish({ headers }).headers, [
+        ["Call-Info", "<sip:h>;appearance-index=1,"],
+        ["Call-Info", "<sip:h> ;appearance-index=2"],
+        ["X-State", Buffer.from("é", "utf8").toString("latin1")],
+      ])
+      assert.isFalse("headers" in publish({ headers: { ...headers, Event: "presence" } }))
+      assert.isFalse("headers" in publish({ headers: { Event: "lines" } }))
+    },
+  )
 
-  it("3903-6-a: a PUBLISH becomes a command with everything the core judges", () => {
+  it("a PUBLISH becomes a command with everything the core judges", { tags: ["3903-6-a"] }, () => {
     assert.deepStrictEqual(
       publish({
         uri: "sip:%61lice@EXAMPLE.com:5060;transport=udp",
@@ -94,85 +102,97 @@ describe("requests", () => {
     ],
     ["no type", { "Content-Type": null }, "BadRequest"],
     ["a type that is none", { "Content-Type": "xml" }, "BadRequest"],
-  ])("3261-8.2.3-a: a body with %s travels as a fault", (_what, headers, tag) => {
+  ])("a body with %s travels as a fault", { tags: ["3261-8.2.3-a"] }, (_what, headers, tag) => {
     const command = publish({ body: "<a/>", headers })
     assert.deepStrictEqual([command.body, command.bodyFault?._tag], [null, tag as never])
   })
 
-  it("3261-8.2.3-a: text that is not UTF-8 is a bad request, other bytes an unsupported type", () => {
-    const faultOf = (type: string) => {
-      const message = readRequest({ method: "PUBLISH", body: "xx", headers: { "Content-Type": type } })
-      message.body.set([0xc3, 0x28])
-      const decoded = decode(message)
-      return decoded._tag === "Submit" ? decoded.command.bodyFault?._tag : null
-    }
-    assert.strictEqual(faultOf("application/pidf+xml"), "BadRequest")
-    assert.strictEqual(faultOf("multipart/mixed;boundary=x"), "UnsupportedMediaType")
-  })
+  it(
+    "text that is not UTF-8 is a bad request, other bytes an unsupported type",
+    { tags: ["3261-8.2.3-a"] },
+    () => {
+      const faultOf = (type: string) => {
+        const message = readRequest({ method: "PUBLISH", body: "xx", headers: { "Content-Type": type } })
+        message.body.set([0xc3, 0x28])
+        const decoded = decode(message)
+        return decoded._tag === "Submit" ? decoded.command.bodyFault?._tag : null
+      }
+      assert.strictEqual(faultOf("application/pidf+xml"), "BadRequest")
+      assert.strictEqual(faultOf("multipart/mixed;boundary=x"), "UnsupportedMediaType")
+    },
+  )
 
-  it("OPS-extract_sdialog_info 3261-12.1.1-b: a SUBSCRIBE carries what the dialog needs", () => {
-    const command = commandOf<Subscribe>({
-      method: "SUBSCRIBE",
-      headers: {
-        From: '"Bob" <sip:Bob@Example.com>;tag=bobs',
-        To: "<sip:alice@example.com>;x=y",
-        Contact: '"B" <sip:bob@127.0.0.1:5998;unknown?Subject=x>;q=0.5;+sip.instance="<urn:uuid:1>"',
-        "Record-Route": ["<sip:p1.example.com;lr>, <sip:p2.example.com;lr>;x=1", "<sip:p3.example.com>"],
-        "Call-ID": "c1",
-        CSeq: "7 SUBSCRIBE",
-        Event: "presence;id=Q1",
-        Accept: "Application/PIDF+XML",
-        Expires: "600",
-      },
-    })
-    assert.deepStrictEqual(command, {
-      _tag: "Subscribe",
-      packageName: "presence",
-      eventId: "Q1",
-      watcher: "sip:Bob@example.com" as never,
-      expires: 600,
-      accept: ["application/pidf+xml"],
-      forceActive: false,
-      bodyFault: null,
-      dialog: {
-        callId: "c1",
-        localTag: "our-tag",
-        remoteTag: "bobs",
-        localUri: "<sip:alice@example.com>;x=y",
-        remoteUri: '"Bob" <sip:Bob@Example.com>',
-        remoteTarget: "sip:bob@127.0.0.1:5998;unknown",
-        routeSet: ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>;x=1", "<sip:p3.example.com>"],
-        remoteCseq: 7,
-        localContact: "sip:presence@192.0.2.10:5060",
-        flow: "udp:192.0.2.10:5060",
-        source: "127.0.0.1:5998",
-        room: command.dialog.room as number,
-      },
-    })
-    assert.isAbove(command.dialog.room ?? 0, 500)
-  })
-
-  it("3261-12.2.2-a: a To tag makes it a request inside a dialog, wherever it is addressed to", () => {
-    const headers = {
-      To: "<sip:alice@example.com>;tag=ours",
-      From: "<sip:bob@example.com>;tag=theirs",
-      "Call-ID": "c1",
-      CSeq: "8 SUBSCRIBE",
-    }
-    const decoded = decode(
-      readRequest({
+  it(
+    "a SUBSCRIBE carries what the dialog needs",
+    { tags: ["OPS-extract_sdialog_info", "3261-12.1.1-b"] },
+    () => {
+      const command = commandOf<Subscribe>({
         method: "SUBSCRIBE",
-        uri: "sip:presence@elsewhere.example.net",
-        headers: { ...headers, Contact: null },
-      }),
-    )
-    assert(decoded._tag === "Submit" && decoded.command._tag === "Resubscribe")
-    assert.isNull(decoded.presentity)
-    assert.deepStrictEqual(
-      [decoded.command.dialog, decoded.command.cseq, decoded.command.remoteTarget],
-      ["c1\nours\ntheirs" as never, 8, null],
-    )
-  })
+        headers: {
+          From: '"Bob" <sip:Bob@Example.com>;tag=bobs',
+          To: "<sip:alice@example.com>;x=y",
+          Contact: '"B" <sip:bob@127.0.0.1:5998;unknown?Subject=x>;q=0.5;+sip.instance="<urn:uuid:1>"',
+          "Record-Route": ["<sip:p1.example.com;lr>, <sip:p2.example.com;lr>;x=1", "<sip:p3.example.com>"],
+          "Call-ID": "c1",
+          CSeq: "7 SUBSCRIBE",
+          Event: "presence;id=Q1",
+          Accept: "Application/PIDF+XML",
+          Expires: "600",
+        },
+      })
+      assert.deepStrictEqual(command, {
+        _tag: "Subscribe",
+        packageName: "presence",
+        eventId: "Q1",
+        watcher: "sip:Bob@example.com" as never,
+        expires: 600,
+        accept: ["application/pidf+xml"],
+        forceActive: false,
+        bodyFault: null,
+        dialog: {
+          callId: "c1",
+          localTag: "our-tag",
+          remoteTag: "bobs",
+          localUri: "<sip:alice@example.com>;x=y",
+          remoteUri: '"Bob" <sip:Bob@Example.com>',
+          remoteTarget: "sip:bob@127.0.0.1:5998;unknown",
+          routeSet: ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>;x=1", "<sip:p3.example.com>"],
+          remoteCseq: 7,
+          localContact: "sip:presence@192.0.2.10:5060",
+          flow: "udp:192.0.2.10:5060",
+          source: "127.0.0.1:5998",
+          room: command.dialog.room as number,
+        },
+      })
+      assert.isAbove(command.dialog.room ?? 0, 500)
+    },
+  )
+
+  it(
+    "a To tag makes it a request inside a dialog, wherever it is addressed to",
+    { tags: ["3261-12.2.2-a"] },
+    () => {
+      const headers = {
+        To: "<sip:alice@example.com>;tag=ours",
+        From: "<sip:bob@example.com>;tag=theirs",
+        "Call-ID": "c1",
+        CSeq: "8 SUBSCRIBE",
+      }
+      const decoded = decode(
+        readRequest({
+          method: "SUBSCRIBE",
+          uri: "sip:presence@elsewhere.example.net",
+          headers: { ...headers, Contact: null },
+        }),
+      )
+      assert(decoded._tag === "Submit" && decoded.command._tag === "Resubscribe")
+      assert.isNull(decoded.presentity)
+      assert.deepStrictEqual(
+        [decoded.command.dialog, decoded.command.cseq, decoded.command.remoteTarget],
+        ["c1\nours\ntheirs" as never, 8, null],
+      )
+    },
+  )
 
   it.each([
     ["3261-20.10-a: a star", "*"],
@@ -253,7 +273,7 @@ describe("requests", () => {
     assert.strictEqual(statusOf(parts), status)
   })
 
-  it("3261-8.2.2.3-a: Unsupported lists exactly what Require asks for", () => {
+  it("Unsupported lists exactly what Require asks for", { tags: ["3261-8.2.2.3-a"] }, () => {
     const option = fc.constantFrom("100rel", "nothingSupportsThis", "eventlist", "gruu")
     fc.assert(
       fc.property(fc.array(option, { minLength: 1, maxLength: 4 }), (options) => {
@@ -272,7 +292,7 @@ describe("requests", () => {
     )
   })
 
-  it("3261-11.2-a: OPTIONS says what is understood here", () => {
+  it("OPTIONS says what is understood here", { tags: ["3261-11.2-a"] }, () => {
     const decoded = decode(readRequest())
     assert(decoded._tag === "Reply")
     assert.strictEqual(
@@ -281,14 +301,14 @@ describe("requests", () => {
     )
   })
 
-  it("3261-8.2.2.2-a: a merged request is refused with 482, but not inside a dialog", () => {
+  it("a merged request is refused with 482, but not inside a dialog", { tags: ["3261-8.2.2.2-a"] }, () => {
     const tagged = readRequest({ method: "SUBSCRIBE", headers: { To: "<sip:alice@example.com>;tag=x" } })
     const merged = decode(readRequest({ method: "SUBSCRIBE" }), {}, true)
     assert.strictEqual(merged._tag === "Reply" ? merged.reply.status : 0, 482)
     assert.strictEqual(decode(tagged, {}, true)._tag, "Submit")
   })
 
-  it("3261-8.2.3-a: a filter in a SUBSCRIBE is a fault unless it may be ignored", () => {
+  it("a filter in a SUBSCRIBE is a fault unless it may be ignored", { tags: ["3261-8.2.3-a"] }, () => {
     const fault = (disposition: string | null) =>
       commandOf<Subscribe>({
         method: "SUBSCRIBE",
@@ -315,16 +335,20 @@ describe("requests", () => {
     )
   })
 
-  it("L01: every readable request is decoded to a command or a reply with a final status that is not 408 or 5xx for bad input", () => {
-    fc.assert(
-      fc.property(mutatedRequest, (text) => {
-        const message = read(text)
-        if (message === null || message.fault !== null || !message.isRequest) return
-        const decoded = decode(message)
-        if (decoded._tag === "Reply")
-          assert.include([200, 400, 403, 404, 405, 416, 420, 481, 501], decoded.reply.status)
-      }),
-      { numRuns: 2_000 },
-    )
-  })
+  it(
+    "every readable request is decoded to a command or a reply with a final status that is not 408 or 5xx for bad input",
+    { tags: ["L01"] },
+    () => {
+      fc.assert(
+        fc.property(mutatedRequest, (text) => {
+          const message = read(text)
+          if (message === null || message.fault !== null || !message.isRequest) return
+          const decoded = decode(message)
+          if (decoded._tag === "Reply")
+            assert.include([200, 400, 403, 404, 405, 416, 420, 481, 501], decoded.reply.status)
+        }),
+        { numRuns: 2_000 },
+      )
+    },
+  )
 })

@@ -77,7 +77,8 @@ describe("digest", () => {
     ["its name", undefined],
     ["another address", "sip:dora@example.org"],
   ])(
-    "C2: a nonce is good anywhere, and proves to an account known by %s the place that it was given to and no other",
+    "a nonce is good anywhere, and proves to an account known by %s the place that it was given to and no other",
+    { tags: ["C2"] },
     (_what, address) => {
       const { check } = world(address === undefined ? {} : { addressOf: () => address })
       const given = (place: string): string => {
@@ -115,7 +116,8 @@ describe("digest", () => {
   )
 
   it.each(algorithms)(
-    "8760-2.6-a: what is computed for %s is verified, with and without qop",
+    "what is computed for %s is verified, with and without qop",
+    { tags: ["8760-2.6-a"] },
     (algorithm) => {
       const { check } = world()
       assert.deepStrictEqual(attempt(check, nonceOf(challenge(check)), { algorithm }), {
@@ -127,22 +129,26 @@ describe("digest", () => {
     },
   )
 
-  it("8760-2.3-a: one challenge per algorithm, strongest first, each with qop, and MD5 only by name", () => {
-    const lines = challenge(world().check).trimEnd().split("\r\n")
-    assert.deepStrictEqual(
-      lines.map((line) => line.split("algorithm=")[1]),
-      [...algorithms],
-    )
-    assert.isTrue(
-      lines.every((line) => line.startsWith("WWW-Authenticate: Digest ") && line.includes('qop="auth"')),
-    )
-    const unlisted = makeDigest(
-      { realm, lookup: () => null, nonceKey: "0123456789abcdef" },
-      () => 0,
-      randomBytes,
-    )
-    assert.notInclude(challenge(unlisted), "MD5")
-  })
+  it(
+    "one challenge per algorithm, strongest first, each with qop, and MD5 only by name",
+    { tags: ["8760-2.3-a"] },
+    () => {
+      const lines = challenge(world().check).trimEnd().split("\r\n")
+      assert.deepStrictEqual(
+        lines.map((line) => line.split("algorithm=")[1]),
+        [...algorithms],
+      )
+      assert.isTrue(
+        lines.every((line) => line.startsWith("WWW-Authenticate: Digest ") && line.includes('qop="auth"')),
+      )
+      const unlisted = makeDigest(
+        { realm, lookup: () => null, nonceKey: "0123456789abcdef" },
+        () => 0,
+        randomBytes,
+      )
+      assert.notInclude(challenge(unlisted), "MD5")
+    },
+  )
 
   it("OPS-digest-refusals: wrong password, user, URI, method, nonce or unlisted algorithm are challenged alike", () => {
     const { check } = world({ algorithms: ["SHA-256"] })

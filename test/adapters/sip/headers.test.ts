@@ -16,7 +16,7 @@ import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import { trapText } from "../../support/sip-messages.ts"
 
 describe("headers", () => {
-  it("3265-7.2.1-a: an Event header comes back as it went out", () => {
+  it("an Event header comes back as it went out", { tags: ["3265-7.2.1-a"] }, () => {
     const name = fc.constantFrom("presence", "presence.winfo", "Presence", "dialog", "dialog;sla")
     fc.assert(
       fc.property(name, fc.option(fc.constantFrom("1", "Q-1.x"), { nil: null }), (packageName, id) => {
@@ -40,11 +40,11 @@ describe("headers", () => {
     ["presence;id=1;id=2", null],
     ["", null],
     [`presence;id=${"x".repeat(129)}`, null],
-  ])("3265-7.2.1-a: Event %j", (text, expected) => {
+  ])("Event %j", { tags: ["3265-7.2.1-a"] }, (text, expected) => {
     assert.deepStrictEqual(parseEvent(text, 128), expected)
   })
 
-  it("3261-20.19-a: Expires is total: 0 to 2^32-1 as written, all else 3600", () => {
+  it("Expires is total: 0 to 2^32-1 as written, all else 3600", { tags: ["3261-20.19-a"] }, () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -62,16 +62,20 @@ describe("headers", () => {
     assert.isNull(parseExpires(undefined))
   })
 
-  it("3261-20.1-a: no Accept is null, an empty one accepts nothing, parameters and case do not count", () => {
-    assert.isNull(parseAccept(undefined))
-    assert.deepStrictEqual(parseAccept([""]), [])
-    assert.deepStrictEqual(parseAccept(["Application/PIDF+xml;q=0.5, */*", "text/plain ; q=0"]), [
-      "application/pidf+xml",
-      "*/*",
-    ])
-  })
+  it(
+    "no Accept is null, an empty one accepts nothing, parameters and case do not count",
+    { tags: ["3261-20.1-a"] },
+    () => {
+      assert.isNull(parseAccept(undefined))
+      assert.deepStrictEqual(parseAccept([""]), [])
+      assert.deepStrictEqual(parseAccept(["Application/PIDF+xml;q=0.5, */*", "text/plain ; q=0"]), [
+        "application/pidf+xml",
+        "*/*",
+      ])
+    },
+  )
 
-  it("3261-20.15-a: Content-Type is compared in lower case without parameters", () => {
+  it("Content-Type is compared in lower case without parameters", { tags: ["3261-20.15-a"] }, () => {
     assert.deepStrictEqual(parseContentType('Application/PIDF+XML ; charset="UTF-8"'), {
       mediaType: "application/pidf+xml",
       charset: "utf-8",
@@ -86,7 +90,7 @@ describe("headers", () => {
       assert.isNull(parseContentType(text))
   })
 
-  it("3261-8.2.2-a: lists and parameters of any text are read or refused", () => {
+  it("lists and parameters of any text are read or refused", { tags: ["3261-8.2.2-a"] }, () => {
     fc.assert(
       fc.property(trapText(100), (text) => {
         listValues([text])
@@ -100,12 +104,12 @@ describe("headers", () => {
     )
   })
 
-  it("3261-20.33-a: Retry-After is read up to its comment", () => {
+  it("Retry-After is read up to its comment", { tags: ["3261-20.33-a"] }, () => {
     assert.strictEqual(parseRetryAfter("120 (maintenance);duration=60"), 120)
     assert.isNull(parseRetryAfter("soon"))
   })
 
-  it("3265-3.2.4-a: Subscription-State says how long it lives, or why it ended", () => {
+  it("Subscription-State says how long it lives, or why it ended", { tags: ["3265-3.2.4-a"] }, () => {
     const base = { state: "active", expires: 60, reason: null, retryAfter: null, rates: null } as Notify
     assert.strictEqual(formatSubscriptionState(base), "active;expires=60")
     assert.strictEqual(
@@ -124,41 +128,56 @@ describe("headers", () => {
     )
   })
 
-  it("BLA-1: registered parameters make another package of a type, most of them first; others are ignored", () => {
-    const names = parameterizedNames(["presence", "dialog;sla", "x;a", "x;a;b=1"])
-    const nameOf = (text: string) => parseEvent(text, 128, names)?.packageName
-    assert.deepStrictEqual(
-      ["dialog", "dialog;id=1;sla", "dialog;sla=1", "DIALOG;sla", "x;b=1", "x;c;A", "x;b=2;a", "x;b=1;a"].map(
-        nameOf,
-      ),
-      ["dialog", "dialog;sla", "dialog", "DIALOG", "x", "x;a", "x;a", "x;a;b=1"],
-    )
-  })
+  it(
+    "registered parameters make another package of a type, most of them first; others are ignored",
+    { tags: ["BLA-1"] },
+    () => {
+      const names = parameterizedNames(["presence", "dialog;sla", "x;a", "x;a;b=1"])
+      const nameOf = (text: string) => parseEvent(text, 128, names)?.packageName
+      assert.deepStrictEqual(
+        [
+          "dialog",
+          "dialog;id=1;sla",
+          "dialog;sla=1",
+          "DIALOG;sla",
+          "x;b=1",
+          "x;c;A",
+          "x;b=2;a",
+          "x;b=1;a",
+        ].map(nameOf),
+        ["dialog", "dialog;sla", "dialog", "DIALOG", "x", "x;a", "x;a", "x;a;b=1"],
+      )
+    },
+  )
 
-  it("6446-5.2-a, 6446-9.2-a: rates are read as the grammar has them, and said as they were granted", () => {
-    const ratesOf = (text: string) => parseEvent(`presence;${text}`, 128)?.rates
-    assert.deepStrictEqual(ratesOf("max-rate=0.05"), { max: 0.05, min: null, adaptiveMin: null })
-    assert.deepStrictEqual(ratesOf("Min-Rate=1;adaptive-min-rate=12.5;id=3"), {
-      max: null,
-      min: 1,
-      adaptiveMin: 12.5,
-    })
-    assert.deepStrictEqual(ratesOf("min-rates=x"), null)
-    for (const wrong of ["0", "0.0", "100", ".5", "1.", "0.12345678901", "-1", "a", '"1"'])
-      assert.strictEqual(parseEvent(`presence;max-rate=${wrong}`, 128), null, wrong)
-    assert.strictEqual(parseEvent("presence;min-rate", 128), null)
-    const base = { state: "active", expires: 60, reason: null, retryAfter: null } as Notify
-    const rates = { max: 0.05, min: 10, adaptiveMin: 0.0000000001 }
-    assert.strictEqual(
-      formatSubscriptionState({ ...base, rates }),
-      "active;expires=60;max-rate=0.05;min-rate=10;adaptive-min-rate=0.0000000001",
-    )
-    const decimals = fc.integer({ min: 1, max: 999_999 }).map((millionths) => millionths / 1e4)
-    fc.assert(
-      fc.property(decimals, (max) => {
-        const written = formatSubscriptionState({ ...base, rates: { max, min: null, adaptiveMin: null } })
-        assert.deepStrictEqual(ratesOf(written.slice("active;expires=60;".length))?.max, max)
-      }),
-    )
-  })
+  it(
+    "rates are read as the grammar has them, and said as they were granted",
+    { tags: ["6446-5.2-a", "6446-9.2-a"] },
+    () => {
+      const ratesOf = (text: string) => parseEvent(`presence;${text}`, 128)?.rates
+      assert.deepStrictEqual(ratesOf("max-rate=0.05"), { max: 0.05, min: null, adaptiveMin: null })
+      assert.deepStrictEqual(ratesOf("Min-Rate=1;adaptive-min-rate=12.5;id=3"), {
+        max: null,
+        min: 1,
+        adaptiveMin: 12.5,
+      })
+      assert.deepStrictEqual(ratesOf("min-rates=x"), null)
+      for (const wrong of ["0", "0.0", "100", ".5", "1.", "0.12345678901", "-1", "a", '"1"'])
+        assert.strictEqual(parseEvent(`presence;max-rate=${wrong}`, 128), null, wrong)
+      assert.strictEqual(parseEvent("presence;min-rate", 128), null)
+      const base = { state: "active", expires: 60, reason: null, retryAfter: null } as Notify
+      const rates = { max: 0.05, min: 10, adaptiveMin: 0.0000000001 }
+      assert.strictEqual(
+        formatSubscriptionState({ ...base, rates }),
+        "active;expires=60;max-rate=0.05;min-rate=10;adaptive-min-rate=0.0000000001",
+      )
+      const decimals = fc.integer({ min: 1, max: 999_999 }).map((millionths) => millionths / 1e4)
+      fc.assert(
+        fc.property(decimals, (max) => {
+          const written = formatSubscriptionState({ ...base, rates: { max, min: null, adaptiveMin: null } })
+          assert.deepStrictEqual(ratesOf(written.slice("active;expires=60;".length))?.max, max)
+        }),
+      )
+    },
+  )
 })

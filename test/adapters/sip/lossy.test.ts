@@ -204,7 +204,8 @@ describe("a line that loses packets", () => {
     ["no documents", 0],
     ["short documents", 120],
   ])(
-    "C2: three of ten packets lost either way, %s: whoever is heard of at all keeps every lamp, and few are not",
+    "three of ten packets lost either way, %s: whoever is heard of at all keeps every lamp, and few are not",
+    { tags: ["C2"] },
     (_what, document) => {
       const minutes = all({ loss: 0.3, patience: 100, document })
       const silent = minutes.filter(({ heardFrom }) => !heardFrom)
@@ -219,25 +220,30 @@ describe("a line that loses packets", () => {
     },
   )
 
-  it("C2: a lamp that is alone survives the loss of its first NOTIFY, which could not be sent twice", () => {
-    // the SUBSCRIBE is the first packet
-    const phone = { loss: { nth: 2 }, patience: 100, document: 300, lamps: 1 }
-    const { alive, counters, sent, unasked, received, events } = minuteOf(1, phone)
-    assert.strictEqual(alive, 1)
-    assert.strictEqual(counters.notifyUnrepeated, 1)
-    assert.isTrue(events.some((one) => one._tag === "NotificationFailed" && one.outcome === "unrepeated"))
-    assert.deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
-    // what was lost, one without the document, and the document
-    assert.deepStrictEqual(
-      sent.map((one) => one.includes("x".repeat(300))),
-      [true, false, true],
-    )
-    assert.isAtMost(sum(unasked.map((one) => one.length)), 3 * received)
-    assert.isAbove(sum([...unasked, sent[0]!].map((one) => one.length)), 3 * received)
-  })
+  it(
+    "a lamp that is alone survives the loss of its first NOTIFY, which could not be sent twice",
+    { tags: ["C2"] },
+    () => {
+      // the SUBSCRIBE is the first packet
+      const phone = { loss: { nth: 2 }, patience: 100, document: 300, lamps: 1 }
+      const { alive, counters, sent, unasked, received, events } = minuteOf(1, phone)
+      assert.strictEqual(alive, 1)
+      assert.strictEqual(counters.notifyUnrepeated, 1)
+      assert.isTrue(events.some((one) => one._tag === "NotificationFailed" && one.outcome === "unrepeated"))
+      assert.deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
+      // what was lost, one without the document, and the document
+      assert.deepStrictEqual(
+        sent.map((one) => one.includes("x".repeat(300))),
+        [true, false, true],
+      )
+      assert.isAtMost(sum(unasked.map((one) => one.length)), 3 * received)
+      assert.isAbove(sum([...unasked, sent[0]!].map((one) => one.length)), 3 * received)
+    },
+  )
 
   it.each([100, 1_000, 5_000])(
-    "C2: where nothing is lost a phone that answers within %d ms has all lamps, and repetitions are all it is sent twice",
+    "where nothing is lost a phone that answers within %d ms has all lamps, and repetitions are all it is sent twice",
+    { tags: ["C2"] },
     (patience) => {
       const { alive, counters, sent } = minuteOf(1, { loss: 0, patience, document: 120 })
       assert.strictEqual(alive, 10)

@@ -39,31 +39,39 @@ const begin = (isReliable: boolean, may: boolean) => {
 }
 
 describe("a server that may not send", () => {
-  it("OPS-writer 3261-17.1.2.2-a: repeats nothing meanwhile, and goes on when it may again", () => {
-    const { sentAt, results, advanceTo, allowed } = begin(false, true)
-    advanceTo(1_600)
-    assert.deepStrictEqual(sentAt, [0, 500, 1_500])
-    allowed.may = false
-    advanceTo(9_000)
-    assert.deepStrictEqual(sentAt, [0, 500, 1_500])
-    allowed.may = true
-    advanceTo(20_000)
-    assert.isAbove(sentAt.length, 3)
-    assert.isTrue(sentAt.slice(3).every((at) => at >= 9_000))
-    advanceTo(40_000)
-    assert.deepStrictEqual(results, ["timedOut"])
-  })
-
-  it("OPS-writer: sends what it was to send then when it may, over a stream as well, and once there", () => {
-    for (const isReliable of [false, true]) {
-      const { sentAt, advanceTo, allowed } = begin(isReliable, false)
-      advanceTo(3_000)
-      assert.deepStrictEqual(sentAt, [])
+  it(
+    "repeats nothing meanwhile, and goes on when it may again",
+    { tags: ["OPS-writer", "3261-17.1.2.2-a"] },
+    () => {
+      const { sentAt, results, advanceTo, allowed } = begin(false, true)
+      advanceTo(1_600)
+      assert.deepStrictEqual(sentAt, [0, 500, 1_500])
+      allowed.may = false
+      advanceTo(9_000)
+      assert.deepStrictEqual(sentAt, [0, 500, 1_500])
       allowed.may = true
-      advanceTo(12_000)
-      assert.isAtLeast(sentAt.length, 1)
-      assert.isAtLeast(sentAt[0]!, 3_000)
-      if (isReliable) assert.strictEqual(sentAt.length, 1)
-    }
-  })
+      advanceTo(20_000)
+      assert.isAbove(sentAt.length, 3)
+      assert.isTrue(sentAt.slice(3).every((at) => at >= 9_000))
+      advanceTo(40_000)
+      assert.deepStrictEqual(results, ["timedOut"])
+    },
+  )
+
+  it(
+    "sends what it was to send then when it may, over a stream as well, and once there",
+    { tags: ["OPS-writer"] },
+    () => {
+      for (const isReliable of [false, true]) {
+        const { sentAt, advanceTo, allowed } = begin(isReliable, false)
+        advanceTo(3_000)
+        assert.deepStrictEqual(sentAt, [])
+        allowed.may = true
+        advanceTo(12_000)
+        assert.isAtLeast(sentAt.length, 1)
+        assert.isAtLeast(sentAt[0]!, 3_000)
+        if (isReliable) assert.strictEqual(sentAt.length, 1)
+      }
+    },
+  )
 })

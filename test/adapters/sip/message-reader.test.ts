@@ -8,7 +8,7 @@ import { assertLinear } from "../../support/cost.ts"
 const faultOf = (text: string) => read(text)?.fault ?? null
 
 describe("gate", () => {
-  it("4475-3.1.2-a: any bytes are read or refused, never thrown at", () => {
+  it("any bytes are read or refused, never thrown at", { tags: ["4475-3.1.2-a"] }, () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
         readDatagram(Buffer.from(bytes), limitsDefault)
@@ -17,18 +17,22 @@ describe("gate", () => {
     )
   })
 
-  it("4475-3.1.2-a: any mutation of a good request is read or refused, and what passes holds no line end", () => {
-    fc.assert(
-      fc.property(mutatedRequest, (text) => {
-        const message = read(text)
-        if (message === null || message.fault !== null) return
-        for (const values of message.headers.values())
-          for (const value of values)
-            assert.isFalse(["\r", "\n", "\0"].some((character) => value.includes(character)))
-      }),
-      { numRuns: 1_000 },
-    )
-  })
+  it(
+    "any mutation of a good request is read or refused, and what passes holds no line end",
+    { tags: ["4475-3.1.2-a"] },
+    () => {
+      fc.assert(
+        fc.property(mutatedRequest, (text) => {
+          const message = read(text)
+          if (message === null || message.fault !== null) return
+          for (const values of message.headers.values())
+            for (const value of values)
+              assert.isFalse(["\r", "\n", "\0"].some((character) => value.includes(character)))
+        }),
+        { numRuns: 1_000 },
+      )
+    },
+  )
 
   it("OPS-linear-time: traps of any kind are read in time that grows with their length only", () => {
     const traps = [" ", "\t", "<", '"', ";", ",", "=", "\r\n", "\r\n ", "\n", "a", "a;", ' "', "<;", ":"]
@@ -45,26 +49,31 @@ describe("gate", () => {
         )
   })
 
-  it("3261-18.3-a: bytes beyond Content-Length are ignored, missing ones are an error, no length takes all", () => {
-    const body = "<presence/>"
-    const withLength = (length: string | null) =>
-      read(requestText({ method: "PUBLISH", body, headers: { "Content-Length": length } }))!
-    assert.strictEqual(withLength("4").body.toString(), "<pre")
-    assert.strictEqual(withLength(null).body.toString(), body)
-    assert.deepStrictEqual(withLength("12").fault, {
-      status: 400,
-      reason: "Body Shorter Than Content-Length",
-    })
-  })
+  it(
+    "bytes beyond Content-Length are ignored, missing ones are an error, no length takes all",
+    { tags: ["3261-18.3-a"] },
+    () => {
+      const body = "<presence/>"
+      const withLength = (length: string | null) =>
+        read(requestText({ method: "PUBLISH", body, headers: { "Content-Length": length } }))!
+      assert.strictEqual(withLength("4").body.toString(), "<pre")
+      assert.strictEqual(withLength(null).body.toString(), body)
+      assert.deepStrictEqual(withLength("12").fault, {
+        status: 400,
+        reason: "Body Shorter Than Content-Length",
+      })
+    },
+  )
 
   it.each(["-1", "1e3", "0x10", "abc", "", "+4", "99999999999999999999"])(
-    "3261-18.3-a: %j is not a Content-Length",
+    "%j is not a Content-Length",
+    { tags: ["3261-18.3-a"] },
     (length) => {
       assert.strictEqual(faultOf(requestText({ headers: { "Content-Length": length } }))?.status, 400)
     },
   )
 
-  it("3261-21.5.6-a: another version is refused with 505", () => {
+  it("another version is refused with 505", { tags: ["3261-21.5.6-a"] }, () => {
     assert.strictEqual(faultOf(requestText().replace("SIP/2.0\r\n", "SIP/7.0\r\n"))?.status, 505)
   })
 
@@ -89,11 +98,11 @@ describe("gate", () => {
     ["no To", (text: string) => text.replace("To:", "X-To:")],
     ["two Call-IDs", (text: string) => text.replace("CSeq: 1", "Call-ID: other\r\nCSeq: 1")],
     ["two Content-Lengths", (text: string) => text.replace("CSeq: 1", "Content-Length: 7\r\nCSeq: 1")],
-  ])("3261-21.4.1-a: %s is answered 400", (_what, change) => {
+  ])("%s is answered 400", { tags: ["3261-21.4.1-a"] }, (_what, change) => {
     assert.strictEqual(faultOf(change(requestText()))?.status, 400)
   })
 
-  it("3261-21.4.11-a: long Request-URIs, heads and Via lists have their own refusals", () => {
+  it("long Request-URIs, heads and Via lists have their own refusals", { tags: ["3261-21.4.11-a"] }, () => {
     assert.strictEqual(faultOf(requestText({ uri: `sip:${"a".repeat(600)}@example.com` }))?.status, 414)
     assert.strictEqual(
       faultOf(requestText({ headers: { "X-Long": Array.from({ length: 20 }, () => "x".repeat(1_000)) } }))
@@ -109,33 +118,37 @@ describe("gate", () => {
     assert.deepStrictEqual(message.vias, vias)
   })
 
-  it("4475-3.1.1-a: folding, odd case, compact names and blanks around colons change nothing", () => {
-    const message = read(
-      "SUBSCRIBE sip:alice@example.com SIP/2.0\r\nv  : SIP/2.0/UDP 127.0.0.1:5998;branch=z9hG4bKf1\r\n" +
-        "tO :\r\n <sip:alice@example.com>\r\nf: <sip:bob@example.com>\r\n\t;tag=x\r\nCALL-id\t: c1\r\ncseq: 0007\r\n  SUBSCRIBE\r\n" +
-        "m: <sip:bob@127.0.0.1>\r\no: presence\r\nl: 0\r\nX-Unknown: ;;<<\r\n\r\n",
-    )!
-    assert.deepStrictEqual(
-      [
-        message.fault,
-        message.to,
-        message.from,
-        message.callId,
-        message.cseq,
-        message.headers.get("event"),
-        message.contentLength,
-      ],
-      [null, "<sip:alice@example.com>", "<sip:bob@example.com> ;tag=x", "c1", 7, ["presence"], 0],
-    )
-  })
+  it(
+    "folding, odd case, compact names and blanks around colons change nothing",
+    { tags: ["4475-3.1.1-a"] },
+    () => {
+      const message = read(
+        "SUBSCRIBE sip:alice@example.com SIP/2.0\r\nv  : SIP/2.0/UDP 127.0.0.1:5998;branch=z9hG4bKf1\r\n" +
+          "tO :\r\n <sip:alice@example.com>\r\nf: <sip:bob@example.com>\r\n\t;tag=x\r\nCALL-id\t: c1\r\ncseq: 0007\r\n  SUBSCRIBE\r\n" +
+          "m: <sip:bob@127.0.0.1>\r\no: presence\r\nl: 0\r\nX-Unknown: ;;<<\r\n\r\n",
+      )!
+      assert.deepStrictEqual(
+        [
+          message.fault,
+          message.to,
+          message.from,
+          message.callId,
+          message.cseq,
+          message.headers.get("event"),
+          message.contentLength,
+        ],
+        [null, "<sip:alice@example.com>", "<sip:bob@example.com> ;tag=x", "c1", 7, ["presence"], 0],
+      )
+    },
+  )
 
-  it("3261-8.2.2-a: headers named like object members are plain unknown headers", () => {
+  it("headers named like object members are plain unknown headers", { tags: ["3261-8.2.2-a"] }, () => {
     const message = readRequest({ headers: { constructor: "x", __proto__x: "y", toString: "z" } })
     assert.isNull(message.fault)
     assert.isUndefined(message.headers.get("constructor"))
   })
 
-  it("4475-3.1.2-a: bad responses are dropped, an empty reason is fine", () => {
+  it("bad responses are dropped, an empty reason is fine", { tags: ["4475-3.1.2-a"] }, () => {
     const response = (line: string) =>
       read(`${line}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nCSeq: 1 NOTIFY\r\n\r\n`)
     assert.strictEqual(response("SIP/2.0 100 ")?.status, 100)
@@ -144,7 +157,7 @@ describe("gate", () => {
     assert.isNull(response("SIP/7.0 200 OK"))
   })
 
-  it("3261-8.2.2-a: trap text in any header is read or refused", () => {
+  it("trap text in any header is read or refused", { tags: ["3261-8.2.2-a"] }, () => {
     fc.assert(
       fc.property(
         fc.constantFrom("To", "From", "Via", "CSeq", "Call-ID", "Event"),

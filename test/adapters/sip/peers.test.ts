@@ -52,86 +52,100 @@ const cut = ({ network, prefix }: Case, width: number): readonly number[] =>
   })
 
 describe("trusted peers", () => {
-  it("OPS-trusted_peers: the narrowest network that holds an address decides, as bits say", () => {
-    const cases = fc.record({
-      entries: fc.array(fc.record({ network: anyBytes, prefix: fc.integer({ min: 0, max: 32 }) }), {
-        minLength: 1,
-        maxLength: 8,
-      }),
-      others: fc.array(anyBytes, { minLength: 1, maxLength: 8 }),
-      flip: fc.integer({ min: 0, max: 31 }),
-    })
-    fc.assert(
-      fc.property(cases, ({ entries, others, flip }) => {
-        const networks = new Map(
-          entries.map((one) => {
-            const bits = bitsOf(cut(one, 8), 8).slice(0, one.prefix)
-            const text = one.prefix === 32 ? cut(one, 8).join(".") : `${cut(one, 8).join(".")}/${one.prefix}`
-            return [bits, text] as const
-          }),
-        )
-        const peers = peersOf(...networks.values())
-        // near misses: an address of each network with one bit changed
-        const near = entries.map(({ network }) =>
-          network.map((part, index) =>
-            index === Math.floor(flip / 8) ? part ^ (1 << (7 - (flip % 8))) : part,
-          ),
-        )
-        for (const address of [...others, ...near, ...entries.map(({ network }) => network)]) {
-          const bits = bitsOf(address, 8)
-          const fitting = [...networks].filter(([prefix]) => bits.startsWith(prefix))
-          const [, expected = null] = fitting.toSorted(([one], [other]) => other.length - one.length)[0] ?? []
-          const dotted = address.join(".")
-          equal(peers.find(dotted, "udp")?.network ?? null, expected)
-          // again from memory, and in IPv6 clothes
-          equal(peers.find(dotted, "udp")?.network ?? null, expected)
-          equal(peers.find(`::ffff:${dotted}`, "tcp")?.network ?? null, expected)
-        }
-      }),
-      { numRuns: 300 },
-    )
-  })
+  it(
+    "the narrowest network that holds an address decides, as bits say",
+    { tags: ["OPS-trusted_peers"] },
+    () => {
+      const cases = fc.record({
+        entries: fc.array(fc.record({ network: anyBytes, prefix: fc.integer({ min: 0, max: 32 }) }), {
+          minLength: 1,
+          maxLength: 8,
+        }),
+        others: fc.array(anyBytes, { minLength: 1, maxLength: 8 }),
+        flip: fc.integer({ min: 0, max: 31 }),
+      })
+      fc.assert(
+        fc.property(cases, ({ entries, others, flip }) => {
+          const networks = new Map(
+            entries.map((one) => {
+              const bits = bitsOf(cut(one, 8), 8).slice(0, one.prefix)
+              const text =
+                one.prefix === 32 ? cut(one, 8).join(".") : `${cut(one, 8).join(".")}/${one.prefix}`
+              return [bits, text] as const
+            }),
+          )
+          const peers = peersOf(...networks.values())
+          // near misses: an address of each network with one bit changed
+          const near = entries.map(({ network }) =>
+            network.map((part, index) =>
+              index === Math.floor(flip / 8) ? part ^ (1 << (7 - (flip % 8))) : part,
+            ),
+          )
+          for (const address of [...others, ...near, ...entries.map(({ network }) => network)]) {
+            const bits = bitsOf(address, 8)
+            const fitting = [...networks].filter(([prefix]) => bits.startsWith(prefix))
+            const [, expected = null] =
+              fitting.toSorted(([one], [other]) => other.length - one.length)[0] ?? []
+            const dotted = address.join(".")
+            equal(peers.find(dotted, "udp")?.network ?? null, expected)
+            // again from memory, and in IPv6 clothes
+            equal(peers.find(dotted, "udp")?.network ?? null, expected)
+            equal(peers.find(`::ffff:${dotted}`, "tcp")?.network ?? null, expected)
+          }
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 
-  it("OPS-trusted_peers: so it is for IPv6, in whatever spelling, and never for the other family", () => {
-    const cases = fc.record({
-      network: anyGroups,
-      prefix: fc.integer({ min: 0, max: 128 }),
-      other: anyGroups,
-    })
-    fc.assert(
-      fc.property(cases, ({ network, prefix, other }) => {
-        const plain = cut({ network, prefix }, 16)
-        // an IPv4 address in IPv6 spelling is an IPv4 network, which the test above has
-        fc.pre(!written(plain).startsWith("0:0:0:0:0:ffff:"))
-        const peers = peersOf(`${written(plain)}/${prefix}`)
-        const head = bitsOf(plain, 16).slice(0, prefix)
-        for (const address of [network, other]) {
-          const isMapped = written(address).startsWith("0:0:0:0:0:ffff:")
-          const isIn = !isMapped && bitsOf(address, 16).startsWith(head)
-          equal(peers.find(written(address), "udp") !== null, isIn, written(address))
-          equal(peers.find(written(address).toUpperCase(), "udp") !== null, isIn)
-        }
-        equal(peers.find("10.0.0.1", "udp"), null)
-      }),
-      { numRuns: 300 },
-    )
-  })
+  it(
+    "so it is for IPv6, in whatever spelling, and never for the other family",
+    { tags: ["OPS-trusted_peers"] },
+    () => {
+      const cases = fc.record({
+        network: anyGroups,
+        prefix: fc.integer({ min: 0, max: 128 }),
+        other: anyGroups,
+      })
+      fc.assert(
+        fc.property(cases, ({ network, prefix, other }) => {
+          const plain = cut({ network, prefix }, 16)
+          // an IPv4 address in IPv6 spelling is an IPv4 network, which the test above has
+          fc.pre(!written(plain).startsWith("0:0:0:0:0:ffff:"))
+          const peers = peersOf(`${written(plain)}/${prefix}`)
+          const head = bitsOf(plain, 16).slice(0, prefix)
+          for (const address of [network, other]) {
+            const isMapped = written(address).startsWith("0:0:0:0:0:ffff:")
+            const isIn = !isMapped && bitsOf(address, 16).startsWith(head)
+            equal(peers.find(written(address), "udp") !== null, isIn, written(address))
+            equal(peers.find(written(address).toUpperCase(), "udp") !== null, isIn)
+          }
+          equal(peers.find("10.0.0.1", "udp"), null)
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 
-  it("OPS-trusted_peers: an entry for one transport keeps wider ones from deciding about the other", () => {
-    const peers = peersOf("10.0.0.0/8", "10.0.0.1;transport=tcp", "10.0.0.2;transport=udp", {
-      address: "10.0.0.2",
-      transport: "tcp",
-      identity: "none",
-    })
-    equal(peers.find("10.0.0.1", "tcp")?.network, "10.0.0.1")
-    equal(peers.find("10.0.0.1", "udp"), null)
-    equal(peers.find("10.0.0.2", "udp")?.identity, "pai")
-    equal(peers.find("10.0.0.2", "tcp")?.identity, "none")
-    equal(peers.find("10.9.9.9", "udp")?.network, "10.0.0.0/8")
-    equal(makePeers([]).find("10.0.0.1", "udp"), null)
-  })
+  it(
+    "an entry for one transport keeps wider ones from deciding about the other",
+    { tags: ["OPS-trusted_peers"] },
+    () => {
+      const peers = peersOf("10.0.0.0/8", "10.0.0.1;transport=tcp", "10.0.0.2;transport=udp", {
+        address: "10.0.0.2",
+        transport: "tcp",
+        identity: "none",
+      })
+      equal(peers.find("10.0.0.1", "tcp")?.network, "10.0.0.1")
+      equal(peers.find("10.0.0.1", "udp"), null)
+      equal(peers.find("10.0.0.2", "udp")?.identity, "pai")
+      equal(peers.find("10.0.0.2", "tcp")?.identity, "none")
+      equal(peers.find("10.9.9.9", "udp")?.network, "10.0.0.0/8")
+      equal(makePeers([]).find("10.0.0.1", "udp"), null)
+    },
+  )
 
-  it("OPS-trusted_peers: text and objects say the same, and are shown in one form", () => {
+  it("text and objects say the same, and are shown in one form", { tags: ["OPS-trusted_peers"] }, () => {
     const full = "10.0.0.0/24;identity=none;publishes_for=example.com|sip:desk@example.org;transport=tcp"
     deepStrictEqual(
       textsOf(
@@ -194,59 +208,67 @@ describe("trusted peers", () => {
     [{ address: "10.0.0.1", identity: true }, /expected pai/],
     [{ address: "10.0.0.1", publishes_for: [1] }, /expected domains/],
     [{ address: "10.0.0.1", trust: "all" }, /trust: there is no such part/],
-  ] as const)("OPS-trusted_peers: %j is refused with what to write", (entry, why) => {
+  ] as const)("%j is refused with what to write", { tags: ["OPS-trusted_peers"] }, (entry, why) => {
     match(faultOf(entry), why)
     equal(readPeers([entry]).peers.length, 0)
   })
 
-  it("OPS-trusted_peers: a network is listed once for each transport", () => {
+  it("a network is listed once for each transport", { tags: ["OPS-trusted_peers"] }, () => {
     match(faultOf("10.0.0.1", "10.0.0.1/32"), /10\.0\.0\.1 is listed twice/)
     match(faultOf("10.0.0.1;transport=udp", "::ffff:10.0.0.1"), /listed twice/)
     match(faultOf("2001:db8::/64", "2001:DB8:0:0::/64;identity=none"), /listed twice/)
     equal(peersOf("10.0.0.1;transport=udp", "10.0.0.1;transport=tcp").size, 2)
   })
 
-  it("OPS-trusted_peers: it publishes for domains and URIs in any spelling, or for everybody, and otherwise for nobody", () => {
-    const speaks = (said: string, presentity: string): boolean =>
-      readPeers([`10.0.0.1${said}`]).peers[0]!.publishesFor(presentity as Uri)
-    const some = ";publishes_for=EXAMPLE.com|sip:desk@example.org|tel:+1-555-0100"
-    ok(speaks(some, "sip:201@example.com"))
-    ok(speaks(some, "sip:desk@example.org"))
-    ok(speaks(some, "tel:+15550100"))
-    for (const other of [
-      "sip:lab@example.org",
-      "sip:201@sub.example.com",
-      "sip:example.com@evil.org",
-      "tel:+15550101",
-    ])
-      ok(!speaks(some, other), other)
-    ok(speaks(";publishes_for=*", "tel:+15550101"))
-    ok(!speaks("", "sip:201@example.com"))
-  })
+  it(
+    "it publishes for domains and URIs in any spelling, or for everybody, and otherwise for nobody",
+    { tags: ["OPS-trusted_peers"] },
+    () => {
+      const speaks = (said: string, presentity: string): boolean =>
+        readPeers([`10.0.0.1${said}`]).peers[0]!.publishesFor(presentity as Uri)
+      const some = ";publishes_for=EXAMPLE.com|sip:desk@example.org|tel:+1-555-0100"
+      ok(speaks(some, "sip:201@example.com"))
+      ok(speaks(some, "sip:desk@example.org"))
+      ok(speaks(some, "tel:+15550100"))
+      for (const other of [
+        "sip:lab@example.org",
+        "sip:201@sub.example.com",
+        "sip:example.com@evil.org",
+        "tel:+15550101",
+      ])
+        ok(!speaks(some, other), other)
+      ok(speaks(";publishes_for=*", "tel:+15550101"))
+      ok(!speaks("", "sip:201@example.com"))
+    },
+  )
 
-  it("C2 OPS-trusted_peers: a host is the peer's when it is the source or the operator says so, not by being in the network", () => {
-    const [peer] = readPeers(["10.0.0.0/24;hosts=SIP.example.com|192.0.2.1|[2001:DB8:0::1]"]).peers
-    const isHost = (host: string): boolean => peer!.isHost(host, "10.0.0.9")
-    for (const own of [
-      "10.0.0.9",
-      "[::ffff:10.0.0.9]",
-      "[::FFFF:a00:9]",
-      "sip.example.com",
-      "sip.example.COM.",
-    ])
-      ok(isHost(own), own)
-    for (const own of ["192.0.2.1", "[2001:db8::1]", "2001:db8:0:0::1"]) ok(isHost(own), own)
-    for (const other of [
-      "10.0.0.8",
-      "10.0.1.9",
-      "example.com",
-      "sip.example.com.evil.org",
-      "192.0.2.2",
-      "[::1]",
-    ])
-      ok(!isHost(other), other)
-    // it writes itself so, but does not send from there
-    ok(!peer!.holds("192.0.2.1"))
-    equal(makePeers([peer!]).find("192.0.2.1", "udp"), null)
-  })
+  it(
+    "a host is the peer's when it is the source or the operator says so, not by being in the network",
+    { tags: ["C2", "OPS-trusted_peers"] },
+    () => {
+      const [peer] = readPeers(["10.0.0.0/24;hosts=SIP.example.com|192.0.2.1|[2001:DB8:0::1]"]).peers
+      const isHost = (host: string): boolean => peer!.isHost(host, "10.0.0.9")
+      for (const own of [
+        "10.0.0.9",
+        "[::ffff:10.0.0.9]",
+        "[::FFFF:a00:9]",
+        "sip.example.com",
+        "sip.example.COM.",
+      ])
+        ok(isHost(own), own)
+      for (const own of ["192.0.2.1", "[2001:db8::1]", "2001:db8:0:0::1"]) ok(isHost(own), own)
+      for (const other of [
+        "10.0.0.8",
+        "10.0.1.9",
+        "example.com",
+        "sip.example.com.evil.org",
+        "192.0.2.2",
+        "[::1]",
+      ])
+        ok(!isHost(other), other)
+      // it writes itself so, but does not send from there
+      ok(!peer!.holds("192.0.2.1"))
+      equal(makePeers([peer!]).find("192.0.2.1", "udp"), null)
+    },
+  )
 })

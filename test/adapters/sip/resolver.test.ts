@@ -24,7 +24,7 @@ const names = (table: Partial<NameService>): { readonly service: NameService; re
 }
 
 describe("resolver", () => {
-  it("3263-4.2-a: an explicit port needs addresses only", async () => {
+  it("an explicit port needs addresses only", { tags: ["3263-4.2-a"] }, async () => {
     const { service, asked } = names({})
     assert.deepStrictEqual(await makeResolver(service).resolve("h", 5070, null), [
       { transport: "udp", address: "192.0.2.1", port: 5070 },
@@ -32,7 +32,7 @@ describe("resolver", () => {
     assert.deepStrictEqual(asked, ["A h"])
   })
 
-  it("3263-4.1-a: NAPTR says which transport is preferred, SRV where", async () => {
+  it("NAPTR says which transport is preferred, SRV where", { tags: ["3263-4.1-a"] }, async () => {
     const { service } = names({
       naptr: async () => [
         { service: "SIP+D2U", order: 20, preference: 1, replacement: "_sip._udp.h" },
@@ -47,30 +47,40 @@ describe("resolver", () => {
     ])
   })
 
-  it("3263-4.1-a: a named transport asks for its service; without any the address and the default port are left", async () => {
-    const { service, asked } = names({})
-    assert.deepStrictEqual(await makeResolver(service).resolve("h", null, "tcp"), [
-      { transport: "tcp", address: "192.0.2.1", port: 5060 },
-    ])
-    assert.deepStrictEqual(asked, ["SRV _sip._tcp.h", "A h"])
-  })
+  it(
+    "a named transport asks for its service; without any the address and the default port are left",
+    { tags: ["3263-4.1-a"] },
+    async () => {
+      const { service, asked } = names({})
+      assert.deepStrictEqual(await makeResolver(service).resolve("h", null, "tcp"), [
+        { transport: "tcp", address: "192.0.2.1", port: 5060 },
+      ])
+      assert.deepStrictEqual(asked, ["SRV _sip._tcp.h", "A h"])
+    },
+  )
 
-  it("OPS-resolver: answers, failures and questions under way are shared for a while", async () => {
-    let now = 0
-    const { service, asked } = names({ addresses: async (host) => (host === "bad" ? none() : ["192.0.2.1"]) })
-    const resolver = makeResolver(service, () => now)
-    await Promise.all([resolver.resolve("h", 1, null), resolver.resolve("h", 1, null)])
-    await resolver.resolve("h", 1, null)
-    assert.deepStrictEqual(await resolver.resolve("bad", 1, null), [])
-    await resolver.resolve("bad", 1, null)
-    assert.strictEqual(asked.length, 2)
-    now = 11_000
-    await resolver.resolve("bad", 1, null)
-    await resolver.resolve("h", 1, null)
-    assert.strictEqual(asked.length, 3)
-  })
+  it(
+    "answers, failures and questions under way are shared for a while",
+    { tags: ["OPS-resolver"] },
+    async () => {
+      let now = 0
+      const { service, asked } = names({
+        addresses: async (host) => (host === "bad" ? none() : ["192.0.2.1"]),
+      })
+      const resolver = makeResolver(service, () => now)
+      await Promise.all([resolver.resolve("h", 1, null), resolver.resolve("h", 1, null)])
+      await resolver.resolve("h", 1, null)
+      assert.deepStrictEqual(await resolver.resolve("bad", 1, null), [])
+      await resolver.resolve("bad", 1, null)
+      assert.strictEqual(asked.length, 2)
+      now = 11_000
+      await resolver.resolve("bad", 1, null)
+      await resolver.resolve("h", 1, null)
+      assert.strictEqual(asked.length, 3)
+    },
+  )
 
-  it("OPS-resolver: questions under way are bounded", async () => {
+  it("questions under way are bounded", { tags: ["OPS-resolver"] }, async () => {
     const { service, asked } = names({ addresses: () => new Promise(() => {}) })
     const resolver = makeResolver(service)
     for (let at = 0; at < 1_000; at++) void resolver.resolve(`h${at}`, 1, null)
@@ -78,20 +88,24 @@ describe("resolver", () => {
     assert.deepStrictEqual(await resolver.resolve("one-more", 1, null), [])
   })
 
-  it("3263-4.1-a: services are ordered by priority, whatever the draw, and none is lost", () => {
-    const record = fc.record({ priority: fc.nat(3), weight: fc.nat(3), id: fc.nat() })
-    fc.assert(
-      fc.property(
-        fc.array(record, { maxLength: 8 }),
-        fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 8, maxLength: 8 }),
-        (records, draws) => {
-          let at = 0
-          const ordered = orderServices(records, () => draws[at++ % 8]!)
-          assert.sameMembers([...ordered], records)
-          for (let index = 1; index < ordered.length; index++)
-            assert.isAtLeast(ordered[index]!.priority, ordered[index - 1]!.priority)
-        },
-      ),
-    )
-  })
+  it(
+    "services are ordered by priority, whatever the draw, and none is lost",
+    { tags: ["3263-4.1-a"] },
+    () => {
+      const record = fc.record({ priority: fc.nat(3), weight: fc.nat(3), id: fc.nat() })
+      fc.assert(
+        fc.property(
+          fc.array(record, { maxLength: 8 }),
+          fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 8, maxLength: 8 }),
+          (records, draws) => {
+            let at = 0
+            const ordered = orderServices(records, () => draws[at++ % 8]!)
+            assert.sameMembers([...ordered], records)
+            for (let index = 1; index < ordered.length; index++)
+              assert.isAtLeast(ordered[index]!.priority, ordered[index - 1]!.priority)
+          },
+        ),
+      )
+    },
+  )
 })

@@ -55,65 +55,77 @@ const table = (limits = limitsDefault) => {
 const ok = Buffer.from("SIP/2.0 200 OK\r\n\r\n")
 
 describe("server transactions", () => {
-  it("OPS-writer L14: what came after a long stall is not taken for as old as the last look: it is answered once, and remembered", () => {
-    for (const stall of [5_000, 20_000, 40_000, 3_600_000]) {
-      const { transactions, absorb, open, statuses, sent, skipTo, advanceTo, counters } = table()
-      const old = readRequest({ method: "PUBLISH" })
-      transactions.complete(open(old), ok)
-      skipTo(stall)
-      const message = readRequest({ method: "PUBLISH" })
-      const transaction = open(message)
-      advanceTo(stall + 100)
-      assert.deepStrictEqual(statuses(), [200])
-      transactions.complete(transaction, ok)
-      assert.isTrue(absorb(message))
-      assert.deepStrictEqual(statuses(), [200, 200, 200])
-      assert.strictEqual(absorb(old), stall < 30_000)
-      const before = sent.length
-      advanceTo(stall + 31_000)
-      assert.isTrue(absorb(message))
-      advanceTo(stall + 80_000)
-      assert.isFalse(absorb(message))
-      assert.strictEqual(sent.length, before + 1)
+  it(
+    "what came after a long stall is not taken for as old as the last look: it is answered once, and remembered",
+    { tags: ["OPS-writer", "L14"] },
+    () => {
+      for (const stall of [5_000, 20_000, 40_000, 3_600_000]) {
+        const { transactions, absorb, open, statuses, sent, skipTo, advanceTo, counters } = table()
+        const old = readRequest({ method: "PUBLISH" })
+        transactions.complete(open(old), ok)
+        skipTo(stall)
+        const message = readRequest({ method: "PUBLISH" })
+        const transaction = open(message)
+        advanceTo(stall + 100)
+        assert.deepStrictEqual(statuses(), [200])
+        transactions.complete(transaction, ok)
+        assert.isTrue(absorb(message))
+        assert.deepStrictEqual(statuses(), [200, 200, 200])
+        assert.strictEqual(absorb(old), stall < 30_000)
+        const before = sent.length
+        advanceTo(stall + 31_000)
+        assert.isTrue(absorb(message))
+        advanceTo(stall + 80_000)
+        assert.isFalse(absorb(message))
+        assert.strictEqual(sent.length, before + 1)
+        assert.strictEqual(counters.serverTransactions, 0)
+      }
+    },
+  )
+
+  it(
+    "a request that comes k times within Timer J reaches the core once and gets k equal responses",
+    { tags: ["L14"] },
+    () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.integer({ min: 0, max: 31_000 }), { maxLength: 8 }),
+          fc.integer({ min: 0, max: 3_000 }),
+          (copies, answeredAfter) => {
+            const { transactions, absorb, open, sent, advanceTo } = table()
+            const message = readRequest({ method: "PUBLISH" })
+            const transaction = open(message)
+            advanceTo(answeredAfter)
+            transactions.complete(transaction, ok)
+            for (const at of copies.toSorted((a, b) => a - b)) {
+              advanceTo(at)
+              assert.isTrue(absorb(message))
+            }
+            assert.strictEqual(sent.length, 1 + copies.length)
+            assert.isTrue(sent.every((text) => text === sent[0]))
+          },
+        ),
+        { numRuns: 100 },
+      )
+    },
+  )
+
+  it(
+    "Timer J ends; the same bytes are a new request then, and nothing is kept",
+    { tags: ["3261-17.2.2-a"] },
+    () => {
+      const { transactions, open, advanceTo, counters } = table()
+      const message = readRequest()
+      transactions.complete(open(message), ok)
+      advanceTo(32_000)
+      assert.isTrue(transactions.has(keyOf(message)))
+      advanceTo(36_100)
+      assert.isFalse(transactions.has(keyOf(message)))
       assert.strictEqual(counters.serverTransactions, 0)
-    }
-  })
+    },
+  )
 
-  it("L14: a request that comes k times within Timer J reaches the core once and gets k equal responses", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 0, max: 31_000 }), { maxLength: 8 }),
-        fc.integer({ min: 0, max: 3_000 }),
-        (copies, answeredAfter) => {
-          const { transactions, absorb, open, sent, advanceTo } = table()
-          const message = readRequest({ method: "PUBLISH" })
-          const transaction = open(message)
-          advanceTo(answeredAfter)
-          transactions.complete(transaction, ok)
-          for (const at of copies.toSorted((a, b) => a - b)) {
-            advanceTo(at)
-            assert.isTrue(absorb(message))
-          }
-          assert.strictEqual(sent.length, 1 + copies.length)
-          assert.isTrue(sent.every((text) => text === sent[0]))
-        },
-      ),
-      { numRuns: 100 },
-    )
-  })
-
-  it("3261-17.2.2-a: Timer J ends; the same bytes are a new request then, and nothing is kept", () => {
-    const { transactions, open, advanceTo, counters } = table()
-    const message = readRequest()
-    transactions.complete(open(message), ok)
-    advanceTo(32_000)
-    assert.isTrue(transactions.has(keyOf(message)))
-    advanceTo(36_100)
-    assert.isFalse(transactions.has(keyOf(message)))
-    assert.strictEqual(counters.serverTransactions, 0)
-  })
-
-  it("3261-17.2.2-a: on a stream nothing is remembered (Timer J is 0)", () => {
+  it("on a stream nothing is remembered (Timer J is 0)", { tags: ["3261-17.2.2-a"] }, () => {
     const { transactions, open, counters } = table()
     const message = readRequest()
     transactions.complete(open(message, false), ok)
@@ -121,7 +133,7 @@ describe("server transactions", () => {
     assert.strictEqual(counters.serverTransactions, 0)
   })
 
-  it("4320-4.1-a: no 100 before the client's Timer E reaches T2, one after it", () => {
+  it("no 100 before the client's Timer E reaches T2, one after it", { tags: ["4320-4.1-a"] }, () => {
     const { absorb, open, statuses, advanceTo } = table()
     const message = readRequest()
     open(message)
@@ -138,21 +150,21 @@ describe("server transactions", () => {
     assert.deepStrictEqual(statuses(), [100, 100])
   })
 
-  it("4320-4.1-a: a request answered in time gets no 100", () => {
+  it("a request answered in time gets no 100", { tags: ["4320-4.1-a"] }, () => {
     const { transactions, open, statuses, advanceTo } = table()
     transactions.complete(open(readRequest()), ok)
     advanceTo(20_000)
     assert.deepStrictEqual(statuses(), [200])
   })
 
-  it("4320-4.2-a: a request that is never answered gets 500 in the end, not 408", () => {
+  it("a request that is never answered gets 500 in the end, not 408", { tags: ["4320-4.2-a"] }, () => {
     const { open, statuses, advanceTo } = table()
     open(readRequest())
     advanceTo(40_000)
     assert.deepStrictEqual(statuses(), [100, 500])
   })
 
-  it("3261-17.2.2-a: a second final response is not sent", () => {
+  it("a second final response is not sent", { tags: ["3261-17.2.2-a"] }, () => {
     const { transactions, open, statuses } = table()
     const transaction = open(readRequest())
     assert.isTrue(transactions.complete(transaction, ok))
@@ -160,17 +172,22 @@ describe("server transactions", () => {
     assert.deepStrictEqual(statuses(), [200])
   })
 
-  it("3261-17.2.3-a: branch, sent-by and method make a transaction, whatever else differs", () => {
-    const via = (text: string) => ({ headers: { Via: `SIP/2.0/UDP ${text}` } })
-    const key = keyOf(readRequest(via("h:5060;branch=z9hG4bKx")))
-    assert.strictEqual(keyOf(readRequest(via("H;branch=z9hG4bKx;rport"))), key)
-    assert.notStrictEqual(keyOf(readRequest(via("h:5061;branch=z9hG4bKx"))), key)
-    assert.notStrictEqual(keyOf(readRequest(via("h:5060;branch=z9hG4bKy"))), key)
-    assert.notStrictEqual(keyOf(readRequest({ method: "PUBLISH", ...via("h:5060;branch=z9hG4bKx") })), key)
-  })
+  it(
+    "branch, sent-by and method make a transaction, whatever else differs",
+    { tags: ["3261-17.2.3-a"] },
+    () => {
+      const via = (text: string) => ({ headers: { Via: `SIP/2.0/UDP ${text}` } })
+      const key = keyOf(readRequest(via("h:5060;branch=z9hG4bKx")))
+      assert.strictEqual(keyOf(readRequest(via("H;branch=z9hG4bKx;rport"))), key)
+      assert.notStrictEqual(keyOf(readRequest(via("h:5061;branch=z9hG4bKx"))), key)
+      assert.notStrictEqual(keyOf(readRequest(via("h:5060;branch=z9hG4bKy"))), key)
+      assert.notStrictEqual(keyOf(readRequest({ method: "PUBLISH", ...via("h:5060;branch=z9hG4bKx") })), key)
+    },
+  )
 
   it.each(["z9hG4bK", "", "1234"])(
-    "4475-3.2.1-a: with branch %j requests are told apart by everything else",
+    "with branch %j requests are told apart by everything else",
+    { tags: ["4475-3.2.1-a"] },
     (parameter) => {
       const headers = {
         Via: `SIP/2.0/UDP h${parameter}`,
@@ -185,17 +202,21 @@ describe("server transactions", () => {
     },
   )
 
-  it("3261-8.2.2.2-a: the same request by another path is merged, another request is not", () => {
-    const { transactions, open } = table()
-    const headers = { From: "<sip:b@h>;tag=1", "Call-ID": "c" }
-    open(readRequest({ headers }))
-    assert.isTrue(
-      transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, From: "sip:b@h ;tag=1" } }))),
-    )
-    assert.isFalse(
-      transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, CSeq: "2 OPTIONS" } }))),
-    )
-  })
+  it(
+    "the same request by another path is merged, another request is not",
+    { tags: ["3261-8.2.2.2-a"] },
+    () => {
+      const { transactions, open } = table()
+      const headers = { From: "<sip:b@h>;tag=1", "Call-ID": "c" }
+      open(readRequest({ headers }))
+      assert.isTrue(
+        transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, From: "sip:b@h ;tag=1" } }))),
+      )
+      assert.isFalse(
+        transactions.isMerged(mergeKeyOf(readRequest({ headers: { ...headers, CSeq: "2 OPTIONS" } }))),
+      )
+    },
+  )
 
   it("OPS-server-transactions-max: above the bound of entries or bytes it is full, and not for ever", () => {
     for (const limits of [

@@ -116,21 +116,25 @@ export const eventStoreContract = (
         }),
       ))
 
-    it("3903-6-c: an append repeated after a doubtful outcome is stored once and counts as stored", () =>
-      run((store) =>
-        Effect.gen(function* () {
-          const [one, other] = [freshStream(), freshStream()]
-          const batch = [...chain(one, 1, 3), decisionOf(other, 1)]
-          const first = yield* store.append(batch)
-          const again = yield* store.append(batch)
-          assert.strictEqual(again.conflicts.size, 0)
-          assert.isAtLeast(again.position, first.position)
-          const history = yield* store.history(one, 0, 10)
-          assert.strictEqual(history.length, 3)
-        }),
-      ))
+    it(
+      "an append repeated after a doubtful outcome is stored once and counts as stored",
+      { tags: ["3903-6-c"] },
+      () =>
+        run((store) =>
+          Effect.gen(function* () {
+            const [one, other] = [freshStream(), freshStream()]
+            const batch = [...chain(one, 1, 3), decisionOf(other, 1)]
+            const first = yield* store.append(batch)
+            const again = yield* store.append(batch)
+            assert.strictEqual(again.conflicts.size, 0)
+            assert.isAtLeast(again.position, first.position)
+            const history = yield* store.history(one, 0, 10)
+            assert.strictEqual(history.length, 3)
+          }),
+        ),
+    )
 
-    it("3903-6-g: of many appends at one version exactly one wins", () =>
+    it("of many appends at one version exactly one wins", { tags: ["3903-6-g"] }, () =>
       run((store) =>
         Effect.gen(function* () {
           const stream = freshStream()
@@ -143,7 +147,8 @@ export const eventStoreContract = (
           const [state] = yield* store.load([stream])
           assert.strictEqual(state?.version, 2)
         }),
-      ))
+      ),
+    )
 
     it("reading in pages sees every decision once, in one order, each stream in version order", () =>
       run((store) =>
@@ -173,7 +178,7 @@ export const eventStoreContract = (
         }),
       ))
 
-    it("L04: a snapshot only saves folding, and an older one never replaces a newer", () =>
+    it("a snapshot only saves folding, and an older one never replaces a newer", { tags: ["L04"] }, () =>
       run((store) =>
         Effect.gen(function* () {
           const stream = freshStream()
@@ -188,7 +193,8 @@ export const eventStoreContract = (
             stateAfter(stream, 3),
           )
         }),
-      ))
+      ),
+    )
 
     it("a presentity with nothing alive keeps its version and is no longer listed", () =>
       run((store) =>
@@ -230,7 +236,7 @@ export const eventStoreContract = (
         }),
       ))
 
-    it("L04: landmarks are found by version and by instant, the newest that fits, whole", () =>
+    it("landmarks are found by version and by instant, the newest that fits, whole", { tags: ["L04"] }, () =>
       run((store) =>
         Effect.gen(function* () {
           const [stream, other] = [freshStream(), freshStream()]
@@ -268,7 +274,8 @@ export const eventStoreContract = (
             assert.deepStrictEqual(yield* store.landmarksBack(none, 500, 5), [])
           }
         }),
-      ))
+      ),
+    )
 
     it("a landmark with nothing alive says what it was, not only its version", () =>
       run((store) =>

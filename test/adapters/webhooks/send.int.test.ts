@@ -31,7 +31,7 @@ const receiver = async ({ onTestFinished }: TestContext, answers: readonly numbe
 }
 
 describe("a message", () => {
-  it("A13: is signed as the published example of Standard Webhooks is", () => {
+  it("is signed as the published example of Standard Webhooks is", { tags: ["A13"] }, () => {
     const signed = signatureOf(
       "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
       "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -45,52 +45,60 @@ describe("a message", () => {
     }
   })
 
-  it("A13 T36: what the receiver says decides; nobody is followed elsewhere", async (context) => {
-    const { heard, port } = await receiver(context, [200, 204, 302, 400, 404, 408, 410, 429, 500, 503])
-    const send = makeSend(allowedHosts(["127.0.0.1"]))
-    const outcomes: string[] = []
-    for (let times = 0; times < 10; times += 1) {
-      const message = { id: `msg_${times}`, url: `http://127.0.0.1:${port}/hook`, secret, body: "{}" }
-      const outcome = await Effect.runPromise(send(message, 0))
-      outcomes.push("error" in outcome ? `${outcome._tag}: ${outcome.error}` : outcome._tag)
-    }
-    assert.deepEqual(outcomes, [
-      "Taken",
-      "Taken",
-      "Refused: answered 302",
-      "Refused: answered 400",
-      "Refused: answered 404",
-      "Failed: answered 408",
-      "Gone",
-      "Failed: answered 429",
-      "Failed: answered 500",
-      "Failed: answered 503",
-    ])
-    assert.deepEqual(new Set(heard), new Set(["POST /hook"]))
-    assert.equal(heard.length, 10)
-  })
+  it(
+    "what the receiver says decides; nobody is followed elsewhere",
+    { tags: ["A13", "T36"] },
+    async (context) => {
+      const { heard, port } = await receiver(context, [200, 204, 302, 400, 404, 408, 410, 429, 500, 503])
+      const send = makeSend(allowedHosts(["127.0.0.1"]))
+      const outcomes: string[] = []
+      for (let times = 0; times < 10; times += 1) {
+        const message = { id: `msg_${times}`, url: `http://127.0.0.1:${port}/hook`, secret, body: "{}" }
+        const outcome = await Effect.runPromise(send(message, 0))
+        outcomes.push("error" in outcome ? `${outcome._tag}: ${outcome.error}` : outcome._tag)
+      }
+      assert.deepEqual(outcomes, [
+        "Taken",
+        "Taken",
+        "Refused: answered 302",
+        "Refused: answered 400",
+        "Refused: answered 404",
+        "Failed: answered 408",
+        "Gone",
+        "Failed: answered 429",
+        "Failed: answered 500",
+        "Failed: answered 503",
+      ])
+      assert.deepEqual(new Set(heard), new Set(["POST /hook"]))
+      assert.equal(heard.length, 10)
+    },
+  )
 
-  it("T36: a name of this machine leads nowhere unless its address is listed, though the name is", async (context) => {
-    const { heard, port } = await receiver(context, [200, 200])
-    const message = { id: "msg_1", url: `http://localhost:${port}/`, secret, body: "{}" }
-    const named = await Effect.runPromise(makeSend(allowedHosts(["localhost"]))(message, 0))
-    assert.deepEqual(named, {
-      _tag: "Failed",
-      error: "localhost is in a network that webhook_hosts does not list",
-    })
-    const address = { ...message, url: `http://127.0.0.1:${port}/` }
-    assert.deepEqual(await Effect.runPromise(makeSend(allowedHosts(["localhost"]))(address, 0)), {
-      _tag: "Failed",
-      error: "webhook_hosts does not list 127.0.0.1",
-    })
-    assert.deepEqual(heard, [])
-    const both = await Effect.runPromise(
-      makeSend(allowedHosts(["localhost", "127.0.0.1", "::1"]))(message, 0),
-    )
-    assert.equal(both._tag, "Taken")
-  })
+  it(
+    "a name of this machine leads nowhere unless its address is listed, though the name is",
+    { tags: ["T36"] },
+    async (context) => {
+      const { heard, port } = await receiver(context, [200, 200])
+      const message = { id: "msg_1", url: `http://localhost:${port}/`, secret, body: "{}" }
+      const named = await Effect.runPromise(makeSend(allowedHosts(["localhost"]))(message, 0))
+      assert.deepEqual(named, {
+        _tag: "Failed",
+        error: "localhost is in a network that webhook_hosts does not list",
+      })
+      const address = { ...message, url: `http://127.0.0.1:${port}/` }
+      assert.deepEqual(await Effect.runPromise(makeSend(allowedHosts(["localhost"]))(address, 0)), {
+        _tag: "Failed",
+        error: "webhook_hosts does not list 127.0.0.1",
+      })
+      assert.deepEqual(heard, [])
+      const both = await Effect.runPromise(
+        makeSend(allowedHosts(["localhost", "127.0.0.1", "::1"]))(message, 0),
+      )
+      assert.equal(both._tag, "Taken")
+    },
+  )
 
-  it("A13: nobody there is a failure of the moment", async (context) => {
+  it("nobody there is a failure of the moment", { tags: ["A13"] }, async (context) => {
     const { port } = await receiver(context, [])
     const { port: closed } = { port: port === 1 ? 2 : 1 }
     const message = { id: "msg_1", url: `http://127.0.0.1:${closed}/`, secret, body: "{}" }

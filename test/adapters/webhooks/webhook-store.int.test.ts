@@ -49,7 +49,7 @@ const withStore = (open: Open, check: (store: WebhookStore["Service"]) => Effect
   Effect.runPromise(Effect.scoped(Effect.flatMap(open(), check)))
 
 const promises = (open: Open): void => {
-  it("A13: keeps webhooks, oldest first, with how far they are", () =>
+  it("keeps webhooks, oldest first, with how far they are", { tags: ["A13"] }, () =>
     withStore(open, (kept) =>
       Effect.gen(function* () {
         const [one, other] = [
@@ -78,27 +78,32 @@ const promises = (open: Open): void => {
           ["wh_1"],
         )
       }),
-    ))
+    ),
+  )
 
-  it("A13: keeps dead letters, newest first, no more than so many, and none of a webhook that is gone", () =>
-    withStore(open, (kept) =>
-      Effect.gen(function* () {
-        yield* kept.add(webhook("wh_1"))
-        yield* kept.bury("wh_9", letter("msg_0"))
-        for (let n = 0; n < deadLettersMax + 2; n += 1) {
-          yield* kept.bury("wh_1", letter(`msg_${n}`, { givenUpAt: 1_770_000_000_000 + n }))
-        }
-        yield* kept.bury("wh_1", letter("msg_1001", { givenUpAt: 1_780_000_000_000, attempts: 4 }))
-        const kept1 = yield* kept.deadLetters("wh_1")
-        assert.equal(kept1.length, deadLettersMax)
-        assert.deepEqual(kept1[0], letter("msg_1001", { givenUpAt: 1_780_000_000_000, attempts: 4 }))
-        assert.equal(kept1.at(-1)?.id, "msg_2")
-        yield* kept.unbury("wh_1", "msg_1001")
-        assert.equal((yield* kept.deadLetters("wh_1"))[0]?.id, "msg_1000")
-        yield* kept.remove("wh_1")
-        assert.deepEqual(yield* kept.deadLetters("wh_1"), [])
-      }),
-    ))
+  it(
+    "keeps dead letters, newest first, no more than so many, and none of a webhook that is gone",
+    { tags: ["A13"] },
+    () =>
+      withStore(open, (kept) =>
+        Effect.gen(function* () {
+          yield* kept.add(webhook("wh_1"))
+          yield* kept.bury("wh_9", letter("msg_0"))
+          for (let n = 0; n < deadLettersMax + 2; n += 1) {
+            yield* kept.bury("wh_1", letter(`msg_${n}`, { givenUpAt: 1_770_000_000_000 + n }))
+          }
+          yield* kept.bury("wh_1", letter("msg_1001", { givenUpAt: 1_780_000_000_000, attempts: 4 }))
+          const kept1 = yield* kept.deadLetters("wh_1")
+          assert.equal(kept1.length, deadLettersMax)
+          assert.deepEqual(kept1[0], letter("msg_1001", { givenUpAt: 1_780_000_000_000, attempts: 4 }))
+          assert.equal(kept1.at(-1)?.id, "msg_2")
+          yield* kept.unbury("wh_1", "msg_1001")
+          assert.equal((yield* kept.deadLetters("wh_1"))[0]?.id, "msg_1000")
+          yield* kept.remove("wh_1")
+          assert.deepEqual(yield* kept.deadLetters("wh_1"), [])
+        }),
+      ),
+  )
 }
 
 describe("webhooks in memory", () => {

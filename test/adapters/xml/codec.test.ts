@@ -18,7 +18,7 @@ const read = (text: string): Element => {
 const copied = (of: Element): Element => structuredClone(of)
 
 describe("what is read is what was printed", () => {
-  it("L40: parse after print gives the same tree", () => {
+  it("parse after print gives the same tree", { tags: ["L40"] }, () => {
     fc.assert(
       fc.property(anyElement, (tree) => {
         expect(canonical(read(xmlCodec.print(tree)))).toBe(canonical(tree))
@@ -27,16 +27,20 @@ describe("what is read is what was printed", () => {
     )
   })
 
-  it("L40: other prefixes, quotes, references, CDATA, attribute order and instructions change nothing", () => {
-    fc.assert(
-      fc.property(anyElement, anyChoices, (tree, choose) => {
-        expect(canonical(read(writeOtherwise(tree, choose)))).toBe(canonical(tree))
-      }),
-      { numRuns: 500 },
-    )
-  })
+  it(
+    "other prefixes, quotes, references, CDATA, attribute order and instructions change nothing",
+    { tags: ["L40"] },
+    () => {
+      fc.assert(
+        fc.property(anyElement, anyChoices, (tree, choose) => {
+          expect(canonical(read(writeOtherwise(tree, choose)))).toBe(canonical(tree))
+        }),
+        { numRuns: 500 },
+      )
+    },
+  )
 
-  it("L40: print is a function of the tree, and a fixed point after one round", () => {
+  it("print is a function of the tree, and a fixed point after one round", { tags: ["L40"] }, () => {
     fc.assert(
       fc.property(anyElement, (tree) => {
         const text = xmlCodec.print(tree)
@@ -47,7 +51,7 @@ describe("what is read is what was printed", () => {
     )
   })
 
-  it("L40: elements printed in one document print right in another", () => {
+  it("elements printed in one document print right in another", { tags: ["L40"] }, () => {
     fc.assert(
       fc.property(anyElement, anyElement, anyElement, (one, two, three) => {
         for (const [frame, children] of [
@@ -65,33 +69,37 @@ describe("what is read is what was printed", () => {
     )
   })
 
-  it("T28: whatever stands in texts, values and comments, printing is total and adds no markup", () => {
-    const anything = fc
-      .string({ unit: "binary", maxLength: 12 })
-      .map((text) => `${text}\ud800\uffff-->\u0000<`)
-    fc.assert(
-      fc.property(anything, anything, anything, (text, value, comment) => {
-        const tree = element("urn:a", "a", { b: value }, [text, { _tag: "Comment", text: `${comment}--` }])
-        const back = read(xmlCodec.print(tree))
-        expect(back.children.map(({ _tag }) => _tag)).toEqual(["Text", "Comment"])
-        expect(back.attributes).toHaveLength(1)
-        const illegal = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
-        expect(attribute(back, "b")).toBe(value.replace(illegal, "\ufffd"))
-      }),
-    )
-  })
+  it(
+    "whatever stands in texts, values and comments, printing is total and adds no markup",
+    { tags: ["T28"] },
+    () => {
+      const anything = fc
+        .string({ unit: "binary", maxLength: 12 })
+        .map((text) => `${text}\ud800\uffff-->\u0000<`)
+      fc.assert(
+        fc.property(anything, anything, anything, (text, value, comment) => {
+          const tree = element("urn:a", "a", { b: value }, [text, { _tag: "Comment", text: `${comment}--` }])
+          const back = read(xmlCodec.print(tree))
+          expect(back.children.map(({ _tag }) => _tag)).toEqual(["Text", "Comment"])
+          expect(back.attributes).toHaveLength(1)
+          const illegal = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
+          expect(attribute(back, "b")).toBe(value.replace(illegal, "\ufffd"))
+        }),
+      )
+    },
+  )
 })
 
 describe("everything else is refused", () => {
-  it.each(malformed)("T27: refuses %s", (_, document) => {
+  it.each(malformed)("refuses %s", { tags: ["T27"] }, (_, document) => {
     expect(xmlCodec.parse(document)).toEqual({ _tag: "Malformed", why: expect.any(String) })
   })
 
-  it.each(oversized)("T25: refuses %s", (_, document) => {
+  it.each(oversized)("refuses %s", { tags: ["T25"] }, (_, document) => {
     expect(xmlCodec.parse(document)).toEqual({ _tag: "Malformed", why: expect.any(String) })
   })
 
-  it("T25: limits can be set", () => {
+  it("limits can be set", { tags: ["T25"] }, () => {
     const tight = makeXmlCodec({ bytesMax: 40, depthMax: 2, elementsMax: 3, attributesMax: 1 })
     const verdicts = [
       "<a><b/><b/></a>",
@@ -110,14 +118,18 @@ describe("everything else is refused", () => {
     expect(makeXmlCodec({ depthMax: 500 }).parse("<a>".repeat(500) + "</a>".repeat(500))._tag).toBe("Parsed")
   })
 
-  it.each(["x", "é", "€", "😀"])("T25: a document is as long as its octets in UTF-8 (%s)", (character) => {
-    const document = `<a>${character.repeat(20)}</a>`
-    const bytes = Buffer.byteLength(document)
-    expect(makeXmlCodec({ bytesMax: bytes }).parse(document)._tag).toBe("Parsed")
-    expect(makeXmlCodec({ bytesMax: bytes - 1 }).parse(document)._tag).toBe("Malformed")
-  })
+  it.each(["x", "é", "€", "😀"])(
+    "a document is as long as its octets in UTF-8 (%s)",
+    { tags: ["T25"] },
+    (character) => {
+      const document = `<a>${character.repeat(20)}</a>`
+      const bytes = Buffer.byteLength(document)
+      expect(makeXmlCodec({ bytesMax: bytes }).parse(document)._tag).toBe("Parsed")
+      expect(makeXmlCodec({ bytesMax: bytes - 1 }).parse(document)._tag).toBe("Malformed")
+    },
+  )
 
-  it("T25: printing what was read costs in proportion to it", () => {
+  it("printing what was read costs in proportion to it", { tags: ["T25"] }, () => {
     const many = (count: number): string =>
       Array.from({ length: count }, (_, n) => `<p:a xmlns:p="u${n}" xmlns:q="v${n}" q:b=""/>`).join("")
     for (const within of [(text: string) => `<a>${text}</a>`, (text: string) => `<a><b>${text}</b></a>`]) {
@@ -134,7 +146,7 @@ describe("everything else is refused", () => {
     }
   })
 
-  it("T25: what is refused or read at the limits costs in proportion to its length", () => {
+  it("what is refused or read at the limits costs in proportion to its length", { tags: ["T25"] }, () => {
     const declared = (count: number): string =>
       Array.from({ length: count }, (_, n) => `xmlns:p${n}="u"`).join(" ")
     const hostile: readonly ((octets: number) => string)[] = [
@@ -170,20 +182,20 @@ describe("everything else is refused", () => {
 })
 
 describe("documents that are read", () => {
-  it.each(wellFormed)("3863-4.1-a: reads %s, and again as printed", (_, document) => {
+  it.each(wellFormed)("reads %s, and again as printed", { tags: ["3863-4.1-a"] }, (_, document) => {
     const tree = read(document)
     const again = makeXmlCodec({ bytesMax: 70_000 }).parse(xmlCodec.print(tree))
     expect(again._tag === "Parsed" && canonical(again.root)).toBe(canonical(tree))
   })
 
-  it("L40: character data comes out as the characters it stands for", () => {
+  it("character data comes out as the characters it stands for", { tags: ["L40"] }, () => {
     const tree = read("<a b='&#9;x\ty\r\nz&#13;&apos;'>&#x41;&#233;&amp;lt;<![CDATA[<&amp;>]]>\r\n\r1e3 </a>")
     expect(attribute(tree, "b")).toBe("\tx y z\r'")
     expect(textOf(tree)).toBe("Aé&lt;<&amp;>\n\n1e3 ")
     expect(tree.children).toHaveLength(1)
   })
 
-  it("L40: names are namespace and local name; the prefix is only kept", () => {
+  it("names are namespace and local name; the prefix is only kept", { tags: ["L40"] }, () => {
     const tree = read('<p:a xmlns:p="urn:p" xmlns="urn:d" p:b="1" b="2"><c/><d xmlns=""/></p:a>')
     expect(tree).toEqual({
       _tag: "Element",
@@ -201,7 +213,7 @@ describe("documents that are read", () => {
     })
   })
 
-  it("L40: namespaces are declared once at the root, clashing prefixes told apart", () => {
+  it("namespaces are declared once at the root, clashing prefixes told apart", { tags: ["L40"] }, () => {
     const tree = read(
       '<a xmlns="urn:a"><p:b xmlns:p="urn:b"/><p:c xmlns:p="urn:c" p:d="1"/><e xmlns="urn:e"/></a>',
     )
@@ -211,7 +223,7 @@ describe("documents that are read", () => {
     )
   })
 
-  it("T27: member names of objects are ordinary names, and leave objects as they are", () => {
+  it("member names of objects are ordinary names, and leave objects as they are", { tags: ["T27"] }, () => {
     const tree = read('<a toString="1"><hasOwnProperty>x</hasOwnProperty></a>')
     expect(attribute(tree, "toString")).toBe("1")
     xmlCodec.parse('<__proto__ polluted="1"/>')
@@ -221,7 +233,7 @@ describe("documents that are read", () => {
 })
 
 describe("hostile and broken input", () => {
-  it("L01: any text gives a tree or a reason", () => {
+  it("any text gives a tree or a reason", { tags: ["L01"] }, () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 60 }), anyText), (text) => {
         expect(["Parsed", "Malformed"]).toContain(xmlCodec.parse(text)._tag)
@@ -261,31 +273,36 @@ describe("hostile and broken input", () => {
   const edit = fc.record({ at: fc.nat(), drop: fc.nat({ max: 3 }), put: fc.constantFrom("", ...scraps) })
 
   it.each(["<\u1680/>", "<a\ufeff/>", '<a \ufeffb=""/>', '<a xmlns:\ufeff="urn:a"/>'])(
-    "4479-5-c: %j: blanks of the parser are no names",
+    "%j: blanks of the parser are no names",
+    { tags: ["4479-5-c"] },
     (text) => {
       expect(xmlCodec.parse(text)._tag).toBe("Malformed")
     },
   )
 
-  it("4479-5-c: damaged documents give a tree that prints, or a reason; never more than a strict validator takes", () => {
-    fc.assert(
-      fc.property(
-        anyElement,
-        anyChoices,
-        fc.array(edit, { minLength: 1, maxLength: 3 }),
-        (tree, choose, edits) => {
-          let text = writeOtherwise(tree, choose)
-          for (const { at, drop, put } of edits) {
-            const from = at % (text.length + 1)
-            text = text.slice(0, from) + put + text.slice(from + drop)
-          }
-          const result = xmlCodec.parse(text)
-          if (result._tag === "Malformed") return
-          expect(canonical(read(xmlCodec.print(result.root)))).toBe(canonical(result.root))
-          expect(XMLValidator.validate(text, { allowBooleanAttributes: false })).toBe(true)
-        },
-      ),
-      { numRuns: 2_000 },
-    )
-  })
+  it(
+    "damaged documents give a tree that prints, or a reason; never more than a strict validator takes",
+    { tags: ["4479-5-c"] },
+    () => {
+      fc.assert(
+        fc.property(
+          anyElement,
+          anyChoices,
+          fc.array(edit, { minLength: 1, maxLength: 3 }),
+          (tree, choose, edits) => {
+            let text = writeOtherwise(tree, choose)
+            for (const { at, drop, put } of edits) {
+              const from = at % (text.length + 1)
+              text = text.slice(0, from) + put + text.slice(from + drop)
+            }
+            const result = xmlCodec.parse(text)
+            if (result._tag === "Malformed") return
+            expect(canonical(read(xmlCodec.print(result.root)))).toBe(canonical(result.root))
+            expect(XMLValidator.validate(text, { allowBooleanAttributes: false })).toBe(true)
+          },
+        ),
+        { numRuns: 2_000 },
+      )
+    },
+  )
 })

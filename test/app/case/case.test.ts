@@ -40,73 +40,81 @@ const forEveryKind = (check: (run: Run) => void, share: number): void => {
 }
 
 describe("a case", () => {
-  it("OPS-case: holds each stream's state before and its decisions, and digests that come out again", () => {
-    forEveryKind((run) => {
-      const from = Math.floor(run.log.length / 3)
-      const items = readCase(caseLines(run, { from }).join(""))
-      const streams = streamsOf(run, from)
-      assert.deepEqual(
-        recordedIn(items),
-        streams.flatMap(({ recorded }) => recorded),
-      )
-      const begins = items.flatMap((item) => (item._tag === "stream" ? [freeze(item.state)] : []))
-      assert.deepEqual(
-        begins,
-        streams.map(({ begin }) => JSON.parse(JSON.stringify(freeze(begin)))),
-      )
-      let walk: ReturnType<typeof walkFrom> | null = null
-      for (const item of items) {
-        if (item._tag === "stream") walk = walkFrom(item.state, reactionOf(run.world))
-        if (item._tag === "decision") assert.equal(walk?.step(item.recorded).digest, item.digest)
-        if (item._tag !== "end-of-stream") continue
-        assert.deepEqual(walk?.end(), { state: item.state, notifications: item.notifications })
-        assert.deepEqual(freeze(walk!.state()), freeze(run.states.get(item.stream)!))
-      }
-    }, 0.15)
-  })
+  it(
+    "holds each stream's state before and its decisions, and digests that come out again",
+    { tags: ["OPS-case"] },
+    () => {
+      forEveryKind((run) => {
+        const from = Math.floor(run.log.length / 3)
+        const items = readCase(caseLines(run, { from }).join(""))
+        const streams = streamsOf(run, from)
+        assert.deepEqual(
+          recordedIn(items),
+          streams.flatMap(({ recorded }) => recorded),
+        )
+        const begins = items.flatMap((item) => (item._tag === "stream" ? [freeze(item.state)] : []))
+        assert.deepEqual(
+          begins,
+          streams.map(({ begin }) => JSON.parse(JSON.stringify(freeze(begin)))),
+        )
+        let walk: ReturnType<typeof walkFrom> | null = null
+        for (const item of items) {
+          if (item._tag === "stream") walk = walkFrom(item.state, reactionOf(run.world))
+          if (item._tag === "decision") assert.equal(walk?.step(item.recorded).digest, item.digest)
+          if (item._tag !== "end-of-stream") continue
+          assert.deepEqual(walk?.end(), { state: item.state, notifications: item.notifications })
+          assert.deepEqual(freeze(walk!.state()), freeze(run.states.get(item.stream)!))
+        }
+      }, 0.15)
+    },
+  )
 
-  it("OPS-case: one that was changed, cut off or put in another order is refused, with the line", () => {
-    const anyDamage = fc.record({
-      steps: anySteps,
-      at: fc.nat(),
-      kind: fc.constantFrom("byte", "cut", "drop", "swap", "double"),
-    })
-    fc.assert(
-      fc.property(anyDamage, ({ steps, at, kind }) => {
-        const run = play(worlds[0]!, steps)
-        const lines = caseLines(run)
-        const text = lines.join("")
-        const line = at % lines.length
-        const damaged = {
-          byte: () => {
-            const where = at % text.length
-            const other = text[where] === "1" ? "2" : "1"
-            return text.slice(0, where) + other + text.slice(where + 1)
-          },
-          cut: () => text.slice(0, at % text.length),
-          drop: () => lines.toSpliced(line, 1).join(""),
-          swap: () =>
-            lines.length < 2
-              ? ""
-              : lines
-                  .toSpliced(
-                    Math.min(line, lines.length - 2),
-                    2,
-                    lines[Math.min(line, lines.length - 2) + 1]!,
-                    lines[Math.min(line, lines.length - 2)]!,
-                  )
-                  .join(""),
-          double: () => lines.toSpliced(line, 0, lines[line]!).join(""),
-        }[kind]()
-        const { line: number, why } = refused(damaged)
-        assert.ok(number >= 1 && number <= lines.length + 1)
-        assert.ok(why.length > 10 && !why.includes("\n"), why)
-      }),
-      parameters(2),
-    )
-  })
+  it(
+    "one that was changed, cut off or put in another order is refused, with the line",
+    { tags: ["OPS-case"] },
+    () => {
+      const anyDamage = fc.record({
+        steps: anySteps,
+        at: fc.nat(),
+        kind: fc.constantFrom("byte", "cut", "drop", "swap", "double"),
+      })
+      fc.assert(
+        fc.property(anyDamage, ({ steps, at, kind }) => {
+          const run = play(worlds[0]!, steps)
+          const lines = caseLines(run)
+          const text = lines.join("")
+          const line = at % lines.length
+          const damaged = {
+            byte: () => {
+              const where = at % text.length
+              const other = text[where] === "1" ? "2" : "1"
+              return text.slice(0, where) + other + text.slice(where + 1)
+            },
+            cut: () => text.slice(0, at % text.length),
+            drop: () => lines.toSpliced(line, 1).join(""),
+            swap: () =>
+              lines.length < 2
+                ? ""
+                : lines
+                    .toSpliced(
+                      Math.min(line, lines.length - 2),
+                      2,
+                      lines[Math.min(line, lines.length - 2) + 1]!,
+                      lines[Math.min(line, lines.length - 2)]!,
+                    )
+                    .join(""),
+            double: () => lines.toSpliced(line, 0, lines[line]!).join(""),
+          }[kind]()
+          const { line: number, why } = refused(damaged)
+          assert.ok(number >= 1 && number <= lines.length + 1)
+          assert.ok(why.length > 10 && !why.includes("\n"), why)
+        }),
+        parameters(2),
+      )
+    },
+  )
 
-  it("OPS-case: what is wrong is said in one line", () => {
+  it("what is wrong is said in one line", { tags: ["OPS-case"] }, () => {
     const run = play(worlds[0]!, [])
     const [head = "", end = ""] = caseLines(run)
     assert.equal(refused("").message, "case, line 1: the file is empty")
@@ -130,7 +138,7 @@ describe("a case", () => {
     assert.match(refused(head.replace("3600", '"x"')).message, /^case, line 1: .*maxExpires/)
   })
 
-  it("OPS-case: carries no secret, and all that packages and bounds are made of", () => {
+  it("carries no secret, and all that packages and bounds are made of", { tags: ["OPS-case"] }, () => {
     const config = readConfig({
       ...nothingSet,
       defaults: { database_url: "postgres://user:secret@db/x", mix_dialog_presence: true, expires_offset: 7 },
@@ -178,7 +186,7 @@ const pattern = (some: readonly string[]): readonly number[] => some.map((one) =
 describe("a case with stand-ins", () => {
   const distinctive = ["alice", "carol", "mallory", "elsewhere", "example"]
 
-  it("OPS-case: nothing of the originals is left in its bytes", () => {
+  it("nothing of the originals is left in its bytes", { tags: ["OPS-case"] }, () => {
     forEveryKind((run) => {
       const text = caseLines(run, { anonymous: true }).join("").toLowerCase()
       for (const word of distinctive) assert.ok(!text.includes(word), `${word} is left`)
@@ -187,119 +195,131 @@ describe("a case with stand-ins", () => {
     }, 0.15)
   })
 
-  it("OPS-case: everything happens as it did: events, audiences, documents changed and unchanged, NOTIFYs", () => {
-    forEveryKind((run) => {
-      const items = readCase(caseLines(run, { anonymous: true }).join(""))
-      const originals = streamsOf(run)
-      let walk: ReturnType<typeof walkFrom> | null = null
-      let other: ReturnType<typeof walkFrom> | null = null
-      let stream = -1
-      let index = 0
-      const shown: [string[], string[]] = [[], []]
-      const bodies: [string[], string[]] = [[], []]
-      for (const item of items) {
-        if (item._tag === "stream") {
-          stream++
-          index = 0
-          walk = walkFrom(item.state, reactionOf(run.world))
-          other = walkFrom(originals[stream]!.begin, reactionOf(run.world))
+  it(
+    "everything happens as it did: events, audiences, documents changed and unchanged, NOTIFYs",
+    { tags: ["OPS-case"] },
+    () => {
+      forEveryKind((run) => {
+        const items = readCase(caseLines(run, { anonymous: true }).join(""))
+        const originals = streamsOf(run)
+        let walk: ReturnType<typeof walkFrom> | null = null
+        let other: ReturnType<typeof walkFrom> | null = null
+        let stream = -1
+        let index = 0
+        const shown: [string[], string[]] = [[], []]
+        const bodies: [string[], string[]] = [[], []]
+        for (const item of items) {
+          if (item._tag === "stream") {
+            stream++
+            index = 0
+            walk = walkFrom(item.state, reactionOf(run.world))
+            other = walkFrom(originals[stream]!.begin, reactionOf(run.world))
+          }
+          if (item._tag !== "decision") continue
+          const { moment } = walk!.step(item.recorded)
+          const { moment: was } = other!.step(originals[stream]!.recorded[index++]!)
+          assert.deepEqual(skeleton(item.recorded), skeleton(was))
+          assert.deepEqual(moment.notifications.map(shapeOf), was.notifications.map(shapeOf))
+          for (const [side, { decision, notifications }] of [was, moment].entries()) {
+            for (const event of decision.events) if ("shown" in event) shown[side]!.push(event.shown)
+            // watcher information counts seconds, not views
+            for (const { body } of notifications) bodies[side]!.push(body?.text ?? "")
+          }
         }
-        if (item._tag !== "decision") continue
-        const { moment } = walk!.step(item.recorded)
-        const { moment: was } = other!.step(originals[stream]!.recorded[index++]!)
-        assert.deepEqual(skeleton(item.recorded), skeleton(was))
-        assert.deepEqual(moment.notifications.map(shapeOf), was.notifications.map(shapeOf))
-        for (const [side, { decision, notifications }] of [was, moment].entries()) {
-          for (const event of decision.events) if ("shown" in event) shown[side]!.push(event.shown)
-          // watcher information counts seconds, not views
-          for (const { body } of notifications) bodies[side]!.push(body?.text ?? "")
-        }
+        assert.deepEqual(pattern(shown[1]), pattern(shown[0]))
+        assert.deepEqual(pattern(bodies[1]), pattern(bodies[0]))
+      }, 0.1)
+    },
+  )
+
+  it(
+    "words in URIs, headers, XML and lines have stand-ins of their shape, what means something stays",
+    { tags: ["OPS-case"] },
+    () => {
+      const { name, body } = makeAnonymousText(makeStandIns(Buffer.alloc(32, 7)))
+      const alike = (one: string): string =>
+        one
+          .replaceAll(/[a-z]/g, "a")
+          .replaceAll(/[A-Z]/g, "A")
+          .replaceAll(/[0-9]/g, "0")
+          .replaceAll(/[^ -~]/g, "?")
+      const names = [
+        "sip:Alice.Smith@pbx.Example.com:5070;transport=tcp;lr",
+        '"Alice Smith" <sips:204@[2001:db8::17]:5061>;tag=8f7A',
+        "udp:192.0.2.20:5060",
+        "<sip:204@pbx.example.com>;appearance-index=1;appearance-uri=x",
+        "tel:+4930123456",
+      ]
+      for (const one of names) {
+        const standIn = name(one)
+        assert.equal(alike(standIn).replaceAll(/[aA0]/g, "."), alike(one).replaceAll(/[aA0]/g, "."), standIn)
+        for (const word of one.match(/Alice|Smith|pbx|com|204|db8|4930123456|8f7A/g) ?? [])
+          assert.ok(!standIn.includes(word), `${word} is left in ${standIn}`)
       }
-      assert.deepEqual(pattern(shown[1]), pattern(shown[0]))
-      assert.deepEqual(pattern(bodies[1]), pattern(bodies[0]))
-    }, 0.1)
-  })
+      assert.match(name(names[0]!), /^sip:.*:5070;transport=tcp;lr$/)
+      assert.match(name(names[3]!), /;appearance-index=1;appearance-uri=./)
+      assert.equal(name("PBX.example").toLowerCase(), name("pbx.EXAMPLE").toLowerCase())
+      assert.ok(
+        name("192.0.2.20")
+          .split(".")
+          .every((part) => Number(part) < 256),
+      )
+      // what shares a network goes on sharing one
+      assert.equal(name("192.0.2.20").slice(0, -2), name("192.0.2.31").slice(0, -2))
+      const xml = body({
+        contentType: "application/pidf+xml",
+        text:
+          '<?xml version="1.0"?><!-- by Alice --><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:204@pbx.example">' +
+          '<tuple id="x1"><status><basic>open</basic></status><contact priority="0.8">sip:204@pbx.example</contact>' +
+          "<note>204 &amp; &#65;lice</note><timestamp>2026-11-20T10:00:00Z</timestamp></tuple></presence>",
+      }).text
+      assert.ok(!/204|pbx|lice|&#/i.test(xml), xml)
+      for (const kept of [
+        'xmlns="urn:ietf:params:xml:ns:pidf"',
+        "<basic>open</basic>",
+        'priority="0.8"',
+        "&amp;",
+        "2026-11-20T10:00:00Z",
+      ])
+        assert.ok(xml.includes(kept), `${kept} is gone from ${xml}`)
+      const [, entity = ""] = /entity="([^"]*)"/.exec(xml) ?? []
+      assert.ok(xml.includes(`>${entity}<`))
+      const summary = body({
+        contentType: "application/simple-message-summary",
+        text: "Messages-Waiting: yes\r\nMessage-Account: sip:204@pbx.example\r\nVoice-Message: 2/8 (0/2)\r\n",
+      }).text
+      assert.match(
+        summary,
+        /^Messages-Waiting: yes\r\nMessage-Account: sip:\d{3}@[a-z]{3}\.[a-z]{7}\r\nVoice-Message: 2\/8 \(0\/2\)\r\n$/,
+      )
+      assert.ok(!summary.includes("204@"))
+    },
+  )
 
-  it("OPS-case: words in URIs, headers, XML and lines have stand-ins of their shape, what means something stays", () => {
-    const { name, body } = makeAnonymousText(makeStandIns(Buffer.alloc(32, 7)))
-    const alike = (one: string): string =>
-      one
-        .replaceAll(/[a-z]/g, "a")
-        .replaceAll(/[A-Z]/g, "A")
-        .replaceAll(/[0-9]/g, "0")
-        .replaceAll(/[^ -~]/g, "?")
-    const names = [
-      "sip:Alice.Smith@pbx.Example.com:5070;transport=tcp;lr",
-      '"Alice Smith" <sips:204@[2001:db8::17]:5061>;tag=8f7A',
-      "udp:192.0.2.20:5060",
-      "<sip:204@pbx.example.com>;appearance-index=1;appearance-uri=x",
-      "tel:+4930123456",
-    ]
-    for (const one of names) {
-      const standIn = name(one)
-      assert.equal(alike(standIn).replaceAll(/[aA0]/g, "."), alike(one).replaceAll(/[aA0]/g, "."), standIn)
-      for (const word of one.match(/Alice|Smith|pbx|com|204|db8|4930123456|8f7A/g) ?? [])
-        assert.ok(!standIn.includes(word), `${word} is left in ${standIn}`)
-    }
-    assert.match(name(names[0]!), /^sip:.*:5070;transport=tcp;lr$/)
-    assert.match(name(names[3]!), /;appearance-index=1;appearance-uri=./)
-    assert.equal(name("PBX.example").toLowerCase(), name("pbx.EXAMPLE").toLowerCase())
-    assert.ok(
-      name("192.0.2.20")
-        .split(".")
-        .every((part) => Number(part) < 256),
-    )
-    // what shares a network goes on sharing one
-    assert.equal(name("192.0.2.20").slice(0, -2), name("192.0.2.31").slice(0, -2))
-    const xml = body({
-      contentType: "application/pidf+xml",
-      text:
-        '<?xml version="1.0"?><!-- by Alice --><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:204@pbx.example">' +
-        '<tuple id="x1"><status><basic>open</basic></status><contact priority="0.8">sip:204@pbx.example</contact>' +
-        "<note>204 &amp; &#65;lice</note><timestamp>2026-11-20T10:00:00Z</timestamp></tuple></presence>",
-    }).text
-    assert.ok(!/204|pbx|lice|&#/i.test(xml), xml)
-    for (const kept of [
-      'xmlns="urn:ietf:params:xml:ns:pidf"',
-      "<basic>open</basic>",
-      'priority="0.8"',
-      "&amp;",
-      "2026-11-20T10:00:00Z",
-    ])
-      assert.ok(xml.includes(kept), `${kept} is gone from ${xml}`)
-    const [, entity = ""] = /entity="([^"]*)"/.exec(xml) ?? []
-    assert.ok(xml.includes(`>${entity}<`))
-    const summary = body({
-      contentType: "application/simple-message-summary",
-      text: "Messages-Waiting: yes\r\nMessage-Account: sip:204@pbx.example\r\nVoice-Message: 2/8 (0/2)\r\n",
-    }).text
-    assert.match(
-      summary,
-      /^Messages-Waiting: yes\r\nMessage-Account: sip:\d{3}@[a-z]{3}\.[a-z]{7}\r\nVoice-Message: 2\/8 \(0\/2\)\r\n$/,
-    )
-    assert.ok(!summary.includes("204@"))
-  })
+  it(
+    "stand-ins are as long, of the same kinds of characters, and different for different words",
+    { tags: ["OPS-case"] },
+    () => {
+      const { word } = makeStandIns(Buffer.alloc(32, 9))
+      fc.assert(
+        fc.property(fc.uniqueArray(fc.stringMatching(/^[a-zA-Z0-9]{1,40}$/), { maxLength: 30 }), (some) => {
+          const standIns = some.map(word)
+          assert.equal(new Set(standIns).size, new Set(some).size)
+          for (const [index, one] of some.entries()) {
+            const kinds = (text: string): string =>
+              text.replaceAll(/[a-z]/g, "a").replaceAll(/[A-Z]/g, "A").replaceAll(/\d/g, "0")
+            assert.equal(kinds(standIns[index]!), kinds(one))
+          }
+        }),
+        parameters(1),
+      )
+      // all of a small world: a permutation
+      const letters = "abcdefghijklmnopqrstuvwxyz".split("")
+      assert.equal(new Set(letters.flatMap((one) => letters.map((other) => word(one + other)))).size, 676)
+    },
+  )
 
-  it("OPS-case: stand-ins are as long, of the same kinds of characters, and different for different words", () => {
-    const { word } = makeStandIns(Buffer.alloc(32, 9))
-    fc.assert(
-      fc.property(fc.uniqueArray(fc.stringMatching(/^[a-zA-Z0-9]{1,40}$/), { maxLength: 30 }), (some) => {
-        const standIns = some.map(word)
-        assert.equal(new Set(standIns).size, new Set(some).size)
-        for (const [index, one] of some.entries()) {
-          const kinds = (text: string): string =>
-            text.replaceAll(/[a-z]/g, "a").replaceAll(/[A-Z]/g, "A").replaceAll(/\d/g, "0")
-          assert.equal(kinds(standIns[index]!), kinds(one))
-        }
-      }),
-      parameters(1),
-    )
-    // all of a small world: a permutation
-    const letters = "abcdefghijklmnopqrstuvwxyz".split("")
-    assert.equal(new Set(letters.flatMap((one) => letters.map((other) => word(one + other)))).size, 676)
-  })
-
-  it("OPS-case: another key gives other stand-ins, the same key the same", () => {
+  it("another key gives other stand-ins, the same key the same", { tags: ["OPS-case"] }, () => {
     const run = play(worlds[1]!, fc.sample(anySteps, { numRuns: 1, seed: 3 })[0]!)
     const [one, same, other] = [1, 1, 2].map((fill) =>
       caseLines(run, { anonymous: true, key: Buffer.alloc(32, fill) }).join(""),

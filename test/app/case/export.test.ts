@@ -53,7 +53,7 @@ const recordedIn = ({ items }: ReturnType<typeof exported>): readonly RecordedDe
   items.flatMap((item) => (item._tag === "decision" ? [item.recorded] : []))
 
 describe("a case from a store", () => {
-  it("OPS-case: begins with what was kept of decisions that were dropped", () => {
+  it("begins with what was kept of decisions that were dropped", { tags: ["OPS-case"] }, () => {
     const [whole, rest] = [exported(0, null), exported(40, null)]
     assert.ok(whole.found && rest.found)
     assert.deepEqual(recordedIn(rest), recordedIn(whole).slice(40))
@@ -63,7 +63,7 @@ describe("a case from a store", () => {
     assert.equal(last(rest), last(whole))
   })
 
-  it("OPS-case: holds what happened at the instant it begins with, and nothing before", () => {
+  it("holds what happened at the instant it begins with, and nothing before", { tags: ["OPS-case"] }, () => {
     const whole = recordedIn(exported(0, null))
     for (const { decision } of [whole[0]!, whole[50]!, whole.at(-1)!]) {
       const expected = whole.filter((one) => one.decision.at >= decision.at)
@@ -72,30 +72,35 @@ describe("a case from a store", () => {
     assert.equal(exported(0, whole.at(-1)!.decision.at + 1).found, false)
   })
 
-  it("OPS-case: of every package there is, under stand-ins: comes out again, and is decided as it was", () => {
-    for (const some of [log, withRetention(log)]) {
-      const lines: string[] = []
-      const writer = makeCaseWriter(
-        headerOf({ world, anonymized: true }),
-        made,
-        (line) => void lines.push(line),
-      )
-      const anonymizer = makeAnonymizer(made)
-      for (const stream of new Set(some.map(({ decision }) => decision.stream))) {
-        writer.stream(anonymizer.stream(initial(stream)))
-        for (const one of some) if (one.decision.stream === stream) writer.decision(anonymizer.decision(one))
-        writer.endStream()
+  it(
+    "of every package there is, under stand-ins: comes out again, and is decided as it was",
+    { tags: ["OPS-case"] },
+    () => {
+      for (const some of [log, withRetention(log)]) {
+        const lines: string[] = []
+        const writer = makeCaseWriter(
+          headerOf({ world, anonymized: true }),
+          made,
+          (line) => void lines.push(line),
+        )
+        const anonymizer = makeAnonymizer(made)
+        for (const stream of new Set(some.map(({ decision }) => decision.stream))) {
+          writer.stream(anonymizer.stream(initial(stream)))
+          for (const one of some)
+            if (one.decision.stream === stream) writer.decision(anonymizer.decision(one))
+          writer.endStream()
+        }
+        writer.end()
+        const text = lines.join("")
+        assert.doesNotMatch(text, /alice|carol|grace|sip:line|vip|192\.0\.2\./i)
+        const seen = new Map<string, number>()
+        const options = { stream: null, until: null, drift: true, supposition: null }
+        for (const { _tag } of replay(readCase(text), options)) seen.set(_tag, (seen.get(_tag) ?? 0) + 1)
+        assert.equal(seen.get("Step"), some.length)
+        assert.deepEqual([seen.get("Unequal") ?? 0, seen.get("Drift") ?? 0], [0, 0])
+        // only where documents were dropped there is something nobody can decide
+        assert.equal(seen.has("Undecidable"), some !== log)
       }
-      writer.end()
-      const text = lines.join("")
-      assert.doesNotMatch(text, /alice|carol|grace|sip:line|vip|192\.0\.2\./i)
-      const seen = new Map<string, number>()
-      const options = { stream: null, until: null, drift: true, supposition: null }
-      for (const { _tag } of replay(readCase(text), options)) seen.set(_tag, (seen.get(_tag) ?? 0) + 1)
-      assert.equal(seen.get("Step"), some.length)
-      assert.deepEqual([seen.get("Unequal") ?? 0, seen.get("Drift") ?? 0], [0, 0])
-      // only where documents were dropped there is something nobody can decide
-      assert.equal(seen.has("Undecidable"), some !== log)
-    }
-  })
+    },
+  )
 })

@@ -24,8 +24,8 @@ const verify = async (...args: readonly string[]) => {
 
 describe.skipIf(cluster === null)("snapshots that say something else than the log", () => {
   it(
-    "L05 CLI: verify --from-start names the command that mends, a plain repair says what it did not compare, and each is said in words",
-    patient,
+    "verify --from-start names the command that mends, a plain repair says what it did not compare, and each is said in words",
+    { ...patient, tags: ["L05", "CLI"] },
     async () => {
       const url = cluster!.database()
       const server = await startPresence({
@@ -83,8 +83,8 @@ describe.skipIf(cluster === null)("snapshots that say something else than the lo
 
 describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurrent: true }, () => {
   it(
-    "OPS-fallback2db OPS-db_update_period L05 CLI: after kill -9 nothing is lost, what lags is told, and the next start makes it good",
-    patient,
+    "after kill -9 nothing is lost, what lags is told, and the next start makes it good",
+    { ...patient, tags: ["OPS-fallback2db", "OPS-db_update_period", "L05", "CLI"] },
     async () => {
       await Promise.all(
         ["0", "1"].map(async (fallback2db) => {
@@ -130,8 +130,8 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
   )
 
   it(
-    "L05 CLI: verify names every difference while a server runs, --repair and rebuild leave none, a broken log is told",
-    patient,
+    "verify names every difference while a server runs, --repair and rebuild leave none, a broken log is told",
+    { ...patient, tags: ["L05", "CLI"] },
     async () => {
       const url = cluster!.database()
       const server = await startPresence({

@@ -209,7 +209,7 @@ describe.concurrent("publish and watch", patient, () => {
 })
 
 describe.concurrent("user", patient, () => {
-  it("OPS-user 8760-2.6-a: its line lets publish and watch log in", async (context) => {
+  it("its line lets publish and watch log in", { tags: ["OPS-user", "8760-2.6-a"] }, async (context) => {
     const made = await run(["user", "alice", "--realm", "example.com"], { input: "wonder land\n" })
     assert.equal(made.code, 0)
     assert.match(made.stdout, /^alice:example\.com:[0-9a-f]{64}\n$/)
@@ -245,12 +245,16 @@ describe.concurrent("user", patient, () => {
     assert.deepEqual([watched.code, watched.stderr], [0, ""])
   })
 
-  it("OPS-user: a name that would break the line is refused, and so is no password", async () => {
-    const colon = await run(["user", "a:b", "--realm", "example.com"], { input: "secret\n" })
-    assert.equal(colon.code, 64)
-    const empty = await run(["user", "alice", "--realm", "example.com"])
-    assert.deepEqual([empty.code, empty.stdout], [64, ""])
-  })
+  it(
+    "a name that would break the line is refused, and so is no password",
+    { tags: ["OPS-user"] },
+    async () => {
+      const colon = await run(["user", "a:b", "--realm", "example.com"], { input: "secret\n" })
+      assert.equal(colon.code, 64)
+      const empty = await run(["user", "alice", "--realm", "example.com"])
+      assert.deepEqual([empty.code, empty.stdout], [64, ""])
+    },
+  )
 })
 
 describe.concurrent("demo", patient, () => {
@@ -268,14 +272,21 @@ describe.concurrent("demo", patient, () => {
     return lines.at(-1) ?? ""
   }
 
-  it("F3 OPS-demo: draws SUBSCRIBE, NOTIFY, PUBLISH and NOTIFY by itself and says what to type next", async () => {
-    const { code, stdout, stderr } = await run(["demo"])
-    assert.deepEqual([code, stderr], [0, ""])
-    const next = check(stdout)
-    assert.equal(next, "Next: presently dev, and in a second terminal: presently watch sip:alice@example.com")
-  })
+  it(
+    "draws SUBSCRIBE, NOTIFY, PUBLISH and NOTIFY by itself and says what to type next",
+    { tags: ["F3", "OPS-demo"] },
+    async () => {
+      const { code, stdout, stderr } = await run(["demo"])
+      assert.deepEqual([code, stderr], [0, ""])
+      const next = check(stdout)
+      assert.equal(
+        next,
+        "Next: presently dev, and in a second terminal: presently watch sip:alice@example.com",
+      )
+    },
+  )
 
-  it("F3 OPS-demo: against a server that runs, and leaves nothing there", async () => {
+  it("against a server that runs, and leaves nothing there", { tags: ["F3", "OPS-demo"] }, async () => {
     const uri = someone()
     const { code, stdout } = await run(["demo", "--to", dev.to, uri])
     assert.equal(code, 0)

@@ -36,9 +36,9 @@ const cases: readonly (readonly [status: number, said: string, line: RegExp])[] 
   [503, "not ready: starting\n", /^bad +server: /m],
 ]
 
-describe("OPS-doctor: the server that runs", patient, () => {
+describe("the server that runs", { ...patient, tags: ["OPS-doctor"] }, () => {
   for (const [status, said, line] of cases) {
-    it(`OPS-doctor: ${status} ${said.trim().replaceAll("\n", ", ")}`, async (context) => {
+    it(`${status} ${said.trim().replaceAll("\n", ", ")}`, { tags: ["OPS-doctor"] }, async (context) => {
       const server = createServer((_, response) => void response.writeHead(status).end(said))
       server.listen(0, "127.0.0.1")
       await once(server, "listening")

@@ -46,8 +46,8 @@ const lived = async (phone: Phone) => {
 describe.skipIf(cluster === null)("erase", () => {
   for (const store of ["PostgreSQL", "embedded"] as const) {
     it(
-      `T38 CLI: nothing of the person is in any file of ${store}, and verify finds nothing wrong`,
-      patient,
+      `nothing of the person is in any file of ${store}, and verify finds nothing wrong`,
+      { ...patient, tags: ["T38", "CLI"] },
       async () => {
         const url = store === "PostgreSQL" ? cluster!.database() : null
         const data = url === null ? await emptyEmbedded(join(folder, "data")) : null
@@ -94,8 +94,8 @@ describe.skipIf(cluster === null)("erase", () => {
     )
 
     it(
-      `T38 CLI: a running server on ${store} tells those who watch, forgets the person and goes on`,
-      patient,
+      `a running server on ${store} tells those who watch, forgets the person and goes on`,
+      { ...patient, tags: ["T38", "CLI"] },
       async () => {
         const url = store === "PostgreSQL" ? cluster!.database() : null
         const data = url === null ? await emptyEmbedded(join(folder, "live")) : null
@@ -156,8 +156,8 @@ describe.skipIf(cluster === null)("erase", () => {
   }
 
   it(
-    "T38 CLI: whoever comes back after being erased is somebody new, and requests of others are answered all the while",
-    patient,
+    "whoever comes back after being erased is somebody new, and requests of others are answered all the while",
+    { ...patient, tags: ["T38", "CLI"] },
     async () => {
       const server = await startPresence({
         memory: false,

@@ -21,8 +21,8 @@ const jsonOf = (text: string): readonly Record<string, unknown>[] =>
 
 describe("history", () => {
   it.skipIf(cluster === null)(
-    "OPS-history OPS-seen A3 CLI: the log says beside its server and without it what the server says",
-    patient,
+    "the log says beside its server and without it what the server says",
+    { ...patient, tags: ["OPS-history", "OPS-seen", "A3", "CLI"] },
     async (context) => {
       const database_url = cluster!.database()
       const settings = { memory: false, database_url, admin: "127.0.0.1:0" }
@@ -76,30 +76,34 @@ describe("history", () => {
     },
   )
 
-  it("OPS-history F8: what is wrong with a question is said in one line", async (context) => {
-    const { server } = await openScene(context, { admin: "127.0.0.1:0" })
-    const ask = asking(server.admin)
-    const of = `/v1/presentities/${alice}`
-    for (const [path, status, detail] of [
-      [`${of}/at?time=soon`, 400, "time = soon: expected now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"],
-      [`${of}/at?time=now&tz=Mars`, 400, "tz = Mars: expected a time zone, for example Europe/Berlin"],
-      [`${of}/history?since=-`, 400, "since = -: expected now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"],
-      [`${of}/why?watcher=bob`, 400, "bob is no presentity URI: write sip:alice@example.com"],
-      [`${of}/why?watcher=${bob}&event=nonesuch`, 404, "event = nonesuch: there is no such event package"],
-      ["/v1/presentities/alice/history", 400, "alice is no presentity URI: write sip:alice@example.com"],
-    ] as const) {
-      const answer = await ask("GET", path)
-      assert.deepEqual([answer.status, (answer.json as { detail: string }).detail], [status, detail], path)
-    }
-    for (const path of [
-      `${of}/at`,
-      `${of}/seen`,
-      `${of}/why`,
-      `${of}/diff?from=now`,
-      `${of}/history?limit=0`,
-    ])
-      assert.equal((await ask("GET", path)).status, 400, path)
-    // of whom nothing is known there is nothing to tell
-    assert.deepEqual((await ask("GET", `${of}/history`)).json, { v: 1, items: [], next: null, text: "" })
-  })
+  it(
+    "what is wrong with a question is said in one line",
+    { tags: ["OPS-history", "F8"] },
+    async (context) => {
+      const { server } = await openScene(context, { admin: "127.0.0.1:0" })
+      const ask = asking(server.admin)
+      const of = `/v1/presentities/${alice}`
+      for (const [path, status, detail] of [
+        [`${of}/at?time=soon`, 400, "time = soon: expected now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"],
+        [`${of}/at?time=now&tz=Mars`, 400, "tz = Mars: expected a time zone, for example Europe/Berlin"],
+        [`${of}/history?since=-`, 400, "since = -: expected now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"],
+        [`${of}/why?watcher=bob`, 400, "bob is no presentity URI: write sip:alice@example.com"],
+        [`${of}/why?watcher=${bob}&event=nonesuch`, 404, "event = nonesuch: there is no such event package"],
+        ["/v1/presentities/alice/history", 400, "alice is no presentity URI: write sip:alice@example.com"],
+      ] as const) {
+        const answer = await ask("GET", path)
+        assert.deepEqual([answer.status, (answer.json as { detail: string }).detail], [status, detail], path)
+      }
+      for (const path of [
+        `${of}/at`,
+        `${of}/seen`,
+        `${of}/why`,
+        `${of}/diff?from=now`,
+        `${of}/history?limit=0`,
+      ])
+        assert.equal((await ask("GET", path)).status, 400, path)
+      // of whom nothing is known there is nothing to tell
+      assert.deepEqual((await ask("GET", `${of}/history`)).json, { v: 1, items: [], next: null, text: "" })
+    },
+  )
 })

@@ -37,8 +37,8 @@ const sourceIn = (folder: string, rows: ForeignRows, versions = opensipsVersions
 
 describe("presently import", () => {
   it(
-    "OPS-import CLI: 0 when all is taken, 1 when something is left that somebody may miss; as text and as JSON",
-    patient,
+    "0 when all is taken, 1 when something is left that somebody may miss; as text and as JSON",
+    { ...patient, tags: ["OPS-import", "CLI"] },
     async (context) => {
       const folder = folderOf(context)
       const data = await emptyEmbedded(join(folder, "data"))
@@ -80,8 +80,8 @@ describe("presently import", () => {
   )
 
   it(
-    "OPS-import CLI: 64, 69, 74 and 78, each with one line that says what to do",
-    patient,
+    "64, 69, 74 and 78, each with one line that says what to do",
+    { ...patient, tags: ["OPS-import", "CLI"] },
     async (context) => {
       const folder = folderOf(context)
       const data = await emptyEmbedded(join(folder, "data"))
@@ -114,8 +114,8 @@ describe("presently import", () => {
 
 describe.skipIf(cluster === null)("presently import into PostgreSQL", () => {
   it(
-    "OPS-import CLI: not while a server runs on it, and not into the source's own tables",
-    patient,
+    "not while a server runs on it, and not into the source's own tables",
+    { ...patient, tags: ["OPS-import", "CLI"] },
     async (context) => {
       const source = cluster!.database()
       await fillPostgres(source, { presentity: [publicationRow()] })

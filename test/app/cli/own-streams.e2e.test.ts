@@ -16,8 +16,8 @@ const erased = /PersonErased {2,}sip:erased-[0-9a-f]{24}@erased\.invalid/
 
 describe.skipIf(cluster === null)("presently history presently:…", () => {
   it(
-    "T38 CLI: tells of erasures and of sharing tags on all three ways, and over /v1",
-    patient,
+    "tells of erasures and of sharing tags on all three ways, and over /v1",
+    { ...patient, tags: ["T38", "CLI"] },
     async (context) => {
       const url = cluster!.database()
       const server = await startPresence({ memory: false, database_url: url, admin: "127.0.0.1:0" })

@@ -27,8 +27,8 @@ const verify = (...args: readonly string[]) => runHere(["verify", ...args])
 
 describe.skipIf(cluster === null)("a log that is proved, and one that forgets", () => {
   it(
-    "T39 CLI: a server seals its log at its stop, verify --public-key checks it, and keys that are none are one line",
-    patient,
+    "a server seals its log at its stop, verify --public-key checks it, and keys that are none are one line",
+    { ...patient, tags: ["T39", "CLI"] },
     async (context) => {
       const url = cluster!.database()
       const key = join(dirname(fileOf(context, "none", "")), "seal.pem")
@@ -95,8 +95,8 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
   )
 
   it(
-    "OPS-retention T38 CLI: compact drops what is due and says so, verify passes afterwards, and what is not clear is one line",
-    patient,
+    "compact drops what is due and says so, verify passes afterwards, and what is not clear is one line",
+    { ...patient, tags: ["OPS-retention", "T38", "CLI"] },
     async () => {
       const url = cluster!.database()
       const server = await startPresence({ memory: false, database_url: url })

@@ -32,8 +32,8 @@ const linesOf = (text: string): readonly string[] => text.trimEnd().split("\n")
 
 describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
   it(
-    "OPS-case CLI: exported beside the server, replayed, checked, decided again and otherwise",
-    patient,
+    "exported beside the server, replayed, checked, decided again and otherwise",
+    { ...patient, tags: ["OPS-case", "CLI"] },
     async (context) => {
       const { store } = await livedOn(context)
       const folder = folderOf(context)
@@ -136,8 +136,8 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
   )
 
   it(
-    "OPS-case CLI: a digest that differs is told with the first step, and ends with 1",
-    patient,
+    "a digest that differs is told with the first step, and ends with 1",
+    { ...patient, tags: ["OPS-case", "CLI"] },
     async (context) => {
       const { store } = await livedOn(context)
       const file = join(folderOf(context), "case.json")
@@ -168,8 +168,8 @@ describe.skipIf(cluster === null)("a case from a server on PostgreSQL", () => {
     },
   )
   it(
-    "OPS-ladder CLI: from the store, as a diagram, and going on with what happens",
-    patient,
+    "from the store, as a diagram, and going on with what happens",
+    { ...patient, tags: ["OPS-ladder", "CLI"] },
     async (context) => {
       const { server, store } = await livedOn(context)
       const following = start(["ladder", "alice@example.com", "--live", ...store])

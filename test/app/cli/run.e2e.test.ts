@@ -8,19 +8,23 @@ import { fileOf, patient, run, runHere, start, startDev } from "./command.ts"
 import type { RunOptions } from "./command.ts"
 
 describe.concurrent("a server that starts", patient, () => {
-  it("F2 OPS-banner: says where it listens, what it keeps, what to type next, and last that it is ready", async () => {
-    const dev = await startDev()
-    const lines = dev.process.stdout().trimEnd().split("\n")
-    assert.match(lines[0] ?? "", /^presently \S+ in development mode/)
-    assert.match(lines[1] ?? "", /^ {2}sip {7}udp:127\.0\.0\.1:\d+ {2}tcp:127\.0\.0\.1:\d+$/)
-    assert.ok(lines.includes("  store     memory: nothing outlives the process"))
-    assert.ok(lines.some((line) => line.startsWith(`  npx presently publish --to ${dev.to} `)))
-    assert.match(lines.at(-1) ?? "", /^ready in \d+\.\d s$/)
-    const { code, stderr } = await dev.stop()
-    assert.deepEqual([code, stderr], [0, ""])
-  })
+  it(
+    "says where it listens, what it keeps, what to type next, and last that it is ready",
+    { tags: ["F2", "OPS-banner"] },
+    async () => {
+      const dev = await startDev()
+      const lines = dev.process.stdout().trimEnd().split("\n")
+      assert.match(lines[0] ?? "", /^presently \S+ in development mode/)
+      assert.match(lines[1] ?? "", /^ {2}sip {7}udp:127\.0\.0\.1:\d+ {2}tcp:127\.0\.0\.1:\d+$/)
+      assert.ok(lines.includes("  store     memory: nothing outlives the process"))
+      assert.ok(lines.some((line) => line.startsWith(`  npx presently publish --to ${dev.to} `)))
+      assert.match(lines.at(-1) ?? "", /^ready in \d+\.\d s$/)
+      const { code, stderr } = await dev.stop()
+      assert.deepEqual([code, stderr], [0, ""])
+    },
+  )
 
-  it("F10 OPS-drain: SIGINT ends it as well, with exit code 0", async () => {
+  it("SIGINT ends it as well, with exit code 0", { tags: ["F10", "OPS-drain"] }, async () => {
     const dev = await startDev()
     dev.process.signal("SIGINT")
     assert.equal((await dev.process.ended).code, 0)
@@ -59,8 +63,8 @@ describe.concurrent("a server that starts", patient, () => {
 })
 
 describe.concurrent(
-  "F8 OPS-config: a wrong setting ends the start with exit code 78 and says which",
-  patient,
+  "a wrong setting ends the start with exit code 78 and says which",
+  { ...patient, tags: ["F8", "OPS-config"] },
   () => {
     const listen = (value: string): string =>
       `listen = ${value} (flag --listen): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, ` +

@@ -80,68 +80,80 @@ describe.skipIf(process.getuid === undefined)("what commands write", () => {
     ])
   })
 
-  it("OPS-export: what was left of an export, or put in its way, is not written into", async (context) => {
-    const folder = folderOf(context)
-    const exported = (name: string): Promise<number> =>
-      Effect.runPromise(
-        openSink(join(folder, name)).pipe(
-          Effect.map((sink) => {
-            sink.write("what somebody published\n")
-            return sink.finish()
-          }),
-          Effect.scoped,
-        ),
-      )
-    writeFileSync(join(folder, "a.part"), "what an export that was killed left", { mode: 0o666 })
-    chmodSync(join(folder, "a.part"), 0o666)
-    const reader = openSync(join(folder, "a.part"), "r")
-    context.onTestFinished(() => closeSync(reader))
-    writeFileSync(join(folder, "theirs"), "")
-    symlinkSync(join(folder, "theirs"), join(folder, "b.part"))
-    for (const name of ["a", "b"]) {
-      assert.equal(await exported(name), 24)
-      assert.equal(modeOf(join(folder, name)), 0o600)
-      assert.equal(readFileSync(join(folder, name), "utf8"), "what somebody published\n")
-      assert.ok(!existsSync(join(folder, `${name}.part`)))
-    }
-    // neither through what was open before, nor through the link
-    assert.equal(readFileSync(reader, "utf8"), "what an export that was killed left")
-    assert.equal(readFileSync(join(folder, "theirs"), "utf8"), "")
-  })
-
-  it("OPS-ladder: a capture file is for its owner, and nobody's file is written over", async (context) => {
-    const folder = folderOf(context)
-    const file = join(folder, "one.case")
-    const [steps = []] = fc.sample(anySteps, { numRuns: 1, seed: 3 })
-    writeFileSync(file, caseLines(play(worlds[0]!, steps)).join(""))
-    const capture = join(folder, "one.pcap")
-    const made = await runHere(["ladder", file, "--pcap", capture])
-    assert.deepEqual([made.code, made.stderr, modeOf(capture).toString(8)], [0, "", "600"])
-    assert.equal((await runHere(["ladder", file, "--pcap", capture])).code, 74)
-  })
-
-  it("OPS-users_file OPS-admin_tokens_file: a file that the shell has just made for a secret is narrowed, one that was there is not", async (context) => {
-    const folder = folderOf(context)
-    const asked = (name: string, text: string, mode: number): readonly [string | null, string] => {
-      const file = join(folder, name)
-      writeFileSync(file, text)
-      chmodSync(file, mode)
-      const descriptor = openSync(file, "a")
-      try {
-        return [narrowOutput(descriptor), modeOf(file).toString(8)]
-      } finally {
-        closeSync(descriptor)
+  it(
+    "what was left of an export, or put in its way, is not written into",
+    { tags: ["OPS-export"] },
+    async (context) => {
+      const folder = folderOf(context)
+      const exported = (name: string): Promise<number> =>
+        Effect.runPromise(
+          openSink(join(folder, name)).pipe(
+            Effect.map((sink) => {
+              sink.write("what somebody published\n")
+              return sink.finish()
+            }),
+            Effect.scoped,
+          ),
+        )
+      writeFileSync(join(folder, "a.part"), "what an export that was killed left", { mode: 0o666 })
+      chmodSync(join(folder, "a.part"), 0o666)
+      const reader = openSync(join(folder, "a.part"), "r")
+      context.onTestFinished(() => closeSync(reader))
+      writeFileSync(join(folder, "theirs"), "")
+      symlinkSync(join(folder, "theirs"), join(folder, "b.part"))
+      for (const name of ["a", "b"]) {
+        assert.equal(await exported(name), 24)
+        assert.equal(modeOf(join(folder, name)), 0o600)
+        assert.equal(readFileSync(join(folder, name), "utf8"), "what somebody published\n")
+        assert.ok(!existsSync(join(folder, `${name}.part`)))
       }
-    }
-    assert.deepEqual(asked("new", "", 0o644), [null, "600"])
-    assert.deepEqual(asked("newer", "", 0o666), [null, "600"])
-    assert.deepEqual(asked("grouped", "", 0o640), [null, "640"])
-    assert.deepEqual(asked("own", "a line\n", 0o600), [null, "600"])
-    const [advice, mode] = asked("open", "a line\n", 0o644)
-    assert.match(advice ?? "", /every account of this machine can read, .*: chmod 640 it$/)
-    assert.equal(mode, "644")
-    assert.equal(narrowOutput(-1), null)
-  })
+      // neither through what was open before, nor through the link
+      assert.equal(readFileSync(reader, "utf8"), "what an export that was killed left")
+      assert.equal(readFileSync(join(folder, "theirs"), "utf8"), "")
+    },
+  )
+
+  it(
+    "a capture file is for its owner, and nobody's file is written over",
+    { tags: ["OPS-ladder"] },
+    async (context) => {
+      const folder = folderOf(context)
+      const file = join(folder, "one.case")
+      const [steps = []] = fc.sample(anySteps, { numRuns: 1, seed: 3 })
+      writeFileSync(file, caseLines(play(worlds[0]!, steps)).join(""))
+      const capture = join(folder, "one.pcap")
+      const made = await runHere(["ladder", file, "--pcap", capture])
+      assert.deepEqual([made.code, made.stderr, modeOf(capture).toString(8)], [0, "", "600"])
+      assert.equal((await runHere(["ladder", file, "--pcap", capture])).code, 74)
+    },
+  )
+
+  it(
+    "a file that the shell has just made for a secret is narrowed, one that was there is not",
+    { tags: ["OPS-users_file", "OPS-admin_tokens_file"] },
+    async (context) => {
+      const folder = folderOf(context)
+      const asked = (name: string, text: string, mode: number): readonly [string | null, string] => {
+        const file = join(folder, name)
+        writeFileSync(file, text)
+        chmodSync(file, mode)
+        const descriptor = openSync(file, "a")
+        try {
+          return [narrowOutput(descriptor), modeOf(file).toString(8)]
+        } finally {
+          closeSync(descriptor)
+        }
+      }
+      assert.deepEqual(asked("new", "", 0o644), [null, "600"])
+      assert.deepEqual(asked("newer", "", 0o666), [null, "600"])
+      assert.deepEqual(asked("grouped", "", 0o640), [null, "640"])
+      assert.deepEqual(asked("own", "a line\n", 0o600), [null, "600"])
+      const [advice, mode] = asked("open", "a line\n", 0o644)
+      assert.match(advice ?? "", /every account of this machine can read, .*: chmod 640 it$/)
+      assert.equal(mode, "644")
+      assert.equal(narrowOutput(-1), null)
+    },
+  )
 })
 
 describe.skipIf(process.getuid === undefined)("a data folder that other accounts can read", () => {
@@ -150,7 +162,7 @@ describe.skipIf(process.getuid === undefined)("a data folder that other accounts
       ({ status, detail, fix }) => `${status} ${detail}; ${fix}`,
     )
 
-  it("OPS-data: doctor says so, and what to do", (context) => {
+  it("doctor says so, and what to do", { tags: ["OPS-data"] }, (context) => {
     const place = folderOf(context)
     const folder = join(place, "data")
     assert.equal(checked(folder).length, 1)
@@ -168,17 +180,21 @@ describe.skipIf(process.getuid === undefined)("a data folder that other accounts
     assert.equal(statSync(folder).mode & 0o777, 0o750)
   })
 
-  it("OPS-data: serve does not start on one that cannot be closed: one line, exit code 78", async (context) => {
-    const folder = folderOf(context)
-    writeFileSync(join(folder, "letters"), "")
-    chmodSync(folder, 0o755)
-    const args = ["--data", folder, "--admin", "off", "--listen", "udp:127.0.0.1:0"]
-    const { code, stderr } = await start(["serve", ...args]).ended
-    assert.equal(code, 78)
-    assert.match(
-      stderr,
-      /^presently: data = [^\n]*: other accounts can read it \(mode 0755\), and it holds other things [^\n]*: chmod 700 [^\n]*\n$/,
-    )
-    assert.equal(modeOf(folder), 0o755)
-  })
+  it(
+    "serve does not start on one that cannot be closed: one line, exit code 78",
+    { tags: ["OPS-data"] },
+    async (context) => {
+      const folder = folderOf(context)
+      writeFileSync(join(folder, "letters"), "")
+      chmodSync(folder, 0o755)
+      const args = ["--data", folder, "--admin", "off", "--listen", "udp:127.0.0.1:0"]
+      const { code, stderr } = await start(["serve", ...args]).ended
+      assert.equal(code, 78)
+      assert.match(
+        stderr,
+        /^presently: data = [^\n]*: other accounts can read it \(mode 0755\), and it holds other things [^\n]*: chmod 700 [^\n]*\n$/,
+      )
+      assert.equal(modeOf(folder), 0o755)
+    },
+  )
 })

@@ -144,63 +144,78 @@ const isAuthentic = (request: Message, password: string): boolean => {
 }
 
 describe.concurrent("requests", () => {
-  it("3261-17.1.2.2-a: sent again after T1, then twice as long, until it is answered; a provisional is no answer", async (context) => {
-    const server = await openServer(context, "udp")
-    const at: number[] = []
-    const trace = (traced: Traced): void => {
-      if (traced.direction === "sent") at.push(traced.at)
-    }
-    server.react = (request, index) => {
-      if (index === 3) server.respond(request, "100 Trying")
-      if (index === 4) server.respond(request, "200 OK", accepted)
-    }
-    const timers = { t1Ms: 40, t2Ms: 160, transactionMs: 2_000 }
-    const published = await Effect.runPromise(publishOnce(optionsFor(server, { timers, trace })))
-    assert.equal(published.entityTag, "tag-1")
-    assert.equal(new Set(server.heard.map(({ raw }) => raw.vias[0])).size, 1)
-    const gaps = at.slice(1).map((time, index) => time - at[index]!)
-    for (const [index, least] of [40, 80, 160].entries())
-      assert.ok(gaps[index]! >= least - 2, `${gaps.join(" ")}`)
-  })
+  it(
+    "sent again after T1, then twice as long, until it is answered; a provisional is no answer",
+    { tags: ["3261-17.1.2.2-a"] },
+    async (context) => {
+      const server = await openServer(context, "udp")
+      const at: number[] = []
+      const trace = (traced: Traced): void => {
+        if (traced.direction === "sent") at.push(traced.at)
+      }
+      server.react = (request, index) => {
+        if (index === 3) server.respond(request, "100 Trying")
+        if (index === 4) server.respond(request, "200 OK", accepted)
+      }
+      const timers = { t1Ms: 40, t2Ms: 160, transactionMs: 2_000 }
+      const published = await Effect.runPromise(publishOnce(optionsFor(server, { timers, trace })))
+      assert.equal(published.entityTag, "tag-1")
+      assert.equal(new Set(server.heard.map(({ raw }) => raw.vias[0])).size, 1)
+      const gaps = at.slice(1).map((time, index) => time - at[index]!)
+      for (const [index, least] of [40, 80, 160].entries())
+        assert.ok(gaps[index]! >= least - 2, `${gaps.join(" ")}`)
+    },
+  )
 
-  it("3261-17.1.2.2-b: given up after Timer F by the clock that is given, with the name of the server", async (context) => {
-    const server = await openServer(context, "udp")
-    const outcome = await Effect.runPromise(
-      Effect.gen(function* () {
-        const fiber = yield* Effect.forkChild(Effect.flip(publishOnce(optionsFor(server))))
-        yield* Effect.promise(() => server.waitFor(1))
-        yield* TestClock.adjust("32 seconds")
-        return yield* Fiber.join(fiber)
-      }).pipe(Effect.provide(TestClock.layer())),
-    )
-    assert.ok(outcome instanceof NoAnswer)
-    assert.equal(outcome.target, `udp 127.0.0.1:${server.port}`)
-    await server.waitFor(11)
-    assert.equal(server.heard.length, 11)
-  })
+  it(
+    "given up after Timer F by the clock that is given, with the name of the server",
+    { tags: ["3261-17.1.2.2-b"] },
+    async (context) => {
+      const server = await openServer(context, "udp")
+      const outcome = await Effect.runPromise(
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.flip(publishOnce(optionsFor(server))))
+          yield* Effect.promise(() => server.waitFor(1))
+          yield* TestClock.adjust("32 seconds")
+          return yield* Fiber.join(fiber)
+        }).pipe(Effect.provide(TestClock.layer())),
+      )
+      assert.ok(outcome instanceof NoAnswer)
+      assert.equal(outcome.target, `udp 127.0.0.1:${server.port}`)
+      await server.waitFor(11)
+      assert.equal(server.heard.length, 11)
+    },
+  )
 
-  it("3261-18.1: over TCP nothing is sent twice, and a closed connection is an answer", async (context) => {
-    const server = await openServer(context, "tcp")
-    server.react = (request, index) => {
-      if (index === 1) server.respond(request, "100 Trying")
-    }
-    const target = { host: "127.0.0.1", port: server.port, transport: "tcp" } as const
-    const timers = { t1Ms: 20, transactionMs: 300 }
-    const outcome = await Effect.runPromise(Effect.flip(publishOnce(optionsFor(server, { target, timers }))))
-    assert.ok(outcome instanceof NoAnswer)
-    assert.equal(server.heard.length, 1)
-    server.react = () => server.hangUp()
-    const lost = await Effect.runPromise(Effect.flip(publishOnce(optionsFor(server, { target }))))
-    assert.ok(lost instanceof NoAnswer)
-    assert.equal(lost.why, "the connection was closed")
-    assert.match(server.heard[0]?.raw.vias[0] ?? "", /^SIP\/2\.0\/TCP /)
-  })
+  it(
+    "over TCP nothing is sent twice, and a closed connection is an answer",
+    { tags: ["3261-18.1"] },
+    async (context) => {
+      const server = await openServer(context, "tcp")
+      server.react = (request, index) => {
+        if (index === 1) server.respond(request, "100 Trying")
+      }
+      const target = { host: "127.0.0.1", port: server.port, transport: "tcp" } as const
+      const timers = { t1Ms: 20, transactionMs: 300 }
+      const outcome = await Effect.runPromise(
+        Effect.flip(publishOnce(optionsFor(server, { target, timers }))),
+      )
+      assert.ok(outcome instanceof NoAnswer)
+      assert.equal(server.heard.length, 1)
+      server.react = () => server.hangUp()
+      const lost = await Effect.runPromise(Effect.flip(publishOnce(optionsFor(server, { target }))))
+      assert.ok(lost instanceof NoAnswer)
+      assert.equal(lost.why, "the connection was closed")
+      assert.match(server.heard[0]?.raw.vias[0] ?? "", /^SIP\/2\.0\/TCP /)
+    },
+  )
 
   it.for([
     ["SHA-256", [challenge("n1", "SHA-256"), challenge("n1", "MD5")]],
     ["MD5", [challenge("n1", "SHA-512-256"), challenge("n1", "MD5")]],
   ] as const)(
-    "8760-2.4-a: the first challenge that is understood is answered: %s",
+    "the first challenge that is understood is answered: %s",
+    { tags: ["8760-2.4-a"] },
     async ([algorithm, offers], context) => {
       const server = await openServer(context, "udp")
       server.react = (request) => {
@@ -220,7 +235,7 @@ describe.concurrent("requests", () => {
     },
   )
 
-  it("7616-3.3: a stale nonce is tried anew, a wrong password is not", async (context) => {
+  it("a stale nonce is tried anew, a wrong password is not", { tags: ["7616-3.3"] }, async (context) => {
     const server = await openServer(context, "udp")
     server.react = (request, index) =>
       server.respond(request, "401 Unauthorized", {
@@ -255,102 +270,114 @@ describe.concurrent("subscriptions", () => {
       ...headers,
     })
 
-  it("3265-3.1.4.4: each NOTIFY is answered once and handed over once, also one that comes before the 200", async (context) => {
-    const server = await openServer(context, "udp")
-    const traced: Traced[] = []
-    server.react = (message, index) => {
-      if (index !== 1) return
-      server.send(notifyFor(server, message, 7))
-      server.respond(message, "200 OK", {
-        Expires: "600",
-        Contact: `<sip:presence@127.0.0.1:${server.port}>`,
-      })
-      server.send(notifyFor(server, message, 7))
-      server.send(notifyFor(server, message, 6, { Via: "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKold" }))
-      const stray = { "Call-ID": "another", Via: "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKstray" }
-      server.send(notifyFor(server, message, 8, stray))
-      server.send(notifyFor(server, message, 8, { "Subscription-State": "terminated;reason=rejected" }))
-    }
-    const states = await Effect.runPromise(
-      Effect.scoped(
-        Effect.gen(function* () {
-          const agent = yield* openUserAgent(optionsFor(server, { trace: (one) => void traced.push(one) }))
-          const { notifications } = yield* subscribe(agent, of)
-          const seen = [yield* Queue.take(notifications), yield* Queue.take(notifications)]
-          yield* Effect.promise(() => server.waitFor(6))
-          return seen.map(({ state, reason }) => [state, reason])
-        }),
-      ),
-    )
-    assert.deepEqual(states, [
-      ["active", null],
-      ["terminated", "rejected"],
-    ])
-    assert.deepEqual(
-      server.heard.map(({ raw }) => (raw.isRequest ? raw.method : raw.status)),
-      ["SUBSCRIBE", 200, 200, 500, 481, 200],
-    )
-    assert.equal(traced.filter(({ direction }) => direction === "sent").length, 6)
-    assert.equal(traced.filter(({ direction }) => direction === "received").length, 6)
-  })
-
-  it("3265-3.1.4.2-a 3261-12.2.1.1-b: refreshed in time along the route set, and ended with the scope", async (context) => {
-    const server = await openServer(context, "udp")
-    const target = `sip:presence@127.0.0.1:${server.port}`
-    server.react = (message) => {
-      if (!message.raw.isRequest) return
-      server.respond(message, "200 OK", {
-        Expires: message.header("expires") === "0" ? "0" : "1",
-        Contact: `<${target}>`,
-        "Record-Route": ["<sip:a.example;lr>", "<sip:b.example;lr>"],
-      })
-      if (message.header("expires") === "0") {
-        server.send(notifyFor(server, message, 1, { "Subscription-State": "terminated;reason=timeout" }))
+  it(
+    "each NOTIFY is answered once and handed over once, also one that comes before the 200",
+    { tags: ["3265-3.1.4.4"] },
+    async (context) => {
+      const server = await openServer(context, "udp")
+      const traced: Traced[] = []
+      server.react = (message, index) => {
+        if (index !== 1) return
+        server.send(notifyFor(server, message, 7))
+        server.respond(message, "200 OK", {
+          Expires: "600",
+          Contact: `<sip:presence@127.0.0.1:${server.port}>`,
+        })
+        server.send(notifyFor(server, message, 7))
+        server.send(notifyFor(server, message, 6, { Via: "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKold" }))
+        const stray = { "Call-ID": "another", Via: "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKstray" }
+        server.send(notifyFor(server, message, 8, stray))
+        server.send(notifyFor(server, message, 8, { "Subscription-State": "terminated;reason=rejected" }))
       }
-    }
-    const scope = Effect.runSync(Scope.make())
-    await Effect.runPromise(
-      Effect.gen(function* () {
-        yield* subscribe(yield* openUserAgent(optionsFor(server)), of)
-      }).pipe(Scope.provide(scope)),
-    )
-    await server.waitFor(2)
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-    await server.waitFor(4)
-    const [first, refresh, end, farewell] = server.heard
-    assert.deepEqual(
-      [first, refresh, end].map((message) => [
-        message?.raw.uri,
-        message?.raw.cseq,
-        message?.header("expires"),
-      ]),
-      [
-        ["sip:alice@example.com", 1, "600"],
-        [target, 2, "600"],
-        [target, 3, "0"],
-      ],
-    )
-    assert.equal(farewell?.raw.status, 200)
-    assert.deepEqual(refresh?.headers("route"), ["<sip:b.example;lr>", "<sip:a.example;lr>"])
-    assert.match(refresh?.raw.to ?? "", /;tag=server$/)
-    assert.equal(refresh?.raw.callId, first?.raw.callId)
-  })
+      const states = await Effect.runPromise(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const agent = yield* openUserAgent(optionsFor(server, { trace: (one) => void traced.push(one) }))
+            const { notifications } = yield* subscribe(agent, of)
+            const seen = [yield* Queue.take(notifications), yield* Queue.take(notifications)]
+            yield* Effect.promise(() => server.waitFor(6))
+            return seen.map(({ state, reason }) => [state, reason])
+          }),
+        ),
+      )
+      assert.deepEqual(states, [
+        ["active", null],
+        ["terminated", "rejected"],
+      ])
+      assert.deepEqual(
+        server.heard.map(({ raw }) => (raw.isRequest ? raw.method : raw.status)),
+        ["SUBSCRIBE", 200, 200, 500, 481, 200],
+      )
+      assert.equal(traced.filter(({ direction }) => direction === "sent").length, 6)
+      assert.equal(traced.filter(({ direction }) => direction === "received").length, 6)
+    },
+  )
 
-  it("3265-3.1.4.2-b: a refresh that is refused ends the notifications with the reason", async (context) => {
-    const server = await openServer(context, "udp")
-    server.react = (message, index) => {
-      if (index === 1) server.respond(message, "200 OK", { Expires: "1" })
-      else server.respond(message, "481 Subscription Does Not Exist")
-    }
-    const outcome = await Effect.runPromise(
-      Effect.scoped(
+  it(
+    "refreshed in time along the route set, and ended with the scope",
+    { tags: ["3265-3.1.4.2-a", "3261-12.2.1.1-b"] },
+    async (context) => {
+      const server = await openServer(context, "udp")
+      const target = `sip:presence@127.0.0.1:${server.port}`
+      server.react = (message) => {
+        if (!message.raw.isRequest) return
+        server.respond(message, "200 OK", {
+          Expires: message.header("expires") === "0" ? "0" : "1",
+          Contact: `<${target}>`,
+          "Record-Route": ["<sip:a.example;lr>", "<sip:b.example;lr>"],
+        })
+        if (message.header("expires") === "0") {
+          server.send(notifyFor(server, message, 1, { "Subscription-State": "terminated;reason=timeout" }))
+        }
+      }
+      const scope = Effect.runSync(Scope.make())
+      await Effect.runPromise(
         Effect.gen(function* () {
-          const { notifications } = yield* subscribe(yield* openUserAgent(optionsFor(server)), of)
-          return yield* Effect.flip(Queue.take(notifications))
-        }),
-      ),
-    )
-    assert.ok(outcome instanceof Refused)
-    assert.equal(outcome.response.raw.status, 481)
-  })
+          yield* subscribe(yield* openUserAgent(optionsFor(server)), of)
+        }).pipe(Scope.provide(scope)),
+      )
+      await server.waitFor(2)
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await server.waitFor(4)
+      const [first, refresh, end, farewell] = server.heard
+      assert.deepEqual(
+        [first, refresh, end].map((message) => [
+          message?.raw.uri,
+          message?.raw.cseq,
+          message?.header("expires"),
+        ]),
+        [
+          ["sip:alice@example.com", 1, "600"],
+          [target, 2, "600"],
+          [target, 3, "0"],
+        ],
+      )
+      assert.equal(farewell?.raw.status, 200)
+      assert.deepEqual(refresh?.headers("route"), ["<sip:b.example;lr>", "<sip:a.example;lr>"])
+      assert.match(refresh?.raw.to ?? "", /;tag=server$/)
+      assert.equal(refresh?.raw.callId, first?.raw.callId)
+    },
+  )
+
+  it(
+    "a refresh that is refused ends the notifications with the reason",
+    { tags: ["3265-3.1.4.2-b"] },
+    async (context) => {
+      const server = await openServer(context, "udp")
+      server.react = (message, index) => {
+        if (index === 1) server.respond(message, "200 OK", { Expires: "1" })
+        else server.respond(message, "481 Subscription Does Not Exist")
+      }
+      const outcome = await Effect.runPromise(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { notifications } = yield* subscribe(yield* openUserAgent(optionsFor(server)), of)
+            return yield* Effect.flip(Queue.take(notifications))
+          }),
+        ),
+      )
+      assert.ok(outcome instanceof Refused)
+      assert.equal(outcome.response.raw.status, 481)
+    },
+  )
 })

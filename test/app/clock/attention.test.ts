@@ -154,41 +154,45 @@ describe("attention", () => {
     deepStrictEqual(attention.stops(), { count: 0, millis: 0 })
   })
 
-  it("3261-17.1.2.2-a: an answer in the socket counts, however long the process was stopped before Timer F", () => {
-    const { attention, arrive, loop, run, stop } = begun()
-    const client = makeClientTransactions(timersDefault, countersZero(), attention.clock)
-    loop.every(wheelTickMs, () => loop.soon(() => (attention.late() > 0 ? undefined : client.tick())))
-    const results: ClientResult[] = []
-    const start = (branch: string): void =>
-      client.start(
-        {
-          branch,
-          callId: branch,
-          cseq: 1,
-          channel: { send: () => {} },
-          address: "192.0.2.1",
-          port: 5060,
-          isReliable: false,
-          ended: (result) => results.push(result),
-        },
-        Buffer.from("NOTIFY"),
+  it(
+    "an answer in the socket counts, however long the process was stopped before Timer F",
+    { tags: ["3261-17.1.2.2-a"] },
+    () => {
+      const { attention, arrive, loop, run, stop } = begun()
+      const client = makeClientTransactions(timersDefault, countersZero(), attention.clock)
+      loop.every(wheelTickMs, () => loop.soon(() => (attention.late() > 0 ? undefined : client.tick())))
+      const results: ClientResult[] = []
+      const start = (branch: string): void =>
+        client.start(
+          {
+            branch,
+            callId: branch,
+            cseq: 1,
+            channel: { send: () => {} },
+            address: "192.0.2.1",
+            port: 5060,
+            isReliable: false,
+            ended: (result) => results.push(result),
+          },
+          Buffer.from("NOTIFY"),
+        )
+      for (let one = 0; one < 10; one++) start(`z9hG4bK${one}`)
+      start("z9hG4bKsilent")
+      run(20_000)
+      stop(40_000)
+      for (let one = 0; one < 10; one++) {
+        arrive(() => {
+          attention.heard()
+          client.answer(accepted(`z9hG4bK${one}`))
+        })
+      }
+      run(1000)
+      deepStrictEqual(
+        results.map((result) => (typeof result === "string" ? result : result.status)),
+        Array.from({ length: 10 }, () => 200),
       )
-    for (let one = 0; one < 10; one++) start(`z9hG4bK${one}`)
-    start("z9hG4bKsilent")
-    run(20_000)
-    stop(40_000)
-    for (let one = 0; one < 10; one++) {
-      arrive(() => {
-        attention.heard()
-        client.answer(accepted(`z9hG4bK${one}`))
-      })
-    }
-    run(1000)
-    deepStrictEqual(
-      results.map((result) => (typeof result === "string" ? result : result.status)),
-      Array.from({ length: 10 }, () => 200),
-    )
-    run(12_000)
-    strictEqual(results.at(-1), "timedOut", "who is silent still is after 32 s in which we listened")
-  })
+      run(12_000)
+      strictEqual(results.at(-1), "timedOut", "who is silent still is after 32 s in which we listened")
+    },
+  )
 })

@@ -31,39 +31,43 @@ const line = (user: string, realm: string, algorithm: "SHA-256" | "MD5" = "SHA-2
   userLine(user, realm, "secret", algorithm)
 
 describe("accounts", () => {
-  it("OPS-users_file OPS-realm: of a realm that is never asked for are told, once for each realm, with the line to make", () => {
-    const domains = { domain: ["example.com", "example.org"] }
-    const of = "users_file users.txt"
-    const never = "never asked for: the realm of this server is"
-    assert.deepEqual(
-      linesOf(domains, [
-        "# people",
-        line("alice", "example.com"),
-        line("bob", "example.org"),
-        line("bob", "example.org", "MD5"),
-        line("carol", "example.org"),
-        line("dave", "example.org"),
-        line("eve", "example.org"),
-        `${line("4711", "pbx")}:sip:frank@example.com`,
-      ]),
-      [
-        `${of}:3: 4 accounts (bob, carol, dave and 1 more) of realm example.org are ${never} example.com; ` +
-          "presently user bob --realm example.com --address sip:bob@example.org makes a line that is",
-        `${of}:8: 1 account (4711) of realm pbx is ${never} example.com; ` +
-          "presently user 4711 --realm example.com --address sip:frank@example.com makes a line that is",
-      ],
-    )
-    assert.deepEqual(linesOf(domains, [line("alice", "example.com"), line("bob", "example.com")]), [])
-    assert.deepEqual(linesOf({ ...domains, realm: "example.org" }, [line("bob", "example.org")]), [])
-    const [alone] = linesOf({}, [line("bob", "example.org")])
-    assert.equal(
-      alone,
-      `${of}:1: 1 account (bob) of realm example.org is ${never} presently; ` +
-        "presently user bob --realm presently --address sip:bob@example.org makes a line that is, or set realm = example.org",
-    )
-  })
+  it(
+    "of a realm that is never asked for are told, once for each realm, with the line to make",
+    { tags: ["OPS-users_file", "OPS-realm"] },
+    () => {
+      const domains = { domain: ["example.com", "example.org"] }
+      const of = "users_file users.txt"
+      const never = "never asked for: the realm of this server is"
+      assert.deepEqual(
+        linesOf(domains, [
+          "# people",
+          line("alice", "example.com"),
+          line("bob", "example.org"),
+          line("bob", "example.org", "MD5"),
+          line("carol", "example.org"),
+          line("dave", "example.org"),
+          line("eve", "example.org"),
+          `${line("4711", "pbx")}:sip:frank@example.com`,
+        ]),
+        [
+          `${of}:3: 4 accounts (bob, carol, dave and 1 more) of realm example.org are ${never} example.com; ` +
+            "presently user bob --realm example.com --address sip:bob@example.org makes a line that is",
+          `${of}:8: 1 account (4711) of realm pbx is ${never} example.com; ` +
+            "presently user 4711 --realm example.com --address sip:frank@example.com makes a line that is",
+        ],
+      )
+      assert.deepEqual(linesOf(domains, [line("alice", "example.com"), line("bob", "example.com")]), [])
+      assert.deepEqual(linesOf({ ...domains, realm: "example.org" }, [line("bob", "example.org")]), [])
+      const [alone] = linesOf({}, [line("bob", "example.org")])
+      assert.equal(
+        alone,
+        `${of}:1: 1 account (bob) of realm example.org is ${never} presently; ` +
+          "presently user bob --realm presently --address sip:bob@example.org makes a line that is, or set realm = example.org",
+      )
+    },
+  )
 
-  it("OPS-users_file OPS-digest_md5: with MD5 only are told while MD5 is not taken", () => {
+  it("with MD5 only are told while MD5 is not taken", { tags: ["OPS-users_file", "OPS-digest_md5"] }, () => {
     const lines = [line("alice", "presently"), line("bob", "presently", "MD5")]
     assert.deepEqual(linesOf({}, lines), [
       "users_file users.txt:2: 1 account (bob) with MD5 only cannot be used: digest_md5 is off; " +
@@ -81,32 +85,36 @@ describe("settings that change nothing", () => {
     no_rules: "allow",
   }
 
-  it("OPS-watch_policy OPS-line_members OPS-mailbox_owners: are told while everybody may watch, with the reason", () => {
-    const told = (more: Readonly<Record<string, unknown>>) => linesOf({ ...settings, ...more })
-    assert.deepEqual(
-      told({}),
-      Object.keys(settings).map(
-        (name) =>
-          `${name} (option) changes nothing: everybody may watch, since there is no authentication and no source of rules; ` +
-          "leave it out, or give users_file, trusted_peers or policy = rules",
-      ),
-    )
-    assert.deepEqual(
-      told({ policy: "open", rules_dir: "rules", trusted_peers: ["10.0.0.1;identity=pai"] }),
-      [...Object.keys(settings), "rules_dir"].map(
-        (name) =>
-          `${name} (option) changes nothing: everybody may watch, since policy = open (option); leave it out, or leave policy out`,
-      ),
-    )
-    for (const judged of [
-      { policy: "rules" },
-      { rules_dir: "rules" },
-      { trusted_peers: ["10.0.0.1;identity=pai"] },
-    ])
-      assert.deepEqual(told(judged), [])
-    // who says nothing is told nothing
-    assert.deepEqual(linesOf({ policy: "open" }), [])
-  })
+  it(
+    "are told while everybody may watch, with the reason",
+    { tags: ["OPS-watch_policy", "OPS-line_members", "OPS-mailbox_owners"] },
+    () => {
+      const told = (more: Readonly<Record<string, unknown>>) => linesOf({ ...settings, ...more })
+      assert.deepEqual(
+        told({}),
+        Object.keys(settings).map(
+          (name) =>
+            `${name} (option) changes nothing: everybody may watch, since there is no authentication and no source of rules; ` +
+            "leave it out, or give users_file, trusted_peers or policy = rules",
+        ),
+      )
+      assert.deepEqual(
+        told({ policy: "open", rules_dir: "rules", trusted_peers: ["10.0.0.1;identity=pai"] }),
+        [...Object.keys(settings), "rules_dir"].map(
+          (name) =>
+            `${name} (option) changes nothing: everybody may watch, since policy = open (option); leave it out, or leave policy out`,
+        ),
+      )
+      for (const judged of [
+        { policy: "rules" },
+        { rules_dir: "rules" },
+        { trusted_peers: ["10.0.0.1;identity=pai"] },
+      ])
+        assert.deepEqual(told(judged), [])
+      // who says nothing is told nothing
+      assert.deepEqual(linesOf({ policy: "open" }), [])
+    },
+  )
 
   it("CLI: doctor says why everybody may watch, as it is", () => {
     const said = (own: Readonly<Record<string, unknown>>) => {

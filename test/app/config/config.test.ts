@@ -37,15 +37,19 @@ const refusal = "expected a status from 400 to 699 that needs no header of its o
 const table = "expected a name of at most 32 letters, digits and underscores, for example presentity"
 
 /** Lines after `memory: true`, which stands in line 1; `@N` in a message is the source at that line. */
-it("OPS-retention: days may be written as YAML has numbers, alone, in a list and beside text", () => {
-  const read = (retention: unknown) =>
-    readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { retention } }).retention
-  assert.deepEqual(read(30), ["30"])
-  assert.deepEqual(read([30]), ["30"])
-  assert.deepEqual(read([30, "dialog=3"]), ["30", "dialog=3"])
-  assert.deepEqual(read("30,dialog=3"), ["30", "dialog=3"])
-  for (const odd of [1.5, -1, true, [true], [[30]]]) assert.throws(() => read(odd), /retention = /)
-})
+it(
+  "days may be written as YAML has numbers, alone, in a list and beside text",
+  { tags: ["OPS-retention"] },
+  () => {
+    const read = (retention: unknown) =>
+      readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { retention } }).retention
+    assert.deepEqual(read(30), ["30"])
+    assert.deepEqual(read([30]), ["30"])
+    assert.deepEqual(read([30, "dialog=3"]), ["30", "dialog=3"])
+    assert.deepEqual(read("30,dialog=3"), ["30", "dialog=3"])
+    for (const odd of [1.5, -1, true, [true], [[30]]]) assert.throws(() => read(odd), /retention = /)
+  },
+)
 
 const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["max_expires_publish: 0", `max_expires_publish = 0 (@2): ${year}`],
@@ -178,7 +182,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
 ]
 
-describe("F8 OPS-config: a file with something wrong", () => {
+describe("a file with something wrong", { tags: ["F8", "OPS-config"] }, () => {
   it("there are more than thirty of them", () => assert.ok(wrong.length > 30))
 
   it.for(wrong)("%s", async ([text, ...faults], context) => {
@@ -210,14 +214,14 @@ describe("F8 OPS-config: a file with something wrong", () => {
     ["export default { handlePublish: 1 }", "handlePublish is no function"],
     ["export default {}", "it has no function"],
     ["throw new Error('at once')", "at once"],
-  ])("OPS-request_policy: code that is %s", async ([code = "", why = ""], context) => {
+  ])("code that is %s", { tags: ["OPS-request_policy"] }, async ([code = "", why = ""], context) => {
     const file = fileOf(context, "policy.mjs", code)
     const [fault, ...rest] = await faultsOf({ set: ["memory=1", `request_policy=${file}`] })
     assert.ok(fault?.startsWith(`request_policy = ${file} (flag --set): cannot be used: ${why}`), fault)
     assert.deepEqual(rest, [])
   })
 
-  it("OPS-request_policy: code that is not there, and a program's that is none", async () => {
+  it("code that is not there, and a program's that is none", { tags: ["OPS-request_policy"] }, async () => {
     const [fault] = await faultsOf({ set: ["memory=1", "request_policy=./nowhere.ts"] })
     assert.match(
       fault ?? "",
@@ -235,7 +239,7 @@ describe("a value in a file of its own", () => {
   const urlFrom = (env: Given["env"]) => readConfig({ ...nothing, env })
   const variable = "PRESENTLY_DATABASE_URL_FILE"
 
-  it("OPS-secrets: is read, one line end at its end left out", (context) => {
+  it("is read, one line end at its end left out", { tags: ["OPS-secrets"] }, (context) => {
     const config = urlFrom({ [variable]: fileOf(context, "url", "postgres://a:b@c/d\n") })
     assert.deepEqual(
       [config.database_url, config.sources.database_url],
@@ -243,7 +247,7 @@ describe("a value in a file of its own", () => {
     )
   })
 
-  it("OPS-secrets: what is wrong with it is said, the value never", async (context) => {
+  it("what is wrong with it is said, the value never", { tags: ["OPS-secrets"] }, async (context) => {
     const [good, empty, other] = [
       fileOf(context, "url", "postgres://a:secret@c/d"),
       fileOf(context, "empty", "\n"),
@@ -309,7 +313,7 @@ describe("all faults at once", () => {
     handle_subscribe: [[{ from: { same_as: "from" }, refuse: 403 }], /^handle_subscribe rule 1 from/],
   }
 
-  it("OPS-config: of any that are wrong together each is told as by itself", () =>
+  it("of any that are wrong together each is told as by itself", { tags: ["OPS-config"] }, () =>
     fc.assert(
       fc.asyncProperty(fc.subarray(Object.keys(wrong), { minLength: 1 }), async (names) => {
         const faults = await faultsOf(Object.fromEntries(names.map((name) => [name, wrong[name]![0]])))
@@ -322,24 +326,29 @@ describe("all faults at once", () => {
           )
       }),
       { numRuns: 100 },
-    ))
+    ),
+  )
 
-  it("OPS-pass_through: an entry that makes no package is told by itself, and not once more where it is named", async () => {
-    const faults = await faultsOf({
-      pass_through: ["note=", "memo=text/plain", "bad name=text/plain"],
-      watch_policy: ["note=owner", "memo=owner", "other=owner"],
-      cluster_pres_events: ["note", "memo"],
-    })
-    const example = "expected NAME=TYPE or NAME=TYPE|TYPE…, for example note=text/plain"
-    assert.deepEqual(faults.slice(0, 2), [
-      `pass_through = note= (option): ${example}`,
-      `pass_through = bad name=text/plain (option): event package bad name: that is no name for an Event header; ${example}`,
-    ])
-    assert.deepEqual(faults.length, 3)
-    assert.match(faults[2]!, /^watch_policy = other=owner \(option\): there is no event package other/)
-  })
+  it(
+    "an entry that makes no package is told by itself, and not once more where it is named",
+    { tags: ["OPS-pass_through"] },
+    async () => {
+      const faults = await faultsOf({
+        pass_through: ["note=", "memo=text/plain", "bad name=text/plain"],
+        watch_policy: ["note=owner", "memo=owner", "other=owner"],
+        cluster_pres_events: ["note", "memo"],
+      })
+      const example = "expected NAME=TYPE or NAME=TYPE|TYPE…, for example note=text/plain"
+      assert.deepEqual(faults.slice(0, 2), [
+        `pass_through = note= (option): ${example}`,
+        `pass_through = bad name=text/plain (option): event package bad name: that is no name for an Event header; ${example}`,
+      ])
+      assert.deepEqual(faults.length, 3)
+      assert.match(faults[2]!, /^watch_policy = other=owner \(option\): there is no event package other/)
+    },
+  )
 
-  it("OPS-trusted_peers: publishes_for names domains that are served", async () => {
+  it("publishes_for names domains that are served", { tags: ["OPS-trusted_peers"] }, async () => {
     const domain = ["example.com", "EXAMPLE.org"]
     const entry = "10.0.0.1;publishes_for=foo.example|example.org|sip:a@bar.example|tel:+491"
     const faults = await faultsOf({ domain, trusted_peers: [entry] })

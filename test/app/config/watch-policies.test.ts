@@ -32,7 +32,7 @@ const inWords = (settings: Readonly<Record<string, unknown>>): string => {
 }
 
 describe("watch_policy", () => {
-  it("OPS-watch_policy: one line says who may watch what", () => {
+  it("one line says who may watch what", { tags: ["OPS-watch_policy"] }, () => {
     assert.equal(
       inWords({}),
       "rules: presence | domain: dialog, dialog;sla, conference, call-info, line-seize | owner: message-summary, reg, *.winfo",
@@ -51,51 +51,60 @@ describe("watch_policy", () => {
     )
   })
 
-  it("OPS-watch_policy: package and domain, then package, then domain, then all; presence and lists of watchers only by name", () => {
-    const config = configOf({
-      watch_policy: [
-        "dialog@EXAMPLE.com=owner",
-        "dialog=everybody",
-        "*@example.com=rules",
-        "*=domain",
-        "presence.winfo@example.com=everybody",
-      ],
-    })
-    const [packages, { watching }] = [packagesOf(config), limitsOf(config)]
-    const policy = (name: string, uri: string): string => policyOf(packages.find(name)!, uri as Uri, watching)
-    assert.deepEqual(
-      ["dialog", "reg", "presence", "presence.winfo", "dialog.winfo"].map((name) => [
-        policy(name, "sip:a@example.com"),
-        policy(name, "sip:a@other.test"),
-        policy(name, "tel:+49"),
-      ]),
-      [
-        ["owner", "everybody", "everybody"],
-        ["rules", "domain", "domain"],
-        ["rules", "rules", "rules"],
-        ["everybody", "owner", "owner"],
-        ["owner", "owner", "owner"],
-      ],
-    )
-    const rows = policyRows(watching!, packages)
-    assert.deepEqual(
-      rows.find(({ packageName }) => packageName === "reg"),
-      {
-        packageName: "reg",
-        policy: "domain",
-        isSet: true,
-        elsewhere: [{ domain: "example.com", policy: "rules" }],
-      },
-    )
-  })
+  it(
+    "package and domain, then package, then domain, then all; presence and lists of watchers only by name",
+    { tags: ["OPS-watch_policy"] },
+    () => {
+      const config = configOf({
+        watch_policy: [
+          "dialog@EXAMPLE.com=owner",
+          "dialog=everybody",
+          "*@example.com=rules",
+          "*=domain",
+          "presence.winfo@example.com=everybody",
+        ],
+      })
+      const [packages, { watching }] = [packagesOf(config), limitsOf(config)]
+      const policy = (name: string, uri: string): string =>
+        policyOf(packages.find(name)!, uri as Uri, watching)
+      assert.deepEqual(
+        ["dialog", "reg", "presence", "presence.winfo", "dialog.winfo"].map((name) => [
+          policy(name, "sip:a@example.com"),
+          policy(name, "sip:a@other.test"),
+          policy(name, "tel:+49"),
+        ]),
+        [
+          ["owner", "everybody", "everybody"],
+          ["rules", "domain", "domain"],
+          ["rules", "rules", "rules"],
+          ["everybody", "owner", "owner"],
+          ["owner", "owner", "owner"],
+        ],
+      )
+      const rows = policyRows(watching!, packages)
+      assert.deepEqual(
+        rows.find(({ packageName }) => packageName === "reg"),
+        {
+          packageName: "reg",
+          policy: "domain",
+          isSet: true,
+          elsewhere: [{ domain: "example.com", policy: "rules" }],
+        },
+      )
+    },
+  )
 
-  it("OPS-watch_policy: somebody who gives no identity owns nothing and is nobody's colleague", () => {
-    const config = configOf({ watch_policy: ["reg=domain"] })
-    const reg = packagesOf(config).find("reg")!
-    const anonymous = "sip:anonymous@anonymous.invalid" as Uri
-    for (const policy of ["owner", "domain"] as const)
-      assert.equal(isLetIn(policy, reg, anonymous, anonymous, limitsOf(config).watching), false)
-  })
+  it(
+    "somebody who gives no identity owns nothing and is nobody's colleague",
+    { tags: ["OPS-watch_policy"] },
+    () => {
+      const config = configOf({ watch_policy: ["reg=domain"] })
+      const reg = packagesOf(config).find("reg")!
+      const anonymous = "sip:anonymous@anonymous.invalid" as Uri
+      for (const policy of ["owner", "domain"] as const)
+        assert.equal(isLetIn(policy, reg, anonymous, anonymous, limitsOf(config).watching), false)
+    },
+  )
 
   it.for([
     ["watch_policy", "dialog", "expected PACKAGE=POLICY or PACKAGE@DOMAIN=POLICY, for example dialog=owner"],
@@ -141,25 +150,29 @@ describe("watch_policy", () => {
     else assert.match(fault.slice(start.length), expected)
   })
 
-  it("OPS-watch_policy: two words on one thing are a fault, and a server does not start with any", async () => {
-    const config = configOf({
-      memory: true,
-      watch_policy: ["reg=owner", "reg=owner", "reg=domain"],
-      line_members: [
-        "sip:a@example.com=sip:b@example.com",
-        "sip:A@example.com=sip:b@example.com",
-        "a@example.com=sip:c@example.com",
-      ],
-    })
-    const prepared = await Effect.runPromise(Effect.result(resolveConfig(config, () => {})))
-    assert.equal(prepared._tag, "Failure")
-    assert.deepEqual(prepared._tag === "Failure" ? prepared.failure.faults : [], [
-      "watch_policy = reg=domain (option): reg is given twice, as owner too; leave one of them out",
-      "line_members = a@example.com=sip:c@example.com (option): sip:a@example.com is listed twice; write one entry with all of them",
-    ])
-  })
+  it(
+    "two words on one thing are a fault, and a server does not start with any",
+    { tags: ["OPS-watch_policy"] },
+    async () => {
+      const config = configOf({
+        memory: true,
+        watch_policy: ["reg=owner", "reg=owner", "reg=domain"],
+        line_members: [
+          "sip:a@example.com=sip:b@example.com",
+          "sip:A@example.com=sip:b@example.com",
+          "a@example.com=sip:c@example.com",
+        ],
+      })
+      const prepared = await Effect.runPromise(Effect.result(resolveConfig(config, () => {})))
+      assert.equal(prepared._tag, "Failure")
+      assert.deepEqual(prepared._tag === "Failure" ? prepared.failure.faults : [], [
+        "watch_policy = reg=domain (option): reg is given twice, as owner too; leave one of them out",
+        "line_members = a@example.com=sip:c@example.com (option): sip:a@example.com is listed twice; write one entry with all of them",
+      ])
+    },
+  )
 
-  it("OPS-rules_dir: the name of a folder says the package, with %3B for a semicolon", () => {
+  it("the name of a folder says the package, with %3B for a semicolon", { tags: ["OPS-rules_dir"] }, () => {
     const packages = packagesOf(configOf({}))
     assert.deepEqual(
       [
@@ -189,21 +202,25 @@ describe("watch_policy", () => {
     )
   })
 
-  it("OPS-export: a case with stand-ins says policies and lists with the same stand-ins", () => {
-    const world = caseWorldOf(
-      configOf({
-        watch_policy: ["dialog@example.com=owner", "reg=domain"],
-        mailbox_owners: ["sip:alice@example.com=sip:bob@example.com"],
-      }),
-    )
-    const { name } = makeAnonymizer(worldOf(world), Buffer.alloc(32, 7))
-    const renamed = worldRenamed(world, name).limits.watching!
-    const text = JSON.stringify(renamed)
-    for (const word of ["example", "alice", "bob"]) assert.ok(!text.includes(word), text)
-    const owner = name("sip:alice@example.com")
-    assert.deepEqual(renamed.mailboxOwners, { [owner]: [name("sip:bob@example.com")] })
-    assert.deepEqual(renamed.policies, { [`dialog@${owner.split("@")[1]}`]: "owner", reg: "domain" })
-  })
+  it(
+    "a case with stand-ins says policies and lists with the same stand-ins",
+    { tags: ["OPS-export"] },
+    () => {
+      const world = caseWorldOf(
+        configOf({
+          watch_policy: ["dialog@example.com=owner", "reg=domain"],
+          mailbox_owners: ["sip:alice@example.com=sip:bob@example.com"],
+        }),
+      )
+      const { name } = makeAnonymizer(worldOf(world), Buffer.alloc(32, 7))
+      const renamed = worldRenamed(world, name).limits.watching!
+      const text = JSON.stringify(renamed)
+      for (const word of ["example", "alice", "bob"]) assert.ok(!text.includes(word), text)
+      const owner = name("sip:alice@example.com")
+      assert.deepEqual(renamed.mailboxOwners, { [owner]: [name("sip:bob@example.com")] })
+      assert.deepEqual(renamed.policies, { [`dialog@${owner.split("@")[1]}`]: "owner", reg: "domain" })
+    },
+  )
 })
 
 describe("conditions that compare", () => {
@@ -247,14 +264,14 @@ describe("conditions that compare", () => {
     ["one or the other", { from: [eve, { same_as: "to" }] }, [eve, alice], [bob]],
     ["denied twice", { from: { not: { not: eve } } }, [eve], [alice]],
     ["of any condition", { event: { not: "dialog" }, user: { not: ["alice"] } }, [alice, bob, eve], []],
-  ] as const)("OPS-handle_subscribe: %s", ([, rule, fitting, others]) => {
+  ] as const)("%s", { tags: ["OPS-handle_subscribe"] }, ([, rule, fitting, others]) => {
     const { faults, fits } = read(rule)
     assert.deepEqual(faults, [])
     for (const from of fitting) assert.equal(fits(from, alice), true, from)
     for (const from of others) assert.equal(fits(from, alice), false, from)
   })
 
-  it("OPS-handle_subscribe: a telephone number is in no domain, not even its own", () => {
+  it("a telephone number is in no domain, not even its own", { tags: ["OPS-handle_subscribe"] }, () => {
     const { fits } = read({ from: { same_domain_as: "to" } })
     assert.equal(fits("tel:+491", "tel:+491"), false)
     assert.equal(fits(anonymous, anonymous), false)
@@ -271,7 +288,7 @@ describe("conditions that compare", () => {
     { source: { same_as: "to" } },
     { event: { not: { not: { not: { not: { not: { not: { not: "dialog" } } } } } } } },
     { method: { not: "SUBSCRIBE" } },
-  ])("OPS-handle_subscribe: %j is a fault in one line", (rule) => {
+  ])("%j is a fault in one line", { tags: ["OPS-handle_subscribe"] }, (rule) => {
     const { faults } = read(rule)
     assert.equal(faults.length, 1)
     assert.match(faults[0]!, /^handle_subscribe rule 1 [a-z]+ = .* \(@\): expected /)

@@ -53,81 +53,93 @@ const put = async (admin: string, query: string, text: string): Promise<number> 
 }
 
 describe("rules of any package", () => {
-  it("AUT-13: block, confirm, polite-block and allow of dialog, at once for those who watch; transformations leave everything", async (context) => {
-    const scene = await openScene(context, {
-      policy: "rules",
-      watch_policy: ["dialog=rules"],
-      admin: "127.0.0.1:0",
-    })
-    const { admin } = scene.server
-    await publishCall(scene, "secret")
-    const lamps = new Map<string, Call>()
-    for (const user of ["bob", "carol", "dave", "erin"]) {
-      const one = await scene.another(user)
-      assert.equal((await one.subscribe(lamp)).raw.status, 202)
-      assert.equal(await told(one), "pending")
-      lamps.set(user, one)
-    }
-    const rules = ruleset(
-      ruleFor(bob, "allow", "") +
-        ruleFor(carol, "block") +
-        ruleFor("sip:dave@example.com", "polite-block") +
-        ruleFor("sip:erin@example.com", "confirm"),
-    )
-    assert.equal(await put(admin!, "package=dialog", rules), 204)
-    assert.equal(await told(lamps.get("bob")!), "active secret")
-    assert.equal(await told(lamps.get("carol")!), "terminated;reason=rejected")
-    assert.equal(await told(lamps.get("dave")!), "active")
-    const refused = await scene.another("carol")
-    assert.equal((await refused.subscribe(lamp)).raw.status, 403)
-    // of another package nothing is said
-    const presence = await scene.another("bob")
-    assert.equal((await presence.subscribe({ Expires: "600" })).raw.status, 202)
-    await publishCall(scene, "other")
-    assert.match(await told(lamps.get("bob")!), /^active /)
-    assert.equal(await put(admin!, "event=dialog", ruleset("<rule/>")), 409)
-    assert.equal(await put(admin!, "package=nonsense", rules), 409)
-  })
+  it(
+    "block, confirm, polite-block and allow of dialog, at once for those who watch; transformations leave everything",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const scene = await openScene(context, {
+        policy: "rules",
+        watch_policy: ["dialog=rules"],
+        admin: "127.0.0.1:0",
+      })
+      const { admin } = scene.server
+      await publishCall(scene, "secret")
+      const lamps = new Map<string, Call>()
+      for (const user of ["bob", "carol", "dave", "erin"]) {
+        const one = await scene.another(user)
+        assert.equal((await one.subscribe(lamp)).raw.status, 202)
+        assert.equal(await told(one), "pending")
+        lamps.set(user, one)
+      }
+      const rules = ruleset(
+        ruleFor(bob, "allow", "") +
+          ruleFor(carol, "block") +
+          ruleFor("sip:dave@example.com", "polite-block") +
+          ruleFor("sip:erin@example.com", "confirm"),
+      )
+      assert.equal(await put(admin!, "package=dialog", rules), 204)
+      assert.equal(await told(lamps.get("bob")!), "active secret")
+      assert.equal(await told(lamps.get("carol")!), "terminated;reason=rejected")
+      assert.equal(await told(lamps.get("dave")!), "active")
+      const refused = await scene.another("carol")
+      assert.equal((await refused.subscribe(lamp)).raw.status, 403)
+      // of another package nothing is said
+      const presence = await scene.another("bob")
+      assert.equal((await presence.subscribe({ Expires: "600" })).raw.status, 202)
+      await publishCall(scene, "other")
+      assert.match(await told(lamps.get("bob")!), /^active /)
+      assert.equal(await put(admin!, "event=dialog", ruleset("<rule/>")), 409)
+      assert.equal(await put(admin!, "package=nonsense", rules), 409)
+    },
+  )
 
-  it("AUT-13 AUT-4: the sphere that rules of dialog ask for is the one published in presence", async (context) => {
-    const scene = await openScene(context, {
-      policy: "rules",
-      watch_policy: ["dialog=rules"],
-      enable_sphere_check: 1,
-      admin: "127.0.0.1:0",
-    })
-    await publishCall(scene, "secret")
-    const rules = ruleset(
-      rule("work", `<identity><many/></identity><sphere value="work"/>`, handling("allow")),
-    )
-    assert.equal(await put(scene.server.admin!, "package=dialog", rules), 204)
-    const one = await scene.another("bob")
-    assert.equal((await one.subscribe(lamp)).raw.status, 403)
-    const sphere = (value: string): string =>
-      `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="${alice}"><dm:person id="p"><r:sphere><r:${value}/></r:sphere></dm:person></presence>`
-    await scene.publish(sphere("work"))
-    assert.equal((await one.subscribe(lamp)).raw.status, 200)
-    assert.equal(await told(one), "active secret")
-    await scene.publish(sphere("home"))
-    assert.equal(await told(one), "terminated;reason=rejected")
-  })
+  it(
+    "the sphere that rules of dialog ask for is the one published in presence",
+    { tags: ["AUT-13", "AUT-4"] },
+    async (context) => {
+      const scene = await openScene(context, {
+        policy: "rules",
+        watch_policy: ["dialog=rules"],
+        enable_sphere_check: 1,
+        admin: "127.0.0.1:0",
+      })
+      await publishCall(scene, "secret")
+      const rules = ruleset(
+        rule("work", `<identity><many/></identity><sphere value="work"/>`, handling("allow")),
+      )
+      assert.equal(await put(scene.server.admin!, "package=dialog", rules), 204)
+      const one = await scene.another("bob")
+      assert.equal((await one.subscribe(lamp)).raw.status, 403)
+      const sphere = (value: string): string =>
+        `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="${alice}"><dm:person id="p"><r:sphere><r:${value}/></r:sphere></dm:person></presence>`
+      await scene.publish(sphere("work"))
+      assert.equal((await one.subscribe(lamp)).raw.status, 200)
+      assert.equal(await told(one), "active secret")
+      await scene.publish(sphere("home"))
+      assert.equal(await told(one), "terminated;reason=rejected")
+    },
+  )
 
-  it("AUT-13: a list of watchers by rules: block and polite-block are refused, and a rule for presence says nothing of it", async (context) => {
-    const scene = await openScene(context, {
-      policy: "rules",
-      watch_policy: ["dialog.winfo=rules"],
-      admin: "127.0.0.1:0",
-    })
-    const winfo = { Event: "dialog.winfo", Accept: "application/watcherinfo+xml", Expires: "600" }
-    const rules = ruleset(ruleFor(bob, "allow") + ruleFor(carol, "polite-block"))
-    assert.equal(await put(scene.server.admin!, "package=dialog.winfo", rules), 204)
-    const statuses = []
-    for (const user of ["bob", "carol", "alice"])
-      statuses.push((await (await scene.another(user)).subscribe(winfo)).raw.status)
-    assert.deepEqual(statuses, [200, 403, 403])
-  })
+  it(
+    "a list of watchers by rules: block and polite-block are refused, and a rule for presence says nothing of it",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const scene = await openScene(context, {
+        policy: "rules",
+        watch_policy: ["dialog.winfo=rules"],
+        admin: "127.0.0.1:0",
+      })
+      const winfo = { Event: "dialog.winfo", Accept: "application/watcherinfo+xml", Expires: "600" }
+      const rules = ruleset(ruleFor(bob, "allow") + ruleFor(carol, "polite-block"))
+      assert.equal(await put(scene.server.admin!, "package=dialog.winfo", rules), 204)
+      const statuses = []
+      for (const user of ["bob", "carol", "alice"])
+        statuses.push((await (await scene.another(user)).subscribe(winfo)).raw.status)
+      assert.deepEqual(statuses, [200, 403, 403])
+    },
+  )
 
-  it("AUT-13: members of a line and owners of a mailbox", async (context) => {
+  it("members of a line and owners of a mailbox", { tags: ["AUT-13"] }, async (context) => {
     const scene = await openScene(context, {
       policy: "rules",
       line_members: [`${alice}=${bob}|sip:eve@elsewhere.test`],
@@ -174,35 +186,39 @@ describe("a program", () => {
       (refusal: { readonly status: number }) => refusal.status,
     )
 
-  it("LIB-1 AUT-13: asks policies when it is told to, and its own authorize before them", async (context) => {
-    const open = await begin(context, {})
-    const judged = await begin(context, {
-      watching: { mailboxOwners: { "alice@example.com": [carol] }, policies: { reg: "domain" } },
-    })
-    const own = await begin(context, {
-      watching: {},
-      authorize: ({ watcher }) => (watcher === bob ? "allow" : null),
-    })
-    const statuses = async (presence: Presence) => {
-      const found = []
-      for (const event of ["message-summary", "reg", "dialog"] as const)
-        for (const watcher of [bob, carol, "sip:eve@elsewhere.test"])
-          found.push(await statusOf(presence.fetch({ presentity: alice, watcher, event })))
-      return found
-    }
-    assert.deepEqual(
-      await statuses(open),
-      Array.from({ length: 9 }, () => 200),
-    )
-    assert.deepEqual(await statuses(judged), [403, 200, 403, 200, 200, 403, 200, 200, 403])
-    assert.deepEqual(await statuses(own), [200, 403, 403, 200, 403, 403, 200, 200, 403])
-    await assert.rejects(
-      Presence.make({ watching: { policies: { dialogue: "owner" } } }),
-      /watching\.policies: dialogue=owner: there is no event package dialogue; did you mean dialog\?/,
-    )
-  })
+  it(
+    "asks policies when it is told to, and its own authorize before them",
+    { tags: ["LIB-1", "AUT-13"] },
+    async (context) => {
+      const open = await begin(context, {})
+      const judged = await begin(context, {
+        watching: { mailboxOwners: { "alice@example.com": [carol] }, policies: { reg: "domain" } },
+      })
+      const own = await begin(context, {
+        watching: {},
+        authorize: ({ watcher }) => (watcher === bob ? "allow" : null),
+      })
+      const statuses = async (presence: Presence) => {
+        const found = []
+        for (const event of ["message-summary", "reg", "dialog"] as const)
+          for (const watcher of [bob, carol, "sip:eve@elsewhere.test"])
+            found.push(await statusOf(presence.fetch({ presentity: alice, watcher, event })))
+        return found
+      }
+      assert.deepEqual(
+        await statuses(open),
+        Array.from({ length: 9 }, () => 200),
+      )
+      assert.deepEqual(await statuses(judged), [403, 200, 403, 200, 200, 403, 200, 200, 403])
+      assert.deepEqual(await statuses(own), [200, 403, 403, 200, 403, 403, 200, 200, 403])
+      await assert.rejects(
+        Presence.make({ watching: { policies: { dialogue: "owner" } } }),
+        /watching\.policies: dialogue=owner: there is no event package dialogue; did you mean dialog\?/,
+      )
+    },
+  )
 
-  it("LIB-1 AUT-13: rules of any package, from the source and set", async (context) => {
+  it("rules of any package, from the source and set", { tags: ["LIB-1", "AUT-13"] }, async (context) => {
     const presence = await begin(context, {
       watching: { policies: { dialog: "rules" } },
       rules: (_, event) => (event === "dialog" ? ruleset(ruleFor(bob, "allow")) : null),
@@ -215,7 +231,7 @@ describe("a program", () => {
 
   const reginfo = `<reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="0" state="full"/>`
 
-  it("A3 AUT-13: why names the policy", async (context) => {
+  it("why names the policy", { tags: ["A3", "AUT-13"] }, async (context) => {
     const presence = await begin(context, { watching: {} })
     await presence.publish({ presentity: alice, event: "message-summary", body: "Messages-Waiting: yes\r\n" })
     const { text } = await presence.why(alice, bob, { event: "message-summary" })
@@ -243,57 +259,61 @@ describe("a program", () => {
     )
   })
 
-  it("A3 AUT-13: why tells who is shown nothing and by whose word, though nothing was published", async (context) => {
-    const presence = await begin(context, { watching: {} })
-    const nothing = await presence.why(alice, bob)
-    assert.match(nothing.text, /was told of nothing: nothing that presence of/)
-    await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
-    await presence.settle()
-    const pending = await presence.why(alice, bob)
-    assert.equal(pending.change, null)
-    assert.match(
-      pending.sentence,
-      /^sip:bob@example\.com is shown nothing of presence of sip:alice@example\.com\. Since .* \(position 1\) its subscription is pending: nobody has decided whether it may watch\.$/,
-    )
-    assert.match(pending.policy.join("\n"), /the presentity has no rules: no_rules = confirm/)
-    assert.match(pending.advice.join("\n"), /^presently rules put sip:alice@example\.com FILE with a rule/)
+  it(
+    "why tells who is shown nothing and by whose word, though nothing was published",
+    { tags: ["A3", "AUT-13"] },
+    async (context) => {
+      const presence = await begin(context, { watching: {} })
+      const nothing = await presence.why(alice, bob)
+      assert.match(nothing.text, /was told of nothing: nothing that presence of/)
+      await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
+      await presence.settle()
+      const pending = await presence.why(alice, bob)
+      assert.equal(pending.change, null)
+      assert.match(
+        pending.sentence,
+        /^sip:bob@example\.com is shown nothing of presence of sip:alice@example\.com\. Since .* \(position 1\) its subscription is pending: nobody has decided whether it may watch\.$/,
+      )
+      assert.match(pending.policy.join("\n"), /the presentity has no rules: no_rules = confirm/)
+      assert.match(pending.advice.join("\n"), /^presently rules put sip:alice@example\.com FILE with a rule/)
 
-    await presence.watch({ presentity: alice, watcher: bob, event: "dialog", expires: 600 })
-    await presence.terminate({ presentity: alice, event: "dialog", watcher: bob, reason: "noresource" })
-    await presence.settle()
-    const ended = await presence.why(alice, bob, { event: "dialog" })
-    assert.match(ended.sentence, /Since .* its subscription was ended by the operator \(noresource\)\.$/)
-    assert.match(
-      ended.facts.join("\n"),
-      /^ended {5}position \d+, .*: #\d+ its subscription was ended by the operator/,
-    )
+      await presence.watch({ presentity: alice, watcher: bob, event: "dialog", expires: 600 })
+      await presence.terminate({ presentity: alice, event: "dialog", watcher: bob, reason: "noresource" })
+      await presence.settle()
+      const ended = await presence.why(alice, bob, { event: "dialog" })
+      assert.match(ended.sentence, /Since .* its subscription was ended by the operator \(noresource\)\.$/)
+      assert.match(
+        ended.facts.join("\n"),
+        /^ended {5}position \d+, .*: #\d+ its subscription was ended by the operator/,
+      )
 
-    // told of a change before, and not any more
-    await presence.setRules(alice, ruleset(ruleFor(bob, "allow")))
-    await presence.publish({ presentity: alice, body: phoneOpen })
-    await presence.settle()
-    const told = await presence.why(alice, bob)
-    assert.match(told.sentence, /told (?:yet )?of the change at .*\.$/)
-    await presence.terminate({ presentity: alice, event: "presence", watcher: bob, reason: "deactivated" })
-    await presence.settle()
-    const later = await presence.why(alice, bob)
-    assert.match(
-      later.sentence,
-      /told (?:yet )?of the change at .*\. Since .* its subscription was ended by the operator \(deactivated\)\.$/,
-    )
-    // and a position is explained as it stands there
-    const { position } = told.change as { readonly position: number }
-    const again = await presence.why(alice, bob, { position })
-    assert.deepEqual([again.change, again.treatment], [told.change, null])
-    const first = await presence.why(alice, bob, { position: 1 })
-    assert.match(first.sentence, /\(position 1\) its subscription is pending/)
-  })
+      // told of a change before, and not any more
+      await presence.setRules(alice, ruleset(ruleFor(bob, "allow")))
+      await presence.publish({ presentity: alice, body: phoneOpen })
+      await presence.settle()
+      const told = await presence.why(alice, bob)
+      assert.match(told.sentence, /told (?:yet )?of the change at .*\.$/)
+      await presence.terminate({ presentity: alice, event: "presence", watcher: bob, reason: "deactivated" })
+      await presence.settle()
+      const later = await presence.why(alice, bob)
+      assert.match(
+        later.sentence,
+        /told (?:yet )?of the change at .*\. Since .* its subscription was ended by the operator \(deactivated\)\.$/,
+      )
+      // and a position is explained as it stands there
+      const { position } = told.change as { readonly position: number }
+      const again = await presence.why(alice, bob, { position })
+      assert.deepEqual([again.change, again.treatment], [told.change, null])
+      const first = await presence.why(alice, bob, { position: 1 })
+      assert.match(first.sentence, /\(position 1\) its subscription is pending/)
+    },
+  )
 })
 
 describe.skipIf(cluster === null)("a log that is older than policies", () => {
   it(
-    "AUT-13 CLI: doctor names who is ended and how to keep them, serve says it before it does, history and why say which policy",
-    patient,
+    "doctor names who is ended and how to keep them, serve says it before it does, history and why say which policy",
+    { ...patient, tags: ["AUT-13", "CLI"] },
     async (context) => {
       const url = cluster!.database()
       const open = await startPresence({ memory: false, database_url: url, domain: ["example.com"] })

@@ -60,12 +60,12 @@ describe("the reader", () => {
   const anyWatcher = fc.constantFrom(...watchers)
   const anyPackage = fc.constantFrom("presence", "stub", "stub-all")
 
-  it("L38: the history is long enough to have landmarks", () => {
+  it("the history is long enough to have landmarks", { tags: ["L38"] }, () => {
     ok(decisions.length > 1500)
     ok(Effect.runSync(store.landmarkBefore(of, 1_000_000)) !== null)
   })
 
-  it("L38: as of any instant it is what the first decisions until then make", () => {
+  it("as of any instant it is what the first decisions until then make", { tags: ["L38"] }, () => {
     fc.assert(
       fc.property(anyInstant, (at) => {
         const then = moments.findLast(({ decision }) => decision.at <= at)?.after ?? initial(of)
@@ -74,7 +74,7 @@ describe("the reader", () => {
     )
   })
 
-  it("A3: why is answered from near the change as from the beginning", () => {
+  it("why is answered from near the change as from the beginning", { tags: ["A3"] }, () => {
     fc.assert(
       fc.property(anyInstant, anyWatcher, anyPackage, (at, watcher, packageName) => {
         const question = { presentity: of, watcher, packageName, at }
@@ -104,7 +104,7 @@ describe("the reader", () => {
     )
   })
 
-  it("OPS-seen: pages hold every NOTIFY once, with what became of it", () => {
+  it("pages hold every NOTIFY once, with what became of it", { tags: ["OPS-seen"] }, () => {
     for (const watcher of watchers) {
       const ledger = makeLedger((one) => one.watcher === watcher)
       for (const moment of moments) ledger.take(moment)
@@ -137,7 +137,7 @@ describe("the reader", () => {
     }
   })
 
-  it("OPS-history: pages hold every decision that fits once, from the newest back", () => {
+  it("pages hold every decision that fits once, from the newest back", { tags: ["OPS-history"] }, () => {
     for (const types of [null, new Set(["SubscriptionCreated", "NotificationFailed"])]) {
       const found: number[] = []
       for (let before: number | null = null; ;) {
@@ -165,7 +165,7 @@ describe("the reader", () => {
     }
   })
 
-  it("OPS-history: whoever follows gets what came after", () => {
+  it("whoever follows gets what came after", { tags: ["OPS-history"] }, () => {
     const wish = { before: null, limit: 10, since: null, until: null, types: null, event: null }
     const page = Effect.runSync(reader.page(of, { ...wish, after: last.version - 4 }))
     deepStrictEqual(
@@ -174,7 +174,7 @@ describe("the reader", () => {
     )
   })
 
-  it("OPS-diff: nothing between two equal instants, and back is the other way round", () => {
+  it("nothing between two equal instants, and back is the other way round", { tags: ["OPS-diff"] }, () => {
     fc.assert(
       fc.property(anyInstant, anyInstant, (one, other) => {
         const there = Effect.runSync(reader.diff(of, one, other))

@@ -88,24 +88,32 @@ const taken = (adoption: Adoption) => {
 }
 
 describe("presentity", () => {
-  it("OPS-import TBL-1: a body ends at a NUL, as the module reads it, and must be UTF-8", () => {
-    const text = document("t", "open")
-    assert.equal(published({ body: Buffer.from(`${text}\0junk`) }).body?.text, text)
-    assert.equal(published({ body: Buffer.from("") }).body, null)
-    assert.match(why(adoptPresentityRow(publication({ body: Buffer.from([0xff]) }), rules)), /UTF-8/)
-  })
+  it(
+    "a body ends at a NUL, as the module reads it, and must be UTF-8",
+    { tags: ["OPS-import", "TBL-1"] },
+    () => {
+      const text = document("t", "open")
+      assert.equal(published({ body: Buffer.from(`${text}\0junk`) }).body?.text, text)
+      assert.equal(published({ body: Buffer.from("") }).body, null)
+      assert.match(why(adoptPresentityRow(publication({ body: Buffer.from([0xff]) }), rules)), /UTF-8/)
+    },
+  )
 
-  it("OPS-import: extra_hdrs gives the headers that the package carries, in its spelling", () => {
-    const extraHeaders = Buffer.from(
-      "call-info: <sip:example.com>;appearance-index=*\r\nX-Other: 1\r\n",
-      "latin1",
-    )
-    const { headers } = published({ event: "call-info", extraHeaders, body: Buffer.from("") })
-    assert.deepEqual(headers, [["Call-Info", "<sip:example.com>;appearance-index=*"]])
-    assert.equal(published({ extraHeaders }).headers, undefined)
-  })
+  it(
+    "extra_hdrs gives the headers that the package carries, in its spelling",
+    { tags: ["OPS-import"] },
+    () => {
+      const extraHeaders = Buffer.from(
+        "call-info: <sip:example.com>;appearance-index=*\r\nX-Other: 1\r\n",
+        "latin1",
+      )
+      const { headers } = published({ event: "call-info", extraHeaders, body: Buffer.from("") })
+      assert.deepEqual(headers, [["Call-Info", "<sip:example.com>;appearance-index=*"]])
+      assert.equal(published({ extraHeaders }).headers, undefined)
+    },
+  )
 
-  it("OPS-import: a sender's URI keeps its parameters, with and without angle brackets", () => {
+  it("a sender's URI keeps its parameters, with and without angle brackets", { tags: ["OPS-import"] }, () => {
     const uri = "sip:alice@192.0.2.7;transport=tcp"
     assert.equal(published({ sender: uri }).sender, uri)
     assert.equal(published({ sender: `"A" <${uri}>;x=1` }).sender, uri)
@@ -113,29 +121,37 @@ describe("presentity", () => {
     assert.equal(published({ sender: "nobody" }).sender, null)
   })
 
-  it("OPS-import: names of the presentity are made canonical; telephone numbers have no domain", () => {
-    const presentity = (over: Partial<PresentityRow>): string => {
-      const adoption = adoptPresentityRow(publication(over), rules)
-      return adoption._tag === "Ask" ? adoption.presentity : adoption.why
-    }
-    assert.equal(presentity({ domain: "EXAMPLE.com" }), "sip:alice@example.com")
-    assert.equal(presentity({ username: "+4930123", domain: "" }), "tel:+4930123")
-    assert.equal(presentity({ username: "", domain: "example.com" }), "sip:example.com")
-    assert.equal(presentity({ username: "a b" }), "username and domain are no address")
-    assert.equal(presentity({ domain: "elsewhere.example" }), "its domain is not served here")
-  })
+  it(
+    "names of the presentity are made canonical; telephone numbers have no domain",
+    { tags: ["OPS-import"] },
+    () => {
+      const presentity = (over: Partial<PresentityRow>): string => {
+        const adoption = adoptPresentityRow(publication(over), rules)
+        return adoption._tag === "Ask" ? adoption.presentity : adoption.why
+      }
+      assert.equal(presentity({ domain: "EXAMPLE.com" }), "sip:alice@example.com")
+      assert.equal(presentity({ username: "+4930123", domain: "" }), "tel:+4930123")
+      assert.equal(presentity({ username: "", domain: "example.com" }), "sip:example.com")
+      assert.equal(presentity({ username: "a b" }), "username and domain are no address")
+      assert.equal(presentity({ domain: "elsewhere.example" }), "its domain is not served here")
+    },
+  )
 
-  it("OPS-import: what is over, cannot be named or is not known is skipped for that reason", () => {
-    const skipped = (over: Partial<PresentityRow>): string =>
-      why(adoptPresentityRow(publication(over), rules))
-    assert.equal(skipped({ expires: second(0) }), "expired")
-    assert.equal(skipped({ etag: "a b" }), "its entity-tag cannot be named in a request")
-    assert.equal(skipped({ event: "refer" }), "there is no event package refer")
-  })
+  it(
+    "what is over, cannot be named or is not known is skipped for that reason",
+    { tags: ["OPS-import"] },
+    () => {
+      const skipped = (over: Partial<PresentityRow>): string =>
+        why(adoptPresentityRow(publication(over), rules))
+      assert.equal(skipped({ expires: second(0) }), "expired")
+      assert.equal(skipped({ etag: "a b" }), "its entity-tag cannot be named in a request")
+      assert.equal(skipped({ event: "refer" }), "there is no event package refer")
+    },
+  )
 })
 
 describe("active_watchers", () => {
-  it("OPS-import: contact and local_contact are URIs whose parameters are their own", () => {
+  it("contact and local_contact are URIs whose parameters are their own", { tags: ["OPS-import"] }, () => {
     const uri = "sip:bob@192.0.2.20:5062;transport=tcp;ob"
     const { dialog } = subscribed({ contact: uri, localContact: `<sip:p@192.0.2.10;transport=tcp>` })
     assert.equal(dialog.remoteTarget, uri)
@@ -143,14 +159,14 @@ describe("active_watchers", () => {
     assert.equal(subscribed({ contact: "sip:bob@192.0.2.20?X=1" }).dialog.remoteTarget, "sip:bob@192.0.2.20")
   })
 
-  it("OPS-import: record_route is the route set in order, each as written", () => {
+  it("record_route is the route set in order, each as written", { tags: ["OPS-import"] }, () => {
     const { dialog } = subscribed({
       recordRoute: `<sip:p1.example.com;lr;x=1>,\r\n "P, Q" <sip:p2.example.com;lr>;y=1\r\n`,
     })
     assert.deepEqual(dialog.routeSet, ["<sip:p1.example.com;lr;x=1>", `"P, Q" <sip:p2.example.com;lr>;y=1`])
   })
 
-  it("OPS-import: To and From of the SUBSCRIBE stay apart from presentity and watcher", () => {
+  it("To and From of the SUBSCRIBE stay apart from presentity and watcher", { tags: ["OPS-import"] }, () => {
     const { dialog, watcher: who } = subscribed({
       toUser: "a.lias",
       fromUser: "b.lias",
@@ -162,13 +178,13 @@ describe("active_watchers", () => {
     )
   })
 
-  it("OPS-import OPS-expires_offset: the other server's grace is replaced by ours", () => {
+  it("the other server's grace is replaced by ours", { tags: ["OPS-import", "OPS-expires_offset"] }, () => {
     assert.equal(subscribed({}).expiresAt, now + 60_000)
     assert.equal(subscribed({}, { graceMillis: -30_000 }).expiresAt, now + 30_000)
     assert.equal(why(adoptActiveWatcherRow(subscription(), { ...rules, graceMillis: -60_000 })), "expired")
   })
 
-  it("OPS-import: counters, status, reason and the time of the first SUBSCRIBE", () => {
+  it("counters, status, reason and the time of the first SUBSCRIBE", { tags: ["OPS-import"] }, () => {
     assert.deepEqual(subscribed({}).takenOver, { localCseq: 7, notified: 7, createdAt: now - 600_000 })
     assert.deepEqual(subscribed({ insertedTime: null, lastCseq: -1, nextVersion: -1 }).takenOver, {
       localCseq: 0,
@@ -181,7 +197,7 @@ describe("active_watchers", () => {
     assert.deepEqual([subscribed({ eventId: "7" }).eventId, subscribed({}).eventId], ["7", null])
   })
 
-  it("OPS-import T1: what could not stand in a message again is skipped", () => {
+  it("what could not stand in a message again is skipped", { tags: ["OPS-import", "T1"] }, () => {
     const skipped = (over: Partial<ActiveWatcherRow>): string =>
       why(adoptActiveWatcherRow(subscription(over), rules))
     assert.equal(skipped({ callId: "a\r\nX: 1" }), "callid is empty or not a word")
@@ -203,7 +219,7 @@ describe("active_watchers", () => {
 })
 
 describe("watchers and xcap", () => {
-  it("OPS-import: pending waits, terminated does not, and nobody was born after now", () => {
+  it("pending waits, terminated does not, and nobody was born after now", { tags: ["OPS-import"] }, () => {
     const command = taken(adoptWatcherRow(watcher({ insertedTime: second(60) }), rules))
     assert.deepEqual(command, {
       _tag: "AdoptWatcher",
@@ -217,15 +233,19 @@ describe("watchers and xcap", () => {
     )
   })
 
-  it("OPS-import OPS-integrated_xcap_server: rules, OMA rules when they are read, hard state; the first of each kind", () => {
-    const row = { username: "alice", domain: "example.com", docType: 2, doc: Buffer.from("<ruleset/>") }
-    const tag = (docType: number, oma = false): string => {
-      const adoption = adoptXcapRow({ ...row, docType }, { ...rules, oma }, true)
-      return adoption._tag === "Ask" ? adoption.command._tag : adoption.why
-    }
-    assert.deepEqual([tag(2), tag(32, true), tag(16)], ["ReplaceRules", "ReplaceRules", "SetHardState"])
-    assert.equal(tag(32), "doc_type 32 (OMA pres-rules, taken with oma_rules) is not read")
-    assert.equal(tag(8), "doc_type 8 (rls-services) is not read")
-    assert.match(why(adoptXcapRow(row, rules, false)), /a second document/)
-  })
+  it(
+    "rules, OMA rules when they are read, hard state; the first of each kind",
+    { tags: ["OPS-import", "OPS-integrated_xcap_server"] },
+    () => {
+      const row = { username: "alice", domain: "example.com", docType: 2, doc: Buffer.from("<ruleset/>") }
+      const tag = (docType: number, oma = false): string => {
+        const adoption = adoptXcapRow({ ...row, docType }, { ...rules, oma }, true)
+        return adoption._tag === "Ask" ? adoption.command._tag : adoption.why
+      }
+      assert.deepEqual([tag(2), tag(32, true), tag(16)], ["ReplaceRules", "ReplaceRules", "SetHardState"])
+      assert.equal(tag(32), "doc_type 32 (OMA pres-rules, taken with oma_rules) is not read")
+      assert.equal(tag(8), "doc_type 8 (rls-services) is not read")
+      assert.match(why(adoptXcapRow(row, rules, false)), /a second document/)
+    },
+  )
 })

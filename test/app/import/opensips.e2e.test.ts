@@ -129,7 +129,7 @@ const imports = async (from: string, target: Parameters<typeof importFrom>[1]): 
   assert.equal(again.decisions, 0)
 }
 
-describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as once", () => {
+describe("rows of OpenSIPS, taken and skipped for a reason, twice as once", { tags: ["OPS-import"] }, () => {
   it("in SQLite", async (context) => {
     const data = emptyFolder(context)
     mkdirSync(data)
@@ -154,11 +154,15 @@ describe("OPS-import: rows of OpenSIPS, taken and skipped for a reason, twice as
 })
 
 describe.skipIf(cluster === null)("phones after a move from OpenSIPS", () => {
-  it("OPS-import L05: a refresh gets 200, NOTIFYs go on with CSeq and version through the same proxies", async (context) => {
-    // on a machine that is busy, what is about to expire has done so before there is something to tell
-    for (const seconds of [4, 60, 600]) if (await goesOn(context, seconds)) return
-    assert.fail("no time is long enough")
-  })
+  it(
+    "a refresh gets 200, NOTIFYs go on with CSeq and version through the same proxies",
+    { tags: ["OPS-import", "L05"] },
+    async (context) => {
+      // on a machine that is busy, what is about to expire has done so before there is something to tell
+      for (const seconds of [4, 60, 600]) if (await goesOn(context, seconds)) return
+      assert.fail("no time is long enough")
+    },
+  )
 
   /** @returns false when Carol's subscription, which lasts so many seconds, was over too soon to show anything */
   const goesOn = async (context: TestContext, seconds: number): Promise<boolean> => {

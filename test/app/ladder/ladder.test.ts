@@ -10,35 +10,39 @@ import { messages, moments, steps } from "../../support/ladder.ts"
 const plain = (text: string): string => text
 
 describe("the messages of a log", () => {
-  it("OPS-ladder: each NOTIFY is there as it was sent, each request with its answer, failures with what is known", () => {
-    const notifies = messages.filter(({ label }) => label === "NOTIFY")
-    assert.deepEqual(
-      notifies.map(({ bytes }) => /CSeq: (\d+)/.exec(bytes?.toString() ?? "")?.[1]),
-      moments
-        .toSorted((one, other) => one.decision.at - other.decision.at)
-        .flatMap(({ notifications }) => notifications.map(({ cseq }) => `${cseq}`)),
-    )
-    const requests = messages.filter(({ label }) => label === "PUBLISH" || label === "SUBSCRIBE")
-    const causes = ["Publish", "Subscribe", "Resubscribe"]
-    assert.equal(requests.length, moments.filter(({ decision }) => causes.includes(decision.cause)).length)
-    for (const request of requests) {
-      const answer = messages[messages.indexOf(request) + 1]!
-      assert.match(answer.label, /^20[024] /)
-      assert.equal(answer.party, request.party)
-    }
-    const failures = moments.flatMap(({ decision }) =>
-      decision.events.filter(({ _tag }) => _tag === "NotificationFailed"),
-    )
-    assert.equal(
-      messages.filter(({ remark }) =>
-        /^NOTIFY \d+ (?:was refused|had no answer|could not be sent)$/.test(remark),
-      ).length,
-      failures.length,
-    )
-    assert.ok(failures.length >= 4)
-  })
+  it(
+    "each NOTIFY is there as it was sent, each request with its answer, failures with what is known",
+    { tags: ["OPS-ladder"] },
+    () => {
+      const notifies = messages.filter(({ label }) => label === "NOTIFY")
+      assert.deepEqual(
+        notifies.map(({ bytes }) => /CSeq: (\d+)/.exec(bytes?.toString() ?? "")?.[1]),
+        moments
+          .toSorted((one, other) => one.decision.at - other.decision.at)
+          .flatMap(({ notifications }) => notifications.map(({ cseq }) => `${cseq}`)),
+      )
+      const requests = messages.filter(({ label }) => label === "PUBLISH" || label === "SUBSCRIBE")
+      const causes = ["Publish", "Subscribe", "Resubscribe"]
+      assert.equal(requests.length, moments.filter(({ decision }) => causes.includes(decision.cause)).length)
+      for (const request of requests) {
+        const answer = messages[messages.indexOf(request) + 1]!
+        assert.match(answer.label, /^20[024] /)
+        assert.equal(answer.party, request.party)
+      }
+      const failures = moments.flatMap(({ decision }) =>
+        decision.events.filter(({ _tag }) => _tag === "NotificationFailed"),
+      )
+      assert.equal(
+        messages.filter(({ remark }) =>
+          /^NOTIFY \d+ (?:was refused|had no answer|could not be sent)$/.test(remark),
+        ).length,
+        failures.length,
+      )
+      assert.ok(failures.length >= 4)
+    },
+  )
 
-  it("OPS-ladder: all of them are SIP", () => {
+  it("all of them are SIP", { tags: ["OPS-ladder"] }, () => {
     for (const { bytes, label } of messages) {
       if (bytes === null) continue
       const text = bytes.toString("latin1")
@@ -55,7 +59,7 @@ describe("the messages of a log", () => {
     }
   })
 
-  it("OPS-ladder: in columns, the publisher first, those who are many in one", () => {
+  it("in columns, the publisher first, those who are many in one", { tags: ["OPS-ladder"] }, () => {
     const lanes = lanesOf(steps)
     assert.deepEqual([lanes[0], lanes.length, lanes.at(-1)], ["publisher", 6, "others"])
     const width = drawHead(["publisher"], plain).length
@@ -71,23 +75,27 @@ describe("the messages of a log", () => {
     for (const line of drawn) assert.match(line.slice(16), /^\|(?: |<?-+ .* -+>?\|)/)
   })
 
-  it("OPS-ladder: as a Mermaid diagram, in which nothing that people wrote means anything", () => {
-    const [message] = messages
-    const odd: LadderMessage = { ...message!, remark: 'open "a; b"\nNote over x: #1 <y>' }
-    const lines = [...mermaid([odd], lanesOf([odd]), true)]
-    assert.deepEqual(lines, [
-      "sequenceDiagram",
-      "  participant server as server",
-      "  participant p0 as publisher",
-      "  participant p1 as bob@example.com",
-      "  p1->>server: 10:00:00.000Z SUBSCRIBE open #34;a#59; b#34; Note over x: #35;1 #60;y#62;",
-    ])
-    const all = [...mermaid(steps, lanesOf(steps), true)]
-    const known = new Set(all.flatMap((line) => /^ {2}participant (\w+) as /.exec(line)?.[1] ?? []))
-    for (const line of all.slice(known.size + 1)) {
-      const [, from, to] = /^ {2}(\w+)(?:->>|-->>|--x)(\w+): ./.exec(line) ?? []
-      if (from !== undefined) assert.ok(known.has(from) && known.has(to!), line)
-      else assert.match(line, /^ {2}Note over server: ./)
-    }
-  })
+  it(
+    "as a Mermaid diagram, in which nothing that people wrote means anything",
+    { tags: ["OPS-ladder"] },
+    () => {
+      const [message] = messages
+      const odd: LadderMessage = { ...message!, remark: 'open "a; b"\nNote over x: #1 <y>' }
+      const lines = [...mermaid([odd], lanesOf([odd]), true)]
+      assert.deepEqual(lines, [
+        "sequenceDiagram",
+        "  participant server as server",
+        "  participant p0 as publisher",
+        "  participant p1 as bob@example.com",
+        "  p1->>server: 10:00:00.000Z SUBSCRIBE open #34;a#59; b#34; Note over x: #35;1 #60;y#62;",
+      ])
+      const all = [...mermaid(steps, lanesOf(steps), true)]
+      const known = new Set(all.flatMap((line) => /^ {2}participant (\w+) as /.exec(line)?.[1] ?? []))
+      for (const line of all.slice(known.size + 1)) {
+        const [, from, to] = /^ {2}(\w+)(?:->>|-->>|--x)(\w+): ./.exec(line) ?? []
+        if (from !== undefined) assert.ok(known.has(from) && known.has(to!), line)
+        else assert.match(line, /^ {2}Note over server: ./)
+      }
+    },
+  )
 })

@@ -35,7 +35,7 @@ const offered = async (options: object): Promise<readonly string[]> => {
 }
 
 describe("docs/embedding.md", () => {
-  it("DOC-embedding: names each limit, with what it is when it is left out", async () => {
+  it("names each limit, with what it is when it is left out", { tags: ["DOC-embedding"] }, async () => {
     const rows = rowsOf("| Name | Means | Left out |")
     assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ limits: { q: 1 } }))].sort())
     const defaults = limitsOf({}) as unknown as Readonly<Record<string, unknown>>
@@ -43,7 +43,7 @@ describe("docs/embedding.md", () => {
       assert.equal(last, defaults[name] === undefined ? "" : JSON.stringify(defaults[name]), name)
   })
 
-  it("DOC-embedding: names each option", async () => {
+  it("names each option", { tags: ["DOC-embedding"] }, async () => {
     const rows = rowsOf("| Option | Means | Left out |")
     assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ q: 1 }))].sort())
   })

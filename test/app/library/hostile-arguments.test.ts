@@ -54,7 +54,7 @@ const noSeconds: readonly unknown[] = [
 /** What no URI, word or text is. */
 const noText: readonly unknown[] = [42, null, true, {}, [], Symbol("x"), () => alice, 5n, "\u{d800}", "a\0b"]
 
-describe("LIB-8: an argument that cannot be meant", () => {
+describe("an argument that cannot be meant", { tags: ["LIB-8"] }, () => {
   const cases = (): readonly (readonly [call: string, args: readonly unknown[], named: RegExp])[] => {
     const all: (readonly [string, readonly unknown[], RegExp])[] = []
     const add = (call: string, named: RegExp, ...args: readonly unknown[]): void =>
@@ -172,32 +172,36 @@ describe("LIB-8: an argument that cannot be meant", () => {
     return all
   }
 
-  it("LIB-8: is refused with 400, or 413, by every call, and leaves nothing in the log", async () => {
-    const presence = await Presence.make()
-    const ask = presence as unknown as Asked
-    for (const [call, args, named] of cases()) {
-      let error: PresenceRefused | null = null
-      await Promise.resolve(ask[call]!(...args)).catch((cause: unknown) => {
-        error = cause as PresenceRefused
-      })
-      assert.ok(error !== null, `${call} took it: ${named}`)
-      const { _tag, status, message } = error as PresenceRefused
-      assert.deepEqual(
-        [_tag, status],
-        ["PresenceRefused", / at most \d+ characters/.test(message) ? 413 : 400],
-        `${call}: ${String(error)}`,
-      )
-      assert.match(message, named)
-      assert.ok(message.length < 400, message)
-    }
-    await presence.settle()
-    assert.deepEqual(await presence.history(alice), [])
-    // and everybody is served
-    await presence.publish({ presentity: alice, body: open })
-    await presence.close()
-  })
+  it(
+    "is refused with 400, or 413, by every call, and leaves nothing in the log",
+    { tags: ["LIB-8"] },
+    async () => {
+      const presence = await Presence.make()
+      const ask = presence as unknown as Asked
+      for (const [call, args, named] of cases()) {
+        let error: PresenceRefused | null = null
+        await Promise.resolve(ask[call]!(...args)).catch((cause: unknown) => {
+          error = cause as PresenceRefused
+        })
+        assert.ok(error !== null, `${call} took it: ${named}`)
+        const { _tag, status, message } = error as PresenceRefused
+        assert.deepEqual(
+          [_tag, status],
+          ["PresenceRefused", / at most \d+ characters/.test(message) ? 413 : 400],
+          `${call}: ${String(error)}`,
+        )
+        assert.match(message, named)
+        assert.ok(message.length < 400, message)
+      }
+      await presence.settle()
+      assert.deepEqual(await presence.history(alice), [])
+      // and everybody is served
+      await presence.publish({ presentity: alice, body: open })
+      await presence.close()
+    },
+  )
 
-  it("LIB-8: what is asked at once throws at once", async () => {
+  it("what is asked at once throws at once", { tags: ["LIB-8"] }, async () => {
     const presence = await Presence.make()
     const ask = presence as unknown as Asked
     for (const value of [5, null, {}, trapped]) {
@@ -213,7 +217,7 @@ describe("LIB-8: an argument that cannot be meant", () => {
     await presence.close()
   })
 
-  it("LIB-8: a refresh for no lifetime is refused, and the watch goes on", async () => {
+  it("a refresh for no lifetime is refused, and the watch goes on", { tags: ["LIB-8"] }, async () => {
     const presence = await Presence.make()
     const watch = await presence.watch({ presentity: alice, watcher: bob })
     for (const expires of noSeconds)
@@ -222,24 +226,28 @@ describe("LIB-8: an argument that cannot be meant", () => {
     await presence.close()
   })
 
-  it("LIB-8: an argument is asked for once: what answers otherwise each time is not seen", async () => {
-    const presence = await Presence.make()
-    let asked = 0
-    const request = {
-      presentity: alice,
-      body: open,
-      get expires() {
-        asked++
-        return asked === 1 ? 60 : Number.NaN
-      },
-    }
-    assert.equal((await presence.publish(request)).expires, 60)
-    assert.equal(asked, 1)
-    await presence.close()
-  })
+  it(
+    "an argument is asked for once: what answers otherwise each time is not seen",
+    { tags: ["LIB-8"] },
+    async () => {
+      const presence = await Presence.make()
+      let asked = 0
+      const request = {
+        presentity: alice,
+        body: open,
+        get expires() {
+          asked++
+          return asked === 1 ? 60 : Number.NaN
+        },
+      }
+      assert.equal((await presence.publish(request)).expires, 60)
+      assert.equal(asked, 1)
+      await presence.close()
+    },
+  )
 })
 
-describe("LIB-8: an option that cannot be meant", () => {
+describe("an option that cannot be meant", { tags: ["LIB-8"] }, () => {
   const options: readonly (readonly [object, RegExp])[] = [
     [
       { limits: { maxExpiresPublish: Number.NaN } },
@@ -285,7 +293,7 @@ describe("LIB-8: an option that cannot be meant", () => {
       /^limits cannot be read: trap/,
     ],
   ]
-  it("LIB-8: is named, with all others, and nothing is started", async () => {
+  it("is named, with all others, and nothing is started", { tags: ["LIB-8"] }, async () => {
     for (const [given, what] of options) {
       if (given === trapped) continue
       await assert.rejects(Presence.make(given as never), (error: OptionsInvalid) => {

@@ -78,7 +78,7 @@ const taking = async (watch: Watch): Promise<void> => {
 
 const tagOf = (fault: PresenceFault): string => fault._tag
 
-describe("LIB-8: a package of the program", () => {
+describe("a package of the program", { tags: ["LIB-8"] }, () => {
   type Case = readonly [member: string, over: Loose, what: RegExp]
   const cases: readonly Case[] = [
     ["parse", { parse: boom }, /parse threw: boom/],
@@ -124,41 +124,45 @@ describe("LIB-8: a package of the program", () => {
     ],
   ]
 
-  it.each(cases)("LIB-8: %s of it that fails costs one presentity, which is told", async (_, over, what) => {
-    const context = { onTestFinished: (end: () => Promise<void>) => void ends.push(end) }
-    const ends: (() => Promise<void>)[] = []
-    const { presence, faults } = await start(context as unknown as TestContext, {
-      packages: [packageWith(over), passThrough({ name: "y", contentTypes: ["text/plain"] })] as never,
-    })
-    const watched = presence
-      .watch({ presentity: alice, watcher: bob, event: "x" as never })
-      .catch((error: unknown) => error)
-    const watch = await watched
-    // whoever is told something is shown it
-    if (!(watch instanceof Error)) void taking(watch as Watch)
-    await presence.settle()
-    const published = presence.publish({ presentity: alice, event: "x" as never, body: "1" })
-    const outcome = await published.catch((error: PresenceRefused) => error)
-    await presence.settle()
-    const refused = [await watched, outcome].filter((one) => one instanceof Error)
-    for (const one of refused as unknown as PresenceRefused[]) {
-      assert.equal(one.status, 500)
-      assert.match(one.message, what)
-      assert.equal((one.cause as { readonly _tag: string })._tag, "PackageFault")
-    }
-    assert.ok(refused.length > 0, "nothing was refused")
-    assert.deepEqual(faults.map(tagOf), ["DecisionFailed"])
-    const [fault] = faults
-    assert.ok(fault?._tag === "DecisionFailed" && fault.presentity === alice)
-    assert.match(fault.why, what)
-    // everybody else is served, of every package
-    await presence.publish({ presentity: carol, event: "y" as never, body: "1" })
-    const shown = await presence.fetch({ presentity: carol, watcher: bob, event: "y" as never })
-    assert.equal(shown.body?.text, "1")
-    for (const end of ends) await end()
-  })
+  it.each(cases)(
+    "%s of it that fails costs one presentity, which is told",
+    { tags: ["LIB-8"] },
+    async (_, over, what) => {
+      const context = { onTestFinished: (end: () => Promise<void>) => void ends.push(end) }
+      const ends: (() => Promise<void>)[] = []
+      const { presence, faults } = await start(context as unknown as TestContext, {
+        packages: [packageWith(over), passThrough({ name: "y", contentTypes: ["text/plain"] })] as never,
+      })
+      const watched = presence
+        .watch({ presentity: alice, watcher: bob, event: "x" as never })
+        .catch((error: unknown) => error)
+      const watch = await watched
+      // whoever is told something is shown it
+      if (!(watch instanceof Error)) void taking(watch as Watch)
+      await presence.settle()
+      const published = presence.publish({ presentity: alice, event: "x" as never, body: "1" })
+      const outcome = await published.catch((error: PresenceRefused) => error)
+      await presence.settle()
+      const refused = [await watched, outcome].filter((one) => one instanceof Error)
+      for (const one of refused as unknown as PresenceRefused[]) {
+        assert.equal(one.status, 500)
+        assert.match(one.message, what)
+        assert.equal((one.cause as { readonly _tag: string })._tag, "PackageFault")
+      }
+      assert.ok(refused.length > 0, "nothing was refused")
+      assert.deepEqual(faults.map(tagOf), ["DecisionFailed"])
+      const [fault] = faults
+      assert.ok(fault?._tag === "DecisionFailed" && fault.presentity === alice)
+      assert.match(fault.why, what)
+      // everybody else is served, of every package
+      await presence.publish({ presentity: carol, event: "y" as never, body: "1" })
+      const shown = await presence.fetch({ presentity: carol, watcher: bob, event: "y" as never })
+      assert.equal(shown.body?.text, "1")
+      for (const end of ends) await end()
+    },
+  )
 
-  it("LIB-8: one that fails when time passes costs that presentity only", async (context) => {
+  it("one that fails when time passes costs that presentity only", { tags: ["LIB-8"] }, async (context) => {
     let now = Date.UTC(2026, 10, 20)
     let isBad = false
     const compose = boomAt(
@@ -208,7 +212,8 @@ describe("LIB-8: a package of the program", () => {
     [{ carriedHeaders: [5] }, /carriedHeaders/],
   ]
   it.each(wrong)(
-    "LIB-8: %# one that cannot be meant is refused at the start, with the member",
+    "%# one that cannot be meant is refused at the start, with the member",
+    { tags: ["LIB-8"] },
     async (over, what) => {
       const eventPackage = Object.create(plain, Object.getOwnPropertyDescriptors(over)) as never
       await assert.rejects(Presence.make({ packages: [eventPackage] }), (error: OptionsInvalid) => {
@@ -219,40 +224,48 @@ describe("LIB-8: a package of the program", () => {
     },
   )
 
-  it("LIB-8: a bundled package that is passed goes on as it was, spheres and rules included", async (context) => {
-    const { presence } = await start(context, { packages: [presencePackage({ rules: {} })] as never })
-    const sphere = `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="${alice}"><dm:person id="p"><r:sphere><r:work/></r:sphere></dm:person></presence>`
-    await presence.publish({ presentity: alice, body: sphere } as never)
-    assert.equal(presence.sphere(alice), "work")
-  })
+  it(
+    "a bundled package that is passed goes on as it was, spheres and rules included",
+    { tags: ["LIB-8"] },
+    async (context) => {
+      const { presence } = await start(context, { packages: [presencePackage({ rules: {} })] as never })
+      const sphere = `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="${alice}"><dm:person id="p"><r:sphere><r:work/></r:sphere></dm:person></presence>`
+      await presence.publish({ presentity: alice, body: sphere } as never)
+      assert.equal(presence.sphere(alice), "work")
+    },
+  )
 })
 
-describe("LIB-8: functions among the options", () => {
-  it("LIB-8: authorize that throws or gives something else lets nobody in, and costs one presentity", async (context) => {
-    const answers: Loose = {
-      [alice]: boom,
-      [bob]: () => "yes",
-      [carol]: async () => Promise.reject(new Error("late")),
-    }
-    const { presence, faults } = await start(context, {
-      authorize: ({ presentity }) =>
-        ((answers[presentity] as (() => never) | undefined)?.() ?? "allow") as "allow",
-    })
-    for (const [presentity, what] of [
-      [alice, /authorize threw: boom/],
-      [bob, /authorize gave "yes": expected allow/],
-      [carol, /authorize gave a promise/],
-    ] as const) {
-      const { status, message } = await refusal(
-        presence.watch({ presentity, watcher: "sip:dave@example.com" }),
-      )
-      assert.equal(status, 500)
-      assert.match(message, what)
-    }
-    assert.deepEqual(faults.map(tagOf), ["DecisionFailed", "DecisionFailed", "DecisionFailed"])
-    const watch = await presence.watch({ presentity: "sip:erin@example.com", watcher: bob })
-    await watch.close()
-  })
+describe("functions among the options", { tags: ["LIB-8"] }, () => {
+  it(
+    "authorize that throws or gives something else lets nobody in, and costs one presentity",
+    { tags: ["LIB-8"] },
+    async (context) => {
+      const answers: Loose = {
+        [alice]: boom,
+        [bob]: () => "yes",
+        [carol]: async () => Promise.reject(new Error("late")),
+      }
+      const { presence, faults } = await start(context, {
+        authorize: ({ presentity }) =>
+          ((answers[presentity] as (() => never) | undefined)?.() ?? "allow") as "allow",
+      })
+      for (const [presentity, what] of [
+        [alice, /authorize threw: boom/],
+        [bob, /authorize gave "yes": expected allow/],
+        [carol, /authorize gave a promise/],
+      ] as const) {
+        const { status, message } = await refusal(
+          presence.watch({ presentity, watcher: "sip:dave@example.com" }),
+        )
+        assert.equal(status, 500)
+        assert.match(message, what)
+      }
+      assert.deepEqual(faults.map(tagOf), ["DecisionFailed", "DecisionFailed", "DecisionFailed"])
+      const watch = await presence.watch({ presentity: "sip:erin@example.com", watcher: bob })
+      await watch.close()
+    },
+  )
 
   const clocks: readonly (readonly [string, () => unknown])[] = [
     ["throws", boom],
@@ -265,7 +278,8 @@ describe("LIB-8: functions among the options", () => {
     ["gives what no calendar has", () => 8.64e15],
   ]
   it.each(clocks)(
-    "LIB-8: a clock that %s is told once, and time goes on from where it was",
+    "a clock that %s is told once, and time goes on from where it was",
+    { tags: ["LIB-8"] },
     async (_, now) => {
       const faults: PresenceFault[] = []
       let isGood = true
@@ -287,19 +301,23 @@ describe("LIB-8: functions among the options", () => {
     },
   )
 
-  it("LIB-8: onFault and onRulesFault that throw or reject are told in the log, and nothing else comes of it", async (context) => {
-    const { presence } = await start(context, {
-      authorize: boom,
-      rules: boom,
-      watching: {},
-      onFault: async () => Promise.reject(new Error("nor this")),
-      onRulesFault: boom,
-    })
-    assert.equal((await refusal(presence.watch({ presentity: alice, watcher: bob }))).status, 500)
-    await presence.publish({ presentity: carol, body: open })
-    const { status } = await refusal(presence.refreshRules(carol))
-    assert.equal(status, 503)
-  })
+  it(
+    "onFault and onRulesFault that throw or reject are told in the log, and nothing else comes of it",
+    { tags: ["LIB-8"] },
+    async (context) => {
+      const { presence } = await start(context, {
+        authorize: boom,
+        rules: boom,
+        watching: {},
+        onFault: async () => Promise.reject(new Error("nor this")),
+        onRulesFault: boom,
+      })
+      assert.equal((await refusal(presence.watch({ presentity: alice, watcher: bob }))).status, 500)
+      await presence.publish({ presentity: carol, body: open })
+      const { status } = await refusal(presence.refreshRules(carol))
+      assert.equal(status, 503)
+    },
+  )
 
   const sources: readonly (readonly [string, () => unknown, RegExp])[] = [
     ["throws", boom, /rules: boom/],
@@ -322,7 +340,8 @@ describe("LIB-8: functions among the options", () => {
     ],
   ]
   it.each(sources)(
-    "LIB-8: a source of rules that %s makes watchers wait, and costs nobody else anything",
+    "a source of rules that %s makes watchers wait, and costs nobody else anything",
+    { tags: ["LIB-8"] },
     async (_, rules, why) => {
       const presence = await Presence.make({
         rules: rules as () => string,
@@ -341,12 +360,16 @@ describe("LIB-8: functions among the options", () => {
     },
   )
 
-  it("LIB-8: a filter of expose that throws or gives something else rejects that call", async (context) => {
-    const { presence } = await start(context, {})
-    await presence.publish({ presentity: alice, body: open })
-    const thrown = await refusal(presence.expose("presence", boom))
-    assert.match(thrown.message, /expose: matches threw: boom/)
-    await refusal(presence.expose("presence", (async () => Promise.reject(new Error("late"))) as never))
-    assert.equal((await presence.expose("presence")).length, 1)
-  })
+  it(
+    "a filter of expose that throws or gives something else rejects that call",
+    { tags: ["LIB-8"] },
+    async (context) => {
+      const { presence } = await start(context, {})
+      await presence.publish({ presentity: alice, body: open })
+      const thrown = await refusal(presence.expose("presence", boom))
+      assert.match(thrown.message, /expose: matches threw: boom/)
+      await refusal(presence.expose("presence", (async () => Promise.reject(new Error("late"))) as never))
+      assert.equal((await presence.expose("presence")).length, 1)
+    },
+  )
 })

@@ -94,8 +94,8 @@ const reads: readonly Broken[] = [
   ["gives events that are no list", async () => rows({ events: 5 }), /./],
 ]
 
-describe("LIB-8: a store that cannot be read", () => {
-  it.each(reads)("LIB-8: that %s fails the start, with the reason", async (_, answer, why) => {
+describe("a store that cannot be read", { tags: ["LIB-8"] }, () => {
+  it.each(reads)("that %s fails the start, with the reason", { tags: ["LIB-8"] }, async (_, answer, why) => {
     const faults: PresenceFault[] = []
     await assert.rejects(
       Presence.make({
@@ -112,24 +112,28 @@ describe("LIB-8: a store that cannot be read", () => {
     assert.deepEqual(faults, [])
   })
 
-  it("LIB-8: one of Effect's own that dies, or never opens, fails the start as well", async () => {
-    const dying = Layer.succeed(EventStore, {
-      ...makeMemoryStore(),
-      checkpoint: () => Effect.die(new Error("no table")),
-    })
-    const throwing = Layer.succeed(EventStore, { ...makeMemoryStore(), snapshots: boom })
-    const closed = Layer.effect(EventStore, Effect.never)
-    const failing = Layer.effect(EventStore, Effect.fail(new Error("no such folder")))
-    for (const [store, why] of [
-      [dying, /checkpoint: no table/],
-      [throwing, /snapshots: disk full/],
-      [closed, /open: it took longer than 0\.1 s/],
-      [failing, /open: no such folder/],
-    ] as const)
-      await assert.rejects(Presence.make({ store, storeWait: 0.1 }), why)
-  })
+  it(
+    "one of Effect's own that dies, or never opens, fails the start as well",
+    { tags: ["LIB-8"] },
+    async () => {
+      const dying = Layer.succeed(EventStore, {
+        ...makeMemoryStore(),
+        checkpoint: () => Effect.die(new Error("no table")),
+      })
+      const throwing = Layer.succeed(EventStore, { ...makeMemoryStore(), snapshots: boom })
+      const closed = Layer.effect(EventStore, Effect.never)
+      const failing = Layer.effect(EventStore, Effect.fail(new Error("no such folder")))
+      for (const [store, why] of [
+        [dying, /checkpoint: no table/],
+        [throwing, /snapshots: disk full/],
+        [closed, /open: it took longer than 0\.1 s/],
+        [failing, /open: no such folder/],
+      ] as const)
+        await assert.rejects(Presence.make({ store, storeWait: 0.1 }), why)
+    },
+  )
 
-  it("LIB-8: PostgreSQL that is away is named with host, port and reason", async () => {
+  it("PostgreSQL that is away is named with host, port and reason", { tags: ["LIB-8"] }, async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
     const { port } = server.address() as AddressInfo
@@ -146,18 +150,22 @@ describe("LIB-8: a store that cannot be read", () => {
     )
   })
 
-  it("LIB-8: PostgreSQL that takes the connection and says nothing is given up in time", async (context) => {
-    const server = createServer(() => {})
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-    context.onTestFinished(() => void server.close())
-    const { port } = server.address() as AddressInfo
-    await assert.rejects(
-      Presence.make({ store: postgresStore(`postgres://x:y@127.0.0.1:${port}/none`), storeWait: 0.3 }),
-      /it took longer than 0\.3 s \(option storeWait\)/,
-    )
-  })
+  it(
+    "PostgreSQL that takes the connection and says nothing is given up in time",
+    { tags: ["LIB-8"] },
+    async (context) => {
+      const server = createServer(() => {})
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      context.onTestFinished(() => void server.close())
+      const { port } = server.address() as AddressInfo
+      await assert.rejects(
+        Presence.make({ store: postgresStore(`postgres://x:y@127.0.0.1:${port}/none`), storeWait: 0.3 }),
+        /it took longer than 0\.3 s \(option storeWait\)/,
+      )
+    },
+  )
 
-  it("LIB-8: members that are none are named", () => {
+  it("members that are none are named", { tags: ["LIB-8"] }, () => {
     for (const own of [
       null,
       5,
@@ -174,7 +182,7 @@ describe("LIB-8: a store that cannot be read", () => {
   })
 })
 
-describe("LIB-8: a store that fails while it is used", () => {
+describe("a store that fails while it is used", { tags: ["LIB-8"] }, () => {
   const appends: readonly Broken[] = [
     ...anything.slice(0, 4),
     [
@@ -211,52 +219,56 @@ describe("LIB-8: a store that fails while it is used", () => {
     ],
   ]
 
-  it("LIB-8: is told once, each request gets 503 with the reason, and it goes on when it is back", async () => {
-    await Promise.all(
-      appends.map(async ([how, answer, why]) => {
-        let isBroken = true
-        const own = fine()
-        const faults: PresenceFault[] = []
-        // a clock that stands still is no reason to wait for ever
-        const began = Date.now()
-        const presence = await Presence.make({
-          now: () => began,
-          store: storeOf({
-            ...own,
-            append: (async (decisions: never) =>
-              isBroken ? answer(decisions) : own.append(decisions)) as never,
-            load: async (streams) => (isBroken ? boom() : own.load(streams)),
-          }),
-          onFault: (fault) => void faults.push(fault),
-        })
-        const asked = [1, 2, 3].map((n) =>
-          presence.publish({ presentity: `sip:${n}@example.com`, body: open }).then(
-            () => assert.fail(`${how}: it was granted`),
-            (error: PresenceRefused) => error,
-          ),
-        )
-        for (const { status, message, cause } of await Promise.all(asked)) {
-          assert.equal(status, 503, how)
-          assert.match(message, why, how)
-          assert.equal((cause as StoreFault)._tag, "StoreFault", how)
-        }
-        const [fault, ...more] = faults
-        assert.deepEqual([fault?._tag, more], ["StoreAway", []], how)
-        // and while it is away
-        const later = await presence
-          .publish({ presentity: alice, body: open })
-          .catch((error: PresenceRefused) => error)
-        assert.ok(later instanceof Error && later.status === 503 && why.test(later.message), how)
-        isBroken = false
-        await holds("the store is back", () => faults.length === 2)
-        assert.equal(faults[1]?._tag, "StoreBack", how)
-        await presence.publish({ presentity: alice, body: open })
-        await presence.close()
-      }),
-    )
-  }, 30_000)
+  it(
+    "is told once, each request gets 503 with the reason, and it goes on when it is back",
+    { tags: ["LIB-8"], timeout: 30_000 },
+    async () => {
+      await Promise.all(
+        appends.map(async ([how, answer, why]) => {
+          let isBroken = true
+          const own = fine()
+          const faults: PresenceFault[] = []
+          // a clock that stands still is no reason to wait for ever
+          const began = Date.now()
+          const presence = await Presence.make({
+            now: () => began,
+            store: storeOf({
+              ...own,
+              append: (async (decisions: never) =>
+                isBroken ? answer(decisions) : own.append(decisions)) as never,
+              load: async (streams) => (isBroken ? boom() : own.load(streams)),
+            }),
+            onFault: (fault) => void faults.push(fault),
+          })
+          const asked = [1, 2, 3].map((n) =>
+            presence.publish({ presentity: `sip:${n}@example.com`, body: open }).then(
+              () => assert.fail(`${how}: it was granted`),
+              (error: PresenceRefused) => error,
+            ),
+          )
+          for (const { status, message, cause } of await Promise.all(asked)) {
+            assert.equal(status, 503, how)
+            assert.match(message, why, how)
+            assert.equal((cause as StoreFault)._tag, "StoreFault", how)
+          }
+          const [fault, ...more] = faults
+          assert.deepEqual([fault?._tag, more], ["StoreAway", []], how)
+          // and while it is away
+          const later = await presence
+            .publish({ presentity: alice, body: open })
+            .catch((error: PresenceRefused) => error)
+          assert.ok(later instanceof Error && later.status === 503 && why.test(later.message), how)
+          isBroken = false
+          await holds("the store is back", () => faults.length === 2)
+          assert.equal(faults[1]?._tag, "StoreBack", how)
+          await presence.publish({ presentity: alice, body: open })
+          await presence.close()
+        }),
+      )
+    },
+  )
 
-  it("LIB-8: answers that come late, or twice, change nothing", async () => {
+  it("answers that come late, or twice, change nothing", { tags: ["LIB-8"] }, async () => {
     const own = fine()
     const late: (() => void)[] = []
     const presence = await Presence.make({
@@ -285,32 +297,36 @@ describe("LIB-8: a store that fails while it is used", () => {
     await presence.close()
   })
 
-  it("LIB-8: questions of history that are not answered, or with nonsense, reject in time", async () => {
-    for (const [how, answer, why] of [
-      ...anything,
-      silent,
-      ["gives another's", async () => rows({ stream: bob }), /of another stream/],
-      [
-        "gives versions that stand still",
-        async () => [...(rows({}) as []), ...(rows({}) as [])],
-        /out of order/,
-      ],
-    ] as readonly Broken[]) {
-      const presence = await Presence.make({
-        store: storeOf({ ...fine(), history: answer } as PromiseStore),
-        storeWait: 0.2,
-      })
-      for (const asked of [
-        presence.history(alice),
-        presence.at(alice, 1),
-        presence.seen(bob, alice),
-        presence.why(alice, bob),
-      ])
-        await asked.then(
-          () => assert.equal(how, "it was answered"),
-          (error: Error) => assert.ok(error instanceof Error, `${how} ${String(why)}`),
-        )
-      await presence.close()
-    }
-  })
+  it(
+    "questions of history that are not answered, or with nonsense, reject in time",
+    { tags: ["LIB-8"] },
+    async () => {
+      for (const [how, answer, why] of [
+        ...anything,
+        silent,
+        ["gives another's", async () => rows({ stream: bob }), /of another stream/],
+        [
+          "gives versions that stand still",
+          async () => [...(rows({}) as []), ...(rows({}) as [])],
+          /out of order/,
+        ],
+      ] as readonly Broken[]) {
+        const presence = await Presence.make({
+          store: storeOf({ ...fine(), history: answer } as PromiseStore),
+          storeWait: 0.2,
+        })
+        for (const asked of [
+          presence.history(alice),
+          presence.at(alice, 1),
+          presence.seen(bob, alice),
+          presence.why(alice, bob),
+        ])
+          await asked.then(
+            () => assert.equal(how, "it was answered"),
+            (error: Error) => assert.ok(error instanceof Error, `${how} ${String(why)}`),
+          )
+        await presence.close()
+      }
+    },
+  )
 })

@@ -45,28 +45,33 @@ const isSaid = (error: Error, what: RegExp): true => {
   return true
 }
 
-describe("LIB-8: a store of Effect's own", () => {
-  it("LIB-8: an append that does not end is refused with 503, whatever became of it, and the program is told the same", async () => {
-    await Promise.all(
-      unable.map(async ([how, effect, why]) => {
-        const faults: PresenceFault[] = []
-        const presence = await Presence.make({
-          store: storeWith({ append: () => effect }),
-          onFault: (fault) => void faults.push(fault),
-        })
-        await assert.rejects(presence.publish({ presentity: alice, body }), (error: PresenceRefused) => {
-          assert.equal(error.status, 503, how)
-          return isSaid(error, why)
-        })
-        const [fault] = faults
-        assert.ok(fault?._tag === "StoreAway" && why.test(fault.why), `${how}: ${JSON.stringify(fault)}`)
-        await presence.close()
-      }),
-    )
-  })
+describe("a store of Effect's own", { tags: ["LIB-8"] }, () => {
+  it(
+    "an append that does not end is refused with 503, whatever became of it, and the program is told the same",
+    { tags: ["LIB-8"] },
+    async () => {
+      await Promise.all(
+        unable.map(async ([how, effect, why]) => {
+          const faults: PresenceFault[] = []
+          const presence = await Presence.make({
+            store: storeWith({ append: () => effect }),
+            onFault: (fault) => void faults.push(fault),
+          })
+          await assert.rejects(presence.publish({ presentity: alice, body }), (error: PresenceRefused) => {
+            assert.equal(error.status, 503, how)
+            return isSaid(error, why)
+          })
+          const [fault] = faults
+          assert.ok(fault?._tag === "StoreAway" && why.test(fault.why), `${how}: ${JSON.stringify(fault)}`)
+          await presence.close()
+        }),
+      )
+    },
+  )
 
   it.each(unable)(
-    "LIB-8: one that %s fails the start and each question, with what happened",
+    "one that %s fails the start and each question, with what happened",
+    { tags: ["LIB-8"] },
     async (_, effect, __, why) => {
       for (const name of ["read", "snapshots", "checkpoint"])
         await assert.rejects(
@@ -84,7 +89,7 @@ describe("LIB-8: a store of Effect's own", () => {
     },
   )
 
-  it("LIB-8: the same as a layer", async () => {
+  it("the same as a layer", { tags: ["LIB-8"] }, async () => {
     const starting = Effect.provide(
       Effect.flatMap(PresenceService, (presence) => presence.settle),
       Layer.provide(Presence.layer({ storeWait: 0.2 }), storeWith({ read: () => stuck })),
@@ -92,7 +97,7 @@ describe("LIB-8: a store of Effect's own", () => {
     await assert.rejects(Effect.runPromise(starting), (error: Error) => isSaid(error, /no answer in 0\.2 s/))
   })
 
-  it("LIB-8: whoever asks when it is closed is told that it stops", async () => {
+  it("whoever asks when it is closed is told that it stops", { tags: ["LIB-8"] }, async () => {
     const presence = await Presence.make()
     await presence.close()
     for (const asked of [
@@ -110,12 +115,16 @@ describe("LIB-8: a store of Effect's own", () => {
 })
 
 describe("the reason of what was interrupted", () => {
-  it("LIB-8: is told as an interruption, as a cause, as an error and as what lies behind one", async () => {
-    const cause = Cause.interrupt(1)
-    const error = await Effect.runPromise(Effect.interrupt).catch((thrown: unknown) => thrown)
-    for (const one of [cause, error, Cause.squash(cause), new Error("outside", { cause: error })])
-      assert.equal(errorMessage(one), "it was interrupted before it had an answer")
-    const both = Cause.combine(cause, Cause.fail(new Error("disk full")))
-    assert.equal(errorMessage(both), "disk full")
-  })
+  it(
+    "is told as an interruption, as a cause, as an error and as what lies behind one",
+    { tags: ["LIB-8"] },
+    async () => {
+      const cause = Cause.interrupt(1)
+      const error = await Effect.runPromise(Effect.interrupt).catch((thrown: unknown) => thrown)
+      for (const one of [cause, error, Cause.squash(cause), new Error("outside", { cause: error })])
+        assert.equal(errorMessage(one), "it was interrupted before it had an answer")
+      const both = Cause.combine(cause, Cause.fail(new Error("disk full")))
+      assert.equal(errorMessage(both), "disk full")
+    },
+  )
 })

@@ -99,20 +99,24 @@ const watching = async (steps: readonly Step[]) => {
   return seen
 }
 
-describe("LIB-offline: the offline form of a package", () => {
-  it("LIB-offline: is told when the last publication is removed, has expired, or hard state is cleared", async () => {
-    const published: Step = { do: "publish", body: "on", expires: 10 }
-    for (const ends of [
-      [published, { do: "remove" }],
-      [published, { do: "wait", seconds: 10 }],
-      [published, published, { do: "wait", seconds: 10 }],
-      [{ do: "hard", body: "busy" }, { do: "clear" }],
-      [{ do: "hard", body: "busy" }, published, { do: "clear" }, { do: "remove" }],
-    ] as readonly (readonly Step[])[])
-      assert.equal((await watching(ends)).at(-1)?.told, "dark", JSON.stringify(ends))
-  })
+describe("the offline form of a package", { tags: ["LIB-offline"] }, () => {
+  it(
+    "is told when the last publication is removed, has expired, or hard state is cleared",
+    { tags: ["LIB-offline"] },
+    async () => {
+      const published: Step = { do: "publish", body: "on", expires: 10 }
+      for (const ends of [
+        [published, { do: "remove" }],
+        [published, { do: "wait", seconds: 10 }],
+        [published, published, { do: "wait", seconds: 10 }],
+        [{ do: "hard", body: "busy" }, { do: "clear" }],
+        [{ do: "hard", body: "busy" }, published, { do: "clear" }, { do: "remove" }],
+      ] as readonly (readonly Step[])[])
+        assert.equal((await watching(ends)).at(-1)?.told, "dark", JSON.stringify(ends))
+    },
+  )
 
-  it("LIB-offline: law: a lamp shows something exactly while something is there", async () => {
+  it("law: a lamp shows something exactly while something is there", { tags: ["LIB-offline"] }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         for (const [index, { told, isShown }] of (await watching(steps)).entries())
@@ -122,7 +126,7 @@ describe("LIB-offline: the offline form of a package", () => {
     )
   })
 
-  it("LIB-offline: such a package keeps the laws", () => {
+  it("such a package keeps the laws", { tags: ["LIB-offline"] }, () => {
     packageLaws(lamp, { documents: ["on", "busy"].map((text) => ({ contentType: "text/plain", text })) })
   })
 })

@@ -46,67 +46,79 @@ const handClock = () => {
 }
 
 describe("a presence service in a program", () => {
-  it("OPS-update_presentity OPS-contains_presence LIB-1: publishes, watches, modifies and removes without a socket; a watch ends when it is closed", async (context) => {
-    const presence = await start(context)
-    const watch = await presence.watch({ presentity: alice, watcher: bob })
-    const seen: string[] = []
-    const reading = (async () => {
-      for await (const notification of watch) seen.push(brief(notification))
-    })()
-    const first = await presence.publish({ presentity: "alice@example.com", body: open, expires: 600 })
-    assert.equal(first.expires, 600)
-    await presence.settle()
-    const second = await presence.publish({ presentity: alice, body: closed, entityTag: first.entityTag })
-    await presence.settle()
-    await assert.rejects(
-      presence.publish({ presentity: alice, body: open, entityTag: first.entityTag }),
-      (refusal: PresenceRefused) =>
-        refusal.status === 412 && refusal.message === "conditional request failed",
-    )
-    assert.equal(presence.isPublished(alice), true)
-    assert.equal(
-      (await presence.publish({ presentity: alice, entityTag: second.entityTag, expires: 0 })).expires,
-      0,
-    )
-    await presence.settle()
-    assert.equal(presence.isPublished(alice), false)
-    await watch.close()
-    await reading
-    assert.deepEqual(seen, [
-      "active -",
-      "active phone=open",
-      "active phone=closed",
-      "active phone=closed",
-      "terminated -",
-    ])
-    const again = await presence.fetch({ presentity: alice, watcher: bob })
-    assert.deepEqual([again.state, again.reason, again.watcher], ["terminated", "timeout", bob])
-  })
-
-  it("LIB-watch: whoever is slow gets the newest state, not every step; whoever leaves is unsubscribed", async (context) => {
-    const presence = await start(context)
-    const watch = await presence.watch({ presentity: alice, watcher: bob })
-    let entityTag: string | undefined
-    for (const id of ["a", "b", "c", "d"]) {
-      const body = pidf(tuple(id, "open"))
-      entityTag = (
-        await presence.publish({ presentity: alice, body, ...(entityTag === undefined ? {} : { entityTag }) })
-      ).entityTag
+  it(
+    "publishes, watches, modifies and removes without a socket; a watch ends when it is closed",
+    { tags: ["OPS-update_presentity", "OPS-contains_presence", "LIB-1"] },
+    async (context) => {
+      const presence = await start(context)
+      const watch = await presence.watch({ presentity: alice, watcher: bob })
+      const seen: string[] = []
+      const reading = (async () => {
+        for await (const notification of watch) seen.push(brief(notification))
+      })()
+      const first = await presence.publish({ presentity: "alice@example.com", body: open, expires: 600 })
+      assert.equal(first.expires, 600)
       await presence.settle()
-    }
-    const seen: string[] = []
-    for await (const notification of watch) {
-      seen.push(brief(notification))
+      const second = await presence.publish({ presentity: alice, body: closed, entityTag: first.entityTag })
       await presence.settle()
-      if (seen.length === 2) break
-    }
-    assert.deepEqual(seen, ["active -", "active d=open"])
-    await presence.settle()
-    const { watchers } = await presence.at(alice, Date.now() + 1)
-    assert.deepEqual(watchers, [])
-  })
+      await assert.rejects(
+        presence.publish({ presentity: alice, body: open, entityTag: first.entityTag }),
+        (refusal: PresenceRefused) =>
+          refusal.status === 412 && refusal.message === "conditional request failed",
+      )
+      assert.equal(presence.isPublished(alice), true)
+      assert.equal(
+        (await presence.publish({ presentity: alice, entityTag: second.entityTag, expires: 0 })).expires,
+        0,
+      )
+      await presence.settle()
+      assert.equal(presence.isPublished(alice), false)
+      await watch.close()
+      await reading
+      assert.deepEqual(seen, [
+        "active -",
+        "active phone=open",
+        "active phone=closed",
+        "active phone=closed",
+        "terminated -",
+      ])
+      const again = await presence.fetch({ presentity: alice, watcher: bob })
+      assert.deepEqual([again.state, again.reason, again.watcher], ["terminated", "timeout", bob])
+    },
+  )
 
-  it("LIB-clock: time is the program's: lifetimes end when it says so", async (context) => {
+  it(
+    "whoever is slow gets the newest state, not every step; whoever leaves is unsubscribed",
+    { tags: ["LIB-watch"] },
+    async (context) => {
+      const presence = await start(context)
+      const watch = await presence.watch({ presentity: alice, watcher: bob })
+      let entityTag: string | undefined
+      for (const id of ["a", "b", "c", "d"]) {
+        const body = pidf(tuple(id, "open"))
+        entityTag = (
+          await presence.publish({
+            presentity: alice,
+            body,
+            ...(entityTag === undefined ? {} : { entityTag }),
+          })
+        ).entityTag
+        await presence.settle()
+      }
+      const seen: string[] = []
+      for await (const notification of watch) {
+        seen.push(brief(notification))
+        await presence.settle()
+        if (seen.length === 2) break
+      }
+      assert.deepEqual(seen, ["active -", "active d=open"])
+      await presence.settle()
+      const { watchers } = await presence.at(alice, Date.now() + 1)
+      assert.deepEqual(watchers, [])
+    },
+  )
+
+  it("time is the program's: lifetimes end when it says so", { tags: ["LIB-clock"] }, async (context) => {
     const clock = handClock()
     const presence = await start(context, { now: clock.now })
     await presence.publish({ presentity: alice, body: open, expires: 60 })
@@ -131,158 +143,180 @@ describe("a presence service in a program", () => {
     await watch.close()
   })
 
-  it("OPS-update_watchers_status OPS-get_rules_doc LIB-rules AUT-7: rules from the program are asked before each watch, and again when it says so", async (context) => {
-    let rules: string | null = null
-    const asked: string[] = []
-    const presence = await start(context, {
-      rules: async (presentity, event) => {
-        asked.push(`${presentity} ${event}`)
-        return rules
-      },
-    })
-    await presence.publish({ presentity: alice, body: open })
-    const watch = await presence.watch({ presentity: alice, watcher: bob })
-    const items = watch[Symbol.asyncIterator]()
-    const next = async (): Promise<string> => brief((await items.next()).value as Notification)
-    assert.equal(await next(), "pending -")
-    rules = rulesText([{ who: bob as Uri, treat: "allow" }])
-    await presence.refreshRules(alice)
-    assert.equal(await next(), "active phone=open")
-    const owner = await presence.fetch({ presentity: alice, watcher: alice, event: "presence.winfo" })
-    assert.match(owner.body?.text ?? "", /status="active"[^>]*>sip:bob@example.com</)
-    await presence.setRules(alice, rulesText([{ who: bob as Uri, treat: "block" }]))
-    assert.equal(await next(), "terminated -")
-    // the source still allows: it is asked at the next watch
-    await presence.watch({ presentity: alice, watcher: bob })
-    await assert.rejects(
-      presence.setRules(alice, "<ruleset"),
-      (refusal: PresenceRefused) => refusal.status === 400,
-    )
-    assert.deepEqual(new Set(asked), new Set([`${alice} presence`]))
-    const hooked = await start(context, { authorize: ({ watcher }) => (watcher === bob ? "block" : "allow") })
-    await assert.rejects(
-      hooked.watch({ presentity: alice, watcher: bob }),
-      (refusal: PresenceRefused) => refusal.status === 403 && refusal.message.includes("not authorized"),
-    )
-  })
+  it(
+    "rules from the program are asked before each watch, and again when it says so",
+    { tags: ["OPS-update_watchers_status", "OPS-get_rules_doc", "LIB-rules", "AUT-7"] },
+    async (context) => {
+      let rules: string | null = null
+      const asked: string[] = []
+      const presence = await start(context, {
+        rules: async (presentity, event) => {
+          asked.push(`${presentity} ${event}`)
+          return rules
+        },
+      })
+      await presence.publish({ presentity: alice, body: open })
+      const watch = await presence.watch({ presentity: alice, watcher: bob })
+      const items = watch[Symbol.asyncIterator]()
+      const next = async (): Promise<string> => brief((await items.next()).value as Notification)
+      assert.equal(await next(), "pending -")
+      rules = rulesText([{ who: bob as Uri, treat: "allow" }])
+      await presence.refreshRules(alice)
+      assert.equal(await next(), "active phone=open")
+      const owner = await presence.fetch({ presentity: alice, watcher: alice, event: "presence.winfo" })
+      assert.match(owner.body?.text ?? "", /status="active"[^>]*>sip:bob@example.com</)
+      await presence.setRules(alice, rulesText([{ who: bob as Uri, treat: "block" }]))
+      assert.equal(await next(), "terminated -")
+      // the source still allows: it is asked at the next watch
+      await presence.watch({ presentity: alice, watcher: bob })
+      await assert.rejects(
+        presence.setRules(alice, "<ruleset"),
+        (refusal: PresenceRefused) => refusal.status === 400,
+      )
+      assert.deepEqual(new Set(asked), new Set([`${alice} presence`]))
+      const hooked = await start(context, {
+        authorize: ({ watcher }) => (watcher === bob ? "block" : "allow"),
+      })
+      await assert.rejects(
+        hooked.watch({ presentity: alice, watcher: bob }),
+        (refusal: PresenceRefused) => refusal.status === 403 && refusal.message.includes("not authorized"),
+      )
+    },
+  )
 
-  it("LIB-packages: bundled ones, and any of one's own; a wrong one is refused with its reason", async (context) => {
-    const presence = await start(context)
-    await presence.publish({ presentity: alice, event: "dialog", body: written(dialog("1", "early")) })
-    const lamp = await presence.fetch({ presentity: alice, watcher: bob, event: "dialog" })
-    assert.match(lamp.body?.text ?? "", /state="full"[^]*early/)
-    await assert.rejects(
-      presence.publish({ presentity: alice, event: "weather", body: "sunny" }),
-      (refusal: PresenceRefused) => refusal.status === 489,
-    )
-    await assert.rejects(
-      presence.publish({ presentity: alice, body: "<presence" }),
-      (refusal: PresenceRefused) => refusal.status === 400 && refusal.message.startsWith("bad request: "),
-    )
-    await assert.rejects(
-      presence.publish({ presentity: "nobody at all", body: open }),
-      (refusal: PresenceRefused) =>
-        refusal.status === 400 && refusal.message.includes("write sip:alice@example.com"),
-    )
-    const weather = await start(context, {
-      packages: [passThrough({ name: "weather", contentTypes: ["text/plain"] })],
-    })
-    await weather.publish({ presentity: alice, event: "weather", body: "sunny" })
-    assert.equal(
-      (await weather.fetch({ presentity: alice, watcher: bob, event: "weather" })).body?.text,
-      "sunny",
-    )
-  })
+  it(
+    "bundled ones, and any of one's own; a wrong one is refused with its reason",
+    { tags: ["LIB-packages"] },
+    async (context) => {
+      const presence = await start(context)
+      await presence.publish({ presentity: alice, event: "dialog", body: written(dialog("1", "early")) })
+      const lamp = await presence.fetch({ presentity: alice, watcher: bob, event: "dialog" })
+      assert.match(lamp.body?.text ?? "", /state="full"[^]*early/)
+      await assert.rejects(
+        presence.publish({ presentity: alice, event: "weather", body: "sunny" }),
+        (refusal: PresenceRefused) => refusal.status === 489,
+      )
+      await assert.rejects(
+        presence.publish({ presentity: alice, body: "<presence" }),
+        (refusal: PresenceRefused) => refusal.status === 400 && refusal.message.startsWith("bad request: "),
+      )
+      await assert.rejects(
+        presence.publish({ presentity: "nobody at all", body: open }),
+        (refusal: PresenceRefused) =>
+          refusal.status === 400 && refusal.message.includes("write sip:alice@example.com"),
+      )
+      const weather = await start(context, {
+        packages: [passThrough({ name: "weather", contentTypes: ["text/plain"] })],
+      })
+      await weather.publish({ presentity: alice, event: "weather", body: "sunny" })
+      assert.equal(
+        (await weather.fetch({ presentity: alice, watcher: bob, event: "weather" })).body?.text,
+        "sunny",
+      )
+    },
+  )
 
-  it("OPS-notify_all_on_publish: what is published for a second is shown to everybody, and then gone", async (context) => {
-    const clock = handClock()
-    const presence = await start(context, { now: clock.now })
-    const watches = await Promise.all(
-      [bob, "sip:carol@example.com"].map((watcher) => presence.watch({ presentity: alice, watcher })),
-    )
-    const items = watches.map(readily)
-    const next = (): Promise<readonly string[]> =>
-      Promise.all(items.map(async (each) => brief((await each()).value as Notification)))
-    assert.deepEqual(await next(), ["active -", "active -"])
-    await presence.publish({ presentity: alice, body: open, expires: 1 })
-    assert.deepEqual(await next(), ["active phone=open", "active phone=open"])
-    await presence.settle()
-    clock.advance(1_000)
-    await presence.settle()
-    assert.deepEqual(await next(), ["active phone=closed", "active phone=closed"])
-    assert.equal(presence.isPublished(alice), false)
-  })
+  it(
+    "what is published for a second is shown to everybody, and then gone",
+    { tags: ["OPS-notify_all_on_publish"] },
+    async (context) => {
+      const clock = handClock()
+      const presence = await start(context, { now: clock.now })
+      const watches = await Promise.all(
+        [bob, "sip:carol@example.com"].map((watcher) => presence.watch({ presentity: alice, watcher })),
+      )
+      const items = watches.map(readily)
+      const next = (): Promise<readonly string[]> =>
+        Promise.all(items.map(async (each) => brief((await each()).value as Notification)))
+      assert.deepEqual(await next(), ["active -", "active -"])
+      await presence.publish({ presentity: alice, body: open, expires: 1 })
+      assert.deepEqual(await next(), ["active phone=open", "active phone=open"])
+      await presence.settle()
+      clock.advance(1_000)
+      await presence.settle()
+      assert.deepEqual(await next(), ["active phone=closed", "active phone=closed"])
+      assert.equal(presence.isPublished(alice), false)
+    },
+  )
 
-  it("LIB-device BLA-3: the device that made a change is not told of it", async (context) => {
-    const presence = await start(context)
-    const [own, other] = [
-      await presence.watch({ presentity: alice, watcher: alice, device: "desk" }),
-      await presence.watch({ presentity: alice, watcher: alice, device: "mobile" }),
-    ].map((watch) => watch[Symbol.asyncIterator]())
-    await Promise.all([own!.next(), other!.next()])
-    await presence.settle()
-    await presence.publish({ presentity: alice, body: open, device: "desk" })
-    await presence.settle()
-    assert.equal(brief((await other!.next()).value as Notification), "active phone=open")
-    await presence.close()
-    assert.equal((await own!.next()).done, true)
-  })
+  it(
+    "the device that made a change is not told of it",
+    { tags: ["LIB-device", "BLA-3"] },
+    async (context) => {
+      const presence = await start(context)
+      const [own, other] = [
+        await presence.watch({ presentity: alice, watcher: alice, device: "desk" }),
+        await presence.watch({ presentity: alice, watcher: alice, device: "mobile" }),
+      ].map((watch) => watch[Symbol.asyncIterator]())
+      await Promise.all([own!.next(), other!.next()])
+      await presence.settle()
+      await presence.publish({ presentity: alice, body: open, device: "desk" })
+      await presence.settle()
+      assert.equal(brief((await other!.next()).value as Notification), "active phone=open")
+      await presence.close()
+      assert.equal((await own!.next()).done, true)
+    },
+  )
 
-  it("LIB-history: every decision, the presentity as of any instant, and everything as it happens", async (context) => {
-    const clock = handClock()
-    const presence = await start(context, { now: clock.now })
-    const [told, decided]: [string[], string[]] = [[], []]
-    const following = [
-      (async () => {
-        for await (const notification of presence.notifications) told.push(brief(notification))
-      })(),
-      (async () => {
-        for await (const { cause } of presence.decisions) decided.push(cause)
-      })(),
-    ]
-    await presence.publish({ presentity: alice, body: open, expires: 60 })
-    clock.advance(30_000)
-    const watch = await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
-    await readily(watch)()
-    await presence.settle()
-    clock.advance(30_000)
-    await presence.settle()
-    const began = clock.now() - 60_000
-    const [early, late] = [
-      await presence.at(alice, began + 59_999),
-      await presence.at(alice, new Date(began + 60_000)),
-    ]
-    assert.deepEqual(
-      early.publications.map(({ event, body }) => [event, bodyInShort(body)]),
-      [["presence", "phone=open"]],
-    )
-    assert.equal(bodyInShort(early.documents["presence"]!), "phone=open")
-    assert.deepEqual(
-      early.watchers.map(({ watcher, status, since, document }) => [
-        watcher,
-        status,
-        since - began,
-        bodyInShort(document),
-      ]),
-      [[bob, "active", 30_000, "phone=open"]],
-    )
-    assert.deepEqual([late.publications, late.watchers.length, late.version], [[], 1, 4])
-    assert.deepEqual((await presence.at(alice, began - 1)).version, 0)
-    await assert.rejects(
-      presence.at(alice, "yesterday"),
-      /^PresenceRefused: at: instant = "yesterday": expected an instant/,
-    )
-    assert.deepEqual(
-      (await presence.history(alice)).map(({ cause }) => cause),
-      ["Publish", "Subscribe", "RecordDeliveries", "FallDue"],
-    )
-    await presence.close()
-    await Promise.all(following)
-    assert.deepEqual(told, ["active phone=open", "active phone=closed"])
-    assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
-  })
+  it(
+    "every decision, the presentity as of any instant, and everything as it happens",
+    { tags: ["LIB-history"] },
+    async (context) => {
+      const clock = handClock()
+      const presence = await start(context, { now: clock.now })
+      const [told, decided]: [string[], string[]] = [[], []]
+      const following = [
+        (async () => {
+          for await (const notification of presence.notifications) told.push(brief(notification))
+        })(),
+        (async () => {
+          for await (const { cause } of presence.decisions) decided.push(cause)
+        })(),
+      ]
+      await presence.publish({ presentity: alice, body: open, expires: 60 })
+      clock.advance(30_000)
+      const watch = await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
+      await readily(watch)()
+      await presence.settle()
+      clock.advance(30_000)
+      await presence.settle()
+      const began = clock.now() - 60_000
+      const [early, late] = [
+        await presence.at(alice, began + 59_999),
+        await presence.at(alice, new Date(began + 60_000)),
+      ]
+      assert.deepEqual(
+        early.publications.map(({ event, body }) => [event, bodyInShort(body)]),
+        [["presence", "phone=open"]],
+      )
+      assert.equal(bodyInShort(early.documents["presence"]!), "phone=open")
+      assert.deepEqual(
+        early.watchers.map(({ watcher, status, since, document }) => [
+          watcher,
+          status,
+          since - began,
+          bodyInShort(document),
+        ]),
+        [[bob, "active", 30_000, "phone=open"]],
+      )
+      assert.deepEqual([late.publications, late.watchers.length, late.version], [[], 1, 4])
+      assert.deepEqual((await presence.at(alice, began - 1)).version, 0)
+      await assert.rejects(
+        presence.at(alice, "yesterday"),
+        /^PresenceRefused: at: instant = "yesterday": expected an instant/,
+      )
+      assert.deepEqual(
+        (await presence.history(alice)).map(({ cause }) => cause),
+        ["Publish", "Subscribe", "RecordDeliveries", "FallDue"],
+      )
+      await presence.close()
+      await Promise.all(following)
+      assert.deepEqual(told, ["active phone=open", "active phone=closed"])
+      assert.deepEqual(decided, ["Publish", "Subscribe", "RecordDeliveries", "FallDue"])
+    },
+  )
 
-  it("LIB-why A3: what a watcher was sent, why, and what changed", async (context) => {
+  it("what a watcher was sent, why, and what changed", { tags: ["LIB-why", "A3"] }, async (context) => {
     const clock = handClock()
     const presence = await start(context, { now: clock.now })
     const watch = await presence.watch({ presentity: alice, watcher: bob, expires: 600 })
@@ -317,135 +351,153 @@ describe("a presence service in a program", () => {
     )
   })
 
-  it("LIB-store: keeps its decisions where it is told to; a new one goes on where the old one stopped", async (context) => {
-    const log = makeMemoryLog()
-    const store = storeOf({
-      append: async (decisions) => log.append(decisions),
-      load: async (streams) => streams.map(log.load),
-      read: async (after, max) => log.read(after, max),
-      history: async (stream, afterVersion, max) => log.history(stream, afterVersion, max),
-    })
-    const first = await Presence.make({ store })
-    const { entityTag } = await first.publish({ presentity: alice, body: open })
-    await first.watch({ presentity: alice, watcher: bob })
-    await first.close()
-    const second = await start(context, { store })
-    assert.equal(second.isPublished(alice), true)
-    await second.publish({ presentity: alice, entityTag, body: closed })
-    await second.settle()
-    // nobody is there any more for the watch of the first: it ends by itself
-    assert.deepEqual((await second.at(alice, Date.now() + 1)).watchers, [])
-    const broken = await start(context, {
-      store: storeOf({
-        append: () => Promise.reject(new Error("full")),
+  it(
+    "keeps its decisions where it is told to; a new one goes on where the old one stopped",
+    { tags: ["LIB-store"] },
+    async (context) => {
+      const log = makeMemoryLog()
+      const store = storeOf({
+        append: async (decisions) => log.append(decisions),
         load: async (streams) => streams.map(log.load),
-        read: async () => [],
-        history: async () => [],
-      }),
-    })
-    await assert.rejects(
-      broken.publish({ presentity: alice, body: open }),
-      (refusal: PresenceRefused) => refusal.status === 503,
-    )
-  })
+        read: async (after, max) => log.read(after, max),
+        history: async (stream, afterVersion, max) => log.history(stream, afterVersion, max),
+      })
+      const first = await Presence.make({ store })
+      const { entityTag } = await first.publish({ presentity: alice, body: open })
+      await first.watch({ presentity: alice, watcher: bob })
+      await first.close()
+      const second = await start(context, { store })
+      assert.equal(second.isPublished(alice), true)
+      await second.publish({ presentity: alice, entityTag, body: closed })
+      await second.settle()
+      // nobody is there any more for the watch of the first: it ends by itself
+      assert.deepEqual((await second.at(alice, Date.now() + 1)).watchers, [])
+      const broken = await start(context, {
+        store: storeOf({
+          append: () => Promise.reject(new Error("full")),
+          load: async (streams) => streams.map(log.load),
+          read: async () => [],
+          history: async () => [],
+        }),
+      })
+      await assert.rejects(
+        broken.publish({ presentity: alice, body: open }),
+        (refusal: PresenceRefused) => refusal.status === 503,
+      )
+    },
+  )
 
-  it("LIB-terminate OPS-terminate_watchers OPS-get_sphere: watchers are sent away with a reason; the sphere is what is published", async (context) => {
-    const presence = await start(context)
-    assert.equal(presence.sphere(alice), null)
-    const person = pidf(
-      tuple("phone", "open"),
-      '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>',
-    )
-    await presence.publish({ presentity: alice, body: person })
-    assert.equal(presence.sphere(alice), "work")
-    assert.ok(presence.events.includes("dialog") && presence.events.includes("presence.winfo"))
-    const [own, other] = [
-      await presence.watch({ presentity: alice, watcher: bob }),
-      await presence.watch({ presentity: alice, watcher: "sip:carol@example.com" }),
-    ]
-    await presence.terminate({ presentity: alice, watcher: bob, reason: "probation" })
-    const ends: (string | null)[] = []
-    for await (const { reason } of own) ends.push(reason)
-    assert.deepEqual(ends, [null, "probation"])
-    await presence.terminate({ presentity: alice })
-    for await (const { reason } of other) ends.push(reason)
-    assert.deepEqual(ends.slice(2), [null, "deactivated"])
-  })
+  it(
+    "watchers are sent away with a reason; the sphere is what is published",
+    { tags: ["LIB-terminate", "OPS-terminate_watchers", "OPS-get_sphere"] },
+    async (context) => {
+      const presence = await start(context)
+      assert.equal(presence.sphere(alice), null)
+      const person = pidf(
+        tuple("phone", "open"),
+        '<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:sphere xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:work/></r:sphere></dm:person>',
+      )
+      await presence.publish({ presentity: alice, body: person })
+      assert.equal(presence.sphere(alice), "work")
+      assert.ok(presence.events.includes("dialog") && presence.events.includes("presence.winfo"))
+      const [own, other] = [
+        await presence.watch({ presentity: alice, watcher: bob }),
+        await presence.watch({ presentity: alice, watcher: "sip:carol@example.com" }),
+      ]
+      await presence.terminate({ presentity: alice, watcher: bob, reason: "probation" })
+      const ends: (string | null)[] = []
+      for await (const { reason } of own) ends.push(reason)
+      assert.deepEqual(ends, [null, "probation"])
+      await presence.terminate({ presentity: alice })
+      for await (const { reason } of other) ends.push(reason)
+      assert.deepEqual(ends.slice(2), [null, "deactivated"])
+    },
+  )
 
-  it("AGG-4 SCA-1: hard state shows while nobody publishes; a seized line is told in headers, and seized once", async (context) => {
-    const presence = await start(context)
-    await presence.setHardState(alice, pidf(tuple("desk", "closed")))
-    const shown = async (): Promise<string> =>
-      bodyInShort((await presence.fetch({ presentity: alice, watcher: bob })).body)
-    assert.equal(await shown(), "desk=closed")
-    const { entityTag } = await presence.publish({ presentity: alice, body: open })
-    assert.equal(await shown(), "desk=closed phone=open")
-    await presence.publish({ presentity: alice, entityTag, expires: 0 })
-    assert.equal(await shown(), "desk=closed")
-    assert.equal(
-      bodyInShort((await presence.at(alice, Date.now() + 1)).hardState["presence"]!),
-      "desk=closed",
-    )
-    await assert.rejects(
-      presence.setHardState(alice, "<presence"),
-      (refusal: PresenceRefused) => refusal.status === 400,
-    )
-    await presence.setHardState(alice, null)
-    assert.equal(await shown(), "-")
+  it(
+    "hard state shows while nobody publishes; a seized line is told in headers, and seized once",
+    { tags: ["AGG-4", "SCA-1"] },
+    async (context) => {
+      const presence = await start(context)
+      await presence.setHardState(alice, pidf(tuple("desk", "closed")))
+      const shown = async (): Promise<string> =>
+        bodyInShort((await presence.fetch({ presentity: alice, watcher: bob })).body)
+      assert.equal(await shown(), "desk=closed")
+      const { entityTag } = await presence.publish({ presentity: alice, body: open })
+      assert.equal(await shown(), "desk=closed phone=open")
+      await presence.publish({ presentity: alice, entityTag, expires: 0 })
+      assert.equal(await shown(), "desk=closed")
+      assert.equal(
+        bodyInShort((await presence.at(alice, Date.now() + 1)).hardState["presence"]!),
+        "desk=closed",
+      )
+      await assert.rejects(
+        presence.setHardState(alice, "<presence"),
+        (refusal: PresenceRefused) => refusal.status === 400,
+      )
+      await presence.setHardState(alice, null)
+      assert.equal(await shown(), "-")
 
-    const argument = "<sip:line@example.com>;appearance-index=2"
-    const seize = { presentity: alice, event: "line-seize", argument } as const
-    await presence.watch({ ...seize, watcher: alice })
-    await assert.rejects(
-      presence.watch({ ...seize, watcher: bob }),
-      (refusal: PresenceRefused) => refusal.status === 480,
-    )
-    const lamp = await presence.fetch({ presentity: alice, watcher: bob, event: "call-info" })
-    assert.match(lamp.headers[0]?.[1] ?? "", /appearance-index=2;appearance-state=seized/)
-  })
+      const argument = "<sip:line@example.com>;appearance-index=2"
+      const seize = { presentity: alice, event: "line-seize", argument } as const
+      await presence.watch({ ...seize, watcher: alice })
+      await assert.rejects(
+        presence.watch({ ...seize, watcher: bob }),
+        (refusal: PresenceRefused) => refusal.status === 480,
+      )
+      const lamp = await presence.fetch({ presentity: alice, watcher: bob, event: "call-info" })
+      assert.match(lamp.headers[0]?.[1] ?? "", /appearance-index=2;appearance-state=seized/)
+    },
+  )
 
-  it("LIB-7 OPS-E_PRESENCE_PUBLISH OPS-E_PRESENCE_EXPOSED: what happens is told with its type, from any place in the log on", async (context) => {
-    const presence = await start(context)
-    const first = await presence.publish({ presentity: alice, body: open, expires: 600 })
-    await presence.publish({ presentity: alice, entityTag: first.entityTag, expires: 0 })
-    await presence.publish({ presentity: bob, body: closed })
-    const taken = async (count: number, from: AsyncIterable<PresenceEvent>): Promise<PresenceEvent[]> => {
-      const found: PresenceEvent[] = []
-      for await (const one of from) if (found.push(one) === count) break
-      return found
-    }
-    const all = await taken(3, presence.feed({ after: 0 }))
-    assert.deepEqual(
-      all.map((one) => (one.type === "E_PRESENCE_PUBLISH" ? `${one.data.user} ${one.data.cause}` : one.type)),
-      ["alice published", "alice removed", "bob published"],
-    )
-    const [{ position } = assert.fail()] = all
-    assert.deepEqual(await taken(2, presence.feed({ after: position ?? 0 })), all.slice(1))
-    assert.deepEqual(await taken(1, presence.feed({ after: 0, presentity: "sip:bob@*" })), all.slice(2))
+  it(
+    "what happens is told with its type, from any place in the log on",
+    { tags: ["LIB-7", "OPS-E_PRESENCE_PUBLISH", "OPS-E_PRESENCE_EXPOSED"] },
+    async (context) => {
+      const presence = await start(context)
+      const first = await presence.publish({ presentity: alice, body: open, expires: 600 })
+      await presence.publish({ presentity: alice, entityTag: first.entityTag, expires: 0 })
+      await presence.publish({ presentity: bob, body: closed })
+      const taken = async (count: number, from: AsyncIterable<PresenceEvent>): Promise<PresenceEvent[]> => {
+        const found: PresenceEvent[] = []
+        for await (const one of from) if (found.push(one) === count) break
+        return found
+      }
+      const all = await taken(3, presence.feed({ after: 0 }))
+      assert.deepEqual(
+        all.map((one) =>
+          one.type === "E_PRESENCE_PUBLISH" ? `${one.data.user} ${one.data.cause}` : one.type,
+        ),
+        ["alice published", "alice removed", "bob published"],
+      )
+      const [{ position } = assert.fail()] = all
+      assert.deepEqual(await taken(2, presence.feed({ after: position ?? 0 })), all.slice(1))
+      assert.deepEqual(await taken(1, presence.feed({ after: 0, presentity: "sip:bob@*" })), all.slice(2))
 
-    const exposed = taken(1, presence.feed({ types: ["E_PRESENCE_EXPOSED"] }))
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    assert.deepEqual(await presence.expose("presence", (uri) => uri === alice), [])
-    const rows = await presence.expose("presence")
-    assert.deepEqual(
-      rows.map(({ user, domain, body }) => [user, domain, body]),
-      [["bob", "example.com", closed]],
-    )
-    assert.deepEqual(
-      (await exposed).map(({ data }) => data),
-      rows,
-    )
-    await assert.rejects(
-      presence.expose("weather" as "presence"),
-      (refusal: PresenceRefused) => refusal.status === 489,
-    )
+      const exposed = taken(1, presence.feed({ types: ["E_PRESENCE_EXPOSED"] }))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.deepEqual(await presence.expose("presence", (uri) => uri === alice), [])
+      const rows = await presence.expose("presence")
+      assert.deepEqual(
+        rows.map(({ user, domain, body }) => [user, domain, body]),
+        [["bob", "example.com", closed]],
+      )
+      assert.deepEqual(
+        (await exposed).map(({ data }) => data),
+        rows,
+      )
+      await assert.rejects(
+        presence.expose("weather" as "presence"),
+        (refusal: PresenceRefused) => refusal.status === 489,
+      )
 
-    const waiting = taken(1, presence.feed())
-    await presence.close()
-    assert.deepEqual(await waiting, [])
-  })
+      const waiting = taken(1, presence.feed())
+      await presence.close()
+      assert.deepEqual(await waiting, [])
+    },
+  )
 
-  it("LIB-effect: the same as a service with streams", async () => {
+  it("the same as a service with streams", { tags: ["LIB-effect"] }, async () => {
     const program = Effect.gen(function* () {
       const presence = yield* PresenceService
       const watching = yield* presence

@@ -69,8 +69,8 @@ const stores: readonly (readonly [string, number, (() => Store) | null])[] = [
 
 describe("a program that begins again", () => {
   it.for(stores.filter(([, , store]) => store !== null))(
-    "A3, OPS-seen, L08: writes nothing when nothing happened, over %s",
-    { timeout: 120_000 },
+    "writes nothing when nothing happened, over %s",
+    { tags: ["A3", "OPS-seen", "L08"], timeout: 120_000 },
     async ([, starts, store]) => {
       const open = await firstLife(store!())
       let before: number | null = null
@@ -98,61 +98,69 @@ describe("a program that begins again", () => {
     },
   )
 
-  it("A3: of a program that was killed it is written once, at the next start, that its watchers are gone", async () => {
-    const log = makeMemoryLog()
-    const store = () => Layer.succeed(EventStore, makeMemoryStore(log))
-    const killed = await Presence.make({ store: store() })
-    await killed.watch({ presentity: alice, watcher: "sip:bob@example.com" })
-    await killed.publish({ presentity: alice, body, expires: 36_000 })
-    await killed.settle()
-    // it is never closed
-    const lengths: number[] = []
-    for (let start = 1; start <= 3; start++) {
-      const program = await Presence.make({ store: store() })
-      await program.settle()
-      lengths.push(log.read(0, 100).length)
-      await program.close()
-    }
-    deepStrictEqual(new Set(lengths).size, 1)
-    const ends = log
-      .read(0, 100)
-      .flatMap(({ decision }) =>
-        decision.events.some(({ _tag }) => _tag === "SubscriptionTerminated") ? decision : [],
+  it(
+    "of a program that was killed it is written once, at the next start, that its watchers are gone",
+    { tags: ["A3"] },
+    async () => {
+      const log = makeMemoryLog()
+      const store = () => Layer.succeed(EventStore, makeMemoryStore(log))
+      const killed = await Presence.make({ store: store() })
+      await killed.watch({ presentity: alice, watcher: "sip:bob@example.com" })
+      await killed.publish({ presentity: alice, body, expires: 36_000 })
+      await killed.settle()
+      // it is never closed
+      const lengths: number[] = []
+      for (let start = 1; start <= 3; start++) {
+        const program = await Presence.make({ store: store() })
+        await program.settle()
+        lengths.push(log.read(0, 100).length)
+        await program.close()
+      }
+      deepStrictEqual(new Set(lengths).size, 1)
+      const ends = log
+        .read(0, 100)
+        .flatMap(({ decision }) =>
+          decision.events.some(({ _tag }) => _tag === "SubscriptionTerminated") ? decision : [],
+        )
+      deepStrictEqual(
+        ends.map(({ cause, events }) => [cause, events.length]),
+        [["Abandon", 1]],
       )
-    deepStrictEqual(
-      ends.map(({ cause, events }) => [cause, events.length]),
-      [["Abandon", 1]],
-    )
-  })
+    },
+  )
 
-  it("A3, L12: does not answer for watchers that are somewhere else: their subscriptions stay, and wait for a server", async () => {
-    const { alice: of, dialogOf, subscribe } = await import("../../support/builders.ts")
-    const { begin } = await import("../../support/one-life.ts")
-    const { makeMemoryTables } = await import("../../support/memory-tables.ts")
-    const { presence } = await import("../../../src/domain/packages/pidf.ts")
-    const { makeRegistry } = await import("../../../src/domain/packages/registry.ts")
-    const { xmlCodec } = await import("../../../src/adapters/xml/codec.ts")
-    const packages = makeRegistry([presence({ xml: xmlCodec })])
-    const log = makeMemoryLog()
-    const server = await begin(makeMemoryStore(log), makeMemoryTables(), { packages })
-    await server.ask(of, subscribe({ packageName: "presence", dialog: dialogOf(1), expires: 3600 }))
-    await server.settled()
-    await server.kill()
-    const before = log.read(0, 100).length
-    const program = await Presence.make({ store: Layer.succeed(EventStore, makeMemoryStore(log)) })
-    await program.settle()
-    await program.publish({ presentity: of, body, expires: 600 })
-    await program.settle()
-    await program.close()
-    const since = log.read(before, 100).flatMap(({ decision }) => decision.events.map(({ _tag }) => _tag))
-    ok(!since.includes("SubscriptionTerminated") && !since.includes("NotificationFailed"), since.join(" "))
-    const next = await begin(makeMemoryStore(log), makeMemoryTables(), { packages })
-    await next.settled()
-    // the last one may not have arrived: nobody knew
-    deepStrictEqual(
-      next.sent.map(({ state, no }) => [no, state]),
-      [[1, "active"]],
-    )
-    await next.kill()
-  })
+  it(
+    "does not answer for watchers that are somewhere else: their subscriptions stay, and wait for a server",
+    { tags: ["A3", "L12"] },
+    async () => {
+      const { alice: of, dialogOf, subscribe } = await import("../../support/builders.ts")
+      const { begin } = await import("../../support/one-life.ts")
+      const { makeMemoryTables } = await import("../../support/memory-tables.ts")
+      const { presence } = await import("../../../src/domain/packages/pidf.ts")
+      const { makeRegistry } = await import("../../../src/domain/packages/registry.ts")
+      const { xmlCodec } = await import("../../../src/adapters/xml/codec.ts")
+      const packages = makeRegistry([presence({ xml: xmlCodec })])
+      const log = makeMemoryLog()
+      const server = await begin(makeMemoryStore(log), makeMemoryTables(), { packages })
+      await server.ask(of, subscribe({ packageName: "presence", dialog: dialogOf(1), expires: 3600 }))
+      await server.settled()
+      await server.kill()
+      const before = log.read(0, 100).length
+      const program = await Presence.make({ store: Layer.succeed(EventStore, makeMemoryStore(log)) })
+      await program.settle()
+      await program.publish({ presentity: of, body, expires: 600 })
+      await program.settle()
+      await program.close()
+      const since = log.read(before, 100).flatMap(({ decision }) => decision.events.map(({ _tag }) => _tag))
+      ok(!since.includes("SubscriptionTerminated") && !since.includes("NotificationFailed"), since.join(" "))
+      const next = await begin(makeMemoryStore(log), makeMemoryTables(), { packages })
+      await next.settled()
+      // the last one may not have arrived: nobody knew
+      deepStrictEqual(
+        next.sent.map(({ state, no }) => [no, state]),
+        [[1, "active"]],
+      )
+      await next.kill()
+    },
+  )
 })

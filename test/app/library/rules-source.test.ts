@@ -45,47 +45,55 @@ const failing: readonly (readonly [string, MakeOptions["rules"], RegExp])[] = [
 
 describe("a program's source of rules", () => {
   for (const [what, rules, why] of failing) {
-    it(`LIB-rules AUT-7: that ${what}: watchers wait whatever no_rules says, and the program is told once`, async (context) => {
-      const { presence, faults } = await start(context, {
-        rules: rules!,
-        rulesWait: 0.05,
+    it(
+      `that ${what}: watchers wait whatever no_rules says, and the program is told once`,
+      { tags: ["LIB-rules", "AUT-7"] },
+      async (context) => {
+        const { presence, faults } = await start(context, {
+          rules: rules!,
+          rulesWait: 0.05,
+          limits: { noRules: "allow" },
+        })
+        await presence.publish({ presentity: alice, body: open })
+        assert.equal(brief(await presence.fetch({ presentity: alice, watcher: bob })), "terminated -")
+        const watch = await presence.watch({ presentity: alice, watcher: bob })
+        const items = watch[Symbol.asyncIterator]()
+        assert.equal(brief((await items.next()).value as Notification), "pending -")
+        assert.deepEqual(
+          faults.map(({ presentity, event }) => [presentity, event]),
+          [[alice, "presence"]],
+        )
+        assert.match(faults[0]?.why ?? "", why)
+        await assert.rejects(
+          presence.refreshRules(alice),
+          (refusal: PresenceRefused) => refusal.status === 503 && why.test(refusal.message),
+        )
+      },
+    )
+  }
+
+  it(
+    "heals by itself: whoever waits is told when it answers again, also that there are none",
+    { tags: ["LIB-rules", "AUT-7"] },
+    async (context) => {
+      let isAway = true
+      const { presence } = await start(context, {
+        rules: () => {
+          if (isAway) throw new Error("away")
+          return null
+        },
         limits: { noRules: "allow" },
       })
       await presence.publish({ presentity: alice, body: open })
-      assert.equal(brief(await presence.fetch({ presentity: alice, watcher: bob })), "terminated -")
       const watch = await presence.watch({ presentity: alice, watcher: bob })
       const items = watch[Symbol.asyncIterator]()
       assert.equal(brief((await items.next()).value as Notification), "pending -")
-      assert.deepEqual(
-        faults.map(({ presentity, event }) => [presentity, event]),
-        [[alice, "presence"]],
-      )
-      assert.match(faults[0]?.why ?? "", why)
-      await assert.rejects(
-        presence.refreshRules(alice),
-        (refusal: PresenceRefused) => refusal.status === 503 && why.test(refusal.message),
-      )
-    })
-  }
+      isAway = false
+      assert.equal(brief((await items.next()).value as Notification), "active phone=open")
+    },
+  )
 
-  it("LIB-rules AUT-7: heals by itself: whoever waits is told when it answers again, also that there are none", async (context) => {
-    let isAway = true
-    const { presence } = await start(context, {
-      rules: () => {
-        if (isAway) throw new Error("away")
-        return null
-      },
-      limits: { noRules: "allow" },
-    })
-    await presence.publish({ presentity: alice, body: open })
-    const watch = await presence.watch({ presentity: alice, watcher: bob })
-    const items = watch[Symbol.asyncIterator]()
-    assert.equal(brief((await items.next()).value as Notification), "pending -")
-    isAway = false
-    assert.equal(brief((await items.next()).value as Notification), "active phone=open")
-  })
-
-  it("LIB-rules AUT-7: what was in force stays in force while it fails", async (context) => {
+  it("what was in force stays in force while it fails", { tags: ["LIB-rules", "AUT-7"] }, async (context) => {
     let text: string | null = allowing
     const { presence } = await start(context, {
       rules: () => {
@@ -100,47 +108,55 @@ describe("a program's source of rules", () => {
     assert.equal(brief(await presence.fetch({ presentity: alice, watcher: bob })), "terminated phone=open")
   })
 
-  it("LIB-rules AUT-7: an answer that was overtaken by a newer one does not count", async (context) => {
-    const answers: ((text: string) => void)[] = []
-    const { presence } = await start(context, {
-      rules: () => new Promise<string>((answer) => void answers.push(answer)),
-    })
-    await presence.publish({ presentity: alice, body: open })
-    const first = presence.refreshRules(alice)
-    const second = presence.refreshRules(alice)
-    while (answers.length < 2) await new Promise((resolve) => setImmediate(resolve))
-    answers[1]!(blocking)
-    await second
-    answers[0]!(allowing)
-    await first
-    const asking = presence.fetch({ presentity: alice, watcher: bob })
-    while (answers.length < 3) await new Promise((resolve) => setImmediate(resolve))
-    // this one fails: the newest answer is what is in force
-    answers[2]!("<ruleset")
-    await assert.rejects(asking, (refusal: PresenceRefused) => refusal.status === 403)
-  })
+  it(
+    "an answer that was overtaken by a newer one does not count",
+    { tags: ["LIB-rules", "AUT-7"] },
+    async (context) => {
+      const answers: ((text: string) => void)[] = []
+      const { presence } = await start(context, {
+        rules: () => new Promise<string>((answer) => void answers.push(answer)),
+      })
+      await presence.publish({ presentity: alice, body: open })
+      const first = presence.refreshRules(alice)
+      const second = presence.refreshRules(alice)
+      while (answers.length < 2) await new Promise((resolve) => setImmediate(resolve))
+      answers[1]!(blocking)
+      await second
+      answers[0]!(allowing)
+      await first
+      const asking = presence.fetch({ presentity: alice, watcher: bob })
+      while (answers.length < 3) await new Promise((resolve) => setImmediate(resolve))
+      // this one fails: the newest answer is what is in force
+      answers[2]!("<ruleset")
+      await assert.rejects(asking, (refusal: PresenceRefused) => refusal.status === 403)
+    },
+  )
 
-  it("LIB-rules AUT-7: is asked after a start before anybody is shown anything, and what fell due meanwhile is shown to nobody", async (context) => {
-    const log = makeMemoryLog()
-    let now = Date.UTC(2026, 10, 20, 10)
-    const options = {
-      store: Layer.succeed(EventStore, makeMemoryStore(log)),
-      now: () => now,
-      limits: { notifyIntervalMillis: 5_000 },
-    }
-    const first = await start(context, { ...options, rules: () => allowing })
-    await first.presence.publish({ presentity: alice, body: open, expires: 60 })
-    await first.presence.watch({ presentity: alice, watcher: bob })
-    await first.presence.settle()
-    await first.presence.close()
-    now += 120_000
-    const before = log.read(0, 1_000).length
-    const second = await start(context, { ...options, rules: () => blocking })
-    await second.presence.settle()
-    const asked = second.presence.fetch({ presentity: alice, watcher: bob })
-    await assert.rejects(asked, (refusal: PresenceRefused) => refusal.status === 403)
-    // who watched in the program ended with it: of what fell due meanwhile nobody is told, whatever the rules were
-    const events = log.read(before, 1_000).flatMap(({ decision }) => decision.events)
-    assert.ok(!events.some((event) => event._tag === "NotificationsIssued"))
-  })
+  it(
+    "is asked after a start before anybody is shown anything, and what fell due meanwhile is shown to nobody",
+    { tags: ["LIB-rules", "AUT-7"] },
+    async (context) => {
+      const log = makeMemoryLog()
+      let now = Date.UTC(2026, 10, 20, 10)
+      const options = {
+        store: Layer.succeed(EventStore, makeMemoryStore(log)),
+        now: () => now,
+        limits: { notifyIntervalMillis: 5_000 },
+      }
+      const first = await start(context, { ...options, rules: () => allowing })
+      await first.presence.publish({ presentity: alice, body: open, expires: 60 })
+      await first.presence.watch({ presentity: alice, watcher: bob })
+      await first.presence.settle()
+      await first.presence.close()
+      now += 120_000
+      const before = log.read(0, 1_000).length
+      const second = await start(context, { ...options, rules: () => blocking })
+      await second.presence.settle()
+      const asked = second.presence.fetch({ presentity: alice, watcher: bob })
+      await assert.rejects(asked, (refusal: PresenceRefused) => refusal.status === 403)
+      // who watched in the program ended with it: of what fell due meanwhile nobody is told, whatever the rules were
+      const events = log.read(before, 1_000).flatMap(({ decision }) => decision.events)
+      assert.ok(!events.some((event) => event._tag === "NotificationsIssued"))
+    },
+  )
 })

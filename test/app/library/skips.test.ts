@@ -174,77 +174,85 @@ const withWatchers = (some: readonly Subscription[]): State => ({
   ),
 })
 
-describe("LIB-8: skips", () => {
-  it("LIB-8: law: as many as views that differ from the one before, whoever watches what, and whatever happens", () => {
-    const eight = fc.array(fc.tuple(name, seen), { minLength: 8, maxLength: 8 })
-    fc.assert(
-      fc.property(
-        eight,
-        fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 12 }),
-        (watching, steps) => {
-          const some = watching.map(([packageName, over], index) =>
-            subscription(index + 1, { ...over, packageName }),
-          )
-          const skips = makeSkips(packages)
-          for (const one of some) skips.delivered(told(one))
-          const expected = new Map(some.map(({ no }) => [no, 0]))
-          let state = withWatchers(some)
-          // the first change is the one that is told: every other counts from here on
-          for (const changes of [[everything("0")], [everything("1")], ...steps]) {
-            const next = changes.reduce((present, one) => one(present), state)
-            for (const { no, packageName } of some) {
-              const eventPackage = packages.find(packageName)!
-              const [was, is] = [get(state.subscriptions, no)!, get(next.subscriptions, no)!]
-              if (viewFor(state, was, eventPackage).digest !== viewFor(next, is, eventPackage).digest)
-                expected.set(no, expected.get(no)! + 1)
-            }
-            skips.stored([stored(state, next)])
-            state = next
-          }
-          // the last of them is what is told at last
-          for (const one of some)
-            assert.equal(
-              skips.delivered(told(one)),
-              Math.max(0, expected.get(one.no)! - 1),
-              `watcher ${one.no}`,
+describe("skips", { tags: ["LIB-8"] }, () => {
+  it(
+    "law: as many as views that differ from the one before, whoever watches what, and whatever happens",
+    { tags: ["LIB-8"] },
+    () => {
+      const eight = fc.array(fc.tuple(name, seen), { minLength: 8, maxLength: 8 })
+      fc.assert(
+        fc.property(
+          eight,
+          fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 12 }),
+          (watching, steps) => {
+            const some = watching.map(([packageName, over], index) =>
+              subscription(index + 1, { ...over, packageName }),
             )
-        },
-      ),
-      { numRuns: 500 },
-    )
-  })
+            const skips = makeSkips(packages)
+            for (const one of some) skips.delivered(told(one))
+            const expected = new Map(some.map(({ no }) => [no, 0]))
+            let state = withWatchers(some)
+            // the first change is the one that is told: every other counts from here on
+            for (const changes of [[everything("0")], [everything("1")], ...steps]) {
+              const next = changes.reduce((present, one) => one(present), state)
+              for (const { no, packageName } of some) {
+                const eventPackage = packages.find(packageName)!
+                const [was, is] = [get(state.subscriptions, no)!, get(next.subscriptions, no)!]
+                if (viewFor(state, was, eventPackage).digest !== viewFor(next, is, eventPackage).digest)
+                  expected.set(no, expected.get(no)! + 1)
+              }
+              skips.stored([stored(state, next)])
+              state = next
+            }
+            // the last of them is what is told at last
+            for (const one of some)
+              assert.equal(
+                skips.delivered(told(one)),
+                Math.max(0, expected.get(one.no)! - 1),
+                `watcher ${one.no}`,
+              )
+          },
+        ),
+        { numRuns: 500 },
+      )
+    },
+  )
 
-  it("LIB-8: a thousand watchers that see the same cost one comparison, and none where nothing they see has changed", () => {
-    const groups = ["", "0"]
-    const some = Array.from({ length: 1000 }, (_, index) =>
-      subscription(index + 1, {
-        packageName: "ruled",
-        matched: groups[index % groups.length]!,
-        accept: ["text/plain"],
-      }),
-    )
-    let found = 0
-    const skips = makeSkips({ ...packages, find: (one) => (found++, packages.find(one)) })
-    for (const one of some) skips.delivered(told(one))
-    const withRules: State = {
-      ...withWatchers(some),
-      rules: set(initial(alice).rules, "ruled", { body: text("R"), replacedIn: 1, boundaryAt: null }),
-    }
-    const before = published("ruled", "A")(withRules)
-    const count = (changed: State): readonly [number, number] => {
-      filtered = found = 0
-      skips.stored([stored(before, changed)])
-      return [filtered, found]
-    }
-    assert.deepEqual(count({ ...before, version: 2, dialogs: emptyTable() }), [0, 0])
-    // a further SUBSCRIBE, and NOTIFYs that were written down
-    const [ofSubscribe] = count(subscribed(1001, { packageName: "ruled" })(before))
-    assert.equal(ofSubscribe, 0)
-    const [ofNotify] = count(some.reduce((state, { no }) => subscribed(no, { notified: 1 })(state), before))
-    assert.ok(ofNotify <= 2 * groups.length, `${ofNotify}`)
-    // before and after, for each that sees something else
-    const [ofPublish] = count(published("ruled", "B")(before))
-    assert.equal(ofPublish, 2 * groups.length)
-    assert.equal(skips.delivered(told(some[0]!)), 0)
-  })
+  it(
+    "a thousand watchers that see the same cost one comparison, and none where nothing they see has changed",
+    { tags: ["LIB-8"] },
+    () => {
+      const groups = ["", "0"]
+      const some = Array.from({ length: 1000 }, (_, index) =>
+        subscription(index + 1, {
+          packageName: "ruled",
+          matched: groups[index % groups.length]!,
+          accept: ["text/plain"],
+        }),
+      )
+      let found = 0
+      const skips = makeSkips({ ...packages, find: (one) => (found++, packages.find(one)) })
+      for (const one of some) skips.delivered(told(one))
+      const withRules: State = {
+        ...withWatchers(some),
+        rules: set(initial(alice).rules, "ruled", { body: text("R"), replacedIn: 1, boundaryAt: null }),
+      }
+      const before = published("ruled", "A")(withRules)
+      const count = (changed: State): readonly [number, number] => {
+        filtered = found = 0
+        skips.stored([stored(before, changed)])
+        return [filtered, found]
+      }
+      assert.deepEqual(count({ ...before, version: 2, dialogs: emptyTable() }), [0, 0])
+      // a further SUBSCRIBE, and NOTIFYs that were written down
+      const [ofSubscribe] = count(subscribed(1001, { packageName: "ruled" })(before))
+      assert.equal(ofSubscribe, 0)
+      const [ofNotify] = count(some.reduce((state, { no }) => subscribed(no, { notified: 1 })(state), before))
+      assert.ok(ofNotify <= 2 * groups.length, `${ofNotify}`)
+      // before and after, for each that sees something else
+      const [ofPublish] = count(published("ruled", "B")(before))
+      assert.equal(ofPublish, 2 * groups.length)
+      assert.equal(skips.delivered(told(some[0]!)), 0)
+    },
+  )
 })

@@ -37,7 +37,8 @@ const taken = new LogIsTaken({
 
 describe("a program whose log is taken", () => {
   it.skipIf(cluster === null)(
-    "OPS-writer LIB-8: answers nothing from memory, tells nobody anything, and is told once who has the log",
+    "answers nothing from memory, tells nobody anything, and is told once who has the log",
+    { tags: ["OPS-writer", "LIB-8"] },
     async () => {
       const url = cluster!.database()
       const faults: PresenceFault[] = []
@@ -109,41 +110,45 @@ describe("a program whose log is taken", () => {
     },
   )
 
-  it("OPS-writer LIB-8: is told of it though the store was away for another reason before", async () => {
-    const memory = makeMemoryStore()
-    const claim = { sure: true, taken: null as LogIsTaken | null, fails: false }
-    const faults: PresenceFault[] = []
-    const away = Effect.fail(new StoreUnavailable({ cause: new Error("connection reset") }))
-    const presence = await Presence.make({
-      store: Layer.succeed(EventStore, {
-        ...memory,
-        append: (...asked) => (claim.fails ? away : memory.append(...asked)),
-        claim: { isSure: () => claim.sure, taken: () => claim.taken },
-      }),
-      onFault: (fault) => void faults.push(fault),
-    })
-    await presence.setRules(alice, null)
-    claim.fails = true
-    claim.sure = false
-    await assert.rejects(presence.publish({ presentity: alice, body: open }), /connection reset/)
-    // what it would be answered by memory needs nothing of the store, and is not sure all the same
-    assert.throws(() => presence.isPublished(alice), /somebody else may have the log by now/)
-    await assert.rejects(presence.setRules(alice, null), (error: PresenceRefused) => error.status === 503)
-    claim.taken = taken
-    for (let round = 0; round < 3; round++) {
-      assert.throws(() => presence.isPublished(alice), isRefused)
-      await assert.rejects(presence.publish({ presentity: alice, body: open }), isRefused)
-    }
-    assert.deepEqual(
-      faults.map((fault) => [
-        fault._tag,
-        fault._tag === "StoreAway" && (fault.cause as StoreFault).cause === taken,
-      ]),
-      [
-        ["StoreAway", false],
-        ["StoreAway", true],
-      ],
-    )
-    await presence.close()
-  })
+  it(
+    "is told of it though the store was away for another reason before",
+    { tags: ["OPS-writer", "LIB-8"] },
+    async () => {
+      const memory = makeMemoryStore()
+      const claim = { sure: true, taken: null as LogIsTaken | null, fails: false }
+      const faults: PresenceFault[] = []
+      const away = Effect.fail(new StoreUnavailable({ cause: new Error("connection reset") }))
+      const presence = await Presence.make({
+        store: Layer.succeed(EventStore, {
+          ...memory,
+          append: (...asked) => (claim.fails ? away : memory.append(...asked)),
+          claim: { isSure: () => claim.sure, taken: () => claim.taken },
+        }),
+        onFault: (fault) => void faults.push(fault),
+      })
+      await presence.setRules(alice, null)
+      claim.fails = true
+      claim.sure = false
+      await assert.rejects(presence.publish({ presentity: alice, body: open }), /connection reset/)
+      // what it would be answered by memory needs nothing of the store, and is not sure all the same
+      assert.throws(() => presence.isPublished(alice), /somebody else may have the log by now/)
+      await assert.rejects(presence.setRules(alice, null), (error: PresenceRefused) => error.status === 503)
+      claim.taken = taken
+      for (let round = 0; round < 3; round++) {
+        assert.throws(() => presence.isPublished(alice), isRefused)
+        await assert.rejects(presence.publish({ presentity: alice, body: open }), isRefused)
+      }
+      assert.deepEqual(
+        faults.map((fault) => [
+          fault._tag,
+          fault._tag === "StoreAway" && (fault.cause as StoreFault).cause === taken,
+        ]),
+        [
+          ["StoreAway", false],
+          ["StoreAway", true],
+        ],
+      )
+      await presence.close()
+    },
+  )
 })

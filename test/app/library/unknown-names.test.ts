@@ -85,91 +85,107 @@ const refusalOf = async (ask: () => unknown): Promise<PresenceRefused> => {
   return assert.fail("it was taken")
 }
 
-describe("LIB-8: a name that a call does not know", () => {
-  it("LIB-8: law: is refused with 400 that names call and name, whatever it holds, and nothing comes of it", async () => {
-    const presence = await Presence.make()
-    const ask = presence as unknown as Ask
-    for (const [call, path, args, names] of calls)
-      await fc.assert(
-        fc.asyncProperty(
-          fc.string({ minLength: 1, maxLength: 80, unit: "binary" }),
-          fc.constantFrom(undefined, null, 5, "x", {}),
-          async (name, value) => {
-            fc.pre(!names.includes(name) && name !== "__proto__")
-            const { _tag, status, message, rejection } = await refusalOf(() =>
-              ask[call]!(...args({ [name]: value })),
-            )
-            assert.deepEqual([_tag, status, rejection._tag], ["PresenceRefused", 400, "BadArgument"])
-            assert.ok(message.startsWith(path), message)
-            assert.match(message, /: there is no such argument; (?:did you mean|there are) /)
-            assert.ok(message.length < 400 && message.isWellFormed() && !message.includes("\n"), message)
-          },
-        ),
-        { numRuns: 8 },
-      )
-    await presence.settle()
-    assert.deepEqual(await presence.history(alice), [])
-    await presence.close()
-  })
+describe("a name that a call does not know", { tags: ["LIB-8"] }, () => {
+  it(
+    "law: is refused with 400 that names call and name, whatever it holds, and nothing comes of it",
+    { tags: ["LIB-8"] },
+    async () => {
+      const presence = await Presence.make()
+      const ask = presence as unknown as Ask
+      for (const [call, path, args, names] of calls)
+        await fc.assert(
+          fc.asyncProperty(
+            fc.string({ minLength: 1, maxLength: 80, unit: "binary" }),
+            fc.constantFrom(undefined, null, 5, "x", {}),
+            async (name, value) => {
+              fc.pre(!names.includes(name) && name !== "__proto__")
+              const { _tag, status, message, rejection } = await refusalOf(() =>
+                ask[call]!(...args({ [name]: value })),
+              )
+              assert.deepEqual([_tag, status, rejection._tag], ["PresenceRefused", 400, "BadArgument"])
+              assert.ok(message.startsWith(path), message)
+              assert.match(message, /: there is no such argument; (?:did you mean|there are) /)
+              assert.ok(message.length < 400 && message.isWellFormed() && !message.includes("\n"), message)
+            },
+          ),
+          { numRuns: 8 },
+        )
+      await presence.settle()
+      assert.deepEqual(await presence.history(alice), [])
+      await presence.close()
+    },
+  )
 
-  it("LIB-8: what was meant is named: by letters, by what is in it, by what it is short for; else all there are", async () => {
-    const presence = await Presence.make()
-    const ask = presence as unknown as Ask
-    for (const [call, given, said] of [
-      [
-        "publish",
-        { ...published, etag: "x" },
-        "publish: etag: there is no such argument; did you mean entityTag?",
-      ],
-      [
-        "publish",
-        { ...published, expire: 3 },
-        "publish: expire: there is no such argument; did you mean expires?",
-      ],
-      [
-        "publish",
-        { presentty: alice },
-        "publish: presentty: there is no such argument; did you mean presentity?",
-      ],
-      [
-        "publish",
-        { ...published, pacing: 1 },
-        "publish: pacing: there is no such argument; there are presentity, event, body, headers, entityTag, expires, device",
-      ],
-      ["watch", { ...watched, acepts: [] }, "watch: acepts: there is no such argument; did you mean accept?"],
-      [
-        "fetch",
-        { ...watched, expires: 5 },
-        "fetch: expires: there is no such argument; there are presentity, watcher, event, accept, device, argument",
-      ],
-      [
-        "publish",
-        { ...published, body: { contentType: "text/plain", txt: "" } },
-        "publish: body.txt: there is no such argument; did you mean text?",
-      ],
-    ] as const)
-      assert.equal((await refusalOf(() => ask[call]!(given))).message, said)
-    await presence.close()
-  })
+  it(
+    "what was meant is named: by letters, by what is in it, by what it is short for; else all there are",
+    { tags: ["LIB-8"] },
+    async () => {
+      const presence = await Presence.make()
+      const ask = presence as unknown as Ask
+      for (const [call, given, said] of [
+        [
+          "publish",
+          { ...published, etag: "x" },
+          "publish: etag: there is no such argument; did you mean entityTag?",
+        ],
+        [
+          "publish",
+          { ...published, expire: 3 },
+          "publish: expire: there is no such argument; did you mean expires?",
+        ],
+        [
+          "publish",
+          { presentty: alice },
+          "publish: presentty: there is no such argument; did you mean presentity?",
+        ],
+        [
+          "publish",
+          { ...published, pacing: 1 },
+          "publish: pacing: there is no such argument; there are presentity, event, body, headers, entityTag, expires, device",
+        ],
+        [
+          "watch",
+          { ...watched, acepts: [] },
+          "watch: acepts: there is no such argument; did you mean accept?",
+        ],
+        [
+          "fetch",
+          { ...watched, expires: 5 },
+          "fetch: expires: there is no such argument; there are presentity, watcher, event, accept, device, argument",
+        ],
+        [
+          "publish",
+          { ...published, body: { contentType: "text/plain", txt: "" } },
+          "publish: body.txt: there is no such argument; did you mean text?",
+        ],
+      ] as const)
+        assert.equal((await refusalOf(() => ask[call]!(given))).message, said)
+      await presence.close()
+    },
+  )
 
-  it("LIB-8: names that there are, and what a class or a prototype brings along, are taken", async () => {
-    const presence = await Presence.make()
-    class Request {
-      presentity = alice
-      body = body
-      describe(): string {
-        return this.presentity
+  it(
+    "names that there are, and what a class or a prototype brings along, are taken",
+    { tags: ["LIB-8"] },
+    async () => {
+      const presence = await Presence.make()
+      class Request {
+        presentity = alice
+        body = body
+        describe(): string {
+          return this.presentity
+        }
       }
-    }
-    const inherited = Object.assign(Object.create({ colour: "red" }) as object, published)
-    await presence.publish(new Request())
-    await presence.publish(inherited as typeof published)
-    const { entityTag } = await presence.publish({ ...published, expires: 60, event: "presence" })
-    await presence.publish({ presentity: alice, entityTag, expires: 0 })
-    await presence.close()
-  })
+      const inherited = Object.assign(Object.create({ colour: "red" }) as object, published)
+      await presence.publish(new Request())
+      await presence.publish(inherited as typeof published)
+      const { entityTag } = await presence.publish({ ...published, expires: 60, event: "presence" })
+      await presence.publish({ presentity: alice, entityTag, expires: 0 })
+      await presence.close()
+    },
+  )
 
-  it("LIB-8: law: a name is unknown exactly when it is its own and not among the known", () => {
+  it("law: a name is unknown exactly when it is its own and not among the known", { tags: ["LIB-8"] }, () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.anything()), fc.uniqueArray(fc.string()), (of, known) => {
         const found = unknownName(of, new Set(known))
@@ -179,7 +195,7 @@ describe("LIB-8: a name that a call does not know", () => {
     )
   })
 
-  it("LIB-8: law: whatever was written, names are offered, and only such as there are", () => {
+  it("law: whatever was written, names are offered, and only such as there are", { tags: ["LIB-8"] }, () => {
     const known = Object.keys(defaultLimits)
     fc.assert(
       fc.property(
@@ -200,8 +216,8 @@ describe("LIB-8: a name that a call does not know", () => {
   })
 })
 
-describe("LIB-8: a presentity or a watcher that is no URI", () => {
-  it("LIB-8: a word alone is the name of nobody, and of no host either", async () => {
+describe("a presentity or a watcher that is no URI", { tags: ["LIB-8"] }, () => {
+  it("a word alone is the name of nobody, and of no host either", { tags: ["LIB-8"] }, async () => {
     const presence = await Presence.make()
     const ask = presence as unknown as Ask
     for (const word of ["alice", "example.com", "192.0.2.1", "localhost", ""])
@@ -234,34 +250,38 @@ describe("LIB-8: a presentity or a watcher that is no URI", () => {
   })
 })
 
-describe("LIB-8: options that are no options", () => {
+describe("options that are no options", { tags: ["LIB-8"] }, () => {
   const named = async (given: unknown): Promise<readonly string[]> => {
     const error = await refusalOf(() => Presence.make(given as never))
     assert.equal(error._tag as string, "OptionsInvalid", String(error))
     return (error as unknown as OptionsInvalid).faults
   }
 
-  it("LIB-8: a list, a date, a map, a promise and a store in their place are refused", async () => {
-    for (const given of [
-      [],
-      [{}],
-      new Date(0),
-      new Map(),
-      new Set(),
-      Promise.resolve({}),
-      memoryStore(),
-      null,
-      5,
-    ])
-      assert.match((await named(given)).join("\n"), /^options = .*: expected an object of options/)
-    for (const name of ["limits", "watching"])
-      assert.match(
-        (await named({ [name]: [] })).join("\n"),
-        new RegExp(`^${name} = an array of 0: expected an object`),
-      )
-  })
+  it(
+    "a list, a date, a map, a promise and a store in their place are refused",
+    { tags: ["LIB-8"] },
+    async () => {
+      for (const given of [
+        [],
+        [{}],
+        new Date(0),
+        new Map(),
+        new Set(),
+        Promise.resolve({}),
+        memoryStore(),
+        null,
+        5,
+      ])
+        assert.match((await named(given)).join("\n"), /^options = .*: expected an object of options/)
+      for (const name of ["limits", "watching"])
+        assert.match(
+          (await named({ [name]: [] })).join("\n"),
+          new RegExp(`^${name} = an array of 0: expected an object`),
+        )
+    },
+  )
 
-  it("LIB-8: of limits and watching those near are named", async () => {
+  it("of limits and watching those near are named", { tags: ["LIB-8"] }, async () => {
     const limits = Object.keys(defaultLimits)
     for (const [given, said] of [
       [
@@ -296,7 +316,7 @@ describe("LIB-8: options that are no options", () => {
     )
   })
 
-  it("LIB-8: of a wrong package all faults are named, each with its value", async () => {
+  it("of a wrong package all faults are named, each with its value", { tags: ["LIB-8"] }, async () => {
     const faults = await named({
       packages: [
         {
@@ -333,77 +353,88 @@ describe("LIB-8: options that are no options", () => {
   })
 })
 
-describe("LIB-8: what makes a store or a server", () => {
-  it("LIB-8: an argument that cannot be meant is refused at once, with function, argument and what is expected", () => {
-    const make = { postgresStore, embeddedStore, storeOf } as unknown as Ask
-    const urls = [
-      undefined,
-      null,
-      5,
-      "",
-      "hello",
-      "http://127.0.0.1/x",
-      "postgres://",
-      "postgres://a b:x/y",
-      {},
-    ]
-    for (const [name, argument, expected, values] of [
-      ["postgresStore", "url", "postgres://USER:PASSWORD@HOST:PORT/NAME", urls],
-      [
-        "embeddedStore",
-        "folder",
-        "the path of a folder",
-        [undefined, null, 5, "", " ", "a\0b", {}, new URL("file:///tmp/x")],
-      ],
-      [
-        "storeOf",
-        "store",
-        "an object with functions append, load, read, history",
-        [undefined, null, 5, "x", []],
-      ],
-    ] as const)
-      for (const value of values)
-        assert.throws(
-          () => make[name]!(value),
-          (error: OptionsInvalid) => {
-            assert.equal(error._tag, "OptionsInvalid", `${name}: ${String(error)}`)
-            assert.ok(error.message.startsWith(`${name}: ${argument} = `), error.message)
-            assert.ok(error.message.includes(`: expected ${expected}`), error.message)
-            return true
-          },
-        )
-    for (const url of ["alice:secret@host/db", "postgre://alice:secret@host/db"])
-      assert.throws(
-        () => postgresStore(url),
-        (error: Error) => !error.message.includes("secret"),
-      )
-  })
-
-  it("LIB-8: what cannot be opened is named with function and argument, and without its password", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "presently-names-"))
-    const file = join(folder, "file")
-    writeFileSync(file, "")
-    try {
-      for (const [store, said] of [
-        [embeddedStore(file), /embeddedStore: folder = ".*file": .*EEXIST.*: expected the path of a folder/],
+describe("what makes a store or a server", { tags: ["LIB-8"] }, () => {
+  it(
+    "an argument that cannot be meant is refused at once, with function, argument and what is expected",
+    { tags: ["LIB-8"] },
+    () => {
+      const make = { postgresStore, embeddedStore, storeOf } as unknown as Ask
+      const urls = [
+        undefined,
+        null,
+        5,
+        "",
+        "hello",
+        "http://127.0.0.1/x",
+        "postgres://",
+        "postgres://a b:x/y",
+        {},
+      ]
+      for (const [name, argument, expected, values] of [
+        ["postgresStore", "url", "postgres://USER:PASSWORD@HOST:PORT/NAME", urls],
         [
-          postgresStore("postgres://alice:secret@127.0.0.1:1/x"),
-          /postgresStore: url = "postgres:\/\/\*\*\*@127\.0\.0\.1:1\/x": .*ECONNREFUSED.*: expected a PostgreSQL that answers at postgres:/,
+          "embeddedStore",
+          "folder",
+          "the path of a folder",
+          [undefined, null, 5, "", " ", "a\0b", {}, new URL("file:///tmp/x")],
+        ],
+        [
+          "storeOf",
+          "store",
+          "an object with functions append, load, read, history",
+          [undefined, null, 5, "x", []],
         ],
       ] as const)
-        await assert.rejects(Presence.make({ store }), (error: StoreFault) => {
-          assert.deepEqual([error._tag, error.operation], ["StoreFault", "open"])
-          assert.match(error.message, said)
-          assert.doesNotMatch(error.message, /secret/)
-          assert.ok(error.cause instanceof Error)
-          return true
-        })
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  })
+        for (const value of values)
+          assert.throws(
+            () => make[name]!(value),
+            (error: OptionsInvalid) => {
+              assert.equal(error._tag, "OptionsInvalid", `${name}: ${String(error)}`)
+              assert.ok(error.message.startsWith(`${name}: ${argument} = `), error.message)
+              assert.ok(error.message.includes(`: expected ${expected}`), error.message)
+              return true
+            },
+          )
+      for (const url of ["alice:secret@host/db", "postgre://alice:secret@host/db"])
+        assert.throws(
+          () => postgresStore(url),
+          (error: Error) => !error.message.includes("secret"),
+        )
+    },
+  )
 
-  it("LIB-8: Server.start refuses what are no settings, and a clock that is none", async () => {
+  it(
+    "what cannot be opened is named with function and argument, and without its password",
+    { tags: ["LIB-8"] },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "presently-names-"))
+      const file = join(folder, "file")
+      writeFileSync(file, "")
+      try {
+        for (const [store, said] of [
+          [
+            embeddedStore(file),
+            /embeddedStore: folder = ".*file": .*EEXIST.*: expected the path of a folder/,
+          ],
+          [
+            postgresStore("postgres://alice:secret@127.0.0.1:1/x"),
+            /postgresStore: url = "postgres:\/\/\*\*\*@127\.0\.0\.1:1\/x": .*ECONNREFUSED.*: expected a PostgreSQL that answers at postgres:/,
+          ],
+        ] as const)
+          await assert.rejects(Presence.make({ store }), (error: StoreFault) => {
+            assert.deepEqual([error._tag, error.operation], ["StoreFault", "open"])
+            assert.match(error.message, said)
+            assert.doesNotMatch(error.message, /secret/)
+            assert.ok(error.cause instanceof Error)
+            return true
+          })
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
+
+  it("Server.start refuses what are no settings, and a clock that is none", { tags: ["LIB-8"] }, async () => {
     const start = Server.start as (...args: readonly unknown[]) => Promise<unknown>
     for (const args of [[null], [5], ["x"], [[]], [new Map()], [() => ({})]])
       await assert.rejects(

@@ -90,158 +90,180 @@ const brief = ({ no, state, reason, body, packageName }: Notify): readonly unkno
 ]
 
 describe("a start on a log that is older than policies", () => {
-  it("AUT-13: names who is ended, ends them before what was held back or may be lost is sent, and sends them no document", async (context) => {
-    const run = makeRun(context)
-    const open = await run.start(null)
-    await open.ask(voice(1))
-    await open.ask(watches(1, "message-summary", bob))
-    await open.ask(watches(2, "message-summary", alice))
-    await open.ask(watches(3, "message-summary", carol))
-    await open.ask(watches(4, "dialog", bob))
-    await open.ask(watches(5, "dialog", carol))
-    await open.ask(watches(6, "note", bob, 60))
-    await open.settle()
-    // held back for everybody: no answer has come yet, and it is soon after the last one
-    await open.ask(voice(2))
-    await open.settle()
-    run.pass(120_000)
+  it(
+    "names who is ended, ends them before what was held back or may be lost is sent, and sends them no document",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const run = makeRun(context)
+      const open = await run.start(null)
+      await open.ask(voice(1))
+      await open.ask(watches(1, "message-summary", bob))
+      await open.ask(watches(2, "message-summary", alice))
+      await open.ask(watches(3, "message-summary", carol))
+      await open.ask(watches(4, "dialog", bob))
+      await open.ask(watches(5, "dialog", carol))
+      await open.ask(watches(6, "note", bob, 60))
+      await open.settle()
+      // held back for everybody: no answer has come yet, and it is soon after the last one
+      await open.ask(voice(2))
+      await open.settle()
+      run.pass(120_000)
 
-    const judged = await run.start(ownPolicies)
-    assert.deepEqual(
-      judged.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
-      [
-        `1 subscription of dialog is ended: ${carol} to ${alice} (policy domain); watch_policy = dialog=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
-        `2 subscriptions of message-summary are ended: ${bob} to ${alice}, ${carol} to ${alice} (policy owner); watch_policy = message-summary=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
-      ],
-    )
-    await judged.settle()
-    const state = judged.pump.engine.state(alice)!
-    assert.deepEqual(
-      [...values(state.subscriptions)].map(({ packageName, watcher }) => `${packageName} ${watcher}`).sort(),
-      [`dialog ${bob}`, `message-summary ${alice}`],
-    )
-    const others = judged.sent.filter(({ dialog }) => !["call-2", "call-4"].includes(dialog.callId))
-    assert.deepEqual(
-      others.map(brief).sort((one, other) => Number(one[1]) - Number(other[1])),
-      [
-        ["message-summary", 2, "terminated rejected", "empty"],
-        ["message-summary", 4, "terminated rejected", "empty"],
-        ["dialog", 6, "terminated rejected", "empty"],
-        // that one was over by time, and of a package whose policy would refuse it: no document either way
-        ["note", 7, "terminated timeout", "empty"],
-      ],
-    )
-    const [first] = run.log.read(0, 1000).filter(({ decision }) => decision.cause === "ApplyPolicies")
-    assert.deepEqual(
-      first?.decision.events.flatMap((event) =>
-        event._tag === "SubscriptionTerminated" ? [[event.reason, event.policy]] : [],
-      ),
-      [
-        ["rejected", "domain"],
-        ["rejected", "owner"],
-        ["rejected", "owner"],
-      ],
-    )
-    // whoever is left has been told what was held back
-    const own = judged.sent.filter(({ dialog }) => dialog.callId === "call-2").at(-1)
-    assert.match(own?.body?.text ?? "", /Voice-Message: 2\/0/)
+      const judged = await run.start(ownPolicies)
+      assert.deepEqual(
+        judged.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
+        [
+          `1 subscription of dialog is ended: ${carol} to ${alice} (policy domain); watch_policy = dialog=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
+          `2 subscriptions of message-summary are ended: ${bob} to ${alice}, ${carol} to ${alice} (policy owner); watch_policy = message-summary=everybody keeps them, *=everybody all but presence and lists of watchers; see docs/watching.md`,
+        ],
+      )
+      await judged.settle()
+      const state = judged.pump.engine.state(alice)!
+      assert.deepEqual(
+        [...values(state.subscriptions)]
+          .map(({ packageName, watcher }) => `${packageName} ${watcher}`)
+          .sort(),
+        [`dialog ${bob}`, `message-summary ${alice}`],
+      )
+      const others = judged.sent.filter(({ dialog }) => !["call-2", "call-4"].includes(dialog.callId))
+      assert.deepEqual(
+        others.map(brief).sort((one, other) => Number(one[1]) - Number(other[1])),
+        [
+          ["message-summary", 2, "terminated rejected", "empty"],
+          ["message-summary", 4, "terminated rejected", "empty"],
+          ["dialog", 6, "terminated rejected", "empty"],
+          // that one was over by time, and of a package whose policy would refuse it: no document either way
+          ["note", 7, "terminated timeout", "empty"],
+        ],
+      )
+      const [first] = run.log.read(0, 1000).filter(({ decision }) => decision.cause === "ApplyPolicies")
+      assert.deepEqual(
+        first?.decision.events.flatMap((event) =>
+          event._tag === "SubscriptionTerminated" ? [[event.reason, event.policy]] : [],
+        ),
+        [
+          ["rejected", "domain"],
+          ["rejected", "owner"],
+          ["rejected", "owner"],
+        ],
+      )
+      // whoever is left has been told what was held back
+      const own = judged.sent.filter(({ dialog }) => dialog.callId === "call-2").at(-1)
+      assert.match(own?.body?.text ?? "", /Voice-Message: 2\/0/)
 
-    const again = await run.start(ownPolicies)
-    assert.deepEqual(again.reports, [])
-  })
+      const again = await run.start(ownPolicies)
+      assert.deepEqual(again.reports, [])
+    },
+  )
 
-  it("AUT-13: *=everybody keeps what was, but for lists of watchers and presence", async (context) => {
-    const run = makeRun(context)
-    const open = await run.start(null)
-    await open.ask(watches(1, "message-summary", bob))
-    await open.ask(watches(2, "dialog", carol))
-    await open.ask(watches(3, "note", carol))
-    await open.settle()
-    const kept = await run.start({ ...ownPolicies, policies: { "*": "everybody" } })
-    assert.deepEqual(kept.reports, [])
-    const names = run.log.read(0, 1000).map(({ decision }) => decision.cause)
-    assert.ok(!names.includes("ApplyPolicies"))
-  })
+  it(
+    "*=everybody keeps what was, but for lists of watchers and presence",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const run = makeRun(context)
+      const open = await run.start(null)
+      await open.ask(watches(1, "message-summary", bob))
+      await open.ask(watches(2, "dialog", carol))
+      await open.ask(watches(3, "note", carol))
+      await open.settle()
+      const kept = await run.start({ ...ownPolicies, policies: { "*": "everybody" } })
+      assert.deepEqual(kept.reports, [])
+      const names = run.log.read(0, 1000).map(({ decision }) => decision.cause)
+      assert.ok(!names.includes("ApplyPolicies"))
+    },
+  )
 
-  it("AUT-13: presence that was open becomes pending where nobody has rules, and active again for everybody", async (context) => {
-    const run = makeRun(context)
-    const open = await run.start(null)
-    await open.ask(watches(1, "presence", bob))
-    await open.settle()
-    const ruled = await run.start(ownPolicies)
-    assert.deepEqual(
-      ruled.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
-      [
-        `1 subscription of presence is treated otherwise: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
-      ],
-    )
-    await ruled.settle()
-    assert.deepEqual(brief(ruled.sent.find(({ state }) => state === "pending")!), [
-      "presence",
-      1,
-      "pending",
-      "empty",
-    ])
-    const everybody = await run.start({ ...ownPolicies, policies: { presence: "everybody" } })
-    await everybody.settle()
-    const [one] = values(everybody.pump.engine.state(alice)!.subscriptions)
-    assert.deepEqual([one?.status, one?.policy], ["active", "everybody"])
-  })
+  it(
+    "presence that was open becomes pending where nobody has rules, and active again for everybody",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const run = makeRun(context)
+      const open = await run.start(null)
+      await open.ask(watches(1, "presence", bob))
+      await open.settle()
+      const ruled = await run.start(ownPolicies)
+      assert.deepEqual(
+        ruled.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
+        [
+          `1 subscription of presence is treated otherwise: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
+        ],
+      )
+      await ruled.settle()
+      assert.deepEqual(brief(ruled.sent.find(({ state }) => state === "pending")!), [
+        "presence",
+        1,
+        "pending",
+        "empty",
+      ])
+      const everybody = await run.start({ ...ownPolicies, policies: { presence: "everybody" } })
+      await everybody.settle()
+      const [one] = values(everybody.pump.engine.state(alice)!.subscriptions)
+      assert.deepEqual([one?.status, one?.policy], ["active", "everybody"])
+    },
+  )
 
-  it("AUT-13: a store that fails at that moment changes nothing: they are ended when it is back, before anybody is told", async (context) => {
-    const run = makeRun(context)
-    const open = await run.start(null)
-    await open.ask(voice(1))
-    await open.ask(watches(1, "message-summary", bob))
-    await open.settle()
-    await open.ask(voice(2))
-    await open.settle()
-    run.pass(5_000)
-    const good = makeMemoryStore(run.log)
-    let failures = 0
-    const store: EventStore["Service"] = {
-      ...good,
-      append: (...args) => {
-        if (failures === 4) return good.append(...args)
-        failures++
-        // so long that what is undecided is given up
-        run.pass(60)
-        return Effect.fail(new StoreUnavailable({ cause: "away" }))
-      },
-    }
-    const judged = await run.start(ownPolicies, store)
-    assert.deepEqual([failures, judged.outages.includes("down")], [4, true])
-    await judged.settle()
-    assert.ok(judged.sent.length > 0)
-    assert.ok(judged.sent.every(({ body }) => body === null))
-    assert.deepEqual(judged.sent.map(({ state, reason }) => [state, reason]).at(-1), [
-      "terminated",
-      "rejected",
-    ])
-  })
+  it(
+    "a store that fails at that moment changes nothing: they are ended when it is back, before anybody is told",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const run = makeRun(context)
+      const open = await run.start(null)
+      await open.ask(voice(1))
+      await open.ask(watches(1, "message-summary", bob))
+      await open.settle()
+      await open.ask(voice(2))
+      await open.settle()
+      run.pass(5_000)
+      const good = makeMemoryStore(run.log)
+      let failures = 0
+      const store: EventStore["Service"] = {
+        ...good,
+        append: (...args) => {
+          if (failures === 4) return good.append(...args)
+          failures++
+          // so long that what is undecided is given up
+          run.pass(60)
+          return Effect.fail(new StoreUnavailable({ cause: "away" }))
+        },
+      }
+      const judged = await run.start(ownPolicies, store)
+      assert.deepEqual([failures, judged.outages.includes("down")], [4, true])
+      await judged.settle()
+      assert.ok(judged.sent.length > 0)
+      assert.ok(judged.sent.every(({ body }) => body === null))
+      assert.deepEqual(judged.sent.map(({ state, reason }) => [state, reason]).at(-1), [
+        "terminated",
+        "rejected",
+      ])
+    },
+  )
 
-  it("AUT-13: the last NOTIFY of a subscription that ended before a crash is repeated without what its watcher may not see any more", async (context) => {
-    const run = makeRun(context)
-    const open = await run.start(null)
-    await open.ask(voice(1))
-    await open.ask(watches(1, "message-summary", bob))
-    await open.ask(watches(2, "message-summary", alice))
-    await open.ask({
-      _tag: "Terminate",
-      packageName: "message-summary",
-      watcher: null,
-      reason: "deactivated",
-    })
-    await open.settle()
-    assert.ok(open.sent.filter(({ state }) => state === "terminated").every(({ body }) => body !== null))
-    const judged = await run.start(ownPolicies)
-    await judged.settle()
-    assert.deepEqual(
-      judged.sent.map(({ dialog, state, body }) => [dialog.callId, state, body === null]),
-      [
-        ["call-1", "terminated", true],
-        ["call-2", "terminated", false],
-      ],
-    )
-  })
+  it(
+    "the last NOTIFY of a subscription that ended before a crash is repeated without what its watcher may not see any more",
+    { tags: ["AUT-13"] },
+    async (context) => {
+      const run = makeRun(context)
+      const open = await run.start(null)
+      await open.ask(voice(1))
+      await open.ask(watches(1, "message-summary", bob))
+      await open.ask(watches(2, "message-summary", alice))
+      await open.ask({
+        _tag: "Terminate",
+        packageName: "message-summary",
+        watcher: null,
+        reason: "deactivated",
+      })
+      await open.settle()
+      assert.ok(open.sent.filter(({ state }) => state === "terminated").every(({ body }) => body !== null))
+      const judged = await run.start(ownPolicies)
+      await judged.settle()
+      assert.deepEqual(
+        judged.sent.map(({ dialog, state, body }) => [dialog.callId, state, body === null]),
+        [
+          ["call-1", "terminated", true],
+          ["call-2", "terminated", false],
+        ],
+      )
+    },
+  )
 })

@@ -197,57 +197,69 @@ const before = async (context: TestContext, rules: string | null): Promise<Memor
 }
 
 describe("a start", () => {
-  it("AUT-7: what changed while the server was down is in force before the first request, and before what is repeated", async (context) => {
-    const log = await before(context, allowing)
-    const place = makeSource()
-    place.put(alice, blocking)
-    const one = await start(context, place.source, { log })
-    assert.equal(await one.fetch(bob), "403")
-    assert.deepEqual(
-      one.sent.map(({ state, reason, body }) => [state, reason, body]),
-      [["terminated", "rejected", null]],
-    )
-    // no socket is open before
-    assert.equal(one.sentBefore, 0)
-  })
+  it(
+    "what changed while the server was down is in force before the first request, and before what is repeated",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = await before(context, allowing)
+      const place = makeSource()
+      place.put(alice, blocking)
+      const one = await start(context, place.source, { log })
+      assert.equal(await one.fetch(bob), "403")
+      assert.deepEqual(
+        one.sent.map(({ state, reason, body }) => [state, reason, body]),
+        [["terminated", "rejected", null]],
+      )
+      // no socket is open before
+      assert.equal(one.sentBefore, 0)
+    },
+  )
 
-  it("AUT-7: a document that is gone leaves what no_rules says, before the first request", async (context) => {
-    const log = await before(context, allowing)
-    const one = await start(context, makeSource().source, { log, noRules: "block" })
-    assert.equal(await one.fetch(bob), "403")
-    assert.ok(one.sent.every(({ body }) => body === null))
-  })
+  it(
+    "a document that is gone leaves what no_rules says, before the first request",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = await before(context, allowing)
+      const one = await start(context, makeSource().source, { log, noRules: "block" })
+      assert.equal(await one.fetch(bob), "403")
+      assert.ok(one.sent.every(({ body }) => body === null))
+    },
+  )
 
-  it("AUT-7: what the source does not have is removed and named in a warning, also when the store is away at first", async (context) => {
-    const log = await before(context, allowing)
-    const place = makeSource()
-    let failures = 3
-    const one = await start(context, place.source, {
-      log,
-      noRules: "block",
-      store: (store) => ({
-        ...store,
-        append: (...of) =>
-          failures-- > 0
-            ? Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
-            : store.append(...of),
-      }),
-    })
-    assert.equal(await one.fetch(bob), "403")
-    assert.deepEqual(
-      one.said.filter((line) => /removed/.test(line)),
-      [
-        `Warn rules of ${alice} removed: place has none; what was in force did not come from there, or was taken away there while nobody looked`,
-      ],
-    )
-    // and what goes while it is looked at is no news of that kind
-    place.put(alice, allowing)
-    await until(() => one.said.includes(`Info rules of ${alice} in force: ${alice}`))
-    place.take(alice)
-    await until(() => one.said.includes(`Info rules of ${alice} removed: ${alice}`))
-  })
+  it(
+    "what the source does not have is removed and named in a warning, also when the store is away at first",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = await before(context, allowing)
+      const place = makeSource()
+      let failures = 3
+      const one = await start(context, place.source, {
+        log,
+        noRules: "block",
+        store: (store) => ({
+          ...store,
+          append: (...of) =>
+            failures-- > 0
+              ? Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
+              : store.append(...of),
+        }),
+      })
+      assert.equal(await one.fetch(bob), "403")
+      assert.deepEqual(
+        one.said.filter((line) => /removed/.test(line)),
+        [
+          `Warn rules of ${alice} removed: place has none; what was in force did not come from there, or was taken away there while nobody looked`,
+        ],
+      )
+      // and what goes while it is looked at is no news of that kind
+      place.put(alice, allowing)
+      await until(() => one.said.includes(`Info rules of ${alice} in force: ${alice}`))
+      place.take(alice)
+      await until(() => one.said.includes(`Info rules of ${alice} removed: ${alice}`))
+    },
+  )
 
-  it("AUT-7: requests and the management port are told 503 until then", async (context) => {
+  it("requests and the management port are told 503 until then", { tags: ["AUT-7"] }, async (context) => {
     const place = makeSource()
     place.put(alice, blocking)
     place.fallSilent()
@@ -275,7 +287,7 @@ describe("a start", () => {
     assert.equal(await one.fetch(bob), "403")
   })
 
-  it("AUT-7: documents that the log has already cost no decision", async (context) => {
+  it("documents that the log has already cost no decision", { tags: ["AUT-7"] }, async (context) => {
     const log = await before(context, allowing)
     const count = log.read(0, 1_000).length
     const place = makeSource()
@@ -285,147 +297,175 @@ describe("a start", () => {
     assert.equal(await one.fetch(bob), "200 open")
   })
 
-  it("AUT-7: the store is slow and answers badly: nothing is answered before all is in force", async (context) => {
-    const log = await before(context, allowing)
-    const place = makeSource()
-    place.put(alice, blocking)
-    let failures = 4
-    const one = await start(context, place.source, {
-      log,
-      wait: 0.05,
-      store: (store) => ({
-        ...store,
-        append: (...of) =>
-          failures-- > 0
-            ? Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
-            : Effect.andThen(Effect.sleep(20), store.append(...of)),
-      }),
-    })
-    assert.equal(await one.fetch(bob), "403")
-    assert.ok(one.sent.every(({ body }) => body === null))
-    assert.equal(one.follower.health()?.state, "read")
-  })
+  it(
+    "the store is slow and answers badly: nothing is answered before all is in force",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = await before(context, allowing)
+      const place = makeSource()
+      place.put(alice, blocking)
+      let failures = 4
+      const one = await start(context, place.source, {
+        log,
+        wait: 0.05,
+        store: (store) => ({
+          ...store,
+          append: (...of) =>
+            failures-- > 0
+              ? Effect.fail(new StoreUnavailable({ cause: new Error("away") }))
+              : Effect.andThen(Effect.sleep(20), store.append(...of)),
+        }),
+      })
+      assert.equal(await one.fetch(bob), "403")
+      assert.ok(one.sent.every(({ body }) => body === null))
+      assert.equal(one.follower.health()?.state, "read")
+    },
+  )
 })
 
 describe("a source that cannot be read", () => {
   for (const kind of ["silent", "failing"] as const) {
-    it(`AUT-7: ${kind}: the server serves after the wait; what the log knows counts, whoever it knows nothing of has his watchers wait; it heals by itself`, async (context) => {
-      const place = makeSource()
-      if (kind === "silent") place.fallSilent()
-      else place.fail("ENOENT")
-      const log = await before(context, allowing)
-      const one = await start(context, place.source, { log, wait: 0.05 })
-      const health = one.follower.health()
-      assert.equal(health?.state, "unreachable")
-      assert.match(
-        health?.why ?? "",
-        kind === "silent" ? /has not answered for/ : /place cannot be read: ENOENT/,
-      )
-      assert.equal(one.said.filter((line) => line.startsWith("Error rules: place")).length, 1)
-      // known to the log
-      assert.equal(await one.fetch(bob), "200 open")
-      assert.equal(await one.fetch(carol), "403")
-      // and not
-      await one.ask(carol, publishPidf("t1=open"))
-      assert.equal(await one.fetch(bob, carol), "202 -")
-      await one.ask(carol, watch(7, bob, { expires: 600 }))
-      place.put(alice, allowing)
-      place.fail(null)
-      place.speak()
-      await until(() => one.follower.health()?.state === "read")
-      await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-7" && body !== null))
-      assert.equal(await one.fetch(bob, carol), "200 open")
-      assert.equal(one.said.filter((line) => /can be read again/.test(line)).length, 1)
-    })
+    it(
+      `${kind}: the server serves after the wait; what the log knows counts, whoever it knows nothing of has his watchers wait; it heals by itself`,
+      { tags: ["AUT-7"] },
+      async (context) => {
+        const place = makeSource()
+        if (kind === "silent") place.fallSilent()
+        else place.fail("ENOENT")
+        const log = await before(context, allowing)
+        const one = await start(context, place.source, { log, wait: 0.05 })
+        const health = one.follower.health()
+        assert.equal(health?.state, "unreachable")
+        assert.match(
+          health?.why ?? "",
+          kind === "silent" ? /has not answered for/ : /place cannot be read: ENOENT/,
+        )
+        assert.equal(one.said.filter((line) => line.startsWith("Error rules: place")).length, 1)
+        // known to the log
+        assert.equal(await one.fetch(bob), "200 open")
+        assert.equal(await one.fetch(carol), "403")
+        // and not
+        await one.ask(carol, publishPidf("t1=open"))
+        assert.equal(await one.fetch(bob, carol), "202 -")
+        await one.ask(carol, watch(7, bob, { expires: 600 }))
+        place.put(alice, allowing)
+        place.fail(null)
+        place.speak()
+        await until(() => one.follower.health()?.state === "read")
+        await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-7" && body !== null))
+        assert.equal(await one.fetch(bob, carol), "200 open")
+        assert.equal(one.said.filter((line) => /can be read again/.test(line)).length, 1)
+      },
+    )
   }
 
-  it("AUT-7: whoever watches when it is lost over a start waits, when the log knows no rules of whom it watches", async (context) => {
-    const log = await before(context, null)
-    const place = makeSource()
-    place.fail("ENOENT")
-    const one = await start(context, place.source, { log, wait: 0.05 })
-    await until(() => one.sent.length > 0)
-    assert.deepEqual(
-      one.sent.map(({ state, body }) => [state, body]),
-      [["pending", null]],
-    )
-  })
+  it(
+    "whoever watches when it is lost over a start waits, when the log knows no rules of whom it watches",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = await before(context, null)
+      const place = makeSource()
+      place.fail("ENOENT")
+      const one = await start(context, place.source, { log, wait: 0.05 })
+      await until(() => one.sent.length > 0)
+      assert.deepEqual(
+        one.sent.map(({ state, body }) => [state, body]),
+        [["pending", null]],
+      )
+    },
+  )
 
-  it("AUT-7: that fails for a while in mid-life changes nothing, and is told once", async (context) => {
-    const place = makeSource()
-    place.put(alice, allowing)
-    const one = await start(context, place.source)
-    await one.ask(alice, publishPidf("t1=open"))
-    await one.ask(carol, publishPidf("t1=open"))
-    place.fail("EIO")
-    await until(() => one.follower.health()?.state === "unreachable")
-    const looks = place.looks()
-    await until(() => place.looks() > looks + 3)
-    assert.deepEqual([await one.fetch(bob), await one.fetch(bob, carol)], ["200 open", "200 open"])
-    assert.equal(one.said.filter((line) => line.startsWith("Error")).length, 1)
-    place.put(alice, blocking)
-    place.fail(null)
-    await until(() => one.follower.health()?.state === "read")
-    await until(() => one.said.filter((line) => /of sip:alice@example.com in force/.test(line)).length === 2)
-    assert.equal(await one.fetch(bob), "403")
-  })
+  it(
+    "that fails for a while in mid-life changes nothing, and is told once",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const place = makeSource()
+      place.put(alice, allowing)
+      const one = await start(context, place.source)
+      await one.ask(alice, publishPidf("t1=open"))
+      await one.ask(carol, publishPidf("t1=open"))
+      place.fail("EIO")
+      await until(() => one.follower.health()?.state === "unreachable")
+      const looks = place.looks()
+      await until(() => place.looks() > looks + 3)
+      assert.deepEqual([await one.fetch(bob), await one.fetch(bob, carol)], ["200 open", "200 open"])
+      assert.equal(one.said.filter((line) => line.startsWith("Error")).length, 1)
+      place.put(alice, blocking)
+      place.fail(null)
+      await until(() => one.follower.health()?.state === "read")
+      await until(
+        () => one.said.filter((line) => /of sip:alice@example.com in force/.test(line)).length === 2,
+      )
+      assert.equal(await one.fetch(bob), "403")
+    },
+  )
 
-  it("AUT-7: read late, nobody gets in between what it says and its being in force", async (context) => {
-    const place = makeSource()
-    const all = Array.from({ length: 40 }, (_, index) => `sip:u${index}@example.com` as Uri)
-    for (const one of all) place.put(one, blocking)
-    place.fallSilent()
-    const one = await start(context, place.source, { wait: 0.02 })
-    for (const of of all) await one.ask(of, publishPidf("t1=open"))
-    let isOver = false
-    let asked = 0
-    const asking = (async () => {
-      for (let dialog = 1_000; !isOver; dialog++, asked++) {
-        const of = all[asked % all.length]!
-        void one.ask(of, watch(dialog, bob, { expires: asked % 2 === 0 ? 0 : 60 }))
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-    })()
-    await until(() => asked > 50)
-    place.speak()
-    await until(() => one.follower.health()?.state === "read")
-    const at = asked
-    await until(() => asked > at + 200)
-    isOver = true
-    await asking
-    await Effect.runPromise(one.pump.settle)
-    assert.ok(one.sent.length > 20)
-    assert.deepEqual(
-      one.sent.filter(({ body }) => body !== null),
-      [],
-    )
-  })
+  it(
+    "read late, nobody gets in between what it says and its being in force",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const place = makeSource()
+      const all = Array.from({ length: 40 }, (_, index) => `sip:u${index}@example.com` as Uri)
+      for (const one of all) place.put(one, blocking)
+      place.fallSilent()
+      const one = await start(context, place.source, { wait: 0.02 })
+      for (const of of all) await one.ask(of, publishPidf("t1=open"))
+      let isOver = false
+      let asked = 0
+      const asking = (async () => {
+        for (let dialog = 1_000; !isOver; dialog++, asked++) {
+          const of = all[asked % all.length]!
+          void one.ask(of, watch(dialog, bob, { expires: asked % 2 === 0 ? 0 : 60 }))
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })()
+      await until(() => asked > 50)
+      place.speak()
+      await until(() => one.follower.health()?.state === "read")
+      const at = asked
+      await until(() => asked > at + 200)
+      isOver = true
+      await asking
+      await Effect.runPromise(one.pump.settle)
+      assert.ok(one.sent.length > 20)
+      assert.deepEqual(
+        one.sent.filter(({ body }) => body !== null),
+        [],
+      )
+    },
+  )
 })
 
 describe("one document that cannot be used", () => {
-  it("AUT-7: nothing in force: its watchers wait, everybody else is served; mended, they are told; each is said once", async (context) => {
-    const place = makeSource()
-    place.put(alice, allowing)
-    place.spoil(carol)
-    const one = await start(context, place.source)
-    for (const of of [alice, carol]) await one.ask(of, publishPidf("t1=open"))
-    assert.deepEqual([await one.fetch(bob), await one.fetch(bob, carol)], ["200 open", "202 -"])
-    await one.ask(carol, watch(3, bob, { expires: 600 }))
-    const [trouble] = one.follower.health()?.troubles ?? []
-    assert.deepEqual([trouble?.of?.presentity, trouble?.why], [carol, "it is not UTF-8"])
-    assert.equal(one.follower.health()?.state, "read")
+  it(
+    "nothing in force: its watchers wait, everybody else is served; mended, they are told; each is said once",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const place = makeSource()
+      place.put(alice, allowing)
+      place.spoil(carol)
+      const one = await start(context, place.source)
+      for (const of of [alice, carol]) await one.ask(of, publishPidf("t1=open"))
+      assert.deepEqual([await one.fetch(bob), await one.fetch(bob, carol)], ["200 open", "202 -"])
+      await one.ask(carol, watch(3, bob, { expires: 600 }))
+      const [trouble] = one.follower.health()?.troubles ?? []
+      assert.deepEqual([trouble?.of?.presentity, trouble?.why], [carol, "it is not UTF-8"])
+      assert.equal(one.follower.health()?.state, "read")
 
-    place.put(alice, blocking)
-    await until(() => one.said.filter((line) => /of sip:alice@example.com in force/.test(line)).length === 2)
-    assert.equal(await one.fetch(bob), "403")
-    place.put(carol, allowing)
-    await until(() => one.follower.health()?.troubles.length === 0)
-    await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-3" && body !== null))
-    assert.equal(one.said.filter((line) => /not UTF-8/.test(line)).length, 1)
-    assert.equal(one.said.filter((line) => /nothing is wrong with it any more/.test(line)).length, 1)
-  })
+      place.put(alice, blocking)
+      await until(
+        () => one.said.filter((line) => /of sip:alice@example.com in force/.test(line)).length === 2,
+      )
+      assert.equal(await one.fetch(bob), "403")
+      place.put(carol, allowing)
+      await until(() => one.follower.health()?.troubles.length === 0)
+      await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-3" && body !== null))
+      assert.equal(one.said.filter((line) => /not UTF-8/.test(line)).length, 1)
+      assert.equal(one.said.filter((line) => /nothing is wrong with it any more/.test(line)).length, 1)
+    },
+  )
 
-  it("AUT-7: broken XML is the same; what was in force stays in force", async (context) => {
+  it("broken XML is the same; what was in force stays in force", { tags: ["AUT-7"] }, async (context) => {
     const place = makeSource()
     place.put(alice, "<ruleset")
     const one = await start(context, place.source)
@@ -444,33 +484,41 @@ describe("one document that cannot be used", () => {
     assert.equal(one.said.filter((line) => /refused/.test(line)).length, 2)
   })
 
-  it("AUT-7: taken away, there are no rules, and no_rules counts at once for whoever waits", async (context) => {
-    const place = makeSource()
-    place.spoil(alice)
-    const one = await start(context, place.source)
-    await one.ask(alice, publishPidf("t1=open"))
-    await one.ask(alice, watch(3, bob, { expires: 600 }))
-    place.take(alice)
-    await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-3" && body !== null))
-    assert.equal(await one.fetch(bob), "200 open")
-  })
+  it(
+    "taken away, there are no rules, and no_rules counts at once for whoever waits",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const place = makeSource()
+      place.spoil(alice)
+      const one = await start(context, place.source)
+      await one.ask(alice, publishPidf("t1=open"))
+      await one.ask(alice, watch(3, bob, { expires: 600 }))
+      place.take(alice)
+      await until(() => one.sent.some(({ dialog, body }) => dialog.callId === "call-3" && body !== null))
+      assert.equal(await one.fetch(bob), "200 open")
+    },
+  )
 
-  it("AUT-7: that appears in mid-life where nothing was in force sends back to waiting whoever watches", async (context) => {
-    const place = makeSource()
-    const one = await start(context, place.source)
-    await one.ask(alice, publishPidf("t1=open"))
-    await one.ask(alice, watch(3, bob, { expires: 600 }))
-    await Effect.runPromise(one.pump.settle)
-    place.spoil(alice)
-    await until(() => one.sent.at(-1)?.state === "pending")
-    await one.ask(alice, publishPidf("t2=open"))
-    await Effect.runPromise(one.pump.settle)
-    assert.deepEqual([one.sent.at(-1)?.state, one.sent.at(-1)?.body], ["pending", null])
-  })
+  it(
+    "that appears in mid-life where nothing was in force sends back to waiting whoever watches",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const place = makeSource()
+      const one = await start(context, place.source)
+      await one.ask(alice, publishPidf("t1=open"))
+      await one.ask(alice, watch(3, bob, { expires: 600 }))
+      await Effect.runPromise(one.pump.settle)
+      place.spoil(alice)
+      await until(() => one.sent.at(-1)?.state === "pending")
+      await one.ask(alice, publishPidf("t2=open"))
+      await Effect.runPromise(one.pump.settle)
+      assert.deepEqual([one.sent.at(-1)?.state, one.sent.at(-1)?.body], ["pending", null])
+    },
+  )
 })
 
 describe("looks", () => {
-  it("AUT-7: at a source are made one at a time, whoever asks for them", async (context) => {
+  it("at a source are made one at a time, whoever asks for them", { tags: ["AUT-7"] }, async (context) => {
     const place = makeSource()
     place.put(alice, allowing)
     const one = await start(context, place.source)
@@ -484,20 +532,24 @@ describe("looks", () => {
     assert.equal(await one.fetch(bob), "403")
   })
 
-  it("AUT-7: the source is the truth: what it does not have is removed, what it could not read is not", async (context) => {
-    const log = makeMemoryLog()
-    const first = await start(context, null, { log })
-    for (const of of [alice, carol]) await first.ask(of, replaceRules({ who: bob, treat: "allow" }))
-    await Effect.runPromise(first.pump.settle)
-    await first.stop()
-    const place = makeSource()
-    place.spoil(carol)
-    const one = await start(context, place.source, { log, noRules: "block" })
-    const rulesOf = (of: Uri): number => size((one.pump.engine.state(of) ?? initial(of)).rules)
-    assert.deepEqual([rulesOf(alice), rulesOf(carol)], [0, 1])
-  })
+  it(
+    "the source is the truth: what it does not have is removed, what it could not read is not",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const log = makeMemoryLog()
+      const first = await start(context, null, { log })
+      for (const of of [alice, carol]) await first.ask(of, replaceRules({ who: bob, treat: "allow" }))
+      await Effect.runPromise(first.pump.settle)
+      await first.stop()
+      const place = makeSource()
+      place.spoil(carol)
+      const one = await start(context, place.source, { log, noRules: "block" })
+      const rulesOf = (of: Uri): number => size((one.pump.engine.state(of) ?? initial(of)).rules)
+      assert.deepEqual([rulesOf(alice), rulesOf(carol)], [0, 1])
+    },
+  )
 
-  it("AUT-7: thousands of documents are put in force in batches", async (context) => {
+  it("thousands of documents are put in force in batches", { tags: ["AUT-7"] }, async (context) => {
     const place = makeSource()
     for (let index = 0; index < 3_000; index++) place.put(`sip:u${index}@example.com` as Uri, blocking)
     const one = await start(context, place.source)

@@ -117,114 +117,126 @@ const steps = fc.array(
 const presentities = [alice, bob, "sip:carol@example.com" as Uri]
 
 describe("who follows the log", () => {
-  it("T40, L05, L08, L12: is told of everything that it holds, once and in order, whatever appends were said to have done", async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, async (list) => {
-        const log = makeMemoryLog()
-        const store = makeFaultyStore(log)
-        const tables = makeMemoryTables()
-        let life = await begin(store.service, tables)
-        let began = 0
-        const orphans = new Set<string>()
-        let dialogs = 0
-        const cseqs = new Map<number, number>()
-        const command = (does: string, dialog: number): readonly [Uri | null, Command] => {
-          if (does === "publish") return [null, publish({ body: dialogs % 2 === 0 ? open : busy })]
-          if (does === "subscribe") return [null, subscribe({ dialog: dialogOf(++dialogs) })]
-          const cseq = (cseqs.get(dialog) ?? 1) + 1
-          cseqs.set(dialog, cseq)
-          return [null, resubscribe(dialog, { cseq, ...(does === "leave" ? { expires: 0 } : {}) })]
-        }
-        const waiting: Promise<Answer>[] = []
-        /** What was told in this life, and what left in it. */
-        const judge = (): void => {
-          const places = life.told.map(placeOf)
-          deepStrictEqual(new Set(places).size, places.length, "told twice")
-          const names = life.sent.map(nameOf)
-          deepStrictEqual(new Set(names).size, names.length, "sent twice")
-          const numbers = new Map<string, number>()
-          for (const { dialog, cseq } of life.sent) {
-            ok(cseq > (numbers.get(dialog.callId) ?? 0), `CSeq ${cseq} in ${dialog.callId}`)
-            numbers.set(dialog.callId, cseq)
+  it(
+    "is told of everything that it holds, once and in order, whatever appends were said to have done",
+    { tags: ["T40", "L05", "L08", "L12"] },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(steps, async (list) => {
+          const log = makeMemoryLog()
+          const store = makeFaultyStore(log)
+          const tables = makeMemoryTables()
+          let life = await begin(store.service, tables)
+          let began = 0
+          const orphans = new Set<string>()
+          let dialogs = 0
+          const cseqs = new Map<number, number>()
+          const command = (does: string, dialog: number): readonly [Uri | null, Command] => {
+            if (does === "publish") return [null, publish({ body: dialogs % 2 === 0 ? open : busy })]
+            if (does === "subscribe") return [null, subscribe({ dialog: dialogOf(++dialogs) })]
+            const cseq = (cseqs.get(dialog) ?? 1) + 1
+            cseqs.set(dialog, cseq)
+            return [null, resubscribe(dialog, { cseq, ...(does === "leave" ? { expires: 0 } : {}) })]
           }
-        }
-        for (const step of list) {
-          switch (step.does) {
-            case "answer":
-              for (const one of life.flying.slice()) life.report(one, accepted())
-              break
-            case "flush":
-              await life.settled()
-              await Effect.runPromise(life.projector.flush)
-              break
-            case "comeThrough":
-              store.comeThrough()
-              break
-            case "kill":
-            case "stop":
-              await (step.does === "kill" ? life.kill() : life.stop())
-              judge()
-              for (const nonce of store.orphaned()) orphans.add(nonce)
-              began = log.read(0, 1_000_000).length
-              life = await begin(store.service, tables)
-              break
-            default: {
-              store.next(step.fate)
-              const [presentity, asked] = command(step.does, 1 + (step.of % Math.max(1, dialogs)))
-              waiting.push(
-                life.ask(asked._tag === "Resubscribe" ? presentity : presentities[step.of]!, asked),
-              )
-              await life.settled()
+          const waiting: Promise<Answer>[] = []
+          /** What was told in this life, and what left in it. */
+          const judge = (): void => {
+            const places = life.told.map(placeOf)
+            deepStrictEqual(new Set(places).size, places.length, "told twice")
+            const names = life.sent.map(nameOf)
+            deepStrictEqual(new Set(names).size, names.length, "sent twice")
+            const numbers = new Map<string, number>()
+            for (const { dialog, cseq } of life.sent) {
+              ok(cseq > (numbers.get(dialog.callId) ?? 0), `CSeq ${cseq} in ${dialog.callId}`)
+              numbers.set(dialog.callId, cseq)
             }
           }
-        }
-        store.next("stored")
-        store.comeThrough()
-        // somebody else's request shows that something is in between
-        await life.ask("sip:zoe@example.com" as Uri, publish({ body: open }))
-        await follows(log, store, tables, life)
-        await life.settled()
-        judge()
-        const { issued } = meaningOf(log, began, orphans)
-        deepStrictEqual(life.sent.map(nameOf).sort(), issued.map(nameOf).sort(), "sent what was issued")
-        await life.kill()
-      }),
-      { numRuns: Number(process.env["PRESENTLY_TEST_RUNS"] ?? 25) },
-    )
-  })
+          for (const step of list) {
+            switch (step.does) {
+              case "answer":
+                for (const one of life.flying.slice()) life.report(one, accepted())
+                break
+              case "flush":
+                await life.settled()
+                await Effect.runPromise(life.projector.flush)
+                break
+              case "comeThrough":
+                store.comeThrough()
+                break
+              case "kill":
+              case "stop":
+                await (step.does === "kill" ? life.kill() : life.stop())
+                judge()
+                for (const nonce of store.orphaned()) orphans.add(nonce)
+                began = log.read(0, 1_000_000).length
+                life = await begin(store.service, tables)
+                break
+              default: {
+                store.next(step.fate)
+                const [presentity, asked] = command(step.does, 1 + (step.of % Math.max(1, dialogs)))
+                waiting.push(
+                  life.ask(asked._tag === "Resubscribe" ? presentity : presentities[step.of]!, asked),
+                )
+                await life.settled()
+              }
+            }
+          }
+          store.next("stored")
+          store.comeThrough()
+          // somebody else's request shows that something is in between
+          await life.ask("sip:zoe@example.com" as Uri, publish({ body: open }))
+          await follows(log, store, tables, life)
+          await life.settled()
+          judge()
+          const { issued } = meaningOf(log, began, orphans)
+          deepStrictEqual(life.sent.map(nameOf).sort(), issued.map(nameOf).sort(), "sent what was issued")
+          await life.kill()
+        }),
+        { numRuns: Number(process.env["PRESENTLY_TEST_RUNS"] ?? 25) },
+      )
+    },
+  )
 
-  it("T40: what comes through long after it was given up is found though nobody asks for anything", async () => {
-    const log = makeMemoryLog()
-    const store = makeFaultyStore(log)
-    const tables = makeMemoryTables()
-    const life = await begin(store.service, tables)
-    store.next("late")
-    const answer = await life.ask(alice, subscribe({ dialog: dialogOf(1) }))
-    deepStrictEqual(answer._tag, "Rejected")
-    await life.settled()
-    deepStrictEqual([log.read(0, 10).length, life.sent.length], [0, 0])
-    store.comeThrough()
-    await holds("the NOTIFY of what is stored leaves", () => life.sent.length === 1)
-    await follows(log, store, tables, life)
-    await life.kill()
-  })
+  it(
+    "what comes through long after it was given up is found though nobody asks for anything",
+    { tags: ["T40"] },
+    async () => {
+      const log = makeMemoryLog()
+      const store = makeFaultyStore(log)
+      const tables = makeMemoryTables()
+      const life = await begin(store.service, tables)
+      store.next("late")
+      const answer = await life.ask(alice, subscribe({ dialog: dialogOf(1) }))
+      deepStrictEqual(answer._tag, "Rejected")
+      await life.settled()
+      deepStrictEqual([log.read(0, 10).length, life.sent.length], [0, 0])
+      store.comeThrough()
+      await holds("the NOTIFY of what is stored leaves", () => life.sent.length === 1)
+      await follows(log, store, tables, life)
+      await life.kill()
+    },
+  )
 
-  it("A3: what left before an outage is not sent again after it, and its answer is written down", async () => {
-    const log = makeMemoryLog()
-    const store = makeFaultyStore(log)
-    const life = await begin(store.service, makeMemoryTables(), { recordAfterMillis: 1 })
-    await life.ask(alice, subscribe({ dialog: dialogOf(1) }))
-    await holds("the first NOTIFY", () => life.flying.length === 1)
-    store.next("failed")
-    await life.ask(alice, publish({ body: open }))
-    await life.settled()
-    life.report(life.flying[0]!, accepted())
-    await holds("its answer is in the log", () =>
-      log
-        .read(0, 10)
-        .some(({ decision }) => decision.events.some(({ _tag }) => _tag === "NotificationsAccepted")),
-    )
-    deepStrictEqual(life.sent.length, 1)
-    await life.kill()
-  })
+  it(
+    "what left before an outage is not sent again after it, and its answer is written down",
+    { tags: ["A3"] },
+    async () => {
+      const log = makeMemoryLog()
+      const store = makeFaultyStore(log)
+      const life = await begin(store.service, makeMemoryTables(), { recordAfterMillis: 1 })
+      await life.ask(alice, subscribe({ dialog: dialogOf(1) }))
+      await holds("the first NOTIFY", () => life.flying.length === 1)
+      store.next("failed")
+      await life.ask(alice, publish({ body: open }))
+      await life.settled()
+      life.report(life.flying[0]!, accepted())
+      await holds("its answer is in the log", () =>
+        log
+          .read(0, 10)
+          .some(({ decision }) => decision.events.some(({ _tag }) => _tag === "NotificationsAccepted")),
+      )
+      deepStrictEqual(life.sent.length, 1)
+      await life.kill()
+    },
+  )
 })

@@ -85,33 +85,37 @@ const fetchOnce = async (server: Server): Promise<readonly [number, string | nul
 }
 
 describe.skipIf(cluster === null)("database outage", () => {
-  it("3903-6-c: down and up again under load: 503 with Retry-After meanwhile, and nothing promised is lost", async () => {
-    const admin = await freePort()
-    const { server, stop } = await start(cluster!.database(), admin)
-    await Effect.runPromise(server.ready)
-    const load = await makeLoad({ port: portOf(server, "udp"), publishers: 10, watchersEach: 2 })
-    try {
-      load.resume()
-      await underWay(load)
-      cluster!.stop("immediate")
-      await holds("down", async () => (await readiness(admin)) === "503 not ready: down")
-      const [status, retryAfter] = await fetchOnce(server)
-      assert.strictEqual(status, 503)
-      assert.match(retryAfter ?? "", /^\d+$/)
-      cluster!.start()
-      await holds("ready", async () => (await readiness(admin)) === "200 ready")
-      const before = load.findings().acknowledged.publish
-      await holds("further changes", () => load.findings().acknowledged.publish > before + 10)
-      await load.pause()
-      await load.verify()
-      const { lost, disorder, checked } = load.findings()
-      assert.deepStrictEqual({ lost, disorder }, { lost: [], disorder: [] })
-      assert.strictEqual(checked, 30)
-    } finally {
-      load.close()
-      await stop()
-    }
-  })
+  it(
+    "down and up again under load: 503 with Retry-After meanwhile, and nothing promised is lost",
+    { tags: ["3903-6-c"] },
+    async () => {
+      const admin = await freePort()
+      const { server, stop } = await start(cluster!.database(), admin)
+      await Effect.runPromise(server.ready)
+      const load = await makeLoad({ port: portOf(server, "udp"), publishers: 10, watchersEach: 2 })
+      try {
+        load.resume()
+        await underWay(load)
+        cluster!.stop("immediate")
+        await holds("down", async () => (await readiness(admin)) === "503 not ready: down")
+        const [status, retryAfter] = await fetchOnce(server)
+        assert.strictEqual(status, 503)
+        assert.match(retryAfter ?? "", /^\d+$/)
+        cluster!.start()
+        await holds("ready", async () => (await readiness(admin)) === "200 ready")
+        const before = load.findings().acknowledged.publish
+        await holds("further changes", () => load.findings().acknowledged.publish > before + 10)
+        await load.pause()
+        await load.verify()
+        const { lost, disorder, checked } = load.findings()
+        assert.deepStrictEqual({ lost, disorder }, { lost: [], disorder: [] })
+        assert.strictEqual(checked, 30)
+      } finally {
+        load.close()
+        await stop()
+      }
+    },
+  )
 
   it("down at the start: sockets open, 503 with Retry-After, not ready, and ready by itself when it is up", async () => {
     const admin = await freePort()
@@ -132,60 +136,66 @@ describe.skipIf(cluster === null)("database outage", () => {
     }
   })
 
-  it("L05: after a stop the three tables hold exactly the rows of the folded log; a start goes on where it was", async () => {
-    const url = cluster!.database()
-    const first = await start(url, await freePort())
-    await Effect.runPromise(first.server.ready)
-    const port = portOf(first.server, "udp")
-    const load = await makeLoad({ port, publishers: 12, watchersEach: 3 })
-    load.resume()
-    await underWay(load)
-    await load.pause()
-    await first.stop()
+  it(
+    "after a stop the three tables hold exactly the rows of the folded log; a start goes on where it was",
+    { tags: ["L05"] },
+    async () => {
+      const url = cluster!.database()
+      const first = await start(url, await freePort())
+      await Effect.runPromise(first.server.ready)
+      const port = portOf(first.server, "udp")
+      const load = await makeLoad({ port, publishers: 12, watchersEach: 3 })
+      load.resume()
+      await underWay(load)
+      await load.pause()
+      await first.stop()
 
-    await Effect.runPromise(
-      Effect.gen(function* () {
-        const sql = yield* PgClient.PgClient
-        const store = makePostgresStore(sql)
-        const streams = yield* sql<{ stream: Uri }>`SELECT stream FROM streams`
-        const states = yield* store.load(streams.map((row) => row.stream))
-        const expected: string[] = []
-        for (const state of states) {
-          for (const key of allRows(state)) {
-            if (key.table === "presentity") {
-              const row = presentityRow(state, key.packageName, key.etag)!
-              expected.push(["p", row.username, row.etag, row.expires, row.received_time, row.body].join(" "))
-            } else if (key.table === "active_watchers") {
-              const row = activeWatcherRow(state, key.no)!
-              expected.push(
-                [
-                  "a",
-                  row.presentity_uri,
-                  row.callid,
-                  row.local_cseq,
-                  row.remote_cseq,
-                  row.version,
-                  row.expires,
-                ].join(" "),
-              )
-            } else {
-              const row = watcherRow(state, key.packageName, key.watcher)!
-              expected.push(
-                ["w", row.presentity_uri, row.watcher_username, row.status, row.inserted_time].join(" "),
-              )
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          const sql = yield* PgClient.PgClient
+          const store = makePostgresStore(sql)
+          const streams = yield* sql<{ stream: Uri }>`SELECT stream FROM streams`
+          const states = yield* store.load(streams.map((row) => row.stream))
+          const expected: string[] = []
+          for (const state of states) {
+            for (const key of allRows(state)) {
+              if (key.table === "presentity") {
+                const row = presentityRow(state, key.packageName, key.etag)!
+                expected.push(
+                  ["p", row.username, row.etag, row.expires, row.received_time, row.body].join(" "),
+                )
+              } else if (key.table === "active_watchers") {
+                const row = activeWatcherRow(state, key.no)!
+                expected.push(
+                  [
+                    "a",
+                    row.presentity_uri,
+                    row.callid,
+                    row.local_cseq,
+                    row.remote_cseq,
+                    row.version,
+                    row.expires,
+                  ].join(" "),
+                )
+              } else {
+                const row = watcherRow(state, key.packageName, key.watcher)!
+                expected.push(
+                  ["w", row.presentity_uri, row.watcher_username, row.status, row.inserted_time].join(" "),
+                )
+              }
             }
           }
-        }
-        const actual = yield* sql<{ row: string }>`
+          const actual = yield* sql<{ row: string }>`
           SELECT concat_ws(' ', 'p', username, etag, expires, received_time, convert_from(body, 'UTF8')) AS row
             FROM presentity
           UNION ALL SELECT concat_ws(' ', 'a', presentity_uri, callid, local_cseq, remote_cseq, version, expires)
             FROM active_watchers
           UNION ALL SELECT concat_ws(' ', 'w', presentity_uri, watcher_username, status, inserted_time) FROM watchers`
-        assert.deepStrictEqual(actual.map((one) => one.row).sort(), expected.sort())
-        assert.strictEqual(expected.length, 12 + 36 + 36)
-      }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))) as Effect.Effect<void>,
-    )
-    load.close()
-  })
+          assert.deepStrictEqual(actual.map((one) => one.row).sort(), expected.sort())
+          assert.strictEqual(expected.length, 12 + 36 + 36)
+        }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))) as Effect.Effect<void>,
+      )
+      load.close()
+    },
+  )
 })

@@ -132,65 +132,86 @@ const refusals: readonly (readonly [number, Uri | null, Command])[] = [
 ]
 
 describe("a pump that is not sure that the log is its own", () => {
-  it("OPS-writer: refuses nothing from memory, and says 503 instead; it does again when it is sure", async (context) => {
-    const { ask, claim, pump } = await start(context)
-    assert.equal(await ask(alice, publish([])), 200)
-    const strict = refusals.filter(([status]) => status !== 423)
-    for (const [status, presentity, command] of strict) assert.equal(await ask(presentity, command), status)
-    claim.sure = false
-    const before = pump.counters.refusedUnavailable
-    for (const [, presentity, command] of strict) assert.equal(await ask(presentity, command), 503)
-    assert.equal(pump.counters.refusedUnavailable - before, strict.length)
-    claim.sure = true
-    for (const [status, presentity, command] of strict) assert.equal(await ask(presentity, command), status)
-  })
+  it(
+    "refuses nothing from memory, and says 503 instead; it does again when it is sure",
+    { tags: ["OPS-writer"] },
+    async (context) => {
+      const { ask, claim, pump } = await start(context)
+      assert.equal(await ask(alice, publish([])), 200)
+      const strict = refusals.filter(([status]) => status !== 423)
+      for (const [status, presentity, command] of strict) assert.equal(await ask(presentity, command), status)
+      claim.sure = false
+      const before = pump.counters.refusedUnavailable
+      for (const [, presentity, command] of strict) assert.equal(await ask(presentity, command), 503)
+      assert.equal(pump.counters.refusedUnavailable - before, strict.length)
+      claim.sure = true
+      for (const [status, presentity, command] of strict) assert.equal(await ask(presentity, command), status)
+    },
+  )
 
-  it("OPS-writer: stores and answers what the log takes, for then it was its own; NOTIFYs wait until that is sure", async (context) => {
-    const { ask, claim, sent, log } = await start(context)
-    assert.equal(await ask(alice, subscribe(600)), 200)
-    await holds("the first NOTIFY", () => sent.length === 1)
-    claim.sure = false
-    assert.equal(await ask(alice, publish([])), 200)
-    assert.equal(log.read(0, 100).length, 2)
-    // a tick and more
-    await new Promise((resolve) => setTimeout(resolve, 3 * pumpDefaults.tickMillis))
-    assert.equal(sent.length, 1)
-    claim.sure = true
-    await holds("the second NOTIFY", () => sent.length === 2)
-    assert.deepEqual(
-      sent.map(({ cseq }) => cseq),
-      [1, 2],
-    )
-  })
+  it(
+    "stores and answers what the log takes, for then it was its own; NOTIFYs wait until that is sure",
+    { tags: ["OPS-writer"] },
+    async (context) => {
+      const { ask, claim, sent, log } = await start(context)
+      assert.equal(await ask(alice, subscribe(600)), 200)
+      await holds("the first NOTIFY", () => sent.length === 1)
+      claim.sure = false
+      assert.equal(await ask(alice, publish([])), 200)
+      assert.equal(log.read(0, 100).length, 2)
+      // a tick and more
+      await new Promise((resolve) => setTimeout(resolve, 3 * pumpDefaults.tickMillis))
+      assert.equal(sent.length, 1)
+      claim.sure = true
+      await holds("the second NOTIFY", () => sent.length === 2)
+      assert.deepEqual(
+        sent.map(({ cseq }) => cseq),
+        [1, 2],
+      )
+    },
+  )
 
-  it("L16 OPS-writer: NOTIFYs that waited leave before those that were decided after them", async (context) => {
-    const { ask, claim, sent } = await start(context)
-    assert.equal(await ask(alice, subscribe(600)), 200)
-    await holds("the first NOTIFY", () => sent.length === 1)
-    claim.sure = false
-    assert.equal(await ask(alice, publish([])), 200)
-    // sure again just when the next decision is stored
-    claim.appending = () => (claim.sure = true)
-    const end = { _tag: "Terminate", packageName: "presence", watcher: null, reason: "deactivated" } as const
-    assert.equal(await ask(alice, end), 200)
-    await holds("all NOTIFYs", () => sent.length === 3)
-    assert.deepEqual(
-      sent.map(({ cseq }) => cseq),
-      [1, 2, 3],
-    )
-  })
+  it(
+    "NOTIFYs that waited leave before those that were decided after them",
+    { tags: ["L16", "OPS-writer"] },
+    async (context) => {
+      const { ask, claim, sent } = await start(context)
+      assert.equal(await ask(alice, subscribe(600)), 200)
+      await holds("the first NOTIFY", () => sent.length === 1)
+      claim.sure = false
+      assert.equal(await ask(alice, publish([])), 200)
+      // sure again just when the next decision is stored
+      claim.appending = () => (claim.sure = true)
+      const end = {
+        _tag: "Terminate",
+        packageName: "presence",
+        watcher: null,
+        reason: "deactivated",
+      } as const
+      assert.equal(await ask(alice, end), 200)
+      await holds("all NOTIFYs", () => sent.length === 3)
+      assert.deepEqual(
+        sent.map(({ cseq }) => cseq),
+        [1, 2, 3],
+      )
+    },
+  )
 
-  it("OPS-writer: once somebody took the log it stores, answers and sends nothing more, and does not come back", async (context) => {
-    const { ask, claim, sent, log, pump } = await start(context)
-    assert.equal(await ask(alice, subscribe(600)), 200)
-    await holds("the first NOTIFY", () => sent.length === 1)
-    claim.sure = false
-    claim.taken = new LogIsTaken({ store: "the log", holder, fix: "stop it" })
-    assert.equal(await ask(alice, publish([])), 503)
-    await holds("it is down", () => pump.status() === "down")
-    for (const [, presentity, command] of refusals) assert.equal(await ask(presentity, command), 503)
-    await new Promise((resolve) => setTimeout(resolve, 600))
-    assert.equal(pump.status(), "down")
-    assert.deepEqual([log.read(0, 100).length, sent.length], [1, 1])
-  })
+  it(
+    "once somebody took the log it stores, answers and sends nothing more, and does not come back",
+    { tags: ["OPS-writer"] },
+    async (context) => {
+      const { ask, claim, sent, log, pump } = await start(context)
+      assert.equal(await ask(alice, subscribe(600)), 200)
+      await holds("the first NOTIFY", () => sent.length === 1)
+      claim.sure = false
+      claim.taken = new LogIsTaken({ store: "the log", holder, fix: "stop it" })
+      assert.equal(await ask(alice, publish([])), 503)
+      await holds("it is down", () => pump.status() === "down")
+      for (const [, presentity, command] of refusals) assert.equal(await ask(presentity, command), 503)
+      await new Promise((resolve) => setTimeout(resolve, 600))
+      assert.equal(pump.status(), "down")
+      assert.deepEqual([log.read(0, 100).length, sent.length], [1, 1])
+    },
+  )
 })

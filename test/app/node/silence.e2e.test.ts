@@ -103,12 +103,16 @@ describe.concurrent("a phone that does not answer", () => {
     await bob.notified({ state: "active", expires: 600, body: phoneOpen })
   })
 
-  it("OPS-end_sub_on_timeout: with the settings as they come it is forgotten", async (context) => {
-    const { another } = await openScene(context, { notify_probe_interval: 1 })
-    const bob = await another("bob")
-    await bob.subscribe({ Expires: "600" })
-    answer(bob.phone, await bob.notify(), "408 Request Timeout")
-    await bob.phone.hearsNothing(1_300)
-    assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
-  })
+  it(
+    "with the settings as they come it is forgotten",
+    { tags: ["OPS-end_sub_on_timeout"] },
+    async (context) => {
+      const { another } = await openScene(context, { notify_probe_interval: 1 })
+      const bob = await another("bob")
+      await bob.subscribe({ Expires: "600" })
+      answer(bob.phone, await bob.notify(), "408 Request Timeout")
+      await bob.phone.hearsNothing(1_300)
+      assert.equal((await bob.subscribe({ Expires: "600" })).raw.status, 481)
+    },
+  )
 })

@@ -67,79 +67,87 @@ const publish = async (ask: Ask, user: string, wish: Record<string, unknown> = {
 }
 
 describe("the event stream", () => {
-  it("OPS-E_PRESENCE_PUBLISH X-10 A13: tells each publication once, in order, from any log position, nothing missed between two readers", async (context) => {
-    const { server } = await openScene(context, { admin: "127.0.0.1:0" })
-    const ask = asking(server.admin)
-    const first = await publish(ask, "alice")
-    const second = await publish(ask, "alice", { body: phoneClosed, entityTag: first, expires: 60 })
-    const third = await publish(ask, "alice", { entityTag: second, expires: 120 })
-    await publish(ask, "bob", { body: phoneOpen })
-    const end = await ask("DELETE", `/v1/publications/${third}?presentity=sip:alice@example.com`)
-    assert.equal(end.status, 204)
+  it(
+    "tells each publication once, in order, from any log position, nothing missed between two readers",
+    { tags: ["OPS-E_PRESENCE_PUBLISH", "X-10", "A13"] },
+    async (context) => {
+      const { server } = await openScene(context, { admin: "127.0.0.1:0" })
+      const ask = asking(server.admin)
+      const first = await publish(ask, "alice")
+      const second = await publish(ask, "alice", { body: phoneClosed, entityTag: first, expires: 60 })
+      const third = await publish(ask, "alice", { entityTag: second, expires: 120 })
+      await publish(ask, "bob", { body: phoneOpen })
+      const end = await ask("DELETE", `/v1/publications/${third}?presentity=sip:alice@example.com`)
+      assert.equal(end.status, 204)
 
-    const all = await told(server.admin, 5, "", { "last-event-id": "0" })
-    assert.deepEqual(
-      all.map(({ event, data }) => [event, data["user"], data["cause"], data["expires"], data["body"]]),
-      [
-        ["E_PRESENCE_PUBLISH", "alice", "published", 3600, phoneOpen],
-        ["E_PRESENCE_PUBLISH", "alice", "modified", 60, phoneClosed],
-        ["E_PRESENCE_PUBLISH", "alice", "refreshed", 120, ""],
-        ["E_PRESENCE_PUBLISH", "bob", "published", 3600, phoneOpen],
-        ["E_PRESENCE_PUBLISH", "alice", "removed", 0, ""],
-      ],
-    )
-    assert.deepEqual(
-      all.slice(0, 3).map(({ data }) => [data["old_etag"], data["etag"]]),
-      [
-        ["", first],
-        [first, second],
-        [second, third],
-      ],
-    )
-    for (const [index, one] of all.entries()) {
-      if (index === all.length - 1) continue
-      const rest = await told(server.admin, all.length - 1 - index, "", { "last-event-id": one.id })
-      assert.deepEqual(rest, all.slice(index + 1))
-    }
-    // live: who does not say where to begin hears what comes from now on
-    let live: ReturnType<typeof told> | null = null
-    await new Promise<void>((open) => {
-      live = told(server.admin, 1, "?uri=sip:c*&type=E_PRESENCE_PUBLISH", {}, open)
-    })
-    await publish(ask, "alice")
-    await publish(ask, "carol")
-    assert.deepEqual(
-      (await live!).map(({ data }) => data["user"]),
-      ["carol"],
-    )
-  })
+      const all = await told(server.admin, 5, "", { "last-event-id": "0" })
+      assert.deepEqual(
+        all.map(({ event, data }) => [event, data["user"], data["cause"], data["expires"], data["body"]]),
+        [
+          ["E_PRESENCE_PUBLISH", "alice", "published", 3600, phoneOpen],
+          ["E_PRESENCE_PUBLISH", "alice", "modified", 60, phoneClosed],
+          ["E_PRESENCE_PUBLISH", "alice", "refreshed", 120, ""],
+          ["E_PRESENCE_PUBLISH", "bob", "published", 3600, phoneOpen],
+          ["E_PRESENCE_PUBLISH", "alice", "removed", 0, ""],
+        ],
+      )
+      assert.deepEqual(
+        all.slice(0, 3).map(({ data }) => [data["old_etag"], data["etag"]]),
+        [
+          ["", first],
+          [first, second],
+          [second, third],
+        ],
+      )
+      for (const [index, one] of all.entries()) {
+        if (index === all.length - 1) continue
+        const rest = await told(server.admin, all.length - 1 - index, "", { "last-event-id": one.id })
+        assert.deepEqual(rest, all.slice(index + 1))
+      }
+      // live: who does not say where to begin hears what comes from now on
+      let live: ReturnType<typeof told> | null = null
+      await new Promise<void>((open) => {
+        live = told(server.admin, 1, "?uri=sip:c*&type=E_PRESENCE_PUBLISH", {}, open)
+      })
+      await publish(ask, "alice")
+      await publish(ask, "carol")
+      assert.deepEqual(
+        (await live!).map(({ data }) => data["user"]),
+        ["carol"],
+      )
+    },
+  )
 
-  it("OPS-E_PRESENCE_EXPOSED: tells what was exposed to whoever listens, all of it", async (context) => {
-    const { server } = await openScene(context, { admin: "127.0.0.1:0" })
-    const ask = asking(server.admin)
-    const users = Array.from({ length: 50 }, (_, n) => `user${n}`)
-    for (const user of users) await publish(ask, user)
-    let heard: ReturnType<typeof told> | null = null
-    await new Promise<void>((open) => {
-      heard = told(server.admin, users.length, "?type=E_PRESENCE_EXPOSED", {}, open)
-    })
-    const rows = (await ask("POST", "/v1/presentities/expose", { event: "presence" })).json as unknown[]
-    const events = await heard!
-    assert.deepEqual(
-      events.map(({ data }) => data),
-      rows,
-    )
-    assert.deepEqual(Object.keys(events[0]?.data ?? {}), [
-      "user",
-      "domain",
-      "event",
-      "expires",
-      "etag",
-      "body",
-    ])
-  })
+  it(
+    "tells what was exposed to whoever listens, all of it",
+    { tags: ["OPS-E_PRESENCE_EXPOSED"] },
+    async (context) => {
+      const { server } = await openScene(context, { admin: "127.0.0.1:0" })
+      const ask = asking(server.admin)
+      const users = Array.from({ length: 50 }, (_, n) => `user${n}`)
+      for (const user of users) await publish(ask, user)
+      let heard: ReturnType<typeof told> | null = null
+      await new Promise<void>((open) => {
+        heard = told(server.admin, users.length, "?type=E_PRESENCE_EXPOSED", {}, open)
+      })
+      const rows = (await ask("POST", "/v1/presentities/expose", { event: "presence" })).json as unknown[]
+      const events = await heard!
+      assert.deepEqual(
+        events.map(({ data }) => data),
+        rows,
+      )
+      assert.deepEqual(Object.keys(events[0]?.data ?? {}), [
+        "user",
+        "domain",
+        "event",
+        "expires",
+        "etag",
+        "body",
+      ])
+    },
+  )
 
-  it("F8: a wrong place to begin is told", async (context) => {
+  it("a wrong place to begin is told", { tags: ["F8"] }, async (context) => {
     const { server } = await openScene(context, { admin: "127.0.0.1:0" })
     const answer = await asking(server.admin)("GET", "/v1/events", undefined, { "last-event-id": "soon" })
     assert.equal(answer.status, 400)
@@ -187,118 +195,131 @@ const dataOf = ({ body }: Delivery) =>
 const hooks = { admin: "127.0.0.1:0", webhook_hosts: ["127.0.0.1"], webhook_give_up: 0 }
 
 describe("webhooks", () => {
-  it("A13 X-10: are told each publication in order, signed with their secret", async (context) => {
-    const { server } = await openScene(context, hooks)
-    const ask = asking(server.admin)
-    const { got, url } = await receiver(context)
-    const added = await ask("POST", "/v1/webhooks", { url, presentity: "sip:a*@example.com" })
-    assert.equal(added.status, 200, added.text)
-    const { id, secret } = added.json as { id: string; secret: string }
-    const began = Date.now()
-    for (const user of ["alice", "bob", "alfred"]) await publish(ask, user)
-    await until(() => got.length === 2)
-    assert.deepEqual(
-      got.map((one) => dataOf(one)["user"]),
-      ["alice", "alfred"],
-    )
-    const [{ headers, body } = assert.fail()] = got
-    const stamp = String(headers["webhook-timestamp"])
-    assert.ok(Number(stamp) >= Math.floor(began / 1000) && Number(stamp) * 1000 <= Date.now())
-    const key = Buffer.from(secret.replace("whsec_", ""), "base64")
-    const mac = createHmac("sha256", key)
-      .update(`${String(headers["webhook-id"])}.${stamp}.${body}`)
-      .digest("base64")
-    assert.equal(headers["webhook-signature"], `v1,${mac}`)
-    assert.equal(headers["content-type"], "application/json")
-    const message = JSON.parse(body) as Record<string, unknown>
-    assert.deepEqual(Object.keys(message), ["type", "timestamp", "data"])
-    assert.equal(message["type"], "E_PRESENCE_PUBLISH")
-    assert.equal(new Date(String(message["timestamp"])).getTime(), dataOf(got[0]!)["at"])
+  it(
+    "are told each publication in order, signed with their secret",
+    { tags: ["A13", "X-10"] },
+    async (context) => {
+      const { server } = await openScene(context, hooks)
+      const ask = asking(server.admin)
+      const { got, url } = await receiver(context)
+      const added = await ask("POST", "/v1/webhooks", { url, presentity: "sip:a*@example.com" })
+      assert.equal(added.status, 200, added.text)
+      const { id, secret } = added.json as { id: string; secret: string }
+      const began = Date.now()
+      for (const user of ["alice", "bob", "alfred"]) await publish(ask, user)
+      await until(() => got.length === 2)
+      assert.deepEqual(
+        got.map((one) => dataOf(one)["user"]),
+        ["alice", "alfred"],
+      )
+      const [{ headers, body } = assert.fail()] = got
+      const stamp = String(headers["webhook-timestamp"])
+      assert.ok(Number(stamp) >= Math.floor(began / 1000) && Number(stamp) * 1000 <= Date.now())
+      const key = Buffer.from(secret.replace("whsec_", ""), "base64")
+      const mac = createHmac("sha256", key)
+        .update(`${String(headers["webhook-id"])}.${stamp}.${body}`)
+        .digest("base64")
+      assert.equal(headers["webhook-signature"], `v1,${mac}`)
+      assert.equal(headers["content-type"], "application/json")
+      const message = JSON.parse(body) as Record<string, unknown>
+      assert.deepEqual(Object.keys(message), ["type", "timestamp", "data"])
+      assert.equal(message["type"], "E_PRESENCE_PUBLISH")
+      assert.equal(new Date(String(message["timestamp"])).getTime(), dataOf(got[0]!)["at"])
 
-    await until(async () => {
+      await until(async () => {
+        const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
+        return items[0]?.["behind"] === 0
+      })
       const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
-      return items[0]?.["behind"] === 0
-    })
-    const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
-    assert.deepEqual([items[0]?.["id"], items[0]?.["state"], items[0]?.["taken"]], [id, "sending", 2])
-    assert.ok(!JSON.stringify(items).includes(secret))
-    assert.equal((await ask("DELETE", `/v1/webhooks/${id}`)).status, 204)
-    await publish(ask, "alina")
-    await pause(200)
-    assert.equal(got.length, 2)
-    assert.equal((await ask("DELETE", `/v1/webhooks/${id}`)).status, 404)
-  })
+      assert.deepEqual([items[0]?.["id"], items[0]?.["state"], items[0]?.["taken"]], [id, "sending", 2])
+      assert.ok(!JSON.stringify(items).includes(secret))
+      assert.equal((await ask("DELETE", `/v1/webhooks/${id}`)).status, 204)
+      await publish(ask, "alina")
+      await pause(200)
+      assert.equal(got.length, 2)
+      assert.equal((await ask("DELETE", `/v1/webhooks/${id}`)).status, 404)
+    },
+  )
 
-  it("A13: what is not taken is sent again, the same, and nothing overtakes it; also what was exposed", async (context) => {
-    const { server } = await openScene(context, { ...hooks, webhook_give_up: 60 })
-    const ask = asking(server.admin)
-    const { got, url, answers } = await receiver(context)
-    answers((_, count) => (count <= 2 ? 503 : 200))
-    await ask("POST", "/v1/webhooks", { url })
-    for (const user of ["alice", "bob"]) await publish(ask, user)
-    await until(() => got.length >= 1)
-    await until(async () => {
-      const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
-      return items[0]?.["state"] === "retrying" && items[0]["reason"] === "answered 503"
-    })
-    await until(() => got.length >= 4)
-    assert.deepEqual(
-      got.map((one) => dataOf(one)["user"]),
-      ["alice", "alice", "alice", "bob"],
-    )
-    assert.equal(new Set(got.slice(0, 3).map(({ headers }) => headers["webhook-id"])).size, 1)
-    assert.equal(new Set(got.slice(0, 3).map(({ body }) => body)).size, 1)
-    await ask("POST", "/v1/presentities/expose", { event: "presence" })
-    await until(() => got.length >= 6)
-    assert.deepEqual(
-      got.slice(4).map(({ body }) => (JSON.parse(body) as { type: string }).type),
-      ["E_PRESENCE_EXPOSED", "E_PRESENCE_EXPOSED"],
-    )
-  })
+  it(
+    "what is not taken is sent again, the same, and nothing overtakes it; also what was exposed",
+    { tags: ["A13"] },
+    async (context) => {
+      const { server } = await openScene(context, { ...hooks, webhook_give_up: 60 })
+      const ask = asking(server.admin)
+      const { got, url, answers } = await receiver(context)
+      answers((_, count) => (count <= 2 ? 503 : 200))
+      await ask("POST", "/v1/webhooks", { url })
+      for (const user of ["alice", "bob"]) await publish(ask, user)
+      await until(() => got.length >= 1)
+      await until(async () => {
+        const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
+        return items[0]?.["state"] === "retrying" && items[0]["reason"] === "answered 503"
+      })
+      await until(() => got.length >= 4)
+      assert.deepEqual(
+        got.map((one) => dataOf(one)["user"]),
+        ["alice", "alice", "alice", "bob"],
+      )
+      assert.equal(new Set(got.slice(0, 3).map(({ headers }) => headers["webhook-id"])).size, 1)
+      assert.equal(new Set(got.slice(0, 3).map(({ body }) => body)).size, 1)
+      await ask("POST", "/v1/presentities/expose", { event: "presence" })
+      await until(() => got.length >= 6)
+      assert.deepEqual(
+        got.slice(4).map(({ body }) => (JSON.parse(body) as { type: string }).type),
+        ["E_PRESENCE_EXPOSED", "E_PRESENCE_EXPOSED"],
+      )
+    },
+  )
 
-  it("A13: what is given up is a dead letter, can be sent again or discarded, and the rest goes on; 410 ends it all", async (context) => {
-    const { server } = await openScene(context, hooks)
-    const ask = asking(server.admin)
-    const { got, url, answers } = await receiver(context)
-    answers((one) => (dataOf(one)["user"] === "alice" ? 500 : 200))
-    const { id } = (await ask("POST", "/v1/webhooks", { url })).json as { id: string }
-    for (const user of ["alice", "bob", "alice"]) await publish(ask, user)
-    const letters = async () =>
-      ((await ask("GET", `/v1/webhooks/${id}/dead-letters`)).json as { items: Record<string, string>[] })
-        .items
-    await until(async () => (await letters()).length === 2)
-    const [newest, oldest] = await letters()
-    assert.deepEqual([newest?.["error"], newest?.["presentity"]], ["answered 500", "sip:alice@example.com"])
-    assert.deepEqual(
-      got.map((one) => dataOf(one)["user"]),
-      ["alice", "bob", "alice"],
-    )
-    const place = `/v1/webhooks/${id}/dead-letters/${oldest?.["id"]}`
-    const again = await ask("POST", `${place}/redeliver`)
-    assert.equal(again.status, 409)
-    assert.match(again.text, /it was not taken: answered 500/)
-    answers(() => 200)
-    assert.equal((await ask("POST", `${place}/redeliver`)).status, 204)
-    assert.equal(got.at(-1)?.body, oldest?.["body"])
-    assert.equal(got.at(-1)?.headers["webhook-id"], oldest?.["id"])
-    assert.equal((await ask("POST", `${place}/redeliver`)).status, 404)
-    assert.equal((await ask("DELETE", `/v1/webhooks/${id}/dead-letters/${newest?.["id"]}`)).status, 204)
-    assert.deepEqual(await letters(), [])
+  it(
+    "what is given up is a dead letter, can be sent again or discarded, and the rest goes on; 410 ends it all",
+    { tags: ["A13"] },
+    async (context) => {
+      const { server } = await openScene(context, hooks)
+      const ask = asking(server.admin)
+      const { got, url, answers } = await receiver(context)
+      answers((one) => (dataOf(one)["user"] === "alice" ? 500 : 200))
+      const { id } = (await ask("POST", "/v1/webhooks", { url })).json as { id: string }
+      for (const user of ["alice", "bob", "alice"]) await publish(ask, user)
+      const letters = async () =>
+        ((await ask("GET", `/v1/webhooks/${id}/dead-letters`)).json as { items: Record<string, string>[] })
+          .items
+      await until(async () => (await letters()).length === 2)
+      const [newest, oldest] = await letters()
+      assert.deepEqual([newest?.["error"], newest?.["presentity"]], ["answered 500", "sip:alice@example.com"])
+      assert.deepEqual(
+        got.map((one) => dataOf(one)["user"]),
+        ["alice", "bob", "alice"],
+      )
+      const place = `/v1/webhooks/${id}/dead-letters/${oldest?.["id"]}`
+      const again = await ask("POST", `${place}/redeliver`)
+      assert.equal(again.status, 409)
+      assert.match(again.text, /it was not taken: answered 500/)
+      answers(() => 200)
+      assert.equal((await ask("POST", `${place}/redeliver`)).status, 204)
+      assert.equal(got.at(-1)?.body, oldest?.["body"])
+      assert.equal(got.at(-1)?.headers["webhook-id"], oldest?.["id"])
+      assert.equal((await ask("POST", `${place}/redeliver`)).status, 404)
+      assert.equal((await ask("DELETE", `/v1/webhooks/${id}/dead-letters/${newest?.["id"]}`)).status, 204)
+      assert.deepEqual(await letters(), [])
 
-    answers(() => 410)
-    await publish(ask, "carol")
-    await until(async () => {
-      const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
-      return items[0]?.["state"] === "stopped"
-    })
-    const count = got.length
-    await publish(ask, "carol")
-    await pause(200)
-    assert.equal(got.length, count)
-  })
+      answers(() => 410)
+      await publish(ask, "carol")
+      await until(async () => {
+        const { items } = (await ask("GET", "/v1/webhooks")).json as { items: Record<string, unknown>[] }
+        return items[0]?.["state"] === "stopped"
+      })
+      const count = got.length
+      await publish(ask, "carol")
+      await pause(200)
+      assert.equal(got.length, count)
+    },
+  )
 
   it.skipIf(cluster === null)(
-    "A13: a restart goes on where it was, and from any log position when asked",
+    "a restart goes on where it was, and from any log position when asked",
+    { tags: ["A13"] },
     async (context) => {
       const settings = { ...hooks, memory: false, database_url: cluster!.database(), domain: ["example.com"] }
       const { got, url, answers } = await receiver(context)
@@ -334,7 +355,7 @@ describe("webhooks", () => {
     },
   )
 
-  it("T36 F8: a webhook that may not be is refused with the reason", async (context) => {
+  it("a webhook that may not be is refused with the reason", { tags: ["T36", "F8"] }, async (context) => {
     const { server } = await openScene(context, hooks)
     const ask = asking(server.admin)
     const url = "http://127.0.0.1:1/"

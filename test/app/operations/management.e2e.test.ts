@@ -37,97 +37,109 @@ const scene = async (context: TestContext, settings: Parameters<typeof openScene
 }
 
 describe("refreshWatchers", () => {
-  it("OPS-refreshWatchers BUG-1 BUG-9 BUG-10: type 0 asks the rules again, any other tells the present state, rules applied", async (context) => {
-    const { another, publish, rules, mi, post } = await scene(context, { policy: "rules" })
-    await publish()
-    assert.equal(await rules(ruleset(ruleFor("sip:bob@example.com", "polite-block"))), 204)
-    const bob = await another("bob")
-    await bob.subscribe({ Expires: "600" })
-    await bob.notified({ state: "active", body: null })
-    assert.equal(await mi("refreshWatchers", [alice, "presence", 1]), "OK")
-    // politely blocked, so told that nobody is there, whatever is published
-    const again = await bob.notified({ state: "active" })
-    assert.doesNotMatch(again.raw.body.toString(), /open/)
-    assert.equal(
-      await mi("presence:refresh_watchers", { presentity_uri: alice, event: "presence", refresh_type: 0 }),
-      "OK",
-    )
-    await bob.phone.hearsNothing()
-    await rules(ruleset(ruleFor("sip:bob@example.com", "allow")))
-    await bob.notified({ state: "active" })
-    assert.equal(await mi("refresh_watchers", [alice, "presence", "2"]), "OK")
-    await bob.notified({ state: "active" })
-    // a package without rules, and one without watchers
-    assert.equal(await mi("refreshWatchers", [alice, "dialog", 0]), "OK")
-    assert.equal(
-      (await post(`/v1/presentities/${encodeURIComponent(alice)}/refresh`, '{"kind": "state"}')).status,
-      204,
-    )
-    await bob.notified({ state: "active" })
-  })
+  it(
+    "type 0 asks the rules again, any other tells the present state, rules applied",
+    { tags: ["OPS-refreshWatchers", "BUG-1", "BUG-9", "BUG-10"] },
+    async (context) => {
+      const { another, publish, rules, mi, post } = await scene(context, { policy: "rules" })
+      await publish()
+      assert.equal(await rules(ruleset(ruleFor("sip:bob@example.com", "polite-block"))), 204)
+      const bob = await another("bob")
+      await bob.subscribe({ Expires: "600" })
+      await bob.notified({ state: "active", body: null })
+      assert.equal(await mi("refreshWatchers", [alice, "presence", 1]), "OK")
+      // politely blocked, so told that nobody is there, whatever is published
+      const again = await bob.notified({ state: "active" })
+      assert.doesNotMatch(again.raw.body.toString(), /open/)
+      assert.equal(
+        await mi("presence:refresh_watchers", { presentity_uri: alice, event: "presence", refresh_type: 0 }),
+        "OK",
+      )
+      await bob.phone.hearsNothing()
+      await rules(ruleset(ruleFor("sip:bob@example.com", "allow")))
+      await bob.notified({ state: "active" })
+      assert.equal(await mi("refresh_watchers", [alice, "presence", "2"]), "OK")
+      await bob.notified({ state: "active" })
+      // a package without rules, and one without watchers
+      assert.equal(await mi("refreshWatchers", [alice, "dialog", 0]), "OK")
+      assert.equal(
+        (await post(`/v1/presentities/${encodeURIComponent(alice)}/refresh`, '{"kind": "state"}')).status,
+        204,
+      )
+      await bob.notified({ state: "active" })
+    },
+  )
 })
 
 describe("lists", () => {
-  it("OPS-pres_phtable_list: every live publication with the seed's fields first", async (context) => {
-    const { another, mi, get } = await scene(context)
-    const [one, other] = [await another("alice"), await another("alice")]
-    const tag = (await one.publish({ Expires: "600" }, phoneOpen)).header("sip-etag")
-    await other.publish({ Expires: "600" }, phoneClosed)
-    for (const name of ["pres_phtable_list", "presence:phtable_list"]) {
-      const rows = (await mi(name)) as Record<string, unknown>[]
+  it(
+    "every live publication with the seed's fields first",
+    { tags: ["OPS-pres_phtable_list"] },
+    async (context) => {
+      const { another, mi, get } = await scene(context)
+      const [one, other] = [await another("alice"), await another("alice")]
+      const tag = (await one.publish({ Expires: "600" }, phoneOpen)).header("sip-etag")
+      await other.publish({ Expires: "600" }, phoneClosed)
+      for (const name of ["pres_phtable_list", "presence:phtable_list"]) {
+        const rows = (await mi(name)) as Record<string, unknown>[]
+        assert.deepEqual(
+          rows.map((row) => [row["pres_uri"], row["event"], row["etag_count"]]),
+          [
+            [alice, "presence", 2],
+            [alice, "presence", 2],
+          ],
+        )
+        assert.equal(rows[0]?.["etag"], tag)
+        assert.deepEqual(Object.keys(rows[0] ?? {}).slice(0, 4), ["pres_uri", "event", "etag_count", "etag"])
+      }
+      assert.deepEqual(await mi("pres_phtable_list", ["dialog"]), [])
+      assert.equal((await get("/v1/presentities?event=presence")).items.length, 2)
+    },
+  )
+
+  it(
+    "subscriptions by shell wildcards over whole URIs, both or neither, however long",
+    { tags: ["OPS-subs_phtable_list", "BUG-19"] },
+    async (context) => {
+      const { another, mi, get } = await scene(context)
+      const [bob, carol] = [await another("bob"), await another("carol")]
+      await bob.subscribe({ Expires: "600" })
+      await bob.notified({ state: "active" })
+      await carol.subscribe({ Event: "dialog", Accept: null, Expires: "600" })
+      const rows = (await mi("subs_phtable_list")) as Record<string, unknown>[]
+      assert.equal(
+        Object.keys(rows[0] ?? {})
+          .slice(0, 15)
+          .join(" "),
+        "pres_uri event expires db_flag version to_user to_domain to_tag from_user from_domain from_tag contact callid " +
+          "local_cseq remote_cseq",
+      )
+      const [first] = rows
       assert.deepEqual(
-        rows.map((row) => [row["pres_uri"], row["event"], row["etag_count"]]),
         [
-          [alice, "presence", 2],
-          [alice, "presence", 2],
+          first?.["to_user"],
+          first?.["from_user"],
+          first?.["callid"],
+          first?.["to_tag"],
+          first?.["local_cseq"],
+          first?.["status"],
         ],
+        ["alice", "bob", bob.callId, bob.toTag, 1, "active"],
       )
-      assert.equal(rows[0]?.["etag"], tag)
-      assert.deepEqual(Object.keys(rows[0] ?? {}).slice(0, 4), ["pres_uri", "event", "etag_count", "etag"])
-    }
-    assert.deepEqual(await mi("pres_phtable_list", ["dialog"]), [])
-    assert.equal((await get("/v1/presentities?event=presence")).items.length, 2)
-  })
+      const from = async (pattern: string, to = "*"): Promise<unknown> =>
+        ((await mi("presence:subs_phtable_list", [pattern, to])) as Record<string, unknown>[]).map(
+          (row) => row["from_user"],
+        )
+      assert.deepEqual(await from("sip:b?b@*"), ["bob"])
+      assert.deepEqual(await from("*@example.com"), ["bob", "carol"])
+      assert.deepEqual(await from("*", "sip:nobody@*"), [])
+      assert.deepEqual(await from(`${"*a".repeat(20_000)}*`), [])
+      assert.equal(await mi("subs_phtable_list", ["*"]), "-32602 give both from and to, or neither")
+      assert.equal((await get(`/v1/subscriptions?from=${encodeURIComponent("sip:bob@*")}`)).items.length, 1)
+    },
+  )
 
-  it("OPS-subs_phtable_list BUG-19: subscriptions by shell wildcards over whole URIs, both or neither, however long", async (context) => {
-    const { another, mi, get } = await scene(context)
-    const [bob, carol] = [await another("bob"), await another("carol")]
-    await bob.subscribe({ Expires: "600" })
-    await bob.notified({ state: "active" })
-    await carol.subscribe({ Event: "dialog", Accept: null, Expires: "600" })
-    const rows = (await mi("subs_phtable_list")) as Record<string, unknown>[]
-    assert.equal(
-      Object.keys(rows[0] ?? {})
-        .slice(0, 15)
-        .join(" "),
-      "pres_uri event expires db_flag version to_user to_domain to_tag from_user from_domain from_tag contact callid " +
-        "local_cseq remote_cseq",
-    )
-    const [first] = rows
-    assert.deepEqual(
-      [
-        first?.["to_user"],
-        first?.["from_user"],
-        first?.["callid"],
-        first?.["to_tag"],
-        first?.["local_cseq"],
-        first?.["status"],
-      ],
-      ["alice", "bob", bob.callId, bob.toTag, 1, "active"],
-    )
-    const from = async (pattern: string, to = "*"): Promise<unknown> =>
-      ((await mi("presence:subs_phtable_list", [pattern, to])) as Record<string, unknown>[]).map(
-        (row) => row["from_user"],
-      )
-    assert.deepEqual(await from("sip:b?b@*"), ["bob"])
-    assert.deepEqual(await from("*@example.com"), ["bob", "carol"])
-    assert.deepEqual(await from("*", "sip:nobody@*"), [])
-    assert.deepEqual(await from(`${"*a".repeat(20_000)}*`), [])
-    assert.equal(await mi("subs_phtable_list", ["*"]), "-32602 give both from and to, or neither")
-    assert.equal((await get(`/v1/subscriptions?from=${encodeURIComponent("sip:bob@*")}`)).items.length, 1)
-  })
-
-  it("OPS-cleanup: is done before it is asked", async (context) => {
+  it("is done before it is asked", { tags: ["OPS-cleanup"] }, async (context) => {
     const { publish, mi, post, get } = await scene(context)
     await publish()
     assert.equal(await mi("cleanup"), "OK")
@@ -138,7 +150,7 @@ describe("lists", () => {
 })
 
 describe("wrong calls", () => {
-  it("OPS-mi: each is told what is wrong, and nothing happens", async (context) => {
+  it("each is told what is wrong, and nothing happens", { tags: ["OPS-mi"] }, async (context) => {
     const { mi, post, another } = await scene(context)
     const usage = "expected presentity_uri, event, refresh_type"
     for (const [method, params, answer] of [

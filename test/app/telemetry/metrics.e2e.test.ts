@@ -43,48 +43,55 @@ const parsed = (text: string): readonly Sample[] => {
 }
 
 describe.skipIf(!hasParser)("metrics", () => {
-  it("OPS-metrics: a parser of OpenMetrics reads them all, they count what happened, and no label holds a URI", async (context) => {
-    const { server, another, publish } = await openScene(context, { admin: "127.0.0.1:0" })
-    const bob = await another("bob")
-    await bob.subscribe({ Expires: "600" })
-    await bob.notified({ state: "active", body: null })
-    await publish(phoneOpen)
-    await bob.notified({ state: "active", body: phoneOpen })
-    await publish(phoneClosed)
-    await bob.notified({ state: "active", body: phoneClosed })
-    const mallory = await another("mallory")
-    mallory.phone.send("MUMBLE sip:x SIP/2.0\r\n\r\n")
-    await mallory.phone.hearsNothing()
-    const answer = await asking(server.admin)("GET", "/metrics")
-    assert.match(answer.header("content-type") ?? "", /^application\/openmetrics-text; version=1\.0\.0/)
-    const samples = parsed(answer.text)
-    const value = (name: string, labels: Record<string, string> = {}): number | undefined =>
-      samples.find(
-        (one) =>
-          one.name === name &&
-          Object.entries(labels).every(([label, expected]) => one.labels[label] === expected),
-      )?.value
-    assert.equal(value("presently_sip_requests_total", { method: "PUBLISH", status: "200" }), 2)
-    assert.equal(value("presently_sip_requests_total", { method: "SUBSCRIBE", status: "200" }), 1)
-    assert.equal(value("presently_notify_outcomes_total", { outcome: "accepted" }), 3)
-    assert.equal(value("presently_notify_sent_total"), 3)
-    assert.equal(value("presently_notify_latency_seconds_count"), 3)
-    assert.ok((value("presently_log_append_seconds_count") ?? 0) >= 3)
-    assert.equal(value("presently_publications", { event: "presence" }), 1)
-    assert.equal(value("presently_subscriptions", { event: "presence", state: "active" }), 1)
-    assert.equal(value("presently_ready"), 1)
-    assert.ok((value("presently_log_position") ?? 0) >= 3)
-    assert.ok((value("presently_projection_lag_events") ?? -1) >= 0)
-    assert.ok((value("process_cpu_seconds_total") ?? 0) > 0)
-    assert.ok((value("presently_dropped_total", { reason: "malformed" }) ?? 0) >= 0)
-    assert.match(samples.find(({ name }) => name === "presently_build_info")?.labels["version"] ?? "", /^\d/)
-    for (const { name, labels } of samples) {
-      assert.match(name, /^(?:presently|process)_[a-z_]+$/)
-      for (const text of Object.values(labels)) assert.doesNotMatch(text, /sip:|@|example/)
-    }
-  })
+  it(
+    "a parser of OpenMetrics reads them all, they count what happened, and no label holds a URI",
+    { tags: ["OPS-metrics"] },
+    async (context) => {
+      const { server, another, publish } = await openScene(context, { admin: "127.0.0.1:0" })
+      const bob = await another("bob")
+      await bob.subscribe({ Expires: "600" })
+      await bob.notified({ state: "active", body: null })
+      await publish(phoneOpen)
+      await bob.notified({ state: "active", body: phoneOpen })
+      await publish(phoneClosed)
+      await bob.notified({ state: "active", body: phoneClosed })
+      const mallory = await another("mallory")
+      mallory.phone.send("MUMBLE sip:x SIP/2.0\r\n\r\n")
+      await mallory.phone.hearsNothing()
+      const answer = await asking(server.admin)("GET", "/metrics")
+      assert.match(answer.header("content-type") ?? "", /^application\/openmetrics-text; version=1\.0\.0/)
+      const samples = parsed(answer.text)
+      const value = (name: string, labels: Record<string, string> = {}): number | undefined =>
+        samples.find(
+          (one) =>
+            one.name === name &&
+            Object.entries(labels).every(([label, expected]) => one.labels[label] === expected),
+        )?.value
+      assert.equal(value("presently_sip_requests_total", { method: "PUBLISH", status: "200" }), 2)
+      assert.equal(value("presently_sip_requests_total", { method: "SUBSCRIBE", status: "200" }), 1)
+      assert.equal(value("presently_notify_outcomes_total", { outcome: "accepted" }), 3)
+      assert.equal(value("presently_notify_sent_total"), 3)
+      assert.equal(value("presently_notify_latency_seconds_count"), 3)
+      assert.ok((value("presently_log_append_seconds_count") ?? 0) >= 3)
+      assert.equal(value("presently_publications", { event: "presence" }), 1)
+      assert.equal(value("presently_subscriptions", { event: "presence", state: "active" }), 1)
+      assert.equal(value("presently_ready"), 1)
+      assert.ok((value("presently_log_position") ?? 0) >= 3)
+      assert.ok((value("presently_projection_lag_events") ?? -1) >= 0)
+      assert.ok((value("process_cpu_seconds_total") ?? 0) > 0)
+      assert.ok((value("presently_dropped_total", { reason: "malformed" }) ?? 0) >= 0)
+      assert.match(
+        samples.find(({ name }) => name === "presently_build_info")?.labels["version"] ?? "",
+        /^\d/,
+      )
+      for (const { name, labels } of samples) {
+        assert.match(name, /^(?:presently|process)_[a-z_]+$/)
+        for (const text of Object.values(labels)) assert.doesNotMatch(text, /sip:|@|example/)
+      }
+    },
+  )
 
-  it("OPS-metrics: whoever sends cannot make new series", async (context) => {
+  it("whoever sends cannot make new series", { tags: ["OPS-metrics"] }, async (context) => {
     const { server, another } = await openScene(context, { admin: "127.0.0.1:0" })
     const { phone } = await another("mallory")
     const count = async () => parsed((await asking(server.admin)("GET", "/metrics")).text).length
@@ -137,56 +144,67 @@ const until = async (condition: () => boolean): Promise<void> => {
 }
 
 describe("traces", () => {
-  it("OPS-traces: one from PUBLISH through the append to the end of each NOTIFY", async (context) => {
-    const { spans, url } = await collector(context)
-    const { another, publish } = await openScene(context, { otlp_endpoint: url })
-    const [bob, carol] = [await another("bob"), await another("carol")]
-    for (const watcher of [bob, carol]) {
-      await watcher.subscribe({ Expires: "600" })
-      await watcher.notified({ state: "active", body: null })
-    }
-    await publish(phoneOpen)
-    for (const watcher of [bob, carol]) await watcher.notified({ state: "active", body: phoneOpen })
-    await until(() => spans.some(({ name }) => name === "PUBLISH") && spans.length >= 10)
-    const root = spans.find(({ name }) => name === "PUBLISH")
-    assert.ok(root !== undefined)
-    const rest = spans.filter(({ traceId, name }) => traceId === root.traceId && name !== "PUBLISH")
-    assert.deepEqual(rest.map(({ name }) => name).sort(), ["NOTIFY", "NOTIFY", "append"])
-    for (const one of rest) {
-      assert.equal(one.parentSpanId, root.spanId)
-      assert.ok(BigInt(one.startTimeUnixNano) >= BigInt(root.startTimeUnixNano))
-      assert.ok(BigInt(one.endTimeUnixNano) >= BigInt(one.startTimeUnixNano))
-    }
-    const said = (span: OtlpSpan) =>
-      Object.fromEntries(span.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
-    assert.equal(said(root)["presently.presentity"], "sip:alice@example.com")
-    assert.equal(Number(said(root)["sip.status"]), 200)
-    for (const one of rest.filter(({ name }) => name === "NOTIFY")) {
-      assert.equal(said(one)["presently.outcome"], "Accepted")
-    }
-    assert.equal(new Set(spans.filter(({ name }) => name === "SUBSCRIBE").map((one) => one.traceId)).size, 2)
-  })
+  it(
+    "one from PUBLISH through the append to the end of each NOTIFY",
+    { tags: ["OPS-traces"] },
+    async (context) => {
+      const { spans, url } = await collector(context)
+      const { another, publish } = await openScene(context, { otlp_endpoint: url })
+      const [bob, carol] = [await another("bob"), await another("carol")]
+      for (const watcher of [bob, carol]) {
+        await watcher.subscribe({ Expires: "600" })
+        await watcher.notified({ state: "active", body: null })
+      }
+      await publish(phoneOpen)
+      for (const watcher of [bob, carol]) await watcher.notified({ state: "active", body: phoneOpen })
+      await until(() => spans.some(({ name }) => name === "PUBLISH") && spans.length >= 10)
+      const root = spans.find(({ name }) => name === "PUBLISH")
+      assert.ok(root !== undefined)
+      const rest = spans.filter(({ traceId, name }) => traceId === root.traceId && name !== "PUBLISH")
+      assert.deepEqual(rest.map(({ name }) => name).sort(), ["NOTIFY", "NOTIFY", "append"])
+      for (const one of rest) {
+        assert.equal(one.parentSpanId, root.spanId)
+        assert.ok(BigInt(one.startTimeUnixNano) >= BigInt(root.startTimeUnixNano))
+        assert.ok(BigInt(one.endTimeUnixNano) >= BigInt(one.startTimeUnixNano))
+      }
+      const said = (span: OtlpSpan) =>
+        Object.fromEntries(span.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+      assert.equal(said(root)["presently.presentity"], "sip:alice@example.com")
+      assert.equal(Number(said(root)["sip.status"]), 200)
+      for (const one of rest.filter(({ name }) => name === "NOTIFY")) {
+        assert.equal(said(one)["presently.outcome"], "Accepted")
+      }
+      assert.equal(
+        new Set(spans.filter(({ name }) => name === "SUBSCRIBE").map((one) => one.traceId)).size,
+        2,
+      )
+    },
+  )
 
-  it("OPS-traces: a call of the management port goes on with the trace of its caller (W3C Trace Context)", async (context) => {
-    const { spans, url } = await collector(context)
-    const { server } = await openScene(context, {
-      otlp_endpoint: url,
-      trace_percent: 0,
-      admin: "127.0.0.1:0",
-    })
-    const traceId = "0af7651916cd43dd8448eb211c80319c"
-    const answer = await asking(server.admin)(
-      "POST",
-      "/v1/publications",
-      { presentity: "sip:alice@example.com", body: phoneOpen },
-      { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
-    )
-    assert.equal(answer.status, 200)
-    await until(() => spans.some(({ name }) => name === "PUBLISH"))
-    const publish = spans.find(({ name }) => name === "PUBLISH")
-    assert.equal(publish?.traceId, traceId)
-    assert.ok(
-      spans.some((one) => one.spanId === publish?.parentSpanId && one.parentSpanId === "b7ad6b7169203331"),
-    )
-  })
+  it(
+    "a call of the management port goes on with the trace of its caller (W3C Trace Context)",
+    { tags: ["OPS-traces"] },
+    async (context) => {
+      const { spans, url } = await collector(context)
+      const { server } = await openScene(context, {
+        otlp_endpoint: url,
+        trace_percent: 0,
+        admin: "127.0.0.1:0",
+      })
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const answer = await asking(server.admin)(
+        "POST",
+        "/v1/publications",
+        { presentity: "sip:alice@example.com", body: phoneOpen },
+        { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
+      )
+      assert.equal(answer.status, 200)
+      await until(() => spans.some(({ name }) => name === "PUBLISH"))
+      const publish = spans.find(({ name }) => name === "PUBLISH")
+      assert.equal(publish?.traceId, traceId)
+      assert.ok(
+        spans.some((one) => one.spanId === publish?.parentSpanId && one.parentSpanId === "b7ad6b7169203331"),
+      )
+    },
+  )
 })

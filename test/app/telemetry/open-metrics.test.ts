@@ -8,7 +8,7 @@ import { makeHistogram } from "../../../src/app/telemetry/histogram.ts"
 import { openMetricsText } from "../../../src/app/telemetry/open-metrics.ts"
 
 describe("a histogram", () => {
-  it("OPS-metrics: counts each observation once, in the bucket it belongs to", () => {
+  it("counts each observation once, in the bucket it belongs to", { tags: ["OPS-metrics"] }, () => {
     const bounds = [0.001, 0.01, 0.1, 1]
     fc.assert(
       fc.property(
@@ -32,7 +32,7 @@ describe("a histogram", () => {
 })
 
 describe("the text", () => {
-  it("OPS-metrics: has every family once with type, unit and help, and an end", () => {
+  it("has every family once with type, unit and help, and an end", { tags: ["OPS-metrics"] }, () => {
     const histogram = makeHistogram([0.5, 1])
     histogram.observe(0.25, 2)
     histogram.observe(3)

@@ -68,7 +68,7 @@ const allowing = replaceRules({ who: bob, treat: "allow" })
 const blocking = replaceRules({ who: bob, treat: "block" })
 
 describe("what changed while the server was down", () => {
-  it("AUT-7: what fell due then is not decided by the rules of before", () => {
+  it("what fell due then is not decided by the rules of before", { tags: ["AUT-7"] }, () => {
     // what is at stake: by the old rules he is told
     const careless = life(stopped(allowing))
     careless.advance(noon + 100_000)
@@ -84,7 +84,7 @@ describe("what changed while the server was down", () => {
     )
   })
 
-  it("AUT-7: a document that is gone counts as well", () => {
+  it("a document that is gone counts as well", { tags: ["AUT-7"] }, () => {
     const one = life(stopped(allowing, "block"), "block")
     one.ask(removeRules, noon + 100_000, true)
     one.advance(noon + 100_000)
@@ -94,52 +94,62 @@ describe("what changed while the server was down", () => {
     )
   })
 
-  it("AUT-7: what is overdue is decided after it, at the same time or later, and time never goes back", () => {
-    const log = stopped(allowing)
-    const one = life(log)
-    const before = log.read(0, 1_000).length
-    one.ask(replaceRules({ who: bob, treat: "confirm" }), noon + 100_000, true)
-    one.advance(noon + 100_000)
-    deepStrictEqual(
-      log.read(before, 1_000).map(({ decision }) => [decision.cause, decision.at - noon]),
-      [
-        ["ReplaceRules", 100_000],
-        ["FallDue", 100_000],
-      ],
-    )
-    // a command that amends nothing comes after what was due, each at its own time
-    const usual = stopped(allowing)
-    const other = life(usual)
-    const had = usual.read(0, 1_000).length
-    other.ask(replaceRules({ who: bob, treat: "confirm" }), noon + 100_000)
-    const causes = usual.read(had, 1_000).map(({ decision }) => [decision.cause, decision.at - noon] as const)
-    deepStrictEqual(causes.at(-1), ["ReplaceRules", 100_000])
-    ok(causes.slice(0, -1).every(([cause, when]) => cause === "FallDue" && when < 100_000))
-    ok(causes.length > 1)
-  })
+  it(
+    "what is overdue is decided after it, at the same time or later, and time never goes back",
+    { tags: ["AUT-7"] },
+    () => {
+      const log = stopped(allowing)
+      const one = life(log)
+      const before = log.read(0, 1_000).length
+      one.ask(replaceRules({ who: bob, treat: "confirm" }), noon + 100_000, true)
+      one.advance(noon + 100_000)
+      deepStrictEqual(
+        log.read(before, 1_000).map(({ decision }) => [decision.cause, decision.at - noon]),
+        [
+          ["ReplaceRules", 100_000],
+          ["FallDue", 100_000],
+        ],
+      )
+      // a command that amends nothing comes after what was due, each at its own time
+      const usual = stopped(allowing)
+      const other = life(usual)
+      const had = usual.read(0, 1_000).length
+      other.ask(replaceRules({ who: bob, treat: "confirm" }), noon + 100_000)
+      const causes = usual
+        .read(had, 1_000)
+        .map(({ decision }) => [decision.cause, decision.at - noon] as const)
+      deepStrictEqual(causes.at(-1), ["ReplaceRules", 100_000])
+      ok(causes.slice(0, -1).every(([cause, when]) => cause === "FallDue" && when < 100_000))
+      ok(causes.length > 1)
+    },
+  )
 
-  it("AUT-7: whatever fell due in whatever time, nobody is shown what the new rules hide", () => {
-    const treatments = ["allow", "block", "confirm", "polite-block"] as const
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...treatments),
-        fc.option(fc.constantFrom(...treatments)),
-        fc.constantFrom(...treatments),
-        fc.integer({ min: 100, max: 4_000_000 }),
-        (before, now, noRules, millis) => {
-          const one = life(stopped(replaceRules({ who: bob, treat: before }), noRules), noRules)
-          const when = noon + millis
-          one.ask(now === null ? removeRules : replaceRules({ who: bob, treat: now }), when, true)
-          one.advance(when)
-          one.ask(redeliver(noon), when)
-          one.advance(when + 7_200_000)
-          for (const { body } of one.sent) {
-            const shows = /t[123]/.test(body?.text ?? "")
-            ok(!shows || (now ?? noRules) === "allow", `${before}, then ${now ?? `none and ${noRules}`}`)
-          }
-        },
-      ),
-      { numRuns: 500 },
-    )
-  })
+  it(
+    "whatever fell due in whatever time, nobody is shown what the new rules hide",
+    { tags: ["AUT-7"] },
+    () => {
+      const treatments = ["allow", "block", "confirm", "polite-block"] as const
+      fc.assert(
+        fc.property(
+          fc.constantFrom(...treatments),
+          fc.option(fc.constantFrom(...treatments)),
+          fc.constantFrom(...treatments),
+          fc.integer({ min: 100, max: 4_000_000 }),
+          (before, now, noRules, millis) => {
+            const one = life(stopped(replaceRules({ who: bob, treat: before }), noRules), noRules)
+            const when = noon + millis
+            one.ask(now === null ? removeRules : replaceRules({ who: bob, treat: now }), when, true)
+            one.advance(when)
+            one.ask(redeliver(noon), when)
+            one.advance(when + 7_200_000)
+            for (const { body } of one.sent) {
+              const shows = /t[123]/.test(body?.text ?? "")
+              ok(!shows || (now ?? noRules) === "allow", `${before}, then ${now ?? `none and ${noRules}`}`)
+            }
+          },
+        ),
+        { numRuns: 500 },
+      )
+    },
+  )
 })

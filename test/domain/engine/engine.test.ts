@@ -81,34 +81,38 @@ const start = (over: Partial<EngineOptions> = {}) => {
 const noon = at("12:00:00")
 
 describe("a batch", () => {
-  it("3903-6-c: nothing leaves before it is committed; then each answer goes before its NOTIFYs", () => {
-    const one = start()
-    deepStrictEqual(one.ask("sub", subscribe(), noon), "Held")
-    deepStrictEqual(one.ask("pub", publish({ body: open }), noon), "Held")
-    const batch = one.engine.seal(100)
-    deepStrictEqual(
-      batch?.decisions.map(({ version, cause, origin }) => [version, cause, origin]),
-      [
-        [1, "Subscribe", "sub"],
-        [2, "Publish", "pub"],
-      ],
-    )
-    deepStrictEqual([one.left(), one.engine.state(alice)?.version], [[], 0])
-    const { release, stored, again } = one.engine.committed(one.log.append(batch!.decisions).conflicts)
-    for (const some of release) one.send(some)
-    deepStrictEqual(one.left(), ["sub: 200", "1/1 active;expires=3600 (no body)", "pub: 200 n1.2"])
-    deepStrictEqual(again, [])
-    deepStrictEqual(
-      stored.map(({ before, after }) => [before.version, after.version]),
-      [
-        [0, 1],
-        [1, 2],
-      ],
-    )
-    deepStrictEqual(freeze(one.engine.state(alice)!), freeze(one.log.load(alice)))
-  })
+  it(
+    "nothing leaves before it is committed; then each answer goes before its NOTIFYs",
+    { tags: ["3903-6-c"] },
+    () => {
+      const one = start()
+      deepStrictEqual(one.ask("sub", subscribe(), noon), "Held")
+      deepStrictEqual(one.ask("pub", publish({ body: open }), noon), "Held")
+      const batch = one.engine.seal(100)
+      deepStrictEqual(
+        batch?.decisions.map(({ version, cause, origin }) => [version, cause, origin]),
+        [
+          [1, "Subscribe", "sub"],
+          [2, "Publish", "pub"],
+        ],
+      )
+      deepStrictEqual([one.left(), one.engine.state(alice)?.version], [[], 0])
+      const { release, stored, again } = one.engine.committed(one.log.append(batch!.decisions).conflicts)
+      for (const some of release) one.send(some)
+      deepStrictEqual(one.left(), ["sub: 200", "1/1 active;expires=3600 (no body)", "pub: 200 n1.2"])
+      deepStrictEqual(again, [])
+      deepStrictEqual(
+        stored.map(({ before, after }) => [before.version, after.version]),
+        [
+          [0, 1],
+          [1, 2],
+        ],
+      )
+      deepStrictEqual(freeze(one.engine.state(alice)!), freeze(one.log.load(alice)))
+    },
+  )
 
-  it("3903-6-b: decisions of one batch build on each other, in the order of arrival", () => {
+  it("decisions of one batch build on each other, in the order of arrival", { tags: ["3903-6-b"] }, () => {
     const one = start()
     one.ask("first", publish({ body: open }), noon)
     one.ask("second", publish({ ifMatch: "n0.1", body: busy }), noon)
@@ -117,7 +121,7 @@ describe("a batch", () => {
     deepStrictEqual(one.left(), ["first: 200 n0.1", "second: 200 n1.2", "third: 412"])
   })
 
-  it("3903-6-c: a refusal that rests on what is not stored yet waits for it", () => {
+  it("a refusal that rests on what is not stored yet waits for it", { tags: ["3903-6-c"] }, () => {
     const one = start()
     one.ask("first", publish({ body: open }), noon)
     deepStrictEqual(one.ask("second", publish({ ifMatch: "other" }), noon), "Held")
@@ -127,7 +131,7 @@ describe("a batch", () => {
     deepStrictEqual(one.left(), ["first: 200 n0.1", "second: 412"])
   })
 
-  it("3903-6-b: one batch is out at a time, and no larger than asked", () => {
+  it("one batch is out at a time, and no larger than asked", { tags: ["3903-6-b"] }, () => {
     const one = start()
     for (let index = 0; index < 5; index++) one.ask(`${index}`, publish({ body: open }), noon)
     deepStrictEqual(one.engine.seal(2)?.decisions.length, 2)
@@ -147,7 +151,7 @@ describe("a batch that is not stored", () => {
     return one
   }
 
-  it("3903-6-c: is dropped with all that was decided on top of it", () => {
+  it("is dropped with all that was decided on top of it", { tags: ["3903-6-c"] }, () => {
     const one = prepared()
     one.ask("a", publish({ ifMatch: "n0.1", body: busy }), noon)
     one.engine.seal(100)
@@ -176,7 +180,7 @@ describe("a batch that is not stored", () => {
     deepStrictEqual(one.left(), ["f: 481", "e: 200 n6.3", "g: 200", "2/2 active;expires=3600 open"])
   })
 
-  it("L12: its numbers are given again, for nobody has seen them", () => {
+  it("its numbers are given again, for nobody has seen them", { tags: ["L12"] }, () => {
     const one = prepared()
     one.ask("a", resubscribe(1), noon, null)
     one.engine.seal(100)
@@ -186,26 +190,30 @@ describe("a batch that is not stored", () => {
     deepStrictEqual(one.left(), ["a: 200", "2/2 active;expires=3600 open"])
   })
 
-  it("L36: what a NOTIFY's lost outcome would have said is asked again: its issue time is not forgotten", () => {
-    const one = prepared()
-    deepStrictEqual(one.engine.oldestInFlight(), noon)
-    one.ask("r", delivery(2, 1, refused(503, 5)), noon + 1000)
-    deepStrictEqual(one.engine.oldestInFlight(), noon)
-    for (const { ticket, command } of one.engine.failed().offers) {
-      // it has left, and how it ended is not written: that it is not in memory for a moment changes nothing
+  it(
+    "what a NOTIFY's lost outcome would have said is asked again: its issue time is not forgotten",
+    { tags: ["L36"] },
+    () => {
+      const one = prepared()
       deepStrictEqual(one.engine.oldestInFlight(), noon)
-      one.ask(ticket, command, noon + 1000)
-    }
-    deepStrictEqual(one.engine.oldestInFlight(), noon)
-    one.commit()
-    deepStrictEqual(one.left(), ["r: done"])
-    deepStrictEqual(one.engine.oldestInFlight(), null)
-    one.engine.advance(noon + 6000, one.nonce)
-    one.commit()
-    deepStrictEqual(one.left(), ["2/2 active;expires=3594 open"])
-  })
+      one.ask("r", delivery(2, 1, refused(503, 5)), noon + 1000)
+      deepStrictEqual(one.engine.oldestInFlight(), noon)
+      for (const { ticket, command } of one.engine.failed().offers) {
+        // it has left, and how it ended is not written: that it is not in memory for a moment changes nothing
+        deepStrictEqual(one.engine.oldestInFlight(), noon)
+        one.ask(ticket, command, noon + 1000)
+      }
+      deepStrictEqual(one.engine.oldestInFlight(), noon)
+      one.commit()
+      deepStrictEqual(one.left(), ["r: done"])
+      deepStrictEqual(one.engine.oldestInFlight(), null)
+      one.engine.advance(noon + 6000, one.nonce)
+      one.commit()
+      deepStrictEqual(one.left(), ["2/2 active;expires=3594 open"])
+    },
+  )
 
-  it("L36: outcomes of NOTIFYs from before a reload say nothing of newer ones", () => {
+  it("outcomes of NOTIFYs from before a reload say nothing of newer ones", { tags: ["L36"] }, () => {
     const one = prepared()
     one.ask("a", publish({ body: busy }), noon)
     one.engine.failed()
@@ -224,82 +232,94 @@ describe("a batch that is not stored", () => {
 })
 
 describe("a stream that another writer has moved", () => {
-  it("3903-6-c: is read again and decided again; other streams of the batch are not concerned", () => {
-    const one = start()
-    one.ask("sub", subscribe(), noon)
-    one.commit()
-    one.left()
-    one.ask("a", publish({ body: open }), noon)
-    one.ask("b", resubscribe(1), noon, null)
-    one.ask("c", publish({ body: open }), noon, bob)
-    const foreign: Decision = {
-      stream: alice,
-      version: 2,
-      at: noon,
-      cause: "Publish",
-      origin: "elsewhere",
-      nonce: "foreign",
-      events: [published("tag-2", busy, { expiresAt: at("13:00:00") })],
-    }
-    one.log.append([foreign])
-    const batch = one.engine.seal(100)!
-    one.ask("d", publish({ body: busy }), noon)
-    const { conflicts } = one.log.append(batch.decisions)
-    deepStrictEqual(conflicts, new Set([alice]))
-    const { release, again } = one.engine.committed(conflicts)
-    for (const some of release) one.send(some)
-    deepStrictEqual(one.left(), ["c: 200 n3.1"])
-    deepStrictEqual(
-      again.map(({ ticket }) => ticket),
-      ["a", "b", "d"],
-    )
-    for (const { ticket, command, presentity } of again) one.ask(ticket, command, noon, presentity)
-    one.commit()
-    deepStrictEqual(one.left(), ["a: 200 n5.3", "b: 200", "1/2 active;expires=3600 open", "d: 200 n7.5"])
-    deepStrictEqual(freeze(one.engine.state(alice)!), freeze(one.log.load(alice)))
-    deepStrictEqual(one.engine.counts().dialogs, 1)
-  })
+  it(
+    "is read again and decided again; other streams of the batch are not concerned",
+    { tags: ["3903-6-c"] },
+    () => {
+      const one = start()
+      one.ask("sub", subscribe(), noon)
+      one.commit()
+      one.left()
+      one.ask("a", publish({ body: open }), noon)
+      one.ask("b", resubscribe(1), noon, null)
+      one.ask("c", publish({ body: open }), noon, bob)
+      const foreign: Decision = {
+        stream: alice,
+        version: 2,
+        at: noon,
+        cause: "Publish",
+        origin: "elsewhere",
+        nonce: "foreign",
+        events: [published("tag-2", busy, { expiresAt: at("13:00:00") })],
+      }
+      one.log.append([foreign])
+      const batch = one.engine.seal(100)!
+      one.ask("d", publish({ body: busy }), noon)
+      const { conflicts } = one.log.append(batch.decisions)
+      deepStrictEqual(conflicts, new Set([alice]))
+      const { release, again } = one.engine.committed(conflicts)
+      for (const some of release) one.send(some)
+      deepStrictEqual(one.left(), ["c: 200 n3.1"])
+      deepStrictEqual(
+        again.map(({ ticket }) => ticket),
+        ["a", "b", "d"],
+      )
+      for (const { ticket, command, presentity } of again) one.ask(ticket, command, noon, presentity)
+      one.commit()
+      deepStrictEqual(one.left(), ["a: 200 n5.3", "b: 200", "1/2 active;expires=3600 open", "d: 200 n7.5"])
+      deepStrictEqual(freeze(one.engine.state(alice)!), freeze(one.log.load(alice)))
+      deepStrictEqual(one.engine.counts().dialogs, 1)
+    },
+  )
 })
 
 describe("time", () => {
-  it("L09, L10: what was due is decided at its own deadlines, before what is asked now", () => {
-    const one = start({ limits: { ...defaultLimits, notifyIntervalMillis: 0 } })
-    one.ask("pub", publish({ body: open, expires: 60 }), noon)
-    one.ask("sub", subscribe({ expires: 100 }), noon)
-    one.ask("ok", delivery(2, 1, accepted()), noon)
-    one.commit()
-    one.left()
-    one.ask("late", publish({ ifMatch: "n0.1" }), noon + 3_600_000)
-    const decisions = one.commit()
-    deepStrictEqual(
-      decisions.map((some) => [some.cause, some.at - noon]),
-      [
-        ["FallDue", 60_000],
-        ["FallDue", 100_000],
-      ],
-    )
-    deepStrictEqual(one.left(), [
-      "2/2 active;expires=40 -open",
-      "2/3 terminated;reason=timeout (no body)",
-      "late: 412",
-    ])
-  })
+  it(
+    "what was due is decided at its own deadlines, before what is asked now",
+    { tags: ["L09", "L10"] },
+    () => {
+      const one = start({ limits: { ...defaultLimits, notifyIntervalMillis: 0 } })
+      one.ask("pub", publish({ body: open, expires: 60 }), noon)
+      one.ask("sub", subscribe({ expires: 100 }), noon)
+      one.ask("ok", delivery(2, 1, accepted()), noon)
+      one.commit()
+      one.left()
+      one.ask("late", publish({ ifMatch: "n0.1" }), noon + 3_600_000)
+      const decisions = one.commit()
+      deepStrictEqual(
+        decisions.map((some) => [some.cause, some.at - noon]),
+        [
+          ["FallDue", 60_000],
+          ["FallDue", 100_000],
+        ],
+      )
+      deepStrictEqual(one.left(), [
+        "2/2 active;expires=40 -open",
+        "2/3 terminated;reason=timeout (no body)",
+        "late: 412",
+      ])
+    },
+  )
 
-  it("L10: advancing in vain decides nothing; a deadline that has moved is looked at in vain", () => {
-    const one = start()
-    one.ask("pub", publish({ body: open, expires: 60 }), noon)
-    one.ask("refresh", publish({ ifMatch: "n0.1", expires: 600 }), noon + 59_999)
-    one.commit()
-    for (const now of [noon + 60_000, noon + 60_000, noon + 300_000]) one.engine.advance(now, one.nonce)
-    deepStrictEqual(one.commit(), [])
-    one.engine.advance(noon + 659_999, one.nonce)
-    deepStrictEqual(
-      one.commit().map((some) => some.at - noon),
-      [659_999],
-    )
-  })
+  it(
+    "advancing in vain decides nothing; a deadline that has moved is looked at in vain",
+    { tags: ["L10"] },
+    () => {
+      const one = start()
+      one.ask("pub", publish({ body: open, expires: 60 }), noon)
+      one.ask("refresh", publish({ ifMatch: "n0.1", expires: 600 }), noon + 59_999)
+      one.commit()
+      for (const now of [noon + 60_000, noon + 60_000, noon + 300_000]) one.engine.advance(now, one.nonce)
+      deepStrictEqual(one.commit(), [])
+      one.engine.advance(noon + 659_999, one.nonce)
+      deepStrictEqual(
+        one.commit().map((some) => some.at - noon),
+        [659_999],
+      )
+    },
+  )
 
-  it("L03: the time of a stream does not go back when the clock does", () => {
+  it("the time of a stream does not go back when the clock does", { tags: ["L03"] }, () => {
     const one = start()
     one.ask("a", publish({ body: open }), noon)
     one.ask("b", publish({ body: open }), noon - 5000)
@@ -313,33 +333,37 @@ describe("time", () => {
 })
 
 describe("memory", () => {
-  it("OPS-fallback2db: a presentity is asked for when it is missing, and forgotten when nothing lives", () => {
-    const one = start()
-    const offer = {
-      presentity: alice,
-      command: publish({ body: open, expires: 60 }),
-      origin: "",
-      ticket: "a",
-    }
-    deepStrictEqual(one.engine.offer(offer, noon, one.nonce), { _tag: "Missing", presentity: alice })
-    one.engine.load(initial(alice))
-    throws(() => one.engine.load(initial(alice)))
-    one.engine.offer(offer, noon, one.nonce)
-    one.commit()
-    deepStrictEqual([...one.engine.presentities()], [alice])
-    one.engine.advance(noon + 60_000, one.nonce)
-    deepStrictEqual(one.engine.isLoaded(alice), true)
-    one.commit()
-    deepStrictEqual(one.engine.counts(), { presentities: 0, dialogs: 0, undecided: 0 })
-    // its version goes on
-    one.ask("b", publish({ body: open }), noon + 60_000)
-    deepStrictEqual(
-      one.commit().map(({ version }) => version),
-      [3],
-    )
-  })
+  it(
+    "a presentity is asked for when it is missing, and forgotten when nothing lives",
+    { tags: ["OPS-fallback2db"] },
+    () => {
+      const one = start()
+      const offer = {
+        presentity: alice,
+        command: publish({ body: open, expires: 60 }),
+        origin: "",
+        ticket: "a",
+      }
+      deepStrictEqual(one.engine.offer(offer, noon, one.nonce), { _tag: "Missing", presentity: alice })
+      one.engine.load(initial(alice))
+      throws(() => one.engine.load(initial(alice)))
+      one.engine.offer(offer, noon, one.nonce)
+      one.commit()
+      deepStrictEqual([...one.engine.presentities()], [alice])
+      one.engine.advance(noon + 60_000, one.nonce)
+      deepStrictEqual(one.engine.isLoaded(alice), true)
+      one.commit()
+      deepStrictEqual(one.engine.counts(), { presentities: 0, dialogs: 0, undecided: 0 })
+      // its version goes on
+      one.ask("b", publish({ body: open }), noon + 60_000)
+      deepStrictEqual(
+        one.commit().map(({ version }) => version),
+        [3],
+      )
+    },
+  )
 
-  it("L37: stays while a NOTIFY is under way, and is not read again for an outcome", () => {
+  it("stays while a NOTIFY is under way, and is not read again for an outcome", { tags: ["L37"] }, () => {
     const one = start()
     one.ask("fetch", subscribe({ expires: 0 }), noon)
     one.commit()
@@ -356,19 +380,23 @@ describe("memory", () => {
     )
   })
 
-  it("L07: a refusal leaves nothing in memory", () => {
+  it("a refusal leaves nothing in memory", { tags: ["L07"] }, () => {
     const one = start()
     one.ask("a", publish({ ifMatch: "x" }), noon)
     deepStrictEqual(one.engine.counts(), { presentities: 0, dialogs: 0, undecided: 0 })
   })
 
-  it("3265-3.1.4.2-c: a request inside an unknown dialog is answered 481 without reading anything", () => {
-    const one = start()
-    deepStrictEqual(one.ask("a", resubscribe(1), noon, null), "Released")
-    deepStrictEqual(one.left(), ["a: 481"])
-  })
+  it(
+    "a request inside an unknown dialog is answered 481 without reading anything",
+    { tags: ["3265-3.1.4.2-c"] },
+    () => {
+      const one = start()
+      deepStrictEqual(one.ask("a", resubscribe(1), noon, null), "Released")
+      deepStrictEqual(one.left(), ["a: 481"])
+    },
+  )
 
-  it("L39: a dialog of one presentity is none of another's", () => {
+  it("a dialog of one presentity is none of another's", { tags: ["L39"] }, () => {
     const one = start()
     one.ask("sub", subscribe(), noon)
     one.ask("other", subscribe({ dialog: dialogOf(2) }), noon, bob)
@@ -380,19 +408,23 @@ describe("memory", () => {
 })
 
 describe("a defect", () => {
-  it("OPS-defect: stops one presentity, is told of, and leaves the others; without a listener it is thrown", () => {
-    const told: unknown[] = []
-    const authorize: EngineOptions["authorize"] = ({ presentity }) => {
-      if (presentity === alice) throw new Error("a defect")
-      return "allow"
-    }
-    const one = start({ authorize, onDefect: (presentity, command) => told.push([presentity, command]) })
-    one.ask("a", subscribe(), noon)
-    one.ask("b", publish({ body: open }), noon)
-    one.ask("c", subscribe(), noon, bob)
-    one.commit()
-    deepStrictEqual(told, [[alice, "Subscribe"]])
-    deepStrictEqual(one.left(), ["a: 500", "b: 500", "c: 200", "1/1 active;expires=3600 (no body)"])
-    throws(() => start({ authorize }).ask("a", subscribe(), noon), /a defect/)
-  })
+  it(
+    "stops one presentity, is told of, and leaves the others; without a listener it is thrown",
+    { tags: ["OPS-defect"] },
+    () => {
+      const told: unknown[] = []
+      const authorize: EngineOptions["authorize"] = ({ presentity }) => {
+        if (presentity === alice) throw new Error("a defect")
+        return "allow"
+      }
+      const one = start({ authorize, onDefect: (presentity, command) => told.push([presentity, command]) })
+      one.ask("a", subscribe(), noon)
+      one.ask("b", publish({ body: open }), noon)
+      one.ask("c", subscribe(), noon, bob)
+      one.commit()
+      deepStrictEqual(told, [[alice, "Subscribe"]])
+      deepStrictEqual(one.left(), ["a: 500", "b: 500", "c: 200", "1/1 active;expires=3600 (no body)"])
+      throws(() => start({ authorize }).ask("a", subscribe(), noon), /a defect/)
+    },
+  )
 })

@@ -17,18 +17,22 @@ const longest = (one: readonly string[], other: readonly string[]): number =>
       : Math.max(longest(one.slice(1), other), longest(one, other.slice(1)))
 
 describe("differences", () => {
-  it("OPS-diff: without what came it is the text before, without what is gone the text after", () => {
-    fc.assert(
-      fc.property(anyLines, anyLines, (before, after) => {
-        const lines = differenceOf(before, after)
-        const without = (mark: string) => lines.flatMap((line) => (line.mark === mark ? [] : [line.text]))
-        deepStrictEqual(without("+"), before)
-        deepStrictEqual(without("-"), after)
-      }),
-    )
-  })
+  it(
+    "without what came it is the text before, without what is gone the text after",
+    { tags: ["OPS-diff"] },
+    () => {
+      fc.assert(
+        fc.property(anyLines, anyLines, (before, after) => {
+          const lines = differenceOf(before, after)
+          const without = (mark: string) => lines.flatMap((line) => (line.mark === mark ? [] : [line.text]))
+          deepStrictEqual(without("+"), before)
+          deepStrictEqual(without("-"), after)
+        }),
+      )
+    },
+  )
 
-  it("OPS-diff: as much as can be is in both", () => {
+  it("as much as can be is in both", { tags: ["OPS-diff"] }, () => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 7 }),
@@ -41,13 +45,17 @@ describe("differences", () => {
     )
   })
 
-  it("T19: two large texts without a line in common are told apart without comparing each with each", () => {
-    const before = Array.from({ length: 20_000 }, (_, line) => `a${line}`)
-    const after = Array.from({ length: 20_000 }, (_, line) => `b${line}`)
-    deepStrictEqual(differenceOf(before, after).length, 40_000)
-  })
+  it(
+    "two large texts without a line in common are told apart without comparing each with each",
+    { tags: ["T19"] },
+    () => {
+      const before = Array.from({ length: 20_000 }, (_, line) => `a${line}`)
+      const after = Array.from({ length: 20_000 }, (_, line) => `b${line}`)
+      deepStrictEqual(differenceOf(before, after).length, 40_000)
+    },
+  )
 
-  it("OPS-diff: XML without lines has one for each tag", () => {
+  it("XML without lines has one for each tag", { tags: ["OPS-diff"] }, () => {
     deepStrictEqual(linesOf("<a><b>c d</b>\n</a>\n"), ["<a>", "<b>c d</b>", "</a>"])
   })
 })

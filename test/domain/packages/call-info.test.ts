@@ -42,7 +42,7 @@ const anyAppearances: fc.Arbitrary<readonly Appearance[]> = fc.uniqueArray(anyAp
 })
 
 describe("Call-Info", () => {
-  it("SCA-1 3261-20.9-a: what is printed reads the same, and stands on one line", () => {
+  it("what is printed reads the same, and stands on one line", { tags: ["SCA-1", "3261-20.9-a"] }, () => {
     fc.assert(
       fc.property(anyAppearances, (appearances) => {
         const text = printAppearances(appearances)
@@ -52,46 +52,50 @@ describe("Call-Info", () => {
     )
   })
 
-  it("SCA-1 T5: any text is read or refused with a reason, and what is read is printed so that it reads the same", () => {
-    const pieces = [
-      "<",
-      ">",
-      "sip:h",
-      ";",
-      "=",
-      ",",
-      '"',
-      "\\",
-      " ",
-      "\t",
-      "*",
-      "1",
-      "é",
-      "appearance-index",
-      "appearance-state",
-      "a",
-      "\n",
-    ]
-    const anyText = fc.oneof(
-      fc.string(),
-      fc.array(fc.constantFrom(...pieces), { maxLength: 20 }).map((parts) => parts.join("")),
-      fc
-        .tuple(anyAppearances.map(printAppearances), fc.nat(), fc.constantFrom(...pieces))
-        .map(([text, where, piece]) => {
-          const cut = where % (text.length + 1)
-          return text.slice(0, cut) + piece + text.slice(cut + (where % 3))
+  it(
+    "any text is read or refused with a reason, and what is read is printed so that it reads the same",
+    { tags: ["SCA-1", "T5"] },
+    () => {
+      const pieces = [
+        "<",
+        ">",
+        "sip:h",
+        ";",
+        "=",
+        ",",
+        '"',
+        "\\",
+        " ",
+        "\t",
+        "*",
+        "1",
+        "é",
+        "appearance-index",
+        "appearance-state",
+        "a",
+        "\n",
+      ]
+      const anyText = fc.oneof(
+        fc.string(),
+        fc.array(fc.constantFrom(...pieces), { maxLength: 20 }).map((parts) => parts.join("")),
+        fc
+          .tuple(anyAppearances.map(printAppearances), fc.nat(), fc.constantFrom(...pieces))
+          .map(([text, where, piece]) => {
+            const cut = where % (text.length + 1)
+            return text.slice(0, cut) + piece + text.slice(cut + (where % 3))
+          }),
+      )
+      fc.assert(
+        fc.property(anyText, (text) => {
+          const parsed = parseAppearances(text)
+          if (parsed._tag === "Unreadable") return ok(/^Call-Info: [^\n]+$/.test(parsed.why))
+          if (parsed.appearances.length === 0) return
+          deepStrictEqual(parseAppearances(printAppearances(parsed.appearances)), parsed)
         }),
-    )
-    fc.assert(
-      fc.property(anyText, (text) => {
-        const parsed = parseAppearances(text)
-        if (parsed._tag === "Unreadable") return ok(/^Call-Info: [^\n]+$/.test(parsed.why))
-        if (parsed.appearances.length === 0) return
-        deepStrictEqual(parseAppearances(printAppearances(parsed.appearances)), parsed)
-      }),
-      { numRuns: 500 },
-    )
-  })
+        { numRuns: 500 },
+      )
+    },
+  )
 
   it.for([
     ["", /begin with a URI/],
@@ -106,24 +110,30 @@ describe("Call-Info", () => {
     [`${line};appearance-index=1;appearance-state="a b"`, /not a word/],
     [`${line};appearance-index=1;x="open`, /not a name/],
     [`${line} appearance-index=1`, /not a name/],
-  ] as const)("SCA-1: %s is refused", ([text, why]) => {
+  ] as const)("%s is refused", { tags: ["SCA-1"] }, ([text, why]) => {
     const parsed = parseAppearances(text)
     ok(parsed._tag === "Unreadable" && why.test(parsed.why), JSON.stringify(parsed))
   })
 
-  it("SCA-1: what is about no appearance is left out, blanks do not count, and case does not", () => {
-    deepStrictEqual(
-      parseAppearances(
-        `<http://h/i.png> ;purpose=icon ,\t${line} ; Appearance-Index = 2;APPEARANCE-STATE=Active; x`,
-      ),
-      {
-        _tag: "Parsed",
-        appearances: [{ uri: "sip:alice@example.com", index: 2, state: "active", parameters: [["x", null]] }],
-      },
-    )
-  })
+  it(
+    "what is about no appearance is left out, blanks do not count, and case does not",
+    { tags: ["SCA-1"] },
+    () => {
+      deepStrictEqual(
+        parseAppearances(
+          `<http://h/i.png> ;purpose=icon ,\t${line} ; Appearance-Index = 2;APPEARANCE-STATE=Active; x`,
+        ),
+        {
+          _tag: "Parsed",
+          appearances: [
+            { uri: "sip:alice@example.com", index: 2, state: "active", parameters: [["x", null]] },
+          ],
+        },
+      )
+    },
+  )
 
-  it("SCA-1: reading takes time that grows with the text and with nothing else", () => {
+  it("reading takes time that grows with the text and with nothing else", { tags: ["SCA-1"] }, () => {
     for (const hostile of [
       (n: number) => `${line};x="${"\\".repeat(n)}`,
       (n: number) => `${line}${" ".repeat(n)}!`,
@@ -159,12 +169,16 @@ describe("the package call-info", () => {
       return headers?.[0]?.[1].split(", ")
     })
 
-  it("SCA-2: with nothing published every appearance is idle, whatever the watcher accepts", () => {
-    deepStrictEqual(shown(watched), [[idle]])
-    watched.answers({ _tag: "Subscribed", status: 200, expires: 3600 })
-  })
+  it(
+    "with nothing published every appearance is idle, whatever the watcher accepts",
+    { tags: ["SCA-2"] },
+    () => {
+      deepStrictEqual(shown(watched), [[idle]])
+      watched.answers({ _tag: "Subscribed", status: 200, expires: 3600 })
+    },
+  )
 
-  it("SCA-3: publications compose by appearance, of each the newest", () => {
+  it("publications compose by appearance, of each the newest", { tags: ["SCA-3"] }, () => {
     const first = watched
       .and()
       .when(asked(said(appearance(2, "active"), appearance(1, "alerting"))), at("10:00:01"))
@@ -188,20 +202,24 @@ describe("the package call-info", () => {
     deepStrictEqual(shown(ended), [[idle]])
   })
 
-  it("SCA-3: of the others somebody may say something else than idle", () => {
+  it("of the others somebody may say something else than idle", { tags: ["SCA-3"] }, () => {
     const outcome = watched.and().when(asked(said(appearance("*", "unknown"))), at("10:00:01"))
     deepStrictEqual(shown(outcome), [[appearance("*", "unknown")]])
   })
 
-  it("SCA-4 PUB-12: a publication without the header, with one that cannot be read, or with a body is refused", () => {
-    world.when(asked([]), at("10:00:01")).refused({
-      _tag: "BadRequest",
-      status: 400,
-      why: "a publication without entity-tag needs a Call-Info or body",
-    })
-    for (const value of [line, `${line};appearance-index=1`, `${line};appearance-index=1;appearance-state`])
-      world.when(asked(said(value)), at("10:00:01")).refused(400)
-    const body = { contentType: "text/plain", text: "a" }
-    world.when(asked(said(idle), { body }), at("10:00:01")).refused(415)
-  })
+  it(
+    "a publication without the header, with one that cannot be read, or with a body is refused",
+    { tags: ["SCA-4", "PUB-12"] },
+    () => {
+      world.when(asked([]), at("10:00:01")).refused({
+        _tag: "BadRequest",
+        status: 400,
+        why: "a publication without entity-tag needs a Call-Info or body",
+      })
+      for (const value of [line, `${line};appearance-index=1`, `${line};appearance-index=1;appearance-state`])
+        world.when(asked(said(value)), at("10:00:01")).refused(400)
+      const body = { contentType: "text/plain", text: "a" }
+      world.when(asked(said(idle), { body }), at("10:00:01")).refused(415)
+    },
+  )
 })

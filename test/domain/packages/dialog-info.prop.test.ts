@@ -21,7 +21,7 @@ const rendered = (of: DialogInfo): string => plain.render(of).text
 const bag = (of: DialogInfo): readonly string[] => of.dialogs.map((one) => canonical(one.element)).toSorted()
 
 describe("reading", () => {
-  it("4235-4.1-a: what was rendered reads the same, but for the version", () => {
+  it("what was rendered reads the same, but for the version", { tags: ["4235-4.1-a"] }, () => {
     fc.assert(
       fc.property(anyDialogInfo(), (document) => {
         const again = read(rendered(document))
@@ -32,17 +32,21 @@ describe("reading", () => {
     )
   })
 
-  it("4235-4.1-a: prefixes, quotes, references and the order of attributes do not count", () => {
-    fc.assert(
-      fc.property(anyDialogInfo(), anyChoices, (document, choose) => {
-        const tree = xmlCodec.parse(rendered(document))
-        if (tree._tag === "Malformed") throw new Error(tree.why)
-        expect(meaning(read(writeOtherwise(tree.root, choose)))).toEqual(meaning(document))
-      }),
-    )
-  })
+  it(
+    "prefixes, quotes, references and the order of attributes do not count",
+    { tags: ["4235-4.1-a"] },
+    () => {
+      fc.assert(
+        fc.property(anyDialogInfo(), anyChoices, (document, choose) => {
+          const tree = xmlCodec.parse(rendered(document))
+          if (tree._tag === "Malformed") throw new Error(tree.why)
+          expect(meaning(read(writeOtherwise(tree.root, choose)))).toEqual(meaning(document))
+        }),
+      )
+    },
+  )
 
-  it("4235-4.1-a: any text is read or refused with a reason", () => {
+  it("any text is read or refused with a reason", { tags: ["4235-4.1-a"] }, () => {
     const judged = (text: string): void => {
       const parsed = plain.parse(bodyOf(text))
       const words = parsed._tag === "Unreadable" ? [parsed.why] : parsed.document.dialogs.map(({ id }) => id)
@@ -65,7 +69,7 @@ describe("reading", () => {
 })
 
 describe("composition", () => {
-  it("L21: one publication composes to itself, but for the frame's own words", () => {
+  it("one publication composes to itself, but for the frame's own words", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyDialogInfo(), (document) => {
         const alone = { ...document, entity: alice, state: "full", version: null }
@@ -74,19 +78,23 @@ describe("composition", () => {
     )
   })
 
-  it("L21: composing what was composed changes nothing, and the same document twice adds nothing", () => {
-    fc.assert(
-      fc.property(anyPublications, (documents) => {
-        for (const eventPackage of [plain, single]) {
-          const once = composed(eventPackage, documents)
-          expect(composed(eventPackage, [once])).toEqual(once)
-          expect(composed(eventPackage, [once, once]).dialogs).toEqual(once.dialogs)
-        }
-      }),
-    )
-  })
+  it(
+    "composing what was composed changes nothing, and the same document twice adds nothing",
+    { tags: ["L21"] },
+    () => {
+      fc.assert(
+        fc.property(anyPublications, (documents) => {
+          for (const eventPackage of [plain, single]) {
+            const once = composed(eventPackage, documents)
+            expect(composed(eventPackage, [once])).toEqual(once)
+            expect(composed(eventPackage, [once, once]).dialogs).toEqual(once.dialogs)
+          }
+        }),
+      )
+    },
+  )
 
-  it("L21: publications that share no dialog compose to the same dialogs in any order", () => {
+  it("publications that share no dialog compose to the same dialogs in any order", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyDisjoint, fc.nat({ max: 2 }), (documents, turn) => {
         const turned = [...documents.slice(turn), ...documents.slice(0, turn)]
@@ -95,7 +103,7 @@ describe("composition", () => {
     )
   })
 
-  it("AGG-1: order is that of the log, oldest content first, and each id is there once", () => {
+  it("order is that of the log, oldest content first, and each id is there once", { tags: ["AGG-1"] }, () => {
     fc.assert(
       fc.property(anyPublications, (documents) => {
         const shown = composed(plain, documents).dialogs
@@ -113,7 +121,7 @@ describe("composition", () => {
     )
   })
 
-  it("AGG-1: when no dialog is over, exactly the newest of each id is shown", () => {
+  it("when no dialog is over, exactly the newest of each id is shown", { tags: ["AGG-1"] }, () => {
     const anyLive = anyDialogInfo().map((one) => ({
       ...one,
       dialogs: one.dialogs.filter(({ state }) => state !== "terminated"),
@@ -128,39 +136,47 @@ describe("composition", () => {
     )
   })
 
-  it("BUG-25: a dialog is shown alive only if no publication says that this call is over", () => {
-    const anyKnown = anyDialogInfo({ callIds: ["1", "2"] })
-    fc.assert(
-      fc.property(fc.array(anyKnown, { maxLength: 5 }), (documents) => {
-        const over = documents
-          .flatMap((one) => one.dialogs)
-          .filter(({ state, remoteTag }) => state === "terminated" && remoteTag === null)
-          .map(({ id, callId }) => `${id} ${callId}`)
-        const alive = composed(plain, documents).dialogs.filter(({ state }) => state !== "terminated")
-        for (const { id, callId } of alive) expect(over).not.toContain(`${id} ${callId}`)
-      }),
-    )
-  })
+  it(
+    "a dialog is shown alive only if no publication says that this call is over",
+    { tags: ["BUG-25"] },
+    () => {
+      const anyKnown = anyDialogInfo({ callIds: ["1", "2"] })
+      fc.assert(
+        fc.property(fc.array(anyKnown, { maxLength: 5 }), (documents) => {
+          const over = documents
+            .flatMap((one) => one.dialogs)
+            .filter(({ state, remoteTag }) => state === "terminated" && remoteTag === null)
+            .map(({ id, callId }) => `${id} ${callId}`)
+          const alive = composed(plain, documents).dialogs.filter(({ state }) => state !== "terminated")
+          for (const { id, callId } of alive) expect(over).not.toContain(`${id} ${callId}`)
+        }),
+      )
+    },
+  )
 
-  it("AGG-3: what ended is shown terminated once, unless it is still published or not wanted", () => {
-    fc.assert(
-      fc.property(anyPublications, anyPublications, (documents, ended) => {
-        const live = composed(plain, documents)
-        const parting = composed(plain, documents, ended)
-        const shown = new Set(live.dialogs.map(({ id }) => id))
-        const added = parting.dialogs.filter(({ id }) => !shown.has(id))
-        expect(parting.dialogs.filter(({ id }) => shown.has(id))).toEqual(live.dialogs)
-        expect(new Set(added.map(({ state }) => state))).toEqual(
-          new Set(added.length === 0 ? [] : ["terminated"]),
-        )
-        const gone = ended.flatMap((one) => one.dialogs.map(({ id }) => id)).filter((id) => !shown.has(id))
-        expect(added.map(({ id }) => id).toSorted()).toEqual([...new Set(gone)].toSorted())
-        expect(composed(silent, documents, ended)).toEqual(live)
-      }),
-    )
-  })
+  it(
+    "what ended is shown terminated once, unless it is still published or not wanted",
+    { tags: ["AGG-3"] },
+    () => {
+      fc.assert(
+        fc.property(anyPublications, anyPublications, (documents, ended) => {
+          const live = composed(plain, documents)
+          const parting = composed(plain, documents, ended)
+          const shown = new Set(live.dialogs.map(({ id }) => id))
+          const added = parting.dialogs.filter(({ id }) => !shown.has(id))
+          expect(parting.dialogs.filter(({ id }) => shown.has(id))).toEqual(live.dialogs)
+          expect(new Set(added.map(({ state }) => state))).toEqual(
+            new Set(added.length === 0 ? [] : ["terminated"]),
+          )
+          const gone = ended.flatMap((one) => one.dialogs.map(({ id }) => id)).filter((id) => !shown.has(id))
+          expect(added.map(({ id }) => id).toSorted()).toEqual([...new Set(gone)].toSorted())
+          expect(composed(silent, documents, ended)).toEqual(live)
+        }),
+      )
+    },
+  )
 
-  it("OPS-force_single_dialog: one dialog of the highest rank, the newest of its like", () => {
+  it("one dialog of the highest rank, the newest of its like", { tags: ["OPS-force_single_dialog"] }, () => {
     const rank = ["terminated", "trying", "proceeding", "confirmed", "early"]
     fc.assert(
       fc.property(anyPublications, (documents) => {
@@ -199,7 +215,8 @@ describe("one call", () => {
   }
 
   it.each(["full", "partial"] as const)(
-    "BUG-25: once terminated, always terminated: every order of a call's states in one or two publications, %s",
+    "once terminated, always terminated: every order of a call's states in one or two publications, %s",
+    { tags: ["BUG-25"] },
     (kind) => {
       const text = kind === "full" ? written : partial
       const documents = new Map(states.map((one) => [one, read(text(dialogs.dialog("d", one, "c1")))]))
@@ -213,7 +230,7 @@ describe("one call", () => {
     },
   )
 
-  it("4235-4.1.1-a: without Call-ID the entity-tag's order holds in one publication", () => {
+  it("without Call-ID the entity-tag's order holds in one publication", { tags: ["4235-4.1.1-a"] }, () => {
     for (const order of arrivals) {
       const seen = lamps(order, 0, (state) => read(written(dialogs.dialog("d", state))))
       expect(seen).toEqual(order.map((state) => `d ${state}`))
@@ -222,7 +239,7 @@ describe("one call", () => {
 })
 
 describe("amending", () => {
-  it("4235-4.1-a: a full modification replaces, a second time as well", () => {
+  it("a full modification replaces, a second time as well", { tags: ["4235-4.1-a"] }, () => {
     fc.assert(
       fc.property(anyDialogInfo(), anyDialogInfo({ state: "full", callIds: [null, ""] }), (before, after) => {
         expect(amended(before, after)).toEqual(after)
@@ -231,7 +248,7 @@ describe("amending", () => {
     )
   })
 
-  it("4235-4.1-a: a partial modification changes what it names and leaves the rest", () => {
+  it("a partial modification changes what it names and leaves the rest", { tags: ["4235-4.1-a"] }, () => {
     fc.assert(
       fc.property(
         anyDialogInfo(),
@@ -250,18 +267,22 @@ describe("amending", () => {
     )
   })
 
-  it("4235-4.3-a: a reader of all modifications knows what a reader of the amended document knows", () => {
-    const quiet = anyDialogInfo({ framed: false, callIds: [null] })
-    fc.assert(
-      fc.property(fc.array(quiet, { minLength: 1, maxLength: 5 }), (modifications) => {
-        const [first, ...rest] = modifications
-        if (first === undefined) return
-        const whole = rest.reduce(amended, first)
-        const told = rest.reduce(afterReading, afterReading(new Map(), first))
-        expect(afterReading(new Map(), whole)).toEqual(told)
-      }),
-    )
-  })
+  it(
+    "a reader of all modifications knows what a reader of the amended document knows",
+    { tags: ["4235-4.3-a"] },
+    () => {
+      const quiet = anyDialogInfo({ framed: false, callIds: [null] })
+      fc.assert(
+        fc.property(fc.array(quiet, { minLength: 1, maxLength: 5 }), (modifications) => {
+          const [first, ...rest] = modifications
+          if (first === undefined) return
+          const whole = rest.reduce(amended, first)
+          const told = rest.reduce(afterReading, afterReading(new Map(), first))
+          expect(afterReading(new Map(), whole)).toEqual(told)
+        }),
+      )
+    },
+  )
 })
 
 describe("what changed", () => {
@@ -271,7 +292,7 @@ describe("what changed", () => {
     .tuple(anySome, anySome, anySome)
     .map(([first, second, ended]) => [composed(plain, first), composed(plain, second, ended)] as const)
 
-  it("4235-3.7-a: whoever knows one document and reads the difference knows the other", () => {
+  it("whoever knows one document and reads the difference knows the other", { tags: ["4235-3.7-a"] }, () => {
     let told = 0
     fc.assert(
       fc.property(fc.oneof(anyPair, fc.tuple(anyBare, anyBare)), ([before, after]) => {
@@ -289,24 +310,28 @@ describe("what changed", () => {
     expect(told).toBeGreaterThan(50)
   })
 
-  it("4235-3.7-a: nothing is said that was known, and there is a difference whenever calls alone changed", () => {
-    fc.assert(
-      fc.property(anyBare, anyBare, (before, after) => {
-        const known = new Set(bag(before))
-        const partly = difference(before, after)
-        for (const one of partly === null ? [] : bag(partly)) expect(known).not.toContain(one)
-        const table = (of: DialogInfo) => afterReading(new Map(), { ...of, state: "full" })
-        expect(table(after)).toEqual(partly === null ? table(before) : afterReading(table(before), partly))
-        expect(difference(after, after)).toBe(null)
-      }),
-    )
-  })
+  it(
+    "nothing is said that was known, and there is a difference whenever calls alone changed",
+    { tags: ["4235-3.7-a"] },
+    () => {
+      fc.assert(
+        fc.property(anyBare, anyBare, (before, after) => {
+          const known = new Set(bag(before))
+          const partly = difference(before, after)
+          for (const one of partly === null ? [] : bag(partly)) expect(known).not.toContain(one)
+          const table = (of: DialogInfo) => afterReading(new Map(), { ...of, state: "full" })
+          expect(table(after)).toEqual(partly === null ? table(before) : afterReading(table(before), partly))
+          expect(difference(after, after)).toBe(null)
+        }),
+      )
+    },
+  )
 })
 
 describe("versions", () => {
   const anyVersion = fc.oneof(fc.constantFrom(0, 1, 9, 10, 0xffff_fffe, 0xffff_ffff), fc.nat())
 
-  it("4235-4.1-a: a document with its version says that version and the same as before", () => {
+  it("a document with its version says that version and the same as before", { tags: ["4235-4.1-a"] }, () => {
     fc.assert(
       fc.property(anyDialogInfo(), anyVersion, (document, version) => {
         const body = personal(plain.render(document), version)
@@ -324,7 +349,7 @@ describe("versions", () => {
     )
   })
 
-  it("4235-4.1-a: before that, documents that differ in version only are one body", () => {
+  it("before that, documents that differ in version only are one body", { tags: ["4235-4.1-a"] }, () => {
     fc.assert(
       fc.property(anyDialogInfo(), anyVersion, anyVersion, (document, one, other) => {
         expect(plain.render({ ...document, version: one })).toEqual(
@@ -334,7 +359,7 @@ describe("versions", () => {
     )
   })
 
-  it("4235-4.1-a: what looks like the place of the version is left alone elsewhere", () => {
+  it("what looks like the place of the version is left alone elsewhere", { tags: ["4235-4.1-a"] }, () => {
     const lookalike = ' version="0000000000"'
     const text = `<dialog-info xmlns="${dialogInfoNamespace}" xmlns:version="0000000000" version:version="0000000000" entity='sip:a@b${lookalike}' extra='${lookalike}'><dialog id='${lookalike}'><state>early</state>${lookalike}</dialog></dialog-info>`
     const document = read(text)

@@ -19,7 +19,7 @@ const together = (live: readonly string[], ended: readonly string[] = []): reado
   )
 
 describe("the package", () => {
-  it("4235-3.1-a 4235-3.4-a 4235-3.10-a: name, type, lifetime and rate", () => {
+  it("name, type, lifetime and rate", { tags: ["4235-3.1-a", "4235-3.4-a", "4235-3.10-a"] }, () => {
     expect(plain).toMatchObject({
       name: "dialog",
       accepts: ["application/dialog-info+xml"],
@@ -32,7 +32,7 @@ describe("the package", () => {
     expect(dialogInfo({ xml: xmlCodec, notifyIntervalMillis: 0 }).notifyIntervalMillis).toBe(0)
   })
 
-  it("BUG-34: who published nothing is shown with a document that has no dialogs", () => {
+  it("who published nothing is shown with a document that has no dialogs", { tags: ["BUG-34"] }, () => {
     const empty = `${head}<dialog-info ${namespace} version="3" state="full" entity="sip:alice@example.com"/>\n`
     expect(personal(plain.render(composed(plain, [])), 3).text).toBe(empty)
     const offline = plain.offline(alice)
@@ -41,7 +41,7 @@ describe("the package", () => {
 })
 
 describe("reading", () => {
-  it("4235-4.1-a: the root is dialog-info in its namespace, with an entity", () => {
+  it("the root is dialog-info in its namespace, with an entity", { tags: ["4235-4.1-a"] }, () => {
     expect(verdict(`<dialog-info ${namespace} entity="sip:a@b"/>`)).toBe("read")
     expect(verdict(`<d:dialog-info xmlns:d="${dialogInfoNamespace}" entity="sip:a@b"/>`)).toBe("read")
     const root = "root is not <dialog-info>"
@@ -53,31 +53,35 @@ describe("reading", () => {
     expect(verdict("<dialog-info><dialog></dialog-info>")).not.toBe("read")
   })
 
-  it("T29: an entity with a line break is refused", () => {
+  it("an entity with a line break is refused", { tags: ["T29"] }, () => {
     expect(verdict(`<dialog-info ${namespace} entity="a&#13;&#10;b"/>`)).toBe(
       "entity with a control character",
     )
   })
 
-  it("4235-4.1-a: version and state may be missing; when there, they are what RFC 4235 wants", () => {
-    const [missing, long, odd] = [
-      read(written("", "")),
-      read(written("", 'version="4294967295"')),
-      'version="007"',
-    ]
-    expect([missing.version, missing.state]).toEqual([null, "full"])
-    expect(long.version).toBe(4_294_967_295)
-    expect(read(written("", odd)).version).toBe(7)
-    for (const version of ["", "-1", "1.5", "one", "0x1", "4294967296", "9".repeat(400)]) {
-      expect(verdict(written("", `version="${version}"`))).toBe("version is not a 32-bit number")
-    }
-    expect(read(partial("")).state).toBe("partial")
-    for (const state of ["", "Full", "deleted"]) {
-      expect(verdict(written("", `state="${state}"`))).toBe("state is neither full nor partial")
-    }
-  })
+  it(
+    "version and state may be missing; when there, they are what RFC 4235 wants",
+    { tags: ["4235-4.1-a"] },
+    () => {
+      const [missing, long, odd] = [
+        read(written("", "")),
+        read(written("", 'version="4294967295"')),
+        'version="007"',
+      ]
+      expect([missing.version, missing.state]).toEqual([null, "full"])
+      expect(long.version).toBe(4_294_967_295)
+      expect(read(written("", odd)).version).toBe(7)
+      for (const version of ["", "-1", "1.5", "one", "0x1", "4294967296", "9".repeat(400)]) {
+        expect(verdict(written("", `version="${version}"`))).toBe("version is not a 32-bit number")
+      }
+      expect(read(partial("")).state).toBe("partial")
+      for (const state of ["", "Full", "deleted"]) {
+        expect(verdict(written("", `state="${state}"`))).toBe("state is neither full nor partial")
+      }
+    },
+  )
 
-  it("4235-4.1.1-a: each dialog has an id of its own and one state", () => {
+  it("each dialog has an id of its own and one state", { tags: ["4235-4.1.1-a"] }, () => {
     expect(verdict(written("<dialog><state>early</state></dialog>"))).toBe("<dialog> without id")
     expect(verdict(written('<dialog id=" "><state>early</state></dialog>'))).toBe("<dialog> without id")
     expect(verdict(written('<dialog x:id="1"><state>early</state></dialog>'))).toBe("<dialog> without id")
@@ -97,20 +101,24 @@ describe("reading", () => {
     expect(verdict(written("<x:dialog/><x:y><dialog/></x:y>"))).toBe("read")
   })
 
-  it("4235-4.1-a: `Trying`, as Kamailio's pua_dialoginfo writes a call that begins, is read and sent on as it ought to be", () => {
-    const text = '<dialog id="1" x:y="z"><x:a/><state code="100"> Trying </state><local/></dialog>'
-    const document = read(written(text))
-    expect(document.dialogs.map(({ state }) => state)).toEqual(["trying"])
-    expect(plain.render(document).text).toContain(text.replace(" Trying ", "trying"))
-  })
+  it(
+    "`Trying`, as Kamailio's pua_dialoginfo writes a call that begins, is read and sent on as it ought to be",
+    { tags: ["4235-4.1-a"] },
+    () => {
+      const text = '<dialog id="1" x:y="z"><x:a/><state code="100"> Trying </state><local/></dialog>'
+      const document = read(written(text))
+      expect(document.dialogs.map(({ state }) => state)).toEqual(["trying"])
+      expect(plain.render(document).text).toContain(text.replace(" Trying ", "trying"))
+    },
+  )
 
-  it("4235-4.1.1-a: what is not said of a dialog's identity, or is empty, is not known", () => {
+  it("what is not said of a dialog's identity, or is empty, is not known", { tags: ["4235-4.1.1-a"] }, () => {
     const text = '<dialog id="1" call-id="c" local-tag="" remote-tag=" r "><state>early</state></dialog>'
     const [one] = read(written(text)).dialogs
     expect([one?.callId, one?.localTag, one?.remoteTag]).toEqual(["c", null, "r"])
   })
 
-  it("4235-4.1-a: unknown elements and attributes are kept, wherever they are", () => {
+  it("unknown elements and attributes are kept, wherever they are", { tags: ["4235-4.1-a"] }, () => {
     const inside =
       '<dialog id="1" x:line="2"><state code="180" x:s="t">early</state><x:a><!-- c --><x:b/>text</x:a></dialog><x:far y="z"/>'
     const document = read(written(inside, 'x:root="1" other="2"'))
@@ -121,42 +129,50 @@ describe("reading", () => {
     expect(plain.render(document).text).toContain(inside)
   })
 
-  it("4235-4.1-a: the root's language goes with the dialogs, since the root is rewritten", () => {
-    const [one, other] = composed(plain, [
-      read(written(dialog("1", "early"), 'xml:lang="de"')),
-      read(written('<dialog id="2" xml:lang="fr"><state>early</state></dialog>', 'xml:lang="en"')),
-    ]).dialogs
-    const language = (of: typeof one): string | null =>
-      of === undefined ? null : attribute(of.element, "lang", "http://www.w3.org/XML/1998/namespace")
-    expect([language(one), language(other)]).toEqual(["de", "fr"])
-    expect(read(written("", 'xml:lang="de"')).attributes).toEqual([])
-  })
+  it(
+    "the root's language goes with the dialogs, since the root is rewritten",
+    { tags: ["4235-4.1-a"] },
+    () => {
+      const [one, other] = composed(plain, [
+        read(written(dialog("1", "early"), 'xml:lang="de"')),
+        read(written('<dialog id="2" xml:lang="fr"><state>early</state></dialog>', 'xml:lang="en"')),
+      ]).dialogs
+      const language = (of: typeof one): string | null =>
+        of === undefined ? null : attribute(of.element, "lang", "http://www.w3.org/XML/1998/namespace")
+      expect([language(one), language(other)]).toEqual(["de", "fr"])
+      expect(read(written("", 'xml:lang="de"')).attributes).toEqual([])
+    },
+  )
 })
 
 describe("composition", () => {
-  it("4235-4.1-a: the entity is the presentity, whatever was published", () => {
+  it("the entity is the presentity, whatever was published", { tags: ["4235-4.1-a"] }, () => {
     const text = plain.render(composed(plain, [read(written(dialog("1", "early")))])).text
     expect(personal({ contentType: "", text }, 0).text).toBe(
       `${head}<dialog-info ${namespace} version="0" state="full" entity="sip:alice@example.com">${dialog("1", "early")}</dialog-info>\n`,
     )
   })
 
-  it("AGG-1: all dialogs, newest content last; of one id the newest", () => {
+  it("all dialogs, newest content last; of one id the newest", { tags: ["AGG-1"] }, () => {
     const first = written(dialog("1", "early", "c") + dialog("2", "confirmed"))
     const second = written(dialog("3", "trying") + dialog("1", "confirmed", "c"))
     expect(together([first, second])).toEqual(["2 confirmed", "3 trying", "1 confirmed c"])
     expect(together([second, first])).toEqual(["3 trying", "1 early c", "2 confirmed"])
   })
 
-  it("BUG-25: terminated holds against an earlier state of the same call, whichever came last", () => {
-    const over = written(dialog("1", "terminated", "c"))
-    const late = written(dialog("1", "early", "c"))
-    expect(together([over, late])).toEqual(["1 terminated c"])
-    expect(together([late, over])).toEqual(["1 terminated c"])
-    expect(together([over, written(dialog("1", "early"))])).toEqual(["1 terminated c"])
-  })
+  it(
+    "terminated holds against an earlier state of the same call, whichever came last",
+    { tags: ["BUG-25"] },
+    () => {
+      const over = written(dialog("1", "terminated", "c"))
+      const late = written(dialog("1", "early", "c"))
+      expect(together([over, late])).toEqual(["1 terminated c"])
+      expect(together([late, over])).toEqual(["1 terminated c"])
+      expect(together([over, written(dialog("1", "early"))])).toEqual(["1 terminated c"])
+    },
+  )
 
-  it("BUG-25: another call under the same id is another call", () => {
+  it("another call under the same id is another call", { tags: ["BUG-25"] }, () => {
     const over = written(dialog("1", "terminated", "c"))
     const other = written(dialog("1", "early", "d"))
     expect(together([over, other])).toEqual(["1 early d"])
@@ -172,7 +188,7 @@ describe("composition", () => {
     expect(together([ours("terminated", "l1"), ours("early", "l1")])).toEqual(["1 terminated c"])
   })
 
-  it("AGG-3: what ended is terminated, without the reasons of the state it was in", () => {
+  it("what ended is terminated, without the reasons of the state it was in", { tags: ["AGG-3"] }, () => {
     const gone =
       '<dialog id="1" direction="recipient"><state event="x" code="180">early</state><x:a/></dialog>'
     const text = plain.render(composed(plain, [], [read(written(gone))])).text
@@ -181,7 +197,7 @@ describe("composition", () => {
     expect(plain.render(composed(plain, [], [read(written(said))])).text).toContain(said)
   })
 
-  it("AGG-1: attributes and other elements of all roots, each once", () => {
+  it("attributes and other elements of all roots, each once", { tags: ["AGG-1"] }, () => {
     const document = composed(plain, [
       read(written("<x:a/><x:b/>", 'one="1" two="1"')),
       read(written("<x:b/><x:c/>", 'two="2"')),
@@ -190,25 +206,29 @@ describe("composition", () => {
     expect(document.attributes.map(({ name, value }) => `${name}=${value}`)).toEqual(["one=1", "two=2"])
   })
 
-  it("OPS-force_single_dialog: early before confirmed before proceeding before trying before terminated", () => {
-    const single = dialogInfo({ xml: xmlCodec, forceSingleDialog: true })
-    const ranked = ["early", "confirmed", "proceeding", "trying", "terminated"] as const
-    ranked.forEach((_, from) => {
-      const left = ranked.slice(from).map((state) => read(written(dialog(state, state))))
-      expect(summary(composed(single, left))).toEqual([`${ranked[from]} ${ranked[from]}`])
-      expect(summary(composed(single, left.toReversed()))).toEqual([`${ranked[from]} ${ranked[from]}`])
-    })
-    const two = read(written(dialog("1", "early") + dialog("2", "early")))
-    expect(summary(composed(single, [two]))).toEqual(["2 early"])
-    expect(summary(composed(single, [], [two]))).toEqual(["2 terminated"])
-  })
+  it(
+    "early before confirmed before proceeding before trying before terminated",
+    { tags: ["OPS-force_single_dialog"] },
+    () => {
+      const single = dialogInfo({ xml: xmlCodec, forceSingleDialog: true })
+      const ranked = ["early", "confirmed", "proceeding", "trying", "terminated"] as const
+      ranked.forEach((_, from) => {
+        const left = ranked.slice(from).map((state) => read(written(dialog(state, state))))
+        expect(summary(composed(single, left))).toEqual([`${ranked[from]} ${ranked[from]}`])
+        expect(summary(composed(single, left.toReversed()))).toEqual([`${ranked[from]} ${ranked[from]}`])
+      })
+      const two = read(written(dialog("1", "early") + dialog("2", "early")))
+      expect(summary(composed(single, [two]))).toEqual(["2 early"])
+      expect(summary(composed(single, [], [two]))).toEqual(["2 terminated"])
+    },
+  )
 })
 
 describe("amending", () => {
   const after = (first: string, ...rest: readonly string[]): readonly string[] =>
     summary(rest.map((one) => read(one)).reduce(amended, read(first)))
 
-  it("BUG-25: a late state of a call that is over is not believed, full or partial", () => {
+  it("a late state of a call that is over is not believed, full or partial", { tags: ["BUG-25"] }, () => {
     const over = written(dialog("1", "terminated", "c"))
     expect(after(over, written(dialog("1", "early", "c")))).toEqual(["1 terminated c"])
     expect(after(over, partial(dialog("1", "early", "c")))).toEqual(["1 terminated c"])
@@ -220,17 +240,21 @@ describe("amending", () => {
     ])
   })
 
-  it("4235-4.1-a: what a partial document says besides dialogs is added, or stands for what was there", () => {
-    const before = read(written("<x:a/>", 'one="1" two="1"'))
-    const plainly = amended(before, read(partial("")))
-    expect(plainly.others).toEqual(before.others)
-    expect(plainly.attributes).toEqual(before.attributes)
-    const more = amended(before, read(written("<x:b/>", 'state="partial" two="2"')))
-    expect(more.others.map(({ name }) => name)).toEqual(["b"])
-    expect(more.attributes.map(({ name, value }) => `${name}=${value}`)).toEqual(["one=1", "two=2"])
-  })
+  it(
+    "what a partial document says besides dialogs is added, or stands for what was there",
+    { tags: ["4235-4.1-a"] },
+    () => {
+      const before = read(written("<x:a/>", 'one="1" two="1"'))
+      const plainly = amended(before, read(partial("")))
+      expect(plainly.others).toEqual(before.others)
+      expect(plainly.attributes).toEqual(before.attributes)
+      const more = amended(before, read(written("<x:b/>", 'state="partial" two="2"')))
+      expect(more.others.map(({ name }) => name)).toEqual(["b"])
+      expect(more.attributes.map(({ name, value }) => `${name}=${value}`)).toEqual(["one=1", "two=2"])
+    },
+  )
 
-  it("4235-4.1-a: of the calls that are over, partial documents leave the last sixteen", () => {
+  it("of the calls that are over, partial documents leave the last sixteen", { tags: ["4235-4.1-a"] }, () => {
     let document = read(written(dialog("live", "confirmed")))
     for (let call = 1; call <= 40; call += 1) {
       document = amended(document, read(partial(dialog(`${call}`, "early"))))
@@ -247,22 +271,26 @@ describe("what changed", () => {
     return partly === null ? null : summary(partly)
   }
 
-  it("4235-3.7-a: what is gone, then what is new or changed", () => {
+  it("what is gone, then what is new or changed", { tags: ["4235-3.7-a"] }, () => {
     const before = written(dialog("1", "early") + dialog("2", "confirmed") + dialog("3", "confirmed"))
     const after = written(dialog("2", "confirmed") + dialog("1", "confirmed") + dialog("4", "trying"))
     expect(changes(before, after)).toEqual(["3 terminated", "1 confirmed", "4 trying"])
   })
 
-  it("4235-3.7-a: the whole is sent when there is nothing to say, or when more than dialogs changed", () => {
-    const one = dialog("1", "confirmed")
-    expect(changes(written(one), written(one))).toBe(null)
-    expect(changes(written(one + dialog("2", "terminated")), written(one))).toBe(null)
-    expect(changes(written(""), written(one, 'version="1" extra="1"'))).toBe(null)
-    expect(changes(written(""), written(`${one}<x:a/>`))).toBe(null)
-    expect(difference(composed(plain, []), read(written(one)))).toBe(null)
-  })
+  it(
+    "the whole is sent when there is nothing to say, or when more than dialogs changed",
+    { tags: ["4235-3.7-a"] },
+    () => {
+      const one = dialog("1", "confirmed")
+      expect(changes(written(one), written(one))).toBe(null)
+      expect(changes(written(one + dialog("2", "terminated")), written(one))).toBe(null)
+      expect(changes(written(""), written(one, 'version="1" extra="1"'))).toBe(null)
+      expect(changes(written(""), written(`${one}<x:a/>`))).toBe(null)
+      expect(difference(composed(plain, []), read(written(one)))).toBe(null)
+    },
+  )
 
-  it("4235-4.1-a: a partial document says so, and its version is put in like any other", () => {
+  it("a partial document says so, and its version is put in like any other", { tags: ["4235-4.1-a"] }, () => {
     const before = composed(plain, [read(written(dialog("1", "early")))])
     const partly = difference(before, composed(plain, [])) ?? before
     expect(personal(plain.render(partly), 4_294_967_295).text).toBe(
@@ -270,7 +298,7 @@ describe("what changed", () => {
     )
   })
 
-  it("4235-4.1-a: a body that is not ours has no place for a version", () => {
+  it("a body that is not ours has no place for a version", { tags: ["4235-4.1-a"] }, () => {
     const body = { contentType: "text/plain", text: 'x version="1"' }
     expect(personal(body, 5)).toBe(body)
   })
@@ -368,7 +396,7 @@ s=-&#13;
     ],
   ]
 
-  it.each(golden)("4235-4.1.1-a: %s", (_, text, expected) => {
+  it.each(golden)("%s", { tags: ["4235-4.1.1-a"] }, (_, text, expected) => {
     const document = read(text)
     expect(summary(document)).toEqual(expected)
     const shown = read(personal(plain.render(composed(plain, [document])), 9).text)
@@ -378,7 +406,7 @@ s=-&#13;
     )
   })
 
-  it("4235-3.7-a: one watcher is told of a call by a proxy, from ringing to its end", () => {
+  it("one watcher is told of a call by a proxy, from ringing to its end", { tags: ["4235-3.7-a"] }, () => {
     const call = (state: string): string =>
       written(
         `<dialog id="7f3a" call-id="7f3a" direction="recipient"><state>${state}</state><remote><identity>sip:bob@example.com</identity></remote></dialog>`,

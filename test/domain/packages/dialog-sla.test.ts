@@ -22,19 +22,23 @@ const newest = sharedLine({ xml: xmlCodec, aggregation: "newest" })
 const untouched = sharedLine({ xml: xmlCodec, fixRemoteTarget: false })
 
 describe("the package", () => {
-  it("BLA-1 BLA-5 BLA-6: a package of its own beside dialog, without rules, with new entity-tags", () => {
-    expect(line).toMatchObject({
-      name: "dialog;sla",
-      accepts: plain.accepts,
-      produces: plain.produces,
-      defaultExpires: 3_600,
-      entityTags: "new-each-time",
-      notifyIntervalMillis: 1_000,
-    })
-    expect(line.rules).toBe(undefined)
-  })
+  it(
+    "a package of its own beside dialog, without rules, with new entity-tags",
+    { tags: ["BLA-1", "BLA-5", "BLA-6"] },
+    () => {
+      expect(line).toMatchObject({
+        name: "dialog;sla",
+        accepts: plain.accepts,
+        produces: plain.produces,
+        defaultExpires: 3_600,
+        entityTags: "new-each-time",
+        notifyIntervalMillis: 1_000,
+      })
+      expect(line.rules).toBe(undefined)
+    },
+  )
 
-  it("BUG-34: who published nothing is shown with a document that has no dialogs", () => {
+  it("who published nothing is shown with a document that has no dialogs", { tags: ["BUG-34"] }, () => {
     const { text } = line.render(composed(line, []))
     expect(text).toContain('state="full" entity="sip:alice@example.com"/>')
     expect(line.offline(alice)).toEqual(composed(line, []))
@@ -46,17 +50,21 @@ describe("composition", () => {
   const other = written(dialog("3", "trying", "c") + dialog("2", "confirmed", "b"))
   const publications = [read(phone), read(other)]
 
-  it("BLA-6: dialogs of all phones are merged by id, of one id the newest, whole documents are not", () => {
-    expect(summary(composed(line, publications))).toEqual(["1 confirmed a", "3 trying c", "2 confirmed b"])
-  })
+  it(
+    "dialogs of all phones are merged by id, of one id the newest, whole documents are not",
+    { tags: ["BLA-6"] },
+    () => {
+      expect(summary(composed(line, publications))).toEqual(["1 confirmed a", "3 trying c", "2 confirmed b"])
+    },
+  )
 
-  it("BLA-6: or what was published last is all there is", () => {
+  it("or what was published last is all there is", { tags: ["BLA-6"] }, () => {
     expect(summary(composed(newest, publications))).toEqual(["3 trying c", "2 confirmed b"])
     expect(summary(composed(newest, publications.toReversed()))).toEqual(["1 confirmed a", "2 early b"])
     expect(composed(newest, [])).toEqual(composed(line, []))
   })
 
-  it("AGG-3: all dialogs of an ended publication are terminated, not only the first", () => {
+  it("all dialogs of an ended publication are terminated, not only the first", { tags: ["AGG-3"] }, () => {
     const ended = [read(written(dialog("8", "confirmed") + dialog("9", "early")))]
     expect(summary(composed(line, [], ended))).toEqual(["8 terminated", "9 terminated"])
     expect(summary(composed(newest, publications, ended)).slice(0, 2)).toEqual([
@@ -65,7 +73,7 @@ describe("composition", () => {
     ])
   })
 
-  it("BUG-25: a call of the line that is over stays over", () => {
+  it("a call of the line that is over stays over", { tags: ["BUG-25"] }, () => {
     const over = read(written(dialog("2", "terminated", "b")))
     expect(summary(composed(line, [over, ...publications]))).toEqual([
       "2 terminated b",
@@ -74,7 +82,7 @@ describe("composition", () => {
     ])
   })
 
-  it("4235-4.1-a: partial publications of the line are amended like those of dialog", () => {
+  it("partial publications of the line are amended like those of dialog", { tags: ["4235-4.1-a"] }, () => {
     const after = line.amend?.(read(phone), read(partial(dialog("2", "terminated", "b"))))
     expect(after === undefined ? [] : summary(after)).toEqual(["1 confirmed a", "2 terminated b"])
   })
@@ -98,7 +106,7 @@ describe("the other side's target", () => {
     "sip:bob@[2001:db8::1]:5060",
     "sip:[::ffff:192.0.2.1]",
     " sip:bob@192.0.2.1 ",
-  ])("BLA-4: %s becomes the identity's URI", (uri) => {
+  ])("%s becomes the identity's URI", { tags: ["BLA-4"] }, (uri) => {
     expect(target(withRemote(bob, uri))).toBe("sip:bob@example.com")
   })
 
@@ -110,11 +118,11 @@ describe("the other side's target", () => {
     "tel:+15550100",
     "192.0.2.1",
     "",
-  ])("BLA-4: %s stays what it is", (uri) => {
+  ])("%s stays what it is", { tags: ["BLA-4"] }, (uri) => {
     expect(target(withRemote(bob, uri))).toBe(uri)
   })
 
-  it("BLA-4: without an identity that is a URI nothing is known that would be better", () => {
+  it("without an identity that is a URI nothing is known that would be better", { tags: ["BLA-4"] }, () => {
     const uri = "sip:bob@192.0.2.1"
     for (const identity of [
       "",
@@ -129,7 +137,7 @@ describe("the other side's target", () => {
     expect(target(withRemote(bob, uri), untouched)).toBe(uri)
   })
 
-  it("BLA-4: only remote targets, in every dialog, and nothing else of the document", () => {
+  it("only remote targets, in every dialog, and nothing else of the document", { tags: ["BLA-4"] }, () => {
     const side = (name: string, uri: string): string =>
       `<${name}><identity>sip:${name}@example.com</identity><target uri="${uri}" x:y="z"/></${name}>`
     const ours = "sip:alice@192.0.2.2"
@@ -141,68 +149,80 @@ describe("the other side's target", () => {
     )
   })
 
-  it("BLA-4: repeating it changes nothing, and a document without such targets stays as it is", () => {
-    const anyUri = fc.constantFrom(
-      "sip:bob@192.0.2.1:5060",
-      "sip:bob@[2001:db8::2]",
-      "sip:bob@example.org",
-      "tel:+1",
-      "bob",
-      "",
-      'sip:"<&>@192.0.2.4',
-    )
-    const escaped = (text: string): string =>
-      text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;")
-    fc.assert(
-      fc.property(anyUri, anyUri, (one, other) => {
-        const text = withRemote(`<identity>${escaped(one)}</identity>`, escaped(other))
-        const fixed = read(text, line)
-        expect(withReachableTargets(fixed)).toEqual(fixed)
-        expect(meaning(read(line.render(fixed).text, line))).toEqual(meaning(fixed))
-      }),
-    )
-    fc.assert(
-      fc.property(anyDialogInfo(), (document) => {
-        expect(withReachableTargets(document)).toEqual(document)
-      }),
-    )
-  })
+  it(
+    "repeating it changes nothing, and a document without such targets stays as it is",
+    { tags: ["BLA-4"] },
+    () => {
+      const anyUri = fc.constantFrom(
+        "sip:bob@192.0.2.1:5060",
+        "sip:bob@[2001:db8::2]",
+        "sip:bob@example.org",
+        "tel:+1",
+        "bob",
+        "",
+        'sip:"<&>@192.0.2.4',
+      )
+      const escaped = (text: string): string =>
+        text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;")
+      fc.assert(
+        fc.property(anyUri, anyUri, (one, other) => {
+          const text = withRemote(`<identity>${escaped(one)}</identity>`, escaped(other))
+          const fixed = read(text, line)
+          expect(withReachableTargets(fixed)).toEqual(fixed)
+          expect(meaning(read(line.render(fixed).text, line))).toEqual(meaning(fixed))
+        }),
+      )
+      fc.assert(
+        fc.property(anyDialogInfo(), (document) => {
+          expect(withReachableTargets(document)).toEqual(document)
+        }),
+      )
+    },
+  )
 
-  it("4235-4.1-a: what dialog refuses is refused", () => {
+  it("what dialog refuses is refused", { tags: ["4235-4.1-a"] }, () => {
     expect(verdict(written("<dialog/>"), line)).toBe("<dialog> without id")
     expect(line.parse(bodyOf(""))._tag).toBe("Unreadable")
   })
 })
 
 describe("documents as phones that share a line publish them", () => {
-  it("BLA-4 4235-4.1.1-a: appearance, exclusive hold and rendering stay; the far target is made reachable", () => {
-    const seized = `<?xml version="1.0" encoding="utf-8"?>
+  it(
+    "appearance, exclusive hold and rendering stay; the far target is made reachable",
+    { tags: ["BLA-4", "4235-4.1.1-a"] },
+    () => {
+      const seized = `<?xml version="1.0" encoding="utf-8"?>
 <dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" xmlns:sa="urn:ietf:params:xml:ns:sa-dialog-info" version="9" state="full" entity="sip:desk@example.com">
 <dialog id="id3d4f9c83" call-id="dc95-d5a7" local-tag="6d71" remote-tag="1A9B" direction="initiator">
 <sa:appearance>1</sa:appearance><sa:exclusive>true</sa:exclusive><state>confirmed</state>
 <local><identity display="Desk">sip:desk@example.com</identity><target uri="sip:desk@192.0.2.9:5062"><param pname="+sip.rendering" pvalue="no"/></target></local>
 <remote><identity display="Bob">sip:bob@example.com</identity><target uri="sip:bob@203.0.113.5:1024;ob"/></remote>
 </dialog></dialog-info>`
-    const shown = line.render(composed(line, [read(seized, line)])).text
-    expect(shown).toBe(`<?xml version="1.0" encoding="UTF-8"?>
+      const shown = line.render(composed(line, [read(seized, line)])).text
+      expect(shown).toBe(`<?xml version="1.0" encoding="UTF-8"?>
 <dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" xmlns:sa="urn:ietf:params:xml:ns:sa-dialog-info" version="0000000000" state="full" entity="sip:alice@example.com"><dialog id="id3d4f9c83" call-id="dc95-d5a7" local-tag="6d71" remote-tag="1A9B" direction="initiator">
 <sa:appearance>1</sa:appearance><sa:exclusive>true</sa:exclusive><state>confirmed</state>
 <local><identity display="Desk">sip:desk@example.com</identity><target uri="sip:desk@192.0.2.9:5062"><param pname="+sip.rendering" pvalue="no"/></target></local>
 <remote><identity display="Bob">sip:bob@example.com</identity><target uri="sip:bob@example.com"/></remote>
 </dialog></dialog-info>
 `)
-  })
+    },
+  )
 
-  it("BLA-6: one phone holds, another takes over; both calls of the line are shown, the first until it is over and as over", () => {
-    const call = (id: string, tag: string, rendering: string): string =>
-      written(
-        `<dialog id="${id}" call-id="c${id}" local-tag="${tag}" direction="recipient"><state>confirmed</state><local><target uri="sip:desk@example.com"><param pname="+sip.rendering" pvalue="${rendering}"/></target></local></dialog>`,
-      )
-    const held = read(call("1", "t1", "no"), line)
-    const taken = read(call("2", "t2", "yes"), line)
-    const released = read(written(dialog("1", "terminated", "c1")), line)
-    expect(summary(composed(line, [held, taken]))).toEqual(["1 confirmed c1", "2 confirmed c2"])
-    const after = line.amend?.(held, released) ?? held
-    expect(summary(composed(line, [taken, after]))).toEqual(["2 confirmed c2", "1 terminated c1"])
-  })
+  it(
+    "one phone holds, another takes over; both calls of the line are shown, the first until it is over and as over",
+    { tags: ["BLA-6"] },
+    () => {
+      const call = (id: string, tag: string, rendering: string): string =>
+        written(
+          `<dialog id="${id}" call-id="c${id}" local-tag="${tag}" direction="recipient"><state>confirmed</state><local><target uri="sip:desk@example.com"><param pname="+sip.rendering" pvalue="${rendering}"/></target></local></dialog>`,
+        )
+      const held = read(call("1", "t1", "no"), line)
+      const taken = read(call("2", "t2", "yes"), line)
+      const released = read(written(dialog("1", "terminated", "c1")), line)
+      expect(summary(composed(line, [held, taken]))).toEqual(["1 confirmed c1", "2 confirmed c2"])
+      const after = line.amend?.(held, released) ?? held
+      expect(summary(composed(line, [taken, after]))).toEqual(["2 confirmed c2", "1 terminated c1"])
+    },
+  )
 })

@@ -30,7 +30,7 @@ const typed =
     passThrough({ name: "x", contentTypes })
 
 describe("the package", () => {
-  it("3265-4.4.10-a 3903-6-h: has defaults, and takes what it is given", () => {
+  it("has defaults, and takes what it is given", { tags: ["3265-4.4.10-a", "3903-6-h"] }, () => {
     expect(profile).toMatchObject({
       name: "ua-profile",
       accepts: ["text/xml", "application/json"],
@@ -45,7 +45,7 @@ describe("the package", () => {
     expect(passThrough({ name: "line-seize", contentTypes: ["text/plain"], ...own })).toMatchObject(own)
   })
 
-  it("6665-8.4-a: its name can stand in an Event header, with parameters as registered", () => {
+  it("its name can stand in an Event header, with parameters as registered", { tags: ["6665-8.4-a"] }, () => {
     for (const name of [
       "x",
       "call-info",
@@ -78,7 +78,7 @@ describe("the package", () => {
       expect(named(name)).toThrow("leave out the parameter id")
   })
 
-  it("3903-6-k: media types are types, one at least, each once and in lower case", () => {
+  it("media types are types, one at least, each once and in lower case", { tags: ["3903-6-k"] }, () => {
     expect(typed("TEXT/Plain", "text/plain", "a/b")().accepts).toEqual(["text/plain", "a/b"])
     expect(typed()).toThrow("event package x: name a media type that can be published")
     for (const type of [
@@ -95,7 +95,7 @@ describe("the package", () => {
     }
   })
 
-  it("6665-8.4-a: stands in a registry beside others", () => {
+  it("stands in a registry beside others", { tags: ["6665-8.4-a"] }, () => {
     const registry = makeRegistry([profile, named("dialog;sla")()])
     expect(registry.allowEvents).toBe("ua-profile, dialog")
     expect(registry.accept).toEqual(["text/xml", "application/json", "text/plain"])
@@ -103,7 +103,7 @@ describe("the package", () => {
 })
 
 describe("documents", () => {
-  it("L40: are the bodies themselves, byte for byte", () => {
+  it("are the bodies themselves, byte for byte", { tags: ["L40"] }, () => {
     fc.assert(
       fc.property(anyBody, (body) => {
         expect(profile.render(read(body))).toBe(body)
@@ -111,12 +111,12 @@ describe("documents", () => {
     )
   })
 
-  it("3903-6-k: of another type are not read", () => {
+  it("of another type are not read", { tags: ["3903-6-k"] }, () => {
     const parsed = profile.parse({ contentType: "text/plain", text: "" })
     expect(parsed).toEqual({ _tag: "Unreadable", why: "not of a media type of ua-profile" })
   })
 
-  it("AGG-1: the newest counts, with its own type; what ended leaves nothing behind", () => {
+  it("the newest counts, with its own type; what ended leaves nothing behind", { tags: ["AGG-1"] }, () => {
     fc.assert(
       fc.property(fc.array(anyBody, { minLength: 1 }), fc.array(anyBody), (bodies, ended) => {
         expect(composed(bodies.map(read), ended.map(read))).toBe(bodies.at(-1))

@@ -24,7 +24,7 @@ const selects = ({ devices, persons, services }: Permissions): boolean =>
   [devices, persons, services].some(({ selectors }) => selectors.some(({ by }) => by === "class"))
 
 describe("the filter", () => {
-  it("5025-4-a: a filtered document passes the same filter unchanged", () => {
+  it("a filtered document passes the same filter unchanged", { tags: ["5025-4-a"] }, () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         const once = filterPidf(document, grants)
@@ -34,7 +34,7 @@ describe("the filter", () => {
     )
   })
 
-  it("OPS-apply_auth_nbody L28: only takes away, and keeps the order", () => {
+  it("only takes away, and keeps the order", { tags: ["OPS-apply_auth_nbody", "L28"] }, () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         expect(isIn(filterPidf(document, grants), document)).toBe(true)
@@ -43,7 +43,7 @@ describe("the filter", () => {
     )
   })
 
-  it("L28: who may see more, sees what others see and more", () => {
+  it("who may see more, sees what others see and more", { tags: ["L28"] }, () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, anyGrants, (document, less, further) => {
         const more = combined([less, further])
@@ -53,19 +53,23 @@ describe("the filter", () => {
     )
   })
 
-  it("L28: two filters may change places, unless one selects by a class that the other hides", () => {
-    fc.assert(
-      fc.property(anyComposed, anyGrants, anyGrants, (document, one, two) => {
-        fc.pre(!(selects(one) && hides(two)) && !(selects(two) && hides(one)))
-        expect(filterPidf(filterPidf(document, one), two)).toStrictEqual(
-          filterPidf(filterPidf(document, two), one),
-        )
-      }),
-      runs,
-    )
-  })
+  it(
+    "two filters may change places, unless one selects by a class that the other hides",
+    { tags: ["L28"] },
+    () => {
+      fc.assert(
+        fc.property(anyComposed, anyGrants, anyGrants, (document, one, two) => {
+          fc.pre(!(selects(one) && hides(two)) && !(selects(two) && hides(one)))
+          expect(filterPidf(filterPidf(document, one), two)).toStrictEqual(
+            filterPidf(filterPidf(document, two), one),
+          )
+        }),
+        runs,
+      )
+    },
+  )
 
-  it("5025-3.3.2.15-a: everything shown is the document itself", () => {
+  it("everything shown is the document itself", { tags: ["5025-3.3.2.15-a"] }, () => {
     fc.assert(
       fc.property(anyComposed, (document) => {
         expect(filterPidf(document, everythingShown)).toBe(document)
@@ -73,7 +77,7 @@ describe("the filter", () => {
     )
   })
 
-  it("5025-3.3.2.15-a: with all attributes a visible element is shown as it is", () => {
+  it("with all attributes a visible element is shown as it is", { tags: ["5025-3.3.2.15-a"] }, () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         const { allAttributes, attributes, userInput } = everythingShown
@@ -84,7 +88,7 @@ describe("the filter", () => {
     )
   })
 
-  it("5025-3.3.1-a: nothing granted is a valid document without elements", () => {
+  it("nothing granted is a valid document without elements", { tags: ["5025-3.3.1-a"] }, () => {
     fc.assert(
       fc.property(anyComposed, (document) => {
         const shown = filterPidf(document, nothingGranted)
@@ -95,19 +99,23 @@ describe("the filter", () => {
     )
   })
 
-  it("5025-3.3.2.12-a: each level of user input shows at least what the lower ones show", () => {
-    fc.assert(
-      fc.property(anyComposed, anyGrants, (document, grants) => {
-        fc.pre(!grants.allAttributes)
-        const levels = (["false", "bare", "thresholds", "full"] as const).map((userInput) =>
-          filterPidf(document, { ...grants, userInput }),
-        )
-        levels.forEach((shown, index) => expect(isIn(levels[index - 1] ?? shown, shown)).toBe(true))
-      }),
-    )
-  })
+  it(
+    "each level of user input shows at least what the lower ones show",
+    { tags: ["5025-3.3.2.12-a"] },
+    () => {
+      fc.assert(
+        fc.property(anyComposed, anyGrants, (document, grants) => {
+          fc.pre(!grants.allAttributes)
+          const levels = (["false", "bare", "thresholds", "full"] as const).map((userInput) =>
+            filterPidf(document, { ...grants, userInput }),
+          )
+          levels.forEach((shown, index) => expect(isIn(levels[index - 1] ?? shown, shown)).toBe(true))
+        }),
+      )
+    },
+  )
 
-  it("L23: what may not be seen leaves no trace", () => {
+  it("what may not be seen leaves no trace", { tags: ["L23"] }, () => {
     const secret = fc.constantFrom<Node>(
       element("urn:secret", "s", {}, ["secret"]),
       { _tag: "Comment", text: "secret" },
@@ -156,45 +164,49 @@ describe("the filter", () => {
     )
   })
 
-  it("3856-6.11.1-b: composing shows nobody what the publications by themselves would not", () => {
-    const isNote = (node: Node): boolean => isNamed(node, dataModelNamespace, "note")
-    /** All that is in a document, but for where a note is kept: that may move, into a person made for it if need be. */
-    const contents = ({ tuples, devices, others, notes, persons }: Pidf): readonly string[] => {
-      const inside = persons.flatMap(({ children }) => children.filter((node) => node._tag === "Element"))
-      const noteless = persons
-        .filter((person) => !idOf(person).startsWith("note."))
-        .map((person) => ({ ...person, children: person.children.filter((node) => !isNote(node)) }))
-      return [
-        ...[...tuples, ...devices, ...others, ...noteless].map(canonical),
-        ...[...notes, ...inside.filter(isNote)].map((note) => `note ${textOf(note)}`),
-      ]
-    }
-    let together = 0
-    for (const of of [eventPackage, presence({ xml: xmlCodec, idCollision: "rename" })]) {
-      fc.assert(
-        fc.property(
-          fc.array(anyComposed, { minLength: 2, maxLength: 4 }),
-          fc.nat(1),
-          anyGrants,
-          (documents, gone, grants) => {
-            const all = sources(documents)
-            const alone = all.map((one) => filterPidf(composed(of, [one]), grants))
-            // of what has ended no more than that it is closed, and that to those who could see it
-            const closed = alone.flatMap(({ tuples }) => tuples.map((tuple) => closedTuple(idOf(tuple))))
-            const allowed = new Set([...alone.flatMap(contents), ...closed.map(canonical)])
-            const document = compose(of, all.slice(gone), all.slice(0, gone))
-            const shown = document === null ? [] : contents(filterPidf(document, grants))
-            expect(shown.filter((one) => !allowed.has(one))).toEqual([])
-            together += shown.length
-          },
-        ),
-        { numRuns: 2_000 },
-      )
-    }
-    expect(together).toBeGreaterThan(3_000)
-  })
+  it(
+    "composing shows nobody what the publications by themselves would not",
+    { tags: ["3856-6.11.1-b"] },
+    () => {
+      const isNote = (node: Node): boolean => isNamed(node, dataModelNamespace, "note")
+      /** All that is in a document, but for where a note is kept: that may move, into a person made for it if need be. */
+      const contents = ({ tuples, devices, others, notes, persons }: Pidf): readonly string[] => {
+        const inside = persons.flatMap(({ children }) => children.filter((node) => node._tag === "Element"))
+        const noteless = persons
+          .filter((person) => !idOf(person).startsWith("note."))
+          .map((person) => ({ ...person, children: person.children.filter((node) => !isNote(node)) }))
+        return [
+          ...[...tuples, ...devices, ...others, ...noteless].map(canonical),
+          ...[...notes, ...inside.filter(isNote)].map((note) => `note ${textOf(note)}`),
+        ]
+      }
+      let together = 0
+      for (const of of [eventPackage, presence({ xml: xmlCodec, idCollision: "rename" })]) {
+        fc.assert(
+          fc.property(
+            fc.array(anyComposed, { minLength: 2, maxLength: 4 }),
+            fc.nat(1),
+            anyGrants,
+            (documents, gone, grants) => {
+              const all = sources(documents)
+              const alone = all.map((one) => filterPidf(composed(of, [one]), grants))
+              // of what has ended no more than that it is closed, and that to those who could see it
+              const closed = alone.flatMap(({ tuples }) => tuples.map((tuple) => closedTuple(idOf(tuple))))
+              const allowed = new Set([...alone.flatMap(contents), ...closed.map(canonical)])
+              const document = compose(of, all.slice(gone), all.slice(0, gone))
+              const shown = document === null ? [] : contents(filterPidf(document, grants))
+              expect(shown.filter((one) => !allowed.has(one))).toEqual([])
+              together += shown.length
+            },
+          ),
+          { numRuns: 2_000 },
+        )
+      }
+      expect(together).toBeGreaterThan(3_000)
+    },
+  )
 
-  it("3863-4.2.3-a: what is shown survives rendering and reading", () => {
+  it("what is shown survives rendering and reading", { tags: ["3863-4.2.3-a"] }, () => {
     fc.assert(
       fc.property(anyComposed, anyGrants, (document, grants) => {
         const shown = filterPidf(document, grants)

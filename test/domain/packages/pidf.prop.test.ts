@@ -41,7 +41,7 @@ const noteTexts = (of: Pidf): ReadonlySet<string> =>
   )
 
 describe("composition", () => {
-  it("L21: one publication composes to itself, but for the entity", () => {
+  it("one publication composes to itself, but for the entity", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyPidf(), (document) => {
         expect(composed(newest, sources([document]))).toEqual({ ...document, entity: alice })
@@ -51,7 +51,7 @@ describe("composition", () => {
     )
   })
 
-  it("L21: publications that share nothing compose to the same in any order", () => {
+  it("publications that share nothing compose to the same in any order", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyDisjoint, fc.nat({ max: 5 }), (documents, turn) => {
         for (const eventPackage of both) {
@@ -68,7 +68,7 @@ describe("composition", () => {
     )
   })
 
-  it("L21: publications that share nothing compose in any grouping", () => {
+  it("publications that share nothing compose in any grouping", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyDisjoint, (documents) => {
         const [one, two, three] = documents as readonly [Pidf, Pidf, Pidf]
@@ -83,7 +83,7 @@ describe("composition", () => {
     )
   })
 
-  it("L21: the same document twice adds nothing", () => {
+  it("the same document twice adds nothing", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyPidf(), (document) => {
         const distinct = {
@@ -98,7 +98,7 @@ describe("composition", () => {
     )
   })
 
-  it("3863-4.1.2-a: all ids of a composed document are distinct", () => {
+  it("all ids of a composed document are distinct", { tags: ["3863-4.1.2-a"] }, () => {
     fc.assert(
       fc.property(anyPublications, anyPublications, fc.boolean(), (live, ended, odd) => {
         for (const eventPackage of both) {
@@ -115,7 +115,7 @@ describe("composition", () => {
     )
   })
 
-  it("AGG-1: exactly the newest of each kind and id is shown", () => {
+  it("exactly the newest of each kind and id is shown", { tags: ["AGG-1"] }, () => {
     fc.assert(
       fc.property(anyPublications, (documents) => {
         fc.pre(documents.length > 0)
@@ -130,7 +130,7 @@ describe("composition", () => {
     )
   })
 
-  it("3863-4.1.2-a: with rename every element of every publication is shown", () => {
+  it("with rename every element of every publication is shown", { tags: ["3863-4.1.2-a"] }, () => {
     fc.assert(
       fc.property(anyPublications, (documents) => {
         fc.pre(documents.length > 0)
@@ -142,7 +142,7 @@ describe("composition", () => {
     )
   })
 
-  it("L21: with rename no name depends on other publications", () => {
+  it("with rename no name depends on other publications", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyPublications, fc.nat(), (documents, index) => {
         fc.pre(documents.length > 1)
@@ -158,7 +158,7 @@ describe("composition", () => {
     )
   })
 
-  it("L21: a further publication takes away nothing but what it replaces", () => {
+  it("a further publication takes away nothing but what it replaces", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyPublications, anyPidf(), (documents, further) => {
         fc.pre(documents.length > 0)
@@ -181,32 +181,36 @@ describe("composition", () => {
     )
   })
 
-  it("4479-5-b: a person without note stands under the notes of its own publisher or under none", () => {
-    fc.assert(
-      fc.property(anyDisjoint, (documents) => {
-        for (const eventPackage of both) {
-          const document = composed(eventPackage, sources(documents))
-          const root = document.notes.map(textOf)
-          documents.forEach((one, index) => {
-            const bare = one.persons.filter(
-              (person) => childrenNamed(person, dataModelNamespace, "note").length === 0,
-            )
-            for (const person of bare) {
-              const id = attribute(person, "id") ?? ""
-              const isPlain = eventPackage === newest || (index === 0 && !/\.\d+$/.test(id))
-              const name = isPlain ? id : `${id}.${index + 1}`
-              const shown = document.persons.filter((it) => attribute(it, "id") === name)
-              expect(shown).toHaveLength(1)
-              const own = shown.flatMap((it) => childrenNamed(it, dataModelNamespace, "note")).map(textOf)
-              expect(new Set(own.length > 0 ? own : root)).toEqual(new Set(one.notes.map(textOf)))
-            }
-          })
-        }
-      }),
-    )
-  })
+  it(
+    "a person without note stands under the notes of its own publisher or under none",
+    { tags: ["4479-5-b"] },
+    () => {
+      fc.assert(
+        fc.property(anyDisjoint, (documents) => {
+          for (const eventPackage of both) {
+            const document = composed(eventPackage, sources(documents))
+            const root = document.notes.map(textOf)
+            documents.forEach((one, index) => {
+              const bare = one.persons.filter(
+                (person) => childrenNamed(person, dataModelNamespace, "note").length === 0,
+              )
+              for (const person of bare) {
+                const id = attribute(person, "id") ?? ""
+                const isPlain = eventPackage === newest || (index === 0 && !/\.\d+$/.test(id))
+                const name = isPlain ? id : `${id}.${index + 1}`
+                const shown = document.persons.filter((it) => attribute(it, "id") === name)
+                expect(shown).toHaveLength(1)
+                const own = shown.flatMap((it) => childrenNamed(it, dataModelNamespace, "note")).map(textOf)
+                expect(new Set(own.length > 0 ? own : root)).toEqual(new Set(one.notes.map(textOf)))
+              }
+            })
+          }
+        }),
+      )
+    },
+  )
 
-  it("3863-4.2.3-a: extensions survive composition, rendering and reading again", () => {
+  it("extensions survive composition, rendering and reading again", { tags: ["3863-4.2.3-a"] }, () => {
     fc.assert(
       fc.property(anyPidf(["a"]), anyPidf(["b"]), (one, two) => {
         const document = composed(newest, sources([one, two]))
@@ -218,7 +222,7 @@ describe("composition", () => {
     )
   })
 
-  it("3863-4.1.7-b: every timestamp shown was published", () => {
+  it("every timestamp shown was published", { tags: ["3863-4.1.7-b"] }, () => {
     const stamp = /<(?:[^\s<>/]+:)?timestamp[^<>]*>[^<]*/g
     const stamps = (text: string): readonly string[] =>
       (text.match(stamp) ?? []).map((one) => one.replace(/^.*>/, ""))
@@ -232,7 +236,7 @@ describe("composition", () => {
     )
   })
 
-  it("L22: nothing of an ended publication is shown but closed tuples", () => {
+  it("nothing of an ended publication is shown but closed tuples", { tags: ["L22"] }, () => {
     fc.assert(
       fc.property(anyPublications, anyPublications, (live, ended) => {
         const alive = pidf.compose(newest, sources(live))
@@ -256,19 +260,23 @@ describe("composition", () => {
 })
 
 describe("reading and writing", () => {
-  it("3863-4.1.1-a: renaming prefixes, and other spellings, change nothing that is shown", () => {
-    fc.assert(
-      fc.property(anyPidf(), anyChoices, (document, choose) => {
-        const text = newest.render(document).text
-        const tree = xmlCodec.parse(text)
-        if (tree._tag === "Malformed") throw new Error(tree.why)
-        const other = pidf.read(writeOtherwise(tree.root, choose))
-        expect(all(other).map(canonical)).toEqual(all(document).map(canonical))
-      }),
-    )
-  })
+  it(
+    "renaming prefixes, and other spellings, change nothing that is shown",
+    { tags: ["3863-4.1.1-a"] },
+    () => {
+      fc.assert(
+        fc.property(anyPidf(), anyChoices, (document, choose) => {
+          const text = newest.render(document).text
+          const tree = xmlCodec.parse(text)
+          if (tree._tag === "Malformed") throw new Error(tree.why)
+          const other = pidf.read(writeOtherwise(tree.root, choose))
+          expect(all(other).map(canonical)).toEqual(all(document).map(canonical))
+        }),
+      )
+    },
+  )
 
-  it("L21: equal documents render to equal text", () => {
+  it("equal documents render to equal text", { tags: ["L21"] }, () => {
     fc.assert(
       fc.property(anyPublications, (documents) => {
         const document = pidf.compose(newest, sources(documents))
@@ -278,28 +286,32 @@ describe("reading and writing", () => {
     )
   })
 
-  it("4479-5-c: any tree and any text is read or refused with a reason; what is read composes", () => {
-    const texts = fc.oneof(
-      anyText,
-      fc.constantFrom(...malformed.map(([, text]) => text)),
-      anyElement.map((tree) => xmlCodec.print(tree)),
-      fc
-        .array(anyElement, { maxLength: 3 })
-        .map((children) => xmlCodec.print(element(pidfNamespace, "presence", { entity: "x" }, children))),
-    )
-    fc.assert(
-      fc.property(texts, (text) => {
-        const parsed = newest.parse({ contentType: "application/pidf+xml", text })
-        const verdicts =
-          parsed._tag === "Unreadable"
-            ? [parsed.why !== ""]
-            : both.map(
-                (eventPackage) =>
-                  composed(eventPackage, sources([parsed.document, parsed.document])).entity === alice,
-              )
-        expect(verdicts).not.toContain(false)
-      }),
-      { numRuns: 300 },
-    )
-  })
+  it(
+    "any tree and any text is read or refused with a reason; what is read composes",
+    { tags: ["4479-5-c"] },
+    () => {
+      const texts = fc.oneof(
+        anyText,
+        fc.constantFrom(...malformed.map(([, text]) => text)),
+        anyElement.map((tree) => xmlCodec.print(tree)),
+        fc
+          .array(anyElement, { maxLength: 3 })
+          .map((children) => xmlCodec.print(element(pidfNamespace, "presence", { entity: "x" }, children))),
+      )
+      fc.assert(
+        fc.property(texts, (text) => {
+          const parsed = newest.parse({ contentType: "application/pidf+xml", text })
+          const verdicts =
+            parsed._tag === "Unreadable"
+              ? [parsed.why !== ""]
+              : both.map(
+                  (eventPackage) =>
+                    composed(eventPackage, sources([parsed.document, parsed.document])).entity === alice,
+                )
+          expect(verdicts).not.toContain(false)
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 })

@@ -40,45 +40,53 @@ describe("reading", () => {
     return parsed._tag === "Unreadable" ? parsed.why : "read"
   }
 
-  it("3863-4.1.1-a: the root is presence of PIDF, with or without the colon, and has an entity", () => {
-    const pidf = "urn:ietf:params:xml:ns:pidf"
-    expect(verdict(`<presence xmlns="${pidf}" entity="pres:a@b"/>`)).toBe("read")
-    expect(verdict(`<p:presence xmlns:p="${pidf}" entity="pres:a@b"/>`)).toBe("read")
-    expect(verdict(`<presence xmlns="${pidf}:" entity="pres:a@b"/>`)).toBe("read")
-    const root = "root is not <presence> of PIDF"
-    expect(verdict('<presence entity="pres:a@b"/>')).toBe(root)
-    expect(verdict(`<presence xmlns="${pidf}::" entity="pres:a@b"/>`)).toBe(root)
-    expect(verdict(`<presence xmlns="urn:ietf:params:xml:ns:cpim-pidf:" entity="pres:a@b"/>`)).toBe(root)
-    expect(verdict(`<Presence xmlns="${pidf}" entity="pres:a@b"/>`)).toBe(root)
-    expect(verdict(`<tuple xmlns="${pidf}" id="1" entity="pres:a@b"/>`)).toBe(root)
-    expect(verdict(`<presence xmlns="${pidf}"/>`)).toBe("<presence> without entity")
-    expect(verdict(`<presence xmlns="${pidf}" entity=" "/>`)).toBe("<presence> without entity")
-    expect(verdict(`<presence xmlns="${pidf}" xmlns:p="${pidf}" p:entity="pres:a@b"/>`)).toBe(
-      "<presence> without entity",
-    )
-  })
+  it(
+    "the root is presence of PIDF, with or without the colon, and has an entity",
+    { tags: ["3863-4.1.1-a"] },
+    () => {
+      const pidf = "urn:ietf:params:xml:ns:pidf"
+      expect(verdict(`<presence xmlns="${pidf}" entity="pres:a@b"/>`)).toBe("read")
+      expect(verdict(`<p:presence xmlns:p="${pidf}" entity="pres:a@b"/>`)).toBe("read")
+      expect(verdict(`<presence xmlns="${pidf}:" entity="pres:a@b"/>`)).toBe("read")
+      const root = "root is not <presence> of PIDF"
+      expect(verdict('<presence entity="pres:a@b"/>')).toBe(root)
+      expect(verdict(`<presence xmlns="${pidf}::" entity="pres:a@b"/>`)).toBe(root)
+      expect(verdict(`<presence xmlns="urn:ietf:params:xml:ns:cpim-pidf:" entity="pres:a@b"/>`)).toBe(root)
+      expect(verdict(`<Presence xmlns="${pidf}" entity="pres:a@b"/>`)).toBe(root)
+      expect(verdict(`<tuple xmlns="${pidf}" id="1" entity="pres:a@b"/>`)).toBe(root)
+      expect(verdict(`<presence xmlns="${pidf}"/>`)).toBe("<presence> without entity")
+      expect(verdict(`<presence xmlns="${pidf}" entity=" "/>`)).toBe("<presence> without entity")
+      expect(verdict(`<presence xmlns="${pidf}" xmlns:p="${pidf}" p:entity="pres:a@b"/>`)).toBe(
+        "<presence> without entity",
+      )
+    },
+  )
 
-  it("3863-4.1.1-a: the namespace with a colon at its end is the same namespace", () => {
+  it("the namespace with a colon at its end is the same namespace", { tags: ["3863-4.1.1-a"] }, () => {
     const text = written(`${tuple("a")}<x:y><note/></x:y>`)
     expect(read(text.replace("ns:pidf", "ns:pidf:"))).toEqual(read(text))
   })
 
-  it("T29: an entity with a line break is refused", () => {
+  it("an entity with a line break is refused", { tags: ["T29"] }, () => {
     expect(verdict('<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="a&#13;&#10;b"/>')).toBe(
       "entity with a control character",
     )
   })
 
-  it("4479-5-a: tuple, person and device need an id; what is elsewhere or otherwise called does not", () => {
-    expect(verdict(written("<tuple/>"))).toBe("<tuple> without id")
-    expect(verdict(written('<tuple id=""/>'))).toBe("<tuple> without id")
-    expect(verdict(written('<tuple x:id="1"/>'))).toBe("<tuple> without id")
-    expect(verdict(written("<dm:person/>"))).toBe("<person> without id")
-    expect(verdict(written("<dm:device/>"))).toBe("<device> without id")
-    expect(verdict(written("<x:tuple/><person/><x:y><tuple/></x:y>"))).toBe("read")
-  })
+  it(
+    "tuple, person and device need an id; what is elsewhere or otherwise called does not",
+    { tags: ["4479-5-a"] },
+    () => {
+      expect(verdict(written("<tuple/>"))).toBe("<tuple> without id")
+      expect(verdict(written('<tuple id=""/>'))).toBe("<tuple> without id")
+      expect(verdict(written('<tuple x:id="1"/>'))).toBe("<tuple> without id")
+      expect(verdict(written("<dm:person/>"))).toBe("<person> without id")
+      expect(verdict(written("<dm:device/>"))).toBe("<device> without id")
+      expect(verdict(written("<x:tuple/><person/><x:y><tuple/></x:y>"))).toBe("read")
+    },
+  )
 
-  it("4479-5-c: what else is wrong with a document is relayed, not judged", () => {
+  it("what else is wrong with a document is relayed, not judged", { tags: ["4479-5-c"] }, () => {
     const odd = [
       '<tuple id="a"><status><basic>unknown</basic></status></tuple>',
       '<tuple id="b"/>',
@@ -89,7 +97,7 @@ describe("reading", () => {
     expect(together([odd.join("stray text")])).toBe(odd.join(""))
   })
 
-  it("3863-4.1.2-a: an id that one document uses again is made unique, nothing is lost", () => {
+  it("an id that one document uses again is made unique, nothing is lost", { tags: ["3863-4.1.2-a"] }, () => {
     const twice = `${tuple("a")}${tuple("a", "closed")}<dm:person id="a"/>${tuple("a.2")}<dm:device id="b"/>`
     expect(together([twice])).toBe(
       `${tuple("a")}${tuple("a.3", "closed")}${tuple("a.2")}<dm:person id="a.4"/><dm:device id="b"/>`,
@@ -98,7 +106,7 @@ describe("reading", () => {
 })
 
 describe("one publication", () => {
-  it("4479-3.1-a: entity is the presentity, whatever was published", () => {
+  it("entity is the presentity, whatever was published", { tags: ["4479-3.1-a"] }, () => {
     const text = plain.render(compose(plain, sources([read(written(tuple("a")))])) ?? read("")).text
     expect(text).toBe(
       '<?xml version="1.0" encoding="UTF-8"?>\n' +
@@ -106,59 +114,67 @@ describe("one publication", () => {
     )
   })
 
-  it("3863-4.1.1-b: tuples, then notes, then everything else", () => {
+  it("tuples, then notes, then everything else", { tags: ["3863-4.1.1-b"] }, () => {
     const mixed = `<x:y/><dm:device id="d"/><note>n</note><dm:person id="p"/>${tuple("a")}<note>m</note>${tuple("b")}`
     expect(together([mixed])).toBe(
       `${tuple("a")}${tuple("b")}<note>n</note><note>m</note><dm:person id="p"/><dm:device id="d"/><x:y/>`,
     )
   })
 
-  it("3863-4.2.3-b: an unknown element is relayed as it is, whether it must be understood or not", () => {
-    const text = `<tuple id="a"><status><basic>open</basic><x:far xmlns:p="urn:ietf:params:xml:ns:pidf" p:mustUnderstand="1"><!-- c --> <x:y/>z</x:far></status></tuple>`
-    const document = read(written(text))
-    expect(document.tuples).toEqual(read(plain.render(document).text).tuples)
-  })
+  it(
+    "an unknown element is relayed as it is, whether it must be understood or not",
+    { tags: ["3863-4.2.3-b"] },
+    () => {
+      const text = `<tuple id="a"><status><basic>open</basic><x:far xmlns:p="urn:ietf:params:xml:ns:pidf" p:mustUnderstand="1"><!-- c --> <x:y/>z</x:far></status></tuple>`
+      const document = read(written(text))
+      expect(document.tuples).toEqual(read(plain.render(document).text).tuples)
+    },
+  )
 
-  it("4479-5-b: alone, a note at the root stays there", () => {
+  it("alone, a note at the root stays there", { tags: ["4479-5-b"] }, () => {
     expect(together(['<note>busy</note><dm:person id="p"/>'])).toBe('<note>busy</note><dm:person id="p"/>')
   })
 })
 
 describe("several publications", () => {
-  it("AGG-1: of two elements with one id the newer is shown, in its own place", () => {
+  it("of two elements with one id the newer is shown, in its own place", { tags: ["AGG-1"] }, () => {
     expect(together([tuple("a") + tuple("b"), tuple("c"), tuple("a", "closed")])).toBe(
       tuple("b") + tuple("c") + tuple("a", "closed"),
     )
     expect(together([tuple("A"), tuple("a")])).toBe(tuple("A") + tuple("a"))
   })
 
-  it("3863-4.1.2-a: things of different kinds do not replace one another: the older is renamed", () => {
-    expect(together([tuple("a"), '<dm:person id="a"/>'], { keys: ["7", "9"] })).toBe(
-      `${tuple("a.7")}<dm:person id="a"/>`,
-    )
-    expect(together([tuple("a"), '<dm:person id="a"/>', tuple("a", "closed") + tuple("a.2")])).toBe(
-      `${tuple("a", "closed")}${tuple("a.2")}<dm:person id="a.2.2"/>`,
-    )
-  })
+  it(
+    "things of different kinds do not replace one another: the older is renamed",
+    { tags: ["3863-4.1.2-a"] },
+    () => {
+      expect(together([tuple("a"), '<dm:person id="a"/>'], { keys: ["7", "9"] })).toBe(
+        `${tuple("a.7")}<dm:person id="a"/>`,
+      )
+      expect(together([tuple("a"), '<dm:person id="a"/>', tuple("a", "closed") + tuple("a.2")])).toBe(
+        `${tuple("a", "closed")}${tuple("a.2")}<dm:person id="a.2.2"/>`,
+      )
+    },
+  )
 
-  it("3863-4.1.2-a: with rename both stay, and the survivor keeps its name (F16)", () => {
+  it("with rename both stay, and the survivor keeps its name (F16)", { tags: ["3863-4.1.2-a"] }, () => {
     const both = together([tuple("t1"), tuple("t1", "closed")], { eventPackage: renaming })
     expect(both).toBe(tuple("t1") + tuple("t1.2", "closed"))
     const survivor = together([tuple("t1", "closed")], { eventPackage: renaming, keys: ["2"] })
     expect(survivor).toBe(tuple("t1.2", "closed"))
   })
 
-  it("3863-4.1.2-c: contradicting tuples are both shown", () => {
+  it("contradicting tuples are both shown", { tags: ["3863-4.1.2-c"] }, () => {
     expect(together([tuple("phone"), tuple("pad", "closed")])).toBe(tuple("phone") + tuple("pad", "closed"))
   })
 
-  it("4479-3.2-a: several persons are all kept", () => {
+  it("several persons are all kept", { tags: ["4479-3.2-a"] }, () => {
     expect(together(['<dm:person id="p"/>', '<dm:person id="q"/>'])).toBe(
       '<dm:person id="p"/><dm:person id="q"/>',
     )
   })
 
-  it("AGG-1: identical notes and unknown elements are shown once", () => {
+  it("identical notes and unknown elements are shown once", { tags: ["AGG-1"] }, () => {
     expect(together(["<note>a</note><x:y/>", '<note>b</note><note>a</note><x:y z=""/>', "<x:y/>"])).toBe(
       '<note>a</note><note>b</note><x:y/><x:y z=""/>',
     )
@@ -167,7 +183,7 @@ describe("several publications", () => {
     )
   })
 
-  it("4479-5-b: a note at the root goes with its own publisher's persons", () => {
+  it("a note at the root goes with its own publisher's persons", { tags: ["4479-5-b"] }, () => {
     expect(together(['<note>out</note><dm:person id="p"/>', '<dm:person id="q"/>'])).toBe(
       '<dm:person id="p"><dm:note>out</dm:note></dm:person><dm:person id="q"/>',
     )
@@ -178,22 +194,30 @@ describe("several publications", () => {
     )
   })
 
-  it("4479-5-b: a note without a person of its own gets one rather than somebody else's", () => {
-    expect(together([`<note>out</note>${tuple("a")}`, '<dm:person id="q"/>'], { keys: ["4", "6"] })).toBe(
-      `${tuple("a")}<dm:person id="note.4"><dm:note>out</dm:note></dm:person><dm:person id="q"/>`,
-    )
-  })
+  it(
+    "a note without a person of its own gets one rather than somebody else's",
+    { tags: ["4479-5-b"] },
+    () => {
+      expect(together([`<note>out</note>${tuple("a")}`, '<dm:person id="q"/>'], { keys: ["4", "6"] })).toBe(
+        `${tuple("a")}<dm:person id="note.4"><dm:note>out</dm:note></dm:person><dm:person id="q"/>`,
+      )
+    },
+  )
 
-  it("4479-5-b: where no person is without a note, or all agree, notes stay at the root", () => {
-    expect(together(["<note>out</note>", "<note>in</note>"])).toBe("<note>out</note><note>in</note>")
-    const own = '<dm:person id="p"><dm:note>own</dm:note></dm:person>'
-    expect(together(["<note>out</note>", own])).toBe(`<note>out</note>${own}`)
-    expect(together(['<note>out</note><dm:person id="p"/>', '<note>out</note><dm:person id="q"/>'])).toBe(
-      '<note>out</note><dm:person id="p"/><dm:person id="q"/>',
-    )
-  })
+  it(
+    "where no person is without a note, or all agree, notes stay at the root",
+    { tags: ["4479-5-b"] },
+    () => {
+      expect(together(["<note>out</note>", "<note>in</note>"])).toBe("<note>out</note><note>in</note>")
+      const own = '<dm:person id="p"><dm:note>own</dm:note></dm:person>'
+      expect(together(["<note>out</note>", own])).toBe(`<note>out</note>${own}`)
+      expect(together(['<note>out</note><dm:person id="p"/>', '<note>out</note><dm:person id="q"/>'])).toBe(
+        '<note>out</note><dm:person id="p"/><dm:person id="q"/>',
+      )
+    },
+  )
 
-  it("AGG-1: what the root says about its children moves to them", () => {
+  it("what the root says about its children moves to them", { tags: ["AGG-1"] }, () => {
     const german = read(written("<note>hier</note>", 'xml:lang="de" x:v="1"'))
     const french = read(written('<note xml:lang="en">here</note>', 'xml:lang="fr" x:v="2" x:w="3"'))
     const document = compose(plain, sources([german, french])) ?? german
@@ -210,14 +234,18 @@ describe("publications that ended, and nothing", () => {
   const persistent = presence({ xml: xmlCodec, notifyOfflineBody: true })
   const rich = `<tuple id="a"><status><basic>open</basic></status><note>x</note></tuple>${tuple("b")}<note>n</note><dm:person id="p"/>`
 
-  it("OPS-agg_nbody AGG-3: the tuples of an ended publication are shown closed, beside what remains", () => {
-    expect(together([tuple("c")], { ended: [rich] })).toBe(
-      tuple("c") + tuple("a", "closed") + tuple("b", "closed"),
-    )
-    expect(together([], { ended: [rich, rich] })).toBe(tuple("a", "closed") + tuple("b", "closed"))
-  })
+  it(
+    "the tuples of an ended publication are shown closed, beside what remains",
+    { tags: ["OPS-agg_nbody", "AGG-3"] },
+    () => {
+      expect(together([tuple("c")], { ended: [rich] })).toBe(
+        tuple("c") + tuple("a", "closed") + tuple("b", "closed"),
+      )
+      expect(together([], { ended: [rich, rich] })).toBe(tuple("a", "closed") + tuple("b", "closed"))
+    },
+  )
 
-  it("AGG-3: an id that is still in use is not shown closed", () => {
+  it("an id that is still in use is not shown closed", { tags: ["AGG-3"] }, () => {
     expect(together([tuple("a"), '<dm:device id="b"/>'], { ended: [rich] })).toBe(
       `${tuple("a")}<dm:device id="b"/>`,
     )
@@ -226,29 +254,33 @@ describe("publications that ended, and nothing", () => {
     )
   })
 
-  it("OPS-generate_offline_body: off, an ended publication just goes", () => {
+  it("off, an ended publication just goes", { tags: ["OPS-generate_offline_body"] }, () => {
     expect(together([tuple("c")], { ended: [rich], eventPackage: silent })).toBe(tuple("c"))
     expect(together([], { ended: [rich], eventPackage: silent })).toBeNull()
   })
 
-  it("L22: with nothing published there is nothing to show", () => {
+  it("with nothing published there is nothing to show", { tags: ["L22"] }, () => {
     expect(together([])).toBeNull()
     expect(together([], { ended: ["<note>only this</note>"] })).toBeNull()
     expect(together([""])).toBe("")
   })
 
-  it("OPS-notify_offline_body: on, nothing is one closed tuple, and so is the end of everything", () => {
-    expect(together([], { eventPackage: persistent })).toBe(tuple("offline", "closed"))
-    expect(together([], { eventPackage: persistent, ended: [rich] })).toBe(tuple("offline", "closed"))
-    expect(together([tuple("c")], { eventPackage: persistent, ended: [tuple("d")] })).toBe(
-      tuple("c") + tuple("d", "closed"),
-    )
-    expect(plain.offline(alice)).toEqual(compose(persistent, []))
-  })
+  it(
+    "on, nothing is one closed tuple, and so is the end of everything",
+    { tags: ["OPS-notify_offline_body"] },
+    () => {
+      expect(together([], { eventPackage: persistent })).toBe(tuple("offline", "closed"))
+      expect(together([], { eventPackage: persistent, ended: [rich] })).toBe(tuple("offline", "closed"))
+      expect(together([tuple("c")], { eventPackage: persistent, ended: [tuple("d")] })).toBe(
+        tuple("c") + tuple("d", "closed"),
+      )
+      expect(plain.offline(alice)).toEqual(compose(persistent, []))
+    },
+  )
 })
 
 describe("the package", () => {
-  it("3856-6: what it declares", () => {
+  it("what it declares", { tags: ["3856-6"] }, () => {
     const { name, accepts, produces, defaultExpires, entityTags, notifyIntervalMillis } = plain
     expect({
       name,

@@ -11,7 +11,7 @@ describe("the current sphere", () => {
     persons.map((inside) => pidf.read(pidf.written(inside)))
   const now = Date.parse("2026-03-01T12:00:00Z")
 
-  it("5025-3.1.2-a 4480-3.11-a: is what all persons with a sphere agree on", () => {
+  it("is what all persons with a sphere agree on", { tags: ["5025-3.1.2-a", "4480-3.11-a"] }, () => {
     const work = person("<r:sphere><r:work/></r:sphere>")
     expect(sphereOf(published(work, person("<r:sphere> WORK </r:sphere>"), person("")), now)).toBe("work")
     expect(sphereOf(published(work, person("<r:sphere><r:home/></r:sphere>")), now)).toBe(null)
@@ -21,7 +21,7 @@ describe("the current sphere", () => {
     expect(sphereOf([], now)).toBe(null)
   })
 
-  it("5025-3.1.2-a 4480-3.11-a: a sphere counts from its beginning until its end", () => {
+  it("a sphere counts from its beginning until its end", { tags: ["5025-3.1.2-a", "4480-3.11-a"] }, () => {
     const timed = person(
       `<r:sphere from="2026-03-01T12:00:00Z" until="2026-03-01T13:00:00Z">work</r:sphere>` +
         `<r:sphere from="2026-03-01T13:00:00Z">home</r:sphere><r:sphere from="soon">mensa</r:sphere>`,

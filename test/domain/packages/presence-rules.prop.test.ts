@@ -49,7 +49,7 @@ const isAtMost = (left: Permissions, right: Permissions): boolean => {
 }
 
 describe("evaluation", () => {
-  it("L27: matching and granting agree with a reference by brute force", () => {
+  it("matching and granting agree with a reference by brute force", { tags: ["L27"] }, () => {
     let [cases, matched] = [0, 0]
     fc.assert(
       fc.property(
@@ -81,7 +81,7 @@ describe("evaluation", () => {
     expect(matched).toBeLessThan(cases * 0.9)
   })
 
-  it("L27: one meaning in any prefixes, quotes and references has one evaluation", () => {
+  it("one meaning in any prefixes, quotes and references has one evaluation", { tags: ["L27"] }, () => {
     fc.assert(
       fc.property(anyRules, fc.nat(), anyChoices, (rules, seed, choose) => {
         const text = writeRules(rules, seed)
@@ -92,7 +92,7 @@ describe("evaluation", () => {
     )
   })
 
-  it("L27: unauthenticated satisfies no identity condition", () => {
+  it("unauthenticated satisfies no identity condition", { tags: ["L27"] }, () => {
     fc.assert(
       fc.property(anyRules, fc.nat(), anyCase, (rules, seed, one) => {
         const document = plainly(rules, seed)
@@ -106,7 +106,7 @@ describe("evaluation", () => {
     )
   })
 
-  it("L26: the order of rules does not count, nor how they are split over documents", () => {
+  it("the order of rules does not count, nor how they are split over documents", { tags: ["L26"] }, () => {
     fc.assert(
       fc.property(anyRules, anyRules, fc.nat(), fc.nat(), anyCase, (rules, more, seed, turn, one) => {
         const [first, second] = [plainly(rules, seed), plainly(more, seed)]
@@ -122,7 +122,7 @@ describe("evaluation", () => {
     )
   })
 
-  it("L26: a further rule never takes a permission away", () => {
+  it("a further rule never takes a permission away", { tags: ["L26"] }, () => {
     fc.assert(
       fc.property(anyRules, fc.nat(), fc.nat(), anyCase, (rules, seed, index, one) => {
         fc.pre(rules.length > 0)
@@ -134,20 +134,29 @@ describe("evaluation", () => {
     )
   })
 
-  it("L26 / 4745-10.2-b: combining is associative, commutative and idempotent, with nothing as its identity", () => {
-    fc.assert(
-      fc.property(anyPermissions, anyPermissions, anyPermissions, (one, two, three) => {
-        expect(combined([combined([one, two]), three])).toStrictEqual(combined([one, combined([two, three])]))
-        expect(combined([one, two, three])).toStrictEqual(combined([three, combined([two, one])]))
-        expect(combined([one, one])).toStrictEqual(one)
-        expect(combined([one, nothingGranted])).toStrictEqual(one)
-        expect(combined([nothingGranted, one])).toStrictEqual(one)
-        expect(combined([one, everythingShown])).toStrictEqual({ ...everythingShown, handling: one.handling })
-      }),
-    )
-  })
+  it(
+    "combining is associative, commutative and idempotent, with nothing as its identity",
+    { tags: ["L26", "4745-10.2-b"] },
+    () => {
+      fc.assert(
+        fc.property(anyPermissions, anyPermissions, anyPermissions, (one, two, three) => {
+          expect(combined([combined([one, two]), three])).toStrictEqual(
+            combined([one, combined([two, three])]),
+          )
+          expect(combined([one, two, three])).toStrictEqual(combined([three, combined([two, one])]))
+          expect(combined([one, one])).toStrictEqual(one)
+          expect(combined([one, nothingGranted])).toStrictEqual(one)
+          expect(combined([nothingGranted, one])).toStrictEqual(one)
+          expect(combined([one, everythingShown])).toStrictEqual({
+            ...everythingShown,
+            handling: one.handling,
+          })
+        }),
+      )
+    },
+  )
 
-  it("L26: permissions that grant the same are the same data", () => {
+  it("permissions that grant the same are the same data", { tags: ["L26"] }, () => {
     const meaning = (permissions: Permissions): string =>
       `${permissions.handling} ${atoms.filter((atom) => grantsAtom(permissions, atom)).join()}`
     fc.assert(
@@ -162,34 +171,40 @@ describe("evaluation", () => {
     )
   })
 
-  it("L29: between now and the next boundary nothing changes, and there a validity condition does", () => {
-    const validities = ({ rules }: RulesDocument, now: number): readonly boolean[] =>
-      rules.flatMap(({ conditions }) =>
-        conditions.flatMap((one) =>
-          one._tag === "Validity" ? [one.periods.some(({ from, until }) => from <= now && now < until)] : [],
-        ),
+  it(
+    "between now and the next boundary nothing changes, and there a validity condition does",
+    { tags: ["L29"] },
+    () => {
+      const validities = ({ rules }: RulesDocument, now: number): readonly boolean[] =>
+        rules.flatMap(({ conditions }) =>
+          conditions.flatMap((one) =>
+            one._tag === "Validity"
+              ? [one.periods.some(({ from, until }) => from <= now && now < until)]
+              : [],
+          ),
+        )
+      fc.assert(
+        fc.property(anyRules, fc.nat(), anyCase, (rules, seed, one) => {
+          const document = plainly(rules, seed)
+          const { requester, sphere, now } = circumstancesOf(one)
+          const at = (instant: number) => matchingRules(document, { requester, sphere, now: instant })
+          const boundary = nextEvaluationAt(document, now)
+          const end = boundary ?? epoch + 60_000
+          for (let instant = now; instant < end; instant += 500) {
+            expect(at(instant)).toEqual(at(now))
+            expect(validities(document, instant)).toEqual(validities(document, now))
+          }
+          expect(at(end - 1)).toEqual(at(now))
+          if (boundary === null) return
+          expect(boundary).toBeGreaterThan(now)
+          expect(validities(document, boundary)).not.toEqual(validities(document, boundary - 1))
+        }),
+        { numRuns: 500 },
       )
-    fc.assert(
-      fc.property(anyRules, fc.nat(), anyCase, (rules, seed, one) => {
-        const document = plainly(rules, seed)
-        const { requester, sphere, now } = circumstancesOf(one)
-        const at = (instant: number) => matchingRules(document, { requester, sphere, now: instant })
-        const boundary = nextEvaluationAt(document, now)
-        const end = boundary ?? epoch + 60_000
-        for (let instant = now; instant < end; instant += 500) {
-          expect(at(instant)).toEqual(at(now))
-          expect(validities(document, instant)).toEqual(validities(document, now))
-        }
-        expect(at(end - 1)).toEqual(at(now))
-        if (boundary === null) return
-        expect(boundary).toBeGreaterThan(now)
-        expect(validities(document, boundary)).not.toEqual(validities(document, boundary - 1))
-      }),
-      { numRuns: 500 },
-    )
-  })
+    },
+  )
 
-  it("L29: who asks for no sphere gets the same in every sphere", () => {
+  it("who asks for no sphere gets the same in every sphere", { tags: ["L29"] }, () => {
     fc.assert(
       fc.property(anyRules, fc.nat(), anyCase, (rules, seed, one) => {
         const document = plainly(rules, seed)
@@ -201,7 +216,7 @@ describe("evaluation", () => {
     )
   })
 
-  it("4745-6-b: any text is rules or refused with one line", () => {
+  it("any text is rules or refused with one line", { tags: ["4745-6-b"] }, () => {
     const texts = fc.oneof(
       anyText,
       fc.constantFrom(...malformed.map(([, text]) => text)),

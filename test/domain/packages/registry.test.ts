@@ -21,37 +21,45 @@ describe("the packages of a server", () => {
   const winfo = eventPackage("presence.winfo")
   const packages = makeRegistry([eventPackage("presence", ["application/pidf+xml"]), winfo, shared, dialog])
 
-  it("OPS-contains_event OPS-search_event OPS-pres_ev.name 6665-8.4-a: finds a package by exactly its name", () => {
-    expect(packages.find("dialog;sla")).toBe(shared)
-    expect(packages.find("dialog")).toBe(dialog)
-    expect(["Dialog", "dialog;", "dialog.winfo", "", "toString", "__proto__"].map(packages.find)).toEqual([
-      null,
-      null,
-      null,
-      null,
-      null,
-      null,
-    ])
-    expect(packages.names()).toEqual(["presence", "presence.winfo", "dialog;sla", "dialog"])
-  })
+  it(
+    "finds a package by exactly its name",
+    { tags: ["OPS-contains_event", "OPS-search_event", "OPS-pres_ev.name", "6665-8.4-a"] },
+    () => {
+      expect(packages.find("dialog;sla")).toBe(shared)
+      expect(packages.find("dialog")).toBe(dialog)
+      expect(["Dialog", "dialog;", "dialog.winfo", "", "toString", "__proto__"].map(packages.find)).toEqual([
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+      ])
+      expect(packages.names()).toEqual(["presence", "presence.winfo", "dialog;sla", "dialog"])
+    },
+  )
 
-  it("OPS-get_event_list OPS-pres_ev.next 6665-8.4-b: Allow-Events lists each event type once, without parameters, in order of registration", () => {
-    expect(packages.allowEvents).toBe("presence, presence.winfo, dialog")
-    expect(makeRegistry([]).allowEvents).toBe("")
-  })
+  it(
+    "Allow-Events lists each event type once, without parameters, in order of registration",
+    { tags: ["OPS-get_event_list", "OPS-pres_ev.next", "6665-8.4-b"] },
+    () => {
+      expect(packages.allowEvents).toBe("presence, presence.winfo, dialog")
+      expect(makeRegistry([]).allowEvents).toBe("")
+    },
+  )
 
-  it("3903-6-k: Accept lists each media type once", () => {
+  it("Accept lists each media type once", { tags: ["3903-6-k"] }, () => {
     expect(packages.accept).toEqual(["application/pidf+xml", "application/dialog-info+xml"])
   })
 
-  it("OPS-extra_hdrs: a package carries no header that requests have for themselves", () => {
+  it("a package carries no header that requests have for themselves", { tags: ["OPS-extra_hdrs"] }, () => {
     const carrying = (name: string) => makeRegistry([{ ...dialog, carriedHeaders: ["Call-Info", name] }])
     for (const name of ["via", "CSeq", "i", "a b", "", "X:Y", "Content-Type", "Subscription-State"])
       expect(() => carrying(name)).toThrow(/event package dialog/)
     expect([...carrying("X-State").carriedHeaders]).toEqual([["dialog", ["Call-Info", "X-State"]]])
   })
 
-  it("OPS-add_event: two packages of one name are a mistake that names them", () => {
+  it("two packages of one name are a mistake that names them", { tags: ["OPS-add_event"] }, () => {
     expect(() => makeRegistry([winfo, dialog, eventPackage("presence.winfo")])).toThrow(/presence\.winfo/)
   })
 })

@@ -66,7 +66,7 @@ const factsOf = (events: readonly Event[]): readonly unknown[] =>
   events.flatMap((event) => ("accept" in event ? [event.accept] : []))
 
 describe("Accept", () => {
-  it("3856-6.7-e: a body is of a type that the watcher takes, or there is none", () => {
+  it("a body is of a type that the watcher takes, or there is none", { tags: ["3856-6.7-e"] }, () => {
     const { ask } = begin()
     ask(document("text/xml", "<a/>"))
     deepStrictEqual(ask(watches(["application/json"])).shown, [null])
@@ -80,120 +80,150 @@ describe("Accept", () => {
     deepStrictEqual(ask(document("text/plain", "b")).shown, ["text/plain b", "text/plain b"])
   })
 
-  it("3856-6.7-e: of several publications the newest of a type that the watcher takes is shown, and none that it does not take when that ends", () => {
-    const { ask, state } = begin()
-    ask(document("application/json", "{1}"))
-    ask(document("text/xml", "<a/>"))
-    deepStrictEqual(ask(watches(["application/json"])).shown, ["application/json {1}"])
-    const tag = [...get(state().publications, "ua-profile")!].find(
-      ([, { body }]) => body?.contentType === "application/json",
-    )![0]
-    deepStrictEqual(
-      ask(publish({ packageName: "ua-profile", ifMatch: [tag], expires: 0, body: null })).shown,
-      [null],
-    )
-  })
+  it(
+    "of several publications the newest of a type that the watcher takes is shown, and none that it does not take when that ends",
+    { tags: ["3856-6.7-e"] },
+    () => {
+      const { ask, state } = begin()
+      ask(document("application/json", "{1}"))
+      ask(document("text/xml", "<a/>"))
+      deepStrictEqual(ask(watches(["application/json"])).shown, ["application/json {1}"])
+      const tag = [...get(state().publications, "ua-profile")!].find(
+        ([, { body }]) => body?.contentType === "application/json",
+      )![0]
+      deepStrictEqual(
+        ask(publish({ packageName: "ua-profile", ifMatch: [tag], expires: 0, body: null })).shown,
+        [null],
+      )
+    },
+  )
 
-  it("3856-6.7-e: the newest SUBSCRIBE counts, also that which ends, and the log has what it said", () => {
-    const { ask } = begin()
-    ask(document("application/json", "{}"))
-    const first = ask(watches(["text/xml", "image/png"]))
-    deepStrictEqual([first.shown, factsOf(first.events)], [[null], [["text/xml"]]])
-    const second = ask(again(["application/json"], 2))
-    deepStrictEqual([second.shown, factsOf(second.events)], [["application/json {}"], [["application/json"]]])
-    // the same once more is no news
-    deepStrictEqual(factsOf(ask(again(["application/json"], 3)).events), [])
-    const all = ask(again(["*/*"], 4))
-    deepStrictEqual([all.shown, factsOf(all.events)], [["application/json {}"], [null]])
-    deepStrictEqual(ask(again(["text/plain"], 5, 0)).shown, [null])
-  })
+  it(
+    "the newest SUBSCRIBE counts, also that which ends, and the log has what it said",
+    { tags: ["3856-6.7-e"] },
+    () => {
+      const { ask } = begin()
+      ask(document("application/json", "{}"))
+      const first = ask(watches(["text/xml", "image/png"]))
+      deepStrictEqual([first.shown, factsOf(first.events)], [[null], [["text/xml"]]])
+      const second = ask(again(["application/json"], 2))
+      deepStrictEqual(
+        [second.shown, factsOf(second.events)],
+        [["application/json {}"], [["application/json"]]],
+      )
+      // the same once more is no news
+      deepStrictEqual(factsOf(ask(again(["application/json"], 3)).events), [])
+      const all = ask(again(["*/*"], 4))
+      deepStrictEqual([all.shown, factsOf(all.events)], [["application/json {}"], [null]])
+      deepStrictEqual(ask(again(["text/plain"], 5, 0)).shown, [null])
+    },
+  )
 
-  it("3265-3.1.6.1: whoever takes nothing that the package sends is answered 406; whoever takes all of it leaves no trace", () => {
-    const { ask } = begin()
-    deepStrictEqual(ask(watches(["image/png"])).status, 406)
-    deepStrictEqual(ask(watches([])).status, 406)
-    for (const [index, accept] of [null, ["*/*"], types, ["text/*", "application/*"]].entries())
-      deepStrictEqual(factsOf(ask(watches(accept, 10 + index)).events), [])
-    const one = begin(passThrough({ name: "ua-profile", contentTypes: ["text/xml"] }))
-    deepStrictEqual(factsOf(one.ask(watches(["text/xml"])).events), [])
-  })
+  it(
+    "whoever takes nothing that the package sends is answered 406; whoever takes all of it leaves no trace",
+    { tags: ["3265-3.1.6.1"] },
+    () => {
+      const { ask } = begin()
+      deepStrictEqual(ask(watches(["image/png"])).status, 406)
+      deepStrictEqual(ask(watches([])).status, 406)
+      for (const [index, accept] of [null, ["*/*"], types, ["text/*", "application/*"]].entries())
+        deepStrictEqual(factsOf(ask(watches(accept, 10 + index)).events), [])
+      const one = begin(passThrough({ name: "ua-profile", contentTypes: ["text/xml"] }))
+      deepStrictEqual(factsOf(one.ask(watches(["text/xml"])).events), [])
+    },
+  )
 
-  it("3856-6.7-e: an own package can render what the watcher takes; what it renders otherwise is not sent", () => {
-    const twoFaced: EventPackage<string, "ua-profile"> = {
-      name: "ua-profile",
-      accepts: ["text/plain"],
-      produces: ["text/xml", "application/json"],
-      defaultExpires: 3600,
-      entityTags: "new-each-time",
-      notifyIntervalMillis: 0,
-      parse: ({ text }) => ({ _tag: "Parsed", document: text }),
-      compose: ({ documents, isAccepted }) => {
-        const text = documents.at(-1)?.document
-        if (text === undefined) return null
-        return isAccepted?.("text/xml") === false ? `json ${text}` : text
-      },
-      render: (document) =>
-        document.startsWith("json ")
-          ? { contentType: "application/json", text: JSON.stringify(document.slice(5)) }
-          : { contentType: "text/xml", text: `<${document}/>` },
-      offline: () => "gone",
-    }
-    const { ask } = begin(twoFaced)
-    const said = ask(publish({ packageName: "ua-profile", body: { contentType: "text/plain", text: "a" } }))
-    deepStrictEqual(said.status, 200)
-    deepStrictEqual(ask(watches(["application/json"])).shown, ['application/json "a"'])
-    deepStrictEqual(ask(watches(["text/xml"], 2)).shown, ["text/xml <a/>"])
-    deepStrictEqual(
-      ask(publish({ packageName: "ua-profile", body: { contentType: "text/plain", text: "b" } })).shown,
-      ['application/json "b"', "text/xml <b/>"],
-    )
-  })
+  it(
+    "an own package can render what the watcher takes; what it renders otherwise is not sent",
+    { tags: ["3856-6.7-e"] },
+    () => {
+      const twoFaced: EventPackage<string, "ua-profile"> = {
+        name: "ua-profile",
+        accepts: ["text/plain"],
+        produces: ["text/xml", "application/json"],
+        defaultExpires: 3600,
+        entityTags: "new-each-time",
+        notifyIntervalMillis: 0,
+        parse: ({ text }) => ({ _tag: "Parsed", document: text }),
+        compose: ({ documents, isAccepted }) => {
+          const text = documents.at(-1)?.document
+          if (text === undefined) return null
+          return isAccepted?.("text/xml") === false ? `json ${text}` : text
+        },
+        render: (document) =>
+          document.startsWith("json ")
+            ? { contentType: "application/json", text: JSON.stringify(document.slice(5)) }
+            : { contentType: "text/xml", text: `<${document}/>` },
+        offline: () => "gone",
+      }
+      const { ask } = begin(twoFaced)
+      const said = ask(publish({ packageName: "ua-profile", body: { contentType: "text/plain", text: "a" } }))
+      deepStrictEqual(said.status, 200)
+      deepStrictEqual(ask(watches(["application/json"])).shown, ['application/json "a"'])
+      deepStrictEqual(ask(watches(["text/xml"], 2)).shown, ["text/xml <a/>"])
+      deepStrictEqual(
+        ask(publish({ packageName: "ua-profile", body: { contentType: "text/plain", text: "b" } })).shown,
+        ['application/json "b"', "text/xml <b/>"],
+      )
+    },
+  )
 
-  it("3856-6.7-e: whatever is published and asked for, no body is of a type that its watcher's last SUBSCRIBE did not name", () => {
-    const range = fc.constantFrom("text/xml", "application/json", "text/plain", "text/*", "*/*", "image/png")
-    const accepts = fc.option(fc.array(range, { maxLength: 3 }), { nil: null })
-    const step = fc.oneof(
-      fc.record({ does: fc.constant("publish" as const), type: fc.constantFrom(...types) }),
-      fc.record({ does: fc.constant("subscribe" as const), accept: accepts }),
-      fc.record({ does: fc.constant("refresh" as const), accept: accepts, ends: fc.boolean() }),
-    )
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
-        const { ask } = begin()
-        let [cseq, dialog] = [1, 0]
-        /** Of the one watcher that is there. */
-        let taken: readonly string[] | null = null
-        let isThere = false
-        for (const [index, one] of steps.entries()) {
-          let { shown }: { readonly shown: readonly (string | null)[] } = { shown: [] }
-          if (one.does === "publish") ({ shown } = ask(document(one.type, `${index}`)))
-          else if (one.does === "subscribe" && !isThere) {
-            const asked = ask(
-              subscribe({ packageName: "ua-profile", accept: one.accept, dialog: dialogOf(++dialog) }),
-            )
-            ;({ shown } = asked)
-            if (asked.status !== 200) continue
-            ;[isThere, cseq, taken] = [true, 1, one.accept]
-          } else if (one.does === "refresh" && isThere) {
-            const expires = one.ends ? 0 : 600
-            const asked = ask(
-              resubscribe(dialog, { packageName: "ua-profile", accept: one.accept, cseq: ++cseq, expires }),
-            )
-            ;({ shown } = asked)
-            if (asked.status !== 200) continue
-            taken = one.accept
-            isThere = !one.ends
+  it(
+    "whatever is published and asked for, no body is of a type that its watcher's last SUBSCRIBE did not name",
+    { tags: ["3856-6.7-e"] },
+    () => {
+      const range = fc.constantFrom(
+        "text/xml",
+        "application/json",
+        "text/plain",
+        "text/*",
+        "*/*",
+        "image/png",
+      )
+      const accepts = fc.option(fc.array(range, { maxLength: 3 }), { nil: null })
+      const step = fc.oneof(
+        fc.record({ does: fc.constant("publish" as const), type: fc.constantFrom(...types) }),
+        fc.record({ does: fc.constant("subscribe" as const), accept: accepts }),
+        fc.record({ does: fc.constant("refresh" as const), accept: accepts, ends: fc.boolean() }),
+      )
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+          const { ask } = begin()
+          let [cseq, dialog] = [1, 0]
+          /** Of the one watcher that is there. */
+          let taken: readonly string[] | null = null
+          let isThere = false
+          for (const [index, one] of steps.entries()) {
+            let { shown }: { readonly shown: readonly (string | null)[] } = { shown: [] }
+            if (one.does === "publish") ({ shown } = ask(document(one.type, `${index}`)))
+            else if (one.does === "subscribe" && !isThere) {
+              const asked = ask(
+                subscribe({ packageName: "ua-profile", accept: one.accept, dialog: dialogOf(++dialog) }),
+              )
+              ;({ shown } = asked)
+              if (asked.status !== 200) continue
+              ;[isThere, cseq, taken] = [true, 1, one.accept]
+            } else if (one.does === "refresh" && isThere) {
+              const expires = one.ends ? 0 : 600
+              const asked = ask(
+                resubscribe(dialog, { packageName: "ua-profile", accept: one.accept, cseq: ++cseq, expires }),
+              )
+              ;({ shown } = asked)
+              if (asked.status !== 200) continue
+              taken = one.accept
+              isThere = !one.ends
+            }
+            for (const text of shown) {
+              const type = text?.split(" ")[0]
+              if (type === undefined || taken === null) continue
+              const ok1 = taken.some(
+                (some) => some === "*/*" || some === type || some === `${type.split("/")[0]}/*`,
+              )
+              ok(ok1, `${type} to whom takes ${taken.join()}`)
+            }
           }
-          for (const text of shown) {
-            const type = text?.split(" ")[0]
-            if (type === undefined || taken === null) continue
-            const ok1 = taken.some(
-              (some) => some === "*/*" || some === type || some === `${type.split("/")[0]}/*`,
-            )
-            ok(ok1, `${type} to whom takes ${taken.join()}`)
-          }
-        }
-      }),
-    )
-  })
+        }),
+      )
+    },
+  )
 })

@@ -77,30 +77,34 @@ const now = at("10:00:00")
 const nothing = standing(initial(alice))
 
 describe("a publication taken over", () => {
-  it("OPS-import TBL-1: keeps entity-tag, lifetime and time of receipt, and nobody is told", () => {
-    const { state } = nothing
-      .when(publication(), now)
-      .answers(nobodyWaits)
-      .gives({
-        _tag: "PublicationCreated",
-        packageName: "stub",
-        entityTag: "a.1.2" as EntityTag,
-        expiresAt: after("30 min"),
-        body: open,
-        sender: null,
-        receivedAt: at("09:00:00"),
-      })
-    deepStrictEqual(presentityRow(state, "stub", "a.1.2")?.received_time, at("09:00:00") / 1000)
-    standing(state)
-      .when(publish({ ifMatch: "a.1.2", expires: 60 }), after("1 min"))
-      .answers(publishedAs(tag(2), 60))
-  })
+  it(
+    "keeps entity-tag, lifetime and time of receipt, and nobody is told",
+    { tags: ["OPS-import", "TBL-1"] },
+    () => {
+      const { state } = nothing
+        .when(publication(), now)
+        .answers(nobodyWaits)
+        .gives({
+          _tag: "PublicationCreated",
+          packageName: "stub",
+          entityTag: "a.1.2" as EntityTag,
+          expiresAt: after("30 min"),
+          body: open,
+          sender: null,
+          receivedAt: at("09:00:00"),
+        })
+      deepStrictEqual(presentityRow(state, "stub", "a.1.2")?.received_time, at("09:00:00") / 1000)
+      standing(state)
+        .when(publish({ ifMatch: "a.1.2", expires: 60 }), after("1 min"))
+        .answers(publishedAs(tag(2), 60))
+    },
+  )
 
-  it("OPS-import: is there once, however often it is taken over", () => {
+  it("is there once, however often it is taken over", { tags: ["OPS-import"] }, () => {
     given(published("a.1.2", busy)).when(publication(), after("1 s")).answers(nobodyWaits).gives()
   })
 
-  it("OPS-import: is refused when it is over, unreadable, or one too many", () => {
+  it("is refused when it is over, unreadable, or one too many", { tags: ["OPS-import"] }, () => {
     nothing.when(publication({ expiresAt: now }), now).refused(400)
     nothing.when(publication({ body: text("!a") }), now).refused(400)
     nothing.when(publication({ body: { contentType: "image/png", text: "a" } }), now).refused(415)
@@ -112,7 +116,7 @@ describe("a publication taken over", () => {
       .refused(503)
   })
 
-  it("OPS-import: watchers that are here already are told of it", () => {
+  it("watchers that are here already are told of it", { tags: ["OPS-import"] }, () => {
     given(subscribed(1, bob, "nothing"))
       .when(publication(), after("30 s"))
       .sends("1/2 active;expires=3570 open")
@@ -120,7 +124,7 @@ describe("a publication taken over", () => {
 })
 
 describe("a subscription taken over", () => {
-  it("OPS-import L05: goes on with the next CSeq and the next version in its dialog", () => {
+  it("goes on with the next CSeq and the next version in its dialog", { tags: ["OPS-import", "L05"] }, () => {
     const moved = nothing.when(publication(), now).and().when(subscription(), now).sends()
     const row = activeWatcherRow(moved.state, 2)
     deepStrictEqual([row?.local_cseq, row?.version, row?.callid], [7, 5, "call-1"])
@@ -141,13 +145,13 @@ describe("a subscription taken over", () => {
     moved.and().when(fallDue, after("20 min")).sends("2/8 terminated;reason=timeout open")
   })
 
-  it("OPS-import: events and snapshots keep what the other server has done", () => {
+  it("events and snapshots keep what the other server has done", { tags: ["OPS-import"] }, () => {
     const { state, events } = nothing.when(subscription(), now)
     deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(events))), events)
     deepStrictEqual(freeze(thaw(JSON.parse(JSON.stringify(freeze(state))))), freeze(state))
   })
 
-  it("OPS-import: is there once; a further row of its dialog joins it", () => {
+  it("is there once; a further row of its dialog joins it", { tags: ["OPS-import"] }, () => {
     const first = nothing.when(subscription(), now)
     first
       .and()
@@ -173,46 +177,54 @@ describe("a subscription taken over", () => {
       .refused(403)
   })
 
-  it("OPS-import AUT-7: the other server's decision stands where nobody asks rules, and rules in force here overrule it", () => {
-    const pending = nothing.when(subscription({ status: "pending" }), now)
-    deepStrictEqual(activeWatcherRow(pending.state, 1)?.status, 2)
-    const polite = nothing.when(subscription({ polite: true }), now)
-    deepStrictEqual(activeWatcherRow(polite.state, 1)?.reason, "polite-block")
-    const ruled = { packages: ruledPackages, authorize: () => null }
-    const rules = (handling: "allow" | "block" | "confirm") =>
-      standing(initial(alice), ruled).when(
-        {
-          _tag: "ReplaceRules",
-          packageName: "presence",
-          rules: { contentType: "application/auth-policy+xml", text: ruleset(ruleFor(bob, handling)) },
-        },
-        now,
-      )
-    const presence = subscription({ packageName: "presence" })
-    rules("block").and().when(presence, now).refused(403)
-    deepStrictEqual(activeWatcherRow(rules("confirm").and().when(presence, now).state, 2)?.status, 2)
-    const allowed = rules("allow")
-      .and()
-      .when({ ...presence, status: "pending" }, now)
-    deepStrictEqual(activeWatcherRow(allowed.state, 2)?.status, 1)
-  })
+  it(
+    "the other server's decision stands where nobody asks rules, and rules in force here overrule it",
+    { tags: ["OPS-import", "AUT-7"] },
+    () => {
+      const pending = nothing.when(subscription({ status: "pending" }), now)
+      deepStrictEqual(activeWatcherRow(pending.state, 1)?.status, 2)
+      const polite = nothing.when(subscription({ polite: true }), now)
+      deepStrictEqual(activeWatcherRow(polite.state, 1)?.reason, "polite-block")
+      const ruled = { packages: ruledPackages, authorize: () => null }
+      const rules = (handling: "allow" | "block" | "confirm") =>
+        standing(initial(alice), ruled).when(
+          {
+            _tag: "ReplaceRules",
+            packageName: "presence",
+            rules: { contentType: "application/auth-policy+xml", text: ruleset(ruleFor(bob, handling)) },
+          },
+          now,
+        )
+      const presence = subscription({ packageName: "presence" })
+      rules("block").and().when(presence, now).refused(403)
+      deepStrictEqual(activeWatcherRow(rules("confirm").and().when(presence, now).state, 2)?.status, 2)
+      const allowed = rules("allow")
+        .and()
+        .when({ ...presence, status: "pending" }, now)
+      deepStrictEqual(activeWatcherRow(allowed.state, 2)?.status, 1)
+    },
+  )
 
-  it("OPS-import: is refused when it is over, not known, or one too many, or may not be", () => {
-    nothing.when(subscription({ expiresAt: now }), now).refused(400)
-    nothing.when(subscription({ packageName: "nonesuch" }), now).refused(489)
-    nothing
-      .and({ limits: { subscriptionsMax: 0 } })
-      .when(subscription(), now)
-      .refused(503)
-    nothing
-      .and({ authorize: treatAs("block") })
-      .when(subscription(), now)
-      .refused(403)
-  })
+  it(
+    "is refused when it is over, not known, or one too many, or may not be",
+    { tags: ["OPS-import"] },
+    () => {
+      nothing.when(subscription({ expiresAt: now }), now).refused(400)
+      nothing.when(subscription({ packageName: "nonesuch" }), now).refused(489)
+      nothing
+        .and({ limits: { subscriptionsMax: 0 } })
+        .when(subscription(), now)
+        .refused(503)
+      nothing
+        .and({ authorize: treatAs("block") })
+        .when(subscription(), now)
+        .refused(403)
+    },
+  )
 })
 
 describe("a watcher that waits, taken over", () => {
-  it("OPS-import 3857-4.7.1: waits here, and is given up like any other", () => {
+  it("waits here, and is given up like any other", { tags: ["OPS-import", "3857-4.7.1"] }, () => {
     const moved = nothing.when(waiting, now).gives({
       _tag: "WatcherRemembered",
       no: 1,
@@ -235,12 +247,16 @@ describe("a watcher that waits, taken over", () => {
     moved.and().when(fallDue, after("3 d")).gives({ _tag: "WaitingEnded", no: 1, event: "giveup" })
   })
 
-  it("OPS-import: is not remembered beside its subscription, and not when it may not watch", () => {
-    given(subscribed(1)).when(waiting, now).gives()
-    nothing
-      .and({ authorize: treatAs("block") })
-      .when(waiting, now)
-      .refused(403)
-    nothing.when({ ...waiting, packageName: "nonesuch" }, now).refused(489)
-  })
+  it(
+    "is not remembered beside its subscription, and not when it may not watch",
+    { tags: ["OPS-import"] },
+    () => {
+      given(subscribed(1)).when(waiting, now).gives()
+      nothing
+        .and({ authorize: treatAs("block") })
+        .when(waiting, now)
+        .refused(403)
+      nothing.when({ ...waiting, packageName: "nonesuch" }, now).refused(489)
+    },
+  )
 })

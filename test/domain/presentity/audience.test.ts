@@ -29,7 +29,7 @@ import { given, tag } from "../../support/given.ts"
 const unlimited = { limits: { notifyIntervalMillis: 0 } }
 
 describe("who is told of a PUBLISH", () => {
-  it("3903-4-a: only active watchers of that package", () => {
+  it("only active watchers of that package", { tags: ["3903-4-a"] }, () => {
     given(
       subscribed(1, bob),
       subscribed(2, carol, "nothing", { packageName: "stub-all" }),
@@ -45,7 +45,7 @@ describe("who is told of a PUBLISH", () => {
       .sends("1/2 active;expires=3600 open", "5/2 active;expires=3600 open")
   })
 
-  it("BLA-3 / L20: not the device that published, which counts as told", () => {
+  it("not the device that published, which counts as told", { tags: ["BLA-3", "L20"] }, () => {
     const phone = "sip:bob@192.0.2.20"
     const outcome = given(
       subscribed(1, bob),
@@ -62,7 +62,7 @@ describe("who is told of a PUBLISH", () => {
       .gives(publicationRemoved(tag(3), "requested"), notified("active", "nothing"))
   })
 
-  it("BLA-3 / L20: a device that is owed an earlier change is told of that one", () => {
+  it("a device that is owed an earlier change is told of that one", { tags: ["BLA-3", "L20"] }, () => {
     const phone = "sip:bob@192.0.2.20"
     given(subscribed(1, bob), happened(at("10:00:01"), published("tag-2", open), notified("active", open)))
       .when(publish({ body: busy, expires: 600 }), at("10:00:02"))
@@ -75,7 +75,7 @@ describe("who is told of a PUBLISH", () => {
       .gives(notified([1], away))
   })
 
-  it("3856-6.10-a: with a package's own interval, or the operator's instead", () => {
+  it("with a package's own interval, or the operator's instead", { tags: ["3856-6.10-a"] }, () => {
     const slow = makeRegistry([stub({ notifyIntervalMillis: 60_000 })])
     const told = given(
       subscribed(1, bob),

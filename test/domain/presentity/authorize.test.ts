@@ -450,219 +450,263 @@ describe("the life of a subscription under rules", () => {
     deepStrictEqual({ status: statusOf(outcome.answer), sends: outcome.sent.map(brief) }, { status, sends })
   })
 
-  it("T10 / 3265-3.1.6.4: a refresh asks the rules again, be it that nobody replaced them", () => {
-    const until = after("45 s")
-    const pending = story(
-      ruledWorld,
-      ...beginning(forBob("confirm"), forBob("allow", { from: until, until: after("60 s") })),
-      bobAsks,
-    )
-    deepStrictEqual(pending.sent.map(brief)[0], "4/1 pending -")
-    // time itself has changed what they say
-    const outcome = pending.and().when(fallDue, until)
-    deepStrictEqual(outcome.sent.map(brief), [
-      "4/2 active t1=open t2=open",
-      "1/3 active partial 2: w4 bob active/approved",
-    ])
-  })
+  it(
+    "a refresh asks the rules again, be it that nobody replaced them",
+    { tags: ["T10", "3265-3.1.6.4"] },
+    () => {
+      const until = after("45 s")
+      const pending = story(
+        ruledWorld,
+        ...beginning(forBob("confirm"), forBob("allow", { from: until, until: after("60 s") })),
+        bobAsks,
+      )
+      deepStrictEqual(pending.sent.map(brief)[0], "4/1 pending -")
+      // time itself has changed what they say
+      const outcome = pending.and().when(fallDue, until)
+      deepStrictEqual(outcome.sent.map(brief), [
+        "4/2 active t1=open t2=open",
+        "1/3 active partial 2: w4 bob active/approved",
+      ])
+    },
+  )
 
-  it("T10: a hook that has changed its mind is heard at the refresh: allowed, or rejected and refused", () => {
-    const hooked = ruledWorld.and({ authorize: treatAs("confirm") })
-    const pending = story(hooked, ...beginning(), bobAsks)
-    const [when, again] = refresh()
-    const allowed = pending.and({ authorize: treatAs("allow") }).when(again, when)
-    deepStrictEqual(
-      [statusOf(allowed.answer), ...allowed.sent.map(brief)],
-      ["200", "4/2 active t1=open t2=open", "1/3 active partial 2: w4 bob active/approved"],
-    )
-    const blocked = pending.and({ authorize: treatAs("block") }).when(again, when)
-    deepStrictEqual(
-      [statusOf(blocked.answer), ...blocked.sent.map(brief)],
-      ["403", "4/2 terminated;rejected -", "1/3 active partial 2: w4 bob terminated/rejected"],
-    )
-  })
+  it(
+    "a hook that has changed its mind is heard at the refresh: allowed, or rejected and refused",
+    { tags: ["T10"] },
+    () => {
+      const hooked = ruledWorld.and({ authorize: treatAs("confirm") })
+      const pending = story(hooked, ...beginning(), bobAsks)
+      const [when, again] = refresh()
+      const allowed = pending.and({ authorize: treatAs("allow") }).when(again, when)
+      deepStrictEqual(
+        [statusOf(allowed.answer), ...allowed.sent.map(brief)],
+        ["200", "4/2 active t1=open t2=open", "1/3 active partial 2: w4 bob active/approved"],
+      )
+      const blocked = pending.and({ authorize: treatAs("block") }).when(again, when)
+      deepStrictEqual(
+        [statusOf(blocked.answer), ...blocked.sent.map(brief)],
+        ["403", "4/2 terminated;rejected -", "1/3 active partial 2: w4 bob terminated/rejected"],
+      )
+    },
+  )
 
-  it("T12 / 3857-4.7.1-h / 3265-3.2.2-j: nobody decides in three days: given up with a time to come back, refreshed or not", () => {
-    let world = story(ruledWorld, ...beginning(forBob("confirm")), [
-      after("30 s"),
-      watch(1, bob, { expires: 3600 }),
-    ])
-    const givenUp = after("30 s") + 3 * 86_400_000
-    let cseq = 2
-    for (let now = after("30 s") + 3_000_000; now < givenUp; now += 3_000_000) {
-      world = world.and().when(watchAgain(1, bob, { cseq: cseq++ }), now)
-    }
-    // Alice's own subscription and her publication are long over
-    deepStrictEqual(nextDeadline(world.state)! <= givenUp, true)
-    const outcome = world.and().when(fallDue, givenUp)
-    const last = outcome.sent.find(({ no }) => no === 4)
-    deepStrictEqual([last?.state, last?.reason, last?.body], ["terminated", "giveup", null])
-    deepStrictEqual((last?.retryAfter ?? 0) > 0, true)
-    deepStrictEqual(size(outcome.state.waiting), 0)
-  })
+  it(
+    "nobody decides in three days: given up with a time to come back, refreshed or not",
+    { tags: ["T12", "3857-4.7.1-h", "3265-3.2.2-j"] },
+    () => {
+      let world = story(ruledWorld, ...beginning(forBob("confirm")), [
+        after("30 s"),
+        watch(1, bob, { expires: 3600 }),
+      ])
+      const givenUp = after("30 s") + 3 * 86_400_000
+      let cseq = 2
+      for (let now = after("30 s") + 3_000_000; now < givenUp; now += 3_000_000) {
+        world = world.and().when(watchAgain(1, bob, { cseq: cseq++ }), now)
+      }
+      // Alice's own subscription and her publication are long over
+      deepStrictEqual(nextDeadline(world.state)! <= givenUp, true)
+      const outcome = world.and().when(fallDue, givenUp)
+      const last = outcome.sent.find(({ no }) => no === 4)
+      deepStrictEqual([last?.state, last?.reason, last?.body], ["terminated", "giveup", null])
+      deepStrictEqual((last?.retryAfter ?? 0) > 0, true)
+      deepStrictEqual(size(outcome.state.waiting), 0)
+    },
+  )
 
-  it("T24 / 3857-4.7.1-h: nobody decides on a waiting watcher in three days: forgotten, and the owner told", () => {
-    const waiting = story(ruledWorld, ...beginning(forBob("confirm")), bobFetches)
-    const givenUp = after("30 s") + 3 * 86_400_000
-    waiting.and().when(fallDue, givenUp - 1)
-    const outcome = waiting
-      .and()
-      .when(watch(8, alice, { packageName: "presence.winfo" }), givenUp - 60_000)
-      .and()
-      .when(fallDue, givenUp)
-    deepStrictEqual(size(outcome.state.waiting), 0)
-    deepStrictEqual(outcome.sent.map(brief).at(-1), "5/2 active partial 1: w4 bob terminated/giveup")
-  })
+  it(
+    "nobody decides on a waiting watcher in three days: forgotten, and the owner told",
+    { tags: ["T24", "3857-4.7.1-h"] },
+    () => {
+      const waiting = story(ruledWorld, ...beginning(forBob("confirm")), bobFetches)
+      const givenUp = after("30 s") + 3 * 86_400_000
+      waiting.and().when(fallDue, givenUp - 1)
+      const outcome = waiting
+        .and()
+        .when(watch(8, alice, { packageName: "presence.winfo" }), givenUp - 60_000)
+        .and()
+        .when(fallDue, givenUp)
+      deepStrictEqual(size(outcome.state.waiting), 0)
+      deepStrictEqual(outcome.sent.map(brief).at(-1), "5/2 active partial 1: w4 bob terminated/giveup")
+    },
+  )
 })
 
 describe("rules and the hook", () => {
-  it("5025-3.2.1-a: what the hook says goes before the rules; when it says nothing they are asked", () => {
-    const steps = [...beginning(forBob("block")), bobAsks] as const
-    deepStrictEqual(statusOf(story(ruledWorld, ...steps).answer), "403")
-    const hooked = ruledWorld.and({ authorize: treatAs("allow") })
-    deepStrictEqual(story(hooked, ...steps).sent.map(brief)[0], "4/1 active t1=open t2=open")
-    const halfHooked = ruledWorld.and({ authorize: ({ watcher }) => (watcher === carol ? "allow" : null) })
-    deepStrictEqual(statusOf(story(halfHooked, ...steps).answer), "403")
-  })
+  it(
+    "what the hook says goes before the rules; when it says nothing they are asked",
+    { tags: ["5025-3.2.1-a"] },
+    () => {
+      const steps = [...beginning(forBob("block")), bobAsks] as const
+      deepStrictEqual(statusOf(story(ruledWorld, ...steps).answer), "403")
+      const hooked = ruledWorld.and({ authorize: treatAs("allow") })
+      deepStrictEqual(story(hooked, ...steps).sent.map(brief)[0], "4/1 active t1=open t2=open")
+      const halfHooked = ruledWorld.and({ authorize: ({ watcher }) => (watcher === carol ? "allow" : null) })
+      deepStrictEqual(statusOf(story(halfHooked, ...steps).answer), "403")
+    },
+  )
 
-  it("OPS-force_active, OPS-handle_subscribe: whom the operator admits stays when rules change, until it asks again without", () => {
-    const forced = story(ruledWorld, ...beginning(forBob("block")), [
-      after("30 s"),
-      watch(1, bob, { expires: 600, forceActive: true }),
-    ])
-    deepStrictEqual(forced.sent.map(brief)[0], "4/1 active t1=open t2=open")
-    forced
-      .and()
-      .when(replaceRules(forBob("polite-block")), after("60 s"))
-      .sends()
-    const removed = forced.and().when(removeRules, after("60 s"))
-    deepStrictEqual(removed.sent, [])
-    const asksAgain = forced.and().when(watchAgain(1, bob), after("70 s"))
-    deepStrictEqual(
-      [statusOf(asksAgain.answer), brief(asksAgain.sent[0]!)],
-      ["403", "4/2 terminated;rejected -"],
-    )
-    const stillForced = forced.and().when(watchAgain(1, bob, { forceActive: true }), after("70 s"))
-    deepStrictEqual(brief(stillForced.sent[0]!), "4/2 active t1=open t2=open")
-    // and the other way round: once forced, no longer judged
-    const judged = story(ruledWorld, ...beginning(forBob("allow")), bobAsks, [
-      after("40 s"),
-      watchAgain(1, bob, { forceActive: true }),
-    ])
-    judged
-      .and()
-      .when(replaceRules(forBob("block")), after("60 s"))
-      .sends()
-  })
+  it(
+    "whom the operator admits stays when rules change, until it asks again without",
+    { tags: ["OPS-force_active", "OPS-handle_subscribe"] },
+    () => {
+      const forced = story(ruledWorld, ...beginning(forBob("block")), [
+        after("30 s"),
+        watch(1, bob, { expires: 600, forceActive: true }),
+      ])
+      deepStrictEqual(forced.sent.map(brief)[0], "4/1 active t1=open t2=open")
+      forced
+        .and()
+        .when(replaceRules(forBob("polite-block")), after("60 s"))
+        .sends()
+      const removed = forced.and().when(removeRules, after("60 s"))
+      deepStrictEqual(removed.sent, [])
+      const asksAgain = forced.and().when(watchAgain(1, bob), after("70 s"))
+      deepStrictEqual(
+        [statusOf(asksAgain.answer), brief(asksAgain.sent[0]!)],
+        ["403", "4/2 terminated;rejected -"],
+      )
+      const stillForced = forced.and().when(watchAgain(1, bob, { forceActive: true }), after("70 s"))
+      deepStrictEqual(brief(stillForced.sent[0]!), "4/2 active t1=open t2=open")
+      // and the other way round: once forced, no longer judged
+      const judged = story(ruledWorld, ...beginning(forBob("allow")), bobAsks, [
+        after("40 s"),
+        watchAgain(1, bob, { forceActive: true }),
+      ])
+      judged
+        .and()
+        .when(replaceRules(forBob("block")), after("60 s"))
+        .sends()
+    },
+  )
 
-  it("3857-4.7.1-b: what somebody without rules, or with rules for others only, means is the operator's choice", () => {
-    const lenient = ruledWorld.and({ limits: { noRules: "allow", noMatch: "confirm" } })
-    deepStrictEqual(statusOf(lenient.when(watch(1, bob), after("0 s")).answer), "200")
-    deepStrictEqual(
-      statusOf(story(lenient, ...beginning({ who: carol, treat: "allow" }), bobAsks).answer),
-      "202",
-    )
-  })
+  it(
+    "what somebody without rules, or with rules for others only, means is the operator's choice",
+    { tags: ["3857-4.7.1-b"] },
+    () => {
+      const lenient = ruledWorld.and({ limits: { noRules: "allow", noMatch: "confirm" } })
+      deepStrictEqual(statusOf(lenient.when(watch(1, bob), after("0 s")).answer), "200")
+      deepStrictEqual(
+        statusOf(story(lenient, ...beginning({ who: carol, treat: "allow" }), bobAsks).answer),
+        "202",
+      )
+    },
+  )
 
-  it("4745-6-b: a document that cannot be read is refused, and the old one stays in force", () => {
-    const body = rulesBody([forBob("block")])
-    const broken = { ...body, text: body.text.slice(1) }
-    const outcome = story(ruledWorld, ...beginning(forBob("allow")), bobAsks, [
-      after("60 s"),
-      { _tag: "ReplaceRules", packageName: "presence", rules: broken },
-    ])
-    outcome.refused(400)
-    deepStrictEqual(
-      outcome.and().when(watch(2, bob), after("61 s")).sent.map(brief)[0],
-      "5/1 active t1=open t2=open",
-    )
-  })
+  it(
+    "a document that cannot be read is refused, and the old one stays in force",
+    { tags: ["4745-6-b"] },
+    () => {
+      const body = rulesBody([forBob("block")])
+      const broken = { ...body, text: body.text.slice(1) }
+      const outcome = story(ruledWorld, ...beginning(forBob("allow")), bobAsks, [
+        after("60 s"),
+        { _tag: "ReplaceRules", packageName: "presence", rules: broken },
+      ])
+      outcome.refused(400)
+      deepStrictEqual(
+        outcome.and().when(watch(2, bob), after("61 s")).sent.map(brief)[0],
+        "5/1 active t1=open t2=open",
+      )
+    },
+  )
 
-  it("3265-7.2-a: only packages that have rules take some", () => {
+  it("only packages that have rules take some", { tags: ["3265-7.2-a"] }, () => {
     ruledWorld
       .when({ _tag: "ReplaceRules", packageName: "presence.winfo", rules: null }, after("0 s"))
       .refused(489)
     ruledWorld.when({ _tag: "ReplaceRules", packageName: "nonesuch", rules: null }, after("0 s")).refused(489)
   })
 
-  it("L36: the same document once more is nothing", () => {
+  it("the same document once more is nothing", { tags: ["L36"] }, () => {
     story(ruledWorld, ...beginning(forBob("allow")), bobAsks, rulesBecome(forBob("allow")))
       .gives()
       .sends()
   })
 
-  it("5025-3.1.2-a / L29: another sphere is another rule, by publication, by its end and by its expiry", () => {
-    const world = ruledWorld.and({ limits: { sphereCheck: true } })
-    const watching = story(
-      world,
-      [after("0 s"), replaceRules(forBob("allow", { sphere: "home" }), forBob("polite-block"))],
-      [after("1 s"), publishPidf("t1=open", "@work")],
-      [after("2 s"), watch(1, bob)],
-    )
-    deepStrictEqual(watching.sent.map(brief), ["3/1 active -"])
-    const home = watching.and().when(
-      {
-        _tag: "Publish",
-        packageName: "presence",
-        ifMatch: ["n.2"],
-        expires: 60,
-        body: pidf("t1=open", "@home"),
-        bodyFault: null,
-        sender: null,
-      },
-      after("3 s"),
-    )
-    deepStrictEqual(home.sent.map(brief), ["3/2 active t1=open @home"])
-    const gone = home.and().when(fallDue, after("63 s"))
-    deepStrictEqual(gone.sent.map(brief), ["3/3 active offline=closed"])
-    // without the check nobody's sphere is looked at (`enable_sphere_check`)
-    deepStrictEqual(
-      story(
-        ruledWorld,
-        [after("0 s"), replaceRules(forBob("allow", { sphere: "home" }))],
-        [after("1 s"), publishPidf("t1=open", "@home")],
+  it(
+    "another sphere is another rule, by publication, by its end and by its expiry",
+    { tags: ["5025-3.1.2-a", "L29"] },
+    () => {
+      const world = ruledWorld.and({ limits: { sphereCheck: true } })
+      const watching = story(
+        world,
+        [after("0 s"), replaceRules(forBob("allow", { sphere: "home" }), forBob("polite-block"))],
+        [after("1 s"), publishPidf("t1=open", "@work")],
+        [after("2 s"), watch(1, bob)],
       )
-        .and()
-        .when(watch(1, bob), after("2 s")).answer._tag,
-      "Rejected",
-    )
-  })
+      deepStrictEqual(watching.sent.map(brief), ["3/1 active -"])
+      const home = watching.and().when(
+        {
+          _tag: "Publish",
+          packageName: "presence",
+          ifMatch: ["n.2"],
+          expires: 60,
+          body: pidf("t1=open", "@home"),
+          bodyFault: null,
+          sender: null,
+        },
+        after("3 s"),
+      )
+      deepStrictEqual(home.sent.map(brief), ["3/2 active t1=open @home"])
+      const gone = home.and().when(fallDue, after("63 s"))
+      deepStrictEqual(gone.sent.map(brief), ["3/3 active offline=closed"])
+      // without the check nobody's sphere is looked at (`enable_sphere_check`)
+      deepStrictEqual(
+        story(
+          ruledWorld,
+          [after("0 s"), replaceRules(forBob("allow", { sphere: "home" }))],
+          [after("1 s"), publishPidf("t1=open", "@home")],
+        )
+          .and()
+          .when(watch(1, bob), after("2 s")).answer._tag,
+        "Rejected",
+      )
+    },
+  )
 
-  it("L35: who is treated as before is told of a change of sphere no sooner than of any other", () => {
-    const world = ruledWorld.and({ limits: { sphereCheck: true } })
-    const watching = story(
-      world,
-      [
-        after("0 s"),
-        replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "allow", sphere: "home" }),
-      ],
-      [after("1 s"), watch(1, bob)],
-      [after("2 s"), publishPidf("t1=open", "@work")],
-    )
-    deepStrictEqual(watching.sent.map(brief), ["2/2 active t1=open @work"])
-    const held = watching.and().when(publishPidf("t1=closed", "@home"), after("3 s"))
-    deepStrictEqual(held.sent.map(brief), [])
-    deepStrictEqual(nextDeadline(held.state), after("7 s"))
-  })
+  it(
+    "who is treated as before is told of a change of sphere no sooner than of any other",
+    { tags: ["L35"] },
+    () => {
+      const world = ruledWorld.and({ limits: { sphereCheck: true } })
+      const watching = story(
+        world,
+        [
+          after("0 s"),
+          replaceRules({ who: bob, treat: "allow" }, { who: carol, treat: "allow", sphere: "home" }),
+        ],
+        [after("1 s"), watch(1, bob)],
+        [after("2 s"), publishPidf("t1=open", "@work")],
+      )
+      deepStrictEqual(watching.sent.map(brief), ["2/2 active t1=open @work"])
+      const held = watching.and().when(publishPidf("t1=closed", "@home"), after("3 s"))
+      deepStrictEqual(held.sent.map(brief), [])
+      deepStrictEqual(nextDeadline(held.state), after("7 s"))
+    },
+  )
 
-  it("L24: a NOTIFY that did not arrive at one politely blocked is not repeated because of what it may not see", () => {
-    const failed = story(
-      ruledWorld.and({ limits: { profile: "6665" } }),
-      ...beginning(forBob("polite-block")),
-      bobAsks,
-      [after("31 s"), delivery(4, 1, refused(500))],
-    )
-    deepStrictEqual(failed.and().when(publishPidf("t1=closed"), after("40 s")).sent.map(brief), [])
-    deepStrictEqual(
-      failed
-        .and()
-        .when(fallDue, after("3620 s"))
-        .sent.filter(({ no }) => no === 4).length,
-      1,
-    )
-  })
+  it(
+    "a NOTIFY that did not arrive at one politely blocked is not repeated because of what it may not see",
+    { tags: ["L24"] },
+    () => {
+      const failed = story(
+        ruledWorld.and({ limits: { profile: "6665" } }),
+        ...beginning(forBob("polite-block")),
+        bobAsks,
+        [after("31 s"), delivery(4, 1, refused(500))],
+      )
+      deepStrictEqual(failed.and().when(publishPidf("t1=closed"), after("40 s")).sent.map(brief), [])
+      deepStrictEqual(
+        failed
+          .and()
+          .when(fallDue, after("3620 s"))
+          .sent.filter(({ no }) => no === 4).length,
+        1,
+      )
+    },
+  )
 
-  it("L29: a rule that ends together with a publication ends all the same", () => {
+  it("a rule that ends together with a publication ends all the same", { tags: ["L29"] }, () => {
     const until = after("60 s")
     const outcome = story(
       ruledWorld.and({ limits: { sphereCheck: true } }),
@@ -677,7 +721,7 @@ describe("rules and the hook", () => {
     deepStrictEqual(outcome.sent.map(brief), ["3/2 terminated;rejected -"])
   })
 
-  it("4745-7.4-a / L29: a rule ends the moment it says, and begins so", () => {
+  it("a rule ends the moment it says, and begins so", { tags: ["4745-7.4-a", "L29"] }, () => {
     const validity = { from: at("10:01:00"), until: at("10:02:00") }
     const world = story(ruledWorld, [
       after("0 s"),

@@ -32,7 +32,7 @@ import { brief, publishPidf, replaceRules, ruledWorld, story, watch } from "../.
 const eraseOf = (person: Uri, silent = false) => ({ _tag: "Erase", person, silent }) as const
 
 describe("erase", () => {
-  it("T38: whoever watches the person is told the end, with nothing published any more", () => {
+  it("whoever watches the person is told the end, with nothing published any more", { tags: ["T38"] }, () => {
     given(
       hardStateReplaced(away),
       published("tag-1", open),
@@ -50,14 +50,14 @@ describe("erase", () => {
       .sends("3/2 terminated;reason=noresource -open", "4/2 terminated;reason=noresource -open")
   })
 
-  it("T38: a watcher that is forgotten is told the end, the others go on", () => {
+  it("a watcher that is forgotten is told the end, the others go on", { tags: ["T38"] }, () => {
     given(published("tag-1", open), subscribed(2, bob, open), subscribed(3, carol, open))
       .when(eraseOf(bob), at("10:00:30"))
       .gives(terminated(2, "noresource"))
       .sends("2/2 terminated;reason=noresource open")
   })
 
-  it("T38: where no server is, nobody is told", () => {
+  it("where no server is, nobody is told", { tags: ["T38"] }, () => {
     given(published("tag-1", open), subscribed(2, bob, open))
       .when(eraseOf(alice, true), at("10:00:30"))
       .gives(publicationRemoved("tag-1", "requested"), {
@@ -67,21 +67,25 @@ describe("erase", () => {
       .sends()
   })
 
-  it("T38: what rules hide is not shown at the end either, and a second erasure takes the rules", () => {
-    const told = story(
-      ruledWorld,
-      [at("10:00:00"), replaceRules({ who: bob, treat: "allow", tuples: ["t1"] })],
-      [at("10:00:01"), publishPidf("t1=open", "t2=open")],
-      [at("10:00:02"), watch(1, bob)],
-      [at("10:00:03"), eraseOf(alice)],
-    )
-    deepStrictEqual(told.sent.map(brief), ["3/2 terminated;noresource t1=closed"])
-    const again = told.and().when(eraseOf(alice, true), at("10:00:04"))
-    again.gives({ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null })
-    ok(isEmpty(again.state))
-  })
+  it(
+    "what rules hide is not shown at the end either, and a second erasure takes the rules",
+    { tags: ["T38"] },
+    () => {
+      const told = story(
+        ruledWorld,
+        [at("10:00:00"), replaceRules({ who: bob, treat: "allow", tuples: ["t1"] })],
+        [at("10:00:01"), publishPidf("t1=open", "t2=open")],
+        [at("10:00:02"), watch(1, bob)],
+        [at("10:00:03"), eraseOf(alice)],
+      )
+      deepStrictEqual(told.sent.map(brief), ["3/2 terminated;noresource t1=closed"])
+      const again = told.and().when(eraseOf(alice, true), at("10:00:04"))
+      again.gives({ _tag: "RulesReplaced", packageName: "presence", rules: null, boundaryAt: null })
+      ok(isEmpty(again.state))
+    },
+  )
 
-  it("T38: after it nothing of the person lives, and everything else is as it was", () => {
+  it("after it nothing of the person lives, and everything else is as it was", { tags: ["T38"] }, () => {
     const seen = { own: 0, watching: 0, nothing: 0 }
     const others = (state: State, person: Uri) =>
       [...values(state.subscriptions)]

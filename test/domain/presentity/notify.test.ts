@@ -54,31 +54,35 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
     ),
   )
 
-  it("3856-6.10-a / L35: a burst is held back and goes at the first allowed instant, as one, with what is true then", () => {
-    const held = told
-      .when(change("tag-2", busy), at("10:00:22"))
-      .gives(
-        publicationModified("tag-2", tag(4), busy, { expiresAt: at("11:00:22") }),
-        deferred([2], at("10:00:25")),
-      )
-      .sends()
-    const second = held
-      .and()
-      .when(change(tag(4), text("available")), at("10:00:23"))
-      .gives(publicationModified(tag(4), tag(5), text("available"), { expiresAt: at("11:00:23") }))
-      .sends()
-    second.and().when(fallDue, at("10:00:24.999")).gives()
-    second
-      .and()
-      .when(fallDue, at("10:00:25"))
-      .gives(notified([2], text("available")))
-      .sends("2/3 active;expires=3575 available")
-      .and()
-      .when(fallDue, at("10:00:30"))
-      .gives()
-  })
+  it(
+    "a burst is held back and goes at the first allowed instant, as one, with what is true then",
+    { tags: ["3856-6.10-a", "L35"] },
+    () => {
+      const held = told
+        .when(change("tag-2", busy), at("10:00:22"))
+        .gives(
+          publicationModified("tag-2", tag(4), busy, { expiresAt: at("11:00:22") }),
+          deferred([2], at("10:00:25")),
+        )
+        .sends()
+      const second = held
+        .and()
+        .when(change(tag(4), text("available")), at("10:00:23"))
+        .gives(publicationModified(tag(4), tag(5), text("available"), { expiresAt: at("11:00:23") }))
+        .sends()
+      second.and().when(fallDue, at("10:00:24.999")).gives()
+      second
+        .and()
+        .when(fallDue, at("10:00:25"))
+        .gives(notified([2], text("available")))
+        .sends("2/3 active;expires=3575 available")
+        .and()
+        .when(fallDue, at("10:00:30"))
+        .gives()
+    },
+  )
 
-  it("L35: nothing is sent when the view has returned to what was shown", () => {
+  it("nothing is sent when the view has returned to what was shown", { tags: ["L35"] }, () => {
     told
       .when(change("tag-2", busy), at("10:00:22"))
       .and()
@@ -90,22 +94,26 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
       .sends()
   })
 
-  it("L35: at the interval's end a change goes at once, a millisecond before it waits", () => {
+  it("at the interval's end a change goes at once, a millisecond before it waits", { tags: ["L35"] }, () => {
     told.when(change("tag-2"), at("10:00:25")).sends("2/3 active;expires=3575 busy")
     told.when(change("tag-2"), at("10:00:24.999")).sends()
   })
 
-  it("6446-5.2: what answers a SUBSCRIBE is never held back, counts for nothing, and takes the held change along", () => {
-    const held = told.when(change("tag-2", busy), at("10:00:22"))
-    const refreshed = held.and().when(resubscribe(2), at("10:00:23")).sends("2/3 active;expires=3600 busy")
-    refreshed.and().when(fallDue, at("10:00:25")).gives()
-    refreshed
-      .and()
-      .when(change(tag(4), away), at("10:00:25"))
-      .sends("2/4 active;expires=3598 away")
-  })
+  it(
+    "what answers a SUBSCRIBE is never held back, counts for nothing, and takes the held change along",
+    { tags: ["6446-5.2"] },
+    () => {
+      const held = told.when(change("tag-2", busy), at("10:00:22"))
+      const refreshed = held.and().when(resubscribe(2), at("10:00:23")).sends("2/3 active;expires=3600 busy")
+      refreshed.and().when(fallDue, at("10:00:25")).gives()
+      refreshed
+        .and()
+        .when(change(tag(4), away), at("10:00:25"))
+        .sends("2/4 active;expires=3598 away")
+    },
+  )
 
-  it("L35: an end is never held back, and drops what was", () => {
+  it("an end is never held back, and drops what was", { tags: ["L35"] }, () => {
     told
       .when(change("tag-2", busy), at("10:00:22"))
       .and()
@@ -116,20 +124,20 @@ describe("pacing (a package that allows one NOTIFY in 5 s)", () => {
       .gives()
   })
 
-  it("3265-3.2.2-a: the first change after a SUBSCRIBE goes at once", () => {
+  it("the first change after a SUBSCRIBE goes at once", { tags: ["3265-3.2.2-a"] }, () => {
     given(published("tag-1", open), subscribed(2, bob, open))
       .when(change("tag-1"), at("10:00:00"))
       .sends("2/2 active;expires=3600 busy")
   })
 
-  it("OPS-notify_interval: 0 turns pacing off", () => {
+  it("0 turns pacing off", { tags: ["OPS-notify_interval"] }, () => {
     told
       .and({ limits: { notifyIntervalMillis: 0 } })
       .when(change("tag-2"), at("10:00:20"))
       .sends("2/3 active;expires=3580 busy")
   })
 
-  it("L35: each subscription has its own pace", () => {
+  it("each subscription has its own pace", { tags: ["L35"] }, () => {
     const both = given(
       published("tag-1", away),
       subscribed(2, bob, away),
@@ -156,7 +164,7 @@ describe("one NOTIFY at a time", () => {
     .gives(publicationModified("tag-1", tag(3), busy, { expiresAt: at("11:00:10") }))
     .sends()
 
-  it("3856-6.10-a: a change during one waits for its end and goes then", () => {
+  it("a change during one waits for its end and goes then", { tags: ["3856-6.10-a"] }, () => {
     waiting
       .and({ inFlight: [] })
       .when(delivery(2, 1, accepted()), at("10:00:11"))
@@ -164,7 +172,7 @@ describe("one NOTIFY at a time", () => {
       .sends("2/2 active;expires=3589 busy")
   })
 
-  it("3856-6.10-a: and for the interval, when that is later", () => {
+  it("and for the interval, when that is later", { tags: ["3856-6.10-a"] }, () => {
     given(published("tag-1", away), subscribed(2, bob, away))
       .when(change("tag-1", open), at("10:00:00"))
       .and({ inFlight: [2] })
@@ -174,7 +182,7 @@ describe("one NOTIFY at a time", () => {
       .gives(deferred([2], at("10:00:05")))
   })
 
-  it("L36: an end that brings no news brings nothing", () => {
+  it("an end that brings no news brings nothing", { tags: ["L36"] }, () => {
     waiting
       .and({ inFlight: [2] })
       .when(change(tag(3), open), at("10:00:11"))
@@ -183,14 +191,14 @@ describe("one NOTIFY at a time", () => {
       .gives()
   })
 
-  it("L36: of two under way only the end of the last one counts", () => {
+  it("of two under way only the end of the last one counts", { tags: ["L36"] }, () => {
     waiting
       .and({ inFlight: [2] })
       .when(delivery(2, 1, accepted()), at("10:00:11"))
       .gives()
   })
 
-  it("L35: a change held while one is under way is left to that one's end", () => {
+  it("a change held while one is under way is left to that one's end", { tags: ["L35"] }, () => {
     given(published("tag-1", away), subscribed(2, bob, away))
       .when(change("tag-1", open), at("10:00:00"))
       .and()
@@ -217,17 +225,21 @@ describe("the end of a NOTIFY", () => {
     subscribed(4, carol, open),
   )
 
-  it("3265-3.2.2, 3261-12.2.1.2-b: success says nothing, but a Contact in it is the new target", () => {
-    world.when(delivery(2, 1, accepted()), at("10:00:01")).gives()
-    world.when(delivery(2, 1, accepted("sip:bob@192.0.2.20")), at("10:00:01")).gives()
-    const moved = world
-      .when(delivery(2, 1, accepted("sip:new@x")), at("10:00:01"))
-      .gives(retargeted(2, "sip:new@x"))
-    moved.and({ limits: { notifyIntervalMillis: 0 } }).when(change("tag-1"), at("10:00:02"))
-    deepStrictEqual(get(moved.state.dialogs, 2)?.remoteTarget, "sip:new@x")
-  })
+  it(
+    "success says nothing, but a Contact in it is the new target",
+    { tags: ["3265-3.2.2", "3261-12.2.1.2-b"] },
+    () => {
+      world.when(delivery(2, 1, accepted()), at("10:00:01")).gives()
+      world.when(delivery(2, 1, accepted("sip:bob@192.0.2.20")), at("10:00:01")).gives()
+      const moved = world
+        .when(delivery(2, 1, accepted("sip:new@x")), at("10:00:01"))
+        .gives(retargeted(2, "sip:new@x"))
+      moved.and({ limits: { notifyIntervalMillis: 0 } }).when(change("tag-1"), at("10:00:02"))
+      deepStrictEqual(get(moved.state.dialogs, 2)?.remoteTarget, "sip:new@x")
+    },
+  )
 
-  it("L37: a subscription that is gone needs no outcome, but a failure is on record", () => {
+  it("a subscription that is gone needs no outcome, but a failure is on record", { tags: ["L37"] }, () => {
     world.when(delivery(9, 1, accepted("sip:x@y")), at("10:00:01")).gives()
     for (const outcome of [refused(481), timedOut]) {
       world.when(delivery(9, 1, outcome), at("10:00:01")).gives(failure(9, 1, outcome))
@@ -247,7 +259,8 @@ describe("the end of a NOTIFY", () => {
   const kept = deferred([2], null, true)
 
   it.each(["3265", "6665"] as const)(
-    "3265-3.2.2-d, 6665-4.2.2-a, 5057-5.1-a, 3261-12.2.1.2-a / L37: every status from 300 to 699 in profile %s",
+    "every status from 300 to 699 in profile %s",
+    { tags: ["3265-3.2.2-d", "6665-4.2.2-a", "5057-5.1-a", "3261-12.2.1.2-a", "L37"] },
     (profile) => {
       const found: [number, readonly unknown[]][] = []
       const expected: [number, readonly unknown[]][] = []
@@ -266,24 +279,28 @@ describe("the end of a NOTIFY", () => {
   const missing = (state: State): readonly number[] =>
     [2, 3, 4].filter((no) => get(state.subscriptions, no) === undefined)
 
-  it("3265-3.2.2-c, 5057-5.2-a: no answer ends only its own subscription, unless the operator keeps it", () => {
-    const outcomes: readonly Failure[] = [timedOut, unreachable, refused(408)]
-    for (const profile of ["3265", "6665"] as const) {
-      for (const outcome of outcomes) {
-        const report = delivery(2, 1, outcome)
-        world
-          .and({ limits: { profile } })
-          .when(report, at("10:00:01"))
-          .gives(failure(2, 1, outcome), dropped(2))
-        world
-          .and({ limits: { profile, endSubOnTimeout: false } })
-          .when(report, at("10:00:01"))
-          .gives(failure(2, 1, outcome), kept)
+  it(
+    "no answer ends only its own subscription, unless the operator keeps it",
+    { tags: ["3265-3.2.2-c", "5057-5.2-a"] },
+    () => {
+      const outcomes: readonly Failure[] = [timedOut, unreachable, refused(408)]
+      for (const profile of ["3265", "6665"] as const) {
+        for (const outcome of outcomes) {
+          const report = delivery(2, 1, outcome)
+          world
+            .and({ limits: { profile } })
+            .when(report, at("10:00:01"))
+            .gives(failure(2, 1, outcome), dropped(2))
+          world
+            .and({ limits: { profile, endSubOnTimeout: false } })
+            .when(report, at("10:00:01"))
+            .gives(failure(2, 1, outcome), kept)
+        }
       }
-    }
-  })
+    },
+  )
 
-  it("3265-3.2.2-b: with Retry-After it is sent again then, with what is true then", () => {
+  it("with Retry-After it is sent again then, with what is true then", { tags: ["3265-3.2.2-b"] }, () => {
     const later = world
       .when(delivery(2, 1, refused(503, 20)), at("10:00:01"))
       .gives(failure(2, 1, refused(503, 20)), deferred([2], at("10:00:21"), true))
@@ -314,7 +331,7 @@ describe("the end of a NOTIFY", () => {
       .gives(failure(2, 1, refused(500, 0)), deferred([2], at("10:00:02"), true))
   })
 
-  it("L35: Retry-After does not make it come sooner than the package allows", () => {
+  it("Retry-After does not make it come sooner than the package allows", { tags: ["L35"] }, () => {
     given(published("tag-1", away), subscribed(2, bob, away))
       .when(change("tag-1", open), at("10:00:00"))
       .and()
@@ -322,19 +339,23 @@ describe("the end of a NOTIFY", () => {
       .gives(failure(2, 2, refused(503, 1)), deferred([2], at("10:00:05"), true))
   })
 
-  it("6665-4.2.2-b: a failure alone sends nothing, but the next change goes even to the same view", () => {
-    const failed = world
-      .and({ limits: { profile: "6665" } })
-      .when(delivery(2, 1, refused(500)), at("10:00:01"))
-      .gives(failure(2, 1, refused(500)), kept)
-    failed.and().when(fallDue, at("10:00:59")).gives()
-    failed
-      .and()
-      .when(publish({ body: open, expires: 3600 }), at("10:00:02"))
-      .sends("2/3 active;expires=3598 open")
-  })
+  it(
+    "a failure alone sends nothing, but the next change goes even to the same view",
+    { tags: ["6665-4.2.2-b"] },
+    () => {
+      const failed = world
+        .and({ limits: { profile: "6665" } })
+        .when(delivery(2, 1, refused(500)), at("10:00:01"))
+        .gives(failure(2, 1, refused(500)), kept)
+      failed.and().when(fallDue, at("10:00:59")).gives()
+      failed
+        .and()
+        .when(publish({ body: open, expires: 3600 }), at("10:00:02"))
+        .sends("2/3 active;expires=3598 open")
+    },
+  )
 
-  it("L35: a change that waited for a NOTIFY is not lost with it", () => {
+  it("a change that waited for a NOTIFY is not lost with it", { tags: ["L35"] }, () => {
     const lenient = given(published("tag-1", away), subscribed(2, bob, away))
       .and({ limits: { profile: "6665" } })
       .when(change("tag-1", open), at("10:00:00"))
@@ -350,7 +371,7 @@ describe("the end of a NOTIFY", () => {
       .gives(failure(2, 2, refused(500)), deferred([2], null, true), notified([2], busy))
   })
 
-  it("L37: a failure of a NOTIFY older than the last SUBSCRIBE says nothing", () => {
+  it("a failure of a NOTIFY older than the last SUBSCRIBE says nothing", { tags: ["L37"] }, () => {
     const refreshed = world.when(resubscribe(2, { cseq: 3 }), at("10:00:01")).and()
     for (const outcome of [refused(481), refused(404), timedOut]) {
       refreshed.when(delivery(2, 1, outcome), at("10:00:02")).gives(failure(2, 1, outcome))
@@ -361,13 +382,17 @@ describe("the end of a NOTIFY", () => {
       .gives(failure(2, 3, refused(481)), dropped(2))
   })
 
-  it("L13: nor does it take the sibling's word: a SUBSCRIBE vouches for its own subscription only", () => {
-    world
-      .when(resubscribe(2, { cseq: 3, eventId: "A" }), at("10:00:01"))
-      .and()
-      .when(delivery(2, 1, timedOut), at("10:00:02"))
-      .gives(failure(2, 1, timedOut), dropped(2))
-  })
+  it(
+    "nor does it take the sibling's word: a SUBSCRIBE vouches for its own subscription only",
+    { tags: ["L13"] },
+    () => {
+      world
+        .when(resubscribe(2, { cseq: 3, eventId: "A" }), at("10:00:01"))
+        .and()
+        .when(delivery(2, 1, timedOut), at("10:00:02"))
+        .gives(failure(2, 1, timedOut), dropped(2))
+    },
+  )
 })
 
 describe("a watcher that is silent and kept", () => {
@@ -446,7 +471,7 @@ describe("a watcher that is silent and kept", () => {
       .gives(failure(2, 2, unreachable), deferred([2], at("10:00:05"), true))
   })
 
-  it("OPS-end_sub_on_timeout: an interval of 0 waits for the next change", () => {
+  it("an interval of 0 waits for the next change", { tags: ["OPS-end_sub_on_timeout"] }, () => {
     const never = world
       .and({ limits: { endSubOnTimeout: false, probeSeconds: 0 } })
       .when(delivery(2, 1, timedOut), at("10:00:32"))
@@ -474,7 +499,7 @@ describe("a watcher that is silent and kept", () => {
 })
 
 describe("after a restart", () => {
-  it("L36: what was issued since the checkpoint is said once more, as it is now", () => {
+  it("what was issued since the checkpoint is said once more, as it is now", { tags: ["L36"] }, () => {
     const before = given(
       published("tag-1", open),
       subscribed(2, bob, open),
@@ -490,22 +515,26 @@ describe("after a restart", () => {
     before.when(redeliver(at("10:00:31")), at("10:01:00")).gives()
   })
 
-  it("L36: that nothing is left is said as a document: nobody knows whether it has been heard", () => {
-    given(published("tag-1", open), subscribed(2, bob, open))
-      .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:10"))
-      .gives(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
-      .and()
-      .when(redeliver(at("10:00:00")), at("10:01:00"))
-      .sends("2/3 active;expires=3540 offline")
-  })
+  it(
+    "that nothing is left is said as a document: nobody knows whether it has been heard",
+    { tags: ["L36"] },
+    () => {
+      given(published("tag-1", open), subscribed(2, bob, open))
+        .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:10"))
+        .gives(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
+        .and()
+        .when(redeliver(at("10:00:00")), at("10:01:00"))
+        .sends("2/3 active;expires=3540 offline")
+    },
+  )
 
-  it("3856-6.6.2-a: a pending watcher is still shown nothing", () => {
+  it("a pending watcher is still shown nothing", { tags: ["3856-6.6.2-a"] }, () => {
     given(published("tag-1", open), subscribed(2, bob, "hidden", { status: "pending" }))
       .when(redeliver(0), at("10:01:00"))
       .sends("2/2 pending;expires=3540 (no body)")
   })
 
-  it("L35: it does not count for pacing", () => {
+  it("it does not count for pacing", { tags: ["L35"] }, () => {
     const again = given(published("tag-1", open), subscribed(2, bob, open)).when(redeliver(0), at("10:01:00"))
     standing(again.state).when(change("tag-1"), at("10:01:01")).sends("2/3 active;expires=3539 busy")
   })

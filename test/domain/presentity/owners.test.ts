@@ -20,7 +20,7 @@ const here = given(published("tag-1", open)).and({ authorize: () => null })
 const owners = watching({ policies: { stub: "owner" } })
 
 describe("an owner with two addresses", () => {
-  it("AUT-13 3325-9.1-a: watches what is its own by either, and nobody else does", () => {
+  it("watches what is its own by either, and nobody else does", { tags: ["AUT-13", "3325-9.1-a"] }, () => {
     const asked = here.and(owners)
     for (const [watcher, also] of [
       [carol, [alice]],
@@ -42,28 +42,32 @@ describe("an owner with two addresses", () => {
         .refused(403)
   })
 
-  it("AUT-13 3325-9.1-a: is known again within its dialog, in whatever order it is named", () => {
-    const begun = here
-      .and(owners)
-      .when(subscribe({ watcher: carol, also: [alice], expires: 600 }), at("10:00:00"))
-    for (const [watcher, also] of [
-      [carol, [alice]],
-      [alice, [carol]],
-      [alice, undefined],
-    ] as const) {
-      const named = { watcher, ...(also === undefined ? {} : { also }) }
-      const again = begun.and().when(resubscribe(1, { ...named, expires: 600 }), at("10:00:01"))
-      equal(again.answer._tag, "Accepted")
-      const second = begun
-        .and()
-        .when(resubscribe(1, { ...named, eventId: "2", expires: 600 }), at("10:00:01"))
-      equal(second.answer._tag, "Accepted")
-    }
-    const other = begun.and().when(resubscribe(1, { watcher: carol, expires: 600 }), at("10:00:01"))
-    equal(other.answer._tag, "Rejected")
-  })
+  it(
+    "is known again within its dialog, in whatever order it is named",
+    { tags: ["AUT-13", "3325-9.1-a"] },
+    () => {
+      const begun = here
+        .and(owners)
+        .when(subscribe({ watcher: carol, also: [alice], expires: 600 }), at("10:00:00"))
+      for (const [watcher, also] of [
+        [carol, [alice]],
+        [alice, [carol]],
+        [alice, undefined],
+      ] as const) {
+        const named = { watcher, ...(also === undefined ? {} : { also }) }
+        const again = begun.and().when(resubscribe(1, { ...named, expires: 600 }), at("10:00:01"))
+        equal(again.answer._tag, "Accepted")
+        const second = begun
+          .and()
+          .when(resubscribe(1, { ...named, eventId: "2", expires: 600 }), at("10:00:01"))
+        equal(second.answer._tag, "Accepted")
+      }
+      const other = begun.and().when(resubscribe(1, { watcher: carol, expires: 600 }), at("10:00:01"))
+      equal(other.answer._tag, "Rejected")
+    },
+  )
 
-  it("AUT-13: is not let in by rules that keep the first of its addresses out", () => {
+  it("is not let in by rules that keep the first of its addresses out", { tags: ["AUT-13"] }, () => {
     const ruled = here.and(watching({ policies: { stub: "rules" } }))
     ruled
       .and({ authorize: ({ watcher }) => (watcher === bob ? "block" : "allow") })

@@ -34,19 +34,23 @@ const none: Rates = { max: null, min: null, adaptiveMin: null }
 const change = (ifMatch: string, body = busy) => publish({ ifMatch, body, expires: 3600 })
 
 describe("the pace a watcher asks for", () => {
-  it("6446-5.2-b, 6446-5.5-a: holds changes back longer than the package does, from the last NOTIFY whatever its reason was", () => {
-    const slow = given(published("tag-1", open))
-      .when(subscribe({ rates: { ...none, max: 0.05 } }), at("10:00:00"))
-      .sends("2/1 active;expires=3600 open")
-      .and()
-      .when(delivery(2, 1, accepted()), at("10:00:01"))
-      .and()
-    const held = slow.when(change("tag-1"), at("10:00:19")).sends()
-    held.and().when(fallDue, at("10:00:20")).sends("2/2 active;expires=3580 busy")
-    slow.when(change("tag-1"), at("10:00:20")).sends("2/2 active;expires=3580 busy")
-  })
+  it(
+    "holds changes back longer than the package does, from the last NOTIFY whatever its reason was",
+    { tags: ["6446-5.2-b", "6446-5.5-a"] },
+    () => {
+      const slow = given(published("tag-1", open))
+        .when(subscribe({ rates: { ...none, max: 0.05 } }), at("10:00:00"))
+        .sends("2/1 active;expires=3600 open")
+        .and()
+        .when(delivery(2, 1, accepted()), at("10:00:01"))
+        .and()
+      const held = slow.when(change("tag-1"), at("10:00:19")).sends()
+      held.and().when(fallDue, at("10:00:20")).sends("2/2 active;expires=3580 busy")
+      slow.when(change("tag-1"), at("10:00:20")).sends("2/2 active;expires=3580 busy")
+    },
+  )
 
-  it("6446-5.2-b: but not what answers a SUBSCRIBE, ends it, or decides on it", () => {
+  it("but not what answers a SUBSCRIBE, ends it, or decides on it", { tags: ["6446-5.2-b"] }, () => {
     const slow = given(published("tag-1", open))
       .when(subscribe({ rates: { ...none, max: 0.01 } }), at("10:00:00"))
       .and()
@@ -54,7 +58,7 @@ describe("the pace a watcher asks for", () => {
     slow.when(resubscribe(1, { expires: 0 }), at("10:00:01")).sends("2/2 terminated;reason=timeout open")
   })
 
-  it("6446-5.2-a: a SUBSCRIBE without a wish takes it back", () => {
+  it("a SUBSCRIBE without a wish takes it back", { tags: ["6446-5.2-a"] }, () => {
     const slow = given(published("tag-1", open))
       .when(subscribe({ rates: { ...none, max: 0.01 } }), at("10:00:00"))
       .and()
@@ -67,7 +71,7 @@ describe("the pace a watcher asks for", () => {
     deepStrictEqual(get(off.state.subscriptions, 1)?.rates, null)
   })
 
-  it("6446-6.2-a: is told the present state again and again, though nothing changes", () => {
+  it("is told the present state again and again, though nothing changes", { tags: ["6446-6.2-a"] }, () => {
     let told = given(published("tag-1", open))
       .when(subscribe({ rates: { ...none, min: 0.1 } }), at("10:00:00"))
       .and()
@@ -86,14 +90,14 @@ describe("the pace a watcher asks for", () => {
     skipped.and({ inFlight: [] }).when(fallDue, at("10:00:40")).sends("2/4 active;expires=3560 open")
   })
 
-  it("6446-6.2-a: nobody who is not decided on is told anything for that", () => {
+  it("nobody who is not decided on is told anything for that", { tags: ["6446-6.2-a"] }, () => {
     const pending = given()
       .and({ authorize: treatAs("confirm") })
       .when(subscribe({ rates: { ...none, min: 0.1 } }), at("10:00:00"))
     deepStrictEqual(get(pending.state.subscriptions, 1)?.repeatAt, null)
   })
 
-  it("6446-7.4-a: an adaptive pace is the slower the less there was to tell lately", () => {
+  it("an adaptive pace is the slower the less there was to tell lately", { tags: ["6446-7.4-a"] }, () => {
     const rate = 0.1
     const asked = given(published("tag-1", open))
       .when(subscribe({ rates: { ...none, adaptiveMin: rate } }), at("10:00:00"))
@@ -116,7 +120,7 @@ describe("the pace a watcher asks for", () => {
     ok(Math.abs(now - issued.at(-1)! - 10_000) <= 1_000)
   })
 
-  it("6446-5.3-a, 6446-8-a: what is granted is possible and consistent", () => {
+  it("what is granted is possible and consistent", { tags: ["6446-5.3-a", "6446-8-a"] }, () => {
     const rate = fc.option(fc.double({ min: 1e-10, max: 99, noNaN: true }), { nil: null })
     const asked = fc.record({ max: rate, min: rate, adaptiveMin: rate })
     fc.assert(
@@ -148,7 +152,7 @@ describe("a document the watcher has", () => {
   const knowing = given(published("tag-1", open), subscribed(2, bob, open))
   const has = tagOfBody(open)
 
-  it("5839-6.1-a: every NOTIFY names its document, and one that has none names that", () => {
+  it("every NOTIFY names its document, and one that has none names that", { tags: ["5839-6.1-a"] }, () => {
     deepStrictEqual(
       given(published("tag-1", open))
         .when(subscribe(), at("10:00:00"))
@@ -168,7 +172,7 @@ describe("a document the watcher has", () => {
     )
   })
 
-  it("5839-6.2-a: outside a dialog spares the body, and only that", () => {
+  it("outside a dialog spares the body, and only that", { tags: ["5839-6.2-a"] }, () => {
     const again = given(published("tag-1", open)).when(subscribe({ suppressIfMatch: has }), at("10:00:00"))
     again.answers(subscribedFor(3600)).sends("2/1 active;expires=3600 (no body)")
     deepStrictEqual(again.sent[0]?.entityTag, has)
@@ -177,25 +181,29 @@ describe("a document the watcher has", () => {
       .sends("2/1 active;expires=3600 open")
   })
 
-  it("5839-6.3-a, 5839-6.3-c: inside a dialog spares the NOTIFY: 204, and the time is longer all the same", () => {
-    for (const suppressIfMatch of [has, "*"]) {
-      const spared = knowing.when(resubscribe(2, { suppressIfMatch, expires: 600 }), at("10:30:00"))
-      spared.answers({ _tag: "Subscribed", status: 204, expires: 600 }).sends()
-      deepStrictEqual(get(spared.state.subscriptions, 2)?.expiresAt, at("10:40:00"))
-    }
-    knowing
-      .when(resubscribe(2, { suppressIfMatch: tagOfBody(busy) }), at("10:30:00"))
-      .answers(subscribedFor(3600))
-      .sends("2/2 active;expires=3600 open")
-  })
+  it(
+    "inside a dialog spares the NOTIFY: 204, and the time is longer all the same",
+    { tags: ["5839-6.3-a", "5839-6.3-c"] },
+    () => {
+      for (const suppressIfMatch of [has, "*"]) {
+        const spared = knowing.when(resubscribe(2, { suppressIfMatch, expires: 600 }), at("10:30:00"))
+        spared.answers({ _tag: "Subscribed", status: 204, expires: 600 }).sends()
+        deepStrictEqual(get(spared.state.subscriptions, 2)?.expiresAt, at("10:40:00"))
+      }
+      knowing
+        .when(resubscribe(2, { suppressIfMatch: tagOfBody(busy) }), at("10:30:00"))
+        .answers(subscribedFor(3600))
+        .sends("2/2 active;expires=3600 open")
+    },
+  )
 
-  it("5839-6.3-b: the next change is told as ever, also the one that leads back", () => {
+  it("the next change is told as ever, also the one that leads back", { tags: ["5839-6.3-b"] }, () => {
     const spared = knowing.when(resubscribe(2, { suppressIfMatch: has }), at("10:30:00")).and()
     const changed = spared.when(change("tag-1"), at("10:30:10")).sends("2/2 active;expires=3590 busy").and()
     changed.when(change(tag(4), open), at("10:30:20")).sends("2/3 active;expires=3580 open")
   })
 
-  it("5839-6.3-b: a watcher that is let in is told so, without the document it has", () => {
+  it("a watcher that is let in is told so, without the document it has", { tags: ["5839-6.3-b"] }, () => {
     const pending = given(published("tag-1", open))
       .and({ authorize: treatAs("confirm") })
       .when(subscribe(), at("10:00:00"))
@@ -210,29 +218,33 @@ describe("a document the watcher has", () => {
       .sends("2/2 pending;expires=3600 (no body)")
   })
 
-  it("5839-6.3-c: `*` puts a subscription to sleep: no documents, only what becomes of itself, until it asks again", () => {
-    const asleep = knowing
-      .when(resubscribe(2, { suppressIfMatch: "*" }), at("10:30:00"))
-      .answers({ _tag: "Subscribed", status: 204, expires: 3600 })
-      .sends()
-      .and()
-    const missed = asleep.when(change("tag-1"), at("10:30:10")).sends().and()
-    deepStrictEqual(nextDeadline(missed.state), at("11:30:00"))
-    missed.when(fallDue, at("11:30:00")).sends("2/2 terminated;reason=timeout (no body)")
-    missed.when(redeliver(0), at("10:40:00")).sends("2/2 active;expires=3000 (no body)")
-    missed.when(resubscribe(2, { cseq: 3 }), at("10:40:00")).sends("2/2 active;expires=3600 busy")
-    missed
-      .when(resubscribe(2, { cseq: 3, suppressIfMatch: has }), at("10:40:00"))
-      .sends("2/2 active;expires=3600 busy")
-    const asleepFromTheStart = given(published("tag-1", open)).when(
-      subscribe({ suppressIfMatch: "*" }),
-      at("10:00:00"),
-    )
-    asleepFromTheStart.sends("2/1 active;expires=3600 (no body)")
-    asleepFromTheStart.and().when(change("tag-1"), at("10:30:10")).sends()
-  })
+  it(
+    "`*` puts a subscription to sleep: no documents, only what becomes of itself, until it asks again",
+    { tags: ["5839-6.3-c"] },
+    () => {
+      const asleep = knowing
+        .when(resubscribe(2, { suppressIfMatch: "*" }), at("10:30:00"))
+        .answers({ _tag: "Subscribed", status: 204, expires: 3600 })
+        .sends()
+        .and()
+      const missed = asleep.when(change("tag-1"), at("10:30:10")).sends().and()
+      deepStrictEqual(nextDeadline(missed.state), at("11:30:00"))
+      missed.when(fallDue, at("11:30:00")).sends("2/2 terminated;reason=timeout (no body)")
+      missed.when(redeliver(0), at("10:40:00")).sends("2/2 active;expires=3000 (no body)")
+      missed.when(resubscribe(2, { cseq: 3 }), at("10:40:00")).sends("2/2 active;expires=3600 busy")
+      missed
+        .when(resubscribe(2, { cseq: 3, suppressIfMatch: has }), at("10:40:00"))
+        .sends("2/2 active;expires=3600 busy")
+      const asleepFromTheStart = given(published("tag-1", open)).when(
+        subscribe({ suppressIfMatch: "*" }),
+        at("10:00:00"),
+      )
+      asleepFromTheStart.sends("2/1 active;expires=3600 (no body)")
+      asleepFromTheStart.and().when(change("tag-1"), at("10:30:10")).sends()
+    },
+  )
 
-  it("5839-5.4: a fetch says that nothing is new", () => {
+  it("a fetch says that nothing is new", { tags: ["5839-5.4"] }, () => {
     const fetch = (suppressIfMatch: string) =>
       given(published("tag-1", open)).when(subscribe({ expires: 0, suppressIfMatch }), at("10:00:00"))
     fetch(has).sends("2/1 terminated;reason=timeout (no body)")
@@ -240,25 +252,29 @@ describe("a document the watcher has", () => {
     fetch("nothing").sends("2/1 terminated;reason=timeout open")
   })
 
-  it("5839-5.7-a: the end needs no NOTIFY either", () => {
+  it("the end needs no NOTIFY either", { tags: ["5839-5.7-a"] }, () => {
     const ended = knowing.when(resubscribe(2, { suppressIfMatch: has, expires: 0 }), at("10:30:00"))
     ended.answers({ _tag: "Subscribed", status: 204, expires: 0 }).sends()
     deepStrictEqual([...ended.state.subscriptions], [])
   })
 
-  it("L36: who proves to have the present document, though it was told in vain, is told the next one only", () => {
-    const held = knowing
-      .and({ inFlight: [2] })
-      .when(change("tag-1", away), at("10:00:10"))
-      .sends()
-      .and({ inFlight: [] })
-    const shown = held
-      .when(resubscribe(2, { suppressIfMatch: tagOfBody(away) }), at("10:00:11"))
-      .answers({ _tag: "Subscribed", status: 204, expires: 3600 })
-    deepStrictEqual(get(shown.state.subscriptions, 2)?.dueAt, null)
-    shown
-      .and()
-      .when(delivery(2, 1, accepted()), after("20 s"))
-      .sends()
-  })
+  it(
+    "who proves to have the present document, though it was told in vain, is told the next one only",
+    { tags: ["L36"] },
+    () => {
+      const held = knowing
+        .and({ inFlight: [2] })
+        .when(change("tag-1", away), at("10:00:10"))
+        .sends()
+        .and({ inFlight: [] })
+      const shown = held
+        .when(resubscribe(2, { suppressIfMatch: tagOfBody(away) }), at("10:00:11"))
+        .answers({ _tag: "Subscribed", status: 204, expires: 3600 })
+      deepStrictEqual(get(shown.state.subscriptions, 2)?.dueAt, null)
+      shown
+        .and()
+        .when(delivery(2, 1, accepted()), after("20 s"))
+        .sends()
+    },
+  )
 })

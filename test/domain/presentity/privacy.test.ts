@@ -53,22 +53,26 @@ const told = (done: typeof allowed): string =>
     .at(-1) ?? "-"
 
 describe("a watcher who asks not to be named", () => {
-  it("3325-9.3-a: is anonymous in partial and full documents, judged by its true address, with a number of its own", () => {
-    const watching = allowed.and().when(watch(1, bob, hidden), after("10 s"))
-    equal(statusOf(watching.answer), "200")
-    equal(told(watching), "2/2 active partial 1: w3 anonymous active/subscribe")
-    // bob is who may watch, and nobody else is
-    equal(statusOf(allowed.and().when(watch(1, carol, hidden), after("10 s")).answer), "403")
-    const both = watching.and().when(watch(2, bob), after("20 s"))
-    const full = both.and().when(watchAgain(9, alice, { packageName: winfo }), after("30 s"))
-    equal(told(full), "2/4 active full 3: w3 anonymous active/subscribe, w4 bob active/subscribe")
-    const ended = watching.and().when(watchAgain(1, bob, { expires: 0 }), after("40 s"))
-    equal(told(ended), "2/3 active partial 2: w3 anonymous terminated/timeout")
-    const rejected = watching.and().when(replaceRules({ who: bob, treat: "block" }), after("40 s"))
-    equal(told(rejected), "2/3 active partial 2: w3 anonymous terminated/rejected")
-  })
+  it(
+    "is anonymous in partial and full documents, judged by its true address, with a number of its own",
+    { tags: ["3325-9.3-a"] },
+    () => {
+      const watching = allowed.and().when(watch(1, bob, hidden), after("10 s"))
+      equal(statusOf(watching.answer), "200")
+      equal(told(watching), "2/2 active partial 1: w3 anonymous active/subscribe")
+      // bob is who may watch, and nobody else is
+      equal(statusOf(allowed.and().when(watch(1, carol, hidden), after("10 s")).answer), "403")
+      const both = watching.and().when(watch(2, bob), after("20 s"))
+      const full = both.and().when(watchAgain(9, alice, { packageName: winfo }), after("30 s"))
+      equal(told(full), "2/4 active full 3: w3 anonymous active/subscribe, w4 bob active/subscribe")
+      const ended = watching.and().when(watchAgain(1, bob, { expires: 0 }), after("40 s"))
+      equal(told(ended), "2/3 active partial 2: w3 anonymous terminated/timeout")
+      const rejected = watching.and().when(replaceRules({ who: bob, treat: "block" }), after("40 s"))
+      equal(told(rejected), "2/3 active partial 2: w3 anonymous terminated/rejected")
+    },
+  )
 
-  it("3325-9.3-a: is so while it is pending, when it waits, and when it is given up", () => {
+  it("is so while it is pending, when it waits, and when it is given up", { tags: ["3325-9.3-a"] }, () => {
     const pending = undecided.and().when(watch(1, bob, { ...hidden, expires: 600 }), after("10 s"))
     equal(told(pending), "2/2 active partial 1: w3 anonymous pending/subscribe")
     const waiting = pending.and().when(fallDue, after("610 s"))
@@ -86,24 +90,28 @@ describe("a watcher who asks not to be named", () => {
     equal(told(decided), "2/4 active partial 3: w3 anonymous terminated/rejected")
   })
 
-  it("3325-9.3-a: stays so until a refresh says otherwise; whoever watches is told under which name it goes", () => {
-    const watching = allowed.and().when(watch(1, bob, hidden), after("10 s"))
-    const silent = watching.and().when(watchAgain(1, bob), after("20 s"))
-    equal(told(silent), "-")
-    const named = silent.and().when(watchAgain(1, bob, { cseq: 3, private: false }), after("30 s"))
-    equal(told(named), "2/3 active partial 2: w3 bob active/subscribe")
-    const nameless = named.and().when(watchAgain(1, bob, { cseq: 4, private: true }), after("40 s"))
-    equal(told(nameless), "2/4 active partial 3: w3 anonymous active/subscribe")
-    // said once more it is no news
-    const same = nameless.and().when(watchAgain(1, bob, { cseq: 5, private: true }), after("50 s"))
-    equal(told(same), "-")
-    ok(!JSON.stringify(same.events).includes("private"))
-    // one dialog is one phone
-    const further = same.and().when(watchAgain(1, bob, { cseq: 6, eventId: "2" }), after("60 s"))
-    equal(told(further), "2/5 active partial 4: w8 anonymous active/subscribe")
-  })
+  it(
+    "stays so until a refresh says otherwise; whoever watches is told under which name it goes",
+    { tags: ["3325-9.3-a"] },
+    () => {
+      const watching = allowed.and().when(watch(1, bob, hidden), after("10 s"))
+      const silent = watching.and().when(watchAgain(1, bob), after("20 s"))
+      equal(told(silent), "-")
+      const named = silent.and().when(watchAgain(1, bob, { cseq: 3, private: false }), after("30 s"))
+      equal(told(named), "2/3 active partial 2: w3 bob active/subscribe")
+      const nameless = named.and().when(watchAgain(1, bob, { cseq: 4, private: true }), after("40 s"))
+      equal(told(nameless), "2/4 active partial 3: w3 anonymous active/subscribe")
+      // said once more it is no news
+      const same = nameless.and().when(watchAgain(1, bob, { cseq: 5, private: true }), after("50 s"))
+      equal(told(same), "-")
+      ok(!JSON.stringify(same.events).includes("private"))
+      // one dialog is one phone
+      const further = same.and().when(watchAgain(1, bob, { cseq: 6, eventId: "2" }), after("60 s"))
+      equal(told(further), "2/5 active partial 4: w8 anonymous active/subscribe")
+    },
+  )
 
-  it("L10: is so after a snapshot, and operators see who it is, with a mark", () => {
+  it("is so after a snapshot, and operators see who it is, with a mark", { tags: ["L10"] }, () => {
     const { state } = undecided
       .and()
       .when(watch(1, bob, hidden), after("10 s"))
@@ -124,7 +132,7 @@ describe("a watcher who asks not to be named", () => {
     equal(activeWatcherRow(state, one!.no)?.watcher_username, "bob")
   })
 
-  it("SCA-5 3325-9.3-a: takes an appearance of a line without a word of itself", () => {
+  it("takes an appearance of a line without a word of itself", { tags: ["SCA-5", "3325-9.3-a"] }, () => {
     const packages = makeRegistry([callInfo(), lineSeize()])
     const world = standing(initial(alice), { packages })
     const seize = subscribe({
@@ -158,24 +166,28 @@ describe("a refresh that a trusted peer passes on without a name", () => {
   const unnamed = { watcher: anonymous, through: proxy }
   const lamp = story(ruledWorld, [after("0 s"), allowBob], [after("1 s"), watch(1, bob)])
 
-  it("3325-5-a: keeps the lamp of the dialog it belongs to, moves its target, and ends it", () => {
-    const target = "sip:bob@192.0.2.99"
-    const kept = lamp
-      .and()
-      .when(resubscribe(1, { packageName: "presence", ...unnamed, remoteTarget: target }), after("10 s"))
-    equal(statusOf(kept.answer), "200")
-    deepStrictEqual(
-      [...values(kept.state.subscriptions)].map(({ watcher }) => watcher),
-      [bob],
-    )
-    equal(get(kept.state.dialogs, 2)?.remoteTarget, target)
-    const ended = kept
-      .and()
-      .when(resubscribe(1, { packageName: "presence", ...unnamed, cseq: 3, expires: 0 }), after("20 s"))
-    equal(statusOf(ended.answer), "200")
-  })
+  it(
+    "keeps the lamp of the dialog it belongs to, moves its target, and ends it",
+    { tags: ["3325-5-a"] },
+    () => {
+      const target = "sip:bob@192.0.2.99"
+      const kept = lamp
+        .and()
+        .when(resubscribe(1, { packageName: "presence", ...unnamed, remoteTarget: target }), after("10 s"))
+      equal(statusOf(kept.answer), "200")
+      deepStrictEqual(
+        [...values(kept.state.subscriptions)].map(({ watcher }) => watcher),
+        [bob],
+      )
+      equal(get(kept.state.dialogs, 2)?.remoteTarget, target)
+      const ended = kept
+        .and()
+        .when(resubscribe(1, { packageName: "presence", ...unnamed, cseq: 3, expires: 0 }), after("20 s"))
+      equal(statusOf(ended.answer), "200")
+    },
+  )
 
-  it("3325-5-a: is judged as that watcher, and gains nothing more than it has", () => {
+  it("is judged as that watcher, and gains nothing more than it has", { tags: ["3325-5-a"] }, () => {
     const blocked = lamp
       .and()
       .when(
@@ -193,42 +205,50 @@ describe("a refresh that a trusted peer passes on without a name", () => {
         .refused(403)
   })
 
-  it("T17 3325-5-a: is not believed from elsewhere than the dialog came from, and not under another name", () => {
-    const from = (over: Parameters<typeof resubscribe>[1]) =>
-      lamp.and().when(resubscribe(1, { packageName: "presence", ...over }), after("10 s"))
-    from({ watcher: anonymous, through: "192.0.2.21" }).refused(403)
-    from({ watcher: anonymous }).refused(403)
-    from({ watcher: carol }).refused(403)
-    // nobody's subscription is an anonymous one's
-    const nobodys = story(ruledWorld, [after("1 s"), watch(1, anonymous)])
-    nobodys
-      .and()
-      .when(resubscribe(1, { packageName: "presence", watcher: bob }), after("10 s"))
-      .refused(403)
-    equal(
-      statusOf(
-        nobodys.and().when(resubscribe(1, { packageName: "presence", ...unnamed }), after("10 s")).answer,
-      ),
-      "202",
-    )
-  })
+  it(
+    "is not believed from elsewhere than the dialog came from, and not under another name",
+    { tags: ["T17", "3325-5-a"] },
+    () => {
+      const from = (over: Parameters<typeof resubscribe>[1]) =>
+        lamp.and().when(resubscribe(1, { packageName: "presence", ...over }), after("10 s"))
+      from({ watcher: anonymous, through: "192.0.2.21" }).refused(403)
+      from({ watcher: anonymous }).refused(403)
+      from({ watcher: carol }).refused(403)
+      // nobody's subscription is an anonymous one's
+      const nobodys = story(ruledWorld, [after("1 s"), watch(1, anonymous)])
+      nobodys
+        .and()
+        .when(resubscribe(1, { packageName: "presence", watcher: bob }), after("10 s"))
+        .refused(403)
+      equal(
+        statusOf(
+          nobodys.and().when(resubscribe(1, { packageName: "presence", ...unnamed }), after("10 s")).answer,
+        ),
+        "202",
+      )
+    },
+  )
 
-  it("OPS-import 3325-5-a: goes on with a dialog that was taken over, wherever it came from, also over IPv6", () => {
-    const takenOver = (source: string) =>
-      story(
-        ruledWorld,
-        [after("0 s"), allowBob],
-        [after("1 s"), watch(1, bob, { dialog: dialogOf(1, { source }) })],
-      )
-    const again = (source: string, through: string): string =>
-      statusOf(
-        takenOver(source)
-          .and()
-          .when(resubscribe(1, { packageName: "presence", watcher: anonymous, through }), after("10 s"))
-          .answer,
-      )
-    equal(again("", proxy), "200")
-    equal(again("[2001:db8::1]:5060", "[2001:db8::1]"), "200")
-    equal(again("[2001:db8::1]:5060", "[2001:db8::2]"), "403")
-  })
+  it(
+    "goes on with a dialog that was taken over, wherever it came from, also over IPv6",
+    { tags: ["OPS-import", "3325-5-a"] },
+    () => {
+      const takenOver = (source: string) =>
+        story(
+          ruledWorld,
+          [after("0 s"), allowBob],
+          [after("1 s"), watch(1, bob, { dialog: dialogOf(1, { source }) })],
+        )
+      const again = (source: string, through: string): string =>
+        statusOf(
+          takenOver(source)
+            .and()
+            .when(resubscribe(1, { packageName: "presence", watcher: anonymous, through }), after("10 s"))
+            .answer,
+        )
+      equal(again("", proxy), "200")
+      equal(again("[2001:db8::1]:5060", "[2001:db8::1]"), "200")
+      equal(again("[2001:db8::1]:5060", "[2001:db8::2]"), "403")
+    },
+  )
 })

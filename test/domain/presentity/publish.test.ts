@@ -32,7 +32,7 @@ const notText: Body = { contentType: "application/pidf+xml", text: "open" }
 const broken = text("!open")
 
 describe("an initial PUBLISH", () => {
-  it("3903-6-n / P1: is kept for the time granted, under a new entity-tag", () => {
+  it("is kept for the time granted, under a new entity-tag", { tags: ["3903-6-n", "P1"] }, () => {
     given()
       .when(publish({ body: open, expires: 600 }), at("10:00:30"))
       .gives(publicationCreated(tag(1), open, { expiresAt: at("10:10:30") }))
@@ -40,14 +40,18 @@ describe("an initial PUBLISH", () => {
       .sends()
   })
 
-  it("OPS-pres_ev.default_expires 3903-6-h: without Expires gets the package's default", () => {
-    given()
-      .when(publish({ body: open }), at("10:00:00"))
-      .gives(publicationCreated(tag(1), open, { expiresAt: at("11:00:00") }))
-      .answers(publishedAs(tag(1), 3600))
-  })
+  it(
+    "without Expires gets the package's default",
+    { tags: ["OPS-pres_ev.default_expires", "3903-6-h"] },
+    () => {
+      given()
+        .when(publish({ body: open }), at("10:00:00"))
+        .gives(publicationCreated(tag(1), open, { expiresAt: at("11:00:00") }))
+        .answers(publishedAs(tag(1), 3600))
+    },
+  )
 
-  it("3903-6-i: is never granted more than the maximum, nor more than it asked", () => {
+  it("is never granted more than the maximum, nor more than it asked", { tags: ["3903-6-i"] }, () => {
     given()
       .and({ limits: { maxExpiresPublish: 100 } })
       .when(publish({ body: open, expires: 4294967295 }), at("10:00:00"))
@@ -59,18 +63,22 @@ describe("an initial PUBLISH", () => {
       .answers(publishedAs(tag(1), 99))
   })
 
-  it("3903-6-m / P2: with Expires 0 stores nothing and tells nobody; its entity-tag is dead", () => {
-    const outcome = given(subscribed(1))
-      .when(publish({ body: open, expires: 0 }), at("10:00:30"))
-      .gives()
-      .answers(publishedAs(tag(2), 0))
-      .sends()
-    standing(outcome.state)
-      .when(publish({ ifMatch: tag(2) }), at("10:00:31"))
-      .refused(412)
-  })
+  it(
+    "with Expires 0 stores nothing and tells nobody; its entity-tag is dead",
+    { tags: ["3903-6-m", "P2"] },
+    () => {
+      const outcome = given(subscribed(1))
+        .when(publish({ body: open, expires: 0 }), at("10:00:30"))
+        .gives()
+        .answers(publishedAs(tag(2), 0))
+        .sends()
+      standing(outcome.state)
+        .when(publish({ ifMatch: tag(2) }), at("10:00:31"))
+        .refused(412)
+    },
+  )
 
-  it("3903-4.2-b: leaves other publications alone and is composed with them", () => {
+  it("leaves other publications alone and is composed with them", { tags: ["3903-4.2-b"] }, () => {
     given(published("tag-1", open), subscribed(2, bob, open))
       .and(unlimited)
       .when(publish({ body: busy, expires: 3600 }), at("10:00:00"))
@@ -78,7 +86,7 @@ describe("an initial PUBLISH", () => {
       .sends("2/2 active;expires=3600 busy")
   })
 
-  it("3903-9-a: is put off with 503 when the presentity has too many", () => {
+  it("is put off with 503 when the presentity has too many", { tags: ["3903-9-a"] }, () => {
     const full = given(published("tag-1", open), published("tag-2", busy)).and({
       limits: { publicationsMax: 2, retryAfter: 7 },
     })
@@ -100,7 +108,7 @@ describe("an initial PUBLISH", () => {
 describe("a PUBLISH that names an entity-tag", () => {
   const one = given(published("tag-1", open, { sender: "sip:phone@192.0.2.30" }), subscribed(2, bob, open))
 
-  it("3903-4.3-a / P3: refreshes: new tag, new deadline, nobody is told", () => {
+  it("refreshes: new tag, new deadline, nobody is told", { tags: ["3903-4.3-a", "P3"] }, () => {
     one
       .when(publish({ ifMatch: "tag-1", expires: 60 }), at("10:30:00"))
       .gives(publicationRefreshed("tag-1", tag(3), at("10:31:00")))
@@ -108,7 +116,7 @@ describe("a PUBLISH that names an entity-tag", () => {
       .sends()
   })
 
-  it("3903-4.4-a / P4: modifies exactly that publication", () => {
+  it("modifies exactly that publication", { tags: ["3903-4.4-a", "P4"] }, () => {
     one
       .when(
         publish({ ifMatch: "tag-1", body: busy, expires: 60, sender: "sip:pad@192.0.2.31" }),
@@ -125,14 +133,14 @@ describe("a PUBLISH that names an entity-tag", () => {
       .sends("2/2 active;expires=1800 busy")
   })
 
-  it("L19: modifying to the same content tells nobody", () => {
+  it("modifying to the same content tells nobody", { tags: ["L19"] }, () => {
     one
       .when(publish({ ifMatch: "tag-1", body: text("open") }), at("10:00:30"))
       .gives(publicationModified("tag-1", tag(3), text("open"), { expiresAt: at("11:00:30") }))
       .sends()
   })
 
-  it("3903-4.5-a / P5: removes at once, and shows the ended form in that one NOTIFY", () => {
+  it("removes at once, and shows the ended form in that one NOTIFY", { tags: ["3903-4.5-a", "P5"] }, () => {
     one
       .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:30"))
       .gives(publicationRemoved("tag-1", "requested"), notified("active", "nothing"))
@@ -140,34 +148,46 @@ describe("a PUBLISH that names an entity-tag", () => {
       .sends("2/2 active;expires=3570 -open")
   })
 
-  it("3903-4.5-a: removes without asking whether the body beside Expires 0 could be read", () => {
-    const removal = [publicationRemoved("tag-1", "requested"), notified("active", "nothing")]
-    for (const body of [open, broken, notText]) {
-      one.when(publish({ ifMatch: "tag-1", expires: 0, body }), at("10:00:30")).gives(...removal)
-    }
-  })
+  it(
+    "removes without asking whether the body beside Expires 0 could be read",
+    { tags: ["3903-4.5-a"] },
+    () => {
+      const removal = [publicationRemoved("tag-1", "requested"), notified("active", "nothing")]
+      for (const body of [open, broken, notText]) {
+        one.when(publish({ ifMatch: "tag-1", expires: 0, body }), at("10:00:30")).gives(...removal)
+      }
+    },
+  )
 
-  it("3903-6-g / P7, P8: a superseded, removed or expired tag is refused with 412 for ever", () => {
-    const refreshed = one.when(publish({ ifMatch: "tag-1" }), at("10:10:00")).and()
-    refreshed.when(publish({ ifMatch: "tag-1" }), at("10:10:01")).refused({
-      _tag: "ConditionalRequestFailed",
-      status: 412,
-    })
-    const removed = one.when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:10:00")).and()
-    for (const old of ["tag-1", tag(3)]) {
-      removed.when(publish({ ifMatch: old, body: busy }), at("10:10:01")).refused(412)
-    }
-    const expired = one.when(fallDue, at("11:00:00")).and()
-    expired.when(publish({ ifMatch: "tag-1" }), at("11:00:00")).refused(412)
-  })
+  it(
+    "a superseded, removed or expired tag is refused with 412 for ever",
+    { tags: ["3903-6-g", "P7", "P8"] },
+    () => {
+      const refreshed = one.when(publish({ ifMatch: "tag-1" }), at("10:10:00")).and()
+      refreshed.when(publish({ ifMatch: "tag-1" }), at("10:10:01")).refused({
+        _tag: "ConditionalRequestFailed",
+        status: 412,
+      })
+      const removed = one.when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:10:00")).and()
+      for (const old of ["tag-1", tag(3)]) {
+        removed.when(publish({ ifMatch: old, body: busy }), at("10:10:01")).refused(412)
+      }
+      const expired = one.when(fallDue, at("11:00:00")).and()
+      expired.when(publish({ ifMatch: "tag-1" }), at("11:00:00")).refused(412)
+    },
+  )
 
-  it("3903-4.1-a: a tag means nothing under another package; the asterisk is a tag like any", () => {
-    one.when(publish({ ifMatch: "tag-1", packageName: "stub-all" }), at("10:00:30")).refused(412)
-    one.when(publish({ ifMatch: "*" }), at("10:00:30")).refused(412)
-    one.when(publish({ ifMatch: "TAG-1" }), at("10:00:30")).refused(412)
-  })
+  it(
+    "a tag means nothing under another package; the asterisk is a tag like any",
+    { tags: ["3903-4.1-a"] },
+    () => {
+      one.when(publish({ ifMatch: "tag-1", packageName: "stub-all" }), at("10:00:30")).refused(412)
+      one.when(publish({ ifMatch: "*" }), at("10:00:30")).refused(412)
+      one.when(publish({ ifMatch: "TAG-1" }), at("10:00:30")).refused(412)
+    },
+  )
 
-  it("OPS-etag_not_new BLA-5: keeps its tag where the package says so", () => {
+  it("keeps its tag where the package says so", { tags: ["OPS-etag_not_new", "BLA-5"] }, () => {
     const kept = given(published("tag-1", open, { packageName: "stub-kept" }))
     kept
       .when(publish({ ifMatch: "tag-1", packageName: "stub-kept", expires: 60 }), at("10:00:00"))
@@ -185,7 +205,7 @@ describe("a PUBLISH that names an entity-tag", () => {
       .answers(publishedAs(tag(3), 0))
   })
 
-  it("OPS-expires_offset: is announced that much less and lives its full time", () => {
+  it("is announced that much less and lives its full time", { tags: ["OPS-expires_offset"] }, () => {
     const early = given(published("tag-1", open)).and({ limits: { expiresOffset: 20 } })
     early
       .when(publish({ ifMatch: "tag-1", expires: 60 }), at("10:00:00"))
@@ -198,51 +218,67 @@ describe("a PUBLISH that names an entity-tag", () => {
 })
 
 describe("a PUBLISH that cannot be taken", () => {
-  it("OPS-pres_ev.type 3903-6-e, 3903-11.1.1-a: without package, of an unknown one, or of a template gets 489", () => {
-    for (const packageName of [null, "nonesuch", "Stub", "stub.winfo"]) {
-      given()
-        .when(publish({ packageName, body: open }), at("10:00:30"))
-        .refused(badEvent)
-    }
-  })
+  it(
+    "without package, of an unknown one, or of a template gets 489",
+    { tags: ["OPS-pres_ev.type", "3903-6-e", "3903-11.1.1-a"] },
+    () => {
+      for (const packageName of [null, "nonesuch", "Stub", "stub.winfo"]) {
+        given()
+          .when(publish({ packageName, body: open }), at("10:00:30"))
+          .refused(badEvent)
+      }
+    },
+  )
 
-  it("3903-6-j: shorter than the minimum gets 423 with Min-Expires; 0 is never too short", () => {
-    const strict = given(published("tag-1", open)).and({ limits: { minExpiresPublish: 60 } })
-    const tooBrief: Rejection = { _tag: "IntervalTooBrief", status: 423, minExpires: 60 }
-    for (const expires of [1, 59]) {
-      strict.when(publish({ ifMatch: "tag-1", expires }), at("10:00:30")).refused(tooBrief)
-      strict.when(publish({ body: open, expires }), at("10:00:30")).refused(tooBrief)
-    }
-    for (const expires of [0, 60, 61]) {
-      strict
-        .when(publish({ ifMatch: "tag-1", expires }), at("10:00:30"))
-        .answers(publishedAs(tag(2), expires))
-    }
-  })
+  it(
+    "shorter than the minimum gets 423 with Min-Expires; 0 is never too short",
+    { tags: ["3903-6-j"] },
+    () => {
+      const strict = given(published("tag-1", open)).and({ limits: { minExpiresPublish: 60 } })
+      const tooBrief: Rejection = { _tag: "IntervalTooBrief", status: 423, minExpires: 60 }
+      for (const expires of [1, 59]) {
+        strict.when(publish({ ifMatch: "tag-1", expires }), at("10:00:30")).refused(tooBrief)
+        strict.when(publish({ body: open, expires }), at("10:00:30")).refused(tooBrief)
+      }
+      for (const expires of [0, 60, 61]) {
+        strict
+          .when(publish({ ifMatch: "tag-1", expires }), at("10:00:30"))
+          .answers(publishedAs(tag(2), expires))
+      }
+    },
+  )
 
-  it("OPS-content_type 3903-6-k: of a foreign type gets 415 with Accept, of an unreadable body 400", () => {
-    const one = given(published("tag-1", open))
-    for (const ifMatch of [[], ["tag-1"]]) {
-      one
-        .when(publish({ ifMatch, body: notText }), at("10:00:30"))
-        .refused({ _tag: "UnsupportedMediaType", status: 415, accept: ["text/plain"] })
-      one
-        .when(publish({ ifMatch, body: broken }), at("10:00:30"))
-        .refused({ _tag: "BadRequest", status: 400, why: "it starts with !" })
-      const bodyFault: Rejection = { _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] }
-      one.when(publish({ ifMatch, bodyFault }), at("10:00:30")).refused(bodyFault)
-      one.when(publish({ ifMatch, bodyFault, body: open }), at("10:00:30")).refused(bodyFault)
-    }
-  })
+  it(
+    "of a foreign type gets 415 with Accept, of an unreadable body 400",
+    { tags: ["OPS-content_type", "3903-6-k"] },
+    () => {
+      const one = given(published("tag-1", open))
+      for (const ifMatch of [[], ["tag-1"]]) {
+        one
+          .when(publish({ ifMatch, body: notText }), at("10:00:30"))
+          .refused({ _tag: "UnsupportedMediaType", status: 415, accept: ["text/plain"] })
+        one
+          .when(publish({ ifMatch, body: broken }), at("10:00:30"))
+          .refused({ _tag: "BadRequest", status: 400, why: "it starts with !" })
+        const bodyFault: Rejection = {
+          _tag: "UnsupportedEncoding",
+          status: 415,
+          acceptEncoding: ["identity"],
+        }
+        one.when(publish({ ifMatch, bodyFault }), at("10:00:30")).refused(bodyFault)
+        one.when(publish({ ifMatch, bodyFault, body: open }), at("10:00:30")).refused(bodyFault)
+      }
+    },
+  )
 
-  it("3903-6-l: initial and without body gets 400", () => {
+  it("initial and without body gets 400", { tags: ["3903-6-l"] }, () => {
     given().when(publish(), at("10:00:30")).refused(400)
     given()
       .when(publish({ expires: 0 }), at("10:00:30"))
       .refused(400)
   })
 
-  it("3903-6-p: with several faults is answered for the first in the order of steps", () => {
+  it("with several faults is answered for the first in the order of steps", { tags: ["3903-6-p"] }, () => {
     const strict = given(published("tag-1", open)).and({ limits: { minExpiresPublish: 60 } })
     const worst = { packageName: "nonesuch", ifMatch: ["a", "b"], expires: 1, body: notText } as const
     const two = { ...worst, packageName: "stub" } as const
@@ -291,7 +327,7 @@ describe("the PUBLISH table", () => {
     ),
   )
 
-  it.each([0, 1, 5])("L18: 80 cells, with %i other publications", (others) => {
+  it.each([0, 1, 5])("80 cells, with %i other publications", { tags: ["L18"] }, (others) => {
     const live = published("tag-1", open)
     const around = Array.from({ length: others }, (_, index) => published(`other-${index}`, away))
     const world = given(live, ...around).and({ limits: { minExpiresPublish: 60, maxExpiresPublish: 7200 } })

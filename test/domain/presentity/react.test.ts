@@ -35,48 +35,56 @@ import { given } from "../../support/given.ts"
 const reaction = { packages, limits: defaultLimits }
 
 describe("a NOTIFY", () => {
-  it("3265-3.2.1-a, -b, 3265-3.3.4-a: carries everything its message needs, and nothing else", () => {
-    const start = dialogOf(7, { routeSet: ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"] })
-    const outcome = given(published("tag-1", open)).when(
-      subscribe({ dialog: start, eventId: "x", expires: 60 }),
-      at("10:00:30"),
-    )
-    deepStrictEqual(outcome.sent, [
-      {
-        _tag: "Notify",
-        presentity: alice,
-        no: 2,
-        cseq: 1,
-        packageName: "stub",
-        eventId: "x",
-        dialog: start,
-        state: "active",
-        expires: 60,
-        reason: null,
-        retryAfter: null,
-        body: open,
-        rates: null,
-        entityTag: tagOfBody(open),
-      },
-    ])
-  })
+  it(
+    "carries everything its message needs, and nothing else",
+    { tags: ["3265-3.2.1-a", "3265-3.2.1-b", "3265-3.3.4-a"] },
+    () => {
+      const start = dialogOf(7, { routeSet: ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"] })
+      const outcome = given(published("tag-1", open)).when(
+        subscribe({ dialog: start, eventId: "x", expires: 60 }),
+        at("10:00:30"),
+      )
+      deepStrictEqual(outcome.sent, [
+        {
+          _tag: "Notify",
+          presentity: alice,
+          no: 2,
+          cseq: 1,
+          packageName: "stub",
+          eventId: "x",
+          dialog: start,
+          state: "active",
+          expires: 60,
+          reason: null,
+          retryAfter: null,
+          body: open,
+          rates: null,
+          entityTag: tagOfBody(open),
+        },
+      ])
+    },
+  )
 
-  it("3265-3.2.2-i, 6665-4.1.3-a: that ends a subscription has a reason and no expires", () => {
-    const { sent } = given(subscribed(1)).when(resubscribe(1, { expires: 0 }), at("10:00:30"))
-    deepStrictEqual(
-      sent.map(({ state, expires, reason, retryAfter }) => ({ state, expires, reason, retryAfter })),
-      [{ state: "terminated", expires: null, reason: "timeout", retryAfter: null }],
-    )
-  })
+  it(
+    "that ends a subscription has a reason and no expires",
+    { tags: ["3265-3.2.2-i", "6665-4.1.3-a"] },
+    () => {
+      const { sent } = given(subscribed(1)).when(resubscribe(1, { expires: 0 }), at("10:00:30"))
+      deepStrictEqual(
+        sent.map(({ state, expires, reason, retryAfter }) => ({ state, expires, reason, retryAfter })),
+        [{ state: "terminated", expires: null, reason: "timeout", retryAfter: null }],
+      )
+    },
+  )
 
-  it("3265-3.2.2-g: says what is left, rounded up, at least 1", () => {
+  it("says what is left, rounded up, at least 1", { tags: ["3265-3.2.2-g"] }, () => {
     const one = given(published("tag-1", open), subscribed(2, bob, open))
     one.when(publish({ body: busy }), at("10:00:00.001")).sends("2/2 active;expires=3600 busy")
     one.when(publish({ body: busy }), at("10:59:58.999")).sends("2/2 active;expires=2 busy")
     one.when(publish({ body: busy }), at("10:59:59.999")).sends("2/2 active;expires=1 busy")
   })
 
-  it("L12: two of one dialog in one decision take two numbers", () => {
+  it("two of one dialog in one decision take two numbers", { tags: ["L12"] }, () => {
     const { state } = given(
       subscribed(1),
       happened(
@@ -98,7 +106,7 @@ describe("a NOTIFY", () => {
     )
   })
 
-  it("L03: of a package that is not served any more has no body", () => {
+  it("of a package that is not served any more has no body", { tags: ["L03"] }, () => {
     const { state } = given(published("tag-1", open), subscribed(2, bob, open))
     const events = [notified([2], open)]
     const sent = react(state, events, fold(state, { events, at: 0, version: 3 }), 0, {
@@ -113,24 +121,28 @@ describe("a NOTIFY", () => {
 })
 
 describe("what is shown", () => {
-  it("3903-4.5-a: removing two of three publications shows both ended forms, in one NOTIFY, where all is shown", () => {
-    const all = { packageName: "stub-all" }
-    const world = given(
-      published("tag-1", open, all),
-      published("tag-2", busy, all),
-      subscribed(3, bob, text("open\nbusy"), { ...all, expiresAt: at("12:00:00") }),
-    )
-    world.when({ _tag: "FallDue" }, at("11:00:00")).sends("3/2 active;expires=3600 -open+-busy")
-    world
-      .when(publish({ ifMatch: "tag-1", expires: 0, packageName: "stub-all" }), at("10:30:00"))
-      .sends("3/2 active;expires=5400 busy+-open")
-      // the ended form is said once
-      .and()
-      .when(resubscribe(3, { packageName: "stub-all" }), at("10:30:01"))
-      .sends("3/3 active;expires=3600 busy")
-  })
+  it(
+    "removing two of three publications shows both ended forms, in one NOTIFY, where all is shown",
+    { tags: ["3903-4.5-a"] },
+    () => {
+      const all = { packageName: "stub-all" }
+      const world = given(
+        published("tag-1", open, all),
+        published("tag-2", busy, all),
+        subscribed(3, bob, text("open\nbusy"), { ...all, expiresAt: at("12:00:00") }),
+      )
+      world.when({ _tag: "FallDue" }, at("11:00:00")).sends("3/2 active;expires=3600 -open+-busy")
+      world
+        .when(publish({ ifMatch: "tag-1", expires: 0, packageName: "stub-all" }), at("10:30:00"))
+        .sends("3/2 active;expires=5400 busy+-open")
+        // the ended form is said once
+        .and()
+        .when(resubscribe(3, { packageName: "stub-all" }), at("10:30:01"))
+        .sends("3/3 active;expires=3600 busy")
+    },
+  )
 
-  it("3856-6.7-b: the ended form is not for those who see nothing", () => {
+  it("the ended form is not for those who see nothing", { tags: ["3856-6.7-b"] }, () => {
     given(
       published("tag-1", open),
       subscribed(2, bob, "nothing", { polite: true }),
@@ -140,30 +152,40 @@ describe("what is shown", () => {
       .sends()
   })
 
-  it("L19: publications compose in the order of their content; a refresh keeps its place, a modification is newest", () => {
-    const two = given(published("tag-1", open), published("tag-2", busy), subscribed(3, bob, busy))
-    two
-      .when(publish({ ifMatch: "tag-1" }), at("10:00:30"))
-      .and()
-      .when(resubscribe(3), at("10:00:31"))
-      .sends("3/2 active;expires=3600 busy")
-    two.when(publish({ ifMatch: "tag-1", body: away }), at("10:00:30")).sends("3/2 active;expires=3570 away")
-  })
+  it(
+    "publications compose in the order of their content; a refresh keeps its place, a modification is newest",
+    { tags: ["L19"] },
+    () => {
+      const two = given(published("tag-1", open), published("tag-2", busy), subscribed(3, bob, busy))
+      two
+        .when(publish({ ifMatch: "tag-1" }), at("10:00:30"))
+        .and()
+        .when(resubscribe(3), at("10:00:31"))
+        .sends("3/2 active;expires=3600 busy")
+      two
+        .when(publish({ ifMatch: "tag-1", body: away }), at("10:00:30"))
+        .sends("3/2 active;expires=3570 away")
+    },
+  )
 
-  it("L22: a stored body that cannot be read any more hides nothing else", () => {
+  it("a stored body that cannot be read any more hides nothing else", { tags: ["L22"] }, () => {
     given(published("tag-1", open), published("tag-2", text("!unreadable")))
       .when(subscribe(), at("10:00:30"))
       .sends("3/1 active;expires=3600 open")
   })
 
-  it("5025-3.2.1-e / L24: absence is one and the same for nobody there and for nobody to see", () => {
-    const { state } = given()
-    for (const eventPackage of [stub(), stub({ showsAbsence: true })]) {
-      deepStrictEqual(currentView(state, eventPackage), absentView(alice, eventPackage))
-    }
-  })
+  it(
+    "absence is one and the same for nobody there and for nobody to see",
+    { tags: ["5025-3.2.1-e", "L24"] },
+    () => {
+      const { state } = given()
+      for (const eventPackage of [stub(), stub({ showsAbsence: true })]) {
+        deepStrictEqual(currentView(state, eventPackage), absentView(alice, eventPackage))
+      }
+    },
+  )
 
-  it("L03: caches follow the package and the content, not the instant", () => {
+  it("caches follow the package and the content, not the instant", { tags: ["L03"] }, () => {
     const { state } = given(published("tag-1", open), published("tag-2", busy))
     let parsed = 0
     const counting = (lines: string): EventPackage => {
@@ -185,22 +207,26 @@ describe("what is shown", () => {
     strictEqual(parseBody(one, open), parseBody(one, open))
   })
 
-  it("L36: digests tell texts apart, also when they differ in one place or in length only", () => {
-    const texts = [
-      "",
-      "a",
-      "b",
-      "ab",
-      "ba",
-      "aa",
-      "open",
-      "opem",
-      `${"x".repeat(1000)}a`,
-      `${"x".repeat(1000)}b`,
-    ]
-    strictEqual(new Set(texts.map(digest)).size, texts.length)
-    notStrictEqual(shownAs("nothing"), digest(""))
-    const many = Array.from({ length: 20_000 }, (_, index) => digest(`status ${index}`))
-    strictEqual(new Set(many).size, many.length)
-  })
+  it(
+    "digests tell texts apart, also when they differ in one place or in length only",
+    { tags: ["L36"] },
+    () => {
+      const texts = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "ba",
+        "aa",
+        "open",
+        "opem",
+        `${"x".repeat(1000)}a`,
+        `${"x".repeat(1000)}b`,
+      ]
+      strictEqual(new Set(texts.map(digest)).size, texts.length)
+      notStrictEqual(shownAs("nothing"), digest(""))
+      const many = Array.from({ length: 20_000 }, (_, index) => digest(`status ${index}`))
+      strictEqual(new Set(many).size, many.length)
+    },
+  )
 })

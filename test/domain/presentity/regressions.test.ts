@@ -32,7 +32,7 @@ const ruledWorldOptions = { packages: ruledPackages, authorize: askTheRules }
 
 const onlyFirst = replaceRules({ who: bob, treat: "allow", tuples: ["t1"] })
 
-describe("BUG-1: what rules hide stays hidden, whatever makes the NOTIFY", () => {
+describe("what rules hide stays hidden, whatever makes the NOTIFY", { tags: ["BUG-1"] }, () => {
   const watching = story(
     ruledWorld,
     [after("0 s"), onlyFirst],
@@ -40,28 +40,28 @@ describe("BUG-1: what rules hide stays hidden, whatever makes the NOTIFY", () =>
     [after("2 s"), watch(1, bob)],
   )
 
-  it("BUG-1: the first NOTIFY", () => {
+  it("the first NOTIFY", { tags: ["BUG-1"] }, () => {
     deepStrictEqual(watching.sent.map(brief), ["3/1 active t1=open"])
   })
 
-  it("BUG-1: the answer to a refresh", () => {
+  it("the answer to a refresh", { tags: ["BUG-1"] }, () => {
     const outcome = watching.and().when(watchAgain(1, bob), after("10 s"))
     deepStrictEqual(outcome.sent.map(brief), ["3/2 active t1=open"])
   })
 
-  it("BUG-1: the answer to an unsubscribe, and to a fetch", () => {
+  it("the answer to an unsubscribe, and to a fetch", { tags: ["BUG-1"] }, () => {
     const over = watching.and().when(watchAgain(1, bob, { expires: 0 }), after("10 s"))
     deepStrictEqual(over.sent.map(brief), ["3/2 terminated;timeout t1=open"])
     const fetched = watching.and().when(watch(2, bob, { expires: 0 }), after("10 s"))
     deepStrictEqual(fetched.sent.map(brief), ["4/1 terminated;timeout t1=open"])
   })
 
-  it("BUG-1: a publication", () => {
+  it("a publication", { tags: ["BUG-1"] }, () => {
     const outcome = watching.and().when(publishPidf("t1=closed", "t3=open"), after("10 s"))
     deepStrictEqual(outcome.sent.map(brief), ["3/2 active t1=closed"])
   })
 
-  it("BUG-1: the end of a publication and its expiry", () => {
+  it("the end of a publication and its expiry", { tags: ["BUG-1"] }, () => {
     const removed = watching
       .and()
       .when(publish({ packageName: "presence", ifMatch: "n.2", expires: 0 }), after("10 s"))
@@ -74,7 +74,7 @@ describe("BUG-1: what rules hide stays hidden, whatever makes the NOTIFY", () =>
     deepStrictEqual(expired.sent.map(brief), ["3/3 active t1=closed"])
   })
 
-  it("BUG-1: the expiry of the subscription", () => {
+  it("the expiry of the subscription", { tags: ["BUG-1"] }, () => {
     const outcome = watching
       .and()
       .when(watchAgain(1, bob, { expires: 60 }), after("10 s"))
@@ -83,25 +83,25 @@ describe("BUG-1: what rules hide stays hidden, whatever makes the NOTIFY", () =>
     deepStrictEqual(outcome.sent.map(brief), ["3/3 terminated;timeout t1=open"])
   })
 
-  it("BUG-1: other rules", () => {
+  it("other rules", { tags: ["BUG-1"] }, () => {
     const other = replaceRules({ who: bob, treat: "allow", tuples: ["t2"] })
     deepStrictEqual(watching.and().when(other, after("10 s")).sent.map(brief), ["3/2 active t2=open"])
   })
 
-  it("BUG-1: a second device", () => {
+  it("a second device", { tags: ["BUG-1"] }, () => {
     deepStrictEqual(watching.and().when(watch(2, bob), after("10 s")).sent.map(brief), ["4/1 active t1=open"])
     const further = watching.and().when(watchAgain(1, bob, { eventId: "2" }), after("10 s"))
     deepStrictEqual(further.sent.map(brief), ["4/2 active t1=open"])
   })
 
-  it("BUG-1: a repetition after a restart", () => {
+  it("a repetition after a restart", { tags: ["BUG-1"] }, () => {
     const restarted = standing(thaw(freeze(watching.state)), ruledWorldOptions)
     deepStrictEqual(restarted.when(redeliver(after("0 s")), after("10 s")).sent.map(brief), [
       "3/2 active t1=open",
     ])
   })
 
-  it("BUG-1: a change held back", () => {
+  it("a change held back", { tags: ["BUG-1"] }, () => {
     const held = story(
       watching.and(),
       [after("10 s"), publishPidf("t1=closed", "t2=open")],
@@ -112,8 +112,8 @@ describe("BUG-1: what rules hide stays hidden, whatever makes the NOTIFY", () =>
   })
 })
 
-describe("BUG-2: what has expired is over", () => {
-  it("BUG-2: nobody is shown an expired publication, be there others or not", () => {
+describe("what has expired is over", { tags: ["BUG-2"] }, () => {
+  it("nobody is shown an expired publication, be there others or not", { tags: ["BUG-2"] }, () => {
     const world = story(
       ruledWorld,
       [after("0 s"), replaceRules({ who: null, treat: "allow" })],
@@ -125,7 +125,7 @@ describe("BUG-2: what has expired is over", () => {
   })
 })
 
-describe("BUG-3 and BUG-16: a restart decides nothing", () => {
+describe("a restart decides nothing", { tags: ["BUG-3", "BUG-16"] }, () => {
   const steps = [
     [after("0 s"), replaceRules({ who: null, treat: "confirm" })],
     [after("1 s"), publishPidf("t1=open")],
@@ -150,7 +150,7 @@ describe("BUG-3 and BUG-16: a restart decides nothing", () => {
   }
 
   for (const [how, restart] of Object.entries(restarts)) {
-    it(`BUG-3: a pending watcher is pending and shown nothing after a restart ${how}`, () => {
+    it(`a pending watcher is pending and shown nothing after a restart ${how}`, { tags: ["BUG-3"] }, () => {
       const world = standing(restart(), ruledWorldOptions)
       deepStrictEqual(
         [...values(world.state.subscriptions)].map(({ status }) => status),
@@ -160,7 +160,7 @@ describe("BUG-3 and BUG-16: a restart decides nothing", () => {
       deepStrictEqual(world.when(watchAgain(1, bob), after("10 s")).sent.map(brief), ["3/2 pending -"])
     })
 
-    it(`BUG-16: a waiting watcher is known after a restart ${how}`, () => {
+    it(`a waiting watcher is known after a restart ${how}`, { tags: ["BUG-16"] }, () => {
       const world = standing(restart(), ruledWorldOptions)
       const waiting = [...values(world.state.waiting)]
       deepStrictEqual(
@@ -174,7 +174,7 @@ describe("BUG-3 and BUG-16: a restart decides nothing", () => {
     })
   }
 
-  it("BUG-16: somebody who only has rules, or a waiting watcher, is not nobody", () => {
+  it("somebody who only has rules, or a waiting watcher, is not nobody", { tags: ["BUG-16"] }, () => {
     const rules = story(ruledWorld, [after("0 s"), replaceRules({ who: null, treat: "confirm" })])
     deepStrictEqual(isEmpty(rules.state), false)
     const waiting = story(ruledWorld, [after("0 s"), watch(1, bob, { expires: 0 })])
@@ -184,7 +184,7 @@ describe("BUG-3 and BUG-16: a restart decides nothing", () => {
   })
 })
 
-describe("BUG-7, BUG-8 and BUG-9: rules and those who watch already", () => {
+describe("rules and those who watch already", { tags: ["BUG-7", "BUG-8", "BUG-9"] }, () => {
   const watching = story(
     ruledWorld,
     [after("0 s"), replaceRules({ who: null, treat: "allow" })],
@@ -202,20 +202,20 @@ describe("BUG-7, BUG-8 and BUG-9: rules and those who watch already", () => {
     )
   const allow = handling("allow")
 
-  it("BUG-7: a domain of the same length is another domain", () => {
+  it("a domain of the same length is another domain", { tags: ["BUG-7"] }, () => {
     const outcome = replacing(rule("a", '<identity><many domain="example.net"/></identity>', allow))
     deepStrictEqual(outcome.sent.map(brief), ["3/2 terminated;rejected -"])
     deepStrictEqual(statusOf(outcome.and().when(watch(2, bob), after("11 s")).answer), "403")
   })
 
-  it("BUG-7: who is excepted is excepted", () => {
+  it("who is excepted is excepted", { tags: ["BUG-7"] }, () => {
     for (const except of [`<except id="${bob}"/>`, '<except domain="example.com"/>']) {
       const outcome = replacing(rule("a", `<identity><many>${except}</many></identity>`, allow))
       deepStrictEqual(outcome.sent.map(brief), ["3/2 terminated;rejected -"])
     }
   })
 
-  it("BUG-8: the validity of one rule is no other's", () => {
+  it("the validity of one rule is no other's", { tags: ["BUG-8"] }, () => {
     const pair = (from: string, until: string): string =>
       `<validity><from>${from}</from><until>${until}</until></validity>`
     const valid = rule("a", pair("2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z"), handling("confirm"))
@@ -225,7 +225,7 @@ describe("BUG-7, BUG-8 and BUG-9: rules and those who watch already", () => {
     }
   })
 
-  it("BUG-9: without a document nobody is decided on, watchers that are there included", () => {
+  it("without a document nobody is decided on, watchers that are there included", { tags: ["BUG-9"] }, () => {
     const outcome = watching.and().when(removeRules, after("10 s"))
     deepStrictEqual(outcome.sent.map(brief), ["3/2 pending -"])
     deepStrictEqual(outcome.and().when(publishPidf("t1=closed"), at("10:00:20")).sent.map(brief), [])

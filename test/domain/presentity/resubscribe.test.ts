@@ -41,40 +41,57 @@ const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authori
 describe("a SUBSCRIBE inside a dialog", () => {
   const one = given(published("tag-1", open), subscribed(2, bob, open))
 
-  it("3265-3.1.4.2-a / T14: refreshes, and is answered with the present state though nothing changed", () => {
-    one
-      .when(resubscribe(2, { cseq: 5, expires: 600 }), at("10:30:00"))
-      .gives(subscriptionRefreshed(2, 5, at("10:40:00")), answeredWith(2, open))
-      .answers(subscribedFor(600))
-      .sends("2/2 active;expires=600 open")
-  })
+  it(
+    "refreshes, and is answered with the present state though nothing changed",
+    { tags: ["3265-3.1.4.2-a", "T14"] },
+    () => {
+      one
+        .when(resubscribe(2, { cseq: 5, expires: 600 }), at("10:30:00"))
+        .gives(subscriptionRefreshed(2, 5, at("10:40:00")), answeredWith(2, open))
+        .answers(subscribedFor(600))
+        .sends("2/2 active;expires=600 open")
+    },
+  )
 
-  it("OPS-new_shtable OPS-insert_shtable OPS-search_shtable OPS-update_shtable OPS-delete_shtable OPS-destroy_shtable: each decision gives a table of its own, where a dialog finds its subscription; older tables stay as they were", () => {
-    const found = (state: State, no: number): string => {
-      const dialog = [...values(state.dialogs)].find(
-        ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === keyOf(no),
+  it(
+    "each decision gives a table of its own, where a dialog finds its subscription; older tables stay as they were",
+    {
+      tags: [
+        "OPS-new_shtable",
+        "OPS-insert_shtable",
+        "OPS-search_shtable",
+        "OPS-update_shtable",
+        "OPS-delete_shtable",
+        "OPS-destroy_shtable",
+      ],
+    },
+    () => {
+      const found = (state: State, no: number): string => {
+        const dialog = [...values(state.dialogs)].find(
+          ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === keyOf(no),
+        )
+        const subscription = [...values(state.subscriptions)].find((each) => each.dialog === dialog?.no)
+        if (dialog === undefined || subscription === undefined) return "-"
+        return `${dialog.remoteCseq} ${dialog.localCseq} ${(subscription.expiresAt - at("10:00:00")) / 1000}`
+      }
+      const none = given()
+      const inserted = none.when(subscribe({ expires: 100 }), at("10:00:00"))
+      const updated = inserted.and().when(resubscribe(1, { cseq: 5, expires: 600 }), at("10:00:30"))
+      const deleted = updated.and().when(resubscribe(1, { cseq: 6, expires: 0 }), at("10:00:40"))
+      const states = [none.state, inserted.state, updated.state, deleted.state]
+      deepStrictEqual(
+        states.map((state) => found(state, 1)),
+        ["-", "1 1 100", "5 2 630", "-"],
       )
-      const subscription = [...values(state.subscriptions)].find((each) => each.dialog === dialog?.no)
-      if (dialog === undefined || subscription === undefined) return "-"
-      return `${dialog.remoteCseq} ${dialog.localCseq} ${(subscription.expiresAt - at("10:00:00")) / 1000}`
-    }
-    const none = given()
-    const inserted = none.when(subscribe({ expires: 100 }), at("10:00:00"))
-    const updated = inserted.and().when(resubscribe(1, { cseq: 5, expires: 600 }), at("10:00:30"))
-    const deleted = updated.and().when(resubscribe(1, { cseq: 6, expires: 0 }), at("10:00:40"))
-    const states = [none.state, inserted.state, updated.state, deleted.state]
-    deepStrictEqual(
-      states.map((state) => found(state, 1)),
-      ["-", "1 1 100", "5 2 630", "-"],
-    )
-    deepStrictEqual(
-      states.map((state) => found(state, 2)),
-      ["-", "-", "-", "-"],
-    )
-    deepStrictEqual(deleted.state.subscriptions, none.state.subscriptions)
-  })
+      deepStrictEqual(
+        states.map((state) => found(state, 2)),
+        ["-", "-", "-", "-"],
+      )
+      deepStrictEqual(deleted.state.subscriptions, none.state.subscriptions)
+    },
+  )
 
-  it("6665-3.2-a: takes the Contact for the remote target from now on", () => {
+  it("takes the Contact for the remote target from now on", { tags: ["6665-3.2-a"] }, () => {
     const moved = "sip:bob@192.0.2.77"
     const outcome = one
       .when(resubscribe(2, { expires: 600, remoteTarget: moved }), at("10:00:00"))
@@ -87,7 +104,7 @@ describe("a SUBSCRIBE inside a dialog", () => {
       .gives(subscriptionRefreshed(2, 3, at("10:10:00")), answeredWith(2, open))
   })
 
-  it("3265-3.1.4.3-a / T15: with Expires 0 ends it, with one last NOTIFY of the state", () => {
+  it("with Expires 0 ends it, with one last NOTIFY of the state", { tags: ["3265-3.1.4.3-a", "T15"] }, () => {
     const outcome = one
       .when(resubscribe(2, { expires: 0 }), at("10:30:00"))
       .gives(terminated(2, "timeout"))
@@ -99,7 +116,7 @@ describe("a SUBSCRIBE inside a dialog", () => {
       .refused({ _tag: "CallDoesNotExist", status: 481 })
   })
 
-  it("6665-3.2-a: the last NOTIFY goes to the Contact of the SUBSCRIBE that ends it", () => {
+  it("the last NOTIFY goes to the Contact of the SUBSCRIBE that ends it", { tags: ["6665-3.2-a"] }, () => {
     const moved = "sip:bob@192.0.2.77"
     const outcome = one
       .when(resubscribe(2, { expires: 0, remoteTarget: moved }), at("10:30:00"))
@@ -107,13 +124,17 @@ describe("a SUBSCRIBE inside a dialog", () => {
     deepStrictEqual(outcome.sent[0]?.dialog.remoteTarget, moved)
   })
 
-  it("3265-3.1.4.2-c / T27: in an unknown dialog gets 481; nothing to end gets 481 as well", () => {
-    const gone: Rejection = { _tag: "CallDoesNotExist", status: 481 }
-    one.when(resubscribe(3), at("10:00:30")).refused(gone)
-    one.when(resubscribe(2, { eventId: "x", expires: 0 }), at("10:00:30")).refused(gone)
-  })
+  it(
+    "in an unknown dialog gets 481; nothing to end gets 481 as well",
+    { tags: ["3265-3.1.4.2-c", "T27"] },
+    () => {
+      const gone: Rejection = { _tag: "CallDoesNotExist", status: 481 }
+      one.when(resubscribe(3), at("10:00:30")).refused(gone)
+      one.when(resubscribe(2, { eventId: "x", expires: 0 }), at("10:00:30")).refused(gone)
+    },
+  )
 
-  it("3261-12.2.2-b: with a CSeq that does not grow gets 500 and changes nothing", () => {
+  it("with a CSeq that does not grow gets 500 and changes nothing", { tags: ["3261-12.2.2-b"] }, () => {
     for (const cseq of [1, 0]) {
       one
         .when(resubscribe(2, { cseq, remoteTarget: "sip:elsewhere@x" }), at("10:00:30"))
@@ -121,11 +142,11 @@ describe("a SUBSCRIBE inside a dialog", () => {
     }
   })
 
-  it("3265-5.3-a: from somebody who is not the dialog's watcher gets 403", () => {
+  it("from somebody who is not the dialog's watcher gets 403", { tags: ["3265-5.3-a"] }, () => {
     one.when(resubscribe(2, { watcher: carol }), at("10:00:30")).refused(forbidden)
   })
 
-  it("3856-6.8-a: is told that nothing is left when what it knew has gone meanwhile", () => {
+  it("is told that nothing is left when what it knew has gone meanwhile", { tags: ["3856-6.8-a"] }, () => {
     const held = one
       .when(publish({ ifMatch: "tag-1", body: busy }), at("10:00:10"))
       .and()
@@ -159,18 +180,22 @@ describe("rules asked again at a refresh", () => {
   const refresh = resubscribe(2, { expires: 600 })
   const refreshed = subscriptionRefreshed(2, 2, at("10:10:00"))
 
-  it("3265-3.1.6.4-a / T16: allow → block ends it with rejected, without body, and refuses the refresh", () => {
-    for (const from of [active, pending]) {
-      from
-        .and({ authorize: treatAs("block") })
-        .when(refresh, at("10:00:00"))
-        .gives(terminated(2, "rejected"))
-        .answersRefusal(forbidden)
-        .sends("2/2 terminated;reason=rejected (no body)")
-    }
-  })
+  it(
+    "allow → block ends it with rejected, without body, and refuses the refresh",
+    { tags: ["3265-3.1.6.4-a", "T16"] },
+    () => {
+      for (const from of [active, pending]) {
+        from
+          .and({ authorize: treatAs("block") })
+          .when(refresh, at("10:00:00"))
+          .gives(terminated(2, "rejected"))
+          .answersRefusal(forbidden)
+          .sends("2/2 terminated;reason=rejected (no body)")
+      }
+    },
+  )
 
-  it("3856-6.7-c / T7, T10: confirm → allow shows the state", () => {
+  it("confirm → allow shows the state", { tags: ["3856-6.7-c", "T7", "T10"] }, () => {
     pending
       .when(refresh, at("10:00:00"))
       .gives(statusChanged(2, "active"), refreshed, answeredWith(2, open))
@@ -178,7 +203,7 @@ describe("rules asked again at a refresh", () => {
       .sends("2/2 active;expires=600 open")
   })
 
-  it("T9: still undecided is answered 202 again, and shown nothing", () => {
+  it("still undecided is answered 202 again, and shown nothing", { tags: ["T9"] }, () => {
     pending
       .and({ authorize: treatAs("confirm") })
       .when(refresh, at("10:00:00"))
@@ -187,7 +212,7 @@ describe("rules asked again at a refresh", () => {
       .sends("2/2 pending;expires=600 (no body)")
   })
 
-  it("5025-3.2.1 / T17: allow → confirm shows nothing any more", () => {
+  it("allow → confirm shows nothing any more", { tags: ["5025-3.2.1", "T17"] }, () => {
     active
       .and({ authorize: treatAs("confirm") })
       .when(refresh, at("10:00:00"))
@@ -195,34 +220,42 @@ describe("rules asked again at a refresh", () => {
       .sends("2/2 pending;expires=600 (no body)")
   })
 
-  it("3856-6.8-a / T17, T7: who comes back from undecided is told that what it knew has gone meanwhile", () => {
-    active
-      .and({ authorize: treatAs("confirm") })
-      .when(refresh, at("10:00:00"))
-      .sends("2/2 pending;expires=600 (no body)")
-      .and()
-      .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:01"))
-      .sends()
-      .and({ authorize: treatAs("allow") })
-      .when(resubscribe(2, { cseq: 3, expires: 600 }), at("10:00:02"))
-      .sends("2/3 active;expires=600 offline")
-  })
+  it(
+    "who comes back from undecided is told that what it knew has gone meanwhile",
+    { tags: ["3856-6.8-a", "T17", "T7"] },
+    () => {
+      active
+        .and({ authorize: treatAs("confirm") })
+        .when(refresh, at("10:00:00"))
+        .sends("2/2 pending;expires=600 (no body)")
+        .and()
+        .when(publish({ ifMatch: "tag-1", expires: 0 }), at("10:00:01"))
+        .sends()
+        .and({ authorize: treatAs("allow") })
+        .when(resubscribe(2, { cseq: 3, expires: 600 }), at("10:00:02"))
+        .sends("2/3 active;expires=600 offline")
+    },
+  )
 
-  it("5025-3.2.1-e / T18: allow → polite-block looks like going offline, and back like coming online", () => {
-    const outcome = active
-      .and({ authorize: treatAs("polite-block") })
-      .when(refresh, at("10:00:00"))
-      .gives(statusChanged(2, "active", true), refreshed, answeredWith(2, "nothing"))
-      .answers(subscribedFor(600))
-      .sends("2/2 active;expires=600 offline")
-    outcome
-      .and({ authorize: treatAs("allow") })
-      .when(resubscribe(2, { cseq: 3, expires: 600 }), at("10:00:00"))
-      .gives(statusChanged(2, "active"), subscriptionRefreshed(2, 3, at("10:10:00")), answeredWith(2, open))
-      .sends("2/3 active;expires=600 open")
-  })
+  it(
+    "allow → polite-block looks like going offline, and back like coming online",
+    { tags: ["5025-3.2.1-e", "T18"] },
+    () => {
+      const outcome = active
+        .and({ authorize: treatAs("polite-block") })
+        .when(refresh, at("10:00:00"))
+        .gives(statusChanged(2, "active", true), refreshed, answeredWith(2, "nothing"))
+        .answers(subscribedFor(600))
+        .sends("2/2 active;expires=600 offline")
+      outcome
+        .and({ authorize: treatAs("allow") })
+        .when(resubscribe(2, { cseq: 3, expires: 600 }), at("10:00:00"))
+        .gives(statusChanged(2, "active"), subscriptionRefreshed(2, 3, at("10:10:00")), answeredWith(2, open))
+        .sends("2/3 active;expires=600 open")
+    },
+  )
 
-  it("T11: an unsubscribe is asked about as well", () => {
+  it("an unsubscribe is asked about as well", { tags: ["T11"] }, () => {
     active
       .and({ authorize: treatAs("confirm") })
       .when(resubscribe(2, { expires: 0 }), at("10:00:00"))
@@ -243,24 +276,28 @@ describe("several subscriptions in one dialog", () => {
     ),
   )
 
-  it("3265-3.1.4.2-b: an Event that matches none asks for a new one; ids are compared byte by byte", () => {
-    for (const [eventId, packageName] of [
-      ["a", "stub"],
-      ["", "stub"],
-      ["A", "stub-all"],
-      [null, "stub-all"],
-    ] as const) {
-      shared
-        .when(resubscribe(2, { eventId, packageName, cseq: 3 }), at("10:00:00"))
-        .gives(
-          subscriptionCreated(4, { dialog: 2, start: null, eventId, packageName, remoteCseq: 3 }),
-          answeredWith(4, packageName === "stub" ? open : "nothing", { packageName }),
-        )
-        .answers(subscribedFor(3600))
-    }
-  })
+  it(
+    "an Event that matches none asks for a new one; ids are compared byte by byte",
+    { tags: ["3265-3.1.4.2-b"] },
+    () => {
+      for (const [eventId, packageName] of [
+        ["a", "stub"],
+        ["", "stub"],
+        ["A", "stub-all"],
+        [null, "stub-all"],
+      ] as const) {
+        shared
+          .when(resubscribe(2, { eventId, packageName, cseq: 3 }), at("10:00:00"))
+          .gives(
+            subscriptionCreated(4, { dialog: 2, start: null, eventId, packageName, remoteCseq: 3 }),
+            answeredWith(4, packageName === "stub" ? open : "nothing", { packageName }),
+          )
+          .answers(subscribedFor(3600))
+      }
+    },
+  )
 
-  it("L12, L15: they count one CSeq and refresh and end one by one", () => {
+  it("they count one CSeq and refresh and end one by one", { tags: ["L12", "L15"] }, () => {
     const refreshed = shared
       .when(resubscribe(2, { eventId: "A", cseq: 3, expires: 60 }), at("10:00:00"))
       .gives(subscriptionRefreshed(3, 3, after("60 s")), answeredWith(3, open))
@@ -279,7 +316,7 @@ describe("several subscriptions in one dialog", () => {
       .refused(500)
   })
 
-  it("6665-3.2-a: a further one moves the target of all", () => {
+  it("a further one moves the target of all", { tags: ["6665-3.2-a"] }, () => {
     shared
       .when(resubscribe(2, { eventId: "B", cseq: 3, remoteTarget: "sip:new@x" }), at("10:00:00"))
       .gives(
@@ -289,35 +326,39 @@ describe("several subscriptions in one dialog", () => {
       )
   })
 
-  it("6665-4.5.2-a: profile 6665 does not begin a further one", () => {
+  it("profile 6665 does not begin a further one", { tags: ["6665-4.5.2-a"] }, () => {
     shared
       .and({ limits: { profile: strict } })
       .when(resubscribe(2, { eventId: "B", cseq: 3 }), at("10:00:00"))
       .refused({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
   })
 
-  it("3265-3.1.6.3-b: a further one of a blocked watcher is refused and leaves the others", () => {
-    const outcome = shared
-      .and({ authorize: ({ packageName }) => (packageName === "stub" ? "allow" : "block") })
-      .when(resubscribe(2, { packageName: "stub-all", cseq: 3, remoteTarget: "sip:new@x" }), at("10:00:00"))
-      .refused(forbidden)
-    outcome
-      .and({ authorize: treatAs("allow") })
-      .when(publish({ body: busy }), at("10:10:00"))
-      .gives(
-        {
-          _tag: "PublicationCreated",
-          packageName: "stub",
-          entityTag: "n.4" as never,
-          expiresAt: at("11:10:00"),
-          body: busy,
-          sender: null,
-        },
-        notified("active", busy),
-      )
-  })
+  it(
+    "a further one of a blocked watcher is refused and leaves the others",
+    { tags: ["3265-3.1.6.3-b"] },
+    () => {
+      const outcome = shared
+        .and({ authorize: ({ packageName }) => (packageName === "stub" ? "allow" : "block") })
+        .when(resubscribe(2, { packageName: "stub-all", cseq: 3, remoteTarget: "sip:new@x" }), at("10:00:00"))
+        .refused(forbidden)
+      outcome
+        .and({ authorize: treatAs("allow") })
+        .when(publish({ body: busy }), at("10:10:00"))
+        .gives(
+          {
+            _tag: "PublicationCreated",
+            packageName: "stub",
+            entityTag: "n.4" as never,
+            expiresAt: at("11:10:00"),
+            body: busy,
+            sender: null,
+          },
+          notified("active", busy),
+        )
+    },
+  )
 
-  it("L15: the same watcher may have several dialogs", () => {
+  it("the same watcher may have several dialogs", { tags: ["L15"] }, () => {
     given(subscribed(1), subscribed(2))
       .when(resubscribe(2, { expires: 0 }), at("10:00:30"))
       .gives(terminated(2, "timeout"))

@@ -47,81 +47,101 @@ const keepsAll = (state: State): void => {
 }
 
 describe("the stream of tags", () => {
-  it("OPS-cluster_sharing_tags: a tag's epoch rises whenever it changes hands, and only then", () => {
-    const set = (role: "active" | "backup"): Command => ({ _tag: "SetSharingTag", tag, role })
-    let world = standing(initial(sharingTagsStream))
-    for (const [role, epoch] of [
-      ["backup", 1],
-      ["backup", null],
-      ["active", 2],
-      ["active", null],
-      ["backup", 3],
-    ] as const) {
-      const outcome = world.when(set(role), after("0 s"))
-      outcome.gives(...(epoch === null ? [] : [{ _tag: "SharingTagSet" as const, tag, role, epoch }]))
-      world = outcome.and()
-    }
-    keepsAll(world.state)
-  })
+  it(
+    "a tag's epoch rises whenever it changes hands, and only then",
+    { tags: ["OPS-cluster_sharing_tags"] },
+    () => {
+      const set = (role: "active" | "backup"): Command => ({ _tag: "SetSharingTag", tag, role })
+      let world = standing(initial(sharingTagsStream))
+      for (const [role, epoch] of [
+        ["backup", 1],
+        ["backup", null],
+        ["active", 2],
+        ["active", null],
+        ["backup", 3],
+      ] as const) {
+        const outcome = world.when(set(role), after("0 s"))
+        outcome.gives(...(epoch === null ? [] : [{ _tag: "SharingTagSet" as const, tag, role, epoch }]))
+        world = outcome.and()
+      }
+      keepsAll(world.state)
+    },
+  )
 })
 
 describe("a subscription whose tag is active elsewhere", () => {
-  it("OPS-cluster_sharing_tags CLU-5: is granted and answered, and told of nothing until the tag is active here", () => {
-    const granted = elsewhere.when(tagged, after("0 s"))
-    assert.equal(granted.sent.length, 1)
-    const published = granted
-      .and()
-      .when(publish({ body: open }), after("1 s"))
-      .sends()
-    const again = published.and().when(resubscribe(1, { expires: 600 }), after("2 s"))
-    assert.equal(again.sent.length, 1)
-    const changed = again
-      .and()
-      .when(publish({ body: busy }), after("3 s"))
-      .sends()
-    const active = changed.and().when(switched("active", 2), after("4 s"))
-    assert.equal(active.sent.length, 1)
-    assert.ok(active.events.some(({ _tag }) => _tag === "SharingTagSwitched"))
-    // and from now on as any other
-    assert.equal(active.and().when(publish({ body: open }), after("20 s")).sent.length, 1)
-  })
+  it(
+    "is granted and answered, and told of nothing until the tag is active here",
+    { tags: ["OPS-cluster_sharing_tags", "CLU-5"] },
+    () => {
+      const granted = elsewhere.when(tagged, after("0 s"))
+      assert.equal(granted.sent.length, 1)
+      const published = granted
+        .and()
+        .when(publish({ body: open }), after("1 s"))
+        .sends()
+      const again = published.and().when(resubscribe(1, { expires: 600 }), after("2 s"))
+      assert.equal(again.sent.length, 1)
+      const changed = again
+        .and()
+        .when(publish({ body: busy }), after("3 s"))
+        .sends()
+      const active = changed.and().when(switched("active", 2), after("4 s"))
+      assert.equal(active.sent.length, 1)
+      assert.ok(active.events.some(({ _tag }) => _tag === "SharingTagSwitched"))
+      // and from now on as any other
+      assert.equal(active.and().when(publish({ body: open }), after("20 s")).sent.length, 1)
+    },
+  )
 
-  it("OPS-cluster_sharing_tags CLU-5: is not ended here by time; when the tag comes here what is overdue ends at once", () => {
-    const granted = elsewhere.when(tagged, after("0 s"))
-    assert.equal(nextDeadline(granted.state), null)
-    granted.and().when(fallDue, after("2 h")).gives()
-    const active = granted.and().when(switched("active", 2), after("2 h"))
-    assert.deepEqual(
-      active.sent.map(({ state, reason }) => [state, reason]),
-      [["terminated", "timeout"]],
-    )
-    assert.equal([...values(active.state.subscriptions)].length, 0)
-  })
+  it(
+    "is not ended here by time; when the tag comes here what is overdue ends at once",
+    { tags: ["OPS-cluster_sharing_tags", "CLU-5"] },
+    () => {
+      const granted = elsewhere.when(tagged, after("0 s"))
+      assert.equal(nextDeadline(granted.state), null)
+      granted.and().when(fallDue, after("2 h")).gives()
+      const active = granted.and().when(switched("active", 2), after("2 h"))
+      assert.deepEqual(
+        active.sent.map(({ state, reason }) => [state, reason]),
+        [["terminated", "timeout"]],
+      )
+      assert.equal([...values(active.state.subscriptions)].length, 0)
+    },
+  )
 
-  it("OPS-cluster_sharing_tags: a tag that goes to another server takes its subscriptions along, silently, and only those", () => {
-    const both = here.when(tagged, after("0 s")).and().when(untagged, after("0 s"))
-    const parked = both.and().when(switched("backup", 2), after("1 s")).sends()
-    parked.gives({ _tag: "SharingTagSwitched", tag, role: "backup", epoch: 2 })
-    parked.and().when(switched("backup", 2), after("1 s")).gives()
-    const told = parked.and().when(publish({ body: open }), after("10 s")).sent
-    assert.deepEqual(
-      told.map(({ no }) => no),
-      [both.state.version],
-    )
-    parked
-      .and()
-      .when({ _tag: "SwitchSharingTag", tag: "other", role: "active", epoch: 9 }, after("2 s"))
-      .gives()
-  })
+  it(
+    "a tag that goes to another server takes its subscriptions along, silently, and only those",
+    { tags: ["OPS-cluster_sharing_tags"] },
+    () => {
+      const both = here.when(tagged, after("0 s")).and().when(untagged, after("0 s"))
+      const parked = both.and().when(switched("backup", 2), after("1 s")).sends()
+      parked.gives({ _tag: "SharingTagSwitched", tag, role: "backup", epoch: 2 })
+      parked.and().when(switched("backup", 2), after("1 s")).gives()
+      const told = parked.and().when(publish({ body: open }), after("10 s")).sent
+      assert.deepEqual(
+        told.map(({ no }) => no),
+        [both.state.version],
+      )
+      parked
+        .and()
+        .when({ _tag: "SwitchSharingTag", tag: "other", role: "active", epoch: 9 }, after("2 s"))
+        .gives()
+    },
+  )
 
-  it("TBL-2 OPS-cluster_sharing_tags: its row has the tag, and a snapshot keeps all of it", () => {
-    const { state } = elsewhere.when(tagged, after("0 s")).and().when(untagged, after("0 s"))
-    assert.deepEqual(
-      [...values(state.subscriptions)].map((one) => activeWatcherRow(state, one.no)?.sharing_tag ?? null),
-      [tag, null],
-    )
-    keepsAll(state)
-  })
+  it(
+    "its row has the tag, and a snapshot keeps all of it",
+    { tags: ["TBL-2", "OPS-cluster_sharing_tags"] },
+    () => {
+      const { state } = elsewhere.when(tagged, after("0 s")).and().when(untagged, after("0 s"))
+      assert.deepEqual(
+        [...values(state.subscriptions)].map((one) => activeWatcherRow(state, one.no)?.sharing_tag ?? null),
+        [tag, null],
+      )
+      keepsAll(state)
+    },
+  )
 })
 
 // ── histories ──
@@ -249,42 +269,54 @@ const standingOf = (state: State) =>
     .sort((one, other) => (one.dialog! < other.dialog! ? -1 : 1))
 
 describe("histories with a tag that comes and goes", () => {
-  it("OPS-cluster_sharing_tags CLU-5: while it is elsewhere nobody is told but who asks", () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (steps) => {
-        for (const one of play(steps, true).told) assert.ok(!one.isParked || one.isAsked, one.callId)
-      }),
-      { numRuns: 1000 },
-    )
-  })
+  it(
+    "while it is elsewhere nobody is told but who asks",
+    { tags: ["OPS-cluster_sharing_tags", "CLU-5"] },
+    () => {
+      fc.assert(
+        fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (steps) => {
+          for (const one of play(steps, true).told) assert.ok(!one.isParked || one.isAsked, one.callId)
+        }),
+        { numRuns: 1000 },
+      )
+    },
+  )
 
-  it("OPS-cluster_sharing_tags: when it is here again all is as if it had never been away", () => {
-    let compared = 0
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (all) => {
-        // a refresh that is too late where time ends things may be in time where it does not
-        const steps = all.filter(({ _tag }) => _tag !== "Again")
-        const stayed = standingOf(play(steps, false).state)
-        assert.deepEqual(standingOf(play(steps, true).state), stayed)
-        compared += stayed.length
-      }),
-      { numRuns: 1000 },
-    )
-    assert.ok(compared > 500, `${compared} subscriptions`)
-  })
+  it(
+    "when it is here again all is as if it had never been away",
+    { tags: ["OPS-cluster_sharing_tags"] },
+    () => {
+      let compared = 0
+      fc.assert(
+        fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (all) => {
+          // a refresh that is too late where time ends things may be in time where it does not
+          const steps = all.filter(({ _tag }) => _tag !== "Again")
+          const stayed = standingOf(play(steps, false).state)
+          assert.deepEqual(standingOf(play(steps, true).state), stayed)
+          compared += stayed.length
+        }),
+        { numRuns: 1000 },
+      )
+      assert.ok(compared > 500, `${compared} subscriptions`)
+    },
+  )
 
-  it("OPS-cluster_sharing_tags: when it is here again everybody has been shown what there is", () => {
-    let compared = 0
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (steps) => {
-        const shown = new Map(standingOf(play(steps, true).state).map((one) => [one.dialog, one.shown]))
-        for (const one of standingOf(play(steps, false).state)) {
-          assert.equal(shown.get(one.dialog), one.shown)
-          compared += 1
-        }
-      }),
-      { numRuns: 1000 },
-    )
-    assert.ok(compared > 500, `${compared} subscriptions`)
-  })
+  it(
+    "when it is here again everybody has been shown what there is",
+    { tags: ["OPS-cluster_sharing_tags"] },
+    () => {
+      let compared = 0
+      fc.assert(
+        fc.property(fc.array(anyStep, { maxLength: 30, size: "max" }), (steps) => {
+          const shown = new Map(standingOf(play(steps, true).state).map((one) => [one.dialog, one.shown]))
+          for (const one of standingOf(play(steps, false).state)) {
+            assert.equal(shown.get(one.dialog), one.shown)
+            compared += 1
+          }
+        }),
+        { numRuns: 1000 },
+      )
+      assert.ok(compared > 500, `${compared} subscriptions`)
+    },
+  )
 })

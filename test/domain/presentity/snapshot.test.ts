@@ -27,101 +27,105 @@ import {
 import { given } from "../../support/given.ts"
 
 describe("a snapshot", () => {
-  it("OPS-mem_copy_subs L04: is plain JSON, in a fixed order, and gives the same state back", () => {
-    const { state } = given(
-      published("tag-1", open),
-      subscribed(2, bob, open),
-      published("tag-3", busy, { packageName: "dialog;sla", sender: "sip:a@b" }),
-      happened(at("10:00:01"), deferred([2], at("10:00:05"))),
-    )
-    const snapshot = freeze(state)
-    deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
-    deepStrictEqual(freeze(thaw(snapshot)), snapshot)
-    deepStrictEqual(snapshot, {
-      shape: 1,
-      presentity: alice,
-      version: 4,
-      decidedAt: at("10:00:01"),
-      publications: [
-        [
-          "dialog;sla",
+  it(
+    "is plain JSON, in a fixed order, and gives the same state back",
+    { tags: ["OPS-mem_copy_subs", "L04"] },
+    () => {
+      const { state } = given(
+        published("tag-1", open),
+        subscribed(2, bob, open),
+        published("tag-3", busy, { packageName: "dialog;sla", sender: "sip:a@b" }),
+        happened(at("10:00:01"), deferred([2], at("10:00:05"))),
+      )
+      const snapshot = freeze(state)
+      deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
+      deepStrictEqual(freeze(thaw(snapshot)), snapshot)
+      deepStrictEqual(snapshot, {
+        shape: 1,
+        presentity: alice,
+        version: 4,
+        decidedAt: at("10:00:01"),
+        publications: [
           [
-            {
-              entityTag: "tag-3",
-              createdIn: 3,
-              bodyFrom: 3,
-              receivedAt: at("10:00:00"),
-              expiresAt: at("11:00:00"),
-              body: busy,
-              sender: "sip:a@b",
-              slot: 1,
-            },
+            "dialog;sla",
+            [
+              {
+                entityTag: "tag-3",
+                createdIn: 3,
+                bodyFrom: 3,
+                receivedAt: at("10:00:00"),
+                expiresAt: at("11:00:00"),
+                body: busy,
+                sender: "sip:a@b",
+                slot: 1,
+              },
+            ],
+          ],
+          [
+            "stub",
+            [
+              {
+                entityTag: "tag-1",
+                createdIn: 1,
+                bodyFrom: 1,
+                receivedAt: at("10:00:00"),
+                expiresAt: at("11:00:00"),
+                body: open,
+                sender: null,
+                slot: 1,
+              },
+            ],
           ],
         ],
-        [
-          "stub",
-          [
-            {
-              entityTag: "tag-1",
-              createdIn: 1,
-              bodyFrom: 1,
-              receivedAt: at("10:00:00"),
-              expiresAt: at("11:00:00"),
-              body: open,
-              sender: null,
-              slot: 1,
-            },
-          ],
+        subscriptions: [
+          {
+            no: 2,
+            packageName: "stub",
+            eventId: null,
+            watcher: bob,
+            status: "active",
+            polite: false,
+            matched: null,
+            forced: false,
+            event: "subscribe",
+            changedIn: 2,
+            createdAt: at("10:00:00"),
+            expiresAt: at("11:00:00"),
+            giveUpAt: null,
+            dialog: 2,
+            notified: 1,
+            shown: snapshot.subscriptions[0]?.shown,
+            spared: false,
+            issuedAt: at("10:00:00"),
+            toldIn: 2,
+            pacedAt: 0,
+            heardAt: 0,
+            dueAt: at("10:00:05"),
+            dormant: false,
+            rates: null,
+            repeatAt: null,
+            recent: [],
+          },
         ],
-      ],
-      subscriptions: [
-        {
-          no: 2,
-          packageName: "stub",
-          eventId: null,
-          watcher: bob,
-          status: "active",
-          polite: false,
-          matched: null,
-          forced: false,
-          event: "subscribe",
-          changedIn: 2,
-          createdAt: at("10:00:00"),
-          expiresAt: at("11:00:00"),
-          giveUpAt: null,
-          dialog: 2,
-          notified: 1,
-          shown: snapshot.subscriptions[0]?.shown,
-          spared: false,
-          issuedAt: at("10:00:00"),
-          toldIn: 2,
-          pacedAt: 0,
-          heardAt: 0,
-          dueAt: at("10:00:05"),
-          dormant: false,
-          rates: null,
-          repeatAt: null,
-          recent: [],
-        },
-      ],
-      waiting: [],
-      rules: [],
-      watchersChangedIn: [["stub", 2]],
-      departed: [],
-      dialogs: [
-        {
-          no: 2,
-          start: dialogOf(2),
-          remoteTarget: dialogOf(2).remoteTarget,
-          remoteCseq: 1,
-          localCseq: 1,
-          usages: 1,
-        },
-      ],
-    } satisfies Omit<Snapshot, "publications" | "subscriptions"> & Record<string, unknown>)
-  })
+        waiting: [],
+        rules: [],
+        watchersChangedIn: [["stub", 2]],
+        departed: [],
+        dialogs: [
+          {
+            no: 2,
+            start: dialogOf(2),
+            remoteTarget: dialogOf(2).remoteTarget,
+            remoteCseq: 1,
+            localCseq: 1,
+            usages: 1,
+          },
+        ],
+      } satisfies Omit<Snapshot, "publications" | "subscriptions"> & Record<string, unknown>)
+    },
+  )
 
-  it("L04: of nothing is a version only", () => {
+  it("of nothing is a version only", { tags: ["L04"] }, () => {
     const { state } = given(
       published("tag-1", open),
       subscribed(2),
@@ -134,16 +138,20 @@ describe("a snapshot", () => {
 })
 
 describe("deadlines", () => {
-  it("L09: the next one is the earliest of publications, subscriptions and held NOTIFYs", () => {
-    const some = [published("tag-1", open), subscribed(2, bob, open, { expiresAt: at("10:30:00") })]
-    deepStrictEqual(nextDeadline(given(...some).state), at("10:30:00"))
-    const held = happened(at("10:00:01"), deferred([2], at("10:00:05")))
-    deepStrictEqual(nextDeadline(given(...some, held).state), at("10:00:05"))
-    deepStrictEqual(nextDeadline(given(published("tag-1", open)).state), at("11:00:00"))
-    deepStrictEqual(nextDeadline(initial(alice)), null)
-  })
+  it(
+    "the next one is the earliest of publications, subscriptions and held NOTIFYs",
+    { tags: ["L09"] },
+    () => {
+      const some = [published("tag-1", open), subscribed(2, bob, open, { expiresAt: at("10:30:00") })]
+      deepStrictEqual(nextDeadline(given(...some).state), at("10:30:00"))
+      const held = happened(at("10:00:01"), deferred([2], at("10:00:05")))
+      deepStrictEqual(nextDeadline(given(...some, held).state), at("10:00:05"))
+      deepStrictEqual(nextDeadline(given(published("tag-1", open)).state), at("11:00:00"))
+      deepStrictEqual(nextDeadline(initial(alice)), null)
+    },
+  )
 
-  it("L09: events tell the earliest deadline they bring", () => {
+  it("events tell the earliest deadline they bring", { tags: ["L09"] }, () => {
     const created = subscriptionCreated(1, { expiresAt: at("10:30:00") })
     const empty = initial(alice)
     deepStrictEqual(deadlineIn([published("tag-1", open), created], empty), at("10:30:00"))

@@ -30,42 +30,54 @@ const strict: Limits["profile"] = "6665"
 const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }
 
 describe("a SUBSCRIBE outside a dialog", () => {
-  it("3265-3.1.6.2-a / T1: begins a subscription and is answered with the present state", () => {
-    given(published("tag-1", open))
-      .when(subscribe({ expires: 600, dialog: dialogOf(7), eventId: "x" }), at("10:00:30"))
-      .gives(
-        subscriptionCreated(2, { expiresAt: at("10:10:30"), start: dialogOf(7), eventId: "x" }),
-        answeredWith(2, open),
-      )
-      .answers(subscribedFor(600))
-      .sends("2/1 active;expires=600 open")
-  })
+  it(
+    "begins a subscription and is answered with the present state",
+    { tags: ["3265-3.1.6.2-a", "T1"] },
+    () => {
+      given(published("tag-1", open))
+        .when(subscribe({ expires: 600, dialog: dialogOf(7), eventId: "x" }), at("10:00:30"))
+        .gives(
+          subscriptionCreated(2, { expiresAt: at("10:10:30"), start: dialogOf(7), eventId: "x" }),
+          answeredWith(2, open),
+        )
+        .answers(subscribedFor(600))
+        .sends("2/1 active;expires=600 open")
+    },
+  )
 
-  it("3265-3.1.6.2-c: with nothing published the NOTIFY has no body, or shows absence where the package does", () => {
-    given()
-      .when(subscribe(), at("10:00:00"))
-      .gives(subscriptionCreated(1, { expiresAt: at("11:00:00") }), answeredWith(1, "nothing"))
-      .sends("1/1 active;expires=3600 (no body)")
-    given()
-      .and({ packages: makeRegistry([stub({ showsAbsence: true })]) })
-      .when(subscribe(), at("10:00:00"))
-      .sends("1/1 active;expires=3600 offline")
-  })
+  it(
+    "with nothing published the NOTIFY has no body, or shows absence where the package does",
+    { tags: ["3265-3.1.6.2-c"] },
+    () => {
+      given()
+        .when(subscribe(), at("10:00:00"))
+        .gives(subscriptionCreated(1, { expiresAt: at("11:00:00") }), answeredWith(1, "nothing"))
+        .sends("1/1 active;expires=3600 (no body)")
+      given()
+        .and({ packages: makeRegistry([stub({ showsAbsence: true })]) })
+        .when(subscribe(), at("10:00:00"))
+        .sends("1/1 active;expires=3600 offline")
+    },
+  )
 
-  it("3265-3.1.1-b, -d: is granted what it asks, its package's default, or the maximum when that is less", () => {
-    const short = given().and({ limits: { maxExpiresSubscribe: 1800 } })
-    for (const [expires, granted] of [
-      [null, 1800],
-      [1799, 1799],
-      [1801, 1800],
-      [4294967295, 1800],
-      [1, 1],
-    ] as const) {
-      short.when(subscribe({ expires }), at("10:00:00")).answers(subscribedFor(granted))
-    }
-  })
+  it(
+    "is granted what it asks, its package's default, or the maximum when that is less",
+    { tags: ["3265-3.1.1-b", "3265-3.1.1-d"] },
+    () => {
+      const short = given().and({ limits: { maxExpiresSubscribe: 1800 } })
+      for (const [expires, granted] of [
+        [null, 1800],
+        [1799, 1799],
+        [1801, 1800],
+        [4294967295, 1800],
+        [1, 1],
+      ] as const) {
+        short.when(subscribe({ expires }), at("10:00:00")).answers(subscribedFor(granted))
+      }
+    },
+  )
 
-  it("OPS-expires_offset: lives that much longer than anybody is told", () => {
+  it("lives that much longer than anybody is told", { tags: ["OPS-expires_offset"] }, () => {
     given()
       .and({ limits: { expiresOffset: 30 } })
       .when(subscribe({ expires: 60 }), at("10:00:00"))
@@ -74,19 +86,23 @@ describe("a SUBSCRIBE outside a dialog", () => {
       .sends("1/1 active;expires=60 (no body)")
   })
 
-  it("3265-3.3.6-a / T5: with Expires 0 is a fetch: one NOTIFY with the state, and nothing is left", () => {
-    const outcome = given(published("tag-1", open))
-      .when(subscribe({ expires: 0 }), at("10:00:30"))
-      .gives(
-        subscriptionCreated(2, { expiresAt: at("10:00:30"), start: dialogOf(1) }),
-        terminated(2, "timeout"),
-      )
-      .answers(subscribedFor(0))
-      .sends("2/1 terminated;reason=timeout open")
-    deepStrictEqual([[...outcome.state.subscriptions], [...outcome.state.dialogs]], [[], []])
-  })
+  it(
+    "with Expires 0 is a fetch: one NOTIFY with the state, and nothing is left",
+    { tags: ["3265-3.3.6-a", "T5"] },
+    () => {
+      const outcome = given(published("tag-1", open))
+        .when(subscribe({ expires: 0 }), at("10:00:30"))
+        .gives(
+          subscriptionCreated(2, { expiresAt: at("10:00:30"), start: dialogOf(1) }),
+          terminated(2, "timeout"),
+        )
+        .answers(subscribedFor(0))
+        .sends("2/1 terminated;reason=timeout open")
+      deepStrictEqual([[...outcome.state.subscriptions], [...outcome.state.dialogs]], [[], []])
+    },
+  )
 
-  it("3857-4.7.1-g / T6: a fetch by someone undecided on shows nothing", () => {
+  it("a fetch by someone undecided on shows nothing", { tags: ["3857-4.7.1-g", "T6"] }, () => {
     given(published("tag-1", open))
       .and({ authorize: treatAs("confirm") })
       .when(subscribe({ expires: 0 }), at("10:00:30"))
@@ -94,50 +110,62 @@ describe("a SUBSCRIBE outside a dialog", () => {
       .sends("2/1 terminated;reason=timeout (no body)")
   })
 
-  it("3265-3.1.6.1-d / T3: is answered 202 and shown nothing while the decision is open; in profile 6665 200", () => {
-    const open202 = given(published("tag-1", open)).and({ authorize: treatAs("confirm") })
-    open202
-      .when(subscribe(), at("10:00:00"))
-      .gives(subscriptionCreated(2, { status: "pending", start: dialogOf(1) }), answeredWith(2, "hidden"))
-      .answers(subscribedFor(3600, 202))
-      .sends("2/1 pending;expires=3600 (no body)")
-    open202
-      .and({ authorize: treatAs("confirm"), limits: { profile: strict } })
-      .when(subscribe(), at("10:00:00"))
-      .answers(subscribedFor(3600, 200))
-  })
+  it(
+    "is answered 202 and shown nothing while the decision is open; in profile 6665 200",
+    { tags: ["3265-3.1.6.1-d", "T3"] },
+    () => {
+      const open202 = given(published("tag-1", open)).and({ authorize: treatAs("confirm") })
+      open202
+        .when(subscribe(), at("10:00:00"))
+        .gives(subscriptionCreated(2, { status: "pending", start: dialogOf(1) }), answeredWith(2, "hidden"))
+        .answers(subscribedFor(3600, 202))
+        .sends("2/1 pending;expires=3600 (no body)")
+      open202
+        .and({ authorize: treatAs("confirm"), limits: { profile: strict } })
+        .when(subscribe(), at("10:00:00"))
+        .answers(subscribedFor(3600, 200))
+    },
+  )
 
-  it("3265-3.1.6.3-b / T4: of a blocked watcher is refused with 403 and leaves nothing", () => {
-    const blocked = given().and({ authorize: treatAs("block") })
-    for (const expires of [null, 0, 60]) {
-      blocked.when(subscribe({ expires }), at("10:00:30")).refused(forbidden).sends()
-    }
-  })
+  it(
+    "of a blocked watcher is refused with 403 and leaves nothing",
+    { tags: ["3265-3.1.6.3-b", "T4"] },
+    () => {
+      const blocked = given().and({ authorize: treatAs("block") })
+      for (const expires of [null, 0, 60]) {
+        blocked.when(subscribe({ expires }), at("10:00:30")).refused(forbidden).sends()
+      }
+    },
+  )
 
-  it("5025-3.2.1-e / T2: of a politely blocked watcher shows what nobody published would show", () => {
-    const polite = { authorize: treatAs("polite-block") }
-    const seen = given(published("tag-1", open)).and(polite).when(subscribe(), at("10:00:00"))
-    seen.answers(subscribedFor(3600)).sends("2/1 active;expires=3600 (no body)")
-    // and nothing of what happens later
-    seen
-      .and()
-      .when(publish({ body: busy }), at("10:10:00"))
-      .sends()
-    const shows = { packages: makeRegistry([stub({ showsAbsence: true })]) }
-    given(published("tag-1", open))
-      .and({ ...polite, ...shows })
-      .when(subscribe(), at("10:00:00"))
-      .sends("2/1 active;expires=3600 offline")
-  })
+  it(
+    "of a politely blocked watcher shows what nobody published would show",
+    { tags: ["5025-3.2.1-e", "T2"] },
+    () => {
+      const polite = { authorize: treatAs("polite-block") }
+      const seen = given(published("tag-1", open)).and(polite).when(subscribe(), at("10:00:00"))
+      seen.answers(subscribedFor(3600)).sends("2/1 active;expires=3600 (no body)")
+      // and nothing of what happens later
+      seen
+        .and()
+        .when(publish({ body: busy }), at("10:10:00"))
+        .sends()
+      const shows = { packages: makeRegistry([stub({ showsAbsence: true })]) }
+      given(published("tag-1", open))
+        .and({ ...polite, ...shows })
+        .when(subscribe(), at("10:00:00"))
+        .sends("2/1 active;expires=3600 offline")
+    },
+  )
 
-  it("OPS-handle_subscribe: forced active does not ask the rules", () => {
+  it("forced active does not ask the rules", { tags: ["OPS-handle_subscribe"] }, () => {
     given()
       .and({ authorize: treatAs("block") })
       .when(subscribe({ forceActive: true }), at("10:00:00"))
       .answers(subscribedFor(3600))
   })
 
-  it("3265-3.1.6.4-a: the rules are asked about this watcher, package and instant", () => {
+  it("the rules are asked about this watcher, package and instant", { tags: ["3265-3.1.6.4-a"] }, () => {
     const asked: unknown[] = []
     const authorize: Authorize = (question) => {
       asked.push(question)
@@ -151,21 +179,25 @@ describe("a SUBSCRIBE outside a dialog", () => {
 })
 
 describe("a SUBSCRIBE that cannot be taken", () => {
-  it("3265-3.1.6.1-b, 3265-3.3.8-a, 3265-7.2-a: of no or of an unknown package gets 489 with Allow-Events", () => {
-    const badEvent: Rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
-    for (const packageName of [null, "nonesuch", "STUB"]) {
-      given().when(subscribe({ packageName }), at("10:00:30")).refused(badEvent)
-      given(subscribed(1)).when(resubscribe(1, { packageName }), at("10:00:30")).refused(badEvent)
-    }
-  })
+  it(
+    "of no or of an unknown package gets 489 with Allow-Events",
+    { tags: ["3265-3.1.6.1-b", "3265-3.3.8-a", "3265-7.2-a"] },
+    () => {
+      const badEvent: Rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
+      for (const packageName of [null, "nonesuch", "STUB"]) {
+        given().when(subscribe({ packageName }), at("10:00:30")).refused(badEvent)
+        given(subscribed(1)).when(resubscribe(1, { packageName }), at("10:00:30")).refused(badEvent)
+      }
+    },
+  )
 
-  it("3856-6.3-a: with a body that cannot be taken gets 415", () => {
+  it("with a body that cannot be taken gets 415", { tags: ["3856-6.3-a"] }, () => {
     const bodyFault: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: [] }
     given().when(subscribe({ bodyFault }), at("10:00:30")).refused(bodyFault)
     given(subscribed(1)).when(resubscribe(1, { bodyFault }), at("10:00:30")).refused(bodyFault)
   })
 
-  it("6665-4.1.2.1-a: that accepts nothing we can produce gets 406 with what we can", () => {
+  it("that accepts nothing we can produce gets 406 with what we can", { tags: ["6665-4.1.2.1-a"] }, () => {
     for (const accept of [[], ["text/html"], ["application/*"]]) {
       given()
         .when(subscribe({ accept }), at("10:00:30"))
@@ -176,66 +208,78 @@ describe("a SUBSCRIBE that cannot be taken", () => {
     }
   })
 
-  it("3265-3.1.6.1-c: shorter than the minimum gets 423 with Min-Expires, but never 0, nor an hour or more", () => {
-    const minimum = (minExpiresSubscribe: number) =>
-      given().and({ limits: { minExpiresSubscribe, maxExpiresSubscribe: 9000 } })
-    for (const expires of [1, 59]) {
-      minimum(60)
-        .when(subscribe({ expires }), at("10:00:30"))
-        .refused({ _tag: "IntervalTooBrief", status: 423, minExpires: 60 })
-    }
-    for (const expires of [0, 60, 61]) {
-      minimum(60).when(subscribe({ expires }), at("10:00:30")).answers(subscribedFor(expires))
-    }
-    minimum(7200)
-      .when(subscribe({ expires: 3600 }), at("10:00:30"))
-      .answers(subscribedFor(3600))
-    minimum(7200)
-      .when(subscribe({ expires: 3599 }), at("10:00:30"))
-      .refused(423)
-  })
+  it(
+    "shorter than the minimum gets 423 with Min-Expires, but never 0, nor an hour or more",
+    { tags: ["3265-3.1.6.1-c"] },
+    () => {
+      const minimum = (minExpiresSubscribe: number) =>
+        given().and({ limits: { minExpiresSubscribe, maxExpiresSubscribe: 9000 } })
+      for (const expires of [1, 59]) {
+        minimum(60)
+          .when(subscribe({ expires }), at("10:00:30"))
+          .refused({ _tag: "IntervalTooBrief", status: 423, minExpires: 60 })
+      }
+      for (const expires of [0, 60, 61]) {
+        minimum(60).when(subscribe({ expires }), at("10:00:30")).answers(subscribedFor(expires))
+      }
+      minimum(7200)
+        .when(subscribe({ expires: 3600 }), at("10:00:30"))
+        .answers(subscribedFor(3600))
+      minimum(7200)
+        .when(subscribe({ expires: 3599 }), at("10:00:30"))
+        .refused(423)
+    },
+  )
 
-  it("3856-9.6-a: is put off with 503 when the presentity has too many watchers; a fetch or a refresh is not", () => {
-    const full = given(subscribed(1), subscribed(2, carol)).and({
-      limits: { subscriptionsMax: 2, retryAfter: 9 },
-    })
-    const unavailable: Rejection = {
-      _tag: "ServiceUnavailable",
-      status: 503,
-      why: "too many watchers for this presentity",
-      retryAfter: 9,
-    }
-    full.when(subscribe({ dialog: dialogOf(3) }), at("10:00:30")).refused(unavailable)
-    full.when(resubscribe(1, { eventId: "more" }), at("10:00:30")).refused(unavailable)
-    full.when(subscribe({ dialog: dialogOf(3), expires: 0 }), at("10:00:30")).answers(subscribedFor(0))
-    full.when(resubscribe(1), at("10:00:30")).answers(subscribedFor(3600))
-  })
+  it(
+    "is put off with 503 when the presentity has too many watchers; a fetch or a refresh is not",
+    { tags: ["3856-9.6-a"] },
+    () => {
+      const full = given(subscribed(1), subscribed(2, carol)).and({
+        limits: { subscriptionsMax: 2, retryAfter: 9 },
+      })
+      const unavailable: Rejection = {
+        _tag: "ServiceUnavailable",
+        status: 503,
+        why: "too many watchers for this presentity",
+        retryAfter: 9,
+      }
+      full.when(subscribe({ dialog: dialogOf(3) }), at("10:00:30")).refused(unavailable)
+      full.when(resubscribe(1, { eventId: "more" }), at("10:00:30")).refused(unavailable)
+      full.when(subscribe({ dialog: dialogOf(3), expires: 0 }), at("10:00:30")).answers(subscribedFor(0))
+      full.when(resubscribe(1), at("10:00:30")).answers(subscribedFor(3600))
+    },
+  )
 
-  it("L18: is answered for the first fault in the order 481, 500, 489, 415, 406, 423, 403", () => {
-    const bodyFault: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: [] }
-    const world = given(subscribed(1)).and({
-      authorize: treatAs("block"),
-      limits: { minExpiresSubscribe: 60 },
-    })
-    const faults = { packageName: "nonesuch", bodyFault, accept: ["text/html"], expires: 1 } as const
-    const known = { ...faults, packageName: "stub" } as const
-    const plain = { ...known, bodyFault: null } as const
-    const wide = { ...plain, accept: null } as const
-    for (const [over, status] of [
-      [faults, 489],
-      [known, 415],
-      [plain, 406],
-      [wide, 423],
-    ] as const) {
-      world.when(subscribe(over), at("10:00:30")).refused(status)
-      world.when(resubscribe(2, { ...over, cseq: 1 }), at("10:00:30")).refused(481)
-      world.when(resubscribe(1, { ...over, cseq: 1 }), at("10:00:30")).refused(500)
-      world.when(resubscribe(1, over), at("10:00:30")).refused(status)
-    }
-    world.when(subscribe({ ...wide, expires: 60 }), at("10:00:30")).refused(403)
-    world
-      .when(resubscribe(1, { ...wide, expires: 60 }), at("10:00:30"))
-      .gives(terminated(1, "rejected"))
-      .answersRefusal(403)
-  })
+  it(
+    "is answered for the first fault in the order 481, 500, 489, 415, 406, 423, 403",
+    { tags: ["L18"] },
+    () => {
+      const bodyFault: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: [] }
+      const world = given(subscribed(1)).and({
+        authorize: treatAs("block"),
+        limits: { minExpiresSubscribe: 60 },
+      })
+      const faults = { packageName: "nonesuch", bodyFault, accept: ["text/html"], expires: 1 } as const
+      const known = { ...faults, packageName: "stub" } as const
+      const plain = { ...known, bodyFault: null } as const
+      const wide = { ...plain, accept: null } as const
+      for (const [over, status] of [
+        [faults, 489],
+        [known, 415],
+        [plain, 406],
+        [wide, 423],
+      ] as const) {
+        world.when(subscribe(over), at("10:00:30")).refused(status)
+        world.when(resubscribe(2, { ...over, cseq: 1 }), at("10:00:30")).refused(481)
+        world.when(resubscribe(1, { ...over, cseq: 1 }), at("10:00:30")).refused(500)
+        world.when(resubscribe(1, over), at("10:00:30")).refused(status)
+      }
+      world.when(subscribe({ ...wide, expires: 60 }), at("10:00:30")).refused(403)
+      world
+        .when(resubscribe(1, { ...wide, expires: 60 }), at("10:00:30"))
+        .gives(terminated(1, "rejected"))
+        .answersRefusal(403)
+    },
+  )
 })

@@ -42,7 +42,8 @@ const read = { isUnread: () => false }
 
 describe("a source of rules that has not been read", () => {
   it.each(everyNoRules)(
-    "AUT-7: with no_rules = %s a watcher waits; what no_rules says counts once it is read and has none",
+    "with no_rules = %s a watcher waits; what no_rules says counts once it is read and has none",
+    { tags: ["AUT-7"] },
     (noRules) => {
       const world = ruledWorld.and({ limits: { noRules } })
       const waiting = story(
@@ -68,7 +69,7 @@ describe("a source of rules that has not been read", () => {
     },
   )
 
-  it("AUT-7: a fetch gets no document, and is answered for when the source is read", () => {
+  it("a fetch gets no document, and is answered for when the source is read", { tags: ["AUT-7"] }, () => {
     const world = ruledWorld.and({ limits: { noRules: "allow" } })
     const fetched = story(
       world.and(unread),
@@ -83,55 +84,63 @@ describe("a source of rules that has not been read", () => {
     deepStrictEqual(decided.events, [{ _tag: "WaitingEnded", no: 2, event: "approved" }])
   })
 
-  it("AUT-7: rules that the log knows count, and so does the operator's word, the owner's right and force_active", () => {
-    const world = ruledWorld.and({ ...unread, limits: { noRules: "allow" } })
-    const ruled = world.when(replaceRules({ who: bob, treat: "allow" }), after("0 s")).and(unread)
-    deepStrictEqual(statusOf(ruled.when(watch(1, bob), after("1 s")).answer), "200")
-    deepStrictEqual(statusOf(ruled.when(watch(1, carol), after("1 s")).answer), "403")
-    const decide = (handling: SubHandling): Command => ({
-      _tag: "DecideWatcher",
-      packageName: "presence",
-      watcher: bob,
-      handling,
-    })
-    const said = world.when(decide("allow"), after("0 s")).and(unread)
-    deepStrictEqual(statusOf(said.when(watch(1, bob), after("1 s")).answer), "200")
-    deepStrictEqual(statusOf(world.when(watch(1, bob, { forceActive: true }), after("1 s")).answer), "200")
-    const own = world.when(watch(1, alice, { packageName: "presence.winfo" }), after("1 s"))
-    deepStrictEqual(statusOf(own.answer), "200")
-  })
+  it(
+    "rules that the log knows count, and so does the operator's word, the owner's right and force_active",
+    { tags: ["AUT-7"] },
+    () => {
+      const world = ruledWorld.and({ ...unread, limits: { noRules: "allow" } })
+      const ruled = world.when(replaceRules({ who: bob, treat: "allow" }), after("0 s")).and(unread)
+      deepStrictEqual(statusOf(ruled.when(watch(1, bob), after("1 s")).answer), "200")
+      deepStrictEqual(statusOf(ruled.when(watch(1, carol), after("1 s")).answer), "403")
+      const decide = (handling: SubHandling): Command => ({
+        _tag: "DecideWatcher",
+        packageName: "presence",
+        watcher: bob,
+        handling,
+      })
+      const said = world.when(decide("allow"), after("0 s")).and(unread)
+      deepStrictEqual(statusOf(said.when(watch(1, bob), after("1 s")).answer), "200")
+      deepStrictEqual(statusOf(world.when(watch(1, bob, { forceActive: true }), after("1 s")).answer), "200")
+      const own = world.when(watch(1, alice, { packageName: "presence.winfo" }), after("1 s"))
+      deepStrictEqual(statusOf(own.answer), "200")
+    },
+  )
 
-  it("AUT-7: whoever watches a presentity that the log knows no rules of waits again, and says why", () => {
-    const world = ruledWorld.and({ limits: { noRules: "allow" } })
-    const before = story(
-      world,
-      [after("0 s"), publishPidf("t1=open")],
-      [after("1 s"), watch(1, bob, { expires: 600 })],
-    )
-    const lost = before.and(unread).when(reviewed, after("2 s"))
-    deepStrictEqual(lost.sent.map(brief), ["2/2 pending -"])
-    const again = before.and(unread).when(watchAgain(1, bob, { expires: 600 }), after("2 s"))
-    deepStrictEqual([statusOf(again.answer), ...again.sent.map(brief)], ["202", "2/2 pending -"])
-    const inquiry = makeInquiry(
-      { presentity: alice, watcher: bob, packageName: "presence", at: after("9 s") },
-      { packages: ruledPackages, limits: { ...defaultLimits, noRules: "allow" }, authorize: askTheRules },
-    )
-    const changed = lost.and(unread).when(publishPidf("t2=open"), after("3 s"))
-    const decision = {
-      stream: alice,
-      version: lost.state.version + 1,
-      at: after("3 s"),
-      cause: "Publish",
-      origin: "",
-      nonce: "n",
-      events: changed.events,
-    }
-    inquiry.take(
-      momentOf(lost.state, { position: 1, decision }, { packages: ruledPackages, limits: defaultLimits }),
-    )
-    const [found] = inquiry.answer(after("9 s")).cases
-    deepStrictEqual(found?.finding._tag === "Pending" ? found.finding.judgement.by : found, "unread")
-  })
+  it(
+    "whoever watches a presentity that the log knows no rules of waits again, and says why",
+    { tags: ["AUT-7"] },
+    () => {
+      const world = ruledWorld.and({ limits: { noRules: "allow" } })
+      const before = story(
+        world,
+        [after("0 s"), publishPidf("t1=open")],
+        [after("1 s"), watch(1, bob, { expires: 600 })],
+      )
+      const lost = before.and(unread).when(reviewed, after("2 s"))
+      deepStrictEqual(lost.sent.map(brief), ["2/2 pending -"])
+      const again = before.and(unread).when(watchAgain(1, bob, { expires: 600 }), after("2 s"))
+      deepStrictEqual([statusOf(again.answer), ...again.sent.map(brief)], ["202", "2/2 pending -"])
+      const inquiry = makeInquiry(
+        { presentity: alice, watcher: bob, packageName: "presence", at: after("9 s") },
+        { packages: ruledPackages, limits: { ...defaultLimits, noRules: "allow" }, authorize: askTheRules },
+      )
+      const changed = lost.and(unread).when(publishPidf("t2=open"), after("3 s"))
+      const decision = {
+        stream: alice,
+        version: lost.state.version + 1,
+        at: after("3 s"),
+        cause: "Publish",
+        origin: "",
+        nonce: "n",
+        events: changed.events,
+      }
+      inquiry.take(
+        momentOf(lost.state, { position: 1, decision }, { packages: ruledPackages, limits: defaultLimits }),
+      )
+      const [found] = inquiry.answer(after("9 s")).cases
+      deepStrictEqual(found?.finding._tag === "Pending" ? found.finding.judgement.by : found, "unread")
+    },
+  )
 })
 
 // ── whole histories ──
@@ -262,7 +271,7 @@ const anyLimits = fc
 const anyHistory = fc.tuple(fc.array(anyStep, { minLength: 3, maxLength: 25 }), anyLimits)
 
 describe("histories in which the source comes and goes", () => {
-  it("AUT-7: nobody is shown anything while it is unread and the log knows no rules", () => {
+  it("nobody is shown anything while it is unread and the log knows no rules", { tags: ["AUT-7"] }, () => {
     let hidden = 0
     fc.assert(
       fc.property(anyHistory, ([steps, limits]) => {
@@ -277,53 +286,61 @@ describe("histories in which the source comes and goes", () => {
     ok(hidden > 50, `only ${hidden}`)
   })
 
-  it("AUT-7: everybody is treated as is true now, and knows by which of the two it waits", () => {
-    fc.assert(
-      fc.property(anyHistory, ([steps, limits]) => {
-        const played = play(steps, limits)
-        const state = played.state()
-        if (state === undefined) return
-        const eventPackage = ruledPackages.find("presence")!
-        for (const one of values(state.subscriptions)) {
-          const { handling, unread: waits } = authorizeWatcher(state, eventPackage, one.watcher, {
-            now: played.now(),
-            nonce: "",
-            limits,
-            packages: ruledPackages,
-            authorize: askTheRules,
-            isUnread: played.isUnread,
-            inFlight: () => false,
-            findDialog: () => null,
-          })
-          deepStrictEqual(
-            [one.status === "pending", one.polite, one.unread],
-            [handling === "confirm", handling === "polite-block", waits],
-          )
-        }
-      }),
-      { numRuns: 300 },
-    )
-  })
+  it(
+    "everybody is treated as is true now, and knows by which of the two it waits",
+    { tags: ["AUT-7"] },
+    () => {
+      fc.assert(
+        fc.property(anyHistory, ([steps, limits]) => {
+          const played = play(steps, limits)
+          const state = played.state()
+          if (state === undefined) return
+          const eventPackage = ruledPackages.find("presence")!
+          for (const one of values(state.subscriptions)) {
+            const { handling, unread: waits } = authorizeWatcher(state, eventPackage, one.watcher, {
+              now: played.now(),
+              nonce: "",
+              limits,
+              packages: ruledPackages,
+              authorize: askTheRules,
+              isUnread: played.isUnread,
+              inFlight: () => false,
+              findDialog: () => null,
+            })
+            deepStrictEqual(
+              [one.status === "pending", one.polite, one.unread],
+              [handling === "confirm", handling === "polite-block", waits],
+            )
+          }
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 
-  it("AUT-7 L03: every decision can be decided again from what is written, and is kept by codec and snapshot", () => {
-    fc.assert(
-      fc.property(anyHistory, ([steps, limits]) => {
-        let state = initial(alice)
-        for (const { decision } of play(steps, limits).log.read(0, 1_000)) {
-          deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(decision.events))), decision.events)
-          const recalled = recall(state, decision, {
-            packages: ruledPackages,
-            limits,
-            authorize: askTheRules,
-          })
-          deepStrictEqual(recalled?.outcome.events, decision.events, decision.cause)
-          let next = state
-          for (const event of decision.events) next = evolve(next, event, decision.at)
-          state = { ...next, version: decision.version, decidedAt: decision.at }
-          deepStrictEqual(freeze(thaw(freeze(state))), freeze(state))
-        }
-      }),
-      { numRuns: 200 },
-    )
-  })
+  it(
+    "every decision can be decided again from what is written, and is kept by codec and snapshot",
+    { tags: ["AUT-7", "L03"] },
+    () => {
+      fc.assert(
+        fc.property(anyHistory, ([steps, limits]) => {
+          let state = initial(alice)
+          for (const { decision } of play(steps, limits).log.read(0, 1_000)) {
+            deepStrictEqual(decodeEvents(JSON.parse(encodeEvents(decision.events))), decision.events)
+            const recalled = recall(state, decision, {
+              packages: ruledPackages,
+              limits,
+              authorize: askTheRules,
+            })
+            deepStrictEqual(recalled?.outcome.events, decision.events, decision.cause)
+            let next = state
+            for (const event of decision.events) next = evolve(next, event, decision.at)
+            state = { ...next, version: decision.version, decidedAt: decision.at }
+            deepStrictEqual(freeze(thaw(freeze(state))), freeze(state))
+          }
+        }),
+        { numRuns: 200 },
+      )
+    },
+  )
 })

@@ -56,7 +56,7 @@ describe("rows", () => {
     subscribed(3, carol, "nothing", { status: "pending", polite: false }),
   )
 
-  it("OPS-presentity: a publication's row", () => {
+  it("a publication's row", { tags: ["OPS-presentity"] }, () => {
     deepStrictEqual(presentityRow(state, "stub", "tag-1"), {
       username: "alice",
       domain: "example.com",
@@ -71,7 +71,7 @@ describe("rows", () => {
     deepStrictEqual(presentityRow(state, "stub", "tag-2"), undefined)
   })
 
-  it("OPS-active_watchers: a subscription's row", () => {
+  it("a subscription's row", { tags: ["OPS-active_watchers"] }, () => {
     deepStrictEqual(activeWatcherRow(state, 2), {
       presentity_uri: "sip:alice@example.com",
       watcher_username: "bob",
@@ -99,31 +99,35 @@ describe("rows", () => {
     deepStrictEqual(activeWatcherRow(state, 4), undefined)
   })
 
-  it("OPS-watchers: one row per watcher and package, the most favourable of its subscriptions", () => {
-    deepStrictEqual(watcherRow(state, "stub", carol), {
-      presentity_uri: "sip:alice@example.com",
-      watcher_username: "carol",
-      watcher_domain: "elsewhere.example",
-      event: "stub",
-      status: 2,
-      reason: "",
-      inserted_time: second("10:00:00"),
-    })
-    const more = fold(state, {
-      at: at("10:05:00"),
-      version: 4,
-      events: [subscriptionCreated(4, { watcher: carol, polite: true })],
-    })
-    deepStrictEqual(watcherRow(more, "stub", carol), {
-      ...watcherRow(state, "stub", carol),
-      status: 1,
-      reason: "polite-block",
-    })
-    deepStrictEqual(watcherRow(state, "stub-all", carol), undefined)
-    deepStrictEqual(watcherRow(state, "stub", "sip:dave@x" as Uri), undefined)
-  })
+  it(
+    "one row per watcher and package, the most favourable of its subscriptions",
+    { tags: ["OPS-watchers"] },
+    () => {
+      deepStrictEqual(watcherRow(state, "stub", carol), {
+        presentity_uri: "sip:alice@example.com",
+        watcher_username: "carol",
+        watcher_domain: "elsewhere.example",
+        event: "stub",
+        status: 2,
+        reason: "",
+        inserted_time: second("10:00:00"),
+      })
+      const more = fold(state, {
+        at: at("10:05:00"),
+        version: 4,
+        events: [subscriptionCreated(4, { watcher: carol, polite: true })],
+      })
+      deepStrictEqual(watcherRow(more, "stub", carol), {
+        ...watcherRow(state, "stub", carol),
+        status: 1,
+        reason: "polite-block",
+      })
+      deepStrictEqual(watcherRow(state, "stub-all", carol), undefined)
+      deepStrictEqual(watcherRow(state, "stub", "sip:dave@x" as Uri), undefined)
+    },
+  )
 
-  it("L05: all rows of a presentity", () => {
+  it("all rows of a presentity", { tags: ["L05"] }, () => {
     deepStrictEqual(
       allRows(state).toSorted((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1)),
       [
@@ -136,7 +140,7 @@ describe("rows", () => {
     )
   })
 
-  it("OPS-uri: user and host of a URI", () => {
+  it("user and host of a URI", { tags: ["OPS-uri"] }, () => {
     deepStrictEqual(
       ["sip:a@b", "tel:+1555", "sip:example.com", "sip:a@c@b"].map((uri) => splitUri(uri as Uri)),
       [
@@ -174,7 +178,7 @@ describe("rows touched", () => {
     return [...new Set(named)].toSorted()
   }
 
-  it("L05: by what happens to publications", () => {
+  it("by what happens to publications", { tags: ["L05"] }, () => {
     deepStrictEqual(touches(published("tag-5", busy)), ["presentity tag-5"])
     deepStrictEqual(touches(publicationModified("tag-1", "tag-5", busy)), [
       "presentity tag-1",
@@ -187,7 +191,7 @@ describe("rows touched", () => {
     deepStrictEqual(touches(publicationRemoved("tag-1", "expired")), ["presentity tag-1"])
   })
 
-  it("L05: by what happens to subscriptions, their dialog's others included", () => {
+  it("by what happens to subscriptions, their dialog's others included", { tags: ["L05"] }, () => {
     const bobs = ["active_watchers 2", "active_watchers 3", `watchers ${bob}`]
     deepStrictEqual(touches(subscriptionCreated(5, { watcher: carol })), [
       "active_watchers 5",
@@ -209,18 +213,22 @@ describe("rows touched", () => {
     deepStrictEqual(touches(deferred([2], at("10:20:00"))), [])
   })
 
-  it("L05: an end names the row as it was, and touches who stays in the dialog, even alone", () => {
-    deepStrictEqual(touches(terminated(3, "timeout")), [
-      "active_watchers 2",
-      "active_watchers 3 ended call-2 A",
-      `watchers ${bob}`,
-    ])
-    deepStrictEqual(touches(dropped(2), dropped(3)), [
-      "active_watchers 2 ended call-2 ",
-      "active_watchers 3 ended call-2 A",
-      `watchers ${bob}`,
-    ])
-    // a fetch never had a row
-    deepStrictEqual(touches(subscriptionCreated(5), terminated(5, "timeout")), [])
-  })
+  it(
+    "an end names the row as it was, and touches who stays in the dialog, even alone",
+    { tags: ["L05"] },
+    () => {
+      deepStrictEqual(touches(terminated(3, "timeout")), [
+        "active_watchers 2",
+        "active_watchers 3 ended call-2 A",
+        `watchers ${bob}`,
+      ])
+      deepStrictEqual(touches(dropped(2), dropped(3)), [
+        "active_watchers 2 ended call-2 ",
+        "active_watchers 3 ended call-2 A",
+        `watchers ${bob}`,
+      ])
+      // a fetch never had a row
+      deepStrictEqual(touches(subscriptionCreated(5), terminated(5, "timeout")), [])
+    },
+  )
 })

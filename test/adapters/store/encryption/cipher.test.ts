@@ -60,11 +60,11 @@ describe("cipher", () => {
       "cd".repeat(50),
       "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
     ],
-  ])("T38: its MAC is HMAC-SHA-256: %#", (key, message, mac) => {
+  ])("its MAC is HMAC-SHA-256: %#", { tags: ["T38"] }, (key, message, mac) => {
     assert.equal(macInHex(hex(key), hex(message)), mac)
   })
 
-  it("T38: its MAC covers what RFC 7518 says: the vector of appendix B.1", () => {
+  it("its MAC covers what RFC 7518 says: the vector of appendix B.1", { tags: ["T38"] }, () => {
     const key = hex("000102030405060708090a0b0c0d0e0f")
     const associated = "The second principle of Auguste Kerckhoffs"
     const initial = hex("1af38c2dc2b96ffdd86694092341bc04")
@@ -80,38 +80,46 @@ describe("cipher", () => {
     assert.equal(macInHex(key, message).slice(0, 32), "652c3fa36b0a7c5b3219fab3a30bc1c4")
   })
 
-  it("T38: its stream is SHAKE256: the digest of nothing, FIPS 202", () => {
+  it("its stream is SHAKE256: the digest of nothing, FIPS 202", { tags: ["T38"] }, () => {
     assert.equal(
       createHash("shake256", { outputLength: 32 }).digest("hex"),
       "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f",
     )
   })
 
-  it("T38: is what other functions make of it, equal for equal texts in one place, and reads what it wrote", () => {
-    fc.assert(
-      fc.property(fc.oneof(anyKey, anyEarlierKey), anyPlace, anyText, (key, place, text) => {
-        const sealed = encryptText(key, place, text)
-        assert.equal(sealed, expected(key, place, text))
-        assert.equal(decryptText(key, place, sealed), Buffer.from(text, "utf8").toString("utf8"))
-        assert.equal(encryptText(key, place, text), sealed)
-      }),
-    )
-  })
+  it(
+    "is what other functions make of it, equal for equal texts in one place, and reads what it wrote",
+    { tags: ["T38"] },
+    () => {
+      fc.assert(
+        fc.property(fc.oneof(anyKey, anyEarlierKey), anyPlace, anyText, (key, place, text) => {
+          const sealed = encryptText(key, place, text)
+          assert.equal(sealed, expected(key, place, text))
+          assert.equal(decryptText(key, place, sealed), Buffer.from(text, "utf8").toString("utf8"))
+          assert.equal(encryptText(key, place, text), sealed)
+        }),
+      )
+    },
+  )
 
-  it("T38: in another place it is another text, and cannot be read; what is of the place is not of the text", () => {
-    fc.assert(
-      fc.property(anyKey, anyPlace, anyPlace, anyText, (key, place, other, text) => {
-        fc.pre(Buffer.compare(Buffer.from(place), Buffer.from(other)) !== 0)
-        const sealed = encryptText(key, place, text)
-        assert.notEqual(encryptText(key, other, text), sealed)
-        assert.equal(decryptText(key, other, sealed), null)
-        if (other !== "")
-          assert.notEqual(encryptText(key, place + other, text), encryptText(key, place, other + text))
-      }),
-    )
-  })
+  it(
+    "in another place it is another text, and cannot be read; what is of the place is not of the text",
+    { tags: ["T38"] },
+    () => {
+      fc.assert(
+        fc.property(anyKey, anyPlace, anyPlace, anyText, (key, place, other, text) => {
+          fc.pre(Buffer.compare(Buffer.from(place), Buffer.from(other)) !== 0)
+          const sealed = encryptText(key, place, text)
+          assert.notEqual(encryptText(key, other, text), sealed)
+          assert.equal(decryptText(key, other, sealed), null)
+          if (other !== "")
+            assert.notEqual(encryptText(key, place + other, text), encryptText(key, place, other + text))
+        }),
+      )
+    },
+  )
 
-  it("T38: no other characters stand for the same text", () => {
+  it("no other characters stand for the same text", { tags: ["T38"] }, () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 127 }), (key, text, at, bits) => {
         const sealed = encryptText(key, "here", text)
@@ -126,7 +134,7 @@ describe("cipher", () => {
     )
   })
 
-  it("T38: a changed octet, another key and anything else is nothing", () => {
+  it("a changed octet, another key and anything else is nothing", { tags: ["T38"] }, () => {
     fc.assert(
       fc.property(anyKey, anyText, fc.nat(), fc.integer({ min: 1, max: 255 }), (key, text, at, bits) => {
         const octets = Buffer.from(encryptText(key, "here", text), "base64url")

@@ -25,32 +25,41 @@ const once = <A>(folder: string, use: (sql: PgClient.PgClient) => Effect.Effect<
 const inhabitants = (folder: string): readonly string[] => readdirSync(folder).sort()
 
 describe("the folder of the embedded database", () => {
-  it("OPS-data: a database that was killed while it was made is made again, and one that was made is kept", async (context) => {
-    const folder = folderOf(context)
-    mkdirSync(join(folder, "pg", "base"), { recursive: true })
-    writeFileSync(join(folder, "pg", "PG_VERSION"), "17\n")
-    writeFileSync(join(folder, "pg.unfinished"), "")
-    await once(folder, (sql) => sql`CREATE TABLE kept AS SELECT 42 AS answer`)
-    assert.deepStrictEqual(inhabitants(folder), ["pg"])
-    assert.deepStrictEqual(await once(folder, (sql) => sql`SELECT answer FROM kept`), [{ answer: 42 }])
-  })
+  it(
+    "a database that was killed while it was made is made again, and one that was made is kept",
+    { tags: ["OPS-data"] },
+    async (context) => {
+      const folder = folderOf(context)
+      mkdirSync(join(folder, "pg", "base"), { recursive: true })
+      writeFileSync(join(folder, "pg", "PG_VERSION"), "17\n")
+      writeFileSync(join(folder, "pg.unfinished"), "")
+      await once(folder, (sql) => sql`CREATE TABLE kept AS SELECT 42 AS answer`)
+      assert.deepStrictEqual(inhabitants(folder), ["pg"])
+      assert.deepStrictEqual(await once(folder, (sql) => sql`SELECT answer FROM kept`), [{ answer: 42 }])
+    },
+  )
 
-  it("OPS-data: a folder that holds something else, or is in use, is refused and left alone", async (context) => {
-    const strange = folderOf(context)
-    mkdirSync(join(strange, "pg"))
-    writeFileSync(join(strange, "pg", "PG_VERSION"), "17\n")
-    const refused = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(strange)))
-    assert.include(String(refused), "DataFolderUnusable")
-    assert.deepStrictEqual(readdirSync(join(strange, "pg")), ["PG_VERSION"])
-    const used = folderOf(context)
-    writeFileSync(join(used, "presently.pid"), `${process.pid}\n`)
-    const inUse = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(used)))
-    assert.include(String(inUse), "DataFolderInUse")
-    assert.deepStrictEqual(inhabitants(used), ["presently.pid"])
-  })
+  it(
+    "a folder that holds something else, or is in use, is refused and left alone",
+    { tags: ["OPS-data"] },
+    async (context) => {
+      const strange = folderOf(context)
+      mkdirSync(join(strange, "pg"))
+      writeFileSync(join(strange, "pg", "PG_VERSION"), "17\n")
+      const refused = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(strange)))
+      assert.include(String(refused), "DataFolderUnusable")
+      assert.deepStrictEqual(readdirSync(join(strange, "pg")), ["PG_VERSION"])
+      const used = folderOf(context)
+      writeFileSync(join(used, "presently.pid"), `${process.pid}\n`)
+      const inUse = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(used)))
+      assert.include(String(inUse), "DataFolderInUse")
+      assert.deepStrictEqual(inhabitants(used), ["presently.pid"])
+    },
+  )
 
   it.skipIf(!existsSync("/proc/self/stat"))(
-    "OPS-data: the lock of a process that was killed does not count, even when its number has come again",
+    "the lock of a process that was killed does not count, even when its number has come again",
+    { tags: ["OPS-data"] },
     async (context) => {
       const folder = await emptyEmbedded(folderOf(context))
       writeFileSync(join(folder, "presently.pid"), `${process.pid} 1\n`)

@@ -40,7 +40,7 @@ const anyOrigin = fc.oneof(
 )
 
 describe("origin", () => {
-  it("T38: comes back as it was, whatever it is", () => {
+  it("comes back as it was, whatever it is", { tags: ["T38"] }, () => {
     fc.assert(
       fc.property(anyOrigin, (origin) => {
         assert.equal(unpackOrigin(packOrigin(origin)), origin)
@@ -50,7 +50,7 @@ describe("origin", () => {
     )
   })
 
-  it("T38: of a request over IPv4 takes fewer octets", () => {
+  it("of a request over IPv4 takes fewer octets", { tags: ["T38"] }, () => {
     assert.equal(
       packOrigin("udp:192.0.2.20:5060 a84b4c76e66710@192.0.2.20 100"),
       "UwAACFBPEa84b4c76e66710@ 100",

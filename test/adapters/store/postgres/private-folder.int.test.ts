@@ -86,112 +86,137 @@ const whatStrangersRead = (folder: string): readonly string[] =>
   )
 
 describe.skipIf(process.getuid === undefined)("a data folder", () => {
-  it("OPS-data: one that was open to other accounts is narrowed with all that is in it, and doctor sees it before", (context) => {
-    const folder = wideFolder(placeOf(context))
-    chmodSync(join(folder, ".."), 0o755)
-    if (isRoot) assert.lengthOf(whatStrangersRead(folder), 2)
-    const before = { mode: "0755", isOuter: true, count: 4 }
-    assert.deepStrictEqual(folderState(folder), { _tag: "Wide", ...before })
-    assert.deepStrictEqual(claimFolder(folder).narrowed, before)
-    assert.deepStrictEqual(wide(folder), [])
-    if (isRoot) assert.deepStrictEqual(whatStrangersRead(folder), [])
-    assert.deepStrictEqual(folderState(folder), { _tag: "Private" })
-    assert.isNull(claimFolder(folder).narrowed)
-  })
+  it(
+    "one that was open to other accounts is narrowed with all that is in it, and doctor sees it before",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const folder = wideFolder(placeOf(context))
+      chmodSync(join(folder, ".."), 0o755)
+      if (isRoot) assert.lengthOf(whatStrangersRead(folder), 2)
+      const before = { mode: "0755", isOuter: true, count: 4 }
+      assert.deepStrictEqual(folderState(folder), { _tag: "Wide", ...before })
+      assert.deepStrictEqual(claimFolder(folder).narrowed, before)
+      assert.deepStrictEqual(wide(folder), [])
+      if (isRoot) assert.deepStrictEqual(whatStrangersRead(folder), [])
+      assert.deepStrictEqual(folderState(folder), { _tag: "Private" })
+      assert.isNull(claimFolder(folder).narrowed)
+    },
+  )
 
-  it("OPS-data: whatever modes its files have, none stays wider than its owner, and none of the owner's rights goes", (context) => {
-    const place = placeOf(context)
-    const anyMode = fc.integer({ min: 0, max: 0o7777 }).map((mode) => mode | 0o700)
-    const anyTree = fc.array(fc.record({ depth: fc.nat(3), mode: anyMode, isFolder: fc.boolean() }), {
-      maxLength: 12,
-    })
-    let runs = 0
-    fc.assert(
-      fc.property(anyMode, anyTree, (mode, tree) => {
-        const folder = join(place, `${++runs}`)
-        mkdirSync(join(folder, "pg"), { recursive: true })
-        const folders = [join(folder, "pg")]
-        const made = tree.map(({ depth, mode: own, isFolder }, index) => {
-          const path = join(folders[Math.min(depth, folders.length - 1)]!, `${index}`)
-          make(path, 0o700, isFolder ? null : "text")
-          if (isFolder) folders.push(path)
-          return { path, own, isFolder }
-        })
-        for (const { path, own } of made) chmodSync(path, own)
-        chmodSync(folder, mode)
-        const isClosed = [mode, ...made.map(({ own }) => own)].every((one) => (one & 0o077) === 0)
-        const state = folderState(folder)
-        // what mkdir made itself has the umask's mode
-        if (isClosed && modeOf(join(folder, "pg")) === 0o700) assert.equal(state._tag, "Private")
-        else assert.equal(state._tag, "Wide")
-        claimFolder(folder)
-        for (const path of all(folder)) assert.equal(modeOf(path) & 0o077, 0)
-        for (const { path, isFolder } of made)
-          assert.equal(modeOf(path) & 0o600, 0o600, isFolder ? "folder" : "file")
-        assert.deepStrictEqual(folderState(folder), { _tag: "Private" })
-      }),
-      { numRuns: 60 },
-    )
-  })
+  it(
+    "whatever modes its files have, none stays wider than its owner, and none of the owner's rights goes",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const place = placeOf(context)
+      const anyMode = fc.integer({ min: 0, max: 0o7777 }).map((mode) => mode | 0o700)
+      const anyTree = fc.array(fc.record({ depth: fc.nat(3), mode: anyMode, isFolder: fc.boolean() }), {
+        maxLength: 12,
+      })
+      let runs = 0
+      fc.assert(
+        fc.property(anyMode, anyTree, (mode, tree) => {
+          const folder = join(place, `${++runs}`)
+          mkdirSync(join(folder, "pg"), { recursive: true })
+          const folders = [join(folder, "pg")]
+          const made = tree.map(({ depth, mode: own, isFolder }, index) => {
+            const path = join(folders[Math.min(depth, folders.length - 1)]!, `${index}`)
+            make(path, 0o700, isFolder ? null : "text")
+            if (isFolder) folders.push(path)
+            return { path, own, isFolder }
+          })
+          for (const { path, own } of made) chmodSync(path, own)
+          chmodSync(folder, mode)
+          const isClosed = [mode, ...made.map(({ own }) => own)].every((one) => (one & 0o077) === 0)
+          const state = folderState(folder)
+          // what mkdir made itself has the umask's mode
+          if (isClosed && modeOf(join(folder, "pg")) === 0o700) assert.equal(state._tag, "Private")
+          else assert.equal(state._tag, "Wide")
+          claimFolder(folder)
+          for (const path of all(folder)) assert.equal(modeOf(path) & 0o077, 0)
+          for (const { path, isFolder } of made)
+            assert.equal(modeOf(path) & 0o600, 0o600, isFolder ? "folder" : "file")
+          assert.deepStrictEqual(folderState(folder), { _tag: "Private" })
+        }),
+        { numRuns: 60 },
+      )
+    },
+  )
 
-  it("OPS-data: one that is missing is made for its owner alone, with the folders above it", (context) => {
-    const place = placeOf(context)
-    const script = `
+  it(
+    "one that is missing is made for its owner alone, with the folders above it",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const place = placeOf(context)
+      const script = `
       process.umask(0)
       const { claimFolder } = await import(${JSON.stringify(join(root, "src/adapters/store/postgres/private-folder.ts"))})
       claimFolder(process.argv[1])`
-    execFileSync(process.execPath, ["--input-type=module", "--eval", script, join(place, "a/b")])
-    assert.deepStrictEqual(wide(join(place, "a")), [])
-  })
+      execFileSync(process.execPath, ["--input-type=module", "--eval", script, join(place, "a/b")])
+      assert.deepStrictEqual(wide(join(place, "a")), [])
+    },
+  )
 
-  it("OPS-data: one that holds other things is not ours to close: it is refused while it is open, and left as it is", (context) => {
-    const folder = wideFolder(placeOf(context))
-    make(join(folder, "letters"), 0o644, "dear")
-    const before = all(folder).map(modeOf)
-    assert.match(
-      refusedFor(folder),
-      /^other accounts can read it \(mode 0755\), and it holds other things than the database, such as letters: chmod 700 /,
-    )
-    assert.deepStrictEqual(all(folder).map(modeOf), before)
-    chmodSync(folder, 0o700)
-    claimFolder(folder)
-    assert.deepStrictEqual(wide(folder), [`${join(folder, "letters")} 644`])
-  })
+  it(
+    "one that holds other things is not ours to close: it is refused while it is open, and left as it is",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const folder = wideFolder(placeOf(context))
+      make(join(folder, "letters"), 0o644, "dear")
+      const before = all(folder).map(modeOf)
+      assert.match(
+        refusedFor(folder),
+        /^other accounts can read it \(mode 0755\), and it holds other things than the database, such as letters: chmod 700 /,
+      )
+      assert.deepStrictEqual(all(folder).map(modeOf), before)
+      chmodSync(folder, 0o700)
+      claimFolder(folder)
+      assert.deepStrictEqual(wide(folder), [`${join(folder, "letters")} 644`])
+    },
+  )
 
-  it("OPS-data: one that every account could replace is refused; in a folder like /tmp nobody can", (context) => {
-    const place = placeOf(context)
-    const folder = wideFolder(place)
-    chmodSync(place, 0o777)
-    assert.equal(
-      refusedFor(folder),
-      `every account can replace it, since ${place} has mode 0777: chmod o-w ${place}, or give another folder`,
-    )
-    chmodSync(place, 0o1777)
-    claimFolder(folder)
-    // nor where the way leads over a link
-    const link = join(placeOf(context), "link")
-    symlinkSync(folder, link)
-    chmodSync(place, 0o777)
-    assert.match(refusedFor(link), /^every account can replace it/)
-    chmodSync(place, 0o755)
-    assert.equal(claimFolder(link).path, folder)
-  })
+  it(
+    "one that every account could replace is refused; in a folder like /tmp nobody can",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const place = placeOf(context)
+      const folder = wideFolder(place)
+      chmodSync(place, 0o777)
+      assert.equal(
+        refusedFor(folder),
+        `every account can replace it, since ${place} has mode 0777: chmod o-w ${place}, or give another folder`,
+      )
+      chmodSync(place, 0o1777)
+      claimFolder(folder)
+      // nor where the way leads over a link
+      const link = join(placeOf(context), "link")
+      symlinkSync(folder, link)
+      chmodSync(place, 0o777)
+      assert.match(refusedFor(link), /^every account can replace it/)
+      chmodSync(place, 0o755)
+      assert.equal(claimFolder(link).path, folder)
+    },
+  )
 
-  it("OPS-data: links inside lead nowhere: they are refused, and what they lead to is left as it is", (context) => {
-    const place = placeOf(context)
-    const folder = wideFolder(place)
-    make(join(place, "elsewhere"), 0o644, "somebody's")
-    for (const name of ["pg/base/link", "presently.pid", "pg.unfinished"]) {
-      symlinkSync(join(place, "elsewhere"), join(folder, name))
-      assert.match(refusedFor(folder), / is a link out of it: /)
-      rmSync(join(folder, name))
-    }
-    assert.equal(modeOf(join(place, "elsewhere")), 0o644)
-    claimFolder(folder)
-  })
+  it(
+    "links inside lead nowhere: they are refused, and what they lead to is left as it is",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const place = placeOf(context)
+      const folder = wideFolder(place)
+      make(join(place, "elsewhere"), 0o644, "somebody's")
+      for (const name of ["pg/base/link", "presently.pid", "pg.unfinished"]) {
+        symlinkSync(join(place, "elsewhere"), join(folder, name))
+        assert.match(refusedFor(folder), / is a link out of it: /)
+        rmSync(join(folder, name))
+      }
+      assert.equal(modeOf(join(place, "elsewhere")), 0o644)
+      claimFolder(folder)
+    },
+  )
 
   it.skipIf(!isRoot)(
-    "OPS-data: what belongs to another account is refused: the folder, a file in it, a link to it",
+    "what belongs to another account is refused: the folder, a file in it, a link to it",
+    { tags: ["OPS-data"] },
     (context) => {
       const place = placeOf(context)
       const folder = wideFolder(place)
@@ -212,43 +237,50 @@ describe.skipIf(process.getuid === undefined)("a data folder", () => {
     },
   )
 
-  it.skipIf(!isRoot)("OPS-data: an account that is not root closes its own, and no other's", (context) => {
-    const place = placeOf(context)
-    chmodSync(place, 0o755)
-    const folder = wideFolder(place)
-    const module = join(place, "private-folder.mts")
-    // where that account can read it
-    const source = join(root, "src/adapters/store/postgres/private-folder.ts")
-    execFileSync("cp", [source, module])
-    symlinkSync(join(root, "node_modules"), join(place, "node_modules"))
-    const script = `
+  it.skipIf(!isRoot)(
+    "an account that is not root closes its own, and no other's",
+    { tags: ["OPS-data"] },
+    (context) => {
+      const place = placeOf(context)
+      chmodSync(place, 0o755)
+      const folder = wideFolder(place)
+      const module = join(place, "private-folder.mts")
+      // where that account can read it
+      const source = join(root, "src/adapters/store/postgres/private-folder.ts")
+      execFileSync("cp", [source, module])
+      symlinkSync(join(root, "node_modules"), join(place, "node_modules"))
+      const script = `
       const { claimFolder, folderState } = await import(${JSON.stringify(module)})
       const state = folderState(process.argv[1])
       try { claimFolder(process.argv[1]) } catch (refused) { state.message = refused.message }
       console.log(JSON.stringify(state))`
-    const asStranger = (): Record<string, unknown> =>
-      JSON.parse(
-        execFileSync(process.execPath, ["--input-type=module", "--eval", script, folder], {
-          uid: stranger,
-          gid: stranger,
-          encoding: "utf8",
-        }),
-      )
-    const refused = asStranger()
-    assert.equal(refused["_tag"], "Exposed")
-    assert.match(String(refused["message"]), /belongs to account 0, .* or chown -R 65534 /)
-    for (const path of all(folder)) chownSync(path, stranger, stranger)
-    assert.equal(asStranger()["_tag"], "Wide")
-    assert.deepStrictEqual(wide(folder), [])
-  })
+      const asStranger = (): Record<string, unknown> =>
+        JSON.parse(
+          execFileSync(process.execPath, ["--input-type=module", "--eval", script, folder], {
+            uid: stranger,
+            gid: stranger,
+            encoding: "utf8",
+          }),
+        )
+      const refused = asStranger()
+      assert.equal(refused["_tag"], "Exposed")
+      assert.match(String(refused["message"]), /belongs to account 0, .* or chown -R 65534 /)
+      for (const path of all(folder)) chownSync(path, stranger, stranger)
+      assert.equal(asStranger()["_tag"], "Wide")
+      assert.deepStrictEqual(wide(folder), [])
+    },
+  )
 })
 
 describe.skipIf(process.getuid === undefined)("the files of an embedded database", () => {
-  it("OPS-data: none is wider than its owner, while it runs and after, new or rewritten, without any umask", async (context) => {
-    const place = placeOf(context)
-    chmodSync(place, 0o755)
-    const folder = join(place, "data")
-    const script = `
+  it(
+    "none is wider than its owner, while it runs and after, new or rewritten, without any umask",
+    { tags: ["OPS-data"] },
+    async (context) => {
+      const place = placeOf(context)
+      chmodSync(place, 0o755)
+      const folder = join(place, "data")
+      const script = `
       import { Effect } from "effect"
       import { PgClient } from "@effect/sql-pg"
       import { layerEmbedded } from ${JSON.stringify(join(root, "src/adapters/store/postgres/embedded.ts"))}
@@ -266,48 +298,49 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
       })
       await Effect.runPromise(work.pipe(Effect.provide(layerEmbedded(process.argv[1]))))
       process.exit(0)`
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", script, folder], {
-      cwd: root,
-      stdio: ["pipe", "pipe", "inherit"],
-    })
-    ofTests(child)
-    context.onTestFinished(() => void child.kill("SIGKILL"))
-    const ended = new Promise((resolve) => child.once("exit", resolve))
-    await Promise.race([new Promise((resolve) => child.stdout.once("data", resolve)), ended])
-    assert.isTrue(existsSync(join(folder, "presently.pid")))
-    assert.isAbove(all(folder).length, 900)
-    assert.deepStrictEqual(wide(folder), [])
-    if (isRoot) {
-      const files = ["presently.pid", "pg/PG_VERSION", "pg/global/pg_control"]
-      for (const file of files) {
-        const read = spawnSync("cat", [join(folder, file)], {
-          uid: stranger,
-          gid: stranger,
-          encoding: "utf8",
-        })
-        assert.notEqual(read.status, 0)
-        assert.match(read.stderr, /Permission denied/)
+      const child = spawn(process.execPath, ["--input-type=module", "--eval", script, folder], {
+        cwd: root,
+        stdio: ["pipe", "pipe", "inherit"],
+      })
+      ofTests(child)
+      context.onTestFinished(() => void child.kill("SIGKILL"))
+      const ended = new Promise((resolve) => child.once("exit", resolve))
+      await Promise.race([new Promise((resolve) => child.stdout.once("data", resolve)), ended])
+      assert.isTrue(existsSync(join(folder, "presently.pid")))
+      assert.isAbove(all(folder).length, 900)
+      assert.deepStrictEqual(wide(folder), [])
+      if (isRoot) {
+        const files = ["presently.pid", "pg/PG_VERSION", "pg/global/pg_control"]
+        for (const file of files) {
+          const read = spawnSync("cat", [join(folder, file)], {
+            uid: stranger,
+            gid: stranger,
+            encoding: "utf8",
+          })
+          assert.notEqual(read.status, 0)
+          assert.match(read.stderr, /Permission denied/)
+        }
       }
-    }
-    child.stdin.end("stop\n")
-    assert.equal(await ended, 0)
-    assert.deepStrictEqual(wide(folder), [])
+      child.stdin.end("stop\n")
+      assert.equal(await ended, 0)
+      assert.deepStrictEqual(wide(folder), [])
 
-    // opened again in this process, after somebody opened it to all
-    execFileSync("chmod", ["-R", "a+rwX", folder])
-    const told: string[] = []
-    const rows = await Effect.runPromise(
-      PgClient.PgClient.pipe(
-        Effect.flatMap((sql) => sql`SELECT count(*)::int AS n FROM t`),
-        Effect.provide(layerEmbedded(folder, (line) => Effect.sync(() => void told.push(line)))),
-      ),
-    )
-    assert.deepStrictEqual(rows, [{ n: 0 }])
-    assert.lengthOf(told, 1)
-    assert.match(
-      told[0]!,
-      /^data = .*\/data: other accounts could enter it \(mode 0777; \d{3,} of the files and folders in it were wide as well\): narrowed to its owner$/,
-    )
-    assert.deepStrictEqual(wide(folder), [])
-  })
+      // opened again in this process, after somebody opened it to all
+      execFileSync("chmod", ["-R", "a+rwX", folder])
+      const told: string[] = []
+      const rows = await Effect.runPromise(
+        PgClient.PgClient.pipe(
+          Effect.flatMap((sql) => sql`SELECT count(*)::int AS n FROM t`),
+          Effect.provide(layerEmbedded(folder, (line) => Effect.sync(() => void told.push(line)))),
+        ),
+      )
+      assert.deepStrictEqual(rows, [{ n: 0 }])
+      assert.lengthOf(told, 1)
+      assert.match(
+        told[0]!,
+        /^data = .*\/data: other accounts could enter it \(mode 0777; \d{3,} of the files and folders in it were wide as well\): narrowed to its owner$/,
+      )
+      assert.deepStrictEqual(wide(folder), [])
+    },
+  )
 })

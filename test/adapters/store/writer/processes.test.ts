@@ -6,7 +6,7 @@ import { hasEnded, processIdentity } from "../../../../src/adapters/store/writer
 const identity = processIdentity()
 
 describe.skipIf(identity === "")("the process that has the log", () => {
-  it("OPS-writer: has ended when it was killed, and not before", async () => {
+  it("has ended when it was killed, and not before", { tags: ["OPS-writer"] }, async () => {
     const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" })
     await once(child, "spawn")
     const one = processIdentity(child.pid)
@@ -20,21 +20,29 @@ describe.skipIf(identity === "")("the process that has the log", () => {
     assert.isTrue(hasEnded(one))
   })
 
-  it("OPS-writer: has ended when its number belongs to one that began at another time", async () => {
-    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" })
-    await once(child, "spawn")
-    const parts = processIdentity(child.pid).split(" ")
-    parts[3] = String(Number(parts[3]) - 1)
-    assert.isTrue(hasEnded(parts.join(" ")))
-    child.kill("SIGKILL")
-  })
+  it(
+    "has ended when its number belongs to one that began at another time",
+    { tags: ["OPS-writer"] },
+    async () => {
+      const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" })
+      await once(child, "spawn")
+      const parts = processIdentity(child.pid).split(" ")
+      parts[3] = String(Number(parts[3]) - 1)
+      assert.isTrue(hasEnded(parts.join(" ")))
+      child.kill("SIGKILL")
+    },
+  )
 
-  it("OPS-writer: is never known to have ended on another machine, in another container, or when nothing is known of it", () => {
-    const [boot, namespace] = identity.split(" ")
-    assert.isFalse(hasEnded(identity))
-    assert.isFalse(hasEnded(""))
-    assert.isFalse(hasEnded(`another ${namespace} 4194303 1`))
-    assert.isFalse(hasEnded(`${boot} pid:[1] 4194303 1`))
-    assert.isFalse(hasEnded(`${boot} ${namespace} x 1`))
-  })
+  it(
+    "is never known to have ended on another machine, in another container, or when nothing is known of it",
+    { tags: ["OPS-writer"] },
+    () => {
+      const [boot, namespace] = identity.split(" ")
+      assert.isFalse(hasEnded(identity))
+      assert.isFalse(hasEnded(""))
+      assert.isFalse(hasEnded(`another ${namespace} 4194303 1`))
+      assert.isFalse(hasEnded(`${boot} pid:[1] 4194303 1`))
+      assert.isFalse(hasEnded(`${boot} ${namespace} x 1`))
+    },
+  )
 })

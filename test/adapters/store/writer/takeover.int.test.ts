@@ -25,26 +25,30 @@ afterAll(() => cluster?.remove())
 const started = (url: string, more: Partial<WriterOptions> = {}) => start(url, { standby: true, ...more })
 
 describe.skipIf(cluster === null)("a log that changes hands", () => {
-  it("OPS-writer: a holder whose sessions ended without its knowledge is sure of nothing when another one gets the log, and can stop", async () => {
-    const url = cluster!.database()
-    const way = await startHalfCut(url)
-    const one = await started(way.url)
-    await Effect.runPromise(one.store.append([decisionOf(freshStream(), 1)]))
-    way.cut()
-    // a transaction that waits for ever, as tables are written
-    const waiting = Effect.runFork(one.sql.withTransaction(one.sql`SELECT 1`))
-    const other = await started(url)
-    assert.isFalse(claimOn(one.sql).isSure())
-    assert.strictEqual(other.writer.holder.epoch, 2)
-    await holds("it noticed", () => one.lapses.length > 0)
-    await one.stop()
-    assert.isDefined(waiting.pollUnsafe())
-    await Effect.runPromise(other.store.append([decisionOf(freshStream(), 1)]))
-    await other.stop()
-    way.stop()
-  })
+  it(
+    "a holder whose sessions ended without its knowledge is sure of nothing when another one gets the log, and can stop",
+    { tags: ["OPS-writer"] },
+    async () => {
+      const url = cluster!.database()
+      const way = await startHalfCut(url)
+      const one = await started(way.url)
+      await Effect.runPromise(one.store.append([decisionOf(freshStream(), 1)]))
+      way.cut()
+      // a transaction that waits for ever, as tables are written
+      const waiting = Effect.runFork(one.sql.withTransaction(one.sql`SELECT 1`))
+      const other = await started(url)
+      assert.isFalse(claimOn(one.sql).isSure())
+      assert.strictEqual(other.writer.holder.epoch, 2)
+      await holds("it noticed", () => one.lapses.length > 0)
+      await one.stop()
+      assert.isDefined(waiting.pollUnsafe())
+      await Effect.runPromise(other.store.append([decisionOf(freshStream(), 1)]))
+      await other.stop()
+      way.stop()
+    },
+  )
 
-  it("OPS-writer: whoever was killed on this machine is not waited for", async () => {
+  it("whoever was killed on this machine is not waited for", { tags: ["OPS-writer"] }, async () => {
     const identity = processIdentity()
     if (identity === "") return
     const url = cluster!.database()
@@ -60,46 +64,54 @@ describe.skipIf(cluster === null)("a log that changes hands", () => {
     await (await started(url)).stop()
   })
 
-  it("OPS-writer: the number of a taking never comes again, whatever rows are removed or changed by hand", async () => {
-    const url = cluster!.database()
-    const one = await started(url)
-    for (const change of [
-      ["DELETE FROM writers", "DELETE FROM claims"],
-      ["UPDATE writers SET epoch = 0, application = ''"],
-      ["DELETE FROM claims", "UPDATE writers SET epoch = 0, application = ''"],
-    ]) {
-      const before = (await on(url, "SELECT last_value::int AS n FROM writers_epoch")) as { n: number }[]
-      await on(url, ...change)
-      const next = await started(url)
-      assert.isAbove(next.writer.holder.epoch, before[0]!.n)
-      await next.stop()
-    }
-    const late = await Effect.runPromiseExit(one.store.append([decisionOf(freshStream(), 1)]))
-    assert.isTrue(Exit.isFailure(late))
-    await one.stop()
-  })
+  it(
+    "the number of a taking never comes again, whatever rows are removed or changed by hand",
+    { tags: ["OPS-writer"] },
+    async () => {
+      const url = cluster!.database()
+      const one = await started(url)
+      for (const change of [
+        ["DELETE FROM writers", "DELETE FROM claims"],
+        ["UPDATE writers SET epoch = 0, application = ''"],
+        ["DELETE FROM claims", "UPDATE writers SET epoch = 0, application = ''"],
+      ]) {
+        const before = (await on(url, "SELECT last_value::int AS n FROM writers_epoch")) as { n: number }[]
+        await on(url, ...change)
+        const next = await started(url)
+        assert.isAbove(next.writer.holder.epoch, before[0]!.n)
+        await next.stop()
+      }
+      const late = await Effect.runPromiseExit(one.store.append([decisionOf(freshStream(), 1)]))
+      assert.isTrue(Exit.isFailure(late))
+      await one.stop()
+    },
+  )
 
-  it("OPS-writer: an old holder under the same number is kept out by the name of the present one", async () => {
-    const url = cluster!.database()
-    const one = await started(url)
-    await on(url, "UPDATE writers SET application = 'presently writer of another'")
-    const stream = freshStream()
-    assert.isTrue(Exit.isFailure(await Effect.runPromiseExit(one.store.append([decisionOf(stream, 1)]))))
-    assert.isTrue(
-      Exit.isFailure(
-        await Effect.runPromiseExit(one.store.saveCheckpoint("delivery", { position: 1, at: 1 })),
-      ),
-    )
-    await Effect.runPromiseExit(one.writer.lost)
-    await one.stop()
-    assert.deepStrictEqual(await on(url, "SELECT application FROM writers"), [
-      { application: "presently writer of another" },
-    ])
-  })
+  it(
+    "an old holder under the same number is kept out by the name of the present one",
+    { tags: ["OPS-writer"] },
+    async () => {
+      const url = cluster!.database()
+      const one = await started(url)
+      await on(url, "UPDATE writers SET application = 'presently writer of another'")
+      const stream = freshStream()
+      assert.isTrue(Exit.isFailure(await Effect.runPromiseExit(one.store.append([decisionOf(stream, 1)]))))
+      assert.isTrue(
+        Exit.isFailure(
+          await Effect.runPromiseExit(one.store.saveCheckpoint("delivery", { position: 1, at: 1 })),
+        ),
+      )
+      await Effect.runPromiseExit(one.writer.lost)
+      await one.stop()
+      assert.deepStrictEqual(await on(url, "SELECT application FROM writers"), [
+        { application: "presently writer of another" },
+      ])
+    },
+  )
 })
 
 describe.skipIf(cluster === null)("the rights of a role", () => {
-  it("OPS-writer: are asked for by every table and sequence of the layout", async () => {
+  it("are asked for by every table and sequence of the layout", { tags: ["OPS-writer"] }, async () => {
     const url = cluster!.database()
     await (await started(url)).stop()
     const there = (await on(
@@ -113,7 +125,7 @@ describe.skipIf(cluster === null)("the rights of a role", () => {
     assert.deepStrictEqual(Object.keys(sequenceRights).toSorted(), names(true).toSorted())
   })
 
-  it("OPS-writer: hold all that statements of the code write", () => {
+  it("hold all that statements of the code write", { tags: ["OPS-writer"] }, () => {
     const source = join(import.meta.dirname, "../../../../src")
     const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((file) =>
       /^adapters\/(store|webhooks)\/.*\.ts$/.test(file),
@@ -131,7 +143,7 @@ describe.skipIf(cluster === null)("the rights of a role", () => {
     assert.isAbove(found, 30)
   })
 
-  it("OPS-writer: are missed one by one, by name, before anything is written", async () => {
+  it("are missed one by one, by name, before anything is written", { tags: ["OPS-writer"] }, async () => {
     const url = cluster!.database()
     await (await started(url)).stop()
     const role = `little_${new URL(url).pathname.slice(1)}`
