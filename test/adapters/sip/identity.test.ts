@@ -423,7 +423,7 @@ describe("privacy", () => {
   })
 
   it(
-    "it is read of every SUBSCRIBE, whoever vouches for it, and in whatever case",
+    "is read of every SUBSCRIBE, whoever vouches for it, and in whatever case",
     { tags: ["3325-9.3-a"] },
     () => {
       for (const setting of [{}, { entry: peer }, { entry: `${peer};identity=from` }]) {

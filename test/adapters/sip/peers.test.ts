@@ -221,7 +221,7 @@ describe("trusted peers", () => {
   })
 
   it(
-    "it publishes for domains and URIs in any spelling, or for everybody, and otherwise for nobody",
+    "publishes for domains and URIs in any spelling, or for everybody, and otherwise for nobody",
     { tags: ["OPS-trusted_peers"] },
     () => {
       const speaks = (said: string, presentity: string): boolean =>

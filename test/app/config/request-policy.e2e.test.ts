@@ -279,7 +279,7 @@ describe("an operator's own code", () => {
     },
   )
 
-  it("it knows who authenticated, and where from", { tags: ["OPS-request_policy"] }, async (context) => {
+  it("knows who authenticated, and where from", { tags: ["OPS-request_policy"] }, async (context) => {
     const seen: unknown[] = []
     const users_file = usersFile(context, userLine("alice", "example.com", "secret", "SHA-256"))
     const request_policy: RequestPolicy = {

@@ -147,7 +147,7 @@ describe("line-seize", () => {
   })
 
   it(
-    "it is shown as taken whatever is published of it, and as published again when it is given back",
+    "is shown as taken whatever is published of it, and as published again when it is given back",
     { tags: ["SCA-5"] },
     () => {
       const published = watched.when(

@@ -534,7 +534,7 @@ describe("after a restart", () => {
       .sends("2/2 pending;expires=3540 (no body)")
   })
 
-  it("it does not count for pacing", { tags: ["L35"] }, () => {
+  it("does not count for pacing", { tags: ["L35"] }, () => {
     const again = given(published("tag-1", open), subscribed(2, bob, open)).when(redeliver(0), at("10:01:00"))
     standing(again.state).when(change("tag-1"), at("10:01:01")).sends("2/3 active;expires=3539 busy")
   })
