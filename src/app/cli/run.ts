@@ -3,7 +3,8 @@
  */
 import { Console, Effect, Logger, References, Schedule } from "effect"
 import { Command } from "effect/cli"
-import type { Config, ConfigInvalid, Given } from "../config/config.ts"
+import type { Config, ConfigInvalid } from "../config/config.ts"
+import type { Given } from "../config/gather.ts"
 import type { LogLevel } from "../../ports/operations.ts"
 import type { Server } from "../server.ts"
 import { authText } from "../config/trusted-peers.ts"

@@ -4,7 +4,8 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { ConfigInvalid, isLoopback, readConfig } from "../config/config.ts"
-import type { Config, Given } from "../config/config.ts"
+import type { Config } from "../config/config.ts"
+import type { Given } from "../config/gather.ts"
 import { isAuthenticated } from "../config/limits.ts"
 import { settings } from "../config/settings.ts"
 

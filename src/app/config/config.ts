@@ -3,21 +3,18 @@
  *
  * Every fault is one line that names key, value, source and what is allowed; a server does not start with one.
  */
-import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { Data } from "effect"
 import { hostListFaults } from "../../adapters/sip/hosts.ts"
-import { parseValue, readConfigFile } from "./file.ts"
-import { fileWords } from "./file-words.ts"
-import { readPeers } from "../../adapters/sip/peers.ts"
-import { didYouMean } from "./did-you-mean.ts"
-import { peerAdvice, peersInText } from "./trusted-peers.ts"
-import { policyFault } from "./request-policy-hook.ts"
+import { checkValue } from "./check-value.ts"
+import { gather } from "./gather.ts"
+import type { Given } from "./gather.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
-import { readPolicyRules } from "./request-policy-rules.ts"
-import type { At, PublishRule, SubscribeRule } from "./request-policy-rules.ts"
+import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
+import type { Setting } from "./setting-kinds.ts"
 import { settings } from "./settings.ts"
-import type { Setting, SettingName } from "./settings.ts"
+import type { SettingName } from "./settings.ts"
+import { peerAdvice } from "./trusted-peers.ts"
 
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly faults: readonly string[]
@@ -33,13 +30,6 @@ export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   override get message(): string {
     return this.faults.join("\n")
   }
-}
-
-/** A value and where it came from: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.yaml:31`, `default`. */
-interface Sourced {
-  readonly value: unknown
-  /** With a path, where that part of the value came from. */
-  readonly at: At
 }
 
 type Value<S> = S extends { readonly kind: "int"; readonly default: infer Default }
@@ -75,47 +65,10 @@ export interface Config extends Omit<Settings, "listen" | "admin"> {
   readonly advice: readonly string[]
 }
 
-export interface Given {
-  /** By setting name, from the command line's own flags. */
-  readonly flags: Readonly<Partial<Record<SettingName, readonly string[]>>>
-  /** `NAME=VALUE` of `--set`, in order. */
-  readonly set: readonly string[]
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Path of a YAML or JSON file of settings by name; null: none. */
-  readonly file: string | null
-  /** Other defaults than the general ones: what `dev` presumes. */
-  /** By an embedding program; they count as if a flag had given them. */
-  readonly own?: Readonly<Record<string, unknown>>
-  readonly defaults: Readonly<Partial<Record<SettingName, unknown>>>
-}
-
 /** @throws ConfigInvalid with every fault found */
 export const readConfig = (given: Given): Config => {
   const faults: string[] = []
-  const raw = collect(given, faults)
-  const values: Record<string, unknown> = {}
-  const sources: Record<string, string> = {}
-  const notices: string[] = []
-  for (const [name, setting] of Object.entries(settings) as [SettingName, Setting][]) {
-    const one = raw.get(name)
-    if (one === undefined) {
-      values[name] = name in given.defaults ? given.defaults[name] : setting.default
-      sources[name] = "default"
-      continue
-    }
-    const source = one.at()
-    const checked = check(setting, one.value, one.at)
-    values[name] = checked._tag === "Good" ? checked.value : setting.default
-    if (checked._tag === "Bad")
-      faults.push(`${name} = ${show(one.value, name)} (${source}): ${checked.allowed}`)
-    else if (checked._tag === "Faulty") faults.push(...checked.faults)
-    sources[name] = source
-    if (setting.idle !== undefined) notices.push(`${name} (${source}) changes nothing: ${setting.idle}`)
-    else if (name === "db_update_period" && Number(one.value) <= 0) {
-      notices.push(`${name} = ${String(one.value)} (${source}): ${neverWritten}`)
-    }
-  }
-
+  const { values, sources, notices } = readValues(given, faults)
   const listen = (values["listen"] as readonly string[]).map((address) => {
     const parsed = parseAddress(address)
     if (parsed === null) {
@@ -126,11 +79,71 @@ export const readConfig = (given: Given): Config => {
     }
     return parsed ?? { transport: "udp" as const, host: "", port: 0 }
   })
-  const admin = values["admin"] as string | null
-  const adminAddress = admin === null || admin === "off" ? null : parseHostPort(admin)
-  if (admin !== null && admin !== "off" && adminAddress === null) {
-    faults.push(`admin = ${admin} (${sources["admin"]}): ${expectedAddress(admin)}`)
+  const admin = readAdmin(values["admin"] as string | null, sources, faults)
+  findDatabaseFaults(values, sources, faults)
+  findDisagreements(values, sources, faults)
+  const config = { ...values, listen, admin, sources, notices, advice: [] } as unknown as Config
+  if (faults.length > 0) throw new ConfigInvalid({ faults, rest: restOf(config, faults) })
+  const advice = peerAdvice({
+    entries: values["trusted_peers"] as readonly string[],
+    source: sources["trusted_peers"]!,
+    domains: values["domain"] as readonly string[],
+    isOpen: values["insecure_no_auth"] === true && values["users_file"] === null,
+  })
+  return { ...config, advice }
+}
+
+interface ReadValues {
+  readonly values: Record<string, unknown>
+  readonly sources: Record<string, string>
+  readonly notices: readonly string[]
+}
+
+/** Each setting's value by itself: the one that was given, or the default. */
+const readValues = (given: Given, faults: string[]): ReadValues => {
+  const raw = gather(given, faults)
+  const values: Record<string, unknown> = {}
+  const sources: Record<string, string> = {}
+  const notices: string[] = []
+  for (const [name, setting] of Object.entries(settings) as [SettingName, Setting][]) {
+    const sourced = raw.get(name)
+    if (sourced === undefined) {
+      values[name] = name in given.defaults ? given.defaults[name] : setting.default
+      sources[name] = "default"
+      continue
+    }
+    const source = sourced.at()
+    const checked = checkValue(setting, sourced.value, sourced.at)
+    values[name] = checked._tag === "Good" ? checked.value : setting.default
+    if (checked._tag === "Bad")
+      faults.push(`${name} = ${show(sourced.value, name)} (${source}): ${checked.allowed}`)
+    else if (checked._tag === "Faulty") faults.push(...checked.faults)
+    sources[name] = source
+    if (setting.idle !== undefined) notices.push(`${name} (${source}) changes nothing: ${setting.idle}`)
+    else if (name === "db_update_period" && Number(sourced.value) <= 0) {
+      notices.push(`${name} = ${String(sourced.value)} (${source}): ${neverWritten}`)
+    }
   }
+  return { values, sources, notices }
+}
+
+const readAdmin = (
+  admin: string | null,
+  sources: ReadValues["sources"],
+  faults: string[],
+): Config["admin"] => {
+  if (admin === null || admin === "off") return null
+  const address = parseHostPort(admin)
+  if (address === null) faults.push(`admin = ${admin} (${sources["admin"]}): ${expectedAddress(admin)}`)
+  return address
+}
+
+/** Also takes `db_url` for `database_url` when only that was given. */
+const findDatabaseFaults = (
+  values: ReadValues["values"],
+  sources: ReadValues["sources"],
+  faults: string[],
+): void => {
   if (values["database_url"] === null && values["db_url"] !== null) {
     values["database_url"] = values["db_url"]
     sources["database_url"] = sources["db_url"]!
@@ -153,6 +166,14 @@ export const readConfig = (given: Given): Config => {
   if (new Set(tables.map((name) => values[name])).size < tables.length) {
     faults.push(`${tables.join(", ")}: each needs a name of its own`)
   }
+}
+
+/** Values that are well-formed, and wrong in themselves or beside another. */
+const findDisagreements = (
+  values: ReadValues["values"],
+  sources: ReadValues["sources"],
+  faults: string[],
+): void => {
   for (const entry of hostListFaults(values["notify_targets"] as readonly string[])) {
     faults.push(
       `notify_targets = ${entry} (${sources["notify_targets"]}): expected an address, a network or a host name, ` +
@@ -167,100 +188,19 @@ export const readConfig = (given: Given): Config => {
     const [least, most] = [Number(values[min]), Number(values[max])]
     if (least > most) faults.push(`${min} = ${least} (${sources[min]}): must not be above ${max} = ${most}`)
   }
-  const config = { ...values, listen, admin: adminAddress, sources, notices, advice: [] } as unknown as Config
-  if (faults.length > 0) {
-    const isOf = (name: string, fault: string): boolean =>
-      /^[ ,]/.test(fault.slice(name.length)) && fault.startsWith(name)
-    const names = Object.keys(settings).filter((name) => faults.some((fault) => isOf(name, fault)))
-    const isWhole = faults.every((fault) => names.some((name) => isOf(name, fault)))
-    throw new ConfigInvalid({ faults, rest: { config, faulty: new Set(names), isWhole } })
-  }
-  const advice = peerAdvice({
-    entries: values["trusted_peers"] as readonly string[],
-    source: sources["trusted_peers"]!,
-    domains: values["domain"] as readonly string[],
-    isOpen: values["insecure_no_auth"] === true && values["users_file"] === null,
-  })
-  return { ...config, advice }
+}
+
+/** What is left of a configuration with faults, to find what else is wrong with it. */
+const restOf = (config: Config, faults: readonly string[]): NonNullable<ConfigInvalid["rest"]> => {
+  const isOf = (name: string, fault: string): boolean =>
+    /^[ ,]/.test(fault.slice(name.length)) && fault.startsWith(name)
+  const names = Object.keys(settings).filter((name) => faults.some((fault) => isOf(name, fault)))
+  const isWhole = faults.every((fault) => names.some((name) => isOf(name, fault)))
+  return { config, faulty: new Set(names), isWhole }
 }
 
 const neverWritten =
   "the tables are written at the stop and every 50,000 changes; subscriptions end at their own deadline all the same"
-
-/** Every setting that was given, the strongest source last put. */
-const collect = (given: Given, faults: string[]): ReadonlyMap<SettingName, Sourced> => {
-  const raw = new Map<SettingName, Sourced>()
-  const put = (name: string, value: unknown, source: string, at: At = () => source): void => {
-    if (isSetting(name)) raw.set(name, { value, at })
-    else
-      faults.push(`${name} (${source}): there is no such setting${didYouMean(name, Object.keys(settings))}`)
-  }
-  const file = given.file === null ? [] : readConfigFile(given.file, faults)
-  for (const { name, value, at } of file) {
-    // a name without a value is one that nobody has filled in
-    if (value !== null || !isSetting(name)) put(name, value, at(), at)
-  }
-  for (const { name, value, source } of readEnvironment(given.env, faults)) put(name, value, source)
-  for (const pair of given.set) {
-    const equals = pair.indexOf("=")
-    if (equals <= 0)
-      faults.push(`--set ${pair}: expected NAME=VALUE, for example --set max_expires_publish=600`)
-    else put(pair.slice(0, equals), pair.slice(equals + 1), `flag --set`)
-  }
-  for (const [name, values] of Object.entries(given.flags)) {
-    if (values === undefined || values.length === 0) continue
-    const setting: Setting | undefined = isSetting(name) ? settings[name] : undefined
-    put(
-      name,
-      setting?.kind === "list" || setting?.kind === "peers" ? values : values.at(-1),
-      `flag --${name.replaceAll("_", "-")}`,
-    )
-  }
-  for (const [name, value] of Object.entries(given.own ?? {})) {
-    if (value !== undefined && value !== null) put(name, value, "option")
-  }
-  return raw
-}
-
-interface Variable {
-  readonly name: string
-  readonly value: string
-  readonly source: string
-}
-
-/** `PRESENTLY_NAME`, or `PRESENTLY_NAME_FILE` with the path of a file that holds the value; and `DATABASE_URL`. */
-const readEnvironment = (env: Given["env"], faults: string[]): readonly Variable[] => {
-  const found: Variable[] = []
-  const url = env["DATABASE_URL"]
-  if (url !== undefined) found.push({ name: "database_url", value: url, source: "env DATABASE_URL" })
-  for (const [variable, value] of Object.entries(env)) {
-    // The file's own name is no setting, and test switches are nobody's.
-    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
-    if (value === undefined || !variable.startsWith("PRESENTLY_") || isOther) continue
-    const name = variable.slice("PRESENTLY_".length).toLowerCase()
-    const source = `env ${variable}`
-    const inFile = name.endsWith("_file") && !isSetting(name) ? name.slice(0, -"_file".length) : null
-    if (inFile === null || !isSetting(inFile)) found.push({ name, value, source })
-    else if (env[variable.slice(0, -"_FILE".length)] !== undefined) {
-      faults.push(`${inFile} (${source}): is given twice; leave ${variable} or ${variable.slice(0, -5)} out`)
-    } else {
-      const text = readValueFile(value, `${inFile} (${source})`, faults)
-      if (text !== null) found.push({ name: inFile, value: text, source })
-    }
-  }
-  return found
-}
-
-const readValueFile = (path: string, where: string, faults: string[]): string | null => {
-  try {
-    const text = readFileSync(path, "utf8").replace(/\r?\n$/, "")
-    if (text !== "") return text
-    faults.push(`${where}: ${path} is empty; write the value into it`)
-  } catch (cause) {
-    faults.push(`${where}: ${path}: ${fileWords(cause)}`)
-  }
-  return null
-}
 
 /** Loopback addresses reach nobody else: a server on them may be open. */
 export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
@@ -293,103 +233,6 @@ export const parseHostPort = (text: string): { readonly host: string; readonly p
   if (colon <= 0 || !/^[^\s/@]+$/.test(host) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
   return { host, port: Number(port) }
 }
-
-type Checked =
-  | { readonly _tag: "Good"; readonly value: unknown }
-  | { readonly _tag: "Bad"; readonly allowed: string }
-  /** Several things are wrong inside. */
-  | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
-
-const isScalar = (value: unknown): value is string | number | boolean =>
-  typeof value === "string" || typeof value === "number" || typeof value === "boolean"
-
-const isDigits = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
-
-const check = (setting: Setting, value: unknown, at: At): Checked => {
-  const word = isScalar(value) ? String(value) : ""
-  switch (setting.kind) {
-    case "int": {
-      const number = typeof value === "number" ? value : /^-?\d+$/.test(word) ? Number(word) : Number.NaN
-      return Number.isInteger(number) && number >= setting.min && number <= setting.max
-        ? { _tag: "Good", value: number }
-        : { _tag: "Bad", allowed: `expected a whole number from ${setting.min} to ${setting.max}` }
-    }
-    case "flag": {
-      const truth = flags.get(word.toLowerCase())
-      return truth === undefined
-        ? { _tag: "Bad", allowed: "expected 1 or 0 (also true, false, yes, no, on, off)" }
-        : { _tag: "Good", value: truth }
-    }
-    case "text":
-      if (typeof value === "number" || typeof value === "boolean") {
-        return { _tag: "Bad", allowed: `expected text, put it in quotes: ${setting.about}` }
-      }
-      return typeof value === "string" && !/[\r\n\0]/.test(value)
-        ? { _tag: "Good", value }
-        : { _tag: "Bad", allowed: `expected one line of text: ${setting.about}` }
-    case "rules": {
-      const rules = typeof value === "string" ? parseValue(value) : value
-      const faults: string[] = []
-      readPolicyRules(setting.for, rules, at, faults)
-      return faults.length === 0 ? { _tag: "Good", value: rules } : { _tag: "Faulty", faults }
-    }
-    case "hook": {
-      const fault = typeof value === "string" && value !== "" ? null : policyFault(value)
-      return fault === null
-        ? { _tag: "Good", value }
-        : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
-    }
-    case "list": {
-      const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)
-      const items: readonly unknown[] | null = Array.isArray(value)
-        ? value
-        : isNumber(value)
-          ? [value]
-          : typeof value === "string"
-            ? value.split(",")
-            : null
-      const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
-      if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
-        return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
-      }
-      return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
-    }
-    case "peers": {
-      const given = typeof value === "string" ? peersInText(value) : value
-      const items: readonly unknown[] = Array.isArray(given) ? given : [given]
-      const { peers, faults } = readPeers(items)
-      return faults.length === 0
-        ? { _tag: "Good", value: peers.map(({ text }) => text) }
-        : {
-            _tag: "Faulty",
-            faults: faults.map(
-              ({ index, entry, why }) =>
-                `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
-            ),
-          }
-    }
-    case "choice":
-      return setting.choices.includes(word)
-        ? { _tag: "Good", value: word }
-        : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
-  }
-}
-
-const flags = new Map([
-  ["1", true],
-  ["true", true],
-  ["yes", true],
-  ["on", true],
-  ["0", false],
-  ["false", false],
-  ["no", false],
-  ["off", false],
-])
-
-/** Read elsewhere: by the command line, by clients. */
-const others: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
-
-const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)
 
 /** A value for a message: shortened, and without its password. */
 const show = (value: unknown, name: SettingName): string => {

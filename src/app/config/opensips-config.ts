@@ -7,7 +7,8 @@ import { settingLine } from "./text.ts"
 import { readScript } from "./opensips-script.ts"
 import type { Script, ScriptCall, ScriptParameter } from "./opensips-script.ts"
 import { settings } from "./settings.ts"
-import type { Setting, SettingName } from "./settings.ts"
+import type { Setting } from "./setting-kinds.ts"
+import type { SettingName } from "./settings.ts"
 
 export interface Imported {
   /** A file of settings. */

@@ -5,7 +5,8 @@ import { stringify } from "yaml"
 import { masked } from "./config.ts"
 import type { Config } from "./config.ts"
 import { settingGroups, settings } from "./settings.ts"
-import type { Setting, SettingName } from "./settings.ts"
+import type { Setting } from "./setting-kinds.ts"
+import type { SettingName } from "./settings.ts"
 
 /** A setting as it would have been given. */
 export interface EffectiveSetting {

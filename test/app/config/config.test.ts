@@ -10,7 +10,7 @@ import type { TestContext } from "vitest"
 import { exitCodeOf } from "../../../src/app/cli/exit.ts"
 import { refusals } from "../../../src/app/cli/server-flags.ts"
 import { ConfigInvalid, readConfig } from "../../../src/app/config/config.ts"
-import type { Given } from "../../../src/app/config/config.ts"
+import type { Given } from "../../../src/app/config/gather.ts"
 import { faultsBeside, resolveConfig } from "../../../src/app/config/resolve-config.ts"
 import { fileOf } from "../cli/command.ts"
 

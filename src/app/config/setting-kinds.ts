@@ -1,0 +1,113 @@
+/**
+ * The kinds of settings, and how one of each is written in the table of settings (`settings.ts`).
+ */
+
+interface Base {
+  /** Shown by `--help`-like listings and in error messages; one line. */
+  readonly about: string
+  /** Set when the value is taken and checked but changes nothing: why. Said once at start when it is given. */
+  readonly idle?: string
+  /** Set when the value holds a password, which nothing may show. */
+  readonly secret?: true
+}
+
+interface Int<Default extends number | null> extends Base {
+  readonly kind: "int"
+  readonly default: Default
+  readonly min: number
+  readonly max: number
+}
+interface Flag extends Base {
+  readonly kind: "flag"
+  readonly default: boolean
+}
+interface Text extends Base {
+  readonly kind: "text"
+  readonly default: string | null
+}
+interface List extends Base {
+  readonly kind: "list"
+  /** An entry may be a whole number, which YAML does not read as text. */
+  readonly isNumeric?: boolean
+  readonly default: readonly string[]
+}
+interface Choice extends Base {
+  readonly kind: "choice"
+  readonly default: string
+  readonly choices: readonly string[]
+}
+
+/** Rules about single requests (`request-policy-rules.ts`); the text form is YAML or JSON. */
+interface Rules<For extends "publish" | "subscribe"> extends Base {
+  readonly kind: "rules"
+  readonly for: For
+  readonly default: readonly never[]
+}
+/** Entries of trusted peers (`adapters/sip/peers.ts`), each a text or an object with the same names. */
+interface Peers extends Base {
+  readonly kind: "peers"
+  readonly default: readonly string[]
+}
+/** A file of code, or from a program the code itself (`request-policy-hook.ts`). */
+interface Hook extends Base {
+  readonly kind: "hook"
+  readonly default: null
+}
+
+export type Setting =
+  | Int<number | null>
+  | Flag
+  | Text
+  | List
+  | Choice
+  | Rules<"publish">
+  | Rules<"subscribe">
+  | Peers
+  | Hook
+
+const base = (about: string, idle: string | undefined): Base =>
+  idle === undefined ? { about } : { about, idle }
+
+export const int = <Default extends number | null>(
+  fallback: Default,
+  min: number,
+  max: number,
+  about: string,
+  idle?: string,
+): Int<Default> => ({ kind: "int", default: fallback, min, max, ...base(about, idle) })
+export const flag = (fallback: boolean, about: string, idle?: string): Flag => ({
+  kind: "flag",
+  default: fallback,
+  ...base(about, idle),
+})
+export const text = (fallback: string | null, about: string, idle?: string): Text => ({
+  kind: "text",
+  default: fallback,
+  ...base(about, idle),
+})
+export const list = (fallback: readonly string[], about: string, idle?: string): List => ({
+  kind: "list",
+  default: fallback,
+  ...base(about, idle),
+})
+export const choice = (
+  fallback: string,
+  choices: readonly string[],
+  about: string,
+  idle?: string,
+): Choice => ({
+  kind: "choice",
+  default: fallback,
+  choices,
+  ...base(about, idle),
+})
+
+export const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rules<For> => ({
+  kind: "rules",
+  for: of,
+  default: [],
+  about,
+})
+export const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
+export const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
+export const secret = (one: Text): Text => ({ ...one, secret: true })
