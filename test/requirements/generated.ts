@@ -8,10 +8,10 @@ import type { Setting } from "../../src/app/config/setting-kinds.ts"
 import { seedNames } from "./parity-names.ts"
 import type { Kind, SeedName, SeedParameter } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"
-import { root } from "./titles.ts"
+import { root, titlesOfTests } from "./titles.ts"
 
 /** Documents that have such tables. */
-export const generatedPages = ["docs/configuration.md", "docs/from-opensips.md"]
+export const generatedPages = ["README.md", "docs/configuration.md", "docs/from-opensips.md"]
 
 /** The page as it should be. */
 export const generatedPage = (page: string): string =>
@@ -20,7 +20,58 @@ export const generatedPage = (page: string): string =>
     (_, begin: string, what: string, end: string) => `${begin}\n${tableOf(what)}\n\n${end}`,
   )
 
-const tableOf = (what: string): string => (what === "settings" ? settingsTables() : seedTable(what as Kind))
+const tableOf = (what: string): string => {
+  if (what === "settings") return settingsTables()
+  return what === "rfcs" ? rfcTable() : seedTable(what as Kind)
+}
+
+const rfcTitles: Readonly<Record<string, string>> = {
+  "3261": "SIP: transactions, dialogs, URIs",
+  "3263": "Locating SIP servers",
+  "3265": "SIP-specific event notification",
+  "3323": "Privacy mechanism",
+  "3325": "Asserted identity in trusted networks",
+  "3581": "Symmetric response routing (rport)",
+  "3680": "Event package for registrations",
+  "3842": "Message summary and message waiting",
+  "3856": "Event package for presence",
+  "3857": "Watcher information: event template package",
+  "3858": "Watcher information: document format",
+  "3859": "Common profile for presence",
+  "3863": "Presence Information Data Format (PIDF)",
+  "3903": "Event state publication (PUBLISH)",
+  "4235": "Event package for INVITE dialogs",
+  "4320": "Non-INVITE transactions",
+  "4475": "SIP torture tests",
+  "4479": "Data model for presence",
+  "4480": "Rich presence (RPID)",
+  "4575": "Event package for conferences",
+  "4745": "Common policy",
+  "4827": "XCAP: manipulating presence documents (hard state)",
+  "5025": "Presence authorization rules",
+  "5057": "Multiple dialog usages",
+  "5118": "SIP torture tests for IPv6",
+  "5626": "Client-initiated connections (keep-alive)",
+  "5839": "Subscriptions with entity-tags for conditional notification",
+  "5952": "Text form of IPv6 addresses",
+  "6446": "Event notification rate control",
+  "6665": "SIP-specific event notification (by setting)",
+  "7616": "HTTP digest access authentication",
+  "8760": "Digest algorithms for SIP",
+}
+
+/** Of each RFC: requirements that are listed, and tests that carry an id of it. */
+const rfcTable = (): string => {
+  const listed = [...readFileSync(join(root, "docs/requirements.md"), "utf8").matchAll(/^\| (\d{4})-\S+ \|/gm)]
+  const tests = titlesOfTests().map(({ title }) => new Set(title.match(/\b\d{4}(?=-\d)/g)))
+  const cells = Object.entries(rfcTitles).map(([rfc, title]) => [
+    `[${rfc}](https://www.rfc-editor.org/rfc/rfc${rfc})`,
+    title,
+    String(listed.filter(([, of]) => of === rfc).length || ""),
+    String(tests.filter((ids) => ids.has(rfc)).length),
+  ])
+  return rows(["RFC", "About", "Requirements listed", "Tests"], cells)
+}
 
 const rows = (head: readonly string[], cells: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...cells]
