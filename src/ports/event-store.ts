@@ -90,6 +90,13 @@ export interface Claim {
 /** Of a store that nobody else can write to. */
 export const soleClaim: Claim = { isSure: () => true, taken: () => null }
 
+/** Why nothing is said from memory, for whoever is not to know who has the log: a phone, for instance. */
+export const unsure = "somebody else may have the log by now"
+
+/** Why nothing may be said from memory, with who has the log where that is known; null: it is sure that nobody else has. */
+export const whyUnsure = (claim: Claim): string | null =>
+  claim.isSure() ? null : (claim.taken()?.message ?? unsure)
+
 /** Where facts are kept. The contract is a test suite that every implementation passes. */
 export class EventStore extends Context.Service<
   EventStore,

@@ -31,6 +31,10 @@ export const listenForHangups = (endsWithTerminal: boolean): Hangups => {
       resume(Effect.void)
     }
     wake()
+    // one that nobody waits for any more is for whoever waits next
+    return Effect.sync(() => {
+      wake = () => {}
+    })
   })
   return { each: (work) => Effect.forever(Effect.andThen(next, work)) }
 }

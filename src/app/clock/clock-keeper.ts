@@ -15,6 +15,7 @@ import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { ClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { attentiveClock } from "./clocks.ts"
+import { databaseSlackMillis, doubtMillis, gapOf } from "./known-time.ts"
 import { spanInWords } from "../time-spans.ts"
 import { makeSteadyClock } from "./steady-clock.ts"
 import type { ClockEvent, ClockState, SteadyOptions, TimeSources } from "./steady-clock.ts"
@@ -33,14 +34,8 @@ export interface ClockKeeper {
   readonly remembered: Effect.Effect<void>
 }
 
-/** A jump ahead of more than this, followed though nobody confirmed it, is remembered: retention waits. */
-export const doubtMillis: Millis = 86_400_000
-
 const beatEvery = "1 minute"
 const lookEvery = "10 seconds"
-
-/** What a database's clock may differ where nothing better is known. */
-const databaseSlackMillis: Millis = 60_000
 
 /** One run of a machine; `unknown` where that cannot be told. */
 export const bootId = (): string => {
@@ -170,26 +165,22 @@ const expectation = Effect.fnUntraced(function* (
   jumpMillis: Millis,
 ) {
   const wall = sources.wall()
-  const since = sources.uptime()
-  const last = yield* witness.lastBeat
-  const newest = yield* witness.newest
+  const gap = yield* gapOf(witness, wall, boot, sources.uptime())
   const plausible: Expectation = { _tag: "Plausible" }
   const near = (one: Millis, other: Millis, slack = jumpMillis): boolean => Math.abs(one - other) <= slack
   const vouches = !database.isLocal && near(database.at, wall, databaseSlackMillis)
   const denies = (expected: Millis): boolean =>
     near(database.at, expected, databaseSlackMillis) && !near(database.at, wall, databaseSlackMillis)
   const expected = (at: Millis): Expectation => ({ _tag: "Expected", at, isDenied: denies(at) })
-  if (last !== null && last.boot === boot && boot !== "unknown" && since !== null) {
-    const at = last.at + (since - last.uptime)
-    return near(wall, at) || vouches ? plausible : expected(at)
-  }
-  if (last !== null && wall < last.at - jumpMillis) return vouches ? plausible : expected(last.at)
-  const known = Math.max(last?.at ?? 0, newest)
-  if (known === 0 || wall - known <= doubtMillis || vouches) return plausible
+  if (gap === null) return plausible
+  const { known, toldAt } = gap
+  if (gap.by === "uptime") return near(wall, known) || vouches ? plausible : expected(known)
+  if (toldAt !== null && wall < toldAt - jumpMillis) return vouches ? plausible : expected(toldAt)
+  if (gap.millis <= doubtMillis || vouches) return plausible
   // a clock of another kind, between what is known and what this one says
   const isElsewhere = !near(database.at, wall, databaseSlackMillis) && database.at >= known - jumpMillis
   if (isElsewhere && database.at < wall) return expected(database.at)
-  const doubted: Expectation = { _tag: "Doubted", by: wall - known }
+  const doubted: Expectation = { _tag: "Doubted", by: gap.millis }
   return doubted
 })
 
@@ -241,4 +232,4 @@ export const steadied = (system: Clock.Clock): Clock.Clock => {
   return clock
 }
 
-export const steadyDefaults: SteadyOptions = { jumpMillis: 10_000, waitMillis: 86_400_000 }
+const steadyDefaults: SteadyOptions = { jumpMillis: 10_000, waitMillis: 86_400_000 }

@@ -5,7 +5,8 @@ import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
-import { bootId, doubtMillis, uptimeMillis } from "./clock-keeper.ts"
+import { bootId, uptimeMillis } from "./clock-keeper.ts"
+import { databaseSlackMillis, doubtMillis, gapOf } from "./known-time.ts"
 import { spanInWords } from "../time-spans.ts"
 
 export interface Suspicion {
@@ -17,9 +18,6 @@ export interface Suspicion {
   readonly isWatched: boolean
 }
 
-/** What a database's clock may differ. */
-const skewMillis: Millis = 60_000
-
 /** @returns why nothing may be dropped as old, without somebody's word; null: nothing speaks against it */
 export const suspicionOf = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
@@ -30,24 +28,19 @@ export const suspicionOf = Effect.fnUntraced(function* (
     return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be, and nothing confirms it`
   const witness = makeClockWitness(sql)
   const { at: database, isLocal } = yield* witness.look
-  if (now - database > skewMillis)
+  if (now - database > databaseSlackMillis)
     return `the database's clock says ${iso(database)}, and this machine's ${iso(now)}`
   const doubt = yield* witness.doubt
   if (doubt !== null && now - doubt.at < doubtDays * day)
     return `the clock went ahead by ${spanInWords(doubt.by)} at ${iso(doubt.at)}, and nothing has confirmed that: it is taken for right ${iso(doubt.at + doubtDays * day)} (retention_doubt)`
   if (isWatched) return null
-  const last = yield* witness.lastBeat
-  const since = uptimeMillis()
-  if (last !== null && last.boot === bootId() && since !== null) {
-    const passed = now - (last.at + (since - last.uptime))
-    return passed > doubtMillis
-      ? `the clock of this machine went ahead by ${spanInWords(passed)} since ${iso(last.at)}`
-      : null
-  }
-  const known = Math.max(last?.at ?? 0, yield* witness.newest)
+  const gap = yield* gapOf(witness, now, bootId(), uptimeMillis())
+  if (gap === null || gap.millis <= doubtMillis) return null
+  if (gap.by === "uptime")
+    return `the clock of this machine went ahead by ${spanInWords(gap.millis)} since ${iso(gap.toldAt)}`
   // a database elsewhere has a clock of its own, and it agrees
-  if (!isLocal || known === 0 || now - known <= doubtMillis) return null
-  return `the newest that the log knows of is from ${iso(known)}, ${spanInWords(now - known)} ago by the clock of this machine`
+  if (!isLocal) return null
+  return `the newest that the log knows of is from ${iso(gap.known)}, ${spanInWords(gap.millis)} ago by the clock of this machine`
 })
 
 const day: Millis = 86_400_000

@@ -48,12 +48,12 @@ export const logBefore = ({ days }: Terms, now: Millis): Millis | null => {
   return startOfMonth(now - days * day)
 }
 
-export const startOfMonth = (at: Millis): Millis => {
+const startOfMonth = (at: Millis): Millis => {
   const instant = new Date(at)
   return Date.UTC(instant.getUTCFullYear(), instant.getUTCMonth(), 1)
 }
 
-export const startOfDay = (at: Millis): Millis => Math.floor(at / day) * day
+const startOfDay = (at: Millis): Millis => Math.floor(at / day) * day
 
 /** Documents that were published before this may go: whole days. */
 export const documentsBefore = (days: number, now: Millis): Millis => startOfDay(now - days * day)

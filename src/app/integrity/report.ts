@@ -47,7 +47,7 @@ export const verifyJson = (report: VerifyReport): string =>
     differences: report.differences.map((one) => ({ ...one, ...shownBeside(one) })),
   })
 
-export const differenceCount = (count: number): string => counted(count, "difference")
+const differenceCount = (count: number): string => counted(count, "difference")
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 

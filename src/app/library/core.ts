@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Clock, Deferred, Effect, Stream } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import { EventStore, StoreUnavailable, soleClaim } from "../../ports/event-store.ts"
+import { EventStore, StoreUnavailable, soleClaim, unsure } from "../../ports/event-store.ts"
 import type { Answer, Command, Rejection, Reply } from "../../domain/presentity/commands.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -348,7 +348,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const doubt = (): PresenceRefused | null => {
     if (claim.isSure()) return null
     const cause = lost()
-    const why = cause === null ? "somebody else may have the log by now" : "somebody else has the log"
+    const why = cause === null ? unsure : "somebody else has the log"
     const { retryAfter } = pumpDefaults
     const rejection = { _tag: "ServiceUnavailable", status: 503, why, retryAfter } as const
     return new PresenceRefused({ status: 503, rejection, ...(cause === null ? {} : { cause }) })

@@ -4,9 +4,10 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { fenced } from "../../adapters/store/writer/claim.ts"
+import { unavailable } from "../../adapters/store/postgres/unavailable.ts"
 import { layerPostgresWebhooks } from "../../adapters/webhooks/postgres.ts"
 import { WebhookStore } from "../../adapters/webhooks/webhook-store.ts"
-import { StoreUnavailable } from "../../ports/event-store.ts"
+import type { StoreUnavailable } from "../../ports/event-store.ts"
 
 export const fencedWebhooks = (
   sql: PgClient.PgClient,
@@ -15,9 +16,7 @@ export const fencedWebhooks = (
   const own =
     <Args extends readonly unknown[], A>(write: (...args: Args) => Effect.Effect<A, StoreUnavailable>) =>
     (...args: Args): Effect.Effect<A, StoreUnavailable> =>
-      Effect.mapError(fenced(sql, write(...args)), (cause) =>
-        cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ cause }),
-      )
+      unavailable(fenced(sql, write(...args)))
   return {
     ...store,
     add: own(store.add),

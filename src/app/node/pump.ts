@@ -19,7 +19,7 @@ import type {
   Release,
   CommittedDecision,
 } from "../../domain/engine/engine.ts"
-import { EventStore, StoreUnavailable, soleClaim } from "../../ports/event-store.ts"
+import { EventStore, StoreUnavailable, soleClaim, unsure } from "../../ports/event-store.ts"
 import type { Position, RecordedDecision, Request, SipHandler } from "../../ports/event-store.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -823,9 +823,6 @@ export const makePump = Effect.fnUntraced(function* (
   }
   return pump
 })
-
-/** Why nothing is said from memory. */
-const unsure = "somebody else may have the log by now"
 
 /** The origin of what policies do to those who watch already. */
 export const policiesOrigin = "watch policy"

@@ -2,6 +2,7 @@
  * A stop that ends in time whatever the database does: what still waits for it then fails, because its connections are ended.
  */
 import { Duration, Effect, Scope } from "effect"
+import { closingWithin } from "../../adapters/store/writer/closing.ts"
 import type { Storage } from "./storage.ts"
 
 /** How long a server whose log is somebody else's may take: it has nothing more to write. Milliseconds. */
@@ -19,11 +20,8 @@ export const stoppingWithin = Effect.fnUntraced(function* (patience: Duration.In
     Effect.suspend(() => {
       const millis = Duration.toMillis(Duration.fromInputUnsafe(patience))
       const isLost = storage !== null && storage.claim.taken() !== null
-      const timer = setTimeout(() => storage?.cutOff(), isLost ? Math.min(lostWithin, millis) : millis)
-      return Effect.ensuring(
-        Scope.close(scope, exit),
-        Effect.sync(() => clearTimeout(timer)),
-      )
+      const within = isLost ? Math.min(lostWithin, millis) : millis
+      return closingWithin(within, () => storage?.cutOff(), Scope.close(scope, exit))
     }),
   )
   return {

@@ -3,7 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect"
-import { claimOn } from "../../adapters/store/writer/claim.ts"
+import { claimOn, fenced } from "../../adapters/store/writer/claim.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
 import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
 import type { StoreUnfit } from "../../adapters/store/writer/unfit.ts"
@@ -159,7 +159,7 @@ export const openStorage = Effect.fnUntraced(function* (
     cause instanceof Error && "_tag" in cause && (cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit")
   const prepare = Effect.suspend(() => (writer === null ? Effect.asVoid(gotten) : Effect.void)).pipe(
     Effect.andThen(Clock.currentTimeMillis),
-    Effect.flatMap((now) => makePartitions(new Date(now))),
+    Effect.flatMap((now) => fenced(sql, makePartitions(new Date(now)))),
     Effect.andThen(prepareTables(tables, config.xcap_table ?? "xcap")),
     Effect.tap(() => Deferred.succeed(claimed, undefined)),
     Effect.tapError((cause) => {

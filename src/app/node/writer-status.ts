@@ -2,6 +2,7 @@
  * What a server says of its right to write to its log.
  */
 import type { WriterCounters } from "../../adapters/store/writer/writer.ts"
+import { whyUnsure } from "../../ports/event-store.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
 import { holderText } from "../../adapters/store/writer/taken.ts"
@@ -12,12 +13,10 @@ export const standbyText = ({ waitingFor }: Storage): string | null => {
   return other === null ? null : `standby: the log is taken by ${holderText(other)}`
 }
 
-/** Why nothing is said from memory: somebody else may have the log by now, or has it. Null: nobody has. */
+/** Why nothing is said from memory; null: nobody else has the log. */
 export const doubtOf = ({ claim, writer }: Storage): string | null =>
   // before it is ours nothing is known that could be said
-  writer() === null || claim.isSure()
-    ? null
-    : (claim.taken()?.message ?? "somebody else may have the log by now")
+  writer() === null ? null : whyUnsure(claim)
 
 /** What to do about another program that has the log. @param program who is told: a command, or a program of somebody's own */
 export const takenFix = ({ standby }: Pick<Config, "standby">, program: string): string => {

@@ -6,6 +6,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql"
+import { fenced } from "../../adapters/store/writer/claim.ts"
 import { makePartitions } from "../../adapters/store/postgres/migrations.ts"
 import { errorMessage } from "../error-message.ts"
 import { compact } from "./compact.ts"
@@ -34,7 +35,7 @@ export const makeDaily = (
   const counts = { runs: 0, postponed: 0, limited: 0 }
   const once = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    yield* makePartitions(new Date(now)).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+    yield* fenced(sql, makePartitions(new Date(now))).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     if (terms.days === 0 && terms.documents.size === 0) return
     counts.runs++
     const why = yield* suspicion(now)

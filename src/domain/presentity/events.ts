@@ -394,7 +394,6 @@ export interface NotificationsAccepted {
 }
 
 /**
-/**
  * By the clock it is earlier than the decision's place in the order of time, `at`: the clock stood ahead, and was set back. Always
  * the first event of its decision, whose other events count by the clock.
  */

@@ -13,7 +13,7 @@ import type { TableName, TableRow } from "../../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../../domain/projections/rows.ts"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../../domain/projections/rows.ts"
 import { narrow } from "../../../domain/projections/widths.ts"
-import { fenceOf, fencedOff } from "../writer/claim.ts"
+import { fenceOf, fenced, fencedOff } from "../writer/claim.ts"
 
 /** Rows a statement may carry: the embedded database blocks the event loop for each. */
 const rowsMax = 500
@@ -176,10 +176,10 @@ export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xca
     const name = names[key]
     if (name === moduleTableNames[key]) continue
     if (yield* isStranger(name)) return yield* new TableNotOurs({ table: name })
-    yield* prepareTable(name, moduleTableNames[key])
+    yield* fenced(sql, prepareTable(name, moduleTableNames[key]))
   }
   if (xcap !== "xcap" && (yield* sql`SELECT FROM events LIMIT 1`).length === 0)
-    yield* prepareTable(xcap, "xcap")
+    yield* fenced(sql, prepareTable(xcap, "xcap"))
   const [known] = yield* sql`SELECT FROM checkpoints WHERE name = ${markOf(names)}`
   return known !== undefined
 })
@@ -188,9 +188,12 @@ export const prepareTables = Effect.fnUntraced(function* (names: TableNames, xca
 export const claimTables = Effect.fnUntraced(function* (names: TableNames) {
   const sql = yield* PgClient.PgClient
   const mark = markOf(names)
-  yield* sql`
+  yield* fenced(
+    sql,
+    sql`
     WITH others AS (DELETE FROM checkpoints WHERE starts_with(name, ${markPrefix}) AND name <> ${mark})
-    INSERT INTO checkpoints (name, pos, at) VALUES (${mark}, 0, now()) ON CONFLICT DO NOTHING`
+    INSERT INTO checkpoints (name, pos, at) VALUES (${mark}, 0, now()) ON CONFLICT DO NOTHING`,
+  )
 })
 
 const markPrefix = "kept in "

@@ -3,10 +3,12 @@
  *
  * In `checkpoints`: `clock BOOT`, with what the clock said (`at`) and the milliseconds since the machine's start (`pos`);
  * `clock doubted`, when the clock went ahead with nobody to confirm it (`at`), and by how many milliseconds (`pos`).
+ * Whoever lost the log remembers nothing in it: it would remove what the next one has.
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { Millis } from "../../../domain/vocabulary.ts"
+import { fenced } from "./claim.ts"
 
 /** What the clock said, so long after the start of the machine. */
 export interface Beat {
@@ -45,12 +47,15 @@ export const makeClockWitness = (sql: PgClient.PgClient) => ({
   ),
 
   beat: ({ boot, uptime, at }: Beat) =>
-    sql`
+    fenced(
+      sql,
+      sql`
       WITH older AS (
         DELETE FROM checkpoints WHERE name LIKE 'clock %' AND name NOT IN ('clock doubted', ${`clock ${boot}`}))
       INSERT INTO checkpoints (name, pos, at)
       VALUES (${`clock ${boot}`}, ${Math.round(uptime)}::bigint, to_timestamp(${at}::float8 / 1000.0))
-      ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`.pipe(Effect.asVoid),
+      ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`,
+    ).pipe(Effect.asVoid),
 
   /** Of what is stored: the newest decision, the newest seal; 0: there is none. */
   newest: sql<{ decided: Date | null; sealed: Date | null }>`
@@ -66,12 +71,15 @@ export const makeClockWitness = (sql: PgClient.PgClient) => ({
   ),
 
   saveDoubt: ({ at, by }: Doubt) =>
-    sql`
+    fenced(
+      sql,
+      sql`
       INSERT INTO checkpoints (name, pos, at)
       VALUES ('clock doubted', ${Math.round(by)}::bigint, to_timestamp(${at}::float8 / 1000.0))
-      ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`.pipe(Effect.asVoid),
+      ON CONFLICT (name) DO UPDATE SET pos = excluded.pos, at = excluded.at`,
+    ).pipe(Effect.asVoid),
 
-  clearDoubt: sql`DELETE FROM checkpoints WHERE name = 'clock doubted'`.pipe(Effect.asVoid),
+  clearDoubt: fenced(sql, sql`DELETE FROM checkpoints WHERE name = 'clock doubted'`).pipe(Effect.asVoid),
 })
 
 export type ClockWitness = ReturnType<typeof makeClockWitness>

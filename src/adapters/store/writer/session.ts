@@ -6,6 +6,7 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Exit, Queue, Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Socket } from "node:net"
+import { closingWithin } from "./closing.ts"
 import { socketTo } from "./sockets.ts"
 
 export interface Session {
@@ -53,13 +54,7 @@ export const openSession = Effect.fnUntraced(function* (
   }
   /** Its end is told to the database, which may not answer. */
   const closed = (exit: Exit.Exit<unknown, unknown>) =>
-    Effect.suspend(() => {
-      const timer = setTimeout(cut, closesWithin)
-      return Effect.ensuring(
-        Scope.close(scope, exit),
-        Effect.sync(() => clearTimeout(timer)),
-      )
-    })
+    closingWithin(closesWithin, cut, Scope.close(scope, exit))
   const opened = Effect.gen(function* () {
     // pinned: whoever listens has the connection to itself
     const connection = yield* Effect.flatMap(

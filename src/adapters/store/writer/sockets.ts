@@ -10,6 +10,7 @@ import type { Socket } from "node:net"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { closingWithin } from "./closing.ts"
 
 interface Sockets {
   readonly open: Set<Socket>
@@ -41,7 +42,7 @@ const decoded = (text: string): string => {
 }
 
 /** @param url as the driver reads it: `?host=` and `?port=` win, and a host that begins with `/` is a folder of sockets */
-export const databaseAddress = (
+const databaseAddress = (
   url: string,
 ): { readonly host: string; readonly port: number } | { readonly path: string } => {
   const { hostname, port: named, searchParams } = new URL(url)
@@ -80,20 +81,6 @@ export const cutOff = (application: string): void => {
   for (const socket of sockets.open) socket.destroy(cutError())
 }
 
-/** Does what closes connections, and cuts them off when that takes too long. @param millis how long it may take */
-export const closingWithin = <A, E, R>(
-  application: string,
-  millis: number,
-  close: Effect.Effect<A, E, R>,
-): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    const timer = setTimeout(() => cutOff(application), millis)
-    return Effect.ensuring(
-      close,
-      Effect.sync(() => clearTimeout(timer)),
-    )
-  })
-
 /** How long the pool of a program may take to close. */
 const poolClosesWithin = 1000
 
@@ -108,7 +95,7 @@ export const boundedClient = (
       const inner = yield* Scope.make()
       yield* Effect.addFinalizer((exit) =>
         Effect.andThen(
-          closingWithin(application, poolClosesWithin, Scope.close(inner, exit)),
+          closingWithin(poolClosesWithin, () => cutOff(application), Scope.close(inner, exit)),
           // the name is not used again
           Effect.sync(() => void all.delete(application)),
         ),

@@ -13,7 +13,7 @@
 import { randomInt } from "node:crypto"
 import { hostname } from "node:os"
 import type { PgClient } from "@effect/sql-pg"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Exit, Scope } from "effect"
 import type { Migrator, SqlError } from "effect/sql"
 import type { Holder } from "../../../ports/event-store.ts"
 import { claimOn, holderIn } from "./claim.ts"
@@ -168,6 +168,42 @@ const endSessions = (session: Session, { application }: WriterRow, spared = 0) =
         )
         .pipe(Effect.ignore)
 
+type Ask = Session["ask"]
+
+/** Of a database that nobody else can open: no session shows that its holder lives. */
+const withoutSession = { lock: 0, lease: 0, process: "" }
+
+/** Raises the epoch, and tells who has the log from here on. @param shown how it shows that it lives */
+const raise = Effect.fnUntraced(function* (
+  ask: Ask,
+  { application, program, version }: Pick<WriterOptions, "application" | "program" | "version">,
+  shown: { readonly lock: number; readonly lease: number; readonly process: string },
+) {
+  const [taken] = yield* ask<HolderRow>(
+    `UPDATE writers SET epoch = greatest(epoch, ${newestEpoch}) + 1, application = $1, program = $2, host = $3, pid = $4::int,
+       version = $5, since = clock_timestamp(), session = CASE WHEN $6::int = 0 THEN 0 ELSE pg_backend_pid() END,
+       lock = $6::int, lease = $7::int, process = $8
+     WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`,
+    [application, program, hostname(), process.pid, version, shown.lock, shown.lease, shown.process],
+  )
+  yield* ask("SELECT setval('writers_epoch', $1::bigint)", [String(taken!.epoch)])
+  // a statement of its own: it sees what was under way when we waited
+  yield* ask(`INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
+    SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
+    FROM writers WHERE shard = 0`)
+  return taken!
+})
+
+/** Hands the log back, unless it is somebody else's by now. */
+const handBack = (ask: Ask, epoch: number, application: string) =>
+  ask(
+    `WITH mine AS (UPDATE writers SET application = '', session = 0, lock = 0 WHERE shard = 0 AND epoch = $1::bigint
+         AND application = $2 RETURNING epoch),
+       told AS (UPDATE claims c SET ended = clock_timestamp() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch)
+     SELECT pg_notify('${channel}', '') FROM mine`,
+    [epoch, application],
+  ).pipe(Effect.ignore)
+
 /** @returns null: somebody else was faster, or the holder has come back */
 const take = Effect.fnUntraced(function* (session: Session, row: WriterRow, options: WriterOptions) {
   yield* endSessions(session, row, row.session)
@@ -179,27 +215,7 @@ const take = Effect.fnUntraced(function* (session: Session, row: WriterRow, opti
       [String(row.epoch), row.application, row.session, row.lock],
     )
     if (held.length === 0) return null
-    const [taken] = yield* session.ask<HolderRow>(
-      `UPDATE writers SET epoch = greatest(epoch, ${newestEpoch}) + 1, application = $1, program = $2, host = $3, pid = $4::int,
-         version = $5, since = clock_timestamp(), session = pg_backend_pid(), lock = $6::int, lease = $7::int, process = $8
-       WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`,
-      [
-        options.application,
-        options.program,
-        hostname(),
-        process.pid,
-        options.version,
-        lock,
-        options.lease,
-        processIdentity(),
-      ],
-    )
-    yield* session.ask("SELECT setval('writers_epoch', $1::bigint)", [String(taken!.epoch)])
-    // a statement of its own: it sees what was under way when we waited
-    yield* session.ask(`INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
-      SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
-      FROM writers WHERE shard = 0`)
-    return taken ?? null
+    return yield* raise(session.ask, options, { lock, lease: options.lease, process: processIdentity() })
   })
   let asked = moment()
   yield* session.ask("BEGIN")
@@ -460,30 +476,29 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
   })
 
   let release: ReturnType<typeof setTimeout> | undefined
-  // after the last write, and when nobody asks any more
-  yield* Effect.addFinalizer(() =>
-    session
-      .ask(
-        `WITH mine AS (UPDATE writers SET application = '', session = 0, lock = 0 WHERE shard = 0 AND epoch = $1::bigint
-             AND application = $2 RETURNING epoch),
-           told AS (UPDATE claims c SET ended = clock_timestamp() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch)
-         SELECT pg_notify('${channel}', '') FROM mine`,
-        [holder.epoch, options.application],
-      )
-      .pipe(
-        Effect.ignore,
-        Effect.andThen(session.close),
+  const kept = Effect.gen(function* () {
+    // after the last write, and when nobody asks any more; the session is whichever there is then
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => handBack(session.ask, holder.epoch, options.application)).pipe(
+        Effect.andThen(Effect.suspend(() => session.close)),
         Effect.andThen(Effect.sync(() => clearTimeout(release))),
       ),
+    )
+    yield* Effect.forkScoped(keep)
+    // a question that is under way is waited for: not for ever
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        release = setTimeout(() => session.cut(), releaseMillis)
+      }),
+    )
+    if (!isMigrated) yield* options.migrate
+  })
+  // whoever tries again after a failure must not find this attempt as the one that has the log
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  yield* kept.pipe(
+    Scope.provide(scope),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
   )
-  yield* Effect.forkScoped(keep)
-  // a question that is under way is waited for: not for ever
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      release = setTimeout(() => session.cut(), releaseMillis)
-    }),
-  )
-  if (!isMigrated) yield* options.migrate
   const writer: Writer = { holder, lost: Deferred.await(lost), counters }
   return writer
 })
@@ -491,27 +506,13 @@ export const claimLog = Effect.fnUntraced(function* (sql: PgClient.PgClient, opt
 /** The claim on a database that nobody else can open: told all the same, so that it is known who wrote which part. */
 export const claimSole = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
-  { application, program, version }: Pick<WriterOptions, "application" | "program" | "version">,
+  who: Pick<WriterOptions, "application" | "program" | "version">,
 ) {
-  const [row] = yield* sql<HolderRow>`
-    UPDATE writers SET epoch = greatest(epoch, (SELECT coalesce(max(epoch), 0) FROM claims WHERE shard = 0)) + 1,
-      application = ${application}, program = ${program}, host = ${hostname()}, pid = ${process.pid}::int, version = ${version},
-      since = now(), session = 0, lock = 0, lease = 0, process = ''
-    WHERE shard = 0 RETURNING program, host, pid, version, since, epoch`
-  yield* sql`
-    INSERT INTO claims (shard, epoch, program, host, pid, version, since, position)
-    SELECT shard, epoch, program, host, pid, version, since, coalesce((SELECT max(pos) FROM events), 0)
-    FROM writers WHERE shard = 0`
-  const holder = holderIn(row!)
-  Object.assign(claimOn(sql), { epoch: holder.epoch, application, sessions: "one" })
-  yield* Effect.addFinalizer(() =>
-    sql`
-      WITH mine AS (UPDATE writers SET application = '' WHERE shard = 0 AND epoch = ${holder.epoch}::bigint
-        AND application = ${application} RETURNING epoch)
-      UPDATE claims c SET ended = now() FROM mine WHERE c.shard = 0 AND c.epoch = mine.epoch`.pipe(
-      Effect.ignore,
-    ),
-  )
+  const ask: Ask = <Row>(text: string, params: readonly unknown[] = []) =>
+    sql.unsafe<Row & object>(text, params)
+  const holder = holderIn(yield* raise(ask, who, withoutSession))
+  Object.assign(claimOn(sql), { epoch: holder.epoch, application: who.application, sessions: "one" })
+  yield* Effect.addFinalizer(() => handBack(ask, holder.epoch, who.application))
   const writer: Writer = { holder, lost: Effect.never, counters: { lapses: 0, fenced: 0 } }
   return writer
 })
