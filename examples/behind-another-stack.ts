@@ -1,8 +1,8 @@
-/** Behind a SIP stack one has already: it does transactions, routing and digest; requests come here as plain values. */
+/** Behind an existing SIP stack, which does transactions, routing and digest; requests arrive here as plain values. */
 import { Presence } from "presently"
 import type { Notification, PresenceRefused } from "presently"
 
-/** What such a stack hands over. */
+/** A request as such a stack passes it on. */
 interface Request {
   readonly uri: string
   readonly from: string
@@ -25,7 +25,7 @@ const onSubscribe = async (
 ) => {
   const watch = await presence.watch({ presentity, watcher, expires }).catch(refused)
   if ("status" in watch) return watch
-  // each NOTIFY is awaited: while one has no answer the next waits, and then says what is true by then
+  // each NOTIFY is awaited: the next one waits for the answer, and then carries the newest state
   void (async () => {
     for await (const notification of watch) await notify(notification)
   })()

@@ -1,4 +1,4 @@
-/** Presence in a program: no socket, no database. */
+/** Presence inside a program, without sockets or a database. */
 import { Presence } from "presently"
 
 const presence = await Presence.make()

@@ -1,4 +1,4 @@
-/** An event package of one's own: the temperature of a room, the newest reading of each sensor, the mean of all. */
+/** An event package of your own: the temperature of a room, as the mean of the newest readings of all sensors. */
 import { Presence } from "presently"
 import type { EventPackage } from "presently/packages"
 import { packageLaws } from "presently/testing"
@@ -15,7 +15,7 @@ export const temperature: EventPackage<Reading, "temperature"> = {
   entityTags: "new-each-time",
   notifyIntervalMillis: 0,
   parse: ({ text }) => {
-    // 0 and -0 are one temperature
+    // 0 and -0 are the same temperature
     const celsius = text.trim() === "" ? Number.NaN : Number(text) + 0
     return Number.isFinite(celsius)
       ? { _tag: "Parsed", document: { celsius } }
@@ -29,7 +29,7 @@ export const temperature: EventPackage<Reading, "temperature"> = {
   offline: () => null,
 }
 
-// what every package has to keep, tried on these documents and on broken ones made of them
+// checks the laws of every package on these documents and on damaged variants of them
 packageLaws(temperature, {
   documents: ["21.5", "-3", "0"].map((text) => ({ contentType: "text/plain", text })),
 })

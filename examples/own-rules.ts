@@ -1,4 +1,4 @@
-/** Rules from wherever they are kept: here a map, elsewhere a database or an XCAP server. */
+/** Authorization rules from a source of your own: here a map, in practice a database or an XCAP server. */
 import { Presence } from "presently"
 
 const rules = new Map<string, string>()

@@ -1,10 +1,10 @@
-/** A store of one's own: lines of text in an array, where another has a table. What it has to keep is in docs/embedding.md. */
+/** A store of your own: an array of lines instead of a table. docs/embedding.md says what a store has to guarantee. */
 import { Presence, storeOf } from "presently"
 import type { PromiseStore } from "presently"
 import { fold, initial } from "presently/domain"
 import type { Decision, Uri } from "presently/domain"
 
-/** @param log one decision a line; its position is its place, counted from 1 */
+/** @param log one decision in each line; its position is the number of the line, counted from 1 */
 const storeIn = (log: string[]): PromiseStore => {
   const rows = () =>
     log.map((line, index) => ({ position: index + 1, decision: JSON.parse(line) as Decision }))
@@ -15,7 +15,7 @@ const storeIn = (log: string[]): PromiseStore => {
       for (const [stream, ours] of Map.groupBy(decisions, (one) => one.stream)) {
         const there = rowsOf(stream)
         const isStored = ours.every(({ version, nonce }) => there[version - 1]?.decision.nonce === nonce)
-        // an append that is repeated: nobody knew whether the first one came through
+        // a repeated append: the outcome of the first one was unknown
         if (isStored) continue
         if (there.length === ours[0]!.version - 1) log.push(...ours.map((one) => JSON.stringify(one)))
         else conflicts.add(stream)
@@ -40,7 +40,7 @@ const before = await Presence.make({ store: storeOf(store) })
 const { entityTag } = await before.publish({ presentity: alice, body })
 await before.close()
 
-// another start on the same log
+// a second start on the same log
 const after = await Presence.make({ store: storeOf(store) })
 console.log("published:", after.isPublished(alice))
 await after.publish({ presentity: alice, entityTag, expires: 0 })

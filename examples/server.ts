@@ -1,4 +1,4 @@
-/** A whole server, started from a program; the settings are those of `presently serve`. */
+/** A complete server, started from a program; the settings are those of `presently serve`. */
 import { Server } from "presently"
 
 const server = await Server.start({

@@ -1,4 +1,4 @@
-/** A client of one's own against a real server on virtual time: an hour passes at once. */
+/** Your own client against a real server with virtual time: an hour passes at once. */
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
 import { startVirtualServer } from "presently/testing"
@@ -6,7 +6,7 @@ import { startVirtualServer } from "presently/testing"
 const server = await startVirtualServer()
 const [host = "", port = ""] = server.udp.split(":")
 
-// the client under test: it subscribes, and answers what it is sent
+// the client under test: it subscribes, and answers every NOTIFY
 const socket = createSocket("udp4").bind(0, "127.0.0.1")
 await once(socket, "listening")
 const here = `127.0.0.1:${socket.address().port}`

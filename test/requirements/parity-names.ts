@@ -1,5 +1,5 @@
 /**
- * Every name that the OpenSIPS presence modules show to others: parameters, functions for scripts, management commands,
+ * Every name that the OpenSIPS presence modules offer to others: parameters, functions for scripts, management commands,
  * events, tables, and the members of the programming interface; each with what it is here. `docs/from-opensips.md` is made
  * of this list, and each row names the id of the tests that prove it.
  */
@@ -53,14 +53,16 @@ const parameter = (
   id: idOf(name),
 })
 
-const oneNode = "Taken and checked; one node."
-const noTables = "Taken, and said to change nothing: tables in memory grow by themselves."
+const oneNode = "Accepted and checked, without effect: there is one node."
+const noTables = "Accepted, and reported as having no effect: tables in memory grow by themselves."
 const noHttp =
-  "Taken, and said to change nothing: documents come from the XCAP server's table (`integrated_xcap_server`) or a folder (`rules_dir`)."
+  "Accepted, and reported as having no effect: documents come from the XCAP server's table (`integrated_xcap_server`) or a folder (`rules_dir`)."
 const noRoutes =
-  "Taken, and said to change nothing: there is no script. `pass_through: [as-feature-event=…]` relays such documents."
-const anyName = "A name of at most 32 letters, digits and underscores. Made at the start when it is missing."
-const atMost = "0 and less, which the module takes for 3600, are refused at the start with what is allowed."
+  "Accepted, and reported as having no effect: there is no script. `pass_through: [as-feature-event=…]` relays such documents."
+const anyName =
+  "A name of at most 32 letters, digits and underscores. The table is created at the start if it is missing."
+const atMost =
+  "0 and less, which the module treats as 3600, are refused at the start with the range that is allowed."
 
 const parameters: readonly SeedParameter[] = [
   parameter(
@@ -68,14 +70,14 @@ const parameters: readonly SeedParameter[] = [
     "db_url",
     null,
     ["postgres://a/b", "postgres://a/b"],
-    "PostgreSQL only, for the log and the tables together; also called `database_url`. Without it: `data` (embedded) or `memory`. Of other databases rows are [imported](moving-over.md).",
+    "PostgreSQL only, for the log and the tables together; also called `database_url`. Without it: `data` (embedded) or `memory`. Rows of other databases are [imported](moving-over.md).",
   ),
   parameter(
     "presence",
     "fallback2db",
     true,
     ["0", false],
-    "Always on (the module: 0): an answer leaves only after what it says is in the log, so there is nothing to fall back from.",
+    "Always on (the module: 0): an answer is sent only after its content is in the log, so there is nothing to fall back from.",
   ),
   parameter("presence", "cluster_id", 0, ["1", 1], oneNode),
   parameter(
@@ -83,7 +85,7 @@ const parameters: readonly SeedParameter[] = [
     "cluster_federation_mode",
     "disabled",
     ["full-sharing", "full-sharing"],
-    `${oneNode} The words of newer versions and the numbers of 2.4.`,
+    `${oneNode} It takes the words of newer versions and the numbers of 2.4.`,
   ),
   parameter("presence", "cluster_pres_events", [], ["presence, dialog", ["presence", "dialog"]], oneNode),
   parameter(
@@ -91,7 +93,7 @@ const parameters: readonly SeedParameter[] = [
     "cluster_sharing_tags",
     [],
     ["vip=active", ["vip=active"]],
-    "One node: what a tag is here is kept in the log and outlives a restart; what this says counts for tags that the log does not know.",
+    "One node: the state of a tag is kept in the log and survives a restart; the setting applies to tags that the log does not know.",
   ),
   parameter("presence", "cluster_be_active_shtag", null, ["vip", "vip"], oneNode),
   parameter(
@@ -99,7 +101,7 @@ const parameters: readonly SeedParameter[] = [
     "expires_offset",
     0,
     ["30", 30],
-    "PUBLISH is told so much less, as in the module. SUBSCRIBE lives so much longer but is told what it asked for: the module tells it more, which RFC 3265 §3.1.1 forbids. Less than 0 is refused at the start.",
+    "A publication is announced as shorter by this time, as in the module. A subscription lives longer by this time, but is announced with the lifetime that it asked for: the module announces more, which RFC 3265 §3.1.1 forbids. A value below 0 is refused at the start.",
   ),
   parameter("presence", "max_expires_subscribe", 3600, ["600", 600], atMost),
   parameter("presence", "max_expires_publish", 3600, ["600", 600], atMost),
@@ -110,35 +112,35 @@ const parameters: readonly SeedParameter[] = [
     "enable_sphere_check",
     false,
     ["1", true],
-    "The sphere is that of all published persons together. Nothing else of a PUBLISH depends on it: Content-Type is required always.",
+    "The sphere is that of all published persons together. Nothing else in a PUBLISH depends on the setting: Content-Type is always required.",
   ),
   parameter(
     "presence",
     "waiting_subs_daysno",
     3,
     ["5", 5],
-    "Counted from each watcher's own start and kept over restarts; its end is told (`giveup`). The module looks once an hour, says nothing, and forgets at each start. 0 counts as 3 there and here; above 30 is refused at the start.",
+    "Counted from the beginning of each watcher's wait and kept across restarts; its end is notified (`giveup`). The module checks once an hour, notifies nobody, and forgets at each start. 0 counts as 3 there and here; a value above 30 is refused at the start.",
   ),
   parameter(
     "presence",
     "mix_dialog_presence",
     false,
     ["1", true],
-    "All calls of all publications count, the foremost decides: a phone that rings in an older publication is never shown closed.",
+    "All calls of all publications count, and the most important one decides: a phone that rings in an older publication is never shown as closed.",
   ),
   parameter(
     "presence",
     "bla_presentity_spec",
     "contact",
     ["$fu", "$fu"],
-    "`contact`, which is the module's default, or `$ru`, `$tu`, `$fu`. Variables that a script sets do not exist here.",
+    "`contact`, which is the module's default, or `$ru`, `$tu`, `$fu`. There are no variables that a script sets.",
   ),
   parameter(
     "presence",
     "bla_fix_remote_target",
     true,
     ["0", false],
-    "For `dialog;sla` only, and from the first publication on; the module changes documents of every package, but not the first.",
+    "For `dialog;sla` only, and from the first publication on; the module changes documents of every package, but not the first one.",
   ),
   parameter("presence", "notify_offline_body", false, ["1", true]),
   parameter(
@@ -146,21 +148,21 @@ const parameters: readonly SeedParameter[] = [
     "end_sub_on_timeout",
     true,
     ["0", false],
-    "With 0, `notify_probe_interval` says when a phone that is silent is tried again.",
+    "With 0, `notify_probe_interval` says when a silent phone is tried again.",
   ),
   parameter(
     "presence",
     "clean_period",
     100,
     ["-1", -1],
-    "Taken, and said to change nothing: everything ends at its own deadline. 0 and less switch expiry off in the module.",
+    "Accepted, and reported as having no effect: everything ends at its own deadline. In the module, 0 and less switch expiry off.",
   ),
   parameter(
     "presence",
     "db_update_period",
     100,
     ["0", 0],
-    "How far the tables may lag; the log is written before each answer. With 0 and less the tables are written at the stop, and subscriptions end all the same: in the module they do not.",
+    "The longest lag of the tables; the log is written before each answer. With 0 and less the tables are written when the server stops, and subscriptions still end: in the module they do not.",
   ),
   parameter("presence", "presentity_table", "presentity", ["lamps", "lamps"], anyName),
   parameter("presence", "active_watchers_table", "active_watchers", ["subs", "subs"], anyName),
@@ -172,21 +174,21 @@ const parameters: readonly SeedParameter[] = [
     "force_active",
     false,
     ["1", true],
-    "Also for single requests (`handle_subscribe`); that somebody was admitted without asking is kept in the log.",
+    "Also for single requests (`handle_subscribe`); the log records that a watcher was admitted in this way.",
   ),
   parameter(
     "presence_xml",
     "pidf_manipulation",
     false,
     ["1", true],
-    "Hard state is one more publication, older than all others, and is composed with them; the module shows it only while there is nothing else.",
+    "Hard state is one more publication, older than all others, and is composed with them; the module shows it only as long as there is nothing else.",
   ),
   parameter(
     "presence_xml",
     "generate_offline_body",
     true,
     ["0", false],
-    "One NOTIFY with the closed form beside what remains, where the module sends two, the second without the closed form.",
+    "One NOTIFY shows the closed form beside what remains; the module sends two, the second without the closed form.",
   ),
   parameter(
     "presence_xml",
@@ -200,7 +202,7 @@ const parameters: readonly SeedParameter[] = [
     "pres_rules_auid",
     "pres-rules",
     ["org.openmobilealliance.pres-rules", "org.openmobilealliance.pres-rules"],
-    "With OMA's, conditions of OMA are understood as well (as `oma_rules`).",
+    "With the OMA usage, OMA conditions are understood as well (like `oma_rules`).",
   ),
   parameter("presence_xml", "pres_rules_filename", "index", ["rules", "rules"], noHttp),
   parameter("xcap", "xcap_table", "xcap", ["documents", "documents"], anyName),
@@ -209,7 +211,7 @@ const parameters: readonly SeedParameter[] = [
     "integrated_xcap_server",
     false,
     ["1", true],
-    "Changes in the table apply by themselves within `xcap_poll_interval` seconds; `refreshWatchers` is not needed.",
+    "Changes in the table take effect within `xcap_poll_interval` seconds; `refreshWatchers` is not needed.",
   ),
   parameter("presence_dialoginfo", "force_single_dialog", false, ["1", true]),
   parameter("presence_callinfo", "call_info_timeout_notification", true, ["0", false]),
@@ -219,7 +221,7 @@ const parameters: readonly SeedParameter[] = [
     "disable_dialog_support_for_sca",
     false,
     ["1", true],
-    "Taken, and said to change nothing: this server handles no calls, appearances are published to it.",
+    "Accepted, and reported as having no effect: this server handles no calls; appearances are published to it.",
   ),
   parameter("presence_callinfo", "line_hash_size", 64, ["128", 128], noTables),
   parameter("presence_reginfo", "default_expires", 3600, ["120", 120]),
@@ -228,7 +230,7 @@ const parameters: readonly SeedParameter[] = [
     "aggregate_presentities",
     false,
     ["1", true],
-    "Taken, and said to change nothing: a NOTIFY holds the registrations of all publications.",
+    "Accepted, and reported as having no effect: a NOTIFY holds the registrations of all publications.",
   ),
   parameter("presence_dfks", "get_route", null, ["dfks_get", "dfks_get"], noRoutes),
   parameter("presence_dfks", "set_route", null, ["dfks_set", "dfks_set"], noRoutes),
@@ -249,7 +251,7 @@ const functions: readonly SeedName[] = [
   scripted(
     "handle_publish",
     "`handle_publish` rules, `handlePublish` of a `request_policy`",
-    "Every PUBLISH is handled; [rules](configuration.md#rules-about-single-requests) say what single ones are granted. The argument `sender_uri` is `sender`.",
+    "Every PUBLISH is handled; [rules](configuration.md#rules-about-single-requests) say what a single request is granted. The argument `sender_uri` is `sender`.",
   ),
   scripted(
     "handle_subscribe",
@@ -263,18 +265,18 @@ const commands: readonly SeedName[] = [
   managing(
     "refreshWatchers",
     "`refreshWatchers`, `presence:refresh_watchers`",
-    "Rules apply whatever the type is; the module sends unfiltered documents for types other than 0.",
+    "Rules apply with every type; the module sends unfiltered documents for types other than 0.",
   ),
-  managing("cleanup", "`cleanup`, `presence:cleanup`", "Waits; what is due ends by itself."),
+  managing("cleanup", "`cleanup`, `presence:cleanup`", "Only waits: what is due ends without the command."),
   managing(
     "pres_phtable_list",
     "`pres_phtable_list`, `presence:phtable_list`",
-    "Names of packages instead of their numbers, and more fields after the module's.",
+    "Names of packages instead of their numbers, and additional fields after those of the module.",
   ),
   managing(
     "subs_phtable_list",
     "`subs_phtable_list`, `presence:subs_phtable_list`",
-    "Status and reason as well; patterns of any length.",
+    "Also status and reason; patterns of any length.",
   ),
   managing(
     "pres_expose",
@@ -284,7 +286,7 @@ const commands: readonly SeedName[] = [
   managing(
     "pres_set_sharing_tag_active",
     "`pres_set_sharing_tag_active`, `clusterer:shtag_set_active`",
-    "One node. The change is a fact in the log and outlives a restart.",
+    "One node. The change is an event in the log and survives a restart.",
   ),
   managing("pres_list_sharing_tags", "`pres_list_sharing_tags`, `clusterer:list_shtags`", "One node."),
 ]
@@ -294,7 +296,7 @@ const events: readonly SeedName[] = [
   raised(
     "E_PRESENCE_PUBLISH",
     "`GET /v1/events`, webhooks, `presence.feed()`",
-    "Only of publications that were accepted, from any position of the log on; the module raises it for refused ones too.",
+    "Only for accepted publications, and from any position of the log on; the module raises it for refused ones too.",
   ),
   raised("E_PRESENCE_EXPOSED", "`GET /v1/events`, `presence.feed()`, and the answer of `pres_expose`"),
 ]
@@ -325,7 +327,7 @@ const tables: readonly SeedTable[] = [
       "extra_hdrs bytea NULL",
       "sender varchar(255) NULL",
     ],
-    "Follows the log, and can be made again from it; what others write into it is not read. Values that are too long are cut here and whole in the log. An index on `expires`.",
+    "A projection of the log that can be rebuilt from it; changes by others are not read. Values that are too long are truncated here and complete in the log. There is an index on `expires`.",
   ),
   table(
     "active_watchers",
@@ -351,7 +353,7 @@ const tables: readonly SeedTable[] = [
       "local_contact varchar(255)",
       "sharing_tag varchar(32) NULL",
     ],
-    "As above. The unique key has `event` and `event_id` too, for dialogs with several subscriptions; `sharing_tag` is always written.",
+    "As above. The unique key also has `event` and `event_id`, for dialogs with several subscriptions; `sharing_tag` is always written.",
   ),
   table(
     "watchers",
@@ -374,7 +376,7 @@ const calls: readonly SeedName[] = [
   call(
     "add_event",
     "`Presence.make({ packages })`, `makeRegistry(packages)`",
-    "A second package of a name is a mistake that is named, not ignored.",
+    "A second package of the same name is reported as a fault, not ignored.",
   ),
   call("contains_event", "`packages.find(name)`"),
   call("search_event", "`packages.find(name)`"),
@@ -387,13 +389,13 @@ const calls: readonly SeedName[] = [
   call(
     "terminate_watchers",
     "`presence.terminate`",
-    "Of one watcher as well, and with any reason of RFC 3265 §3.2.4.",
+    "Also for one watcher, and with any reason of RFC 3265 §3.2.4.",
   ),
   call("update_presentity", "`presence.publish`"),
   call(
     "notify_all_on_publish",
     "`presence.publish({ expires: 1 })`",
-    "Nothing is told that was not published: a publication of a second is shown, and then gone.",
+    "Only published state is notified: a publication of one second is shown, and then gone.",
   ),
   ...[
     "new_shtable",
@@ -402,7 +404,7 @@ const calls: readonly SeedName[] = [
     "search_shtable",
     "delete_shtable",
     "update_shtable",
-  ].map((seed) => call(seed, shtable, "Values; no locks, and nothing to destroy.")),
+  ].map((seed) => call(seed, shtable, "These are values: there are no locks, and nothing to destroy.")),
   call("mem_copy_subs", "nothing: states are values", "There is no second kind of memory to copy to."),
   call("update_db_subs", "the projector", "Writes the tables from the log."),
   call("extract_sdialog_info", "`decodeRequest` of the SIP adapter"),
@@ -416,35 +418,35 @@ const members: readonly SeedName[] = [
   member(
     "content_type",
     "`accepts`, `produces`",
-    "Several types; a PUBLISH of another one gets 415, a SUBSCRIBE that accepts none 406.",
+    "Several types; a PUBLISH of another type gets 415, a SUBSCRIBE that accepts none of them 406.",
   ),
   member("extra_hdrs", "`carriedHeaders`"),
   member("default_expires", "`defaultExpires`", "", "OPS-pres_ev.default_expires"),
-  member("type", "`watcherInfoOf`", "What is about watchers cannot be published.", "OPS-pres_ev.type"),
+  member("type", "`watcherInfoOf`", "Watcher information cannot be published.", "OPS-pres_ev.type"),
   member("mandatory_body", "`bodyRequired`"),
   member("mandatory_timeout_notification", "`notifiesTimeout`", "True unless the package says otherwise."),
   member("etag_not_new", '`entityTags: "kept"`'),
-  member("req_auth", "`rules` is there"),
+  member("req_auth", "the presence of `rules`"),
   member(
     "get_rules_doc",
     "`options.rules`, or a source of rules of the server",
-    "A fact in the log: decisions are made on a document that can be looked up later.",
+    "The document is an event in the log, so the one behind a decision can be looked up later.",
   ),
-  member("get_auth_status", "`rules.judge`", "All rules that match are combined (RFC 4745 §10)."),
+  member("get_auth_status", "`rules.judge`", "All matching rules are combined (RFC 4745 §10)."),
   member("apply_auth_nbody", "`rules.filter`"),
-  member("agg_nbody", "`compose`", "The publications that ended are given apart, all of them at once."),
-  member("build_empty_pres_info", "`offline`, and `compose` of nothing"),
+  member("agg_nbody", "`compose`", "Ended publications are passed separately, all of them at once."),
+  member("build_empty_pres_info", "`offline`, and `compose` without publications"),
   member("build_notify_body", "`renderWatchers`", "For watcher information."),
   member(
     "aux_body_processing",
     "`personalize`",
-    "Gives a body of its own; there is no shared buffer to change.",
+    "Returns a body of its own; there is no shared buffer to change.",
   ),
   member("free_body", "nothing", "There is no memory to free."),
   member("aux_free_body", "nothing", "There is no memory to free."),
   member("evs_publ_handl", "`checkPublication`"),
   member("evs_subs_handl", "`checkSubscription`"),
-  member("wipeer", "`watcherInfoOf`", "`NAME.winfo` comes by itself with each package."),
+  member("wipeer", "`watcherInfoOf`", "`NAME.winfo` comes automatically with each package."),
   member("next", "`packages.names()`", "", "OPS-pres_ev.next"),
 ]
 

@@ -11,28 +11,28 @@ const oneNode = "this version runs on one node"
 const noXcapClient =
   "documents of an XCAP server come from its table (integrated_xcap_server) or a folder (rules_dir)"
 const noScript = "there is no script to call; pass_through takes as-feature-event documents as they are"
-/** Everything that the module takes for "never". */
+/** The lowest value of a parameter that the module treats as "never" at 0 and below. */
 const lowest = -2_147_483_648
 
 const running = {
   listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
   admin: text(
     "127.0.0.1:5080",
-    "HOST:PORT of the management port, `off` for none; if that is taken, any free one",
+    "HOST:PORT of the management port, `off` for none; if that port is taken, any free one",
   ),
   admin_tokens_file: text(
     null,
-    "file of lines NAME:SCOPE:SHA256 (see `presently token`); whoever asks the management port needs one of them",
+    "file of lines NAME:SCOPE:SHA256 (see `presently token`); clients of the management port need one of these tokens",
   ),
   webhook_hosts: list(
     [],
-    "hosts that webhooks may go to: names, *.example.com, * for every name, addresses and networks; not public ones count only as addresses",
+    "hosts that webhooks may go to: names, *.example.com, * for every name, addresses and networks; addresses that are not public must be listed as such",
   ),
   webhook_give_up: int<number>(
     86_400,
     0,
     30 * 86_400,
-    "seconds after which a message that a webhook does not take is put among the dead letters; 0: after one attempt",
+    "seconds after which a message that a webhook does not accept becomes a dead letter; 0: after one attempt",
   ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
@@ -45,12 +45,12 @@ const running = {
     2,
     2,
     60,
-    "seconds after which a server that is silent towards its database loses the log to another; longer than it may stall",
+    "seconds after which a server that is silent towards its database loses the log to another; must be longer than a server may stall",
   ),
-  memory: flag(false, "keep everything in memory; nothing outlives the process"),
+  memory: flag(false, "keep everything in memory; nothing survives the process"),
   insecure_no_auth: flag(
     false,
-    "serve other hosts without authentication; with trusted_peers, others than these are refused all the same",
+    "serve other hosts without authentication; with trusted_peers, all other hosts are still refused",
   ),
   users_file: text(
     null,
@@ -58,19 +58,19 @@ const running = {
   ),
   realm: text(null, "digest realm; default: the first domain"),
   trusted_peers: peers(
-    "proxies, PBXs and other servers that have asked already who sends a request, and whom each speaks for: " +
+    "proxies, PBXs and other servers that have already authenticated the sender of a request, and for whom each speaks: " +
       "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|any][;hosts=NAME|…]",
   ),
-  digest_md5: flag(false, "also offer MD5, for phones that know nothing better"),
+  digest_md5: flag(false, "also offer MD5, for phones that support nothing better"),
   registrar: choice(
     "accept",
     ["accept", "reject"],
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
-  log_level: choice("info", ["error", "warn", "info", "debug"], "how much is said in the log"),
+  log_level: choice("info", ["error", "warn", "info", "debug"], "how much is written to the log"),
   otlp_endpoint: text(
     null,
-    "URL that takes traces as OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nothing is traced",
+    "URL that receives traces as OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nothing is traced",
   ),
   trace_percent: int<number>(100, 0, 100, "share of requests that are traced"),
   log: choice("auto", ["auto", "json", "pretty"], "log format; auto: pretty on a terminal"),
@@ -85,7 +85,7 @@ const lifetimes = {
     0,
     0,
     year,
-    "PUBLISH is told so much less, SUBSCRIBE lives so much longer, seconds",
+    "seconds by which the announced lifetime of a publication is shorter, and the real lifetime of a subscription longer",
   ),
   notify_min_interval: int<number | null>(
     null,
@@ -94,53 +94,56 @@ const lifetimes = {
     "seconds between change NOTIFYs of one subscription; 0: no pacing",
   ),
   end_sub_on_timeout: flag(true, "a NOTIFY without answer ends its subscription"),
-  rate_control: flag(true, "watchers may say how often they are notified (RFC 6446)"),
-  conditional_notify: flag(true, "watchers may say which document they have (RFC 5839)"),
+  rate_control: flag(true, "watchers may choose how often they are notified (RFC 6446)"),
+  conditional_notify: flag(true, "watchers may name the document that they have (RFC 5839)"),
   notify_probe_interval: int<number>(
     0,
     0,
     86_400,
-    "with end_sub_on_timeout=0: seconds until a NOTIFY without answer is tried again; 0: at the next change; an address that never answered is not asked before its next SUBSCRIBE",
+    "with end_sub_on_timeout=0: seconds until a NOTIFY without answer is tried again; 0: at the next change; an address that never answered is not tried before its next SUBSCRIBE",
   ),
-  notify_offline_body: flag(false, "nothing published: NOTIFY carries a closed tuple instead of no body"),
-  generate_offline_body: flag(true, "an ended publication is shown closed once"),
+  notify_offline_body: flag(
+    false,
+    "while nothing is published, NOTIFY carries a closed tuple instead of no body",
+  ),
+  generate_offline_body: flag(true, "an ended publication is shown as closed once"),
   id_collision: choice(
     "newest",
     ["newest", "rename"],
-    "two publications with one element id: newest wins, or both stay",
+    "two publications with the same element id: the newest wins, or both stay",
   ),
-  event_framework: choice("3265", ["3265", "6665"], "which RFC decides where they differ"),
+  event_framework: choice("3265", ["3265", "6665"], "the RFC that decides where the two differ"),
   force_active: flag(false, "every subscription is active at once"),
   server_address: text(null, "URI of the server's Contact; default: the receiving socket"),
   contact_user: text("presence", "user part of the server's Contact; empty: none"),
   publications_max: int<number>(64, 1, 10_000, "publications per presentity and event package"),
   subscriptions_max: int<number>(1000, 1, 1_000_000, "subscriptions per presentity"),
-  udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target takes it, bytes"),
+  udp_mtu: int<number>(1300, 500, 65_000, "larger requests go over TCP where the target accepts it, bytes"),
   notify_targets: list(
     [],
-    "where NOTIFYs may go that nobody there has answered yet: addresses, networks (10.0.0.0/8), host names, *.example.com",
+    "targets to which NOTIFYs may go before one has been answered there: addresses, networks (10.0.0.0/8), host names, *.example.com",
   ),
   contact_must_be_source: flag(
     false,
-    "a SUBSCRIBE is refused with 403 unless its Contact, or first Record-Route, is where it came from",
+    "a SUBSCRIBE is refused with 403 unless its Contact, or first Record-Route, is the address that it came from",
   ),
   unanswered_octets_max: int<number>(
     67_108_864,
     1_048_576,
     4_294_967_296,
-    "octets of NOTIFYs that wait for an answer; above, NOTIFYs are put off as if answered 503; of one address and port, as many as are left for all others",
+    "octets of NOTIFYs that wait for an answer; above that, NOTIFYs are postponed as if answered 503; one address and port may have as many as are left for all others",
   ),
   unproven_targets_max: int<number>(
     100_000,
     1_000,
     10_000_000,
-    "dialogs, and addresses, that have not answered a NOTIFY yet of which it is remembered what was sent; above, NOTIFYs to others are put off",
+    "dialogs, and addresses, that have not answered a NOTIFY yet and are remembered with what they were sent; above that, NOTIFYs to others are postponed",
   ),
   unproven_waiting_max: int<number>(
     10_000,
     0,
     1_000_000,
-    "NOTIFYs that wait until the address they go to has answered another one; above, further ones are put off as if answered 503",
+    "NOTIFYs that wait until their address has answered another one; further ones are postponed as if answered 503",
   ),
   unproven_waiting_per_target_max: int<number>(1_000, 0, 1_000_000, "the same for one address and port"),
 }
@@ -157,21 +160,21 @@ const watching = {
   ),
   line_members: list(
     [],
-    "who alone may watch or hold a line (dialog, dialog;sla, call-info, line-seize), each LINE=URI|URI…",
+    "the only identities that may watch or hold a line (dialog, dialog;sla, call-info, line-seize), each LINE=URI|URI…",
   ),
-  mailbox_owners: list([], "who else a mailbox's message-summary is for, each URI=URI|URI…"),
+  mailbox_owners: list([], "additional owners of a mailbox for message-summary, each URI=URI|URI…"),
   static_rules: list([], "rules of single presentities, each URI=FILE"),
   rules_wait: int<number>(
     10,
     1,
     3600,
-    "seconds a start waits for the source of rules and hard state to be read; then it serves without, and watchers of whoever the log knows no rules of wait",
+    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules",
   ),
   rules_document_max: int<number>(
     1_048_576,
     1_000,
     16_777_216,
-    "longest document of a source of rules or hard state, octets; a longer one is not used",
+    "longest document in a source of rules or hard state, octets; a longer one is not used",
   ),
   rules_dir: text(
     null,
@@ -180,10 +183,13 @@ const watching = {
   no_rules: choice(
     "confirm",
     ["block", "confirm", "polite-block", "allow"],
-    "how a presentity without rules treats a watcher",
+    "how a watcher of a presentity without rules is treated",
   ),
-  no_match: choice("block", ["block", "confirm"], "how rules that match nobody of that kind treat a watcher"),
-  legacy_permissive: flag(false, "a rule without transformations shows everything, as in the module"),
+  no_match: choice("block", ["block", "confirm"], "how a watcher is treated that no rule matches"),
+  legacy_permissive: flag(
+    false,
+    "a rule without transformations shows everything, as in the OpenSIPS module",
+  ),
   oma_rules: flag(false, "rules may hold OMA conditions"),
   enable_sphere_check: flag(false, "rules may depend on the published sphere"),
   waiting_subs_daysno: int<number>(3, 0, 30, "days an undecided watcher is remembered; 0: 3"),
@@ -191,16 +197,16 @@ const watching = {
   pres_rules_auid: choice(
     "pres-rules",
     ["pres-rules", "org.openmobilealliance.pres-rules"],
-    "kind of rules documents; that of OMA is as oma_rules=1",
+    "kind of rules documents; the OMA kind implies oma_rules=1",
   ),
   xcap_table: text("xcap", "name of the table, of letters, digits and underscores"),
   xcap_server: list([], "XCAP servers to ask by HTTP", noXcapClient),
   pres_rules_filename: text("index", "name of a rules document on an XCAP server", noXcapClient),
   pidf_manipulation: flag(false, "hard state of presence comes from the table xcap too (RFC 4827)"),
-  xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two looks at the table xcap"),
-  handle_publish: rules("publish", "rules for single PUBLISH requests, the first that fits counts"),
-  handle_subscribe: rules("subscribe", "rules for single SUBSCRIBE requests, the first that fits counts"),
-  request_policy: hook("file of code that is asked about each request before those rules"),
+  xcap_poll_interval: int<number>(5, 1, 86_400, "seconds between two checks of the table xcap"),
+  handle_publish: rules("publish", "rules for single PUBLISH requests; the first match counts"),
+  handle_subscribe: rules("subscribe", "rules for single SUBSCRIBE requests; the first match counts"),
+  request_policy: hook("file of code that is called for each request before those rules"),
 }
 
 const storage = {
@@ -208,9 +214,9 @@ const storage = {
     100,
     lowest,
     86_400,
-    "longest lag of the three tables behind the log, seconds; 0 or less: only at the stop and every 50,000 changes",
+    "longest lag of the three tables behind the log, seconds; 0 or less: written only at the stop and every 50,000 changes",
   ),
-  db_url: secret(text(null, "as database_url; the module's own name")),
+  db_url: secret(text(null, "the same as database_url, under the name of the OpenSIPS module")),
   fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),
   clean_period: int<number>(
     100,
@@ -222,7 +228,7 @@ const storage = {
   retention: {
     ...list(
       [],
-      "days that the log is kept, and of documents of single packages: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
+      "days for which the log, and documents of single packages, are kept: each DAYS or PACKAGE=DAYS (365,dialog=30); none or 0: for ever",
     ),
     isNumeric: true,
   },
@@ -230,33 +236,33 @@ const storage = {
     50,
     1,
     100,
-    "percent of the log, or of what is left of one package's documents in it, that is dropped at once at most; more takes `presently compact --yes`, or several days",
+    "largest share of the log, or of one package's remaining documents in it, that is dropped at once, in percent; more takes `presently compact --yes`, or several days",
   ),
   retention_doubt: int<number>(
     7,
     0,
     365,
-    "days that nothing is dropped after the clock went ahead by more than a day with nothing to confirm it",
+    "days for which nothing is dropped after the clock went ahead unconfirmed by more than a day",
   ),
   clock_jump: int<number>(
     10,
     2,
     3600,
-    "seconds by which the machine's clock may part from the monotonic one before that is a jump",
+    "seconds by which the machine's clock may differ from the monotonic one before that counts as a jump",
   ),
   clock_jump_wait: int<number>(
     86_400,
     0,
     7 * 86_400,
-    "seconds that a jump of the clock must have stood before it is followed, where nothing confirms it; 0: at once",
+    "seconds that an unconfirmed jump of the clock must last before it is followed; 0: at once",
   ),
   erasable: flag(
     true,
-    "encrypt in the log what is personal, with a key for each person, so that `presently erase` can forget somebody",
+    "encrypt personal data in the log with a key for each person, so that `presently erase` can erase the person (crypto-shredding)",
   ),
   seal_key: text(
     null,
-    "file of an Ed25519 private key (see `presently seal-key`) that the log is signed with now and then; none: it is not",
+    "file of an Ed25519 private key (see `presently seal-key`) that signs the log every seal_interval seconds; none: the log is not signed",
   ),
   seal_interval: int<number>(600, 1, 86_400, "seconds between two seals"),
   presentity_table: text("presentity", "name of the table, of letters, digits and underscores"),
@@ -267,11 +273,11 @@ const storage = {
 const packages = {
   empty_message_summary: flag(
     true,
-    "message-summary without a publication says that nothing waits, instead of nothing",
+    "message-summary without a publication says that no messages wait, instead of having no body",
   ),
   pass_through: list(
     [],
-    "event packages whose documents are passed on as they are, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
+    "event packages whose documents are relayed unchanged, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
   ),
   call_info_timeout_notification: flag(
     true,
@@ -281,7 +287,7 @@ const packages = {
     false,
     "a subscription to line-seize that was not refreshed ends with a NOTIFY",
   ),
-  force_single_dialog: flag(false, "of several dialogs only the foremost is shown"),
+  force_single_dialog: flag(false, "of several dialogs only the most important one is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),
   bla_presentity_spec: choice(
     "contact",
@@ -292,7 +298,12 @@ const packages = {
     true,
     "a remote target of dialog;sla at an IP address becomes the remote identity",
   ),
-  default_expires: int<number>(3600, 1, year, "lifetime of a subscription to reg that names none, seconds"),
+  default_expires: int<number>(
+    3600,
+    1,
+    year,
+    "lifetime of a subscription to reg that asks for none, seconds",
+  ),
   aggregate_presentities: flag(
     false,
     "registrations of all publications in one document",
@@ -320,7 +331,7 @@ const others = {
   cluster_be_active_shtag: text(null, "tag that must be active here", oneNode),
   cluster_sharing_tags: list(
     [],
-    "sharing tags and what they are here unless the log says otherwise, each NAME=active or NAME=backup",
+    "sharing tags and their state unless the log says otherwise, each NAME=active or NAME=backup",
   ),
   subs_htable_size: int<number>(9, 1, 30, "hash table size", grows),
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
