@@ -6,7 +6,8 @@
  * The time in which nothing is heard ends with Timer F, and with it what has waited for long. Whatever there is no room to
  * remember or to keep waiting is put off, so that nobody can use up what others need. Proven dialogs never come here.
  */
-import type { Counters, Limits, SipLimit, Timers } from "./options.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Limits, SipLimit, Timers } from "./options.ts"
 
 /** As in a flow: `udp:192.0.2.20:5060`. */
 export type Place = string
@@ -95,7 +96,7 @@ interface Item {
 export const makeAllowances = (
   limits: Limits,
   timers: Timers,
-  counters: Counters,
+  counters: SipCounters,
   clock: () => number,
   onLimit: (limit: SipLimit) => void = () => {},
 ): Allowances => {

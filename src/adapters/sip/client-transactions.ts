@@ -6,8 +6,9 @@
  * anyway.
  */
 import type { RawMessage } from "./message-reader.ts"
-import type { Counters, Timers } from "./options.ts"
-import type { Channel } from "./server-transactions.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Timers } from "./options.ts"
+import type { Channel } from "./transports/transport.ts"
 import { parseVia } from "./via.ts"
 
 export type ClientState = "trying" | "proceeding" | "ended"
@@ -119,7 +120,7 @@ const wheelSlots = 1_024
 
 export const makeClientTransactions = (
   timers: Timers,
-  counters: Counters,
+  counters: SipCounters,
   clock: () => number,
   octetsMax = Number.POSITIVE_INFINITY,
   maySend: () => boolean = () => true,

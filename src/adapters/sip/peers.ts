@@ -11,6 +11,8 @@
 import { BlockList, isIP } from "node:net"
 import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { isTransportName, transportNames } from "./transports/transports.ts"
+import type { TransportName } from "./transports/transports.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**
@@ -30,7 +32,7 @@ export interface TrustedPeer {
   readonly publishesFor: (presentity: Uri) => boolean
   /** Whether there is anybody of that kind. */
   readonly publishesForSome: boolean
-  readonly transport: "udp" | "tcp" | "any"
+  readonly transport: TransportName | "any"
   /** Whether a numeric address, without brackets, is one of the entry. */
   readonly holds: (address: string) => boolean
   /**
@@ -50,7 +52,7 @@ export interface Peers {
    * @param address numeric, without brackets
    * @returns null when there is none, or when it is for the other transport
    */
-  readonly find: (address: string, transport: "udp" | "tcp") => TrustedPeer | null
+  readonly find: (address: string, transport: string) => TrustedPeer | null
 }
 
 /** One thing that is wrong with the entries. */
@@ -73,7 +75,7 @@ type Key = (typeof keys)[number]
 
 export const peerSyntax =
   "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
-  ";transport=udp|tcp|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com"
+  `;transport=${transportNames.join("|")}|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com`
 
 /** Reads entries of either form; what is wrong is in `faults`, and such an entry is in no peer. */
 export const readPeers = (entries: readonly unknown[]): ReadPeers => {
@@ -105,8 +107,8 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   if (identity !== "pai" && identity !== "from" && identity !== "none")
     return `identity=${identity}: expected pai (P-Asserted-Identity is believed), from (From is), or none (nobody is)`
   const transport = said.transport ?? "any"
-  if (transport !== "udp" && transport !== "tcp" && transport !== "any")
-    return `transport=${transport}: expected udp, tcp or any`
+  if (transport !== "any" && !isTransportName(transport))
+    return `transport=${transport}: expected ${transportNames.join(", ")} or any`
   const publishes = readPublishesFor(said.publishes_for ?? [])
   if (typeof publishes === "string") return publishes
   const hosts: string[] = []

@@ -10,6 +10,8 @@ import { hostListFaults } from "../../adapters/sip/hosts.ts"
 import { parseValue, readConfigFile } from "./file.ts"
 import { fileWords } from "./file-words.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
+import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { didYouMean } from "./did-you-mean.ts"
 import { peerAdvice, peersInText } from "./trusted-peers.ts"
 import { policyFault } from "./request-policy-hook.ts"
@@ -59,7 +61,7 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
 export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
 
 export interface Address {
-  readonly transport: "udp" | "tcp"
+  readonly transport: TransportName
   readonly host: string
   readonly port: number
 }
@@ -120,11 +122,11 @@ export const readConfig = (given: Given): Config => {
     const parsed = parseAddress(address)
     if (parsed === null) {
       faults.push(
-        `listen = ${address} (${sources["listen"]}): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, ` +
+        `listen = ${address} (${sources["listen"]}): expected ${transportNames.map((name) => `${name}:HOST:PORT`).join(" or ")}, HOST an IP address, ` +
           "for example udp:127.0.0.1:5060",
       )
     }
-    return parsed ?? { transport: "udp" as const, host: "", port: 0 }
+    return parsed ?? { transport: presumedName, host: "", port: 0 }
   })
   const admin = values["admin"] as string | null
   const adminAddress = admin === null || admin === "off" ? null : parseHostPort(admin)
@@ -270,7 +272,7 @@ export const parseAddress = (address: string): Address | null => {
   const colon = address.indexOf(":")
   const transport = address.slice(0, colon)
   const rest = parseHostPort(address.slice(colon + 1))
-  if ((transport !== "udp" && transport !== "tcp") || rest === null || isIP(rest.host) === 0) return null
+  if (!isTransportName(transport) || rest === null || isIP(rest.host) === 0) return null
   return { transport, ...rest }
 }
 
