@@ -67,7 +67,7 @@ export const applyPolicy = (
   if (command._tag === "Publish") {
     if (grant.sender === undefined) return submit
     const sender = senderIn(message, grant.sender)
-    // the seed's handle_publish answers so too
+    // handle_publish of OpenSIPS answers so too
     if (sender === malformed) return refuse(400, "Malformed Sender")
     return { ...submit, command: { ...command, sender } }
   }

@@ -256,11 +256,11 @@ export const makeClientTransactions = (
     isShareUsed: (address, port) =>
       loads !== null && (loads.get(targetKey(address, port)) ?? 0) >= octetsMax - counters.clientOctets,
     hold: (address, port, octets) => {
-      const one: Load = { address, port, octets }
-      held.add(one)
+      const waiting: Load = { address, port, octets }
+      held.add(waiting)
       load(address, port, octets)
       return () => {
-        if (held.delete(one)) load(address, port, -octets)
+        if (held.delete(waiting)) load(address, port, -octets)
       }
     },
     tick: () => {

@@ -65,12 +65,15 @@ export interface Credentials {
 export const digestResponse = (
   ha1: string,
   method: string,
-  of: Omit<Credentials, "username" | "realm" | "response">,
+  credentials: Omit<Credentials, "username" | "realm" | "response">,
 ): string => {
-  const ha2 = hash(of.algorithm, `${method}:${of.uri}`)
-  return of.qop === null
-    ? hash(of.algorithm, `${ha1}:${of.nonce}:${ha2}`)
-    : hash(of.algorithm, `${ha1}:${of.nonce}:${of.nc}:${of.cnonce}:${of.qop}:${ha2}`)
+  const ha2 = hash(credentials.algorithm, `${method}:${credentials.uri}`)
+  return credentials.qop === null
+    ? hash(credentials.algorithm, `${ha1}:${credentials.nonce}:${ha2}`)
+    : hash(
+        credentials.algorithm,
+        `${ha1}:${credentials.nonce}:${credentials.nc}:${credentials.cnonce}:${credentials.qop}:${ha2}`,
+      )
 }
 
 /** Null when the secret says nothing about that algorithm. */

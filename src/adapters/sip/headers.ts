@@ -102,7 +102,7 @@ export const parameterizedNames = (names: readonly string[]): readonly Parameter
       const parts = splitParameters(packageName)
       return parts === null ? [] : [{ packageName, type: parts.value, parameters: [...parts.parameters] }]
     })
-    .sort((one, other) => other.parameters.length - one.parameters.length)
+    .sort((left, right) => right.parameters.length - left.parameters.length)
 
 /**
  * @source RFC 3265 §7.2.1: compared byte by byte; one value only
@@ -125,11 +125,9 @@ export const parseEvent = (
   const rates = ratesIn(parts.parameters)
   if (rates === "malformed") return null
   const special = parameterized.find(
-    (one) =>
-      one.type === parts.value &&
-      one.parameters.every(
-        ([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value,
-      ),
+    ({ type, parameters }) =>
+      type === parts.value &&
+      parameters.every(([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value),
   )
   return { packageName: special?.packageName ?? parts.value, id, rates }
 }

@@ -12,7 +12,6 @@ import {
   end,
   endSoon,
   listenerFor,
-  peerOf,
   putOff,
   retryAfterFull,
   sendOn,
@@ -56,8 +55,8 @@ const send = (notifying: Notifying, notify: Notify): void => {
   const connection =
     notify.proof?._tag === "Unproven" ? null : connectionOf(notifying, notify.dialog, prepared)
   if (connection !== null) {
-    const { address, port } = peerOf(connection)
-    if (client.isShareUsed(address, port)) return shareUsed(notifying, notify)
+    if (client.isShareUsed(connection.remoteAddress, connection.remotePort))
+      return shareUsed(notifying, notify)
     return sendOn(notifying, { notify, prepared, named: null, allowed: null }, connection)
   }
   // the connection was proven, and is gone
@@ -209,8 +208,7 @@ const isFullFor = (notifying: Notifying, dialog: DialogStart): number | null => 
   const prepared = notifying.prepareDialog(dialog)
   const connection = connectionOf(notifying, dialog, prepared)
   if (connection !== null) {
-    const { address, port } = peerOf(connection)
-    return client.isShareUsed(address, port) ? retryAfterFull : null
+    return client.isShareUsed(connection.remoteAddress, connection.remotePort) ? retryAfterFull : null
   }
   const { hop } = prepared
   // where a name leads is not known yet

@@ -1,5 +1,5 @@
 /**
- * What an operator says of single requests: the seed's `handle_publish([sender_uri])` and
+ * What an operator says of single requests: `handle_publish([sender_uri])` of OpenSIPS and
  * `handle_subscribe([force_active][, sharing_tag])`.
  *
  * Types only. How a request is asked about, and granted what the answer says, is in `apply-policy.ts`.
