@@ -6,6 +6,7 @@
  *   node bench/fanout.ts
  */
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
+import { udp } from "../src/adapters/sip/transports/udp.ts"
 import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
 import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
 import { makeEngine } from "../src/domain/engine/engine.ts"
@@ -59,7 +60,7 @@ const makeCase = ({ packageName, distinct }: { readonly packageName: string; rea
       if (answer._tag === "Accepted" && answer.reply._tag === "Published") entityTag = answer.reply.entityTag
       notified += notifications.length
       for (const one of notifications) {
-        bytes += formatNotify(one, prepareDialog(one.dialog), "udp", "192.0.2.2:5060", "z9hG4bKx").length
+        bytes += formatNotify(one, prepareDialog(one.dialog), udp, "192.0.2.2:5060", "z9hG4bKx").length
         const { no, cseq } = one
         const outcome = { _tag: "Accepted", remoteTarget: null } as const
         ask({ _tag: "ReportDelivery", no, cseq, outcome })

@@ -13,10 +13,10 @@ import type { AdminSource } from "../adapters/admin/http.ts"
 import { readPeers } from "../adapters/sip/peers.ts"
 import { make as makeSip } from "../adapters/sip/stack.ts"
 import type { Policy } from "../adapters/sip/policy.ts"
-import type { SharedLine, SipLimit, SipOptions } from "../adapters/sip/options.ts"
+import type { SipLimit, SipOptions } from "../adapters/sip/options.ts"
 import type { Packages } from "../domain/packages/event-package.ts"
 import { EventStore } from "../ports/event-store.ts"
-import type { SipHandler } from "../ports/event-store.ts"
+import type { SipHandler } from "../ports/sip-transport.ts"
 import { adviceText } from "./config/advice.ts"
 import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
@@ -204,8 +204,6 @@ const start = Effect.fnUntraced(function* (
       packages,
       policy,
       reloader.users,
-      () => (pump.status() === "ready" ? null : pumpDefaults),
-      () => storage.claim.isSure(),
       (defect) => onDefect("SIP", "a message", defect),
       (line) => void run(Effect.logWarning(line)),
       (limit) =>
@@ -421,7 +419,11 @@ const start = Effect.fnUntraced(function* (
     Effect.timeoutOption(Deferred.await(recovered), socketsClosedAtMost),
     Deferred.await(lost),
   )
-  yield* sip.listen(tracing === null ? pump.handler : followed(pump.handler, tracing))
+  yield* sip.listen({
+    ...(tracing === null ? pump.handler : followed(pump.handler, tracing)),
+    overload: () => (pump.status() === "ready" ? null : pumpDefaults),
+    maySend: () => storage.claim.isSure(),
+  })
   yield* Deferred.succeed(listening, undefined)
 
   yield* Effect.addFinalizer(() =>
@@ -499,8 +501,6 @@ const sipOptions = (
   packages: Packages,
   policy: Policy | null,
   users: Users | null,
-  overload: () => { readonly retryAfter: number } | null,
-  maySend: () => boolean,
   onDefect: (defect: unknown) => void,
   onPeer: (line: string) => void,
   onLimit: (limit: SipLimit) => void,
@@ -510,14 +510,7 @@ const sipOptions = (
     domains: config.domain,
     contactUri: config.server_address,
     contactUser: config.contact_user ?? "",
-    sharedLine: sharedLineOf(config.bla_presentity_spec),
-    packages: {
-      allowEvents: packages.allowEvents,
-      accept: packages.accept,
-      names: packages.names(),
-      carriedHeaders: packages.carriedHeaders,
-      argumentHeaders: packages.argumentHeaders,
-    },
+    packages,
     auth:
       users === null
         ? null
@@ -543,8 +536,6 @@ const sipOptions = (
     },
     onLimit,
     policy,
-    overload,
-    maySend,
     onDefect,
     attention,
   }
@@ -565,9 +556,6 @@ const limitInWords = (limit: SipLimit, value: number): string => {
       return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
   }
 }
-
-const sharedLineOf = (spec: string): SharedLine =>
-  spec === "$ru" ? "request-uri" : spec === "$tu" ? "to" : spec === "$fu" ? "from" : "contact"
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

@@ -62,7 +62,9 @@ const rfcTitles: Readonly<Record<string, string>> = {
 
 /** Of each RFC: requirements that are listed, and tests that carry an id of it. */
 const rfcTable = (): string => {
-  const listed = [...readFileSync(join(root, "docs/requirements.md"), "utf8").matchAll(/^\| (\d{4})-\S+ \|/gm)]
+  const listed = [
+    ...readFileSync(join(root, "docs/requirements.md"), "utf8").matchAll(/^\| (\d{4})-\S+ \|/gm),
+  ]
   const tests = titlesOfTests().map(({ title }) => new Set(title.match(/\b\d{4}(?=-\d)/g)))
   const cells = Object.entries(rfcTitles).map(([rfc, title]) => [
     `[${rfc}](https://www.rfc-editor.org/rfc/rfc${rfc})`,

@@ -4,11 +4,17 @@
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 import { makePeers } from "../../src/adapters/sip/peers.ts"
-import type { ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
-import type { RequestRules } from "../../src/adapters/sip/decode-request.ts"
+import type { DecodeResult, ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
+import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
+import { checkRequest, decodeRequest } from "../../src/adapters/sip/decode-request.ts"
+import { prepareDialog } from "../../src/adapters/sip/format-notify.ts"
+import type { RawMessage } from "../../src/adapters/sip/message-reader.ts"
+import type { RequestRules } from "../../src/adapters/sip/request-rules.ts"
+import { transports } from "../../src/adapters/sip/transports/transports.ts"
+import { udp } from "../../src/adapters/sip/transports/udp.ts"
 
 export const arrival: ReceivedOn = {
-  transport: "udp",
+  transport: udp,
   flow: "udp:192.0.2.10:5060",
   contact: "sip:presence@192.0.2.10:5060",
   sourceAddress: "127.0.0.1",
@@ -17,6 +23,8 @@ export const arrival: ReceivedOn = {
 
 export const requestRules: RequestRules = {
   limits: limitsDefault,
+  transports,
+  prepareDialog,
   serves: (host) => host === "example.com" || host === "192.0.2.10",
   isOwnAddress: (host, port) => host === "192.0.2.10" && port === 5060,
   authenticate: null,
@@ -25,7 +33,6 @@ export const requestRules: RequestRules = {
   accept: ["application/pidf+xml"],
   register: null,
   forceActive: false,
-  sharedLine: "contact",
   parameterized: parameterizedNames(["dialog;sla"]),
   trustSenderHeader: false,
   peers: makePeers([]),
@@ -33,8 +40,22 @@ export const requestRules: RequestRules = {
   allowAnyContact: true,
   isNotifyTarget: () => false,
   udpMtuBytes: 1_300,
-  carriedBy: new Map([["lines", ["Call-Info", "X-State"]]]),
-  argumentOf: new Map([["seats", "X-State"]]),
+  carriedHeaders: new Map([["lines", ["Call-Info", "X-State"]]]),
+  presentityOf: () => undefined,
+  argumentHeaders: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
   policy: null,
+}
+
+/** A request from its checks to what it becomes. @param isMerged whether it came by another path already */
+export const decodeMessage = (
+  message: RawMessage,
+  on: ReceivedOn = arrival,
+  rules: RequestRules = requestRules,
+  isMerged = false,
+): DecodeResult => {
+  const checked = checkRequest(message, parseAddress(message.to), rules)
+  return checked._tag === "Checked"
+    ? decodeRequest(checked, on, rules, isMerged && checked.mergeKey !== null)
+    : checked
 }

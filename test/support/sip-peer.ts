@@ -8,7 +8,7 @@ import { Effect, Exit, Scope } from "effect"
 import { make } from "../../src/adapters/sip/stack.ts"
 import type { Sip, SipOptions } from "../../src/adapters/sip/stack.ts"
 import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
-import type { Request } from "../../src/ports/event-store.ts"
+import type { Request, SipHandler } from "../../src/ports/sip-transport.ts"
 import type { EntityTag } from "../../src/domain/vocabulary.ts"
 import { holds } from "./condition.ts"
 
@@ -34,7 +34,10 @@ export const acceptRequest = (request: Request): void => {
 }
 
 /** On one port for UDP and TCP. */
-export const startServer = async (options: Partial<SipOptions> = {}): Promise<TestServer> => {
+export const startServer = async (
+  options: Partial<SipOptions> = {},
+  asked: Pick<SipHandler, "overload" | "maySend"> = {},
+): Promise<TestServer> => {
   const sip = make({
     listen: [
       { transport: "udp", host: "127.0.0.1", port: 0 },
@@ -63,6 +66,7 @@ export const startServer = async (options: Partial<SipOptions> = {}): Promise<Te
         delivered: (_presentity, _no, cseq, outcome) => {
           server.outcomes.push({ cseq, outcome })
         },
+        ...asked,
       })
       .pipe(Scope.provide(scope)),
   )
@@ -71,7 +75,7 @@ export const startServer = async (options: Partial<SipOptions> = {}): Promise<Te
     return Object.assign(server, { port: Number(ports[0]) })
   // somebody else has that one for TCP
   await server.close()
-  return startServer(options)
+  return startServer(options, asked)
 }
 
 /** Waits until the condition holds. */

@@ -17,7 +17,7 @@ import {
 } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import type { HttpApiEndpoint } from "effect/http-api"
-import { BindFailed } from "../../ports/event-store.ts"
+import { BindFailed } from "../../ports/sip-transport.ts"
 import { answers } from "./handlers.ts"
 import { Api, Principal, Guard, SchemaErrors, RequiredScope } from "./api.ts"
 import type { Operations } from "../../ports/operations.ts"

@@ -7,6 +7,7 @@
  */
 import sip from "sip"
 import { copyText, isToken } from "./message-reader.ts"
+import type { Transport } from "./transports/transport.ts"
 
 export interface Address {
   /** The URI as written, without brackets. */
@@ -20,7 +21,12 @@ export interface Address {
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/** Lines remembered before the older half is forgotten. */
+/**
+ * Lines remembered before the older half is forgotten.
+ *
+ * One memory for the process, whatever stacks and clients it has: what a line means depends on nothing but the line, so that
+ * nobody can tell from a result what is remembered, and the bound counts once.
+ */
 const rememberedMax = 32_768
 
 let recent = new Map<string, readonly Address[] | null>()
@@ -206,6 +212,7 @@ const wordEnd = (line: string, from: number): number => {
   return at
 }
 
+/** The parser wants a whole message: it is given the least one there is, with the value as its To. */
 const readGated = (gated: Gated): Address | null => {
   const parsed = sip.parse(`X sip:x SIP/2.0\r\nTo: ${gated.text}\r\n\r\n`)?.headers.to
   if (parsed === undefined || parsed.uri === "") return null
@@ -228,11 +235,16 @@ const readGated = (gated: Gated): Address | null => {
 }
 
 /** A URI of ours as text: `sip:presence@192.0.2.10:5060;transport=tcp`. */
-export const formatUri = (user: string, host: string, port: number, transport: "udp" | "tcp"): string =>
+export const formatUri = (
+  user: string,
+  host: string,
+  port: number,
+  { uriParameter }: Pick<Transport, "uriParameter">,
+): string =>
   sip.stringifyUri({
     schema: "sip",
     ...(user === "" ? {} : { user }),
     host,
     port,
-    ...(transport === "tcp" ? { params: { transport: "tcp" } } : {}),
+    ...(uriParameter === null ? {} : { params: { transport: uriParameter } }),
   })

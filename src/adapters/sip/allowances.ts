@@ -6,7 +6,8 @@
  * The time in which nothing is heard ends with Timer F, and with it what has waited for long. Whatever there is no room to
  * remember or to keep waiting is put off, so that nobody can use up what others need. Proven dialogs never come here.
  */
-import type { Counters, Limits, SipLimit, Timers } from "./options.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Limits, SipLimit, Timers } from "./options.ts"
 
 /** As in a flow: `udp:192.0.2.20:5060`. */
 export type Place = string
@@ -92,228 +93,279 @@ interface Item {
   isOver: boolean
 }
 
+/** What one stack knows of where nothing is proven; in each map the oldest first: whatever is heard of is put at the end. */
+interface Memory {
+  readonly limits: Limits
+  readonly timers: Timers
+  readonly counters: SipCounters
+  readonly clock: () => number
+  readonly onLimit: (limit: SipLimit) => void
+  readonly dialogs: Map<string, Dialog>
+  /** Those of which a 2xx has come: nothing is counted, but that it came from there. */
+  readonly accepted: Map<string, Dialog>
+  readonly silent: Map<Place, Silent>
+  readonly open: Map<Place, Open>
+  /** What waits, from `queueFrom` on. */
+  queue: Item[]
+  queueFrom: number
+}
+
 export const makeAllowances = (
   limits: Limits,
   timers: Timers,
-  counters: Counters,
+  counters: SipCounters,
   clock: () => number,
   onLimit: (limit: SipLimit) => void = () => {},
 ): Allowances => {
-  // oldest first in each: whatever is heard of is put at the end
-  const dialogs = new Map<string, Dialog>()
-  /** Those of which a 2xx has come: nothing is counted, but that it came from there. */
-  const accepted = new Map<string, Dialog>()
-  const silent = new Map<Place, Silent>()
-  const open = new Map<Place, Open>()
-  let queue: Item[] = []
-  let queueFrom = 0
-  const silenceSeconds = Math.max(retryAfter, Math.ceil(timers.transactionMs / 1_000))
+  const memory: Memory = {
+    limits,
+    timers,
+    counters,
+    clock,
+    onLimit,
+    dialogs: new Map(),
+    accepted: new Map(),
+    silent: new Map(),
+    open: new Map(),
+    queue: [],
+    queueFrom: 0,
+  }
+  return {
+    received: (key, octets, isCopy) => receive(memory, key, octets, isCopy),
+    take: (key, place, octets, isDirect) => take(memory, key, place, octets, isDirect),
+    mayTake: (key, place, octets) => mayTake(memory, key, place, octets),
+    takeAttempt: (place) => takeAttempt(memory, place),
+    hasRoom: (place) => hasRoom(memory, place),
+    wait: (key, place, waiting) => keepWaiting(memory, key, place, waiting),
+    answered: (key, place, isProven) => noteAnswer(memory, key, place, isProven),
+    tick: () => moveOn(memory),
+  }
+}
 
-  /** What is forgotten may be: whoever has answered answers again. */
-  const put = <K, V>(map: Map<K, V>, key: K, value: V, gone?: (value: V) => void): V => {
+/** What is forgotten may be: whoever has answered answers again. */
+const put = <K, V>({ limits }: Memory, map: Map<K, V>, key: K, value: V, gone?: (value: V) => void): V => {
+  map.delete(key)
+  if (map.size >= limits.unprovenTargetsMax) {
+    const [oldest, old] = map.entries().next().value!
+    map.delete(oldest)
+    gone?.(old)
+  }
+  map.set(key, value)
+  return value
+}
+
+/** Of those that have not answered nothing is forgotten, or they could be sent to again and again. */
+const add = <K, V>({ limits, counters, onLimit }: Memory, map: Map<K, V>, key: K, value: V): V | null => {
+  if (map.size >= limits.unprovenTargetsMax) {
+    counters.unprovenTargetsFull++
+    onLimit("unproven_targets_max")
+    return null
+  }
+  map.set(key, value)
+  return value
+}
+
+const later = ({ clock, timers }: Memory): number => clock() + 2 * timers.transactionMs
+
+const dialogOf = (memory: Memory, key: string): Dialog | null =>
+  memory.dialogs.get(key) ??
+  add(memory, memory.dialogs, key, { place: "", left: 0, newest: 0, packets: 0, until: later(memory) })
+
+const silentOf = (memory: Memory, place: Place): Silent | null =>
+  memory.silent.get(place) ??
+  add(memory, memory.silent, place, {
+    packets: 0,
+    hasTried: false,
+    until: memory.clock() + memory.timers.transactionMs,
+    waiting: [],
+    count: 0,
+  })
+
+const over = ({ counters }: Memory, item: Item): boolean => {
+  if (item.isOver) return false
+  item.isOver = true
+  item.holder.count--
+  counters.unprovenWaiting--
+  return true
+}
+
+/** Nobody has answered there. What has come only lately has not waited for that as long as it would have to. */
+const giveUp = (memory: Memory, { waiting }: Holder): void => {
+  const now = memory.clock()
+  for (const item of waiting) {
+    if (!over(memory, item)) continue
+    if (now - item.since >= memory.timers.transactionMs / 2) item.waiting.timedOut()
+    else item.waiting.putOff(retryAfter)
+  }
+}
+
+const sweep = <K, V extends { readonly until: number }>(
+  map: Map<K, V>,
+  now: number,
+  gone?: (value: V) => void,
+): void => {
+  for (const [key, value] of map) {
+    if (value.until > now) return
     map.delete(key)
-    if (map.size >= limits.unprovenTargetsMax) {
-      const [oldest, old] = map.entries().next().value!
-      map.delete(oldest)
-      gone?.(old)
-    }
-    map.set(key, value)
-    return value
+    gone?.(value)
   }
+}
 
-  /** Of those that have not answered nothing is forgotten, or they could be sent to again and again. */
-  const add = <K, V>(map: Map<K, V>, key: K, value: V): V | null => {
-    if (map.size >= limits.unprovenTargetsMax) {
-      counters.unprovenTargetsFull++
-      onLimit("unproven_targets_max")
-      return null
-    }
-    map.set(key, value)
-    return value
+const isWaitingFull = ({ counters, limits }: Memory, holder: Holder | undefined): SipLimit | null =>
+  counters.unprovenWaiting >= limits.unprovenWaitingMax
+    ? "unproven_waiting_max"
+    : holder !== undefined && holder.count >= limits.unprovenWaitingPerTargetMax
+      ? "unproven_waiting_per_target_max"
+      : null
+
+/** Seconds after which nothing is expected of a target any more. */
+const silenceSeconds = ({ timers }: Memory): number =>
+  Math.max(retryAfter, Math.ceil(timers.transactionMs / 1_000))
+
+const receive = (memory: Memory, key: string, octets: number, isCopy: boolean): void => {
+  const { dialogs, accepted } = memory
+  const more = factor * octets
+  const until = later(memory)
+  const before = accepted.get(key)
+  const dialog = before ?? dialogs.get(key)
+  if (dialog === undefined) {
+    add(memory, dialogs, key, { place: "", left: more, newest: more, packets: 0, until })
+    return
   }
+  dialog.left += more
+  dialog.newest = isCopy ? dialog.newest + more : more
+  dialog.until = until
+  put(memory, before === undefined ? dialogs : accepted, key, dialog)
+}
 
-  const later = (): number => clock() + 2 * timers.transactionMs
-
-  const dialogOf = (key: string): Dialog | null =>
-    dialogs.get(key) ?? add(dialogs, key, { place: "", left: 0, newest: 0, packets: 0, until: later() })
-
-  const silentOf = (place: Place): Silent | null =>
-    silent.get(place) ??
-    add(silent, place, {
-      packets: 0,
-      hasTried: false,
-      until: clock() + timers.transactionMs,
-      waiting: [],
-      count: 0,
-    })
-
-  const over = (item: Item): boolean => {
-    if (item.isOver) return false
-    item.isOver = true
-    item.holder.count--
-    counters.unprovenWaiting--
+const take = (memory: Memory, key: string, place: Place, octets: number, isDirect: boolean): boolean => {
+  const { dialogs, accepted, open } = memory
+  const target = open.get(place)
+  if (target?.isProven === true && isDirect) {
+    // what was received for this dialog was received for here, and not for where it may go next
+    const here = dialogs.get(key)
+    if (here !== undefined) here.place = place
     return true
   }
-
-  /** Nobody has answered there. What has come only lately has not waited for that as long as it would have to. */
-  const giveUp = ({ waiting }: Holder): void => {
-    const now = clock()
-    for (const item of waiting) {
-      if (!over(item)) continue
-      if (now - item.since >= timers.transactionMs / 2) item.waiting.timedOut()
-      else item.waiting.putOff(retryAfter)
-    }
+  const known = accepted.get(key)
+  if (known?.place === place) return true
+  const dialog = known === undefined ? dialogOf(memory, key) : add(memory, dialogs, key, known)
+  if (dialog === null) return false
+  accepted.delete(key)
+  if (dialog.place !== place) {
+    if (dialog.place !== "") Object.assign(dialog, { left: dialog.newest, packets: 0 })
+    dialog.place = place
   }
+  const quiet = target === undefined ? silentOf(memory, place) : null
+  if (target === undefined && (quiet === null || quiet.packets >= packetsMax)) return false
+  // the first NOTIFY always leaves: without it nothing can be proven
+  const isWithin = dialog.packets === 0 || (dialog.packets < packetsMax && dialog.left >= octets)
+  if (!isWithin) return false
+  dialog.left -= octets
+  dialog.packets++
+  if (quiet !== null) quiet.packets++
+  return true
+}
 
-  const sweep = <K, V extends { readonly until: number }>(
-    map: Map<K, V>,
-    now: number,
-    gone?: (value: V) => void,
-  ): void => {
-    for (const [key, value] of map) {
-      if (value.until > now) return
-      map.delete(key)
-      gone?.(value)
-    }
+const mayTake = (memory: Memory, key: string, place: Place, octets: number): boolean => {
+  const { dialogs, silent, open } = memory
+  const dialog = dialogs.get(key)
+  if (dialog === undefined || dialog.place !== place) return false
+  if (dialog.packets >= packetsMax || dialog.left < octets) return false
+  return open.has(place) || (silent.get(place)?.packets ?? 0) < packetsMax
+}
+
+const takeAttempt = (memory: Memory, place: Place): boolean => {
+  const { open } = memory
+  if (open.has(place)) return true
+  const target = silentOf(memory, place)
+  if (target === null || target.hasTried) return false
+  target.hasTried = true
+  return true
+}
+
+const hasRoom = (memory: Memory, place: Place): boolean => {
+  const { limits, dialogs, silent, open } = memory
+  if (open.has(place)) return true
+  const target = silent.get(place)
+  if (target === undefined) return Math.max(silent.size, dialogs.size) < limits.unprovenTargetsMax
+  return target.packets < packetsMax || isWaitingFull(memory, target) === null
+}
+
+const keepWaiting = (memory: Memory, key: string, place: Place, waiting: Waiting): void => {
+  const { timers, counters, clock, onLimit, dialogs, accepted, silent, open } = memory
+  const holder = open.get(place) ?? silent.get(place)
+  // no room to remember it, which has been said
+  if (holder === undefined || !(dialogs.has(key) || accepted.has(key))) return waiting.putOff(retryAfter)
+  const limit = isWaitingFull(memory, holder)
+  const now = clock()
+  if (limit !== null) {
+    if (limit === "unproven_waiting_max") counters.unprovenDropped++
+    else counters.unprovenDroppedOfTarget++
+    onLimit(limit)
+    const isQuiet = !open.has(place) && holder.until - now < timers.transactionMs - retryAfter * 1_000
+    return waiting.putOff(isQuiet ? silenceSeconds(memory) : retryAfter)
   }
+  const item: Item = { waiting, since: now, holder, isOver: false }
+  counters.unprovenWaited++
+  counters.unprovenWaiting++
+  holder.count++
+  memory.queue.push(item)
+  holder.waiting.push(item)
+}
 
-  const isWaitingFull = (holder: Holder | undefined): SipLimit | null =>
-    counters.unprovenWaiting >= limits.unprovenWaitingMax
-      ? "unproven_waiting_max"
-      : holder !== undefined && holder.count >= limits.unprovenWaitingPerTargetMax
-        ? "unproven_waiting_per_target_max"
-        : null
+const noteAnswer = (memory: Memory, key: string, place: Place, isProven: boolean): void => {
+  const { timers, clock, dialogs, accepted, silent, open } = memory
+  const dialog = dialogs.get(key)
+  // an answer from where it went before says nothing of where it goes now
+  if (isProven && dialog?.place === place) {
+    dialogs.delete(key)
+    put(memory, accepted, key, dialog)
+  }
+  const before = open.get(place)
+  const items = before?.waiting ?? silent.get(place)?.waiting ?? []
+  silent.delete(place)
+  const target: Open = put(
+    memory,
+    open,
+    place,
+    {
+      until: clock() + openFor * timers.transactionMs,
+      isProven: isProven || before?.isProven === true,
+      waiting: [],
+      count: 0,
+    },
+    (holder) => giveUp(memory, holder),
+  )
+  for (const item of items) {
+    if (item.isOver) continue
+    if (item.waiting.tryNow()) {
+      over(memory, item)
+      continue
+    }
+    item.holder.count--
+    item.holder = target
+    target.count++
+    target.waiting.push(item)
+  }
+}
 
-  return {
-    received: (key, octets, isCopy) => {
-      const more = factor * octets
-      const until = later()
-      const before = accepted.get(key)
-      const dialog = before ?? dialogs.get(key)
-      if (dialog === undefined) {
-        add(dialogs, key, { place: "", left: more, newest: more, packets: 0, until })
-        return
-      }
-      dialog.left += more
-      dialog.newest = isCopy ? dialog.newest + more : more
-      dialog.until = until
-      put(before === undefined ? dialogs : accepted, key, dialog)
-    },
-    take: (key, place, octets, isDirect) => {
-      const target = open.get(place)
-      if (target?.isProven === true && isDirect) {
-        // what was received for this dialog was received for here, and not for where it may go next
-        const here = dialogs.get(key)
-        if (here !== undefined) here.place = place
-        return true
-      }
-      const known = accepted.get(key)
-      if (known?.place === place) return true
-      const dialog = known === undefined ? dialogOf(key) : add(dialogs, key, known)
-      if (dialog === null) return false
-      accepted.delete(key)
-      if (dialog.place !== place) {
-        if (dialog.place !== "") Object.assign(dialog, { left: dialog.newest, packets: 0 })
-        dialog.place = place
-      }
-      const quiet = target === undefined ? silentOf(place) : null
-      if (target === undefined && (quiet === null || quiet.packets >= packetsMax)) return false
-      // the first NOTIFY always leaves: without it nothing can be proven
-      const isWithin = dialog.packets === 0 || (dialog.packets < packetsMax && dialog.left >= octets)
-      if (!isWithin) return false
-      dialog.left -= octets
-      dialog.packets++
-      if (quiet !== null) quiet.packets++
-      return true
-    },
-    mayTake: (key, place, octets) => {
-      const dialog = dialogs.get(key)
-      if (dialog === undefined || dialog.place !== place) return false
-      if (dialog.packets >= packetsMax || dialog.left < octets) return false
-      return open.has(place) || (silent.get(place)?.packets ?? 0) < packetsMax
-    },
-    takeAttempt: (place) => {
-      if (open.has(place)) return true
-      const target = silentOf(place)
-      if (target === null || target.hasTried) return false
-      target.hasTried = true
-      return true
-    },
-    hasRoom: (place) => {
-      if (open.has(place)) return true
-      const target = silent.get(place)
-      if (target === undefined) return Math.max(silent.size, dialogs.size) < limits.unprovenTargetsMax
-      return target.packets < packetsMax || isWaitingFull(target) === null
-    },
-    wait: (key, place, waiting) => {
-      const holder = open.get(place) ?? silent.get(place)
-      // no room to remember it, which has been said
-      if (holder === undefined || !(dialogs.has(key) || accepted.has(key))) return waiting.putOff(retryAfter)
-      const limit = isWaitingFull(holder)
-      const now = clock()
-      if (limit !== null) {
-        if (limit === "unproven_waiting_max") counters.unprovenDropped++
-        else counters.unprovenDroppedOfTarget++
-        onLimit(limit)
-        const isQuiet = !open.has(place) && holder.until - now < timers.transactionMs - retryAfter * 1_000
-        return waiting.putOff(isQuiet ? silenceSeconds : retryAfter)
-      }
-      const item: Item = { waiting, since: now, holder, isOver: false }
-      counters.unprovenWaited++
-      counters.unprovenWaiting++
-      holder.count++
-      queue.push(item)
-      holder.waiting.push(item)
-    },
-    answered: (key, place, isProven) => {
-      const dialog = dialogs.get(key)
-      // an answer from where it went before says nothing of where it goes now
-      if (isProven && dialog?.place === place) {
-        dialogs.delete(key)
-        put(accepted, key, dialog)
-      }
-      const before = open.get(place)
-      const items = before?.waiting ?? silent.get(place)?.waiting ?? []
-      silent.delete(place)
-      const target: Open = put(
-        open,
-        place,
-        {
-          until: clock() + openFor * timers.transactionMs,
-          isProven: isProven || before?.isProven === true,
-          waiting: [],
-          count: 0,
-        },
-        giveUp,
-      )
-      for (const item of items) {
-        if (item.isOver) continue
-        if (item.waiting.tryNow()) {
-          over(item)
-          continue
-        }
-        item.holder.count--
-        item.holder = target
-        target.count++
-        target.waiting.push(item)
-      }
-    },
-    tick: () => {
-      const now = clock()
-      sweep(dialogs, now)
-      sweep(accepted, now)
-      sweep(open, now, giveUp)
-      sweep(silent, now, giveUp)
-      while (queueFrom < queue.length) {
-        const item = queue[queueFrom]!
-        if (!item.isOver && item.since + timers.transactionMs > now) break
-        if (over(item)) item.waiting.timedOut()
-        queueFrom++
-      }
-      if (queueFrom > 1_024 && queueFrom * 2 > queue.length) {
-        queue = queue.slice(queueFrom)
-        queueFrom = 0
-      }
-    },
+const moveOn = (memory: Memory): void => {
+  const { timers, clock, dialogs, accepted, silent, open } = memory
+  const gone = (holder: Holder): void => giveUp(memory, holder)
+  const now = clock()
+  sweep(dialogs, now)
+  sweep(accepted, now)
+  sweep(open, now, gone)
+  sweep(silent, now, gone)
+  while (memory.queueFrom < memory.queue.length) {
+    const item = memory.queue[memory.queueFrom]!
+    if (!item.isOver && item.since + timers.transactionMs > now) break
+    if (over(memory, item)) item.waiting.timedOut()
+    memory.queueFrom++
+  }
+  if (memory.queueFrom > 1_024 && memory.queueFrom * 2 > memory.queue.length) {
+    memory.queue = memory.queue.slice(memory.queueFrom)
+    memory.queueFrom = 0
   }
 }

@@ -12,6 +12,7 @@ import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
 import { reply } from "./responses.ts"
+import type { TransportName } from "./transports/transports.ts"
 import { parseUri } from "./uri.ts"
 
 /** Who sent a request, as far as it was found out. */
@@ -39,7 +40,7 @@ export const policyQuestion = (
     contact: contact === undefined ? null : (parseAddress(contact)?.uri ?? null),
     source: arrival.sourceAddress,
     port: arrival.sourcePort,
-    transport: arrival.transport,
+    transport: arrival.transport.name as TransportName,
     callId: copyText(message.callId),
     inDialog: command._tag === "Resubscribe",
     expires: command.expires,
@@ -66,7 +67,7 @@ export const applyPolicy = (
   if (command._tag === "Publish") {
     if (grant.sender === undefined) return submit
     const sender = senderIn(message, grant.sender)
-    // the seed's handle_publish answers so too
+    // handle_publish of OpenSIPS answers so too
     if (sender === malformed) return refuse(400, "Malformed Sender")
     return { ...submit, command: { ...command, sender } }
   }

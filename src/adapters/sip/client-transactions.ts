@@ -6,8 +6,9 @@
  * anyway.
  */
 import type { RawMessage } from "./message-reader.ts"
-import type { Counters, Timers } from "./options.ts"
-import type { Channel } from "./server-transactions.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Timers } from "./options.ts"
+import type { Channel } from "./transports/transport.ts"
 import { parseVia } from "./via.ts"
 
 export type ClientState = "trying" | "proceeding" | "ended"
@@ -117,164 +118,203 @@ const targetKey = (address: string, port: number): string => `${address} ${port}
 /** 51 s of slots: more than the longest timer. */
 const wheelSlots = 1_024
 
+/** The transactions of one stack, and the octets that are under way with them. */
+interface Memory {
+  readonly timers: Timers
+  readonly counters: SipCounters
+  readonly clock: () => number
+  readonly octetsMax: number
+  readonly maySend: () => boolean
+  /** By branch. */
+  readonly open: Map<string, ClientTransaction>
+  readonly held: Set<Load>
+  /** By target; null as long as all together have less than one may have: then nothing is counted. */
+  loads: Map<string, number> | null
+  readonly wheel: ClientTransaction[][]
+  /** The slot up to which the wheel has turned. */
+  turned: number
+}
+
 export const makeClientTransactions = (
   timers: Timers,
-  counters: Counters,
+  counters: SipCounters,
   clock: () => number,
   octetsMax = Number.POSITIVE_INFINITY,
   maySend: () => boolean = () => true,
 ): ClientTransactions => {
-  const open = new Map<string, ClientTransaction>()
-  const held = new Set<Load>()
-  /** By target; null as long as all together have less than one may have: then nothing is counted. */
-  let loads: Map<string, number> | null = null
-
-  const add = (into: Map<string, number>, address: string, port: number, octets: number): void => {
-    const key = targetKey(address, port)
-    const sum = (into.get(key) ?? 0) + octets
-    if (sum > 0) into.set(key, sum)
-    else into.delete(key)
+  const memory: Memory = {
+    timers,
+    counters,
+    clock,
+    octetsMax,
+    maySend,
+    open: new Map(),
+    held: new Set(),
+    loads: null,
+    wheel: Array.from({ length: wheelSlots }, () => []),
+    turned: Math.floor(clock() / wheelTickMs),
   }
-
-  const countLoads = (): Map<string, number> => {
-    const counted = new Map<string, number>()
-    for (const { address, port, bytes } of open.values()) add(counted, address, port, bytes?.length ?? 0)
-    for (const { address, port, octets } of held) add(counted, address, port, octets)
-    return counted
-  }
-
-  /** What is there has been put into `open` or `held`, and what is gone taken out. */
-  const load = (address: string, port: number, octets: number): void => {
-    counters.clientOctets += octets
-    if (loads !== null) add(loads, address, port, octets)
-    else if (counters.clientOctets > octetsMax / 2) loads = countLoads()
-    // counting begins anew only after as much again: so it costs little however often
-    if (loads !== null && counters.clientOctets < octetsMax / 4) loads = null
-  }
-  const wheel: ClientTransaction[][] = Array.from({ length: wheelSlots }, () => [])
-  let turned = Math.floor(clock() / wheelTickMs)
-
-  const schedule = (transaction: ClientTransaction): void => {
-    const dueAt = Math.min(transaction.resendAt, transaction.endsAt)
-    // Rounded up, so that nothing is early; a slot already passed waits for the next tick.
-    const slot = Math.min(Math.max(Math.ceil(dueAt / wheelTickMs), turned + 1), turned + wheelSlots - 1)
-    wheel[slot % wheelSlots]!.push(transaction)
-  }
-
-  const resend = (transaction: ClientTransaction): void => {
-    const { mayResend, resendAt } = transaction
-    const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
-    const may = !maySend()
-      ? "wait"
-      : mayResend === null
-        ? "resend"
-        : mayResend(transaction.bytes!.length, resendAt >= lateAt)
-    if (may === "over") return happen(transaction, "denied", null)
-    if (may === "resend") {
-      counters.notifyRetransmitted++
-      transaction.channel.send(transaction.bytes!, transaction.address, transaction.port, transaction.failed)
-      if (transaction.isReliable) {
-        transaction.resendAt = Number.POSITIVE_INFINITY
-        return
-      }
-    }
-    transaction.resendMs = nextResendMs(transaction.state, transaction.resendMs, timers)
-    transaction.resendAt += transaction.resendMs
-    // what may not be sent again is asked about at that moment as well
-    if (may === "wait" && resendAt < lateAt) transaction.resendAt = Math.min(transaction.resendAt, lateAt)
-  }
-
-  const happen = (transaction: ClientTransaction, event: ClientEvent, response: RawMessage | null): void => {
-    const [state, effect] = diagram[transaction.state][event]
-    transaction.state = state
-    switch (effect) {
-      case "nothing":
-        return
-      case "resend":
-        return resend(transaction)
-      default:
-        open.delete(transaction.branch)
-        counters.clientTransactions--
-        load(transaction.address, transaction.port, -transaction.bytes!.length)
-        transaction.bytes = null
-        transaction.ended(effect === "answered" ? response! : effect)
-    }
-  }
-
-  const runSlot = (slot: ClientTransaction[], now: number): void => {
-    for (const transaction of slot) {
-      if (transaction.state === "ended") continue
-      if (transaction.endsAt <= now) happen(transaction, "timerF", null)
-      else if (transaction.resendAt <= now) happen(transaction, "timerE", null)
-      // `happen` may have ended it.
-      if (transaction.bytes !== null) schedule(transaction)
-    }
-  }
-
   return {
-    start: (request, bytes) => {
-      const now = clock()
-      // what may not be sent now is sent as if it had got lost
-      const isSent = maySend()
-      const resendMs = request.isReliable && isSent ? Number.POSITIVE_INFINITY : timers.t1Ms
-      const transaction: ClientTransaction = {
-        mayResend: null,
-        ...request,
-        state: "trying",
-        bytes,
-        resendMs,
-        resendAt: now + resendMs,
-        endsAt: now + timers.transactionMs,
-        failed: () => happen(transaction, "failure", null),
-      }
-      open.set(request.branch, transaction)
-      counters.clientTransactions++
-      load(request.address, request.port, bytes.length)
-      schedule(transaction)
-      if (isSent) request.channel.send(bytes, request.address, request.port, transaction.failed)
-    },
-    answer: (message) => {
-      // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has
-      // seen the request; Call-ID and CSeq must agree with it.
-      const via = message.vias.length === 1 ? parseVia(message.vias[0]!) : null
-      const transaction = via === null || via.branch === null ? undefined : open.get(via.branch)
-      if (transaction === undefined || via!.end !== message.vias[0]!.length) return false
-      if (
-        message.method !== "NOTIFY" ||
-        message.cseq !== transaction.cseq ||
-        message.callId !== transaction.callId
-      )
-        return false
-      happen(transaction, message.status < 200 ? "provisional" : "final", message)
-      return true
-    },
+    start: (request, bytes) => start(memory, request, bytes),
+    answer: (message) => answer(memory, message),
     fail: (branch) => {
-      const transaction = open.get(branch)
-      if (transaction !== undefined) happen(transaction, "failure", null)
+      const transaction = memory.open.get(branch)
+      if (transaction !== undefined) happen(memory, transaction, "failure", null)
     },
     isShareUsed: (address, port) =>
-      loads !== null && (loads.get(targetKey(address, port)) ?? 0) >= octetsMax - counters.clientOctets,
+      memory.loads !== null &&
+      (memory.loads.get(targetKey(address, port)) ?? 0) >= octetsMax - counters.clientOctets,
     hold: (address, port, octets) => {
-      const one: Load = { address, port, octets }
-      held.add(one)
-      load(address, port, octets)
+      const waiting: Load = { address, port, octets }
+      memory.held.add(waiting)
+      load(memory, address, port, octets)
       return () => {
-        if (held.delete(one)) load(address, port, -octets)
+        if (memory.held.delete(waiting)) load(memory, address, port, -octets)
       }
     },
-    tick: () => {
-      const now = clock()
-      const target = Math.floor(now / wheelTickMs)
-      // After a long stall each slot is visited once.
-      if (target - turned > wheelSlots) turned = target - wheelSlots
-      while (turned < target) {
-        turned++
-        const index = turned % wheelSlots
-        const slot = wheel[index]!
-        if (slot.length === 0) continue
-        wheel[index] = []
-        runSlot(slot, now)
-      }
-    },
+    tick: () => turn(memory, clock()),
+  }
+}
+
+const add = (into: Map<string, number>, address: string, port: number, octets: number): void => {
+  const key = targetKey(address, port)
+  const sum = (into.get(key) ?? 0) + octets
+  if (sum > 0) into.set(key, sum)
+  else into.delete(key)
+}
+
+const countLoads = ({ open, held }: Memory): Map<string, number> => {
+  const counted = new Map<string, number>()
+  for (const { address, port, bytes } of open.values()) add(counted, address, port, bytes?.length ?? 0)
+  for (const { address, port, octets } of held) add(counted, address, port, octets)
+  return counted
+}
+
+/** What is there has been put into `open` or `held`, and what is gone taken out. */
+const load = (memory: Memory, address: string, port: number, octets: number): void => {
+  const { counters, octetsMax } = memory
+  counters.clientOctets += octets
+  if (memory.loads !== null) add(memory.loads, address, port, octets)
+  else if (counters.clientOctets > octetsMax / 2) memory.loads = countLoads(memory)
+  // counting begins anew only after as much again: so it costs little however often
+  if (memory.loads !== null && counters.clientOctets < octetsMax / 4) memory.loads = null
+}
+
+const schedule = ({ wheel, turned }: Memory, transaction: ClientTransaction): void => {
+  const dueAt = Math.min(transaction.resendAt, transaction.endsAt)
+  // Rounded up, so that nothing is early; a slot already passed waits for the next tick.
+  const slot = Math.min(Math.max(Math.ceil(dueAt / wheelTickMs), turned + 1), turned + wheelSlots - 1)
+  wheel[slot % wheelSlots]!.push(transaction)
+}
+
+const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
+  const { timers, counters } = memory
+  const now = memory.clock()
+  // what may not be sent now is sent as if it had got lost
+  const isSent = memory.maySend()
+  const resendMs = request.isReliable && isSent ? Number.POSITIVE_INFINITY : timers.t1Ms
+  const transaction: ClientTransaction = {
+    mayResend: null,
+    ...request,
+    state: "trying",
+    bytes,
+    resendMs,
+    resendAt: now + resendMs,
+    endsAt: now + timers.transactionMs,
+    failed: () => happen(memory, transaction, "failure", null),
+  }
+  memory.open.set(request.branch, transaction)
+  counters.clientTransactions++
+  load(memory, request.address, request.port, bytes.length)
+  schedule(memory, transaction)
+  if (isSent) request.channel.send(bytes, request.address, request.port, transaction.failed)
+}
+
+const answer = (memory: Memory, message: RawMessage): boolean => {
+  // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has
+  // seen the request; Call-ID and CSeq must agree with it.
+  const via = message.vias.length === 1 ? parseVia(message.vias[0]!) : null
+  const transaction = via === null || via.branch === null ? undefined : memory.open.get(via.branch)
+  if (transaction === undefined || via!.end !== message.vias[0]!.length) return false
+  if (
+    message.method !== "NOTIFY" ||
+    message.cseq !== transaction.cseq ||
+    message.callId !== transaction.callId
+  )
+    return false
+  happen(memory, transaction, message.status < 200 ? "provisional" : "final", message)
+  return true
+}
+
+/** Moves a transaction on by the table, and does what it says. */
+const happen = (
+  memory: Memory,
+  transaction: ClientTransaction,
+  event: ClientEvent,
+  response: RawMessage | null,
+): void => {
+  const [state, effect] = diagram[transaction.state][event]
+  transaction.state = state
+  switch (effect) {
+    case "nothing":
+      return
+    case "resend":
+      return resend(memory, transaction)
+    default:
+      memory.open.delete(transaction.branch)
+      memory.counters.clientTransactions--
+      load(memory, transaction.address, transaction.port, -transaction.bytes!.length)
+      transaction.bytes = null
+      transaction.ended(effect === "answered" ? response! : effect)
+  }
+}
+
+const resend = (memory: Memory, transaction: ClientTransaction): void => {
+  const { timers } = memory
+  const { mayResend, resendAt } = transaction
+  const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
+  const may = !memory.maySend()
+    ? "wait"
+    : mayResend === null
+      ? "resend"
+      : mayResend(transaction.bytes!.length, resendAt >= lateAt)
+  if (may === "over") return happen(memory, transaction, "denied", null)
+  if (may === "resend") {
+    memory.counters.notifyRetransmitted++
+    transaction.channel.send(transaction.bytes!, transaction.address, transaction.port, transaction.failed)
+    if (transaction.isReliable) {
+      transaction.resendAt = Number.POSITIVE_INFINITY
+      return
+    }
+  }
+  transaction.resendMs = nextResendMs(transaction.state, transaction.resendMs, timers)
+  transaction.resendAt += transaction.resendMs
+  // what may not be sent again is asked about at that moment as well
+  if (may === "wait" && resendAt < lateAt) transaction.resendAt = Math.min(transaction.resendAt, lateAt)
+}
+
+/** Turns the wheel as far as the time has come. */
+const turn = (memory: Memory, now: number): void => {
+  const { wheel } = memory
+  const target = Math.floor(now / wheelTickMs)
+  // After a long stall each slot is visited once.
+  if (target - memory.turned > wheelSlots) memory.turned = target - wheelSlots
+  while (memory.turned < target) {
+    memory.turned++
+    const index = memory.turned % wheelSlots
+    const slot = wheel[index]!
+    if (slot.length === 0) continue
+    wheel[index] = []
+    runSlot(memory, slot, now)
+  }
+}
+
+const runSlot = (memory: Memory, slot: readonly ClientTransaction[], now: number): void => {
+  for (const transaction of slot) {
+    if (transaction.state === "ended") continue
+    if (transaction.endsAt <= now) happen(memory, transaction, "timerF", null)
+    else if (transaction.resendAt <= now) happen(memory, transaction, "timerE", null)
+    // `happen` may have ended it.
+    if (transaction.bytes !== null) schedule(memory, transaction)
   }
 }

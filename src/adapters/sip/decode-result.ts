@@ -4,12 +4,17 @@
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { PolicyRequest } from "./policy.ts"
+import type { Address } from "./address-headers.ts"
+import type { RawMessage } from "./message-reader.ts"
+import { reply } from "./responses.ts"
 import type { Reply } from "./responses.ts"
+import type { Transport } from "./transports/transport.ts"
+import type { SipUri, TelUri } from "./uri.ts"
 import type { Target } from "./via.ts"
 
 /** Where a request came from and came in. */
 export interface ReceivedOn {
-  readonly transport: "udp" | "tcp"
+  readonly transport: Transport
   /** The receiving socket: `udp:192.0.2.10:5060`. */
   readonly flow: string
   /** Our Contact URI on that socket. */
@@ -27,8 +32,35 @@ export interface Accepted {
   readonly command: Publish | Subscribe | Resubscribe
 }
 
+/** A request that is answered here. */
+export interface Refused {
+  readonly _tag: "Reply"
+  readonly reply: Reply
+  /** Nothing is remembered of the request. */
+  readonly isStateless: boolean
+}
+
 export type DecodeResult =
   | Accepted
-  | { readonly _tag: "Reply"; readonly reply: Reply; readonly isStateless: boolean }
+  | Refused
   /** To be submitted as the policy grants it. */
   | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Accepted }
+
+/** A request of a method that is served, with the addresses that every request has. */
+export interface CheckedRequest {
+  readonly _tag: "Checked"
+  readonly message: RawMessage
+  readonly from: Address
+  readonly to: Address
+  /** The Request-URI. */
+  readonly uri: SipUri | TelUri
+  /** What it has in common with copies that come by other paths; null: within a dialog nothing is merged (RFC 3261 §8.2.2.2). */
+  readonly mergeKey: string | null
+}
+
+/** @param reason null for the standard phrase; @param headers whole lines, each ended by CRLF */
+export const refuse = (status: number, reason: string | null = null, headers = ""): Refused => ({
+  _tag: "Reply",
+  reply: reply(status, headers, reason),
+  isStateless: false,
+})

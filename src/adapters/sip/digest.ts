@@ -65,12 +65,15 @@ export interface Credentials {
 export const digestResponse = (
   ha1: string,
   method: string,
-  of: Omit<Credentials, "username" | "realm" | "response">,
+  credentials: Omit<Credentials, "username" | "realm" | "response">,
 ): string => {
-  const ha2 = hash(of.algorithm, `${method}:${of.uri}`)
-  return of.qop === null
-    ? hash(of.algorithm, `${ha1}:${of.nonce}:${ha2}`)
-    : hash(of.algorithm, `${ha1}:${of.nonce}:${of.nc}:${of.cnonce}:${of.qop}:${ha2}`)
+  const ha2 = hash(credentials.algorithm, `${method}:${credentials.uri}`)
+  return credentials.qop === null
+    ? hash(credentials.algorithm, `${ha1}:${credentials.nonce}:${ha2}`)
+    : hash(
+        credentials.algorithm,
+        `${ha1}:${credentials.nonce}:${credentials.nc}:${credentials.cnonce}:${credentials.qop}:${ha2}`,
+      )
 }
 
 /** Null when the secret says nothing about that algorithm. */
@@ -174,22 +177,20 @@ export const makeNonceCounts = (max = noncesUsedMax) => {
   }
 }
 
-/**
- * Builds the check made of every PUBLISH, SUBSCRIBE and REGISTER.
- *
- * @param now wall clock: nonces of one node are judged by another
- * @returns a function of the request and of where its answer goes (`udp:192.0.2.20:5060`); a nonce is good anywhere, but proves
- *   only that place
- */
-export const makeDigest = (
+interface Nonces {
+  /** One that is given to a place. */
+  readonly mint: (place: string) => string
+  /** Whether that is the place which a nonce of ours was given to. */
+  readonly wasGiven: (nonce: string, place: string) => boolean
+  /** When it was issued, or null when it is not one of ours. */
+  readonly issuedAt: (nonce: string) => number | null
+}
+
+const makeNonces = (
   options: AuthOptions,
   now: () => number,
   random: (bytes: number) => Uint8Array,
-): ((message: RawMessage, place?: string) => DigestCheck) => {
-  const algorithms = options.algorithms ?? algorithmsDefault
-  const counts = makeNonceCounts()
-  const decoy = Buffer.from(random(32)).toString("hex")
-
+): Nonces => {
   const seal = (stamp: Buffer): Buffer =>
     createHmac("sha256", options.nonceKey)
       .update(stamp)
@@ -206,7 +207,7 @@ export const makeDigest = (
       .digest()
       .subarray(0, 16)
 
-  const mintNonce = (place: string): string => {
+  const mint = (place: string): string => {
     const stamp = Buffer.alloc(14)
     stamp.writeUIntBE(now(), 0, 6)
     stamp.set(random(8), 6)
@@ -227,8 +228,29 @@ export const makeDigest = (
     return bytes.readUIntBE(0, 6)
   }
 
+  return { mint, wasGiven, issuedAt }
+}
+
+/**
+ * Builds the check made of every PUBLISH, SUBSCRIBE and REGISTER.
+ *
+ * @param now wall clock: nonces of one node are judged by another
+ * @returns a function of the request and of where its answer goes (`udp:192.0.2.20:5060`); a nonce is good anywhere, but proves
+ *   only that place
+ */
+export const makeDigest = (
+  options: AuthOptions,
+  now: () => number,
+  random: (bytes: number) => Uint8Array,
+): ((message: RawMessage, place?: string) => DigestCheck) => {
+  const algorithms = options.algorithms ?? algorithmsDefault
+  const counts = makeNonceCounts()
+  const decoy = Buffer.from(random(32)).toString("hex")
+
+  const { mint, wasGiven, issuedAt } = makeNonces(options, now, random)
+
   const challengeTo = (place: string, isStale: boolean): DigestCheck => {
-    const nonce = mintNonce(place)
+    const nonce = mint(place)
     let headers = ""
     for (const algorithm of algorithms)
       headers +=

@@ -11,6 +11,8 @@ import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { withPlainEscapes } from "../../domain/uris.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
+import type { Transport, Transports } from "./transports/transport.ts"
+import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
@@ -21,7 +23,7 @@ export interface NextHop {
   readonly isNumeric: boolean
   readonly port: number | null
   /** Null when the URI leaves it open. */
-  readonly transport: "udp" | "tcp" | null
+  readonly transport: Transport | null
 }
 
 export interface PreparedDialog {
@@ -30,6 +32,8 @@ export interface PreparedDialog {
   readonly routes: readonly string[]
   /** Null when there is nowhere to send to. */
   readonly hop: NextHop | null
+  /** The transport of the dialog's SUBSCRIBE; null when the stack does not have it. */
+  readonly arrivedOver: Transport | null
   /** The request line up to the Via's transport; what stands between Via and the CSeq number; our Contact line. */
   readonly start: string
   readonly middle: string
@@ -63,11 +67,11 @@ const withoutHeaders = (uri: string): string => {
   return question < 0 ? uri : uri.slice(0, question)
 }
 
-/** Null for what cannot be sent to: another transport, nobody's address, not a SIP URI. */
-export const nextHopOf = (uri: SipUri): NextHop | null => {
-  if (uri.scheme !== "sip" || uri.port === 0) return null
-  const named = uri.parameters.get("transport")?.toLowerCase() ?? null
-  if (named !== null && named !== "udp" && named !== "tcp") return null
+/** Null for what cannot be sent to: a transport that is not among these, nobody's address, not a SIP URI. */
+export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null => {
+  if (uri.port === 0) return null
+  const transport = transports.ofUri(uri.scheme, uri.parameters.get("transport")?.toLowerCase() ?? null)
+  if (transport === null) return null
   const written = hopHostOf(uri)
   if (written === null || isNobody(written)) return null
   const numeric = numericHost(written)
@@ -75,7 +79,7 @@ export const nextHopOf = (uri: SipUri): NextHop | null => {
     host: numeric ?? plainHost(written),
     isNumeric: numeric !== null,
     port: uri.port,
-    transport: named,
+    transport: transport === "open" ? null : transport,
   }
 }
 
@@ -95,11 +99,24 @@ export const hopHostOf = ({ host, parameters }: SipUri): string | null => {
   return read === null || read.port !== null || read.end !== written.length ? null : read.host
 }
 
-const dialogs = new WeakMap<DialogStart, PreparedDialog>()
+/** What is the same in every NOTIFY of a dialog; put together once for each dialog object that is handed over. */
+export type PrepareDialog = (dialog: DialogStart) => PreparedDialog
 
-export const prepareDialog = (dialog: DialogStart): PreparedDialog => {
-  const known = dialogs.get(dialog)
-  if (known !== undefined) return known
+export const makePrepareDialog = (transports: Transports): PrepareDialog => {
+  const dialogs = new WeakMap<DialogStart, PreparedDialog>()
+  return (dialog) => {
+    const known = dialogs.get(dialog)
+    if (known !== undefined) return known
+    const prepared = prepare(dialog, transports)
+    dialogs.set(dialog, prepared)
+    return prepared
+  }
+}
+
+/** Of whoever has no stack, and wants to know what NOTIFYs of a dialog would look like. */
+export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
+
+const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
   const { requestUri, routes, hopUri } = routeOf(dialog.remoteTarget, dialog.routeSet)
   const parsed = parseUri(hopUri)
   let middle = "Max-Forwards: 70\r\n"
@@ -111,16 +128,15 @@ export const prepareDialog = (dialog: DialogStart): PreparedDialog => {
       ? `To: ${dialog.remoteUri}\r\n`
       : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
   middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
-  const prepared: PreparedDialog = {
+  return {
     requestUri,
     routes,
-    hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed),
+    hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports),
+    arrivedOver: transports.ofFlow(dialog.flow),
     start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
     middle,
     contact: `Contact: <${dialog.localContact}>\r\n`,
   }
-  dialogs.set(dialog, prepared)
-  return prepared
 }
 
 interface EncodedBody {
@@ -128,6 +144,7 @@ interface EncodedBody {
   readonly bytes: Buffer
 }
 
+/** Of all stacks: what a body is encoded to depends on nothing else, and is gone with it. */
 const bodies = new WeakMap<Body, EncodedBody>()
 const empty: EncodedBody = { headers: "Content-Length: 0\r\n\r\n", bytes: Buffer.alloc(0) }
 
@@ -159,13 +176,13 @@ const formatCarried = (headers: Notify["headers"]): string => {
 export const formatNotify = (
   notify: Notify,
   prepared: PreparedDialog,
-  transport: "udp" | "tcp",
+  { viaName }: Pick<Transport, "viaName">,
   sentBy: string,
   branch: string,
 ): Buffer => {
   const body = encodeBody(notify.body)
   const head =
-    `${prepared.start}${transport === "udp" ? "UDP" : "TCP"} ${sentBy};branch=${branch};rport\r\n` +
+    `${prepared.start}${viaName} ${sentBy};branch=${branch};rport\r\n` +
     `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
     `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
     `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +

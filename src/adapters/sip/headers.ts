@@ -1,6 +1,6 @@
 /**
  * The values of headers that presence is about: Event, Expires, Accept, Content-Type, Subscription-State and their
- * like. Address headers are in `codec.ts`, Via in `via.ts`.
+ * like. Address headers are in `address-headers.ts`, Via in `via.ts`.
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Rates, Seconds } from "../../domain/vocabulary.ts"
@@ -102,9 +102,7 @@ export const parameterizedNames = (names: readonly string[]): readonly Parameter
       const parts = splitParameters(packageName)
       return parts === null ? [] : [{ packageName, type: parts.value, parameters: [...parts.parameters] }]
     })
-    .sort((one, other) => other.parameters.length - one.parameters.length)
-
-const sharedLines = parameterizedNames(["dialog;sla"])
+    .sort((left, right) => right.parameters.length - left.parameters.length)
 
 /**
  * @source RFC 3265 §7.2.1: compared byte by byte; one value only
@@ -114,7 +112,7 @@ const sharedLines = parameterizedNames(["dialog;sla"])
 export const parseEvent = (
   text: string,
   idBytesMax: number,
-  parameterized: readonly ParameterizedName[] = sharedLines,
+  parameterized: readonly ParameterizedName[],
 ): EventHeader | null => {
   if (isToken(text)) return { packageName: text, id: null, rates: null }
   const parts = splitParameters(text)
@@ -127,13 +125,21 @@ export const parseEvent = (
   const rates = ratesIn(parts.parameters)
   if (rates === "malformed") return null
   const special = parameterized.find(
-    (one) =>
-      one.type === parts.value &&
-      one.parameters.every(
-        ([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value,
-      ),
+    ({ type, parameters }) =>
+      type === parts.value &&
+      parameters.every(([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value),
   )
   return { packageName: special?.packageName ?? parts.value, id, rates }
+}
+
+/** The Event header of a request; null: it has none. */
+export const readEvent = (
+  headers: ReadonlyMap<string, readonly string[]>,
+  idBytesMax: number,
+  parameterized: readonly ParameterizedName[],
+): EventHeader | null | "malformed" => {
+  const text = headers.get("event")?.[0]
+  return text === undefined ? null : (parseEvent(text, idBytesMax, parameterized) ?? "malformed")
 }
 
 /** @source RFC 6446 §9.2: one or two digits, at most ten decimals, not zero */

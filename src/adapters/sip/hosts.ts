@@ -52,6 +52,8 @@ export const hostList = (entries: readonly string[]): ((host: string) => boolean
   return (host) => {
     if (isIP(host) !== 0) return networks.check(host, familyOf(host))
     const name = host.toLowerCase()
-    return names.some((one) => (one.startsWith("*.") ? name.endsWith(one.slice(1)) : name === one))
+    return names.some((listed) =>
+      listed.startsWith("*.") ? name.endsWith(listed.slice(1)) : name === listed,
+    )
   }
 }

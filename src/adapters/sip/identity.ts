@@ -12,7 +12,7 @@ import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
-import type { ReceivedOn, DecodeResult } from "./decode-result.ts"
+import type { ReceivedOn, Refused } from "./decode-result.ts"
 import type { DigestCheck } from "./digest.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { isToken } from "./message-reader.ts"
@@ -41,7 +41,7 @@ export type Identity =
       /** Somebody was named, in a way that cannot be read. */
       readonly isUnreadable: boolean
     }
-  | { readonly _tag: "Refused"; readonly decoded: DecodeResult }
+  | { readonly _tag: "Refused"; readonly decoded: Refused }
 
 /**
  * What becomes of requests of peers and strangers, for counters and the log: a peer names nobody (`unnamed`); its PUBLISH is
@@ -72,9 +72,9 @@ export const identify = (
   from: Address,
   isBegin: boolean,
 ): Identity => {
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport)
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
   if (peer !== null) {
-    if (arrival.transport === "tcp" || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
+    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
@@ -168,6 +168,10 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
   return uris.length === 2 && uris[0]!.startsWith("tel:") ? uris.reverse() : uris
 }
 
+/** The name that a request authenticated with; null: it did not. */
+export const userOf = (identity: Identity): string | null =>
+  identity._tag === "Known" ? identity.user : null
+
 /** Whether a request may publish for a presentity, whatever it does there (RFC 3903 §6 step 1). */
 export const mayPublish = (
   identity: Exclude<Identity, { readonly _tag: "Refused" }>,
@@ -218,7 +222,7 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
   return values.includes("none") ? false : isAnonymous(fromUri) ? true : null
 }
 
-/** The URI of whoever is meant to be spared what it published itself (the seed's `Sender`). */
+/** The URI of whoever is meant to be spared what it published itself (OpenSIPS `Sender`). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
   const text = message.headers.get("sender")?.[0]
   return text === undefined || text.length > limits.addressLineBytesMax

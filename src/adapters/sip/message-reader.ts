@@ -5,6 +5,7 @@
  * latin1 view of the bytes: whatever is echoed later comes out byte for byte. A message that cannot be read but can
  * still be answered carries its `fault`; one that cannot even be answered is null.
  */
+import { isAddress, isSingle, lowerNames, spellings } from "./header-names.ts"
 import type { Limits } from "./options.ts"
 
 export interface Fault {
@@ -84,74 +85,6 @@ export const readDigits = (text: string, start: number, end: number, max: number
   return value
 }
 
-const singles = [
-  "from",
-  "to",
-  "call-id",
-  "cseq",
-  "content-length",
-  "content-type",
-  "content-encoding",
-  "content-disposition",
-  "event",
-  "expires",
-  "subscription-state",
-  "retry-after",
-  "max-forwards",
-  "sender",
-]
-const multiples = [
-  "via",
-  "contact",
-  "route",
-  "record-route",
-  "require",
-  "supported",
-  "accept",
-  "accept-encoding",
-  "sip-if-match",
-  "suppress-if-match",
-  "authorization",
-  "p-asserted-identity",
-  "privacy",
-]
-const isSingle = new Set(singles)
-const isAddress = new Set(["from", "to", "contact", "route", "record-route"])
-
-/**
- * Compact forms are one-to-one with full names (RFC 3261 §7.3.3, RFC 6665 §8.2.1). Those of headers we do not read are
- * left out: an unknown name and an unread name are skipped alike.
- */
-const compact: readonly (readonly [string, string])[] = [
-  ["v", "via"],
-  ["f", "from"],
-  ["t", "to"],
-  ["i", "call-id"],
-  ["m", "contact"],
-  ["l", "content-length"],
-  ["c", "content-type"],
-  ["e", "content-encoding"],
-  ["k", "supported"],
-  ["o", "event"],
-]
-
-const lowerNames = new Map<string, string>([...singles, ...multiples].map((name) => [name, name]))
-for (const [short, name] of compact) lowerNames.set(short, name)
-
-/** The usual spellings, so that the hot path neither checks nor lower-cases them. */
-const spellings = new Map<string, string>(lowerNames)
-for (const name of [...singles, ...multiples]) {
-  const usual = name
-    .split("-")
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join("-")
-  spellings.set(usual, name)
-}
-spellings.set("Call-ID", "call-id")
-spellings.set("CSeq", "cseq")
-spellings.set("SIP-If-Match", "sip-if-match")
-for (const [short, name] of compact) spellings.set(short.toUpperCase(), name)
-
 const isBlank = (code: number): boolean => code === SPACE || code === TAB
 
 const trimmed = (text: string, start: number, end: number): string => {
@@ -198,17 +131,14 @@ export const readHead = (head: string, limits: Limits, carried: Names = noNames)
     body: noBody,
     fault: null,
   }
-  const fail = (status: Fault["status"], reason: string): void => {
-    message.fault ??= { status, reason }
-  }
   const startEnd = head.indexOf("\r\n")
   if (startEnd <= 0) return null
-  if (!readStartLine(head, startEnd, message, fail, limits)) return null
-  if (hasStrayControl(head)) fail(400, "Control Character In Header")
-  if (head.length > limits.headBytesMax) fail(513, "Message Too Large")
-  readHeaders(head, startEnd + 2, message, fail, limits, carried)
-  if (message.isRequest) checkRequired(message, fail, limits)
-  else readCseq(message, fail)
+  if (!readStartLine(head, startEnd, message, limits)) return null
+  if (hasStrayControl(head)) fail(message, 400, "Control Character In Header")
+  if (head.length > limits.headBytesMax) fail(message, 513, "Message Too Large")
+  readHeaders(head, startEnd + 2, message, limits, carried)
+  if (message.isRequest) checkRequired(message, limits)
+  else readCseq(message)
   return message
 }
 
@@ -217,9 +147,12 @@ export type Names = Pick<ReadonlySet<string>, "has">
 
 const noNames: Names = new Set()
 
-type Fail = (status: Fault["status"], reason: string) => void
+/** The first fault counts. */
+const fail = (message: Draft, status: Fault["status"], reason: string): void => {
+  message.fault ??= { status, reason }
+}
 
-const readStartLine = (head: string, end: number, message: Draft, fail: Fail, limits: Limits): boolean => {
+const readStartLine = (head: string, end: number, message: Draft, limits: Limits): boolean => {
   if (head.startsWith("SIP/")) return readStatusLine(head, end, message)
   const first = head.indexOf(" ")
   if (first < 0 || first >= end || !isToken(head, 0, first)) return false
@@ -228,21 +161,21 @@ const readStartLine = (head: string, end: number, message: Draft, fail: Fail, li
   const last = head.lastIndexOf(" ", end - 1)
   // RFC 3261 §7.1: three parts, one space between them.
   if (second < 0 || second >= end || second !== last || second === first + 1) {
-    fail(400, "Malformed Request-Line")
+    fail(message, 400, "Malformed Request-Line")
     return true
   }
   message.uri = head.slice(first + 1, second)
   const version = head.slice(second + 1, end)
   if (version !== "SIP/2.0" && version.toUpperCase() !== "SIP/2.0") {
-    if (version.slice(0, 4).toUpperCase() === "SIP/") fail(505, "Version Not Supported")
-    else fail(400, "Malformed Request-Line")
+    if (version.slice(0, 4).toUpperCase() === "SIP/") fail(message, 505, "Version Not Supported")
+    else fail(message, 400, "Malformed Request-Line")
   }
-  if (message.uri.length > limits.uriBytesMax) fail(414, "Request-URI Too Long")
+  if (message.uri.length > limits.uriBytesMax) fail(message, 414, "Request-URI Too Long")
   for (let at = 0; at < message.uri.length; at++) {
     const code = message.uri.charCodeAt(at)
     // `"`, `<` and `>` delimit URIs and cannot be in one.
     if (code <= SPACE || code >= 127 || code === 34 || code === 60 || code === 62) {
-      fail(400, "Malformed Request-URI")
+      fail(message, 400, "Malformed Request-URI")
       break
     }
   }
@@ -258,27 +191,20 @@ const readStatusLine = (head: string, end: number, message: Draft): boolean => {
   return true
 }
 
-const readHeaders = (
-  head: string,
-  from: number,
-  message: Draft,
-  fail: Fail,
-  limits: Limits,
-  carried: Names,
-): void => {
+const readHeaders = (head: string, from: number, message: Draft, limits: Limits, carried: Names): void => {
   let lines = 0
   let at = from
   // looked for again only when it is passed, since many lines may be without
   let colon = head.indexOf(":", from)
   while (at < head.length) {
-    if (++lines > limits.headerLinesMax) fail(513, "Too Many Header Lines")
+    if (++lines > limits.headerLinesMax) fail(message, 513, "Too Many Header Lines")
     const start = at
     let end = head.indexOf("\r\n", start)
     if (end < 0) end = head.length
     at = end + 2
     if (colon >= 0 && colon < start) colon = head.indexOf(":", start)
     if (colon < 0 || colon >= end) {
-      fail(400, "Header Line Without Colon")
+      fail(message, 400, "Header Line Without Colon")
       continue
     }
     let value = trimmed(head, colon + 1, end)
@@ -289,7 +215,7 @@ const readHeaders = (
       if (end < 0) end = head.length
       at = end + 2
       const more = trimmed(head, start, end)
-      if (value.length + more.length > limits.lineBytesMax) fail(400, "Header Line Too Long")
+      if (value.length + more.length > limits.lineBytesMax) fail(message, 400, "Header Line Too Long")
       else value = value === "" || more === "" ? value + more : `${value} ${more}`
     }
     let nameEnd = colon
@@ -298,28 +224,29 @@ const readHeaders = (
     let name = spellings.get(written)
     if (name === undefined) {
       if (!isToken(written)) {
-        fail(400, "Malformed Header Name")
+        fail(message, 400, "Malformed Header Name")
         continue
       }
       const lower = written.toLowerCase()
       name = lowerNames.get(lower) ?? (carried.has(lower) ? lower : undefined)
       if (name === undefined) continue
     }
-    keep(message, name, value, fail, limits)
+    keep(message, name, value, limits)
   }
 }
 
-const keep = (message: Draft, name: string, value: string, fail: Fail, limits: Limits): void => {
-  if (value.length > limits.lineBytesMax) return fail(400, "Header Line Too Long")
+const keep = (message: Draft, name: string, value: string, limits: Limits): void => {
+  if (value.length > limits.lineBytesMax) return fail(message, 400, "Header Line Too Long")
   if (name === "via") {
-    if (message.vias.length >= limits.viaMax) fail(513, "Too Many Via Headers")
+    if (message.vias.length >= limits.viaMax) fail(message, 513, "Too Many Via Headers")
     message.vias.push(value)
     return
   }
-  if (value.length > limits.addressLineBytesMax && isAddress.has(name)) fail(400, "Address Header Too Long")
+  if (value.length > limits.addressLineBytesMax && isAddress.has(name))
+    fail(message, 400, "Address Header Too Long")
   const values = message.headers.get(name)
   if (values === undefined) message.headers.set(name, [value])
-  else if (isSingle.has(name)) return fail(400, "Repeated Single-Value Header")
+  else if (isSingle.has(name)) return fail(message, 400, "Repeated Single-Value Header")
   else values.push(value)
   if (name === "from") message.from = value
   else if (name === "to") message.to = value
@@ -328,31 +255,32 @@ const keep = (message: Draft, name: string, value: string, fail: Fail, limits: L
   else if (name === "content-length") {
     // RFC 3261 §20.14: digits only, so neither `-1` nor `1e3` nor `0x10`.
     message.contentLength = readDigits(value, 0, value.length, 0x8000_0000)
-    if (message.contentLength < 0) fail(400, "Malformed Content-Length")
+    if (message.contentLength < 0) fail(message, 400, "Malformed Content-Length")
   }
 }
 
-const checkRequired = (message: Draft, fail: Fail, limits: Limits): void => {
-  if (message.vias.length === 0) fail(400, "Missing Via")
-  if (message.from === "") fail(400, "Missing From")
-  if (message.to === "") fail(400, "Missing To")
-  if (message.callId === "") fail(400, "Missing Call-ID")
-  else if (message.callId.length > limits.callIdBytesMax) fail(400, "Call-ID Too Long")
-  else if (message.callId.includes(" ") || message.callId.includes("\t")) fail(400, "Malformed Call-ID")
-  if (message.cseqText === "") fail(400, "Missing CSeq")
-  else readCseq(message, fail)
+const checkRequired = (message: Draft, limits: Limits): void => {
+  if (message.vias.length === 0) fail(message, 400, "Missing Via")
+  if (message.from === "") fail(message, 400, "Missing From")
+  if (message.to === "") fail(message, 400, "Missing To")
+  if (message.callId === "") fail(message, 400, "Missing Call-ID")
+  else if (message.callId.length > limits.callIdBytesMax) fail(message, 400, "Call-ID Too Long")
+  else if (message.callId.includes(" ") || message.callId.includes("\t"))
+    fail(message, 400, "Malformed Call-ID")
+  if (message.cseqText === "") fail(message, 400, "Missing CSeq")
+  else readCseq(message)
 }
 
 /** RFC 3261 §20.16: a number below 2^31, blanks, and the method of the request. */
-const readCseq = (message: Draft, fail: Fail): void => {
+const readCseq = (message: Draft): void => {
   const text = message.cseqText
   let digits = 0
   while (digits < text.length && !isBlank(text.charCodeAt(digits))) digits++
   message.cseq = readDigits(text, 0, digits, 0x8000_0000)
   const method = trimmed(text, digits, text.length)
-  if (message.cseq < 0 || !isToken(method)) return fail(400, "Malformed CSeq")
+  if (message.cseq < 0 || !isToken(method)) return fail(message, 400, "Malformed CSeq")
   if (!message.isRequest) message.method = method
-  else if (method !== message.method) fail(400, "CSeq Method Mismatch")
+  else if (method !== message.method) fail(message, 400, "CSeq Method Mismatch")
 }
 
 /** Where the head that starts at `start` ends: the index after its blank line, or -1. */

@@ -3,12 +3,16 @@
  *
  * Every limit has its unit in its name. Values only: nothing here acts.
  */
+import type { Packages } from "../../domain/packages/event-package.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Transport } from "./transports/transport.ts"
+import type { TransportName } from "./transports/transports.ts"
 
 export interface ListenAddress {
-  readonly transport: "udp" | "tcp"
+  readonly transport: TransportName
   /** A numeric address, or `localhost`; `::` is IPv6 only. */
   readonly host: string
   /** 0 lets the system choose. */
@@ -129,6 +133,8 @@ export const inattention: Attention = {
 }
 
 export interface SipOptions {
+  /** The transports that the stack may use, that of a plain `sip` URI first; default: all that there are. */
+  readonly transports?: readonly Transport[]
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty serves every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
   readonly domains?: readonly string[]
@@ -138,17 +144,9 @@ export interface SipOptions {
   readonly contactUser?: string
   /** Host printed in Via and Contact for a socket bound to every interface; null asks the system. */
   readonly advertisedHost?: string | null
-  /** For OPTIONS, and Allow-Events of every 200 to SUBSCRIBE. */
-  readonly packages?: {
-    readonly allowEvents: string
-    readonly accept: readonly string[]
-    /** Every name, with its parameters if it has any. */
-    readonly names?: readonly string[]
-    /** By name of a package: the headers that belong to its publications, as they are to be written. */
-    readonly carriedHeaders?: ReadonlyMap<string, readonly string[]>
-    /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
-    readonly argumentHeaders?: ReadonlyMap<string, string>
-  }
+  /** The event packages that requests may name, as a registry has them; without, none is told from its type by parameters. */
+  readonly packages?: Pick<Packages, "allowEvents" | "accept"> &
+    Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
   /** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
@@ -167,14 +165,8 @@ export interface SipOptions {
   readonly trustSenderHeader?: boolean
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
   readonly forceActive?: boolean
-  /** Which URI is the presentity of a SUBSCRIBE to `dialog;sla`; the default is the Contact's user at the From's domain. */
-  readonly sharedLine?: SharedLine
   /** What an operator says of single requests; null: nothing. */
   readonly policy?: Policy | null
-  /** Asked once for each new request outside a dialog; a value answers it 503. */
-  readonly overload?: () => { readonly retryAfter: number } | null
-  /** Whether NOTIFYs may leave at this moment, also those that were sent before; absent: always. */
-  readonly maySend?: () => boolean
   /** Told of an exception while a message was handled; the default is a process warning. */
   readonly onDefect?: (defect: unknown) => void
   /** Told once of each limit that is met. */
@@ -188,9 +180,6 @@ export interface SipOptions {
   readonly random?: (bytes: number) => Uint8Array
   readonly resolver?: Resolver
 }
-
-/** The seed's `bla_presentity_spec`. */
-export type SharedLine = "contact" | "request-uri" | "to" | "from"
 
 export const limitsDefault: Limits = {
   headBytesMax: 16_384,
@@ -226,60 +215,7 @@ export const limitsDefault: Limits = {
 
 export const timersDefault: Timers = { t1Ms: 500, t2Ms: 4_000, transactionMs: 32_000 }
 
-/** Plain numbers that only grow, except the gauges at the end. */
-export interface Counters {
-  received: number
-  sent: number
-  malformed: number
-  dropped: number
-  retransmissionsAbsorbed: number
-  merged: number
-  refusedOverload: number
-  challenges: number
-  /** SUBSCRIBEs of trusted peers that name nobody. */
-  peerUnnamed: number
-  /** PUBLISHes of trusted peers for somebody they do not speak for. */
-  peerRefused: number
-  /** Datagrams with the source of a trusted peer whose dialog would lead elsewhere. */
-  peerDoubted: number
-  /** Requests of others where only trusted peers are served. */
-  strangersRefused: number
-  /** By method and status: `PUBLISH 200`. */
-  responses: Record<string, number>
-  notifySent: number
-  notifyRetransmitted: number
-  notifyAccepted: number
-  notifyRefused: number
-  notifyTimedOut: number
-  notifyUnreachable: number
-  /** NOTIFYs that were not sent because they would have gone where nothing is proven any more. */
-  notifyUnproven: number
-  /** NOTIFYs with a document that were not answered in time and could not be repeated: the next goes without it. */
-  notifyUnrepeated: number
-  /** NOTIFYs refused because too many octets were under way; because of those to the same address and port. */
-  notifyTooManyOctets: number
-  notifyShareUsed: number
-  /** Contacts in answers to NOTIFYs that would have moved the remote target to where nothing is proven. */
-  targetsKept: number
-  /** NOTIFYs that had to wait until where they go has answered; those that found no room to wait, at all or for their target. */
-  unprovenWaited: number
-  unprovenDropped: number
-  unprovenDroppedOfTarget: number
-  /** How often there was no room to remember a further dialog or address where nothing is proven. */
-  unprovenTargetsFull: number
-  bigRequestsOverTcp: number
-  bigRequestsFellBack: number
-  connectionsRefused: number
-  sendErrors: number
-  defects: number
-  connections: number
-  serverTransactions: number
-  clientTransactions: number
-  clientOctets: number
-  unprovenWaiting: number
-}
-
-export const countersZero = (): Counters => ({
+export const countersZero = (): SipCounters => ({
   received: 0,
   sent: 0,
   malformed: 0,

@@ -3,11 +3,11 @@
  * for finds here why its phones are refused.
  */
 import type { PeerEvent } from "./identity.ts"
-import type { Counters } from "./options.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 
 /** Lines that are remembered as said; as many as there are entries and kinds, and of strangers one. */
 export const makePeerLog = (
-  counters: Counters,
+  counters: SipCounters,
   onPeer: (line: string) => void,
 ): ((what: PeerEvent, peer: string) => void) => {
   const said = new Set<string>()
@@ -25,7 +25,7 @@ const counterOf = {
   refused: "peerRefused",
   doubted: "peerDoubted",
   stranger: "strangersRefused",
-} as const satisfies Record<PeerEvent, keyof Counters>
+} as const satisfies Record<PeerEvent, keyof SipCounters>
 
 const lines: Readonly<Record<PeerEvent, (peer: string) => string>> = {
   unnamed: (peer) =>

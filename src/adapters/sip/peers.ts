@@ -11,6 +11,8 @@
 import { BlockList, isIP } from "node:net"
 import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { isTransportName, transportNames } from "./transports/transports.ts"
+import type { TransportName } from "./transports/transports.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**
@@ -30,7 +32,7 @@ export interface TrustedPeer {
   readonly publishesFor: (presentity: Uri) => boolean
   /** Whether there is anybody of that kind. */
   readonly publishesForSome: boolean
-  readonly transport: "udp" | "tcp" | "any"
+  readonly transport: TransportName | "any"
   /** Whether a numeric address, without brackets, is one of the entry. */
   readonly holds: (address: string) => boolean
   /**
@@ -50,7 +52,7 @@ export interface Peers {
    * @param address numeric, without brackets
    * @returns null when there is none, or when it is for the other transport
    */
-  readonly find: (address: string, transport: "udp" | "tcp") => TrustedPeer | null
+  readonly find: (address: string, transport: string) => TrustedPeer | null
 }
 
 /** One thing that is wrong with the entries. */
@@ -73,7 +75,7 @@ type Key = (typeof keys)[number]
 
 export const peerSyntax =
   "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
-  ";transport=udp|tcp|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com"
+  `;transport=${transportNames.join("|")}|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com`
 
 /** Reads entries of either form; what is wrong is in `faults`, and such an entry is in no peer. */
 export const readPeers = (entries: readonly unknown[]): ReadPeers => {
@@ -85,9 +87,9 @@ export const readPeers = (entries: readonly unknown[]): ReadPeers => {
     const peer = readPeer(entry)
     if (typeof peer === "string") return fail(peer)
     const same = peers.find(
-      (one) =>
-        one.network === peer.network &&
-        (one.transport === peer.transport || one.transport === "any" || peer.transport === "any"),
+      ({ network, transport }) =>
+        network === peer.network &&
+        (transport === peer.transport || transport === "any" || peer.transport === "any"),
     )
     if (same !== undefined) return fail(`${peer.network} is listed twice: leave one of the two entries out`)
     peers.push(peer)
@@ -105,8 +107,8 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   if (identity !== "pai" && identity !== "from" && identity !== "none")
     return `identity=${identity}: expected pai (P-Asserted-Identity is believed), from (From is), or none (nobody is)`
   const transport = said.transport ?? "any"
-  if (transport !== "udp" && transport !== "tcp" && transport !== "any")
-    return `transport=${transport}: expected udp, tcp or any`
+  if (transport !== "any" && !isTransportName(transport))
+    return `transport=${transport}: expected ${transportNames.join(", ")} or any`
   const publishes = readPublishesFor(said.publishes_for ?? [])
   if (typeof publishes === "string") return publishes
   const hosts: string[] = []
@@ -121,7 +123,8 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   const list = new BlockList()
   list.addSubnet(address, prefix, family)
   // a list of one family would also hold addresses of the other that it can be written as
-  const holds = (one: string): boolean => one.includes(":") === (family === "ipv6") && list.check(one, family)
+  const holds = (numeric: string): boolean =>
+    numeric.includes(":") === (family === "ipv6") && list.check(numeric, family)
   const isWhole = prefix === (family === "ipv4" ? 32 : 128)
   const shown = isWhole ? address : `${address}/${prefix}`
   return {
@@ -155,7 +158,7 @@ interface Said {
 }
 
 const saidInText = (text: string): Said | string => {
-  const [address = "", ...parameters] = text.split(";").map((one) => one.trim())
+  const [address = "", ...parameters] = text.split(";").map((part) => part.trim())
   const said: Partial<Record<Key, string>> = {}
   for (const parameter of parameters) {
     const equals = parameter.indexOf("=")
@@ -166,7 +169,7 @@ const saidInText = (text: string): Said | string => {
     if (value === "") return `${name} has no value: ${peerSyntax}`
     said[name] = value
   }
-  const listed = (value: string): readonly string[] => value.split("|").map((one) => one.trim())
+  const listed = (value: string): readonly string[] => value.split("|").map((part) => part.trim())
   return {
     address,
     ...(said.identity === undefined ? {} : { identity: said.identity.toLowerCase() }),
@@ -190,8 +193,8 @@ const saidInObject = (entry: unknown): Said | string => {
     const value = fields.find(([one]) => one === name)?.[1] as unknown
     if (value === undefined) return undefined
     const all: readonly unknown[] = Array.isArray(value) ? value : [value]
-    return all.every((one) => typeof one === "string")
-      ? all.flatMap((one) => one.split("|").map((part) => part.trim()))
+    return all.every((value) => typeof value === "string")
+      ? all.flatMap((value) => value.split("|").map((part) => part.trim()))
       : null
   }
   const [address, identity, transport] = [text("address"), text("identity"), text("transport")]
@@ -315,7 +318,7 @@ const rememberedMax = 4_096
 
 /** Entries ready to be asked. O(entries) for an address that has not been met lately, else O(1). */
 export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
-  const narrowest = peers.toSorted((one, other) => other.prefix - one.prefix)
+  const narrowest = peers.toSorted((left, right) => right.prefix - left.prefix)
   let remembered = new Map<string, readonly TrustedPeer[]>()
   const decisive = (address: string): readonly TrustedPeer[] => {
     let known = remembered.get(address)
@@ -323,7 +326,7 @@ export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
       const zone = address.indexOf("%")
       const written = zone < 0 ? address : address.slice(0, zone)
       const plain = canonicalAddress(written)
-      const first = narrowest.find((one) => one.holds(plain))
+      const first = narrowest.find(({ holds }) => holds(plain))
       known = first === undefined ? none : narrowest.filter(({ network }) => network === first.network)
       if (remembered.size >= rememberedMax) remembered = new Map()
       remembered.set(address, known)
@@ -335,7 +338,7 @@ export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
     find: (address, transport) => {
       if (peers.length === 0) return null
       const entries = decisive(address)
-      return entries.find((one) => one.transport === "any" || one.transport === transport) ?? null
+      return entries.find((entry) => entry.transport === "any" || entry.transport === transport) ?? null
     },
   }
 }

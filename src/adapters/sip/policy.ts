@@ -1,9 +1,10 @@
 /**
- * What an operator says of single requests: the seed's `handle_publish([sender_uri])` and
+ * What an operator says of single requests: `handle_publish([sender_uri])` of OpenSIPS and
  * `handle_subscribe([force_active][, sharing_tag])`.
  *
- * Types only. How a request is asked about, and granted what the answer says, is `granted.ts`.
+ * Types only. How a request is asked about, and granted what the answer says, is in `apply-policy.ts`.
  */
+import type { TransportName } from "./transports/transports.ts"
 
 /** One request as a policy sees it. */
 export interface PolicyRequest {
@@ -21,7 +22,7 @@ export interface PolicyRequest {
   /** IP address and port it came from. */
   readonly source: string
   readonly port: number
-  readonly transport: "udp" | "tcp"
+  readonly transport: TransportName
   readonly callId: string
   /** A refresh, or an end, of what is there. */
   readonly inDialog: boolean

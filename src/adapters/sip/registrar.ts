@@ -37,21 +37,6 @@ export const makeRegistrar = (
 ): ((message: RawMessage, to: Uri) => Reply) => {
   const addresses = new Map<Uri, readonly Binding[]>()
 
-  const answer = (bindings: readonly Binding[], now: number): Reply => {
-    let headers = ""
-    for (const binding of bindings) {
-      // the clock has fractions: 600 s from now must not become 601 for the last of them
-      const expires = Math.max(0, Math.ceil(Math.round(binding.expiresAtMs - now) / 1000))
-      headers += `Contact: <${binding.uri}>${binding.parameters};expires=${expires}\r\n`
-    }
-    return reply(200, headers)
-  }
-
-  const forgetExpired = (now: number): void => {
-    for (const [uri, bindings] of addresses)
-      if (bindings.every(({ expiresAtMs }) => expiresAtMs <= now)) addresses.delete(uri)
-  }
-
   return (message, to) => {
     const now = clock()
     let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
@@ -94,13 +79,28 @@ export const makeRegistrar = (
     if (bindings.length === 0) addresses.delete(to)
     else {
       if (!addresses.has(to) && addresses.size >= limits.bindingsMax) {
-        forgetExpired(now)
+        forgetExpired(addresses, now)
         if (addresses.size >= limits.bindingsMax) return reply(503, "Retry-After: 60\r\n")
       }
       addresses.set(to, bindings)
     }
     return answer(bindings, now)
   }
+}
+
+const answer = (bindings: readonly Binding[], now: number): Reply => {
+  let headers = ""
+  for (const binding of bindings) {
+    // the clock has fractions: 600 s from now must not become 601 for the last of them
+    const expires = Math.max(0, Math.ceil(Math.round(binding.expiresAtMs - now) / 1000))
+    headers += `Contact: <${binding.uri}>${binding.parameters};expires=${expires}\r\n`
+  }
+  return reply(200, headers)
+}
+
+const forgetExpired = (addresses: Map<Uri, readonly Binding[]>, now: number): void => {
+  for (const [uri, bindings] of addresses)
+    if (bindings.every(({ expiresAtMs }) => expiresAtMs <= now)) addresses.delete(uri)
 }
 
 /** Contact parameters without `expires`, quoted strings left whole. */

@@ -8,9 +8,11 @@
  */
 import { lookup, resolveNaptr, resolveSrv } from "node:dns/promises"
 import { inattention } from "./options.ts"
+import type { Transport, Transports } from "./transports/transport.ts"
+import { transports as knownTransports } from "./transports/transports.ts"
 
 export interface Hop {
-  readonly transport: "udp" | "tcp"
+  readonly transport: Transport
   /** Numeric, without brackets. */
   readonly address: string
   readonly port: number
@@ -26,7 +28,7 @@ export interface Resolver {
   readonly resolve: (
     host: string,
     port: number | null,
-    transport: "udp" | "tcp" | null,
+    transport: Transport | null,
   ) => Promise<readonly Hop[]>
 }
 
@@ -65,14 +67,24 @@ const inFlightMax = 128
 const timeoutMs = 5_000
 const hopsMax = 8
 
-const portDefault = 5_060
+export interface ResolverParts {
+  readonly names: NameService
+  /** Those whose records are asked for, in the order in which they are tried. */
+  readonly transports: Transports
+  readonly clock: () => number
+  /** From 0 up to 1: chooses among servers of one priority. */
+  readonly random: () => number
+  readonly after: (millis: number, done: () => void) => () => void
+}
 
-export const makeResolver = (
-  names: NameService = systemNames,
-  clock: () => number = inattention.clock,
-  random: () => number = Math.random,
-  after: (millis: number, done: () => void) => () => void = inattention.after,
-): Resolver => {
+export const makeResolver = (parts: Partial<ResolverParts> = {}): Resolver => {
+  const {
+    names = systemNames,
+    transports = knownTransports,
+    clock = inattention.clock,
+    random = Math.random,
+    after = inattention.after,
+  } = parts
   const remembered = new Map<string, { readonly until: number; readonly hops: readonly Hop[] }>()
   const underWay = new Map<string, Promise<readonly Hop[]>>()
 
@@ -84,13 +96,16 @@ export const makeResolver = (
 
   return {
     resolve: (host, port, transport) => {
-      const key = `${host}:${port ?? ""}:${transport ?? ""}`
+      const key = `${host}:${port ?? ""}:${transport?.name ?? ""}`
       const known = remembered.get(key)
       if (known !== undefined && known.until > clock()) return Promise.resolve(known.hops)
       const running = underWay.get(key)
       if (running !== undefined) return running
       if (underWay.size >= inFlightMax) return Promise.resolve([])
-      const started = withTimeout(resolveHost(names, host, port, transport, random), after)
+      const started = withTimeout(
+        resolveHost({ names, transports, random }, { host, port, transport }),
+        after,
+      )
         .catch((): readonly Hop[] => [])
         .then((hops) => {
           underWay.delete(key)
@@ -117,52 +132,59 @@ const withTimeout = async (
   }
 }
 
+type Directory = Pick<ResolverParts, "names" | "transports" | "random">
+
+/** What a URI says of where it leads. */
+interface Destination {
+  readonly host: string
+  readonly port: number | null
+  readonly transport: Transport | null
+}
+
+/** One transport, and the name of its SRV records. */
+interface Service {
+  readonly transport: Transport
+  readonly srv: string
+}
+
 const resolveHost = async (
-  names: NameService,
-  host: string,
-  port: number | null,
-  transport: "udp" | "tcp" | null,
-  random: () => number,
+  directory: Directory,
+  { host, port, transport }: Destination,
 ): Promise<readonly Hop[]> => {
+  const { names, transports } = directory
+  const presumed = transport ?? transports.presumed
   // RFC 3263 §4.2: an explicit port rules SRV out.
-  if (port !== null) return atAddresses(names, host, port, transport ?? "udp")
-  const services = transport === null ? await naptrServices(names, host) : []
+  if (port !== null) return atAddresses(names, host, port, presumed)
+  const services = transport === null ? await naptrServices(directory, host) : []
+  // without NAPTR records a plain URI is not taken to where it did not ask to be secure (RFC 3263 §4.1)
+  const tried = transport === null ? transports.all.filter(({ isSecure }) => !isSecure) : [transport]
   const candidates =
     services.length > 0
       ? services
-      : (transport === null ? (["udp", "tcp"] as const) : [transport]).map((name) => ({
-          transport: name,
-          srv: `_sip._${name}.${host}`,
-        }))
+      : tried.map((candidate): Service => ({ transport: candidate, srv: candidate.srvPrefix + host }))
   for (const candidate of candidates) {
-    const hops = await atServices(names, candidate.srv, candidate.transport, random)
+    const hops = await atServices(directory, candidate)
     if (hops.length > 0) return hops
   }
-  return atAddresses(names, host, portDefault, transport ?? "udp")
+  return atAddresses(names, host, presumed.defaultPort, presumed)
 }
 
 /** @source RFC 3263 §4.1 */
-const naptrServices = async (
-  names: NameService,
-  host: string,
-): Promise<readonly { readonly transport: "udp" | "tcp"; readonly srv: string }[]> => {
+const naptrServices = async ({ names, transports }: Directory, host: string): Promise<readonly Service[]> => {
   const records = await names.naptr(host).catch(() => [])
   return records
     .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
     .flatMap(({ service, replacement }) => {
-      const name = service.toUpperCase()
-      if (replacement === "" || (name !== "SIP+D2U" && name !== "SIP+D2T")) return []
-      return [{ transport: name === "SIP+D2U" ? ("udp" as const) : ("tcp" as const), srv: replacement }]
+      const transport = transports.all.find(({ naptrService }) => naptrService === service.toUpperCase())
+      return replacement === "" || transport === undefined ? [] : [{ transport, srv: replacement }]
     })
 }
 
 const atServices = async (
-  names: NameService,
-  name: string,
-  transport: "udp" | "tcp",
-  random: () => number,
+  { names, random }: Directory,
+  { transport, srv }: Service,
 ): Promise<readonly Hop[]> => {
-  const records = await names.srv(name).catch(() => [])
+  const records = await names.srv(srv).catch(() => [])
   const hops: Hop[] = []
   for (const record of orderServices(records, random).slice(0, hopsMax)) {
     if (record.name === "" || record.name === "." || record.port === 0) continue
@@ -175,7 +197,7 @@ const atAddresses = async (
   names: NameService,
   host: string,
   port: number,
-  transport: "udp" | "tcp",
+  transport: Transport,
 ): Promise<readonly Hop[]> => (await names.addresses(host)).map((address) => ({ transport, address, port }))
 
 /** Lower priority first; within one, drawn by weight (RFC 2782). */

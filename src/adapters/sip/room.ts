@@ -8,6 +8,7 @@ import type { DialogStart } from "../../domain/vocabulary.ts"
 import type { ReceivedOn } from "./decode-result.ts"
 import type { NextHop, PreparedDialog } from "./format-notify.ts"
 import type { Peers } from "./peers.ts"
+import type { Transport } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"
 
 export interface ProofRules {
@@ -17,7 +18,6 @@ export interface ProofRules {
   readonly udpMtuBytes: number
 }
 
-const portDefault = 5_060
 /** An answer of us may be three times what was received. */
 const factor = 3
 /**
@@ -29,14 +29,17 @@ const packetMargin = 172
 const fixedOctets = 228
 
 /** `udp:192.0.2.20:5060` */
-export const placeOf = (transport: string, address: string, port: number): string =>
-  `${transport}:${bracketed(address)}:${port}`
+export const placeOf = ({ name }: Transport, address: string, port: number): string =>
+  `${name}:${bracketed(address)}:${port}`
 
 /** Whether a hop is a number, and this address. */
 export const isAt = ({ isNumeric, host }: NextHop, address: string): boolean => isNumeric && host === address
 
-export const placeOfHop = (hop: NextHop, transport: "udp" | "tcp"): string =>
-  placeOf(hop.transport ?? transport, hop.host, hop.port ?? portDefault)
+/** @param presumed the transport where the hop names none */
+export const placeOfHop = (hop: NextHop, presumed: Transport): string => {
+  const transport = hop.transport ?? presumed
+  return placeOf(transport, hop.host, hop.port ?? transport.defaultPort)
+}
 
 /** Where the answer to a request goes, for its nonce. */
 export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo }: ReceivedOn): string =>
@@ -54,11 +57,11 @@ export const isProven = (
   rules: ProofRules,
 ): boolean => {
   if (rules.isNotifyTarget(hop.host)) return true
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport)
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
   if (peer?.isHost(hop.host, arrival.sourceAddress) === true) return true
   if (!isAt(hop, arrival.sourceAddress)) return false
   const place = placeOfHop({ ...hop, host: arrival.sourceAddress }, arrival.transport)
-  if (arrival.transport !== "udp")
+  if (arrival.transport.isReliable)
     return place === placeOf(arrival.transport, arrival.sourceAddress, arrival.sourcePort)
   return wasGivenTo !== null && wasGivenTo(place)
 }

@@ -3,21 +3,63 @@
  *
  * @source RFC 3261 §17.2.2, §17.2.3, §8.2.2.2; RFC 4320 §4.1
  *
- * No timer per transaction: entries live in generations, and the oldest generation is dropped as a whole once every
- * entry in it has outlived Timer J.
+ * The diagram of RFC 3261 §17.2.2 is the table below. There is no timer per transaction: entries live in generations, and the
+ * oldest generation is dropped as a whole once every entry in it has outlived Timer J.
  */
 import { parseAddress } from "./address-headers.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
-import type { Counters, Limits, Timers } from "./options.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Limits, Timers } from "./options.ts"
 import { formatResponse, reply } from "./responses.ts"
+import type { Channel } from "./transports/transport.ts"
 import type { Via } from "./via.ts"
 
-/** Something bytes can be sent through: a UDP socket, or one TCP connection (which ignores the address). */
-export interface Channel {
-  /** @param failed called, never at once, when the bytes could not be sent at all */
-  readonly send: (bytes: Buffer, address: string, port: number, failed?: () => void) => void
+/** `completed` of the figure; `terminated`: it is remembered no more. */
+export type ServerState = "trying" | "proceeding" | "completed" | "terminated"
+/**
+ * `repeated`: a copy of the request; `due`: a 100 is due, since the client's Timer E has reached T2; `final`: the answer is
+ * there; `timerJ`: the time for which it is remembered is over.
+ */
+export type ServerEvent = "repeated" | "due" | "final" | "timerJ"
+/** `refuse`: nobody has answered, and nobody will. */
+export type ServerEffect = "nothing" | "send100" | "sendFinal" | "resend" | "refuse"
+
+/**
+ * @source RFC 3261 §17.2.2 figure 8; RFC 4320 §4.1 (`due`) and §4.2 (`refuse`). RFC 6026 changes the transactions of INVITE
+ *   only
+ */
+export const diagram: Readonly<
+  Record<ServerState, Readonly<Record<ServerEvent, readonly [ServerState, ServerEffect]>>>
+> = {
+  trying: {
+    repeated: ["trying", "nothing"],
+    due: ["proceeding", "send100"],
+    final: ["completed", "sendFinal"],
+    timerJ: ["terminated", "refuse"],
+  },
+  proceeding: {
+    repeated: ["proceeding", "resend"],
+    due: ["proceeding", "nothing"],
+    final: ["completed", "sendFinal"],
+    timerJ: ["terminated", "refuse"],
+  },
+  completed: {
+    repeated: ["completed", "resend"],
+    due: ["completed", "nothing"],
+    final: ["completed", "nothing"],
+    timerJ: ["terminated", "nothing"],
+  },
+  terminated: {
+    repeated: ["terminated", "nothing"],
+    due: ["terminated", "nothing"],
+    final: ["terminated", "nothing"],
+    timerJ: ["terminated", "nothing"],
+  },
 }
+
+/** When a 100 is due: from then on copies of the request come every T2 (RFC 4320 §4.1). */
+export const dueAfterMs = ({ t1Ms, t2Ms }: Timers): number => t2Ms - t1Ms
 
 /** What is needed to answer, kept only until the answer is there. */
 export interface Unanswered {
@@ -35,7 +77,7 @@ export interface ServerTransaction {
   readonly port: number
   /** Told of each copy that comes; absent: nobody asks. */
   readonly repeated?: (octets: number) => void
-  state: "trying" | "proceeding" | "completed"
+  state: ServerState
   /** The last response, resent to each retransmission; null before there is one. */
   response: Buffer | null
   /** Null once the final response is there, so that the request's text can go. */
@@ -92,128 +134,169 @@ interface Generation {
 
 const generation = (): Generation => ({ entries: new Map(), merges: new Set(), bytes: 0 })
 
+/** The transactions of one stack. */
+interface Memory {
+  readonly limits: Limits
+  readonly timers: Timers
+  readonly counters: SipCounters
+  readonly clock: () => number
+  /** The newest first. */
+  readonly generations: Generation[]
+  rotatedAt: number
+  bytes: number
+  /** Those for which a 100 may become due, oldest first, from `waitingFrom` on. */
+  waiting: ServerTransaction[]
+  waitingFrom: number
+}
+
 export const makeServerTransactions = (
   limits: Limits,
   timers: Timers,
-  counters: Counters,
+  counters: SipCounters,
   clock: () => number,
 ): ServerTransactions => {
-  const generationMs = timers.transactionMs / (generationsKept - 1)
-  /** Client retransmissions are T2 apart from here on, and a 100 is due (RFC 4320 §4.1). */
-  const tryingAfterMs = timers.t2Ms - timers.t1Ms
-  const generations: Generation[] = Array.from({ length: generationsKept }, generation)
-  let rotatedAt = clock()
-  let bytes = 0
-  let waiting: ServerTransaction[] = []
-  let waitingFrom = 0
-
-  const find = (key: string): ServerTransaction | undefined => {
-    for (const { entries } of generations) {
-      const found = entries.get(key)
-      if (found !== undefined) return found
-    }
-    return undefined
+  const memory: Memory = {
+    limits,
+    timers,
+    counters,
+    clock,
+    generations: Array.from({ length: generationsKept }, generation),
+    rotatedAt: clock(),
+    bytes: 0,
+    waiting: [],
+    waitingFrom: 0,
   }
-
-  const send = (transaction: ServerTransaction, bytes: Buffer): void =>
-    transaction.channel.send(bytes, transaction.address, transaction.port)
-
-  const sendTrying = (transaction: ServerTransaction): void => {
-    const { message, topVia } = transaction.unanswered!
-    transaction.state = "proceeding"
-    transaction.response = formatResponse(message, topVia, null, reply(100))
-    send(transaction, transaction.response)
-  }
-
-  const complete = (transaction: ServerTransaction, response: Buffer): boolean => {
-    if (transaction.state === "completed") return false
-    transaction.state = "completed"
-    transaction.response = response
-    transaction.unanswered = null
-    generations[0]!.bytes += response.length
-    bytes += response.length
-    send(transaction, response)
-    return true
-  }
-
-  const rotate = (): void => {
-    const oldest = generations.pop()!
-    bytes -= oldest.bytes
-    counters.serverTransactions -= oldest.entries.size
-    for (const transaction of oldest.entries.values())
-      if (transaction.unanswered !== null) {
-        const { message, topVia, tag } = transaction.unanswered
-        complete(transaction, formatResponse(message, topVia, tag, reply(500)))
-      }
-    generations.unshift(generation())
-  }
-
-  /**
-   * Whoever was stopped, or listens only now, has not looked for long: what came since is not as old as the last look. Taken out of
-   * the newest generation, and given back into the one that is newest afterwards.
-   */
-  const sparing = (since: number, work: () => void): void => {
-    const { entries, merges } = generations[0]!
-    const young = [...entries.values()].filter(({ startedAt }) => startedAt > since)
-    const octets = young.reduce(
-      (sum, one) => sum + entryBytes + one.key.length + (one.response?.length ?? 0),
-      0,
-    )
-    for (const { key } of young) entries.delete(key)
-    generations[0]!.bytes -= octets
-    work()
-    const newest = generations[0]!
-    for (const one of young) newest.entries.set(one.key, one)
-    if (young.length > 0) for (const key of merges) newest.merges.add(key)
-    newest.bytes += octets
-  }
-
   return {
     absorb: (key, channel, address, port, octets = 0) => {
-      const transaction = find(key)
+      const transaction = find(memory, key)
       if (transaction === undefined) return false
       transaction.repeated?.(octets)
       counters.retransmissionsAbsorbed++
-      if (transaction.response !== null) channel.send(transaction.response, address, port)
-      else if (clock() - transaction.startedAt >= tryingAfterMs) sendTrying(transaction)
+      const effect = happen(memory, transaction, isDue(memory, transaction) ? "due" : "repeated")
+      // the way this copy came
+      if (effect === "resend") channel.send(transaction.response!, address, port)
       return true
     },
-    has: (key) => find(key) !== undefined,
-    isMerged: (mergeKey) => generations.some(({ merges }) => merges.has(mergeKey)),
+    has: (key) => find(memory, key) !== undefined,
+    isMerged: (mergeKey) => memory.generations.some(({ merges }) => merges.has(mergeKey)),
     isFull: () =>
       counters.serverTransactions >= limits.serverTransactionsMax ||
-      bytes >= limits.serverTransactionBytesMax,
+      memory.bytes >= limits.serverTransactionBytesMax,
     open: (transaction, mergeKey, isRemembered) => {
-      waiting.push(transaction)
-      if (!isRemembered) return
-      const newest = generations[0]!
-      const size = entryBytes + transaction.key.length + (mergeKey === null ? 0 : mergeKey.length)
-      newest.entries.set(transaction.key, transaction)
-      if (mergeKey !== null) newest.merges.add(mergeKey)
-      newest.bytes += size
-      bytes += size
-      counters.serverTransactions++
+      memory.waiting.push(transaction)
+      if (isRemembered) remember(memory, transaction, mergeKey)
     },
-    complete,
+    complete: (transaction, response) => happen(memory, transaction, "final", response) === "sendFinal",
     tick: () => {
       const now = clock()
-      while (waitingFrom < waiting.length && waiting[waitingFrom]!.startedAt + tryingAfterMs <= now) {
-        const transaction = waiting[waitingFrom++]!
-        if (transaction.state === "trying") sendTrying(transaction)
-      }
-      if (waitingFrom > 1_024 && waitingFrom * 2 > waiting.length) {
-        waiting = waiting.slice(waitingFrom)
-        waitingFrom = 0
-      }
-      const catchUp = (): void => {
-        for (let left = generationsKept; left > 0 && now - rotatedAt >= generationMs; left--) {
-          rotate()
-          rotatedAt += generationMs
-        }
-      }
-      if (now - rotatedAt >= 1.25 * generationMs) sparing(now - generationMs, catchUp)
-      else catchUp()
-      if (now - rotatedAt >= generationMs) rotatedAt = now
+      sendDue(memory, now)
+      forget(memory, now)
     },
   }
+}
+
+const find = ({ generations }: Memory, key: string): ServerTransaction | undefined => {
+  for (const { entries } of generations) {
+    const found = entries.get(key)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const isDue = ({ clock, timers }: Memory, { state, startedAt }: ServerTransaction): boolean =>
+  state === "trying" && clock() - startedAt >= dueAfterMs(timers)
+
+/** Moves a transaction on by the table, and does what it says but for `resend`, whose way only the caller knows. */
+const happen = (
+  memory: Memory,
+  transaction: ServerTransaction,
+  event: ServerEvent,
+  final: Buffer | null = null,
+): ServerEffect => {
+  const [state, effect] = diagram[transaction.state][event]
+  transaction.state = state
+  if (effect === "send100") respond(transaction, formatUnanswered(transaction, 100))
+  else if (effect === "sendFinal" || effect === "refuse") {
+    const response = final ?? formatUnanswered(transaction, 500)
+    transaction.unanswered = null
+    memory.generations[0]!.bytes += response.length
+    memory.bytes += response.length
+    respond(transaction, response)
+  }
+  return effect
+}
+
+const respond = (transaction: ServerTransaction, response: Buffer): void => {
+  transaction.response = response
+  transaction.channel.send(response, transaction.address, transaction.port)
+}
+
+const formatUnanswered = ({ unanswered }: ServerTransaction, status: 100 | 500): Buffer => {
+  const { message, topVia, tag } = unanswered!
+  return formatResponse(message, topVia, status === 100 ? null : tag, reply(status))
+}
+
+const remember = (memory: Memory, transaction: ServerTransaction, mergeKey: string | null): void => {
+  const newest = memory.generations[0]!
+  const size = entryBytes + transaction.key.length + (mergeKey === null ? 0 : mergeKey.length)
+  newest.entries.set(transaction.key, transaction)
+  if (mergeKey !== null) newest.merges.add(mergeKey)
+  newest.bytes += size
+  memory.bytes += size
+  memory.counters.serverTransactions++
+}
+
+const sendDue = (memory: Memory, now: number): void => {
+  const dueAfter = dueAfterMs(memory.timers)
+  for (let next = memory.waiting[memory.waitingFrom]; next !== undefined;) {
+    if (next.startedAt + dueAfter > now) break
+    happen(memory, next, "due")
+    next = memory.waiting[++memory.waitingFrom]
+  }
+  if (memory.waitingFrom > 1_024 && memory.waitingFrom * 2 > memory.waiting.length) {
+    memory.waiting = memory.waiting.slice(memory.waitingFrom)
+    memory.waitingFrom = 0
+  }
+}
+
+/** Forgets what has outlived Timer J. */
+const forget = (memory: Memory, now: number): void => {
+  const generationMs = memory.timers.transactionMs / (generationsKept - 1)
+  const catchUp = (): void => {
+    for (let left = generationsKept; left > 0 && now - memory.rotatedAt >= generationMs; left--) {
+      rotate(memory)
+      memory.rotatedAt += generationMs
+    }
+  }
+  if (now - memory.rotatedAt >= 1.25 * generationMs) sparing(memory, now - generationMs, catchUp)
+  else catchUp()
+  if (now - memory.rotatedAt >= generationMs) memory.rotatedAt = now
+}
+
+const rotate = (memory: Memory): void => {
+  const oldest = memory.generations.pop()!
+  memory.bytes -= oldest.bytes
+  memory.counters.serverTransactions -= oldest.entries.size
+  for (const transaction of oldest.entries.values()) happen(memory, transaction, "timerJ")
+  memory.generations.unshift(generation())
+}
+
+/**
+ * Whoever was stopped, or listens only now, has not looked for long: what came since is not as old as the last look. Taken out of
+ * the newest generation, and given back into the one that is newest afterwards.
+ */
+const sparing = ({ generations }: Memory, since: number, work: () => void): void => {
+  const { entries, merges } = generations[0]!
+  const young = [...entries.values()].filter(({ startedAt }) => startedAt > since)
+  const octets = young.reduce(
+    (sum, { key, response }) => sum + entryBytes + key.length + (response?.length ?? 0),
+    0,
+  )
+  for (const { key } of young) entries.delete(key)
+  generations[0]!.bytes -= octets
+  work()
+  const newest = generations[0]!
+  for (const transaction of young) newest.entries.set(transaction.key, transaction)
+  if (young.length > 0) for (const key of merges) newest.merges.add(key)
+  newest.bytes += octets
 }

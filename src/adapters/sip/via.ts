@@ -4,6 +4,7 @@
  * @source RFC 3261 §18.2, §20.42; RFC 3581 §4
  */
 import { isToken, readDigits } from "./message-reader.ts"
+import type { Transport } from "./transports/transport.ts"
 import { isMulticast, numericHost, readHostPort } from "./uri.ts"
 
 export interface Via {
@@ -186,17 +187,24 @@ export interface Target {
 }
 
 /**
- * Where a response over UDP goes: back to where the request came from, or to a multicast group that `maddr` names.
+ * Where a response goes: back over the connection that the request came over; as a datagram back to where the request came from,
+ * or to a multicast group that `maddr` names.
  *
  * Any other `maddr` is passed over, or whoever writes one could have responses sent to a stranger.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */
-export const responseTarget = (via: Via, address: string, port: number): Target => {
+export const responseTarget = (
+  via: Via,
+  address: string,
+  port: number,
+  { isReliable, defaultPort }: Pick<Transport, "isReliable" | "defaultPort">,
+): Target => {
+  if (isReliable) return { address, port }
   if (via.maddr !== null) {
     const maddr = numericHost(via.maddr)
     const isOfSameFamily = maddr !== null && maddr.includes(":") === address.includes(":")
-    if (isOfSameFamily && isMulticast(maddr)) return { address: maddr, port: via.port ?? 5060 }
+    if (isOfSameFamily && isMulticast(maddr)) return { address: maddr, port: via.port ?? defaultPort }
   }
-  return { address, port: via.rport === null ? (via.port ?? 5060) : port }
+  return { address, port: via.rport === null ? (via.port ?? defaultPort) : port }
 }

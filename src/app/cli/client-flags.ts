@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { parseUri } from "../../adapters/sip/uri.ts"
+import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { addressOfRecord } from "../../domain/uris.ts"
 import type { Credentials } from "../client/credentials.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
@@ -22,7 +24,7 @@ export const toFlag = Flag.String("to").pipe(
 
 export const agentFlags = {
   to: toFlag,
-  transport: Flag.Literals("transport", ["udp", "tcp"]).pipe(
+  transport: Flag.Literals("transport", transportNames).pipe(
     Flag.withDescription("default udp, or what the URI says with ;transport=tcp"),
     Flag.optional,
   ),
@@ -40,7 +42,7 @@ export const agentFlags = {
 
 export interface AgentInput {
   readonly to: Option.Option<string>
-  readonly transport: Option.Option<"udp" | "tcp">
+  readonly transport: Option.Option<TransportName>
   readonly user: Option.Option<string>
   readonly passwordFile: Option.Option<string>
 }
@@ -64,7 +66,7 @@ export interface Presentity {
   /** Its one spelling. */
   readonly presentity: string
   readonly host: string
-  readonly transport: "udp" | "tcp" | null
+  readonly transport: TransportName | null
 }
 
 /** `sip:alice@example.com`, or the same without its scheme. */
@@ -77,9 +79,11 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
     )
   }
   const transport = uri.parameters.get("transport")?.toLowerCase() ?? null
-  if (transport !== null && transport !== "udp" && transport !== "tcp") {
+  if (transport !== null && !isTransportName(transport)) {
     return Effect.fail(
-      new UsageInvalid({ why: `transport=${transport} is not offered: expected udp or tcp` }),
+      new UsageInvalid({
+        why: `transport=${transport} is not offered: expected ${transportNames.join(" or ")}`,
+      }),
     )
   }
   return Effect.succeed({ uri: written, presentity: addressOfRecord(uri), host: uri.host, transport })
@@ -87,7 +91,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
 
 export const readTarget = (
   to: Option.Option<string>,
-  transport: "udp" | "tcp",
+  transport: TransportName,
 ): Effect.Effect<Target, UsageInvalid> => {
   const text = Option.getOrElse(to, () => toDefault)
   const hostPort = parseHostPort(text)
@@ -99,9 +103,9 @@ export const readTarget = (
 /** What a user agent needs, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
-  uriTransport: "udp" | "tcp" | null,
+  uriTransport: TransportName | null,
 ): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure> {
-  const transport = Option.getOrElse(input.transport, () => uriTransport ?? "udp")
+  const transport = Option.getOrElse(input.transport, () => uriTransport ?? presumedName)
   const target = yield* readTarget(input.to, transport)
   const credentials = yield* readCredentials(input)
   return { target, credentials, timers: { transactionMs: answerMillis } }

@@ -3,6 +3,7 @@
  */
 import { Console, Effect, Logger, Option, Queue } from "effect"
 import { Argument, Command } from "effect/cli"
+import { presumedName } from "../../adapters/sip/transports/transports.ts"
 import { documentOf, shows, summaryOf } from "../client/document.ts"
 import { LocalFailure, WaitedInVain } from "../client/failures.ts"
 import { makePublication } from "../client/publication.ts"
@@ -28,7 +29,7 @@ export const demo = Command.make(
     const presentity = yield* readPresentity(uri)
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const target = Option.isSome(to) ? yield* readTarget(to, "udp") : yield* ownServer
+        const target = Option.isSome(to) ? yield* readTarget(to, presumedName) : yield* ownServer
         yield* perform(target, presentity)
       }),
     )
@@ -61,7 +62,7 @@ const ownServer = Effect.gen(function* () {
   const target: Target = {
     host: "127.0.0.1",
     port: Number(address.slice(address.lastIndexOf(":") + 1)),
-    transport: "udp",
+    transport: presumedName,
   }
   return target
 }).pipe(Effect.provide(Logger.layer([])))

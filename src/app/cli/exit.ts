@@ -4,7 +4,7 @@
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
 import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/postgres/embedded.ts"
-import { BindFailed } from "../../ports/event-store.ts"
+import { BindFailed } from "../../ports/sip-transport.ts"
 import { ConfigInvalid } from "../config/config.ts"
 
 export const exitCodes = {

@@ -1,21 +1,22 @@
 /**
- * The one socket of a user agent: UDP or TCP towards one server, on the address by which that server sees us.
+ * The one socket of a user agent: datagrams or a stream towards one server, on the address by which that server sees us.
  */
 import { createSocket } from "node:dgram"
 import type { Socket as UdpSocket } from "node:dgram"
 import { lookup } from "node:dns/promises"
-import { connect } from "node:net"
 import type { Socket as TcpSocket } from "node:net"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { bracketed } from "../../adapters/sip/uri.ts"
+import { transportOf } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { NoAnswer } from "./failures.ts"
 import { makeSplitter } from "./wire.ts"
 
 export interface Target {
   readonly host: string
   readonly port: number
-  readonly transport: "udp" | "tcp"
+  readonly transport: TransportName
 }
 
 export interface ClientSocket {
@@ -45,9 +46,10 @@ export const openSocket = Effect.fnUntraced(function* (
     try: () => lookup(target.host),
     catch: () => noAnswer("no such host"),
   })
-  return target.transport === "tcp"
-    ? yield* openTcp(address, target.port, events, noAnswer)
-    : yield* openUdp(address, target.port, events, noAnswer)
+  const { connect } = transportOf(target.transport)
+  return connect === null
+    ? yield* openUdp(address, target.port, events, noAnswer)
+    : yield* openStream((connected) => connect(address, target.port, connected), events, noAnswer)
 })
 
 const openUdp = Effect.fnUntraced(function* (
@@ -112,20 +114,18 @@ const discardPort = 9
 
 const localAddress = (socket: UdpSocket): string => socket.address().address
 
-const openTcp = Effect.fnUntraced(function* (
-  address: string,
-  port: number,
+const openStream = Effect.fnUntraced(function* (
+  connect: (connected: () => void) => TcpSocket,
   events: SocketEvents,
   noAnswer: (why: string) => NoAnswer,
 ): Effect.fn.Return<ClientSocket, NoAnswer, Scope.Scope> {
   const socket = yield* Effect.acquireRelease(
     Effect.callback<TcpSocket, NoAnswer>((resume) => {
-      const opening = connect({ host: address, port, noDelay: true })
-      opening.once("error", (error) => resume(Effect.fail(noAnswer(error.message || "connection refused"))))
-      opening.once("connect", () => {
+      const opening = connect(() => {
         opening.removeAllListeners("error")
         resume(Effect.succeed(opening))
       })
+      opening.once("error", (error) => resume(Effect.fail(noAnswer(error.message || "connection refused"))))
       return Effect.sync(() => opening.destroy())
     }).pipe(
       Effect.timeoutOrElse({

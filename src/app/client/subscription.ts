@@ -6,7 +6,14 @@
 import { Deferred, Effect, Queue } from "effect"
 import type { Scope } from "effect"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
-import { parseEvent, parseExpires, parseRetryAfter, splitParameters } from "../../adapters/sip/headers.ts"
+import {
+  parameterizedNames,
+  parseEvent,
+  parseExpires,
+  parseRetryAfter,
+  splitParameters,
+} from "../../adapters/sip/headers.ts"
+import { sharedLineName } from "../../domain/packages/dialog-sla.ts"
 import { limitsDefault } from "../../adapters/sip/options.ts"
 import { routeOf } from "../../adapters/sip/format-notify.ts"
 import { looksTagged } from "../../adapters/sip/responses.ts"
@@ -126,16 +133,19 @@ export const subscribe = Effect.fnUntraced(function* (
   return { notifications }
 })
 
+/** Packages that a server may tell from their type by parameters. */
+const parameterized = parameterizedNames([sharedLineName])
+
 /** The status a NOTIFY deserves. */
 const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog): number => {
   const { raw } = request
   if (raw.method !== "NOTIFY") return 405
-  const event = parseEvent(raw.headers.get("event")?.[0] ?? "", limitsDefault.eventIdBytesMax)
+  const event = parseEvent(raw.headers.get("event")?.[0] ?? "", limitsDefault.eventIdBytesMax, parameterized)
   const remote = dialog.remote === null ? null : parseAddress(dialog.remote)
   const isOurs =
     !dialog.isTerminated &&
     parseAddress(raw.to)?.tag === localTag &&
-    event?.packageName === parseEvent(of.event, limitsDefault.eventIdBytesMax)?.packageName &&
+    event?.packageName === parseEvent(of.event, limitsDefault.eventIdBytesMax, parameterized)?.packageName &&
     (remote === null || parseAddress(raw.from)?.tag === remote.tag)
   if (!isOurs) return 481
   // RFC 3261 §12.2.2

@@ -10,6 +10,7 @@ import { nextResendMs } from "../../adapters/sip/client-transactions.ts"
 import { timersDefault } from "../../adapters/sip/options.ts"
 import type { Timers } from "../../adapters/sip/options.ts"
 import { parseVia } from "../../adapters/sip/via.ts"
+import { transportOf } from "../../adapters/sip/transports/transports.ts"
 import { authorize, challengeOf } from "./credentials.ts"
 import type { Credentials } from "./credentials.ts"
 import { NoAnswer, Refused } from "./failures.ts"
@@ -148,6 +149,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     else Deferred.doneUnsafe(transaction.answered, Effect.succeed(response))
   }
 
+  const transport = transportOf(target.transport)
   const socket = yield* openSocket(target, {
     message: received,
     lost: (why) => {
@@ -170,7 +172,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     transactions.set(branch, transaction)
     send(bytes)
     return yield* Deferred.await(answered).pipe(
-      Effect.raceFirst(target.transport === "udp" ? resend : Effect.never),
+      Effect.raceFirst(transport.isReliable ? Effect.never : resend),
       Effect.timeoutOrElse({
         duration: timers.transactionMs,
         orElse: () => Effect.fail(noAnswer(`no answer in ${timers.transactionMs / 1000} s`)),
@@ -187,7 +189,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     const cseq = ++conversation.cseq
     const branch = `z9hG4bK${mintToken()}`
     const lines: HeaderLine[] = [
-      ["Via", `SIP/2.0/${target.transport.toUpperCase()} ${socket.local};branch=${branch};rport`],
+      ["Via", `SIP/2.0/${transport.viaName} ${socket.local};branch=${branch};rport`],
       ["Max-Forwards", "70"],
       ["From", `${from};tag=${conversation.localTag}`],
       ["To", to],
@@ -214,7 +216,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     return response
   })
 
-  const parameter = target.transport === "tcp" ? ";transport=tcp" : ""
+  const parameter = transport.uriParameter === null ? "" : `;transport=${transport.uriParameter}`
   return {
     contact: (user) => `<sip:${user}@${socket.local}${parameter}>`,
     request,

@@ -6,6 +6,8 @@
 import { isIP } from "node:net"
 import { Data } from "effect"
 import { hostListFaults } from "../../adapters/sip/hosts.ts"
+import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
@@ -49,7 +51,7 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
 export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
 
 export interface Address {
-  readonly transport: "udp" | "tcp"
+  readonly transport: TransportName
   readonly host: string
   readonly port: number
 }
@@ -73,11 +75,11 @@ export const readConfig = (given: Given): Config => {
     const parsed = parseAddress(address)
     if (parsed === null) {
       faults.push(
-        `listen = ${address} (${sources["listen"]}): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, ` +
+        `listen = ${address} (${sources["listen"]}): expected ${transportNames.map((name) => `${name}:HOST:PORT`).join(" or ")}, HOST an IP address, ` +
           "for example udp:127.0.0.1:5060",
       )
     }
-    return parsed ?? { transport: "udp" as const, host: "", port: 0 }
+    return parsed ?? { transport: presumedName, host: "", port: 0 }
   })
   const admin = readAdmin(values["admin"] as string | null, sources, faults)
   findDatabaseFaults(values, sources, faults)
@@ -210,7 +212,7 @@ export const parseAddress = (address: string): Address | null => {
   const colon = address.indexOf(":")
   const transport = address.slice(0, colon)
   const rest = parseHostPort(address.slice(colon + 1))
-  if ((transport !== "udp" && transport !== "tcp") || rest === null || isIP(rest.host) === 0) return null
+  if (!isTransportName(transport) || rest === null || isIP(rest.host) === 0) return null
   return { transport, ...rest }
 }
 

@@ -7,6 +7,7 @@ import { conference } from "../../domain/packages/conference.ts"
 import { dialogInfo } from "../../domain/packages/dialog-info.ts"
 import { dialogsInPresence } from "../../domain/packages/dialog-presence.ts"
 import { sharedLine } from "../../domain/packages/dialog-sla.ts"
+import type { SharedLineSource } from "../../domain/packages/dialog-sla.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { lineSeize } from "../../domain/packages/line-seize.ts"
 import { messageSummary } from "../../domain/packages/message-summary.ts"
@@ -44,11 +45,21 @@ export type PackageSettings = Pick<
   | "pass_through"
 >
 
+/** By `bla_presentity_spec`. Only SIP asks for it, so nothing that is decided again has it. */
+const sharedLineSources: Readonly<Record<string, SharedLineSource>> = {
+  contact: "contact",
+  $ru: "request-uri",
+  $tu: "to",
+  $fu: "from",
+}
+
 const asksOma = (config: PackageSettings): boolean =>
   config.oma_rules || config.pres_rules_auid === "org.openmobilealliance.pres-rules"
 
 /** @throws Error that says which package cannot be made, and why */
-export const packagesOf = (config: PackageSettings): Packages => {
+export const packagesOf = (
+  config: PackageSettings & Partial<Pick<Config, "bla_presentity_spec">>,
+): Packages => {
   const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
   const rules = { legacyPermissive: config.legacy_permissive, oma: asksOma(config) }
   const bundled: readonly EventPackage[] = [
@@ -62,7 +73,11 @@ export const packagesOf = (config: PackageSettings): Packages => {
       ...(config.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
-    sharedLine({ xml: xmlCodec, fixRemoteTarget: config.bla_fix_remote_target }),
+    sharedLine({
+      xml: xmlCodec,
+      fixRemoteTarget: config.bla_fix_remote_target,
+      presentityFrom: sharedLineSources[config.bla_presentity_spec ?? "contact"] ?? "contact",
+    }),
     messageSummary({ emptySummary: config.empty_message_summary }),
     reg({ xml: xmlCodec, defaultExpires: config.default_expires }),
     conference({ xml: xmlCodec }),

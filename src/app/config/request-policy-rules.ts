@@ -10,6 +10,8 @@
 import { BlockList, isIP } from "node:net"
 import { parseUri } from "../../adapters/sip/uri.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "../../adapters/sip/policy.ts"
+import { isTransportName, transportNames } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { domainOf } from "../../domain/uris.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { didYouMean } from "./did-you-mean.ts"
@@ -32,7 +34,7 @@ export interface PolicyConditions {
   readonly from?: PolicyValue<UriValue>
   /** IP address, or network such as 10.0.0.0/8. */
   readonly source?: PolicyValue<string>
-  readonly transport?: PolicyValue<"udp" | "tcp">
+  readonly transport?: PolicyValue<TransportName>
   /** Authenticated name by shell wildcards. */
   readonly user?: PolicyValue<string>
   readonly method?: "PUBLISH" | "SUBSCRIBE"
@@ -259,8 +261,8 @@ const conditions: Readonly<Record<keyof PolicyConditions, Condition>> = {
     holds: (text) => inNetwork(text),
   },
   transport: {
-    allowed: "expected udp or tcp",
-    holds: (text) => (text === "udp" || text === "tcp" ? ({ transport }) => transport === text : null),
+    allowed: `expected ${transportNames.join(" or ")}`,
+    holds: (text) => (isTransportName(text) ? ({ transport }) => transport === text : null),
   },
   user: {
     allowed: "expected the name somebody authenticates with, for example alice or *",

@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync, statSync, statfsSync } from "node:
 import { createServer } from "node:net"
 import { dirname, resolve } from "node:path"
 import { folderState } from "../../adapters/store/postgres/private-folder.ts"
+import { transportOf } from "../../adapters/sip/transports/transports.ts"
 import type { Address, Config } from "../config/config.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
@@ -110,7 +111,8 @@ export const limits = (config: Config): readonly Check[] => {
     checks.push(warn("open files", `at most ${files}`, fix))
   } else if (!Number.isNaN(files)) checks.push(ok("open files", `at most ${files}`))
   const buffer = Number(textOf("/proc/sys/net/core/rmem_max") ?? Number.NaN)
-  if (config.listen.every(({ transport }) => transport !== "udp") || Number.isNaN(buffer)) return checks
+  if (config.listen.every(({ transport }) => transportOf(transport).isReliable) || Number.isNaN(buffer))
+    return checks
   checks.push(
     buffer < receiveBufferMin
       ? warn(
@@ -126,7 +128,7 @@ export const limits = (config: Config): readonly Check[] => {
 /** Whether a server could listen there; null: it could. */
 export const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoException | null> =>
   new Promise((answer) => {
-    if (transport === "udp") {
+    if (!transportOf(transport).isReliable) {
       const socket = createSocket(host.includes(":") ? "udp6" : "udp4")
       socket.once("error", (cause) => {
         socket.close()

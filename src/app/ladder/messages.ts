@@ -9,6 +9,7 @@ import { formatEvent } from "../../adapters/sip/headers.ts"
 import { formatNotify, prepareDialog } from "../../adapters/sip/format-notify.ts"
 import { reply, replyOf } from "../../adapters/sip/responses.ts"
 import type { Reply } from "../../adapters/sip/responses.ts"
+import { transports } from "../../adapters/sip/transports/transports.ts"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { recall } from "../../domain/history/recall.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
@@ -207,7 +208,7 @@ const dialogOf = (state: State, command: Resubscribe): DialogStart | null => {
 
 const notified = ({ decision, position }: DecisionStep, notify: Notify, watcher: string): LadderMessage => {
   const ends = endpointsOf(notify.dialog, null)
-  const transport = transportOf(notify.dialog) === "TCP" ? "tcp" : "udp"
+  const transport = { viaName: transportOf(notify.dialog) }
   const prepared = prepareDialog(notify.dialog)
   const hop = prepared.hop
   // a name is looked up when it is sent, and what came of it is not in the log
@@ -322,7 +323,7 @@ interface Source {
 
 /** `udp:192.0.2.20:5060 <Call-ID> <CSeq>`; null for what did not come by SIP. */
 const sourceOf = (origin: string): Source | null => {
-  const [, address = "", callId = "", cseq = ""] = /^(?:udp|tcp):(\S+) (\S+) (\d+)$/.exec(origin) ?? []
+  const [, address = "", callId = "", cseq = ""] = /^[a-z]+:(\S+) (\S+) (\d+)$/.exec(origin) ?? []
   const peer = endpointOf(address)
   return peer === null ? null : { peer, callId, cseq: Number(cseq) }
 }
@@ -343,4 +344,5 @@ const endpointsOf = (
   peer: source?.peer ?? endpointOf(start.source),
 })
 
-const transportOf = (start: DialogStart): "UDP" | "TCP" => (start.flow.startsWith("tcp") ? "TCP" : "UDP")
+const transportOf = (start: DialogStart): string =>
+  (transports.ofFlow(start.flow) ?? transports.presumed).viaName

@@ -72,6 +72,8 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
     typeof value === "object" && value !== null ? rulesFault(value) : "an object of functions",
   ),
   argumentHeader: optional(word),
+  presentityOf: optional(callable),
+  presentityHeaders: optional(headerNames),
   composesFrom: optional((value) => (isText(value) ? null : "the name of an event package")),
   checkSubscription: optional(callable),
   checkPublication: optional(callable),
@@ -179,6 +181,7 @@ const checkedAnew = (eventPackage: EventPackage): EventPackage => {
     amend: guarded("amend", eventPackage.amend?.bind(eventPackage), document),
     difference: guarded("difference", eventPackage.difference?.bind(eventPackage), document),
     personalize: guarded("personalize", eventPackage.personalize?.bind(eventPackage), body),
+    presentityOf: guarded("presentityOf", eventPackage.presentityOf?.bind(eventPackage), presentityFound),
     checkSubscription: guarded(
       "checkSubscription",
       eventPackage.checkSubscription?.bind(eventPackage),
@@ -282,6 +285,15 @@ const headers: Expectation = (answer) =>
   )
     ? null
     : "an array of [name, value]"
+
+const presentityFound: Expectation = (answer) =>
+  typeof answer === "object" &&
+  answer !== null &&
+  "_tag" in answer &&
+  ((answer._tag === "Found" && "presentity" in answer && isText(answer.presentity)) ||
+    (answer._tag === "BadRequest" && "why" in answer && isText(answer.why)))
+    ? null
+    : "{ _tag: Found, presentity } or { _tag: BadRequest, why }"
 
 const statuses: Readonly<Record<string, number>> = {
   BadRequest: 400,

@@ -20,7 +20,8 @@ import type {
   CommittedDecision,
 } from "../../domain/engine/engine.ts"
 import { EventStore, StoreUnavailable, soleClaim, unsure } from "../../ports/event-store.ts"
-import type { Position, RecordedDecision, Request, SipHandler } from "../../ports/event-store.ts"
+import type { Position, RecordedDecision } from "../../ports/event-store.ts"
+import type { Request, SipHandler } from "../../ports/sip-transport.ts"
 import type { Answer, Command, Rejection } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"

@@ -3,7 +3,7 @@
  * something can choose.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import type { Counters } from "../../adapters/sip/options.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { WebhookView } from "../../ports/operations.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
@@ -19,7 +19,7 @@ import { openMetricsText } from "./open-metrics.ts"
 import type { Family, Sample } from "./open-metrics.ts"
 
 export interface MetricsSource {
-  readonly wire: Readonly<Counters>
+  readonly wire: Readonly<SipCounters>
   readonly pump: Readonly<PumpCounters>
   readonly isReady: () => boolean
   readonly counts: () => {
@@ -128,7 +128,7 @@ const gauge = (name: string, help: string, samples: number | readonly Sample[], 
   ...(unit === undefined ? {} : { unit }),
 })
 
-const wireFamilies = (wire: Readonly<Counters>): readonly Family[] => [
+const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter(
     "presently_sip_requests",
     "SIP requests answered, by method and status.",

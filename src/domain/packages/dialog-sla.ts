@@ -1,30 +1,40 @@
 /**
  * The `dialog;sla` package: what the phones that share one line tell each other through it (draft-anil-sipping-bla).
  *
- * Documents are those of `dialog`; only how several count together differs, and where the other side can be called.
- * Whose line a subscription is for, and which phone said what and so need not hear it, is not decided here.
+ * Documents are those of `dialog`. What differs is whose line a subscription is for, how several documents count together, and
+ * where the other side can be called. Which phone said what, and so need not hear it, is not decided here.
  */
 import { attribute, child, isNamed, textOf, withAttribute, withChildren } from "./element.ts"
 import type { Element } from "./element.ts"
 import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
 import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
-import type { EventPackage } from "./event-package.ts"
+import type { EventPackage, PresentityFound, SubscribeAddresses } from "./event-package.ts"
 import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
+import type { Uri } from "../vocabulary.ts"
 
 export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleDialog"> {
   /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: what one phone said last is all there is. */
   readonly aggregation?: "merge" | "newest"
-  /** See `withReachableTargets` (the seed's `bla_fix_remote_target`). */
+  /** See `withReachableTargets` (OpenSIPS `bla_fix_remote_target`); default: true. */
   readonly fixRemoteTarget?: boolean
+  /** Which URI of a SUBSCRIBE is the line (OpenSIPS `bla_presentity_spec`); default: `contact`. */
+  readonly presentityFrom?: SharedLineSource
 }
 
-export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo, "dialog;sla"> => {
-  const { aggregation = "merge", fixRemoteTarget = true, ...shared } = options
+/** `contact`: the user of the Contact at the domain of From; otherwise the URI named. */
+export type SharedLineSource = "contact" | "request-uri" | "to" | "from"
+
+/** As the Event header has it. */
+export const sharedLineName = "dialog;sla"
+
+export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo, typeof sharedLineName> => {
+  const { aggregation = "merge", fixRemoteTarget = true, presentityFrom = "contact", ...shared } = options
   const base = dialogInfo(shared)
   return {
     ...base,
-    name: "dialog;sla",
+    name: sharedLineName,
     watchers: "domain",
+    presentityOf: (request) => lineOf(presentityFrom, request),
     parse: (body) => {
       const parsed = base.parse(body)
       if (parsed._tag === "Unreadable" || !fixRemoteTarget) return parsed
@@ -33,6 +43,32 @@ export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo,
     compose: (input) =>
       base.compose(aggregation === "merge" ? input : { ...input, documents: input.documents.slice(-1) }),
   }
+}
+
+/** A phone of a line subscribes as itself, and its Contact says which line it is. */
+const lineOf = (
+  source: SharedLineSource,
+  { requestUri, to, from, contact }: SubscribeAddresses,
+): PresentityFound => {
+  const line =
+    source === "request-uri"
+      ? requestUri
+      : source === "to"
+        ? to
+        : source === "from"
+          ? from
+          : userAtDomainOf(contact, from)
+  return line === null
+    ? { _tag: "BadRequest", why: "No Shared Line In Contact" }
+    : { _tag: "Found", presentity: line }
+}
+
+/** Null: the one names no user, or the other no domain. */
+const userAtDomainOf = (contact: Uri, from: Uri): Uri | null => {
+  const userEnd = contact.lastIndexOf("@")
+  if (userEnd < 0 || !from.startsWith("sip:")) return null
+  const host = from.slice(Math.max("sip:".length, from.lastIndexOf("@") + 1))
+  return `${contact.slice(0, userEnd)}@${host}` as Uri
 }
 
 /**

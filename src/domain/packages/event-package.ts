@@ -71,6 +71,13 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * subscription. Absent: there is none.
    */
   readonly argumentHeader?: string
+  /**
+   * Which presentity a SUBSCRIBE outside a dialog is for, or why it is for none (400); absent: that of its Request-URI. A
+   * phone that shares a line subscribes as itself, for example, and its Contact names the line.
+   */
+  presentityOf?(request: SubscribeAddresses): PresentityFound
+  /** Headers that `presentityOf` looks at besides these addresses, as they are to be written; absent: none. */
+  readonly presentityHeaders?: readonly string[]
   /** A package, this one or another, whose live subscriptions are part of what this one shows; absent: none. */
   readonly composesFrom?: PackageName
   /** Whether a SUBSCRIBE that is otherwise good is refused (the seed's `evs_subs_handl`). */
@@ -85,6 +92,23 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
 }
+
+/** Whom a SUBSCRIBE outside a dialog names: addresses of record, without port and parameters. */
+export interface SubscribeAddresses {
+  readonly requestUri: Uri
+  /** Null: To holds a URI that cannot be read. */
+  readonly to: Uri | null
+  readonly from: Uri
+  /** Whom the Contact names at its host, which is mostly a device. */
+  readonly contact: Uri
+  /** The lines of one of `presentityHeaders`, each as written; empty: it has none. Names are compared without case. */
+  readonly header: (name: string) => readonly string[]
+}
+
+/** @source RFC 3261 §21.4.1: `why` is the reason phrase of the 400 */
+export type PresentityFound =
+  | { readonly _tag: "Found"; readonly presentity: Uri }
+  | { readonly _tag: "BadRequest"; readonly why: string }
 
 /** What a live subscription says: only active ones that may see what there is count. */
 export interface SubscriptionArgument {

@@ -2,6 +2,8 @@ import * as fc from "fast-check"
 import sip from "sip"
 import { assert, describe, it } from "vitest"
 import { formatUri, parseAddress, parseAddresses } from "../../../src/adapters/sip/address-headers.ts"
+import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import { trapText } from "../../support/sip-messages.ts"
 import { assertLinear } from "../../support/cost.ts"
 
@@ -133,7 +135,7 @@ describe("address headers", () => {
   })
 
   it("our Contact is a URI that names the transport when it is not UDP", { tags: ["3261-12.1.1-a"] }, () => {
-    assert.strictEqual(formatUri("presence", "192.0.2.1", 5060, "udp"), "sip:presence@192.0.2.1:5060")
-    assert.strictEqual(formatUri("", "[::1]", 5070, "tcp"), "sip:[::1]:5070;transport=tcp")
+    assert.strictEqual(formatUri("presence", "192.0.2.1", 5060, udp), "sip:presence@192.0.2.1:5060")
+    assert.strictEqual(formatUri("", "[::1]", 5070, tcp), "sip:[::1]:5070;transport=tcp")
   })
 })

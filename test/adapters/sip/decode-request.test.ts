@@ -1,16 +1,15 @@
 import { assert, describe, it } from "vitest"
 import * as fc from "fast-check"
-import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
 import type { DecodeResult } from "../../../src/adapters/sip/decode-result.ts"
-import type { RequestRules } from "../../../src/adapters/sip/decode-request.ts"
+import type { RequestRules } from "../../../src/adapters/sip/request-rules.ts"
 import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import type { Publish, Resubscribe, Subscribe } from "../../../src/domain/presentity/commands.ts"
-import { arrival, requestRules } from "../../support/sip-decoder.ts"
+import { arrival, decodeMessage, requestRules } from "../../support/sip-decoder.ts"
 import { mutatedRequest, read, readRequest } from "../../support/sip-messages.ts"
 import type { RequestParts } from "../../support/sip-messages.ts"
 
 const decode = (message: RawMessage, changes: Partial<RequestRules> = {}, isMerged = false): DecodeResult =>
-  decodeRequest(message, arrival, { ...requestRules, ...changes }, () => isMerged)
+  decodeMessage(message, arrival, { ...requestRules, ...changes }, isMerged)
 
 const statusOf = (parts: RequestParts, changes: Partial<RequestRules> = {}): number => {
   const decoded = decode(readRequest(parts), changes)

@@ -3,6 +3,9 @@ import { assert, describe, it } from "vitest"
 import { readDatagram } from "../../../src/adapters/sip/message-reader.ts"
 import { formatNotify, nextHopOf, prepareDialog, routeOf } from "../../../src/adapters/sip/format-notify.ts"
 import { limitsDefault } from "../../../src/adapters/sip/options.ts"
+import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
+import { transports } from "../../../src/adapters/sip/transports/transports.ts"
 import { parseUri } from "../../../src/adapters/sip/uri.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import type { DialogStart, Uri } from "../../../src/domain/vocabulary.ts"
@@ -40,7 +43,7 @@ const notify = (changes: Partial<Notify> = {}): Notify => ({
 })
 
 const textOf = (one: Notify): string =>
-  formatNotify(one, prepareDialog(one.dialog), "udp", "192.0.2.10:5060", "z9hG4bKx").toString("utf8")
+  formatNotify(one, prepareDialog(one.dialog), udp, "192.0.2.10:5060", "z9hG4bKx").toString("utf8")
 
 describe("notify", () => {
   it(
@@ -115,13 +118,13 @@ describe("notify", () => {
   it("the next hop is maddr or host, with the transport the URI names", { tags: ["3263-4.1-a"] }, () => {
     const hop = (text: string) => {
       const uri = parseUri(text)
-      return uri === null || uri.scheme === "tel" ? null : nextHopOf(uri)
+      return uri === null || uri.scheme === "tel" ? null : nextHopOf(uri, transports)
     }
     assert.deepStrictEqual(hop("sip:b@[2001:db8::1]:5070;transport=TCP"), {
       host: "2001:db8::1",
       isNumeric: true,
       port: 5070,
-      transport: "tcp",
+      transport: tcp,
     })
     assert.deepStrictEqual(hop("sip:b@h.example.com"), {
       host: "h.example.com",
@@ -138,7 +141,7 @@ describe("notify", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 200 }), fc.nat(), (text, cseq) => {
         const one = notify({ cseq, body: { contentType: "application/pidf+xml", text } })
-        const bytes = formatNotify(one, prepareDialog(dialog), "tcp", "[2001:db8::1]:5060", "z9hG4bKx")
+        const bytes = formatNotify(one, prepareDialog(dialog), tcp, "[2001:db8::1]:5060", "z9hG4bKx")
         const message = readDatagram(bytes, limitsDefault)!
         assert.deepStrictEqual([message.fault, message.method, message.cseq], [null, "NOTIFY", cseq])
         assert.strictEqual(message.body.toString("utf8"), Buffer.from(text, "utf8").toString("utf8"))

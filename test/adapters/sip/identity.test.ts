@@ -8,11 +8,11 @@ import { assertedIn, wantsPrivacy } from "../../../src/adapters/sip/identity.ts"
 import type { PeerEvent } from "../../../src/adapters/sip/identity.ts"
 import { limitsDefault } from "../../../src/adapters/sip/options.ts"
 import { makePeers, readPeers } from "../../../src/adapters/sip/peers.ts"
-import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
-import type { RequestRules } from "../../../src/adapters/sip/decode-request.ts"
+import type { RequestRules } from "../../../src/adapters/sip/request-rules.ts"
 import type { Resubscribe, Subscribe } from "../../../src/domain/presentity/commands.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { arrival, requestRules } from "../../support/sip-decoder.ts"
+import { transportOf } from "../../../src/adapters/sip/transports/transports.ts"
+import { arrival, decodeMessage, requestRules } from "../../support/sip-decoder.ts"
 import { readRequest } from "../../support/sip-messages.ts"
 import type { RequestParts } from "../../support/sip-messages.ts"
 
@@ -28,9 +28,9 @@ const decode = (parts: RequestParts, { entry, transport = "udp", ...rules }: Set
   const { peers, faults } = readPeers(entry === undefined ? [] : [entry])
   deepStrictEqual(faults, [])
   const noted: PeerEvent[] = []
-  const decoded = decodeRequest(
+  const decoded = decodeMessage(
     readRequest(parts),
-    { ...arrival, transport },
+    { ...arrival, transport: transportOf(transport) },
     {
       ...requestRules,
       peers: makePeers(peers),
@@ -38,7 +38,6 @@ const decode = (parts: RequestParts, { entry, transport = "udp", ...rules }: Set
       register: () => ({ status: 200, reason: null, headers: "" }) as never,
       ...rules,
     },
-    () => false,
   )
   return { decoded, noted }
 }

@@ -10,7 +10,9 @@ import { allowanceKey, makeAllowances } from "../../../src/adapters/sip/allowanc
 import { makeClientTransactions } from "../../../src/adapters/sip/client-transactions.ts"
 import { makeNotifier } from "../../../src/adapters/sip/notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
-import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
+import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
+import { transports } from "../../../src/adapters/sip/transports/transports.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeRandom } from "../../../src/app/testing/random.ts"
@@ -21,7 +23,7 @@ import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/con
 import { get, values } from "../../../src/domain/table.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { publish } from "../../support/builders.ts"
-import { requestRules } from "../../support/sip-decoder.ts"
+import { decodeMessage, requestRules } from "../../support/sip-decoder.ts"
 import { headerValue, read, requestText } from "../../support/sip-messages.ts"
 import { answerTo } from "../../support/sip-peer.ts"
 import { packages, text } from "../../support/stub-package.ts"
@@ -87,9 +89,19 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
       later(patience, answer)
     })
   }
+  const sockets = {
+    kind: "datagrams",
+    listeners: [{ transport: udp, host: "192.0.2.10", port: 5_060, send }],
+  }
   const notifier = makeNotifier({
     client,
-    tcp: { find: () => null, isOpening: () => false } as never,
+    transports,
+    // nothing here goes over a stream
+    socketsOf: (transport) => {
+      assert.strictEqual(transport, udp)
+      return sockets as never
+    },
+    prepareDialog,
     counters,
     limits: limitsDefault,
     udpMtuBytes: 1_300,
@@ -97,7 +109,6 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     clock,
     mintTag: mint,
     localHost: (bound) => bound,
-    udpListeners: [{ transport: "udp", host: "192.0.2.10", port: 5_060, send }],
     delivered: (presentity, no, cseq, outcome) =>
       // never inside the call that handed the NOTIFY over
       later(0, () => offer(presentity, { _tag: "ReportDelivery", no, cseq, outcome })),
@@ -141,7 +152,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
       },
     })
     const arrival = {
-      transport: "udp" as const,
+      transport: udp,
       flow: "udp:192.0.2.10:5060",
       contact: "sip:presence@192.0.2.10:5060",
       sourceAddress: "192.0.2.20",
@@ -154,7 +165,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
         const message = read(request)!
         received.octets += message.octets ?? 0
         if (key === null) {
-          const decoded = decodeRequest(message, arrival, { ...requestRules, mintTag: mint }, () => false)
+          const decoded = decodeMessage(message, arrival, { ...requestRules, mintTag: mint })
           assert(decoded._tag === "Submit" && decoded.command._tag === "Subscribe")
           key = allowanceKey(message.callId, decoded.command.dialog.localTag)
           allowances.received(key, message.octets ?? 0, false)

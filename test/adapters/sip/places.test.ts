@@ -7,6 +7,8 @@ import { assert, describe, it } from "vitest"
 import { makeLocalHosts, plainAddress } from "../../../src/adapters/sip/transports/local-address.ts"
 import { hopHostOf, nextHopOf } from "../../../src/adapters/sip/format-notify.ts"
 import { isAt, placeOf, placeOfHop } from "../../../src/adapters/sip/room.ts"
+import { transports } from "../../../src/adapters/sip/transports/transports.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import {
   bracketed,
   canonicalAddress,
@@ -84,13 +86,13 @@ describe("places", () => {
                   ? `sip:v@[${text}]:5070`
                   : `sip:v@h.example.com:5070;maddr=${where === "maddr" ? `[${text}]` : text}`,
               )
-            const [here, there] = [nextHopOf(uri(first)), nextHopOf(uri(second))]
+            const [here, there] = [nextHopOf(uri(first), transports), nextHopOf(uri(second), transports)]
             assert.deepStrictEqual(here, there, `${first} ${second}`)
             // what a resolver or the system says of it is the same
             assert.strictEqual(canonicalAddress(first), canonicalAddress(second))
             assert.strictEqual(numericHost(first), numericHost(`[${second}]`))
             if (here === null) return assert.isTrue(isNobody(`[${first}]`))
-            assert.strictEqual(placeOfHop(here, "udp"), placeOf("udp", canonicalAddress(second), 5070))
+            assert.strictEqual(placeOfHop(here, udp), placeOf(udp, canonicalAddress(second), 5070))
             assert.isTrue(isAt(here, canonicalAddress(second)))
             const isMapped = groups.slice(0, 6).join() === "0,0,0,0,0,65535"
             assert.strictEqual(!here.host.includes(":"), isMapped)
@@ -98,7 +100,7 @@ describe("places", () => {
               const plain = dotted(groups[6]!, groups[7]!)
               assert.strictEqual(here.host, plain)
               assert.strictEqual(plainAddress(`::ffff:${plain}`), plain)
-              assert.deepStrictEqual(nextHopOf(sip(`sip:v@${plain}:5070`)), here)
+              assert.deepStrictEqual(nextHopOf(sip(`sip:v@${plain}:5070`), transports), here)
             }
           },
         ),
@@ -131,9 +133,9 @@ describe("places", () => {
   })
 
   it("a name is the same in capitals and with the dot that ends it", { tags: ["C2"] }, () => {
-    const hop = nextHopOf(sip("sip:v@PBX.Example.com."))
-    assert.deepStrictEqual(hop, nextHopOf(sip("sip:v@pbx.example.com")))
-    assert.deepStrictEqual(hop, nextHopOf(sip("sip:v@x;maddr=%70bx.EXAMPLE.com.")))
+    const hop = nextHopOf(sip("sip:v@PBX.Example.com."), transports)
+    assert.deepStrictEqual(hop, nextHopOf(sip("sip:v@pbx.example.com"), transports))
+    assert.deepStrictEqual(hop, nextHopOf(sip("sip:v@x;maddr=%70bx.EXAMPLE.com."), transports))
     assert.strictEqual(hop?.host, "pbx.example.com")
   })
 
@@ -162,7 +164,7 @@ describe("places", () => {
     "sip:v@[0:0::0]",
     "sip:v@[FF02:0::1]",
   ])("%s is no address to be sent to", { tags: ["C2"] }, (text) => {
-    assert.isNull(nextHopOf(sip(text)))
+    assert.isNull(nextHopOf(sip(text), transports))
   })
 
   it("an address with a zone is none, in a URI or without", { tags: ["C2"] }, () => {

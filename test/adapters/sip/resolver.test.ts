@@ -1,6 +1,8 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { makeResolver, orderServices } from "../../../src/adapters/sip/resolver.ts"
+import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import type { NameService } from "../../../src/adapters/sip/resolver.ts"
 
 const none = (): Promise<never> => Promise.reject(new Error("no such name"))
@@ -26,8 +28,8 @@ const names = (table: Partial<NameService>): { readonly service: NameService; re
 describe("resolver", () => {
   it("an explicit port needs addresses only", { tags: ["3263-4.2-a"] }, async () => {
     const { service, asked } = names({})
-    assert.deepStrictEqual(await makeResolver(service).resolve("h", 5070, null), [
-      { transport: "udp", address: "192.0.2.1", port: 5070 },
+    assert.deepStrictEqual(await makeResolver({ names: service }).resolve("h", 5070, null), [
+      { transport: udp, address: "192.0.2.1", port: 5070 },
     ])
     assert.deepStrictEqual(asked, ["A h"])
   })
@@ -42,8 +44,8 @@ describe("resolver", () => {
       srv: async (name) =>
         name === "_sip._tcp.h" ? [{ name: "a.h", port: 5080, priority: 1, weight: 0 }] : none(),
     })
-    assert.deepStrictEqual(await makeResolver(service).resolve("h", null, null), [
-      { transport: "tcp", address: "192.0.2.1", port: 5080 },
+    assert.deepStrictEqual(await makeResolver({ names: service }).resolve("h", null, null), [
+      { transport: tcp, address: "192.0.2.1", port: 5080 },
     ])
   })
 
@@ -52,8 +54,8 @@ describe("resolver", () => {
     { tags: ["3263-4.1-a"] },
     async () => {
       const { service, asked } = names({})
-      assert.deepStrictEqual(await makeResolver(service).resolve("h", null, "tcp"), [
-        { transport: "tcp", address: "192.0.2.1", port: 5060 },
+      assert.deepStrictEqual(await makeResolver({ names: service }).resolve("h", null, tcp), [
+        { transport: tcp, address: "192.0.2.1", port: 5060 },
       ])
       assert.deepStrictEqual(asked, ["SRV _sip._tcp.h", "A h"])
     },
@@ -67,7 +69,7 @@ describe("resolver", () => {
       const { service, asked } = names({
         addresses: async (host) => (host === "bad" ? none() : ["192.0.2.1"]),
       })
-      const resolver = makeResolver(service, () => now)
+      const resolver = makeResolver({ names: service, clock: () => now })
       await Promise.all([resolver.resolve("h", 1, null), resolver.resolve("h", 1, null)])
       await resolver.resolve("h", 1, null)
       assert.deepStrictEqual(await resolver.resolve("bad", 1, null), [])
@@ -82,7 +84,7 @@ describe("resolver", () => {
 
   it("questions under way are bounded", { tags: ["OPS-resolver"] }, async () => {
     const { service, asked } = names({ addresses: () => new Promise(() => {}) })
-    const resolver = makeResolver(service)
+    const resolver = makeResolver({ names: service })
     for (let at = 0; at < 1_000; at++) void resolver.resolve(`h${at}`, 1, null)
     assert.isAtMost(asked.length, 128)
     assert.deepStrictEqual(await resolver.resolve("one-more", 1, null), [])

@@ -2,11 +2,18 @@ import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
 import {
+  diagram,
+  dueAfterMs,
   makeServerTransactions,
   mergeKeyOf,
   transactionKey,
 } from "../../../src/adapters/sip/server-transactions.ts"
-import type { ServerTransaction } from "../../../src/adapters/sip/server-transactions.ts"
+import type {
+  ServerEffect,
+  ServerEvent,
+  ServerState,
+  ServerTransaction,
+} from "../../../src/adapters/sip/server-transactions.ts"
 import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
 import { readRequest, statusOf } from "../../support/sip-messages.ts"
@@ -53,6 +60,115 @@ const table = (limits = limitsDefault) => {
 }
 
 const ok = Buffer.from("SIP/2.0 200 OK\r\n\r\n")
+
+/** One arrow: in this state, when that happens, the next state and whether a response is sent. */
+type Arrow = readonly [state: string, input: string, next: string, action: "send response" | "nothing"]
+
+/**
+ * RFC 3261 §17.2.2: the arrows of figure 8, and the two sentences of the text that say what has none. `1xx` and `final` come from
+ * the transaction user. Errors of the transport are no input here: a response that is lost is asked for again.
+ */
+const figure: readonly Arrow[] = [
+  ["Trying", "request", "Trying", "nothing"],
+  ["Trying", "1xx", "Proceeding", "send response"],
+  ["Trying", "final", "Completed", "send response"],
+  ["Proceeding", "request", "Proceeding", "send response"],
+  ["Proceeding", "final", "Completed", "send response"],
+  ["Completed", "request", "Completed", "send response"],
+  ["Completed", "final", "Completed", "nothing"],
+  ["Completed", "Timer J", "Terminated", "nothing"],
+]
+
+const states: Readonly<Record<string, ServerState>> = {
+  Trying: "trying",
+  Proceeding: "proceeding",
+  Completed: "completed",
+  Terminated: "terminated",
+}
+const inputs: Readonly<Record<string, ServerEvent>> = {
+  request: "repeated",
+  "1xx": "due",
+  final: "final",
+  "Timer J": "timerJ",
+}
+
+describe("the diagram of server transactions", () => {
+  const isSending = (effect: ServerEffect): boolean => effect !== "nothing"
+
+  it.each(figure)("%s, %s: %s, %s", { tags: ["3261-17.2.2-a"] }, (state, input, next, action) => {
+    const [after, effect] = diagram[states[state]!][inputs[input]!]
+    assert.deepStrictEqual([after, isSending(effect)], [states[next], action === "send response"])
+  })
+
+  it(
+    "has one more answer than the figure: 500 for what nobody has answered in time",
+    { tags: ["4320-4.2-a"] },
+    () => {
+      const drawn = new Set(figure.map(([state, input]) => `${states[state]} ${inputs[input]}`))
+      const further = Object.entries(diagram).flatMap(([state, row]) =>
+        Object.entries(row)
+          .filter(([event]) => !drawn.has(`${state} ${event}`))
+          .map(([event, [after, effect]]) => `${state} ${event}: ${after} ${effect}`),
+      )
+      assert.deepStrictEqual(further, [
+        "trying timerJ: terminated refuse",
+        // one 100 is enough
+        "proceeding due: proceeding nothing",
+        "proceeding timerJ: terminated refuse",
+        "completed due: completed nothing",
+        "terminated repeated: terminated nothing",
+        "terminated due: terminated nothing",
+        "terminated final: terminated nothing",
+        "terminated timerJ: terminated nothing",
+      ])
+    },
+  )
+
+  it(
+    "transactions go as the figure says, whatever comes when",
+    { tags: ["3261-17.2.2-a", "4320-4.1-a"] },
+    () => {
+      const happening = fc.record({
+        afterMs: fc.oneof(fc.nat(400), fc.nat(4_000)).map((millis) => 50 * Math.ceil(millis / 50)),
+        what: fc.constantFrom("copy", "answer"),
+      })
+      fc.assert(
+        fc.property(fc.array(happening, { maxLength: 12 }), (happenings) => {
+          const { transactions, absorb, open, statuses, advanceTo } = table()
+          const message = readRequest({ method: "PUBLISH" })
+          const transaction = open(message)
+          const expected: number[] = []
+          let state = "Trying"
+          let last: number | null = null
+          const step = (input: string, response: number | null): void => {
+            const arrow = figure.find(([from, by]) => from === state && by === input)
+            assert(arrow !== undefined, `${state} ${input}`)
+            state = arrow[2]
+            if (arrow[3] === "nothing") return
+            last = response ?? last
+            expected.push(last!)
+          }
+          let now = 0
+          for (const { afterMs, what } of happenings) {
+            const until = Math.min(now + afterMs, 30_000)
+            if (state === "Trying" && until >= dueAfterMs(timersDefault)) step("1xx", 100)
+            advanceTo(until)
+            now = until
+            if (what === "copy") {
+              assert.isTrue(absorb(message))
+              step("request", null)
+            } else {
+              transactions.complete(transaction, ok)
+              step("final", 200)
+            }
+          }
+          assert.deepStrictEqual(statuses(), expected)
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
+})
 
 describe("server transactions", () => {
   it(

@@ -1,9 +1,10 @@
 import { Effect, Exit, Scope } from "effect"
 import { afterEach, assert, beforeEach, describe, it } from "vitest"
 import { make } from "../../../src/adapters/sip/stack.ts"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import type { Answer, Subscribe } from "../../../src/domain/presentity/commands.ts"
-import type { Request } from "../../../src/ports/event-store.ts"
+import type { Request } from "../../../src/ports/sip-transport.ts"
 import { headerValue, headerValues, requestText, statusOf } from "../../support/sip-messages.ts"
 import {
   acceptRequest,
@@ -193,7 +194,7 @@ describe("requests over UDP", () => {
     { tags: ["OPS-overload"] },
     async () => {
       await server.close()
-      server = await startServer({ overload: () => ({ retryAfter: 9 }) })
+      server = await startServer({}, { overload: () => ({ retryAfter: 9 }) })
       peer.close()
       peer = await udpPeer(server.port)
       peer.send(requestText({ method: "SUBSCRIBE" }))
@@ -306,9 +307,7 @@ describe("NOTIFY over UDP", () => {
       await server.close()
       server = await startServer({
         resolver: {
-          resolve: async () => [
-            { transport: "udp" as const, address: "::ffff:127.0.0.1", port: server.port },
-          ],
+          resolve: async () => [{ transport: udp, address: "::ffff:127.0.0.1", port: server.port }],
         },
       })
       const port = peer.port
@@ -439,7 +438,7 @@ describe("NOTIFY over UDP", () => {
         resolver: {
           resolve: async (host, port) => {
             asked.push(`${host}:${port}`)
-            return host.startsWith("no") ? [] : [{ transport: "udp", address: "127.0.0.1", port: port ?? 0 }]
+            return host.startsWith("no") ? [] : [{ transport: udp, address: "127.0.0.1", port: port ?? 0 }]
           },
         },
       })
@@ -464,7 +463,7 @@ describe("NOTIFY over UDP", () => {
       server = await startServer({
         resolver: {
           resolve: async (_host, port) =>
-            leadsTo.map((address) => ({ transport: "udp" as const, address, port: port ?? 0 })),
+            leadsTo.map((address) => ({ transport: udp, address, port: port ?? 0 })),
         },
       })
       const port = peer.port

@@ -3,9 +3,8 @@
  * decoder. `none` means that nothing may be answered.
  */
 import { assert, describe, it } from "vitest"
-import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
-import { arrival, requestRules } from "../../support/sip-decoder.ts"
+import { decodeMessage } from "../../support/sip-decoder.ts"
 import { read, requestText } from "../../support/sip-messages.ts"
 
 /** A final status, the tag of the command, or `none`. */
@@ -14,7 +13,7 @@ const verdict = (text: string): number | string => {
   if (message === null || !message.isRequest) return "none"
   if (message.vias.length === 0 || parseVia(message.vias[0]!) === null) return "none"
   if (message.fault !== null) return message.fault.status
-  const decoded = decodeRequest(message, arrival, requestRules, () => false)
+  const decoded = decodeMessage(message)
   return decoded._tag === "Reply"
     ? decoded.reply.status
     : (decoded._tag === "Submit" ? decoded : decoded.otherwise).command._tag

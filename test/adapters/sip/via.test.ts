@@ -1,11 +1,12 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
+import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import { parseVia, responseTarget, stampVia } from "../../../src/adapters/sip/via.ts"
 import { trapText } from "../../support/sip-messages.ts"
 
 const stamp = (line: string, address = "192.0.2.7", port = 4711): string =>
   stampVia(line, parseVia(line)!, address, port)
-const target = (line: string) => responseTarget(parseVia(line)!, "192.0.2.7", 4711)
+const target = (line: string) => responseTarget(parseVia(line)!, "192.0.2.7", 4711, udp)
 
 describe("via", () => {
   it(
@@ -71,7 +72,7 @@ describe("via", () => {
           { address: "192.0.2.7", port: 5070 },
           stranger,
         )
-      const to6 = (line: string) => responseTarget(parseVia(line)!, "2001:db8::7", 4711)
+      const to6 = (line: string) => responseTarget(parseVia(line)!, "2001:db8::7", 4711, udp)
       assert.deepStrictEqual(to6("SIP/2.0/UDP h;maddr=[ff02::1]"), { address: "ff02::1", port: 5060 })
       for (const stranger of ["[2001:db8::9]", "192.0.2.9", "224.0.1.75", "[::ffff:224.0.0.1]"])
         assert.deepStrictEqual(to6(`SIP/2.0/UDP h;maddr=${stranger};rport`), {

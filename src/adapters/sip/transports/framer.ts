@@ -28,109 +28,133 @@ const LF = 10
 /** What a blank line needs to be recognised across a cut. */
 const overlap = 3
 
+/** One stream. */
+interface Stream {
+  readonly limits: Limits
+  readonly carried: Names | undefined
+  /** Holds the bytes of an incomplete message; never written again once a message was cut out of it. */
+  buffer: Buffer
+  used: number
+  /** Up to here there is no blank line. */
+  searched: number
+  /** The head that has been read, and where its body starts. */
+  head: RawMessage | null
+  bodyAt: number
+  /** Line-end bytes in a row seen between messages, for the keep-alive. */
+  lineEnds: number
+}
+
 /** @param carried names of further headers to keep, in lower case */
 export const makeFramer = (limits: Limits, carried?: Names): Framer => {
-  /** Holds the bytes of an incomplete message; never written again once a message was cut out of it. */
-  let buffer = Buffer.alloc(0)
-  let used = 0
-  /** Up to here there is no blank line. */
-  let searched = 0
-  /** The head that has been read, and where its body starts. */
-  let head: RawMessage | null = null
-  let bodyAt = 0
-  /** Line-end bytes in a row seen between messages, for the keep-alive. */
-  let lineEnds = 0
-
-  const append = (chunk: Buffer): Buffer => {
-    if (used + chunk.length > buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(2 * buffer.length, used + chunk.length, 1_024))
-      buffer.copy(grown, 0, 0, used)
-      buffer = grown
-    }
-    chunk.copy(buffer, used)
-    used += chunk.length
-    return buffer.subarray(0, used)
+  const stream: Stream = {
+    limits,
+    carried,
+    buffer: Buffer.alloc(0),
+    used: 0,
+    searched: 0,
+    head: null,
+    bodyAt: 0,
+    lineEnds: 0,
   }
-
-  /** Keeps what starts at `from` for the next segment. */
-  const hold = (bytes: Buffer, from: number, isOwn: boolean): void => {
-    if (isOwn && from === 0) return
-    buffer = Buffer.from(bytes.subarray(from))
-    used = buffer.length
-    bodyAt -= from
-    searched = Math.max(0, searched - from)
+  return {
+    isInside: () => stream.used > 0,
+    push: (chunk, sink) => push(stream, chunk, sink),
   }
+}
 
-  const skipBetween = (bytes: Buffer, from: number, sink: FrameSink): number => {
-    let at = from
-    for (; bytes[at] === CR || bytes[at] === LF; at++) {
-      lineEnds = bytes[at] === (lineEnds % 2 === 0 ? CR : LF) ? lineEnds + 1 : 0
-      if (lineEnds < 4) continue
-      sink.ping()
-      lineEnds = 0
+const push = (stream: Stream, chunk: Buffer, sink: FrameSink): boolean => {
+  const isOwn = stream.used > 0
+  const bytes = isOwn ? append(stream, chunk) : chunk
+  let start = 0
+  for (;;) {
+    if (stream.head === null) {
+      start = skipBetween(stream, bytes, start, sink)
+      if (start === bytes.length) {
+        stream.buffer = Buffer.alloc(0)
+        stream.used = 0
+        stream.searched = 0
+        return true
+      }
+      stream.lineEnds = 0
+      const taken = takeHead(stream, bytes, start, sink)
+      if (taken === null) return false
+      if (taken === "more") break
+      stream.head = taken
     }
-    return at
+    const { head } = stream
+    const bodyEnd = stream.bodyAt + head.contentLength!
+    if (bodyEnd > bytes.length) break
+    const message = withBody(head, bytes.subarray(stream.bodyAt, bodyEnd), bodyEnd - start)
+    stream.head = null
+    start = bodyEnd
+    stream.searched = bodyEnd
+    sink.message(message)
   }
+  hold(stream, bytes, start, isOwn)
+  return true
+}
 
-  /** Finds and reads the head at `start`: "more" when it is not all there, null when framing is lost. */
-  const takeHead = (bytes: Buffer, start: number, sink: FrameSink): RawMessage | "more" | null => {
-    const end = headEnd(bytes, Math.max(start, searched))
-    if (end < 0 && bytes.length - start <= limits.headBytesMax) {
-      searched = Math.max(start, bytes.length - overlap)
-      return "more"
-    }
-    if (end < 0 || end - start > limits.headBytesMax) {
-      const cut = bytes.lastIndexOf("\r\n", start + limits.headBytesMax, "latin1")
-      const partial = cut > start ? readHead(bytes.toString("latin1", start, cut + 2), limits, carried) : null
-      if (partial !== null) sink.message(withFault(partial, 513, "Message Too Large"))
-      return null
-    }
-    const read = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
-    if (read === null) return null
-    const { contentLength } = read
-    // RFC 3261 §20.14: on a stream nothing but Content-Length says where the body ends.
-    if (contentLength === null || contentLength < 0)
-      sink.message(withFault(read, 400, "Missing Content-Length"))
-    else if (contentLength > limits.bodyBytesMax)
-      sink.message(withFault(read, 413, "Request Entity Too Large"))
-    else {
-      bodyAt = end
-      return read
-    }
+const append = (stream: Stream, chunk: Buffer): Buffer => {
+  const needed = stream.used + chunk.length
+  if (needed > stream.buffer.length) {
+    const grown = Buffer.allocUnsafe(Math.max(2 * stream.buffer.length, needed, 1_024))
+    stream.buffer.copy(grown, 0, 0, stream.used)
+    stream.buffer = grown
+  }
+  chunk.copy(stream.buffer, stream.used)
+  stream.used = needed
+  return stream.buffer.subarray(0, needed)
+}
+
+/** Keeps what starts at `from` for the next segment. */
+const hold = (stream: Stream, bytes: Buffer, from: number, isOwn: boolean): void => {
+  if (isOwn && from === 0) return
+  stream.buffer = Buffer.from(bytes.subarray(from))
+  stream.used = stream.buffer.length
+  stream.bodyAt -= from
+  stream.searched = Math.max(0, stream.searched - from)
+}
+
+const skipBetween = (stream: Stream, bytes: Buffer, from: number, sink: FrameSink): number => {
+  let at = from
+  for (; bytes[at] === CR || bytes[at] === LF; at++) {
+    stream.lineEnds = bytes[at] === (stream.lineEnds % 2 === 0 ? CR : LF) ? stream.lineEnds + 1 : 0
+    if (stream.lineEnds < 4) continue
+    sink.ping()
+    stream.lineEnds = 0
+  }
+  return at
+}
+
+/** Finds and reads the head at `start`: "more" when it is not all there, null when framing is lost. */
+const takeHead = (
+  stream: Stream,
+  bytes: Buffer,
+  start: number,
+  sink: FrameSink,
+): RawMessage | "more" | null => {
+  const { limits, carried } = stream
+  const end = headEnd(bytes, Math.max(start, stream.searched))
+  if (end < 0 && bytes.length - start <= limits.headBytesMax) {
+    stream.searched = Math.max(start, bytes.length - overlap)
+    return "more"
+  }
+  if (end < 0 || end - start > limits.headBytesMax) {
+    const cut = bytes.lastIndexOf("\r\n", start + limits.headBytesMax, "latin1")
+    const partial = cut > start ? readHead(bytes.toString("latin1", start, cut + 2), limits, carried) : null
+    if (partial !== null) sink.message(withFault(partial, 513, "Message Too Large"))
     return null
   }
-
-  return {
-    isInside: () => used > 0,
-    push: (chunk, sink) => {
-      const isOwn = used > 0
-      const bytes = isOwn ? append(chunk) : chunk
-      let start = 0
-      for (;;) {
-        if (head === null) {
-          start = skipBetween(bytes, start, sink)
-          if (start === bytes.length) {
-            buffer = Buffer.alloc(0)
-            used = 0
-            searched = 0
-            return true
-          }
-          lineEnds = 0
-          const taken = takeHead(bytes, start, sink)
-          if (taken === null) return false
-          if (taken === "more") break
-          head = taken
-        }
-        const bodyEnd = bodyAt + head.contentLength!
-        if (bodyEnd > bytes.length) break
-        const message = withBody(head, bytes.subarray(bodyAt, bodyEnd), bodyEnd - start)
-        head = null
-        start = bodyEnd
-        searched = bodyEnd
-        sink.message(message)
-      }
-      hold(bytes, start, isOwn)
-      return true
-    },
+  const read = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
+  if (read === null) return null
+  const { contentLength } = read
+  // RFC 3261 §20.14: on a stream nothing but Content-Length says where the body ends.
+  if (contentLength === null || contentLength < 0)
+    sink.message(withFault(read, 400, "Missing Content-Length"))
+  else if (contentLength > limits.bodyBytesMax) sink.message(withFault(read, 413, "Request Entity Too Large"))
+  else {
+    stream.bodyAt = end
+    return read
   }
+  return null
 }

@@ -1,24 +1,32 @@
 /**
- * UDP sockets: bind, receive, send. What a datagram means is no business of this file.
+ * UDP.
+ *
+ * @source RFC 3261 §18
  */
 import { createSocket } from "node:dgram"
 import type { Socket } from "node:dgram"
 import { Effect } from "effect"
-import type { Scope } from "effect"
-import { BindFailed } from "../../../ports/event-store.ts"
-import type { Channel } from "../server-transactions.ts"
-import type { Counters, ListenAddress } from "../options.ts"
+import { BindFailed } from "../../../ports/sip-transport.ts"
+import { readDatagram } from "../message-reader.ts"
 import { plainAddress } from "./local-address.ts"
+import type { BindAddress, DatagramSockets, Flow, SocketParts, Transport } from "./transport.ts"
 import { bracketed } from "../uri.ts"
 
-export interface UdpListener extends Channel {
-  readonly transport: "udp"
-  /** As bound, without brackets. */
-  readonly host: string
-  readonly port: number
+export const udp: Transport<"udp"> = {
+  name: "udp",
+  viaName: "UDP",
+  isReliable: false,
+  isSecure: false,
+  defaultPort: 5_060,
+  namedBy: ["sip:udp"],
+  uriParameter: null,
+  naptrService: "SIP+D2U",
+  srvPrefix: "_sip._udp.",
+  bigRequestsOver: "tcp",
+  besidePortOf: null,
+  connect: null,
+  makeSockets: (parts) => openDatagrams(parts),
 }
-
-export type DatagramHandler = (bytes: Buffer, address: string, port: number, listener: UdpListener) => void
 
 /** Bursts wait in the kernel, not on the wire; the system may grant less. */
 const socketBufferBytes = 4 * 1024 * 1024
@@ -30,22 +38,33 @@ const numericLookup = (
   done: (error: Error | null, address: string, family: number) => void,
 ): void => done(null, host, host.includes(":") ? 6 : 4)
 
-/** Opens a socket that closes with the scope. */
-export const listenUdp = (
-  address: ListenAddress,
-  counters: Counters,
-  receive: DatagramHandler,
-): Effect.Effect<UdpListener, BindFailed, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(bind(address), (socket) =>
-      Effect.callback<void>((resume) => {
-        socket.close(() => resume(Effect.void))
-      }),
-    ),
-    (socket) => serve(socket, address, counters, receive),
-  )
+const openDatagrams = (parts: SocketParts): DatagramSockets => {
+  const listeners: Flow[] = []
+  return {
+    kind: "datagrams",
+    listeners,
+    listen: (address) =>
+      Effect.map(
+        Effect.acquireRelease(bind(address), (socket) =>
+          Effect.callback<void>((resume) => {
+            socket.close(() => resume(Effect.void))
+          }),
+        ),
+        (socket) => {
+          const listener = serve(socket, address, parts)
+          listeners.push(listener)
+          return listener
+        },
+      ),
+    tick: () => {},
+    // sockets close with the scope
+    closeAll: () => {
+      listeners.length = 0
+    },
+  }
+}
 
-const bind = ({ host, port }: ListenAddress): Effect.Effect<Socket, BindFailed> =>
+const bind = ({ host, port }: BindAddress): Effect.Effect<Socket, BindFailed> =>
   Effect.callback<Socket, BindFailed>((resume) => {
     const socket = createSocket({
       type: host.includes(":") ? "udp6" : "udp4",
@@ -65,10 +84,9 @@ const bind = ({ host, port }: ListenAddress): Effect.Effect<Socket, BindFailed> 
 
 const serve = (
   socket: Socket,
-  { host }: ListenAddress,
-  counters: Counters,
-  receive: DatagramHandler,
-): UdpListener => {
+  { host }: BindAddress,
+  { counters, limits, carried, events }: SocketParts,
+): Flow => {
   try {
     socket.setRecvBufferSize(socketBufferBytes)
     socket.setSendBufferSize(socketBufferBytes)
@@ -85,8 +103,8 @@ const serve = (
   socket.on("close", () => {
     isOpen = false
   })
-  const listener: UdpListener = {
-    transport: "udp",
+  const listener: Flow = {
+    transport: udp,
     host,
     port: socket.address().port,
     send: (bytes, address, port, failed) => {
@@ -108,6 +126,11 @@ const serve = (
       }
     },
   }
-  socket.on("message", (bytes, source) => receive(bytes, plainAddress(source.address), source.port, listener))
+  socket.on("message", (bytes, source) => {
+    events.heard()
+    const message = readDatagram(bytes, limits, carried)
+    if (message === null) counters.dropped++
+    else events.message(message, listener, plainAddress(source.address), source.port)
+  })
   return listener
 }

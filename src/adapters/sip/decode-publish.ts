@@ -1,0 +1,97 @@
+/**
+ * PUBLISH: who publishes what for whom.
+ *
+ * @source RFC 3903 §6
+ */
+import { isUtf8 } from "node:buffer"
+import { anonymous } from "../../domain/privacy.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import { addressOfRecord } from "../../domain/uris.ts"
+import type { Body, Header } from "../../domain/vocabulary.ts"
+import { policyQuestion, whoIn } from "./apply-policy.ts"
+import { refuse } from "./decode-result.ts"
+import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn } from "./decode-result.ts"
+import { listValues, parseContentType, parseExpires, readEvent } from "./headers.ts"
+import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
+import type { RawMessage } from "./message-reader.ts"
+import { copyText, isToken } from "./message-reader.ts"
+import type { RequestRules } from "./request-rules.ts"
+
+export const decodePublish = (
+  { message, from, uri }: CheckedRequest,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): DecodeResult => {
+  const identity = identify(message, arrival, rules, from, false)
+  if (identity._tag === "Refused") return identity.decoded
+  if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
+  const presentity = addressOfRecord(uri)
+  // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
+  if (!mayPublish(identity, presentity, rules))
+    return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
+  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  if (event === "malformed") return refuse(400, "Malformed Event")
+  const ifMatch = listValues(message.headers.get("sip-if-match"))
+  if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
+  const content = readBody(message, rules)
+  const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
+  const submit: Accepted = {
+    _tag: "Submit",
+    presentity,
+    command: {
+      _tag: "Publish",
+      packageName: event === null ? null : copyText(event.packageName),
+      ifMatch,
+      expires: parseExpires(message.headers.get("expires")?.[0]),
+      body: content.body,
+      bodyFault: content.fault,
+      ...(headers.length === 0 ? {} : { headers }),
+      sender:
+        rules.trustSenderHeader || identity._tag === "Asserted" ? senderOf(message, rules.limits) : null,
+    },
+  }
+  if (rules.policy === null) return submit
+  const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri)
+  return policyQuestion(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
+}
+
+/** One for each line, in the order in which the package names them. */
+const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] =>
+  (rules.carriedHeaders.get(packageName) ?? []).flatMap((name) =>
+    (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
+  )
+
+const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })
+
+interface Content {
+  readonly body: Body | null
+  readonly fault: Rejection | null
+}
+const noContent: Content = { body: null, fault: null }
+const faulty = (fault: Rejection): Content => ({ body: null, fault })
+
+const readBody = (message: RawMessage, rules: RequestRules): Content => {
+  if (message.body.length === 0) return noContent
+  const encoding = message.headers.get("content-encoding")?.[0]
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    return faulty({ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] })
+  const written = message.headers.get("content-type")?.[0]
+  if (written === undefined) return faulty(badRequest("Missing Content-Type"))
+  const type = parseContentType(written)
+  if (type === null) return faulty(badRequest("Malformed Content-Type"))
+  const unsupported: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: rules.accept }
+  if (type.charset !== null && type.charset !== "utf-8" && type.charset !== "us-ascii")
+    return faulty(unsupported)
+  if (!isUtf8(message.body) || message.body.includes(0)) {
+    const isText =
+      type.mediaType.endsWith("xml") ||
+      type.mediaType.startsWith("text/") ||
+      rules.accept.includes(type.mediaType)
+    return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported)
+  }
+  const parameters = type.parameters === "" ? {} : { parameters: copyText(type.parameters) }
+  return {
+    body: { contentType: type.mediaType, ...parameters, text: message.body.toString("utf8") },
+    fault: null,
+  }
+}

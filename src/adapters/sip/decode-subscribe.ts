@@ -1,0 +1,245 @@
+/**
+ * SUBSCRIBE: who watches what, and where NOTIFYs go.
+ *
+ * @source RFC 3265 §3.1, §3.2
+ */
+import { anonymous, isAnonymous } from "../../domain/privacy.ts"
+import type { PresentityFound } from "../../domain/packages/event-package.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import { addressOfRecord } from "../../domain/uris.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
+import { policyQuestion, whoIn } from "./apply-policy.ts"
+import { refuse } from "./decode-result.ts"
+import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
+import { readContact, readRouteSet } from "./decode-targets.ts"
+import { nextHopOf } from "./format-notify.ts"
+import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
+import { identify, userOf, wantsPrivacy } from "./identity.ts"
+import type { Identity } from "./identity.ts"
+import type { RawMessage } from "./message-reader.ts"
+import { copyText, isToken } from "./message-reader.ts"
+import type { RequestRules } from "./request-rules.ts"
+import { onOneLine } from "./responses.ts"
+import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
+import { bracketed, parseUri } from "./uri.ts"
+import type { SipUri, TelUri } from "./uri.ts"
+
+type Named = Exclude<Identity, { readonly _tag: "Refused" }>
+
+/** A SUBSCRIBE of which it is known who sent it, and where NOTIFYs are wanted. */
+interface Subscribing extends CheckedRequest {
+  readonly identity: Named
+  readonly fromUri: SipUri | TelUri
+  readonly watcher: Uri
+  /** Whether the watcher is not to be named to others; null: nothing is said of it. */
+  readonly isPrivate: boolean | null
+  /** URI of the Contact; null: there is none. */
+  readonly contact: string | null
+  readonly packageName: string | null
+  /** What the command has inside and outside a dialog. */
+  readonly common: ReturnType<typeof commonOf>
+}
+
+export const decodeSubscribe = (
+  request: CheckedRequest,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): DecodeResult => {
+  const subscribing = readSubscribe(request, arrival, rules)
+  if (subscribing._tag !== "Checked") return subscribing
+  const submit =
+    request.to.tag === null ? begin(subscribing, arrival, rules) : renew(subscribing, arrival, rules)
+  if (submit._tag !== "Submit" || rules.policy === null) return submit
+  const { identity, watcher } = subscribing
+  return policyQuestion(submit, request.message, arrival, {
+    to: whoIn(request.to.uri),
+    from: watcher,
+    user: userOf(identity),
+  })
+}
+
+/** What is checked whether or not there is a dialog. */
+const readSubscribe = (
+  request: CheckedRequest,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): Subscribing | Refused => {
+  const { message, from, to } = request
+  const identity = identify(message, arrival, rules, from, to.tag === null)
+  if (identity._tag === "Refused") return identity.decoded
+  const fromUri = parseUri(from.uri)
+  if (fromUri === null) return refuse(400, "Malformed From")
+  const written = addressOfRecord(fromUri)
+  const watcher = watcherOf(identity, written)
+  if (watcher === null) return refuse(403)
+  if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
+    rules.peerEvent("unnamed", identity.peer.text)
+  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  if (event === "malformed") return refuse(400, "Malformed Event")
+  const conditions = message.headers.get("suppress-if-match") ?? []
+  const [condition] = conditions
+  // RFC 5839 §5.1: one entity-tag or `*`
+  if (conditions.length > 1 || (condition !== undefined && condition !== "*" && !isToken(condition)))
+    return refuse(400, "Malformed Suppress-If-Match")
+  const contact = readContact(message, arrival, rules)
+  if (typeof contact === "object" && contact !== null) return contact
+  const common = commonOf(message, rules, { identity, watcher, event, condition })
+  const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
+  const { packageName } = common
+  return { ...request, identity, fromUri, watcher, isPrivate, contact, packageName, common }
+}
+
+interface Read {
+  readonly identity: Named
+  readonly watcher: Uri
+  readonly event: Exclude<ReturnType<typeof readEvent>, "malformed">
+  readonly condition: string | undefined
+}
+
+const commonOf = (
+  message: RawMessage,
+  rules: RequestRules,
+  { identity, watcher, event, condition }: Read,
+) => {
+  const argument = event === null ? null : argumentIn(message, event.packageName, rules)
+  return {
+    packageName: event === null ? null : copyText(event.packageName),
+    eventId: event === null || event.id === null ? null : copyText(event.id),
+    watcher,
+    ...(identity._tag === "Asserted" && identity.uris.length > 1 ? { also: identity.uris.slice(1) } : {}),
+    expires: parseExpires(message.headers.get("expires")?.[0]),
+    accept: parseAccept(message.headers.get("accept")),
+    ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
+    ...(event === null || event.rates === null ? {} : { rates: event.rates }),
+    ...(argument === null ? {} : { argument }),
+    forceActive: rules.forceActive,
+    bodyFault: subscribeBodyFault(message),
+  }
+}
+
+const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
+  identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
+
+/** A refresh, or an end, of a subscription that has a dialog. */
+const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted => {
+  const { message, from, to, identity, contact, common, isPrivate } = subscribing
+  return {
+    _tag: "Submit",
+    presentity: null,
+    command: {
+      _tag: "Resubscribe",
+      ...common,
+      dialog: dialogKey(message.callId, to.tag ?? "", from.tag ?? ""),
+      cseq: message.cseq,
+      remoteTarget: contact,
+      ...roomInDialog(subscribing, arrival, rules),
+      ...(isPrivate === null ? {} : { private: isPrivate }),
+      // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
+      ...(identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable
+        ? { through: bracketed(arrival.sourceAddress) }
+        : {}),
+    },
+  }
+}
+
+/** A SUBSCRIBE outside a dialog. */
+const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): DecodeResult => {
+  const { message, from, to, uri, identity, contact, packageName, common, isPrivate } = subscribing
+  if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
+  if (contact === null) return refuse(400, "Missing Contact")
+  const routeSet = readRouteSet(message, rules)
+  if (routeSet === null) return refuse(400, "Malformed Record-Route")
+  const found = presentityOf(subscribing, contact, rules)
+  if (found._tag === "BadRequest") return refuse(400, onOneLine(found.why))
+  const start: DialogStart = {
+    callId: copyText(message.callId),
+    localTag: rules.mintTag(),
+    remoteTag: copyText(from.tag ?? ""),
+    localUri: to.untagged,
+    remoteUri: from.untagged,
+    remoteTarget: contact,
+    routeSet,
+    remoteCseq: message.cseq,
+    localContact: arrival.contact,
+    flow: arrival.flow,
+    source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
+  }
+  const prepared = rules.prepareDialog(start)
+  const { hop } = prepared
+  const isFromPeer = identity._tag === "Asserted"
+  if (!rules.allowAnyContact && !isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
+    return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
+  const isSure = hop === null || isProven(hop, arrival, wasGivenToOf(identity), rules)
+  const head = headOctetsOf(prepared, packageName ?? "", start)
+  // the same object: what has been prepared for it is found by it
+  const dialog: DialogStart = isSure
+    ? start
+    : Object.assign(start, { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) })
+  const command = {
+    _tag: "Subscribe",
+    ...common,
+    ...(isPrivate === true ? { private: true as const } : {}),
+    dialog,
+  } as const
+  return { _tag: "Submit", presentity: found.presentity, command }
+}
+
+/** Whom a SUBSCRIBE outside a dialog is for: the user of its Request-URI, unless its package says otherwise. */
+const presentityOf = (
+  { message, to, uri, fromUri, packageName }: Subscribing,
+  contact: string,
+  rules: RequestRules,
+): PresentityFound => {
+  const requestUri = addressOfRecord(uri)
+  const ask = packageName === null ? undefined : rules.presentityOf(packageName)
+  if (ask === undefined) return { _tag: "Found", presentity: requestUri }
+  const toUri = parseUri(to.uri)
+  const contactUri = parseUri(contact)
+  return ask({
+    requestUri,
+    to: toUri === null ? null : addressOfRecord(toUri),
+    from: addressOfRecord(fromUri),
+    // it has been read before, so it is one
+    contact: contactUri === null ? (contact as Uri) : addressOfRecord(contactUri),
+    header: (name) => message.headers.get(name.toLowerCase()) ?? [],
+  })
+}
+
+/** Several lines are one list (RFC 3261 §7.3.1). */
+const argumentIn = (message: RawMessage, packageName: string, rules: RequestRules): string | null => {
+  const name = rules.argumentHeaders.get(packageName)
+  const lines = name === undefined ? undefined : message.headers.get(name.toLowerCase())
+  return lines === undefined ? null : copyText(lines.join(", "))
+}
+
+/** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */
+const subscribeBodyFault = (message: RawMessage): Rejection | null => {
+  if (message.body.length === 0) return null
+  const disposition = message.headers.get("content-disposition")?.[0]
+  const handling =
+    disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
+  if (handling?.toLowerCase() === "optional") return null
+  return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
+}
+
+/** What a request in a dialog says of its Contact as a target; empty: it is proven. Of a route the core knows. */
+const roomInDialog = (
+  { message, contact, packageName, identity }: Subscribing,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): { readonly room?: number } => {
+  const uri = contact === null ? null : parseUri(contact)
+  const hop = uri === null || uri.scheme === "tel" ? null : nextHopOf(uri, rules.transports)
+  if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return {}
+  const head = headOctetsIn(message, contact ?? "", packageName ?? "", arrival)
+  return { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+}
+
+/** Null: it proved to be somebody else than it says. */
+const watcherOf = (identity: Named, written: Uri): Uri | null => {
+  if (identity._tag === "Asserted") return identity.uri ?? anonymous
+  if (identity.uri === null || identity.uri === written) return written
+  // RFC 3323 §4.1.1.3: so writes who does not want to be named to others, and has said to us who it is
+  return isAnonymous(written) ? identity.uri : null
+}

@@ -1,0 +1,85 @@
+/**
+ * Where requests of a dialog are to go: Contact and Record-Route of a SUBSCRIBE, as far as they can be sent to.
+ */
+import { parseAddress, parseAddresses } from "./address-headers.ts"
+import { refuse } from "./decode-result.ts"
+import type { ReceivedOn, Refused } from "./decode-result.ts"
+import { hopHostOf, nextHopOf } from "./format-notify.ts"
+import type { RawMessage } from "./message-reader.ts"
+import type { RequestRules } from "./request-rules.ts"
+import { looksTagged } from "./responses.ts"
+import { isAt } from "./room.ts"
+import type { Transports } from "./transports/transport.ts"
+import { isNobody, parseUri } from "./uri.ts"
+import type { SipUri } from "./uri.ts"
+
+/**
+ * The URI of the one Contact.
+ *
+ * @source RFC 3261 §8.1.1.8; null when there is none
+ */
+export const readContact = (
+  message: RawMessage,
+  arrival: ReceivedOn,
+  rules: RequestRules,
+): string | null | Refused => {
+  const lines = message.headers.get("contact")
+  if (lines === undefined) return null
+  if (lines.length > 1) return refuse(400, "More Than One Contact")
+  if (lines[0] === "*") return refuse(400, "Contact Is Not A URI")
+  const contact = parseAddress(lines[0]!)
+  if (contact === null || contact.uri.length > rules.limits.uriBytesMax)
+    return refuse(400, "Malformed Contact")
+  const uri = parseUri(contact.uri)
+  if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
+  const hasRoute = message.headers.has("record-route")
+  // What none of our transports reaches, only a proxy in between could.
+  if (!rules.transports.reaches(uri.scheme) && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
+  if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
+  // of the first request of a dialog its next hop is asked, when it is known
+  const isInDialog = message.headers.has("contact") && looksTagged(message.to)
+  const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
+  if (!rules.allowAnyContact && isInDialog && !hasRoute && !isFromPeer) {
+    const hop = nextHopOf(uri, rules.transports)
+    if (hop === null || !isAt(hop, arrival.sourceAddress)) return refuse(403, "Contact Is Not The Source")
+  }
+  // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
+  return uri.headers === null
+    ? contact.uri
+    : contact.uri.slice(0, contact.uri.indexOf("?", contact.uri.indexOf("@") + 1))
+}
+
+const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean => {
+  const host = hopHostOf(uri)
+  if (uri.port === 0 || host === null) return false
+  const port = uri.port ?? portWithout(uri, rules.transports)
+  return [uri.host, host].every((name) => !isNobody(name) && !rules.isOwnAddress(name, port))
+}
+
+/** The port of a URI that names none. */
+const portWithout = ({ scheme, parameters }: SipUri, transports: Transports): number => {
+  const transport = transports.ofUri(scheme, parameters.get("transport")?.toLowerCase() ?? null)
+  return (transport === null || transport === "open" ? transports.presumed : transport).defaultPort
+}
+
+/** Record-Route values in order; null when one of them could not be routed by. */
+export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly string[] | null => {
+  const lines = message.headers.get("record-route")
+  if (lines === undefined) return noRoutes
+  const routes: string[] = []
+  for (const line of lines) {
+    const addresses = parseAddresses(line)
+    if (addresses === null) return null
+    for (const address of addresses) {
+      const uri = parseUri(address.uri)
+      if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || !isPossibleTarget(uri, rules))
+        return null
+      routes.push(
+        address.untagged.includes("<") ? address.untagged : `<${address.uri}>${address.parameterText}`,
+      )
+    }
+  }
+  return routes.length > rules.limits.routesMax ? null : routes
+}
+
+const noRoutes: readonly string[] = []

@@ -1,0 +1,259 @@
+/**
+ * The transaction of one NOTIFY, and how it ended: what the core is told, and what is counted.
+ */
+import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { SipCounters, SipHandler } from "../../ports/sip-transport.ts"
+import { parseAddress } from "./address-headers.ts"
+import type { Allowances, Place } from "./allowances.ts"
+import type { ClientResult, ClientTransactions, Resending } from "./client-transactions.ts"
+import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
+import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
+import { parseRetryAfter } from "./headers.ts"
+import type { Limits, SipLimit } from "./options.ts"
+import type { RawMessage } from "./message-reader.ts"
+import type { Resolver } from "./resolver.ts"
+import type { Connection, Flow, Sockets, Transport, Transports } from "./transports/transport.ts"
+import { bracketed, parseUri } from "./uri.ts"
+
+export interface NotifierParts {
+  readonly client: ClientTransactions
+  readonly transports: Transports
+  /** The sockets of a transport of those. */
+  readonly socketsOf: (transport: Transport) => Sockets
+  readonly prepareDialog: PrepareDialog
+  readonly counters: SipCounters
+  readonly limits: Limits
+  readonly udpMtuBytes: number
+  readonly resolver: Resolver
+  readonly clock: () => number
+  readonly mintTag: () => string
+  readonly localHost: (bound: string, remote: string) => string
+  readonly delivered: SipHandler["delivered"]
+  readonly isOwnAddress: (host: string, port: number) => boolean
+  readonly allowances: Allowances
+  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  readonly isNotifyTarget: (host: string) => boolean
+  readonly onLimit: (limit: SipLimit) => void
+}
+
+/** What NOTIFYs that leave have in common. */
+export interface Notifying extends NotifierParts {
+  /** By address and port: until when a peer that refused a connection is not asked for one again. */
+  readonly streamRefusals: Map<string, number>
+  branches: number
+}
+
+/** One NOTIFY on its way. */
+export interface OutgoingNotify {
+  readonly notify: Notify
+  readonly prepared: PreparedDialog
+  /** The address that the name of its next hop leads to, when it is not known to be proven; null: it is, or is no name. */
+  readonly named: string | null
+  /** Where nothing is proven: what it may take there; null: it is proven. */
+  readonly allowed: { readonly dialog: string; readonly place: Place; readonly isDirect: boolean } | null
+}
+
+/** An address and port that bytes are sent to. */
+export interface Peer {
+  readonly address: string
+  readonly port: number
+}
+
+/** Seconds until a NOTIFY that found no room is worth another try. */
+export const retryAfterFull = 5
+/** By how much the next NOTIFY may be longer than this one, were they to show the same: its CSeq has a digit more. */
+const growth = 1
+
+/** What ends a transaction without a final response, and the outcome that it is. */
+const outcomes: Readonly<Record<Exclude<ClientResult, RawMessage>, DeliveryOutcome>> = {
+  timedOut: { _tag: "TimedOut" },
+  failed: { _tag: "Unreachable" },
+  // it had a document, and could not be repeated: the next goes without one
+  unrepeated: { _tag: "Unproven", room: 0 },
+}
+
+/** What each outcome is counted as. */
+const countedAs = {
+  Accepted: "notifyAccepted",
+  Refused: "notifyRefused",
+  TimedOut: "notifyTimedOut",
+  Unreachable: "notifyUnreachable",
+  Unproven: "notifyUnproven",
+} as const satisfies Record<DeliveryOutcome["_tag"], keyof SipCounters>
+
+/** Tells how a NOTIFY ended; once for each. */
+export const end = (
+  { counters, delivered }: NotifierParts,
+  notify: Notify,
+  outcome: DeliveryOutcome,
+): void => {
+  if (outcome === outcomes.unrepeated) counters.notifyUnrepeated++
+  else counters[countedAs[outcome._tag]]++
+  delivered(notify.presentity, notify.no, notify.cseq, outcome)
+}
+
+/** The same, but never inside the call that handed the NOTIFY over. */
+export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
+  queueMicrotask(() => end(parts, notify, outcome))
+
+/** It is not failed, but to be told later: as if the watcher had said so. */
+export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfterFull): void =>
+  endSoon(parts, notify, { _tag: "Refused", status: 503, retryAfter: seconds })
+
+const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: OutgoingNotify): DeliveryOutcome => {
+  if (typeof result === "string") return outcomes[result]
+  // A challenge is a refusal like any other: nobody gets credentials out of us.
+  if (result.status >= 300) {
+    const retryAfter = parseRetryAfter(result.headers.get("retry-after")?.[0])
+    return { _tag: "Refused", status: result.status, retryAfter }
+  }
+  const remoteTarget = newTarget(parts, result.headers.get("contact"), outgoing)
+  const { named } = outgoing
+  return named === null
+    ? { _tag: "Accepted", remoteTarget }
+    : { _tag: "Accepted", remoteTarget, address: named }
+}
+
+/**
+ * RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it.
+ *
+ * Whoever answers has shown that it is where the NOTIFY went, and nothing of any other place: a Contact elsewhere leaves
+ * the target that answered. Behind a proxy that is all there is to go by.
+ */
+const newTarget = (
+  { limits, transports, isOwnAddress, isNotifyTarget, counters }: NotifierParts,
+  lines: readonly string[] | undefined,
+  { notify, prepared }: OutgoingNotify,
+): string | null => {
+  if (lines === undefined || lines.length !== 1) return null
+  const contact = parseAddress(lines[0]!)
+  if (contact === null || contact.uri.length > limits.uriBytesMax) return null
+  const uri = parseUri(contact.uri)
+  if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
+  if (contact.uri === notify.dialog.remoteTarget) return null
+  const hop = nextHopOf(uri, transports)
+  if (hop !== null && isOwnAddress(hop.host, portOf(hop, transports))) return null
+  const isThere =
+    hop !== null &&
+    prepared.routes.length === 0 &&
+    notify.dialog.routeSet.length === 0 &&
+    (isSamePlace(hop, prepared.hop, transports) || isNotifyTarget(hop.host))
+  if (!isThere) counters.targetsKept++
+  return isThere ? contact.uri : null
+}
+
+/** The port of a hop, with that which goes without saying. */
+const portOf = ({ port, transport }: NextHop, { presumed }: Transports): number =>
+  port ?? (transport ?? presumed).defaultPort
+
+/** Where both URIs lead, one with and one without the transport and the port that go without saying. */
+const isSamePlace = (hop: NextHop, current: NextHop | null, transports: Transports): boolean =>
+  current !== null &&
+  hop.host === current.host &&
+  portOf(hop, transports) === portOf(current, transports) &&
+  (hop.transport ?? transports.presumed) === (current.transport ?? transports.presumed)
+
+/** Random, so that it cannot be guessed; counted, so that it cannot come twice (RFC 3261 §8.1.1.7). */
+const mintBranch = (notifying: Notifying): string =>
+  `z9hG4bK${notifying.mintTag()}${(notifying.branches++).toString(36)}`
+
+/** A NOTIFY as it leaves through a flow. */
+export interface Draft {
+  readonly branch: string
+  readonly bytes: Buffer
+}
+
+/** @param address where it goes, which says which of our addresses a socket of all of them is printed with */
+export const draftFor = (
+  notifying: Notifying,
+  { notify, prepared }: OutgoingNotify,
+  { transport, host, port }: Flow,
+  address: string | null,
+): Draft => {
+  const branch = mintBranch(notifying)
+  const printed = address === null ? host : notifying.localHost(host, address)
+  const sentBy = `${bracketed(printed)}:${port}`
+  return { branch, bytes: formatNotify(notify, prepared, transport, sentBy, branch) }
+}
+
+/** What showed something and cannot be sent again makes way for one that shows nothing, if that can be sent still. */
+const resending = (
+  { allowances }: NotifierParts,
+  notify: Notify,
+  { dialog, place, isDirect }: NonNullable<OutgoingNotify["allowed"]>,
+  octets: number,
+  isLate: boolean,
+): Resending => {
+  if (allowances.take(dialog, place, octets, isDirect)) return "resend"
+  if (!isLate || notify.state === "terminated") return "wait"
+  const shown = shownOctets(notify)
+  return shown > 0 && allowances.mayTake(dialog, place, octets - shown + growth) ? "over" : "wait"
+}
+
+/** Begins the transaction. @param connection the flow, when it is one */
+export const start = (
+  notifying: Notifying,
+  outgoing: OutgoingNotify,
+  { branch, bytes }: Draft,
+  flow: Flow | Connection,
+  { address, port }: Peer,
+): void => {
+  const { client, counters, allowances } = notifying
+  const { notify, allowed } = outgoing
+  const connection = "branches" in flow ? flow : null
+  counters.notifySent++
+  connection?.branches.add(branch)
+  client.start(
+    {
+      branch,
+      callId: notify.dialog.callId,
+      cseq: notify.cseq,
+      channel: flow,
+      address,
+      port,
+      isReliable: flow.transport.isReliable,
+      mayResend:
+        allowed === null ? null : (octets, isLate) => resending(notifying, notify, allowed, octets, isLate),
+      ended: (result) => {
+        connection?.branches.delete(branch)
+        if (allowed !== null && typeof result === "object")
+          allowances.answered(allowed.dialog, allowed.place, result.status < 300)
+        end(notifying, notify, outcomeOf(notifying, result, outgoing))
+      },
+    },
+    bytes,
+  )
+}
+
+/** Sends it over a connection that is there. */
+export const sendOn = (notifying: Notifying, outgoing: OutgoingNotify, connection: Connection): void =>
+  start(notifying, outgoing, draftFor(notifying, outgoing, connection, null), connection, peerOf(connection))
+
+export const peerOf = ({ remoteAddress, remotePort }: Connection): Peer => ({
+  address: remoteAddress,
+  port: remotePort,
+})
+
+/** The socket that the SUBSCRIBE came in on; failing that, one of the same family. */
+export const listenerFor = (
+  listeners: readonly Flow[],
+  { notify, prepared }: OutgoingNotify,
+  address: string,
+): Flow | null => {
+  const { flow } = notify.dialog
+  const port = Number(flow.slice(flow.lastIndexOf(":") + 1))
+  const isIpv6 = address.includes(":")
+  let fallback: Flow | null = null
+  for (const listener of listeners) {
+    if (listener.host.includes(":") !== isIpv6) continue
+    if (
+      prepared.arrivedOver === listener.transport &&
+      listener.port === port &&
+      flow.includes(bracketed(listener.host))
+    )
+      return listener
+    if (fallback === null || (listener.port === port && fallback.port !== port)) fallback = listener
+  }
+  return fallback
+}

@@ -1,0 +1,87 @@
+/**
+ * NOTIFYs to where nothing is proven: sent as far as that may be, else kept until somebody there has answered.
+ */
+import type { Notify } from "../../domain/presentity/intents.ts"
+import { allowanceKey } from "./allowances.ts"
+import type { PreparedDialog } from "./format-notify.ts"
+import { draftFor, endSoon, listenerFor, peerOf, putOff, start } from "./notify-delivery.ts"
+import type { Notifying, OutgoingNotify } from "./notify-delivery.ts"
+import type { Hop } from "./resolver.ts"
+import { placeOf } from "./room.ts"
+import type { Connection, DatagramSockets, StreamSockets } from "./transports/transport.ts"
+
+interface Cautious extends OutgoingNotify {
+  readonly allowed: NonNullable<OutgoingNotify["allowed"]>
+}
+
+export const sendUnproven = (
+  notifying: Notifying,
+  notify: Notify,
+  prepared: PreparedDialog,
+  named: string | null,
+  hop: Hop,
+): void => {
+  const dialog = allowanceKey(notify.dialog.callId, notify.dialog.localTag)
+  const place = placeOf(hop.transport, hop.address, hop.port)
+  const isDirect = prepared.routes.length === 0 && notify.dialog.routeSet.length === 0
+  const outgoing: Cautious = { notify, prepared, named, allowed: { dialog, place, isDirect } }
+  const sockets = notifying.socketsOf(hop.transport)
+  const tryNow = (): boolean =>
+    sockets.kind === "streams"
+      ? overConnection(notifying, outgoing, sockets, hop)
+      : asDatagram(notifying, outgoing, sockets, hop)
+  if (!tryNow()) waitFor(notifying, outgoing, tryNow)
+}
+
+const waitFor = (notifying: Notifying, { notify, allowed }: Cautious, tryNow: () => boolean): void =>
+  notifying.allowances.wait(allowed.dialog, allowed.place, {
+    tryNow,
+    timedOut: () => endSoon(notifying, notify, { _tag: "TimedOut" }),
+    putOff: (seconds) => putOff(notifying, notify, seconds),
+  })
+
+/** Takes what so many octets are allowed there; false: there is no room. */
+const take = ({ allowances }: Notifying, { allowed }: Cautious, octets: number): boolean =>
+  allowances.take(allowed.dialog, allowed.place, octets, allowed.isDirect)
+
+/** Whatever its size: an attempt to connect would be more packets. @returns false: there is no room */
+const asDatagram = (
+  notifying: Notifying,
+  outgoing: Cautious,
+  { listeners }: DatagramSockets,
+  hop: Hop,
+): boolean => {
+  const listener = listenerFor(listeners, outgoing, hop.address)
+  if (listener === null) {
+    endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+    return true
+  }
+  const draft = draftFor(notifying, outgoing, listener, hop.address)
+  if (!take(notifying, outgoing, draft.bytes.length)) return false
+  start(notifying, outgoing, draft, listener, hop)
+  return true
+}
+
+/** One attempt to connect at a time, and one only as long as nobody answers. @returns false: there is no room */
+const overConnection = (
+  notifying: Notifying,
+  outgoing: Cautious,
+  streams: StreamSockets,
+  hop: Hop,
+): boolean => {
+  const isThere =
+    streams.find(hop.address, hop.port)?.isOpen() === true || streams.isOpening(hop.address, hop.port)
+  if (!isThere && !notifying.allowances.takeAttempt(outgoing.allowed.place)) return false
+  const begin = (connection: Connection): boolean => {
+    const draft = draftFor(notifying, outgoing, connection, null)
+    if (!take(notifying, outgoing, draft.bytes.length)) return false
+    start(notifying, outgoing, draft, connection, peerOf(connection))
+    return true
+  }
+  streams.open(hop.address, hop.port, notifying.limits.unprovenConnectMs, (connection) => {
+    if (connection === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+    if (!begin(connection))
+      waitFor(notifying, outgoing, () => overConnection(notifying, outgoing, streams, hop))
+  })
+  return true
+}

@@ -1,0 +1,48 @@
+/**
+ * Which hosts and addresses are this server: those it serves, and those where it listens.
+ */
+import type { SipOptions } from "./options.ts"
+import { isWildcard } from "./transports/local-address.ts"
+import type { LocalHosts } from "./transports/local-address.ts"
+import type { Listener } from "./transports/transport.ts"
+import { bracketed, parseUri, plainHost } from "./uri.ts"
+
+export interface OwnAddresses {
+  /** Whether a request for that host, as a URI has it, is for this server. */
+  readonly serves: (host: string) => boolean
+  /** Whether a request to that host and port comes to us; names are not looked up. */
+  readonly isOwnAddress: (host: string, port: number) => boolean
+  /** Adds the host of a socket, without brackets. */
+  readonly add: (host: string) => void
+}
+
+/** @param listeners those that are open at the moment */
+export const makeOwnAddresses = (
+  options: Pick<SipOptions, "domains" | "contactUri" | "advertisedHost">,
+  local: LocalHosts,
+  listeners: readonly Listener[],
+): OwnAddresses => {
+  const domains = new Set((options.domains ?? []).map((domain) => bracketed(plainHost(domain))))
+  const hosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
+  const contact = options.contactUri ? parseUri(options.contactUri) : null
+  if (contact !== null && contact.scheme !== "tel") hosts.add(bracketed(plainHost(contact.host)))
+  if (options.advertisedHost) hosts.add(bracketed(plainHost(options.advertisedHost)))
+  return {
+    serves: (host) => {
+      if (domains.size === 0 || domains.has(host) || hosts.has(host)) return true
+      const plain = plainHost(host)
+      return (
+        domains.has(plain) ||
+        hosts.has(bracketed(plain)) ||
+        listeners.some((listener) => isWildcard(listener.host) && local.isAt(listener.host, plain))
+      )
+    },
+    isOwnAddress: (host, port) => {
+      const plain = plainHost(host)
+      return listeners.some((listener) => listener.port === port && local.isAt(listener.host, plain))
+    },
+    add: (host) => {
+      if (!isWildcard(host)) hosts.add(bracketed(host))
+    },
+  }
+}
