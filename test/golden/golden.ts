@@ -9,7 +9,8 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { decodeEvents, decodeRow } from "../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
+import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
 import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
 import { worldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/app/case/world.ts"

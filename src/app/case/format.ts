@@ -12,7 +12,7 @@
  * added; another meaning takes another `format`.
  */
 import { Schema } from "effect"
-import { decodeEvents } from "../../adapters/store/encoding/event-codec.ts"
+import { decodeEvents } from "../../encoding/event-codec.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs"
 import { Clock, Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { eventTags } from "../../adapters/store/encoding/event-codec.ts"
+import { eventTags } from "../../encoding/event-codec.ts"
 import type { Supposition } from "../../domain/history/what-if.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"

@@ -11,7 +11,7 @@ import { makeClientTransactions } from "../../../src/adapters/sip/client-transac
 import { makeNotifier } from "../../../src/adapters/sip/notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
 import { decodeRequest } from "../../../src/adapters/sip/decode-request.ts"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeRandom } from "../../../src/app/testing/random.ts"
 import { makeEngine } from "../../../src/domain/engine/engine.ts"

@@ -1,13 +1,12 @@
 /**
- * Events as they stand in the log: JSON in, events out. Older shapes are brought up to date first (`upcast.ts`).
+ * Events as they are written in the log and in case files: JSON in, events out. Events of an earlier version are brought up
+ * to date first (`upcast.ts`).
  *
- * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is found here, with its
- * place named, and not as a strange state later. Rows are written by `JSON.stringify` of the events as they are.
+ * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is refused here, with the name of
+ * the field, instead of showing up later as a strange state. Rows are written by `JSON.stringify` of the events as they are.
  */
 import { Schema } from "effect"
-import type { Event } from "../../../domain/presentity/events.ts"
-import { decryptDecision } from "../encryption/encrypted-decision.ts"
-import type { PersonKey } from "../encryption/encrypted-decision.ts"
+import type { Event } from "../domain/presentity/events.ts"
 import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({
@@ -228,41 +227,11 @@ export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
     ]),
   )
 
-const Keys = Schema.Struct({
-  of: Schema.optionalKey(Schema.String),
-  by: Schema.optionalKey(Schema.Array(Schema.String)),
-  events: Schema.Array(Schema.ObjectKeyword),
-})
-const decodeKeys = Schema.decodeUnknownSync(Keys)
-
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
 /** @throws Error that says what does not fit */
 export const decodeEvents = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
   decode(upcast(json)) as readonly unknown[] as readonly Event[]
-
-/**
- * Opens a row of the log.
- *
- * @param row `origin` may be empty for those who do not need it
- * @param keyOf a person's key by its number; undefined: it was erased
- * @throws Error that says what does not fit, or is not what was written there
- */
-export const decodeRow = (
-  row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
-  keyOf: (id: string) => PersonKey | undefined,
-): { readonly origin: string; readonly events: readonly Event[] } => {
-  if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events, ...keys } = decodeKeys(row.events)
-  // strings are opened where they ought to be; whether all is there, and of the right type, is found out afterwards
-  const opened = decryptDecision(
-    row.origin,
-    row.nonce,
-    { ...keys, events: upcast(events) as readonly Event[] },
-    keyOf,
-  )
-  return { origin: opened.origin, events: decodeEvents(opened.events) }
-}
 
 export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)
