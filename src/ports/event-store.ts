@@ -5,6 +5,7 @@
  */
 import { Context, Data } from "effect"
 import type { Effect, Scope } from "effect"
+import type { RecordedDecision } from "../domain/history/moments.ts"
 import type { Answer, Command, DeliveryOutcome } from "../domain/presentity/commands.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
@@ -48,12 +49,8 @@ export class SipTransport extends Context.Service<
   }
 >()("presently/SipTransport") {}
 
+export type { RecordedDecision } from "../domain/history/moments.ts"
 export type { Position } from "../domain/vocabulary.ts"
-
-export interface RecordedDecision {
-  readonly position: Position
-  readonly decision: Decision
-}
 
 export interface Checkpoint {
   readonly position: Position

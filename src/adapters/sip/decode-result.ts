@@ -4,7 +4,7 @@
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { PolicyRequest } from "./policy.ts"
-import type { Reply } from "./responses.ts"
+import type { Reply } from "../../encoding/sip-replies.ts"
 import type { Target } from "./via.ts"
 
 /** Where a request came from and came in. */

@@ -10,7 +10,8 @@ import { parseAddress } from "./address-headers.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Counters, Limits, Timers } from "./options.ts"
-import { formatResponse, reply } from "./responses.ts"
+import { formatResponse } from "./responses.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import type { Via } from "./via.ts"
 
 /** Something bytes can be sent through: a UDP socket, or one TCP connection (which ignores the address). */

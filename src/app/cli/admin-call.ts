@@ -9,7 +9,7 @@ import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
 import { parseHostPort, withoutScheme } from "../config/config.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   readonly why: string

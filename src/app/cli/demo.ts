@@ -3,7 +3,8 @@
  */
 import { Console, Effect, Logger, Option, Queue } from "effect"
 import { Argument, Command } from "effect/cli"
-import { documentOf, shows, summaryOf } from "../client/document.ts"
+import { documentOf } from "../client/document.ts"
+import { shows, summaryOf } from "../../explain/document-summary.ts"
 import { LocalFailure, WaitedInVain } from "../client/failures.ts"
 import { makePublication } from "../client/publication.ts"
 import type { Target } from "../client/socket.ts"

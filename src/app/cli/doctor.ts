@@ -6,7 +6,7 @@ import { Command, Flag } from "effect/cli"
 import { ConfigInvalid } from "../config/config.ts"
 import type { Check } from "../doctor/check.ts"
 import type { Patient } from "../doctor/run-doctor.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 import { configOf, refusals, serverFlags } from "./server-flags.ts"
 
 class NotWell extends Data.TaggedError("NotWell")<{ readonly count: number }> {

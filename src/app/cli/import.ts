@@ -7,7 +7,7 @@ import { UsageInvalid } from "../client/failures.ts"
 import { ConfigInvalid, readConfig } from "../config/config.ts"
 import type { ImportRequest } from "../import/run-import.ts"
 import { settings } from "../config/settings.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 
 const repeated = (name: string, metavar: string, about: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))

@@ -5,11 +5,13 @@ import { closeSync, existsSync, openSync, writeSync } from "node:fs"
 import { Clock, Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { CaseBroken, checkCase } from "../case/read.ts"
+import { CaseBroken } from "../../explain/case/read.ts"
+import { checkCase } from "../case/case-file.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import { drawHead, drawStep, lanesOf, mermaid } from "../ladder/draw.ts"
-import { isNote } from "../ladder/messages.ts"
-import type { LadderStep } from "../ladder/messages.ts"
+import { drawHead, drawStep, lanesOf, mermaid } from "../../explain/ladder/draw.ts"
+import { isNote } from "../../explain/ladder/messages.ts"
+import type { LadderStep } from "../../explain/ladder/messages.ts"
+import { sipMessage } from "../ladder/message-text.ts"
 import { makeCapture, pcapHead } from "../ladder/pcap.ts"
 import type { Span } from "../ladder/source.ts"
 import { placeFlag, placeNamed, plural, streamNamed } from "./export.ts"
@@ -114,7 +116,7 @@ const checked = (file: string) =>
 
 const jsonOf = (step: LadderStep): string => {
   if (isNote(step)) return JSON.stringify({ v: 1, kind: "note", ...step })
-  const { bytes, ...rest } = step
+  const { bytes, ...rest } = sipMessage(step)
   return JSON.stringify({ v: 1, kind: "message", ...rest, text: bytes?.toString("utf8") ?? null })
 }
 
@@ -127,8 +129,8 @@ const capture = (path: string, steps: readonly LadderStep[]) =>
         writeSync(file, pcapHead())
         let [written, left] = [0, 0]
         for (const step of steps) {
-          if (isNote(step) || step.bytes === null) continue
-          const bytes = packet(step)
+          if (isNote(step) || !step.isSent) continue
+          const bytes = packet(sipMessage(step))
           if (bytes === null) left++
           else {
             writeSync(file, bytes)

@@ -1,13 +1,12 @@
 /**
  * Messages between a watcher, a server and a publisher as columns of text, one line each.
  */
-import { summaryOf } from "../client/document.ts"
+import { summaryOf } from "../../explain/document-summary.ts"
+import type { Paint } from "../../explain/ladder/draw.ts"
 import type { Traced } from "../client/user-agent.ts"
 import type { Message } from "../client/wire.ts"
 
 export type Party = "watcher" | "publisher"
-/** Wraps text in colour, or leaves it as it is. */
-export type Paint = (text: string, colour: "dim" | "green" | "cyan") => string
 
 const codes = { dim: 2, green: 32, cyan: 36 } as const
 

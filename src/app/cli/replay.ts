@@ -9,15 +9,17 @@ import type { Supposition } from "../../domain/history/what-if.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
-import type { CaseHeader } from "../case/format.ts"
-import { CaseBroken, checkCase, itemsOf, linesOf } from "../case/read.ts"
-import { replay } from "../case/replay.ts"
-import type { Replayed, ReplayOptions } from "../case/replay.ts"
-import { differenceText, driftText, stateText, stepText } from "../case/step-text.ts"
-import { worldOf } from "../case/world.ts"
+import type { CaseHeader } from "../../explain/case/format.ts"
+import { CaseBroken } from "../../explain/case/read.ts"
+import { checkCase, itemsOf } from "../case/case-file.ts"
+import { nodeSha256 } from "../case/node-sha256.ts"
+import { replay } from "../../explain/case/replay.ts"
+import type { Replayed, ReplayOptions } from "../../explain/case/replay.ts"
+import { differenceText, driftText, stateText, stepText } from "../../explain/case/step-text.ts"
+import { worldOf } from "../../explain/case/world.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import { didYouMean } from "../config/did-you-mean.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 import { placeFlag, placeNamed, plural, streamNamed } from "./export.ts"
 import { flag } from "./store-flags.ts"
 
@@ -81,6 +83,7 @@ export const replayCommand = Command.make(
       until: yield* placeNamed("until", input.until, now),
       drift,
       supposition,
+      sha256: nodeSha256,
     }
     yield* decidable(file, yield* checked(file), supposition)
     // what is asked for is said, and nothing else
@@ -180,8 +183,7 @@ const decidable = (file: string, { world }: CaseHeader, supposition: Supposition
     }),
   )
 
-const walked = (file: string, options: ReplayOptions) =>
-  Effect.sync(() => replay(itemsOf(file, linesOf(file)), options))
+const walked = (file: string, options: ReplayOptions) => Effect.sync(() => replay(itemsOf(file), options))
 
 const unequalText = ({ stream, moment, what }: Replayed & { readonly _tag: "Unequal" }): string =>
   moment === null

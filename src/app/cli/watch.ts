@@ -3,8 +3,8 @@
  */
 import { Clock, Console, Effect, Option, Queue } from "effect"
 import { Command, Flag } from "effect/cli"
-import { gistOf, shows, summaryOf } from "../client/document.ts"
-import type { Summary } from "../client/document.ts"
+import { gistOf, shows, summaryOf } from "../../explain/document-summary.ts"
+import type { Summary } from "../../explain/document-summary.ts"
 import { SubscriptionEnded, UsageInvalid, WaitedInVain } from "../client/failures.ts"
 import { subscribe } from "../client/subscription.ts"
 import type { Notification, Subscribe } from "../client/subscription.ts"

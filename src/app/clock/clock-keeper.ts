@@ -15,7 +15,7 @@ import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { ClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { attentiveClock } from "./clocks.ts"
-import { spanInWords } from "../time-spans.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
 import { makeSteadyClock } from "./steady-clock.ts"
 import type { ClockEvent, ClockState, SteadyOptions, TimeSources } from "./steady-clock.ts"
 

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { bootId, doubtMillis, uptimeMillis } from "./clock-keeper.ts"
-import { spanInWords } from "../time-spans.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
 
 export interface Suspicion {
   /** By how much the machine's clock is away from the time that is told; 0: it is not, or nobody knows. */

@@ -15,9 +15,9 @@ import { rulesFor } from "../../domain/packages/event-package.ts"
 import { parseRules } from "../../domain/presentity/view.ts"
 import { streamOf, uriOf, watchedOf } from "./uri-arguments.ts"
 import type { HistoryReader } from "../history/reader.ts"
-import { atText, differenceText, entryText, sentText } from "../history/format-history.ts"
-import { clockOf, instantForms, isZone, parseInstant } from "../history/time.ts"
-import { renderWhy, whyText } from "../history/format-why.ts"
+import { atText, differenceText, entryText, sentText } from "../../explain/history/format-history.ts"
+import { clockOf, instantForms, isZone, parseInstant } from "../../explain/history/time.ts"
+import { renderWhy, whyText } from "../../explain/history/format-why.ts"
 
 const limitMax = 1000
 const limitUsual = 50

@@ -14,8 +14,10 @@ import type { Knowledge, Life } from "../../domain/history/ledger.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { deliveryInWords, endingInWords, formatEvent, bodyInWords, words } from "./format-event.ts"
-import type { Clock } from "./format-event.ts"
+import { bodyInWords } from "../document-summary.ts"
+import { deliveryInWords, endingInWords } from "./format-finding.ts"
+import { formatEvent, words } from "../event-text.ts"
+import type { Clock } from "../event-text.ts"
 
 export interface WhyText {
   /** One sentence. */

@@ -1,7 +1,7 @@
 /**
  * A place in a log as people say it: a position, or an instant.
  */
-import type { RecordedDecision } from "../../ports/event-store.ts"
+import type { RecordedDecision } from "../../domain/history/moments.ts"
 
 export type Place =
   | { readonly _tag: "Position"; readonly position: number }

@@ -1,10 +1,12 @@
 /**
  * Messages as a ladder: in columns of text, or as a Mermaid sequence diagram.
  */
-import type { Paint } from "../cli/ladder.ts"
 import { clockText } from "../case/step-text.ts"
 import { isNote } from "./messages.ts"
 import type { LadderStep } from "./messages.ts"
+
+/** Wraps text in colour, or leaves it as it is. */
+export type Paint = (text: string, colour: "dim" | "green" | "cyan") => string
 
 const laneWidth = 18
 /** Columns beside the server; whoever is seen later shares the last one. */
@@ -78,7 +80,7 @@ export function* mermaid(
     const party = names.get(step.party) ?? names.get(others) ?? "server"
     const isRequest = /^[A-Z]+$/.test(step.label)
     const [from, to] = step.direction === "to-server" ? [party, "server"] : ["server", party]
-    const arrow = step.bytes === null ? "--x" : isRequest ? "->>" : "-->>"
+    const arrow = step.isSent ? (isRequest ? "->>" : "-->>") : "--x"
     yield `  ${from}${arrow}${to}: ${time} ${escaped([step.label, step.remark].filter((text) => text !== "").join(" "))}`
   }
 }

@@ -2,14 +2,14 @@
  * Digests of a stream that is walked through: one for each step (what left, what changed), and at the end one of all
  * NOTIFYs and one of the state. Equal on any machine: nothing of clock, locale or order of keys goes into them.
  */
-import { createHash } from "node:crypto"
 import { changedBetween } from "../../domain/history/state-difference.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import type { RecordedDecision } from "../../ports/event-store.ts"
+import type { RecordedDecision } from "../../domain/history/moments.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
+import type { Sha256 } from "./sha256.ts"
 
 /** JSON with the keys of every object in order. Documents and dialogs, which many have in common, are written once. */
 export const canonicalJson = (value: unknown): string => {
@@ -37,9 +37,7 @@ export const canonicalJson = (value: unknown): string => {
 /** Of values that never change. */
 const written = new WeakMap<object, string>()
 
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
-
-export const stateDigest = (state: State): string => sha256(canonicalJson(freeze(state)))
+export const stateDigest = (state: State, sha256: Sha256): string => sha256.hex(canonicalJson(freeze(state)))
 
 /** A moment, and the digest of what left and what changed with it. */
 export interface Step {
@@ -54,9 +52,9 @@ export interface Walk {
 }
 
 /** Walks from a state on, one decision after the other. */
-export const walkFrom = (begin: State, reaction: Reaction): Walk => {
+export const walkFrom = (begin: State, reaction: Reaction, sha256: Sha256): Walk => {
   let state = begin
-  const all = createHash("sha256")
+  const all = sha256.running()
   return {
     state: () => state,
     step: (recorded) => {
@@ -66,8 +64,8 @@ export const walkFrom = (begin: State, reaction: Reaction): Walk => {
       for (const one of left) all.update(`${one}\n`)
       const changed = canonicalJson(changedBetween(moment.before, moment.after))
       // as many digits as tell steps apart; the end of the stream has the whole of it
-      return { moment, digest: sha256([...left, changed].join("\n")).slice(0, 16) }
+      return { moment, digest: sha256.hex([...left, changed].join("\n")).slice(0, 16) }
     },
-    end: () => ({ state: stateDigest(state), notifications: all.digest("hex") }),
+    end: () => ({ state: stateDigest(state, sha256), notifications: all.hex() }),
   }
 }

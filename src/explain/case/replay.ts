@@ -16,6 +16,7 @@ import type { Walk } from "./digests.ts"
 import type { CaseHeader, CaseItem } from "./format.ts"
 import { isAfter } from "./log-position.ts"
 import type { Place } from "./log-position.ts"
+import type { Sha256 } from "./sha256.ts"
 import { worldOf } from "./world.ts"
 import type { DecisionWorld } from "./world.ts"
 
@@ -27,6 +28,7 @@ export interface ReplayOptions {
   /** Whether today's code is asked to decide each step again. */
   readonly drift: boolean
   readonly supposition: Supposition | null
+  readonly sha256: Sha256
   /** To decide with, instead of what the case says. */
   readonly world?: DecisionWorld
 }
@@ -68,7 +70,7 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
     } else if (item._tag === "stream" && world !== null) {
       const { presentity: stream } = item.state
       if (options.stream !== null && options.stream !== stream) continue
-      walk = walkFrom(item.state, world)
+      walk = walkFrom(item.state, world, options.sha256)
       other = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
       ;[isOver, isUnequal, lastAt] = [false, false, lastClock(item.state)]
       yield { _tag: "Stream", stream }

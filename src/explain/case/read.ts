@@ -1,23 +1,24 @@
 /**
  * Reads a case line by line, and refuses one that is not as it was written.
  */
-import { createHash } from "node:crypto"
-import { closeSync, openSync, readSync } from "node:fs"
-import { Data } from "effect"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { exitCodes } from "../cli/exit.ts"
-import { lineMax, readLine, reasonOf } from "./format.ts"
-import type { CaseHeader, CaseItem } from "./format.ts"
+import { readLine, reasonOf } from "./format.ts"
+import type { CaseItem } from "./format.ts"
+import type { Sha256 } from "./sha256.ts"
 
-/** The file is no case, or not a whole one. */
-export class CaseBroken extends Data.TaggedError("CaseBroken")<{
+/** The text is not a case file, or not a whole one. */
+export class CaseBroken extends Error {
+  readonly _tag = "CaseBroken"
   readonly file: string
+  /** Counted from 1. */
   readonly line: number
   readonly why: string
-}> {
-  readonly exitCode = exitCodes.io
-  override get message(): string {
-    return `${this.file}, line ${this.line}: ${this.why}`
+  constructor({ file, line, why }: { readonly file: string; readonly line: number; readonly why: string }) {
+    super(`${file}, line ${line}: ${why}`)
+    this.name = "CaseBroken"
+    this.file = file
+    this.line = line
+    this.why = why
   }
 }
 
@@ -27,46 +28,15 @@ export interface Line {
   readonly isWhole: boolean
 }
 
-/** Lines of a file, a piece of it in memory at a time. @throws what the system says of the file */
-export function* linesOf(path: string): Generator<Line> {
-  const file = openSync(path, "r")
-  try {
-    const chunk = Buffer.allocUnsafe(256 * 1024)
-    let pieces: Buffer[] = []
-    let length = 0
-    for (;;) {
-      const size = readSync(file, chunk)
-      if (size === 0) break
-      let from = 0
-      for (let end = chunk.indexOf(10, 0); end >= 0 && end < size; end = chunk.indexOf(10, from)) {
-        pieces.push(Buffer.from(chunk.subarray(from, end)))
-        yield { text: Buffer.concat(pieces).toString("utf8"), isWhole: true }
-        pieces = []
-        length = 0
-        from = end + 1
-      }
-      if (from < size) pieces.push(Buffer.from(chunk.subarray(from, size)))
-      length += size - from
-      if (length > lineMax) {
-        yield { text: "", isWhole: false }
-        return
-      }
-    }
-    if (pieces.length > 0) yield { text: Buffer.concat(pieces).toString("utf8"), isWhole: false }
-  } finally {
-    closeSync(file)
-  }
-}
-
 /**
  * The items of a case in order.
  *
  * @param file as messages name it
  * @throws CaseBroken at the first line that does not fit; what came before is not to be trusted then
  */
-export function* itemsOf(file: string, lines: Iterable<Line>): Generator<CaseItem> {
-  const all = createHash("sha256")
-  let ofStream = createHash("sha256")
+export function* readItems(file: string, lines: Iterable<Line>, sha256: Sha256): Generator<CaseItem> {
+  const all = sha256.running()
+  let ofStream = sha256.running()
   let number = 0
   const broken = (why: string): CaseBroken => new CaseBroken({ file, line: number, why })
   let stream: Uri | null = null
@@ -94,7 +64,7 @@ export function* itemsOf(file: string, lines: Iterable<Line>): Generator<CaseIte
       if (stream !== null) throw broken(`the stream ${stream} has not ended`)
       stream = item.state.presentity
       ;[begun, version, position, ofThis] = [number, item.state.version, -1, 0]
-      ofStream = createHash("sha256")
+      ofStream = sha256.running()
       streams++
     } else if (item._tag === "decision") {
       const { recorded } = item
@@ -107,14 +77,14 @@ export function* itemsOf(file: string, lines: Iterable<Line>): Generator<CaseIte
       ofThis++
     } else if (item._tag === "end-of-stream") {
       if (item.stream !== stream) throw broken(`it ends ${item.stream}, which has not begun`)
-      if (written !== ofStream.copy().digest("hex"))
+      if (written !== ofStream.hex())
         throw broken(`lines ${begun} to ${number - 1} (${stream}) are not as they were written`)
       if (item.decisions !== ofThis)
         throw broken(`it counts ${item.decisions} decisions, there are ${ofThis}`)
       stream = null
     } else if (item._tag === "end") {
       if (stream !== null) throw broken(`the stream ${stream} has not ended`)
-      if (written !== all.copy().digest("hex")) throw broken("the lines before are not as they were written")
+      if (written !== all.hex()) throw broken("the lines before are not as they were written")
       if (item.streams !== streams || item.decisions !== decisions)
         throw broken("it counts other streams or decisions than there are")
       isOver = true
@@ -129,12 +99,4 @@ export function* itemsOf(file: string, lines: Iterable<Line>): Generator<CaseIte
       number === 1 ? "the file is empty" : "the file ends before the end of the case: it is not a whole one",
     )
   }
-}
-
-/** Reads all of it once, so that nothing is told of a case that is broken further on. @throws CaseBroken */
-export const checkCase = (path: string): CaseHeader => {
-  let header: CaseHeader | null = null
-  for (const item of itemsOf(path, linesOf(path))) if (item._tag === "case") header = item
-  if (header === null) throw new CaseBroken({ file: path, line: 1, why: "the file is empty" })
-  return header
 }

@@ -13,7 +13,7 @@
  */
 import { Schema } from "effect"
 import { decodeEvents } from "../../encoding/event-codec.ts"
-import type { RecordedDecision } from "../../ports/event-store.ts"
+import type { RecordedDecision } from "../../domain/history/moments.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"

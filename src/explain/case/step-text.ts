@@ -3,15 +3,15 @@
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { sameValue } from "../../domain/history/recall.ts"
-import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { Difference, SentNotify } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get } from "../../domain/table.ts"
-import type { Body, Millis, SubscriptionNo } from "../../domain/vocabulary.ts"
-import { summaryOf } from "../client/document.ts"
+import type { Millis, SubscriptionNo } from "../../domain/vocabulary.ts"
+import { shownText } from "../document-summary.ts"
+import { briefEvent } from "../event-text.ts"
 
 /** `2026-11-23 14:05:12.331`, in local time or in UTC; nothing of the locale. */
 export const clockText = (at: Millis, utc: boolean): string => {
@@ -32,7 +32,7 @@ export const stepText = (
   { utc }: StepText,
 ): string => {
   const happened = decision.events
-    .map((event) => eventText(event, before, after))
+    .map((event) => briefEvent(event, (no) => watcherOf(before, after, [], no)))
     .filter((text) => text !== "")
   const left = notifications.map((one) => notifyText(one, watcherOf(before, after, decision.events, one.no)))
   return (
@@ -53,75 +53,6 @@ export const watcherOf = (
   return created?._tag === "SubscriptionCreated" ? created.watcher : `subscription ${no}`
 }
 
-/** Empty for what is told by the NOTIFYs themselves. */
-const eventText = (event: Event, before: State, after: State): string => {
-  const watcher = (no: SubscriptionNo): string => watcherOf(before, after, [], no)
-  switch (event._tag) {
-    case "PublicationCreated":
-    case "PublicationModified":
-      return `${event._tag} ${event.packageName} ${shownText(event.body)}`
-    case "PublicationRefreshed":
-      return `${event._tag} ${event.packageName}`
-    case "PublicationRemoved":
-      return `${event._tag} ${event.packageName} (${event.cause})`
-    case "HardStateReplaced":
-      return `${event._tag} ${event.packageName} ${shownText(event.body)}`
-    case "SubscriptionCreated":
-      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}${event.private === true ? " (private)" : ""}`
-    case "SubscriptionRefreshed":
-      return `${event._tag} ${event.no} ${watcher(event.no)}${event.private === undefined ? "" : event.private ? " (private)" : " (private no more)"}`
-    case "SubscriptionStatusChanged":
-      return `${event._tag} ${event.no} ${watcher(event.no)} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`
-    case "SubscriptionTerminated":
-      return `${event._tag} ${event.no} ${watcher(event.no)} ${event.reason}${event.silent ? " (not told)" : ""}`
-    case "WatcherRemembered":
-      return `${event._tag} ${event.no} ${event.watcher} ${event.packageName}`
-    case "WaitingEnded":
-      return `${event._tag} ${event.no} ${event.event}`
-    case "RulesReplaced":
-      return `${event._tag} ${event.packageName}${event.rules === null ? " (none)" : ""}`
-    case "RulesReviewed":
-      return `${event._tag} ${event.packageName}`
-    case "WatcherDecided":
-      return `${event._tag} ${event.watcher} ${event.packageName} ${event.handling ?? "(taken back)"}`
-    case "SharingTagSet":
-    case "SharingTagSwitched":
-      return `${event._tag} ${event.tag} ${event.role}`
-    case "RemoteTargetChanged":
-      return `${event._tag} ${event.remoteTarget}`
-    case "TargetDoubted":
-      return `${event._tag} room ${event.room}`
-    case "TargetProven":
-      return `${event._tag} ${event.address}`
-    case "NotificationsIssued":
-      return event.suppressed.length === 0
-        ? event.withheld === true
-          ? "without the document: where it goes has not answered yet"
-          : ""
-        : `not told, their own device did it: ${event.suppressed.join(" ")}`
-    case "NotificationsDeferred":
-      return `${event._tag} ${event.to.map(watcher).join(" ")}${event.until === null ? "" : ` for ${event.until}`}`
-    case "NotificationFailed":
-      return `${event._tag} ${event.no} ${watcher(event.no)} cseq ${event.cseq} ${event.outcome}${event.status === undefined ? "" : ` ${event.status}`}`
-    case "NotificationsAccepted":
-      return `${event._tag} ${answersIn(event, 0)
-        .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
-        .join(", ")}`
-    case "ClockSetBack":
-      return `${event._tag}${event.moved === undefined ? "" : ` by ${event.moved / 1000} s`}`
-    case "FarewellRepeated":
-      return `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`
-    case "LogDropped":
-      return `${event._tag} ${event.decisions} decisions`
-    case "DocumentsDropped":
-      return `${event._tag} ${event.packageName} ${event.documents} documents`
-    case "PersonErased":
-      return `${event._tag} ${event.standIn}`
-    default:
-      return event satisfies never
-  }
-}
-
 /** `sip:bob@example.com cseq 3 active: open "lunch"` */
 export const notifyText = (notify: Notify, watcher: string): string =>
   `${watcher} cseq ${notify.cseq} ${contentText(notify)}`
@@ -133,23 +64,6 @@ export const contentText = ({ state, reason, body, headers }: Notify): string =>
       ? shownText(body)
       : [shownText(body), ...headers.map((one) => one.join(": "))].join(", ")
   return `${state}${reason === null ? "" : `;${reason}`}: ${shown}`
-}
-
-/** A document in a few words. */
-export const shownText = (body: Body | null): string => {
-  if (body === null) return "no document"
-  const summary = summaryOf(body)
-  if (summary !== null) {
-    const notes = summary.notes.map((note) => JSON.stringify(note))
-    const tuples = summary.tuples.map(({ basic, notes: own }) =>
-      [basic ?? "no status", ...own.map((note) => JSON.stringify(note))].join(" "),
-    )
-    return [...tuples, ...notes].join(", ") || "an empty document"
-  }
-  const states = [...body.text.matchAll(/<(?:\w+:)?state>([\w-]+)<|\bstatus="([\w-]+)"/g)].map(
-    ([, one, other]) => one ?? other,
-  )
-  return `${body.contentType} of ${body.text.length}${states.length === 0 ? "" : ` (${states.slice(0, 8).join(" ")})`}`
 }
 
 /** What would have been otherwise, in one line. */
