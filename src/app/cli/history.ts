@@ -213,7 +213,7 @@ const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Eff
   return Effect.scoped(
     Effect.gen(function* () {
       const config = yield* storeConfig(input)
-      const { openHistory } = yield* Effect.promise(() => import("../history/offline.ts"))
+      const { openHistory } = yield* Effect.promise(() => import("../operations/stored-history.ts"))
       const desk = yield* openHistory(config, command)
       return yield* use((kind, uri, wish) =>
         (desk[kind] as (uri: string, wish: Wish) => Effect.Effect<Answer, { readonly why: string }>)(

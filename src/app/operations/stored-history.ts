@@ -9,8 +9,8 @@ import { asksRules, limitsOf } from "../config/limits.ts"
 import type { Config } from "../config/config.ts"
 import { packagesOf } from "../config/packages.ts"
 import { openStore, requireLog } from "../open-store.ts"
-import { makeHistoryQueries } from "../operations/history-queries.ts"
-import { makeHistoryReader } from "./reader.ts"
+import { makeHistoryQueries } from "./history-queries.ts"
+import { makeHistoryReader } from "../history/reader.ts"
 
 /** @param command the one that asks, for messages and for the database's list of who is connected */
 export const openHistory = Effect.fnUntraced(function* (config: Config, command: string) {
