@@ -5,7 +5,7 @@ import { readConfig } from "../../src/app/config/config.ts"
 import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
 import type { CaseHeader, CaseItem } from "../../src/explain/case/format.ts"
 import { nodeSha256 } from "../../src/app/case/node-sha256.ts"
-import { readItems } from "../../src/explain/case/read.ts"
+import { linesIn, readItems } from "../../src/explain/case/read.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../src/app/case/write.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
@@ -66,9 +66,6 @@ export const caseLines = (
 }
 
 /** What a file of these lines says; lines as they stand in it. */
-export const readCase = (text: string): readonly CaseItem[] => {
-  const parts = text.split("\n")
-  const rest = parts.pop() ?? ""
-  const lines = parts.map((one) => ({ text: one, isWhole: true }))
-  return [...readItems("case", rest === "" ? lines : [...lines, { text: rest, isWhole: false }], nodeSha256)]
-}
+export const readCase = (text: string): readonly CaseItem[] => [
+  ...readItems("case", linesIn(text), nodeSha256),
+]

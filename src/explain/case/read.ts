@@ -22,10 +22,19 @@ export class CaseBroken extends Error {
   }
 }
 
+/** A line of a case file, without its end. */
 export interface Line {
   readonly text: string
   /** Whether its end is there: a file that was cut off has none. */
   readonly isWhole: boolean
+}
+
+/** The lines of a text that is in memory as a whole. */
+export const linesIn = (text: string): readonly Line[] => {
+  const parts = text.split("\n")
+  const rest = parts.pop() ?? ""
+  const lines = parts.map((part) => ({ text: part, isWhole: true }))
+  return rest === "" ? lines : [...lines, { text: rest, isWhole: false }]
 }
 
 /**
