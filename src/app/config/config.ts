@@ -16,6 +16,7 @@ import { policyFault } from "./request-policy-hook.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
 import { readPolicyRules } from "./request-policy-rules.ts"
 import type { At, PublishRule, SubscribeRule } from "./request-policy-rules.ts"
+import { parseHostPort, withoutScheme } from "./host-port.ts"
 import { settings } from "./settings.ts"
 import type { Setting, SettingName } from "./settings.ts"
 
@@ -262,9 +263,6 @@ const readValueFile = (path: string, where: string, faults: string[]): string | 
   return null
 }
 
-/** Loopback addresses reach nobody else: a server on them may be open. */
-export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
-
 /** `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060` */
 export const parseAddress = (address: string): Address | null => {
   const colon = address.indexOf(":")
@@ -280,18 +278,6 @@ const expectedAddress = (text: string): string => {
   return bare !== text && parseHostPort(bare) !== null
     ? `without a scheme: write ${bare}`
     : "expected HOST:PORT or off, for example 127.0.0.1:5080"
-}
-
-/** `http://127.0.0.1:5080/` as people copy it from a browser. */
-export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
-
-/** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
-export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
-  const colon = text.lastIndexOf(":")
-  const port = text.slice(colon + 1)
-  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1")
-  if (colon <= 0 || !/^[^\s/@]+$/.test(host) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
-  return { host, port: Number(port) }
 }
 
 type Checked =

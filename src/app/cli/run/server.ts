@@ -1,44 +1,32 @@
 /**
- * `presently dev` and `presently serve`: a server until it is told to stop.
+ * Runs a server until it is told to stop.
  */
 import { Console, Effect, Logger, References, Schedule } from "effect"
-import { Command } from "effect/cli"
-import type { Config, ConfigInvalid, Given } from "../config/config.ts"
-import type { LogLevel } from "../../ports/operations.ts"
-import type { Server } from "../server.ts"
-import { authText } from "../config/trusted-peers.ts"
-import { gated, makeLogLevels } from "../telemetry/log-levels.ts"
-import { listenForHangups } from "./hangup.ts"
-import type { Hangups } from "./hangup.ts"
-import { version } from "../version.ts"
-import { configOf, serverFlags, unlessRefused } from "./server-flags.ts"
+import type { Config, ConfigInvalid, Given } from "../../config/config.ts"
+import type { LogLevel } from "../../../ports/operations.ts"
+import type { Server } from "../../server.ts"
+import { authText } from "../../config/trusted-peers.ts"
+import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
+import { listenForHangups } from "../hangup.ts"
+import type { Hangups } from "../hangup.ts"
+import { version } from "../../version.ts"
+import type { ServerFlags } from "../server-flags.ts"
+import { configOf, unlessRefused } from "./server-config.ts"
 
 /** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
 export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
 
-const dev = Command.make(
-  "dev",
-  serverFlags,
-  Effect.fn(function* (input) {
-    const hangups = listenForHangups(true)
-    const read = Effect.tap(configOf(input, devDefaults, "dev"), (config) => unlessRefused(config, "dev"))
-    yield* runServer(yield* read, "dev", hangups, read)
-  }),
-).pipe(
-  Command.withDescription("Run a server on this machine to try things: embedded database, open, no pacing"),
-)
+export const runDev = Effect.fn(function* (input: ServerFlags) {
+  const hangups = listenForHangups(true)
+  const read = Effect.tap(configOf(input, devDefaults, "dev"), (config) => unlessRefused(config, "dev"))
+  yield* runServer(yield* read, "dev", hangups, read)
+})
 
-const serve = Command.make(
-  "serve",
-  serverFlags,
-  Effect.fn(function* (input) {
-    const hangups = listenForHangups(false)
-    const read = Effect.tap(configOf(input, {}, "serve"), (config) => unlessRefused(config, "serve"))
-    yield* runServer(yield* read, "serve", hangups, read)
-  }),
-).pipe(Command.withDescription("Run a production server"))
-
-export const runCommands = [dev, serve] as const
+export const runServe = Effect.fn(function* (input: ServerFlags) {
+  const hangups = listenForHangups(false)
+  const read = Effect.tap(configOf(input, {}, "serve"), (config) => unlessRefused(config, "serve"))
+  yield* runServer(yield* read, "serve", hangups, read)
+})
 
 const runServer = Effect.fnUntraced(function* (
   config: Config,
@@ -48,7 +36,7 @@ const runServer = Effect.fnUntraced(function* (
 ) {
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
-  const { nothingCarried } = yield* Effect.promise(() => import("../telemetry/carried.ts"))
+  const { nothingCarried } = yield* Effect.promise(() => import("../../telemetry/carried.ts"))
   const carried = nothingCarried()
   const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
   /** When the second server of this process began, or a later one. */
@@ -57,7 +45,7 @@ const runServer = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
-      const { startServer } = yield* Effect.promise(() => import("../server.ts"))
+      const { startServer } = yield* Effect.promise(() => import("../../server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
