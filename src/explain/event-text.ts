@@ -121,7 +121,7 @@ const texts: EventTexts = {
         event.takenOver === undefined ? "" : "taken over from another server",
         roomInWords(event.start?.room),
       ),
-    brief: (event, watcher) =>
+    brief: (event) =>
       `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}${event.private === true ? " (private)" : ""}`,
   },
   SubscriptionRefreshed: {
@@ -155,7 +155,7 @@ const texts: EventTexts = {
   },
   WatcherRemembered: {
     full: (event, clock) => words(event.packageName, event.watcher, `waits until ${clock(event.giveUpAt)}`),
-    brief: (event, watcher) => `${event._tag} ${event.no} ${event.watcher} ${event.packageName}`,
+    brief: (event) => `${event._tag} ${event.no} ${event.watcher} ${event.packageName}`,
   },
   WaitingEnded: {
     full: (event) => words(`#${event.no}`, event.event),
@@ -172,7 +172,7 @@ const texts: EventTexts = {
   },
   WatcherDecided: {
     full: (event) => words(event.packageName, event.watcher, event.handling ?? "taken back"),
-    brief: (event, watcher) =>
+    brief: (event) =>
       `${event._tag} ${event.watcher} ${event.packageName} ${event.handling ?? "(taken back)"}`,
   },
   LogDropped: {
@@ -232,7 +232,7 @@ const texts: EventTexts = {
         .join(", ")}`,
   },
   ClockSetBack: {
-    full: (event, clock) =>
+    full: (event) =>
       event.moved === undefined
         ? "the clock is behind earlier decisions"
         : words(
@@ -252,7 +252,7 @@ const texts: EventTexts = {
         "nobody knew whether the last NOTIFY had arrived",
         event.bodiless === true ? "without the document" : "",
       ),
-    brief: (event, watcher) => `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`,
+    brief: (event) => `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`,
   },
   NotificationFailed: {
     full: (event) => words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event)),

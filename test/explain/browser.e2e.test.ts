@@ -17,7 +17,7 @@ import { fileOf, patient, runHere } from "../app/cli/command.ts"
 import { eventRows, expectedOf, momentsOf } from "../golden/golden.ts"
 import { bundled, chromium, installBrowser, textInBrowser } from "../support/browser.ts"
 import { headerOf } from "../support/case.ts"
-import { explained } from "./page.ts"
+import type { explained } from "./page.ts"
 import type { Wish } from "./page.ts"
 
 const expected = expectedOf("0003-answers")

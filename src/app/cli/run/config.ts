@@ -15,7 +15,7 @@ import { configOf, hasStore, refusals } from "./server-config.ts"
 import type { ServerFlags } from "../server-flags.ts"
 
 /** A finding, not a failure: the file is written. */
-class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {
+export class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
     return `${this.count} ${this.count === 1 ? "thing has" : "things have"} no counterpart here; see above`

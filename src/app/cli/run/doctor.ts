@@ -11,7 +11,7 @@ import { exitCodes } from "../../exit-codes.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { configOf, refusals } from "./server-config.ts"
 
-class NotWell extends Data.TaggedError("NotWell")<{ readonly count: number }> {
+export class NotWell extends Data.TaggedError("NotWell")<{ readonly count: number }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
     return `${this.count} ${this.count === 1 ? "thing is" : "things are"} bad; see above`

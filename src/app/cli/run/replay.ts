@@ -22,7 +22,7 @@ import { exitCodes } from "../../exit-codes.ts"
 import { placeNamed, plural, streamNamed } from "../export.ts"
 
 /** Something is not as the case has it, or would not be decided like that today. */
-class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
+export class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
     return this.what
