@@ -7,7 +7,7 @@
  */
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import type * as codec from "../src/adapters/store/encoding/event-codec.ts"
+import type * as codec from "../src/adapters/store/encryption/stored-row.ts"
 import type * as proof from "../src/adapters/store/integrity/hash-chain.ts"
 import type * as sealed from "../src/adapters/store/encryption/encrypted-decision.ts"
 import type { Decision, Event } from "../src/domain/presentity/events.ts"
@@ -106,9 +106,11 @@ const cpuOf = (work: () => void): number => {
 /** By what is measured. */
 const makeBench = async (folder: string) => {
   const from = (name: string): string => join(folder, "src/adapters/store", name)
-  const { newPersonKey, encryptDecision: sealDecision } = (await import(from("sealed.ts"))) as Sealed
-  const { encodeDecision } = (await import(from("proof.ts"))) as Proof
-  const { decodeRow } = (await import(from("codec.ts"))) as Codec
+  const { newPersonKey, encryptDecision: sealDecision } = (await import(
+    from("encryption/encrypted-decision.ts")
+  )) as Sealed
+  const { encodeDecision } = (await import(from("integrity/hash-chain.ts"))) as Proof
+  const { decodeRow } = (await import(from("encryption/stored-row.ts"))) as Codec
   const keys = new Map([alice, bob].map((person) => [person as string, newPersonKey(person)]))
   const byId = new Map([...keys.values()].map((key) => [key.id, key]))
   const keyOf = (person: string) => keys.get(person)!

@@ -8,9 +8,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { makeAnonymizer } from "../src/app/case/anonymize.ts"
-import { checkCase, itemsOf, linesOf } from "../src/app/case/read.ts"
-import { replay } from "../src/app/case/replay.ts"
-import { caseWorldOf, worldOf } from "../src/app/case/world.ts"
+import { checkCase, itemsOf } from "../src/app/case/case-file.ts"
+import { nodeSha256 } from "../src/app/case/node-sha256.ts"
+import { replay } from "../src/explain/case/replay.ts"
+import { worldOf } from "../src/explain/case/world.ts"
+import { caseWorldOf } from "../src/app/case/world.ts"
 import { makeCaseWriter } from "../src/app/case/write.ts"
 import { readConfig } from "../src/app/config/config.ts"
 import { makeMemoryLog } from "../src/adapters/store/memory.ts"
@@ -95,9 +97,8 @@ const write = (name: string, isAnonymous: boolean): string => {
 const walk = (name: string, over: Partial<Parameters<typeof replay>[1]> = {}): string => {
   const file = join(folder, name)
   const found = new Map<string, number>()
-  const options = { stream: null, until: null, drift: false, supposition: null, ...over }
-  for (const { _tag } of replay(itemsOf(file, linesOf(file)), options))
-    found.set(_tag, (found.get(_tag) ?? 0) + 1)
+  const options = { stream: null, until: null, drift: false, supposition: null, sha256: nodeSha256, ...over }
+  for (const { _tag } of replay(itemsOf(file), options)) found.set(_tag, (found.get(_tag) ?? 0) + 1)
   return [...found].map(([tagged, times]) => `${tagged} ${times}`).join(", ")
 }
 timed("write", () => write("case", false))

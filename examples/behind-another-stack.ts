@@ -14,7 +14,7 @@ interface Request {
 const presence = await Presence.make({ limits: { maxExpiresPublish: 3600, maxExpiresSubscribe: 3600 } })
 const refused = ({ status, message }: PresenceRefused) => ({ status, reason: message })
 
-const onPublish = async ({ uri: presentity, ifMatch: entityTag, from: _, ...rest }: Request) =>
+const onPublish = async ({ uri: presentity, ifMatch: entityTag, from: _from, ...rest }: Request) =>
   presence
     .publish({ presentity, ...(entityTag === undefined ? {} : { entityTag }), ...rest })
     .then(({ entityTag, expires }) => ({ status: 200, "SIP-ETag": entityTag, Expires: expires }), refused)

@@ -47,13 +47,46 @@ const offences = (
 
 /** What a browser may load, and all it leads to. */
 const inBrowsers = (): readonly string[] => {
-  const reached = new Set(["domain/index.ts", "app/packages/index.ts"])
+  const reached = new Set(["domain/index.ts", "app/packages/index.ts", "explain/index.ts"])
   for (const path of reached) {
     const file = files.find((one) => one.path === path)
     for (const specifier of file?.imports ?? []) reached.add(target(file!, specifier))
   }
   return [...reached]
 }
+
+/** Which folder of the application imports which; files beside the folders are left out: they put the rooms together. */
+const folderArrows = (): ReadonlyMap<string, ReadonlySet<string>> => {
+  const folderOf = (path: string): string | null => /^app\/([^/]+)\/./.exec(path)?.[1] ?? null
+  const arrows = new Map<string, Set<string>>()
+  for (const file of files) {
+    const from = folderOf(file.path)
+    if (from === null) continue
+    for (const specifier of file.imports) {
+      const to = folderOf(target(file, specifier))
+      if (to !== null && to !== from) arrows.set(from, (arrows.get(from) ?? new Set()).add(to))
+    }
+  }
+  return arrows
+}
+
+/** Folders that reach each other, each group in one line: `config node`. */
+const circles = (): readonly string[] => {
+  const arrows = folderArrows()
+  const reachedFrom = (folder: string): ReadonlySet<string> => {
+    const reached = new Set(arrows.get(folder))
+    for (const next of reached) for (const further of arrows.get(next) ?? []) reached.add(further)
+    return reached
+  }
+  const folders = [...arrows.keys()].sort()
+  const groups = folders
+    .map((a) => folders.filter((b) => reachedFrom(a).has(b) && reachedFrom(b).has(a)))
+    .filter((group) => group.length > 0)
+  return [...new Set(groups.map((group) => group.join(" ")))]
+}
+
+/** What is left of them; a group that has become smaller or is gone is changed here. */
+const circlesLeft: readonly string[] = ["clock config integrity node telemetry"]
 
 const within = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
 
@@ -123,17 +156,65 @@ describe("imports", () => {
   })
 
   it(
-    "what a browser may load is domain and XML codec, and of npm the persistent map and the parser",
+    "what a browser may load is domain, encoding, explain and XML codec, and of npm Effect's data and the parser",
     { tags: ["LIB-browser"] },
     () => {
+      const rings = ["domain", "encoding", "explain", "adapters/xml"].map(within)
       assert.deepStrictEqual(
         inBrowsers()
-          .filter((one) => !one.startsWith("domain/") && !one.startsWith("adapters/xml/"))
+          .filter((path) => !rings.some((isWithin) => isWithin(path)))
           .sort(),
-        ["app/packages/index.ts", "effect/HashMap", "effect/Option", "fast-xml-parser"],
+        ["app/packages/index.ts", "effect", "effect/HashMap", "effect/Option", "fast-xml-parser"],
       )
     },
   )
+
+  it("encodings import the domain and Effect only", () => {
+    assert.deepStrictEqual(
+      offences(
+        within("encoding"),
+        (path) => path.startsWith("domain/") || path.startsWith("encoding/") || path === "effect",
+      ),
+      [],
+    )
+  })
+
+  it("what explains imports domain, encodings and the XML codec, and only the application imports it", () => {
+    const below = ["domain/", "encoding/", "explain/", "adapters/xml/"]
+    assert.deepStrictEqual(
+      offences(within("explain"), (path) => below.some((ring) => path.startsWith(ring)) || path === "effect"),
+      [],
+    )
+    assert.deepStrictEqual(
+      offences(
+        (path) => !within("app")(path) && !within("explain")(path),
+        (path) => !within("explain")(path),
+      ),
+      [],
+    )
+  })
+
+  it("of Effect, what explains uses the Schema only", () => {
+    const names = files
+      .filter(({ path }) => within("explain")(path) || within("encoding")(path))
+      .flatMap(({ text }) => [...text.matchAll(/^import (?:type )?\{([^}]*)\} from "effect"$/gm)])
+      .map((match) => match[1]!.trim())
+    assert.deepStrictEqual([...new Set(names)], ["Schema"])
+  })
+
+  it("nothing but the program's entry imports the command line", () => {
+    assert.deepStrictEqual(
+      offences(
+        (path) => !within("app/cli")(path) && path !== "app/main.ts",
+        (path) => !within("app/cli")(path),
+      ),
+      [],
+    )
+  })
+
+  it("no folders of the application import each other", () => {
+    assert.deepStrictEqual(circles(), circlesLeft)
+  })
 
   it("`sip` and `fast-xml-parser` are used in one file each", () => {
     const users = (name: string) =>
@@ -149,6 +230,7 @@ describe("imports", () => {
       "app/packages/index.ts",
       "app/testing/index.ts",
       "domain/index.ts",
+      "explain/index.ts",
     ])
     const imported = new Set(
       files.flatMap((file) => file.imports.map((specifier) => target(file, specifier))),
@@ -179,8 +261,9 @@ describe("calls", () => {
   })
 
   it("what a browser may load uses no globals of Node", { tags: ["LIB-browser"] }, () => {
+    const reached = new Set(inBrowsers())
     const found = files
-      .filter(({ path }) => inBrowsers().includes(path))
+      .filter(({ path }) => reached.has(path))
       .filter((file) => /\bBuffer\b|\bprocess\b|\bglobal\b|\bimport\.meta\b/.test(code(file)))
       .map(({ path }) => path)
     assert.deepStrictEqual(found, [])

@@ -4,18 +4,15 @@
  * Services and their errors, no behaviour. The domain itself never calls them; `app/node/pump.ts` does.
  */
 import { Context, Data } from "effect"
+import type { RecordedDecision } from "../domain/history/moments.ts"
 import type { Effect } from "effect"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Position, Uri } from "../domain/vocabulary.ts"
 
+export type { RecordedDecision } from "../domain/history/moments.ts"
 export type { Position } from "../domain/vocabulary.ts"
-
-export interface RecordedDecision {
-  readonly position: Position
-  readonly decision: Decision
-}
 
 export interface Checkpoint {
   readonly position: Position

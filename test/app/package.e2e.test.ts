@@ -2,14 +2,11 @@
  * The npm package as its users have it: what is in it, its command, its subpaths and their types, in Node and in a
  * browser. `test/consumer` is a project that depends on it.
  */
-import { spawnSync } from "node:child_process"
 import { readFileSync, readdirSync, writeFileSync } from "node:fs"
-import { isBuiltin } from "node:module"
 import { join } from "node:path"
-import { pathToFileURL } from "node:url"
 import { gzipSync } from "node:zlib"
-import { build } from "vite"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { bundled, chromium, installBrowser, textInBrowser } from "../support/browser.ts"
 import { installPackage, tool } from "../support/installed-package.ts"
 import type { Ended, InstalledPackage } from "../support/installed-package.ts"
 
@@ -77,7 +74,7 @@ describe("its subpaths", () => {
   it("are all that can be imported, each without a warning", { tags: ["LIB-exports"] }, async () => {
     const script = `
       const found = {}
-      for (const path of ["", "/domain", "/packages", "/testing"])
+      for (const path of ["", "/domain", "/packages", "/explain", "/testing"])
         found[path] = Object.keys(await import("presently" + path)).length > 3
       found.manifest = (await import("presently/package.json", { with: { type: "json" } })).default.name
       found.inside = await import("presently/dist/app/main.js").catch(({ code }) => code)
@@ -87,6 +84,7 @@ describe("its subpaths", () => {
       "": true,
       "/domain": true,
       "/packages": true,
+      "/explain": true,
       "/testing": true,
       manifest: "presently",
       inside: "ERR_PACKAGE_PATH_NOT_EXPORTED",
@@ -173,38 +171,12 @@ describe("in a browser", () => {
     { subpath: "packages", file: "./bundled.ts", tell: "present" },
   ] as const
 
-  const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
-  const browsers = ["chromium", "chromium-headless-shell", "google-chrome"]
-  const chromium = browsers.find(isInstalled)
-
   /** A script that makes the page's text what `tell` of `file` returns. */
-  const bundle = async ({ file, tell }: (typeof cases)[number]) => {
-    const ofNode: string[] = []
-    const entry = join(installed.project, `${tell}.entry.js`)
-    writeFileSync(
-      entry,
-      `import { ${tell} } from "${file}"\ndocument.body.textContent = encodeURIComponent(JSON.stringify(${tell}()))`,
+  const bundle = ({ file, tell }: (typeof cases)[number]) =>
+    bundled(
+      `import { ${tell} } from "${join(installed.project, file)}"\n` +
+        `document.body.textContent = encodeURIComponent(JSON.stringify(${tell}()))`,
     )
-    const built = await build({
-      root: installed.project,
-      configFile: false,
-      logLevel: "error",
-      // a page on disk may not load modules
-      build: { write: false, rolldownOptions: { input: entry, output: { format: "iife" } } },
-      plugins: [
-        {
-          name: "what-is-of-node",
-          enforce: "pre",
-          resolveId: (id) => {
-            if (isBuiltin(id)) ofNode.push(id)
-          },
-        },
-      ],
-    })
-    const [chunk, ...others] = [built].flat().flatMap((one) => ("output" in one ? one.output : []))
-    assert(chunk?.type === "chunk" && others.length === 0, "it is one script")
-    return { code: chunk.code, ofNode }
-  }
 
   it.each(cases)(
     "presently/$subpath is bundled without anything of Node",
@@ -224,26 +196,9 @@ describe("in a browser", () => {
       `presently/${one.subpath} decides the same in Chromium as in Node`,
       { tags: ["LIB-browser"] },
       async ({ skip }) => {
-        if (chromium === undefined) return skip(`no Chromium here: install one of ${browsers.join(", ")}`)
+        if (chromium === undefined) return skip(installBrowser)
         const { code } = await bundle(one)
-        const page = join(installed.project, `${one.tell}.html`)
-        writeFileSync(join(installed.project, `${one.tell}.js`), code)
-        const report = `addEventListener("error", ({ message }) => (document.body.textContent = message))`
-        writeFileSync(
-          page,
-          `<!doctype html><meta charset="utf-8"><body><script>${report}</script><script src="${one.tell}.js"></script>`,
-        )
-        const dumped = await installed.run(
-          chromium,
-          "--headless",
-          "--no-sandbox",
-          "--disable-gpu",
-          `--user-data-dir=${installed.project}/${one.tell}`,
-          "--dump-dom",
-          pathToFileURL(page).href,
-        )
-        const [, shown = ""] = /<body>(\S+)<\/body>/.exec(good(dumped)) ?? []
-        assert.notStrictEqual(shown, "", dumped.stdout)
+        const shown = await textInBrowser(code)
 
         const script = `console.log(JSON.stringify((await import("${one.file}")).${one.tell}()))`
         const inNode = await installed.run(process.execPath, "--input-type=module", "--eval", script)

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, it } from "vitest"
-import { exitCodes } from "../../src/app/cli/exit.ts"
+import { exitCodes } from "../../src/app/exit-codes.ts"
 import { fileOf, patient, start } from "../app/cli/command.ts"
 
 const checkout = join(import.meta.dirname, "../..")

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict"
 import { parseArgs } from "node:util"
 import fc from "fast-check"
-import { decodeEvents } from "../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { Presence, storeOf } from "../../src/app/index.ts"
 import type { PresenceFault, PresenceRefused } from "../../src/app/index.ts"

@@ -9,10 +9,12 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { decodeEvents, decodeRow } from "../../src/adapters/store/encoding/event-codec.ts"
-import { canonicalJson, sha256 } from "../../src/app/case/digests.ts"
-import { worldOf } from "../../src/app/case/world.ts"
-import type { CaseWorld } from "../../src/app/case/world.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
+import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
+import { canonicalJson } from "../../src/explain/case/digests.ts"
+import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
+import { worldOf } from "../../src/explain/case/world.ts"
+import type { CaseWorld } from "../../src/explain/case/world.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
 import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
@@ -119,6 +121,6 @@ export const sentOf = ({
 }): Expected["notifications"] =>
   Object.fromEntries(
     [...notifications].flatMap(([position, some]) =>
-      some.length === 0 ? [] : [[position, sha256(some.map(canonicalJson).join("\n"))]],
+      some.length === 0 ? [] : [[position, sha256Hex(some.map(canonicalJson).join("\n"))]],
     ),
   )

@@ -11,10 +11,10 @@ import { deepEqual } from "node:assert/strict"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { encodeEvents, eventFields } from "../../src/adapters/store/encoding/event-codec.ts"
+import { encodeEvents, eventFields } from "../../src/encoding/event-codec.ts"
 import { encryptDecision } from "../../src/adapters/store/encryption/encrypted-decision.ts"
 import type { PersonKey } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import { sha256 } from "../../src/app/case/digests.ts"
+import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
@@ -55,8 +55,8 @@ if (name !== undefined) {
     const rows = rowsOf(withRetention(played.log))
     const keys = new Map<string, PersonKey>()
     const keyOf = (person: string): PersonKey => {
-      const digest = sha256(person)
-      const key = { id: digest.slice(0, 24), person, key: Buffer.from(digest + sha256(digest), "hex") }
+      const digest = sha256Hex(person)
+      const key = { id: digest.slice(0, 24), person, key: Buffer.from(digest + sha256Hex(digest), "hex") }
       keys.set(key.id, key)
       return key
     }

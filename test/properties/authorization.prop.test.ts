@@ -5,7 +5,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { decodeEvents, encodeEvents } from "../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../src/encoding/event-codec.ts"
 import { authorizeWatcher } from "../../src/domain/presentity/authorize.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"

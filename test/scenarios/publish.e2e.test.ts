@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { summaryOf } from "../../src/app/client/document.ts"
+import { summaryOf } from "../../src/explain/document-summary.ts"
 import { openScene, phoneOpen } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { pause, pidf, tuple } from "../support/sip-client.ts"

@@ -3,8 +3,9 @@
  */
 import { readConfig } from "../../src/app/config/config.ts"
 import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
-import type { CaseHeader, CaseItem } from "../../src/app/case/format.ts"
-import { itemsOf } from "../../src/app/case/read.ts"
+import type { CaseHeader, CaseItem } from "../../src/explain/case/format.ts"
+import { nodeSha256 } from "../../src/app/case/node-sha256.ts"
+import { linesIn, readItems } from "../../src/explain/case/read.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../src/app/case/write.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
@@ -65,9 +66,6 @@ export const caseLines = (
 }
 
 /** What a file of these lines says; lines as they stand in it. */
-export const readCase = (text: string): readonly CaseItem[] => {
-  const parts = text.split("\n")
-  const rest = parts.pop() ?? ""
-  const lines = parts.map((one) => ({ text: one, isWhole: true }))
-  return [...itemsOf("case", rest === "" ? lines : [...lines, { text: rest, isWhole: false }])]
-}
+export const readCase = (text: string): readonly CaseItem[] => [
+  ...readItems("case", linesIn(text), nodeSha256),
+]

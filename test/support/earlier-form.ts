@@ -4,7 +4,7 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { decodeRow } from "../../src/adapters/store/encoding/event-codec.ts"
+import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
 import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
 import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"

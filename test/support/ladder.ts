@@ -1,9 +1,10 @@
 /**
  * The messages of the newest golden log.
  */
-import { worldOf } from "../../src/app/case/world.ts"
-import { isNote, makeLadder } from "../../src/app/ladder/messages.ts"
-import type { LadderMessage } from "../../src/app/ladder/messages.ts"
+import { worldOf } from "../../src/explain/case/world.ts"
+import { isNote, makeLadder } from "../../src/explain/ladder/messages.ts"
+import type { LadderMessage } from "../../src/explain/ladder/messages.ts"
+import { sipMessage } from "../../src/app/ladder/message-text.ts"
 import { eventRows, expectedOf, momentsOf } from "../golden/golden.ts"
 
 const expected = expectedOf("0003-answers")
@@ -12,4 +13,6 @@ const ladder = makeLadder(worldOf(expected.world))
 
 /** By time: what falls due is decided when somebody looks, and answers are written down later. */
 export const steps = moments.flatMap(ladder.take).toSorted((one, other) => one.at - other.at)
-export const messages = steps.filter((step): step is LadderMessage => !isNote(step))
+export const messages = steps
+  .filter((step): step is LadderMessage => !isNote(step))
+  .map((message) => ({ ...message, ...sipMessage(message) }))

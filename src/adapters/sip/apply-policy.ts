@@ -11,7 +11,7 @@ import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
-import { reply } from "./responses.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import type { TransportName } from "./transports/transports.ts"
 import { parseUri } from "./uri.ts"
 

@@ -19,7 +19,7 @@ import { isToken } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
 import { hopHostOf } from "./format-notify.ts"
-import { reply } from "./responses.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import { placeOfAnswer } from "./room.ts"
 import { parseUri } from "./uri.ts"
 

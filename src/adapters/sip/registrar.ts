@@ -13,8 +13,8 @@ import type { Address } from "./address-headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { parseExpires } from "./headers.ts"
 import type { Limits } from "./options.ts"
-import { reply } from "./responses.ts"
-import type { Reply } from "./responses.ts"
+import { reply } from "../../encoding/sip-replies.ts"
+import type { Reply } from "../../encoding/sip-replies.ts"
 import { parseUri } from "./uri.ts"
 
 interface Binding {

@@ -8,7 +8,7 @@ import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Policy } from "./policy.ts"
-import type { Reply } from "./responses.ts"
+import type { Reply } from "../../encoding/sip-replies.ts"
 import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {

@@ -9,9 +9,10 @@
 import { parseAddress } from "./address-headers.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Limits, Timers } from "./options.ts"
-import { formatResponse, reply } from "./responses.ts"
+import { formatResponse } from "./responses.ts"
 import type { Channel } from "./transports/transport.ts"
 import type { Via } from "./via.ts"
 

@@ -14,7 +14,8 @@ import type { Config } from "../config/config.ts"
 import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
 import { errorMessage } from "../error-message.ts"
 import { beginningOf } from "./export-case.ts"
-import { caseWorldOf, worldOf } from "./world.ts"
+import { worldOf } from "../../explain/case/world.ts"
+import { caseWorldOf } from "./world.ts"
 
 export interface Drifted {
   readonly moment: DecisionStep

@@ -1,32 +1,13 @@
 /**
- * What shapes decisions besides the log: bounds, packages as they are set, and whether rules are asked. A case carries it,
- * so that it can be decided again where the server's settings are not known. No secret, address or file is among it.
+ * The world that a case file carries, taken from a server's configuration: cut down to the presentities that the case is
+ * about, and with stand-ins for names where it is anonymized.
  */
-import { Schema } from "effect"
-import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
-import type { Authorize, Limits } from "../../domain/presentity/context.ts"
-import type { Packages } from "../../domain/packages/event-package.ts"
+import type { CaseWorld } from "../../explain/case/world.ts"
 import type { Watching } from "../../domain/presentity/watching.ts"
 import { domainOf } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
-import { packagesOf } from "../config/packages.ts"
-import type { PackageSettings } from "../config/packages.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
-
-export interface CaseWorld {
-  /** `rules`: each presentity's own; `everyone`: nobody is asked. */
-  readonly authorize: "rules" | "everyone"
-  readonly limits: Limits
-  readonly packages: PackageSettings
-}
-
-/** What decisions are made with. */
-export interface DecisionWorld {
-  readonly packages: Packages
-  readonly limits: Limits
-  readonly authorize: Authorize
-}
 
 export const caseWorldOf = (config: Config): CaseWorld => ({
   authorize: asksRules(config) ? "rules" : "everyone",
@@ -83,64 +64,3 @@ export const worldRenamed = (world: CaseWorld, name: (text: string) => string): 
   }
   return { ...world, limits: { ...world.limits, watching: renamed } }
 }
-
-/** @throws Error that says which package cannot be made */
-export const worldOf = ({ authorize, limits, packages }: CaseWorld): DecisionWorld => ({
-  packages: packagesOf(packages),
-  limits: { ...defaultLimits, ...limits },
-  authorize: authorize === "rules" ? askTheRules : allowEveryone,
-})
-
-const { Boolean, Int, Finite, NullOr, String } = Schema
-const Handling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
-
-const Policy = Schema.Literals(["owner", "domain", "everybody", "rules"])
-const Lists = Schema.Record(String, Schema.Array(String))
-/** Absent: the case is older than policies, or nobody was asked. */
-const WatchingSchema = Schema.Struct({
-  policies: Schema.Record(String, Policy),
-  lineMembers: Lists,
-  mailboxOwners: Lists,
-})
-
-/** As it stands in a case. */
-export const CaseWorldSchema = Schema.Struct({
-  authorize: Schema.Literals(["rules", "everyone"]),
-  limits: Schema.Struct({
-    maxExpiresPublish: Int,
-    maxExpiresSubscribe: Int,
-    minExpiresPublish: Int,
-    minExpiresSubscribe: Int,
-    expiresOffset: Int,
-    notifyIntervalMillis: NullOr(Finite),
-    endSubOnTimeout: Boolean,
-    probeSeconds: Int,
-    profile: Schema.Literals(["3265", "6665"]),
-    noRules: Handling,
-    noMatch: Handling,
-    watching: Schema.optionalKey(WatchingSchema),
-    waitingDays: Finite,
-    sphereCheck: Boolean,
-    rateControl: Boolean,
-    conditionalNotify: Boolean,
-    publicationsMax: Int,
-    subscriptionsMax: Int,
-    retryAfter: Int,
-  }),
-  packages: Schema.Struct({
-    force_single_dialog: Boolean,
-    notify_offline_body: Boolean,
-    mix_dialog_presence: Boolean,
-    generate_offline_body: Boolean,
-    id_collision: String,
-    legacy_permissive: Boolean,
-    oma_rules: Boolean,
-    pres_rules_auid: NullOr(String),
-    bla_fix_remote_target: Boolean,
-    empty_message_summary: Boolean,
-    default_expires: Int,
-    call_info_timeout_notification: Boolean,
-    line_seize_timeout_notification: Boolean,
-    pass_through: Schema.Array(String),
-  }),
-})

@@ -1,14 +1,14 @@
 /**
  * Writes a case line by line: a state, its decisions, the digests that follow from them.
  */
-import { createHash } from "node:crypto"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import { walkFrom } from "./digests.ts"
-import type { Walk } from "./digests.ts"
-import { lineOf } from "./format.ts"
-import type { CaseHeader, CaseItem } from "./format.ts"
+import { walkFrom } from "../../explain/case/digests.ts"
+import type { Walk } from "../../explain/case/digests.ts"
+import { lineOf } from "../../explain/case/format.ts"
+import type { CaseHeader, CaseItem } from "../../explain/case/format.ts"
+import { nodeSha256 } from "./node-sha256.ts"
 
 export interface CaseWriter {
   /** @param state before the stream's first decision in the case */
@@ -24,8 +24,8 @@ export const makeCaseWriter = (
   reaction: Reaction,
   write: (line: string) => void,
 ): CaseWriter => {
-  const all = createHash("sha256")
-  let ofStream = createHash("sha256")
+  const all = nodeSha256.running()
+  let ofStream = nodeSha256.running()
   let walk: Walk | null = null
   let [streams, decisions, ofThis] = [0, 0, 0]
   const put = (item: CaseItem, lines?: string): void => {
@@ -37,8 +37,8 @@ export const makeCaseWriter = (
   put({ _tag: "case", ...header })
   return {
     stream: (state) => {
-      ofStream = createHash("sha256")
-      walk = walkFrom(state, reaction)
+      ofStream = nodeSha256.running()
+      walk = walkFrom(state, reaction, nodeSha256)
       streams++
       ofThis = 0
       put({ _tag: "stream", state })
@@ -55,10 +55,10 @@ export const makeCaseWriter = (
       const stream = walk.state().presentity
       const end = walk.end()
       walk = null
-      put({ _tag: "end-of-stream", stream, decisions: ofThis, ...end }, ofStream.copy().digest("hex"))
+      put({ _tag: "end-of-stream", stream, decisions: ofThis, ...end }, ofStream.hex())
     },
     end: () => {
-      put({ _tag: "end", streams, decisions }, all.copy().digest("hex"))
+      put({ _tag: "end", streams, decisions }, all.hex())
       return { streams, decisions }
     },
   }

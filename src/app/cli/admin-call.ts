@@ -8,8 +8,8 @@ import { text as textOf } from "node:stream/consumers"
 import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { parseHostPort, withoutScheme } from "../config/config.ts"
-import { exitCodes } from "./exit.ts"
+import { parseHostPort, withoutScheme } from "../config/host-port.ts"
+import { exitCodes } from "../exit-codes.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   readonly why: string

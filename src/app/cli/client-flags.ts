@@ -1,20 +1,12 @@
 /**
- * Flags that client commands share, and what they mean: which server, which transport, who is asking.
+ * Flags that client commands share: which server, which transport, who is asking.
  */
-import { readFileSync } from "node:fs"
-import { Effect, Option } from "effect"
+import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { parseUri } from "../../adapters/sip/uri.ts"
-import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/transports.ts"
+import { transportNames } from "../../adapters/sip/transports/transports.ts"
 import type { TransportName } from "../../adapters/sip/transports/transports.ts"
-import { addressOfRecord } from "../../domain/uris.ts"
-import type { Credentials } from "../client/credentials.ts"
-import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import type { Target } from "../client/socket.ts"
-import type { UserAgentOptions } from "../client/user-agent.ts"
-import { parseHostPort } from "../config/config.ts"
 
-const toDefault = "127.0.0.1:5060"
+export const toDefault = "127.0.0.1:5060"
 
 export const toFlag = Flag.String("to").pipe(
   Flag.withMetavar("HOST:PORT"),
@@ -56,90 +48,3 @@ export const eventFlag = Flag.String("event").pipe(
 export const uriArgument = Argument.String("URI").pipe(
   Argument.withDescription("the presentity, for example sip:alice@example.com"),
 )
-
-/** How long a command waits for each answer. */
-export const answerMillis = 4_000
-
-export interface Presentity {
-  /** For the Request-URI. */
-  readonly uri: string
-  /** Its one spelling. */
-  readonly presentity: string
-  readonly host: string
-  readonly transport: TransportName | null
-}
-
-/** `sip:alice@example.com`, or the same without its scheme. */
-export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInvalid> => {
-  const written = /^[^:@]+@/.test(text) ? `sip:${text}` : text
-  const uri = parseUri(written)
-  if (uri === null || uri.scheme === "tel" || uri.user === null) {
-    return Effect.fail(
-      new UsageInvalid({ why: `${text} is not the URI of anybody: expected one like sip:alice@example.com` }),
-    )
-  }
-  const transport = uri.parameters.get("transport")?.toLowerCase() ?? null
-  if (transport !== null && !isTransportName(transport)) {
-    return Effect.fail(
-      new UsageInvalid({
-        why: `transport=${transport} is not offered: expected ${transportNames.join(" or ")}`,
-      }),
-    )
-  }
-  return Effect.succeed({ uri: written, presentity: addressOfRecord(uri), host: uri.host, transport })
-}
-
-export const readTarget = (
-  to: Option.Option<string>,
-  transport: TransportName,
-): Effect.Effect<Target, UsageInvalid> => {
-  const text = Option.getOrElse(to, () => toDefault)
-  const hostPort = parseHostPort(text)
-  return hostPort === null || hostPort.port === 0
-    ? Effect.fail(new UsageInvalid({ why: `--to ${text}: expected HOST:PORT, for example ${toDefault}` }))
-    : Effect.succeed({ ...hostPort, transport })
-}
-
-/** What a user agent needs, from the flags; reads the password file. */
-export const agentOptions = Effect.fnUntraced(function* (
-  input: AgentInput,
-  uriTransport: TransportName | null,
-): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure> {
-  const transport = Option.getOrElse(input.transport, () => uriTransport ?? presumedName)
-  const target = yield* readTarget(input.to, transport)
-  const credentials = yield* readCredentials(input)
-  return { target, credentials, timers: { transactionMs: answerMillis } }
-})
-
-const readCredentials = Effect.fnUntraced(function* (
-  input: AgentInput,
-): Effect.fn.Return<Credentials | null, UsageInvalid | LocalFailure> {
-  const user = Option.getOrNull(input.user)
-  const file = Option.getOrNull(input.passwordFile)
-  if (user === null && file === null) return null
-  if (user === null || file === null) {
-    return yield* new UsageInvalid({ why: "--user NAME and --password-file FILE go together" })
-  }
-  const text = yield* Effect.try({
-    try: () => readFileSync(file, "utf8"),
-    catch: (cause) => new LocalFailure({ what: "the password file cannot be read", cause }),
-  })
-  return { user, password: text.split(/\r?\n/)[0] ?? "" }
-})
-
-/** Seconds as typed, or null when they were not. */
-export const readSeconds = (
-  flag: string,
-  value: Option.Option<number>,
-): Effect.Effect<number | null, UsageInvalid> => {
-  const seconds = Option.getOrNull(value)
-  return seconds !== null && (seconds < 0 || seconds > 0xff_ff_ff_ff)
-    ? Effect.fail(new UsageInvalid({ why: `--${flag} ${seconds}: expected seconds, 0 or more` }))
-    : Effect.succeed(seconds)
-}
-
-/** A header value from the command line: one line of printable ASCII, or nothing good will come of it. */
-export const readToken = (flag: string, text: string): Effect.Effect<string, UsageInvalid> =>
-  /^[\x21-\x7e]+$/.test(text)
-    ? Effect.succeed(text)
-    : Effect.fail(new UsageInvalid({ why: `--${flag} ${JSON.stringify(text)}: expected one word` }))

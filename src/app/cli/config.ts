@@ -1,27 +1,9 @@
 /**
  * `presently init` and `presently config print|check|import`: what a server would be told, before it is started.
  */
-import { readFileSync, writeFileSync } from "node:fs"
-import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { LocalFailure } from "../client/failures.ts"
-import { adviceText } from "../config/advice.ts"
-import { ConfigInvalid } from "../config/config.ts"
-import type { Config } from "../config/config.ts"
-import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../config/text.ts"
-import { importOpensips } from "../config/opensips-config.ts"
-import { exitCodes } from "./exit.ts"
-import { narrowOutput } from "./secret-output.ts"
-import { configOf, hasStore, refusals, serverFlags } from "./server-flags.ts"
-import type { ServerFlags } from "./server-flags.ts"
-
-/** A finding, not a failure: the file is written. */
-class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {
-  readonly exitCode = exitCodes.finding
-  override get message(): string {
-    return `${this.count} ${this.count === 1 ? "thing has" : "things have"} no counterpart here; see above`
-  }
-}
+import { onDemand } from "./on-demand.ts"
+import { serverFlags } from "./server-flags.ts"
 
 const print = Command.make(
   "print",
@@ -29,47 +11,14 @@ const print = Command.make(
     ...serverFlags,
     json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("one JSON object a line")),
   },
-  Effect.fn(function* ({ json, ...input }) {
-    const config = yield* configOf(input, {})
-    const lines = effectiveSettings(config).map((one) =>
-      JSON.stringify({ v: 1, name: one.name, value: shownValue(one), source: one.source }),
-    )
-    yield* Console.log(json ? lines.join("\n") : printConfig(config))
-  }),
+  onDemand(async () => (await import("./run/config.ts")).printSettings),
 ).pipe(Command.withDescription("Print every setting with its value and where that comes from; no passwords"))
 
 const check = Command.make(
   "check",
   serverFlags,
-  Effect.fn(function* (input) {
-    const { config, advice } = yield* checked(input)
-    for (const notice of [...config.notices, ...config.advice, ...advice])
-      yield* Console.error(`presently: ${notice}`)
-    yield* Console.log("the configuration is good")
-  }),
+  onDemand(async () => (await import("./run/config.ts")).checkSettings),
 ).pipe(Command.withDescription("Say everything that would keep presently serve from starting; opens nothing"))
-
-/** Fails with every fault that can be found without opening a socket or a database. */
-const checked = Effect.fnUntraced(function* (
-  input: ServerFlags,
-  adjust: ((config: Config) => Config) | null = null,
-) {
-  const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
-  const config = adjust === null ? given : adjust(given)
-  // Loaded when it is needed, as in run.ts.
-  const { resolveConfig: preparations } = yield* Effect.promise(() => import("../config/resolve-config.ts"))
-  const prepared = yield* Effect.result(preparations(config, () => {}))
-  const faults = [
-    ...refusals(config, "serve"),
-    ...(prepared._tag === "Failure" ? prepared.failure.faults : []),
-  ]
-  if (faults.length > 0) return yield* new ConfigInvalid({ faults })
-  return { config, advice: prepared._tag === "Success" ? prepared.success.advice.map(adviceText) : [] }
-})
-
-/** A server without a word about it keeps its log here. */
-const withStore = (config: Config): Config =>
-  hasStore(config) ? config : { ...config, data: "data", sources: { ...config.sources, data: "init" } }
 
 export const init = Command.make(
   "init",
@@ -80,31 +29,8 @@ export const init = Command.make(
       Argument.optional,
     ),
   },
-  Effect.fn(function* ({ file, ...input }) {
-    const { config } = yield* checked(input, withStore)
-    const chosen = effectiveSettings(config).filter(
-      ({ name, source }) =>
-        source !== "default" &&
-        !source.startsWith("env ") &&
-        // said by the name it came under
-        !(name === "database_url" && config.db_url !== null && source === config.sources.db_url),
-    )
-    const hasSecret = chosen.some(({ isSecret, value }) => isSecret && value !== null)
-    const path = Option.getOrElse(file, () => "presently.yaml")
-    yield* write(path, writeConfigFile(new Map(chosen.map((one) => [one.name, one.value]))), hasSecret)
-    yield* Console.log(`${path} is written; start with: presently serve --config ${path}`)
-  }),
+  onDemand(async () => (await import("./run/config.ts")).writeSettings),
 ).pipe(Command.withDescription("Write a commented file of all settings, with those that are given set"))
-
-/** @param isSecret it is for the eyes of its owner */
-const write = (path: string, text: string, isSecret: boolean) =>
-  Effect.try({
-    try: () => writeFileSync(path, text, { flag: "wx", mode: isSecret ? 0o600 : 0o644 }),
-    catch: (cause) =>
-      (cause as NodeJS.ErrnoException).code === "EEXIST"
-        ? new LocalFailure({ what: `${path} is there already`, cause: "name another file, or remove it" })
-        : new LocalFailure({ what: `${path} cannot be written`, cause }),
-  })
 
 const importing = Command.make(
   "import",
@@ -117,21 +43,7 @@ const importing = Command.make(
       Flag.optional,
     ),
   },
-  Effect.fn(function* ({ source, output }) {
-    const script = yield* Effect.try({
-      try: () => readFileSync(source, "utf8"),
-      catch: (cause) => new LocalFailure({ what: `${source} cannot be read`, cause }),
-    })
-    const { text, missed, hasSecret } = importOpensips(script, source)
-    if (Option.isSome(output)) yield* write(output.value, text, hasSecret)
-    else {
-      const advice = hasSecret ? narrowOutput() : null
-      if (advice !== null) yield* Console.error(`presently: ${advice}`)
-      yield* Console.log(text.trimEnd())
-    }
-    for (const { line, what } of missed) yield* Console.error(`${source}:${line}: ${what}`)
-    if (missed.length > 0) return yield* new NotAllMapped({ count: missed.length })
-  }),
+  onDemand(async () => (await import("./run/config.ts")).importScript),
 ).pipe(Command.withDescription("Make a file of settings from the presence parameters of an OpenSIPS script"))
 
 export const config = Command.make("config").pipe(

@@ -1,20 +1,9 @@
 /**
  * `presently demo`: a watcher and a publisher in one terminal, and the ladder of messages between them and a server.
  */
-import { Console, Effect, Logger, Option, Queue } from "effect"
 import { Argument, Command } from "effect/cli"
-import { presumedName } from "../../adapters/sip/transports/transports.ts"
-import { documentOf, shows, summaryOf } from "../client/document.ts"
-import { LocalFailure, WaitedInVain } from "../client/failures.ts"
-import { makePublication } from "../client/publication.ts"
-import type { Target } from "../client/socket.ts"
-import { subscribe } from "../client/subscription.ts"
-import { openUserAgent } from "../client/user-agent.ts"
-import type { Traced } from "../client/user-agent.ts"
-import { readConfig } from "../config/config.ts"
-import { answerMillis, readPresentity, readTarget, toFlag } from "./client-flags.ts"
-import type { Presentity } from "./client-flags.ts"
-import { drawHead, drawStep, paintFor } from "./ladder.ts"
+import { toFlag } from "./client-flags.ts"
+import { onDemand } from "./on-demand.ts"
 
 export const demo = Command.make(
   "demo",
@@ -25,89 +14,7 @@ export const demo = Command.make(
       Argument.withDescription("whom to publish for and to watch"),
     ),
   },
-  Effect.fn(function* ({ to, uri }) {
-    const presentity = yield* readPresentity(uri)
-    yield* Effect.scoped(
-      Effect.gen(function* () {
-        const target = Option.isSome(to) ? yield* readTarget(to, presumedName) : yield* ownServer
-        yield* perform(target, presentity)
-      }),
-    )
-    const next = `presently watch${toText(to)} ${presentity.presentity}`
-    yield* Console.log(
-      Option.isSome(to) ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`,
-    )
-  }),
+  onDemand(async () => (await import("./run/demo.ts")).demo),
 ).pipe(
   Command.withDescription("Show PUBLISH and NOTIFY at work: server, watcher and publisher in one terminal"),
 )
-
-const toText = (to: Option.Option<string>): string => (Option.isSome(to) ? ` --to ${to.value}` : "")
-
-/** A server in this process that forgets everything, on a port the system chooses. */
-const ownServer = Effect.gen(function* () {
-  const config = readConfig({
-    flags: {},
-    set: [],
-    env: {},
-    file: null,
-    defaults: { listen: ["udp:127.0.0.1:0"], admin: "off", memory: true, notify_min_interval: 0 },
-  })
-  const { startServer } = yield* Effect.promise(() => import("../server.ts"))
-  const server = yield* startServer(config).pipe(
-    Effect.mapError((cause) => new LocalFailure({ what: "no server could be started here", cause })),
-  )
-  yield* server.ready
-  const address = server.addresses()[0] ?? ""
-  const target: Target = {
-    host: "127.0.0.1",
-    port: Number(address.slice(address.lastIndexOf(":") + 1)),
-    transport: presumedName,
-  }
-  return target
-}).pipe(Effect.provide(Logger.layer([])))
-
-/** A NOTIFY may be held back by the server's pacing, five seconds as a rule. */
-const notifyMillis = 8_000
-
-const perform = Effect.fnUntraced(function* (target: Target, { uri, presentity, host }: Presentity) {
-  const paint = paintFor(process.stdout, process.env)
-  let startedAt: number | null = null
-  let isDrawing = true
-  // One socket for both parties, so that messages are drawn in the order in which the server sent them.
-  const trace = (traced: Traced): void => {
-    startedAt ??= traced.at
-    const party = traced.message.raw.method === "PUBLISH" ? "publisher" : "watcher"
-    if (isDrawing) console.log(drawStep(party, traced, traced.at - startedAt, paint))
-  }
-
-  yield* Console.log(drawHead(`${target.host}:${target.port}`, paint))
-  const timers = { transactionMs: answerMillis }
-  const agent = yield* openUserAgent({ target, credentials: null, timers, trace })
-  const subscription = yield* subscribe(agent, {
-    uri,
-    presentity,
-    watcher: `sip:watcher@${host}`,
-    event: "presence",
-    expires: 60,
-  })
-  const seen = (basic: "open" | "any") =>
-    Effect.gen(function* () {
-      for (;;) {
-        const { body } = yield* Queue.take(subscription.notifications)
-        if (basic === "any" || shows(summaryOf(body), basic)) return
-      }
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: notifyMillis,
-        orElse: () => Effect.fail(new WaitedInVain({ what: `no NOTIFY within ${notifyMillis / 1000} s` })),
-      }),
-    )
-  yield* seen("any")
-  const publication = makePublication(agent, { uri, presentity, event: "presence", entityTag: null })
-  yield* publication.publish({ body: documentOf(presentity, "open", "hello"), expires: 60 })
-  yield* seen("open")
-  // What follows only tidies up.
-  isDrawing = false
-  yield* publication.publish({ body: null, expires: 0 })
-})

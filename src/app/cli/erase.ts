@@ -3,7 +3,6 @@
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { presentityOf } from "../presentity-uri.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { UsageInvalid } from "../client/failures.ts"
 import type { Erased } from "../erase/erasure-steps.ts"
@@ -22,6 +21,7 @@ export const eraseCommand = Command.make(
     person: Argument.String("URI").pipe(Argument.withDescription("who: sip:alice@example.com")),
   },
   Effect.fn(function* ({ json, person: text, ...input }) {
+    const { presentityOf } = yield* Effect.promise(() => import("../presentity-uri.ts"))
     const person = presentityOf(text)
     if (person === null) {
       return yield* new UsageInvalid({ why: `${text} is no address: write it as sip:alice@example.com` })

@@ -1,56 +1,53 @@
 /**
- * What a command that failed says, and the number it ends with (the names are those of sysexits).
+ * How a failed command ends: the line that it prints, and its exit code.
  */
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
 import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/postgres/embedded.ts"
-import { BindFailed } from "../../ports/sip-transport.ts"
-import { ConfigInvalid } from "../config/config.ts"
+import type { CaseBroken } from "../../explain/case/read.ts"
+import type { BindFailed } from "../../ports/sip-transport.ts"
+import type { ConfigInvalid } from "../config/config.ts"
+import { exitCodes } from "../exit-codes.ts"
 
-export const exitCodes = {
-  /** A finding: the thing waited for did not come, a difference was found. */
-  finding: 1,
-  /** The server said no. */
-  refused: 2,
-  usage: 64,
-  /** Nobody answers there. */
-  unavailable: 69,
-  /** A defect of ours. */
-  software: 70,
-  /** A file or socket of this machine could not be used. */
-  io: 74,
-  /** The token is missing, unknown, or of too small a scope. */
-  notAllowed: 77,
-  config: 78,
-  interrupted: 130,
-} as const
+// Errors are known by their tags: loading the classes would load the server, the embedded database and more with them.
 
-/** Known by name: loading the classes would load the embedded database with them. */
-const dataFolderTags: ReadonlySet<unknown> = new Set<(DataFolderInUse | DataFolderUnusable)["_tag"]>([
+type IoFailure = BindFailed | DataFolderInUse | DataFolderUnusable | CaseBroken
+
+const ioTags: ReadonlySet<unknown> = new Set<IoFailure["_tag"]>([
+  "BindFailed",
   "DataFolderInUse",
   "DataFolderUnusable",
+  "CaseBroken",
 ])
+
+const hasTag = (error: unknown): error is { readonly _tag: unknown } =>
+  typeof error === "object" && error !== null && "_tag" in error
+
+const isConfigInvalid = (error: unknown): error is ConfigInvalid =>
+  hasTag(error) && error._tag === ("ConfigInvalid" satisfies ConfigInvalid["_tag"])
+
+const isBindFailed = (error: unknown): error is BindFailed =>
+  hasTag(error) && error._tag === ("BindFailed" satisfies BindFailed["_tag"])
 
 export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
   // told to stop, and stopped in order
   if (Cause.hasInterruptsOnly(cause)) return 0
   const error = Cause.squash(cause)
-  if (error instanceof ConfigInvalid) return exitCodes.config
+  if (isConfigInvalid(error)) return exitCodes.config
   if (CliError.isCliError(error)) return exitCodes.usage
-  if (error instanceof BindFailed) return exitCodes.io
   if (typeof error !== "object" || error === null) return exitCodes.software
-  if ("_tag" in error && dataFolderTags.has(error._tag)) return exitCodes.io
+  if ("_tag" in error && ioTags.has(error._tag)) return exitCodes.io
   if ("exitCode" in error && typeof error.exitCode === "number") return error.exitCode
   return exitCodes.software
 }
 
-/** One line for people; a defect of ours comes with its stack. */
+/** One line for people; a defect of presently comes with its stack. */
 export const lineOf = (error: unknown): string => {
-  if (error instanceof BindFailed) {
+  if (isBindFailed(error)) {
     const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
     return `presently: cannot listen on ${error.address} (${why}): stop what uses it, or give another address`
   }
-  if (error instanceof ConfigInvalid) return error.faults.map((fault) => `presently: ${fault}`).join("\n")
+  if (isConfigInvalid(error)) return error.faults.map((fault) => `presently: ${fault}`).join("\n")
   if (error instanceof Error && "_tag" in error) return `presently: ${error.message}`
   return error instanceof Error ? `presently: ${error.stack ?? error.message}` : `presently: ${String(error)}`
 }

@@ -3,10 +3,9 @@
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { presentityOf } from "../presentity-uri.ts"
-import { placeForms, placeOf } from "../case/log-position.ts"
+import { placeForms, placeOf } from "../../explain/case/log-position.ts"
 import type { Exported } from "../case/export-case.ts"
-import type { Place } from "../case/log-position.ts"
+import type { Place } from "../../explain/case/log-position.ts"
 import { UsageInvalid } from "../client/failures.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 
@@ -72,14 +71,12 @@ export const placeNamed = (
 }
 
 /** A canonical URI, or a wildcard as it is. */
-export const streamNamed = (text: string): Effect.Effect<string, UsageInvalid> => {
-  if (/[*?]/.test(text)) return Effect.succeed(text)
-  const uri = presentityOf(text)
-  return uri === null
-    ? Effect.fail(
-        new UsageInvalid({ why: `${text} is no SIP URI: expected for example sip:alice@example.com` }),
-      )
-    : Effect.succeed(uri)
-}
+export const streamNamed = Effect.fnUntraced(function* (text: string) {
+  if (/[*?]/.test(text)) return text
+  const { presentityOf } = yield* Effect.promise(() => import("../presentity-uri.ts"))
+  const uri: string | null = presentityOf(text)
+  if (uri !== null) return uri
+  return yield* new UsageInvalid({ why: `${text} is no SIP URI: expected for example sip:alice@example.com` })
+})
 
 export const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`

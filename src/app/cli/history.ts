@@ -5,10 +5,10 @@
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { HistoryQueries } from "../../ports/history-queries.ts"
-import { clockOf } from "../history/time.ts"
+import { clockOf } from "../../explain/history/time.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 import { flag, isOfStore, storeConfig, storeFlags } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 
@@ -213,7 +213,7 @@ const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Eff
   return Effect.scoped(
     Effect.gen(function* () {
       const config = yield* storeConfig(input)
-      const { openHistory } = yield* Effect.promise(() => import("../history/offline.ts"))
+      const { openHistory } = yield* Effect.promise(() => import("../operations/stored-history.ts"))
       const desk = yield* openHistory(config, command)
       return yield* use((kind, uri, wish) =>
         (desk[kind] as (uri: string, wish: Wish) => Effect.Effect<Answer, { readonly why: string }>)(

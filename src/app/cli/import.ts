@@ -4,13 +4,10 @@
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { ConfigInvalid, readConfig } from "../config/config.ts"
 import type { ImportRequest } from "../import/run-import.ts"
 import { settings } from "../config/settings.ts"
-import { exitCodes } from "./exit.ts"
-
-const repeated = (name: string, metavar: string, about: string) =>
-  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(about), Flag.atLeast(0))
+import { exitCodes } from "../exit-codes.ts"
+import { repeated } from "./store-flags.ts"
 
 const tableFlag = (name: string) =>
   Flag.String(`${name.replaceAll("_", "-")}-table`).pipe(
@@ -117,16 +114,12 @@ export const importCommand = Command.make("import").pipe(
   Command.withSubcommands([importFrom("opensips", "OpenSIPS"), importFrom("kamailio", "Kamailio")]),
 )
 
-const configOf = (input: Input) =>
-  Effect.try({
-    try: () =>
-      readConfig({
-        flags: { domain: input.domain, data: input.data, database_url: input.databaseUrl },
-        set: input.set,
-        env: process.env,
-        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
-        defaults: {},
-      }),
-    catch: (cause) =>
-      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+const configOf = Effect.fnUntraced(function* (input: Input) {
+  const { readSettings } = yield* Effect.promise(() => import("./run/settings.ts"))
+  return yield* readSettings({
+    flags: { domain: input.domain, data: input.data, database_url: input.databaseUrl },
+    set: input.set,
+    file: input.config,
+    defaults: {},
   })
+})

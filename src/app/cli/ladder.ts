@@ -1,70 +1,33 @@
 /**
- * Messages between a watcher, a server and a publisher as columns of text, one line each.
+ * `presently ladder`: the messages of a case or of a presentity's history, between the server and everybody else.
  */
-import { summaryOf } from "../client/document.ts"
-import type { Traced } from "../client/user-agent.ts"
-import type { Message } from "../client/wire.ts"
+import { Argument, Command, Flag } from "effect/cli"
+import { placeFlag } from "./export.ts"
+import { onDemand } from "./on-demand.ts"
+import { flag, storeFlags } from "./store-flags.ts"
 
-export type Party = "watcher" | "publisher"
-/** Wraps text in colour, or leaves it as it is. */
-export type Paint = (text: string, colour: "dim" | "green" | "cyan") => string
-
-const codes = { dim: 2, green: 32, cyan: 36 } as const
-
-/** Colour on a terminal only, and not against the user's wish. */
-export const paintFor = (
-  stream: { readonly isTTY?: boolean },
-  env: Readonly<Record<string, string | undefined>>,
-): Paint =>
-  stream.isTTY === true && (env["NO_COLOR"] ?? "") === ""
-    ? (text, colour) => `\u001b[${codes[colour]}m${text}\u001b[0m`
-    : (text) => text
-
-const timeWidth = 10
-const laneWidth = 26
-
-const centred = (text: string, width: number, fill = " "): string => {
-  const left = Math.floor((width - text.length) / 2)
-  return text.padStart(text.length + Math.max(0, left), fill).padEnd(width, fill)
-}
-
-/** Names of the three parties above their lines. */
-export const drawHead = (server: string, paint: Paint): string => {
-  const names = ["watcher", `server ${server}`, "publisher"]
-  const row = names.map((name) => centred(name, laneWidth + 1)).join("")
-  return paint(`${"ms".padStart(timeWidth)}${row}`.trimEnd(), "dim")
-}
-
-/** One message, an arrow between the party and the server. */
-export const drawStep = (
-  party: Party,
-  { direction, message }: Traced,
-  afterMillis: number,
-  paint: Paint,
-): string => {
-  const time = paint(afterMillis.toFixed(1).padStart(timeWidth), "dim")
-  const isRightward = (party === "watcher") === (direction === "sent")
-  const line = centred(` ${labelOf(message)} `, laneWidth - 2, "-")
-  const arrow = paint(isRightward ? `-${line}>` : `<${line}-`, message.raw.isRequest ? "cyan" : "green")
-  const empty = " ".repeat(laneWidth)
-  const [left, right] = party === "watcher" ? [arrow, empty] : [empty, arrow]
-  const margin = " ".repeat(Math.floor(laneWidth / 2))
-  return `${time}${margin}|${left}|${right}|  ${remarkOf(message)}`.trimEnd()
-}
-
-const labelOf = ({ raw, reason }: Message): string => (raw.isRequest ? raw.method : `${raw.status} ${reason}`)
-
-/** What a request says, in a few words. */
-const remarkOf = ({ raw }: Message): string => {
-  if (!raw.isRequest) return ""
-  const state = raw.headers.get("subscription-state")?.[0]?.split(";")[0]
-  const summary = summaryOf({
-    contentType: raw.headers.get("content-type")?.[0] ?? "",
-    text: raw.body.toString("utf8"),
-  })
-  const tuples = (summary?.tuples ?? []).map(({ basic, notes }) =>
-    [basic ?? "no status", ...notes.map((note) => JSON.stringify(note))].join(" "),
-  )
-  const shown = tuples.length > 0 ? tuples.join(", ") : state === undefined ? "" : "nothing published"
-  return [state, shown].filter((part) => part !== undefined && part !== "").join(", ")
-}
+export const ladderCommand = Command.make(
+  "ladder",
+  {
+    ...storeFlags,
+    json: flag("json", "one JSON object a line, with the text of each message"),
+    since: placeFlag("since", "from there on"),
+    until: placeFlag("until", "up to there"),
+    utc: flag("utc", "times in UTC"),
+    mermaid: flag("mermaid", "print a sequence diagram for Mermaid"),
+    live: flag("live", "go on with what is decided from now on, until interrupted; on PostgreSQL"),
+    pcap: Flag.String("pcap").pipe(
+      Flag.withMetavar("OUT"),
+      Flag.withDescription("write a capture file, for Wireshark and the like; it must not exist"),
+      Flag.optional,
+    ),
+    what: Argument.String("FILE|URI").pipe(
+      Argument.withDescription("a case, or whose history in the store of a server"),
+    ),
+    stream: Argument.String("URI").pipe(
+      Argument.optional,
+      Argument.withDescription("with FILE: only this one of it"),
+    ),
+  },
+  onDemand(async () => (await import("./run/ladder.ts")).drawLadder),
+).pipe(Command.withDescription("Draw the SIP messages that a log tells of, or write them as a capture file"))

@@ -4,7 +4,7 @@
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { ServerSaidNo, adminFlags, askAdmin } from "./admin-call.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 
 export const mi = Command.make(
   "mi",

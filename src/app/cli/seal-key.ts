@@ -4,7 +4,7 @@
 import { Console, Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { writeSealKey } from "../config/signing-key.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 
 class KeyNotWritten extends Data.TaggedError("KeyNotWritten")<{ readonly why: string }> {
   readonly exitCode = exitCodes.io

@@ -3,7 +3,6 @@
  */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import { ConfigInvalid, readConfig } from "../config/config.ts"
 import { settings } from "../config/settings.ts"
 
 export const repeated = (name: string, metavar: string, about: string) =>
@@ -30,16 +29,13 @@ export interface StoreFlags {
 export const isOfStore = (input: StoreFlags): boolean =>
   [input.data, input.databaseUrl, input.config].some((some) => some.length > 0)
 
-export const storeConfig = (input: StoreFlags) =>
-  Effect.try({
-    try: () =>
-      readConfig({
-        flags: { data: input.data, database_url: input.databaseUrl },
-        set: input.set,
-        env: process.env,
-        file: input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
-        defaults: {},
-      }),
-    catch: (cause) =>
-      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+/** The settings that the flags, the environment and the file name together; fails with every fault among them. */
+export const storeConfig = Effect.fnUntraced(function* (input: StoreFlags) {
+  const { readSettings } = yield* Effect.promise(() => import("./run/settings.ts"))
+  return yield* readSettings({
+    flags: { data: input.data, database_url: input.databaseUrl },
+    set: input.set,
+    file: input.config,
+    defaults: {},
   })
+})

@@ -9,7 +9,7 @@ import { UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config/config.ts"
 import { readPublicKey } from "../config/signing-key.ts"
 import type { CheckedStore } from "../integrity/verify-store.ts"
-import { exitCodes } from "./exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 import { flag, isOfStore, repeated, storeConfig, storeFlags } from "./store-flags.ts"
@@ -78,7 +78,7 @@ export const verify = Command.make(
 /** Reads the log once from the first decision on. */
 const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
   const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
-  const { driftText } = yield* Effect.promise(() => import("../case/step-text.ts"))
+  const { driftText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
   const { store, decisions, drifted, count, dropped, skipped }: DriftReport = yield* checkDrift(config)
   for (const { moment, decided } of drifted) {
     const { position, decision } = moment

@@ -5,7 +5,6 @@ import { text } from "node:stream/consumers"
 import { Console, Effect, Option, Redacted } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
-import { accountAddress, userLine } from "../config/users.ts"
 import { narrowOutput } from "./secret-output.ts"
 
 export const user = Command.make(
@@ -39,6 +38,7 @@ export const user = Command.make(
         })
       }
     }
+    const { accountAddress, userLine } = yield* Effect.promise(() => import("../config/users.ts"))
     const written = Option.getOrNull(address)
     const uri = written === null ? null : accountAddress(written)
     if (written !== null && uri === null) {

@@ -2,7 +2,7 @@
  * How a client command fails: each error says what happened in one line, what to do about it, and its exit code.
  */
 import { Data } from "effect"
-import { exitCodes } from "../cli/exit.ts"
+import { exitCodes } from "../exit-codes.ts"
 import type { Message } from "./wire.ts"
 
 /** What was asked for on the command line makes no sense. */

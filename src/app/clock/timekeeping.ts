@@ -9,7 +9,7 @@ import type { ClockKeeper } from "./clock-keeper.ts"
 import type { Config } from "../config/config.ts"
 import type { Family } from "../telemetry/open-metrics.ts"
 import { suspicionOf } from "./witnesses.ts"
-import { spanInWords } from "../time-spans.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
 import type { ClockState, SteadyOptions } from "./steady-clock.ts"
 
 export interface Timekeeping {

@@ -5,9 +5,10 @@ import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
 import { bootId, uptimeMillis } from "./clock-keeper.ts"
-import { databaseSlackMillis, doubtMillis, gapOf } from "./known-time.ts"
-import { spanInWords } from "../time-spans.ts"
+import { doubtMillis } from "./known-time.ts"
+import { databaseSlackMillis, gapOf } from "./known-time.ts"
 
 export interface Suspicion {
   /** By how much the machine's clock is away from the time that is told; 0: it is not, or nobody knows. */

@@ -12,6 +12,7 @@ import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
+import { parseHostPort, withoutScheme } from "./host-port.ts"
 import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
 import type { Setting } from "./setting-kinds.ts"
 import { settings } from "./settings.ts"
@@ -204,9 +205,6 @@ const restOf = (config: Config, faults: readonly string[]): NonNullable<ConfigIn
 const neverWritten =
   "the tables are written at the stop and every 50,000 changes; subscriptions end at their own deadline all the same"
 
-/** Loopback addresses reach nobody else: a server on them may be open. */
-export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
-
 /** `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060` */
 export const parseAddress = (address: string): Address | null => {
   const colon = address.indexOf(":")
@@ -222,18 +220,6 @@ const expectedAddress = (text: string): string => {
   return bare !== text && parseHostPort(bare) !== null
     ? `without a scheme: write ${bare}`
     : "expected HOST:PORT or off, for example 127.0.0.1:5080"
-}
-
-/** `http://127.0.0.1:5080/` as people copy it from a browser. */
-export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
-
-/** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
-export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
-  const colon = text.lastIndexOf(":")
-  const port = text.slice(colon + 1)
-  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1")
-  if (colon <= 0 || !/^[^\s/@]+$/.test(host) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
-  return { host, port: Number(port) }
 }
 
 /** A value for a message: shortened, and without its password. */

@@ -21,7 +21,7 @@ import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { watcherChecks } from "./watching.ts"
 import { suspicionOf } from "../clock/witnesses.ts"
-import { spanInWords } from "../time-spans.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
 
 /** Random identifiers without an extension. */
 const versionMin = 130_000

@@ -3,7 +3,7 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
+import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
 import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"

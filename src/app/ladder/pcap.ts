@@ -7,7 +7,8 @@
  * @source the format of libpcap: magic 0xa1b2c3d4, version 2.4, link type 1
  */
 import { isIPv4, isIPv6 } from "node:net"
-import type { Endpoint, LadderMessage } from "./messages.ts"
+import type { Endpoint } from "../../explain/ladder/messages.ts"
+import type { SipMessage } from "./message-text.ts"
 
 export const pcapHead = (): Buffer => {
   const head = Buffer.alloc(24)
@@ -24,7 +25,7 @@ const payloadMax = 65_507
 
 export interface Capture {
   /** Null: it cannot be told as one packet, or nothing was sent. */
-  readonly packet: (message: LadderMessage) => Buffer | null
+  readonly packet: (message: SipMessage) => Buffer | null
 }
 
 /** One after the other; what happened in the same millisecond stays in order. */

@@ -9,17 +9,18 @@ import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { NothingRecorded, exportStream } from "../case/export-case.ts"
-import type { Place } from "../case/log-position.ts"
-import { isBefore } from "../case/log-position.ts"
-import { itemsOf, linesOf } from "../case/read.ts"
-import { replay } from "../case/replay.ts"
-import { caseWorldOf, worldOf } from "../case/world.ts"
+import type { Place } from "../../explain/case/log-position.ts"
+import { itemsOf } from "../case/case-file.ts"
+import { nodeSha256 } from "../case/node-sha256.ts"
+import { inOrder, ladderSteps } from "../../explain/ladder/case-ladder.ts"
+import { worldOf } from "../../explain/case/world.ts"
+import { caseWorldOf } from "../case/world.ts"
 import { LocalFailure, UsageInvalid } from "../client/failures.ts"
 import type { Config } from "../config/config.ts"
 import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
 import { errorMessage } from "../error-message.ts"
-import { makeLadder } from "./messages.ts"
-import type { Ladder, LadderStep } from "./messages.ts"
+import { makeLadder } from "../../explain/ladder/messages.ts"
+import type { LadderStep } from "../../explain/ladder/messages.ts"
 
 /** So many are drawn at once: all of them are in memory. */
 export const stepsMax = 100_000
@@ -37,14 +38,9 @@ const tooMany = new UsageInvalid({
 export const stepsInCase = (file: string, stream: Uri | null, { since, until }: Span) =>
   Effect.try({
     try: (): readonly LadderStep[] => {
-      let ladder: Ladder | null = null
       const steps: LadderStep[] = []
-      const options = { stream, until, drift: false, supposition: null }
-      for (const one of replay(itemsOf(file, linesOf(file)), options)) {
-        if (one._tag === "Case") ladder = makeLadder(worldOf(one.header.world))
-        if (one._tag !== "Step" || ladder === null) continue
-        const taken = ladder.take(one.moment)
-        if (since === null || !isBefore(one.moment, since)) steps.push(...taken)
+      for (const step of ladderSteps(itemsOf(file), { stream, since, until, sha256: nodeSha256 })) {
+        steps.push(step)
         if (steps.length > stepsMax) throw tooMany
       }
       return inOrder(steps)
@@ -120,7 +116,3 @@ const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span
 })
 
 const pageRows = 500
-
-/** By time; of one instant as they stand in the log. */
-const inOrder = (steps: readonly LadderStep[]): readonly LadderStep[] =>
-  steps.toSorted((one, other) => one.at - other.at || one.position - other.position)

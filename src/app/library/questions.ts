@@ -8,7 +8,8 @@ import type { Decision } from "../../domain/presentity/events.ts"
 import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
 import { asRefusal, instantText, refusalOf } from "./core.ts"
 import type { Core, Instant, PresenceRefused, SeenOptions, WhyOptions } from "./core.ts"
-import { eachDecision, presentityAt } from "./history.ts"
+import { eachDecision } from "../history/decisions.ts"
+import { presentityAt } from "./history.ts"
 import type { PresentityAt } from "./history.ts"
 
 type Answer<A, E = never> = Effect.Effect<A, PresenceRefused | E>
@@ -27,7 +28,7 @@ export const makeQuestions = (core: Core, store: EventStore["Service"]): Questio
       Effect.flatMap(core.uri(presentity, "history: presentity"), (uri) => {
         const all: Decision[] = []
         return Effect.as(
-          eachDecision(store, uri, (decision) => {
+          eachDecision(store, uri, 0, ({ decision }) => {
             all.push(decision)
             return "go on"
           }),

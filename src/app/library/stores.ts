@@ -4,7 +4,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Clock, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
-import { decodeEvents } from "../../adapters/store/encoding/event-codec.ts"
+import { decodeEvents } from "../../encoding/event-codec.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
 import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
 import { layerMemory } from "../../adapters/store/memory.ts"

@@ -11,13 +11,12 @@ import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Knowledge, Life, Sent } from "../../domain/history/ledger.ts"
 import type { DecisionContext, Explanation } from "../../domain/history/why.ts"
 import type { StoreUnavailable } from "../../ports/event-store.ts"
-import { rulesFor } from "../../domain/packages/event-package.ts"
-import { parseRules } from "../../domain/presentity/view.ts"
 import { streamOf, uriOf, watchedOf } from "./uri-arguments.ts"
 import type { HistoryReader } from "../history/reader.ts"
-import { atText, differenceText, entryText, sentText } from "../history/format-history.ts"
-import { clockOf, instantForms, isZone, parseInstant } from "../history/time.ts"
-import { renderWhy, whyText } from "../history/format-why.ts"
+import { atText, differenceText, entryText, sentText } from "../../explain/history/format-history.ts"
+import { clockOf, instantForms, isZone, parseInstant } from "../../explain/history/time.ts"
+import { ruleNamesIn } from "../../explain/history/rule-names.ts"
+import { renderWhy, whyText } from "../../explain/history/format-why.ts"
 
 const limitMax = 1000
 const limitUsual = 50
@@ -121,7 +120,7 @@ export const makeHistoryQueries = (
         )
         const known = { asOf: explanation.asOf, delivery }
         const names = yield* ruleNames(explanation)
-        const said = whyText(explanation, clockOf(zone), known, circumstances, names)
+        const said = whyText(explanation, { ...circumstances, ruleNames: names, clock: clockOf(zone), known })
         return { v: 1, ...explained(explanation, known), ...said, text: renderWhy(said) }
       }),
   }
@@ -133,16 +132,11 @@ export const makeHistoryQueries = (
     change,
     treatment,
   }: Explanation): Effect.Effect<readonly string[], Refused> {
-    const eventPackage = circumstances.packages.find(packageName)
-    const by = eventPackage === null ? undefined : rulesFor(eventPackage, circumstances.packages)
     const at = change?.at ?? treatment?.at
-    if (at === undefined || by === undefined) return Effect.succeed([])
-    return Effect.map(asked(reader.at(presentity, at)), ({ rules }) => {
-      const text = rules[packageName]
-      const parsed =
-        text === undefined ? null : parseRules(by, { contentType: "application/auth-policy+xml", text })
-      return parsed === null ? [] : by.names(parsed)
-    })
+    if (at === undefined) return Effect.succeed([])
+    return Effect.map(asked(reader.at(presentity, at)), ({ rules }) =>
+      ruleNamesIn(rules[packageName], packageName, circumstances.packages),
+    )
   }
 }
 

@@ -4,7 +4,7 @@
  * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
-import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
+import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
 import { dropSealedDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
 import type { OldRow, Retention } from "../../adapters/store/postgres/retention-queries.ts"

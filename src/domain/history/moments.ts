@@ -11,10 +11,14 @@ import type { Reaction } from "../presentity/react.ts"
 import type { State } from "../presentity/state.ts"
 import type { Position } from "../vocabulary.ts"
 
-/** One decision in its place. */
-export interface DecisionStep {
+/** A decision and its position in the log. */
+export interface RecordedDecision {
   readonly position: Position
   readonly decision: Decision
+}
+
+/** A recorded decision with the states around it. */
+export interface DecisionStep extends RecordedDecision {
   readonly before: State
   readonly after: State
   /** What left because of it, in order. */
@@ -27,7 +31,7 @@ export interface DecisionStep {
  */
 export const momentOf = (
   before: State,
-  { position, decision }: { readonly position: Position; readonly decision: Decision },
+  { position, decision }: RecordedDecision,
   reaction: Reaction,
 ): DecisionStep => {
   const after = fold(before, decision)

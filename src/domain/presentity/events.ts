@@ -2,7 +2,7 @@
  * Every fact that can be stored about one presentity.
  *
  * This is the storage contract: plain JSON, past tense, only what was decided and nothing that can be computed from
- * it. Renaming or removing anything here is a migration (`adapters/store/encoding/event-codec.ts`); adding is not.
+ * it. Renaming or removing anything here is a migration (`encoding/event-codec.ts`); adding is not.
  */
 import type {
   Body,

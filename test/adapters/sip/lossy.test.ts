@@ -13,7 +13,7 @@ import { countersZero, limitsDefault, timersDefault } from "../../../src/adapter
 import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
 import { transports } from "../../../src/adapters/sip/transports/transports.ts"
 import { udp } from "../../../src/adapters/sip/transports/udp.ts"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeRandom } from "../../../src/app/testing/random.ts"
 import { makeEngine } from "../../../src/domain/engine/engine.ts"

@@ -5,12 +5,14 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeAnonymousText } from "../../../src/app/case/anonymous-text.ts"
-import { CaseBroken } from "../../../src/app/case/read.ts"
-import { walkFrom } from "../../../src/app/case/digests.ts"
-import type { CaseItem } from "../../../src/app/case/format.ts"
+import { CaseBroken } from "../../../src/explain/case/read.ts"
+import { walkFrom } from "../../../src/explain/case/digests.ts"
+import type { CaseItem } from "../../../src/explain/case/format.ts"
 import { readConfig } from "../../../src/app/config/config.ts"
 import { makeStandIns } from "../../../src/app/case/stand-ins.ts"
-import { caseWorldOf, worldOf } from "../../../src/app/case/world.ts"
+import { worldOf } from "../../../src/explain/case/world.ts"
+import { nodeSha256 } from "../../../src/app/case/node-sha256.ts"
+import { caseWorldOf } from "../../../src/app/case/world.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import type { RecordedDecision } from "../../../src/ports/event-store.ts"
@@ -59,7 +61,7 @@ describe("a case", () => {
         )
         let walk: ReturnType<typeof walkFrom> | null = null
         for (const item of items) {
-          if (item._tag === "stream") walk = walkFrom(item.state, reactionOf(run.world))
+          if (item._tag === "stream") walk = walkFrom(item.state, reactionOf(run.world), nodeSha256)
           if (item._tag === "decision") assert.equal(walk?.step(item.recorded).digest, item.digest)
           if (item._tag !== "end-of-stream") continue
           assert.deepEqual(walk?.end(), { state: item.state, notifications: item.notifications })
@@ -212,8 +214,8 @@ describe("a case with stand-ins", () => {
           if (item._tag === "stream") {
             stream++
             index = 0
-            walk = walkFrom(item.state, reactionOf(run.world))
-            other = walkFrom(originals[stream]!.begin, reactionOf(run.world))
+            walk = walkFrom(item.state, reactionOf(run.world), nodeSha256)
+            other = walkFrom(originals[stream]!.begin, reactionOf(run.world), nodeSha256)
           }
           if (item._tag !== "decision") continue
           const { moment } = walk!.step(item.recorded)

@@ -7,8 +7,9 @@ import { Effect } from "effect"
 import { describe, it } from "vitest"
 import { makeAnonymizer } from "../../../src/app/case/anonymize.ts"
 import { exportStream } from "../../../src/app/case/export-case.ts"
-import { replay } from "../../../src/app/case/replay.ts"
-import { worldOf } from "../../../src/app/case/world.ts"
+import { replay } from "../../../src/explain/case/replay.ts"
+import { nodeSha256 } from "../../../src/app/case/node-sha256.ts"
+import { worldOf } from "../../../src/explain/case/world.ts"
 import { makeCaseWriter } from "../../../src/app/case/write.ts"
 import type { RecordedDecision } from "../../../src/ports/event-store.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
@@ -94,7 +95,7 @@ describe("a case from a store", () => {
         const text = lines.join("")
         assert.doesNotMatch(text, /alice|carol|grace|sip:line|vip|192\.0\.2\./i)
         const seen = new Map<string, number>()
-        const options = { stream: null, until: null, drift: true, supposition: null }
+        const options = { stream: null, until: null, drift: true, supposition: null, sha256: nodeSha256 }
         for (const { _tag } of replay(readCase(text), options)) seen.set(_tag, (seen.get(_tag) ?? 0) + 1)
         assert.equal(seen.get("Step"), some.length)
         assert.deepEqual([seen.get("Unequal") ?? 0, seen.get("Drift") ?? 0], [0, 0])

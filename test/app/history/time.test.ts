@@ -4,7 +4,7 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { clockOf, isZone, parseInstant } from "../../../src/app/history/time.ts"
+import { clockOf, isZone, parseInstant } from "../../../src/explain/history/time.ts"
 
 const now = Date.UTC(2026, 10, 23, 14, 30, 0, 250)
 const zones = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Auckland"]

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import { drawHead, drawStep, lanesOf, mermaid } from "../../../src/app/ladder/draw.ts"
-import type { LadderMessage } from "../../../src/app/ladder/messages.ts"
+import { drawHead, drawStep, lanesOf, mermaid } from "../../../src/explain/ladder/draw.ts"
+import type { LadderMessage } from "../../../src/explain/ladder/messages.ts"
 import { messages, moments, steps } from "../../support/ladder.ts"
 
 const plain = (text: string): string => text

@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { describe, it } from "vitest"
-import type { LadderMessage } from "../../../src/app/ladder/messages.ts"
+import type { SipMessage } from "../../../src/app/ladder/message-text.ts"
 import { makeCapture, pcapHead } from "../../../src/app/ladder/pcap.ts"
 import { at } from "../../support/builders.ts"
 import { messages } from "../../support/ladder.ts"
@@ -32,7 +32,7 @@ describe.skipIf(!hasTshark)("a capture file", () => {
     (context) => {
       const sent = messages.filter(({ bytes }) => bytes !== null)
       // one between addresses of the newer kind, one with an odd length, one of somebody without address
-      const more: readonly LadderMessage[] = [
+      const more: readonly SipMessage[] = [
         {
           ...sent[0]!,
           at: at("12:00:00"),

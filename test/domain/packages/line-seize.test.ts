@@ -3,7 +3,7 @@
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import { callInfo } from "../../../src/domain/packages/call-info.ts"
 import type { EventPackage, PublicationQuestion } from "../../../src/domain/packages/event-package.ts"
 import { lineSeize } from "../../../src/domain/packages/line-seize.ts"

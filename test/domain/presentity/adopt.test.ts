@@ -3,7 +3,7 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import type {
   AdoptPublication,
   AdoptSubscription,

@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import { passThrough } from "../../../src/domain/packages/pass-through.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 import { presentityRow } from "../../../src/domain/projections/rows.ts"

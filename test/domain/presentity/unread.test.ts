@@ -5,7 +5,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { decodeEvents, encodeEvents } from "../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents, encodeEvents } from "../../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { momentOf } from "../../../src/domain/history/moments.ts"
 import { recall } from "../../../src/domain/history/recall.ts"

@@ -9,7 +9,7 @@ import {
   dropDocuments,
   encodeDecision,
 } from "../../../../src/adapters/store/integrity/hash-chain.ts"
-import { decodeEvents } from "../../../../src/adapters/store/encoding/event-codec.ts"
+import { decodeEvents } from "../../../../src/encoding/event-codec.ts"
 import type { Decision, Event } from "../../../../src/domain/presentity/events.ts"
 import type { EntityTag, PackageName, Uri } from "../../../../src/domain/vocabulary.ts"
 import { anySteps } from "../../../support/arbitraries.ts"

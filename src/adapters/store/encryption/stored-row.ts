@@ -1,0 +1,39 @@
+/**
+ * Rows of the log: events as plain JSON, or as an envelope with encrypted strings and the ids of their keys.
+ */
+import { Schema } from "effect"
+import type { Event } from "../../../domain/presentity/events.ts"
+import { decodeEvents } from "../../../encoding/event-codec.ts"
+import { upcast } from "../../../encoding/upcast.ts"
+import { decryptDecision } from "./encrypted-decision.ts"
+import type { PersonKey } from "./encrypted-decision.ts"
+
+const Keys = Schema.Struct({
+  of: Schema.optionalKey(Schema.String),
+  by: Schema.optionalKey(Schema.Array(Schema.String)),
+  events: Schema.Array(Schema.ObjectKeyword),
+})
+const decodeKeys = Schema.decodeUnknownSync(Keys)
+
+/**
+ * Decodes a row of the log, and decrypts what is encrypted in it.
+ *
+ * @param row `origin` may be empty for callers that do not need it
+ * @param keyOf a person's key by its id; undefined when the person was erased
+ * @throws Error that says what does not fit, or that the row is not what was written there
+ */
+export const decodeRow = (
+  row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
+  keyOf: (id: string) => PersonKey | undefined,
+): { readonly origin: string; readonly events: readonly Event[] } => {
+  if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
+  const { events, ...keys } = decodeKeys(row.events)
+  // strings are decrypted where they are expected; whether every field is there, and of the right type, is checked afterwards
+  const opened = decryptDecision(
+    row.origin,
+    row.nonce,
+    { ...keys, events: upcast(events) as readonly Event[] },
+    keyOf,
+  )
+  return { origin: opened.origin, events: decodeEvents(opened.events) }
+}

@@ -1,0 +1,10 @@
+/**
+ * Handlers whose code is loaded when their command is run: what a command needs besides its flags is not loaded for others.
+ */
+import { Effect } from "effect"
+
+/** @param load imports the handler, for example `async () => (await import("./run/watch.ts")).watch` */
+export const onDemand =
+  <Input, E, R>(load: () => Promise<(input: Input) => Effect.Effect<void, E, R>>) =>
+  (input: Input): Effect.Effect<void, E, R> =>
+    Effect.flatMap(Effect.promise(load), (run) => run(input))

@@ -1,0 +1,240 @@
+/**
+ * Replays a case, and says what was asked for of it.
+ */
+import { readFileSync } from "node:fs"
+import { Clock, Console, Data, Effect, Option } from "effect"
+import { eventTags } from "../../../encoding/event-codec.ts"
+import type { Supposition } from "../../../domain/history/what-if.ts"
+import { rulesFor } from "../../../domain/packages/event-package.ts"
+import { freeze } from "../../../domain/presentity/snapshot.ts"
+import type { Body, Uri } from "../../../domain/vocabulary.ts"
+import type { CaseHeader } from "../../../explain/case/format.ts"
+import { CaseBroken } from "../../../explain/case/read.ts"
+import { checkCase, itemsOf } from "../../case/case-file.ts"
+import { nodeSha256 } from "../../case/node-sha256.ts"
+import { replay } from "../../../explain/case/replay.ts"
+import type { Replayed, ReplayOptions } from "../../../explain/case/replay.ts"
+import { differenceText, driftText, stateText, stepText } from "../../../explain/case/step-text.ts"
+import { worldOf } from "../../../explain/case/world.ts"
+import { LocalFailure, UsageInvalid } from "../../client/failures.ts"
+import { didYouMean } from "../../config/did-you-mean.ts"
+import { exitCodes } from "../../exit-codes.ts"
+import { placeNamed, plural, streamNamed } from "../export.ts"
+
+/** Something is not as the case has it, or would not be decided like that today. */
+export class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
+  readonly exitCode = exitCodes.finding
+  override get message(): string {
+    return this.what
+  }
+}
+
+interface ReplayInput extends SuppositionInput {
+  readonly until: readonly string[]
+  readonly break: Option.Option<string>
+  readonly verify: boolean
+  readonly drift: boolean
+  readonly utc: boolean
+  readonly json: boolean
+  readonly file: string
+  readonly stream: Option.Option<string>
+}
+
+interface SuppositionInput {
+  readonly without: readonly number[]
+  readonly rules: Option.Option<string>
+  readonly from: Option.Option<number>
+  /** The event package that `rules` are for. */
+  readonly event: string
+}
+
+export const replayCase = Effect.fn(function* (input: ReplayInput) {
+  const { file, json, utc, verify, drift } = input
+  const now = yield* Clock.currentTimeMillis
+  const supposition = yield* suppositionOf(input)
+  const stopAt = yield* eventNamed(Option.getOrNull(input.break))
+  const options: ReplayOptions = {
+    stream: Option.isNone(input.stream) ? null : ((yield* streamNamed(input.stream.value)) as Uri),
+    until: yield* placeNamed("until", input.until, now),
+    drift,
+    supposition,
+    sha256: nodeSha256,
+  }
+  yield* decidable(file, yield* checked(file), supposition)
+  // what is asked for is said, and nothing else
+  const isQuiet = verify || drift || supposition !== null
+  const say = (json ? sayJson : sayText)({ utc, isQuiet })
+  const began = performance.now()
+  const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
+  let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
+  const digests: string[] = []
+  const missing = new Set(supposition?.without)
+  for (const one of yield* walked(file, options)) {
+    if (one._tag === "Stream") seen.streams++
+    if (one._tag === "Step") {
+      seen.steps++
+      missing.delete(one.moment.position)
+      seen.events += one.moment.decision.events.length
+    }
+    if (one._tag === "Unequal") unequal ??= one
+    if (one._tag === "Drift") seen.drift++
+    if (one._tag === "Undecidable") seen.undecidable++
+    if (one._tag === "Difference") seen.differences++
+    if (one._tag === "StreamEnd" && one.digest !== null) digests.push(one.digest)
+    for (const line of say(one)) yield* Console.log(line)
+    if (verify && unequal !== null) break
+    if (
+      one._tag === "Step" &&
+      stopAt !== null &&
+      one.moment.decision.events.some(({ _tag }) => _tag === stopAt)
+    ) {
+      const { after } = one.moment
+      yield* Console.log(
+        json ? JSON.stringify({ v: 1, kind: "state", state: freeze(after) }) : stateText(after),
+      )
+      break
+    }
+  }
+  if (seen.streams === 0 && options.stream !== null)
+    return yield* new UsageInvalid({ why: `${file} holds nothing of ${options.stream}` })
+  if (missing.size > 0)
+    return yield* new UsageInvalid({
+      why: `--without ${[...missing].join(", ")}: no such decision was replayed`,
+    })
+  const seconds = (performance.now() - began) / 1000
+  const rate = Math.round(seen.events / Math.max(seconds, 0.001))
+  const done = `${plural(seen.events, "event")} in ${plural(seen.steps, "step")} replayed in ${seconds.toFixed(1)} s (${rate} events/s)`
+  const digest = digests.length === 1 ? `, digest ${digests[0]!.slice(0, 12)}` : ""
+  if (json)
+    yield* Console.log(
+      JSON.stringify({ v: 1, kind: "end", ...seen, seconds, eventsPerSecond: rate, digests }),
+    )
+  else {
+    if (supposition !== null && seen.differences === 0)
+      yield* Console.log("nobody would have been told anything else")
+    const left = seen.undecidable === 0 ? "" : `, ${seen.undecidable} left out, whose documents were dropped`
+    const equal = verify && unequal === null ? `${digest}: equal to what was recorded` : ""
+    yield* Console.log(
+      drift && seen.drift === 0 ? `${done}: today's code decides the same${left}` : done + equal + left,
+    )
+  }
+  if (unequal !== null) return yield* new Unequal({ what: unequalText(unequal) })
+  if (seen.drift > 0)
+    return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
+})
+
+/** A fault of the file is said before anything of it is. */
+const checked = (file: string) =>
+  Effect.try({
+    try: () => checkCase(file),
+    catch: (cause) =>
+      cause instanceof CaseBroken ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
+  })
+
+/** Packages can be made, and rules to be tried can be read. */
+const decidable = (file: string, { world }: CaseHeader, supposition: Supposition | null) =>
+  Effect.try({
+    try: () => worldOf(world),
+    catch: (cause) =>
+      new CaseBroken({ file, line: 1, why: cause instanceof Error ? cause.message : String(cause) }),
+  }).pipe(
+    Effect.flatMap(({ packages }) => {
+      const rules = supposition?.rules ?? null
+      if (rules === null) return Effect.void
+      const eventPackage = packages.find(rules.packageName)
+      const read = eventPackage === null ? undefined : rulesFor(eventPackage, packages)?.read(rules.body)
+      if (read?._tag === "Parsed") return Effect.void
+      const why =
+        read === undefined
+          ? `there are no rules for ${rules.packageName}`
+          : `the document is not to be read: ${read.why}`
+      return Effect.fail(new UsageInvalid({ why: `--rules: ${why}` }))
+    }),
+  )
+
+const walked = (file: string, options: ReplayOptions) => Effect.sync(() => replay(itemsOf(file), options))
+
+const unequalText = ({ stream, moment, what }: Replayed & { readonly _tag: "Unequal" }): string =>
+  moment === null
+    ? `${stream}: ${what} are not as they were recorded, though every step is`
+    : `the first step that differs is ${moment.position} (${moment.decision.cause} of ${stream}): ${what} is not as it was recorded`
+
+interface Saying {
+  readonly utc: boolean
+  readonly isQuiet: boolean
+}
+
+const sayText =
+  ({ utc, isQuiet }: Saying) =>
+  (one: Replayed): readonly string[] => {
+    switch (one._tag) {
+      case "Stream":
+        return isQuiet ? [] : [one.stream]
+      case "Step":
+        return isQuiet ? [] : [stepText(one.moment, { utc })]
+      case "Drift":
+        return driftText(one.moment, one.decided, one.why, { utc })
+      case "Difference":
+        return [differenceText(one.difference, { utc })]
+      default:
+        return []
+    }
+  }
+
+const sayJson =
+  ({ isQuiet }: Saying) =>
+  (one: Replayed): readonly string[] => {
+    const line = (value: object): readonly string[] => [JSON.stringify({ v: 1, ...value })]
+    switch (one._tag) {
+      case "Step": {
+        const { position, decision, notifications } = one.moment
+        return isQuiet ? [] : line({ kind: "step", position, ...decision, notifications })
+      }
+      case "Unequal":
+        return line({
+          kind: "unequal",
+          stream: one.stream,
+          position: one.moment?.position ?? null,
+          what: one.what,
+        })
+      case "Drift": {
+        const { position, decision } = one.moment
+        return line({ kind: "drift", position, ...decision, decided: one.decided, why: one.why })
+      }
+      case "Difference": {
+        const { _tag: what, ...difference } = one.difference
+        return line({ kind: "difference", what, stream: one.stream, ...difference })
+      }
+      default:
+        return []
+    }
+  }
+
+const eventNamed = (tag: string | null): Effect.Effect<string | null, UsageInvalid> =>
+  tag === null || eventTags.includes(tag)
+    ? Effect.succeed(tag)
+    : Effect.fail(
+        new UsageInvalid({
+          why: `--break ${tag}: there is no such event${didYouMean(tag, eventTags)}; there are ${eventTags.join(", ")}`,
+        }),
+      )
+
+const suppositionOf = Effect.fnUntraced(function* (input: SuppositionInput) {
+  const { without, event: packageName } = input
+  const path = Option.getOrNull(input.rules)
+  if (path === null) {
+    if (Option.isSome(input.from))
+      return yield* new UsageInvalid({ why: "--from says since when --rules is in force: give both" })
+    const supposition: Supposition = { without: new Set(without), rules: null }
+    return without.length === 0 ? null : supposition
+  }
+  const body = yield* Effect.try({
+    try: (): Body => ({ contentType: "application/auth-policy+xml", text: readFileSync(path, "utf8") }),
+    catch: (cause) => new LocalFailure({ what: `${path} cannot be read`, cause }),
+  })
+  const supposition: Supposition = {
+    without: new Set(without),
+    rules: { packageName, body, from: Option.getOrElse(input.from, () => 0) },
+  }
+  return supposition
+})

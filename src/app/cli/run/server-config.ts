@@ -1,0 +1,91 @@
+/**
+ * The configuration of a server from its flags, and what keeps a command from starting one with it.
+ */
+import { Effect } from "effect"
+import { ConfigInvalid } from "../../config/config.ts"
+import type { Config } from "../../config/config.ts"
+import type { Given } from "../../config/gather.ts"
+import { isLoopback } from "../../config/host-port.ts"
+import { isAuthenticated } from "../../config/limits.ts"
+import type { ServerFlags } from "../server-flags.ts"
+import { readSettings } from "./settings.ts"
+
+/** @param command what its refusals are told of beside other faults; null: nothing is to be started */
+export const configOf = (
+  input: ServerFlags,
+  defaults: Given["defaults"],
+  command: "dev" | "serve" | null = null,
+): Effect.Effect<Config, ConfigInvalid> =>
+  readSettings({
+    flags: {
+      listen: input.listen,
+      admin: input.admin,
+      domain: input.domain,
+      data: input.data,
+      database_url: input.databaseUrl,
+      memory: input.memory ? ["1"] : [],
+      standby: input.standby ? ["1"] : [],
+      admin_tokens_file: input.adminTokensFile,
+      users_file: input.usersFile,
+      rules_dir: input.rulesDir,
+      insecure_no_auth: input.insecureNoAuth ? ["1"] : [],
+    },
+    set: input.set,
+    file: input.config,
+    defaults,
+  }).pipe(Effect.catch((invalid) => Effect.flatMap(everyFault(invalid, command), Effect.fail)))
+
+/** Settings that a refusal looks at. */
+const refusable = [
+  "listen",
+  "users_file",
+  "trusted_peers",
+  "insecure_no_auth",
+  "database_url",
+  "data",
+  "memory",
+]
+
+/** What can be read is looked at as well, so that nobody mends one thing after another. */
+const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command: "dev" | "serve" | null) {
+  // Loaded when it is needed, as in run.ts.
+  const { faultsBeside } = yield* Effect.promise(() => import("../../config/resolve-config.ts"))
+  const faults = yield* faultsBeside(invalid)
+  const { rest } = invalid
+  const mayAsk =
+    rest?.isWhole === true && command !== null && !refusable.some((name) => rest.faulty.has(name))
+  return new ConfigInvalid({ faults: mayAsk ? [...faults, ...refusals(rest.config, command)] : faults })
+})
+
+/** Fails with what keeps that command from starting such a server, and all else that is wrong with it; else nothing. */
+export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
+  const faults = refusals(config, command)
+  if (faults.length === 0) return
+  const { resolveConfig: preparations } = yield* Effect.promise(
+    () => import("../../config/resolve-config.ts"),
+  )
+  const prepared = yield* Effect.result(preparations(config, () => {}))
+  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
+  return yield* new ConfigInvalid({ faults: [...faults, ...others] })
+})
+
+/** Why that command does not start such a server, though each setting for itself is right; one line each. */
+export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {
+  const open = config.listen.find((one) => !isLoopback(one.host))
+  const isUnsafe = open !== undefined && !isAuthenticated(config) && !config.insecure_no_auth
+  const faults = isUnsafe
+    ? [
+        `listen = ${open.host} (${config.sources.listen}): ${command} without authentication is for loopback ` +
+          "addresses only: give --users-file FILE, or trusted_peers, or --insecure-no-auth if everyone who can reach it may see and " +
+          "publish everything",
+      ]
+    : []
+  return command === "dev" || hasStore(config) ? faults : [...faults, noStore]
+}
+
+export const hasStore = ({ database_url, data, memory }: Config): boolean =>
+  database_url !== null || data !== null || memory
+
+const noStore =
+  "database_url (default): serve needs to know where to keep its log: --database-url postgres://… for " +
+  "production, --data DIR for the embedded database, or --memory"

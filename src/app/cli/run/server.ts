@@ -1,0 +1,137 @@
+/**
+ * Runs a server until it is told to stop.
+ */
+import { Console, Effect, Logger, References, Schedule } from "effect"
+import type { LogLevel } from "../../../ports/operations.ts"
+import type { Config, ConfigInvalid } from "../../config/config.ts"
+import type { Given } from "../../config/gather.ts"
+import { authText } from "../../config/trusted-peers.ts"
+import type { Server } from "../../server.ts"
+import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
+import { version } from "../../version.ts"
+import { listenForHangups } from "../hangup.ts"
+import type { Hangups } from "../hangup.ts"
+import type { ServerFlags } from "../server-flags.ts"
+import { configOf, unlessRefused } from "./server-config.ts"
+
+/** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
+export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
+
+export const runDev = Effect.fn(function* (input: ServerFlags) {
+  const hangups = listenForHangups(true)
+  const read = Effect.tap(configOf(input, devDefaults, "dev"), (config) => unlessRefused(config, "dev"))
+  yield* runServer(yield* read, "dev", hangups, read)
+})
+
+export const runServe = Effect.fn(function* (input: ServerFlags) {
+  const hangups = listenForHangups(false)
+  const read = Effect.tap(configOf(input, {}, "serve"), (config) => unlessRefused(config, "serve"))
+  yield* runServer(yield* read, "serve", hangups, read)
+})
+
+const runServer = Effect.fnUntraced(function* (
+  config: Config,
+  mode: "dev" | "serve",
+  hangups: Hangups,
+  reread: Effect.Effect<Config, ConfigInvalid>,
+) {
+  const levels = makeLogLevels(config.log_level as LogLevel)
+  const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
+  const { nothingCarried } = yield* Effect.promise(() => import("../../telemetry/carried.ts"))
+  const carried = nothingCarried()
+  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
+  /** When the second server of this process began, or a later one. */
+  let began: number | null = null
+  const once = Effect.scoped(
+    Effect.gen(function* () {
+      for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
+      // Loaded when it is needed: commands that are clients start in half the time.
+      const { startServer } = yield* Effect.promise(() => import("../../server.ts"))
+      const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
+      // a refusal is in the log, with its reasons
+      yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
+      if (mode === "dev") yield* Console.log(banner(config, server))
+      else
+        yield* Effect.logInfo("listening", {
+          sip: server.addresses(),
+          admin: server.admin,
+          store: server.store,
+          watching: server.watching,
+          auth: authText(config),
+        })
+      yield* Effect.raceFirst(server.ready, server.lost)
+      const took = server.tookOverAt()
+      const running = began === null ? process.uptime() : (performance.now() - began) / 1000
+      // since the process began, loading of code included
+      const line =
+        took === null
+          ? `ready in ${running.toFixed(1)} s`
+          : `ready ${((performance.now() - took) / 1000).toFixed(1)} s after it got the log`
+      if (mode === "dev") yield* Console.log(line)
+      else yield* Effect.logInfo(line)
+      return yield* server.lost
+    }).pipe(
+      Effect.onInterrupt(() => (mode === "serve" ? Effect.logInfo(`stopping${signal.text()}`) : Effect.void)),
+    ),
+  )
+  const lives = once.pipe(
+    // from scratch: what was in memory is not what the log says any more
+    Effect.tapError((cause) =>
+      config.standby && cause._tag === "LogIsTaken"
+        ? Effect.andThen(
+            Effect.logError(cause.message),
+            Effect.sync(() => {
+              began = performance.now()
+            }),
+          )
+        : Effect.void,
+    ),
+    Effect.retry({
+      while: (cause) => config.standby && cause._tag === "LogIsTaken",
+      schedule: Schedule.spaced("1 second"),
+    }),
+    Effect.provide(Logger.layer([gated(pretty ? Logger.consolePretty() : Logger.consoleJson, levels)])),
+    Effect.provideService(References.MinimumLogLevel, "Debug"),
+  )
+  yield* lives
+}, Effect.scoped)
+
+/** Which signal told the process to stop. */
+const listenForStops = () => {
+  let told: NodeJS.Signals | null = null
+  const note = (signal: NodeJS.Signals): void => {
+    told ??= signal
+  }
+  const signals = ["SIGTERM", "SIGINT"] as const
+  for (const signal of signals) process.prependListener(signal, note)
+  return {
+    text: (): string => (told === null ? "" : `: told to by ${told}`),
+    close: (): void => {
+      for (const signal of signals) process.removeListener(signal, note)
+    },
+  }
+}
+
+/** What `dev` prints when it listens. */
+export const banner = (
+  config: Config,
+  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+): string => {
+  // With the port the system chose when none was named.
+  const to = server.addresses()[0]?.slice("udp:".length) ?? ""
+  const isDefault = to === "127.0.0.1:5060"
+  const target = isDefault ? "" : ` --to ${to}`
+  return [
+    `presently ${version} in development mode: for this machine, not for production`,
+    `  sip       ${server.addresses().join("  ")}`,
+    `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
+    `  domains   ${config.domain.length === 0 ? "every domain" : config.domain.join(", ")}`,
+    `  store     ${server.store}`,
+    `  auth      ${authText(config)}`,
+    `  watching  ${server.watching}`,
+    `  stop      Ctrl-C`,
+    `See a NOTIFY from a second terminal:`,
+    `  npx presently watch${target} sip:alice@example.com &`,
+    `  npx presently publish${target} sip:alice@example.com --open --note "hello"`,
+  ].join("\n")
+}

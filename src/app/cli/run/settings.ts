@@ -1,0 +1,24 @@
+/**
+ * Settings read for a command.
+ */
+import { Effect } from "effect"
+import { ConfigInvalid, readConfig } from "../../config/config.ts"
+import type { Config } from "../../config/config.ts"
+import type { Given } from "../../config/gather.ts"
+
+export interface GivenToCommand extends Pick<Given, "flags" | "set" | "defaults"> {
+  /** What --config says, the last one counts; else PRESENTLY_CONFIG of the environment. */
+  readonly file: readonly string[]
+}
+
+export const readSettings = ({ file, ...given }: GivenToCommand): Effect.Effect<Config, ConfigInvalid> =>
+  Effect.try({
+    try: () =>
+      readConfig({
+        ...given,
+        env: process.env,
+        file: file.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null,
+      }),
+    catch: (cause) =>
+      cause instanceof ConfigInvalid ? cause : new ConfigInvalid({ faults: [String(cause)] }),
+  })

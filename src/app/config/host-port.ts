@@ -1,0 +1,18 @@
+/**
+ * Hosts and ports as people write them.
+ */
+
+/** Loopback addresses reach nobody else: a server on them may be open. */
+export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+/** `http://127.0.0.1:5080/` as people copy it from a browser. */
+export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
+
+/** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
+export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
+  const colon = text.lastIndexOf(":")
+  const port = text.slice(colon + 1)
+  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1")
+  if (colon <= 0 || !/^[^\s/@]+$/.test(host) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null
+  return { host, port: Number(port) }
+}

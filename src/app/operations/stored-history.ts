@@ -1,0 +1,33 @@
+/**
+ * Questions about history asked of a store directly, whether or not a server runs on it.
+ */
+import { Clock, Effect } from "effect"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
+import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
+import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
+import { asksRules, limitsOf } from "../config/limits.ts"
+import type { Config } from "../config/config.ts"
+import { packagesOf } from "../config/packages.ts"
+import { openStore, requireLog } from "../open-store.ts"
+import { makeHistoryQueries } from "./history-queries.ts"
+import { makeHistoryReader } from "../history/reader.ts"
+
+/** @param command the one that asks, for messages and for the database's list of who is connected */
+export const openHistory = Effect.fnUntraced(function* (config: Config, command: string) {
+  const store = yield* openStore(config, command)
+  yield* requireLog(store)
+  const clock = yield* Clock.Clock
+  const now = (): number => clock.currentTimeMillisUnsafe()
+  const circumstances = {
+    packages: packagesOf(config),
+    limits: limitsOf(config),
+    authorize: asksRules(config) ? askTheRules : allowEveryone,
+  }
+  const desk: HistoryQueries = makeHistoryQueries(
+    makeHistoryReader(makePostgresStore(store.sql), circumstances, now),
+    circumstances,
+    now,
+    () => null,
+  )
+  return desk
+})

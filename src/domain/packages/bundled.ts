@@ -1,0 +1,91 @@
+/**
+ * The event packages that presently comes with, made as a server's settings have them. A case file carries these settings, so
+ * that its decisions can be made again where the server's configuration is not known.
+ */
+import { callInfo } from "./call-info.ts"
+import { conference } from "./conference.ts"
+import { dialogInfo } from "./dialog-info.ts"
+import { dialogsInPresence } from "./dialog-presence.ts"
+import { sharedLine } from "./dialog-sla.ts"
+import type { SharedLineSource } from "./dialog-sla.ts"
+import type { XmlCodec } from "./element.ts"
+import type { EventPackage, Packages } from "./event-package.ts"
+import { lineSeize } from "./line-seize.ts"
+import { messageSummary } from "./message-summary.ts"
+import { passThrough } from "./pass-through.ts"
+import { commonRules } from "./pidf-rules.ts"
+import { presence } from "./pidf.ts"
+import { makeRegistry } from "./registry.ts"
+import { reg } from "./reg.ts"
+import { watcherInfo } from "./watcher-info.ts"
+
+/** Named as in the configuration and in case files; the settings are described in docs/configuration.md. */
+export interface PackageSettings {
+  readonly force_single_dialog: boolean
+  readonly notify_offline_body: boolean
+  readonly mix_dialog_presence: boolean
+  readonly generate_offline_body: boolean
+  /** `rename`, or anything else: the newest takes the place of the one before. */
+  readonly id_collision: string
+  readonly legacy_permissive: boolean
+  readonly oma_rules: boolean
+  readonly pres_rules_auid: string | null
+  readonly bla_fix_remote_target: boolean
+  /** `contact`, `$ru`, `$tu` or `$fu`; `contact` when left out. Only SIP asks for it, so nothing that is decided again has it. */
+  readonly bla_presentity_spec?: string
+  readonly empty_message_summary: boolean
+  /** Seconds. */
+  readonly default_expires: number
+  readonly call_info_timeout_notification: boolean
+  readonly line_seize_timeout_notification: boolean
+  /** Each `NAME=TYPE|TYPE…`: a package whose documents are passed on unread. */
+  readonly pass_through: readonly string[]
+}
+
+/** `NAME=TYPE|TYPE…`: a package whose documents nobody reads. */
+const passThroughOf = (text: string): EventPackage => {
+  const equals = text.lastIndexOf("=")
+  const [name, types] = [text.slice(0, Math.max(0, equals)), text.slice(equals + 1)]
+  return passThrough({ name, contentTypes: types.split("|") })
+}
+
+/** By `bla_presentity_spec`. */
+const sharedLineSources: Readonly<Record<string, SharedLineSource>> = {
+  contact: "contact",
+  $ru: "request-uri",
+  $tu: "to",
+  $fu: "from",
+}
+
+const asksOma = (settings: PackageSettings): boolean =>
+  settings.oma_rules || settings.pres_rules_auid === "org.openmobilealliance.pres-rules"
+
+/** @throws Error that says which package cannot be made, and why */
+export const bundledPackages = (settings: PackageSettings, xml: XmlCodec): Packages => {
+  const dialogs = dialogInfo({ xml, forceSingleDialog: settings.force_single_dialog })
+  const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
+  const bundled: readonly EventPackage[] = [
+    presence({
+      xml,
+      // whoever is shown on the phone has to be shown off it as well
+      notifyOfflineBody: settings.notify_offline_body || settings.mix_dialog_presence,
+      generateOfflineBody: settings.generate_offline_body,
+      idCollision: settings.id_collision === "rename" ? "rename" : "newest",
+      rules,
+      ...(settings.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
+    }),
+    dialogs,
+    sharedLine({
+      xml,
+      fixRemoteTarget: settings.bla_fix_remote_target,
+      presentityFrom: sharedLineSources[settings.bla_presentity_spec ?? "contact"] ?? "contact",
+    }),
+    messageSummary({ emptySummary: settings.empty_message_summary }),
+    reg({ xml, defaultExpires: settings.default_expires }),
+    conference({ xml }),
+    callInfo({ timeoutNotification: settings.call_info_timeout_notification }),
+    lineSeize({ timeoutNotification: settings.line_seize_timeout_notification }),
+    ...settings.pass_through.map(passThroughOf),
+  ]
+  return makeRegistry(bundled, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
+}

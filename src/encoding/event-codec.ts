@@ -1,0 +1,237 @@
+/**
+ * Events as they are written in the log and in case files: JSON in, events out. Events of an earlier version are brought up
+ * to date first (`upcast.ts`).
+ *
+ * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is refused here, with the name of
+ * the field, instead of showing up later as a strange state. Rows are written by `JSON.stringify` of the events as they are.
+ */
+import { Schema } from "effect"
+import type { Event } from "../domain/presentity/events.ts"
+import { upcast } from "./upcast.ts"
+
+const Body = Schema.Struct({
+  contentType: Schema.String,
+  parameters: Schema.optionalKey(Schema.String),
+  text: Schema.String,
+  dropped: Schema.optionalKey(Schema.String),
+})
+const Text = Schema.String
+const Nullable = Schema.NullOr(Schema.String)
+const Instant = Schema.NullOr(Schema.Finite)
+const Status = Schema.Literals(["active", "pending"])
+const Policy = Schema.optionalKey(Schema.Literals(["owner", "domain", "everybody", "rules", "members"]))
+
+const Reason = Schema.Literals(["deactivated", "probation", "rejected", "timeout", "giveup", "noresource"])
+
+const Rate = Schema.NullOr(Schema.Finite)
+const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })
+
+const DialogStart = Schema.Struct({
+  callId: Text,
+  localTag: Text,
+  remoteTag: Text,
+  localUri: Text,
+  remoteUri: Text,
+  remoteTarget: Text,
+  routeSet: Schema.Array(Text),
+  remoteCseq: Schema.Int,
+  localContact: Text,
+  flow: Text,
+  source: Text,
+  room: Schema.optionalKey(Schema.Int),
+})
+
+const Room = Schema.optionalKey(Schema.NullOr(Schema.Int))
+
+const Headers = Schema.optionalKey(Schema.Array(Schema.Tuple([Text, Text])))
+
+const Publication = { packageName: Text, entityTag: Text, expiresAt: Schema.Finite }
+
+const TagRole = Schema.Literals(["active", "backup"])
+
+const StoredEvent = Schema.TaggedUnion({
+  PublicationCreated: {
+    ...Publication,
+    body: Schema.NullOr(Body),
+    headers: Headers,
+    droppedHeaders: Schema.optionalKey(Text),
+    sender: Nullable,
+    receivedAt: Schema.optionalKey(Schema.Finite),
+  },
+  PublicationModified: {
+    ...Publication,
+    supersedes: Text,
+    body: Schema.NullOr(Body),
+    headers: Headers,
+    droppedHeaders: Schema.optionalKey(Text),
+    sender: Nullable,
+  },
+  PublicationRefreshed: { ...Publication, supersedes: Text },
+  PublicationRemoved: {
+    packageName: Text,
+    entityTag: Text,
+    cause: Schema.Literals(["requested", "expired"]),
+    sender: Schema.optionalKey(Text),
+  },
+  HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
+  SubscriptionCreated: {
+    no: Schema.Int,
+    packageName: Text,
+    eventId: Nullable,
+    watcher: Text,
+    status: Status,
+    polite: Schema.Boolean,
+    matched: Nullable,
+    forced: Schema.optionalKey(Schema.Literal(true)),
+    policy: Policy,
+    unread: Schema.optionalKey(Schema.Literal(true)),
+    rates: Schema.optionalKey(Rates),
+    dormant: Schema.optionalKey(Schema.Literal(true)),
+    argument: Schema.optionalKey(Text),
+    accept: Schema.optionalKey(Schema.Array(Text)),
+    sharingTag: Schema.optionalKey(Text),
+    parked: Schema.optionalKey(Schema.Literal(true)),
+    private: Schema.optionalKey(Schema.Literal(true)),
+    giveUpAt: Instant,
+    expiresAt: Schema.Finite,
+    dialog: Schema.Int,
+    start: Schema.NullOr(DialogStart),
+    remoteCseq: Schema.Int,
+    takenOver: Schema.optionalKey(
+      Schema.Struct({ localCseq: Schema.Int, notified: Schema.Int, createdAt: Schema.Finite }),
+    ),
+  },
+  SubscriptionRefreshed: {
+    no: Schema.Int,
+    expiresAt: Schema.Finite,
+    remoteCseq: Schema.Int,
+    remoteTarget: Nullable,
+    room: Room,
+    rates: Schema.optionalKey(Schema.NullOr(Rates)),
+    dormant: Schema.optionalKey(Schema.Boolean),
+    argument: Schema.optionalKey(Text),
+    accept: Schema.optionalKey(Schema.NullOr(Schema.Array(Text))),
+    private: Schema.optionalKey(Schema.Boolean),
+  },
+  SubscriptionStatusChanged: {
+    no: Schema.Int,
+    status: Status,
+    polite: Schema.Boolean,
+    matched: Nullable,
+    forced: Schema.optionalKey(Schema.Literal(true)),
+    policy: Policy,
+    unread: Schema.optionalKey(Schema.Literal(true)),
+    giveUpAt: Instant,
+  },
+  SubscriptionTerminated: {
+    no: Schema.Int,
+    reason: Reason,
+    withheld: Schema.optionalKey(Schema.Literal(true)),
+    silent: Schema.Boolean,
+    waitsUntil: Instant,
+    policy: Policy,
+  },
+  WatcherRemembered: {
+    no: Schema.Int,
+    packageName: Text,
+    watcher: Text,
+    createdAt: Schema.Finite,
+    giveUpAt: Schema.Finite,
+  },
+  WaitingEnded: { no: Schema.Int, event: Schema.Literals(["approved", "rejected", "giveup", "noresource"]) },
+  RulesReplaced: { packageName: Text, rules: Schema.NullOr(Body), boundaryAt: Instant },
+  RulesReviewed: { packageName: Text, boundaryAt: Instant },
+  SharingTagSet: { tag: Text, role: TagRole, epoch: Schema.Int },
+  SharingTagSwitched: { tag: Text, role: TagRole, epoch: Schema.Int },
+  LogDropped: {
+    before: Schema.Finite,
+    position: Schema.Finite,
+    decisions: Schema.Finite,
+    forgotten: Schema.Finite,
+    signature: Schema.optionalKey(Text),
+  },
+  DocumentsDropped: {
+    packageName: Text,
+    before: Schema.Finite,
+    documents: Schema.Finite,
+    signature: Schema.optionalKey(Text),
+  },
+  PersonErased: { standIn: Text },
+  WatcherDecided: {
+    packageName: Text,
+    watcher: Text,
+    handling: Schema.NullOr(Schema.Literals(["block", "confirm", "polite-block", "allow"])),
+  },
+  RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text, room: Room },
+  TargetDoubted: { dialog: Schema.Int, room: Schema.Int },
+  TargetProven: { dialog: Schema.Int, address: Text },
+  NotificationsIssued: {
+    packageName: Text,
+    to: Schema.Union([Schema.Literal("active"), Schema.Array(Schema.Int)]),
+    except: Schema.Array(Schema.Int),
+    suppressed: Schema.Array(Schema.Int),
+    shown: Text,
+    cause: Schema.Literals(["subscribe", "change", "rules", "refresh", "rate", "recovery", "proof"]),
+    bodiless: Schema.optionalKey(Schema.Literal(true)),
+    withheld: Schema.optionalKey(Schema.Literal(true)),
+  },
+  NotificationsDeferred: {
+    to: Schema.Array(Schema.Int),
+    until: Instant,
+    undelivered: Schema.Boolean,
+  },
+  NotificationFailed: {
+    no: Schema.Int,
+    cseq: Schema.Int,
+    outcome: Schema.Literals(["refused", "timed-out", "unreachable", "unproven", "unrepeated"]),
+    status: Schema.optionalKey(Schema.Int),
+  },
+  NotificationsAccepted: { of: Schema.Array(Schema.Int) },
+  ClockSetBack: {
+    by: Schema.Finite,
+    moved: Schema.optionalKey(Schema.Finite),
+    grantedFor: Schema.optionalKey(Schema.Finite),
+    waitsFor: Schema.optionalKey(Schema.Finite),
+  },
+  FarewellRepeated: {
+    no: Schema.Int,
+    cseq: Schema.Int,
+    packageName: Text,
+    eventId: Nullable,
+    watcher: Text,
+    status: Status,
+    polite: Schema.Boolean,
+    matched: Nullable,
+    accept: Schema.optionalKey(Schema.Array(Text)),
+    notified: Schema.Int,
+    reason: Reason,
+    start: DialogStart,
+    unproven: Schema.optionalKey(Schema.Literal(true)),
+    bodiless: Schema.optionalKey(Schema.Literal(true)),
+  },
+})
+
+/** The name of every event there is. */
+export const eventTags: readonly string[] = Object.keys(StoredEvent.cases)
+
+/** By event: its fields, with a question mark those that may be absent. */
+export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    Object.entries(StoredEvent.cases).map(([tag, { fields }]) => [
+      tag,
+      Object.entries(fields)
+        .map(([name, field]) =>
+          Schema.isSchema(field) && field.ast.context?.isOptional === true ? `${name}?` : name,
+        )
+        .sort(),
+    ]),
+  )
+
+const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
+
+/** @throws Error that says what does not fit */
+export const decodeEvents = (json: unknown): readonly Event[] =>
+  // brands are compile-time only; the schema has checked the rest
+  decode(upcast(json)) as readonly unknown[] as readonly Event[]
+
+export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

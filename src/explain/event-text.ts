@@ -1,0 +1,275 @@
+/**
+ * What each kind of event says, at two levels of detail: in full for a history, and in brief for the steps of a case, which
+ * stand in one line each.
+ */
+import type { Event } from "../domain/presentity/events.ts"
+import { answersIn } from "../domain/presentity/delivery-acks.ts"
+import type { SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
+import { bodyInWords, shownText } from "./document-summary.ts"
+import { spanInWords } from "./time-spans.ts"
+
+/** An instant, in milliseconds since 1970, as text. */
+export type Clock = (at: number) => string
+
+type WatcherName = (no: SubscriptionNo) => string
+
+interface EventText<Of extends Event> {
+  /** Everything but the event's name. */
+  readonly full: (event: Of, clock: Clock) => string
+  /** With the event's name; empty where the NOTIFYs of the step say it already. */
+  readonly brief: (event: Of, watcher: WatcherName) => string
+}
+
+type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { readonly _tag: Tag }>> }
+
+/** Parts with two spaces between them, without the empty ones. */
+export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
+
+const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
+
+const withheldInWords = "without the document: it waits until the phone's address has answered"
+
+const roomInWords = (room: number | null | undefined): string =>
+  room === undefined
+    ? ""
+    : room === null
+      ? "at a proven address"
+      : `at an address that has not answered yet (a document of up to ${room} octets may go there)`
+
+const standing = (one: {
+  readonly status: string
+  readonly polite: boolean
+  readonly forced?: true
+  readonly matched: string | null
+  readonly policy?: WatchWord
+  readonly unread?: true
+}): string =>
+  words(
+    one.polite ? "politely blocked" : one.status,
+    one.forced === true ? "by force_active" : "",
+    policyInWords(one),
+    one.unread === true ? "rules not read yet" : "",
+    one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
+  )
+
+const policyInWords = ({ policy }: { readonly policy?: WatchWord }): string =>
+  policy === undefined ? "" : policy === "members" ? "by line_members" : `by policy ${policy}`
+
+const publicationText: EventText<
+  Extract<Event, { readonly _tag: "PublicationCreated" | "PublicationModified" }>
+> = {
+  full: (event, clock) =>
+    words(
+      event.packageName,
+      event.body === null ? (event.headers ?? []).map(([name]) => name).join(", ") : bodyInWords(event.body),
+      `etag ${short(event.entityTag)}`,
+      `until ${clock(event.expiresAt)}`,
+      event.sender === null ? "" : `by ${event.sender}`,
+    ),
+  brief: (event) => `${event._tag} ${event.packageName} ${shownText(event.body)}`,
+}
+
+const sharingTagText: EventText<Extract<Event, { readonly _tag: "SharingTagSet" | "SharingTagSwitched" }>> = {
+  full: (event) => words(event.tag, event.role, `epoch ${event.epoch}`),
+  brief: (event) => `${event._tag} ${event.tag} ${event.role}`,
+}
+
+export const failureInWords = ({
+  outcome,
+  status,
+}: Extract<Event, { readonly _tag: "NotificationFailed" }>): string =>
+  outcome === "refused"
+    ? `was answered ${status ?? "badly"}`
+    : outcome === "timed-out"
+      ? "got no answer in 32 s"
+      : outcome === "unproven"
+        ? "was not sent, since it would have gone where nobody had answered yet"
+        : outcome === "unrepeated"
+          ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
+          : "could not be sent"
+
+const texts: EventTexts = {
+  PublicationCreated: publicationText,
+  PublicationModified: publicationText,
+  PublicationRefreshed: {
+    full: (event, clock) =>
+      words(event.packageName, `etag ${short(event.entityTag)}`, `until ${clock(event.expiresAt)}`),
+    brief: (event) => `${event._tag} ${event.packageName}`,
+  },
+  PublicationRemoved: {
+    full: (event) =>
+      words(
+        event.packageName,
+        `etag ${short(event.entityTag)}`,
+        event.cause === "expired" ? "by time" : "by its publisher",
+      ),
+    brief: (event) => `${event._tag} ${event.packageName} (${event.cause})`,
+  },
+  HardStateReplaced: {
+    full: (event) => words(event.packageName, event.body === null ? "removed" : bodyInWords(event.body)),
+    brief: (event) => `${event._tag} ${event.packageName} ${shownText(event.body)}`,
+  },
+  SubscriptionCreated: {
+    full: (event, clock) =>
+      words(
+        event.packageName,
+        `#${event.no}`,
+        event.watcher,
+        standing(event),
+        event.private === true ? "not named to others" : "",
+        `until ${clock(event.expiresAt)}`,
+        event.takenOver === undefined ? "" : "taken over from another server",
+        roomInWords(event.start?.room),
+      ),
+    brief: (event) =>
+      `${event._tag} ${event.no} ${event.watcher} ${event.packageName} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}${event.private === true ? " (private)" : ""}`,
+  },
+  SubscriptionRefreshed: {
+    full: (event, clock) =>
+      words(
+        `#${event.no}`,
+        `until ${clock(event.expiresAt)}`,
+        event.private === undefined ? "" : event.private ? "not named to others" : "named to others again",
+        event.remoteTarget === null ? "" : `now at ${event.remoteTarget}`,
+        roomInWords(event.room),
+      ),
+    brief: (event, watcher) =>
+      `${event._tag} ${event.no} ${watcher(event.no)}${event.private === undefined ? "" : event.private ? " (private)" : " (private no more)"}`,
+  },
+  SubscriptionStatusChanged: {
+    full: (event) => words(`#${event.no}`, standing(event)),
+    brief: (event, watcher) =>
+      `${event._tag} ${event.no} ${watcher(event.no)} ${event.status}${event.polite ? " (polite-block)" : ""}${event.unread === true ? " (rules not read yet)" : ""}`,
+  },
+  SubscriptionTerminated: {
+    full: (event) =>
+      words(
+        `#${event.no}`,
+        event.reason,
+        policyInWords(event),
+        event.silent ? "without a NOTIFY" : "",
+        event.withheld === true ? withheldInWords : "",
+      ),
+    brief: (event, watcher) =>
+      `${event._tag} ${event.no} ${watcher(event.no)} ${event.reason}${event.silent ? " (not told)" : ""}`,
+  },
+  WatcherRemembered: {
+    full: (event, clock) => words(event.packageName, event.watcher, `waits until ${clock(event.giveUpAt)}`),
+    brief: (event) => `${event._tag} ${event.no} ${event.watcher} ${event.packageName}`,
+  },
+  WaitingEnded: {
+    full: (event) => words(`#${event.no}`, event.event),
+    brief: (event) => `${event._tag} ${event.no} ${event.event}`,
+  },
+  RulesReplaced: {
+    full: (event) =>
+      words(event.packageName, event.rules === null ? "removed" : `${event.rules.text.length} characters`),
+    brief: (event) => `${event._tag} ${event.packageName}${event.rules === null ? " (none)" : ""}`,
+  },
+  RulesReviewed: {
+    full: (event) => event.packageName,
+    brief: (event) => `${event._tag} ${event.packageName}`,
+  },
+  WatcherDecided: {
+    full: (event) => words(event.packageName, event.watcher, event.handling ?? "taken back"),
+    brief: (event) =>
+      `${event._tag} ${event.watcher} ${event.packageName} ${event.handling ?? "(taken back)"}`,
+  },
+  LogDropped: {
+    full: (event, clock) => words(`${event.decisions} decisions before ${clock(event.before)}`),
+    brief: (event) => `${event._tag} ${event.decisions} decisions`,
+  },
+  PersonErased: { full: (event) => event.standIn, brief: (event) => `${event._tag} ${event.standIn}` },
+  DocumentsDropped: {
+    full: (event, clock) =>
+      words(event.packageName, `${event.documents} documents before ${clock(event.before)}`),
+    brief: (event) => `${event._tag} ${event.packageName} ${event.documents} documents`,
+  },
+  SharingTagSet: sharingTagText,
+  SharingTagSwitched: sharingTagText,
+  RemoteTargetChanged: {
+    full: (event) => words(event.remoteTarget, roomInWords(event.room)),
+    brief: (event) => `${event._tag} ${event.remoteTarget}`,
+  },
+  TargetDoubted: {
+    full: (event) => words("NOTIFYs would go somewhere else than before", roomInWords(event.room)),
+    brief: (event) => `${event._tag} room ${event.room}`,
+  },
+  TargetProven: { full: (event) => event.address, brief: (event) => `${event._tag} ${event.address}` },
+  NotificationsIssued: {
+    full: (event) =>
+      words(
+        event.packageName,
+        event.cause === "proof"
+          ? event.withheld === true
+            ? "once more, as much as may be sent there"
+            : "the address has answered: what waited for that"
+          : `because of ${event.cause}`,
+        event.withheld === true ? withheldInWords : "",
+      ),
+    brief: (event) =>
+      event.suppressed.length === 0
+        ? event.withheld === true
+          ? "without the document: where it goes has not answered yet"
+          : ""
+        : `not told, their own device did it: ${event.suppressed.join(" ")}`,
+  },
+  NotificationsDeferred: {
+    full: (event, clock) =>
+      words(
+        event.to.map((no) => `#${no}`).join(" "),
+        event.until === null ? "not held back any more" : `until ${clock(event.until)}`,
+        event.undelivered ? "the last one was not taken" : "",
+      ),
+    brief: (event, watcher) =>
+      `${event._tag} ${event.to.map(watcher).join(" ")}${event.until === null ? "" : ` for ${event.until}`}`,
+  },
+  NotificationsAccepted: {
+    full: (event) => `${event.of.length / 3}`,
+    brief: (event, watcher) =>
+      `${event._tag} ${answersIn(event, 0)
+        .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
+        .join(", ")}`,
+  },
+  ClockSetBack: {
+    full: (event) =>
+      event.moved === undefined
+        ? "the clock is behind earlier decisions"
+        : words(
+            `by ${spanInWords(event.moved)}`,
+            "what the clock granted that stood ahead lasts as long as it was granted for",
+          ),
+    brief: (event) => `${event._tag}${event.moved === undefined ? "" : ` by ${event.moved / 1000} s`}`,
+  },
+  FarewellRepeated: {
+    full: (event) =>
+      words(
+        event.packageName,
+        `#${event.no}`,
+        event.watcher,
+        event.reason,
+        `CSeq ${event.cseq}`,
+        "nobody knew whether the last NOTIFY had arrived",
+        event.bodiless === true ? "without the document" : "",
+      ),
+    brief: (event) => `${event._tag} ${event.no} ${event.watcher} cseq ${event.cseq}`,
+  },
+  NotificationFailed: {
+    full: (event) => words(`#${event.no}`, `CSeq ${event.cseq}`, failureInWords(event)),
+    brief: (event, watcher) =>
+      `${event._tag} ${event.no} ${watcher(event.no)} cseq ${event.cseq} ${event.outcome}${event.status === undefined ? "" : ` ${event.status}`}`,
+  },
+}
+
+/** An event in full, without its name. */
+export const formatEvent = (event: Event, clock: Clock): string =>
+  (texts[event._tag] as EventText<Event>).full(event, clock)
+
+/**
+ * An event in brief, with its name.
+ *
+ * @param watcher the URI behind the number of a subscription
+ * @returns empty for what the NOTIFYs of the same step say themselves
+ */
+export const briefEvent = (event: Event, watcher: WatcherName): string =>
+  (texts[event._tag] as EventText<Event>).brief(event, watcher)

@@ -1,0 +1,151 @@
+/**
+ * Why a watcher was told or was not, as text: one sentence, the facts behind it in order, the settings that had a say, and
+ * what to try.
+ */
+import type { Explanation, Treatment } from "../../domain/history/why.ts"
+import { words } from "../event-text.ts"
+import { endingInWords } from "./format-finding.ts"
+import { adviceOf, failureAdvice, pendingAdvice, refusedAdvice, testAdvice } from "./why-advice.ts"
+import { changeInWords, factsOf, lifeInWords, sentInWords } from "./why-facts.ts"
+import { failurePolicy, policyOf, rulingInWords } from "./why-policy.ts"
+import type { WhyContext } from "./why-policy.ts"
+import { rank, sentenceOf, sinceInWords, treatmentInWords } from "./why-sentence.ts"
+
+export interface WhyText {
+  /** One sentence. */
+  readonly sentence: string
+  readonly facts: readonly string[]
+  /** Settings and rules that had a say. */
+  readonly policy: readonly string[]
+  readonly advice: readonly string[]
+}
+
+export const whyText = (explanation: Explanation, given: Omit<WhyContext, "presentity">): WhyText => {
+  const { change, watcher, packageName, presentity, absence, treatment } = explanation
+  const context: WhyContext = { ...given, presentity }
+  if (change === null && treatment !== null) return treatedText(explanation, treatment, context)
+  if (change === null) {
+    return {
+      sentence: `${watcher} was told of nothing: nothing that ${packageName} of ${presentity} shows was changed until then.`,
+      facts: [],
+      policy: [],
+      advice: [`presently history ${presentity} shows what there was`],
+    }
+  }
+  const what = `the change at ${context.clock(change.at)} (position ${change.position}, ${packageName})`
+  const told = (phrase: string): string => `${watcher} ${phrase} ${what}`
+  const facts = [`change    position ${change.position}: ${changeInWords(explanation, context)}`]
+  const then =
+    absence === null
+      ? casesText(explanation, told, facts, context)
+      : absent(explanation, told("was NOT told of"), facts, context)
+  if (treatment === null) return then
+  // what it was told of then is not what it is told of now
+  const now = treatedText(explanation, treatment, context)
+  const isSaid = then.facts.some((fact) => fact.startsWith(`ended     position ${treatment.position},`))
+  return {
+    sentence: `${then.sentence} ${sinceInWords(treatment, context)}.`,
+    facts: isSaid ? then.facts : [...then.facts, ...now.facts],
+    policy: [...new Set([...then.policy, ...now.policy])],
+    advice: [...new Set([...then.advice, ...now.advice])],
+  }
+}
+
+const casesText = (
+  explanation: Explanation,
+  told: (phrase: string) => string,
+  begun: readonly string[],
+  context: WhyContext,
+): WhyText => {
+  const { cases } = explanation
+  const best = cases.toSorted((one, other) => rank(one) - rank(other))[0]
+  const sentence = best === undefined ? told("was NOT told of") : sentenceOf(best, explanation, told, context)
+  return {
+    sentence,
+    facts: [...begun, ...cases.flatMap((one) => factsOf(one, cases.length > 1, context))],
+    policy: [...new Set(cases.flatMap((one) => policyOf(one, context)))],
+    advice: [...new Set(cases.flatMap((one) => adviceOf(one, explanation)))],
+  }
+}
+
+/** Where nothing that could be told was changed. */
+const treatedText = (
+  { watcher, packageName, presentity }: Explanation,
+  treatment: Treatment,
+  context: WhyContext,
+): WhyText => {
+  const { life, position, at, cause, origin, judgement } = treatment
+  const by = words(`by ${cause}`, origin === "" ? "" : `from ${origin}`)
+  const isRefused = treatment._tag === "Ended" && judgement.handling === "block"
+  return {
+    sentence: `${watcher} is shown nothing of ${packageName} of ${presentity}. ${sinceInWords(treatment, context)}.`,
+    facts: [
+      `${treatment._tag === "Ended" ? "ended    " : "treated  "} position ${position}, ${context.clock(at)}: #${life.no} ${treatmentInWords(treatment)}  ${by}`,
+    ],
+    policy: rulingInWords(judgement, packageName, context),
+    advice: isRefused
+      ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
+      : treatment._tag === "Ended"
+        ? []
+        : treatment._tag === "Pending"
+          ? pendingAdvice(presentity, watcher, packageName, judgement.by)
+          : [testAdvice(presentity, watcher, packageName)],
+  }
+}
+
+const absent = (
+  { absence, watcher, presentity, packageName }: Explanation,
+  told: string,
+  facts: readonly string[],
+  context: WhyContext,
+): WhyText => {
+  const { last, next, waiting, judgement } = absence ?? {
+    last: null,
+    next: null,
+    waiting: null,
+    judgement: null,
+  }
+  const found = [...facts]
+  if (last !== null) found.push(`watching  ${lifeInWords(last, context)}`)
+  const before = last?.sent.at(-1)
+  if (before !== undefined) found.push(`before    ${sentInWords(before, context)}`)
+  if (last?.ended != null)
+    found.push(
+      `ended     position ${last.ended.place.position}, ${context.clock(last.ended.place.at)}: ${endingInWords(last.ended)}`,
+    )
+  if (next !== null) {
+    found.push(`since     ${lifeInWords(next, context)}`)
+    const first = next.sent[0]
+    if (first !== undefined) found.push(`told      ${sentInWords(first, context)}`)
+  }
+  const because =
+    waiting !== null
+      ? "it waits for a decision, and its subscription is over"
+      : last === null
+        ? next === null
+          ? `it has no subscription to ${packageName}, and had none`
+          : "it had not subscribed yet"
+        : `its subscription ${last.ended === null ? "is over" : endingInWords(last.ended)}`
+  const policy = [
+    ...(judgement === null ? [] : rulingInWords(judgement, packageName, context)),
+    ...(last?.ended?.because === "failure" ? [failurePolicy(context.limits)] : []),
+  ]
+  const isRefused = judgement?.handling === "block"
+  const advice =
+    last?.ended?.because === "failure"
+      ? failureAdvice
+      : isRefused
+        ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
+        : next === null
+          ? ["see whether the phone subscribes: its SUBSCRIBE would be accepted now"]
+          : []
+  return { sentence: `${told}: ${because}.`, facts: found, policy, advice }
+}
+
+export const renderWhy = ({ sentence, facts, policy, advice }: WhyText): string =>
+  [
+    sentence,
+    ...facts.map((fact) => `  ${fact}`),
+    ...policy.map((one) => `  policy    ${one}`),
+    ...advice.map((one) => `  try       ${one}`),
+  ].join("\n")

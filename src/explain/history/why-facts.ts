@@ -1,0 +1,52 @@
+/**
+ * The facts behind an answer, in order: the change, the subscription, what it was sent before and then, and how it ended.
+ */
+import type { Life } from "../../domain/history/ledger.ts"
+import type { Case, Explanation } from "../../domain/history/why.ts"
+import { bodyInWords } from "../document-summary.ts"
+import { formatEvent, words } from "../event-text.ts"
+import { deliveryInWords, endingInWords } from "./format-finding.ts"
+import type { WhyContext } from "./why-policy.ts"
+
+export const changeInWords = ({ change }: Explanation, { clock }: WhyContext): string => {
+  if (change === null) return ""
+  const { what, cause, origin } = change
+  const by = origin === "" ? "" : `from ${origin}`
+  return what._tag === "Mixed"
+    ? words(what.by.join(" "), `by ${cause}`, by)
+    : words(what.event._tag, formatEvent(what.event, clock), by)
+}
+
+export const factsOf = (
+  { life, finding, sequel, sent }: Case,
+  isOneOfMany: boolean,
+  context: WhyContext,
+): readonly string[] => {
+  const facts = [`watching  ${lifeInWords(life, context)}`]
+  if (isOneOfMany)
+    facts.push(`          ${sequel === null ? finding._tag : `${finding._tag}, ${sequel._tag}`}`)
+  const before = life.sent.findLast(
+    (one) => one !== sent && one.place.position < (sent?.place.position ?? Infinity),
+  )
+  if (before !== undefined) facts.push(`before    ${sentInWords(before, context)}`)
+  if (finding._tag === "Hidden") facts.push(...finding.lines.slice(0, 20).map((line) => `hidden    ${line}`))
+  if (sent !== null) facts.push(`told      ${sentInWords(sent, context)}`)
+  const ending =
+    finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : life.ended
+  if (ending !== null)
+    facts.push(
+      `ended     position ${ending.place.position}, ${context.clock(ending.place.at)}: ${endingInWords(ending)}`,
+    )
+  return facts
+}
+
+export const sentInWords = (sent: Life["sent"][number], context: WhyContext): string =>
+  `position ${sent.place.position}, ${context.clock(sent.place.at)}: NOTIFY CSeq ${sent.notify.cseq} (${bodyInWords(sent.notify.body)}) ${deliveryInWords(sent, context.known)}`
+
+export const lifeInWords = ({ no, createdAt, origin, began }: Life, { clock }: WhyContext): string =>
+  words(
+    `#${no}`,
+    `since ${clock(createdAt)}`,
+    began === null ? "" : `position ${began.position}`,
+    origin === "" ? "" : `from ${origin}`,
+  )

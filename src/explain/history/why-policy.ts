@@ -1,0 +1,116 @@
+/**
+ * The settings and rules that had a say in what a watcher was told.
+ */
+import type { Knowledge } from "../../domain/history/ledger.ts"
+import type { Case, DecisionContext, ExplainedAuthorization } from "../../domain/history/why.ts"
+import type { Limits } from "../../domain/presentity/context.ts"
+import { policyKey } from "../../domain/presentity/watching.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { Clock } from "../event-text.ts"
+
+/** What the sentences of one answer are made with: what the settings and rules in force say of a presentity, and how it is told. */
+export interface WhyContext extends DecisionContext {
+  readonly presentity: Uri
+  /** Names of the rules in force, in document order. */
+  readonly ruleNames: readonly string[]
+  readonly clock: Clock
+  readonly known: Knowledge
+}
+
+export const policyOf = ({ finding, sent, life }: Case, context: WhyContext): readonly string[] => {
+  const { limits } = context
+  if (sent?.failed != null) return [failurePolicy(limits)]
+  switch (finding._tag) {
+    case "Paced":
+      return finding.isOwnPace
+        ? ["rate_control = 1, and the watcher asked for max-rate (RFC 6446)"]
+        : [
+            limits.notifyIntervalMillis === null
+              ? "notify_min_interval is not set: the package's own interval"
+              : `notify_min_interval = ${limits.notifyIntervalMillis / 1000}`,
+          ]
+    case "Retried":
+      return [
+        `notify_probe_interval = ${limits.probeSeconds}, end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}`,
+      ]
+    case "Pending":
+    case "PoliteBlock":
+      return rulingInWords(finding.judgement, life.packageName, context)
+    case "Hidden":
+      return [rulesInWords(finding.matched, context.ruleNames)]
+    case "Ended":
+      return finding.ending.because === "failure" ? [failurePolicy(limits)] : []
+    default:
+      return []
+  }
+}
+
+export const failurePolicy = (limits: Limits): string =>
+  `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
+
+export const rulingInWords = (
+  { by, handling, matched }: ExplainedAuthorization,
+  packageName: string,
+  context: WhyContext,
+): readonly string[] => {
+  const { limits, ruleNames } = context
+  const asked = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
+  switch (by) {
+    case "operator":
+      return [`the operator decided on this watcher: ${handling}`]
+    case "hook":
+      return handling === "allow" ? [] : [`request_policy or a hook says ${handling}`]
+    case "members":
+      return [`the list of the line does not name this watcher (line_members)`]
+    case "owner":
+    case "domain":
+      return handling === "allow" ? [] : [policySentence(by, packageName, context)]
+    case "everybody":
+      return []
+    case "default":
+      return [`${asked}the presentity has no rules: no_rules = ${limits.noRules}`]
+    case "unread":
+      return ["the source of rules had not been read yet, and none were in force: watchers wait until it has"]
+    case "rules":
+      return [
+        matched === "" || matched === null
+          ? `${asked}no rule matches: no_match = ${limits.noMatch}`
+          : `${asked}${rulesInWords(matched, ruleNames)}: ${handling}`,
+      ]
+  }
+}
+
+/** With the setting that says so. */
+const policySentence = (policy: "owner" | "domain", packageName: string, context: WhyContext): string => {
+  const { presentity, packages, limits } = context
+  const { watching } = limits
+  const eventPackage = packages.find(packageName)
+  const key =
+    eventPackage === null || watching === undefined
+      ? null
+      : policyKey(eventPackage, presentity, watching).counts
+  const isMailbox = /^message-summary(?:\.winfo)*$/.test(packageName)
+  const others = isMailbox ? " and those that mailbox_owners lists with it" : ""
+  const settings = [
+    key === null ? "the package's own, watch_policy can say otherwise" : `watch_policy = ${key}=${policy}`,
+    ...(isMailbox && watching !== undefined && Object.hasOwn(watching.mailboxOwners, presentity)
+      ? [`mailbox_owners = ${presentity}=${watching.mailboxOwners[presentity]?.join("|")}`]
+      : []),
+  ].join("; ")
+  const start = `the policy ${policy} of package ${packageName}`
+  if (packageName.endsWith(".winfo") && policy === "owner")
+    return `${start}: watcher information is for its owner alone${others} (RFC 3857 §4.6; ${settings})`
+  const whom =
+    policy === "owner"
+      ? `the presentity itself${others}`
+      : `identities of the same domain${isMailbox ? " and those that mailbox_owners lists" : ""}`
+  return `${start} is for ${whom} (${settings})`
+}
+
+const rulesInWords = (matched: string, names: readonly string[]): string =>
+  matched === ""
+    ? "no rule matches"
+    : `matching rules: ${matched
+        .split(",")
+        .map((ordinal) => names[Number(ordinal)] ?? ordinal)
+        .join(", ")}`

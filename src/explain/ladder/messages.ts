@@ -1,0 +1,336 @@
+/**
+ * The SIP messages that a log tells of: requests from the commands behind decisions, their answers, NOTIFYs, and how those
+ * ended. Nothing is invented: an answer that is not in the log (yet, or because of a crash) is left out.
+ *
+ * What is given here is enough to draw; the server's command line makes the text of each message from its `content`.
+ */
+import { replyOf } from "../../encoding/sip-replies.ts"
+import type { Reply } from "../../encoding/sip-replies.ts"
+import { recall } from "../../domain/history/recall.ts"
+import { answersIn } from "../../domain/presentity/delivery-acks.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
+import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { get, values } from "../../domain/table.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { DialogStart, Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
+import { contentText, watcherOf } from "../case/step-text.ts"
+import type { DecisionWorld } from "../case/world.ts"
+import { shownText } from "../document-summary.ts"
+
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where a request came from, and how its transaction is named. */
+export interface RequestSource {
+  readonly peer: Endpoint
+  readonly callId: string
+  readonly cseq: number
+}
+
+export interface PublishRequest {
+  readonly _tag: "Publish"
+  readonly presentity: Uri
+  readonly command: Publish
+  /** Null for what did not come by SIP. */
+  readonly source: RequestSource | null
+}
+
+export interface SubscribeRequest {
+  readonly _tag: "Subscribe"
+  readonly presentity: Uri
+  readonly command: Subscribe | Resubscribe
+  readonly dialog: DialogStart
+  readonly source: RequestSource | null
+}
+
+/** What a message is made of. */
+export type MessageContent =
+  | PublishRequest
+  | SubscribeRequest
+  | { readonly _tag: "Reply"; readonly request: PublishRequest | SubscribeRequest; readonly reply: Reply }
+  | { readonly _tag: "Notify"; readonly notify: Notify }
+  | {
+      readonly _tag: "NotifyAnswer"
+      readonly no: SubscriptionNo
+      readonly cseq: number
+      /** Null: the log does not say which dialog the NOTIFY belonged to. */
+      readonly dialog: DialogStart | null
+    }
+
+export interface LadderMessage {
+  readonly at: Millis
+  readonly position: number
+  /** Who it goes to or comes from, besides the server: a watcher's URI, or `publisher`. */
+  readonly party: string
+  readonly direction: "to-server" | "from-server"
+  /** `SUBSCRIBE`, `200 OK`, `no answer`. */
+  readonly label: string
+  /** What it says, in a few words. */
+  readonly remark: string
+  /** Whether there is such a message: false for an answer that did not come, and where its dialog is not known. */
+  readonly isSent: boolean
+  readonly content: MessageContent
+}
+
+/** What the server did without being asked by SIP. */
+export interface LadderNote {
+  readonly at: Millis
+  readonly position: number
+  readonly note: string
+}
+
+export type LadderStep = LadderMessage | LadderNote
+
+export const isNote = (step: LadderStep): step is LadderNote => "note" in step
+
+/** Walks along with a log, and remembers whom each NOTIFY went to. */
+export interface Ladder {
+  /** The messages of the next decision, in order; answers to NOTIFYs at the time they came. */
+  readonly take: (moment: DecisionStep) => readonly LadderStep[]
+}
+
+/** Whom a NOTIFY went to, and in which dialog. */
+interface Recipient {
+  readonly watcher: string
+  readonly dialog: DialogStart
+}
+
+export const makeLadder = (world: DecisionWorld): Ladder => {
+  const recipients = new Map<string, Recipient>()
+  return {
+    take: (moment) => {
+      const { decision, position, before, after, notifications } = moment
+      const { at, events, stream } = decision
+      const recipientOf = (no: SubscriptionNo): Recipient | null =>
+        recipientIn(before, no) ?? recipients.get(`${stream} ${no}`) ?? null
+      const steps: LadderStep[] = []
+      // what was known by then came before what was asked
+      for (const event of events) {
+        if (event._tag !== "NotificationsAccepted") continue
+        for (const { no, cseq, at: answeredAt } of answersIn(event, at))
+          steps.push(
+            answeredNotify({ position, at: answeredAt, no, cseq, recipient: recipientOf(no), status: 200 }),
+          )
+      }
+      steps.push(...askedFor(moment, world))
+      for (const event of events) {
+        if (event._tag !== "NotificationFailed") continue
+        const { no, cseq, status = null, outcome } = event
+        const remark = `NOTIFY ${cseq} ${outcomes[outcome]}`
+        steps.push(answeredNotify({ position, at, no, cseq, recipient: recipientOf(no), status, remark }))
+      }
+      for (const notify of notifications) {
+        const watcher = watcherOf(before, after, events, notify.no)
+        recipients.set(`${stream} ${notify.no}`, { watcher, dialog: notify.dialog })
+        steps.push(notified(moment, notify, watcher))
+      }
+      return steps
+    },
+  }
+}
+
+const recipientIn = (state: State, no: SubscriptionNo): Recipient | null => {
+  const subscription = get(state.subscriptions, no)
+  const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+  return subscription === undefined || dialog === undefined
+    ? null
+    : { watcher: subscription.watcher, dialog: dialog.start }
+}
+
+const outcomes = {
+  refused: "was refused",
+  "timed-out": "had no answer",
+  unreachable: "could not be sent",
+  unproven: "was not sent, its address being unproven",
+  unrepeated: "had no answer, and could not be repeated",
+} as const
+
+/** The request behind a decision with its answer, or a note of what the server did by itself. */
+const askedFor = (moment: DecisionStep, world: DecisionWorld): readonly LadderStep[] => {
+  const { decision, position, before } = moment
+  const { at } = decision
+  const recalled = recall(before, decision, world)
+  if (recalled === null) return []
+  const { command, outcome } = recalled
+  const source = sourceOf(decision.origin)
+  switch (command._tag) {
+    case "Publish":
+      return published(moment, command, outcome.answer, source)
+    case "Subscribe":
+    case "Resubscribe":
+      return subscribed(moment, command, outcome.answer, source)
+    case "FallDue":
+      return [{ at, position, note: dueNote(moment) }]
+    case "ReportDelivery":
+    case "RecordDeliveries":
+      return []
+    default:
+      return [{ at, position, note: command._tag }]
+  }
+}
+
+const published = (
+  { decision, position, before }: DecisionStep,
+  command: Publish,
+  answer: Answer,
+  source: RequestSource | null,
+): readonly LadderStep[] => {
+  const request: PublishRequest = { _tag: "Publish", presentity: before.presentity, command, source }
+  const remark =
+    command.expires === 0 ? "the end" : command.body === null ? "refresh" : shownText(command.body)
+  const context = { command, contact: "", allowEvents: "", recordRoutes: [] }
+  return exchange(request, replyOf(answer, context), {
+    at: decision.at,
+    position,
+    party: "publisher",
+    remark,
+  })
+}
+
+const subscribed = (
+  { decision, position, before }: DecisionStep,
+  command: Subscribe | Resubscribe,
+  answer: Answer,
+  source: RequestSource | null,
+): readonly LadderStep[] => {
+  const isFirst = command._tag === "Subscribe"
+  const dialog = isFirst ? command.dialog : dialogOf(before, command)
+  if (dialog === null) return []
+  const request: SubscribeRequest = {
+    _tag: "Subscribe",
+    presentity: before.presentity,
+    command,
+    dialog,
+    source,
+  }
+  const end = command.expires !== 0 ? "" : isFirst ? ", only asks" : ", the end"
+  const context = {
+    command,
+    contact: dialog.localContact,
+    allowEvents: "",
+    recordRoutes: isFirst ? dialog.routeSet : [],
+  }
+  return exchange(request, replyOf(answer, context), {
+    at: decision.at,
+    position,
+    party: command.watcher,
+    remark: `${command.packageName}${end}`,
+  })
+}
+
+/** A request and its answer. */
+const exchange = (
+  request: PublishRequest | SubscribeRequest,
+  reply: Reply,
+  { remark, ...common }: Pick<LadderMessage, "at" | "position" | "party" | "remark">,
+): readonly LadderMessage[] => [
+  {
+    ...common,
+    direction: "to-server",
+    label: request._tag === "Publish" ? "PUBLISH" : "SUBSCRIBE",
+    remark,
+    isSent: true,
+    content: request,
+  },
+  {
+    ...common,
+    direction: "from-server",
+    label: labelOf(reply.status, reply.reason),
+    remark: "",
+    isSent: true,
+    content: { _tag: "Reply", request, reply },
+  },
+]
+
+/** The dialog of a later SUBSCRIBE, with its target of that time. */
+const dialogOf = (state: State, command: Resubscribe): DialogStart | null => {
+  for (const { start, remoteTarget } of values(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === command.dialog)
+      return { ...start, remoteTarget }
+  }
+  return null
+}
+
+const notified = ({ decision, position }: DecisionStep, notify: Notify, watcher: string): LadderMessage => ({
+  at: decision.at,
+  position,
+  party: watcher,
+  direction: "from-server",
+  label: "NOTIFY",
+  remark: `${notify.packageName} ${contentText(notify)}`,
+  isSent: true,
+  content: { _tag: "Notify", notify },
+})
+
+/** How a NOTIFY ended. */
+const answeredNotify = ({
+  position,
+  at,
+  no,
+  cseq,
+  recipient,
+  status,
+  remark = "",
+}: {
+  readonly position: number
+  readonly at: Millis
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly recipient: Recipient | null
+  /** Null: no answer came. */
+  readonly status: number | null
+  readonly remark?: string
+}): LadderMessage => ({
+  at,
+  position,
+  party: recipient?.watcher ?? `subscription ${no}`,
+  direction: "to-server",
+  label: status === null ? "no answer" : labelOf(status, null),
+  remark,
+  isSent: status !== null && recipient !== null,
+  content: { _tag: "NotifyAnswer", no, cseq, dialog: recipient?.dialog ?? null },
+})
+
+const dueNote = ({ decision }: DecisionStep): string => {
+  const happened = decision.events.flatMap((event) =>
+    event._tag === "PublicationRemoved"
+      ? [`publication of ${event.packageName} expired`]
+      : event._tag === "SubscriptionTerminated"
+        ? [`subscription ${event.no} ended: ${event.reason}`]
+        : event._tag === "RulesReviewed"
+          ? ["time changed what the rules say"]
+          : [],
+  )
+  return happened.length === 0 ? "what was held back is sent" : happened.join(", ")
+}
+
+const labelOf = (status: number, reason: string | null): string =>
+  `${status} ${reason ?? phrases[status] ?? "Response"}`
+
+const phrases: Readonly<Record<number, string>> = {
+  200: "OK",
+  202: "Accepted",
+  204: "No Notification",
+  403: "Forbidden",
+  481: "Call/Transaction Does Not Exist",
+}
+
+/** `udp:192.0.2.20:5060 <Call-ID> <CSeq>`; null for what did not come by SIP. */
+const sourceOf = (origin: string): RequestSource | null => {
+  const [, address = "", callId = "", cseq = ""] = /^[a-z]+:(\S+) (\S+) (\d+)$/.exec(origin) ?? []
+  const peer = endpointOf(address)
+  return peer === null ? null : { peer, callId, cseq: Number(cseq) }
+}
+
+/** `192.0.2.20:5060`, `[2001:db8::1]:5060`; null for anything else. */
+export const endpointOf = (text: string): Endpoint | null => {
+  const colon = text.lastIndexOf(":")
+  const port = Number(text.slice(colon + 1))
+  return colon <= 0 || !Number.isInteger(port)
+    ? null
+    : { host: text.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port }
+}
