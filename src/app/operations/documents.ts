@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Operations, DocumentKind } from "../../ports/operations.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"

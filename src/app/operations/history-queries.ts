@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { HistoryQueries, HistoryRow, SentRow } from "../../ports/history-queries.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Entry } from "../../domain/history/entries.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"

@@ -2,11 +2,10 @@
  * What an operator may ask of a running server.
  */
 import { Effect } from "effect"
-import { RE2JS } from "re2js"
 import type { IsUnread } from "../../domain/presentity/context.ts"
+import { wholeList } from "../../ports/operations.ts"
 import type { Operations } from "../../ports/operations.ts"
-import { cursorOf } from "../../adapters/admin/handlers.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -70,14 +69,12 @@ export const makeOperations = (parts: OperationsParts): Operations => {
   return {
     ...makeDocumentOperations(pump, packages, parts.keptElsewhere, parts.isUnread, now),
     publications: (event, page) =>
-      encoded(paged(states, page, (state) => publicationRows(state, packages, event, now()))),
+      paged(states, page, (state) => publicationRows(state, packages, event, now())),
     subscriptions: (from, to, page) =>
-      encoded(
-        paged(states, page, (state) =>
-          to !== null && !matchesWildcard(to, state.presentity)
-            ? []
-            : subscriptionRows(state, ({ watcher }) => from === null || matchesWildcard(from, watcher)),
-        ),
+      paged(states, page, (state) =>
+        to !== null && !matchesWildcard(to, state.presentity)
+          ? []
+          : subscriptionRows(state, ({ watcher }) => from === null || matchesWildcard(from, watcher)),
       ),
     presentity: (uri) =>
       Effect.flatMap(uriOf(uri), (of) => {
@@ -92,8 +89,7 @@ export const makeOperations = (parts: OperationsParts): Operations => {
         const state = engine.state(of)
         return state == null ? [] : watcherRows(state, packages, event)
       }),
-    watching: (wanted, page) =>
-      encoded(paged(states, page, (state) => watchingRows(state, packages, wanted))),
+    watching: (wanted, page) => paged(states, page, (state) => watchingRows(state, packages, wanted)),
     history,
     refresh: (by, uri, event, kind) =>
       Effect.gen(function* () {
@@ -107,14 +103,12 @@ export const makeOperations = (parts: OperationsParts): Operations => {
       yield* pump.settle
       return { decided: pump.counters.decisions - before }
     }),
-    expose: (event, filter) =>
+    expose: (event, matches) =>
       Effect.gen(function* () {
-        const matches = yield* expression(filter)
         if (packages.find(event) === null) {
           return yield* new Refused({ status: 404, why: `event = ${event}: there is no such event package` })
         }
-        const everything = { after: "", limit: Number.POSITIVE_INFINITY }
-        const { items } = paged(states, everything, (state) =>
+        const { items } = paged(states, wholeList, (state) =>
           matches(state.presentity) ? exposedRows(state, event) : [],
         )
         feed.expose(items)
@@ -185,11 +179,6 @@ export const makeOperations = (parts: OperationsParts): Operations => {
   }
 }
 
-const encoded = <Page extends { readonly next: string | null }>(page: Page): Page => ({
-  ...page,
-  next: page.next === null ? null : cursorOf(page.next),
-})
-
 const replyOf = (answer: Answer): Effect.Effect<Reply, Refused> => {
   if (answer._tag === "Accepted") return Effect.succeed(answer.reply)
   const { rejection } = answer
@@ -202,20 +191,4 @@ const reasons: Partial<Record<string, string>> = {
   BadEvent: "there is no such event package, or it has no such operation",
   UnsupportedMediaType: "the package cannot read documents of that type",
   IntervalTooBrief: "so short a lifetime is not allowed (min_expires_publish)",
-}
-
-/** RE2 runs in linear time: nobody stops the server with one. */
-const expression = (filter: string | null): Effect.Effect<(uri: string) => boolean, Refused> => {
-  if (filter === null) return Effect.succeed(() => true)
-  return Effect.try({
-    try: () => {
-      const compiled = RE2JS.compile(filter)
-      return (uri: string) => compiled.matcher(uri).find()
-    },
-    catch: (fault) =>
-      new Refused({
-        status: 400,
-        why: `filter = ${filter}: no regular expression of RE2: ${fault instanceof Error ? fault.message : String(fault)}`,
-      }),
-  })
 }
