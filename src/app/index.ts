@@ -19,14 +19,14 @@ export type {
   FeedOptions,
   Instant,
   Notification,
-  Published,
   PublishRequest,
   SeenOptions,
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./library/core.ts"
-export type { PresentityAt } from "./library/history.ts"
+} from "./library/requests.ts"
+export type { Published } from "./operations/presentity-commands.ts"
+export type { PresentityAt } from "../domain/history/at.ts"
 export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
 export type { ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
