@@ -59,16 +59,22 @@ describe("importing presently", () => {
       foreign("app/index.ts").filter((path) => !addresses.has(path)),
       [],
     )
-    for (const name of elsewhere)
-      assert.isTrue(
-        foreign("app/main.ts").some((path) => path.startsWith(name)),
-        name,
-      )
+    // all of these but RE2, which is loaded for the first filter, are found where they are used
+    const found = ["app/main.ts", "app/library/start-server.ts", "app/library/database-stores.ts"].flatMap(
+      foreign,
+    )
+    assert.deepStrictEqual(
+      elsewhere.filter((name) => name !== "re2js" && !found.some((path) => path.startsWith(name))),
+      [],
+    )
     assert.isBelow(addresses.size, 10)
   })
 
-  it("loads of npm only effect and the XML parser, also when presence runs in memory", () => {
-    const script = `
+  it(
+    "loads of npm only effect and the XML parser, also when presence runs in memory",
+    { timeout: 60_000 },
+    () => {
+      const script = `
       import { registerHooks } from "node:module"
       const packages = new Set()
       registerHooks({
@@ -87,21 +93,22 @@ describe("importing presently", () => {
       const { sentence } = await presence.why(presentity, watcher)
       await presence.close()
       console.log(JSON.stringify({ sentence, packages: [...packages] }))`
-    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
-      encoding: "utf8",
-    })
-    assert.notStrictEqual(stdout, "", stderr)
-    const { sentence, packages } = JSON.parse(stdout) as {
-      readonly sentence: string
-      readonly packages: readonly string[]
-    }
-    assert.match(sentence, /bob/)
-    const parser = new Set(["fast-xml-parser", ...parserPackages("fast-xml-parser")])
-    assert.deepStrictEqual(
-      packages.filter((name) => name !== "effect" && !parser.has(name)),
-      [],
-    )
-  })
+      const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
+        encoding: "utf8",
+      })
+      assert.notStrictEqual(stdout, "", stderr)
+      const { sentence, packages } = JSON.parse(stdout) as {
+        readonly sentence: string
+        readonly packages: readonly string[]
+      }
+      assert.match(sentence, /bob/)
+      const parser = new Set(["fast-xml-parser", ...parserPackages("fast-xml-parser")])
+      assert.deepStrictEqual(
+        packages.filter((name) => name !== "effect" && !parser.has(name)),
+        [],
+      )
+    },
+  )
 })
 
 /** The packages that a package depends on, and theirs. */
