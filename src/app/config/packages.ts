@@ -1,21 +1,11 @@
 /**
  * The event packages a server runs with, as the settings have them.
  */
-import { xmlCodec } from "../../adapters/xml/codec.ts"
-import { callInfo } from "../../domain/packages/call-info.ts"
-import { conference } from "../../domain/packages/conference.ts"
-import { dialogInfo } from "../../domain/packages/dialog-info.ts"
-import { dialogsInPresence } from "../../domain/packages/dialog-presence.ts"
-import { sharedLine } from "../../domain/packages/dialog-sla.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
-import { lineSeize } from "../../domain/packages/line-seize.ts"
-import { messageSummary } from "../../domain/packages/message-summary.ts"
 import { passThrough } from "../../domain/packages/pass-through.ts"
-import { commonRules } from "../../domain/packages/pidf-rules.ts"
-import { presence } from "../../domain/packages/pidf.ts"
 import { makeRegistry } from "../../domain/packages/registry.ts"
-import { reg } from "../../domain/packages/reg.ts"
-import { watcherInfo } from "../../domain/packages/watcher-info.ts"
+import { bundledPackages } from "../packages/bundled.ts"
+import { commonRules, watcherInfo } from "../packages/index.ts"
 import type { Config } from "./config.ts"
 
 /** `NAME=TYPE|TYPE…`: a package whose documents nobody reads. */
@@ -49,26 +39,23 @@ const asksOma = (config: PackageSettings): boolean =>
 
 /** @throws Error that says which package cannot be made, and why */
 export const packagesOf = (config: PackageSettings): Packages => {
-  const dialogs = dialogInfo({ xml: xmlCodec, forceSingleDialog: config.force_single_dialog })
   const rules = { legacyPermissive: config.legacy_permissive, oma: asksOma(config) }
-  const bundled: readonly EventPackage[] = [
-    presence({
-      xml: xmlCodec,
+  const bundled = bundledPackages({
+    presence: {
       // whoever is shown on the phone has to be shown off it as well
       notifyOfflineBody: config.notify_offline_body || config.mix_dialog_presence,
       generateOfflineBody: config.generate_offline_body,
       idCollision: config.id_collision === "rename" ? "rename" : "newest",
       rules,
-      ...(config.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
-    }),
-    dialogs,
-    sharedLine({ xml: xmlCodec, fixRemoteTarget: config.bla_fix_remote_target }),
-    messageSummary({ emptySummary: config.empty_message_summary }),
-    reg({ xml: xmlCodec, defaultExpires: config.default_expires }),
-    conference({ xml: xmlCodec }),
-    callInfo({ timeoutNotification: config.call_info_timeout_notification }),
-    lineSeize({ timeoutNotification: config.line_seize_timeout_notification }),
-    ...config.pass_through.map(passThroughOf),
-  ]
-  return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }), commonRules(xmlCodec, rules))
+    },
+    mixDialogs: config.mix_dialog_presence,
+    dialog: { forceSingleDialog: config.force_single_dialog },
+    sharedLine: { fixRemoteTarget: config.bla_fix_remote_target },
+    messageSummary: { emptySummary: config.empty_message_summary },
+    reg: { defaultExpires: config.default_expires },
+    callInfo: { timeoutNotification: config.call_info_timeout_notification },
+    lineSeize: { timeoutNotification: config.line_seize_timeout_notification },
+  })
+  const all: readonly EventPackage[] = [...bundled, ...config.pass_through.map(passThroughOf)]
+  return makeRegistry(all, (name) => watcherInfo(name), commonRules(rules))
 }

@@ -9,19 +9,49 @@ import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 
-type Members = EventStore["Service"]
+type Store = EventStore["Service"]
 
-/** The event store's contract with promises for effects; what is only saved to save folding is left out. */
-export type PromiseStore = {
-  readonly [Name in "append" | "load" | "read" | "history"]: (
-    ...args: Parameters<Members[Name]>
-  ) => Promise<Effect.Success<ReturnType<Members[Name]>>>
+/** What the call of that name of `EventStore` answers. */
+type Answer<Name extends keyof PromiseStore> = Effect.Success<ReturnType<Store[Name]>>
+
+/**
+ * What a store of one's own has to do: the contract of `EventStore` with promises. What only saves folding is left out.
+ *
+ * A promise that is rejected counts as a store that does not answer.
+ */
+export interface PromiseStore {
+  /**
+   * Stores decisions: all those of a stream or none, and each stream only when it stands just before its first one (a
+   * decision of version n follows version n - 1). Streams that stand elsewhere are named in `conflicts`, and nothing of them
+   * is stored.
+   *
+   * Safe to repeat: a decision that is there already, told by stream, version and nonce, counts as stored.
+   *
+   * @param requesters for each decision the watcher whose request it was, or null
+   * @returns `position`: of the newest of these decisions in the whole log; `conflicts`: a Set of streams
+   */
+  readonly append: (...args: Parameters<Store["append"]>) => Promise<Answer<"append">>
+  /** The present state of each stream in the order asked, folded from its decisions; `initial(stream)` where there are none. */
+  readonly load: (...args: Parameters<Store["load"]>) => Promise<Answer<"load">>
+  /** Decisions after a position of the log in commit order, without gaps; fewer than `max` means the end. */
+  readonly read: (...args: Parameters<Store["read"]>) => Promise<Answer<"read">>
+  /** Decisions of one stream after a version, oldest first; fewer than `max` means the end. */
+  readonly history: (...args: Parameters<Store["history"]>) => Promise<Answer<"history">>
 }
 
 /**
  * A store of one's own. It keeps decisions; what is folded from them is not saved, so a start reads them all.
  *
- * A promise that is rejected counts as a store that does not answer: what was asked is asked again, then given up.
+ * A promise that is rejected counts as a store that does not answer: what was asked is asked again, then given up. A store
+ * that is written with Effect needs none of this: `Layer.succeed(EventStore, store)`.
+ *
+ * @param given four functions, which are called as its methods
+ * @throws OptionsInvalid at once, naming each of the four that is no function
+ *
+ * @example
+ * ```ts
+ * const presence = await Presence.make({ store: storeOf({ append, load, read, history }) })
+ * ```
  */
 export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
   const own = checkedStore(given)

@@ -47,6 +47,8 @@ export interface Watch extends AsyncIterable<Notification> {
 }
 
 /**
+ * Presence as a program has it: publications, watchers, questions about the past.
+ *
  * @throws PresenceRefused from every promise, with the status a SIP server would have answered; 400, naming call and argument, where
  *   an argument cannot be meant
  */
@@ -106,8 +108,12 @@ export interface Presence<Name extends PackageName = BundledName> {
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
+/** Options of `Presence.make`. */
 export interface MakeOptions<Name extends PackageName = PackageName> extends PresenceOptions<Name> {
-  /** Where decisions are kept; left out: in memory. See `stores.ts`. */
+  /**
+   * Where decisions are kept: `memoryStore()`, `embeddedStore(folder)`, `postgresStore(url)`, `storeOf(store)`, or any layer of
+   * an `EventStore`. Left out: in memory.
+   */
   readonly store?: Layer.Layer<EventStore, Error>
 }
 
@@ -223,4 +229,5 @@ const watchOn = async (core: Core, iterations: Iterations, request: WatchRequest
   }
 }
 
+/** Presence inside a program: `make` for promises, `layer` for Effect. */
 export const Presence = { make, layer: layerPresence } as const

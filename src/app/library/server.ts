@@ -65,4 +65,5 @@ const start = async (
   return startWithin(options, now)
 }
 
+/** A whole SIP presence server inside a program. */
 export const Server = { start } as const
