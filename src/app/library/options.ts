@@ -1,5 +1,5 @@
 /**
- * What an embedding program may choose, and what it gets when it does not.
+ * Options of a program that has presence in it, and their defaults.
  */
 import { bundledPackages } from "../packages/bundled.ts"
 import type { BundledName } from "../packages/bundled.ts"

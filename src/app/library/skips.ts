@@ -14,9 +14,9 @@ import type { SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
 export interface Skips {
   /** A notification leaves. @returns how many changes were left out before the one it tells */
-  readonly delivered: (one: Notify) => number
+  readonly delivered: (notify: Notify) => number
   /** Its watcher has done with it. */
-  readonly taken: (one: Notify) => void
+  readonly taken: (notify: Notify) => void
   /** Decisions are committed; to be told before the notifications that follow from them. */
   readonly stored: (stored: readonly CommittedDecision[]) => void
 }

@@ -21,8 +21,8 @@ export const appendedFault = (answer: unknown, decisions: readonly Decision[]): 
   if (!(conflicts instanceof Set)) return `conflicts ${shown(conflicts)} instead of a Set of streams`
   if (conflicts.size === 0) return null
   const streams = new Set<unknown>(decisions.map(({ stream }) => stream))
-  for (const one of conflicts)
-    if (!streams.has(one)) return `a conflict of ${shown(one)}, which was not appended to`
+  for (const stream of conflicts)
+    if (!streams.has(stream)) return `a conflict of ${shown(stream)}, which was not appended to`
   return null
 }
 
@@ -53,8 +53,8 @@ const stateFault = (state: unknown): string | null => {
 
 export const statesFault: Check<unknown> = (answer) => {
   if (!Array.isArray(answer)) return `${shown(answer)} instead of an array of states`
-  for (const one of answer) {
-    const fault = stateFault(one)
+  for (const state of answer) {
+    const fault = stateFault(state)
     if (fault !== null) return fault
   }
   return null
@@ -123,7 +123,8 @@ const rowFault = (row: unknown): string | null => {
   for (const name of ["cause", "origin", "nonce"])
     if (typeof decision[name] !== "string") return `a decision with ${name} ${shown(decision[name])}`
   const { events } = decision
-  return Array.isArray(events) && events.every((one) => isObject(one) && typeof one["_tag"] === "string")
+  return Array.isArray(events) &&
+    events.every((event) => isObject(event) && typeof event["_tag"] === "string")
     ? null
     : `a decision with events ${shown(events)}`
 }

@@ -1,5 +1,5 @@
 /**
- * What there is, as rows: publications, subscriptions, watchers, on committed state.
+ * Publications, subscriptions and watchers as rows, made from committed state.
  */
 import type {
   ExposedRow,
