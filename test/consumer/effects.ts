@@ -62,4 +62,4 @@ export const cleanup = (operations: Operations): Effect.Effect<readonly string[]
   )
 
 // @ts-expect-error a store has to be given
-void Effect.runPromise(Effect.provide(program, Presence.layer()))
+export const lacking = () => Effect.runPromise(Effect.provide(program, Presence.layer()))
