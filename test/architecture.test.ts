@@ -155,6 +155,26 @@ describe("imports", () => {
     )
   })
 
+  it("ports know the domain and each other, and no adapter", () => {
+    assert.deepStrictEqual(
+      offences(
+        within("ports"),
+        (path) => path.startsWith("domain/") || path.startsWith("ports/") || path === "effect",
+      ),
+      [],
+    )
+  })
+
+  it("the management adapter is opened by a server, and its tokens are read; nothing else knows it", () => {
+    assert.deepStrictEqual(
+      offences(
+        (path) => within("app")(path) && path !== "app/server.ts" && !within("app/node")(path),
+        (path) => !path.startsWith("adapters/admin/") || path === "adapters/admin/tokens.ts",
+      ),
+      [],
+    )
+  })
+
   it(
     "what a browser may load is domain, encoding, explain and XML codec, and of npm Effect's data and the parser",
     { tags: ["LIB-browser"] },

@@ -1,9 +1,13 @@
 /**
  * `presently`: presence inside a program of one's own, or a whole server started from one.
+ *
+ * Importing it loads neither sockets, databases nor the command line: `postgresStore`, `embeddedStore` and `Server.start` load
+ * what they need when they are used.
  */
 export { Presence } from "./library/presence.ts"
 export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
 export { PresenceService } from "./library/service.ts"
+export type { PresenceEffects } from "./library/service.ts"
 export {
   CallbackFault,
   FellBehind,
@@ -14,26 +18,28 @@ export {
 } from "./library/refused.ts"
 export type { BadArgument } from "./library/refused.ts"
 export type { PresenceFault } from "./library/faults.ts"
-export { StoreUnavailable } from "../ports/event-store.ts"
 export type {
   FeedOptions,
   Instant,
   Notification,
-  Published,
   PublishRequest,
   SeenOptions,
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./library/core.ts"
-export type { PresentityAt } from "./library/history.ts"
+} from "./library/requests.ts"
+export type { Published } from "./operations/presentity-commands.ts"
+export type { PresentityAt } from "../domain/history/at.ts"
 export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
-export type { ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
-export type { PresencePublish } from "../domain/projections/published.ts"
-export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
-export type { Holder } from "../ports/event-store.ts"
+
+// where decisions are kept
+export { embeddedStore, memoryStore, postgresStore } from "./library/stores.ts"
+export { storeOf } from "./library/own-store.ts"
+export type { PromiseStore } from "./library/own-store.ts"
 export { StoreUnfit } from "../adapters/store/writer/unfit.ts"
-export type { PromiseStore } from "./library/stores.ts"
+export { LogIsTaken } from "../adapters/store/writer/taken.ts"
+
+// a whole server
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"
 export type { Reloaded } from "./node/reloaded.ts"
@@ -46,9 +52,28 @@ export type {
   SubscribeOutcome,
   SubscribeRule,
 } from "./config/request-policy-rules.ts"
+
+// ports: services of Effect that a program may provide, or ask
+export { EventStore, PresenceTables, StoreUnavailable, soleClaim } from "../ports/event-store.ts"
+export { SipTransport } from "../ports/sip-transport.ts"
+export type { Request as SipRequest, SipHandler } from "../ports/sip-transport.ts"
+export type {
+  Appended,
+  Checkpoint,
+  CheckpointName,
+  Claim,
+  Holder,
+  Position,
+  RecordedDecision,
+  TableChange,
+} from "../ports/event-store.ts"
+export type { Operations, ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
+export type { Refused as OperationRefused } from "../ports/operation-refused.ts"
+export type { Differences, HistoryQueries, SentPage, Why } from "../ports/history-queries.ts"
+
+// the domain's words
+export type { PresencePublish } from "../domain/projections/published.ts"
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"
 export type { WatchOptions } from "./config/watch-policies.ts"
 export type { Body, SubHandling, WatchPolicy } from "../domain/vocabulary.ts"
-export type { Differences, SentPage, Why } from "../ports/history-queries.ts"
-export { LogIsTaken } from "../adapters/store/writer/taken.ts"

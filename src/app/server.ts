@@ -30,7 +30,7 @@ import { isMachineClock } from "./clock/clocks.ts"
 import { clockOptionsOf, retentionSuspicion, stopTold, timekeepingOf } from "./clock/timekeeping.ts"
 import type { Config } from "./config/config.ts"
 import type { ConfigInvalid } from "./config/config.ts"
-import { Refused } from "../adapters/admin/problems.ts"
+import { Refused } from "../ports/operation-refused.ts"
 import { makeReloader } from "./node/reload.ts"
 import type { Reloader } from "./node/reload.ts"
 import type { Reloaded } from "./node/reloaded.ts"
@@ -366,7 +366,7 @@ const start = Effect.fnUntraced(function* (
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => metrics.carry(measured)))
   const admin = yield* adminPort(config, tracing, reloader, {
-    desk,
+    operations: desk,
     version,
     metrics: () => metrics.text(measured),
     degraded: () => [...degradedKinds(sources()), ...timekeeping.troubles()],

@@ -1,9 +1,10 @@
 /**
- * What the management port asks about history, and the shapes of its answers. `text` is what the command line prints.
+ * Questions about the past, which the application answers for the management port, the command line and programs, and the
+ * shapes of the answers. `text` is what the command line prints.
  */
 import { Schema } from "effect"
 import type { Effect } from "effect"
-import type { Refused } from "../adapters/admin/problems.ts"
+import type { Refused } from "./operation-refused.ts"
 
 const Version = Schema.Literal(1)
 const Text = Schema.String
@@ -118,10 +119,15 @@ export const Why = Schema.Struct({
   text: Text,
 })
 
+/** NOTIFYs that a watcher was sent, oldest first; `next` is `before` of the page that comes before, null: this is the first. */
 export type SentPage = typeof SentPage.Type
+/** What is different between two instants, as facts and as `text`, a line for each. */
 export type Differences = typeof Differences.Type
+/** Why a watcher was told of a change, or was not: a `sentence`, the `facts` it rests on, and `advice` what to try. */
 export type Why = typeof Why.Type
+/** One decision. */
 export type HistoryRow = typeof HistoryRow.Type
+/** One NOTIFY with exactly what was in it. */
 export type SentRow = typeof SentRow.Type
 
 /** Names of time zones as IANA has them; UTC when left out. */
@@ -138,7 +144,9 @@ interface Window extends Zoned {
   readonly limit?: number | undefined
 }
 
+/** Questions about the past of presentities. They fail with Refused: 400 for arguments, 404 for names, 503 without a log. */
 export interface HistoryQueries {
+  /** Decisions about a presentity, the newest, oldest first. */
   readonly history: (
     uri: string,
     wish: Window & {
@@ -149,18 +157,22 @@ export interface HistoryQueries {
       readonly causes?: boolean | undefined
     },
   ) => Effect.Effect<typeof HistoryPage.Type, Refused>
+  /** A presentity as of an instant. */
   readonly at: (
     uri: string,
     wish: Zoned & { readonly time: string },
   ) => Effect.Effect<typeof StateAt.Type, Refused>
+  /** What is different between two instants. */
   readonly diff: (
     uri: string,
     wish: Zoned & { readonly from: string; readonly to: string },
   ) => Effect.Effect<typeof Differences.Type, Refused>
+  /** Every NOTIFY that a watcher was sent, and what became of it. */
   readonly seen: (
     uri: string,
     wish: Window & { readonly watcher: string; readonly body?: boolean | undefined },
   ) => Effect.Effect<typeof SentPage.Type, Refused>
+  /** Why a watcher was told of a change, or was not. */
   readonly why: (
     uri: string,
     wish: Zoned & {

@@ -1,12 +1,12 @@
 /**
- * What the management port asks of the server, and the shapes of its answers. Rows have the fields of the OpenSIPS module
- * first, under its names; times are seconds since 1970.
+ * The operations that the application offers, whoever asks: the management port over HTTP and JSON-RPC, or a program. Rows
+ * have the fields of the OpenSIPS presence module first, under its names; times in rows are seconds since 1970.
  */
 import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
 import type { PresencePublish } from "../domain/projections/published.ts"
 import type { HistoryQueries } from "./history-queries.ts"
-import type { Refused } from "../adapters/admin/problems.ts"
+import type { Refused } from "./operation-refused.ts"
 
 export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
 
@@ -83,6 +83,7 @@ export const ExposedRow = Schema.Struct({
   body: Schema.String,
 })
 
+/** A document with its media type. */
 export const Document = Schema.Struct({ contentType: Schema.String, body: Schema.String })
 
 /** All there is of one presentity. */
@@ -106,6 +107,7 @@ export const PresentityView = Schema.Struct({
   ),
 })
 
+/** A sharing tag, as OpenSIPS clusters have them. */
 export const SharingTag = Schema.Struct({
   tag: Schema.String,
   state: Schema.Literals(["active", "backup"]),
@@ -136,6 +138,7 @@ export const Source = Schema.Struct({
   ),
 })
 
+/** The answer to a publication; lifetime in seconds, an empty entity-tag where it was removed. */
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
 export const Repaired = Schema.Struct({
@@ -232,22 +235,29 @@ export interface PublishWish {
   readonly expires: number | null
 }
 
-/** Rows in an order of presentities; `after` is where the page before ended. */
+/** Which part of a list is asked for. Rows are in the order of their presentities' URIs. */
 export interface Page {
+  /** The URI with which the page before ended (its `next`); empty: the first page. */
   readonly after: string
+  /** About how many rows; those of one presentity stay together. */
   readonly limit: number
 }
+
 export interface Paged<Row> {
   readonly items: readonly Row[]
-  /** Where the next page begins; null: this is the last. */
+  /** `after` of the next page; null: this is the last. */
   readonly next: string | null
 }
+
+/** Everything in one page. */
+export const wholeList: Page = { after: "", limit: Number.POSITIVE_INFINITY }
 
 export type PublicationRow = typeof PublicationRow.Type
 export type SubscriptionRow = typeof SubscriptionRow.Type
 export type WatcherRow = typeof WatcherRow.Type
 export type WatchingRow = typeof WatchingRow.Type
 export type WatchingState = (typeof watchingStates)[number]
+/** A live publication as the event E_PRESENCE_EXPOSED has it; `expires` is an instant in seconds since 1970. */
 export type ExposedRow = typeof ExposedRow.Type
 export type PresentityView = typeof PresentityView.Type
 export type WebhookView = typeof WebhookView.Type
@@ -273,12 +283,19 @@ export interface FeedFilter {
   readonly presentity: string | null
 }
 
-/** `by` says in the log who asked. */
+/**
+ * Everything that may be asked of a running server. `by` is what the log says of who asked. Refusals have the status that SIP
+ * or HTTP has for them: 400 for arguments, 404 for what does not exist, 409 for what cannot be done as things are, 503 while
+ * the store does not answer.
+ */
 export interface Operations {
+  /** Live publications of a package; null: of every package. */
   readonly publications: (event: string | null, page: Page) => Paged<PublicationRow>
-  /** `from` (the watcher) and `to` are shell wildcards over whole URIs; null: any. */
+  /** Live subscriptions. `from` (the watcher) and `to` are shell wildcards over whole URIs; null: any. */
   readonly subscriptions: (from: string | null, to: string | null, page: Page) => Paged<SubscriptionRow>
+  /** All there is of one presentity, before any rule. */
   readonly presentity: (uri: string) => Effect.Effect<PresentityView, Refused>
+  /** Who watches a presentity, and who waits to be decided on. */
   readonly watchers: (uri: string, event: string | null) => Effect.Effect<readonly WatcherRow[], Refused>
   /** Watchers of everybody; `stale`: active ones that have not been sent what is shown now. Null: all. */
   readonly watching: (state: WatchingState | null, page: Page) => Paged<WatchingRow>
@@ -292,13 +309,18 @@ export interface Operations {
   ) => Effect.Effect<void, Refused>
   /** Decides everything that has fallen due; nothing is ever left for it to do. */
   readonly cleanup: Effect.Effect<{ readonly decided: number }>
-  /** Publications whose presentity matches; each one is raised as E_PRESENCE_EXPOSED. */
-  readonly expose: (event: string, filter: string | null) => Effect.Effect<readonly ExposedRow[], Refused>
+  /** Live publications of presentities that match; each one is also raised as E_PRESENCE_EXPOSED. */
+  readonly expose: (
+    event: string,
+    matches: (presentity: string) => boolean,
+  ) => Effect.Effect<readonly ExposedRow[], Refused>
+  /** Rules or hard state in force for a package; null: there are none. */
   readonly document: (
     kind: DocumentKind,
     uri: string,
     event: string,
   ) => Effect.Effect<{ readonly contentType: string; readonly text: string } | null, Refused>
+  /** Puts rules or hard state in force, at once; null removes them. Refused with 409 where a source is the truth of them. */
   readonly replaceDocument: (
     by: string,
     kind: DocumentKind,
@@ -313,7 +335,9 @@ export interface Operations {
     watcher: string,
     text: string | null,
   ) => Effect.Effect<{ readonly handling: string; readonly matched: readonly number[] }, Refused>
+  /** As PUBLISH: creates, modifies, refreshes or removes, by what is given (RFC 3903 §4). */
   readonly publish: (by: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
+  /** Ends subscriptions, of one watcher or of all (null); each is told the reason (RFC 3265 §3.2.4). */
   readonly terminate: (
     by: string,
     uri: string,
@@ -321,6 +345,7 @@ export interface Operations {
     watcher: string | null,
     reason: "deactivated" | "probation" | "noresource",
   ) => Effect.Effect<void, Refused>
+  /** Approves or denies one watcher, whatever the rules say; null takes the decision back. */
   readonly decide: (
     by: string,
     uri: string,
@@ -334,7 +359,9 @@ export interface Operations {
   readonly repairTables: (fromStart: boolean) => Effect.Effect<typeof Repaired.Type, Refused>
   /** Where rules and hard state come from, besides this port. */
   readonly sources: () => readonly Source[]
+  /** Sharing tags and what they are here. */
   readonly sharingTags: () => readonly SharingTag[]
+  /** Makes a tag active or backup here. */
   readonly setSharingTag: (
     by: string,
     tag: string,

@@ -110,6 +110,17 @@ describe("its subpaths", () => {
     assert.deepStrictEqual(JSON.parse(good(ended)), ["terminated", "42", 400])
   })
 
+  it(
+    "presence in a program takes an event store that is written with Effect",
+    { tags: ["LIB-root"] },
+    async () => {
+      const script = `const { kept, past, refused } = await import("./effects.ts")
+      console.log(JSON.stringify([kept.decisions, past, refused]))`
+      const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
+      assert.deepStrictEqual(JSON.parse(good(ended)), [2, ["Publish", "Publish"], 404])
+    },
+  )
+
   it.each([
     ["nodenext", "nodenext"],
     ["bundler", "esnext"],

@@ -11,13 +11,14 @@ import type { TransportName } from "../../adapters/sip/transports/transports.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
+import { masked } from "./masked-url.ts"
+import { peerAdvice } from "./trusted-peers.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
 import { parseHostPort, withoutScheme } from "./host-port.ts"
 import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
 import type { Setting } from "./setting-kinds.ts"
 import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
-import { peerAdvice } from "./trusted-peers.ts"
 
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly faults: readonly string[]
@@ -229,7 +230,3 @@ const show = (value: unknown, name: SettingName): string => {
   const safe = setting.secret === true ? masked(shown) : shown
   return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe
 }
-
-/** A URL without user and password, wherever it says them. */
-export const masked = (url: string): string =>
-  url.replace(/\/\/.*@/s, "//***@").replaceAll(/([?&](?:password|sslpassword)=)[^&]*/gi, "$1***")

@@ -56,7 +56,9 @@ export interface SubscribeOutcome {
   readonly refuse?: string | number
 }
 
+/** An entry of `handle_publish`: which PUBLISH it is about, and what is granted. The first that matches counts. */
 export type PublishRule = PolicyConditions & PublishOutcome
+/** An entry of `handle_subscribe`: which SUBSCRIBE it is about, and what is granted. The first that matches counts. */
 export type SubscribeRule = PolicyConditions & SubscribeOutcome
 
 export type PolicyKind = "publish" | "subscribe"

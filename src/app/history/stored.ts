@@ -3,11 +3,10 @@
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
-import type { RecordedDecision } from "../../domain/history/moments.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
+import type { EventStore, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
 import { eachDecision } from "./decisions.ts"
 
 /** Folded from the landmark before it, or from the beginning. */

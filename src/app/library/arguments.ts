@@ -1,8 +1,9 @@
 /**
- * What a program passes to a call, read once and checked. What comes out is plain: whatever getters, proxies and later changes
- * there were, nothing behind this sees them.
+ * Arguments of a program, read once and checked. The results are plain values: getters, proxies and later changes of what was
+ * passed are never seen behind this file.
  *
- * By hand, as it runs for each publication. @throws PresenceRefused naming call, argument, value and what is expected
+ * The checks are written by hand, since they run for each publication. They throw PresenceRefused, which names the call, the
+ * argument, its value and what is expected.
  */
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
@@ -15,7 +16,7 @@ import type {
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./core.ts"
+} from "./requests.ts"
 import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 
@@ -84,9 +85,9 @@ const objectIn = (call: string, value: unknown, known: ReadonlySet<string>): obj
 }
 
 /** One property, asked for once. @param path of the object: `publish: `, `publish: body.` */
-const field = (path: string, of: object, name: string): unknown => {
+const field = (path: string, fields: object, name: string): unknown => {
   try {
-    return (of as Readonly<Record<string, unknown>>)[name]
+    return (fields as Readonly<Record<string, unknown>>)[name]
   } catch (cause) {
     throw new PresenceRefused({
       status: 400,
@@ -114,7 +115,7 @@ const entriesOf = (argument: string, value: unknown, expected: string): readonly
   return entries ?? refuseArgument(argument, value, `${expected}, at most ${entriesMax}`)
 }
 
-/** Text that every store can keep: no half of a surrogate pair, no U+0000. */
+/** Text that every store can keep: without halves of surrogate pairs and U+0000. */
 export const textIn = (argument: string, value: unknown, max: number, what = "text"): string => {
   if (typeof value !== "string") return refuseArgument(argument, value, what)
   if (value.length > max) return refuseArgument(argument, value, `${what} of at most ${max} characters`, 413)
@@ -145,7 +146,7 @@ export const uriIn = (argument: string, value: unknown): Uri => {
   throw new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri } })
 }
 
-/** Text that is judged as a URI by whoever is asked. */
+/** A URI as text: the question that it is passed to reads it. */
 export const uriText = (argument: string, value: unknown): string =>
   textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
 
@@ -184,10 +185,10 @@ const bodyIn = (call: string, value: unknown, max: number): string | Body => {
 }
 
 const headersIn = (call: string, value: unknown): readonly Header[] =>
-  entriesOf(`${call}: headers`, value, "an array of [name, value]").map((one, index): Header => {
+  entriesOf(`${call}: headers`, value, "an array of [name, value]").map((header, index): Header => {
     const argument = `${call}: headers[${index}]`
-    const [name, text, ...more] = entriesOf(argument, one, "[name, value]")
-    if (more.length > 0) return refuseArgument(argument, one, "[name, value]")
+    const [name, text, ...more] = entriesOf(argument, header, "[name, value]")
+    if (more.length > 0) return refuseArgument(argument, header, "[name, value]")
     const isName = typeof name === "string" && /^[A-Za-z0-9!%*_+`'~.-]{1,100}$/.test(name)
     if (!isName) return refuseArgument(`${argument}[0]`, name, "the name of a header")
     const line = wordIn(`${argument}[1]`, text, "the value of a header")
@@ -203,40 +204,40 @@ const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, 
 
 /** @param bodyMax characters a body may have */
 export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
-  const of = objectIn("publish", request, publishNames)
+  const fields = objectIn("publish", request, publishNames)
   // plainly, as it runs for each publication
   const found: { -readonly [Name in keyof PublishRequest]: PublishRequest[Name] } = {
-    presentity: uriIn("publish: presentity", field("publish: ", of, "presentity")),
-    event: eventIn("publish", field("publish: ", of, "event")),
+    presentity: uriIn("publish: presentity", field("publish: ", fields, "presentity")),
+    event: eventIn("publish", field("publish: ", fields, "event")),
   }
-  const body = field("publish: ", of, "body")
+  const body = field("publish: ", fields, "body")
   if (body !== undefined) found.body = bodyIn("publish", body, bodyMax)
-  const headers = field("publish: ", of, "headers")
+  const headers = field("publish: ", fields, "headers")
   if (headers !== undefined) found.headers = headersIn("publish", headers)
-  const entityTag = field("publish: ", of, "entityTag")
+  const entityTag = field("publish: ", fields, "entityTag")
   if (entityTag !== undefined) found.entityTag = wordIn("publish: entityTag", entityTag, "an entity-tag")
-  const expires = secondsIn("publish: expires", field("publish: ", of, "expires"))
+  const expires = secondsIn("publish: expires", field("publish: ", fields, "expires"))
   if (expires !== undefined) found.expires = expires
-  const device = field("publish: ", of, "device")
+  const device = field("publish: ", fields, "device")
   if (device !== undefined) found.device = wordIn("publish: device", device, "the name of a device")
   return found
 }
 
 export const readWatch = (request: unknown, call: "watch" | "fetch" = "watch"): WatchRequest => {
-  const of = objectIn(call, request, call === "fetch" ? fetchNames : watchNames)
+  const fields = objectIn(call, request, call === "fetch" ? fetchNames : watchNames)
   const path = `${call}: `
   const word = (name: string, what: string): string | undefined =>
-    optional(field(path, of, name), (value) => wordIn(`${call}: ${name}`, value, what))
-  const accept = optional(field(path, of, "accept"), (value) =>
-    entriesOf(`${call}: accept`, value, "an array of media types").map((one, index) =>
-      wordIn(`${call}: accept[${index}]`, one, "a media type"),
+    optional(field(path, fields, name), (value) => wordIn(`${call}: ${name}`, value, what))
+  const accept = optional(field(path, fields, "accept"), (value) =>
+    entriesOf(`${call}: accept`, value, "an array of media types").map((type, index) =>
+      wordIn(`${call}: accept[${index}]`, type, "a media type"),
     ),
   )
   return {
-    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
-    watcher: uriIn(`${call}: watcher`, field(path, of, "watcher")),
-    event: eventIn(call, field(path, of, "event")),
-    ...given("expires", secondsIn(`${call}: expires`, field(path, of, "expires"))),
+    presentity: uriIn(`${call}: presentity`, field(path, fields, "presentity")),
+    watcher: uriIn(`${call}: watcher`, field(path, fields, "watcher")),
+    event: eventIn(call, field(path, fields, "event")),
+    ...given("expires", secondsIn(`${call}: expires`, field(path, fields, "expires"))),
     ...given("accept", accept),
     ...given("device", word("device", "the name of a device")),
     ...given("argument", word("argument", "one line of text")),
@@ -247,18 +248,18 @@ const reasons = ["deactivated", "probation", "noresource"] as const
 
 export const readTerminate = (request: unknown): TerminateRequest => {
   const call = "terminate"
-  const of = objectIn(call, request, terminateNames)
+  const fields = objectIn(call, request, terminateNames)
   const path = `${call}: `
-  const reason = field(path, of, "reason")
-  const found = reason === undefined ? undefined : reasons.find((one) => one === reason)
+  const reason = field(path, fields, "reason")
+  const found = reason === undefined ? undefined : reasons.find((known) => known === reason)
   if (reason !== undefined && found === undefined)
     return refuseArgument(`${call}: reason`, reason, reasons.join(", "))
   return {
-    presentity: uriIn(`${call}: presentity`, field(path, of, "presentity")),
-    event: eventIn(call, field(path, of, "event")),
+    presentity: uriIn(`${call}: presentity`, field(path, fields, "presentity")),
+    event: eventIn(call, field(path, fields, "event")),
     ...given(
       "watcher",
-      optional(field(path, of, "watcher"), (value) => uriIn(`${call}: watcher`, value)),
+      optional(field(path, fields, "watcher"), (value) => uriIn(`${call}: watcher`, value)),
     ),
     ...given("reason", found),
   }
@@ -276,21 +277,21 @@ const feedTypes = ["E_PRESENCE_PUBLISH", "E_PRESENCE_EXPOSED"] as const
 export const readFeed = (options: unknown): FeedOptions => {
   const call = "feed"
   if (options === undefined) return {}
-  const of = objectIn(call, options, feedNames)
+  const fields = objectIn(call, options, feedNames)
   const path = `${call}: `
-  const types = optional(field(path, of, "types"), (value) =>
+  const types = optional(field(path, fields, "types"), (value) =>
     entriesOf(`${call}: types`, value, `an array of ${feedTypes.join(" and ")}`).map(
-      (one, index) =>
-        feedTypes.find((type) => type === one) ??
-        refuseArgument(`${call}: types[${index}]`, one, feedTypes.join(" or ")),
+      (wanted, index) =>
+        feedTypes.find((type) => type === wanted) ??
+        refuseArgument(`${call}: types[${index}]`, wanted, feedTypes.join(" or ")),
     ),
   )
   return {
-    ...given("after", numberIn(`${call}: after`, field(path, of, "after"), 0)),
+    ...given("after", numberIn(`${call}: after`, field(path, fields, "after"), 0)),
     ...given("types", types),
     ...given(
       "presentity",
-      optional(field(path, of, "presentity"), (value) =>
+      optional(field(path, fields, "presentity"), (value) =>
         textIn(`${call}: presentity`, value, uriMax, "a shell wildcard over URIs"),
       ),
     ),
@@ -324,36 +325,36 @@ export const instantIn = (argument: string, value: unknown): number => {
 export const readSeen = (options: unknown): SeenOptions => {
   const call = "seen"
   if (options === undefined) return {}
-  const of = objectIn(call, options, seenNames)
+  const fields = objectIn(call, options, seenNames)
   const path = `${call}: `
   const instant = (name: string): Instant | undefined =>
-    optional(field(path, of, name), (value) => instantIn(`${call}: ${name}`, value))
+    optional(field(path, fields, name), (value) => instantIn(`${call}: ${name}`, value))
   return {
     ...given(
       "event",
-      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+      optional(field(path, fields, "event"), (value) => eventIn(call, value)),
     ),
     ...given("since", instant("since")),
     ...given("until", instant("until")),
-    ...given("limit", numberIn(`${call}: limit`, field(path, of, "limit"), 1)),
-    ...given("before", numberIn(`${call}: before`, field(path, of, "before"), 0)),
+    ...given("limit", numberIn(`${call}: limit`, field(path, fields, "limit"), 1)),
+    ...given("before", numberIn(`${call}: before`, field(path, fields, "before"), 0)),
   }
 }
 
 export const readWhy = (options: unknown): WhyOptions => {
   const call = "why"
   if (options === undefined) return {}
-  const of = objectIn(call, options, whyNames)
+  const fields = objectIn(call, options, whyNames)
   const path = `${call}: `
   return {
     ...given(
       "event",
-      optional(field(path, of, "event"), (value) => eventIn(call, value)),
+      optional(field(path, fields, "event"), (value) => eventIn(call, value)),
     ),
     ...given(
       "at",
-      optional(field(path, of, "at"), (value) => instantIn(`${call}: at`, value)),
+      optional(field(path, fields, "at"), (value) => instantIn(`${call}: at`, value)),
     ),
-    ...given("position", numberIn(`${call}: position`, field(path, of, "position"), 1)),
+    ...given("position", numberIn(`${call}: position`, field(path, fields, "position"), 1)),
   }
 }

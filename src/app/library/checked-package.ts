@@ -30,12 +30,14 @@ const word: Expectation = (value) => (isText(value) && token.test(value) ? null 
 const oneOf =
   (...choices: readonly string[]): Expectation =>
   (value) =>
-    choices.some((one) => one === value) ? null : choices.map((one) => JSON.stringify(one)).join(" or ")
+    choices.some((choice) => choice === value)
+      ? null
+      : choices.map((choice) => JSON.stringify(choice)).join(" or ")
 const types = listOf(
-  (one) => isText(one) && mediaType.test(one),
+  (type) => isText(type) && mediaType.test(type),
   'an array of media types in lower case, such as ["text/plain"]',
 )
-const headerNames = listOf((one) => isText(one) && token.test(one), "an array of names of headers")
+const headerNames = listOf((name) => isText(name) && token.test(name), "an array of names of headers")
 
 const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   name: (value) =>
@@ -130,7 +132,7 @@ export const packageFaults = (packages: unknown): readonly string[] => {
   } catch (cause) {
     return [`packages cannot be read: ${wordsOf(cause)}`]
   }
-  return all.flatMap((one, index) => faultsOf(`packages[${index}]`, one))
+  return all.flatMap((eventPackage, index) => faultsOf(`packages[${index}]`, eventPackage))
 }
 
 const known = new WeakMap<object, EventPackage>()
@@ -224,7 +226,7 @@ const checkedRules = (rules: PackageRules, guarded: Guarded): PackageRules => {
       answer !== null &&
       (answer.handling === null || handlings.has(answer.handling)) &&
       Array.isArray(answer.matched) &&
-      answer.matched.every((one) => Number.isSafeInteger(one) && one >= 0)
+      answer.matched.every((rule) => Number.isSafeInteger(rule) && rule >= 0)
         ? null
         : "{ handling, matched }",
     ),
@@ -280,8 +282,12 @@ const body: Expectation = (answer) =>
 const headers: Expectation = (answer) =>
   Array.isArray(answer) &&
   answer.every(
-    (one: unknown) =>
-      Array.isArray(one) && one.length === 2 && isText(one[0]) && token.test(one[0]) && isText(one[1]),
+    (header: unknown) =>
+      Array.isArray(header) &&
+      header.length === 2 &&
+      isText(header[0]) &&
+      token.test(header[0]) &&
+      isText(header[1]),
   )
     ? null
     : "an array of [name, value]"

@@ -1,5 +1,6 @@
 /**
- * What goes wrong inside of what the program brought along, told to it once; whatever it does with that, nothing leaves here.
+ * Faults of what the program brought along (packages, store, functions) are reported to it once. Whatever the program's own
+ * `onFault` does, no error leaves this file.
  */
 import { Effect } from "effect"
 import type { Context } from "effect"

@@ -1,5 +1,5 @@
 /**
- * Items put by one side and taken by the other with `for await`; bounded.
+ * A bounded queue between a side that puts items and a side that takes them with `for await`.
  */
 
 export interface Mailbox<T> {

@@ -1,7 +1,7 @@
 /**
- * What somebody meant who wrote the name of an argument or option that there is not.
+ * Suggestions for the name of an argument or option that does not exist.
  *
- * Looked for only then: whoever writes names that there are pays for a look at each of them and nothing else.
+ * They are looked for only then: known names cost one look-up each and nothing else.
  */
 import { didYouMean } from "../config/did-you-mean.ts"
 
@@ -21,8 +21,8 @@ export const shownName = (name: string): string => {
 
 /** `; did you mean a or b?`, or where nothing is near `; there are a, b, c`. */
 export const nearNames = (word: string, known: readonly string[]): string => {
-  const one = didYouMean(word.slice(0, 100), known)
-  if (one !== "") return one
+  const suggestion = didYouMean(word.slice(0, 100), known)
+  if (suggestion !== "") return suggestion
   const near = related(word.slice(0, 100), known).slice(0, nearMax)
   return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : `; there are ${known.join(", ")}`
 }
@@ -54,7 +54,7 @@ const isAbbreviation = (word: string, name: string): boolean => {
 
 /** `maxExpiresPublish`, `max_expires_publish`: max, expires, publish. */
 const wordsIn = (name: string): readonly string[] =>
-  (name.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((one) => one.toLowerCase())
+  (name.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((part) => part.toLowerCase())
 
 /**
  * The first own name of an object that is not known; null: there is none, or they cannot be asked for, which reading it will tell.

@@ -1,9 +1,11 @@
 /**
- * One watcher that takes its notifications as it can: only the newest waits for it, and says how many were left out.
+ * The notifications of one watcher, which takes them as fast as it can: only the newest waits for it, and says how many were
+ * left out.
  *
- * A notification counts as taken when its taker asks for the next one, or goes away: only then it has done with it.
+ * A notification counts as taken when the watcher asks for the next one, or goes away.
  */
-import type { Notification, Sink } from "./core.ts"
+import type { Sink } from "./delivery.ts"
+import type { Notification } from "./requests.ts"
 
 export interface Newest {
   readonly sink: Sink
@@ -61,20 +63,20 @@ export const makeNewest = (ended: () => void = () => {}): Newest => {
   return {
     sink: (notification, taken) => {
       if (isOver) return taken()
-      const one = { notification, taken }
+      const newer = { notification, taken }
       const taker = takers.shift()
       const [older] = waiting
-      if (taker !== undefined) taker(hand(one))
-      else if (older === undefined || notification.state === "terminated") waiting.push(one)
-      else waiting = [merged(older, one)]
+      if (taker !== undefined) taker(hand(newer))
+      else if (older === undefined || notification.state === "terminated") waiting.push(newer)
+      else waiting = [merged(older, newer)]
       if (notification.state === "terminated") end()
     },
     end,
     iterate: (leave) => ({
       next: () => {
         release()
-        const one = waiting.shift()
-        if (one !== undefined) return Promise.resolve(hand(one))
+        const next = waiting.shift()
+        if (next !== undefined) return Promise.resolve(hand(next))
         return isOver ? Promise.resolve(done) : new Promise((resolve) => takers.push(resolve))
       },
       return: () => {

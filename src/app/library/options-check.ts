@@ -1,5 +1,5 @@
 /**
- * Whether options can be meant, all of them looked at before anything is started.
+ * Options are checked here, all of them, before anything is started.
  */
 import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
@@ -21,17 +21,19 @@ const whole =
       : `${what} from ${min} to ${max}`
 
 const either =
-  (expectation: Expectation, other: unknown): Expectation =>
+  (expectation: Expectation, alternative: unknown): Expectation =>
   (value) =>
-    value === other ? null : orElse(expectation(value), other)
+    value === alternative ? null : orElse(expectation(value), alternative)
 
-const orElse = (expected: string | null, other: unknown): string | null =>
-  expected === null ? null : `${expected}, or ${String(other)}`
+const orElse = (expected: string | null, alternative: unknown): string | null =>
+  expected === null ? null : `${expected}, or ${String(alternative)}`
 
 const oneOf =
   (...choices: readonly string[]): Expectation =>
   (value) =>
-    choices.some((one) => one === value) ? null : choices.map((one) => JSON.stringify(one)).join(" or ")
+    choices.some((choice) => choice === value)
+      ? null
+      : choices.map((choice) => JSON.stringify(choice)).join(" or ")
 
 const truth: Expectation = (value) => (typeof value === "boolean" ? null : "true or false")
 const callable: Expectation = (value) => (typeof value === "function" ? null : "a function")
@@ -43,12 +45,12 @@ const object: Expectation = (value) => (isRecord(value) ? null : "an object")
 const textLists: Expectation = (value) =>
   isRecord(value) &&
   Object.values(value).every(
-    (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string"),
+    (list: unknown) => Array.isArray(list) && list.every((entry) => typeof entry === "string"),
   )
     ? null
     : "an object with a list of URIs by the name of each"
 const texts: Expectation = (value) =>
-  isRecord(value) && Object.values(value).every((one) => typeof one === "string")
+  isRecord(value) && Object.values(value).every((entry) => typeof entry === "string")
     ? null
     : "an object with a policy by the name of each"
 const treatment = oneOf("block", "confirm", "polite-block", "allow")
@@ -127,10 +129,10 @@ export const checkedOptions = <Options extends object>(given: Options): Options 
   if (checked["watching"] !== undefined)
     checked["watching"] = readAll("watching.", checked["watching"] as object, watching, faults)
   if (checked["limits"] !== undefined) {
-    const of = readAll("limits.", checked["limits"] as object, limits, faults)
-    checked["limits"] = of
+    const bounds = readAll("limits.", checked["limits"] as object, limits, faults)
+    checked["limits"] = bounds
     for (const kind of ["Publish", "Subscribe"]) {
-      const [min, max] = [of[`minExpires${kind}`], of[`maxExpires${kind}`]]
+      const [min, max] = [bounds[`minExpires${kind}`], bounds[`maxExpires${kind}`]]
       if (typeof min === "number" && typeof max === "number" && min > max)
         faults.push(`limits.minExpires${kind} = ${min}: must not be above maxExpires${kind} = ${max}`)
     }

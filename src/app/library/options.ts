@@ -1,19 +1,10 @@
 /**
- * What an embedding program may choose, and what it gets when it does not.
+ * Options of a program that has presence in it, and their defaults.
  */
-import {
-  callInfo,
-  commonRules,
-  conference,
-  dialogInfo,
-  lineSeize,
-  makeRegistry,
-  messageSummary,
-  presence,
-  reg,
-  sharedLine,
-  watcherInfo,
-} from "../packages/index.ts"
+import { bundledWith } from "../../domain/packages/bundled.ts"
+import type { BundledName } from "../../domain/packages/bundled.ts"
+import { xmlCodec } from "../../adapters/xml/codec.ts"
+import { commonRules, makeRegistry, watcherInfo } from "../packages/index.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
@@ -26,6 +17,7 @@ import { quiet, shown, wordsOf } from "./words.ts"
 import { watchingFrom } from "../config/watch-policies.ts"
 import type { WatchOptions } from "../config/watch-policies.ts"
 
+/** What an embedding program may choose. Options that cannot be meant fail with OptionsInvalid, before anything is started. */
 export interface PresenceOptions<Name extends PackageName = PackageName> {
   /** Event packages; left out: all bundled ones. Each has its watcher information as `NAME.winfo`. */
   readonly packages?: readonly EventPackage<unknown, Name>[]
@@ -85,35 +77,19 @@ export interface RulesFault {
   readonly why: string
 }
 
-/** Names of the packages that come along. */
-export type BundledName =
-  | "presence"
-  | "dialog"
-  | "dialog;sla"
-  | "message-summary"
-  | "call-info"
-  | "line-seize"
-  | "reg"
-  | "conference"
+export type { BundledName }
 
 /** An event package, or its watcher information; a package with parameters in its name shares that of its type. */
 export type EventName<Name extends string> =
   | Name
   | (Name extends `${string};${string}` ? never : `${Name}.winfo`)
 
-const bundled = (): readonly EventPackage[] => [
-  presence({ rules: {} }),
-  dialogInfo(),
-  sharedLine(),
-  messageSummary(),
-  callInfo(),
-  lineSeize(),
-  reg(),
-  conference(),
-]
-
 export const packagesOf = (options: PresenceOptions): Packages =>
-  makeRegistry(options.packages?.map(checkedPackage) ?? bundled(), (of) => watcherInfo(of), commonRules())
+  makeRegistry(
+    options.packages?.map(checkedPackage) ?? bundledWith({}, xmlCodec),
+    (name) => watcherInfo(name),
+    commonRules(),
+  )
 
 /** @throws Error with a line for each entry of `watching` that cannot be meant */
 export const limitsOf = (options: PresenceOptions): Limits => ({

@@ -1,12 +1,12 @@
 /**
- * What a request of the program is rejected with.
+ * Errors that a program gets from presence.
  */
 import { Data } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { nearNames, shownName, unknownName } from "./names.ts"
 import { shown, wordsOf } from "./words.ts"
 
-/** An argument that cannot be meant. */
+/** Says which argument cannot be used, and what is expected instead. */
 export interface BadArgument {
   readonly _tag: "BadArgument"
   /** The call and the path of the argument: `publish: headers[0][1]`. */
@@ -20,9 +20,9 @@ export interface BadArgument {
 }
 
 /**
- * The request was understood and not granted, or an argument of it cannot be meant; `status` is what a SIP server would have
- * answered. `cause` is what lies behind it, where something does: the error of the store (503), or what a callback or a
- * package of the program threw (500).
+ * A request that is not granted, or an argument that cannot be used. `status` is the status code with which a SIP server would
+ * have answered (RFC 3261 §21), such as 403, 412 or 489; `rejection` says the same as a value of a union. `cause` is set where
+ * something lies behind it: the error of the store (503), or what a function or a package of the program threw (500).
  */
 export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
   readonly status: number
@@ -57,8 +57,8 @@ export const refuseArgument = (
 }
 
 /** @throws PresenceRefused when an object has a name that the call does not know. @param path of the object: `publish: ` */
-export const refuseUnknownNames = (path: string, of: object, known: ReadonlySet<string>): void => {
-  const name = unknownName(of, known)
+export const refuseUnknownNames = (path: string, fields: object, known: ReadonlySet<string>): void => {
+  const name = unknownName(fields, known)
   if (name === null) return
   const names = [...known]
   const rejection = {
@@ -71,7 +71,7 @@ export const refuseUnknownNames = (path: string, of: object, known: ReadonlySet<
   throw new PresenceRefused({ status: 400, rejection })
 }
 
-/** Options, or a store, that cannot be meant: nothing was started. */
+/** Options, or a store, that cannot be used: nothing was started. */
 export class OptionsInvalid extends Data.TaggedError("OptionsInvalid")<{
   /** One line for each, naming option, value and what is expected. */
   readonly faults: readonly string[]

@@ -13,6 +13,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { refusal } from "../node/document-poller.ts"
+import { rulesType } from "../operations/presentity-commands.ts"
 import { tellQuietly } from "./faults.ts"
 import type { RulesFault, RulesSource } from "./options.ts"
 import { wordsOf } from "./words.ts"
@@ -44,33 +45,24 @@ export interface RulesAskerParts {
   readonly amend: (presentity: Uri, command: Command) => Effect.Effect<Answer>
 }
 
+/** Why nothing is known of somebody's rules. */
+interface Unread {
+  readonly presentity: Uri
+  readonly packageName: PackageName
+  readonly why: string
+}
+
+/** Questions under way: an answer that was overtaken by a newer one does not count. */
+interface Asking {
+  asked: number
+  answered: number
+  open: number
+}
+
 export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
-  const { rules, asksRules, waitMillis, onFault, failed, states, state, amend } = parts
-  /** Why nothing is known of somebody, by key. */
-  const unread = new Map<string, { readonly of: readonly [Uri, PackageName]; readonly why: string }>()
-  /** Questions under way: an answer that was overtaken by a newer one does not count. */
-  const asking = new Map<string, { asked: number; answered: number; open: number }>()
-
-  const present = (presentity: Uri, packageName: PackageName): string | null => {
-    const known = state(presentity)?.rules
-    return (known === undefined ? undefined : get(known, packageName))?.body.text ?? null
-  }
-
-  const answerOf = (presentity: Uri, packageName: PackageName): Effect.Effect<string | null, string> =>
-    Effect.tryPromise({
-      try: async () => rules(presentity, packageName),
-      catch: wordsOf,
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: waitMillis,
-        orElse: () => Effect.fail(`no answer in ${waitMillis / 1000} s`),
-      }),
-      Effect.flatMap((text: unknown) =>
-        typeof text === "string" || text === null
-          ? Effect.succeed(text)
-          : Effect.fail(`it gave ${typeof text}, neither text nor null`),
-      ),
-    )
+  const { asksRules, states, amend } = parts
+  const unread = new Map<string, Unread>()
+  const asking = new Map<string, Asking>()
 
   const ask: RulesAsker["ask"] = Effect.fnUntraced(function* (presentity, packageName) {
     if (!asksRules(presentity, packageName)) return null
@@ -79,60 +71,91 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
     asking.set(key, questions)
     const number = ++questions.asked
     questions.open++
-    const answered = yield* Effect.result(answerOf(presentity, packageName))
+    const answered = yield* Effect.result(askSource(parts, presentity, packageName))
     if (--questions.open === 0) asking.delete(key)
     if (number < questions.answered) return null
     questions.answered = number
     const why =
       answered._tag === "Failure"
         ? answered.failure
-        : yield* putInForce(presentity, packageName, answered.success)
+        : yield* putInForce(parts, presentity, packageName, answered.success)
     const before = unread.get(key)?.why ?? null
     if (why === null) unread.delete(key)
-    else unread.set(key, { of: [presentity, packageName], why })
-    if ((why === null) !== (before === null) && present(presentity, packageName) === null)
+    else unread.set(key, { presentity, packageName, why })
+    if ((why === null) !== (before === null) && inForce(parts, presentity, packageName) === null)
       yield* amend(presentity, { _tag: "RefreshWatchers", packageName, kind: "rules" })
-    if (why !== null && why !== before) yield* tell({ presentity, event: packageName, why })
+    if (why !== null && why !== before) yield* tell(parts, { presentity, event: packageName, why })
     return why
   })
 
-  const putInForce = (presentity: Uri, packageName: PackageName, text: string | null) =>
-    text === present(presentity, packageName)
-      ? Effect.succeed(null)
-      : Effect.map(
-          amend(presentity, {
-            _tag: "ReplaceRules",
-            packageName,
-            rules: text === null ? null : { contentType: "application/auth-policy+xml", text },
-          }),
-          refusal,
-        )
+  const askAll = (all: Iterable<Pick<Unread, "presentity" | "packageName">>): Effect.Effect<void> =>
+    Effect.forEach([...all], ({ presentity, packageName }) => ask(presentity, packageName), {
+      concurrency,
+      discard: true,
+    })
 
-  const tell = (fault: RulesFault): Effect.Effect<void> => {
-    if (onFault !== null) return Effect.sync(() => tellQuietly(onFault, fault, failed))
-    const meanwhile =
-      present(fault.presentity as Uri, fault.event) === null ? "watchers wait" : "the old stay in force"
-    return Effect.logWarning(
-      `rules of ${fault.presentity} for ${fault.event}: ${fault.why}: ${meanwhile} until they can be read`,
-    )
-  }
-
-  const watched = (): readonly (readonly [Uri, PackageName])[] =>
-    [...states()].flatMap((one) =>
-      [...new Set([...values(one.subscriptions)].map(({ packageName }) => packageName))]
-        .filter((name) => asksRules(one.presentity, name))
-        .map((name) => [one.presentity, name] as const),
+  const watched = () =>
+    [...states()].flatMap(({ presentity, subscriptions }) =>
+      [...new Set([...values(subscriptions)].map(({ packageName }) => packageName))]
+        .filter((packageName) => asksRules(presentity, packageName))
+        .map((packageName) => ({ presentity, packageName })),
     )
 
   return {
     isUnread: (presentity, packageName) => unread.has(keyOf({ packageName, presentity })),
     ask,
     begin: Effect.gen(function* () {
-      yield* Effect.forEach(watched(), (of) => ask(...of), { concurrency, discard: true })
-      const again = Effect.suspend(() =>
-        Effect.forEach([...unread.values()], ({ of }) => ask(...of), { concurrency, discard: true }),
-      )
+      yield* askAll(watched())
+      const again = Effect.suspend(() => askAll(unread.values()))
       yield* Effect.forkScoped(Effect.sleep(againMillis).pipe(Effect.andThen(again), Effect.forever))
     }),
   }
+}
+
+/** The text of the rules in force; null: there are none. */
+const inForce = ({ state }: RulesAskerParts, presentity: Uri, packageName: PackageName): string | null => {
+  const rules = state(presentity)?.rules
+  return (rules === undefined ? undefined : get(rules, packageName))?.body.text ?? null
+}
+
+const askSource = (
+  { rules, waitMillis }: RulesAskerParts,
+  presentity: Uri,
+  packageName: PackageName,
+): Effect.Effect<string | null, string> =>
+  Effect.tryPromise({
+    try: async () => rules(presentity, packageName),
+    catch: wordsOf,
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: waitMillis,
+      orElse: () => Effect.fail(`no answer in ${waitMillis / 1000} s`),
+    }),
+    Effect.flatMap((text: unknown) =>
+      typeof text === "string" || text === null
+        ? Effect.succeed(text)
+        : Effect.fail(`it gave ${typeof text}, neither text nor null`),
+    ),
+  )
+
+/** @returns why it is refused; null: it is in force */
+const putInForce = (
+  parts: RulesAskerParts,
+  presentity: Uri,
+  packageName: PackageName,
+  text: string | null,
+): Effect.Effect<string | null> => {
+  if (text === inForce(parts, presentity, packageName)) return Effect.succeed(null)
+  const rules = text === null ? null : { contentType: rulesType, text }
+  return Effect.map(parts.amend(presentity, { _tag: "ReplaceRules", packageName, rules }), refusal)
+}
+
+const tell = (parts: RulesAskerParts, fault: RulesFault): Effect.Effect<void> => {
+  const { onFault, failed } = parts
+  if (onFault !== null) return Effect.sync(() => tellQuietly(onFault, fault, failed))
+  const isNothing = inForce(parts, fault.presentity as Uri, fault.event) === null
+  const meanwhile = isNothing ? "watchers wait" : "the old stay in force"
+  return Effect.logWarning(
+    `rules of ${fault.presentity} for ${fault.event}: ${fault.why}: ${meanwhile} until they can be read`,
+  )
 }

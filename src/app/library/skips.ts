@@ -1,8 +1,8 @@
 /**
- * How many changes a watcher was not told because it had not done with the notification before.
+ * Counts the changes that a watcher was not told because it had not done with the notification before.
  *
- * A watcher that takes what it is told costs two numbers here and nothing else. Of those that do not, views are compared once for all
- * that see the same, and not at all for a decision that no view shows.
+ * A watcher that takes what it is told costs two numbers here and nothing else. For the others, views are compared once for all
+ * watchers that see the same, and not at all for a decision that no view shows.
  */
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -14,9 +14,9 @@ import type { SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
 export interface Skips {
   /** A notification leaves. @returns how many changes were left out before the one it tells */
-  readonly delivered: (one: Notify) => number
+  readonly delivered: (notify: Notify) => number
   /** Its watcher has done with it. */
-  readonly taken: (one: Notify) => void
+  readonly taken: (notify: Notify) => void
   /** Decisions are committed; to be told before the notifications that follow from them. */
   readonly stored: (stored: readonly CommittedDecision[]) => void
 }
@@ -35,90 +35,107 @@ interface Presentity {
   behind: number
 }
 
+type Presentities = Map<Uri, Presentity>
+
 export const makeSkips = (packages: Packages): Skips => {
-  const all = new Map<Uri, Presentity>()
-
-  const forget = (uri: Uri, of: Presentity, no: SubscriptionNo): void => {
-    const one = of.watchers.get(no)
-    if (one === undefined) return
-    if (one.underWay > 0 || one.changes > 0) of.behind--
-    of.watchers.delete(no)
-    if (of.watchers.size === 0) all.delete(uri)
-  }
-
-  /** @param known what was found of this decision so far, by what decides on a view */
-  const changed = (
-    one: Watcher,
-    no: SubscriptionNo,
-    { before, after }: CommittedDecision,
-    isOnlySubscriptions: boolean,
-    known: Map<string, boolean>,
-  ): boolean => {
-    const was = get(before.subscriptions, no)
-    const is = get(after.subscriptions, no)
-    const eventPackage = packages.find(one.packageName)
-    if (was === undefined || is === undefined || eventPackage === null) return false
-    if (isOnlySubscriptions && was === is && eventPackage.composesFrom === undefined) return false
-    const key = viewKey(is)
-    // whoever sees something else by its own doing is compared alone
-    const isShared = was === is || viewKey(was) === key
-    const found = isShared ? known.get(key) : undefined
-    if (found !== undefined) return found
-    const isChanged = differs(
-      () => viewFor(before, was, eventPackage).digest !== viewFor(after, is, eventPackage).digest,
-    )
-    if (isShared) known.set(key, isChanged)
-    return isChanged
-  }
-
+  const presentities: Presentities = new Map()
   return {
-    delivered: ({ presentity, no, packageName, state }) => {
-      let of = all.get(presentity)
-      const one = of?.watchers.get(no)
-      const skipped = one === undefined ? 0 : Math.max(0, one.changes - 1)
-      if (state === "terminated") {
-        if (of !== undefined) forget(presentity, of, no)
-        return skipped
-      }
-      if (of === undefined) {
-        of = { watchers: new Map(), behind: 0 }
-        all.set(presentity, of)
-      }
-      if (one === undefined) of.watchers.set(no, { packageName, underWay: 1, changes: 0 })
-      else {
-        if (one.underWay > 0 || one.changes > 0) of.behind--
-        one.underWay++
-        one.changes = 0
-      }
-      of.behind++
-      return skipped
-    },
+    delivered: (notify) => delivered(presentities, notify),
     taken: ({ presentity, no }) => {
-      const of = all.get(presentity)
-      const one = of?.watchers.get(no)
-      if (of === undefined || one === undefined || one.underWay === 0) return
-      one.underWay--
-      if (one.underWay === 0 && one.changes === 0) of.behind--
+      const known = presentities.get(presentity)
+      const watcher = known?.watchers.get(no)
+      if (known === undefined || watcher === undefined || watcher.underWay === 0) return
+      watcher.underWay--
+      if (watcher.underWay === 0 && watcher.changes === 0) known.behind--
     },
     stored: (stored) => {
-      for (const each of stored) {
-        const { stream } = each.decision
-        const of = all.get(stream)
-        if (of === undefined) continue
-        if (each.after.subscriptions !== each.before.subscriptions) {
-          for (const event of each.decision.events)
-            if (event._tag === "SubscriptionTerminated" && event.silent) forget(stream, of, event.no)
-        }
-        if (of.behind === 0) continue
-        const isOnlySubscriptions = showsTheSame(each)
-        if (isOnlySubscriptions && each.after.subscriptions === each.before.subscriptions) continue
-        const known = new Map<string, boolean>()
-        for (const [no, one] of of.watchers)
-          if ((one.underWay > 0 || one.changes > 0) && changed(one, no, each, isOnlySubscriptions, known))
-            one.changes++
-      }
+      for (const committed of stored) count(presentities, packages, committed)
     },
   }
+}
+
+const isBehind = ({ underWay, changes }: Watcher): boolean => underWay > 0 || changes > 0
+
+const forget = (presentities: Presentities, uri: Uri, presentity: Presentity, no: SubscriptionNo): void => {
+  const watcher = presentity.watchers.get(no)
+  if (watcher === undefined) return
+  if (isBehind(watcher)) presentity.behind--
+  presentity.watchers.delete(no)
+  if (presentity.watchers.size === 0) presentities.delete(uri)
+}
+
+/** @returns how many changes were left out before the one that is told */
+const delivered = (presentities: Presentities, { presentity, no, packageName, state }: Notify): number => {
+  let known = presentities.get(presentity)
+  const watcher = known?.watchers.get(no)
+  const skipped = watcher === undefined ? 0 : Math.max(0, watcher.changes - 1)
+  if (state === "terminated") {
+    if (known !== undefined) forget(presentities, presentity, known, no)
+    return skipped
+  }
+  if (known === undefined) {
+    known = { watchers: new Map(), behind: 0 }
+    presentities.set(presentity, known)
+  }
+  if (watcher === undefined) known.watchers.set(no, { packageName, underWay: 1, changes: 0 })
+  else {
+    if (isBehind(watcher)) known.behind--
+    watcher.underWay++
+    watcher.changes = 0
+  }
+  known.behind++
+  return skipped
+}
+
+/** Counts a change for every watcher that is behind and sees something else after a decision. */
+const count = (presentities: Presentities, packages: Packages, committed: CommittedDecision): void => {
+  const { decision, before, after } = committed
+  const known = presentities.get(decision.stream)
+  if (known === undefined) return
+  if (after.subscriptions !== before.subscriptions) {
+    for (const event of decision.events)
+      if (event._tag === "SubscriptionTerminated" && event.silent)
+        forget(presentities, decision.stream, known, event.no)
+  }
+  if (known.behind === 0) return
+  const isOnlySubscriptions = showsTheSame(committed)
+  if (isOnlySubscriptions && after.subscriptions === before.subscriptions) return
+  const comparison: Comparison = { committed, packages, isOnlySubscriptions, found: new Map() }
+  for (const [no, watcher] of known.watchers)
+    if (isBehind(watcher) && isChangedFor(comparison, no, watcher)) watcher.changes++
+}
+
+/** One decision, and what was found of it so far. */
+interface Comparison {
+  readonly committed: CommittedDecision
+  readonly packages: Packages
+  /** Nothing but subscriptions changed. */
+  readonly isOnlySubscriptions: boolean
+  /** Whether a view changed, by what decides on it. */
+  readonly found: Map<string, boolean>
+}
+
+const isChangedFor = (
+  { committed, packages, isOnlySubscriptions, found }: Comparison,
+  no: SubscriptionNo,
+  { packageName }: Watcher,
+): boolean => {
+  const { before, after } = committed
+  const was = get(before.subscriptions, no)
+  const is = get(after.subscriptions, no)
+  const eventPackage = packages.find(packageName)
+  if (was === undefined || is === undefined || eventPackage === null) return false
+  if (isOnlySubscriptions && was === is && eventPackage.composesFrom === undefined) return false
+  const key = viewKey(is)
+  // whoever sees something else by its own doing is compared alone
+  const isShared = was === is || viewKey(was) === key
+  const known = isShared ? found.get(key) : undefined
+  if (known !== undefined) return known
+  const isChanged = differs(
+    () => viewFor(before, was, eventPackage).digest !== viewFor(after, is, eventPackage).digest,
+  )
+  if (isShared) found.set(key, isChanged)
+  return isChanged
 }
 
 /** Whether all that views are made of is what it was, apart from the subscriptions. */

@@ -1,5 +1,5 @@
 /**
- * Anything a program may pass or throw, in a few words; never throws, whatever it is.
+ * Describes values and errors of the program in a few words. Nothing here throws, whatever it is given.
  */
 import { errorMessage } from "../error-message.ts"
 

@@ -1,14 +1,14 @@
 /**
- * Addresses as operators write them.
+ * Addresses in the arguments of operations, as operators write them.
  */
 import { Effect } from "effect"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
-/** What the log keeps of the log and the server itself, beside presentities. */
+/** Records that the log keeps of itself and of the server, beside presentities. */
 const ownStreams: readonly Uri[] = [retentionStream, sharingTagsStream]
 
 const ownPrefix = "presently:"
@@ -17,7 +17,7 @@ const ownPrefix = "presently:"
 export const streamOf = (text: string): Effect.Effect<Uri, Refused> => {
   const name = text.toLowerCase()
   if (!name.startsWith(ownPrefix)) return uriOf(text)
-  const own = ownStreams.find((one) => one === name)
+  const own = ownStreams.find((stream) => stream === name)
   return own === undefined
     ? Effect.fail(
         new Refused({ status: 404, why: `${text} is no record: there are ${ownStreams.join(" and ")}` }),
@@ -25,7 +25,7 @@ export const streamOf = (text: string): Effect.Effect<Uri, Refused> => {
     : Effect.succeed(own)
 }
 
-/** Somebody who can be watched. */
+/** The address of somebody who can be watched. */
 export const watchedOf = (text: string): Effect.Effect<Uri, Refused> =>
   text.toLowerCase().startsWith(ownPrefix)
     ? Effect.fail(
@@ -36,6 +36,7 @@ export const watchedOf = (text: string): Effect.Effect<Uri, Refused> =>
       )
     : uriOf(text)
 
+/** The address of a presentity or a watcher. */
 export const uriOf = (text: string): Effect.Effect<Uri, Refused> => {
   const uri = presentityOf(text)
   // a word alone would be the name of a host

@@ -3,20 +3,26 @@
  * that its decisions can be made again where the server's configuration is not known.
  */
 import { callInfo } from "./call-info.ts"
+import type { CallInfoOptions } from "./call-info.ts"
 import { conference } from "./conference.ts"
 import { dialogInfo } from "./dialog-info.ts"
+import type { DialogInfoOptions } from "./dialog-info.ts"
 import { dialogsInPresence } from "./dialog-presence.ts"
 import { sharedLine } from "./dialog-sla.ts"
-import type { SharedLineSource } from "./dialog-sla.ts"
+import type { SharedLineOptions, SharedLineSource } from "./dialog-sla.ts"
 import type { XmlCodec } from "./element.ts"
 import type { EventPackage, Packages } from "./event-package.ts"
 import { lineSeize } from "./line-seize.ts"
+import type { LineSeizeOptions } from "./line-seize.ts"
 import { messageSummary } from "./message-summary.ts"
+import type { MessageSummaryOptions } from "./message-summary.ts"
 import { passThrough } from "./pass-through.ts"
 import { commonRules } from "./pidf-rules.ts"
 import { presence } from "./pidf.ts"
+import type { PresenceOptions } from "./pidf.ts"
 import { makeRegistry } from "./registry.ts"
 import { reg } from "./reg.ts"
+import type { RegOptions } from "./reg.ts"
 import { watcherInfo } from "./watcher-info.ts"
 
 /** Named as in the configuration and in case files; the settings are described in docs/configuration.md. */
@@ -60,32 +66,67 @@ const sharedLineSources: Readonly<Record<string, SharedLineSource>> = {
 const asksOma = (settings: PackageSettings): boolean =>
   settings.oma_rules || settings.pres_rules_auid === "org.openmobilealliance.pres-rules"
 
-/** @throws Error that says which package cannot be made, and why */
-export const bundledPackages = (settings: PackageSettings, xml: XmlCodec): Packages => {
-  const dialogs = dialogInfo({ xml, forceSingleDialog: settings.force_single_dialog })
-  const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
-  const bundled: readonly EventPackage[] = [
+/** Options of the event packages that come along; each has defaults. */
+export interface BundledOptions {
+  readonly presence?: Omit<PresenceOptions, "mixes" | "xml">
+  /** Whether it is shown in presence that somebody is on the phone. */
+  readonly mixDialogs?: boolean
+  readonly dialog?: Omit<DialogInfoOptions, "xml">
+  readonly sharedLine?: Omit<SharedLineOptions, "xml">
+  readonly messageSummary?: MessageSummaryOptions
+  readonly reg?: Omit<RegOptions, "xml">
+  readonly callInfo?: CallInfoOptions
+  readonly lineSeize?: LineSeizeOptions
+}
+
+/** Every event package that comes along, once. */
+export const bundledWith = (options: BundledOptions, xml: XmlCodec) => {
+  const dialogs = dialogInfo({ ...options.dialog, xml })
+  return [
     presence({
+      rules: {},
+      ...options.presence,
       xml,
-      // whoever is shown on the phone has to be shown off it as well
-      notifyOfflineBody: settings.notify_offline_body || settings.mix_dialog_presence,
-      generateOfflineBody: settings.generate_offline_body,
-      idCollision: settings.id_collision === "rename" ? "rename" : "newest",
-      rules,
-      ...(settings.mix_dialog_presence ? { mixes: dialogsInPresence(dialogs) } : {}),
+      ...(options.mixDialogs === true ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
-    sharedLine({
-      xml,
-      fixRemoteTarget: settings.bla_fix_remote_target,
-      presentityFrom: sharedLineSources[settings.bla_presentity_spec ?? "contact"] ?? "contact",
-    }),
-    messageSummary({ emptySummary: settings.empty_message_summary }),
-    reg({ xml, defaultExpires: settings.default_expires }),
+    sharedLine({ ...options.sharedLine, xml }),
+    messageSummary(options.messageSummary),
+    reg({ ...options.reg, xml }),
     conference({ xml }),
-    callInfo({ timeoutNotification: settings.call_info_timeout_notification }),
-    lineSeize({ timeoutNotification: settings.line_seize_timeout_notification }),
-    ...settings.pass_through.map(passThroughOf),
-  ]
-  return makeRegistry(bundled, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
+    callInfo(options.callInfo),
+    lineSeize(options.lineSeize),
+  ] as const
+}
+
+/** Names of the event packages that come along. */
+export type BundledName = ReturnType<typeof bundledWith>[number]["name"]
+
+/** @throws Error that says which package cannot be made, and why */
+export const bundledPackages = (settings: PackageSettings, xml: XmlCodec): Packages => {
+  const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
+  const bundled = bundledWith(
+    {
+      presence: {
+        // a person who is shown as on the phone has to be shown off it as well
+        notifyOfflineBody: settings.notify_offline_body || settings.mix_dialog_presence,
+        generateOfflineBody: settings.generate_offline_body,
+        idCollision: settings.id_collision === "rename" ? "rename" : "newest",
+        rules,
+      },
+      mixDialogs: settings.mix_dialog_presence,
+      dialog: { forceSingleDialog: settings.force_single_dialog },
+      sharedLine: {
+        fixRemoteTarget: settings.bla_fix_remote_target,
+        presentityFrom: sharedLineSources[settings.bla_presentity_spec ?? "contact"] ?? "contact",
+      },
+      messageSummary: { emptySummary: settings.empty_message_summary },
+      reg: { defaultExpires: settings.default_expires },
+      callInfo: { timeoutNotification: settings.call_info_timeout_notification },
+      lineSeize: { timeoutNotification: settings.line_seize_timeout_notification },
+    },
+    xml,
+  )
+  const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf)]
+  return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
 }

@@ -20,6 +20,7 @@ import type {
 } from "../vocabulary.ts"
 import type { TerminationReason } from "./intents.ts"
 
+/** A fact about a presentity, as the log keeps it for ever. */
 export type Event =
   | PublicationCreated
   | PublicationModified
