@@ -15,7 +15,7 @@ import { makeErasureQueries } from "../src/adapters/store/postgres/erasure-queri
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import { pseudonym } from "../src/adapters/store/encryption/encrypted-decision.ts"
-import { moduleTableNames } from "../src/adapters/store/postgres/presence-tables.ts"
+import { moduleTableNames } from "../src/ports/presence-tables.ts"
 import { requireErasable } from "../src/app/erase/erasable.ts"
 import { mentionsOf } from "../src/app/erase/mentions.ts"
 import { scrubStorage, end, shredKey, removeIdentity } from "../src/app/erase/erasure-steps.ts"

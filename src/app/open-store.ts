@@ -9,15 +9,15 @@ import { claimOn, stopIt } from "../adapters/store/writer/claim.ts"
 import { newProgramName } from "../adapters/store/postgres/connections.ts"
 import { layerEmbedded } from "../adapters/store/postgres/embedded.ts"
 import { newestMigration } from "../adapters/store/postgres/migrations.ts"
-import { moduleTableNames } from "../adapters/store/postgres/presence-tables.ts"
+import { moduleTableNames } from "../ports/presence-tables.ts"
 import { claimLog, claimSole } from "../adapters/store/writer/writer.ts"
 import { boundedClient } from "../adapters/store/writer/sockets.ts"
-import type { TableNames } from "../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../ports/presence-tables.ts"
 import { ConfigInvalid, masked } from "./config/config.ts"
 import type { Config } from "./config/config.ts"
 import { version } from "./version.ts"
 import { errorMessage } from "./error-message.ts"
-import { LogIsTaken } from "../adapters/store/writer/taken.ts"
+import { LogIsTaken } from "../ports/claim.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{

@@ -1,5 +1,5 @@
 /**
- * The only door between the domain and the world: what the shell asks of a SIP stack and of an event store.
+XX
  *
  * Services and their errors, no behaviour. The domain itself never calls them; `app/node/pump.ts` does.
  */
@@ -9,8 +9,8 @@ import type { Answer, Command, DeliveryOutcome } from "../domain/presentity/comm
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import type { State } from "../domain/presentity/state.ts"
-import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Position, SubscriptionNo, Uri } from "../domain/vocabulary.ts"
+import type { Claim } from "./claim.ts"
 
 /** One request on its way to the core. */
 export interface Request {
@@ -48,8 +48,6 @@ export class SipTransport extends Context.Service<
   }
 >()("presently/SipTransport") {}
 
-export type { Position } from "../domain/vocabulary.ts"
-
 export interface RecordedDecision {
   readonly position: Position
   readonly decision: Decision
@@ -59,36 +57,6 @@ export interface Checkpoint {
   readonly position: Position
   readonly at: Millis
 }
-
-/** Who has a log: the program that alone may write to it. */
-export interface Holder {
-  /** `presently serve` */
-  readonly program: string
-  readonly host: string
-  /** Of the process on that host; with `isSession` that of PostgreSQL's backend. */
-  readonly pid: number
-  /** All that is known of it is its session in the database: it is a server of a version that took no log. */
-  readonly isSession?: true
-  readonly version: string
-  /** Since when it has the log. */
-  readonly since: Millis
-  /** Counts the takings of the log; 0: nobody ever took it. */
-  readonly epoch: number
-}
-
-/** The right to write to a log, as one process has it. */
-export interface Claim {
-  /**
-   * Whether it has that right beyond doubt at this moment. Otherwise nothing may be said from memory: somebody else may have
-   * written meanwhile. A comparison of numbers.
-   */
-  readonly isSure: () => boolean
-  /** Who took the log away; null: nobody, as far as is known. There is no way back. */
-  readonly taken: () => (Error & { readonly holder: Holder }) | null
-}
-
-/** Of a store that nobody else can write to. */
-export const soleClaim: Claim = { isSure: () => true, taken: () => null }
 
 /** Where facts are kept. The contract is a test suite that every implementation passes. */
 export class EventStore extends Context.Service<
@@ -176,23 +144,4 @@ export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ rea
   override get message(): string {
     return "the event store is unavailable"
   }
-}
-
-/** Where the three tables are written; a server without database has none. */
-export class PresenceTables extends Context.Service<
-  PresenceTables,
-  {
-    /**
-     * What `work` writes, here and in the event store, appears at once or not at all, and nobody else writes the tables
-     * meanwhile. Where nobody else can, as in the embedded database, it is the work as it is.
-     */
-    readonly together: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreUnavailable>
-    /** Brings the rows named by `keys` in line with the given states. Safe to repeat. */
-    readonly write: (changes: readonly TableChange[]) => Effect.Effect<void, StoreUnavailable>
-  }
->()("presently/PresenceTables") {}
-
-export interface TableChange {
-  readonly state: State
-  readonly keys: readonly RowKey[]
 }

@@ -11,7 +11,7 @@ import { makeErasureQueries } from "../../src/adapters/store/postgres/erasure-qu
 import { migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
 import { digestOf } from "../../src/adapters/store/integrity/hash-chain.ts"
-import { moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
+import { moduleTableNames } from "../../src/ports/presence-tables.ts"
 import { erase } from "../../src/app/erase/erase.ts"
 import { compact } from "../../src/app/retention/compact.ts"
 import { makeSealer } from "../../src/app/node/seal-signer.ts"

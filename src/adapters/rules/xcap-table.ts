@@ -7,8 +7,9 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Cause, Effect } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
-import { SourceUnusable, keyOf, notUtf8, textOf, tooLarge } from "./documents.ts"
-import type { DocumentChange, DocumentPlace, Trouble } from "./documents.ts"
+import { SourceUnusable, keyOf } from "../../ports/document-source.ts"
+import { notUtf8, textOf, tooLarge } from "./documents.ts"
+import type { DocumentChange, DocumentPlace, Trouble } from "../../ports/document-source.ts"
 
 /** Which documents: the number in column `doc_type`. */
 export type XcapDocument = typeof presRules | typeof omaPresRules | typeof pidfManipulation

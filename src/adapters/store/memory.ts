@@ -4,7 +4,8 @@
  * Nothing outlives the process.
  */
 import { Effect, Layer } from "effect"
-import { EventStore, soleClaim } from "../../ports/event-store.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import { soleClaim } from "../../ports/claim.ts"
 import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"

@@ -3,8 +3,8 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { keyOf } from "../../adapters/rules/documents.ts"
-import type { DocumentChange, Trouble } from "../../adapters/rules/documents.ts"
+import { keyOf } from "../../ports/document-source.ts"
+import type { DocumentChange, Trouble } from "../../ports/document-source.ts"
 import { allowEveryone } from "../../domain/presentity/context.ts"
 import type { Context } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"

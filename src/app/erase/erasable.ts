@@ -8,7 +8,7 @@ import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queri
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../ports/presence-tables.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { catchUp } from "../node/catch-up.ts"

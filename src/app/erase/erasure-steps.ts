@@ -16,7 +16,7 @@ import {
 } from "../../adapters/store/encryption/encrypted-decision.ts"
 import type { PersonKey } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { exclusively } from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../ports/presence-tables.ts"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import { erase } from "../../domain/presentity/erase.ts"

@@ -18,11 +18,11 @@ import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/ev
 import {
   layerNoTables,
   layerPresenceTables,
-  moduleTableNames,
   prepareTables,
 } from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
-import type { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import { moduleTableNames } from "../../ports/presence-tables.ts"
+import type { TableNames, PresenceTables } from "../../ports/presence-tables.ts"
+import type { EventStore } from "../../ports/event-store.ts"
 import { ConfigInvalid } from "../config/config.ts"
 import type { Config } from "../config/config.ts"
 import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"

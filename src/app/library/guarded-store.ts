@@ -4,7 +4,7 @@
  */
 import { Effect, HashMap, Layer } from "effect"
 import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
-import type { Claim } from "../../ports/event-store.ts"
+import type { Claim } from "../../ports/claim.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { within } from "../node/within.ts"

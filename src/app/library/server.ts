@@ -13,7 +13,7 @@ import { startServer } from "../server.ts"
 import type { SettingName } from "../config/settings.ts"
 import { isRecord } from "./options-check.ts"
 import { shown } from "./words.ts"
-import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
+import type { LogIsTaken } from "../../ports/claim.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
 

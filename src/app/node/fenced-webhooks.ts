@@ -4,8 +4,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { fenced } from "../../adapters/store/writer/claim.ts"
-import { layerPostgresWebhooks } from "../../adapters/webhooks/postgres.ts"
-import { WebhookStore } from "../../adapters/webhooks/webhook-store.ts"
+import { layerPostgresWebhooks } from "../../adapters/store/postgres/webhook-store.ts"
+import { WebhookStore } from "../../ports/webhook-store.ts"
 import { StoreUnavailable } from "../../ports/event-store.ts"
 
 export const fencedWebhooks = (

@@ -4,7 +4,7 @@
 import { Effect, Semaphore } from "effect"
 import type { PgClient } from "@effect/sql-pg"
 import { Refused } from "../../adapters/admin/problems.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { TableNames } from "../../ports/presence-tables.ts"
 import type { Projector } from "./projector.ts"
 import { errorMessage } from "../error-message.ts"
 import { differenceText } from "../integrity/report.ts"

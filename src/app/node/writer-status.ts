@@ -4,7 +4,7 @@
 import type { WriterCounters } from "../../adapters/store/writer/writer.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
-import { holderText } from "../../adapters/store/writer/taken.ts"
+import { holderText } from "../../ports/claim.ts"
 
 /** Whom a standby waits for; null: this is none, or not any more. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {

@@ -25,7 +25,7 @@ import { encodeDecision } from "../integrity/hash-chain.ts"
 import { encryptDecision } from "../encryption/encrypted-decision.ts"
 import type { PersonKey } from "../encryption/encrypted-decision.ts"
 import { unavailable } from "./unavailable.ts"
-import type { LogIsTaken } from "../writer/taken.ts"
+import type { LogIsTaken } from "../../../ports/claim.ts"
 
 interface EventRow {
   readonly pos: bigint

@@ -6,8 +6,9 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect, Layer } from "effect"
-import { PresenceTables, StoreUnavailable } from "../../../ports/event-store.ts"
-import type { TableChange } from "../../../ports/event-store.ts"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
+import { PresenceTables, moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { rowName } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow } from "../../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../../domain/projections/rows.ts"
@@ -23,19 +24,6 @@ const rowsMax = 500
  * statement for so long has lost it.
  */
 const lockPatience = "60s"
-
-/** What the three tables are called (the module's `presentity_table` and its like). */
-export interface TableNames {
-  readonly presentity: string
-  readonly activeWatchers: string
-  readonly watchers: string
-}
-
-export const moduleTableNames: TableNames = {
-  presentity: "presentity",
-  activeWatchers: "active_watchers",
-  watchers: "watchers",
-}
 
 export const makePresenceTables = (
   sql: PgClient.PgClient,

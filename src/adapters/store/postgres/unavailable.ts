@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { StoreUnavailable } from "../../../ports/event-store.ts"
-import type { LogIsTaken } from "../writer/taken.ts"
+import type { LogIsTaken } from "../../../ports/claim.ts"
 
 export const unavailable = <A, R>(
   effect: Effect.Effect<A, SqlError.SqlError | StoreUnavailable | LogIsTaken, R>,

@@ -7,9 +7,9 @@ import type { SqlError } from "effect/sql"
 import { newestMigration } from "../postgres/migrations.ts"
 import { missingText, neededRights } from "./rights.ts"
 import type { Session } from "./session.ts"
-import { moduleTableNames } from "../postgres/presence-tables.ts"
-import type { TableNames } from "../postgres/presence-tables.ts"
-import { StoreUnfit } from "./unfit.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
+import { StoreUnfit } from "../../../ports/claim.ts"
 
 export interface Layout {
   /** The newest migration that has run; 0: none. */

@@ -3,9 +3,9 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
-import { StoreUnavailable } from "../../ports/event-store.ts"
-import { WebhookStore, deadLettersMax } from "./webhook-store.ts"
-import type { DeadLetter, Webhook } from "./webhook-store.ts"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
+import { WebhookStore, deadLettersMax } from "../../../ports/webhook-store.ts"
+import type { DeadLetter, Webhook } from "../../../ports/webhook-store.ts"
 
 interface WebhookColumns extends Omit<Webhook, "position" | "createdAt"> {
   readonly position: string

@@ -7,13 +7,10 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import type { Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
 import { migrate } from "../../../src/adapters/store/postgres/migrations.ts"
-import { layerPostgresWebhooks } from "../../../src/adapters/webhooks/postgres.ts"
-import {
-  WebhookStore,
-  deadLettersMax,
-  makeMemoryWebhookStore,
-} from "../../../src/adapters/webhooks/webhook-store.ts"
-import type { DeadLetter, Webhook } from "../../../src/adapters/webhooks/webhook-store.ts"
+import { layerPostgresWebhooks } from "../../../src/adapters/store/postgres/webhook-store.ts"
+import { WebhookStore, deadLettersMax } from "../../../src/ports/webhook-store.ts"
+import { makeMemoryWebhookStore } from "../../../src/adapters/store/memory-webhooks.ts"
+import type { DeadLetter, Webhook } from "../../../src/ports/webhook-store.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 
 const cluster = await sharedPostgres()
