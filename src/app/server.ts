@@ -54,7 +54,6 @@ import { termsOf } from "./config/retention-terms.ts"
 import { makeSealer } from "./node/seal-signer.ts"
 import { degradedBy, degradedKinds, sourceView } from "./node/source-health.ts"
 import { makeSharingTags } from "./node/sharing-tags.ts"
-import { tableNamesOf } from "./open-store.ts"
 import { makeRepairer } from "./node/repair-tables.ts"
 import { readTokens } from "./config/tokens.ts"
 import type { Users } from "./config/users.ts"
@@ -262,13 +261,13 @@ const start = Effect.fnUntraced(function* (
   ).pipe(Effect.provideContext(storage.services))
 
   const rulesFollower = makeDocumentPoller(
-    rulesSourceOf(config, packages, storage.sql),
+    rulesSourceOf(config, packages, storage.xcap),
     rulesKindOf(config, packages),
     pump,
     config.rules_wait,
   )
   const hardStateFollower = makeDocumentPoller(
-    hardStateSourceOf(config, storage.sql),
+    hardStateSourceOf(config, storage.xcap),
     presenceHardState,
     pump,
     config.rules_wait,
@@ -278,30 +277,25 @@ const start = Effect.fnUntraced(function* (
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
   const daily =
-    storage.sql === null
+    storage.log === null
       ? null
-      : makeDaily(
-          storage.sql,
-          termsOf(config.retention).terms,
-          sealKey,
-          projector.flush,
-          (work) => pump.whilePaused(work),
-          config.retention_share,
-          retentionSuspicion(storage.sql, config, keeper),
-        )
+      : makeDaily(storage.log, {
+          terms: termsOf(config.retention).terms,
+          key: sealKey,
+          flush: projector.flush,
+          whilePaused: (work) => pump.whilePaused(work),
+          share: config.retention_share,
+          suspicion: retentionSuspicion(storage.log.witness, config, keeper),
+        })
   const timekeeping = timekeepingOf(keeper, () => daily?.counts() ?? null)
-  const eraser =
-    storage.sql === null
-      ? null
-      : makeEraser({ sql: storage.sql, names: tableNamesOf(config), pump, projector })
+  const eraser = storage.log === null ? null : makeEraser({ log: storage.log, pump, projector })
   const repairTables = makeRepairer(
     storage.name,
-    config.database_url === null ? null : storage.sql,
-    tableNamesOf(config),
+    config.database_url === null ? null : storage.log,
     projector,
   )
   const sealer =
-    sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
+    sealKey === null || storage.log === null ? null : makeSealer(storage.log, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
@@ -384,7 +378,9 @@ const start = Effect.fnUntraced(function* (
   const lose = Effect.catch((cause: LogIsTaken | StoreUnfit) => Deferred.fail(lost, cause))
   yield* Effect.forkScoped(
     storage.prepare.pipe(
-      Effect.tap(() => (storage.sql === null ? Effect.void : (keeper?.begin(storage.sql) ?? Effect.void))),
+      Effect.tap(() =>
+        storage.log === null ? Effect.void : (keeper?.begin(storage.log.witness) ?? Effect.void),
+      ),
       Effect.tap(() => Effect.forkScoped((storage.writer()?.lost ?? Effect.never).pipe(lose))),
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),

@@ -5,6 +5,7 @@
  * `LogIsTaken` when somebody else has it, or with `StoreUnfit` when the database cannot serve as a store at all.
  */
 import { Data } from "effect"
+import type { Effect } from "effect"
 import type { Millis } from "../domain/vocabulary.ts"
 
 /** Who has a log: the program that alone may write to it. */
@@ -68,4 +69,30 @@ export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
   override get message(): string {
     return `${this.store}: ${this.why}: ${this.fix}`
   }
+}
+
+/** What is told to whoever wants the log, or has it. */
+export interface WriterEvents {
+  /** Somebody else has the log, and we wait. */
+  readonly waiting: (holder: Holder) => Effect.Effect<void>
+  /** It is not sure any more that nobody else writes. */
+  readonly lapsed: (cause: unknown) => Effect.Effect<void>
+  /** It is sure again: nobody has. */
+  readonly returned: Effect.Effect<void>
+}
+
+/** The log as a program got it, for as long as the scope lives in which it got it. */
+export interface Writer {
+  readonly holder: Holder
+  /** Fails when somebody else took the log. */
+  readonly lost: Effect.Effect<never, LogIsTaken>
+  readonly counters: Readonly<WriterCounters>
+}
+
+/** Counted from the start of the process. */
+export interface WriterCounters {
+  /** Times when it was not sure any more that nobody else writes. */
+  lapses: number
+  /** Writes that the fence kept out. */
+  fenced: number
 }

@@ -1,7 +1,7 @@
 /**
  * What a place says that keeps documents of presentities: item by item, so that one that cannot be read hides no other.
  */
-import { Data } from "effect"
+import { Context, Data } from "effect"
 import type { Effect } from "effect"
 import type { PackageName, Uri } from "../domain/vocabulary.ts"
 
@@ -61,3 +61,33 @@ export const keyOf = ({
   readonly packageName: PackageName
   readonly presentity: Uri
 }): string => `${packageName} ${presentity}`
+
+// ── the table of an XCAP server ──
+
+/** Which documents: the number in column `doc_type`. */
+export type XcapDocument = typeof presRules | typeof omaPresRules | typeof pidfManipulation
+
+/** @source RFC 5025 §9 */
+export const presRules = 2
+/** Those of OMA, by the module's number. */
+export const omaPresRules = 32
+/** @source RFC 4827 */
+export const pidfManipulation = 16
+
+export interface XcapOptions {
+  /** Its name (`xcap_table`). */
+  readonly table: string
+  readonly document: XcapDocument
+  /** Makes a canonical URI of text, null when it is none. */
+  readonly canonical: (text: string) => Uri | null
+  /** Longer documents are not fetched. */
+  readonly octetsMax: number
+  /** A look that takes longer is given up. */
+  readonly millisMax: number
+}
+
+/** The tables of XCAP servers that stand in the database of the log. */
+export class XcapTables extends Context.Service<
+  XcapTables,
+  { readonly open: (options: XcapOptions) => DocumentPlace }
+>()("presently/XcapTables") {}

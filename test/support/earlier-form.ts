@@ -14,7 +14,7 @@ import {
   isEnvelope,
   encryptDecision,
 } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey, StoredEvents } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import type { PersonKey, StoredEvents } from "../../src/ports/stored-events.ts"
 import { encryptTextEarlier } from "../../src/adapters/store/encryption/siv.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"

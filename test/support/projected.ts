@@ -3,9 +3,10 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
 import { makePresenceTables } from "../../src/adapters/store/postgres/presence-tables.ts"
-import { moduleTableNames, PresenceTables } from "../../src/ports/presence-tables.ts"
+import { PresenceTables } from "../../src/ports/presence-tables.ts"
 import { makeProjector } from "../../src/app/node/projector.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyOptions, VerifyReport } from "../../src/app/integrity/verify.ts"
@@ -55,4 +56,4 @@ export const verified = (
   sql: PgClient.PgClient,
   options: Partial<VerifyOptions> = {},
 ): Promise<VerifyReport> =>
-  Effect.runPromise(verifyTables(sql, moduleTableNames, { fromStart: false, repair: false, ...options }))
+  Effect.runPromise(verifyTables(makeLogAdmin(sql), { fromStart: false, repair: false, ...options }))

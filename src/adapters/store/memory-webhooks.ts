@@ -1,9 +1,9 @@
 /**
  * Webhooks in memory: nothing outlives the process.
  */
-import { Effect, Layer } from "effect"
-import { WebhookStore, deadLettersMax } from "../../ports/webhook-store.ts"
-import type { DeadLetter, Webhook } from "../../ports/webhook-store.ts"
+import { Effect } from "effect"
+import { deadLettersMax } from "../../ports/webhook-store.ts"
+import type { DeadLetter, Webhook, WebhookStore } from "../../ports/webhook-store.ts"
 
 export const makeMemoryWebhookStore = (): WebhookStore["Service"] => {
   const webhooks = new Map<string, { webhook: Webhook; letters: DeadLetter[] }>()
@@ -36,5 +36,3 @@ export const makeMemoryWebhookStore = (): WebhookStore["Service"] => {
       }),
   }
 }
-
-export const layerMemoryWebhooks: Layer.Layer<WebhookStore> = Layer.sync(WebhookStore, makeMemoryWebhookStore)

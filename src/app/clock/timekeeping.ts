@@ -2,7 +2,7 @@
  * What a server tells of its clock, and of stops of its process: on the management port, in metrics, in the log.
  */
 import { Effect } from "effect"
-import type { PgClient } from "@effect/sql-pg"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { attention } from "./attention.ts"
 import type { ClockKeeper } from "./clock-keeper.ts"
@@ -109,12 +109,16 @@ export const timekeepingOf = (
 }
 
 export const retentionSuspicion =
-  (sql: PgClient.PgClient, { retention_doubt: doubtDays }: Config, keeper: ClockKeeper | null) =>
+  (witness: ClockWitness, { retention_doubt: doubtDays }: Config, keeper: ClockKeeper | null) =>
   (now: Millis) =>
     Effect.andThen(
       keeper?.remembered ?? Effect.void,
       Effect.suspend(() =>
-        suspicionOf(sql, now, { ahead: keeper?.state().ahead ?? 0, doubtDays, isWatched: keeper !== null }),
+        suspicionOf(witness, now, {
+          ahead: keeper?.state().ahead ?? 0,
+          doubtDays,
+          isWatched: keeper !== null,
+        }),
       ),
     )
 

@@ -1,9 +1,8 @@
 /**
  * Whether the clock is to be believed when it says that something is old: what is dropped does not come back.
  */
-import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { bootId, doubtMillis, uptimeMillis } from "./clock-keeper.ts"
 import { spanInWords } from "../time-spans.ts"
@@ -22,13 +21,12 @@ const skewMillis: Millis = 60_000
 
 /** @returns why nothing may be dropped as old, without somebody's word; null: nothing speaks against it */
 export const suspicionOf = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
+  witness: ClockWitness,
   now: Millis,
   { ahead, doubtDays, isWatched }: Suspicion,
 ) {
   if (ahead !== 0)
     return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be, and nothing confirms it`
-  const witness = makeClockWitness(sql)
   const { at: database, isLocal } = yield* witness.look
   if (now - database > skewMillis)
     return `the database's clock says ${iso(database)}, and this machine's ${iso(now)}`

@@ -7,7 +7,7 @@ import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { Effect } from "effect"
 import { digestOfRows, isSigned, noDigest } from "../../adapters/store/integrity/signed-seals.ts"
-import type { Seal, Seals } from "../../adapters/store/integrity/signed-seals.ts"
+import type { Seal, SealStore } from "../../ports/log-audit.ts"
 import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { LogFinding } from "./folded.ts"
@@ -26,7 +26,7 @@ export interface SealReport {
 
 /** @param retained what the log says was dropped from it: it must be signed as well to count */
 export const checkSeals = Effect.fnUntraced(function* (
-  seals: Seals,
+  seals: SealStore,
   key: KeyObject,
   begun: bigint,
   retained: Retained,

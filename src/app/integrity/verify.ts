@@ -5,14 +5,9 @@
  * written when a write was cut off (the embedded database only); the next start finishes that write.
  */
 import type { KeyObject } from "node:crypto"
-import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import type { Audit, LoggedDecision } from "../../adapters/store/postgres/audit-queries.ts"
-import { makeChainAudit } from "../../adapters/store/postgres/chain-queries.ts"
-import { makeSeals } from "../../adapters/store/integrity/signed-seals.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
-import { exclusively, makePresenceTables } from "../../adapters/store/postgres/presence-tables.ts"
+import type { LogAudit, LoggedDecision } from "../../ports/log-audit.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { TableNames } from "../../ports/presence-tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
@@ -90,41 +85,33 @@ export interface VerifyOptions {
 
 /**
  * Looks at one moment of the database, whatever is written meanwhile; to repair it keeps other writers out.
- *
- * @param names what the three tables are called
  */
 export const verifyTables = Effect.fn("Tables.verify")(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
+  log: LogAdmin["Service"],
   options: VerifyOptions,
 ) {
   const startedAt = yield* Clock.currentTimeMillis
-  const audit = makeAudit(sql)
+  const { audit } = log
   const folded = nothingFolded()
   if (options.repair && options.fromStart) {
     // most of the work, before anybody has to wait
     yield* foldEvents(audit, folded, (yield* audit.positions).tables, true)
   }
   const examine = Effect.gen(function* () {
-    const found = yield* findDifferences(audit, names, folded, options)
-    const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
+    const found = yield* findDifferences(log, folded, options)
+    const repaired = options.repair ? yield* repair(log, found, folded) : null
     if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
-    const chainAudit = makeChainAudit(sql)
-    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    const [retention] = yield* log.store.load([retentionStream])
     const retained = retention?.retained ?? nothingDropped
-    const chain = yield* checkChain(chainAudit, retained, folded.findings)
-    const begun = yield* chainAudit.begun
+    const chain = yield* checkChain(log.chain, retained, folded.findings)
+    const begun = yield* log.chain.begun
     const seals =
       options.publicKey === undefined
         ? null
-        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, retained, folded.findings)
+        : yield* checkSeals(log.seals, options.publicKey, begun, retained, folded.findings)
     return { ...found, repaired, chain, seals }
   })
-  const { positions, ...found } = yield* options.repair
-    ? exclusively(sql, examine)
-    : sql.withTransaction(
-        sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`.pipe(Effect.andThen(examine)),
-      )
+  const { positions, ...found } = yield* options.repair ? log.exclusively(examine) : log.consistently(examine)
   const report: VerifyReport = {
     v: 1,
     position: positions.tables,
@@ -160,8 +147,7 @@ interface WrongRow {
 }
 
 const findDifferences = Effect.fnUntraced(function* (
-  audit: Audit,
-  names: TableNames,
+  { audit, tableNames: names }: LogAdmin["Service"],
   folded: Folded,
   { fromStart, repair: isRepair }: VerifyOptions,
 ) {
@@ -199,7 +185,7 @@ const findDifferences = Effect.fnUntraced(function* (
   for (const table of tableNames) {
     const name = tableIn(names, table)
     for (let after = -2_147_483_648; ;) {
-      const page = yield* audit.rows(table, name, after)
+      const page = yield* audit.rows(table, after)
       if (page.length === 0) break
       rows[table] += page.length
       for (const { id, row } of page) {
@@ -236,9 +222,7 @@ type Found = Effect.Success<ReturnType<typeof findDifferences>>
 
 /** @returns how many rows and snapshots were written */
 const repair = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  audit: Audit,
-  names: TableNames,
+  { audit, tables }: LogAdmin["Service"],
   { wrong, wrongSnapshots, orphans, positions }: Found,
   folded: Folded,
 ) {
@@ -252,7 +236,7 @@ const repair = Effect.fnUntraced(function* (
   const toWrite = wrong.filter(isSure)
   for (const table of tableNames) {
     const ids = toWrite.flatMap((one) => (one.table === table && one.id !== null ? [one.id] : []))
-    if (ids.length > 0) yield* audit.deleteRows(tableIn(names, table), ids)
+    if (ids.length > 0) yield* audit.deleteRows(table, ids)
   }
   const changes = new Map<State, RowKey[]>()
   for (const { expected } of toWrite) {
@@ -261,7 +245,6 @@ const repair = Effect.fnUntraced(function* (
     if (keys === undefined) changes.set(expected.state, [expected.key])
     else keys.push(expected.key)
   }
-  const tables = makePresenceTables(sql, names)
   const all = [...changes].map(([state, keys]) => ({ state, keys }))
   for (let start = 0; start < all.length; start += 500) yield* tables.write(all.slice(start, start + 500))
   const states = wrongSnapshots.filter((state) => !folded.broken.has(state.presentity))
@@ -348,7 +331,7 @@ const keyText = (table: TableName, row: TableRow): string => {
 
 // ── what the log has beyond the tables ──
 
-const readTail = Effect.fnUntraced(function* (audit: Audit, after: number, upTo: number) {
+const readTail = Effect.fnUntraced(function* (audit: LogAudit, after: number, upTo: number) {
   const tail: LoggedDecision[] = []
   for (let position = after; position < upTo;) {
     const page = yield* audit.decisions(position, upTo)

@@ -1,20 +1,16 @@
 /**
  * Where a library keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
-import { PgClient } from "@effect/sql-pg"
 import { Cause, Clock, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
 import { decodeEvents } from "../../adapters/store/encoding/event-codec.ts"
+import { layerEmbedded, layerMemory, layerPostgres } from "../../adapters/store/layers.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
-import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
-import { layerMemory } from "../../adapters/store/memory.ts"
-import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
-import { boundedClient } from "../../adapters/store/writer/sockets.ts"
-import type { Writer, WriterOptions } from "../../adapters/store/writer/writer.ts"
+import { Database } from "../../adapters/store/postgres/database.ts"
+import type { ClaimRequest } from "../../adapters/store/postgres/database.ts"
 import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
+import { LogAdmin } from "../../ports/log-admin.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
@@ -35,7 +31,14 @@ export const embeddedStore = (folder: string): Layer.Layer<EventStore, Error> =>
   const expected = "the path of a folder, which is made when it is not there"
   if (typeof folder !== "string" || folder.trim() === "" || folder.includes("\0"))
     throw new OptionsInvalid({ faults: [`embeddedStore: folder = ${shown(folder)}: expected ${expected}`] })
-  const layer = named(`embeddedStore: folder = ${shown(folder)}`, expected, onDatabase(layerEmbedded(folder)))
+  const layer = named(
+    `embeddedStore: folder = ${shown(folder)}`,
+    expected,
+    claimedStore(layerEmbedded(folder, { application: newServerName() }), {
+      store: `embedded PostgreSQL in ${folder}`,
+      setting: `embeddedStore(${folder})`,
+    }),
+  )
   withinProcess.add(layer)
   return layer
 }
@@ -58,27 +61,10 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
     const value = shown(typeof url === "string" ? masked(url).replace(/^.*@/s, "***@") : url)
     throw new OptionsInvalid({ faults: [`postgresStore: url = ${value}: expected ${expected}`] })
   }
-  const who = identity()
-  const store = onDatabase(
-    boundedClient(url, who.application, {
-      multiplex: true,
-      maxConnections: 4,
-      startupParameters: sessionSettings,
-    }),
-    (sql, layout) =>
-      claimLog(sql, {
-        url,
-        ...who,
-        store: databaseNameOf(url),
-        setting: `postgresStore(${addressOf(url)})`,
-        lease: settings.writer_lease.default,
-        standby: false,
-        fix: "stop that one, or name another database",
-        theirs: [],
-        migrate: layout,
-        on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
-      }),
-  )
+  const store = claimedStore(layerPostgres(url, { application: newServerName() }), {
+    store: databaseNameOf(url),
+    setting: `postgresStore(${addressOf(url)})`,
+  })
   return named(
     `postgresStore: url = ${shown(masked(url))}`,
     `a PostgreSQL that answers at ${expected}`,
@@ -109,32 +95,28 @@ const saidTags: ReadonlySet<unknown> = new Set([
   "DataFolderExposed",
 ])
 
-const identity = () => ({ program: "a program with presently in it", version, application: newServerName() })
-
-const onDatabase = <E extends Error>(
-  database: Layer.Layer<Database, E>,
-  claim: (
-    sql: PgClient.PgClient,
-    layout: WriterOptions["migrate"],
-  ) => Effect.Effect<Writer, Error, Scope.Scope> = (sql, layout) =>
-    Effect.andThen(layout, claimSole(sql, identity())),
+/** The event store of a database, with its log taken for this program and its layout brought up to date. */
+const claimedStore = <E extends Error>(
+  database: Layer.Layer<Database | EventStore | LogAdmin, E>,
+  { store, setting }: Pick<ClaimRequest, "store" | "setting">,
 ): Layer.Layer<EventStore, Error> => {
   const prepare = Layer.effectDiscard(
     Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
-      const context = yield* Effect.context<Database>()
-      yield* claim(sql, Effect.provideContext(migrate, context))
-      const now = yield* Clock.currentTimeMillis
-      yield* makePartitions(new Date(now))
+      const { claim } = yield* Database
+      yield* claim({
+        program: "a program with presently in it",
+        version,
+        store,
+        setting,
+        lease: settings.writer_lease.default,
+        fix: "stop that one, or name another database",
+      })
+      const { retention } = yield* LogAdmin
+      yield* retention.makePartitions(new Date(yield* Clock.currentTimeMillis))
     }),
   )
-  return Layer.provide(
-    interruptibleStore(layerPostgres({ erasable: true })),
-    Layer.provideMerge(prepare, database),
-  )
+  return interruptibleStore(Layer.provideMerge(prepare, database))
 }
-
-type Database = Layer.Success<ReturnType<typeof layerEmbedded>>
 
 type Members = EventStore["Service"]
 

@@ -1,7 +1,7 @@
 /**
  * What a server says of its right to write to its log.
  */
-import type { WriterCounters } from "../../adapters/store/writer/writer.ts"
+import type { WriterCounters } from "../../ports/claim.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
 import { holderText } from "../../ports/claim.ts"

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
 import { dropSealedDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { OldRow, Retention } from "../../adapters/store/postgres/retention-queries.ts"
+import type { OldRow, RetentionStore } from "../../ports/log-retention.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
 import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
@@ -18,7 +18,7 @@ import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
  * @returns how many documents there were
  */
 export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
-  retention: Retention,
+  retention: RetentionStore,
   packageName: PackageName,
   from: Millis,
   before: Millis,
@@ -44,7 +44,7 @@ export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
 
 /** Calls `each` with rows as they are without documents of the package. */
 const eachPage = Effect.fnUntraced(function* <E>(
-  retention: Retention,
+  retention: RetentionStore,
   packageName: PackageName,
   from: Millis,
   before: Millis,

@@ -8,6 +8,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import { makeLogAdmin } from "../../../src/adapters/store/postgres/log-admin.ts"
 import { moduleTableNames } from "../../../src/ports/presence-tables.ts"
 import type { TableNames } from "../../../src/ports/presence-tables.ts"
 import { verifyTables } from "../../../src/app/integrity/verify.ts"
@@ -30,7 +31,7 @@ interface Database {
 }
 
 const report = (sql: PgClient.PgClient, names: TableNames, options: Partial<VerifyOptions>) =>
-  Effect.runPromise(verifyTables(sql, names, { fromStart: false, repair: false, ...options }))
+  Effect.runPromise(verifyTables(makeLogAdmin(sql, names), { fromStart: false, repair: false, ...options }))
 
 const openDatabase = async ({ onTestFinished }: TestContext): Promise<Database> => {
   const url = cluster!.database()

@@ -7,7 +7,7 @@
 import { Schema } from "effect"
 import type { Event } from "../../../domain/presentity/events.ts"
 import { decryptDecision } from "../encryption/encrypted-decision.ts"
-import type { PersonKey } from "../encryption/encrypted-decision.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
 import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({

@@ -6,33 +6,26 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import { otherServers } from "./connections.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
 import { documentsIn } from "../encryption/encrypted-decision.ts"
-import type { PersonKey, StoredEvents } from "../encryption/encrypted-decision.ts"
+import type { ClearRow, ErasureStore, SavedState } from "../../../ports/log-retention.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
+import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import { purge } from "./purge.ts"
+import { answering } from "./unavailable.ts"
 
 const rowsPerPage = 500
 
-/** A saved state that speaks of somebody; `version` of the landmark, null: a snapshot. */
-export interface SavedState {
-  readonly stream: bigint
-  readonly version: bigint | null
-  readonly state: Snapshot
-}
-
-export interface ClearRow {
-  readonly position: bigint
-  readonly stream: string
-  readonly version: bigint
-  readonly origin: string
-  readonly events: unknown
-}
-
-export const makeErasureQueries = (sql: PgClient.PgClient) => {
+/** @param names what the presence tables are called */
+export const makeErasureQueries = (
+  sql: PgClient.PgClient,
+  names: TableNames = moduleTableNames,
+): ErasureStore => {
   const quoted = (person: Uri) => JSON.stringify(person)
-  return {
+  return answering({
     servers: otherServers(sql),
 
     isKnown: (person: Uri) =>
@@ -114,7 +107,9 @@ export const makeErasureQueries = (sql: PgClient.PgClient) => {
     /** Landmarks of the stream of a person, except the one that its log begins with. */
     dropLandmarks: (person: Uri) =>
       sql`
-        DELETE FROM landmarks WHERE NOT is_beginning AND stream = (SELECT id FROM streams WHERE stream = ${person})`,
+        DELETE FROM landmarks WHERE NOT is_beginning AND stream = (SELECT id FROM streams WHERE stream = ${person})`.pipe(
+        Effect.asVoid,
+      ),
 
     /** Landmarks of the streams of others that speak of a person, except those that a log begins with; oldest first. */
     landmarksOf: (person: Uri) =>
@@ -136,22 +131,27 @@ export const makeErasureQueries = (sql: PgClient.PgClient) => {
         WHERE state IS NOT NULL AND strpos(state::text, ${quoted(person)}) > 0`,
 
     put: ({ stream, version, state }: SavedState) =>
-      version === null
-        ? sql`UPDATE snapshots SET state = ${JSON.stringify(state)}::json WHERE stream = ${String(stream)}::bigint`
-        : sql`UPDATE landmarks SET state = ${JSON.stringify(state)}::json
+      Effect.asVoid(
+        version === null
+          ? sql`UPDATE snapshots SET state = ${JSON.stringify(state)}::json WHERE stream = ${String(stream)}::bigint`
+          : sql`UPDATE landmarks SET state = ${JSON.stringify(state)}::json
             WHERE stream = ${String(stream)}::bigint AND version = ${String(version)}::bigint`,
+      ),
 
     /** The name goes with the salt that binds it to the chain, the key with all that it opens. */
-    forget: (person: Uri, standIn: Uri) =>
+    shred: (person: Uri, pseudonym: Uri) =>
       Effect.gen(function* () {
-        yield* sql`UPDATE streams SET stream = ${standIn}, salt = NULL WHERE stream = ${person}`
+        yield* sql`UPDATE streams SET stream = ${pseudonym}, salt = NULL WHERE stream = ${person}`
         yield* sql`DELETE FROM person_keys WHERE person = ${person}`
         yield* sql`
           DELETE FROM webhook_dead_letters WHERE presentity = ${person} OR strpos(body, ${quoted(person)}) > 0`
         yield* sql`DELETE FROM webhooks WHERE presentity = ${person}`
         yield* Effect.sync(() => personKeysOf(sql).forget(person))
       }),
-  }
+
+    scrub: purge(sql, [...smallTables, ...Object.values(names)]),
+  })
 }
 
-export type ErasureQueries = ReturnType<typeof makeErasureQueries>
+/** Tables whose dead rows may speak of a person, beside the presence tables. */
+const smallTables = ["streams", "snapshots", "landmarks", "person_keys", "webhooks", "webhook_dead_letters"]

@@ -5,11 +5,11 @@
  * Works alike on a server and on the embedded database (`embedded.ts`), which has a single session: no client-side
  * transaction is ever open here, so nothing can get between another caller's statements.
  */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer } from "effect"
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { EventStore, StoreUnavailable } from "../../../ports/event-store.ts"
-import type { Appended, RecordedDecision } from "../../../ports/event-store.ts"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
+import type { Appended, EventStore, RecordedDecision } from "../../../ports/event-store.ts"
 import type { Decision } from "../../../domain/presentity/events.ts"
 import { freeze, thaw } from "../../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
@@ -23,7 +23,7 @@ import { makeLandmarks } from "./landmarks.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
 import { encodeDecision } from "../integrity/hash-chain.ts"
 import { encryptDecision } from "../encryption/encrypted-decision.ts"
-import type { PersonKey } from "../encryption/encrypted-decision.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
 import { unavailable } from "./unavailable.ts"
 import type { LogIsTaken } from "../../../ports/claim.ts"
 
@@ -286,14 +286,6 @@ export const makePostgresStore = (
     claim,
   }
 }
-
-export const layerPostgres = (options: {
-  readonly erasable: boolean
-}): Layer.Layer<EventStore, never, PgClient.PgClient> =>
-  Layer.effect(
-    EventStore,
-    Effect.map(PgClient.PgClient, (sql) => makePostgresStore(sql, options)),
-  )
 
 /**
  * What every connection is told. The statements here look up by key and run for ever in the shape they were planned in,

@@ -5,10 +5,10 @@
  * module's columns are cut in the table only; the log keeps them whole.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Data, Effect, Layer } from "effect"
+import { Data, Effect } from "effect"
 import { StoreUnavailable } from "../../../ports/event-store.ts"
-import { PresenceTables, moduleTableNames } from "../../../ports/presence-tables.ts"
-import type { TableChange, TableNames } from "../../../ports/presence-tables.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { PresenceTables, TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { rowName } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow } from "../../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../../domain/projections/rows.ts"
@@ -25,6 +25,7 @@ const rowsMax = 500
  */
 const lockPatience = "60s"
 
+/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
 export const makePresenceTables = (
   sql: PgClient.PgClient,
   names: TableNames = moduleTableNames,
@@ -134,16 +135,6 @@ export const exclusively = <A, E, R>(
       Effect.catchTag("LogIsTaken", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
     ) as Effect.Effect<A, E | StoreUnavailable, R>
 
-/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
-export const layerPresenceTables = (
-  names: TableNames = moduleTableNames,
-  sessions: "one" | "many" = "many",
-): Layer.Layer<PresenceTables, never, PgClient.PgClient> =>
-  Layer.effect(
-    PresenceTables,
-    Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names, sessions)),
-  )
-
 /** A table has the name of one of ours and rows of somebody else. */
 export class TableNotOurs extends Data.TaggedError("TableNotOurs")<{ readonly table: string }> {
   override get message(): string {
@@ -201,12 +192,6 @@ const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
   yield* sql`INSERT INTO version (table_name, table_version)
     SELECT ${name}, table_version FROM version WHERE table_name = ${model}
     ON CONFLICT (table_name) DO NOTHING`
-})
-
-/** A server that keeps nothing has no tables to keep in line. */
-export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
-  together: (work) => work,
-  write: () => Effect.void,
 })
 
 /** Headers are kept as octets, one character each. */

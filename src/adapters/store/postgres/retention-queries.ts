@@ -4,44 +4,27 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { deletedPerStatement } from "../../../ports/log-retention.ts"
+import type { ExpiringStream, LandmarkKey, OldRow, RetentionStore } from "../../../ports/log-retention.ts"
+import type { StoredEvents } from "../../../ports/stored-events.ts"
 import { freeze } from "../../../domain/presentity/snapshot.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
 import { fenced } from "../writer/claim.ts"
 import { otherPrograms } from "./connections.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
-import type { StoredEvents } from "../encryption/encrypted-decision.ts"
+import { makePartitions } from "./migrations.ts"
+import { answering } from "./unavailable.ts"
 
 /** Streams, or rows, of one statement. */
 const streamsPerPage = 200
 const rowsPerPage = 500
-/** Fewer say that it was the last. */
-export const deletedPerStatement = 2000
 
 /** How long everybody may have to wait behind us for the log, when somebody who reads it keeps us waiting. */
 const lockPatience = "500ms"
 
-/** A stream that loses decisions. */
-export interface ExpiringStream {
-  readonly number: bigint
-  readonly stream: Uri
-  /** Of the newest decision that goes. */
-  readonly version: number
-  readonly at: Millis
-  readonly position: number
-  /** How many go. */
-  readonly decisions: number
-  /** Of the stream. */
-  readonly newest: number
-  /** Null: there is none. */
-  readonly snapshotVersion: number | null
-  /** As JSON says it; null: nothing was alive. */
-  readonly snapshot: unknown
-  /** Decisions that stay and are older than one that goes: there should be none. */
-  readonly isOutOfOrder: boolean
-}
-
-interface LeavingRow {
+interface ExpiringStreamRow {
   readonly number: bigint
   readonly stream: string | null
   readonly version: bigint
@@ -54,21 +37,14 @@ interface LeavingRow {
   readonly is_out_of_order: boolean
 }
 
-/** A decision whose documents may have to go. */
-export interface OldRow {
-  readonly position: bigint
-  readonly at: Date
-  readonly events: StoredEvents
-}
-
-export const makeRetention = (sql: PgClient.PgClient) => {
+export const makeRetention = (sql: PgClient.PgClient): RetentionStore => {
   const retention = statementsOf(sql)
   /** Whoever lost the log drops nothing of it. */
   const own =
     <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
     (...args: Args) =>
       fenced(sql, write(...args))
-  return {
+  return answering({
     ...retention,
     keepBeginnings: own(retention.keepBeginnings),
     deleteStrays: own(retention.deleteStrays),
@@ -78,10 +54,12 @@ export const makeRetention = (sql: PgClient.PgClient) => {
     saveDocumentsGone: own(retention.saveDocumentsGone),
     rewrite: own(retention.rewrite),
     rewriteLandmarks: own(retention.rewriteLandmarks),
-  }
+  })
 }
 
 const statementsOf = (sql: PgClient.PgClient) => ({
+  makePartitions: (now: Date) => makePartitions(now).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
+
   /** How far the tables are, and with them snapshots. */
   shown: sql<{ pos: bigint }>`SELECT pos FROM checkpoints WHERE name = 'tables'`.pipe(
     Effect.map(([row]) => Number(row?.pos ?? 0)),
@@ -121,7 +99,7 @@ const statementsOf = (sql: PgClient.PgClient) => ({
 
   /** Streams with decisions older than that, by number. */
   leaving: (before: Millis, after: bigint) =>
-    sql<LeavingRow>`
+    sql<ExpiringStreamRow>`
       SELECT g.stream AS number, h.stream, g.version, l.at, g.position, g.decisions, h.version AS newest,
         f.version AS snapshot_version, f.state AS snapshot,
         EXISTS (SELECT FROM events k WHERE k.stream = g.stream AND k.version < g.version
@@ -276,24 +254,20 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       WHERE e.pos = n.pos AND e.at = to_timestamp(n.at / 1000.0)`.pipe(Effect.asVoid),
 
   /** Landmarks older than that, by stream and version. */
-  oldLandmarks: (before: Millis, after: { readonly stream: bigint; readonly version: bigint } | null) =>
+  oldLandmarks: (before: Millis, after: LandmarkKey | null) =>
     sql<{ stream: bigint; version: bigint; state: unknown }>`
       SELECT stream, version, state FROM landmarks
       WHERE at < to_timestamp(${before}::float8 / 1000.0)
         AND (stream, version) > (${String(after?.stream ?? 0n)}::bigint, ${String(after?.version ?? 0n)}::bigint)
       ORDER BY stream, version LIMIT 100`,
 
-  rewriteLandmarks: (
-    rows: readonly { readonly stream: bigint; readonly version: bigint; readonly state: object }[],
-  ) =>
+  rewriteLandmarks: (rows: readonly (LandmarkKey & { readonly state: object })[]) =>
     sql`
       UPDATE landmarks l SET state = n.state
       FROM unnest(${rows.map((one) => String(one.stream))}::bigint[], ${rows.map((one) => String(one.version))}::bigint[],
         ${rows.map((one) => JSON.stringify(one.state))}::json[]) AS n(stream, version, state)
       WHERE l.stream = n.stream AND l.version = n.version`.pipe(Effect.asVoid),
 })
-
-export type Retention = ReturnType<typeof makeRetention>
 
 /** Somebody else's lock, and not a database that is away. */
 const isTimeout = (error: unknown): boolean => /lock timeout|55P03/.test(textOf(error))

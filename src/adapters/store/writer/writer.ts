@@ -15,7 +15,7 @@ import { hostname } from "node:os"
 import type { PgClient } from "@effect/sql-pg"
 import { Deferred, Effect } from "effect"
 import type { Migrator, SqlError } from "effect/sql"
-import type { Holder, StoreUnfit } from "../../../ports/claim.ts"
+import type { StoreUnfit } from "../../../ports/claim.ts"
 import { claimOn, holderIn } from "./claim.ts"
 import type { HolderRow } from "./claim.ts"
 import { codeOf, fitnessOf, unfitFor } from "./fitness.ts"
@@ -26,6 +26,7 @@ import { openSession, secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
 import { LogIsTaken } from "../../../ports/claim.ts"
+import type { Holder, Writer, WriterCounters, WriterEvents } from "../../../ports/claim.ts"
 
 /** Who wants the log, and how. */
 export interface WriterOptions {
@@ -54,30 +55,6 @@ export interface WriterOptions {
   readonly on: WriterEvents
   /** Counted on from there; absent: from nothing. */
   readonly counters?: WriterCounters
-}
-
-/** Each is told when it happens. */
-export interface WriterEvents {
-  /** Somebody else has the log, and we wait. */
-  readonly waiting: (holder: Holder) => Effect.Effect<void>
-  /** It is not sure any more that nobody else writes. */
-  readonly lapsed: (cause: unknown) => Effect.Effect<void>
-  /** It is sure again: nobody has. */
-  readonly returned: Effect.Effect<void>
-}
-
-export interface Writer {
-  readonly holder: Holder
-  /** Fails when somebody else took the log. */
-  readonly lost: Effect.Effect<never, LogIsTaken>
-  readonly counters: Readonly<WriterCounters>
-}
-
-export interface WriterCounters {
-  /** Times when it was not sure any more that nobody else writes. */
-  lapses: number
-  /** Writes that the fence kept out. */
-  fenced: number
 }
 
 /** The first half of the number of the advisory locks; the second is drawn. */

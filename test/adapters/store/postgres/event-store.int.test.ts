@@ -2,7 +2,7 @@ import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
@@ -22,7 +22,7 @@ const cluster: SharedPostgres | null = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
-  ["PGlite", () => layerEmbedded(null)],
+  ["PGlite", () => embeddedClient(null)],
   ...(cluster === null
     ? []
     : ([

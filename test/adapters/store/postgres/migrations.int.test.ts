@@ -10,7 +10,7 @@ import type { Layer } from "effect"
 import type { SqlClient } from "effect/sql"
 import { makeAudit } from "../../../../src/adapters/store/postgres/audit-queries.ts"
 import { makeChainAudit } from "../../../../src/adapters/store/postgres/chain-queries.ts"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { checkChain } from "../../../../src/app/integrity/check-chain.ts"
@@ -44,7 +44,7 @@ const oldest = Effect.gen(function* () {
 })
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
-  ["PGlite", () => layerEmbedded(null)],
+  ["PGlite", () => embeddedClient(null)],
   ...(cluster === null
     ? []
     : [

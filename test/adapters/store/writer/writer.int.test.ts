@@ -8,7 +8,6 @@ import { claimOn, fenced } from "../../../../src/adapters/store/writer/claim.ts"
 import { StoreUnfit, LogIsTaken } from "../../../../src/ports/claim.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
 import { makeWebhookStore } from "../../../../src/adapters/store/postgres/webhook-store.ts"
-import { fencedWebhooks } from "../../../../src/app/node/fenced-webhooks.ts"
 import type { WriterOptions } from "../../../../src/adapters/store/writer/writer.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
 import { on } from "../../../support/checked-store.ts"
@@ -268,7 +267,7 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
         one.store.saveCheckpoint("tables", { position: 9, at: 9 }),
         one.store.saveCheckpoint("delivery", { position: 9, at: 9 }),
         makePresenceTables(one.sql).together(one.sql`DELETE FROM streams`),
-        fencedWebhooks(one.sql, makeWebhookStore(one.sql)).remove("x"),
+        makeWebhookStore(one.sql).remove("x"),
         fenced(one.sql, one.sql`DELETE FROM streams`),
       ]
       for (const [index, attempt] of attempts.entries()) {
