@@ -107,7 +107,7 @@ const cpuOf = (work: () => void): number => {
 const makeBench = async (folder: string) => {
   const from = (name: string): string => join(folder, "src/adapters/store", name)
   const { newPersonKey, encryptDecision: sealDecision } = (await import(from("sealed.ts"))) as Sealed
-  const { encodeDecision } = (await import(from("proof.ts"))) as Proof
+  const { encodeWithDigest } = (await import(from("proof.ts"))) as Proof
   const { decodeRow } = (await import(from("codec.ts"))) as Codec
   const keys = new Map([alice, bob].map((person) => [person as string, newPersonKey(person)]))
   const byId = new Map([...keys.values()].map((key) => [key.id, key]))
@@ -115,7 +115,7 @@ const makeBench = async (folder: string) => {
   return Object.entries(decisions).flatMap(([name, [decision, requester]]) => {
     const write = () => {
       const { origin, stored } = sealDecision(decision, requester, keyOf)
-      return { ...decision, origin, ...encodeDecision({ ...decision, origin, events: stored }) }
+      return { ...decision, origin, ...encodeWithDigest({ ...decision, origin, events: stored }) }
     }
     const { encoded, ...row } = write()
     const json = { ...row, events: JSON.parse(encoded) as unknown }

@@ -14,7 +14,9 @@ export {
 } from "./library/refused.ts"
 export type { BadArgument } from "./library/refused.ts"
 export type { PresenceFault } from "./library/faults.ts"
-export { StoreUnavailable } from "../ports/event-store.ts"
+export { decodeDecision, encodeDecision } from "../adapters/store/encoding/decision-codec.ts"
+export { EventStore, StoreUnavailable } from "../ports/event-store.ts"
+export type { Appended, Checkpoint, CheckpointName, RecordedDecision } from "../ports/event-store.ts"
 export type {
   FeedOptions,
   Instant,

@@ -11,7 +11,7 @@ import { deepEqual } from "node:assert/strict"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { encodeEvents, eventFields } from "../../src/adapters/store/encoding/event-codec.ts"
+import { eventFields } from "../../src/adapters/store/encoding/event-codec.ts"
 import { encryptDecision } from "../../src/adapters/store/encryption/encrypted-decision.ts"
 import type { PersonKey } from "../../src/ports/stored-events.ts"
 import { sha256 } from "../../src/app/case/digests.ts"
@@ -47,7 +47,7 @@ if (name !== undefined) {
           pos: position,
           at: new Date(at).toISOString(),
           ...row,
-          events: JSON.parse(encodeEvents(events)) as unknown,
+          events: JSON.parse(JSON.stringify(events)) as unknown,
         }
       })
     // what the engine sent is what a log says that it sent

@@ -8,7 +8,7 @@ import { decodeRow } from "../../src/adapters/store/encoding/event-codec.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
 import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
 import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
-import { encodeDecision, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
+import { encodeWithDigest, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import {
   eventsIn,
   isEnvelope,
@@ -112,7 +112,7 @@ export const makeEarlier = (sql: PgClient.PgClient, upTo: bigint) =>
         row.pos <= upTo
           ? inEarlierForm(row, keyOf)
           : withKeys({ ...said, ...decodeRow(row, keyOf), stream: row.name as Uri }, row, keyOf, byPerson)
-      const encoded = encodeDecision({ ...said, ...written })
+      const encoded = encodeWithDigest({ ...said, ...written })
       const hash = rowHash(hashes.get(row.stream)!, row.pos, row.stream, encoded.said)
       hashes.set(row.stream, hash)
       yield* sql`

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { decodeRow } from "../../adapters/store/encoding/event-codec.ts"
-import { dropSealedDocuments } from "../../adapters/store/integrity/hash-chain.ts"
+import { dropDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
 import type { OldRow, RetentionStore } from "../../ports/log-retention.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -62,7 +62,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
       const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
       const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName
-        const without = isOf ? dropSealedDocuments(event, opened[index]!, key) : event
+        const without = isOf ? dropDocuments(event, opened[index]!, key) : event
         if (without === event) return event
         isChanged = true
         count++

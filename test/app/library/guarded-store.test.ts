@@ -11,7 +11,7 @@ import { EventStore } from "../../../src/ports/event-store.ts"
 import type { Claim } from "../../../src/ports/claim.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { decisionOf } from "../../adapters/store/event-store-contract.ts"
+import { decisionOf } from "../../../src/app/testing/store-samples.ts"
 import { LogIsTaken } from "../../../src/ports/claim.ts"
 
 type Store = EventStore["Service"]

@@ -264,5 +264,3 @@ export const decodeRow = (
   )
   return { origin: opened.origin, events: decodeEvents(opened.events) }
 }
-
-export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

@@ -21,7 +21,7 @@ import { claimOn, fenceOf, fencedOff, heldBy } from "../writer/claim.ts"
 import { decodeRow } from "../encoding/event-codec.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
-import { encodeDecision } from "../integrity/hash-chain.ts"
+import { encodeWithDigest } from "../integrity/hash-chain.ts"
 import { encryptDecision } from "../encryption/encrypted-decision.ts"
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { unavailable } from "./unavailable.ts"
@@ -79,7 +79,7 @@ export const makePostgresStore = (
     if (fresh.length > 0 && !isLearned && persons.isLikelyStored()) return again.pipe(unavailable)
     const encoded = decisions.map((one, index) => {
       const { origin, stored } = sealed[index]!
-      return encodeDecision({ ...one, origin, events: stored })
+      return encodeWithDigest({ ...one, origin, events: stored })
     })
     // `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and
     // `began`, which look again

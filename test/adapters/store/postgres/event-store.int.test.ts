@@ -16,7 +16,8 @@ import { set, values } from "../../../../src/domain/table.ts"
 import type { DialogStart, EntityTag, Uri } from "../../../../src/domain/vocabulary.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
 import type { SharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, eventStoreContract, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
+import { describeStore } from "../../../support/store-contract.ts"
 
 const cluster: SharedPostgres | null = await sharedPostgres()
 afterAll(() => cluster?.remove())
@@ -46,7 +47,7 @@ for (const [name, open] of databases) {
   })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-  eventStoreContract(name, (use) => use(makePostgresStore(sql)))
+  describeStore(name, () => makePostgresStore(sql))
 
   it(
     `the hundredth refresh, which changes nothing, weighs at most 400 octets on ${name}`,

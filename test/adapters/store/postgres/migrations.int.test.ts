@@ -20,7 +20,7 @@ import { fold } from "../../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

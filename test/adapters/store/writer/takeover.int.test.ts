@@ -16,7 +16,7 @@ import { holds } from "../../../support/condition.ts"
 import { started as start } from "../../../support/log-writer.ts"
 import { startHalfCut } from "../../../support/half-cut.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -15,7 +15,7 @@ import { holds } from "../../../support/condition.ts"
 import { program, refusal, started } from "../../../support/log-writer.ts"
 import { startPooler } from "../../../support/pooler.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
