@@ -8,6 +8,6 @@ import type { EventStore } from "../../src/ports/event-store.ts"
 /** @param open gives the store when a case begins */
 export const describeStore = (name: string, open: () => EventStore["Service"]): void => {
   describe(`event store contract: ${name}`, () => {
-    for (const { name: promise, tags, run } of storeContract(open)) it(promise, { tags: [...tags] }, run)
+    for (const one of storeContract(open)) it(`${one.name}`, { tags: [...one.tags] }, one.run)
   })
 }

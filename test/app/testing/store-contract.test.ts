@@ -1,7 +1,8 @@
 /**
  * The contract of event stores finds a store that breaks it: each promise is broken once, and the case of its name says so.
  */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
+import type { Layer } from "effect"
 import { assert, describe, it } from "vitest"
 import { decodeDecision, encodeDecision } from "../../../src/adapters/store/encoding/decision-codec.ts"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
