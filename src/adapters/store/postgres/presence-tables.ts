@@ -35,15 +35,27 @@ export const makePresenceTables = (
   write: (changes) =>
     Effect.gen(function* () {
       const plan = planOf(changes)
-      for (const part of chunks(plan.presentity.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.presentity)} p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
+      yield* writePresentity(sql, names.presentity, plan.presentity)
+      yield* writeActiveWatchers(sql, names.activeWatchers, plan.active)
+      yield* writeWatchers(sql, names.watchers, plan.watchers)
+    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
+})
+
+/** The table `presentity`. */
+const writePresentity = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["presentity"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
           ${part.map((one) => one.domain)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.etag)}::text[])) AS g(username, domain, event, etag)
         WHERE p.username = g.username AND p.domain = g.domain AND p.event = g.event AND p.etag = g.etag`
-      for (const part of chunks(plan.presentity.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.presentity)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
           decode(nullif(r.extra_hdrs, ''), 'hex'), r.sender
         FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
@@ -55,17 +67,25 @@ export const makePresenceTables = (
         ON CONFLICT (username, domain, event, etag) DO UPDATE SET expires = excluded.expires,
           received_time = excluded.received_time, body = excluded.body, extra_hdrs = excluded.extra_hdrs,
           sender = excluded.sender`
-      for (const part of chunks(plan.active.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.activeWatchers)} a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+})
+
+/** The table `active_watchers`. */
+const writeActiveWatchers = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["active"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.callid)}::text[], ${part.map((one) => one.to_tag)}::text[],
           ${part.map((one) => one.from_tag)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.event_id)}::text[])) AS g(uri, callid, to_tag, from_tag, event, event_id)
         WHERE a.presentity_uri = g.uri AND a.callid = g.callid AND a.to_tag = g.to_tag
           AND a.from_tag = g.from_tag AND a.event = g.event AND a.event_id = g.event_id`
-      for (const part of chunks(plan.active.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.activeWatchers)} (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
           event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason,
           version, socket_info, local_contact, sharing_tag)
         SELECT presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id, to_tag, from_tag,
@@ -92,23 +112,30 @@ export const makePresenceTables = (
           sharing_tag = excluded.sharing_tag, local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
           expires = excluded.expires, status = excluded.status, reason = excluded.reason,
           version = excluded.version`
-      for (const part of chunks(plan.watchers.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.watchers)} w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+})
+
+/** The table `watchers`. */
+const writeWatchers = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["watchers"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[])) AS g(uri, username, domain, event)
         WHERE w.presentity_uri = g.uri AND w.watcher_username = g.username AND w.watcher_domain = g.domain
           AND w.event = g.event`
-      for (const part of chunks(plan.watchers.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.watchers)} (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
         SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.status)}::int[],
           ${part.map((one) => one.reason)}::text[], ${part.map((one) => one.inserted_time)}::int[])
         ON CONFLICT (presentity_uri, watcher_username, watcher_domain, event) DO UPDATE SET
           status = excluded.status, reason = excluded.reason, inserted_time = excluded.inserted_time`
-    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
 })
 
 /**
