@@ -8,7 +8,7 @@ import { makePostgresStore, sessionSettings } from "../../src/adapters/store/pos
 import { boundedClient } from "../../src/adapters/store/writer/sockets.ts"
 import { claimLog } from "../../src/adapters/store/writer/writer.ts"
 import type { Writer } from "../../src/ports/claim.ts"
-import type { WriterOptions } from "../../src/adapters/store/writer/writer.ts"
+import type { WriterOptions } from "../../src/adapters/store/writer/writer-row.ts"
 import type { EventStore } from "../../src/ports/event-store.ts"
 
 let programs = 0

@@ -12,7 +12,7 @@ import { PresenceTables, moduleTableNames } from "../../../ports/presence-tables
 import type { TableNames } from "../../../ports/presence-tables.ts"
 import { WebhookStore } from "../../../ports/webhook-store.ts"
 import { claimLog, claimSole } from "../writer/writer.ts"
-import type { WriterOptions } from "../writer/writer.ts"
+import type { WriterOptions } from "../writer/writer-row.ts"
 import { cutOff } from "../writer/sockets.ts"
 import { makePostgresStore } from "./event-store.ts"
 import { makeLogAdmin } from "./log-admin.ts"
