@@ -6,7 +6,7 @@
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
-import type { LogAudit, LoggedDecision } from "../../ports/log-audit.ts"
+import type { LogAudit, LoggedDecision, Positions } from "../../ports/log-audit.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { TableNames } from "../../ports/presence-tables.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -146,13 +146,12 @@ interface WrongRow {
   readonly found: TableRow | null
 }
 
-const findDifferences = Effect.fnUntraced(function* (
-  { audit, tableNames: names }: LogAdmin["Service"],
+/** Whether checkpoint, versions and snapshots are where they can be. @returns snapshots of streams that are not known */
+const checkPlaces = Effect.fnUntraced(function* (
+  audit: LogAudit,
   folded: Folded,
-  { fromStart, repair: isRepair }: VerifyOptions,
+  { tables: shown, given }: Positions,
 ) {
-  const positions = yield* audit.positions
-  const { tables: shown, given } = positions
   // another log's, or what somebody wrote there: what comes next would not be read
   if (shown > given)
     folded.findings.push({ table: "checkpoints", key: "tables", column: "pos", log: given, found: shown })
@@ -165,6 +164,16 @@ const findDifferences = Effect.fnUntraced(function* (
     const key = `stream ${number}`
     folded.findings.push({ table: "snapshots", key, column: "stream", log: null, found: key })
   }
+  return orphans
+})
+
+const findDifferences = Effect.fnUntraced(function* (
+  { audit, tableNames: names }: LogAdmin["Service"],
+  folded: Folded,
+  { fromStart, repair: isRepair }: VerifyOptions,
+) {
+  const positions = yield* audit.positions
+  const orphans = yield* checkPlaces(audit, folded, positions)
   const tail = yield* readTail(audit, positions.tables, positions.last)
   let snapshots: readonly State[]
   let compared = 0
@@ -194,9 +203,8 @@ const findDifferences = Effect.fnUntraced(function* (
         if (one === undefined) differing.push(extra(table, name, id, row))
         else {
           expected.delete(full)
-          const wanted = rowOf(one.state, one.key)!
-          const columns = differingColumns(table, wanted, row)
-          if (columns.length > 0) differing.push(changed(table, name, row, wanted, columns, one))
+          const difference = changed(table, name, row, one)
+          if (difference !== null) differing.push(difference)
         }
       }
       after = page.at(-1)!.id
@@ -271,27 +279,31 @@ const tableIn = (names: TableNames, table: TableName): string =>
 
 // ── what is told of a row ──
 
+/** Null: no column differs. */
 const changed = (
   table: TableName,
   name: string,
   found: TableRow,
-  wanted: TableRow,
-  columns: readonly string[],
-  expected: WrongRow["expected"],
-): WrongRow => ({
-  table,
-  differences: columns.map((column) => ({
-    kind: "changed",
-    table: name,
-    key: keyText(table, wanted),
-    column,
-    log: wanted[column] ?? null,
-    found: found[column] ?? null,
-  })),
-  expected,
-  id: null,
-  found,
-})
+  expected: NonNullable<WrongRow["expected"]>,
+): WrongRow | null => {
+  const wanted = rowOf(expected.state, expected.key)!
+  const columns = differingColumns(table, wanted, found)
+  if (columns.length === 0) return null
+  return {
+    table,
+    differences: columns.map((column) => ({
+      kind: "changed",
+      table: name,
+      key: keyText(table, wanted),
+      column,
+      log: wanted[column] ?? null,
+      found: found[column] ?? null,
+    })),
+    expected,
+    id: null,
+    found,
+  }
+}
 
 const extra = (table: TableName, name: string, id: number, found: TableRow): WrongRow => ({
   table,

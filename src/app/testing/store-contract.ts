@@ -321,7 +321,9 @@ const keepsCheckpoints = Effect.fnUntraced(function* (store: Store) {
   ]
   yield* store.saveCheckpoint("delivery", earlier)
   yield* store.saveCheckpoint("delivery", later)
-  demandSame(yield* store.checkpoint("delivery"), later, "the checkpoint")
+  const found = yield* store.checkpoint("delivery")
+  // rows of some drivers are objects without a prototype
+  demandSame(found === null ? null : { ...found }, later, "the checkpoint")
 })
 
 const promises: readonly StorePromise[] = [

@@ -33,105 +33,104 @@ const pageRows = 1000
 
 /** @param names what the presence tables are called */
 export const makeAudit = (sql: PgClient.PgClient, names: TableNames = moduleTableNames): LogAudit =>
-  answering({
-    positions: Effect.gen(function* () {
-      const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint; given: bigint }>`
+  answering({ ...logOf(sql), ...statesOf(sql), ...rowsOf(sql, names) })
+
+/** What was decided. */
+const logOf = (sql: PgClient.PgClient) => ({
+  positions: Effect.gen(function* () {
+    const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint; given: bigint }>`
       SELECT c.pos AS tables, (SELECT coalesce(max(pos), 0) FROM events) AS last,
         (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_pos_seq) AS given,
         (SELECT count(*) FROM events WHERE pos > c.pos) AS lag
       FROM (SELECT coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0) AS pos) c`
-      const positions: Positions = {
-        tables: Number(row?.tables ?? 0),
-        last: Number(row?.last ?? 0),
-        lag: Number(row?.lag ?? 0),
-        given: Number(row?.given ?? 0),
-      }
-      return positions
-    }),
+    const positions: Positions = {
+      tables: Number(row?.tables ?? 0),
+      last: Number(row?.last ?? 0),
+      lag: Number(row?.lag ?? 0),
+      given: Number(row?.given ?? 0),
+    }
+    return positions
+  }),
 
-    times: sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
+  times: sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
     SELECT (SELECT at FROM checkpoints WHERE name = 'tables') AS shown,
       (SELECT at FROM events WHERE pos > coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0)
         ORDER BY pos LIMIT 1) AS waiting,
       (SELECT at FROM events ORDER BY pos DESC LIMIT 1) AS newest`.pipe(
-      Effect.map(([row]): LogTimes => ({
-        shown: row?.shown?.getTime() ?? null,
-        waiting: row?.waiting?.getTime() ?? null,
-        newest: row?.newest?.getTime() ?? null,
-      })),
-    ),
+    Effect.map(([row]): LogTimes => ({
+      shown: row?.shown?.getTime() ?? null,
+      waiting: row?.waiting?.getTime() ?? null,
+      newest: row?.newest?.getTime() ?? null,
+    })),
+  ),
 
-    /** Streams whose decisions are not numbered one after the other up to their head. */
-    gaps: sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
-    SELECT coalesce(h.stream, 'stream ' || e.stream) AS stream, h.version AS head, e.first, e.last, e.count
-    FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
-    LEFT JOIN streams h ON h.id = e.stream
-    WHERE h.id IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
-    ORDER BY 1`.pipe(
-      Effect.map((rows) =>
-        rows.map(({ stream, head, first, last, count }): Gap => ({
-          stream,
-          why:
-            head === null
-              ? "has events and no head"
-              : head === last
-                ? `has ${count} decisions from ${first} to ${last}`
-                : `its head stands at ${head}, its newest decision is ${last}`,
-        })),
-      ),
-    ),
+  /** Streams whose decisions are not numbered one after the other up to their head. */
+  gaps: gapsIn(sql),
 
-    /** Decisions in the order in which they were stored. */
-    decisions: (after: number, upTo: number) =>
-      sql<EventRow>`
+  /** Decisions in the order in which they were stored. */
+  decisions: (after: number, upTo: number) =>
+    sql<EventRow>`
       SELECT e.pos, e.at, coalesce(h.stream, 'stream ' || e.stream) AS stream, e.version, e.events
       FROM events e LEFT JOIN streams h ON h.id = e.stream
       WHERE e.pos > ${after}::bigint AND e.pos <= ${upTo}::bigint ORDER BY e.pos LIMIT ${pageRows}::int`.pipe(
-        Effect.flatMap(loggedBy(sql)),
-      ),
+      Effect.flatMap(loggedBy(sql)),
+    ),
 
-    /** Decisions of one stream, oldest first. */
-    history: (stream: Uri, afterVersion: number, upToVersion: number) =>
-      sql<EventRow>`
+  /** Decisions of one stream, oldest first. */
+  history: (stream: Uri, afterVersion: number, upToVersion: number) =>
+    sql<EventRow>`
       SELECT e.pos, e.at, h.stream, e.version, e.events
       FROM streams h JOIN events e ON e.stream = h.id
       WHERE h.stream = ${stream} AND e.version > ${afterVersion}::bigint AND e.version <= ${upToVersion}::bigint
       ORDER BY e.version LIMIT ${pageRows}::int`.pipe(Effect.flatMap(loggedBy(sql))),
 
-    /** Streams by name, with their snapshots. */
-    heads: (after: string) =>
-      sql<{ stream: string; version: bigint; snapshot_version: bigint | null; state: unknown }>`
+  /** Streams by name, with their snapshots. */
+  heads: (after: string) =>
+    sql<{ stream: string; version: bigint; snapshot_version: bigint | null; state: unknown }>`
       SELECT h.stream, h.version, s.version AS snapshot_version, s.state
       FROM streams h LEFT JOIN snapshots s ON s.stream = h.id
       WHERE h.stream > ${after} ORDER BY h.stream LIMIT ${pageRows}::int`.pipe(
-        Effect.map((rows) =>
-          rows.map((row): Head => ({
-            stream: row.stream as Uri,
-            version: Number(row.version),
-            snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
-            snapshot: row.state,
-          })),
-        ),
+      Effect.map((rows) =>
+        rows.map((row): Head => ({
+          stream: row.stream as Uri,
+          version: Number(row.version),
+          snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
+          snapshot: row.state,
+        })),
       ),
+    ),
+})
 
-    /** Numbers of streams that have a snapshot and are not known otherwise. */
-    orphans: sql<{ stream: bigint }>`
+const gapsIn = (sql: PgClient.PgClient) =>
+  sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
+    SELECT coalesce(h.stream, 'stream ' || e.stream) AS stream, h.version AS head, e.first, e.last, e.count
+    FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
+    LEFT JOIN streams h ON h.id = e.stream
+    WHERE h.id IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
+    ORDER BY 1`.pipe(
+    Effect.map((rows) =>
+      rows.map(({ stream, head, first, last, count }): Gap => ({
+        stream,
+        why:
+          head === null
+            ? "has events and no head"
+            : head === last
+              ? `has ${count} decisions from ${first} to ${last}`
+              : `its head stands at ${head}, its newest decision is ${last}`,
+      })),
+    ),
+  )
+
+/** What is saved of it: snapshots and landmarks. */
+const statesOf = (sql: PgClient.PgClient) => ({
+  /** Numbers of streams that have a snapshot and are not known otherwise. */
+  orphans: sql<{ stream: bigint }>`
     SELECT s.stream FROM snapshots s LEFT JOIN streams h ON h.id = s.stream
     WHERE h.id IS NULL ORDER BY s.stream`.pipe(Effect.map((rows) => rows.map((row) => row.stream))),
 
-    /** Rows of one of the three tables by `id`. */
-    rows: (table: TableName, after: number) =>
-      sql<Record<string, unknown> & { readonly id: number }>`
-      SELECT * FROM ${sql(nameIn(names, table))} WHERE id > ${after}::int ORDER BY id LIMIT ${pageRows}::int`.pipe(
-        Effect.map((rows) => rows.map((row): FoundRow => ({ id: row.id, row: rowIn(table, row) }))),
-      ),
-
-    deleteRows: (table: TableName, ids: readonly number[]) =>
-      sql`DELETE FROM ${sql(nameIn(names, table))} WHERE id = ANY(${ids}::int[])`.pipe(Effect.asVoid),
-
-    /** Whatever was there before, older or newer. */
-    putSnapshots: (states: readonly State[]) =>
-      sql`
+  /** Whatever was there before, older or newer. */
+  putSnapshots: (states: readonly State[]) =>
+    sql`
       INSERT INTO snapshots (stream, version, state)
       SELECT h.id, f.version, nullif(f.state, '')::json
       FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
@@ -139,39 +138,53 @@ export const makeAudit = (sql: PgClient.PgClient, names: TableNames = moduleTabl
         AS f(stream, version, state)
       JOIN streams h ON h.stream = f.stream
       ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state`.pipe(
-        Effect.asVoid,
-      ),
+      Effect.asVoid,
+    ),
 
-    /** What stands at the versions of these states, in their order, as JSON says it; null: nothing. */
-    landmarks: (states: readonly State[]) =>
-      sql<{ state: unknown }>`
+  /** What stands at the versions of these states, in their order, as JSON says it; null: nothing. */
+  landmarks: (states: readonly State[]) =>
+    sql<{ state: unknown }>`
       SELECT l.state
       FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[])
         WITH ORDINALITY AS f(stream, version, n)
       LEFT JOIN streams s ON s.stream = f.stream
       LEFT JOIN landmarks l ON l.stream = s.id AND l.version = f.version ORDER BY f.n`.pipe(
-        Effect.map((rows) => rows.map((row) => row.state)),
-      ),
+      Effect.map((rows) => rows.map((row) => row.state)),
+    ),
 
-    /** The newest landmark of each stream at which older decisions were dropped, by number of the stream. */
-    beginnings: (after: Beginning | null) =>
-      sql<{ number: bigint; stream: string; state: unknown }>`
+  /** The newest landmark of each stream at which older decisions were dropped, by number of the stream. */
+  beginnings: (after: Beginning | null) =>
+    sql<{ number: bigint; stream: string; state: unknown }>`
       SELECT DISTINCT ON (l.stream) l.stream AS number, h.stream, l.state
       FROM landmarks l JOIN streams h ON h.id = l.stream
       WHERE l.is_beginning AND l.stream > ${String(after?.number ?? 0n)}::bigint
       ORDER BY l.stream, l.version DESC LIMIT 200`.pipe(
-        Effect.map((rows) => rows.map((row): Beginning => ({ ...row, stream: row.stream as Uri }))),
-      ),
+      Effect.map((rows) => rows.map((row): Beginning => ({ ...row, stream: row.stream as Uri }))),
+    ),
 
-    landmarkBefore: makeLandmarks(sql).landmarkBefore,
-    putLandmarks: makeLandmarks(sql).saveLandmarks,
+  landmarkBefore: makeLandmarks(sql).landmarkBefore,
 
-    putTablesCheckpoint: (position: number) =>
-      sql`UPDATE checkpoints SET pos = ${position}::bigint WHERE name = 'tables'`.pipe(Effect.asVoid),
+  putLandmarks: makeLandmarks(sql).saveLandmarks,
 
-    deleteSnapshots: (streams: readonly bigint[]) =>
-      sql`DELETE FROM snapshots WHERE stream = ANY(${streams.map(String)}::bigint[])`.pipe(Effect.asVoid),
-  })
+  putTablesCheckpoint: (position: number) =>
+    sql`UPDATE checkpoints SET pos = ${position}::bigint WHERE name = 'tables'`.pipe(Effect.asVoid),
+
+  deleteSnapshots: (streams: readonly bigint[]) =>
+    sql`DELETE FROM snapshots WHERE stream = ANY(${streams.map(String)}::bigint[])`.pipe(Effect.asVoid),
+})
+
+/** Rows of the presence tables. */
+const rowsOf = (sql: PgClient.PgClient, names: TableNames) => ({
+  /** Rows of one of the three tables by `id`. */
+  rows: (table: TableName, after: number) =>
+    sql<Record<string, unknown> & { readonly id: number }>`
+      SELECT * FROM ${sql(nameIn(names, table))} WHERE id > ${after}::int ORDER BY id LIMIT ${pageRows}::int`.pipe(
+      Effect.map((rows) => rows.map((row): FoundRow => ({ id: row.id, row: rowIn(table, row) }))),
+    ),
+
+  deleteRows: (table: TableName, ids: readonly number[]) =>
+    sql`DELETE FROM ${sql(nameIn(names, table))} WHERE id = ANY(${ids}::int[])`.pipe(Effect.asVoid),
+})
 
 const nameIn = (names: TableNames, table: TableName): string =>
   table === "active_watchers" ? names.activeWatchers : names[table]

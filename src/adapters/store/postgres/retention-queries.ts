@@ -38,7 +38,7 @@ interface ExpiringStreamRow {
 }
 
 export const makeRetention = (sql: PgClient.PgClient): RetentionStore => {
-  const retention = statementsOf(sql)
+  const retention = { ...partitionsOf(sql), ...streamsOf(sql), ...keysOf(sql), ...documentsOf(sql) }
   /** Whoever lost the log drops nothing of it. */
   const own =
     <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
@@ -57,7 +57,8 @@ export const makeRetention = (sql: PgClient.PgClient): RetentionStore => {
   })
 }
 
-const statementsOf = (sql: PgClient.PgClient) => ({
+/** Months of the log, and decisions outside of them. */
+const partitionsOf = (sql: PgClient.PgClient) => ({
   makePartitions: (now: Date) => makePartitions(now).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
 
   /** How far the tables are, and with them snapshots. */
@@ -97,47 +98,6 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       Effect.map((rows) => rows.length > 0),
     ),
 
-  /** Streams with decisions older than that, by number. */
-  leaving: (before: Millis, after: bigint) =>
-    sql<ExpiringStreamRow>`
-      SELECT g.stream AS number, h.stream, g.version, l.at, g.position, g.decisions, h.version AS newest,
-        f.version AS snapshot_version, f.state AS snapshot,
-        EXISTS (SELECT FROM events k WHERE k.stream = g.stream AND k.version < g.version
-          AND k.at >= to_timestamp(${before}::float8 / 1000.0)) AS is_out_of_order
-      FROM (SELECT stream, max(version) AS version, max(pos) AS position, count(*) AS decisions FROM events
-        WHERE at < to_timestamp(${before}::float8 / 1000.0) AND stream > ${String(after)}::bigint
-        GROUP BY stream ORDER BY stream LIMIT ${streamsPerPage}::int) g
-      JOIN events l ON l.stream = g.stream AND l.version = g.version
-      LEFT JOIN streams h ON h.id = g.stream LEFT JOIN snapshots f ON f.stream = g.stream
-      ORDER BY g.stream`.pipe(
-      Effect.map((rows) =>
-        rows.map((row): ExpiringStream => ({
-          number: row.number,
-          stream: (row.stream ?? `stream ${row.number}`) as Uri,
-          version: Number(row.version),
-          at: row.at.getTime(),
-          position: Number(row.position),
-          decisions: Number(row.decisions),
-          newest: Number(row.newest ?? 0),
-          snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
-          snapshot: row.snapshot,
-          isOutOfOrder: row.is_out_of_order,
-        })),
-      ),
-    ),
-
-  /** Keeps states of streams with the hash of their newest decision: the next one builds on that. */
-  keepBeginnings: (states: readonly State[]) =>
-    sql`
-      INSERT INTO landmarks (stream, version, at, state, is_beginning, hash)
-      SELECT h.id, f.version, e.at, f.state, true, e.hash
-      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
-        ${states.map((one) => JSON.stringify(freeze(one)))}::json[]) AS f(stream, version, state)
-      JOIN streams h ON h.stream = f.stream JOIN events e ON e.stream = h.id AND e.version = f.version
-      ON CONFLICT (stream, version) DO UPDATE SET is_beginning = true, hash = excluded.hash, at = excluded.at`.pipe(
-      Effect.asVoid,
-    ),
-
   /** @returns false: somebody reads the log and lets nobody near it */
   dropMonth: (name: string) =>
     fenced(
@@ -156,6 +116,48 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       DELETE FROM events_default WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM events_default WHERE at < to_timestamp(${before}::float8 / 1000.0)
         LIMIT ${deletedPerStatement}::int)) RETURNING 1 AS one`.pipe(Effect.map((rows) => rows.length)),
+})
+
+const expiringStream = (row: ExpiringStreamRow): ExpiringStream => ({
+  number: row.number,
+  stream: (row.stream ?? `stream ${row.number}`) as Uri,
+  version: Number(row.version),
+  at: row.at.getTime(),
+  position: Number(row.position),
+  decisions: Number(row.decisions),
+  newest: Number(row.newest ?? 0),
+  snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
+  snapshot: row.snapshot,
+  isOutOfOrder: row.is_out_of_order,
+})
+
+/** Streams that lose decisions. */
+const streamsOf = (sql: PgClient.PgClient) => ({
+  /** Streams with decisions older than that, by number. */
+  leaving: (before: Millis, after: bigint) =>
+    sql<ExpiringStreamRow>`
+      SELECT g.stream AS number, h.stream, g.version, l.at, g.position, g.decisions, h.version AS newest,
+        f.version AS snapshot_version, f.state AS snapshot,
+        EXISTS (SELECT FROM events k WHERE k.stream = g.stream AND k.version < g.version
+          AND k.at >= to_timestamp(${before}::float8 / 1000.0)) AS is_out_of_order
+      FROM (SELECT stream, max(version) AS version, max(pos) AS position, count(*) AS decisions FROM events
+        WHERE at < to_timestamp(${before}::float8 / 1000.0) AND stream > ${String(after)}::bigint
+        GROUP BY stream ORDER BY stream LIMIT ${streamsPerPage}::int) g
+      JOIN events l ON l.stream = g.stream AND l.version = g.version
+      LEFT JOIN streams h ON h.id = g.stream LEFT JOIN snapshots f ON f.stream = g.stream
+      ORDER BY g.stream`.pipe(Effect.map((rows) => rows.map(expiringStream))),
+
+  /** Keeps states of streams with the hash of their newest decision: the next one builds on that. */
+  keepBeginnings: (states: readonly State[]) =>
+    sql`
+      INSERT INTO landmarks (stream, version, at, state, is_beginning, hash)
+      SELECT h.id, f.version, e.at, f.state, true, e.hash
+      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
+        ${states.map((one) => JSON.stringify(freeze(one)))}::json[]) AS f(stream, version, state)
+      JOIN streams h ON h.stream = f.stream JOIN events e ON e.stream = h.id AND e.version = f.version
+      ON CONFLICT (stream, version) DO UPDATE SET is_beginning = true, hash = excluded.hash, at = excluded.at`.pipe(
+      Effect.asVoid,
+    ),
 
   /** Landmarks older than the beginning of their stream. */
   deleteLandmarks: (before: Millis) =>
@@ -186,7 +188,10 @@ const statementsOf = (sql: PgClient.PgClient) => ({
         row?.last == null ? null : { last: row.last, forgotten: Number(row.forgotten) },
       ),
     ),
+})
 
+/** Keys of persons of whom nothing is left. */
+const keysOf = (sql: PgClient.PgClient) => ({
   /** Keys that no decision needs up to the newest one, and where that is. O(the log). */
   unusedKeys: Effect.gen(function* () {
     const [last] = yield* sql<{ pos: bigint }>`SELECT coalesce(max(pos), 0) AS pos FROM events`
@@ -213,7 +218,10 @@ const statementsOf = (sql: PgClient.PgClient) => ({
     ),
 
   otherPrograms: otherPrograms(sql),
+})
 
+/** Documents that are too old. */
+const documentsOf = (sql: PgClient.PgClient) => ({
   /** Up to when documents of a package are gone for sure. */
   documentsGone: (packageName: PackageName) =>
     sql<{ at: Date }>`SELECT at FROM checkpoints WHERE name = ${`documents ${packageName}`}`.pipe(
