@@ -8,34 +8,34 @@ import { Data } from "effect"
 import type { Effect } from "effect"
 import type { Millis } from "../domain/vocabulary.ts"
 
-/** Who has a log: the program that alone may write to it. */
+/** The program that has a log, and alone may write to it. */
 export interface Holder {
   /** `presently serve` */
   readonly program: string
   readonly host: string
-  /** Of the process on that host; with `isSession` that of PostgreSQL's backend. */
+  /** The process on that host; with `isSession` the backend of PostgreSQL. */
   readonly pid: number
-  /** All that is known of it is its session in the database: it is a server of a version that took no log. */
+  /** Only its session in the database is known: it is a server of a version that took no log. */
   readonly isSession?: true
   readonly version: string
-  /** Since when it has the log. */
+  /** The instant since when it has the log. */
   readonly since: Millis
-  /** Counts the takings of the log; 0: nobody ever took it. */
+  /** How many times the log was taken so far; 0: never. */
   readonly epoch: number
 }
 
-/** The right to write to a log, as one process has it. */
+/** The right of one process to write to a log. */
 export interface Claim {
   /**
-   * Whether it has that right beyond doubt at this moment. Otherwise nothing may be said from memory: somebody else may have
-   * written meanwhile. A comparison of numbers.
+   * Whether the process has that right beyond doubt at this moment. Otherwise nothing may be answered from memory, because somebody
+   * else may have written meanwhile. It costs a comparison of numbers.
    */
   readonly isSure: () => boolean
   /** Who took the log away; null: nobody, as far as is known. There is no way back. */
   readonly taken: () => LogIsTaken | null
 }
 
-/** Of a store that nobody else can write to. */
+/** The claim on a store that nobody else can write to. */
 export const soleClaim: Claim = { isSure: () => true, taken: () => null }
 
 /** Somebody else has the log, or took it since: nothing can be written. */
@@ -58,7 +58,7 @@ export const holderText = ({ program, host, pid, version, since, isSession }: Ho
     ? `${program}, connected from host ${host} since ${new Date(since).toISOString()} (PostgreSQL backend ${pid})`
     : `${program}${version === "" ? "" : ` ${version}`}, pid ${pid} on host ${host}, since ${new Date(since).toISOString()}`
 
-/** It will not do, and waiting does not help. */
+/** The database cannot serve as a store, and waiting does not help. */
 export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
   /** The setting with its value and source, or where the database is, in words. */
   readonly store: string

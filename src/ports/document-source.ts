@@ -1,5 +1,6 @@
 /**
- * What a place says that keeps documents of presentities: item by item, so that one that cannot be read hides no other.
+ * Where documents of presentities come from, rules or hard state. A place is asked item by item, so that one document that cannot be
+ * read hides no other.
  */
 import { Context, Data } from "effect"
 import type { Effect } from "effect"
@@ -75,7 +76,7 @@ export const omaPresRules = 32
 export const pidfManipulation = 16
 
 export interface XcapOptions {
-  /** Its name (`xcap_table`). */
+  /** The name of the table (`xcap_table`). */
   readonly table: string
   readonly document: XcapDocument
   /** Makes a canonical URI of text, null when it is none. */

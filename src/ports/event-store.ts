@@ -1,7 +1,8 @@
 /**
-XX
+ * What the application asks of a store of decisions, and of a SIP stack: services and their errors, without behaviour.
  *
- * Services and their errors, no behaviour. The domain itself never calls them; `app/node/pump.ts` does.
+ * The domain never calls them; the application does (`app/node/pump.ts`). What an event store promises is a list of cases that
+ * every implementation passes: `storeContract` of `presently/testing`.
  */
 import { Context, Data } from "effect"
 import type { Effect, Scope } from "effect"
@@ -58,7 +59,7 @@ export interface Checkpoint {
   readonly at: Millis
 }
 
-/** Where facts are kept. The contract is a test suite that every implementation passes. */
+/** Where decisions are kept. Its contract is `storeContract` of `presently/testing`, which every implementation passes. */
 export class EventStore extends Context.Service<
   EventStore,
   {

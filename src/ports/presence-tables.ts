@@ -7,7 +7,7 @@ import type { State } from "../domain/presentity/state.ts"
 import type { RowKey } from "../domain/projections/rows.ts"
 import type { StoreUnavailable } from "./event-store.ts"
 
-/** Where the three tables are written; a server without database has none. */
+/** Writes the three tables; a server without a database has none. */
 export class PresenceTables extends Context.Service<
   PresenceTables,
   {

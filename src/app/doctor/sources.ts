@@ -71,7 +71,7 @@ const checksOf = Effect.fnUntraced(function* (
     return why === null ? [] : [{ of: { packageName, presentity }, file, why }]
   })
   const all = [...troubles, ...unreadable]
-  // as `follow.ts` does
+  // as `document-poller.ts` does
   const meanwhile = kind.decidesWhoWatches
     ? "rules that the log knows stay in force, and where it knows none watchers wait"
     : "what the log knows stays in force"

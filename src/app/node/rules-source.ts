@@ -1,5 +1,5 @@
 /**
- * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
+ * Authorization documents: where they come from, a folder, files or a table. How a source is polled is `document-poller.ts`.
  */
 import { accessSync, constants, statSync } from "node:fs"
 import { join } from "node:path"

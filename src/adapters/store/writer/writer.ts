@@ -1,5 +1,5 @@
 /**
- * Getting the log for one process, keeping it, and noticing that somebody else has it.
+ * Getting the log for one process (`take-log.ts`), keeping it, and noticing that somebody else has it (`keep-log.ts`).
  *
  * The claim is a row: whoever raises its epoch has the log, and what the predecessor writes from then on is kept out by the fence
  * (`claim.ts`). Whether the holder lives is told by a session of its own, which holds an advisory lock under a number that is drawn
