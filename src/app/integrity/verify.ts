@@ -6,10 +6,9 @@
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
-import type { LogAudit, LoggedDecision, Positions } from "../../ports/log-audit.ts"
+import type { LogAudit, Positions } from "../../ports/log-audit.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { TableNames } from "../../ports/presence-tables.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
 import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import {
@@ -22,12 +21,14 @@ import {
   tableNames,
 } from "../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
-import { splitUri, touched } from "../../domain/projections/rows.ts"
+import { splitUri } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { checkChain } from "./check-chain.ts"
 import type { ChainReport } from "./check-chain.ts"
-import { compareSnapshots, foldEvents, foldSnapshots, stateIn } from "./fold.ts"
+import { compareSnapshots, foldEvents, foldSnapshots } from "./fold.ts"
+import { laterRows, nothingLater, readTail } from "./later-rows.ts"
+import type { Later } from "./later-rows.ts"
 import { nothingFolded } from "./folded.ts"
 import type { Folded } from "./folded.ts"
 import { checkSeals } from "./check-seals.ts"
@@ -342,44 +343,6 @@ const keyText = (table: TableName, row: TableRow): string => {
 }
 
 // ── what the log has beyond the tables ──
-
-const readTail = Effect.fnUntraced(function* (audit: LogAudit, after: number, upTo: number) {
-  const tail: LoggedDecision[] = []
-  for (let position = after; position < upTo;) {
-    const page = yield* audit.decisions(position, upTo)
-    tail.push(...page)
-    position = page.at(-1)?.position ?? upTo
-  }
-  return tail
-})
-
-/** By name of the row, what it was after each later decision that touched it; null: it was not there. */
-type Later = ReadonlyMap<string, readonly (TableRow | null)[]>
-
-const nothingLater: Later = new Map()
-
-const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Later => {
-  const later = new Map<string, (TableRow | null)[]>()
-  const states = new Map<Uri, State>()
-  for (const { stream, version, at, events } of tail) {
-    if (typeof events === "string") continue
-    const before = states.get(stream) ?? stateIn(folded, stream)
-    const after = fold(before, { events, at, version })
-    states.set(stream, after)
-    for (const event of events) {
-      for (const key of touched(event, before, after)) {
-        const name = nameOf(after, key)
-        if (name === null) continue
-        const full = `${key.table}\n${name}`
-        const row = rowOf(after, key) ?? null
-        const others = later.get(full)
-        if (others === undefined) later.set(full, [row])
-        else others.push(row)
-      }
-    }
-  }
-  return later
-}
 
 const isAhead = ({ table, found, expected }: WrongRow, later: Later): boolean => {
   const name = found === null ? nameOf(expected!.state, expected!.key) : rowName(table, found)
