@@ -4,7 +4,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
-import { layerEmbedded } from "../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../src/adapters/store/postgres/embedded.ts"
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import type { Decision } from "../src/domain/presentity/events.ts"
@@ -13,7 +13,7 @@ import type { EntityTag, Uri } from "../src/domain/vocabulary.ts"
 const url = process.env["DATABASE_URL"]
 const database: Layer.Layer<PgClient.PgClient, unknown> =
   url === undefined
-    ? layerEmbedded(null)
+    ? embeddedClient(null)
     : PgClient.layer({
         url: Redacted.make(url),
         multiplex: true,

@@ -109,7 +109,7 @@ const makeBench = async (folder: string) => {
   const { newPersonKey, encryptDecision: sealDecision } = (await import(
     from("encryption/encrypted-decision.ts")
   )) as Sealed
-  const { encodeDecision } = (await import(from("integrity/hash-chain.ts"))) as Proof
+  const { encodeWithDigest } = (await import(from("integrity/hash-chain.ts"))) as Proof
   const { decodeRow } = (await import(from("encryption/stored-row.ts"))) as Codec
   const keys = new Map([alice, bob].map((person) => [person as string, newPersonKey(person)]))
   const byId = new Map([...keys.values()].map((key) => [key.id, key]))
@@ -117,7 +117,7 @@ const makeBench = async (folder: string) => {
   return Object.entries(decisions).flatMap(([name, [decision, requester]]) => {
     const write = () => {
       const { origin, stored } = sealDecision(decision, requester, keyOf)
-      return { ...decision, origin, ...encodeDecision({ ...decision, origin, events: stored }) }
+      return { ...decision, origin, ...encodeWithDigest({ ...decision, origin, events: stored }) }
     }
     const { encoded, ...row } = write()
     const json = { ...row, events: JSON.parse(encoded) as unknown }

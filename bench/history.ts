@@ -10,15 +10,14 @@
 import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
+import { makeLogAdmin } from "../src/adapters/store/postgres/log-admin.ts"
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
-import { makeErasureQueries } from "../src/adapters/store/postgres/erasure-queries.ts"
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import { pseudonym } from "../src/adapters/store/encryption/encrypted-decision.ts"
-import { moduleTableNames } from "../src/adapters/store/postgres/presence-tables.ts"
 import { requireErasable } from "../src/app/erase/erasable.ts"
 import { mentionsOf } from "../src/app/erase/mentions.ts"
-import { scrubStorage, end, shredKey, removeIdentity } from "../src/app/erase/erasure-steps.ts"
+import { scrubStorage, terminateAll, shredKey, removeIdentity } from "../src/app/erase/erasure-steps.ts"
 import { makeHistoryReader } from "../src/app/history/reader.ts"
 import { recordFact } from "../src/app/retention/compact.ts"
 import { verifyTables } from "../src/app/integrity/verify.ts"
@@ -267,17 +266,17 @@ const ask = (sql: PgClient.PgClient, events: number, decisions: number) =>
 /** Step by step; requests to a running server wait for the last two of those in the middle. */
 const eraseSome = (sql: PgClient.PgClient) =>
   Effect.gen(function* () {
+    const log = makeLogAdmin(sql)
     const [last] = yield* sql<{ pos: bigint }>`SELECT max(pos) AS pos FROM events`
     yield* makePostgresStore(sql).saveCheckpoint("tables", {
       position: Number(last?.pos ?? 0),
       at: Date.now(),
     })
-    yield* verifyTables(sql, moduleTableNames, { fromStart: false, repair: true })
+    yield* verifyTables(log, { fromStart: false, repair: true })
     for (const [kind, person] of [
       ["a presentity", nameOf(people - 1)],
       ["who watches all", watchers[1]!],
     ] as const) {
-      const erasing = makeErasureQueries(sql)
       const took: string[] = []
       const timed = <A, E>(what: string, step: Effect.Effect<A, E>) =>
         Effect.suspend(() => {
@@ -286,17 +285,17 @@ const eraseSome = (sql: PgClient.PgClient) =>
             Effect.sync(() => took.push(`${what} ${((performance.now() - from) / 1000).toFixed(2)} s`)),
           )
         })
-      yield* timed("looking", requireErasable(sql, moduleTableNames, erasing, person))
-      yield* timed("mentions", mentionsOf(erasing, person))
-      const key = yield* removeIdentity(erasing, person)
+      yield* timed("looking", requireErasable(log, person))
+      yield* timed("mentions", mentionsOf(log.erasure, person))
+      const key = yield* removeIdentity(log.erasure, person)
       const fact = { _tag: "PersonErased", standIn: pseudonym(key.id) } as const
-      yield* recordFact(sql, fact, Date.now(), "Erase", "bench")
+      yield* recordFact(log, fact, Date.now(), "Erase", "bench")
       yield* timed(
         "ending",
-        end(sql, moduleTableNames, erasing, person, Date.now(), "bench", () => null),
+        terminateAll(log, person, { now: Date.now(), by: "bench", oldestInFlight: () => null }),
       )
-      yield* timed("forgetting", shredKey(sql, erasing, key))
-      yield* timed("cleaning", scrubStorage(sql, moduleTableNames))
+      yield* timed("forgetting", shredKey(log, key))
+      yield* timed("cleaning", scrubStorage(log))
       console.log(`erase          ${kind}: ${took.join(", ")}`)
     }
   })

@@ -6,9 +6,10 @@
 import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
+import { makeLogAdmin } from "../src/adapters/store/postgres/log-admin.ts"
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
-import { makePresenceTables, moduleTableNames } from "../src/adapters/store/postgres/presence-tables.ts"
+import { makePresenceTables } from "../src/adapters/store/postgres/presence-tables.ts"
 import { verifyTables } from "../src/app/integrity/verify.ts"
 import type { VerifyOptions } from "../src/app/integrity/verify.ts"
 import type { Decision, Event } from "../src/domain/presentity/events.ts"
@@ -110,7 +111,7 @@ const program = Effect.gen(function* () {
 })
 
 const check = (options: VerifyOptions) =>
-  Effect.flatMap(PgClient.PgClient, (sql) => verifyTables(sql, moduleTableNames, options))
+  Effect.flatMap(PgClient.PgClient, (sql) => verifyTables(makeLogAdmin(sql), options))
 
 const say = (
   what: string,

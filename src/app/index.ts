@@ -36,8 +36,7 @@ export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource }
 export { embeddedStore, memoryStore, postgresStore } from "./library/stores.ts"
 export { storeOf } from "./library/own-store.ts"
 export type { PromiseStore } from "./library/own-store.ts"
-export { StoreUnfit } from "../adapters/store/writer/unfit.ts"
-export { LogIsTaken } from "../adapters/store/writer/taken.ts"
+export { StoreUnfit, LogIsTaken } from "../ports/claim.ts"
 
 // a whole server
 export { Server } from "./library/server.ts"
@@ -54,19 +53,21 @@ export type {
 } from "./config/request-policy-rules.ts"
 
 // ports: services of Effect that a program may provide, or ask
-export { EventStore, PresenceTables, StoreUnavailable, soleClaim } from "../ports/event-store.ts"
-export { SipTransport } from "../ports/sip-transport.ts"
-export type { Request as SipRequest, SipHandler } from "../ports/sip-transport.ts"
+export { EventStore, StoreUnavailable } from "../ports/event-store.ts"
 export type {
   Appended,
   Checkpoint,
   CheckpointName,
-  Claim,
-  Holder,
   Position,
   RecordedDecision,
-  TableChange,
 } from "../ports/event-store.ts"
+export { PresenceTables } from "../ports/presence-tables.ts"
+export type { TableChange } from "../ports/presence-tables.ts"
+export { soleClaim } from "../ports/claim.ts"
+export type { Claim, Holder } from "../ports/claim.ts"
+export { SipTransport } from "../ports/sip-transport.ts"
+export type { Request as SipRequest, SipHandler } from "../ports/sip-transport.ts"
+export { decodeDecision, encodeDecision } from "../encoding/decision-codec.ts"
 export type { Operations, ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
 export type { Refused as OperationRefused } from "../ports/operation-refused.ts"
 export type { Differences, HistoryQueries, SentPage, Why } from "../ports/history-queries.ts"

@@ -3,22 +3,22 @@
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { PgClient } from "@effect/sql-pg"
 import { Console, Context, Data, Effect, Layer } from "effect"
-import { claimOn, stopIt } from "../adapters/store/writer/claim.ts"
+import { layerXcapTables } from "../adapters/rules/xcap-table.ts"
+import { layerEmbedded, layerPostgres } from "../adapters/store/layers.ts"
 import { newProgramName } from "../adapters/store/postgres/connections.ts"
-import { layerEmbedded } from "../adapters/store/postgres/embedded.ts"
-import { newestMigration } from "../adapters/store/postgres/migrations.ts"
-import { moduleTableNames } from "../adapters/store/postgres/presence-tables.ts"
-import { claimLog, claimSole } from "../adapters/store/writer/writer.ts"
-import { boundedClient } from "../adapters/store/writer/sockets.ts"
-import type { TableNames } from "../adapters/store/postgres/presence-tables.ts"
+import { Database } from "../adapters/store/postgres/database.ts"
+import { stopIt } from "../adapters/store/writer/claim.ts"
+import { LogIsTaken } from "../ports/claim.ts"
+import { XcapTables } from "../ports/document-source.ts"
+import { LogAdmin } from "../ports/log-admin.ts"
+import { moduleTableNames } from "../ports/presence-tables.ts"
+import type { TableNames } from "../ports/presence-tables.ts"
 import { ConfigInvalid } from "./config/config.ts"
 import { masked } from "./config/masked-url.ts"
 import type { Config } from "./config/config.ts"
 import { version } from "./version.ts"
 import { errorMessage } from "./error-message.ts"
-import { LogIsTaken } from "../adapters/store/writer/taken.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
@@ -33,10 +33,10 @@ export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
 
 export interface OpenStore {
   readonly name: string
-  readonly sql: PgClient.PgClient
+  readonly log: LogAdmin["Service"]
+  readonly xcap: XcapTables["Service"]
+  readonly database: Database["Service"]
   readonly tables: TableNames
-  /** The `application_name` of its sessions. */
-  readonly application: string
 }
 
 export const tableNamesOf = (config: Config): TableNames => ({
@@ -81,27 +81,33 @@ export const openStore = Effect.fnUntraced(function* (
     })
   }
   const name = storeNameOf(config)
-  const application = newProgramName(command)
   if (url === null && !existsSync(join(data!, "pg"))) {
     return yield* new StoreUnusable({
       store: name,
       why: "there is no database in that folder; name the one a server used",
     })
   }
-  const client = yield* url === null
-    ? Layer.build(layerEmbedded(data, looksOnly ? null : (line) => Console.error(`presently: ${line}`)))
-    : Layer.build(boundedClient(url, application, { maxConnections: 1 })).pipe(
+  const tables = tableNamesOf(config)
+  const options = { application: newProgramName(command), tables, readsWholeTables: true }
+  const onNarrowed = looksOnly ? null : (line: string) => Console.error(`presently: ${line}`)
+  const opened = yield* url === null
+    ? Layer.build(withXcapTables(layerEmbedded(data, { ...options, onNarrowed })))
+    : Layer.build(withXcapTables(layerPostgres(url, { ...options, pool: { maxConnections: 1 } }))).pipe(
         Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
       )
-  const sql = Context.get(client, PgClient.PgClient)
-  if (url === null) {
-    yield* sql`SELECT set_config('enable_seqscan', 'on', false), set_config('plan_cache_mode', 'auto', false)`.pipe(
-      Effect.orDie,
-    )
+  const store: OpenStore = {
+    name,
+    log: Context.get(opened, LogAdmin),
+    xcap: Context.get(opened, XcapTables),
+    database: Context.get(opened, Database),
+    tables,
   }
-  const store: OpenStore = { name, sql, tables: tableNamesOf(config), application }
   return store
 })
+
+/** The stores of a database, and the tables that XCAP servers keep in it. */
+export const withXcapTables = <A, E>(database: Layer.Layer<A | Layer.Services<typeof layerXcapTables>, E>) =>
+  Layer.provideMerge(layerXcapTables, database)
 
 /**
  * Gets the log for a command that writes to it: while it is at work, nobody else can.
@@ -109,41 +115,38 @@ export const openStore = Effect.fnUntraced(function* (
  * Fails with LogIsTaken, and StoreUnusable.
  */
 export const holdStore = Effect.fnUntraced(function* (
-  { name, sql, application, tables }: OpenStore,
+  { name, database }: OpenStore,
   config: Config,
   command: string,
 ) {
-  const unusable = Effect.mapError((cause: unknown) =>
-    cause instanceof LogIsTaken ? cause : new StoreUnusable({ store: name, why: errorMessage(cause) }),
-  )
-  const who = { program: `presently ${command}`, version, application }
-  const { database_url: url } = config
-  if (url === null) return yield* claimSole(sql, who).pipe(unusable)
-  return yield* claimLog(sql, {
-    url,
-    ...who,
-    store: name,
-    setting: databaseSetting(config),
-    lease: config.writer_lease,
-    standby: false,
-    fix: stopIt,
-    theirs: [],
-    tables,
-    // the layout is looked at before
-    migrate: Effect.void,
-    on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
-  }).pipe(unusable)
+  return yield* database
+    .claim({
+      program: `presently ${command}`,
+      version,
+      store: name,
+      setting: databaseSetting(config),
+      lease: config.writer_lease,
+      fix: stopIt,
+      // the layout is looked at before
+      keepsLayout: true,
+    })
+    .pipe(
+      Effect.mapError((cause: unknown) =>
+        cause instanceof LogIsTaken ? cause : new StoreUnusable({ store: name, why: errorMessage(cause) }),
+      ),
+    )
 })
 
 /** Fails unless a server has kept its log there. */
-export const requireLog = Effect.fnUntraced(function* ({ name, sql, tables }: OpenStore) {
+export const requireLog = Effect.fnUntraced(function* ({ name, log, tables }: OpenStore) {
   const wanted = ["events", "streams", "snapshots", "checkpoints", ...Object.values(tables)]
-  const missing = yield* sql<{ name: string }>`
-    SELECT w.name FROM unnest(${wanted}::text[]) AS w(name) WHERE to_regclass('"' || w.name || '"') IS NULL`.pipe(
-    Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
+  const unusable = Effect.mapError(
+    (cause: unknown) => new StoreUnusable({ store: name, why: errorMessage(cause) }),
   )
-  if (missing.length === 0) return yield* requireLayout(name, sql)
-  const names = missing.map((one) => one.name).join(", ")
+  const present = new Set(yield* log.layout.present(wanted).pipe(unusable))
+  const missing = wanted.filter((table) => !present.has(table))
+  if (missing.length === 0) return yield* requireLayout(name, log)
+  const names = missing.join(", ")
   return yield* new StoreUnusable({
     store: name,
     why: `it has no ${names}; start a server on it once, with the same settings`,
@@ -169,20 +172,17 @@ export const onLog = <A, E, R, Own extends E>(
       Effect.mapError((cause) =>
         isOwn(cause)
           ? cause
-          : (claimOn(store.sql).taken() ??
-            new StoreUnusable({ store: store.name, why: errorMessage(cause) })),
+          : (store.log.claim.taken() ?? new StoreUnusable({ store: store.name, why: errorMessage(cause) })),
       ),
     )
   })
 
 /** What is asked of the store is asked of its newest layout. */
-const requireLayout = Effect.fnUntraced(function* (name: string, sql: PgClient.PgClient) {
-  const [row] = yield* sql<{ done: number }>`
-    SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations`.pipe(
+const requireLayout = Effect.fnUntraced(function* (name: string, { layout }: LogAdmin["Service"]) {
+  const done = yield* layout.done.pipe(
     Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
   )
-  const done = row?.done ?? 0
-  const newest = newestMigration()
+  const { newest } = layout
   if (done === newest) return
   const why =
     done < newest

@@ -20,7 +20,7 @@ import type { SipHandler } from "../ports/sip-transport.ts"
 import { adviceText } from "./config/advice.ts"
 import { allowedHosts } from "../adapters/webhooks/allowed.ts"
 import { makeSend } from "../adapters/webhooks/send.ts"
-import { WebhookStore } from "../adapters/webhooks/webhook-store.ts"
+import { WebhookStore } from "../ports/webhook-store.ts"
 import { allowEveryone, askTheRules } from "../domain/presentity/context.ts"
 import type { State } from "../domain/presentity/state.ts"
 import { attention } from "./clock/attention.ts"
@@ -28,9 +28,8 @@ import { makeClockKeeper } from "./clock/clock-keeper.ts"
 import type { ClockKeeper } from "./clock/clock-keeper.ts"
 import { isMachineClock } from "./clock/clocks.ts"
 import { clockOptionsOf, retentionSuspicion, stopTold, timekeepingOf } from "./clock/timekeeping.ts"
-import type { Config } from "./config/config.ts"
-import type { ConfigInvalid } from "./config/config.ts"
 import { Refused } from "../ports/operation-refused.ts"
+import type { Config, ConfigInvalid } from "./config/config.ts"
 import { makeReloader } from "./node/reload.ts"
 import type { Reloader } from "./node/reload.ts"
 import type { Reloaded } from "./node/reloaded.ts"
@@ -55,7 +54,6 @@ import { termsOf } from "./config/retention-terms.ts"
 import { makeSealer } from "./node/seal-signer.ts"
 import { degradedBy, degradedKinds, sourceView } from "./node/source-health.ts"
 import { makeSharingTags } from "./node/sharing-tags.ts"
-import { tableNamesOf } from "./open-store.ts"
 import { makeRepairer } from "./node/repair-tables.ts"
 import { readTokens } from "./config/tokens.ts"
 import type { Users } from "./config/users.ts"
@@ -71,13 +69,12 @@ import { beginPolicies } from "./node/begin-policies.ts"
 import { policiesInWords } from "./config/watch-policies.ts"
 import { makeWebhooks } from "./node/webhooks.ts"
 import { initialTags, resolveConfig } from "./config/resolve-config.ts"
-import type { StoreUnfit } from "../adapters/store/writer/unfit.ts"
+import type { StoreUnfit, LogIsTaken } from "../ports/claim.ts"
 import { stoppingWithin } from "./node/stopping.ts"
 import { openStorage } from "./node/storage.ts"
 import type { Storage } from "./node/storage.ts"
 import { doubtOf, standbyText, writerView } from "./node/writer-status.ts"
 import { errorMessage } from "./error-message.ts"
-import type { LogIsTaken } from "../adapters/store/writer/taken.ts"
 
 export interface Server {
   readonly addresses: () => readonly string[]
@@ -262,13 +259,13 @@ const start = Effect.fnUntraced(function* (
   ).pipe(Effect.provideContext(storage.services))
 
   const rulesFollower = makeDocumentPoller(
-    rulesSourceOf(config, packages, storage.sql),
+    rulesSourceOf(config, packages, storage.xcap),
     rulesKindOf(config, packages),
     pump,
     config.rules_wait,
   )
   const hardStateFollower = makeDocumentPoller(
-    hardStateSourceOf(config, storage.sql),
+    hardStateSourceOf(config, storage.xcap),
     presenceHardState,
     pump,
     config.rules_wait,
@@ -278,30 +275,25 @@ const start = Effect.fnUntraced(function* (
   const feed = makeFeed(Context.get(storage.services, EventStore), () => pump.committed().position)
   const tags = makeSharingTags(() => pump)
   const daily =
-    storage.sql === null
+    storage.log === null
       ? null
-      : makeDaily(
-          storage.sql,
-          termsOf(config.retention).terms,
-          sealKey,
-          projector.flush,
-          (work) => pump.whilePaused(work),
-          config.retention_share,
-          retentionSuspicion(storage.sql, config, keeper),
-        )
+      : makeDaily(storage.log, {
+          terms: termsOf(config.retention).terms,
+          key: sealKey,
+          flush: projector.flush,
+          whilePaused: (work) => pump.whilePaused(work),
+          share: config.retention_share,
+          suspicion: retentionSuspicion(storage.log.witness, config, keeper),
+        })
   const timekeeping = timekeepingOf(keeper, () => daily?.counts() ?? null)
-  const eraser =
-    storage.sql === null
-      ? null
-      : makeEraser({ sql: storage.sql, names: tableNamesOf(config), pump, projector })
+  const eraser = storage.log === null ? null : makeEraser({ log: storage.log, pump, projector })
   const repairTables = makeRepairer(
     storage.name,
-    config.database_url === null ? null : storage.sql,
-    tableNamesOf(config),
+    config.database_url === null ? null : storage.log,
     projector,
   )
   const sealer =
-    sealKey === null || storage.sql === null ? null : makeSealer(storage.sql, sealKey, config.seal_interval)
+    sealKey === null || storage.log === null ? null : makeSealer(storage.log, sealKey, config.seal_interval)
   const webhooks = yield* makeWebhooks(
     { giveUpSeconds: config.webhook_give_up, allowed: allowedHosts(config.webhook_hosts) },
     Context.get(storage.services, WebhookStore),
@@ -384,7 +376,9 @@ const start = Effect.fnUntraced(function* (
   const lose = Effect.catch((cause: LogIsTaken | StoreUnfit) => Deferred.fail(lost, cause))
   yield* Effect.forkScoped(
     storage.prepare.pipe(
-      Effect.tap(() => (storage.sql === null ? Effect.void : (keeper?.begin(storage.sql) ?? Effect.void))),
+      Effect.tap(() =>
+        storage.log === null ? Effect.void : (keeper?.begin(storage.log.witness) ?? Effect.void),
+      ),
       Effect.tap(() => Effect.forkScoped((storage.writer()?.lost ?? Effect.never).pipe(lose))),
       Effect.tap(() => pump.recover),
       Effect.tap((areKept) => (areKept ? Effect.void : storage.fillTables)),

@@ -233,5 +233,3 @@ const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 export const decodeEvents = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
   decode(upcast(json)) as readonly unknown[] as readonly Event[]
-
-export const encodeEvents = (events: readonly Event[]): string => JSON.stringify(events)

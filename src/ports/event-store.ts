@@ -1,15 +1,16 @@
 /**
- * What the application asks of an event store, and of the tables beside it.
+ * What the application asks of a store of decisions: a service and its errors, without behaviour.
  *
- * Services and their errors, no behaviour. The domain itself never calls them; `app/node/pump.ts` does.
+ * The domain never calls them; the application does (`app/node/pump.ts`). What an event store promises is a list of cases that
+ * every implementation passes: `storeContract` of `presently/testing`.
  */
 import { Context, Data } from "effect"
 import type { RecordedDecision } from "../domain/history/moments.ts"
 import type { Effect } from "effect"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { State } from "../domain/presentity/state.ts"
-import type { RowKey } from "../domain/projections/rows.ts"
 import type { Millis, Position, Uri } from "../domain/vocabulary.ts"
+import type { Claim } from "./claim.ts"
 
 export type { RecordedDecision } from "../domain/history/moments.ts"
 export type { Position } from "../domain/vocabulary.ts"
@@ -19,44 +20,7 @@ export interface Checkpoint {
   readonly at: Millis
 }
 
-/** Who has a log: the program that alone may write to it. */
-export interface Holder {
-  /** `presently serve` */
-  readonly program: string
-  readonly host: string
-  /** Of the process on that host; with `isSession` that of PostgreSQL's backend. */
-  readonly pid: number
-  /** All that is known of it is its session in the database: it is a server of a version that took no log. */
-  readonly isSession?: true
-  readonly version: string
-  /** Since when it has the log. */
-  readonly since: Millis
-  /** Counts the takings of the log; 0: nobody ever took it. */
-  readonly epoch: number
-}
-
-/** The right to write to a log, as one process has it. */
-export interface Claim {
-  /**
-   * Whether it has that right beyond doubt at this moment. Otherwise nothing may be said from memory: somebody else may have
-   * written meanwhile. A comparison of numbers.
-   */
-  readonly isSure: () => boolean
-  /** Who took the log away; null: nobody, as far as is known. There is no way back. */
-  readonly taken: () => (Error & { readonly holder: Holder }) | null
-}
-
-/** Of a store that nobody else can write to. */
-export const soleClaim: Claim = { isSure: () => true, taken: () => null }
-
-/** Why nothing is said from memory, for whoever is not to know who has the log: a phone, for instance. */
-export const unsure = "somebody else may have the log by now"
-
-/** Why nothing may be said from memory, with who has the log where that is known; null: it is sure that nobody else has. */
-export const whyUnsure = (claim: Claim): string | null =>
-  claim.isSure() ? null : (claim.taken()?.message ?? unsure)
-
-/** Where facts are kept. The contract is a test suite that every implementation passes. */
+/** Where decisions are kept. Its contract is `storeContract` of `presently/testing`, which every implementation passes. */
 export class EventStore extends Context.Service<
   EventStore,
   {
@@ -142,23 +106,4 @@ export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ rea
   override get message(): string {
     return "the event store is unavailable"
   }
-}
-
-/** Where the three tables are written; a server without database has none. */
-export class PresenceTables extends Context.Service<
-  PresenceTables,
-  {
-    /**
-     * What `work` writes, here and in the event store, appears at once or not at all, and nobody else writes the tables
-     * meanwhile. Where nobody else can, as in the embedded database, it is the work as it is.
-     */
-    readonly together: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreUnavailable>
-    /** Brings the rows named by `keys` in line with the given states. Safe to repeat. */
-    readonly write: (changes: readonly TableChange[]) => Effect.Effect<void, StoreUnavailable>
-  }
->()("presently/PresenceTables") {}
-
-export interface TableChange {
-  readonly state: State
-  readonly keys: readonly RowKey[]
 }

@@ -3,9 +3,11 @@ import { decide } from "presently/domain"
 import type { Command, Event } from "presently/domain"
 import { makeRegistry, passThrough, presence } from "presently/packages"
 import type { EventPackage, Pidf } from "presently/packages"
-import { packageLaws } from "presently/testing"
+import { encodeDecision } from "presently"
+import { packageLaws, storeContract } from "presently/testing"
 import { counter } from "./counter.ts"
 import { embedded, plain } from "./root.ts"
+import { store } from "./tested.ts"
 
 // @ts-expect-error the text of a body is no number
 packageLaws(counter, { documents: [{ contentType: "text/plain", text: 42 }] })
@@ -54,3 +56,9 @@ void embedded.publish({ presentity: "sip:a@example.com", event: "x-count", body:
 
 // @ts-expect-error a package with parameters in its name shares the watcher information of its type
 void plain.watch({ presentity: "sip:a@example.com", watcher: "sip:b@example.com", event: "dialog;sla.winfo" })
+
+// @ts-expect-error a store has more to it
+storeContract(() => ({ append: store.append }))
+
+// @ts-expect-error a decision is written as a whole
+encodeDecision({ stream: "sip:a@example.com", events: [] })

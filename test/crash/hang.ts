@@ -12,7 +12,7 @@ import { Effect, Redacted } from "effect"
 import { readFileSync, readdirSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { setTimeout as pauseFor } from "node:timers/promises"
-import { moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyReport } from "../../src/app/integrity/verify.ts"
 import { openLossyProxy } from "../support/lossy-proxy.ts"
@@ -106,7 +106,7 @@ const settledReport = async (url: string): Promise<VerifyReport> => {
       Effect.scoped(
         Effect.gen(function* () {
           const sql = yield* PgClient.PgClient
-          return yield* verifyTables(sql, moduleTableNames, { fromStart: true, repair: false })
+          return yield* verifyTables(makeLogAdmin(sql), { fromStart: true, repair: false })
         }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) }))),
       ),
     )

@@ -11,10 +11,10 @@ import { deepEqual } from "node:assert/strict"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { encodeEvents, eventFields } from "../../src/encoding/event-codec.ts"
+import { eventFields } from "../../src/encoding/event-codec.ts"
 import { encryptDecision } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey } from "../../src/adapters/store/encryption/encrypted-decision.ts"
 import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
+import type { PersonKey } from "../../src/ports/stored-events.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
@@ -47,7 +47,7 @@ if (name !== undefined) {
           pos: position,
           at: new Date(at).toISOString(),
           ...row,
-          events: JSON.parse(encodeEvents(events)) as unknown,
+          events: JSON.parse(JSON.stringify(events)) as unknown,
         }
       })
     // what the engine sent is what a log says that it sent

@@ -579,7 +579,7 @@ export const withRetention = (log: readonly RecordedDecision[]): readonly Record
     const isOld = decision.at < before
     const events = decision.events.map((event) =>
       isOld && "packageName" in event && ["call-info", "dialog"].includes(event.packageName)
-        ? dropDocuments(event)
+        ? dropDocuments(event, event, undefined)
         : event,
     )
     return { position, decision: { ...decision, events } }

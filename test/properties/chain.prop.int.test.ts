@@ -7,16 +7,17 @@ import { PgClient } from "@effect/sql-pg"
 import { Data, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makeChainAudit } from "../../src/adapters/store/postgres/chain-queries.ts"
 import { makePartitions, migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
-import { makeSeals } from "../../src/adapters/store/integrity/signed-seals.ts"
+import { makeSeals } from "../../src/adapters/store/postgres/seal-queries.ts"
 import { makeSealer } from "../../src/app/node/seal-signer.ts"
 import { checkChain } from "../../src/app/integrity/check-chain.ts"
 import type { LogFinding } from "../../src/app/integrity/folded.ts"
 import { nothingDropped } from "../../src/domain/presentity/retention.ts"
 import { checkSeals } from "../../src/app/integrity/check-seals.ts"
-import { decisionOf, freshStream } from "../adapters/store/event-store-contract.ts"
+import { decisionOf, freshStream } from "../../src/app/testing/store-samples.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
@@ -220,7 +221,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
   })
 
   const sealed = async ([steps, together]: readonly [Parameters<typeof play>[1], number]) => {
-    const sealer = makeSealer(sql, privateKey, 1)
+    const sealer = makeSealer(makeLogAdmin(sql), privateKey, 1)
     return await fill(steps, together, (stored) =>
       stored % 3 === 0 ? Effect.runPromise(sealer.seal) : Promise.resolve(),
     )
@@ -284,7 +285,7 @@ describe.skipIf(cluster === null)("the chains of the log", () => {
         { numRuns: 60, endOnFailure: true },
       )
       assert.ok(flipped >= 40, `${flipped} flipped`)
-      const other = makeSealer(sql, generateKeyPairSync("ed25519").privateKey, 1)
+      const other = makeSealer(makeLogAdmin(sql), generateKeyPairSync("ed25519").privateKey, 1)
       for (const change of [
         sql`DELETE FROM seals WHERE position = (SELECT min(position) FROM seals)`,
         sql`DELETE FROM seals`,

@@ -8,11 +8,11 @@ import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { isPersonalDigest } from "../../src/adapters/store/encryption/personal-fields.ts"
 import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
-import { moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
 import { erase } from "../../src/app/erase/erase.ts"
 import { catchUp } from "../../src/app/node/catch-up.ts"
 import { landmarkEvery } from "../../src/domain/presentity/snapshot.ts"
@@ -182,7 +182,7 @@ describe.skipIf(cluster === null)("the earlier form", () => {
                 ),
             )
             const { remains, standIn, left } = await Effect.runPromise(
-              erase(sql, moduleTableNames, person, later, "tester"),
+              erase(makeLogAdmin(sql), person, later, "tester"),
             )
             assert.deepEqual(left, [])
             const ats = clear.map(({ decision }) => decision.at)
@@ -230,7 +230,7 @@ describe.skipIf(cluster === null)("the earlier form", () => {
           log.map((_, index) => (index === 1 ? zerlinde : null)),
         ),
       )
-      await Effect.runPromise(catchUp(sql, moduleTableNames))
+      await Effect.runPromise(catchUp(makeLogAdmin(sql)))
       const first = (await everything())[0]!.position
       await Effect.runPromise(makeEarlier(sql, BigInt(first - 1 + count)))
       const before = await everything()
@@ -239,7 +239,7 @@ describe.skipIf(cluster === null)("the earlier form", () => {
         log,
       )
       assert.deepEqual((await verified(sql, { fromStart: true, chain: true })).differences, [])
-      const { remains } = await Effect.runPromise(erase(sql, moduleTableNames, zerlinde, later, "tester"))
+      const { remains } = await Effect.runPromise(erase(makeLogAdmin(sql), zerlinde, later, "tester"))
       assert.equal(remains, null)
       assert.deepEqual(filesWith(cluster!.data, ["zerlinde"]), [])
       assert.deepEqual((await verified(sql, { fromStart: true, chain: true })).differences, [])

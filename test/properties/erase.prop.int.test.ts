@@ -7,11 +7,11 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makeErasureQueries } from "../../src/adapters/store/postgres/erasure-queries.ts"
 import { migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
 import { digestOf } from "../../src/adapters/store/integrity/hash-chain.ts"
-import { moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
 import { erase } from "../../src/app/erase/erase.ts"
 import { compact } from "../../src/app/retention/compact.ts"
 import { makeSealer } from "../../src/app/node/seal-signer.ts"
@@ -51,8 +51,7 @@ describe.skipIf(cluster === null)("erase", () => {
   const everything = () => Effect.runPromise(makePostgresStore(sql).read(0, 100_000))
   const rowsWith = (table: string, text: string) =>
     Effect.runPromise(sql.unsafe(`SELECT FROM ${table} t WHERE strpos(t::text, '${text}') > 0`))
-  const eraseNow = (person: Uri) =>
-    Effect.runPromise(erase(sql, moduleTableNames, person, later, "erase tester"))
+  const eraseNow = (person: Uri) => Effect.runPromise(erase(makeLogAdmin(sql), person, later, "erase tester"))
 
   const seen = { persons: 0, own: 0, watcher: 0, ended: 0, refreshed: 0 }
 
@@ -70,7 +69,7 @@ describe.skipIf(cluster === null)("erase", () => {
           fc.pre(run.log.length > 0)
           const isShown = await project(sql, run, (n) => n % 5 === 0 || n === run.log.length - 1)
           fc.pre(isShown)
-          await Effect.runPromise(makeSealer(sql, privateKey, 1).seal)
+          await Effect.runPromise(makeSealer(makeLogAdmin(sql), privateKey, 1).seal)
           const written = await everything()
           const persons = personsIn(written)
           const person = persons[which % persons.length]!
@@ -80,7 +79,7 @@ describe.skipIf(cluster === null)("erase", () => {
             days: dropped === "decisions" ? 1 : 0,
             documents: new Map(dropped === "documents" ? [["stub" as PackageName, 1]] : []),
           }
-          await Effect.runPromise(compact(sql, terms, later, { by: "test", key: privateKey }))
+          await Effect.runPromise(compact(makeLogAdmin(sql), terms, later, { by: "test", key: privateKey }))
           const before = (await everything()).filter(({ decision }) => decision.at < later)
           if (
             dropped === "decisions" &&
@@ -222,7 +221,7 @@ describe.skipIf(cluster === null)("erase", () => {
             events: [],
           },
         ])
-        const { left } = yield* erase(plain, moduleTableNames, alice, later, "erase tester")
+        const { left } = yield* erase(makeLogAdmin(plain), alice, later, "erase tester")
         assert.deepEqual(
           left.map((one) => one.replace(/ could not.*/, "")),
           ["the planner's statistics", "the write-ahead log"],

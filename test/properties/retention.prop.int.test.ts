@@ -7,11 +7,12 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, it } from "vitest"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
 import { eventsIn } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import type { StoredEvents } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import type { StoredEvents } from "../../src/ports/stored-events.ts"
 import { makeRetention } from "../../src/adapters/store/postgres/retention-queries.ts"
 import { dropDocumentsOf } from "../../src/app/retention/documents.ts"
 import { compact } from "../../src/app/retention/compact.ts"
@@ -108,7 +109,7 @@ describe.skipIf(cluster === null)("retention", () => {
       nonce: `${one.nonce}-${index}`,
     }))
     const store = makePostgresStore(sql)
-    const sealer = makeSealer(sql, privateKey, 1)
+    const sealer = makeSealer(makeLogAdmin(sql), privateKey, 1)
     let position = 0
     for (const [index, one] of log.entries()) {
       position = (await Effect.runPromise(store.append([one]))).position
@@ -162,7 +163,7 @@ describe.skipIf(cluster === null)("retention", () => {
             const before = logBefore(terms, now) ?? 0
             const documentsGone = documents === null ? 0 : documentsBefore(documents, now)
             const compacted = await Effect.runPromise(
-              compact(sql, terms, now, { by: "compact ada", key: privateKey }),
+              compact(makeLogAdmin(sql), terms, now, { by: "compact ada", key: privateKey }),
             )
             const old = log.filter(({ at }) => at < before)
             assert.equal(compacted.decisions, old.length)
@@ -237,7 +238,7 @@ describe.skipIf(cluster === null)("retention", () => {
               seen.persons += compacted.persons
             }
             const again = await Effect.runPromise(
-              compact(sql, terms, now, { by: "compact ada", key: privateKey }),
+              compact(makeLogAdmin(sql), terms, now, { by: "compact ada", key: privateKey }),
             )
             assert.deepEqual([again.decisions, again.forgotten, again.months], [0, 0, []])
             await isProved()
@@ -276,7 +277,10 @@ describe.skipIf(cluster === null)("retention", () => {
       await fill(steps, [1, 2, 3])
       if (isCompacted) {
         await Effect.runPromise(
-          compact(sql, { days: 60, documents: new Map() }, now, { by: "server", key: privateKey }),
+          compact(makeLogAdmin(sql), { days: 60, documents: new Map() }, now, {
+            by: "server",
+            key: privateKey,
+          }),
         )
         await isProved()
       }
@@ -292,7 +296,7 @@ describe.skipIf(cluster === null)("retention", () => {
     async () => {
       await fill(fc.sample(anySteps, { seed: 13, numRuns: 5 }).flat(), [1, 2, 3])
       const terms = { days: 60, documents: new Map([["stub" as PackageName, 20]]) }
-      await Effect.runPromise(compact(sql, terms, now, { by: "server", key: null }))
+      await Effect.runPromise(compact(makeLogAdmin(sql), terms, now, { by: "server", key: null }))
       assert.deepEqual((await verified(sql, { chain: true })).differences, [])
       const found = await verified(sql, { chain: true, publicKey })
       assert.deepEqual(
@@ -317,9 +321,14 @@ describe.skipIf(cluster === null)("retention", () => {
         await rowsOf("INSERT INTO checkpoints SELECT 'tables', max(pos), now() FROM events")
       })
       let paused = 0
-      const daily = makeDaily(sql, { days: 1, documents: new Map() }, privateKey, flush, (work) => {
-        paused++
-        return work
+      const daily = makeDaily(makeLogAdmin(sql), {
+        terms: { days: 1, documents: new Map() },
+        key: privateKey,
+        flush,
+        whilePaused: (work) => {
+          paused++
+          return work
+        },
       })
       await rowsOf("INSERT INTO person_keys VALUES ('nobody', 'sip:nobody@example.com', 'k')")
       await Effect.runPromise(daily.once)
@@ -365,11 +374,11 @@ describe.skipIf(cluster === null)("retention", () => {
               : (Reflect.get(target, name) as unknown),
         })
         const first = await Effect.runPromiseExit(
-          compact(failing, terms, now, { by: "server", key: privateKey }),
+          compact(makeLogAdmin(failing), terms, now, { by: "server", key: privateKey }),
         )
         assert.equal(Exit.isFailure(first), true, part)
         await isProved()
-        await Effect.runPromise(compact(sql, terms, now, { by: "server", key: privateKey }))
+        await Effect.runPromise(compact(makeLogAdmin(sql), terms, now, { by: "server", key: privateKey }))
         await isProved()
         const [left] = await rowsOf(`SELECT count(*)::int AS n FROM events WHERE at < '2026-05-01Z'`)
         assert.deepEqual(left, { n: 0 }, part)

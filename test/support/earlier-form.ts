@@ -8,13 +8,13 @@ import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
 import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
 import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
-import { encodeDecision, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
+import { encodeWithDigest, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import {
   eventsIn,
   isEnvelope,
   encryptDecision,
 } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey, StoredEvents } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import type { PersonKey, StoredEvents } from "../../src/ports/stored-events.ts"
 import { encryptTextEarlier } from "../../src/adapters/store/encryption/siv.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"
@@ -112,7 +112,7 @@ export const makeEarlier = (sql: PgClient.PgClient, upTo: bigint) =>
         row.pos <= upTo
           ? inEarlierForm(row, keyOf)
           : withKeys({ ...said, ...decodeRow(row, keyOf), stream: row.name as Uri }, row, keyOf, byPerson)
-      const encoded = encodeDecision({ ...said, ...written })
+      const encoded = encodeWithDigest({ ...said, ...written })
       const hash = rowHash(hashes.get(row.stream)!, row.pos, row.stream, encoded.said)
       hashes.set(row.stream, hash)
       yield* sql`

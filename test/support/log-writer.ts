@@ -7,7 +7,8 @@ import { makePartitions, migrate } from "../../src/adapters/store/postgres/migra
 import { makePostgresStore, sessionSettings } from "../../src/adapters/store/postgres/event-store.ts"
 import { boundedClient } from "../../src/adapters/store/writer/sockets.ts"
 import { claimLog } from "../../src/adapters/store/writer/writer.ts"
-import type { Writer, WriterOptions } from "../../src/adapters/store/writer/writer.ts"
+import type { Writer } from "../../src/ports/claim.ts"
+import type { WriterOptions } from "../../src/adapters/store/writer/writer-row.ts"
 import type { EventStore } from "../../src/ports/event-store.ts"
 
 let programs = 0

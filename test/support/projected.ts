@@ -3,12 +3,14 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
-import { makePresenceTables, moduleTableNames } from "../../src/adapters/store/postgres/presence-tables.ts"
+import { makePresenceTables } from "../../src/adapters/store/postgres/presence-tables.ts"
+import { PresenceTables } from "../../src/ports/presence-tables.ts"
 import { makeProjector } from "../../src/app/node/projector.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyOptions, VerifyReport } from "../../src/app/integrity/verify.ts"
-import { EventStore, PresenceTables } from "../../src/ports/event-store.ts"
+import { EventStore } from "../../src/ports/event-store.ts"
 import { requesterOf } from "../../src/domain/presentity/requester.ts"
 import type { Run } from "./machine.ts"
 
@@ -54,4 +56,4 @@ export const verified = (
   sql: PgClient.PgClient,
   options: Partial<VerifyOptions> = {},
 ): Promise<VerifyReport> =>
-  Effect.runPromise(verifyTables(sql, moduleTableNames, { fromStart: false, repair: false, ...options }))
+  Effect.runPromise(verifyTables(makeLogAdmin(sql), { fromStart: false, repair: false, ...options }))

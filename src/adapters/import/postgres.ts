@@ -37,5 +37,10 @@ export const openPostgres = Effect.fnUntraced(function* (url: string) {
 })
 
 /** Server and database in one word: when it was started, and the number of the database in it. */
-export const identityQuery = `SELECT pg_postmaster_start_time()::text || ' ' || oid::text AS identity
+const identityQuery = `SELECT pg_postmaster_start_time()::text || ' ' || oid::text AS identity
   FROM pg_database WHERE datname = current_database()`
+
+/** The same of a database that is open already, to tell whether an import would read and write the same one. */
+export const identityOf = Effect.flatMap(PgClient.PgClient, (sql) =>
+  Effect.map(sql.unsafe<{ readonly identity: string }>(identityQuery), ([row]) => row?.identity),
+)

@@ -4,33 +4,12 @@
  * The table tells nobody when it changes, so it is looked at; only documents whose hash changed are fetched, as octets: what one
  * row holds is judged here, and stands in nobody else's way.
  */
-import type { PgClient } from "@effect/sql-pg"
-import { Cause, Effect } from "effect"
+import { PgClient } from "@effect/sql-pg"
+import { Cause, Effect, Layer } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
-import { SourceUnusable, keyOf, notUtf8, textOf, tooLarge } from "./documents.ts"
-import type { DocumentChange, DocumentPlace, Trouble } from "./documents.ts"
-
-/** Which documents: the number in column `doc_type`. */
-export type XcapDocument = typeof presRules | typeof omaPresRules | typeof pidfManipulation
-
-/** @source RFC 5025 §9 */
-export const presRules = 2
-/** Those of OMA, by the module's number. */
-export const omaPresRules = 32
-/** @source RFC 4827 */
-export const pidfManipulation = 16
-
-export interface XcapOptions {
-  /** Its name (`xcap_table`). */
-  readonly table: string
-  readonly document: XcapDocument
-  /** Makes a canonical URI of text, null when it is none. */
-  readonly canonical: (text: string) => Uri | null
-  /** Longer documents are not fetched. */
-  readonly octetsMax: number
-  /** A look that takes longer is given up. */
-  readonly millisMax: number
-}
+import { SourceUnusable, XcapTables, keyOf } from "../../ports/document-source.ts"
+import { notUtf8, textOf, tooLarge } from "./documents.ts"
+import type { DocumentChange, DocumentPlace, Trouble, XcapOptions } from "../../ports/document-source.ts"
 
 /** All documents in it are of this package. */
 const packageName: PackageName = "presence"
@@ -147,6 +126,12 @@ export const openXcapTable = (sql: PgClient.PgClient, options: XcapOptions): Doc
     },
   }
 }
+
+/** The tables of a database. */
+export const layerXcapTables: Layer.Layer<XcapTables, never, PgClient.PgClient> = Layer.effect(
+  XcapTables,
+  Effect.map(PgClient.PgClient, (sql) => ({ open: (options) => openXcapTable(sql, options) })),
+)
 
 /** Of columns: what would be a password, a parameter or another host in a URI belongs to no address. */
 const addressOf = (

@@ -3,9 +3,9 @@
  *
  * Nothing outlives the process.
  */
-import { Effect, Layer } from "effect"
-import { EventStore, soleClaim } from "../../ports/event-store.ts"
-import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
+import { Effect } from "effect"
+import { soleClaim } from "../../ports/claim.ts"
+import type { Appended, Checkpoint, EventStore, RecordedDecision } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
@@ -126,5 +126,3 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
     claim: soleClaim,
   }
 }
-
-export const layerMemory: Layer.Layer<EventStore> = Layer.sync(EventStore, () => makeMemoryStore())

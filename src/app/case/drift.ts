@@ -2,8 +2,6 @@
  * A whole store decided again: which recorded decisions today's code, with today's settings, would make otherwise.
  */
 import { Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
@@ -41,8 +39,7 @@ const shownMax = 100
 export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   const opened = yield* openStore(config, "verify")
   yield* requireLog(opened)
-  const store = makePostgresStore(opened.sql)
-  const audit = makeAudit(opened.sql)
+  const { store, audit } = opened.log
   const world = worldOf(caseWorldOf(config))
   const drifted: Drifted[] = []
   const skipped: string[] = []

@@ -3,8 +3,6 @@
  */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
 import { Clock, Data, Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import type { EventStore, RecordedDecision } from "../../ports/event-store.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
@@ -60,8 +58,7 @@ const pageRows = 500
 export const exportCase = Effect.fn("Case.export")(function* (config: Config, options: ExportOptions) {
   const opened = yield* openStore(config, "export")
   yield* requireLog(opened)
-  const store = makePostgresStore(opened.sql)
-  const audit = makeAudit(opened.sql)
+  const { store, audit } = opened.log
   const usable = Effect.mapError((cause: unknown) =>
     cause instanceof StoreUnusable || cause instanceof NothingRecorded || cause instanceof LocalFailure
       ? cause

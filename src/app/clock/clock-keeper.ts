@@ -10,9 +10,7 @@ import { readFileSync } from "node:fs"
 import { uptime } from "node:os"
 import { Effect } from "effect"
 import type { Clock } from "effect"
-import type { PgClient } from "@effect/sql-pg"
-import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
-import type { ClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { attentiveClock } from "./clocks.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
@@ -25,7 +23,7 @@ export interface ClockKeeper {
   readonly clock: Clock.Clock
   readonly state: () => ClockState
   /** Asks the store what time it ought to be: before anything is decided. */
-  readonly begin: (sql: PgClient.PgClient) => Effect.Effect<void>
+  readonly begin: (witness: ClockWitness) => Effect.Effect<void>
   /** Asks and tells it once. */
   readonly look: Effect.Effect<void>
   /** Does so now and then, until the scope ends. */
@@ -125,9 +123,8 @@ export const makeClockKeeper = (
   return {
     clock: attentiveClock(steady.now, system),
     state: steady.state,
-    begin: (sql) =>
+    begin: (from) =>
       Effect.gen(function* () {
-        const from = makeClockWitness(sql)
         const database = yield* from.look
         const known = yield* expectation(from, database, sources, boot, options.jumpMillis)
         witness = from

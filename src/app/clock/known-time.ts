@@ -2,7 +2,7 @@
  * What the store knows of the time when a program looks at it, and how far the machine's clock is from that.
  */
 import { Effect } from "effect"
-import type { ClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 
 /** More than this ahead of what is known, with nobody to confirm it, is doubted: retention waits. */

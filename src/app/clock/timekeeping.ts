@@ -2,7 +2,7 @@
  * What a server tells of its clock, and of stops of its process: on the management port, in metrics, in the log.
  */
 import { Effect } from "effect"
-import type { PgClient } from "@effect/sql-pg"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { attention } from "./attention.ts"
 import type { ClockKeeper } from "./clock-keeper.ts"
@@ -27,10 +27,7 @@ export const clockOptionsOf = ({ clock_jump, clock_jump_wait }: Config): SteadyO
 
 const followed: ClockState = { ahead: 0, followsAt: null, isDenied: false, jumps: 0, followed: 0 }
 
-export const timekeepingOf = (
-  keeper: ClockKeeper | null,
-  retention: () => { readonly runs: number; readonly postponed: number; readonly limited: number } | null,
-): Timekeeping => {
+export const timekeepingOf = (keeper: ClockKeeper | null, retention: () => RetentionRuns): Timekeeping => {
   const state = (): ClockState => keeper?.state() ?? followed
   return {
     troubles: () => {
@@ -52,69 +49,76 @@ export const timekeepingOf = (
         stopped_ms: Math.round(stops.millis),
       }
     },
-    families: () => {
-      const { ahead, jumps, followed: count } = state()
-      const stops = attention.stops()
-      const runs = retention()
-      return [
-        {
-          type: "gauge",
-          name: "presently_clock_ahead_seconds",
-          unit: "seconds",
-          help: "By how much the machine's clock differs from the time the server goes by; 0: it is followed.",
-          samples: [{ value: ahead / 1000 }],
-        },
-        {
-          type: "counter",
-          name: "presently_clock_jumps",
-          help: "Times the machine's clock parted from the monotonic one.",
-          samples: [{ value: jumps }],
-        },
-        {
-          type: "counter",
-          name: "presently_clock_followed",
-          help: "Jumps of the clock that were followed, having been confirmed or having stood for clock_jump_wait.",
-          samples: [{ value: count }],
-        },
-        {
-          type: "counter",
-          name: "presently_process_stops",
-          help: "Times the process did not run for half a second or longer.",
-          samples: [{ value: stops.count }],
-        },
-        {
-          type: "counter",
-          name: "presently_process_stopped_seconds",
-          unit: "seconds",
-          help: "How long it did not run in all.",
-          samples: [{ value: stops.millis / 1000 }],
-        },
-        ...(runs === null
-          ? []
-          : [
-              {
-                type: "counter" as const,
-                name: "presently_retention_runs",
-                help: "Times the server was to drop what is old, by what came of it.",
-                samples: [
-                  { labels: { outcome: "postponed" }, value: runs.postponed },
-                  { labels: { outcome: "limited" }, value: runs.limited },
-                  { labels: { outcome: "whole" }, value: runs.runs - runs.postponed - runs.limited },
-                ],
-              },
-            ]),
-      ]
-    },
+    families: () => familiesOf(state(), retention()),
   }
 }
 
+type RetentionRuns = { readonly runs: number; readonly postponed: number; readonly limited: number } | null
+
+const familiesOf = (clock: ClockState, runs: RetentionRuns): readonly Family[] => {
+  const { ahead, jumps, followed: count } = clock
+  const stops = attention.stops()
+  return [
+    {
+      type: "gauge",
+      name: "presently_clock_ahead_seconds",
+      unit: "seconds",
+      help: "By how much the machine's clock differs from the time the server goes by; 0: it is followed.",
+      samples: [{ value: ahead / 1000 }],
+    },
+    {
+      type: "counter",
+      name: "presently_clock_jumps",
+      help: "Times the machine's clock parted from the monotonic one.",
+      samples: [{ value: jumps }],
+    },
+    {
+      type: "counter",
+      name: "presently_clock_followed",
+      help: "Jumps of the clock that were followed, having been confirmed or having stood for clock_jump_wait.",
+      samples: [{ value: count }],
+    },
+    {
+      type: "counter",
+      name: "presently_process_stops",
+      help: "Times the process did not run for half a second or longer.",
+      samples: [{ value: stops.count }],
+    },
+    {
+      type: "counter",
+      name: "presently_process_stopped_seconds",
+      unit: "seconds",
+      help: "How long it did not run in all.",
+      samples: [{ value: stops.millis / 1000 }],
+    },
+    ...(runs === null
+      ? []
+      : [
+          {
+            type: "counter" as const,
+            name: "presently_retention_runs",
+            help: "Times the server was to drop what is old, by what came of it.",
+            samples: [
+              { labels: { outcome: "postponed" }, value: runs.postponed },
+              { labels: { outcome: "limited" }, value: runs.limited },
+              { labels: { outcome: "whole" }, value: runs.runs - runs.postponed - runs.limited },
+            ],
+          },
+        ]),
+  ]
+}
+
 export const retentionSuspicion =
-  (sql: PgClient.PgClient, { retention_doubt: doubtDays }: Config, keeper: ClockKeeper | null) =>
+  (witness: ClockWitness, { retention_doubt: doubtDays }: Config, keeper: ClockKeeper | null) =>
   (now: Millis) =>
     Effect.andThen(
       keeper?.remembered ?? Effect.void,
       Effect.suspend(() =>
-        suspicionOf(sql, now, { ahead: keeper?.state().ahead ?? 0, doubtDays, isWatched: keeper !== null }),
+        suspicionOf(witness, now, {
+          ahead: keeper?.state().ahead ?? 0,
+          doubtDays,
+          isWatched: keeper !== null,
+        }),
       ),
     )
 

@@ -1,9 +1,8 @@
 /**
  * Whether the clock is to be believed when it says that something is old: what is dropped does not come back.
  */
-import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
 import { bootId, uptimeMillis } from "./clock-keeper.ts"
@@ -21,13 +20,12 @@ export interface Suspicion {
 
 /** @returns why nothing may be dropped as old, without somebody's word; null: nothing speaks against it */
 export const suspicionOf = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
+  witness: ClockWitness,
   now: Millis,
   { ahead, doubtDays, isWatched }: Suspicion,
 ) {
   if (ahead !== 0)
     return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be, and nothing confirms it`
-  const witness = makeClockWitness(sql)
   const { at: database, isLocal } = yield* witness.look
   if (now - database > databaseSlackMillis)
     return `the database's clock says ${iso(database)}, and this machine's ${iso(now)}`

@@ -1,10 +1,10 @@
 /**
  * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
  */
-import type { PgClient } from "@effect/sql-pg"
+import type { XcapTables } from "../../ports/document-source.ts"
 import { Effect } from "effect"
-import { keyOf } from "../../adapters/rules/documents.ts"
-import type { DocumentChange, Trouble } from "../../adapters/rules/documents.ts"
+import { keyOf } from "../../ports/document-source.ts"
+import type { DocumentChange, Trouble } from "../../ports/document-source.ts"
 import { allowEveryone } from "../../domain/presentity/context.ts"
 import type { Context } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
@@ -34,17 +34,17 @@ export const rulesFolder = (config: Config): Effect.Effect<readonly Check[]> =>
       )
 
 /** What an XCAP server keeps in the database. */
-export const xcapTable = (config: Config, sql: PgClient.PgClient): Effect.Effect<readonly Check[]> =>
+export const xcapTable = (config: Config, xcap: XcapTables["Service"]): Effect.Effect<readonly Check[]> =>
   config.integrated_xcap_server
     ? Effect.map(
         Effect.all([
           checksOf(
             "xcap rules",
-            rulesSourceOf(config, packagesOf(config), sql),
+            rulesSourceOf(config, packagesOf(config), xcap),
             rulesKindOf(config, packagesOf(config)),
             config,
           ),
-          checksOf("xcap hard state", hardStateSourceOf(config, sql), presenceHardState, config),
+          checksOf("xcap hard state", hardStateSourceOf(config, xcap), presenceHardState, config),
         ]),
         (all) => all.flat(),
       )
@@ -71,7 +71,7 @@ const checksOf = Effect.fnUntraced(function* (
     return why === null ? [] : [{ of: { packageName, presentity }, file, why }]
   })
   const all = [...troubles, ...unreadable]
-  // as `follow.ts` does
+  // as `document-poller.ts` does
   const meanwhile = kind.decidesWhoWatches
     ? "rules that the log knows stay in force, and where it knows none watchers wait"
     : "what the log knows stays in force"

@@ -4,12 +4,9 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import { holderNow } from "../../adapters/store/writer/claim.ts"
-import { newestMigration } from "../../adapters/store/postgres/migrations.ts"
-import { makeSeals } from "../../adapters/store/integrity/signed-seals.ts"
-import { moduleTableNames } from "../../adapters/store/postgres/presence-tables.ts"
-import { holderText } from "../../adapters/store/writer/taken.ts"
+import { moduleTableNames } from "../../ports/presence-tables.ts"
+import { holderText } from "../../ports/claim.ts"
+import type { SealStore } from "../../ports/log-audit.ts"
 import type { Config } from "../config/config.ts"
 import { openStore, storeNameOf } from "../open-store.ts"
 import { errorMessage } from "../error-message.ts"
@@ -68,22 +65,11 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
 })
 
 const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, isRunning: boolean) {
-  const { sql, name, tables } = store
+  const { log, name } = store
   const before = yield* Clock.currentTimeMillis
-  const [server] = yield* sql<{
-    number: number
-    version: string
-    clock: number
-    sync: string
-    fsync: string
-    encoding: string
-    may: boolean
-  }>`SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
-      extract(epoch FROM clock_timestamp())::float8 * 1000 AS clock, current_setting('synchronous_commit') AS sync,
-      current_setting('fsync') AS fsync, current_setting('server_encoding') AS encoding,
-      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may`
+  const server = yield* log.layout.server
   const after = yield* Clock.currentTimeMillis
-  const { number, version, clock, sync, fsync, encoding, may } = server!
+  const { number, version, clock, synchronousCommit, fsync, encoding, mayCreate } = server
   const checks: Check[] = []
   const isEmbedded = config.database_url === null
   if (number < versionMin) {
@@ -91,8 +77,8 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   } else if (encoding !== "UTF8") {
     checks.push(bad("store", `${name} keeps ${encoding}`, "make a database with ENCODING 'UTF8'"))
   } else checks.push(ok("store", `${name} answers, version ${version}`))
-  if (!isEmbedded && (sync === "off" || fsync === "off")) {
-    const what = sync === "off" ? "synchronous_commit" : "fsync"
+  if (!isEmbedded && (synchronousCommit === "off" || fsync === "off")) {
+    const what = synchronousCommit === "off" ? "synchronous_commit" : "fsync"
     checks.push(warn("durability", `${what} is off: a crash loses what was answered`, `turn ${what} on`))
   }
   const skew = Math.round(clock - (before + after) / 2)
@@ -102,17 +88,17 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
       : ok("clock", `${skew} ms between the database's and this machine's`),
   )
 
-  const layout = yield* layoutCheck(store, may)
+  const layout = yield* layoutCheck(store, mayCreate)
   checks.push(layout.check)
   if (!layout.isOurs) return checks
-  const holder = yield* holderNow(sql)
+  const holder = yield* log.holder
   checks.push(
     ok("writer", holder === null ? "nobody has the log" : `the log is taken by ${holderText(holder)}`),
   )
   checks.push(...(yield* logChecks(store, config, isRunning)))
   checks.push(...(yield* watcherChecks(store, config, isRunning)))
-  checks.push(...(yield* xcapTable(config, sql)))
-  const report = yield* verifyTables(sql, tables, { fromStart: false, repair: false })
+  checks.push(...(yield* xcapTable(config, store.xcap)))
+  const report = yield* verifyTables(log, { fromStart: false, repair: false })
   const rows = report.rows.presentity + report.rows.active_watchers + report.rows.watchers
   const [first] = report.differences
   checks.push(
@@ -128,12 +114,9 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
 })
 
 /** Whose tables these are, and whether they are those of this version. */
-const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, mayCreate: boolean) {
+const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, mayCreate: boolean) {
   const names = [...new Set([...Object.values(moduleTableNames), ...Object.values(tables), "version"])]
-  const found = yield* sql<{ name: string }>`
-    SELECT t.name FROM unnest(${[...names, "presently_migrations"]}::text[]) AS t(name)
-    WHERE to_regclass('"' || t.name || '"') IS NOT NULL`
-  const here = new Set(found.map((one) => one.name))
+  const here = new Set(yield* log.layout.present([...names, "presently_migrations"]))
   const of = (check: Check, isOurs = false) => ({ check, isOurs })
   if (!here.has("presently_migrations")) {
     const theirs = names.filter((one) => here.has(one))
@@ -152,16 +135,13 @@ const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, may
         : bad("migrations", "this user may not make tables", "GRANT CREATE ON SCHEMA public TO the user"),
     )
   }
-  const [row] = yield* sql<{ done: number }>`
-    SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations`
-  const done = row?.done ?? 0
-  const newest = newestMigration()
+  const { newest } = log.layout
+  const done = yield* log.layout.done
   if (done > newest) {
     const fix = "run that version here, or give this one a database of its own"
     return of(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
   }
-  const known = yield* sql<{ name: string }>`SELECT table_name AS name FROM version`
-  const ours = new Set(known.map((one) => one.name))
+  const ours = new Set(yield* log.layout.owned)
   const strangers = Object.values(tables).filter((one) => here.has(one) && !ours.has(one))
   if (strangers.length > 0) {
     const fix = "give other names in presentity_table, active_watchers_table, watchers_table"
@@ -175,31 +155,31 @@ const layoutCheck = Effect.fnUntraced(function* ({ sql, tables }: OpenStore, may
   return of(ok("migrations", `${done} of ${newest}`), true)
 })
 
-const logChecks = Effect.fnUntraced(function* ({ sql }: OpenStore, config: Config, isRunning: boolean) {
+const logChecks = Effect.fnUntraced(function* ({ log }: OpenStore, config: Config, isRunning: boolean) {
   const { db_update_period } = config
-  const { lag } = yield* makeAudit(sql).positions
+  const { lag } = yield* log.audit.positions
   const now = yield* Clock.currentTimeMillis
-  const [times] = yield* sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
-    SELECT (SELECT at FROM checkpoints WHERE name = 'tables') AS shown,
-      (SELECT at FROM events WHERE pos > coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0)
-        ORDER BY pos LIMIT 1) AS waiting,
-      (SELECT at FROM events ORDER BY pos DESC LIMIT 1) AS newest`
+  const times = yield* log.audit.times
   const checks: Check[] = []
-  const ahead = (times?.newest?.getTime() ?? 0) - now
+  const ahead = (times.newest ?? 0) - now
   if (ahead > skewMaxMillis) {
     const fix =
       "see that the clock is right: it is, if it stood ahead for a while, and then nothing is to be done"
     checks.push(warn("log", `its newest decision is ${spanInWords(ahead)} in the future`, fix))
   }
   const isDropping = config.retention.length > 0
-  const why = yield* suspicionOf(sql, now, { ahead: 0, doubtDays: config.retention_doubt, isWatched: false })
+  const why = yield* suspicionOf(log.witness, now, {
+    ahead: 0,
+    doubtDays: config.retention_doubt,
+    isWatched: false,
+  })
   if (why !== null) {
     const fix = isDropping
       ? "set the clock right; or wait, or run presently compact --yes, if it is: nothing is dropped as old before"
       : "set the clock right, if it is not"
     checks.push(warn("time", why, fix))
   }
-  const seconds = times?.waiting == null ? 0 : Math.round((now - times.waiting.getTime()) / 1000)
+  const seconds = times.waiting === null ? 0 : Math.round((now - times.waiting) / 1000)
   const shown = `${lag} decisions, the oldest ${seconds} s`
   const isLate = isRunning && db_update_period > 0 && seconds > 2 * db_update_period + 10
   checks.push(
@@ -211,15 +191,15 @@ const logChecks = Effect.fnUntraced(function* ({ sql }: OpenStore, config: Confi
         )
       : ok("lag", isRunning || lag === 0 ? shown : `${shown}; the next start brings the tables up to date`),
   )
-  if (config.seal_key !== null) checks.push(yield* sealCheck(sql, config.seal_interval, isRunning, now))
+  if (config.seal_key !== null) checks.push(yield* sealCheck(log.seals, config.seal_interval, isRunning, now))
   checks.push(
     lag > tailMax
       ? warn("snapshots", `a start has ${lag} decisions to read`, "stop the server in order once")
       : ok(
           "snapshots",
-          times?.shown == null
+          times.shown === null
             ? "none yet"
-            : `the oldest of what lives is as of ${times.shown.toISOString()}, a start has ${lag} decisions to read after it`,
+            : `the oldest of what lives is as of ${new Date(times.shown).toISOString()}, a start has ${lag} decisions to read after it`,
         ),
   )
   return checks
@@ -227,20 +207,18 @@ const logChecks = Effect.fnUntraced(function* ({ sql }: OpenStore, config: Confi
 
 /** Whether the server that runs seals its log. */
 const sealCheck = Effect.fnUntraced(function* (
-  sql: OpenStore["sql"],
+  seals: SealStore,
   intervalSeconds: number,
   isRunning: boolean,
   now: number,
 ) {
-  const newest = yield* makeSeals(sql).newest
-  const [row] = yield* sql<{ count: number; oldest: Date | null }>`
-    SELECT count(*)::int AS count, min(at) AS oldest FROM events
-    WHERE pos > ${String(newest?.position ?? 0n)}::bigint AND hash IS NOT NULL`
-  const seconds = row?.oldest == null ? 0 : Math.round((now - row.oldest.getTime()) / 1000)
+  const newest = yield* seals.newest
+  const { count, oldest } = yield* seals.unsealed(newest?.position ?? 0n)
+  const seconds = oldest === null ? 0 : Math.round((now - oldest) / 1000)
   const said =
     newest === null
-      ? `none yet, ${row?.count ?? 0} decisions are not sealed`
-      : `the newest is of ${new Date(newest.at).toISOString()}, ${row?.count ?? 0} newer decisions are not sealed`
+      ? `none yet, ${count} decisions are not sealed`
+      : `the newest is of ${new Date(newest.at).toISOString()}, ${count} newer decisions are not sealed`
   return isRunning && seconds > 2 * intervalSeconds + 10
     ? bad("seals", said, "the server does not seal: see its log, and whether it was started with seal_key")
     : ok("seals", said)

@@ -2,7 +2,6 @@
  * Who may watch which package, and which of those who watch already a start with these settings would end.
  */
 import { Clock, Effect } from "effect"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"
@@ -38,7 +37,7 @@ const counted = (count: number, one: string, many: string): string | null =>
 
 /** Reads every state; applies nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (
-  { sql }: OpenStore,
+  { log }: OpenStore,
   config: Config,
   isRunning: boolean,
 ) {
@@ -48,7 +47,7 @@ export const watcherChecks = Effect.fnUntraced(function* (
     { packages: packagesOf(config), limits, authorize: askTheRules },
     yield* Clock.currentTimeMillis,
   )
-  const { states } = yield* foldTail(() => {}).pipe(Effect.provideService(EventStore, makePostgresStore(sql)))
+  const { states } = yield* foldTail(() => {}).pipe(Effect.provideService(EventStore, log.store))
   const found: PoliciesFound = {
     changes: new Map(
       [...states].flatMap(([presentity, state]) => {

@@ -1,38 +1,32 @@
 /**
  * Whether a person can be erased from a store.
  */
-import type { PgClient } from "@effect/sql-pg"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Effect } from "effect"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
-import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import type { ErasureStore } from "../../ports/log-retention.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { catchUp } from "../node/catch-up.ts"
 import { EraseRefused } from "./erase-refused.ts"
 import { scrubStorage, tablesUnwritten } from "./erasure-steps.ts"
 
-export const requireErasable = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
-  erasing: ErasureQueries,
-  person: Uri,
-) {
+export const requireErasable = Effect.fnUntraced(function* (log: LogAdmin["Service"], person: Uri) {
+  const { erasure } = log
   if (person.startsWith("presently:") || /^sip:erased-(?:[0-9a-f]{12}){1,2}@erased\.invalid$/.test(person)) {
     return yield* new EraseRefused({ why: `${person} is no person` })
   }
-  if (!(yield* erasing.isKnown(person))) {
-    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
-    if (retention?.retained?.erased !== undefined) yield* scrubStorage(sql, names)
+  if (!(yield* erasure.isKnown(person))) {
+    const [retention] = yield* log.store.load([retentionStream])
+    if (retention?.retained?.erased !== undefined) yield* scrubStorage(log)
     return yield* new EraseRefused({ why: `the log knows nobody called ${person}` })
   }
   let count = 0
   let newest = 0n
   for (let after = 0n; ;) {
-    const page = yield* erasing.clearRows(person, after)
+    const page = yield* erasure.clearRows(person, after)
     if (page.length === 0) break
     for (const row of page) {
       if (!isAbout(row, person)) continue
@@ -64,10 +58,10 @@ export interface Remains {
  * What erasing cannot make go: before digests of what watchers were shown were encrypted, they stood in rows, and the chain
  * covers rows as they were written.
  */
-export const remainsOf = Effect.fnUntraced(function* (erasing: ErasureQueries, person: Uri) {
+export const remainsOf = Effect.fnUntraced(function* (erasure: ErasureStore, person: Uri) {
   let remains: Remains | null = null
   for (let after = 0n; ;) {
-    const page = yield* erasing.earlierRows(person, after)
+    const page = yield* erasure.earlierRows(person, after)
     if (page.length === 0) break
     for (const { position, at, origin, events } of page) {
       if (!hasEarlierClear(origin, events)) continue
@@ -85,17 +79,13 @@ export const remainsOf = Effect.fnUntraced(function* (erasing: ErasureQueries, p
 })
 
 /** What lives is looked for in snapshots: they must know all of it. */
-export const requireStopped = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
-  erasing: ErasureQueries,
-) {
-  if ((yield* erasing.servers) > 0) {
+export const requireStopped = Effect.fnUntraced(function* (log: LogAdmin["Service"]) {
+  if ((yield* log.erasure.servers) > 0) {
     return yield* new EraseRefused({
       why: "a server is at work on this database: ask it, with --admin HOST:PORT, or stop it first",
     })
   }
-  if (!(yield* catchUp(sql, names))) return yield* new EraseRefused({ why: tablesUnwritten })
+  if (!(yield* catchUp(log))) return yield* new EraseRefused({ why: tablesUnwritten })
 })
 
 /** Whether a decision that is not encrypted says something personal of somebody. */

@@ -10,4 +10,4 @@ import { EraseRefused } from "./erase-refused.ts"
 const isRefusal = (cause: unknown): cause is EraseRefused => cause instanceof EraseRefused
 
 export const eraseFromStore = (config: Config, person: Uri, now: Millis, by: string) =>
-  onLog(config, "erase", isRefusal, ({ sql, tables }) => erase(sql, tables, person, now, by))
+  onLog(config, "erase", isRefusal, ({ log }) => erase(log, person, now, by))

@@ -4,36 +4,32 @@
  * Cut off anywhere, it can be begun again under the same URI. Once the name is gone nobody is found under it, and the last step is
  * made again all the same.
  */
-import type { PgClient } from "@effect/sql-pg"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Effect } from "effect"
-import { makeErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable, requireStopped } from "./erasable.ts"
 import { mentionsOf } from "./mentions.ts"
-import { scrubStorage, end, shredKey, removeIdentity, renewLandmarks } from "./erasure-steps.ts"
+import { scrubStorage, terminateAll, shredKey, removeIdentity, renewLandmarks } from "./erasure-steps.ts"
 import type { Erased } from "./erasure-steps.ts"
 
 /** @param by for the log: `erase ada` */
 export const erase = Effect.fn("Erase.erase")(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
+  log: LogAdmin["Service"],
   person: Uri,
   now: Millis,
   by: string,
 ) {
-  const erasing = makeErasureQueries(sql)
-  yield* requireErasable(sql, names, erasing, person)
-  yield* requireStopped(sql, names, erasing)
-  const mentions = yield* mentionsOf(erasing, person)
-  const remains = yield* remainsOf(erasing, person)
-  const key = yield* removeIdentity(erasing, person)
-  yield* recordFact(sql, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
-  const ended = yield* end(sql, names, erasing, person, now, by, () => null)
-  yield* renewLandmarks(sql, yield* shredKey(sql, erasing, key))
-  const left = yield* scrubStorage(sql, names)
+  yield* requireErasable(log, person)
+  yield* requireStopped(log)
+  const mentions = yield* mentionsOf(log.erasure, person)
+  const remains = yield* remainsOf(log.erasure, person)
+  const key = yield* removeIdentity(log.erasure, person)
+  yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
+  const ended = yield* terminateAll(log, person, { now, by, oldestInFlight: () => null })
+  yield* renewLandmarks(log, yield* shredKey(log, key))
+  const left = yield* scrubStorage(log)
   const erased: Erased = { standIn: pseudonym(key.id), ended, ...mentions, remains, left }
   return erased
 })

@@ -1,11 +1,9 @@
 /**
  * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
  */
-import type { PgClient } from "@effect/sql-pg"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Clock, Effect } from "effect"
-import { makeErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import { erase, mentionsPerson } from "../../domain/presentity/erase.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -17,7 +15,7 @@ import { EraseRefused } from "./erase-refused.ts"
 import { mentionsOf } from "./mentions.ts"
 import {
   scrubStorage,
-  end,
+  terminateAll,
   shredKey,
   removeIdentity,
   renewLandmarks,
@@ -27,8 +25,7 @@ import type { Erased } from "./erasure-steps.ts"
 
 /** What a server lends to it. */
 export interface EraserParts {
-  readonly sql: PgClient.PgClient
-  readonly names: TableNames
+  readonly log: LogAdmin["Service"]
   readonly pump: Pick<Pump, "ask" | "engine" | "pausedFor">
   readonly projector: Pick<Projector, "flush" | "lag">
 }
@@ -37,20 +34,20 @@ export interface EraserParts {
 const askedAtOnce = 500
 
 /** @param by for the log: `management port 127.0.0.1 ada` */
-export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
-  const erasing = makeErasureQueries(sql)
+export const makeEraser = ({ log, pump, projector }: EraserParts) => {
+  const { erasure } = log
   return Effect.fn("Erase.eraseLive")(function* (person: Uri, by: string) {
     const now = yield* Clock.currentTimeMillis
-    yield* requireErasable(sql, names, erasing, person)
-    if ((yield* erasing.servers) > 0) {
+    yield* requireErasable(log, person)
+    if ((yield* erasure.servers) > 0) {
       return yield* new EraseRefused({
         why: "another server is at work on this database and has keys in its memory: stop it first",
       })
     }
-    const mentions = yield* mentionsOf(erasing, person)
-    const remains = yield* remainsOf(erasing, person)
-    const key = yield* removeIdentity(erasing, person)
-    yield* recordFact(sql, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
+    const mentions = yield* mentionsOf(erasure, person)
+    const remains = yield* remainsOf(erasure, person)
+    const key = yield* removeIdentity(erasure, person)
+    yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
     const states = (): readonly State[] =>
       [...pump.engine.presentities()].flatMap((stream) => pump.engine.state(stream) ?? [])
     const command = { _tag: "Erase", person, silent: false } as const
@@ -73,14 +70,18 @@ export const makeEraser = ({ sql, names, pump, projector }: EraserParts) => {
         if (projector.lag().decisions > 0) return yield* new EraseRefused({ why: tablesUnwritten })
         // what came in between
         const at = yield* Clock.currentTimeMillis
-        ended = yield* end(sql, names, erasing, person, at, by, pump.engine.oldestInFlight)
+        ended = yield* terminateAll(log, person, {
+          now: at,
+          by,
+          oldestInFlight: pump.engine.oldestInFlight,
+        })
         const concerned = states().filter((state) => mentionsPerson(state, person))
-        unsure = yield* shredKey(sql, erasing, key)
+        unsure = yield* shredKey(log, key)
         return [...concerned.map(({ presentity }) => presentity), person]
       }),
     )
-    yield* renewLandmarks(sql, unsure)
-    const left = yield* scrubStorage(sql, names)
+    yield* renewLandmarks(log, unsure)
+    const left = yield* scrubStorage(log)
     const erased: Erased = {
       standIn: pseudonym(key.id),
       ended: Math.max(alive.length, ended),

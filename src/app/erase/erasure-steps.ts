@@ -2,21 +2,17 @@
  * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
  * that is not encrypted, and making the bytes go.
  */
-import type { PgClient } from "@effect/sql-pg"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Effect } from "effect"
-import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import type { ErasureStore } from "../../ports/log-retention.ts"
 import { mapPersonalFieldsOfSnapshot } from "../../adapters/store/encryption/personal-fields.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
-import { purge } from "../../adapters/store/postgres/purge.ts"
 import {
   pseudonymizerFor,
   isEarlierKey,
   newPersonKey,
   pseudonym,
 } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey } from "../../adapters/store/encryption/encrypted-decision.ts"
-import { exclusively } from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { PersonKey } from "../../ports/stored-events.ts"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import { erase } from "../../domain/presentity/erase.ts"
@@ -24,7 +20,7 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-import { freshNonce } from "../node/pump.ts"
+import { freshNonce } from "../nonce.ts"
 import { makeOwnProjector } from "../node/catch-up.ts"
 import { verifyTables } from "../integrity/verify.ts"
 import type { Remains } from "./erasable.ts"
@@ -47,30 +43,30 @@ export interface Erased {
 export const tablesUnwritten = "the tables could not be written: try again"
 
 /** The key of a person, also of one that has none. */
-export const removeIdentity = (erasing: ErasureQueries, person: Uri) =>
-  Effect.map(erasing.keyOf(person), (key) => key ?? newPersonKey(person))
+export const removeIdentity = (erasure: ErasureStore, person: Uri) =>
+  Effect.map(erasure.keyOf(person), (key) => key ?? newPersonKey(person))
 
 /**
  * Takes away name and key, and what stands in clear beside the log.
  *
  * @returns landmarks in which a stand-in may not be the one that the log has now
  */
-export const shredKey = (sql: PgClient.PgClient, erasing: ErasureQueries, key: PersonKey) => {
+export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
+  const { erasure } = log
   const person = key.person as Uri
-  return exclusively(
-    sql,
+  return log.exclusively(
     Effect.gen(function* () {
-      yield* erasing.dropLandmarks(person)
+      yield* erasure.dropLandmarks(person)
       // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
-      const unsure = isEarlierKey(key) ? yield* erasing.landmarksOf(person) : []
-      for (const one of yield* erasing.saved(person)) {
-        yield* erasing.put({
+      const unsure = isEarlierKey(key) ? yield* erasure.landmarksOf(person) : []
+      for (const one of yield* erasure.saved(person)) {
+        yield* erasure.put({
           ...one,
           state: mapPersonalFieldsOfSnapshot(one.state, person, pseudonymizerFor(key)),
         })
       }
-      yield* erasing.forget(person, pseudonym(key.id))
-      yield* keepLandmarks(sql, pseudonym(key.id))
+      yield* erasure.shred(person, pseudonym(key.id))
+      yield* keepLandmarks(log, pseudonym(key.id))
       return unsure
     }),
   )
@@ -78,10 +74,9 @@ export const shredKey = (sql: PgClient.PgClient, erasing: ErasureQueries, key: P
 
 /** Landmarks anew, of what can still be read. */
 export const renewLandmarks = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
+  { store }: LogAdmin["Service"],
   landmarks: readonly { readonly stream: Uri; readonly version: number }[],
 ) {
-  const store = makePostgresStore(sql)
   for (const { stream, version } of landmarks) {
     let state = (yield* store.landmarkBefore(stream, version - 1)) ?? initial(stream)
     const rows = yield* store.history(stream, state.version, version - state.version)
@@ -92,8 +87,7 @@ export const renewLandmarks = Effect.fnUntraced(function* (
 })
 
 /** Landmarks of a stream anew, of what can still be read of it. */
-const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, stream: Uri) {
-  const store = makePostgresStore(sql)
+const keepLandmarks = Effect.fnUntraced(function* ({ store }: LogAdmin["Service"], stream: Uri) {
   let state = (yield* store.landmarkBefore(stream, Number.MAX_SAFE_INTEGER)) ?? initial(stream)
   for (;;) {
     const page = yield* store.history(stream, state.version, landmarkEvery)
@@ -106,27 +100,31 @@ const keepLandmarks = Effect.fnUntraced(function* (sql: PgClient.PgClient, strea
 })
 
 /** @returns what could not be made to go, one line each */
-export const scrubStorage = Effect.fnUntraced(function* (sql: PgClient.PgClient, names: TableNames) {
-  yield* verifyTables(sql, names, { fromStart: false, repair: true })
-  const small = ["streams", "snapshots", "landmarks", "person_keys", "webhooks", "webhook_dead_letters"]
-  return yield* purge(sql, [...small, ...Object.values(names)])
+export const scrubStorage = Effect.fnUntraced(function* (log: LogAdmin["Service"]) {
+  yield* verifyTables(log, { fromStart: false, repair: true })
+  return yield* log.erasure.scrub
 })
 
 const streamsPerAppend = 500
 
-/** Ends what lives; tables and snapshots go along. */
-export const end = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
-  erasing: ErasureQueries,
+/** On whose word, and when, something is ended. */
+export interface Termination {
+  readonly now: Millis
+  /** For the log: `erase ada`. */
+  readonly by: string
+  /** The issue time of the oldest NOTIFY without an answer; null: there is none. */
+  readonly oldestInFlight: () => Millis | null
+}
+
+/** Ends everything of a person that is alive, in the log, the tables and the snapshots. */
+export const terminateAll = Effect.fnUntraced(function* (
+  log: LogAdmin["Service"],
   person: Uri,
-  now: Millis,
-  by: string,
-  oldestInFlight: () => Millis | null,
+  { now, by, oldestInFlight }: Termination,
 ) {
-  const store = makePostgresStore(sql)
-  const { projector, committed } = yield* makeOwnProjector(sql, names, oldestInFlight)
-  const alive = yield* erasing.aliveIn(person)
+  const { store } = log
+  const { projector, committed } = yield* makeOwnProjector(log, oldestInFlight)
+  const alive = yield* log.erasure.aliveIn(person)
   let ended = 0
   for (let start = 0; start < alive.length; start += streamsPerAppend) {
     const states = yield* store.load(alive.slice(start, start + streamsPerAppend))

@@ -2,17 +2,17 @@
  * Documents of others that name a person.
  */
 import { Effect } from "effect"
-import type { ErasureQueries } from "../../adapters/store/postgres/erasure-queries.ts"
+import type { ErasureStore } from "../../ports/log-retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 
 const mentionsMax = 1000
 
 /** O(documents in the log). */
-export const mentionsOf = Effect.fnUntraced(function* (erasing: ErasureQueries, person: Uri) {
+export const mentionsOf = Effect.fnUntraced(function* (erasure: ErasureStore, person: Uri) {
   const found: { readonly stream: Uri; readonly version: number }[] = []
   let left = 0
   for (let after = 0n; ;) {
-    const page = yield* erasing.documents(person, after)
+    const page = yield* erasure.documents(person, after)
     if (page.length === 0) break
     for (const { stream, version, texts } of page) {
       if (!texts.some((text) => text.includes(person))) continue

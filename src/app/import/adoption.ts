@@ -5,7 +5,7 @@
  */
 import { TextDecoder } from "node:util"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../../adapters/import/layouts.ts"
-import { pidfManipulation, presRules } from "../../adapters/rules/xcap-table.ts"
+import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
 import { isToken } from "../../adapters/sip/message-reader.ts"
 import { prepareDialog } from "../../adapters/sip/format-notify.ts"

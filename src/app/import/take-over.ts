@@ -14,24 +14,27 @@ import {
 } from "../../adapters/import/layouts.ts"
 import type { Layout, XcapRow } from "../../adapters/import/layouts.ts"
 import type { Source } from "../../adapters/import/source.ts"
-import { EventStore, PresenceTables } from "../../ports/event-store.ts"
-import type { TableChange } from "../../ports/event-store.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import { PresenceTables } from "../../ports/presence-tables.ts"
+import type { TableChange } from "../../ports/presence-tables.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import type { Authorize, Context, Limits } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
+import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { touched } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import { values } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogKey, DialogNo, Uri } from "../../domain/vocabulary.ts"
-import { freshNonce } from "../node/pump.ts"
+import { freshNonce } from "../nonce.ts"
 import { adoptActiveWatcherRow, adoptPresentityRow, adoptWatcherRow, adoptXcapRow } from "./adoption.ts"
-import type { Adoption, AdoptionRules } from "./adoption.ts"
+import type { Adoption, AdoptionRules, Skip } from "./adoption.ts"
 import { earlierOf, nothingEarlier } from "./earlier.ts"
+import type { Earlier } from "./earlier.ts"
 import { countTable } from "./report.ts"
 import type { TableCount, TableReport } from "./report.ts"
 
@@ -109,6 +112,74 @@ export const takeOver = Effect.fnUntraced(function* (
 /** Of several files of one kind and user the module reads the first. */
 const nameOf = ({ docType, username, domain }: XcapRow): string => `${docType} ${username}@${domain}`
 
+/** What comes of a row. */
+type Outcome =
+  | Skip
+  /** It is there already. */
+  | { readonly _tag: "Present" }
+  | {
+      readonly _tag: "Decided"
+      readonly decision: Decision
+      readonly after: State
+      readonly keys: readonly RowKey[]
+    }
+
+const present: Outcome = { _tag: "Present" }
+
+/** @param before the state of the presentity that a row is about; null: it is about none */
+const decideOn = (
+  adoption: Adoption,
+  before: State | null,
+  earlier: Earlier,
+  options: TakeOverOptions,
+): Outcome => {
+  if (adoption._tag === "Skip") return adoption
+  const { presentity, command, row } = adoption
+  const state = before ?? initial(presentity)
+  const skip = adoption.against?.(state) ?? null
+  if (skip !== null) return skip
+  if (earlier.has(command, presentity)) return present
+  const now = nowFor(state, options.now)
+  const context: Context = {
+    now,
+    nonce: freshNonce(),
+    limits: options.limits,
+    packages: options.packages,
+    authorize: options.authorize,
+    inFlight: () => false,
+    findDialog: (key) => dialogIn(state, key),
+  }
+  const { events, answer } = decide(state, command, context)
+  if (answer._tag === "Rejected") return { _tag: "Skip", why: whyNot(answer.rejection), isOver: false, row }
+  if (events.length === 0) return present
+  const decision: Decision = {
+    stream: presentity,
+    version: state.version + 1,
+    cause: command._tag,
+    origin: "import",
+    nonce: context.nonce,
+    ...placedAt(state, now, events),
+  }
+  const after = fold(state, decision)
+  return { _tag: "Decided", decision, after, keys: events.flatMap((event) => touched(event, state, after)) }
+}
+
+/** @param imagined what a dry run has decided and not stored */
+const loadStates = Effect.fnUntraced(function* (
+  store: EventStore["Service"],
+  imagined: ReadonlyMap<Uri, State>,
+  presentities: readonly Uri[],
+) {
+  const states = new Map<Uri, State>()
+  const unknown = presentities.filter((presentity) => {
+    const state = imagined.get(presentity)
+    if (state !== undefined) states.set(presentity, state)
+    return state === undefined
+  })
+  for (const state of yield* store.load(unknown)) states.set(state.presentity, state)
+  return states
+})
+
 const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOverOptions) {
   const store = yield* EventStore
   const projection = yield* PresenceTables
@@ -125,74 +196,29 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   let decisions = 0
   let position = checkpoint?.position ?? 0
   /** Somebody here has been told something that is not sent yet: the next start reads it from the log and sends it. */
-  let owesFarewells = false
-
-  const load = Effect.fnUntraced(function* (presentities: readonly Uri[]) {
-    const states = new Map<Uri, State>()
-    const unknown = presentities.filter((one) => {
-      const state = imagined.get(one)
-      if (state !== undefined) states.set(one, state)
-      return state === undefined
-    })
-    for (const state of yield* store.load(unknown)) states.set(state.presentity, state)
-    return states
-  })
+  let owesFinalNotifies = false
 
   const page = Effect.fnUntraced(function* (adoptions: readonly Adoption[], count: TableCount) {
     const presentities = new Set(adoptions.flatMap((one) => (one._tag === "Ask" ? [one.presentity] : [])))
-    const states = yield* load([...presentities])
+    const states = yield* loadStates(store, imagined, [...presentities])
     const earlier = wasEmpty ? nothingEarlier : yield* earlierOf([...states.values()])
     const decided: Decision[] = []
     const changes = new Map<Uri, RowKey[]>()
     for (const adoption of adoptions) {
-      const state = adoption._tag === "Ask" ? states.get(adoption.presentity)! : null
-      const skip = adoption._tag === "Skip" ? adoption : (adoption.against?.(state!) ?? null)
-      if (skip !== null || adoption._tag === "Skip") {
-        const { why, isOver, row } = skip!
-        count.skipped(why, isOver, row)
-        continue
+      const before = adoption._tag === "Ask" ? states.get(adoption.presentity)! : null
+      const outcome = decideOn(adoption, before, earlier, options)
+      if (outcome._tag === "Skip") count.skipped(outcome.why, outcome.isOver, outcome.row)
+      else if (outcome._tag === "Present") count.wasThere()
+      else {
+        const { decision, after, keys } = outcome
+        states.set(decision.stream, after)
+        decided.push(decision)
+        owesFinalNotifies ||= decision.events.some(
+          (event) => event._tag === "SubscriptionTerminated" && !event.silent,
+        )
+        changes.set(decision.stream, [...(changes.get(decision.stream) ?? []), ...keys])
+        count.took()
       }
-      const { presentity, command } = adoption
-      const before = states.get(presentity)!
-      if (earlier.has(command, presentity)) {
-        count.wasThere()
-        continue
-      }
-      const now = nowFor(before, options.now)
-      const context: Context = {
-        now,
-        nonce: freshNonce(),
-        limits: options.limits,
-        packages: options.packages,
-        authorize: options.authorize,
-        inFlight: () => false,
-        findDialog: (key) => dialogIn(before, key),
-      }
-      const { events, answer } = decide(before, command, context)
-      if (answer._tag === "Rejected") {
-        count.skipped(whyNot(answer.rejection), false, adoption.row)
-        continue
-      }
-      if (events.length === 0) {
-        count.wasThere()
-        continue
-      }
-      const decision: Decision = {
-        stream: presentity,
-        version: before.version + 1,
-        cause: command._tag,
-        origin: "import",
-        nonce: context.nonce,
-        ...placedAt(before, now, events),
-      }
-      const after = fold(before, decision)
-      states.set(presentity, after)
-      decided.push(decision)
-      owesFarewells ||= events.some((event) => event._tag === "SubscriptionTerminated" && !event.silent)
-      const keys = changes.get(presentity) ?? []
-      for (const event of events) keys.push(...touched(event, before, after))
-      changes.set(presentity, keys)
-      count.took()
     }
     decisions += decided.length
     if (options.dryRun) for (const { stream } of decided) imagined.set(stream, states.get(stream)!)
@@ -217,7 +243,7 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   })
 
   const finish = Effect.gen(function* () {
-    if (!options.dryRun && decisions > 0 && isProjected && !owesFarewells) {
+    if (!options.dryRun && decisions > 0 && isProjected && !owesFinalNotifies) {
       yield* store.saveCheckpoint("tables", { position, at: Math.max(options.now, checkpoint?.at ?? 0) })
     }
   })

@@ -3,31 +3,22 @@
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { PgClient } from "@effect/sql-pg"
 import { Clock, Console, Context, Data, Effect, Layer } from "effect"
 import { SourceUnsuitable } from "../../adapters/import/layouts.ts"
 import type { SourceTables } from "../../adapters/import/layouts.ts"
-import { identityQuery } from "../../adapters/import/postgres.ts"
+import { identityOf } from "../../adapters/import/postgres.ts"
 import { reasonOf, withoutPassword } from "../../adapters/import/source.ts"
 import type { Source } from "../../adapters/import/source.ts"
+import { layerEmbedded, layerMemory, layerPostgres } from "../../adapters/store/layers.ts"
 import { newProgramName } from "../../adapters/store/postgres/connections.ts"
-import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
-import { layerMemory } from "../../adapters/store/memory.ts"
-import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
-import {
-  layerNoTables,
-  layerPresenceTables,
-  moduleTableNames,
-  prepareTables,
-} from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
-import type { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import { Database } from "../../adapters/store/postgres/database.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import { LogAdmin } from "../../ports/log-admin.ts"
+import { moduleTableNames } from "../../ports/presence-tables.ts"
+import type { PresenceTables, TableNames } from "../../ports/presence-tables.ts"
 import { ConfigInvalid } from "../config/config.ts"
 import type { Config } from "../config/config.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
-import { boundedClient } from "../../adapters/store/writer/sockets.ts"
-import { databaseSetting } from "../open-store.ts"
+import { databaseSetting, tableNamesOf } from "../open-store.ts"
 import { version } from "../version.ts"
 
 export interface Target {
@@ -65,86 +56,72 @@ export const openTarget = Effect.fnUntraced(function* (
       ],
     })
   }
-  const tables: TableNames = {
-    presentity: config.presentity_table ?? moduleTableNames.presentity,
-    activeWatchers: config.active_watchers_table ?? moduleTableNames.activeWatchers,
-    watchers: config.watchers_table ?? moduleTableNames.watchers,
-  }
+  const tables = tableNamesOf(config)
   const url = config.database_url
   const name =
     url === null ? `embedded PostgreSQL in ${config.data}` : `PostgreSQL at ${withoutPassword(url)}`
-  const nothingThere = Effect.map(
-    Layer.build(Layer.merge(layerMemory, layerNoTables)),
-    (services): Target => ({ name, services }),
-  )
+  const nothingThere = Effect.map(Layer.build(layerMemory), (services): Target => ({ name, services }))
   // a dry run makes nothing, not even an empty database
   if (dryRun && url === null && !existsSync(join(config.data ?? "", "pg"))) return yield* nothingThere
   const unusable = Effect.mapError(
     (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
   )
-  const application = newProgramName("import")
-  const client = yield* url === null
-    ? Layer.build(layerEmbedded(config.data, (line) => Console.error(`presently: ${line}`)))
-    : Layer.build(
-        boundedClient(url, application, { maxConnections: 2, startupParameters: sessionSettings }),
-      ).pipe(unusable)
-  const sql = Context.get(client, PgClient.PgClient)
+  const options = { application: newProgramName("import"), erasable: config.erasable, tables }
+  const onNarrowed = (line: string) => Console.error(`presently: ${line}`)
+  const services = yield* url === null
+    ? Layer.build(layerEmbedded(config.data, { ...options, onNarrowed }))
+    : Layer.build(layerPostgres(url, { ...options, pool: { maxConnections: 2 } })).pipe(unusable)
   let isShared = false
   if (url !== null) {
-    const [database] = yield* sql.unsafe<{ identity: string }>(identityQuery).pipe(unusable)
-    if (database?.identity === source.identity) yield* checkTables(name, tables, sourceTables)
-    isShared = database?.identity === source.identity
+    const identity = yield* identityOf.pipe(Effect.provideContext(services), unusable)
+    isShared = identity === source.identity
+    if (isShared) yield* checkTables(name, tables, sourceTables)
   }
-  if (dryRun) {
-    const [known] = yield* sql<{ log: string | null }>`SELECT to_regclass('checkpoints')::text AS log`.pipe(
-      unusable,
-    )
-    if (known?.log == null) return yield* nothingThere
-  } else {
-    const now = yield* Clock.currentTimeMillis
-    const who = { program: "presently import", version, application }
-    const layout = migrate.pipe(Effect.provideContext(client))
-    yield* (
-      url === null
-        ? Effect.andThen(layout, claimSole(sql, who))
-        : claimLog(sql, {
-            url,
-            ...who,
-            store: name,
-            setting: databaseSetting(config),
-            lease: config.writer_lease,
-            standby: false,
-            fix: "stop that one, and import again",
-            // in one database both can be
-            theirs: isShared ? yield* tablesIn(sql).pipe(unusable) : [],
-            tables,
-            migrate: layout,
-            on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
-          })
-    ).pipe(
+  const log = Context.get(services, LogAdmin)
+  const target: Target = { name, services }
+  if (!dryRun) {
+    yield* prepareTarget(config, name, log, Context.get(services, Database), isShared)
+    return target
+  }
+  const isThere = (yield* log.layout.present(["checkpoints"]).pipe(unusable)).length > 0
+  return isThere ? target : yield* nothingThere
+})
+
+/** Gets the log for the import, and brings the database to the present layout. */
+const prepareTarget = Effect.fnUntraced(function* (
+  config: Config,
+  name: string,
+  log: LogAdmin["Service"],
+  database: Database["Service"],
+  /** The source is the same database. */
+  isShared: boolean,
+) {
+  const unusable = Effect.mapError(
+    (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
+  )
+  const now = yield* Clock.currentTimeMillis
+  yield* database
+    .claim({
+      program: "presently import",
+      version,
+      store: name,
+      setting: databaseSetting(config),
+      lease: config.writer_lease,
+      fix: "stop that one, and import again",
+      // in one database both can be
+      theirs: isShared ? yield* database.allTables.pipe(unusable) : [],
+    })
+    .pipe(
       Effect.mapError((cause) =>
         cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit"
           ? cause
           : new TargetUnusable({ target: name, why: reasonOf(cause) }),
       ),
     )
-    yield* makePartitions(new Date(now)).pipe(
-      Effect.andThen(prepareTables(tables, "xcap")),
-      Effect.provideContext(client),
-      unusable,
-    )
-  }
-  const stores = Layer.merge(layerPostgres({ erasable: config.erasable }), layerPresenceTables(tables)).pipe(
-    Layer.provide(Layer.succeedContext(client)),
-  )
-  const target: Target = { name, services: yield* Layer.build(stores) }
-  return target
+  yield* log.retention
+    .makePartitions(new Date(now))
+    .pipe(Effect.andThen(database.prepareTables("xcap")), unusable)
 })
-
-const tablesIn = (sql: PgClient.PgClient) =>
-  sql<{ name: string }>`
-    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = current_schema()`.pipe(Effect.map((rows) => rows.map(({ name }) => name)))
 
 /** In one database both can only be when their tables have different names: ours follow the log and would replace theirs. */
 const checkTables = (name: string, ours: TableNames, theirs: SourceTables) => {

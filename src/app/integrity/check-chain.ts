@@ -5,10 +5,10 @@
  * Streams one after the other, in pages: memory does not grow with the log.
  */
 import { Effect } from "effect"
-import type { ChainAudit, ChainHead, ChainRow } from "../../adapters/store/postgres/chain-queries.ts"
-import { lowest } from "../../adapters/store/postgres/chain-queries.ts"
+import type { LogChain, ChainHead, ChainRow } from "../../ports/log-audit.ts"
+import { lowest } from "../../ports/log-audit.ts"
 import { eventsIn } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { StoredEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { StoredEvents } from "../../ports/stored-events.ts"
 import { digestOfSaid, droppedFrom, rootOf, rowHash } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
@@ -39,7 +39,7 @@ interface Walk {
  * @param findings what does not fit is added here; one line for each row or stream
  */
 export const checkChain = Effect.fnUntraced(function* (
-  audit: ChainAudit,
+  audit: LogChain,
   retained: Retained,
   findings: LogFinding[],
 ) {

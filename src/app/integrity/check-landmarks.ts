@@ -4,7 +4,7 @@
  * One that is missing is no difference: it saves folding and nothing else. `presently projections rebuild` makes it.
  */
 import { Effect } from "effect"
-import type { Audit } from "../../adapters/store/postgres/audit-queries.ts"
+import type { LogAudit } from "../../ports/log-audit.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -20,7 +20,7 @@ const statesPerStatement = 10
  * @param repair writes those that are missing or differ
  */
 export const checkLandmarks = Effect.fnUntraced(function* (
-  audit: Audit,
+  audit: LogAudit,
   folded: Folded,
   passed: readonly State[],
   repair: boolean,

@@ -7,7 +7,7 @@ import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { Effect } from "effect"
 import { digestOfRows, isSigned, noDigest } from "../../adapters/store/integrity/signed-seals.ts"
-import type { Seal, Seals } from "../../adapters/store/integrity/signed-seals.ts"
+import type { Seal, SealStore } from "../../ports/log-audit.ts"
 import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { LogFinding } from "./folded.ts"
@@ -26,7 +26,7 @@ export interface SealReport {
 
 /** @param retained what the log says was dropped from it: it must be signed as well to count */
 export const checkSeals = Effect.fnUntraced(function* (
-  seals: Seals,
+  seals: SealStore,
   key: KeyObject,
   begun: bigint,
   retained: Retained,
@@ -66,13 +66,13 @@ export const checkSeals = Effect.fnUntraced(function* (
       } else if (Buffer.compare(digest.end(), seal.digest) !== 0) {
         faults.push(`a decision after ${seal.previous} is not the one that was sealed`)
       }
-      for (const found_ of faults) {
+      for (const fault of faults) {
         findings.push({
           table: "seals",
           key: `position ${seal.position}`,
           column: "digest",
           log: null,
-          found: found_,
+          found: fault,
         })
       }
       before = seal
@@ -80,14 +80,7 @@ export const checkSeals = Effect.fnUntraced(function* (
       count++
     }
   }
-  const unsigned = unsignedIn(retained, key, dropped > 0)
-  for (const found of unsigned) {
-    findings.push({ table: "events", key: retentionStream, column: "events", log: null, found })
-  }
-  if (newest === null) {
-    const found = "there is none, so nobody has signed anything here"
-    findings.push({ table: "seals", key: "position", column: "position", log: null, found })
-  }
+  findings.push(...unsignedFindings(retained, key, dropped > 0, newest !== null))
   let unsealed = 0
   for (let row = yield* rows.peek; row !== null; row = yield* rows.peek) {
     unsealed++
@@ -102,6 +95,27 @@ export const checkSeals = Effect.fnUntraced(function* (
   }
   return report
 })
+
+const unsignedFindings = (
+  retained: Retained,
+  key: KeyObject,
+  isSealed: boolean,
+  hasSeals: boolean,
+): readonly LogFinding[] => {
+  const none = "there is none, so nobody has signed anything here"
+  return [
+    ...unsignedIn(retained, key, isSealed).map((found): LogFinding => ({
+      table: "events",
+      key: retentionStream,
+      column: "events",
+      log: null,
+      found,
+    })),
+    ...(hasSeals
+      ? []
+      : [{ table: "seals", key: "position", column: "position", log: null, found: none } as const]),
+  ]
+}
 
 /** What was dropped, and nobody with the key says so. */
 const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): readonly string[] => {

@@ -5,7 +5,7 @@
  * snapshots only compared.
  */
 import { Effect } from "effect"
-import type { Audit, Head, LoggedDecision } from "../../adapters/store/postgres/audit-queries.ts"
+import type { LogAudit, Head, LoggedDecision } from "../../ports/log-audit.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { freeze, isLandmark, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -24,7 +24,7 @@ import { checkLandmarks } from "./check-landmarks.ts"
  * @param repair writes landmarks that are missing or differ
  */
 export const foldEvents = Effect.fnUntraced(function* (
-  audit: Audit,
+  audit: LogAudit,
   folded: Folded,
   upTo: number,
   repair: boolean,
@@ -45,7 +45,7 @@ export const foldEvents = Effect.fnUntraced(function* (
 })
 
 /** States of streams at the last of their decisions that was dropped. */
-const foldBeginnings = Effect.fnUntraced(function* (audit: Audit, folded: Folded) {
+const foldBeginnings = Effect.fnUntraced(function* (audit: LogAudit, folded: Folded) {
   for (
     let page = yield* audit.beginnings(null);
     page.length > 0;
@@ -104,7 +104,7 @@ const unreadable = ({ stream, version, position }: LoggedDecision, why: string):
  * @returns states whose snapshots are behind or unreadable
  */
 export const foldSnapshots = Effect.fnUntraced(function* (
-  audit: Audit,
+  audit: LogAudit,
   folded: Folded,
   upTo: number,
   decisionsAfter: ReadonlyMap<Uri, number>,
@@ -206,7 +206,7 @@ const snapshotFault = (value: unknown): string | null => {
  *
  * @returns states whose snapshots differ
  */
-export const compareSnapshots = Effect.fnUntraced(function* (audit: Audit, folded: Folded) {
+export const compareSnapshots = Effect.fnUntraced(function* (audit: LogAudit, folded: Folded) {
   const wrong: State[] = []
   let compared = 0
   for (let after = ""; ;) {

@@ -27,9 +27,9 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
   const unusable = Effect.mapError(
     (cause: unknown) => new StoreUnusable({ store: store.name, why: errorMessage(cause) }),
   )
-  const report = yield* verifyTables(store.sql, store.tables, options).pipe(unusable)
+  const report = yield* verifyTables(store.log, options).pipe(unusable)
   const { differences } = options.repair
-    ? yield* verifyTables(store.sql, store.tables, { ...options, repair: false }).pipe(unusable)
+    ? yield* verifyTables(store.log, { ...options, repair: false }).pipe(unusable)
     : report
   const checked: CheckedStore = { store: store.name, report, after: differences.length }
   return checked

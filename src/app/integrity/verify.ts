@@ -5,16 +5,10 @@
  * written when a write was cut off (the embedded database only); the next start finishes that write.
  */
 import type { KeyObject } from "node:crypto"
-import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import type { Audit, LoggedDecision } from "../../adapters/store/postgres/audit-queries.ts"
-import { makeChainAudit } from "../../adapters/store/postgres/chain-queries.ts"
-import { makeSeals } from "../../adapters/store/integrity/signed-seals.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
-import { exclusively, makePresenceTables } from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
+import type { LogAudit, Positions } from "../../ports/log-audit.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import type { TableNames } from "../../ports/presence-tables.ts"
 import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import {
@@ -27,12 +21,14 @@ import {
   tableNames,
 } from "../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../domain/projections/layout.ts"
-import { splitUri, touched } from "../../domain/projections/rows.ts"
+import { splitUri } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { checkChain } from "./check-chain.ts"
 import type { ChainReport } from "./check-chain.ts"
-import { compareSnapshots, foldEvents, foldSnapshots, stateIn } from "./fold.ts"
+import { compareSnapshots, foldEvents, foldSnapshots } from "./fold.ts"
+import { laterRows, nothingLater, readTail } from "./later-rows.ts"
+import type { Later } from "./later-rows.ts"
 import { nothingFolded } from "./folded.ts"
 import type { Folded } from "./folded.ts"
 import { checkSeals } from "./check-seals.ts"
@@ -90,41 +86,33 @@ export interface VerifyOptions {
 
 /**
  * Looks at one moment of the database, whatever is written meanwhile; to repair it keeps other writers out.
- *
- * @param names what the three tables are called
  */
 export const verifyTables = Effect.fn("Tables.verify")(function* (
-  sql: PgClient.PgClient,
-  names: TableNames,
+  log: LogAdmin["Service"],
   options: VerifyOptions,
 ) {
   const startedAt = yield* Clock.currentTimeMillis
-  const audit = makeAudit(sql)
+  const { audit } = log
   const folded = nothingFolded()
   if (options.repair && options.fromStart) {
     // most of the work, before anybody has to wait
     yield* foldEvents(audit, folded, (yield* audit.positions).tables, true)
   }
   const examine = Effect.gen(function* () {
-    const found = yield* findDifferences(audit, names, folded, options)
-    const repaired = options.repair ? yield* repair(sql, audit, names, found, folded) : null
+    const found = yield* findDifferences(log, folded, options)
+    const repaired = options.repair ? yield* repair(log, found, folded) : null
     if (options.chain !== true) return { ...found, repaired, chain: null, seals: null }
-    const chainAudit = makeChainAudit(sql)
-    const [retention] = yield* makePostgresStore(sql).load([retentionStream])
+    const [retention] = yield* log.store.load([retentionStream])
     const retained = retention?.retained ?? nothingDropped
-    const chain = yield* checkChain(chainAudit, retained, folded.findings)
-    const begun = yield* chainAudit.begun
+    const chain = yield* checkChain(log.chain, retained, folded.findings)
+    const begun = yield* log.chain.begun
     const seals =
       options.publicKey === undefined
         ? null
-        : yield* checkSeals(makeSeals(sql), options.publicKey, begun, retained, folded.findings)
+        : yield* checkSeals(log.seals, options.publicKey, begun, retained, folded.findings)
     return { ...found, repaired, chain, seals }
   })
-  const { positions, ...found } = yield* options.repair
-    ? exclusively(sql, examine)
-    : sql.withTransaction(
-        sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`.pipe(Effect.andThen(examine)),
-      )
+  const { positions, ...found } = yield* options.repair ? log.exclusively(examine) : log.consistently(examine)
   const report: VerifyReport = {
     v: 1,
     position: positions.tables,
@@ -159,14 +147,12 @@ interface WrongRow {
   readonly found: TableRow | null
 }
 
-const findDifferences = Effect.fnUntraced(function* (
-  audit: Audit,
-  names: TableNames,
+/** Whether checkpoint, versions and snapshots are where they can be. @returns snapshots of streams that are not known */
+const checkPlaces = Effect.fnUntraced(function* (
+  audit: LogAudit,
   folded: Folded,
-  { fromStart, repair: isRepair }: VerifyOptions,
+  { tables: shown, given }: Positions,
 ) {
-  const positions = yield* audit.positions
-  const { tables: shown, given } = positions
   // another log's, or what somebody wrote there: what comes next would not be read
   if (shown > given)
     folded.findings.push({ table: "checkpoints", key: "tables", column: "pos", log: given, found: shown })
@@ -179,6 +165,16 @@ const findDifferences = Effect.fnUntraced(function* (
     const key = `stream ${number}`
     folded.findings.push({ table: "snapshots", key, column: "stream", log: null, found: key })
   }
+  return orphans
+})
+
+const findDifferences = Effect.fnUntraced(function* (
+  { audit, tableNames: names }: LogAdmin["Service"],
+  folded: Folded,
+  { fromStart, repair: isRepair }: VerifyOptions,
+) {
+  const positions = yield* audit.positions
+  const orphans = yield* checkPlaces(audit, folded, positions)
   const tail = yield* readTail(audit, positions.tables, positions.last)
   let snapshots: readonly State[]
   let compared = 0
@@ -199,7 +195,7 @@ const findDifferences = Effect.fnUntraced(function* (
   for (const table of tableNames) {
     const name = tableIn(names, table)
     for (let after = -2_147_483_648; ;) {
-      const page = yield* audit.rows(table, name, after)
+      const page = yield* audit.rows(table, after)
       if (page.length === 0) break
       rows[table] += page.length
       for (const { id, row } of page) {
@@ -208,9 +204,8 @@ const findDifferences = Effect.fnUntraced(function* (
         if (one === undefined) differing.push(extra(table, name, id, row))
         else {
           expected.delete(full)
-          const wanted = rowOf(one.state, one.key)!
-          const columns = differingColumns(table, wanted, row)
-          if (columns.length > 0) differing.push(changed(table, name, row, wanted, columns, one))
+          const difference = changed(table, name, row, one)
+          if (difference !== null) differing.push(difference)
         }
       }
       after = page.at(-1)!.id
@@ -236,9 +231,7 @@ type Found = Effect.Success<ReturnType<typeof findDifferences>>
 
 /** @returns how many rows and snapshots were written */
 const repair = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  audit: Audit,
-  names: TableNames,
+  { audit, tables }: LogAdmin["Service"],
   { wrong, wrongSnapshots, orphans, positions }: Found,
   folded: Folded,
 ) {
@@ -252,7 +245,7 @@ const repair = Effect.fnUntraced(function* (
   const toWrite = wrong.filter(isSure)
   for (const table of tableNames) {
     const ids = toWrite.flatMap((one) => (one.table === table && one.id !== null ? [one.id] : []))
-    if (ids.length > 0) yield* audit.deleteRows(tableIn(names, table), ids)
+    if (ids.length > 0) yield* audit.deleteRows(table, ids)
   }
   const changes = new Map<State, RowKey[]>()
   for (const { expected } of toWrite) {
@@ -261,7 +254,6 @@ const repair = Effect.fnUntraced(function* (
     if (keys === undefined) changes.set(expected.state, [expected.key])
     else keys.push(expected.key)
   }
-  const tables = makePresenceTables(sql, names)
   const all = [...changes].map(([state, keys]) => ({ state, keys }))
   for (let start = 0; start < all.length; start += 500) yield* tables.write(all.slice(start, start + 500))
   const states = wrongSnapshots.filter((state) => !folded.broken.has(state.presentity))
@@ -288,27 +280,31 @@ const tableIn = (names: TableNames, table: TableName): string =>
 
 // ── what is told of a row ──
 
+/** Null: no column differs. */
 const changed = (
   table: TableName,
   name: string,
   found: TableRow,
-  wanted: TableRow,
-  columns: readonly string[],
-  expected: WrongRow["expected"],
-): WrongRow => ({
-  table,
-  differences: columns.map((column) => ({
-    kind: "changed",
-    table: name,
-    key: keyText(table, wanted),
-    column,
-    log: wanted[column] ?? null,
-    found: found[column] ?? null,
-  })),
-  expected,
-  id: null,
-  found,
-})
+  expected: NonNullable<WrongRow["expected"]>,
+): WrongRow | null => {
+  const wanted = rowOf(expected.state, expected.key)!
+  const columns = differingColumns(table, wanted, found)
+  if (columns.length === 0) return null
+  return {
+    table,
+    differences: columns.map((column) => ({
+      kind: "changed",
+      table: name,
+      key: keyText(table, wanted),
+      column,
+      log: wanted[column] ?? null,
+      found: found[column] ?? null,
+    })),
+    expected,
+    id: null,
+    found,
+  }
+}
 
 const extra = (table: TableName, name: string, id: number, found: TableRow): WrongRow => ({
   table,
@@ -347,44 +343,6 @@ const keyText = (table: TableName, row: TableRow): string => {
 }
 
 // ── what the log has beyond the tables ──
-
-const readTail = Effect.fnUntraced(function* (audit: Audit, after: number, upTo: number) {
-  const tail: LoggedDecision[] = []
-  for (let position = after; position < upTo;) {
-    const page = yield* audit.decisions(position, upTo)
-    tail.push(...page)
-    position = page.at(-1)?.position ?? upTo
-  }
-  return tail
-})
-
-/** By name of the row, what it was after each later decision that touched it; null: it was not there. */
-type Later = ReadonlyMap<string, readonly (TableRow | null)[]>
-
-const nothingLater: Later = new Map()
-
-const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Later => {
-  const later = new Map<string, (TableRow | null)[]>()
-  const states = new Map<Uri, State>()
-  for (const { stream, version, at, events } of tail) {
-    if (typeof events === "string") continue
-    const before = states.get(stream) ?? stateIn(folded, stream)
-    const after = fold(before, { events, at, version })
-    states.set(stream, after)
-    for (const event of events) {
-      for (const key of touched(event, before, after)) {
-        const name = nameOf(after, key)
-        if (name === null) continue
-        const full = `${key.table}\n${name}`
-        const row = rowOf(after, key) ?? null
-        const others = later.get(full)
-        if (others === undefined) later.set(full, [row])
-        else others.push(row)
-      }
-    }
-  }
-  return later
-}
 
 const isAhead = ({ table, found, expected }: WrongRow, later: Later): boolean => {
   const name = found === null ? nameOf(expected!.state, expected!.key) : rowName(table, found)

@@ -2,7 +2,6 @@
  * Where a ladder's messages come from: a case, or the store of a server.
  */
 import { Effect } from "effect"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { initial } from "../../domain/presentity/state.ts"
@@ -79,7 +78,7 @@ export const followStore = Effect.fnUntraced(function* (
 const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span: Span) {
   const opened = yield* openStore(config, "ladder")
   yield* requireLog(opened)
-  const store = makePostgresStore(opened.sql)
+  const store = opened.log.store
   const world = worldOf(caseWorldOf(config))
   const ladder = makeLadder(world)
   let steps: LadderStep[] = []

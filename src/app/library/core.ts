@@ -4,10 +4,11 @@
  */
 import { Clock, Deferred, Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import { EventStore, soleClaim } from "../../ports/event-store.ts"
+import { programFlow } from "../../domain/presentity/abandon.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
-import { programFlow } from "../../domain/presentity/abandon.ts"
+import { soleClaim } from "../../ports/claim.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { clockTelling, isMachineClock } from "../clock/clocks.ts"

@@ -1,58 +1,42 @@
 /**
  * Stores in PostgreSQL, on a server or inside the process. Loaded when the first of them is opened: nothing else needs them.
  */
-import { PgClient } from "@effect/sql-pg"
 import { Cause, Clock, Effect, Layer } from "effect"
-import type { Scope } from "effect"
+import { layerEmbedded, layerPostgres } from "../../adapters/store/layers.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
-import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
-import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
-import { boundedClient } from "../../adapters/store/writer/sockets.ts"
-import type { Writer, WriterOptions } from "../../adapters/store/writer/writer.ts"
+import { Database } from "../../adapters/store/postgres/database.ts"
+import type { ClaimRequest } from "../../adapters/store/postgres/database.ts"
 import { EventStore } from "../../ports/event-store.ts"
-import { interruptibleStore } from "./guarded-store.ts"
-import { StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { LogAdmin } from "../../ports/log-admin.ts"
 import { masked } from "../config/masked-url.ts"
 import { settings } from "../config/settings.ts"
 import { addressOf, databaseNameOf } from "../open-store.ts"
 import { version } from "../version.ts"
+import { interruptibleStore } from "./guarded-store.ts"
+import { StoreFault } from "./refused.ts"
+import { shown, wordsOf } from "./words.ts"
 
 /** @param expected what the argument should be, for messages */
 export const embedded = (folder: string, expected: string): Layer.Layer<EventStore, Error> =>
-  named(`embeddedStore: folder = ${shown(folder)}`, expected, onDatabase(layerEmbedded(folder)))
+  named(
+    `embeddedStore: folder = ${shown(folder)}`,
+    expected,
+    claimedStore(layerEmbedded(folder, { application: newServerName() }), {
+      store: `embedded PostgreSQL in ${folder}`,
+      setting: `embeddedStore(${folder})`,
+    }),
+  )
 
 /** @param expected what the argument should be, for messages */
-export const postgres = (url: string, expected: string): Layer.Layer<EventStore, Error> => {
-  const who = identity()
-  const store = onDatabase(
-    boundedClient(url, who.application, {
-      multiplex: true,
-      maxConnections: 4,
-      startupParameters: sessionSettings,
-    }),
-    (sql, layout) =>
-      claimLog(sql, {
-        url,
-        ...who,
-        store: databaseNameOf(url),
-        setting: `postgresStore(${addressOf(url)})`,
-        lease: settings.writer_lease.default,
-        standby: false,
-        fix: "stop that one, or name another database",
-        theirs: [],
-        migrate: layout,
-        on: { waiting: () => Effect.void, lapsed: () => Effect.void, returned: Effect.void },
-      }),
-  )
-  return named(
+export const postgres = (url: string, expected: string): Layer.Layer<EventStore, Error> =>
+  named(
     `postgresStore: url = ${shown(masked(url))}`,
     `a PostgreSQL that answers at ${expected}`,
-    store,
+    claimedStore(layerPostgres(url, { application: newServerName() }), {
+      store: databaseNameOf(url),
+      setting: `postgresStore(${addressOf(url)})`,
+    }),
   )
-}
 
 /** Errors at the opening say which argument of which function they are about; those that say what they are about stay. */
 const named = (
@@ -77,29 +61,25 @@ const saidTags: ReadonlySet<unknown> = new Set([
   "DataFolderExposed",
 ])
 
-const identity = () => ({ program: "a program with presently in it", version, application: newServerName() })
-
-const onDatabase = <E extends Error>(
-  database: Layer.Layer<Database, E>,
-  claim: (
-    sql: PgClient.PgClient,
-    layout: WriterOptions["migrate"],
-  ) => Effect.Effect<Writer, Error, Scope.Scope> = (sql, layout) =>
-    Effect.andThen(layout, claimSole(sql, identity())),
+/** The event store of a database, with its log taken for this program and its layout brought up to date. */
+const claimedStore = <E extends Error>(
+  database: Layer.Layer<Database | EventStore | LogAdmin, E>,
+  { store, setting }: Pick<ClaimRequest, "store" | "setting">,
 ): Layer.Layer<EventStore, Error> => {
   const prepare = Layer.effectDiscard(
     Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
-      const context = yield* Effect.context<Database>()
-      yield* claim(sql, Effect.provideContext(migrate, context))
-      const now = yield* Clock.currentTimeMillis
-      yield* makePartitions(new Date(now))
+      const { claim } = yield* Database
+      yield* claim({
+        program: "a program with presently in it",
+        version,
+        store,
+        setting,
+        lease: settings.writer_lease.default,
+        fix: "stop that one, or name another database",
+      })
+      const { retention } = yield* LogAdmin
+      yield* retention.makePartitions(new Date(yield* Clock.currentTimeMillis))
     }),
   )
-  return Layer.provide(
-    interruptibleStore(layerPostgres({ erasable: true })),
-    Layer.provideMerge(prepare, database),
-  )
+  return interruptibleStore(Layer.provideMerge(prepare, database))
 }
-
-type Database = Layer.Success<ReturnType<typeof layerEmbedded>>

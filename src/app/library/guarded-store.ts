@@ -4,7 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
-import type { Claim } from "../../ports/event-store.ts"
+import type { Claim } from "../../ports/claim.ts"
 import { within } from "../node/within.ts"
 import { StoreFault } from "./refused.ts"
 import {

@@ -3,10 +3,10 @@
  */
 import { Cause } from "effect"
 import { StoreUnavailable } from "../../ports/event-store.ts"
-import type { Claim } from "../../ports/event-store.ts"
+import type { Claim } from "../../ports/claim.ts"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { LogIsTaken } from "../../adapters/store/writer/taken.ts"
+import { LogIsTaken } from "../../ports/claim.ts"
 import { pumpDefaults } from "../node/pump.ts"
 import { AppendUnanswered } from "../node/within.ts"
 import type { PresenceFault } from "./faults.ts"

@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { keyOf } from "../../adapters/rules/documents.ts"
+import { keyOf } from "../../ports/document-source.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import type { State } from "../../domain/presentity/state.ts"

@@ -5,7 +5,7 @@ import type { RequestPolicy } from "../config/request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../config/request-policy-rules.ts"
 import type { Reloaded } from "../node/reloaded.ts"
 import type { SettingName } from "../config/settings.ts"
-import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
+import type { LogIsTaken } from "../../ports/claim.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
 

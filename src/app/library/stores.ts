@@ -1,11 +1,11 @@
 /**
  * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
-import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
-import type { Context } from "effect"
-import { layerMemory } from "../../adapters/store/memory.ts"
+import { layerMemory } from "../../adapters/store/layers.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import { masked } from "../config/masked-url.ts"
+import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
+import type { Context } from "effect"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"

@@ -2,26 +2,18 @@
  * Brings the three tables and the snapshots up to the end of a log that no server writes to: after a kill -9, or of a program
  * that keeps no tables.
  */
-import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
-import { makePresenceTables } from "../../adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
-import { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import { PresenceTables } from "../../ports/presence-tables.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { makeProjector } from "./projector.ts"
 import { foldTail } from "./fold-tail.ts"
 
 /** A projector of one's own, and how far it is. @param oldestInFlight of a server, issue time of its oldest NOTIFY without answer */
-export const makeOwnProjector = (
-  sql: PgClient.PgClient,
-  names: TableNames,
-  oldestInFlight: () => Millis | null,
-) => {
+export const makeOwnProjector = (log: LogAdmin["Service"], oldestInFlight: () => Millis | null) => {
   const committed = { position: 0, at: 0 }
-  const services = Context.make(EventStore, makePostgresStore(sql)).pipe(
-    Context.add(PresenceTables, makePresenceTables(sql, names)),
-  )
+  const services = Context.make(EventStore, log.store).pipe(Context.add(PresenceTables, log.tables))
   return Effect.map(
     makeProjector(
       { periodSeconds: 0, decisionsMax: Number.POSITIVE_INFINITY },
@@ -32,11 +24,11 @@ export const makeOwnProjector = (
 }
 
 /** @returns whether all of it could be written */
-export const catchUp = Effect.fn("Tables.catchUp")(function* (sql: PgClient.PgClient, names: TableNames) {
+export const catchUp = Effect.fn("Tables.catchUp")(function* (log: LogAdmin["Service"]) {
   // nothing is known here of NOTIFYs: a server may have been killed with some under way
-  const { projector, committed } = yield* makeOwnProjector(sql, names, () => 0)
+  const { projector, committed } = yield* makeOwnProjector(log, () => 0)
   const { position, at } = yield* foldTail((stored) => projector.note([stored])).pipe(
-    Effect.provideService(EventStore, makePostgresStore(sql)),
+    Effect.provideService(EventStore, log.store),
   )
   Object.assign(committed, { position, at })
   yield* projector.flush

@@ -7,8 +7,8 @@
  */
 import { Clock, Deferred, Effect, Fiber, Semaphore } from "effect"
 import type { Scope } from "effect"
-import { keyOf } from "../../adapters/rules/documents.ts"
-import type { DocumentChange, DocumentPlace, Look, Trouble } from "../../adapters/rules/documents.ts"
+import { keyOf } from "../../ports/document-source.ts"
+import type { DocumentChange, DocumentPlace, Look, Trouble } from "../../ports/document-source.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import type { State } from "../../domain/presentity/state.ts"

@@ -4,7 +4,8 @@
  */
 import { Effect, Queue, Schedule, Stream } from "effect"
 import type { ExposedRow, FeedFilter, FeedItem } from "../../ports/operations.ts"
-import type { EventStore, Position, RecordedDecision } from "../../ports/event-store.ts"
+import type { EventStore, RecordedDecision } from "../../ports/event-store.ts"
+import type { Position } from "../../domain/vocabulary.ts"
 import { publishesIn } from "../../domain/projections/published.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { answerMillis, within } from "./within.ts"

@@ -4,11 +4,11 @@
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import type { EventStore, Position } from "../../ports/event-store.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import type { Position, Millis, Uri } from "../../domain/vocabulary.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import type { Millis, Uri } from "../../domain/vocabulary.ts"
 
 const streamsPerPage = 500
 const rowsPerPage = 500

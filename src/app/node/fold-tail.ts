@@ -4,11 +4,11 @@
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { EventStore } from "../../ports/event-store.ts"
-import type { Position, RecordedDecision } from "../../ports/event-store.ts"
+import type { Position, Uri } from "../../domain/vocabulary.ts"
+import type { RecordedDecision } from "../../ports/event-store.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
 import { foldBehind } from "./fold-behind.ts"
 
 /** Rows per read: the embedded database blocks the event loop while it reads. */

@@ -1,8 +1,8 @@
 /**
  * Hard state as the table of an XCAP server has it.
  */
-import type { PgClient } from "@effect/sql-pg"
-import { openXcapTable, pidfManipulation } from "../../adapters/rules/xcap-table.ts"
+import type { XcapTables } from "../../ports/document-source.ts"
+import { pidfManipulation } from "../../ports/document-source.ts"
 import { entries } from "../../domain/table.ts"
 import type { Config } from "../config/config.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
@@ -23,10 +23,13 @@ export const presenceHardState: DocumentKind = {
 }
 
 /** The table, or nothing: what the settings name. */
-export const hardStateSourceOf = (config: Config, sql: PgClient.PgClient | null): DocumentSource | null =>
-  config.pidf_manipulation && config.integrated_xcap_server && sql !== null
+export const hardStateSourceOf = (
+  config: Config,
+  xcap: XcapTables["Service"] | null,
+): DocumentSource | null =>
+  config.pidf_manipulation && config.integrated_xcap_server && xcap !== null
     ? {
-        ...openXcapTable(sql, xcapOptionsOf(config, pidfManipulation)),
+        ...xcap.open(xcapOptionsOf(config, pidfManipulation)),
         everySeconds: config.xcap_poll_interval,
       }
     : null

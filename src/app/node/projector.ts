@@ -8,8 +8,10 @@
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import { EventStore, PresenceTables } from "../../ports/event-store.ts"
-import type { Checkpoint, TableChange } from "../../ports/event-store.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import { PresenceTables } from "../../ports/presence-tables.ts"
+import type { Checkpoint } from "../../ports/event-store.ts"
+import type { TableChange } from "../../ports/presence-tables.ts"
 import { isLandmark } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { touched } from "../../domain/projections/rows.ts"

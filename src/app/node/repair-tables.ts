@@ -2,9 +2,8 @@
  * A running server rewrites what of its tables and snapshots is not what its log says: nobody else may, while it has the log.
  */
 import { Effect, Semaphore } from "effect"
-import type { PgClient } from "@effect/sql-pg"
 import { Refused } from "../../ports/operation-refused.ts"
-import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { Projector } from "./projector.ts"
 import { errorMessage } from "../error-message.ts"
 import { differenceText } from "../integrity/report.ts"
@@ -12,25 +11,24 @@ import { verifyTables } from "../integrity/verify.ts"
 
 const shownMax = 100
 
-/** @param sql null: there is no database, or one with a single session, which a repair would hold up */
+/** @param log null: there is no database, or one with a single session, which a repair would hold up */
 export const makeRepairer = (
   store: string,
-  sql: PgClient.PgClient | null,
-  names: TableNames,
+  log: LogAdmin["Service"] | null,
   projector: Pick<Projector, "flush">,
 ) => {
   const turns = Semaphore.makeUnsafe(1)
   return (fromStart: boolean) =>
     Effect.gen(function* () {
-      if (sql === null) {
+      if (log === null) {
         const why =
           "only tables in a database of its own server are rewritten while it runs: stop it, and use presently verify --repair"
         return yield* new Refused({ status: 409, why })
       }
       const report = yield* projector.flush.pipe(
-        Effect.andThen(verifyTables(sql, names, { fromStart, repair: true })),
+        Effect.andThen(verifyTables(log, { fromStart, repair: true })),
         Effect.flatMap((found) =>
-          Effect.map(verifyTables(sql, names, { fromStart, repair: false }), (after) => ({
+          Effect.map(verifyTables(log, { fromStart, repair: false }), (after) => ({
             found,
             after,
           })),

@@ -1,12 +1,11 @@
 /**
- * Authorization documents: where they come from, a folder, files or a table. How a source is followed is `follow.ts`.
+ * Authorization documents: where they come from, a folder, files or a table. How a source is polled is `document-poller.ts`.
  */
 import { accessSync, constants, statSync } from "node:fs"
 import { join } from "node:path"
-import type { PgClient } from "@effect/sql-pg"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../adapters/rules/files.ts"
-import { omaPresRules, openXcapTable, presRules } from "../../adapters/rules/xcap-table.ts"
-import type { XcapDocument, XcapOptions } from "../../adapters/rules/xcap-table.ts"
+import { omaPresRules, presRules } from "../../ports/document-source.ts"
+import type { XcapDocument, XcapOptions, XcapTables } from "../../ports/document-source.ts"
 import { presentityOf } from "../presentity-uri.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { entries } from "../../domain/table.ts"
@@ -61,7 +60,7 @@ const isReadableFile = (path: string): boolean => {
 export const rulesSourceOf = (
   config: Config,
   packages: Packages,
-  sql: PgClient.PgClient | null,
+  xcap: XcapTables["Service"] | null,
 ): DocumentSource | null => {
   const octetsMax = config.rules_document_max
   if (config.rules_dir !== null) {
@@ -80,10 +79,10 @@ export const rulesSourceOf = (
     })
     return { ...openRulesFiles(files, { octetsMax }), everySeconds: 2 }
   }
-  if (config.integrated_xcap_server && sql !== null) {
+  if (config.integrated_xcap_server && xcap !== null) {
     const kind = config.pres_rules_auid === "pres-rules" ? presRules : omaPresRules
     return {
-      ...openXcapTable(sql, xcapOptionsOf(config, kind)),
+      ...xcap.open(xcapOptionsOf(config, kind)),
       everySeconds: config.xcap_poll_interval,
     }
   }

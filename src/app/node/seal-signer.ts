@@ -3,10 +3,9 @@
  * later and not be found.
  */
 import type { KeyObject } from "node:crypto"
-import type { PgClient } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
-import { makeChainAudit } from "../../adapters/store/postgres/chain-queries.ts"
-import { digestOfRows, makeSeals, noDigest, signSeal } from "../../adapters/store/integrity/signed-seals.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import { digestOfRows, noDigest, signSeal } from "../../adapters/store/integrity/signed-seals.ts"
 import { errorMessage } from "../error-message.ts"
 
 export interface Sealer {
@@ -16,13 +15,16 @@ export interface Sealer {
   readonly run: Effect.Effect<void>
 }
 
-export const makeSealer = (sql: PgClient.PgClient, key: KeyObject, periodSeconds: number): Sealer => {
-  const seals = makeSeals(sql)
+export const makeSealer = (
+  { seals, chain }: Pick<LogAdmin["Service"], "seals" | "chain">,
+  key: KeyObject,
+  periodSeconds: number,
+): Sealer => {
   let isFailing = false
 
   const sealOnce = Effect.gen(function* () {
     const last = yield* seals.newest
-    const previous = last?.position ?? (yield* makeChainAudit(sql).begun)
+    const previous = last?.position ?? (yield* chain.begun)
     const digest = digestOfRows(last?.digest ?? noDigest)
     let position = previous
     let rows = 0n

@@ -1,44 +1,33 @@
 /**
  * The store of a server: memory, or a database of its own or of others, brought to the present layout.
  */
-import { PgClient } from "@effect/sql-pg"
 import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect"
-import { claimOn, fenced } from "../../adapters/store/writer/claim.ts"
+import { layerEmbedded, layerMemory, layerPostgres } from "../../adapters/store/layers.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
-import { layerEmbedded } from "../../adapters/store/postgres/embedded.ts"
-import type { StoreUnfit } from "../../adapters/store/writer/unfit.ts"
-import { layerMemory } from "../../adapters/store/memory.ts"
-import { boundedClient, cutOff } from "../../adapters/store/writer/sockets.ts"
-import { makePartitions, migrate } from "../../adapters/store/postgres/migrations.ts"
-import { layerPostgres, sessionSettings } from "../../adapters/store/postgres/event-store.ts"
-import {
-  claimTables,
-  layerNoTables,
-  layerPresenceTables,
-  prepareTables,
-} from "../../adapters/store/postgres/presence-tables.ts"
-import { claimLog, claimSole } from "../../adapters/store/writer/writer.ts"
-import type { Writer, WriterCounters } from "../../adapters/store/writer/writer.ts"
-import { soleClaim } from "../../ports/event-store.ts"
-import type { Claim, EventStore, Holder, PresenceTables } from "../../ports/event-store.ts"
-import { layerMemoryWebhooks } from "../../adapters/webhooks/webhook-store.ts"
-import type { WebhookStore } from "../../adapters/webhooks/webhook-store.ts"
+import { Database } from "../../adapters/store/postgres/database.ts"
+import type { ClaimRequest } from "../../adapters/store/postgres/database.ts"
+import { holderText, soleClaim } from "../../ports/claim.ts"
+import type { Claim, Holder, LogIsTaken, StoreUnfit, Writer, WriterCounters } from "../../ports/claim.ts"
+import { XcapTables } from "../../ports/document-source.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import { LogAdmin } from "../../ports/log-admin.ts"
+import type { PresenceTables } from "../../ports/presence-tables.ts"
+import type { WebhookStore } from "../../ports/webhook-store.ts"
 import type { Config } from "../config/config.ts"
-import { databaseSetting, storeNameOf, tableNamesOf } from "../open-store.ts"
+import { databaseSetting, storeNameOf, tableNamesOf, withXcapTables } from "../open-store.ts"
 import { verifyTables } from "../integrity/verify.ts"
 import { errorMessage } from "../error-message.ts"
 import { version } from "../version.ts"
-import { layerFencedWebhooks } from "./fenced-webhooks.ts"
 import { takenFix } from "./writer-status.ts"
-import { holderText } from "../../adapters/store/writer/taken.ts"
-import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
 
 /** Where a server keeps its log, its tables and what it owes to webhooks. */
 export interface Storage {
   readonly name: string
   readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
-  /** Null: there is no database. */
-  readonly sql: PgClient.PgClient | null
+  /** The care of the log; null: there is no database. */
+  readonly log: LogAdmin["Service"] | null
+  /** The tables of XCAP servers in the same database; null: there is no database. */
+  readonly xcap: XcapTables["Service"] | null
   /** The right to write to it. */
   readonly claim: Claim
   /** Null: it is not ours yet, or nobody else can have it. */
@@ -60,6 +49,22 @@ export interface Storage {
   readonly fillTables: Effect.Effect<void>
 }
 
+/** What is kept in memory. */
+const memoryStorage = Effect.map(Layer.build(layerMemory), (services): Storage => ({
+  name: "memory: nothing outlives the process",
+  services,
+  log: null,
+  xcap: null,
+  claim: soleClaim,
+  writer: () => null,
+  waitingFor: () => null,
+  tookOverAt: () => null,
+  claimed: Effect.void,
+  prepare: Effect.succeed(true),
+  cutOff: () => {},
+  fillTables: Effect.void,
+}))
+
 /**
  * @param program who opens it, for others that want the log: `presently serve`
  * @param counters of the process, which outlive the storage
@@ -69,98 +74,108 @@ export const openStorage = Effect.fnUntraced(function* (
   program: string,
   counters: WriterCounters = { lapses: 0, fenced: 0 },
 ) {
-  if (config.memory || (config.database_url === null && config.data === null)) {
-    const services = yield* Layer.build(Layer.mergeAll(layerMemory, layerNoTables, layerMemoryWebhooks))
-    const storage: Storage = {
-      name: "memory: nothing outlives the process",
-      services,
-      sql: null,
-      claim: soleClaim,
-      writer: () => null,
-      waitingFor: () => null,
-      tookOverAt: () => null,
-      claimed: Effect.void,
-      prepare: Effect.succeed(true),
-      cutOff: () => {},
-      fillTables: Effect.void,
-    }
-    return storage
+  const { database_url: url, data } = config
+  if (config.memory || (url === null && data === null)) return yield* memoryStorage
+  const options = { application: newServerName(), erasable: config.erasable, tables: tableNamesOf(config) }
+  const services = yield* Layer.build(
+    withXcapTables(url === null ? layerEmbedded(data, options) : layerPostgres(url, options)),
+  )
+  const log = Context.get(services, LogAdmin)
+  const database = Context.get(services, Database)
+  const taking = yield* makeTaking(database, claimRequest(config, program, counters))
+  const readiness = yield* makeReadiness(config, log, database, taking)
+  const storage: Storage = {
+    name: storeNameOf(config),
+    services,
+    log,
+    xcap: Context.get(services, XcapTables),
+    claim: log.claim,
+    writer: taking.writer,
+    waitingFor: taking.waitingFor,
+    tookOverAt: taking.tookOverAt,
+    ...readiness,
+    cutOff: database.cutOff,
+    fillTables: verifyTables(log, { fromStart: false, repair: true }).pipe(
+      Effect.andThen(database.claimTables),
+      Effect.retry(Schedule.spaced("500 millis")),
+      Effect.orDie,
+    ),
   }
-  const url = config.database_url
-  const application = newServerName()
-  const database =
-    url === null
-      ? layerEmbedded(config.data)
-      : boundedClient(url, application, {
-          multiplex: true,
-          maxConnections: 4,
-          startupParameters: sessionSettings,
-        })
-  const client = yield* Layer.build(database)
-  const tables = tableNamesOf(config)
-  const sessions = url === null ? "one" : "many"
-  const stores = Layer.mergeAll(
-    layerPostgres({ erasable: config.erasable }),
-    layerPresenceTables(tables, sessions),
-    layerFencedWebhooks(Context.get(client, PgClient.PgClient)),
-  ).pipe(Layer.provide(Layer.succeedContext(client)))
-  const name = storeNameOf(config)
-  const sql = Context.get(client, PgClient.PgClient)
+  return storage
+})
+
+const claimRequest = (config: Config, program: string, counters: WriterCounters): ClaimRequest => ({
+  program,
+  version,
+  store: storeNameOf(config),
+  setting: databaseSetting(config),
+  lease: config.writer_lease,
+  standby: config.standby,
+  fix: takenFix(config, program),
+  counters,
+  theirs: foreignTablesOf(config),
+})
+
+/** Getting the log, which may mean waiting for whoever has it. */
+interface Taking extends Pick<Storage, "writer" | "waitingFor" | "tookOverAt"> {
+  /** Gets the log, unless this program has it. */
+  readonly take: Effect.Effect<void, Effect.Error<ReturnType<Database["Service"]["claim"]>>>
+}
+
+const makeTaking = Effect.fnUntraced(function* (database: Database["Service"], request: ClaimRequest) {
   // the claim is handed back after everything that was opened later has ended, and before the database is closed
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
-  const claimed = yield* Deferred.make<void>()
+  const { store } = request
   let writer: Writer | null = null
   let waitingFor: Holder | null = null
   let tookOverAt: number | null = null
-  let told = false
-  const layout = migrate.pipe(Effect.provideContext(client))
-  const gotten = Effect.suspend(() =>
-    url === null
-      ? Effect.andThen(layout, claimSole(sql, { application, program, version }))
-      : claimLog(sql, {
-          url,
-          application,
-          program,
-          version,
-          store: name,
-          setting: databaseSetting(config),
-          lease: config.writer_lease,
-          standby: config.standby,
-          fix: takenFix(config, program),
-          counters,
-          theirs: foreignTablesOf(config),
-          tables,
-          migrate: layout,
-          on: {
-            waiting: (holder) => {
-              if (waitingFor !== null && isSameHolder(waitingFor, holder)) return Effect.void
-              waitingFor = holder
-              return Effect.logInfo(`standby: ${name} is taken by ${holderText(holder)}`)
-            },
-            lapsed: (cause) =>
-              Effect.logWarning(
-                `it is not sure that nobody else writes to ${name} (${errorMessage(cause)}): nothing is said from memory meanwhile`,
-              ),
-            returned: Effect.logInfo(`nobody else wrote to ${name}: this server goes on`),
-          },
-        }),
-  ).pipe(
+  const on: ClaimRequest["on"] = {
+    waiting: (holder) => {
+      if (waitingFor !== null && isSameHolder(waitingFor, holder)) return Effect.void
+      waitingFor = holder
+      return Effect.logInfo(`standby: ${store} is taken by ${holderText(holder)}`)
+    },
+    lapsed: (cause) =>
+      Effect.logWarning(
+        `it is not sure that nobody else writes to ${store} (${errorMessage(cause)}): nothing is said from memory meanwhile`,
+      ),
+    returned: Effect.logInfo(`nobody else wrote to ${store}: this server goes on`),
+  }
+  const claimed = database.claim({ ...request, on }).pipe(
     Scope.provide(scope),
-    Effect.tap((got) =>
-      Effect.sync(() => {
-        writer = got
-        if (waitingFor !== null) tookOverAt = performance.now()
-        waitingFor = null
-      }),
-    ),
+    Effect.map((got) => {
+      writer = got
+      if (waitingFor !== null) tookOverAt = performance.now()
+      waitingFor = null
+    }),
   )
-  const isFinal = (cause: unknown): cause is LogIsTaken | StoreUnfit =>
-    cause instanceof Error && "_tag" in cause && (cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit")
-  const prepare = Effect.suspend(() => (writer === null ? Effect.asVoid(gotten) : Effect.void)).pipe(
+  const taking: Taking = {
+    take: Effect.suspend(() => (writer === null ? claimed : Effect.void)),
+    writer: () => writer,
+    waitingFor: () => waitingFor,
+    tookOverAt: () => tookOverAt,
+  }
+  return taking
+})
+
+const isFinal = (cause: unknown): cause is LogIsTaken | StoreUnfit =>
+  cause instanceof Error && "_tag" in cause && (cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit")
+
+/** Gets the log and makes the database ready, again and again until it is, and tells when it does not answer. */
+const makeReadiness = Effect.fnUntraced(function* (
+  config: Config,
+  log: LogAdmin["Service"],
+  database: Database["Service"],
+  { take }: Taking,
+) {
+  const name = storeNameOf(config)
+  const claimed = yield* Deferred.make<void>()
+  let told = false
+  const prepare = take.pipe(
     Effect.andThen(Clock.currentTimeMillis),
-    Effect.flatMap((now) => fenced(sql, makePartitions(new Date(now)))),
-    Effect.andThen(prepareTables(tables, config.xcap_table ?? "xcap")),
+    Effect.flatMap((now) => log.retention.makePartitions(new Date(now))),
+    Effect.andThen(database.prepareTables(config.xcap_table ?? "xcap")),
     Effect.tap(() => Deferred.succeed(claimed, undefined)),
     Effect.tapError((cause) => {
       if (isFinal(cause)) return Effect.void
@@ -175,33 +190,13 @@ export const openStorage = Effect.fnUntraced(function* (
     }),
     Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (cause) => !isFinal(cause) }),
     Effect.tap(() => (told ? Effect.logInfo(`${name} answers`) : Effect.void)),
-    Effect.provideContext(client),
     Effect.catch((cause) => (isFinal(cause) ? Effect.fail(cause) : Effect.die(cause))),
   )
-  const fillTables = verifyTables(sql, tables, { fromStart: false, repair: true }).pipe(
-    Effect.andThen(claimTables(tables)),
-    Effect.retry(Schedule.spaced("500 millis")),
-    Effect.provideContext(client),
-    Effect.orDie,
-  )
-  const storage: Storage = {
-    name,
-    services: yield* Layer.build(stores),
-    sql,
-    claim: claimOn(sql),
-    writer: () => writer,
-    waitingFor: () => waitingFor,
-    tookOverAt: () => tookOverAt,
-    claimed: Deferred.await(claimed),
-    prepare,
-    cutOff: () => cutOff(application),
-    fillTables,
-  }
-  return storage
+  return { claimed: Deferred.await(claimed), prepare }
 })
 
-const isSameHolder = (one: Holder, other: Holder): boolean =>
-  one.epoch === other.epoch && one.pid === other.pid && one.host === other.host
+const isSameHolder = (before: Holder, now: Holder): boolean =>
+  before.epoch === now.epoch && before.pid === now.pid && before.host === now.host
 
 /** Tables that somebody else fills, and that may be there before the first start. */
 const foreignTablesOf = ({ xcap_table: xcap }: Config): readonly string[] =>

@@ -8,9 +8,8 @@ import { Refused } from "../../ports/operation-refused.ts"
 import type { AllowedHosts } from "../../adapters/webhooks/allowed.ts"
 import { newSecret, secretFault } from "../../adapters/webhooks/send.ts"
 import type { Message, Send, SendOutcome } from "../../adapters/webhooks/send.ts"
-import type { DeadLetter, Webhook, WebhookStore } from "../../adapters/webhooks/webhook-store.ts"
-import type { Position } from "../../ports/event-store.ts"
-import type { Millis } from "../../domain/vocabulary.ts"
+import type { DeadLetter, Webhook, WebhookStore } from "../../ports/webhook-store.ts"
+import type { Position, Millis } from "../../domain/vocabulary.ts"
 import type { Feed, FeedPage } from "./feed.ts"
 
 export interface WebhooksOptions {

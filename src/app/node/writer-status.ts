@@ -1,11 +1,11 @@
 /**
  * What a server says of its right to write to its log.
  */
-import type { WriterCounters } from "../../adapters/store/writer/writer.ts"
-import { whyUnsure } from "../../ports/event-store.ts"
+import type { WriterCounters } from "../../ports/claim.ts"
+import { whyUnsure } from "../../ports/claim.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
-import { holderText } from "../../adapters/store/writer/taken.ts"
+import { holderText } from "../../ports/claim.ts"
 
 /** Whom a standby waits for; null: this is none, or not any more. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {

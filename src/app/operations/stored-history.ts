@@ -3,7 +3,6 @@
  */
 import { Clock, Effect } from "effect"
 import type { HistoryQueries } from "../../ports/history-queries.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
 import type { Config } from "../config/config.ts"
@@ -24,7 +23,7 @@ export const openHistory = Effect.fnUntraced(function* (config: Config, command:
     authorize: asksRules(config) ? askTheRules : allowEveryone,
   }
   const desk: HistoryQueries = makeHistoryQueries(
-    makeHistoryReader(makePostgresStore(store.sql), circumstances, now),
+    makeHistoryReader(store.log.store, circumstances, now),
     circumstances,
     now,
     () => null,

@@ -4,7 +4,6 @@
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
-import { makeClockWitness } from "../../adapters/store/writer/clock-witness.ts"
 import { onLog } from "../open-store.ts"
 import { suspicionOf } from "../clock/witnesses.ts"
 import { CompactRefused, compact } from "./compact.ts"
@@ -23,15 +22,15 @@ export const compactStore = (
   principal: Principal,
   isSure: boolean,
 ) =>
-  onLog(config, "compact", isRefusal, ({ sql }) =>
+  onLog(config, "compact", isRefusal, ({ log }) =>
     Effect.gen(function* () {
       if (isSure) {
-        yield* makeClockWitness(sql).clearDoubt
-        return yield* compact(sql, terms, now, principal)
+        yield* log.witness.clearDoubt
+        return yield* compact(log, terms, now, principal)
       }
       const doubtDays = config.retention_doubt
-      const why = yield* suspicionOf(sql, now, { ahead: 0, doubtDays, isWatched: false })
+      const why = yield* suspicionOf(log.witness, now, { ahead: 0, doubtDays, isWatched: false })
       if (why !== null) return yield* new CompactRefused({ why: `${why}; if that is right, say --yes` })
-      return yield* compact(sql, terms, now, { ...principal, share: config.retention_share })
+      return yield* compact(log, terms, now, { ...principal, share: config.retention_share })
     }),
   )

@@ -6,12 +6,10 @@
  */
 import { sign } from "node:crypto"
 import type { KeyObject } from "node:crypto"
-import type { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
-import { makeAudit } from "../../adapters/store/postgres/audit-queries.ts"
-import { makePostgresStore } from "../../adapters/store/postgres/event-store.ts"
-import { deletedPerStatement, makeRetention } from "../../adapters/store/postgres/retention-queries.ts"
-import type { ExpiringStream, Retention } from "../../adapters/store/postgres/retention-queries.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import { deletedPerStatement } from "../../ports/log-retention.ts"
+import type { ExpiringStream, RetentionStore } from "../../ports/log-retention.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -26,7 +24,7 @@ import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
-import { freshNonce } from "../node/pump.ts"
+import { freshNonce } from "../nonce.ts"
 import { dropDocumentsOf } from "./documents.ts"
 import { documentsBefore, endOfMonth, logBefore } from "../config/retention-terms.ts"
 import type { Terms } from "../config/retention-terms.ts"
@@ -77,13 +75,13 @@ export interface Principal {
 }
 
 export const compact = Effect.fn("Retention.compact")(function* (
-  sql: PgClient.PgClient,
+  log: LogAdmin["Service"],
   terms: Terms,
   now: Millis,
   principal: Principal,
 ) {
-  const retention = makeRetention(sql)
-  const dropped = yield* dropOld(sql, retention, terms, now, principal)
+  const { retention } = log
+  const dropped = yield* dropOld(log, terms, now, principal)
   const documents: Compacted["documents"][number][] = []
   for (const [packageName, days] of terms.documents) {
     const due = documentsBefore(days, now)
@@ -95,14 +93,14 @@ export const compact = Effect.fn("Retention.compact")(function* (
       documents.push({ packageName, before: from, documents: 0, ...left })
       continue
     }
-    const { retained } = yield* retentionState(sql)
+    const { retained } = yield* retentionState(log)
     const told = retained.documents.find((one) => one.packageName === packageName)?.before ?? 0
     const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
       // what an attempt that was cut off has told of already is no news
       const isNews = going > 0 && told < before
       return isNews
         ? record(
-            sql,
+            log,
             {
               _tag: "DocumentsDropped",
               packageName,
@@ -123,12 +121,12 @@ export const compact = Effect.fn("Retention.compact")(function* (
 })
 
 const dropOld = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  retention: Retention,
+  log: LogAdmin["Service"],
   terms: Terms,
   now: Millis,
   principal: Principal,
 ) {
+  const { retention } = log
   const wanted = logBefore(terms, now)
   if (wanted === null) return { months: [], before: null, decisions: 0, forgotten: 0, persons: 0, left: null }
   const before = yield* within(retention, principal, "month", 0, wanted)
@@ -137,10 +135,10 @@ const dropOld = Effect.fnUntraced(function* (
   let decisions = 0
   let forgotten = 0
   if (due.length > 0 || (yield* retention.hasStrays(before))) {
-    const leaving = yield* keepBeginnings(sql, retention, before)
+    const leaving = yield* keepBeginnings(log, before)
     decisions = leaving.decisions
     // an empty month is no news; what an attempt that was cut off has told of already is none either
-    const { retained } = yield* retentionState(sql)
+    const { retained } = yield* retentionState(log)
     if (decisions > 0 && retained.before < before) {
       const { position, empty } = leaving
       const fact: Event = {
@@ -151,7 +149,7 @@ const dropOld = Effect.fnUntraced(function* (
         forgotten: empty,
         ...signed(principal, droppedText({ before, position })),
       }
-      yield* record(sql, fact, now, principal)
+      yield* record(log, fact, now, principal)
     }
     for (const { name } of due) {
       for (let attempt = 1; !(yield* retention.dropMonth(name)); attempt++) {
@@ -175,7 +173,7 @@ const dropOld = Effect.fnUntraced(function* (
 
 /** Until when whole months, or days, may go at once. */
 const within = Effect.fnUntraced(function* (
-  retention: Retention,
+  retention: RetentionStore,
   { share = 100 }: Principal,
   unit: "month" | "day",
   from: Millis,
@@ -193,7 +191,7 @@ const within = Effect.fnUntraced(function* (
 
 /** Keys of persons of whom the log says nothing any more. Whoever else is connected may have such a key in memory, and would go on using it. */
 const dropKeys = Effect.fnUntraced(function* (
-  retention: Retention,
+  retention: RetentionStore,
   { whilePaused = (work) => work }: Principal,
 ) {
   if ((yield* retention.otherPrograms) > 0) return 0
@@ -202,11 +200,8 @@ const dropKeys = Effect.fnUntraced(function* (
 })
 
 /** Keeps, of every stream that loses decisions, what it was then. */
-const keepBeginnings = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
-  retention: Retention,
-  before: Millis,
-) {
+const keepBeginnings = Effect.fnUntraced(function* (log: LogAdmin["Service"], before: Millis) {
+  const { retention } = log
   const shown = yield* retention.shown
   let decisions = 0
   let position = 0
@@ -226,7 +221,7 @@ const keepBeginnings = Effect.fnUntraced(function* (
           why: `${one.stream} is not in order: presently verify says what is wrong with it`,
         })
       }
-      states.push(yield* stateThen(sql, one))
+      states.push(yield* stateThen(log, one))
       decisions += one.decisions
       position = Math.max(position, one.position)
       if (one.newest === one.version && one.snapshot === null) empty++
@@ -238,14 +233,17 @@ const keepBeginnings = Effect.fnUntraced(function* (
 })
 
 /** A stream's state at the last of its decisions that goes. */
-const stateThen = Effect.fnUntraced(function* (sql: PgClient.PgClient, leaving: ExpiringStream) {
+const stateThen = Effect.fnUntraced(function* (
+  { store, audit }: LogAdmin["Service"],
+  leaving: ExpiringStream,
+) {
   const { stream, version, at, snapshotVersion, snapshot } = leaving
   if (snapshotVersion === version) {
     return snapshot === null ? { ...initial(stream), version, decidedAt: at } : thaw(snapshot as Snapshot)
   }
-  let state = (yield* makePostgresStore(sql).landmarkBefore(stream, version)) ?? initial(stream)
+  let state = (yield* store.landmarkBefore(stream, version)) ?? initial(stream)
   while (state.version < version) {
-    const page = yield* makeAudit(sql).history(stream, state.version, version)
+    const page = yield* audit.history(stream, state.version, version)
     for (const { events, ...decision } of page) {
       if (typeof events === "string" || decision.version !== state.version + 1) {
         return yield* new CompactRefused({
@@ -263,29 +261,29 @@ const stateThen = Effect.fnUntraced(function* (sql: PgClient.PgClient, leaving: 
   return state
 })
 
-const retentionState = (sql: PgClient.PgClient) =>
-  Effect.map(makePostgresStore(sql).load([retentionStream]), ([state = initial(retentionStream)]) => ({
+const retentionState = ({ store }: LogAdmin["Service"]) =>
+  Effect.map(store.load([retentionStream]), ([state = initial(retentionStream)]) => ({
     state,
     retained: state.retained ?? nothingDropped,
   }))
 
-const record = (sql: PgClient.PgClient, event: Event, at: Millis, { by }: Principal) =>
-  recordFact(sql, event, at, "Compact", by)
+const record = (log: LogAdmin["Service"], event: Event, at: Millis, { by }: Principal) =>
+  recordFact(log, event, at, "Compact", by)
 
 const signed = ({ key }: Principal, text: string): { readonly signature?: string } =>
   key === null ? {} : { signature: sign(null, Buffer.from(text), key).toString("hex") }
 
 /** Stores a fact of retention. The snapshot goes with it: a server that runs knows nothing of this decision. */
 export const recordFact = Effect.fnUntraced(function* (
-  sql: PgClient.PgClient,
+  log: LogAdmin["Service"],
   event: Event,
   at: Millis,
   cause: string,
   by: string,
 ) {
-  const store = makePostgresStore(sql)
+  const { store } = log
   for (;;) {
-    const { state } = yield* retentionState(sql)
+    const { state } = yield* retentionState(log)
     const decision = {
       stream: retentionStream,
       version: state.version + 1,

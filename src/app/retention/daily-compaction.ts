@@ -2,12 +2,10 @@
  * What a server does for its log once a day: partitions of the months to come, and dropping what is due.
  */
 import type { KeyObject } from "node:crypto"
-import type { PgClient } from "@effect/sql-pg"
+import type { StoreUnavailable } from "../../ports/event-store.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Clock, Effect } from "effect"
-import { SqlClient } from "effect/sql"
-import type { SqlError } from "effect/sql"
-import { fenced } from "../../adapters/store/writer/claim.ts"
-import { makePartitions } from "../../adapters/store/postgres/migrations.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
 import { errorMessage } from "../error-message.ts"
 import { compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
@@ -16,26 +14,28 @@ import type { Terms } from "../config/retention-terms.ts"
 /** A start has enough to do. */
 const firstAfter = "1 minute"
 
-/**
- * @param key what the log is sealed with; null: it is not
- * @param flush brings tables and snapshots up to the log: what they do not show is not dropped
- * @param whilePaused does something while the server writes nothing to the log
- * @param share of the log that goes at once, in percent
- * @param suspicion why the clock is not to be believed when it says that something is old; null: it is
- */
+export interface DailyOptions {
+  readonly terms: Terms
+  /** What the log is sealed with; null: it is not. */
+  readonly key: KeyObject | null
+  /** Brings tables and snapshots up to the log: what they do not show is not dropped. */
+  readonly flush: Effect.Effect<void>
+  /** Does something while the server writes nothing to the log. */
+  readonly whilePaused: NonNullable<Principal["whilePaused"]>
+  /** How much of the log goes at once, in percent; absent: all of it. */
+  readonly share?: number
+  /** Why the clock is not to be believed when it says that something is old; null: it is. Absent: it always is. */
+  readonly suspicion?: (now: Millis) => Effect.Effect<string | null, StoreUnavailable>
+}
+
 export const makeDaily = (
-  sql: PgClient.PgClient,
-  terms: Terms,
-  key: KeyObject | null,
-  flush: Effect.Effect<void>,
-  whilePaused: NonNullable<Principal["whilePaused"]>,
-  share = 100,
-  suspicion: (now: number) => Effect.Effect<string | null, SqlError.SqlError> = () => Effect.succeed(null),
+  log: LogAdmin["Service"],
+  { terms, key, flush, whilePaused, share = 100, suspicion = () => Effect.succeed(null) }: DailyOptions,
 ) => {
   const counts = { runs: 0, postponed: 0, limited: 0 }
   const once = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    yield* fenced(sql, makePartitions(new Date(now))).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+    yield* log.retention.makePartitions(new Date(now))
     if (terms.days === 0 && terms.documents.size === 0) return
     counts.runs++
     const why = yield* suspicion(now)
@@ -46,7 +46,7 @@ export const makeDaily = (
       )
     }
     yield* flush
-    const { decisions, months, documents, left } = yield* compact(sql, terms, now, {
+    const { decisions, months, documents, left } = yield* compact(log, terms, now, {
       by: "server",
       key,
       whilePaused,

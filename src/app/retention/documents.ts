@@ -5,9 +5,9 @@
  */
 import { Effect } from "effect"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
-import { dropSealedDocuments } from "../../adapters/store/integrity/hash-chain.ts"
+import { dropDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { OldRow, Retention } from "../../adapters/store/postgres/retention-queries.ts"
+import type { OldRow, RetentionStore } from "../../ports/log-retention.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
 import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
@@ -18,7 +18,7 @@ import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
  * @returns how many documents there were
  */
 export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
-  retention: Retention,
+  retention: RetentionStore,
   packageName: PackageName,
   from: Millis,
   before: Millis,
@@ -44,7 +44,7 @@ export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
 
 /** Calls `each` with rows as they are without documents of the package. */
 const eachPage = Effect.fnUntraced(function* <E>(
-  retention: Retention,
+  retention: RetentionStore,
   packageName: PackageName,
   from: Millis,
   before: Millis,
@@ -62,7 +62,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
       const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
       const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName
-        const without = isOf ? dropSealedDocuments(event, opened[index]!, key) : event
+        const without = isOf ? dropDocuments(event, opened[index]!, key) : event
         if (without === event) return event
         isChanged = true
         count++

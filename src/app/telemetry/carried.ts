@@ -2,7 +2,7 @@
  * Counters of a process that starts one server after another: a standby that lost the log begins anew in the same process, and
  * what counts for as long as that lives must not go back.
  */
-import type { WriterCounters } from "../../adapters/store/writer/writer.ts"
+import type { WriterCounters } from "../../ports/claim.ts"
 import { makeHistogram } from "./histogram.ts"
 import type { Histogram } from "./histogram.ts"
 import type { Family, Sample } from "./open-metrics.ts"

@@ -1,5 +1,5 @@
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
-import { eventStoreContract } from "./event-store-contract.ts"
+import { describeStore } from "../../support/store-contract.ts"
 
 const store = makeMemoryStore()
-eventStoreContract("memory", (use) => use(store))
+describeStore("memory", () => store)

@@ -11,7 +11,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { layerEmbedded } from "../../../src/adapters/store/postgres/embedded.ts"
+import { makeLogAdmin } from "../../../src/adapters/store/postgres/log-admin.ts"
+import { embeddedClient } from "../../../src/adapters/store/postgres/embedded.ts"
 import { compact } from "../../../src/app/retention/compact.ts"
 import type { PackageName } from "../../../src/domain/vocabulary.ts"
 import { digestsOf, likelyAddresses, likelyDocuments, makeHaystack } from "../../support/dictionary.ts"
@@ -135,7 +136,7 @@ describe.skipIf(cluster === null)("erase against a dictionary", () => {
         const files = url === null ? data! : cluster!.data
         const database: Layer.Layer<PgClient.PgClient, unknown> =
           url === null
-            ? layerEmbedded(data)
+            ? embeddedClient(data)
             : PgClient.layer({ url: Redacted.make(url), maxConnections: 1, applicationName: "test" })
         const rulesFolder = join(folder, `rules-${store}`)
         mkdirSync(rulesFolder)
@@ -158,7 +159,7 @@ describe.skipIf(cluster === null)("erase against a dictionary", () => {
           // documents are gone from the log, and digests of them are there
           const work = Effect.flatMap(PgClient.PgClient, (sql) =>
             compact(
-              sql,
+              makeLogAdmin(sql),
               {
                 days: 0,
                 documents: new Map([

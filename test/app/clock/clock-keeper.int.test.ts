@@ -5,7 +5,8 @@ import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
-import { makeClockWitness } from "../../../src/adapters/store/writer/clock-witness.ts"
+import { makeLogAdmin } from "../../../src/adapters/store/postgres/log-admin.ts"
+import { makeClockWitness } from "../../../src/adapters/store/postgres/clock-witness.ts"
 import { migrate } from "../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../../src/adapters/store/postgres/event-store.ts"
 import { bootId, makeClockKeeper, uptimeMillis } from "../../../src/app/clock/clock-keeper.ts"
@@ -50,7 +51,7 @@ describe.skipIf(cluster === null)("the clock of a server", () => {
     })
     return {
       keeper,
-      begin: () => Effect.runPromise(keeper.begin(sql)),
+      begin: () => Effect.runPromise(keeper.begin(witness())),
       look: () => Effect.runPromise(keeper.look),
       now: () => keeper.clock.currentTimeMillisUnsafe(),
       /** By how much the time told differs from what it is. */
@@ -64,7 +65,7 @@ describe.skipIf(cluster === null)("the clock of a server", () => {
   const remembered = (boot: string, uptime: number, at: number) =>
     Effect.runPromise(witness().beat({ boot, uptime, at }))
   const suspicion = (now: number, isWatched = false, ahead = 0) =>
-    Effect.runPromise(suspicionOf(sql, now, { ahead, doubtDays: 7, isWatched }))
+    Effect.runPromise(suspicionOf(witness(), now, { ahead, doubtDays: 7, isWatched }))
   const decided = (at: number, version = 1, stream = "sip:alice@example.com"): Decision => ({
     stream: stream as Uri,
     version,
@@ -231,15 +232,14 @@ describe.skipIf(cluster === null)("the clock of a server", () => {
         )
       const terms = { days: 30, documents: new Map() }
       let why: string | null = "the clock is wrong"
-      const daily = makeDaily(
-        sql,
+      const daily = makeDaily(makeLogAdmin(sql), {
         terms,
-        null,
-        Effect.void,
-        (work) => work,
-        50,
-        () => Effect.succeed(why),
-      )
+        key: null,
+        flush: Effect.void,
+        whilePaused: (work) => work,
+        share: 50,
+        suspicion: () => Effect.succeed(why),
+      })
       await Effect.runPromise(daily.once)
       assert.strictEqual(await count(), 200)
       why = null

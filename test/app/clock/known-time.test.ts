@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Beat } from "../../../src/adapters/store/writer/clock-witness.ts"
+import type { Beat } from "../../../src/ports/log-admin.ts"
 import { gapOf } from "../../../src/app/clock/known-time.ts"
 
 const now = 1_800_000_000_000

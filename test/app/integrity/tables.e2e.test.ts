@@ -8,8 +8,9 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { moduleTableNames } from "../../../src/adapters/store/postgres/presence-tables.ts"
-import type { TableNames } from "../../../src/adapters/store/postgres/presence-tables.ts"
+import { makeLogAdmin } from "../../../src/adapters/store/postgres/log-admin.ts"
+import { moduleTableNames } from "../../../src/ports/presence-tables.ts"
+import type { TableNames } from "../../../src/ports/presence-tables.ts"
 import { verifyTables } from "../../../src/app/integrity/verify.ts"
 import type { VerifyOptions } from "../../../src/app/integrity/verify.ts"
 import { makeLoad } from "../../crash/load.ts"
@@ -30,7 +31,7 @@ interface Database {
 }
 
 const report = (sql: PgClient.PgClient, names: TableNames, options: Partial<VerifyOptions>) =>
-  Effect.runPromise(verifyTables(sql, names, { fromStart: false, repair: false, ...options }))
+  Effect.runPromise(verifyTables(makeLogAdmin(sql, names), { fromStart: false, repair: false, ...options }))
 
 const openDatabase = async ({ onTestFinished }: TestContext): Promise<Database> => {
   const url = cluster!.database()

@@ -8,11 +8,11 @@ import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { guardedStore, interruptibleStore } from "../../../src/app/library/guarded-store.ts"
 import { StoreFault } from "../../../src/app/library/refused.ts"
 import { EventStore } from "../../../src/ports/event-store.ts"
-import type { Claim } from "../../../src/ports/event-store.ts"
+import type { Claim } from "../../../src/ports/claim.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { decisionOf } from "../../adapters/store/event-store-contract.ts"
-import { LogIsTaken } from "../../../src/adapters/store/writer/taken.ts"
+import { decisionOf } from "../../../src/app/testing/store-samples.ts"
+import { LogIsTaken } from "../../../src/ports/claim.ts"
 
 type Store = EventStore["Service"]
 

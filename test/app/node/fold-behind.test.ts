@@ -14,7 +14,7 @@ import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
-import { decisionOf } from "../../adapters/store/event-store-contract.ts"
+import { decisionOf } from "../../../src/app/testing/store-samples.ts"
 
 const streams = ["sip:a@example.com", "sip:b@example.com", "sip:c@example.com"] as unknown as readonly Uri[]
 

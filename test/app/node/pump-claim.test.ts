@@ -17,7 +17,7 @@ import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import { dialogKey } from "../../../src/domain/vocabulary.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { holds } from "../../support/condition.ts"
-import { LogIsTaken } from "../../../src/adapters/store/writer/taken.ts"
+import { LogIsTaken } from "../../../src/ports/claim.ts"
 
 const alice = "sip:alice@example.com" as Uri
 const bob = "sip:bob@example.com" as Uri

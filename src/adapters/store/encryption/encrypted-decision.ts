@@ -12,30 +12,13 @@
 import { randomBytes } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
+import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { DocumentField, Field, PersonalFieldMapper } from "./personal-fields.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
 import { decryptTextEarlier as openEarlier } from "./siv.ts"
-
-/** A person's key. */
-export interface PersonKey {
-  /** Says nothing: 24 hex digits, or 12 as those had that were made before. */
-  readonly id: string
-  readonly person: string
-  /** 64 octets, or 32 of a number of 12 digits. */
-  readonly key: Uint8Array
-}
-
-/** Events with the keys that they are encrypted with. `of`: the presentity's; `by`: those of others, in order of need. */
-export interface Envelope {
-  readonly of?: string
-  readonly by?: readonly string[]
-  readonly events: readonly Event[]
-}
-
-export type StoredEvents = readonly Event[] | Envelope
 
 export const eventsIn = (stored: StoredEvents): readonly Event[] =>
   isEnvelope(stored) ? stored.events : stored

@@ -4,6 +4,7 @@
  */
 import type { Event } from "../../../domain/presentity/events.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
+import type { Publication } from "../../../domain/presentity/state.ts"
 import type { Body, DialogStart, Header, Uri } from "../../../domain/vocabulary.ts"
 
 /** Where a personal string stands: it is bound to that when it is encrypted. The same in events and in saved states. */
@@ -119,6 +120,16 @@ export const isPersonalOrigin = (origin: string): boolean =>
 /** A digest of a document; others say nothing of any: nothing shown yet, no document, undecided, withheld, the turn of a list of watchers. */
 export const isPersonalDigest = (shown: string): boolean => !/^(?:|-|\?|!|w\d{1,9})$/.test(shown)
 
+const publicationOf = (publication: Publication, map: PersonalFieldMapper): Publication => ({
+  ...publication,
+  body: bodyOf(publication.body, map, "body"),
+  ...(publication.headers === undefined ? {} : { headers: publication.headers.map(map.header) }),
+  ...(publication.droppedHeaders === undefined
+    ? {}
+    : { droppedHeaders: map.shown(publication.droppedHeaders) }),
+  ...(publication.sender === null ? {} : { sender: map.own(publication.sender, "sender") }),
+})
+
 /**
  * A saved state with strings of one person touched.
  *
@@ -145,16 +156,7 @@ export const mapPersonalFieldsOfSnapshot = (
     ...snapshot,
     presentity: ofOwner(snapshot.presentity, map.watcher),
     publications: ofOwner(snapshot.publications, (all) =>
-      all.map(([name, some]) => [
-        name,
-        some.map((one) => ({
-          ...one,
-          body: bodyOf(one.body, map, "body"),
-          ...(one.headers === undefined ? {} : { headers: one.headers.map(map.header) }),
-          ...(one.droppedHeaders === undefined ? {} : { droppedHeaders: map.shown(one.droppedHeaders) }),
-          ...(one.sender === null ? {} : { sender: map.own(one.sender, "sender") }),
-        })),
-      ]),
+      all.map(([name, some]) => [name, some.map((publication) => publicationOf(publication, map))]),
     ),
     ...(snapshot.hardState === undefined
       ? {}

@@ -18,9 +18,9 @@ const dataAt = 1 + keyOctets
 
 /** @param key 32 octets */
 export const encryptTextEarlier = (key: Uint8Array, text: string): string => {
-  const plain = room(plainRoom, dataAt + 3 * text.length)
+  const plain = Buffer.allocUnsafe(dataAt + 3 * text.length)
   const length = plain.write(text, dataAt, "utf8")
-  const sealed = room(sealedRoom, tagOctets + length)
+  const sealed = Buffer.allocUnsafe(tagOctets + length)
   sealed.write(tagOf(key, plain, length), 0, "binary")
   const stream = streamOf(key, sealed, length)
   for (let index = 0; index < length; index++)
@@ -30,10 +30,10 @@ export const encryptTextEarlier = (key: Uint8Array, text: string): string => {
 
 /** @returns null: it was not sealed with this key */
 export const decryptTextEarlier = (key: Uint8Array, text: string): string | null => {
-  const sealed = room(sealedRoom, text.length)
+  const sealed = Buffer.allocUnsafe(text.length)
   const length = sealed.write(text, 0, "base64url") - tagOctets
   if (length < 0) return null
-  const plain = room(plainRoom, dataAt + length)
+  const plain = Buffer.allocUnsafe(dataAt + length)
   const stream = streamOf(key, sealed, length)
   for (let index = 0; index < length; index++)
     plain[dataAt + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
@@ -52,6 +52,7 @@ const tagOf = (key: Uint8Array, plain: Buffer, length: number): string => {
 
 /** @param sealed begins with the tag */
 const streamOf = (key: Uint8Array, sealed: Buffer, length: number): string => {
+  const header = Buffer.alloc(dataAt + tagOctets, 2)
   header.set(key, 1)
   sealed.copy(header, dataAt, 0, tagOctets)
   return shake256(header, length)
@@ -60,10 +61,3 @@ const streamOf = (key: Uint8Array, sealed: Buffer, length: number): string => {
 /** Octets as characters of Latin-1: a string costs less than a buffer. */
 const shake256 = (data: Uint8Array, outputLength: number): string =>
   outputLength === 0 ? "" : hash("shake256", data, { outputEncoding: "binary", outputLength })
-
-// used within one call only
-const header = Buffer.alloc(dataAt + tagOctets, 2)
-const plainRoom = Buffer.alloc(16_384)
-const sealedRoom = Buffer.alloc(16_384)
-const room = (usual: Buffer, octets: number): Buffer =>
-  octets <= usual.length ? usual : Buffer.allocUnsafe(octets)

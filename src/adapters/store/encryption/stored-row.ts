@@ -6,7 +6,7 @@ import type { Event } from "../../../domain/presentity/events.ts"
 import { decodeEvents } from "../../../encoding/event-codec.ts"
 import { upcast } from "../../../encoding/upcast.ts"
 import { decryptDecision } from "./encrypted-decision.ts"
-import type { PersonKey } from "./encrypted-decision.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
 
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),

@@ -10,7 +10,7 @@ import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { PackageName } from "../../../domain/vocabulary.ts"
 import { sha256Hex } from "./sha256.ts"
 import { encrypt, eventsIn, isEnvelope } from "../encryption/encrypted-decision.ts"
-import type { PersonKey, StoredEvents } from "../encryption/encrypted-decision.ts"
+import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 
 export { sha256Hex as digestOf }
 
@@ -55,7 +55,7 @@ const digestOfJson = ({ version, at, cause, origin, nonce }: Said, proved: strin
  * The event is written with the digest of its text, and the text then put in its place: the place is known, for what is a
  * string in JSON has its quotation marks escaped.
  */
-export const encodeDecision = (decision: Said): { readonly encoded: string; readonly said: string } => {
+export const encodeWithDigest = (decision: Said): { readonly encoded: string; readonly said: string } => {
   const events = eventsIn(decision.events)
   if (!events.some(holdsDocument)) {
     const encoded = JSON.stringify(decision.events)
@@ -112,19 +112,15 @@ const withDropped = (proved: Readonly<Record<string, unknown>>): object =>
 /**
  * The event without its document: what is left is what the chain covers.
  *
- * @returns the event itself when it has none, or none any more
- */
-export const dropDocuments = (event: Event): Event => dropSealedDocuments(event, event, undefined)
-
-/**
- * The same of an encrypted event. The chain covers the digest of what is stored; the digest of what it said, by which a saved
- * state that still has the document is recognized, stays encrypted (`was`).
+ * The chain covers the digest of what is stored. The digest of what an encrypted document said, by which a saved state that still
+ * has the document is recognized, stays encrypted (`was`).
  *
  * @param event as it stands in the log
  * @param opened the same event as it is read
  * @param key of the presentity; undefined: it is not encrypted, or the key is gone
+ * @returns the event itself when it has no document, or none any more
  */
-export const dropSealedDocuments = (event: Event, opened: Event, key: PersonKey | undefined): Event => {
+export const dropDocuments = (event: Event, opened: Event, key: PersonKey | undefined): Event => {
   if (!("body" in event)) return event
   const body = event.body
   const hasBody = body !== null && body.dropped === undefined

@@ -5,68 +5,38 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { freeze } from "../../../domain/presentity/snapshot.ts"
-import type { Event } from "../../../domain/presentity/events.ts"
 import { isEmpty } from "../../../domain/presentity/state.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import { layouts } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../../domain/projections/layout.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import type {
+  Beginning,
+  FoundRow,
+  Gap,
+  Head,
+  LogAudit,
+  LogTimes,
+  LoggedDecision,
+  Positions,
+} from "../../../ports/log-audit.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
 import { decodeRow } from "../encryption/stored-row.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
-import type { PersonKey } from "../encryption/encrypted-decision.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
+import { answering } from "./unavailable.ts"
 
 /** Rows of one statement: the embedded database blocks the event loop for each. */
 const pageRows = 1000
 
-export interface Positions {
-  /** What the tables show. */
-  readonly tables: number
-  /** The newest decision. */
-  readonly last: number
-  /** Decisions between. */
-  readonly lag: number
-  /** The highest that a decision ever had: no checkpoint can be above it. */
-  readonly given: number
-}
+/** @param names what the presence tables are called */
+export const makeAudit = (sql: PgClient.PgClient, names: TableNames = moduleTableNames): LogAudit =>
+  answering({ ...logOf(sql), ...statesOf(sql), ...rowsOf(sql, names) })
 
-export interface LoggedDecision {
-  readonly position: number
-  readonly stream: Uri
-  readonly version: number
-  readonly at: number
-  /** Or why they cannot be read. */
-  readonly events: readonly Event[] | string
-}
-
-/** A stream, and what its snapshot says. */
-export interface Head {
-  readonly stream: Uri
-  readonly version: number
-  /** Null: there is none. */
-  readonly snapshotVersion: number | null
-  /** As JSON says it; null: nothing was alive. */
-  readonly snapshot: unknown
-}
-
-/** A stream's state at the last decision that was dropped, as JSON says it. */
-export interface Beginning {
-  readonly number: bigint
-  readonly stream: Uri
-  readonly state: unknown
-}
-
-export interface FoundRow {
-  readonly id: number
-  readonly row: TableRow
-}
-
-export interface Gap {
-  readonly stream: string
-  readonly why: string
-}
-
-export const makeAudit = (sql: PgClient.PgClient) => ({
+/** What was decided. */
+const logOf = (sql: PgClient.PgClient) => ({
   positions: Effect.gen(function* () {
     const [row] = yield* sql<{ tables: bigint; last: bigint; lag: bigint; given: bigint }>`
       SELECT c.pos AS tables, (SELECT coalesce(max(pos), 0) FROM events) AS last,
@@ -82,25 +52,20 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
     return positions
   }),
 
-  /** Streams whose decisions are not numbered one after the other up to their head. */
-  gaps: sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
-    SELECT coalesce(h.stream, 'stream ' || e.stream) AS stream, h.version AS head, e.first, e.last, e.count
-    FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
-    LEFT JOIN streams h ON h.id = e.stream
-    WHERE h.id IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
-    ORDER BY 1`.pipe(
-    Effect.map((rows) =>
-      rows.map(({ stream, head, first, last, count }): Gap => ({
-        stream,
-        why:
-          head === null
-            ? "has events and no head"
-            : head === last
-              ? `has ${count} decisions from ${first} to ${last}`
-              : `its head stands at ${head}, its newest decision is ${last}`,
-      })),
-    ),
+  times: sql<{ shown: Date | null; waiting: Date | null; newest: Date | null }>`
+    SELECT (SELECT at FROM checkpoints WHERE name = 'tables') AS shown,
+      (SELECT at FROM events WHERE pos > coalesce((SELECT pos FROM checkpoints WHERE name = 'tables'), 0)
+        ORDER BY pos LIMIT 1) AS waiting,
+      (SELECT at FROM events ORDER BY pos DESC LIMIT 1) AS newest`.pipe(
+    Effect.map(([row]): LogTimes => ({
+      shown: row?.shown?.getTime() ?? null,
+      waiting: row?.waiting?.getTime() ?? null,
+      newest: row?.newest?.getTime() ?? null,
+    })),
   ),
+
+  /** Streams whose decisions are not numbered one after the other up to their head. */
+  gaps: gapsIn(sql),
 
   /** Decisions in the order in which they were stored. */
   decisions: (after: number, upTo: number) =>
@@ -134,21 +99,34 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
         })),
       ),
     ),
+})
 
+const gapsIn = (sql: PgClient.PgClient) =>
+  sql<{ stream: string; head: bigint | null; first: bigint; last: bigint; count: bigint }>`
+    SELECT coalesce(h.stream, 'stream ' || e.stream) AS stream, h.version AS head, e.first, e.last, e.count
+    FROM (SELECT stream, min(version) AS first, max(version) AS last, count(*) AS count FROM events GROUP BY stream) e
+    LEFT JOIN streams h ON h.id = e.stream
+    WHERE h.id IS NULL OR h.version <> e.last OR e.count <> e.last - e.first + 1
+    ORDER BY 1`.pipe(
+    Effect.map((rows) =>
+      rows.map(({ stream, head, first, last, count }): Gap => ({
+        stream,
+        why:
+          head === null
+            ? "has events and no head"
+            : head === last
+              ? `has ${count} decisions from ${first} to ${last}`
+              : `its head stands at ${head}, its newest decision is ${last}`,
+      })),
+    ),
+  )
+
+/** What is saved of it: snapshots and landmarks. */
+const statesOf = (sql: PgClient.PgClient) => ({
   /** Numbers of streams that have a snapshot and are not known otherwise. */
   orphans: sql<{ stream: bigint }>`
     SELECT s.stream FROM snapshots s LEFT JOIN streams h ON h.id = s.stream
     WHERE h.id IS NULL ORDER BY s.stream`.pipe(Effect.map((rows) => rows.map((row) => row.stream))),
-
-  /** Rows of one of the three tables by `id`. */
-  rows: (table: TableName, name: string, after: number) =>
-    sql<Record<string, unknown> & { readonly id: number }>`
-      SELECT * FROM ${sql(name)} WHERE id > ${after}::int ORDER BY id LIMIT ${pageRows}::int`.pipe(
-      Effect.map((rows) => rows.map((row): FoundRow => ({ id: row.id, row: rowIn(table, row) }))),
-    ),
-
-  deleteRows: (name: string, ids: readonly number[]) =>
-    sql`DELETE FROM ${sql(name)} WHERE id = ANY(${ids}::int[])`.pipe(Effect.asVoid),
 
   /** Whatever was there before, older or newer. */
   putSnapshots: (states: readonly State[]) =>
@@ -185,16 +163,31 @@ export const makeAudit = (sql: PgClient.PgClient) => ({
     ),
 
   landmarkBefore: makeLandmarks(sql).landmarkBefore,
+
   putLandmarks: makeLandmarks(sql).saveLandmarks,
 
   putTablesCheckpoint: (position: number) =>
-    sql`UPDATE checkpoints SET pos = ${position}::bigint WHERE name = 'tables'`,
+    sql`UPDATE checkpoints SET pos = ${position}::bigint WHERE name = 'tables'`.pipe(Effect.asVoid),
 
   deleteSnapshots: (streams: readonly bigint[]) =>
     sql`DELETE FROM snapshots WHERE stream = ANY(${streams.map(String)}::bigint[])`.pipe(Effect.asVoid),
 })
 
-export type Audit = ReturnType<typeof makeAudit>
+/** Rows of the presence tables. */
+const rowsOf = (sql: PgClient.PgClient, names: TableNames) => ({
+  /** Rows of one of the three tables by `id`. */
+  rows: (table: TableName, after: number) =>
+    sql<Record<string, unknown> & { readonly id: number }>`
+      SELECT * FROM ${sql(nameIn(names, table))} WHERE id > ${after}::int ORDER BY id LIMIT ${pageRows}::int`.pipe(
+      Effect.map((rows) => rows.map((row): FoundRow => ({ id: row.id, row: rowIn(table, row) }))),
+    ),
+
+  deleteRows: (table: TableName, ids: readonly number[]) =>
+    sql`DELETE FROM ${sql(nameIn(names, table))} WHERE id = ANY(${ids}::int[])`.pipe(Effect.asVoid),
+})
+
+const nameIn = (names: TableNames, table: TableName): string =>
+  table === "active_watchers" ? names.activeWatchers : names[table]
 
 interface EventRow {
   readonly pos: bigint

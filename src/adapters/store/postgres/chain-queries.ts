@@ -3,56 +3,25 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import { lowest } from "../../../ports/log-audit.ts"
+import type { ChainHead, ChainRow, LogChain } from "../../../ports/log-audit.ts"
+import { answering } from "./unavailable.ts"
 
 /** Rows of one statement: the embedded database blocks the event loop for each. */
 const pageRows = 1000
 
-/** One row of `events`. */
-export interface ChainRow {
-  readonly position: bigint
-  /** Microseconds since 1970. */
-  readonly at: bigint
-  /** The stream's number. */
-  readonly stream: bigint
-  readonly version: bigint
-  readonly cause: string
-  readonly origin: string
-  readonly nonce: string
-  /** As it is stored, byte for byte. */
-  readonly events: string
-  /** Null: older than the chain. */
-  readonly hash: Uint8Array | null
-}
-
-/** One row of `streams`. */
-export interface ChainHead {
-  readonly id: bigint
-  readonly name: string
-  readonly salt: Uint8Array | null
-  readonly root: Uint8Array
-  readonly version: bigint
-  readonly nonce: string
-  readonly hash: Uint8Array | null
-  /** Versions up to which rows were dropped, with the hash of the last one. */
-  readonly beginnings: readonly {
-    readonly version: bigint
-    /** Milliseconds since 1970. */
-    readonly at: number
-    readonly hash: Uint8Array | null
-  }[]
-}
-
 type FoundRow = Omit<ChainRow, "position"> & { readonly pos: bigint }
 
-export const makeChainAudit = (sql: PgClient.PgClient) => ({
-  /** Position of the newest row that may be without a hash. */
-  begun: sql<{ pos: bigint }>`SELECT pos FROM checkpoints WHERE name = 'chain'`.pipe(
-    Effect.map(([row]) => row?.pos ?? 0n),
-  ),
+export const makeChainAudit = (sql: PgClient.PgClient): LogChain =>
+  answering({
+    /** Position of the newest row that may be without a hash. */
+    begun: sql<{ pos: bigint }>`SELECT pos FROM checkpoints WHERE name = 'chain'`.pipe(
+      Effect.map(([row]) => row?.pos ?? 0n),
+    ),
 
-  /** By stream and version; `after` is the last row of the page before. */
-  rows: (after: ChainRow | null) =>
-    sql<FoundRow>`
+    /** By stream and version; `after` is the last row of the page before. */
+    rows: (after: ChainRow | null) =>
+      sql<FoundRow>`
       SELECT e.pos, (extract(epoch FROM e.at) * 1000000)::bigint AS at, e.stream, e.version, e.cause, e.origin,
         e.nonce, e.events::text AS events, e.hash
       FROM events e
@@ -61,34 +30,29 @@ export const makeChainAudit = (sql: PgClient.PgClient) => ({
           > (${String(after?.stream ?? lowest)}::bigint, ${String(after?.version ?? lowest)}::bigint,
             ${String(after?.position ?? lowest)}::bigint, ${String(after?.at ?? lowest)}::bigint)
       ORDER BY e.stream, e.version, e.pos, e.at LIMIT ${pageRows}::int`.pipe(
-      Effect.map((rows) => rows.map(({ pos, ...row }): ChainRow => ({ ...row, position: pos }))),
-    ),
+        Effect.map((rows) => rows.map(({ pos, ...row }): ChainRow => ({ ...row, position: pos }))),
+      ),
 
-  /** By number. */
-  heads: (after: bigint) =>
-    sql<
-      Omit<ChainHead, "beginnings"> & {
-        readonly beginnings: readonly [string, number, string | null][] | null
-      }
-    >`
+    /** By number. */
+    heads: (after: bigint) =>
+      sql<
+        Omit<ChainHead, "beginnings"> & {
+          readonly beginnings: readonly [string, number, string | null][] | null
+        }
+      >`
       SELECT h.id, h.stream AS name, h.salt, h.root, h.version, h.nonce, h.hash,
         (SELECT json_agg(json_build_array(l.version::text, extract(epoch FROM l.at) * 1000, encode(l.hash, 'hex')))
           FROM landmarks l WHERE l.stream = h.id AND l.is_beginning) AS beginnings
       FROM streams h WHERE h.id > ${String(after)}::bigint ORDER BY h.id LIMIT ${pageRows}::int`.pipe(
-      Effect.map((rows) =>
-        rows.map((row): ChainHead => ({
-          ...row,
-          beginnings: (row.beginnings ?? []).map(([version, at, hash]) => ({
-            version: BigInt(version),
-            at,
-            hash: hash === null ? null : Buffer.from(hash, "hex"),
+        Effect.map((rows) =>
+          rows.map((row): ChainHead => ({
+            ...row,
+            beginnings: (row.beginnings ?? []).map(([version, at, hash]) => ({
+              version: BigInt(version),
+              at,
+              hash: hash === null ? null : Buffer.from(hash, "hex"),
+            })),
           })),
-        })),
+        ),
       ),
-    ),
-})
-
-export type ChainAudit = ReturnType<typeof makeChainAudit>
-
-/** Below every number there is. */
-export const lowest = -(2n ** 63n)
+  })

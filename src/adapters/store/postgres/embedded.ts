@@ -44,7 +44,7 @@ export class DataFolderUnusable extends Data.TaggedError("DataFolderUnusable")<{
  * @param onNarrowed told in a line when an earlier version, or anybody, had left it open to other accounts; null: it is opened to
  *   be looked at, and left as it is
  */
-export const layerEmbedded = (
+export const embeddedClient = (
   folder: string | null,
   onNarrowed: ((line: string) => Effect.Effect<void>) | null = Effect.logWarning,
 ) =>

@@ -5,9 +5,10 @@
  * module's columns are cut in the table only; the log keeps them whole.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Data, Effect, Layer } from "effect"
-import { PresenceTables, StoreUnavailable } from "../../../ports/event-store.ts"
-import type { TableChange } from "../../../ports/event-store.ts"
+import { Data, Effect } from "effect"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { PresenceTables, TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { rowName } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow } from "../../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../../domain/projections/rows.ts"
@@ -24,19 +25,7 @@ const rowsMax = 500
  */
 const lockPatience = "60s"
 
-/** What the three tables are called (the module's `presentity_table` and its like). */
-export interface TableNames {
-  readonly presentity: string
-  readonly activeWatchers: string
-  readonly watchers: string
-}
-
-export const moduleTableNames: TableNames = {
-  presentity: "presentity",
-  activeWatchers: "active_watchers",
-  watchers: "watchers",
-}
-
+/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
 export const makePresenceTables = (
   sql: PgClient.PgClient,
   names: TableNames = moduleTableNames,
@@ -46,15 +35,27 @@ export const makePresenceTables = (
   write: (changes) =>
     Effect.gen(function* () {
       const plan = planOf(changes)
-      for (const part of chunks(plan.presentity.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.presentity)} p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
+      yield* writePresentity(sql, names.presentity, plan.presentity)
+      yield* writeActiveWatchers(sql, names.activeWatchers, plan.active)
+      yield* writeWatchers(sql, names.watchers, plan.watchers)
+    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
+})
+
+/** The table `presentity`. */
+const writePresentity = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["presentity"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} p USING (SELECT * FROM unnest(${part.map((one) => one.username)}::text[],
           ${part.map((one) => one.domain)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.etag)}::text[])) AS g(username, domain, event, etag)
         WHERE p.username = g.username AND p.domain = g.domain AND p.event = g.event AND p.etag = g.etag`
-      for (const part of chunks(plan.presentity.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.presentity)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (username, domain, event, etag, expires, received_time, body, extra_hdrs, sender)
         SELECT r.username, r.domain, r.event, r.etag, r.expires, r.received_time, convert_to(r.body, 'UTF8'),
           decode(nullif(r.extra_hdrs, ''), 'hex'), r.sender
         FROM unnest(${part.map((one) => one.username)}::text[], ${part.map((one) => one.domain)}::text[],
@@ -66,17 +67,25 @@ export const makePresenceTables = (
         ON CONFLICT (username, domain, event, etag) DO UPDATE SET expires = excluded.expires,
           received_time = excluded.received_time, body = excluded.body, extra_hdrs = excluded.extra_hdrs,
           sender = excluded.sender`
-      for (const part of chunks(plan.active.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.activeWatchers)} a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+})
+
+/** The table `active_watchers`. */
+const writeActiveWatchers = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["active"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} a USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.callid)}::text[], ${part.map((one) => one.to_tag)}::text[],
           ${part.map((one) => one.from_tag)}::text[], ${part.map((one) => one.event)}::text[],
           ${part.map((one) => one.event_id)}::text[])) AS g(uri, callid, to_tag, from_tag, event, event_id)
         WHERE a.presentity_uri = g.uri AND a.callid = g.callid AND a.to_tag = g.to_tag
           AND a.from_tag = g.from_tag AND a.event = g.event AND a.event_id = g.event_id`
-      for (const part of chunks(plan.active.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.activeWatchers)} (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event,
           event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status, reason,
           version, socket_info, local_contact, sharing_tag)
         SELECT presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id, to_tag, from_tag,
@@ -103,23 +112,30 @@ export const makePresenceTables = (
           sharing_tag = excluded.sharing_tag, local_cseq = excluded.local_cseq, remote_cseq = excluded.remote_cseq, contact = excluded.contact,
           expires = excluded.expires, status = excluded.status, reason = excluded.reason,
           version = excluded.version`
-      for (const part of chunks(plan.watchers.gone))
-        yield* sql`
-        DELETE FROM ${sql(names.watchers)} w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
+})
+
+/** The table `watchers`. */
+const writeWatchers = Effect.fnUntraced(function* (
+  sql: PgClient.PgClient,
+  table: string,
+  { rows, gone }: ReturnType<typeof planOf>["watchers"],
+) {
+  for (const part of chunks(gone))
+    yield* sql`
+        DELETE FROM ${sql(table)} w USING (SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[])) AS g(uri, username, domain, event)
         WHERE w.presentity_uri = g.uri AND w.watcher_username = g.username AND w.watcher_domain = g.domain
           AND w.event = g.event`
-      for (const part of chunks(plan.watchers.rows))
-        yield* sql`
-        INSERT INTO ${sql(names.watchers)} (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
+  for (const part of chunks(rows))
+    yield* sql`
+        INSERT INTO ${sql(table)} (presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time)
         SELECT * FROM unnest(${part.map((one) => one.presentity_uri)}::text[],
           ${part.map((one) => one.watcher_username)}::text[], ${part.map((one) => one.watcher_domain)}::text[],
           ${part.map((one) => one.event)}::text[], ${part.map((one) => one.status)}::int[],
           ${part.map((one) => one.reason)}::text[], ${part.map((one) => one.inserted_time)}::int[])
         ON CONFLICT (presentity_uri, watcher_username, watcher_domain, event) DO UPDATE SET
           status = excluded.status, reason = excluded.reason, inserted_time = excluded.inserted_time`
-    }).pipe(Effect.mapError((cause) => new StoreUnavailable({ cause }))),
 })
 
 /**
@@ -145,16 +161,6 @@ export const exclusively = <A, E, R>(
       Effect.catchTag("SqlError", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
       Effect.catchTag("LogIsTaken", (cause) => Effect.fail(new StoreUnavailable({ cause }))),
     ) as Effect.Effect<A, E | StoreUnavailable, R>
-
-/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
-export const layerPresenceTables = (
-  names: TableNames = moduleTableNames,
-  sessions: "one" | "many" = "many",
-): Layer.Layer<PresenceTables, never, PgClient.PgClient> =>
-  Layer.effect(
-    PresenceTables,
-    Effect.map(PgClient.PgClient, (sql) => makePresenceTables(sql, names, sessions)),
-  )
 
 /** A table has the name of one of ours and rows of somebody else. */
 export class TableNotOurs extends Data.TaggedError("TableNotOurs")<{ readonly table: string }> {
@@ -216,12 +222,6 @@ const prepareTable = Effect.fnUntraced(function* (name: string, model: string) {
   yield* sql`INSERT INTO version (table_name, table_version)
     SELECT ${name}, table_version FROM version WHERE table_name = ${model}
     ON CONFLICT (table_name) DO NOTHING`
-})
-
-/** A server that keeps nothing has no tables to keep in line. */
-export const layerNoTables: Layer.Layer<PresenceTables> = Layer.succeed(PresenceTables, {
-  together: (work) => work,
-  write: () => Effect.void,
 })
 
 /** Headers are kept as octets, one character each. */

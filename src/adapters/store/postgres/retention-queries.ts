@@ -4,44 +4,27 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { deletedPerStatement } from "../../../ports/log-retention.ts"
+import type { ExpiringStream, LandmarkKey, OldRow, RetentionStore } from "../../../ports/log-retention.ts"
+import type { StoredEvents } from "../../../ports/stored-events.ts"
 import { freeze } from "../../../domain/presentity/snapshot.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
 import { fenced } from "../writer/claim.ts"
 import { otherPrograms } from "./connections.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
-import type { StoredEvents } from "../encryption/encrypted-decision.ts"
+import { makePartitions } from "./migrations.ts"
+import { answering } from "./unavailable.ts"
 
 /** Streams, or rows, of one statement. */
 const streamsPerPage = 200
 const rowsPerPage = 500
-/** Fewer say that it was the last. */
-export const deletedPerStatement = 2000
 
 /** How long everybody may have to wait behind us for the log, when somebody who reads it keeps us waiting. */
 const lockPatience = "500ms"
 
-/** A stream that loses decisions. */
-export interface ExpiringStream {
-  readonly number: bigint
-  readonly stream: Uri
-  /** Of the newest decision that goes. */
-  readonly version: number
-  readonly at: Millis
-  readonly position: number
-  /** How many go. */
-  readonly decisions: number
-  /** Of the stream. */
-  readonly newest: number
-  /** Null: there is none. */
-  readonly snapshotVersion: number | null
-  /** As JSON says it; null: nothing was alive. */
-  readonly snapshot: unknown
-  /** Decisions that stay and are older than one that goes: there should be none. */
-  readonly isOutOfOrder: boolean
-}
-
-interface LeavingRow {
+interface ExpiringStreamRow {
   readonly number: bigint
   readonly stream: string | null
   readonly version: bigint
@@ -54,21 +37,14 @@ interface LeavingRow {
   readonly is_out_of_order: boolean
 }
 
-/** A decision whose documents may have to go. */
-export interface OldRow {
-  readonly position: bigint
-  readonly at: Date
-  readonly events: StoredEvents
-}
-
-export const makeRetention = (sql: PgClient.PgClient) => {
-  const retention = statementsOf(sql)
+export const makeRetention = (sql: PgClient.PgClient): RetentionStore => {
+  const retention = { ...partitionsOf(sql), ...streamsOf(sql), ...keysOf(sql), ...documentsOf(sql) }
   /** Whoever lost the log drops nothing of it. */
   const own =
     <Args extends readonly unknown[], A, E>(write: (...args: Args) => Effect.Effect<A, E>) =>
     (...args: Args) =>
       fenced(sql, write(...args))
-  return {
+  return answering({
     ...retention,
     keepBeginnings: own(retention.keepBeginnings),
     deleteStrays: own(retention.deleteStrays),
@@ -78,10 +54,14 @@ export const makeRetention = (sql: PgClient.PgClient) => {
     saveDocumentsGone: own(retention.saveDocumentsGone),
     rewrite: own(retention.rewrite),
     rewriteLandmarks: own(retention.rewriteLandmarks),
-  }
+  })
 }
 
-const statementsOf = (sql: PgClient.PgClient) => ({
+/** Months of the log, and decisions outside of them. */
+const partitionsOf = (sql: PgClient.PgClient) => ({
+  makePartitions: (now: Date) =>
+    fenced(sql, makePartitions(now)).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
+
   /** How far the tables are, and with them snapshots. */
   shown: sql<{ pos: bigint }>`SELECT pos FROM checkpoints WHERE name = 'tables'`.pipe(
     Effect.map(([row]) => Number(row?.pos ?? 0)),
@@ -119,47 +99,6 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       Effect.map((rows) => rows.length > 0),
     ),
 
-  /** Streams with decisions older than that, by number. */
-  leaving: (before: Millis, after: bigint) =>
-    sql<LeavingRow>`
-      SELECT g.stream AS number, h.stream, g.version, l.at, g.position, g.decisions, h.version AS newest,
-        f.version AS snapshot_version, f.state AS snapshot,
-        EXISTS (SELECT FROM events k WHERE k.stream = g.stream AND k.version < g.version
-          AND k.at >= to_timestamp(${before}::float8 / 1000.0)) AS is_out_of_order
-      FROM (SELECT stream, max(version) AS version, max(pos) AS position, count(*) AS decisions FROM events
-        WHERE at < to_timestamp(${before}::float8 / 1000.0) AND stream > ${String(after)}::bigint
-        GROUP BY stream ORDER BY stream LIMIT ${streamsPerPage}::int) g
-      JOIN events l ON l.stream = g.stream AND l.version = g.version
-      LEFT JOIN streams h ON h.id = g.stream LEFT JOIN snapshots f ON f.stream = g.stream
-      ORDER BY g.stream`.pipe(
-      Effect.map((rows) =>
-        rows.map((row): ExpiringStream => ({
-          number: row.number,
-          stream: (row.stream ?? `stream ${row.number}`) as Uri,
-          version: Number(row.version),
-          at: row.at.getTime(),
-          position: Number(row.position),
-          decisions: Number(row.decisions),
-          newest: Number(row.newest ?? 0),
-          snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
-          snapshot: row.snapshot,
-          isOutOfOrder: row.is_out_of_order,
-        })),
-      ),
-    ),
-
-  /** Keeps states of streams with the hash of their newest decision: the next one builds on that. */
-  keepBeginnings: (states: readonly State[]) =>
-    sql`
-      INSERT INTO landmarks (stream, version, at, state, is_beginning, hash)
-      SELECT h.id, f.version, e.at, f.state, true, e.hash
-      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
-        ${states.map((one) => JSON.stringify(freeze(one)))}::json[]) AS f(stream, version, state)
-      JOIN streams h ON h.stream = f.stream JOIN events e ON e.stream = h.id AND e.version = f.version
-      ON CONFLICT (stream, version) DO UPDATE SET is_beginning = true, hash = excluded.hash, at = excluded.at`.pipe(
-      Effect.asVoid,
-    ),
-
   /** @returns false: somebody reads the log and lets nobody near it */
   dropMonth: (name: string) =>
     fenced(
@@ -178,6 +117,48 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       DELETE FROM events_default WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM events_default WHERE at < to_timestamp(${before}::float8 / 1000.0)
         LIMIT ${deletedPerStatement}::int)) RETURNING 1 AS one`.pipe(Effect.map((rows) => rows.length)),
+})
+
+const expiringStream = (row: ExpiringStreamRow): ExpiringStream => ({
+  number: row.number,
+  stream: (row.stream ?? `stream ${row.number}`) as Uri,
+  version: Number(row.version),
+  at: row.at.getTime(),
+  position: Number(row.position),
+  decisions: Number(row.decisions),
+  newest: Number(row.newest ?? 0),
+  snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
+  snapshot: row.snapshot,
+  isOutOfOrder: row.is_out_of_order,
+})
+
+/** Streams that lose decisions. */
+const streamsOf = (sql: PgClient.PgClient) => ({
+  /** Streams with decisions older than that, by number. */
+  leaving: (before: Millis, after: bigint) =>
+    sql<ExpiringStreamRow>`
+      SELECT g.stream AS number, h.stream, g.version, l.at, g.position, g.decisions, h.version AS newest,
+        f.version AS snapshot_version, f.state AS snapshot,
+        EXISTS (SELECT FROM events k WHERE k.stream = g.stream AND k.version < g.version
+          AND k.at >= to_timestamp(${before}::float8 / 1000.0)) AS is_out_of_order
+      FROM (SELECT stream, max(version) AS version, max(pos) AS position, count(*) AS decisions FROM events
+        WHERE at < to_timestamp(${before}::float8 / 1000.0) AND stream > ${String(after)}::bigint
+        GROUP BY stream ORDER BY stream LIMIT ${streamsPerPage}::int) g
+      JOIN events l ON l.stream = g.stream AND l.version = g.version
+      LEFT JOIN streams h ON h.id = g.stream LEFT JOIN snapshots f ON f.stream = g.stream
+      ORDER BY g.stream`.pipe(Effect.map((rows) => rows.map(expiringStream))),
+
+  /** Keeps states of streams with the hash of their newest decision: the next one builds on that. */
+  keepBeginnings: (states: readonly State[]) =>
+    sql`
+      INSERT INTO landmarks (stream, version, at, state, is_beginning, hash)
+      SELECT h.id, f.version, e.at, f.state, true, e.hash
+      FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
+        ${states.map((one) => JSON.stringify(freeze(one)))}::json[]) AS f(stream, version, state)
+      JOIN streams h ON h.stream = f.stream JOIN events e ON e.stream = h.id AND e.version = f.version
+      ON CONFLICT (stream, version) DO UPDATE SET is_beginning = true, hash = excluded.hash, at = excluded.at`.pipe(
+      Effect.asVoid,
+    ),
 
   /** Landmarks older than the beginning of their stream. */
   deleteLandmarks: (before: Millis) =>
@@ -208,7 +189,10 @@ const statementsOf = (sql: PgClient.PgClient) => ({
         row?.last == null ? null : { last: row.last, forgotten: Number(row.forgotten) },
       ),
     ),
+})
 
+/** Keys of persons of whom nothing is left. */
+const keysOf = (sql: PgClient.PgClient) => ({
   /** Keys that no decision needs up to the newest one, and where that is. O(the log). */
   unusedKeys: Effect.gen(function* () {
     const [last] = yield* sql<{ pos: bigint }>`SELECT coalesce(max(pos), 0) AS pos FROM events`
@@ -235,7 +219,10 @@ const statementsOf = (sql: PgClient.PgClient) => ({
     ),
 
   otherPrograms: otherPrograms(sql),
+})
 
+/** Documents that are too old. */
+const documentsOf = (sql: PgClient.PgClient) => ({
   /** Up to when documents of a package are gone for sure. */
   documentsGone: (packageName: PackageName) =>
     sql<{ at: Date }>`SELECT at FROM checkpoints WHERE name = ${`documents ${packageName}`}`.pipe(
@@ -276,24 +263,20 @@ const statementsOf = (sql: PgClient.PgClient) => ({
       WHERE e.pos = n.pos AND e.at = to_timestamp(n.at / 1000.0)`.pipe(Effect.asVoid),
 
   /** Landmarks older than that, by stream and version. */
-  oldLandmarks: (before: Millis, after: { readonly stream: bigint; readonly version: bigint } | null) =>
+  oldLandmarks: (before: Millis, after: LandmarkKey | null) =>
     sql<{ stream: bigint; version: bigint; state: unknown }>`
       SELECT stream, version, state FROM landmarks
       WHERE at < to_timestamp(${before}::float8 / 1000.0)
         AND (stream, version) > (${String(after?.stream ?? 0n)}::bigint, ${String(after?.version ?? 0n)}::bigint)
       ORDER BY stream, version LIMIT 100`,
 
-  rewriteLandmarks: (
-    rows: readonly { readonly stream: bigint; readonly version: bigint; readonly state: object }[],
-  ) =>
+  rewriteLandmarks: (rows: readonly (LandmarkKey & { readonly state: object })[]) =>
     sql`
       UPDATE landmarks l SET state = n.state
       FROM unnest(${rows.map((one) => String(one.stream))}::bigint[], ${rows.map((one) => String(one.version))}::bigint[],
         ${rows.map((one) => JSON.stringify(one.state))}::json[]) AS n(stream, version, state)
       WHERE l.stream = n.stream AND l.version = n.version`.pipe(Effect.asVoid),
 })
-
-export type Retention = ReturnType<typeof makeRetention>
 
 /** Somebody else's lock, and not a database that is away. */
 const isTimeout = (error: unknown): boolean => /lock timeout|55P03/.test(textOf(error))

@@ -8,8 +8,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import type { Claim } from "../../../ports/event-store.ts"
-import { LogIsTaken } from "./taken.ts"
+import type { Claim } from "../../../ports/claim.ts"
+import { LogIsTaken } from "../../../ports/claim.ts"
 
 export interface ClientClaim extends Claim {
   /** What statements are fenced with; null: nobody has the log, and it is written all the same as long as that is so. */

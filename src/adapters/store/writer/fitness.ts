@@ -7,9 +7,9 @@ import type { SqlError } from "effect/sql"
 import { newestMigration } from "../postgres/migrations.ts"
 import { missingText, neededRights } from "./rights.ts"
 import type { Session } from "./session.ts"
-import { moduleTableNames } from "../postgres/presence-tables.ts"
-import type { TableNames } from "../postgres/presence-tables.ts"
-import { StoreUnfit } from "./unfit.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
+import { StoreUnfit } from "../../../ports/claim.ts"
 
 export interface Layout {
   /** The newest migration that has run; 0: none. */
@@ -20,6 +20,8 @@ export interface Layout {
 
 /** Tables that are named in a message. */
 const namesMax = 6
+
+type Unfit = (why: string, fix: string) => StoreUnfit
 
 /**
  * @param second opens another session of the same kind, for a moment
@@ -33,64 +35,118 @@ export const fitnessOf = Effect.fnUntraced(function* (
   theirs: readonly string[],
   tables: TableNames = moduleTableNames,
 ) {
-  const unfit = (why: string, fix: string) => new StoreUnfit({ store, why, fix })
+  const unfit: Unfit = (why, fix) => new StoreUnfit({ store, why, fix })
+  const pooled = yield* sessionFault(session, second, unfit)
+  if (pooled !== null) return yield* pooled
+  const place = yield* placeOf(session)
+  const fault = placeFault(place, unfit)
+  if (fault !== null) return yield* fault
+  if (!place.ours) {
+    const occupied = yield* foreignFault(session, theirs, place, unfit)
+    return occupied === null ? ({ done: 0, hasWriters: false } satisfies Layout) : yield* occupied
+  }
+  const denied = yield* rightsFault(session, tables, place, unfit)
+  if (denied !== null) return yield* denied
+  const done = yield* doneIn(session)
+  const outdated = yield* layoutFault(session, done, place, unfit)
+  return outdated === null ? ({ done, hasWriters: place.writers } satisfies Layout) : yield* outdated
+})
+
+/** Null: the statements of one connection reach one session, which is its own. */
+const sessionFault = Effect.fnUntraced(function* (
+  session: Session,
+  second: Effect.Effect<number, SqlError.SqlError>,
+  unfit: Unfit,
+) {
   const [before] = yield* session.ask<{ pid: number }>("SELECT pg_backend_pid() AS pid")
   const other = yield* second
   const [after] = yield* session.ask<{ pid: number }>("SELECT pg_backend_pid() AS pid")
   if (before!.pid !== after!.pid || before!.pid === other) {
-    return yield* unfit(
+    return unfit(
       "statements of one connection reach different sessions of the database, as through a pooler in transaction mode, so nobody can hold it",
       "connect to the database itself, or through a pooler in session mode",
     )
   }
-  const [is] = yield* session.ask<{
-    recovering: boolean
-    readonly: boolean
-    schema: string | null
-    role: string
-    may: boolean
-    ours: boolean
-    writers: boolean
-  }>(`SELECT pg_is_in_recovery() AS recovering, current_setting('transaction_read_only') = 'on' AS readonly,
+  return null
+})
+
+/** Where a session works, and as whom. */
+interface Place {
+  readonly recovering: boolean
+  readonly readonly: boolean
+  /** The schema in which it makes tables; null: none of those in its search path is there. */
+  readonly schema: string | null
+  readonly role: string
+  /** Whether it may make tables there. */
+  readonly may: boolean
+  /** Whether a log of ours is there. */
+  readonly ours: boolean
+  /** Whether there is a table that says who writes. */
+  readonly writers: boolean
+}
+
+const placeOf = (session: Session) =>
+  Effect.map(
+    session.ask<Place>(`SELECT pg_is_in_recovery() AS recovering, current_setting('transaction_read_only') = 'on' AS readonly,
       current_schema()::text AS schema, current_user::text AS role,
       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may,
       to_regclass('presently_migrations') IS NOT NULL AND to_regclass('events') IS NOT NULL AS ours,
-      to_regclass('writers') IS NOT NULL AS writers`)
-  const { recovering, readonly, schema, role, may, ours, writers } = is!
-  if (recovering)
-    return yield* unfit("it is a standby server, which nobody can write to", "name the primary server")
+      to_regclass('writers') IS NOT NULL AS writers`),
+    ([place]) => place!,
+  )
+
+/** Null: it can be written to, and there is a place for tables. */
+const placeFault = ({ recovering, readonly, schema, role }: Place, unfit: Unfit): StoreUnfit | null => {
+  if (recovering) return unfit("it is a standby server, which nobody can write to", "name the primary server")
   if (readonly) {
     const fix = "name another database, or set default_transaction_read_only to off for it and the role"
-    return yield* unfit("it is read-only", fix)
+    return unfit("it is read-only", fix)
   }
   if (schema === null) {
     const fix = `ALTER ROLE ${role} SET search_path to a schema that is there and that it may use`
-    return yield* unfit(`none of the schemas in the search_path of the role ${role} is there for it`, fix)
+    return unfit(`none of the schemas in the search_path of the role ${role} is there for it`, fix)
   }
-  if (!ours) {
-    const found = yield* session.ask<{ name: string }>(
-      `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  return null
+}
+
+/** Null: the database is empty, and tables may be made in it. */
+const foreignFault = Effect.fnUntraced(function* (
+  session: Session,
+  theirs: readonly string[],
+  { schema, role, may }: Place,
+  unfit: Unfit,
+) {
+  const found = yield* session.ask<{ name: string }>(
+    `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
          AND c.relname <> 'presently_migrations' AND NOT c.relname = ANY ($1::text[])
          AND NOT EXISTS (SELECT FROM pg_depend d
            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
        ORDER BY c.relname`,
-      [theirs],
+    [theirs],
+  )
+  if (found.length > 0) {
+    const names = found.slice(0, namesMax).map(({ name }) => name)
+    const more = found.length > namesMax ? ` and ${found.length - namesMax} more` : ""
+    return unfit(
+      `it holds tables of something else (${names.join(", ")}${more}) and no log of presently`,
+      "give presently a database of its own; presently import takes over what is in another server's",
     )
-    if (found.length > 0) {
-      const names = found.slice(0, namesMax).map(({ name }) => name)
-      const more = found.length > namesMax ? ` and ${found.length - namesMax} more` : ""
-      return yield* unfit(
-        `it holds tables of something else (${names.join(", ")}${more}) and no log of presently`,
-        "give presently a database of its own; presently import takes over what is in another server's",
-      )
-    }
-    if (!may) {
-      const fix = `GRANT CREATE ON SCHEMA ${schema} TO ${role}, or connect as the database's owner`
-      return yield* unfit(`the role ${role} may not make tables in it`, fix)
-    }
-    return { done: 0, hasWriters: false } satisfies Layout
   }
+  if (!may) {
+    const fix = `GRANT CREATE ON SCHEMA ${schema} TO ${role}, or connect as the database's owner`
+    return unfit(`the role ${role} may not make tables in it`, fix)
+  }
+  return null
+})
+
+/** Null: the role may do what a writer does. */
+const rightsFault = Effect.fnUntraced(function* (
+  session: Session,
+  tables: TableNames,
+  { role, schema }: Place,
+  unfit: Unfit,
+) {
   const needed = neededRights(tables)
   const denied = yield* session.ask<{ n: number }>(
     `SELECT t.n::int FROM unnest($1::text[], $2::bool[], $3::text[]) WITH ORDINALITY AS t(name, sequence, needed, n)
@@ -110,16 +166,30 @@ export const fitnessOf = Effect.fnUntraced(function* (
       needed,
     )
     const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}, and ON ALL SEQUENCES`
-    return yield* unfit(`the role ${role} may not read and write ${names}`, fix)
+    return unfit(`the role ${role} may not read and write ${names}`, fix)
   }
-  const [row] = yield* session.ask<{ done: number }>(
-    "SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations",
+  return null
+})
+
+const doneIn = (session: Session) =>
+  Effect.map(
+    session.ask<{ done: number }>(
+      "SELECT coalesce(max(migration_id), 0)::int AS done FROM presently_migrations",
+    ),
+    ([row]) => row?.done ?? 0,
   )
-  const done = row?.done ?? 0
+
+/** Null: the layout is one that this version knows, or may bring up to date. */
+const layoutFault = Effect.fnUntraced(function* (
+  session: Session,
+  done: number,
+  { role, may }: Place,
+  unfit: Unfit,
+) {
   const newest = newestMigration()
   if (done > newest) {
     const fix = "run that version here, or restore the backup made before it"
-    return yield* unfit(`its layout is ${done} of ${newest}: a newer version has been at work`, fix)
+    return unfit(`its layout is ${done} of ${newest}: a newer version has been at work`, fix)
   }
   if (done < newest) {
     const [owner] = yield* session.ask<{ name: string; ours: boolean }>(
@@ -127,13 +197,13 @@ export const fitnessOf = Effect.fnUntraced(function* (
        FROM pg_class WHERE oid = 'events'::regclass`,
     )
     if (owner?.ours === false || !may) {
-      return yield* unfit(
+      return unfit(
         `its layout is ${done} of ${newest}, and the role ${role} may not change it`,
         `start once as ${owner?.name ?? "its owner"}`,
       )
     }
   }
-  return { done, hasWriters: writers } satisfies Layout
+  return null
 })
 
 /** What no waiting cures: a role, password or database that the server does not know. */

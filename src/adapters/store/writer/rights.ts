@@ -2,8 +2,8 @@
  * What a role has to be able to do in a database of ours: for each table what the code here does with it, and the sequences it
  * draws from. `fitness.ts` asks for it before anything is written.
  */
-import { moduleTableNames } from "../postgres/presence-tables.ts"
-import type { TableNames } from "../postgres/presence-tables.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
 
 export type Right = "SELECT" | "INSERT" | "UPDATE" | "DELETE"
 

@@ -7,7 +7,7 @@ import { describe, it } from "vitest"
 import {
   digestOfSaid,
   dropDocuments,
-  encodeDecision,
+  encodeWithDigest,
 } from "../../../../src/adapters/store/integrity/hash-chain.ts"
 import { decodeEvents } from "../../../../src/encoding/event-codec.ts"
 import type { Decision, Event } from "../../../../src/domain/presentity/events.ts"
@@ -64,18 +64,21 @@ const anyDecision = fc.record({
 })
 
 const laws = (decision: Decision): void => {
-  const { encoded, said } = encodeDecision(decision)
+  const { encoded, said } = encodeWithDigest(decision)
   assert.equal(encoded, JSON.stringify(decision.events))
   assert.equal(said, digestOfSaid(decision))
   const read = JSON.parse(encoded) as readonly Event[]
   assert.equal(said, digestOfSaid({ ...decision, events: read }, encoded))
   // without its documents it is still the same decision, and is stored and read as such
-  const dropped = decision.events.map(dropDocuments)
+  const dropped = decision.events.map((event) => dropDocuments(event, event, undefined))
   assert.equal(digestOfSaid({ ...decision, events: dropped }), said)
-  const again = encodeDecision({ ...decision, events: dropped })
+  const again = encodeWithDigest({ ...decision, events: dropped })
   assert.equal(again.said, said)
   assert.deepEqual(decodeEvents(JSON.parse(again.encoded)), JSON.parse(JSON.stringify(dropped)))
-  assert.deepEqual(dropped.map(dropDocuments), dropped)
+  assert.deepEqual(
+    dropped.map((event) => dropDocuments(event, event, undefined)),
+    dropped,
+  )
   for (const event of dropped) {
     if (!("body" in event)) continue
     assert.ok((event.body?.text ?? "") === "" && !("headers" in event))

@@ -10,7 +10,7 @@ import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { emptyEmbedded } from "../../../support/embedded.ts"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-embedded-"))
@@ -20,7 +20,7 @@ const folderOf = ({ onTestFinished }: TestContext): string => {
 
 /** Opens the folder, does one thing, and closes it. */
 const once = <A>(folder: string, use: (sql: PgClient.PgClient) => Effect.Effect<A, unknown>): Promise<A> =>
-  Effect.runPromise(PgClient.PgClient.pipe(Effect.flatMap(use), Effect.provide(layerEmbedded(folder))))
+  Effect.runPromise(PgClient.PgClient.pipe(Effect.flatMap(use), Effect.provide(embeddedClient(folder))))
 
 const inhabitants = (folder: string): readonly string[] => readdirSync(folder).sort()
 
@@ -46,12 +46,12 @@ describe("the folder of the embedded database", () => {
       const strange = folderOf(context)
       mkdirSync(join(strange, "pg"))
       writeFileSync(join(strange, "pg", "PG_VERSION"), "17\n")
-      const refused = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(strange)))
+      const refused = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, embeddedClient(strange)))
       assert.include(String(refused), "DataFolderUnusable")
       assert.deepStrictEqual(readdirSync(join(strange, "pg")), ["PG_VERSION"])
       const used = folderOf(context)
       writeFileSync(join(used, "presently.pid"), `${process.pid}\n`)
-      const inUse = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, layerEmbedded(used)))
+      const inUse = await Effect.runPromiseExit(Effect.provide(PgClient.PgClient, embeddedClient(used)))
       assert.include(String(inUse), "DataFolderInUse")
       assert.deepStrictEqual(inhabitants(used), ["presently.pid"])
     },

@@ -2,12 +2,12 @@ import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
 import type { RowKey } from "../../../../src/domain/projections/rows.ts"
-import { freshNonce } from "../../../../src/app/node/pump.ts"
+import { freshNonce } from "../../../../src/app/nonce.ts"
 import type { Decision, Event } from "../../../../src/domain/presentity/events.ts"
 import { fold } from "../../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
@@ -16,13 +16,14 @@ import { set, values } from "../../../../src/domain/table.ts"
 import type { DialogStart, EntityTag, Uri } from "../../../../src/domain/vocabulary.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
 import type { SharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, eventStoreContract, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
+import { describeStore } from "../../../support/store-contract.ts"
 
 const cluster: SharedPostgres | null = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
-  ["PGlite", () => layerEmbedded(null)],
+  ["PGlite", () => embeddedClient(null)],
   ...(cluster === null
     ? []
     : ([
@@ -46,7 +47,7 @@ for (const [name, open] of databases) {
   })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-  eventStoreContract(name, (use) => use(makePostgresStore(sql)))
+  describeStore(name, () => makePostgresStore(sql))
 
   it(
     `the hundredth refresh, which changes nothing, weighs at most 400 octets on ${name}`,

@@ -10,7 +10,7 @@ import type { Layer } from "effect"
 import type { SqlClient } from "effect/sql"
 import { makeAudit } from "../../../../src/adapters/store/postgres/audit-queries.ts"
 import { makeChainAudit } from "../../../../src/adapters/store/postgres/chain-queries.ts"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { checkChain } from "../../../../src/app/integrity/check-chain.ts"
@@ -20,7 +20,7 @@ import { fold } from "../../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
@@ -44,7 +44,7 @@ const oldest = Effect.gen(function* () {
 })
 
 const databases: readonly [string, () => Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>][] = [
-  ["PGlite", () => layerEmbedded(null)],
+  ["PGlite", () => embeddedClient(null)],
   ...(cluster === null
     ? []
     : [

@@ -23,7 +23,7 @@ import { Effect } from "effect"
 import fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { layerEmbedded } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { claimFolder, folderState } from "../../../../src/adapters/store/postgres/private-folder.ts"
 import { ofTests } from "../../../support/reaper.ts"
 
@@ -283,7 +283,7 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
       const script = `
       import { Effect } from "effect"
       import { PgClient } from "@effect/sql-pg"
-      import { layerEmbedded } from ${JSON.stringify(join(root, "src/adapters/store/postgres/embedded.ts"))}
+      import { embeddedClient } from ${JSON.stringify(join(root, "src/adapters/store/postgres/embedded.ts"))}
       process.umask(0)
       const work = Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
@@ -296,7 +296,7 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
         console.log("worked")
         yield* Effect.promise(() => new Promise((resolve) => process.stdin.once("data", resolve)))
       })
-      await Effect.runPromise(work.pipe(Effect.provide(layerEmbedded(process.argv[1]))))
+      await Effect.runPromise(work.pipe(Effect.provide(embeddedClient(process.argv[1]))))
       process.exit(0)`
       const child = spawn(process.execPath, ["--input-type=module", "--eval", script, folder], {
         cwd: root,
@@ -331,7 +331,7 @@ describe.skipIf(process.getuid === undefined)("the files of an embedded database
       const rows = await Effect.runPromise(
         PgClient.PgClient.pipe(
           Effect.flatMap((sql) => sql`SELECT count(*)::int AS n FROM t`),
-          Effect.provide(layerEmbedded(folder, (line) => Effect.sync(() => void told.push(line)))),
+          Effect.provide(embeddedClient(folder, (line) => Effect.sync(() => void told.push(line)))),
         ),
       )
       assert.deepStrictEqual(rows, [{ n: 0 }])

@@ -12,8 +12,8 @@ import { makePostgresStore } from "../../../../src/adapters/store/postgres/event
 import { on } from "../../../support/checked-store.ts"
 import { refusal, started } from "../../../support/log-writer.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { LogIsTaken } from "../../../../src/adapters/store/writer/taken.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { LogIsTaken } from "../../../../src/ports/claim.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

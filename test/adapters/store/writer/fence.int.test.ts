@@ -5,26 +5,23 @@
 import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
-import { makeClockWitness } from "../../../../src/adapters/store/writer/clock-witness.ts"
-import { makeSeals } from "../../../../src/adapters/store/integrity/signed-seals.ts"
-import {
-  claimTables,
-  moduleTableNames,
-  prepareTables,
-} from "../../../../src/adapters/store/postgres/presence-tables.ts"
-import { LogIsTaken } from "../../../../src/adapters/store/writer/taken.ts"
-import { makeWebhookStore } from "../../../../src/adapters/webhooks/postgres.ts"
+import { makeClockWitness } from "../../../../src/adapters/store/postgres/clock-witness.ts"
+import { makeSeals } from "../../../../src/adapters/store/postgres/seal-queries.ts"
+import { claimTables, prepareTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
+import { moduleTableNames } from "../../../../src/ports/presence-tables.ts"
+import { LogIsTaken } from "../../../../src/ports/claim.ts"
+import { makeWebhookStore } from "../../../../src/adapters/store/postgres/webhook-store.ts"
 import { readConfig } from "../../../../src/app/config/config.ts"
 import { eraseFromStore } from "../../../../src/app/erase/erase-store.ts"
 import { compact } from "../../../../src/app/retention/compact.ts"
-import { fencedWebhooks } from "../../../../src/app/node/fenced-webhooks.ts"
+import { makeLogAdmin } from "../../../../src/adapters/store/postgres/log-admin.ts"
 import type { Uri } from "../../../../src/domain/vocabulary.ts"
 import { checked, live, on } from "../../../support/checked-store.ts"
 import { started } from "../../../support/log-writer.ts"
 import type { Program } from "../../../support/log-writer.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
 import { startPresence } from "../../../support/server.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
@@ -81,7 +78,7 @@ const letter = {
   error: "no",
 }
 const webhookWrites = (sql: PgClient.PgClient) => {
-  const store = fencedWebhooks(sql, makeWebhookStore(sql))
+  const store = makeWebhookStore(sql)
   return [
     store.add(webhook),
     store.progress("hook", 1),
@@ -113,7 +110,7 @@ const retained = async ({ store, sql }: Program): Promise<void> => {
   await Effect.runPromise(store.saveLandmarks(states))
   await Effect.runPromise(store.saveCheckpoint("tables", { position: 1_000_000, at: Date.now() }))
   const terms = { days: 30, documents: new Map([["presence", 1]]) } as const
-  await Effect.runPromise(compact(sql, terms, Date.now(), { by: "test", key: null }))
+  await Effect.runPromise(compact(makeLogAdmin(sql), terms, Date.now(), { by: "test", key: null }))
 }
 
 describe.skipIf(cluster === null)("what a program writes", () => {

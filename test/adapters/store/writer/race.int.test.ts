@@ -8,7 +8,7 @@ import { makePartitions, migrate } from "../../../../src/adapters/store/postgres
 import { makePostgresStore, sessionSettings } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { on } from "../../../support/checked-store.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 

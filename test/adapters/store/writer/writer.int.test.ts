@@ -5,19 +5,17 @@ import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { claimOn, fenced } from "../../../../src/adapters/store/writer/claim.ts"
-import { StoreUnfit } from "../../../../src/adapters/store/writer/unfit.ts"
+import { StoreUnfit, LogIsTaken } from "../../../../src/ports/claim.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
-import { makeWebhookStore } from "../../../../src/adapters/webhooks/postgres.ts"
-import { fencedWebhooks } from "../../../../src/app/node/fenced-webhooks.ts"
-import type { WriterOptions } from "../../../../src/adapters/store/writer/writer.ts"
+import { makeWebhookStore } from "../../../../src/adapters/store/postgres/webhook-store.ts"
+import type { WriterOptions } from "../../../../src/adapters/store/writer/writer-row.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
 import { on } from "../../../support/checked-store.ts"
 import { holds } from "../../../support/condition.ts"
 import { program, refusal, started } from "../../../support/log-writer.ts"
 import { startPooler } from "../../../support/pooler.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../event-store-contract.ts"
-import { LogIsTaken } from "../../../../src/adapters/store/writer/taken.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
@@ -269,7 +267,7 @@ describe.skipIf(cluster === null)("the claim on a log", () => {
         one.store.saveCheckpoint("tables", { position: 9, at: 9 }),
         one.store.saveCheckpoint("delivery", { position: 9, at: 9 }),
         makePresenceTables(one.sql).together(one.sql`DELETE FROM streams`),
-        fencedWebhooks(one.sql, makeWebhookStore(one.sql)).remove("x"),
+        makeWebhookStore(one.sql).remove("x"),
         fenced(one.sql, one.sql`DELETE FROM streams`),
       ]
       for (const [index, attempt] of attempts.entries()) {

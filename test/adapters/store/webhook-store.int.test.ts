@@ -7,13 +7,10 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import type { Scope } from "effect"
 import { afterAll, describe, it } from "vitest"
 import { migrate } from "../../../src/adapters/store/postgres/migrations.ts"
-import { layerPostgresWebhooks } from "../../../src/adapters/webhooks/postgres.ts"
-import {
-  WebhookStore,
-  deadLettersMax,
-  makeMemoryWebhookStore,
-} from "../../../src/adapters/webhooks/webhook-store.ts"
-import type { DeadLetter, Webhook } from "../../../src/adapters/webhooks/webhook-store.ts"
+import { makeWebhookStore } from "../../../src/adapters/store/postgres/webhook-store.ts"
+import { deadLettersMax } from "../../../src/ports/webhook-store.ts"
+import { makeMemoryWebhookStore } from "../../../src/adapters/store/memory-webhooks.ts"
+import type { DeadLetter, Webhook, WebhookStore } from "../../../src/ports/webhook-store.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 
 const cluster = await sharedPostgres()
@@ -114,10 +111,9 @@ describe.skipIf(cluster === null)("webhooks in PostgreSQL", () => {
   promises(() =>
     Effect.gen(function* () {
       const url = Redacted.make(cluster!.database())
-      const client = PgClient.layer({ url, maxConnections: 2 })
-      const services = yield* Layer.build(Layer.provideMerge(layerPostgresWebhooks, client))
+      const services = yield* Layer.build(PgClient.layer({ url, maxConnections: 2 }))
       yield* Effect.provideContext(migrate, services)
-      return Context.get(services, WebhookStore)
+      return makeWebhookStore(Context.get(services, PgClient.PgClient))
     }),
   )
 })

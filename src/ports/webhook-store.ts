@@ -1,9 +1,10 @@
 /**
  * Where webhooks are kept: addresses, how far each has been told, and what it never took.
  */
-import { Context, Effect, Layer } from "effect"
-import type { Position, StoreUnavailable } from "../../ports/event-store.ts"
-import type { Millis } from "../../domain/vocabulary.ts"
+import { Context } from "effect"
+import type { Effect } from "effect"
+import type { Millis, Position } from "../domain/vocabulary.ts"
+import type { StoreUnavailable } from "./event-store.ts"
 
 export interface Webhook {
   readonly id: string
@@ -53,37 +54,3 @@ export class WebhookStore extends Context.Service<
 
 /** Dead letters kept of one webhook; older ones make room. What they said is in the log. */
 export const deadLettersMax = 1000
-
-export const makeMemoryWebhookStore = (): WebhookStore["Service"] => {
-  const webhooks = new Map<string, { webhook: Webhook; letters: DeadLetter[] }>()
-  const change = (id: string, to: (present: { webhook: Webhook; letters: DeadLetter[] }) => void) =>
-    Effect.sync(() => {
-      const present = webhooks.get(id)
-      if (present !== undefined) to(present)
-    })
-  return {
-    list: Effect.sync(() => [...webhooks.values()].map(({ webhook }) => webhook)),
-    add: (webhook) => Effect.sync(() => void webhooks.set(webhook.id, { webhook, letters: [] })),
-    remove: (id) => Effect.sync(() => webhooks.delete(id)),
-    progress: (id, position) =>
-      change(id, (one) => {
-        one.webhook = { ...one.webhook, position }
-      }),
-    stop: (id, stopped) =>
-      change(id, (one) => {
-        one.webhook = { ...one.webhook, stopped }
-      }),
-    bury: (id, letter) =>
-      change(id, (one) => {
-        const others = one.letters.filter((other) => other.id !== letter.id)
-        one.letters = [letter, ...others].slice(0, deadLettersMax)
-      }),
-    deadLetters: (id) => Effect.sync(() => webhooks.get(id)?.letters ?? []),
-    unbury: (id, letter) =>
-      change(id, (one) => {
-        one.letters = one.letters.filter((other) => other.id !== letter)
-      }),
-  }
-}
-
-export const layerMemoryWebhooks: Layer.Layer<WebhookStore> = Layer.sync(WebhookStore, makeMemoryWebhookStore)

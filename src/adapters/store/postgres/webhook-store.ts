@@ -1,11 +1,15 @@
 /**
- * Webhooks in PostgreSQL.
+ * Webhooks in PostgreSQL. Whoever lost the log says no more how far each of them was told.
  */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer } from "effect"
-import { StoreUnavailable } from "../../ports/event-store.ts"
-import { WebhookStore, deadLettersMax } from "./webhook-store.ts"
-import type { DeadLetter, Webhook } from "./webhook-store.ts"
+import type { PgClient } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import type { StoreUnavailable } from "../../../ports/event-store.ts"
+import { deadLettersMax } from "../../../ports/webhook-store.ts"
+import type { DeadLetter, Webhook, WebhookStore } from "../../../ports/webhook-store.ts"
+
+import { fenced } from "../writer/claim.ts"
+import { unavailable } from "./unavailable.ts"
 
 interface WebhookColumns extends Omit<Webhook, "position" | "createdAt"> {
   readonly position: string
@@ -15,8 +19,25 @@ interface DeadLetterColumns extends Omit<DeadLetter, "givenUpAt"> {
   readonly givenUpAt: Date
 }
 
-export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"] => ({
-  list: orUnavailable(
+export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"] => {
+  const store = statementsOf(sql)
+  const own =
+    <Args extends readonly unknown[], A>(write: (...args: Args) => Effect.Effect<A, StoreUnavailable>) =>
+    (...args: Args): Effect.Effect<A, StoreUnavailable> =>
+      unavailable(fenced(sql, write(...args)))
+  return {
+    ...store,
+    add: own(store.add),
+    remove: own(store.remove),
+    progress: own(store.progress),
+    stop: own(store.stop),
+    bury: own(store.bury),
+    unbury: own(store.unbury),
+  }
+}
+
+const statementsOf = (sql: PgClient.PgClient): WebhookStore["Service"] => ({
+  list: unavailable(
     sql<WebhookColumns>`
       SELECT id, url, types, presentity, secret, position::text AS "position", created_at AS "createdAt",
         created_by AS "createdBy", stopped
@@ -33,7 +54,7 @@ export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"
         ${one.position}, ${new Date(one.createdAt)}, ${one.createdBy}, ${one.stopped})`),
   remove: (id) =>
     Effect.map(
-      orUnavailable(sql`DELETE FROM webhooks WHERE id = ${id} RETURNING id`),
+      unavailable(sql`DELETE FROM webhooks WHERE id = ${id} RETURNING id`),
       (rows) => rows.length > 0,
     ),
   progress: (id, position) =>
@@ -55,7 +76,7 @@ export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"
       ),
     ),
   deadLetters: (id) =>
-    orUnavailable(
+    unavailable(
       sql<DeadLetterColumns>`
         SELECT id, presentity, type, body, given_up_at AS "givenUpAt", attempts, error
         FROM webhook_dead_letters WHERE webhook = ${id} ORDER BY given_up_at DESC, id`,
@@ -64,12 +85,4 @@ export const makeWebhookStore = (sql: PgClient.PgClient): WebhookStore["Service"
     done(sql`DELETE FROM webhook_dead_letters WHERE webhook = ${id} AND id = ${letter}`),
 })
 
-export const layerPostgresWebhooks: Layer.Layer<WebhookStore, never, PgClient.PgClient> = Layer.effect(
-  WebhookStore,
-  Effect.map(PgClient.PgClient, makeWebhookStore),
-)
-
-const orUnavailable = <A, E>(effect: Effect.Effect<A, E>) =>
-  Effect.mapError(effect, (cause) => new StoreUnavailable({ cause }))
-
-const done = <A, E>(effect: Effect.Effect<A, E>) => Effect.asVoid(orUnavailable(effect))
+const done = (statement: Effect.Effect<unknown, SqlError.SqlError>) => Effect.asVoid(unavailable(statement))

@@ -1,0 +1,52 @@
+/**
+ * What the log has beyond the position that the tables say they show.
+ */
+import { Effect } from "effect"
+import type { LogAudit, LoggedDecision } from "../../ports/log-audit.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { nameOf, rowOf } from "../../domain/projections/layout.ts"
+import type { TableRow } from "../../domain/projections/layout.ts"
+import { touched } from "../../domain/projections/rows.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { stateIn } from "./fold.ts"
+import type { Folded } from "./folded.ts"
+
+/** The decisions that the tables do not show. */
+export const readTail = Effect.fnUntraced(function* (audit: LogAudit, after: number, upTo: number) {
+  const tail: LoggedDecision[] = []
+  for (let position = after; position < upTo;) {
+    const page = yield* audit.decisions(position, upTo)
+    tail.push(...page)
+    position = page.at(-1)?.position ?? upTo
+  }
+  return tail
+})
+
+/** By name of the row, what it was after each later decision that touched it; null: it was not there. */
+export type Later = ReadonlyMap<string, readonly (TableRow | null)[]>
+
+export const nothingLater: Later = new Map()
+
+export const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Later => {
+  const later = new Map<string, (TableRow | null)[]>()
+  const states = new Map<Uri, State>()
+  for (const { stream, version, at, events } of tail) {
+    if (typeof events === "string") continue
+    const before = states.get(stream) ?? stateIn(folded, stream)
+    const after = fold(before, { events, at, version })
+    states.set(stream, after)
+    for (const event of events) {
+      for (const key of touched(event, before, after)) {
+        const name = nameOf(after, key)
+        if (name === null) continue
+        const full = `${key.table}\n${name}`
+        const row = rowOf(after, key) ?? null
+        const others = later.get(full)
+        if (others === undefined) later.set(full, [row])
+        else others.push(row)
+      }
+    }
+  }
+  return later
+}

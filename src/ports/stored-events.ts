@@ -1,0 +1,28 @@
+/**
+ * Events in the form in which a log keeps them: as they are, or with everything that is personal encrypted.
+ */
+import type { Event } from "../domain/presentity/events.ts"
+
+/** The key of a person. Whoever destroys it makes everything that was encrypted with it unreadable (crypto-shredding). */
+export interface PersonKey {
+  /** A name that says nothing about the person: 24 hex digits, or 12 for keys of the first form. */
+  readonly id: string
+  /** The canonical URI of the person. */
+  readonly person: string
+  /** 64 octets, or 32 for an id of 12 digits. */
+  readonly key: Uint8Array
+}
+
+/**
+ * Events with the ids of the keys that their personal fields are encrypted with.
+ *
+ * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the events need them.
+ */
+export interface Envelope {
+  readonly of?: string
+  readonly by?: readonly string[]
+  readonly events: readonly Event[]
+}
+
+/** What the column `events` of a row holds. */
+export type StoredEvents = readonly Event[] | Envelope

@@ -1,0 +1,13 @@
+/**
+ * The contract of event stores as tests of vitest.
+ */
+import { describe, it } from "vitest"
+import { storeContract } from "../../src/app/testing/store-contract.ts"
+import type { EventStore } from "../../src/ports/event-store.ts"
+
+/** @param open gives the store when a case begins */
+export const describeStore = (name: string, open: () => EventStore["Service"]): void => {
+  describe(`event store contract: ${name}`, () => {
+    for (const one of storeContract(open)) it(`${one.name}`, { tags: [...one.tags] }, one.run)
+  })
+}
