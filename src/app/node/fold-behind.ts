@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { EventStore, Position } from "../../ports/event-store.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
+import { fold, stateBefore } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
@@ -37,8 +37,7 @@ export const foldBehind = Effect.fnUntraced(function* (
         const rows = yield* store.history(stream, state.version, rowsPerPage)
         for (const { position, decision } of rows) {
           if (position > upTo) break
-          const before: State =
-            decision.version === state.version + 1 ? state : { ...state, version: decision.version - 1 }
+          const before = stateBefore(state, decision.version)
           state = fold(before, decision)
           at = Math.max(at, decision.at)
           each({ decision, before, after: state })

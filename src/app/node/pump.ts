@@ -9,7 +9,7 @@ import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { attention } from "../clock/attention.ts"
-import { makeEngine } from "../../domain/engine/engine.ts"
+import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type {
   Batch,
   Doubtful,
@@ -510,7 +510,7 @@ export const makePump = Effect.fnUntraced(function* (
 
   const append = (): void => {
     if (appending || status === "down") return
-    const batch = engine.seal(options.decisionsMax)
+    const batch = engine.takeBatch(options.decisionsMax)
     if (batch === null) return
     appending = true
     underWay = batch

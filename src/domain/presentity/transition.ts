@@ -1,0 +1,99 @@
+/**
+ * A decision being made: its events, and the state after each of them. Every decision of several events is built here, so that
+ * each step sees what the steps before it have done, and so that no event is applied twice on its way from command to NOTIFY.
+ *
+ *     const draft = begin(state, context.now)
+ *     draft.add(event)
+ *     draft.after // the state with that event
+ */
+import type { Millis } from "../vocabulary.ts"
+import { evolve } from "./evolve.ts"
+import type { Event } from "./events.ts"
+import type { State } from "./state.ts"
+
+/** Events in order, and the states between them. */
+export interface Transition {
+  /** The state before the first event. */
+  readonly before: State
+  /** What time it is by the clock (`clockOf`), in milliseconds. */
+  readonly now: Millis
+  readonly events: readonly Event[]
+  /** The state after each event: as many as there are events. */
+  readonly states: readonly State[]
+  /** The state after the last event; `before` while there is none. */
+  readonly after: State
+}
+
+/** A transition that more events may be added to, each on top of those before it. */
+export interface Draft extends Transition {
+  /** Applies one event. O(the event). */
+  readonly add: (event: Event) => void
+  readonly addAll: (events: Iterable<Event>) => void
+}
+
+/** A draft without events. */
+export const begin = (before: State, now: Millis): Draft => {
+  const events: Event[] = []
+  const states: State[] = []
+  let after = before
+  const add = (event: Event): void => {
+    after = evolve(after, event, now)
+    events.push(event)
+    states.push(after)
+  }
+  return {
+    before,
+    now,
+    events,
+    states,
+    get after() {
+      return after
+    },
+    add,
+    addAll: (more) => {
+      for (const event of more) add(event)
+    },
+  }
+}
+
+/** The transition that these events make of a state. */
+export const transitionOf = (before: State, events: readonly Event[], now: Millis): Transition => {
+  const draft = begin(before, now)
+  draft.addAll(events)
+  return draft
+}
+
+/** Both, one after the other: the second began where the first ended. */
+export const joined = (first: Transition, second: Transition): Transition => ({
+  before: first.before,
+  now: second.now,
+  events: [...first.events, ...second.events],
+  states: [...first.states, ...second.states],
+  after: second.after,
+})
+
+/**
+ * The transition with some of its events replaced. What comes before the first replacement is kept as it was computed.
+ *
+ * @param replace the events that stand for the event at this index; the array of the event itself where it stays
+ */
+export const rewritten = (
+  transition: Transition,
+  replace: (event: Event, index: number) => readonly Event[],
+): Transition => {
+  const parts = transition.events.map((event, index) => replace(event, index))
+  const first = parts.findIndex((part, index) => part.length !== 1 || part[0] !== transition.events[index])
+  if (first < 0) return transition
+  const kept = upTo(transition, first)
+  const rest = begin(kept.after, transition.now)
+  for (const part of parts.slice(first)) rest.addAll(part)
+  return joined(kept, rest)
+}
+
+const upTo = ({ before, now, events, states }: Transition, index: number): Transition => ({
+  before,
+  now,
+  events: events.slice(0, index),
+  states: states.slice(0, index),
+  after: states[index - 1] ?? before,
+})
