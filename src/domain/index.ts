@@ -25,11 +25,14 @@ export type { Dialog, Publication, State, Subscription } from "./presentity/stat
 export type { Snapshot } from "./presentity/snapshot.ts"
 export type {
   Batch,
+  CommittedDecision,
+  Doubtful,
   Engine,
   EngineOptions,
+  Failed,
   Offer,
+  Offered,
   Release,
-  CommittedDecision as Stored,
 } from "./engine/engine.ts"
 export type { EventPackage, Packages } from "./packages/event-package.ts"
 export type { Element, XmlCodec } from "./packages/element.ts"

@@ -151,23 +151,27 @@ describe("decisions", () => {
     return machine.run().moments[0]!
   }
 
-  it("evolve applies an event or says what cannot be; on a state that is not whole it ignores it", { tags: ["L01"] }, () => {
-    forEveryHistory((run) => {
-      const strangers = [initial("sip:x@example.com" as Uri), ...run.states.values()]
-      for (const { events, at } of run.log) {
-        for (const event of events)
-          for (const state of strangers) {
-            nextDeadline(evolve({ ...state, isIncomplete: true }, event, at))
-            try {
-              nextDeadline(evolve(state, event, at))
-            } catch (cause) {
-              ok(cause instanceof Error)
-              match(cause.message, /^invariant broken: [a-z]/)
+  it(
+    "evolve applies an event or says what cannot be; on a state that is not whole it ignores it",
+    { tags: ["L01"] },
+    () => {
+      forEveryHistory((run) => {
+        const strangers = [initial("sip:x@example.com" as Uri), ...run.states.values()]
+        for (const { events, at } of run.log) {
+          for (const event of events)
+            for (const state of strangers) {
+              nextDeadline(evolve({ ...state, isIncomplete: true }, event, at))
+              try {
+                nextDeadline(evolve(state, event, at))
+              } catch (cause) {
+                ok(cause instanceof Error)
+                match(cause.message, /^invariant broken: [a-z]/)
+              }
             }
-          }
-      }
-    })
-  })
+        }
+      })
+    },
+  )
 
   it(
     "a refusal changes nothing and sends nothing; what was due before was decided before",

@@ -274,8 +274,7 @@ const create = (
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
   }
-  const created = wantsNoDocument(draft, begun, asked) ? { ...begun, dormant: true as const } : begun
-  draft.add(created)
+  addCreated(draft, begun, asked)
   const subscription = get(draft.after.subscriptions, no)
   invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
   const answer = subscribed(asked, status, context)
@@ -293,19 +292,24 @@ const create = (
 }
 
 /**
- * Whether the watcher wants none of the documents that this subscription brings: all (`Suppress-If-Match: *`), or, where it
- * only asks, the one that it has already.
+ * The beginning of a subscription. It is said with it when the watcher wants none of the documents that it brings: none at all
+ * (`Suppress-If-Match: *`), or, where it only asks, not the one that it has already.
  */
-const wantsNoDocument = (draft: Draft, begun: SubscriptionCreated, asked: Asked): boolean => {
-  if (isDormant(asked)) return true
-  if (asked.granted !== 0 || asked.suppressIfMatch === undefined) return false
-  // a trial: which document it would be sent shows only with it
+const addCreated = (draft: Draft, begun: SubscriptionCreated, asked: Asked): void => {
+  const { granted, suppressIfMatch, eventPackage } = asked
+  const isConditional = granted === 0 && suppressIfMatch !== undefined
+  if (isDormant(asked) || !isConditional) {
+    draft.add(isDormant(asked) ? { ...begun, dormant: true } : begun)
+    return
+  }
+  // which document it would be sent shows only with it
   const trial = begin(draft.after, draft.now)
   trial.add(begun)
   const subscription = get(trial.after.subscriptions, begun.no)
-  if (subscription === undefined) return false
-  const view = viewFor(trial.after, subscription, asked.eventPackage)
-  return hasAlready(asked.suppressIfMatch, subscription, asked.eventPackage, view)
+  invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
+  const view = viewFor(trial.after, subscription, eventPackage)
+  if (hasAlready(suppressIfMatch, subscription, eventPackage, view)) draft.add({ ...begun, dormant: true })
+  else draft.append(trial)
 }
 
 const sharingTagFields = (

@@ -6,6 +6,7 @@
  *     draft.add(event)
  *     draft.after // the state with that event
  */
+import { invariant } from "../vocabulary.ts"
 import type { Millis } from "../vocabulary.ts"
 import { evolve } from "./evolve.ts"
 import type { Event } from "./events.ts"
@@ -29,6 +30,8 @@ export interface Draft extends Transition {
   /** Applies one event. O(the event). */
   readonly add: (event: Event) => void
   readonly addAll: (events: Iterable<Event>) => void
+  /** Goes on with a transition that began where this one ends; its events are not applied again. */
+  readonly append: (next: Transition) => void
 }
 
 /** A draft without events. */
@@ -52,6 +55,12 @@ export const begin = (before: State, now: Millis): Draft => {
     add,
     addAll: (more) => {
       for (const event of more) add(event)
+    },
+    append: (next) => {
+      invariant(next.before === after, "a transition goes on where it ends")
+      events.push(...next.events)
+      states.push(...next.states)
+      after = next.after
     },
   }
 }
