@@ -32,7 +32,7 @@ export const foldBehind = Effect.fnUntraced(function* (
   for (let after = ""; ;) {
     const page = yield* store.behind(upTo, after, streamsPerPage)
     for (const { stream, version } of page) {
-      let state: State = states.get(stream) ?? { ...initial(stream), version }
+      let state = states.get(stream) ?? stateBefore(initial(stream), version + 1)
       for (;;) {
         const rows = yield* store.history(stream, state.version, rowsPerPage)
         for (const { position, decision } of rows) {

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import type { Position, RecordedDecision } from "../../ports/event-store.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
+import { fold, stateBefore } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -54,10 +54,7 @@ export const foldTail = Effect.fnUntraced(function* (
       earlier?.read(row)
       if (position <= shown.position) continue
       // a stream without snapshot had nothing alive when the tail begins
-      const before = states.get(decision.stream) ?? {
-        ...initial(decision.stream),
-        version: decision.version - 1,
-      }
+      const before = states.get(decision.stream) ?? stateBefore(initial(decision.stream), decision.version)
       if (decision.version <= before.version) continue
       const after = fold(before, decision)
       states.set(decision.stream, after)
