@@ -4,7 +4,7 @@
  * Nothing outlives the process.
  */
 import { Effect, Layer } from "effect"
-import { EventStore, soleClaim } from "../../ports/event-store.ts"
+import { EventStore, StoreUnavailable, soleClaim } from "../../ports/event-store.ts"
 import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -71,7 +71,11 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
 
   return {
     append: (decisions) => Effect.sync(() => log.append(decisions)),
-    load: (streams) => Effect.sync(() => streams.map(log.load)),
+    load: (streams) =>
+      Effect.try({
+        try: () => streams.map(log.load),
+        catch: (cause) => new StoreUnavailable({ cause }),
+      }),
     read: (after, max) => Effect.sync(() => log.read(after, max)),
     history: (stream, afterVersion, max) => Effect.sync(() => log.history(stream, afterVersion, max)),
     historyBack: (stream, beforeVersion, max) =>
