@@ -6,7 +6,7 @@ import { acceptedEvent } from "../presentity/delivery-acks.ts"
 import type { Accepted, Command } from "../presentity/commands.ts"
 import type { ClockSetBack } from "../presentity/events.ts"
 import type { State } from "../presentity/state.ts"
-import { begin, joined } from "../presentity/transition.ts"
+import { add, begin, joined } from "../presentity/transition.ts"
 import type { Draft, Transition } from "../presentity/transition.ts"
 import type { Millis } from "../vocabulary.ts"
 
@@ -45,7 +45,7 @@ const writesThemItself = ({ _tag }: Command): boolean => _tag === "RecordDeliver
 const preamble = (state: State, accepted: readonly Accepted[], now: Millis): Draft => {
   const draft = begin(state, now)
   // without `moved` it changes nothing of the state
-  if (now < state.decidedAt) draft.add(behind(state, now))
+  if (now < state.decidedAt) add(draft, behind(state, now))
   return answers(draft, accepted)
 }
 
@@ -55,6 +55,6 @@ const behind = ({ decidedAt }: State, now: Millis): ClockSetBack => ({
 })
 
 const answers = (draft: Draft, accepted: readonly Accepted[]): Draft => {
-  if (accepted.length > 0) draft.add(acceptedEvent(accepted, draft.now))
+  if (accepted.length > 0) add(draft, acceptedEvent(accepted, draft.now))
   return draft
 }

@@ -18,7 +18,7 @@ import type { Entry, Machine, Undecided } from "./machine.ts"
 export interface Asked<Ticket> {
   readonly command: Command
   /** Absent: nobody asked. */
-  readonly offer?: Offer<Ticket>
+  readonly offer?: Offer<Ticket> | null
   readonly unsureSince?: Millis | null
 }
 
@@ -26,7 +26,7 @@ export interface Asked<Ticket> {
 export const decideOn = <Ticket>(
   machine: Machine<Ticket>,
   entry: Entry,
-  { command, offer, unsureSince = null }: Asked<Ticket>,
+  { command, offer = null, unsureSince = null }: Asked<Ticket>,
   at: Millis,
   nonce: () => string,
 ): Undecided<Ticket> => {
@@ -43,9 +43,19 @@ export const decideOn = <Ticket>(
   }
   const known = knownBefore(before, command, entry.accepted, at)
   const decided = consider(known?.after ?? before, command, context)
-  const base = { entry, offer: offer ?? null, before, answer: decided.answer, unsureSince }
+  const { answer } = decided
   if (decided.events.length === 0)
-    return { ...base, decision: null, after: before, notifications: none, took: noAnswers }
+    return {
+      entry,
+      offer,
+      decision: null,
+      before,
+      after: before,
+      answer,
+      notifications: none,
+      unsureSince,
+      took: noAnswers,
+    }
   const took = takeAnswers(entry)
   const transition = withPreamble(known, decided, command, took)
   const decision: Decision = {
@@ -64,7 +74,7 @@ export const decideOn = <Ticket>(
   machine.dialogs.follow(before, decision)
   const deadline = deadlineIn(decision.events, after)
   if (deadline !== null) machine.deadlines.arm(before.presentity, deadline)
-  return { ...base, decision, after, notifications, took }
+  return { entry, offer, decision, before, after, answer, notifications, unsureSince, took }
 }
 
 /** What is known of NOTIFYs by now goes along with whatever is decided. */

@@ -16,6 +16,7 @@ import { assess, bodiless, notifyOne, tellAgain, viewFor } from "./notify.ts"
 import { atBound, badEvent, badRequest } from "./rejections.ts"
 import { byNo, isServedHere, verdictKey } from "./state.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
+import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
 import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
@@ -137,7 +138,7 @@ export const replaceRules = (draft: Draft, command: ReplaceRules, context: Conte
   }
   const boundaryAt =
     rules === null ? null : boundary(before, eventPackage, parseRules(language, rules), context)
-  draft.add({ _tag: "RulesReplaced", packageName, rules, boundaryAt })
+  add(draft, { _tag: "RulesReplaced", packageName, rules, boundaryAt })
   review(draft, eventPackage, context, { before })
   return isDone
 }
@@ -151,7 +152,7 @@ export const refreshWatchers = (draft: Draft, command: RefreshWatchers, context:
   const eventPackage = context.packages.find(command.packageName)
   if (eventPackage === null) return rejected(badEvent(context))
   if (command.kind === "rules") review(draft, eventPackage, context)
-  else draft.addAll(tellAgain(draft.after, eventPackage))
+  else addAll(draft, tellAgain(draft.after, eventPackage))
   return isDone
 }
 
@@ -170,7 +171,7 @@ export const decideWatcher = (draft: Draft, command: DecideWatcher, context: Con
   if (present === handling) return isDone
   if (present === null && size(before.verdicts) >= context.limits.subscriptionsMax)
     return rejected(atBound("too many decisions on single watchers", context))
-  draft.add({ _tag: "WatcherDecided", packageName, watcher, handling })
+  add(draft, { _tag: "WatcherDecided", packageName, watcher, handling })
   review(draft, eventPackage, context, { before, watcher })
   return isDone
 }
@@ -185,7 +186,7 @@ export const reviewDue = (draft: Draft, context: Context): void => {
       eventPackage === null
         ? null
         : boundary(after, eventPackage, rulesOf(after, eventPackage, context.packages), context)
-    draft.add({ _tag: "RulesReviewed", packageName, boundaryAt: next })
+    add(draft, { _tag: "RulesReviewed", packageName, boundaryAt: next })
     if (eventPackage !== null) review(draft, eventPackage, context)
   }
 }
@@ -218,7 +219,7 @@ const reviewSphereOf = (before: State, draft: Draft, eventPackage: EventPackage,
   const known = get(after.rules, eventPackage.name)?.boundaryAt ?? null
   // a boundary reached at this very instant is passed here, whatever the sphere is
   const isDue = known !== null && known <= context.now
-  if (boundaryAt !== known) draft.add({ _tag: "RulesReviewed", packageName: eventPackage.name, boundaryAt })
+  if (boundaryAt !== known) add(draft, { _tag: "RulesReviewed", packageName: eventPackage.name, boundaryAt })
   const sphereIn = (state: State): string | null => sphereOf(state, eventPackage, rules, context)
   if (isDue || sphereIn(before) !== sphereIn(after)) review(draft, eventPackage, context)
 }
@@ -287,7 +288,7 @@ export const review = (
     const { handling } = authorizationOf(waiting.watcher)
     if (handling === "confirm") continue
     const event = handling === "block" ? "rejected" : "approved"
-    draft.add({ _tag: "WaitingEnded", no: waiting.no, event })
+    add(draft, { _tag: "WaitingEnded", no: waiting.no, event })
   }
 }
 
@@ -307,7 +308,7 @@ const apply = (
   const { no, dormant } = subscription
   const { handling, matched, unread } = authorization
   if (handling === "block") {
-    draft.add(blocked(no, authorization))
+    add(draft, blocked(no, authorization))
     return
   }
   const status = statusOf(handling)
@@ -318,7 +319,7 @@ const apply = (
     matched === subscription.matched &&
     unread === subscription.unread
   if (!isTreatedAlike) {
-    draft.add({
+    add(draft, {
       _tag: "SubscriptionStatusChanged",
       no,
       status,
@@ -337,7 +338,7 @@ const apply = (
   const isNews = assess(treatment, changed, view.digest, context) === "told"
   if (status !== subscription.status || isNews) {
     const notify = notifyOne(subscription, view, "rules")
-    draft.add(dormant ? bodiless(notify) : notify)
+    add(draft, dormant ? bodiless(notify) : notify)
   }
 }
 

@@ -28,7 +28,7 @@ import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
 import { withAnswers } from "./targets.ts"
 import { terminate } from "./terminate.ts"
-import { begin, transitionOf } from "./transition.ts"
+import { addAll, begin, transitionOf } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { liveArguments } from "./view.ts"
 import { withhold } from "./withhold.ts"
@@ -124,7 +124,7 @@ const handle = (draft: Draft, command: Command, context: Context): Answer => {
 }
 
 const taken = (draft: Draft, { events, answer }: Outcome): Answer => {
-  draft.addAll(events)
+  addAll(draft, events)
   return answer
 }
 
@@ -148,7 +148,7 @@ const notifyComposedPackages = (draft: Draft, context: Context): void => {
   for (const eventPackage of touched) {
     const [was, is] = [before, after].map((state) => liveArguments(state, eventPackage.composesFrom))
     if (JSON.stringify(was) !== JSON.stringify(is))
-      draft.addAll(changeNotifications(before, after, eventPackage, context))
+      addAll(draft, changeNotifications(before, after, eventPackage, context))
   }
 }
 
@@ -163,7 +163,7 @@ const notifyWatcherInfo = (draft: Draft, context: Context): void => {
   for (const [packageName, changedIn] of entries(after.watchersChangedIn)) {
     if (changedIn !== before.version + 1 || get(before.watchersChangedIn, packageName) === changedIn) continue
     const template = context.packages.find(templateOf(packageName))
-    if (template !== null) draft.addAll(changeNotifications(before, after, template, context))
+    if (template !== null) addAll(draft, changeNotifications(before, after, template, context))
   }
 }
 

@@ -16,6 +16,7 @@ import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
+import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 
 /**
@@ -33,12 +34,12 @@ export const fallDue = (draft: Draft, context: Context): Answer => {
   endSubscriptions(draft, context)
   endWaiting(draft, context)
   for (const eventPackage of changed) {
-    draft.addAll(changeNotifications(before, draft.after, eventPackage, context))
-    draft.addAll(mixedNotifications(before, draft.after, eventPackage, context))
+    addAll(draft, changeNotifications(before, draft.after, eventPackage, context))
+    addAll(draft, mixedNotifications(before, draft.after, eventPackage, context))
   }
   const idle = sendDeferred(draft, context)
   repeat(draft, context)
-  if (idle.length > 0) draft.add(deferred(idle, null))
+  if (idle.length > 0) add(draft, deferred(idle, null))
   return isDone
 }
 
@@ -49,7 +50,7 @@ const endPublications = (draft: Draft, { now, packages }: Context): readonly Eve
     const expired = [...values(publications)].filter(({ expiresAt }) => expiresAt <= now)
     for (const { entityTag } of expired.sort((left, right) => left.createdIn - right.createdIn)) {
       changed.add(packageName)
-      draft.add({ _tag: "PublicationRemoved", packageName, entityTag, cause: "expired" })
+      add(draft, { _tag: "PublicationRemoved", packageName, entityTag, cause: "expired" })
     }
   }
   return [...changed].sort().flatMap((packageName) => packages.find(packageName) ?? [])
@@ -59,19 +60,19 @@ const endSubscriptions = (draft: Draft, context: Context): void => {
   for (const subscription of allServedHere(draft.after)) {
     const { no, packageName, status, expiresAt, giveUpAt } = subscription
     if (expiresAt <= context.now) {
-      draft.addAll(supersededBy(draft.after, subscription, status))
+      addAll(draft, supersededBy(draft.after, subscription, status))
       const end = timedOut(draft.after, subscription, context)
       const isTold = context.packages.find(packageName)?.notifiesTimeout !== false
-      draft.add(isTold ? end : { ...end, silent: true })
+      add(draft, isTold ? end : { ...end, silent: true })
     } else if (giveUpAt !== null && giveUpAt <= context.now) {
-      draft.add({ _tag: "SubscriptionTerminated", no, reason: "giveup", silent: false, waitsUntil: null })
+      add(draft, { _tag: "SubscriptionTerminated", no, reason: "giveup", silent: false, waitsUntil: null })
     }
   }
 }
 
 const endWaiting = (draft: Draft, { now }: Context): void => {
   for (const { no, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
-    if (giveUpAt <= now) draft.add({ _tag: "WaitingEnded", no, event: "giveup" })
+    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no, event: "giveup" })
   }
 }
 
@@ -96,7 +97,7 @@ const sendDeferred = (draft: Draft, context: Context): readonly SubscriptionNo[]
     }
     // the watcher may have asked for a slower pace since
     const from = allowedAt(subscription, eventPackage, limits)
-    draft.add(from <= now ? notifyOne(subscription, view, "change") : deferred([no], from))
+    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([no], from))
   }
   return idle
 }
@@ -108,9 +109,9 @@ const repeat = (draft: Draft, { now, packages, inFlight }: Context): void => {
     if (repeatAt === null || repeatAt > now) continue
     const eventPackage = packages.find(subscription.packageName)
     if (eventPackage !== null && !subscription.dormant && !inFlight(no))
-      draft.add(notifyOne(subscription, viewFor(draft.after, subscription, eventPackage), "rate"))
+      add(draft, notifyOne(subscription, viewFor(draft.after, subscription, eventPackage), "rate"))
     // it sleeps, or the last one has no answer yet: this one is left out
-    else draft.add(deferred([no], subscription.dueAt))
+    else add(draft, deferred([no], subscription.dueAt))
   }
 }
 

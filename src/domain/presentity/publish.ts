@@ -19,6 +19,7 @@ import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { badEvent, badRequest, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
+import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { liveArguments, parseBody, parseHeaders } from "./view.ts"
 
@@ -128,7 +129,7 @@ const change = (draft: Draft, request: PublishRequest, current: Publication, con
   if (command.body === null && command.bodyFault === null && saysNothingNew) {
     const refusal = refusalOf(state, request, "refresh")
     if (refusal !== null) return rejected(refusal)
-    draft.add({ _tag: "PublicationRefreshed", ...renewal })
+    add(draft, { _tag: "PublicationRefreshed", ...renewal })
     return published(context, entityTag, granted)
   }
   const fault = bodyFault(command, eventPackage) ?? refusalOf(state, request, "modify")
@@ -180,12 +181,12 @@ export const changePublished = (
   sender: string | null = null,
 ): void => {
   const before = draft.after
-  draft.add(event)
+  add(draft, event)
   // another sphere may mean other rules: they apply before anybody is told
   reviewSphere(before, draft, eventPackage, context)
   const { after } = draft
-  draft.addAll(changeNotifications(before, after, eventPackage, context, sender))
-  draft.addAll(mixedNotifications(before, after, eventPackage, context))
+  addAll(draft, changeNotifications(before, after, eventPackage, context, sender))
+  addAll(draft, mixedNotifications(before, after, eventPackage, context))
 }
 
 /** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */

@@ -99,20 +99,17 @@ const tell = (scene: Scene, event: NotificationsIssued, state: State, index: num
     const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
     if (dialog.usages > 1) next.set(dialog.no, cseq)
     if (reaction.only?.(subscription) === false) continue
-    const expires = remaining(subscription, now, reaction)
+    let intent: Unsent
     if (event.withheld === true) {
       // no tag: nobody has this document instead of the real one
-      const instead = stopgap(after, subscription, dialog, eventPackage)
-      add(
-        index,
-        notify({ state: after, subscription, dialog, cseq, shown: instead, entityTag: null, expires }),
-      )
-      continue
+      intent = notify(after, subscription, dialog, cseq, stopgap(after, subscription, dialog, eventPackage))
+    } else {
+      const document = shown === null ? empty : shown(subscription)
+      intent = notify(after, subscription, dialog, cseq, event.bodiless === true ? empty : document)
+      intent.entityTag = tagFor(scene, eventPackage, subscription, document, event.shown)
     }
-    const document = shown === null ? empty : shown(subscription)
-    const entityTag = tagFor(scene, eventPackage, subscription, document, event.shown)
-    const sent = event.bodiless === true ? empty : document
-    add(index, notify({ state: after, subscription, dialog, cseq, shown: sent, entityTag, expires }))
+    intent.expires = remaining(subscription, now, reaction)
+    add(index, intent)
   }
 }
 
@@ -130,18 +127,11 @@ const tellEnd = (scene: Scene, event: SubscriptionTerminated, state: State, inde
       : lastOf(after, subscription, eventPackage, parting.get(eventPackage.name), now)
   const digest = eventPackage === null ? "" : viewFor(after, subscription, eventPackage).digest
   const withheld = event.withheld === true ? stopgap(after, subscription, dialog, eventPackage) : null
-  add(
-    index,
-    notify({
-      state: after,
-      subscription,
-      dialog,
-      cseq: dialog.localCseq + 1,
-      shown: subscription.dormant ? empty : (withheld ?? document),
-      entityTag: withheld === null ? tagFor(scene, eventPackage, subscription, document, digest) : null,
-      reason: event.reason,
-    }),
-  )
+  const sent = subscription.dormant ? empty : (withheld ?? document)
+  const last = notify(after, subscription, dialog, dialog.localCseq + 1, sent)
+  if (withheld === null) last.entityTag = tagFor(scene, eventPackage, subscription, document, digest)
+  ends(last, event.reason)
+  add(index, last)
 }
 
 const repeatFarewell = (scene: Scene, event: FarewellRepeated, index: number): void => {
@@ -160,8 +150,10 @@ const repeatFarewell = (scene: Scene, event: FarewellRepeated, index: number): v
     remoteTarget: start.remoteTarget,
     ...(event.unproven === true ? { proof: { _tag: "Unproven", room: 0, since: cseq - 1 } as const } : {}),
   }
-  const entityTag = tagFor(scene, eventPackage, subscription, shown, digest)
-  add(index, notify({ state: after, subscription, dialog, cseq, shown, entityTag, reason }))
+  const last = notify(after, subscription, dialog, cseq, shown)
+  last.entityTag = tagFor(scene, eventPackage, subscription, shown, digest)
+  ends(last, reason)
+  add(index, last)
 }
 
 /** Null: conditional notification is off, or the package is not there any more. */
@@ -223,39 +215,40 @@ const retrySeconds: ReadonlyMap<TerminationReason, Seconds> = new Map([
   ["probation", 60],
 ])
 
-interface NotifyFields {
-  readonly state: State
-  readonly subscription: Subscription
-  readonly dialog: Pick<Dialog, "start" | "remoteTarget" | "proof">
-  readonly cseq: number
-  readonly shown: Shown
-  readonly entityTag: string | null
-  /** Absent: it is over. */
-  readonly expires?: Seconds
-  /** Why it is over; absent: it is not. */
-  readonly reason?: TerminationReason
-}
+/** Being written: nobody has it yet. */
+type Unsent = { -readonly [Key in keyof Notify]: Notify[Key] }
 
-const notify = (fields: NotifyFields): Notify => {
-  const { state, subscription, dialog, cseq, shown, entityTag, expires = null, reason = null } = fields
-  const { start, remoteTarget, proof } = dialog
-  return {
-    _tag: "Notify",
-    presentity: state.presentity,
-    no: subscription.no,
-    cseq,
-    packageName: subscription.packageName,
-    eventId: subscription.eventId,
-    dialog: remoteTarget === start.remoteTarget ? start : { ...start, remoteTarget },
-    state: reason === null ? subscription.status : "terminated",
-    expires,
-    reason,
-    // RFC 3265 §3.2.4: nobody has decided; asking again at once would not help
-    retryAfter: reason === null ? null : (retrySeconds.get(reason) ?? null),
-    body: shown.body,
-    ...(shown.headers === undefined ? {} : { headers: shown.headers }),
-    rates: reason === null ? subscription.rates : null,
-    entityTag,
-    ...(proof === undefined ? {} : { proof }),
-  }
+/** A NOTIFY of a subscription that goes on. Whoever makes one says its entity-tag, and when it expires or that it `ends`. */
+const notify = (
+  { presentity }: State,
+  { no, packageName, eventId, status, rates }: Subscription,
+  { start, remoteTarget, proof }: Pick<Dialog, "start" | "remoteTarget" | "proof">,
+  cseq: number,
+  { body, headers }: Shown,
+): Unsent => ({
+  _tag: "Notify",
+  presentity,
+  no,
+  cseq,
+  packageName,
+  eventId,
+  dialog: remoteTarget === start.remoteTarget ? start : { ...start, remoteTarget },
+  state: status,
+  expires: null,
+  reason: null,
+  retryAfter: null,
+  body,
+  ...(headers === undefined ? {} : { headers }),
+  rates,
+  entityTag: null,
+  ...(proof === undefined ? {} : { proof }),
+})
+
+/** @source RFC 3265 §3.2.4 */
+const ends = (last: Unsent, reason: TerminationReason): void => {
+  last.state = "terminated"
+  last.reason = reason
+  // nobody has decided; asking again at once would not help
+  last.retryAfter = retrySeconds.get(reason) ?? null
+  last.rates = null
 }

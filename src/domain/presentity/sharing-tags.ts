@@ -15,6 +15,7 @@ import type { Outcome } from "./decision.ts"
 import { fallDue } from "./fall-due.ts"
 import { changeNotifications } from "./notify.ts"
 import type { State } from "./state.ts"
+import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 
 /** The stream that says what the tags are; no presentity has such a name. */
@@ -39,7 +40,7 @@ export const switchSharingTag = (draft: Draft, command: SwitchSharingTag, contex
     ({ sharingTag, parked }) => sharingTag === tag && (parked === true) !== isParked,
   )
   if (concerned.length === 0) return isDone
-  draft.add({ _tag: "SharingTagSwitched", tag, role, epoch })
+  add(draft, { _tag: "SharingTagSwitched", tag, role, epoch })
   if (isParked) return isDone
   fallDue(draft, context)
   const names = [...new Set(concerned.map(({ packageName }) => packageName))].sort()
@@ -47,7 +48,7 @@ export const switchSharingTag = (draft: Draft, command: SwitchSharingTag, contex
     const eventPackage = context.packages.find(name)
     if (eventPackage === null) continue
     review(draft, eventPackage, context)
-    draft.addAll(changeNotifications(before, draft.after, eventPackage, context))
+    addAll(draft, changeNotifications(before, draft.after, eventPackage, context))
   }
   return isDone
 }

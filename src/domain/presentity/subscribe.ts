@@ -31,7 +31,7 @@ import { badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { activeSubscriptions, verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { isSameHop } from "./targets.ts"
-import { begin } from "./transition.ts"
+import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { counts } from "./view.ts"
 import { watchingAs } from "./watching.ts"
@@ -99,7 +99,7 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const proof = roomAfter(dialog, command, moved)
   if (moved !== null || proof.room !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
-    draft.add({ _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
+    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
   }
   return create(draft, asked, authorization, context, {
     eventId: command.eventId,
@@ -255,7 +255,7 @@ const create = (
   const no = before.version + 1
   const status = statusOf(handling)
   // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
-  draft.addAll(supersededWaiting(before, { packageName: eventPackage.name, ...who }))
+  addAll(draft, supersededWaiting(before, { packageName: eventPackage.name, ...who }))
   const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
     no,
@@ -280,14 +280,14 @@ const create = (
   const answer = subscribed(asked, status, context)
   if (fetches) {
     const waitsUntil = status === "pending" && mayWait(before, context) ? giveUpAt(context) : null
-    draft.add({ _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false, waitsUntil })
+    add(draft, { _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false, waitsUntil })
     return answer
   }
   const view = viewFor(draft.after, subscription, eventPackage)
   const notify = notifyOne(subscription, view, "subscribe")
   // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
   const isKnown = hasAlready(asked.suppressIfMatch, subscription, eventPackage, view)
-  draft.add(isKnown ? bodiless(notify) : notify)
+  add(draft, isKnown ? bodiless(notify) : notify)
   return answer
 }
 
@@ -299,17 +299,17 @@ const addCreated = (draft: Draft, begun: SubscriptionCreated, asked: Asked): voi
   const { granted, suppressIfMatch, eventPackage } = asked
   const isConditional = granted === 0 && suppressIfMatch !== undefined
   if (isDormant(asked) || !isConditional) {
-    draft.add(isDormant(asked) ? { ...begun, dormant: true } : begun)
+    add(draft, isDormant(asked) ? { ...begun, dormant: true } : begun)
     return
   }
   // which document it would be sent shows only with it
   const trial = begin(draft.after, draft.now)
-  trial.add(begun)
+  add(trial, begun)
   const subscription = get(trial.after.subscriptions, begun.no)
   invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
   const view = viewFor(trial.after, subscription, eventPackage)
-  if (hasAlready(suppressIfMatch, subscription, eventPackage, view)) draft.add({ ...begun, dormant: true })
-  else draft.append(trial)
+  if (hasAlready(suppressIfMatch, subscription, eventPackage, view)) add(draft, { ...begun, dormant: true })
+  else append(draft, trial)
 }
 
 const sharingTagFields = (
@@ -336,14 +336,14 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const { no } = subscription
   const { handling, matched } = authorization
   if (handling === "block") {
-    draft.add(blocked(no, authorization))
+    add(draft, blocked(no, authorization))
     return rejected(notAuthorized)
   }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const isEnd = asked.granted === 0
   // of two waiting records of one watcher the newer stays
-  if (isEnd) draft.addAll(supersededBy(before, subscription, status))
+  if (isEnd) addAll(draft, supersededBy(before, subscription, status))
   changeStatus(draft, request, context)
   renew(draft, request, context)
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
@@ -356,21 +356,21 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const isQuiet = isKnown && subscription.status === status
   if (isEnd) {
     const end = timedOut(before, { ...subscription, status }, context)
-    draft.add(isQuiet ? { ...end, silent: true } : end)
+    add(draft, isQuiet ? { ...end, silent: true } : end)
     return isQuiet ? quiet(asked) : subscribed(asked, status, context)
   }
   if (isQuiet) {
-    if (!isDormant(asked) && subscription.shown !== due.digest) draft.add(known(treated, due.digest))
+    if (!isDormant(asked) && subscription.shown !== due.digest) add(draft, known(treated, due.digest))
     return quiet(asked)
   }
   const renewed = get(draft.after.subscriptions, no) ?? subscription
   const view = viewFor(draft.after, renewed, asked.eventPackage)
   if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
-    draft.add({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
+    add(draft, { _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }
   const notify = notifyOne(renewed, view, "subscribe")
-  draft.add(isKnown ? bodiless(notify) : notify)
+  add(draft, isKnown ? bodiless(notify) : notify)
   return subscribed(asked, status, context)
 }
 
@@ -386,7 +386,7 @@ const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, co
     forced === subscription.forced &&
     unread === subscription.unread
   if (isTreatedAlike) return
-  draft.add({
+  add(draft, {
     _tag: "SubscriptionStatusChanged",
     no: subscription.no,
     status,
@@ -406,7 +406,7 @@ const renew = (draft: Draft, { command, asked, dialog, subscription }: Refresh, 
   const proof = isEnd && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
   const isOtherAccept = !sameRanges(asked.accept, subscription.accept)
   if (isEnd && remoteTarget === null && dialog.usages <= 1 && !isOtherAccept) return
-  draft.add({
+  add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
     expiresAt: isEnd ? context.now : deadline(asked.granted, context),

@@ -3,7 +3,7 @@
  * each step sees what the steps before it have done, and so that no event is applied twice on its way from command to NOTIFY.
  *
  *     const draft = begin(state, context.now)
- *     draft.add(event)
+ *     add(draft, event)
  *     draft.after // the state with that event
  */
 import { invariant } from "../vocabulary.ts"
@@ -27,48 +27,43 @@ export interface Transition {
 
 /** A transition that more events may be added to, each on top of those before it. */
 export interface Draft extends Transition {
-  /** Applies one event. O(the event). */
-  readonly add: (event: Event) => void
-  readonly addAll: (events: Iterable<Event>) => void
-  /** Goes on with a transition that began where this one ends; its events are not applied again. */
-  readonly append: (next: Transition) => void
+  readonly events: Event[]
+  readonly states: State[]
+  after: State
 }
 
 /** A draft without events. */
-export const begin = (before: State, now: Millis): Draft => {
-  const events: Event[] = []
-  const states: State[] = []
-  let after = before
-  const add = (event: Event): void => {
-    after = evolve(after, event, now)
-    events.push(event)
-    states.push(after)
-  }
-  return {
-    before,
-    now,
-    events,
-    states,
-    get after() {
-      return after
-    },
-    add,
-    addAll: (more) => {
-      for (const event of more) add(event)
-    },
-    append: (next) => {
-      invariant(next.before === after, "a transition goes on where it ends")
-      events.push(...next.events)
-      states.push(...next.states)
-      after = next.after
-    },
-  }
+export const begin = (before: State, now: Millis): Draft => ({
+  before,
+  now,
+  events: [],
+  states: [],
+  after: before,
+})
+
+/** Applies one event. O(the event). */
+export const add = (draft: Draft, event: Event): void => {
+  draft.after = evolve(draft.after, event, draft.now)
+  draft.events.push(event)
+  draft.states.push(draft.after)
+}
+
+export const addAll = (draft: Draft, events: Iterable<Event>): void => {
+  for (const event of events) add(draft, event)
+}
+
+/** Goes on with a transition that began where this one ends; its events are not applied again. */
+export const append = (draft: Draft, next: Transition): void => {
+  invariant(next.before === draft.after, "a transition goes on where it ends")
+  for (const event of next.events) draft.events.push(event)
+  for (const state of next.states) draft.states.push(state)
+  draft.after = next.after
 }
 
 /** The transition that these events make of a state. */
 export const transitionOf = (before: State, events: readonly Event[], now: Millis): Transition => {
   const draft = begin(before, now)
-  draft.addAll(events)
+  addAll(draft, events)
   return draft
 }
 
@@ -95,7 +90,7 @@ export const rewritten = (
   if (first < 0) return transition
   const kept = upTo(transition, first)
   const rest = begin(kept.after, transition.now)
-  for (const part of parts.slice(first)) rest.addAll(part)
+  for (const part of parts.slice(first)) addAll(rest, part)
   return joined(kept, rest)
 }
 
