@@ -15,6 +15,7 @@ import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
 import { assess, digestBefore, viewFor } from "../presentity/notify.ts"
 import type { Change as PublishedChange } from "../presentity/notify.ts"
+import { byNo } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
@@ -260,9 +261,7 @@ export const treatmentIn = (
   })
   const eventPackage = circumstances.packages.find(packageName)
   if (eventPackage === null || (!isDecided && ended.length === 0)) return undefined
-  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(
-    (one, other) => one.no - other.no,
-  )
+  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(byNo)
   if (left.some(isShown)) return null
   const base = (no: SubscriptionNo) => ({
     ...placeOf(moment),

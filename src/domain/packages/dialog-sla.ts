@@ -14,7 +14,7 @@ import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
 export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleDialog"> {
   /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: what one phone said last is all there is. */
   readonly aggregation?: "merge" | "newest"
-  /** See `withReachableTargets` (the seed's `bla_fix_remote_target`). */
+  /** See `withReachableTargets` (OpenSIPS `bla_fix_remote_target`). */
   readonly fixRemoteTarget?: boolean
 }
 
