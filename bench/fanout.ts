@@ -9,7 +9,7 @@ import { xmlCodec } from "../src/adapters/xml/codec.ts"
 import { udp } from "../src/adapters/sip/transports/udp.ts"
 import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
 import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
-import { makeEngine } from "../src/domain/engine/engine.ts"
+import { makeEngine } from "../src/domain/engine/make-engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../src/domain/packages/registry.ts"
 import type { Command } from "../src/domain/presentity/commands.ts"
@@ -55,7 +55,7 @@ const makeCase = ({ packageName, distinct }: { readonly packageName: string; rea
       () => `n${++nonces}`,
     )
     if (offered._tag !== "Held") return
-    engine.seal(1000)
+    engine.takeBatch(1000)
     for (const { answer, notifications } of engine.committed(new Set()).release) {
       if (answer._tag === "Accepted" && answer.reply._tag === "Published") entityTag = answer.reply.entityTag
       notified += notifications.length

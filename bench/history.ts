@@ -21,7 +21,7 @@ import { scrubStorage, terminateAll, shredKey, removeIdentity } from "../src/app
 import { makeHistoryReader } from "../src/app/history/reader.ts"
 import { recordFact } from "../src/app/retention/compact.ts"
 import { verifyTables } from "../src/app/integrity/verify.ts"
-import { makeEngine } from "../src/domain/engine/engine.ts"
+import { makeEngine } from "../src/domain/engine/make-engine.ts"
 import type { Release } from "../src/domain/engine/engine.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../src/domain/packages/registry.ts"
@@ -128,7 +128,7 @@ const build = (sql: PgClient.PgClient) =>
       if (offered._tag === "Released") released(offered.release)
     }
     const commit = Effect.gen(function* () {
-      for (let batch = engine.seal(2000); batch !== null; batch = engine.seal(2000)) {
+      for (let batch = engine.takeBatch(2000); batch !== null; batch = engine.takeBatch(2000)) {
         yield* store.append(batch.decisions)
         const { release, stored } = engine.committed(new Set())
         for (const one of release) released(one)

@@ -16,7 +16,7 @@ import { caseWorldOf } from "../src/app/case/world.ts"
 import { makeCaseWriter } from "../src/app/case/write.ts"
 import { readConfig } from "../src/app/config/config.ts"
 import { makeMemoryLog } from "../src/adapters/store/memory.ts"
-import { makeEngine } from "../src/domain/engine/engine.ts"
+import { makeEngine } from "../src/domain/engine/make-engine.ts"
 import type { Command } from "../src/domain/presentity/commands.ts"
 import { initial } from "../src/domain/presentity/state.ts"
 import { alice, dialogOf, publish, subscribe } from "../test/support/builders.ts"
@@ -39,7 +39,7 @@ let count = 0
 const ask = (command: Command): void => {
   const offer = { presentity: alice, command, origin: "udp:192.0.2.20:5060 call 1", ticket: null }
   engine.offer(offer, ++now, () => `n${++count}`)
-  for (let batch = engine.seal(100); batch !== null; batch = engine.seal(100)) {
+  for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100)) {
     log.append(batch.decisions)
     for (const { notifications } of engine.committed(new Set()).release) {
       for (const { no, cseq } of notifications)

@@ -3,12 +3,13 @@
  */
 export { decide } from "./presentity/decide.ts"
 export { evolve, fold } from "./presentity/evolve.ts"
-export { initial, isEmpty, nextDeadline } from "./presentity/state.ts"
+export { nextDeadline } from "./presentity/deadlines.ts"
+export { initial, isEmpty } from "./presentity/state.ts"
 export { react } from "./presentity/react.ts"
 export { freeze, thaw } from "./presentity/snapshot.ts"
 export { currentView } from "./presentity/view.ts"
 export { allowEveryone, defaultLimits } from "./presentity/context.ts"
-export { makeEngine } from "./engine/engine.ts"
+export { makeEngine } from "./engine/make-engine.ts"
 export { makeRegistry } from "./packages/registry.ts"
 export { presence } from "./packages/pidf.ts"
 export { entries, get, values } from "./table.ts"
@@ -24,11 +25,14 @@ export type { Dialog, Publication, State, Subscription } from "./presentity/stat
 export type { Snapshot } from "./presentity/snapshot.ts"
 export type {
   Batch,
+  CommittedDecision,
+  Doubtful,
   Engine,
   EngineOptions,
+  Failed,
   Offer,
+  Offered,
   Release,
-  CommittedDecision as Stored,
 } from "./engine/engine.ts"
 export type { EventPackage, Packages } from "./packages/event-package.ts"
 export type { Element, XmlCodec } from "./packages/element.ts"

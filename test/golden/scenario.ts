@@ -9,7 +9,7 @@ import { worldOf } from "../../src/explain/case/world.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import type { CaseWorld } from "../../src/explain/case/world.ts"
 import { readConfig } from "../../src/app/config/config.ts"
-import { makeEngine } from "../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { clockOf } from "../../src/domain/presentity/clock.ts"
@@ -105,7 +105,7 @@ export const playScenario = (): Played => {
   let positions = 0
   const nonce = (): string => `n${++count}`
   const commit = (): void => {
-    for (let batch = engine.seal(100); batch !== null; batch = engine.seal(100)) {
+    for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100)) {
       log.append(batch.decisions)
       const first = positions
       positions += batch.decisions.length

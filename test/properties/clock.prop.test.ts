@@ -9,7 +9,7 @@ import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../src/adapters/store/memory.ts"
 import { makeHistoryReader } from "../../src/app/history/reader.ts"
 import { makeDeadlines } from "../../src/domain/engine/deadlines.ts"
-import { makeEngine } from "../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
 import { recall } from "../../src/domain/history/recall.ts"
 import { makeOtherWorld } from "../../src/domain/history/what-if.ts"
@@ -20,7 +20,8 @@ import { askTheRules, defaultLimits } from "../../src/domain/presentity/context.
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
-import { initial, isEmpty, nextDeadline } from "../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
+import { initial, isEmpty } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Millis } from "../../src/domain/vocabulary.ts"
@@ -51,7 +52,7 @@ const begin = () => {
     sent.push(...notifications)
   }
   const commit = (): void => {
-    for (let batch = engine.seal(50); batch !== null; batch = engine.seal(50))
+    for (let batch = engine.takeBatch(50); batch !== null; batch = engine.takeBatch(50))
       for (const one of engine.committed(log.append(batch.decisions).conflicts).release) take(one)
   }
   const offer = (command: Command, ticket: string): void => {

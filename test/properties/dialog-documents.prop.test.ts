@@ -12,7 +12,8 @@ import { presence } from "../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../src/domain/packages/registry.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { currentDocument } from "../../src/domain/presentity/view.ts"
-import { initial, nextDeadline } from "../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import {
   accepted,

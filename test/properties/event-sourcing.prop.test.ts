@@ -1,7 +1,7 @@
 /**
  * Laws of the log: decisions are total and pure, states, rows and history are folds.
  */
-import { deepStrictEqual } from "node:assert/strict"
+import { deepStrictEqual, match, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import type { Command } from "../../src/domain/presentity/commands.ts"
@@ -11,7 +11,8 @@ import { react } from "../../src/domain/presentity/react.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
 import { evolve, fold } from "../../src/domain/presentity/evolve.ts"
-import { initial, nextDeadline } from "../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
+import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import {
   activeWatcherRow,
@@ -150,14 +151,27 @@ describe("decisions", () => {
     return machine.run().moments[0]!
   }
 
-  it("evolve ignores what it cannot apply", { tags: ["L01"] }, () => {
-    forEveryHistory((run) => {
-      const strangers = [initial("sip:x@example.com" as Uri), ...run.states.values()]
-      for (const { events, at } of run.log) {
-        for (const event of events) for (const state of strangers) nextDeadline(evolve(state, event, at))
-      }
-    })
-  })
+  it(
+    "evolve applies an event or says what cannot be; on a state that is not whole it ignores it",
+    { tags: ["L01"] },
+    () => {
+      forEveryHistory((run) => {
+        const strangers = [initial("sip:x@example.com" as Uri), ...run.states.values()]
+        for (const { events, at } of run.log) {
+          for (const event of events)
+            for (const state of strangers) {
+              nextDeadline(evolve({ ...state, isIncomplete: true }, event, at))
+              try {
+                nextDeadline(evolve(state, event, at))
+              } catch (cause) {
+                ok(cause instanceof Error)
+                match(cause.message, /^invariant broken: [a-z]/)
+              }
+            }
+        }
+      })
+    },
+  )
 
   it(
     "a refusal changes nothing and sends nothing; what was due before was decided before",

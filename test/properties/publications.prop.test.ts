@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { makeEngine } from "../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
 import { intervalOf } from "../../src/domain/presentity/pace.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
@@ -78,7 +78,7 @@ describe("entity-tags", () => {
         const answers: string[] = []
         let minted = 0
         const commit = (): void => {
-          const batch = engine.seal(100)
+          const batch = engine.takeBatch(100)
           if (batch === null) return
           for (const { answer } of engine.committed(log.append(batch.decisions).conflicts).release) {
             if (answer._tag === "Rejected") answers.push(`${answer.rejection.status}`)

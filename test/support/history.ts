@@ -7,7 +7,7 @@
 import fc from "fast-check"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
-import { makeEngine } from "../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import type { Engine, Offer, Release } from "../../src/domain/engine/engine.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
@@ -86,7 +86,7 @@ export const onEngine = (of: World, inputs: readonly Input[], every = 1): Engine
     } else if (offered._tag === "Released") send(offered.release)
   }
   const commit = (): void => {
-    for (let batch = engine.seal(7); batch !== null; batch = engine.seal(7)) {
+    for (let batch = engine.takeBatch(7); batch !== null; batch = engine.takeBatch(7)) {
       for (const one of engine.committed(log.append(batch.decisions).conflicts).release) send(one)
     }
   }

@@ -1,7 +1,7 @@
 /**
  * What a step of a history means at the point where it happens: which tag, which dialog, which CSeq, which instant.
  */
-import { nextDeadline } from "../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import type { State, Subscription } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"

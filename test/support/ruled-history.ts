@@ -4,7 +4,7 @@
  */
 import fc from "fast-check"
 import type { Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
-import { nextDeadline } from "../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import { anonymous } from "../../src/domain/privacy.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Body, Millis, SubHandling, Uri } from "../../src/domain/vocabulary.ts"

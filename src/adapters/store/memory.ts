@@ -3,9 +3,10 @@
  *
  * Nothing outlives the process.
  */
-import { Effect } from "effect"
+import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import { soleClaim } from "../../ports/claim.ts"
-import type { Appended, Checkpoint, EventStore, RecordedDecision } from "../../ports/event-store.ts"
+import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
+import { Effect } from "effect"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
@@ -71,7 +72,11 @@ export const makeMemoryStore = (log: MemoryLog = makeMemoryLog()): EventStore["S
 
   return {
     append: (decisions) => Effect.sync(() => log.append(decisions)),
-    load: (streams) => Effect.sync(() => streams.map(log.load)),
+    load: (streams) =>
+      Effect.try({
+        try: () => streams.map(log.load),
+        catch: (cause) => new StoreUnavailable({ cause }),
+      }),
     read: (after, max) => Effect.sync(() => log.read(after, max)),
     history: (stream, afterVersion, max) => Effect.sync(() => log.history(stream, afterVersion, max)),
     historyBack: (stream, beforeVersion, max) =>

@@ -5,7 +5,9 @@
  * snapshots only compared.
  */
 import { Effect } from "effect"
-import type { LogAudit, Head, LoggedDecision } from "../../ports/log-audit.ts"
+import type { Head, LoggedDecision } from "../../ports/log-audit.ts"
+import type { Event } from "../../domain/presentity/events.ts"
+import type { LogAudit } from "../../ports/log-audit.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { freeze, isLandmark, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -61,8 +63,13 @@ const foldBeginnings = Effect.fnUntraced(function* (audit: LogAudit, folded: Fol
 })
 
 /** The stream's state, whether anything of it lives or not. */
-export const stateIn = (folded: Folded, stream: Uri): State =>
-  folded.states.get(stream) ?? { ...initial(stream), version: folded.versions.get(stream) ?? 0 }
+export const stateIn = (folded: Folded, stream: Uri): State => {
+  const state = folded.states.get(stream) ?? {
+    ...initial(stream),
+    version: folded.versions.get(stream) ?? 0,
+  }
+  return folded.broken.has(stream) || folded.truncated.has(stream) ? { ...state, isIncomplete: true } : state
+}
 
 const foldOne = (folded: Folded, decision: LoggedDecision): void => {
   folded.decisions++
@@ -81,7 +88,24 @@ const foldOne = (folded: Folded, decision: LoggedDecision): void => {
     if (before.version === 0) folded.truncated.add(stream)
     else folded.broken.add(stream)
   }
-  put(folded, fold(before, { events, at: decision.at, version }))
+  put(folded, foldedOr(folded, before, decision, events))
+}
+
+/** The state after a decision; one that says what cannot be is left out, and its stream is not sure any more. */
+const foldedOr = (
+  folded: Folded,
+  before: State,
+  decision: LoggedDecision,
+  events: readonly Event[],
+): State => {
+  const { version, at } = decision
+  try {
+    return fold(before, { events, version, at })
+  } catch (cause) {
+    folded.broken.add(decision.stream)
+    folded.findings.push(unreadable(decision, cause instanceof Error ? cause.message : String(cause)))
+    return { ...before, version, isIncomplete: true }
+  }
 }
 
 const put = (folded: Folded, state: State): void => {
@@ -154,11 +178,11 @@ export const foldSnapshots = Effect.fnUntraced(function* (
 
 const foldInto = (folded: Folded, state: State, decision: LoggedDecision): State => {
   folded.decisions++
-  const { events, version, at } = decision
-  if (typeof events !== "string") return fold(state, { events, version, at })
+  const { events, version } = decision
+  if (typeof events !== "string") return foldedOr(folded, state, decision, events)
   folded.broken.add(decision.stream)
   folded.findings.push(unreadable(decision, events))
-  return { ...state, version }
+  return { ...state, version, isIncomplete: true }
 }
 
 /** Or why it cannot be used. */

@@ -34,7 +34,8 @@ export const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Late
   for (const { stream, version, at, events } of tail) {
     if (typeof events === "string") continue
     const before = states.get(stream) ?? stateIn(folded, stream)
-    const after = fold(before, { events, at, version })
+    // what cannot be in these decisions is found when they are folded themselves
+    const after = fold({ ...before, isIncomplete: true }, { events, at, version })
     states.set(stream, after)
     for (const event of events) {
       for (const key of touched(event, before, after)) {

@@ -4,11 +4,12 @@
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import type { EventStore } from "../../ports/event-store.ts"
-import type { Position, Millis, Uri } from "../../domain/vocabulary.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { fold, stateBefore } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import type { EventStore, Position } from "../../ports/event-store.ts"
 
 const streamsPerPage = 500
 const rowsPerPage = 500
@@ -19,6 +20,7 @@ const rowsPerPage = 500
  * @param upTo the checkpoint; what comes after it is read anyway
  * @param states by presentity, as the snapshots have them; changed in place
  * @param each told of every decision that is caught up with, in the order of its stream
+ * @param broken streams of which the log says what cannot be are added to these
  * @returns the time of the newest of them; 0: there was none
  */
 export const foldBehind = Effect.fnUntraced(function* (
@@ -26,28 +28,44 @@ export const foldBehind = Effect.fnUntraced(function* (
   upTo: Position,
   states: Map<Uri, State>,
   each: (stored: CommittedDecision) => void,
+  broken: Set<Uri>,
 ) {
   let at: Millis = 0
   if (store.behind === undefined || upTo === 0) return at
   for (let after = ""; ;) {
     const page = yield* store.behind(upTo, after, streamsPerPage)
     for (const { stream, version } of page) {
-      let state: State = states.get(stream) ?? { ...initial(stream), version }
+      let state = states.get(stream) ?? stateBefore(initial(stream), version + 1)
       for (;;) {
         const rows = yield* store.history(stream, state.version, rowsPerPage)
         for (const { position, decision } of rows) {
           if (position > upTo) break
-          const before: State =
-            decision.version === state.version + 1 ? state : { ...state, version: decision.version - 1 }
-          state = fold(before, decision)
+          const before = stateBefore(state, decision.version)
+          const after = folded(before, decision)
+          if (after instanceof Error) {
+            broken.add(stream)
+            yield* Effect.logError(after.message)
+            break
+          }
+          state = after
           at = Math.max(at, decision.at)
-          each({ decision, before, after: state })
+          each({ decision, before, after })
         }
-        if (rows.length < rowsPerPage || rows.at(-1)!.position > upTo) break
+        if (broken.has(stream) || rows.length < rowsPerPage || rows.at(-1)!.position > upTo) break
       }
-      states.set(stream, state)
+      if (broken.has(stream)) states.delete(stream)
+      else states.set(stream, state)
     }
     if (page.length < streamsPerPage) return at
     after = page.at(-1)!.stream
   }
 })
+
+/** The state after a decision; an Error says what of it cannot be. */
+export const folded = (before: State, decision: Decision): State | Error => {
+  try {
+    return fold(before, decision)
+  } catch (cause) {
+    return cause instanceof Error ? cause : new Error(String(cause))
+  }
+}

@@ -4,12 +4,12 @@
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { EventStore } from "../../ports/event-store.ts"
-import type { Position, Uri } from "../../domain/vocabulary.ts"
-import type { RecordedDecision } from "../../ports/event-store.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
+import { stateBefore } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import { foldBehind } from "./fold-behind.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { Position, RecordedDecision } from "../../ports/event-store.ts"
+import { foldBehind, folded } from "./fold-behind.ts"
 
 /** Rows per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
@@ -44,7 +44,9 @@ export const foldTail = Effect.fnUntraced(function* (
     if (page.length < pageRows) break
     after = page.at(-1)!.presentity
   }
-  at = Math.max(at, yield* foldBehind(store, shown.position, states, each))
+  // those of which the log says what cannot be: nobody is held up by them, and whoever asks for them is told (`pump.ts`)
+  const broken = new Set<Uri>()
+  at = Math.max(at, yield* foldBehind(store, shown.position, states, each, broken))
   for (;;) {
     const page = yield* store.read(position, pageRows)
     for (const row of page) {
@@ -54,12 +56,15 @@ export const foldTail = Effect.fnUntraced(function* (
       earlier?.read(row)
       if (position <= shown.position) continue
       // a stream without snapshot had nothing alive when the tail begins
-      const before = states.get(decision.stream) ?? {
-        ...initial(decision.stream),
-        version: decision.version - 1,
+      const before = states.get(decision.stream) ?? stateBefore(initial(decision.stream), decision.version)
+      if (decision.version <= before.version || broken.has(decision.stream)) continue
+      const after = folded(before, decision)
+      if (after instanceof Error) {
+        broken.add(decision.stream)
+        states.delete(decision.stream)
+        yield* Effect.logError(after.message)
+        continue
       }
-      if (decision.version <= before.version) continue
-      const after = fold(before, decision)
       states.set(decision.stream, after)
       each({ decision, before, after })
     }

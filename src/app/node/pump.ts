@@ -8,7 +8,7 @@
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { attention } from "../clock/attention.ts"
-import { makeEngine } from "../../domain/engine/engine.ts"
+import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type {
   Batch,
   Doubtful,
@@ -513,7 +513,7 @@ export const makePump = Effect.fnUntraced(function* (
 
   const append = (): void => {
     if (appending || status === "down") return
-    const batch = engine.seal(options.decisionsMax)
+    const batch = engine.takeBatch(options.decisionsMax)
     if (batch === null) return
     appending = true
     underWay = batch

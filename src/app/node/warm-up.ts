@@ -4,7 +4,7 @@
  *
  * Everything happens on an engine and a presentity of its own; nothing is stored or sent.
  */
-import { makeEngine } from "../../domain/engine/engine.ts"
+import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../domain/presentity/context.ts"
@@ -25,7 +25,7 @@ export const warmUp = (packages: Packages): void => {
   const ask = (presentity: Uri, command: Command): void => {
     const offered = engine.offer({ presentity, command, origin: "", ticket: null }, ++now, () => `${now}`)
     if (offered._tag !== "Held") return
-    const batch = engine.seal(rounds)
+    const batch = engine.takeBatch(rounds)
     JSON.stringify(batch)
     for (const { answer, notifications } of engine.committed(new Set()).release) {
       if (answer._tag === "Accepted" && answer.reply._tag === "Published") entityTag = answer.reply.entityTag

@@ -7,7 +7,7 @@
  */
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
-import { makeEngine } from "../../domain/engine/engine.ts"
+import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type {
   Batch,
   Engine,
@@ -34,7 +34,8 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
-import { initial, isEmpty, nextDeadline } from "../../domain/presentity/state.ts"
+import { nextDeadline } from "../../domain/presentity/deadlines.ts"
+import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabulary.ts"
@@ -459,7 +460,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   }
 
   const store = (eager: boolean): void => {
-    if (appending === null) appending = engine.seal(calm ? 1000 : 1 + random.int(20))
+    if (appending === null) appending = engine.takeBatch(calm ? 1000 : 1 + random.int(20))
     if (appending === null || !(eager || random.chance(0.6))) return
     const batch = appending
     appending = null

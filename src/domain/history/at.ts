@@ -3,6 +3,7 @@
  */
 import { viewFor } from "../presentity/notify.ts"
 import type { Packages } from "../packages/event-package.ts"
+import { byNo } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
 import { privacyOf } from "../privacy.ts"
@@ -57,7 +58,7 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
     }
   }
   const watchers: PresentityAt["watchers"][number][] = []
-  for (const one of [...values(state.subscriptions)].sort((a, b) => a.no - b.no)) {
+  for (const one of [...values(state.subscriptions)].sort(byNo)) {
     if (one.expiresAt <= at) continue
     const eventPackage = packages.find(one.packageName)
     const { watcher, packageName: event, status, createdAt: since, expiresAt } = one
@@ -67,7 +68,7 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
         : viewFor(state, one, eventPackage).body
     watchers.push({ watcher, event, status, ...privacyOf(one), since, expiresAt, document })
   }
-  for (const one of [...values(state.waiting)].sort((a, b) => a.no - b.no)) {
+  for (const one of [...values(state.waiting)].sort(byNo)) {
     const { watcher, packageName: event, since } = one
     watchers.push({
       watcher,

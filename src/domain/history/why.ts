@@ -2,8 +2,8 @@
  * Why a watcher was told of a change, or was not: what was true of its subscription when the change was decided, and what
  * came of it later.
  *
- * The questions are those of `presentity/notify.ts` in its order, asked of the states that the log gives. Whatever they
- * leave open has one cause: a NOTIFY was under way.
+ * The assessment is the one that the decision was made by (`assess` of `presentity/notify.ts`), of the states that the log gives.
+ * What it leaves open has one cause: a NOTIFY was under way.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { clockOf } from "../presentity/clock.ts"
@@ -13,10 +13,10 @@ import type { Authorization } from "../presentity/authorize.ts"
 import { standingAt } from "../presentity/context.ts"
 import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
-import { viewFor } from "../presentity/notify.ts"
-import { verdictKey } from "../presentity/state.ts"
+import { assess, digestBefore, viewFor } from "../presentity/notify.ts"
+import type { Change as PublishedChange } from "../presentity/notify.ts"
+import { byNo } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
-import { isKeptOut, policyOf } from "../presentity/watching.ts"
 import { currentView } from "../presentity/view.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { unreadBehind } from "./recalled-unread.ts"
@@ -28,22 +28,7 @@ import type { Ending, Life, Place, Sent } from "./ledger.ts"
 import type { DecisionStep } from "./moments.ts"
 
 /** How a watcher was to be treated, and by whose word. */
-export interface ExplainedAuthorization extends Authorization {
-  /**
-   * `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `unread`: nobody knew, their source
-   * had not been read; `members`: the list of a line; `owner`, `domain`, `everybody`: the policy of the package.
-   */
-  readonly by:
-    | "operator"
-    | "hook"
-    | "rules"
-    | "default"
-    | "unread"
-    | "members"
-    | "owner"
-    | "domain"
-    | "everybody"
-}
+export type ExplainedAuthorization = Authorization
 
 /** What was decided for one subscription when the change was. */
 export type Finding =
@@ -61,7 +46,7 @@ export type Finding =
   | { readonly _tag: "SameDocument" }
   /** Its document stays as it was; it did not take that, and is told again with the next change that it may see. */
   | { readonly _tag: "Missed" }
-  /** Its own device made the change (the seed's Sender). */
+  /** Its own device made the change (OpenSIPS Sender). */
   | { readonly _tag: "OwnDevice" }
   /** It wants no documents until it subscribes again (RFC 5839 §5.2). */
   | { readonly _tag: "Asleep" }
@@ -185,7 +170,7 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       moment,
       what,
       findings,
-      judgement: eventPackage === null ? null : judged(moment, eventPackage, watcher, circumstances),
+      judgement: eventPackage === null ? null : authorizationIn(moment, eventPackage, watcher, circumstances),
     }
   }
 
@@ -276,16 +261,14 @@ export const treatmentIn = (
   })
   const eventPackage = circumstances.packages.find(packageName)
   if (eventPackage === null || (!isDecided && ended.length === 0)) return undefined
-  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(
-    (one, other) => one.no - other.no,
-  )
+  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(byNo)
   if (left.some(isShown)) return null
   const base = (no: SubscriptionNo) => ({
     ...placeOf(moment),
     cause: decision.cause,
     origin: decision.origin,
     life: { no, watcher, packageName },
-    judgement: judged(moment, eventPackage, watcher, circumstances),
+    judgement: authorizationIn(moment, eventPackage, watcher, circumstances),
   })
   const one = left.at(-1)
   if (one !== undefined) {
@@ -371,50 +354,90 @@ const findingOf = (
   const { events } = decision
   const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
-  const one = get(after.subscriptions, no)
-  if (one === undefined) return null
+  const subscription = get(after.subscriptions, no)
+  if (subscription === undefined) return null
   if (notifications.some((notify) => notify.no === no))
     return isWithheld(events, no) ? { _tag: "Withheld" } : { _tag: "Told" }
-  if (one.parked === true) return { _tag: "Backup", tag: one.sharingTag ?? "" }
-  if (one.status === "pending") {
-    return { _tag: "Pending", judgement: judged(moment, eventPackage, one.watcher, circumstances) }
+  const change: PublishedChange = {
+    before,
+    after,
+    eventPackage,
+    sender: senderOf(what),
+    isTreatment: isTreatment(what),
   }
-  if (one.dormant) return { _tag: "Asleep" }
-  if (events.some((event) => event._tag === "NotificationsIssued" && event.suppressed.includes(no)))
-    return { _tag: "OwnDevice" }
-  const isTreatment = what._tag === "Rules" || what._tag === "Decided"
-  // a change is judged as the watcher is treated now, a change of rules as it was before
-  const was = viewFor(before, isTreatment ? (get(before.subscriptions, no) ?? one) : one, eventPackage).digest
-  const is = viewFor(after, one, eventPackage).digest
-  // what was not taken goes along with the next change it may see, not with one that it may not, nor with rules
-  const isNothing = one.polite || one.matched !== null || isTreatment
-  const missed = one.shown === "" && isNothing && was === is
-  if (one.shown === is || missed) {
-    if (one.polite)
-      return { _tag: "PoliteBlock", judgement: judged(moment, eventPackage, one.watcher, circumstances) }
-    const isHidden = one.matched !== null && was === is && wholeChanged(before, after, eventPackage)
-    if (isHidden)
-      return { _tag: "Hidden", matched: one.matched ?? "", lines: hiddenFrom(one, after, eventPackage) }
-    if (missed) return one.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: one.dueAt }
-    return { _tag: "SameDocument" }
+  const digest = viewFor(after, subscription, eventPackage).digest
+  const authorization = (): Authorization =>
+    authorizationIn(moment, eventPackage, subscription.watcher, circumstances)
+  // it was not told: where nothing else stood against that, a NOTIFY was under way, of which the log says nothing
+  const assessment = assess(change, subscription, digest, {
+    ...circumstances,
+    now: clockOf(decision),
+    inFlight: nobody,
+  })
+  switch (assessment) {
+    case "standby":
+      return { _tag: "Backup", tag: subscription.sharingTag ?? "" }
+    case "pending":
+      return { _tag: "Pending", judgement: authorization() }
+    case "suspended":
+      return { _tag: "Asleep" }
+    default:
   }
-  if (isBy(get(after.dialogs, one.dialog)?.remoteTarget, what)) return { _tag: "OwnDevice" }
-  const deferred = events.findLast((event) => isDeferral(event, no))
-  const until = deferred?._tag === "NotificationsDeferred" ? deferred.until : one.dueAt
-  if (until !== null && until > clockOf(decision)) {
-    return one.shown === ""
-      ? { _tag: "Retried", until }
-      : { _tag: "Paced", until, isOwnPace: one.rates !== null }
+  const isSuppressed = events.some(
+    (event) => event._tag === "NotificationsIssued" && event.suppressed.includes(no),
+  )
+  if (isSuppressed) return { _tag: "OwnDevice" }
+  const isMissed = subscription.shown === ""
+  switch (assessment) {
+    case "own device":
+    case "own device, owed":
+      return { _tag: "OwnDevice" }
+    case "same document":
+      return unchanged(change, subscription, digest, authorization) ?? { _tag: "SameDocument" }
+    case "unaffected":
+      if (!isMissed) return heldBack(subscription, clockOf(decision))
+      return (
+        unchanged(change, subscription, digest, authorization) ??
+        (subscription.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: subscription.dueAt })
+      )
+    default:
+      return heldBack(subscription, clockOf(decision))
   }
-  return { _tag: "UnderWay", version: one.toldIn, at: one.issuedAt }
 }
 
-/** Also a device that is still owed an earlier change is not told of its own. */
-const isBy = (device: string | undefined, what: Change): boolean =>
-  what._tag === "Published" && "sender" in what.event && what.event.sender === device
+/** By pace, by Retry-After, or by a NOTIFY that was under way. */
+const heldBack = ({ dueAt, shown, rates, toldIn, issuedAt }: Subscription, now: Millis): Finding => {
+  if (dueAt === null || dueAt <= now) return { _tag: "UnderWay", version: toldIn, at: issuedAt }
+  return shown === ""
+    ? { _tag: "Retried", until: dueAt }
+    : { _tag: "Paced", until: dueAt, isOwnPace: rates !== null }
+}
 
-const isDeferral = (event: Event, no: SubscriptionNo): boolean =>
-  event._tag === "NotificationsDeferred" && event.to.includes(no)
+/** Why its document stays as it was, if that is by its rules; null: it is not. */
+const unchanged = (
+  change: PublishedChange,
+  subscription: Subscription,
+  digest: string,
+  authorization: () => Authorization,
+): Finding | null => {
+  const { before, after, eventPackage } = change
+  const { polite, matched } = subscription
+  if (polite) return { _tag: "PoliteBlock", judgement: authorization() }
+  const isHidden =
+    matched !== null &&
+    digestBefore(change, subscription) === digest &&
+    wholeChanged(before, after, eventPackage)
+  return isHidden ? { _tag: "Hidden", matched, lines: hiddenFrom(subscription, after, eventPackage) } : null
+}
+
+/** A change of how watchers are treated, not of what is published. */
+const isTreatment = ({ _tag }: Change): boolean => _tag === "Rules" || _tag === "Decided"
+
+/** The device that made the change; null: none did. */
+const senderOf = (what: Change): string | null =>
+  what._tag === "Published" && "sender" in what.event ? (what.event.sender ?? null) : null
+
+const nobody = (): boolean => false
 
 const hiddenFrom = (one: Subscription, state: State, eventPackage: EventPackage): readonly string[] => {
   const [whole, own] = [currentView(state, eventPackage).body, viewFor(state, one, eventPackage).body]
@@ -442,40 +465,14 @@ const sequelIn = (moment: DecisionStep, no: SubscriptionNo, { packages }: Decisi
     : { _tag: "Open" }
 }
 
-const judged = (
+/** How the watcher is treated after the decision. */
+const authorizationIn = (
   { after, decision }: DecisionStep,
   eventPackage: EventPackage,
   watcher: Uri,
   circumstances: DecisionContext,
-): ExplainedAuthorization => {
-  const now = clockOf(decision)
+): Authorization => {
   const isUnread = unreadBehind(after, decision)
-  const judgement = authorizeWatcher(
-    after,
-    eventPackage,
-    watcher,
-    standingAt({ ...circumstances, isUnread }, now),
-  )
-  return { ...judgement, by: ruledBy(after, eventPackage, watcher, judgement, circumstances, now) }
-}
-
-/** In the order of `authorize.ts`. */
-const ruledBy = (
-  state: State,
-  eventPackage: EventPackage,
-  watcher: Uri,
-  { matched, unread }: Authorization,
-  { authorize, limits: { watching } }: DecisionContext,
-  now: Millis,
-): ExplainedAuthorization["by"] => {
-  const { presentity } = state
-  if (eventPackage.watcherInfoOf === undefined) {
-    if (get(state.verdicts, verdictKey(eventPackage.name, watcher)) !== undefined) return "operator"
-    if (authorize({ presentity, packageName: eventPackage.name, watcher, now }) !== null) return "hook"
-  }
-  if (isKeptOut(eventPackage, presentity, watcher, watching)) return "members"
-  const policy = policyOf(eventPackage, presentity, watching)
-  if (policy !== "rules") return policy
-  if (unread === true) return "unread"
-  return matched === null ? "default" : "rules"
+  const context = standingAt({ ...circumstances, isUnread }, clockOf(decision))
+  return authorizeWatcher(after, eventPackage, watcher, context)
 }

@@ -15,7 +15,7 @@ export type CallInfo = readonly Appearance[]
 const header = "Call-Info"
 
 export interface CallInfoOptions {
-  /** Whether a phone that did not refresh its subscription is told (the seed's `call_info_timeout_notification`). */
+  /** Whether a phone that did not refresh its subscription is told (OpenSIPS `call_info_timeout_notification`). */
   readonly timeoutNotification?: boolean
 }
 

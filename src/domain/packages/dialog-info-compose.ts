@@ -14,7 +14,7 @@ import { once, rootAttributes } from "./pidf-compose.ts"
 export interface CompositionOptions {
   /** Shows the dialogs of an ended publication terminated, once. */
   readonly generateTerminated: boolean
-  /** Shows one dialog at most, for phones that look at one only (the seed's `force_single_dialog`). */
+  /** Shows one dialog at most, for phones that look at one only (OpenSIPS `force_single_dialog`). */
   readonly forceSingleDialog: boolean
 }
 

@@ -15,7 +15,7 @@ export type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-documen
 
 export interface DialogInfoOptions {
   readonly xml: XmlCodec
-  /** Shows the dialogs of an ended publication terminated, once; the seed lets them vanish. */
+  /** Shows the dialogs of an ended publication terminated, once; OpenSIPS lets them vanish. */
   readonly generateTerminated?: boolean
   /** Shows the dialog of the highest rank only: early, confirmed, proceeding, trying, terminated. */
   readonly forceSingleDialog?: boolean

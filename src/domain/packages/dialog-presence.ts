@@ -1,5 +1,5 @@
 /**
- * Calls as presence: what a presentity's dialogs say about it in a presence document (the seed's `mix_dialog_presence`).
+ * Calls as presence: what a presentity's dialogs say about it in a presence document (OpenSIPS `mix_dialog_presence`).
  *
  * Whoever is in a call or about to be is there, so the contribution is open or nothing; that nobody is there is not
  * for calls to say.

@@ -21,15 +21,15 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   /** Media types a NOTIFY may carry, default first; empty: NOTIFYs never have a body, and nothing is rendered. */
   readonly produces: readonly string[]
   /**
-   * Headers of a PUBLISH that belong to what it publishes, stored with it and shown in NOTIFYs (the seed's `extra_hdrs`), as
+   * Headers of a PUBLISH that belong to what it publishes, stored with it and shown in NOTIFYs (OpenSIPS `extra_hdrs`), as
    * they are to be written: `Call-Info`. Absent: none.
    */
   readonly carriedHeaders?: readonly string[]
-  /** False: one of those headers can stand for a body (the seed's `mandatory_body`); absent: a publication needs a body. */
+  /** False: one of those headers can stand for a body (OpenSIPS `mandatory_body`); absent: a publication needs a body. */
   readonly bodyRequired?: boolean
   /** Lifetime when a request has no Expires header. */
   readonly defaultExpires: Seconds
-  /** `kept`: the seed's `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
+  /** `kept`: OpenSIPS `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
   readonly entityTags: "new-each-time" | "kept"
   /** Shortest time between two change-driven NOTIFYs of one subscription, in milliseconds (RFC 3265 §4.4.10). */
   readonly notifyIntervalMillis: number
@@ -55,7 +55,7 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   amend?(before: Doc, modification: Doc): Doc
   /** What a watcher that was shown `before` must be told to know `after`; null, or absent: the whole (RFC 4235 §3.7). */
   difference?(before: Doc, after: Doc): Doc | null
-  /** The body for one subscription, where documents differ between them (the seed's `aux_body_processing`). */
+  /** The body for one subscription, where documents differ between them (OpenSIPS `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 
   /** Another package of the same presentity whose state shows in this one; absent: none. */
@@ -80,11 +80,11 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   readonly presentityHeaders?: readonly string[]
   /** A package, this one or another, whose live subscriptions are part of what this one shows; absent: none. */
   readonly composesFrom?: PackageName
-  /** Whether a SUBSCRIBE that is otherwise good is refused (the seed's `evs_subs_handl`). */
+  /** Whether a SUBSCRIBE that is otherwise good is refused (OpenSIPS `evs_subs_handl`). */
   checkSubscription?(question: SubscriptionQuestion): Refusal | null
-  /** Whether a PUBLISH that is otherwise good is refused (the seed's `evs_publ_handl`). */
+  /** Whether a PUBLISH that is otherwise good is refused (OpenSIPS `evs_publ_handl`). */
   checkPublication?(question: PublicationQuestion<Doc>): Refusal | null
-  /** False: a subscription that is not refreshed ends without a NOTIFY (the seed's `mandatory_timeout_notification`). */
+  /** False: a subscription that is not refreshed ends without a NOTIFY (OpenSIPS `mandatory_timeout_notification`). */
   readonly notifiesTimeout?: boolean
 
   /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */

@@ -14,7 +14,7 @@ export const lineSeizeName = "line-seize"
 const header = "Call-Info"
 
 export interface LineSeizeOptions {
-  /** Whether a phone that did not refresh its subscription is told (the seed's `line_seize_timeout_notification`). */
+  /** Whether a phone that did not refresh its subscription is told (OpenSIPS `line_seize_timeout_notification`). */
   readonly timeoutNotification?: boolean
 }
 

@@ -15,7 +15,7 @@ import type { IdentifiedKind, Lists, Pidf } from "./pidf-document.ts"
 /**
  * What becomes of two publications' elements with one id.
  *
- * - `newest`: the newer one stands for both, as in the seed.
+ * - `newest`: the newer one stands for both, as in OpenSIPS.
  * - `rename`: both stay. The publication with key `1` keeps its ids, any other has its key after each id (`t1.2`), clash
  *   or no clash: what a tuple is called depends on its own publication only and never changes because another one came
  *   or went.

@@ -25,9 +25,9 @@ const contentType = "application/pidf+xml"
 
 export interface PresenceOptions {
   readonly xml: XmlCodec
-  /** Shows a closed tuple instead of nothing when nothing is published (the seed's `notify_offline_body`). */
+  /** Shows a closed tuple instead of nothing when nothing is published (OpenSIPS `notify_offline_body`). */
   readonly notifyOfflineBody?: boolean
-  /** Shows the tuples of an ended publication closed, once (the seed's `generate_offline_body`). */
+  /** Shows the tuples of an ended publication closed, once (OpenSIPS `generate_offline_body`). */
   readonly generateOfflineBody?: boolean
   /** What becomes of two publications' elements with one id; see `IdCollision`. */
   readonly idCollision?: IdCollision

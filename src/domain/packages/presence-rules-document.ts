@@ -68,7 +68,7 @@ export type IdentityCondition =
     }
 
 export interface RulesOptions {
-  /** A rule without transformations grants all of them, as in the seed; RFC 5025 §3.3 has it grant none. */
+  /** A rule without transformations grants all of them, as in OpenSIPS; RFC 5025 §3.3 has it grant none. */
   readonly legacyPermissive?: boolean
   /** Understands OMA's conditions; without it they are unknown like any other. */
   readonly oma?: boolean
@@ -267,7 +267,7 @@ const readTransformation = (transformation: Element): Permissions => {
   }
 }
 
-/** XML Schema's booleans; capitals are taken too, as in the seed. */
+/** XML Schema's booleans; capitals are taken too, as in OpenSIPS. */
 const isTrue = (of: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(of))
 
 /** Which members each set of RFC 5025 §3.3.1 has. */

@@ -7,6 +7,7 @@ import type { Abandon } from "./commands.ts"
 import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
+import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /** `flow` of a dialog with a watcher within the program. */
@@ -28,7 +29,7 @@ export const abandon = (state: State, { only }: Abandon): Outcome =>
         const start = get(state.dialogs, dialog)?.start
         return start !== undefined && isWithinProgram(start) && only?.includes(no) !== false
       })
-      .sort((one, other) => one.no - other.no)
+      .sort(byNo)
       .map(({ no }): Event => ({
         _tag: "SubscriptionTerminated",
         no,

@@ -10,37 +10,36 @@ import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import { decidedBy, giveUpAt, authorizeWatcher, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
-import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Rejection } from "./commands.ts"
+import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Answer } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept, done, reject } from "./decision.ts"
+import { done, isDone, reject, rejected } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
-import type { SubscriptionCreated } from "./events.ts"
-import { bodyFault, headerFault, headersOf, withConsequences } from "./publish.ts"
+import type { Event, SubscriptionCreated } from "./events.ts"
+import { bodyFault, changePublished, headerFault, headersOf, isFull, saysNothing } from "./publish.ts"
+import { badEvent, badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { State } from "./state.ts"
+import type { Draft } from "./transition.ts"
 
 /**
  * A publication that goes on; whoever watches here is told of it.
  *
  * @rejects BadEvent (489), BadRequest (400), UnsupportedMediaType (415), ServiceUnavailable (503)
  */
-export const adoptPublication = (state: State, command: AdoptPublication, context: Context): Outcome => {
+export const adoptPublication = (draft: Draft, command: AdoptPublication, context: Context): Answer => {
+  const state = draft.before
   const eventPackage = context.packages.find(command.packageName)
-  if (eventPackage === null || !isPublishable(eventPackage)) return reject(badEvent(context))
+  if (eventPackage === null || !isPublishable(eventPackage)) return rejected(badEvent(context))
   const { entityTag, expiresAt, receivedAt, body, sender } = command
-  if (publication(state, eventPackage.name, entityTag) !== undefined) return done([])
-  if (expiresAt <= context.now) return reject(over)
+  if (publication(state, eventPackage.name, entityTag) !== undefined) return isDone
+  if (expiresAt <= context.now) return rejected(isOver)
   const content = { ...command, bodyFault: null }
   const fault = bodyFault(content, eventPackage) ?? headerFault(content, eventPackage)
-  if (fault !== null) return reject(fault)
+  if (fault !== null) return rejected(fault)
   const headers = headersOf(content, eventPackage)
-  if (body === null && (eventPackage.bodyRequired !== false || headers.length === 0))
-    return reject(saysNothing)
-  const others = get(state.publications, eventPackage.name)
-  if (others !== undefined && size(others) >= context.limits.publicationsMax) {
-    return reject(tooMany("publications", context))
-  }
-  const created = {
+  if (saysNothing(body, headers, eventPackage)) return rejected(badRequest("it has no body"))
+  if (isFull(state, eventPackage, context)) return rejected(tooMany("publications", context))
+  const created: Event = {
     _tag: "PublicationCreated",
     packageName: eventPackage.name,
     entityTag,
@@ -49,8 +48,9 @@ export const adoptPublication = (state: State, command: AdoptPublication, contex
     ...(headers.length === 0 ? {} : { headers }),
     sender,
     receivedAt,
-  } as const
-  return accept(withConsequences(state, created, eventPackage, context, null), { _tag: "Done" })
+  }
+  changePublished(draft, created, eventPackage, context)
+  return isDone
 }
 
 /**
@@ -71,12 +71,12 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
   const usages = [...values(state.subscriptions)].filter((one) => one.dialog === dialog?.no)
   if (usages.some((one) => one.packageName === eventPackage.name && one.eventId === eventId)) return done([])
-  if (expiresAt <= context.now) return reject(over)
+  if (expiresAt <= context.now) return reject(isOver)
   if (usages.some((one) => one.watcher !== watcher)) {
     return reject({ _tag: "Forbidden", status: 403, why: "its dialog is that of another watcher" })
   }
   const judgement = authorizeWatcher(state, eventPackage, watcher, context)
-  if (judgement.handling === "block") return reject(forbidden)
+  if (judgement.handling === "block") return reject(notAuthorized)
   if (size(state.subscriptions) >= context.limits.subscriptionsMax)
     return reject(tooMany("watchers", context))
   const isRuled =
@@ -120,7 +120,7 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
   for (const one of values(state.subscriptions)) if (matches(one)) return done([])
   for (const one of values(state.waiting)) if (matches(one)) return done([])
   const { handling, matched, policy } = authorizeWatcher(state, eventPackage, watcher, context)
-  if (handling === "block") return reject(forbidden)
+  if (handling === "block") return reject(notAuthorized)
   if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm")
     return done([])
   if (!mayWait(state, context)) return reject(tooMany("watchers", context))
@@ -137,21 +137,4 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
   ])
 }
 
-const badEvent = (context: Context): Rejection => ({
-  _tag: "BadEvent",
-  status: 489,
-  allowEvents: context.packages.allowEvents,
-})
-
-const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })
-
-const tooMany = (what: string, context: Context): Rejection => ({
-  _tag: "ServiceUnavailable",
-  status: 503,
-  why: `too many ${what} for this presentity`,
-  retryAfter: context.limits.retryAfter,
-})
-
-const over = badRequest("it is over")
-const saysNothing = badRequest("it has no body")
-const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }
+const isOver = badRequest("it is over")

@@ -4,13 +4,13 @@
  */
 import { get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
-import { reviewWhere } from "./authorize.ts"
+import { review } from "./authorize.ts"
 import type { Context } from "./context.ts"
-import { accept } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
-import type { Event } from "./events.ts"
-import { evolve } from "./evolve.ts"
+import type { Answer } from "./commands.ts"
+import { isDone } from "./decision.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
+import { begin } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 import { isKeptOut, policyOf } from "./watching.ts"
 
 /** What one watcher is in for. */
@@ -36,11 +36,10 @@ export interface PolicyChange {
  * Subscriptions that are over by now are left to time. Those that asked rules before and would ask them now are left to the
  * rules, which have reviews of their own; so are watchers that wait.
  */
-export const applyPolicies = (state: State, context: Context): Outcome => {
+export const applyPolicies = (draft: Draft, context: Context): Answer => {
   const { watching } = context.limits
-  const events: Event[] = []
-  if (watching === undefined) return accept(events, { _tag: "Done" })
-  let after = state
+  const state = draft.before
+  if (watching === undefined) return isDone
   for (const name of packagesWatched(state)) {
     const eventPackage = context.packages.find(name)
     if (eventPackage === null) continue
@@ -50,17 +49,16 @@ export const applyPolicies = (state: State, context: Context): Outcome => {
       const isRuled = asksRules && !("expiresAt" in one && one.policy !== "rules")
       return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, one.watcher, watching))
     }
-    for (const event of reviewWhere(after, eventPackage, context, matches)) {
-      after = evolve(after, event, context.now)
-      events.push(event)
-    }
+    review(draft, eventPackage, context, { matches })
   }
-  return accept(events, { _tag: "Done" })
+  return isDone
 }
 
 /** The same for people: who is ended, and who is shown otherwise. */
 export const policyChanges = (state: State, context: Context): readonly PolicyChange[] => {
-  const { events } = applyPolicies(state, context)
+  const draft = begin(state, context.now)
+  applyPolicies(draft, context)
+  const { events } = draft
   const told = new Set(
     events.flatMap((event) =>
       event._tag === "NotificationsIssued" && event.to !== "active" ? event.to : [],

@@ -8,15 +8,16 @@ import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { rulesFor, sphereSource } from "../packages/event-package.ts"
 import { entries, get, size, values } from "../table.ts"
 import type { Millis, SubHandling, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
-import type { DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
+import type { Answer, DecideWatcher, RefreshWatchers, ReplaceRules } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept, reject } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
+import { isDone, rejected } from "./decision.ts"
 import type { Event, Status } from "./events.ts"
-import { bodiless, notifyOne, tellAgain, viewFor } from "./notify.ts"
-import { evolve } from "./evolve.ts"
-import { verdictKey } from "./state.ts"
+import { assess, bodiless, notifyOne, tellAgain, viewFor } from "./notify.ts"
+import { atBound, badEvent, badRequest } from "./rejections.ts"
+import { byNo, isServedHere, verdictKey } from "./state.ts"
 import type { State, Subscription, Waiting } from "./state.ts"
+import { add, addAll } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
 import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
 
@@ -30,9 +31,14 @@ export interface Authorization {
   readonly policy?: WatchWord
   /** Nothing is in force, and the source of rules had not been read. */
   readonly unread?: true
+  /**
+   * By whose word: `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `unread`: nobody knew,
+   * their source had not been read; `members`: the list of a line; `owner`, `domain`, `everybody`: the policy of the package.
+   */
+  readonly by: "operator" | "hook" | "rules" | "default" | "unread" | Exclude<WatchWord, "rules">
 }
 
-/** How one watcher is to be treated now. */
+/** How one watcher is to be treated now, and by whose word. */
 export const authorizeWatcher = (
   state: State,
   eventPackage: EventPackage,
@@ -44,42 +50,67 @@ export const authorizeWatcher = (
   const isTemplate = eventPackage.watcherInfoOf !== undefined
   if (!isTemplate) {
     const verdict = get(state.verdicts, verdictKey(eventPackage.name, watcher))
-    if (verdict !== undefined) return judgement(verdict.handling)
+    if (verdict !== undefined) return authorization(verdict.handling, "operator")
     const hook = context.authorize({ presentity, packageName: eventPackage.name, watcher, now: context.now })
-    if (hook !== null) return judgement(hook)
+    if (hook !== null) return authorization(hook, "hook")
   }
   const { watching } = context.limits
   const policy = policyOf(eventPackage, presentity, watching)
   const asked = watching === undefined ? undefined : policy
-  if (isKeptOut(eventPackage, presentity, watcher, watching)) return judgement("block", null, "members")
+  if (isKeptOut(eventPackage, presentity, watcher, watching))
+    return authorization("block", "members", { policy: "members" })
   if (policy !== "rules") {
     const mayWatch = isLetIn(policy, eventPackage, presentity, watcher, watching)
-    return judgement(mayWatch ? "allow" : "block", null, asked)
+    return authorization(mayWatch ? "allow" : "block", policy, { policy: asked })
   }
+  const { handling, by, matched = null, unread } = ruling(state, eventPackage, watcher, context)
   // a list of watchers has no form that shows nobody in particular, so politeness is of no use there
-  const ruled = (handling: SubHandling, matched: string | null): Authorization =>
-    judgement(isTemplate && handling === "polite-block" ? "block" : handling, matched, asked)
-  const by = rulesFor(eventPackage, context.packages)
+  const fitting = isTemplate && handling === "polite-block" ? "block" : handling
+  return authorization(fitting, by, { matched, policy: asked, unread })
+}
+
+type Reasons = { readonly [Key in "policy" | "unread"]?: Authorization[Key] | undefined } & {
+  readonly matched?: string | null
+}
+
+const authorization = (
+  handling: SubHandling,
+  by: Authorization["by"],
+  { matched = null, policy, unread }: Reasons = {},
+): Authorization => ({
+  handling,
+  matched,
+  forced: false,
+  ...(policy === undefined ? {} : { policy }),
+  ...(unread === undefined ? {} : { unread }),
+  by,
+})
+
+/** What the presentity's rules say, or what counts where there are none. */
+const ruling = (
+  state: State,
+  eventPackage: EventPackage,
+  watcher: Uri,
+  context: Context,
+): Pick<Authorization, "handling" | "by" | "unread"> & { readonly matched?: string } => {
+  const language = rulesFor(eventPackage, context.packages)
   const rules = rulesOf(state, eventPackage, context.packages)
-  if (by === undefined) return ruled(context.limits.noRules, null)
+  if (language === undefined) return { handling: context.limits.noRules, by: "default" }
   if (rules === null) {
     // what may be there counts: nobody is shown anything on the ground that it was not looked at
-    return context.isUnread?.(presentity, eventPackage.name) === true
-      ? { ...ruled("confirm", null), unread: true }
-      : ruled(context.limits.noRules, null)
+    return context.isUnread?.(state.presentity, eventPackage.name) === true
+      ? { handling: "confirm", by: "unread", unread: true }
+      : { handling: context.limits.noRules, by: "default" }
   }
-  const { handling, matched } = by.judge(rules, {
+  const { handling, matched } = language.judge(rules, {
     uris: [watcher],
     sphere: sphereOf(state, eventPackage, rules, context),
     now: context.now,
   })
-  return ruled(handling ?? context.limits.noMatch, matched.join(","))
+  return { handling: handling ?? context.limits.noMatch, by: "rules", matched: matched.join(",") }
 }
 
-const judgement = (handling: SubHandling, matched: string | null = null, policy?: WatchWord): Authorization =>
-  policy === undefined ? { handling, matched, forced: false } : { handling, matched, forced: false, policy }
-
-/** By what was judged, as an event says it. */
+/** By what was decided, as an event says it. */
 export const decidedBy = ({
   policy,
   unread,
@@ -93,29 +124,23 @@ export const decidedBy = ({
  *
  * @rejects BadRequest (400) when it cannot be read: the old one stays; BadEvent (489) for a package without rules
  */
-export const replaceRules = (state: State, command: ReplaceRules, context: Context): Outcome => {
-  const eventPackage = context.packages.find(command.packageName)
-  const by = eventPackage === null ? undefined : rulesFor(eventPackage, context.packages)
-  if (eventPackage === null || by === undefined) {
-    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
+export const replaceRules = (draft: Draft, command: ReplaceRules, context: Context): Answer => {
+  const { packageName, rules } = command
+  const before = draft.after
+  const eventPackage = context.packages.find(packageName)
+  const language = eventPackage === null ? undefined : rulesFor(eventPackage, context.packages)
+  if (eventPackage === null || language === undefined) return rejected(badEvent(context))
+  const present = get(before.rules, packageName)?.body ?? null
+  if (present?.text === rules?.text && (present === null) === (rules === null)) return isDone
+  if (rules !== null) {
+    const read = language.read(rules)
+    if (read._tag === "Unreadable") return rejected(badRequest(read.why))
   }
-  const present = get(state.rules, command.packageName)?.body ?? null
-  if (present?.text === command.rules?.text && (present === null) === (command.rules === null)) {
-    return accept([], { _tag: "Done" })
-  }
-  if (command.rules !== null) {
-    const read = by.read(command.rules)
-    if (read._tag === "Unreadable") return reject({ _tag: "BadRequest", status: 400, why: read.why })
-  }
-  const replaced: Event = {
-    _tag: "RulesReplaced",
-    packageName: command.packageName,
-    rules: command.rules,
-    boundaryAt:
-      command.rules === null ? null : boundary(state, eventPackage, parseRules(by, command.rules), context),
-  }
-  const after = evolve(state, replaced, context.now)
-  return accept([replaced, ...review(state, after, eventPackage, context)], { _tag: "Done" })
+  const boundaryAt =
+    rules === null ? null : boundary(before, eventPackage, parseRules(language, rules), context)
+  add(draft, { _tag: "RulesReplaced", packageName, rules, boundaryAt })
+  review(draft, eventPackage, context, { before })
+  return isDone
 }
 
 /**
@@ -123,14 +148,12 @@ export const replaceRules = (state: State, command: ReplaceRules, context: Conte
  *
  * @rejects BadEvent (489) for a package there is not
  */
-export const refreshWatchers = (state: State, command: RefreshWatchers, context: Context): Outcome => {
+export const refreshWatchers = (draft: Draft, command: RefreshWatchers, context: Context): Answer => {
   const eventPackage = context.packages.find(command.packageName)
-  if (eventPackage === null) {
-    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
-  }
-  const events =
-    command.kind === "rules" ? review(state, state, eventPackage, context) : tellAgain(state, eventPackage)
-  return accept(events, { _tag: "Done" })
+  if (eventPackage === null) return rejected(badEvent(context))
+  if (command.kind === "rules") review(draft, eventPackage, context)
+  else addAll(draft, tellAgain(draft.after, eventPackage))
+  return isDone
 }
 
 /**
@@ -139,103 +162,67 @@ export const refreshWatchers = (state: State, command: RefreshWatchers, context:
  * @rejects BadEvent (489) for a package there is not, or watcher information, which is for its owner alone;
  *   ServiceUnavailable (503) at the bound of subscriptions
  */
-export const decideWatcher = (state: State, command: DecideWatcher, context: Context): Outcome => {
+export const decideWatcher = (draft: Draft, command: DecideWatcher, context: Context): Answer => {
   const { packageName, watcher, handling } = command
+  const before = draft.after
   const eventPackage = context.packages.find(packageName)
-  if (eventPackage === null || eventPackage.watcherInfoOf !== undefined) {
-    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
-  }
-  const present = get(state.verdicts, verdictKey(packageName, watcher))?.handling ?? null
-  if (present === handling) return accept([], { _tag: "Done" })
-  if (present === null && size(state.verdicts) >= context.limits.subscriptionsMax) {
-    return reject({
-      _tag: "ServiceUnavailable",
-      status: 503,
-      why: "too many decisions on single watchers",
-      retryAfter: context.limits.retryAfter,
-    })
-  }
-  const decided: Event = { _tag: "WatcherDecided", packageName, watcher, handling }
-  const after = evolve(state, decided, context.now)
-  return accept([decided, ...review(state, after, eventPackage, context, watcher)], { _tag: "Done" })
+  if (eventPackage === null || eventPackage.watcherInfoOf !== undefined) return rejected(badEvent(context))
+  const present = get(before.verdicts, verdictKey(packageName, watcher))?.handling ?? null
+  if (present === handling) return isDone
+  if (present === null && size(before.verdicts) >= context.limits.subscriptionsMax)
+    return rejected(atBound("too many decisions on single watchers", context))
+  add(draft, { _tag: "WatcherDecided", packageName, watcher, handling })
+  review(draft, eventPackage, context, { before, watcher })
+  return isDone
 }
 
 /** What time alone has changed: reviews every package whose boundary has passed. */
-export const reviewDue = (state: State, context: Context): readonly Event[] => {
-  const events: Event[] = []
-  let after = state
-  for (const [packageName, rules] of entries(state.rules)) {
-    if (rules.boundaryAt === null || rules.boundaryAt > context.now) continue
+export const reviewDue = (draft: Draft, context: Context): void => {
+  for (const [packageName, { boundaryAt }] of entries(draft.after.rules)) {
+    if (boundaryAt === null || boundaryAt > context.now) continue
+    const { after } = draft
     const eventPackage = context.packages.find(packageName)
-    const boundaryAt =
+    const next =
       eventPackage === null
         ? null
         : boundary(after, eventPackage, rulesOf(after, eventPackage, context.packages), context)
-    const own: Event[] = [{ _tag: "RulesReviewed", packageName, boundaryAt }]
-    if (eventPackage !== null) own.push(...review(after, after, eventPackage, context))
-    for (const event of own) after = evolve(after, event, context.now)
-    events.push(...own)
+    add(draft, { _tag: "RulesReviewed", packageName, boundaryAt: next })
+    if (eventPackage !== null) review(draft, eventPackage, context)
   }
-  return events
 }
 
 /**
  * After a publication changed: rules are asked again that look at the sphere, when that may be another one; those of the
  * package itself, and those of packages whose sphere it says.
+ *
+ * @param before the state without the change
  */
 export const reviewSphere = (
   before: State,
-  after: State,
+  draft: Draft,
   eventPackage: EventPackage,
   context: Context,
-): readonly Event[] => {
-  if (!context.limits.sphereCheck || size(after.rules) === 0) return []
-  const events: Event[] = []
-  let state = after
-  for (const [packageName] of entries(after.rules)) {
+): void => {
+  if (!context.limits.sphereCheck || size(draft.after.rules) === 0) return
+  for (const [packageName] of entries(draft.after.rules)) {
     const ruled = context.packages.find(packageName)
-    if (ruled === null || sphereSource(ruled, context.packages) !== eventPackage) continue
-    for (const event of reviewSphereOf(before, state, ruled, context)) {
-      state = evolve(state, event, context.now)
-      events.push(event)
-    }
+    if (ruled !== null && sphereSource(ruled, context.packages) === eventPackage)
+      reviewSphereOf(before, draft, ruled, context)
   }
-  return events
 }
 
-const reviewSphereOf = (
-  before: State,
-  after: State,
-  eventPackage: EventPackage,
-  context: Context,
-): readonly Event[] => {
+const reviewSphereOf = (before: State, draft: Draft, eventPackage: EventPackage, context: Context): void => {
+  const { after } = draft
   const rules = rulesOf(after, eventPackage, context.packages)
-  if (rules === null || rulesFor(eventPackage, context.packages)?.asksForSphere(rules) !== true) return []
+  if (rules === null || rulesFor(eventPackage, context.packages)?.asksForSphere(rules) !== true) return
   const boundaryAt = boundary(after, eventPackage, rules, context)
   const known = get(after.rules, eventPackage.name)?.boundaryAt ?? null
-  const events: Event[] =
-    boundaryAt === known ? [] : [{ _tag: "RulesReviewed", packageName: eventPackage.name, boundaryAt }]
   // a boundary reached at this very instant is passed here, whatever the sphere is
   const isDue = known !== null && known <= context.now
-  if (
-    !isDue &&
-    sphereOf(before, eventPackage, rules, context) === sphereOf(after, eventPackage, rules, context)
-  )
-    return events
-  return [...events, ...review(after, after, eventPackage, context)]
+  if (boundaryAt !== known) add(draft, { _tag: "RulesReviewed", packageName: eventPackage.name, boundaryAt })
+  const sphereIn = (state: State): string | null => sphereOf(state, eventPackage, rules, context)
+  if (isDue || sphereIn(before) !== sphereIn(after)) review(draft, eventPackage, context)
 }
-
-/** Everybody is judged again, nothing else having changed. */
-export const reviewAll = (state: State, eventPackage: EventPackage, context: Context): readonly Event[] =>
-  review(state, state, eventPackage, context)
-
-/** Those for whom `isMeant` holds are judged again, nothing else having changed. */
-export const reviewWhere = (
-  state: State,
-  eventPackage: EventPackage,
-  context: Context,
-  matches: (one: Subscription | Waiting) => boolean,
-): readonly Event[] => review(state, state, eventPackage, context, undefined, matches)
 
 /** When nobody will have decided on a watcher that is pending from now on. */
 export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
@@ -260,98 +247,109 @@ export const supersededWaiting = (
 
 export const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
 
-/**
- * Asks again for everyone who watches or waits, and says what changes for them. O(watchers).
- *
- * @param before with the rules as they were; what is published is the same in both
- * @param only the one watcher it is about, also when the operator admitted it before; absent: all but those admitted so
- */
-const review = (
-  before: State,
-  state: State,
-  eventPackage: EventPackage,
-  context: Context,
-  only?: Uri,
-  matches: (one: Subscription | Waiting) => boolean = everyone,
-): readonly Event[] => {
-  const events: Event[] = []
-  const judged = new Map<Uri, Authorization>()
-  const judgementOf = (watcher: Uri): Authorization => {
-    let known = judged.get(watcher)
-    if (known === undefined) {
-      known = authorizeWatcher(state, eventPackage, watcher, context)
-      judged.set(watcher, known)
-    }
-    return known
-  }
-  const byNo = <V extends Subscription | Waiting>(all: Iterable<V>): V[] =>
-    [...all]
-      .filter((one) => one.packageName === eventPackage.name && (only === undefined || one.watcher === only))
-      .filter(matches)
-      .sort((one, other) => one.no - other.no)
-  for (const one of byNo(values(state.subscriptions))) {
-    if (one.parked === true) continue
-    if (!one.forced || only !== undefined)
-      events.push(...consequences(before, state, one, eventPackage, judgementOf(one.watcher), context))
-  }
-  for (const one of byNo(values(state.waiting))) {
-    const { handling } = judgementOf(one.watcher)
-    if (handling === "confirm") continue
-    events.push({ _tag: "WaitingEnded", no: one.no, event: handling === "block" ? "rejected" : "approved" })
-  }
-  return events
+/** Whom a review is about. */
+export interface ReviewScope {
+  /** The state with the rules as they were; what is published is the same in both. Absent: nothing else has changed. */
+  readonly before?: State
+  /** The one watcher it is about, also when the operator admitted it before; absent: all but those admitted so. */
+  readonly watcher?: Uri
+  /** Absent: everybody. */
+  readonly matches?: (subject: Subscription | Waiting) => boolean
 }
 
-const everyone = (): boolean => true
-
-/** What a judgement means for one subscription: its end, another status with a NOTIFY at once, or another view. */
-const consequences = (
-  before: State,
-  state: State,
-  one: Subscription,
+/** Asks again for everyone who watches or waits, and says what changes for them. O(watchers). */
+export const review = (
+  draft: Draft,
   eventPackage: EventPackage,
-  judged: Authorization,
   context: Context,
-): readonly Event[] => {
-  const { handling, matched, unread } = judged
-  if (handling === "block") return [rejected(one.no, judged)]
+  { before = draft.after, watcher, matches }: ReviewScope = {},
+): void => {
+  const state = draft.after
+  const known = new Map<Uri, Authorization>()
+  const authorizationOf = (subject: Uri): Authorization => {
+    let authorization = known.get(subject)
+    if (authorization === undefined) {
+      authorization = authorizeWatcher(state, eventPackage, subject, context)
+      known.set(subject, authorization)
+    }
+    return authorization
+  }
+  const concerned = <V extends Subscription | Waiting>(all: Iterable<V>): V[] =>
+    [...all]
+      .filter((subject) => subject.packageName === eventPackage.name)
+      .filter((subject) => watcher === undefined || subject.watcher === watcher)
+      .filter((subject) => matches === undefined || matches(subject))
+      .sort(byNo)
+  for (const subscription of concerned(values(state.subscriptions))) {
+    if (isServedHere(subscription) && (!subscription.forced || watcher !== undefined))
+      apply({ draft, before, eventPackage, context }, subscription, authorizationOf(subscription.watcher))
+  }
+  for (const waiting of concerned(values(state.waiting))) {
+    const { handling } = authorizationOf(waiting.watcher)
+    if (handling === "confirm") continue
+    const event = handling === "block" ? "rejected" : "approved"
+    add(draft, { _tag: "WaitingEnded", no: waiting.no, event })
+  }
+}
+
+interface Review {
+  readonly draft: Draft
+  readonly before: State
+  readonly eventPackage: EventPackage
+  readonly context: Context
+}
+
+/** What an authorization means for one subscription: its end, another status with a NOTIFY at once, or another view. */
+const apply = (
+  { draft, before, eventPackage, context }: Review,
+  subscription: Subscription,
+  authorization: Authorization,
+): void => {
+  const { no, dormant } = subscription
+  const { handling, matched, unread } = authorization
+  if (handling === "block") {
+    add(draft, blocked(no, authorization))
+    return
+  }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
-  const events: Event[] = []
-  let now = state
-  if (status !== one.status || polite !== one.polite || matched !== one.matched || unread !== one.unread) {
-    events.push({
+  const isTreatedAlike =
+    status === subscription.status &&
+    polite === subscription.polite &&
+    matched === subscription.matched &&
+    unread === subscription.unread
+  if (!isTreatedAlike) {
+    add(draft, {
       _tag: "SubscriptionStatusChanged",
-      no: one.no,
+      no,
       status,
       polite,
       matched,
-      giveUpAt: status === "active" ? null : (one.giveUpAt ?? giveUpAt(context)),
-      ...decidedBy(judged),
+      giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
+      ...decidedBy(authorization),
     })
-    now = evolve(state, events[0]!, context.now)
   }
-  const changed = get(now.subscriptions, one.no) ?? one
-  const view = viewFor(now, changed, eventPackage)
+  const changed = get(draft.after.subscriptions, no) ?? subscription
+  const { after } = draft
+  const view = viewFor(after, changed, eventPackage)
   // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
   // who is treated as before waits for what is published as before
-  const isTreatedOtherwise = view.digest !== viewFor(before, one, eventPackage).digest
-  const isNews = isTreatedOtherwise && view.digest !== one.shown && !one.dormant
-  if (status !== one.status || isNews) {
-    const notify = notifyOne(one, view, "rules")
-    events.push(one.dormant ? bodiless(notify) : notify)
+  const treatment = { before, after, eventPackage, sender: null, isTreatment: true }
+  const isNews = assess(treatment, changed, view.digest, context) === "told"
+  if (status !== subscription.status || isNews) {
+    const notify = notifyOne(subscription, view, "rules")
+    add(draft, dormant ? bodiless(notify) : notify)
   }
-  return events
 }
 
 /** The end of a subscription that may not be any more. */
-export const rejected = (no: SubscriptionNo, judged: Pick<Authorization, "policy">): Event => ({
+export const blocked = (no: SubscriptionNo, authorization: Pick<Authorization, "policy">): Event => ({
   _tag: "SubscriptionTerminated",
   no,
   reason: "rejected",
   silent: false,
   waitsUntil: null,
-  ...decidedBy(judged),
+  ...decidedBy(authorization),
 })
 
 const rulesOf = (state: State, eventPackage: EventPackage, packages: Packages): unknown => {

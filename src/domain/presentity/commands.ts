@@ -122,7 +122,7 @@ export interface Resubscribe {
   readonly bodyFault: Rejection | null
 }
 
-/** A new authorization document for one package of the presentity, or none (RFC 5025; the seed's `refreshWatchers` 0). */
+/** A new authorization document for one package of the presentity, or none (RFC 5025; OpenSIPS `refreshWatchers` 0). */
 export interface ReplaceRules {
   readonly _tag: "ReplaceRules"
   readonly packageName: PackageName
@@ -130,7 +130,7 @@ export interface ReplaceRules {
 }
 
 /**
- * The operator wants watchers looked at again (the seed's `refreshWatchers`): what the rules say of them now, or, with
+ * The operator wants watchers looked at again (OpenSIPS `refreshWatchers`): what the rules say of them now, or, with
  * `state`, every active one told the present state once more.
  */
 export interface RefreshWatchers {
@@ -177,7 +177,7 @@ export interface SetHardState {
   readonly body: Body | null
 }
 
-/** The operator ends subscriptions (the seed's `terminate_watchers`). */
+/** The operator ends subscriptions (OpenSIPS `terminate_watchers`). */
 export interface Terminate {
   readonly _tag: "Terminate"
   readonly packageName: PackageName

@@ -6,28 +6,30 @@ import { entries, get } from "../table.ts"
 import { unreachable } from "../vocabulary.ts"
 import { abandon } from "./abandon.ts"
 import { adoptPublication, adoptSubscription, adoptWatcher } from "./adopt.ts"
+import { applyPolicies } from "./apply-policies.ts"
 import { decideWatcher, refreshWatchers, replaceRules } from "./authorize.ts"
 import { followClock } from "./clock.ts"
-import type { Command } from "./commands.ts"
+import type { Answer, Command } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { done } from "./decision.ts"
-import type { Consequences, Outcome } from "./decision.ts"
+import { decided, done } from "./decision.ts"
+import type { Decided, Outcome } from "./decision.ts"
+import { acceptedEvent } from "./delivery-acks.ts"
 import { erase } from "./erase.ts"
+import type { Event } from "./events.ts"
 import { fallDue } from "./fall-due.ts"
 import { repeatFarewells } from "./farewell.ts"
-import type { Event } from "./events.ts"
 import { setHardState } from "./hard-state.ts"
-import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
-import { applyPolicies } from "./apply-policies.ts"
-import { acceptedEvent } from "./delivery-acks.ts"
-import { changeNotifications, redeliver, reportDelivery } from "./notify.ts"
+import { changeNotifications, redeliver } from "./notify.ts"
 import { publish } from "./publish.ts"
-import { statesAfter } from "./evolve.ts"
+import { reportDelivery } from "./report-delivery.ts"
+import { setSharingTag, switchSharingTag } from "./sharing-tags.ts"
 import { templateOf } from "./state.ts"
 import type { State } from "./state.ts"
 import { resubscribe, subscribe } from "./subscribe.ts"
-import { terminate } from "./terminate.ts"
 import { withAnswers } from "./targets.ts"
+import { terminate } from "./terminate.ts"
+import { addAll, begin, transitionOf } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 import { liveArguments } from "./view.ts"
 import { withhold } from "./withhold.ts"
 
@@ -38,16 +40,23 @@ import { withhold } from "./withhold.ts"
  * (`FallDue`); the engine sees to that. Only `ApplyPolicies` goes before it: nothing may be told by time to those who may not
  * watch any more.
  */
-export const decide = (state: State, command: Command, context: Context): Outcome =>
-  consider(state, command, context).outcome
+export const decide = (state: State, command: Command, context: Context): Outcome => {
+  const { events, answer } = consider(state, command, context)
+  return { events, answer }
+}
 
-/** `decide`, with the states that it had to compute: so whoever goes on from them need not do it again. */
-export const consider = (state: State, command: Command, context: Context): Consequences => {
+/** `decide`, with the state after each event: whoever goes on from there need not compute it again. */
+export const consider = (state: State, command: Command, context: Context): Decided => {
   const known = withAnswer(state, command)
-  const considered = withhold(known, command, consequences(known, command, context), context)
-  if (known === state) return considered
-  const { outcome } = considered
-  return { outcome, states: statesAfter(state, outcome.events, context.now) }
+  const draft = begin(known, context.now)
+  const answer = handle(draft, command, context)
+  if (!isKnownToWatchers(command)) {
+    notifyComposedPackages(draft, context)
+    notifyWatcherInfo(draft, context)
+  }
+  const kept = withhold(draft, answer, command, context)
+  // what the answer proves is not an event of this decision
+  return known === state ? kept : decided(transitionOf(state, kept.events, context.now), kept.answer)
 }
 
 /** What a 2xx proves holds already for what follows from it, whenever it is written down. */
@@ -56,74 +65,67 @@ const withAnswer = (state: State, command: Command): State =>
     ? withAnswers(state, { _tag: "NotificationsAccepted", of: [command.no, command.cseq, 0] })
     : state
 
-const consequences = (state: State, command: Command, context: Context): Consequences => {
-  const outcome = handle(state, command, context)
-  const handled = { outcome, states: statesAfter(state, outcome.events, context.now) }
-  // whoever sees subscriptions has been told of these by the server they come from
-  if (command._tag === "AdoptSubscription" || command._tag === "AdoptWatcher") return handled
-  if (command._tag === "Erase" && command.silent) return handled
-  return notifyWatcherInfo(state, notifyComposedPackages(state, handled, context), context)
-}
+/** Whoever sees subscriptions has been told of these by the server they come from, or is not to be told. */
+const isKnownToWatchers = (command: Command): boolean =>
+  command._tag === "AdoptSubscription" ||
+  command._tag === "AdoptWatcher" ||
+  (command._tag === "Erase" && command.silent)
 
-const withTold = (
-  state: State,
-  { outcome, states }: Consequences,
-  told: readonly Event[],
-  { now }: Context,
-): Consequences => ({
-  outcome: { ...outcome, events: [...outcome.events, ...told] },
-  states: [...states, ...statesAfter(states.at(-1) ?? state, told, now)],
-})
-
-const handle = (state: State, command: Command, context: Context): Outcome => {
+const handle = (draft: Draft, command: Command, context: Context): Answer => {
+  const state = draft.before
   switch (command._tag) {
     case "Publish":
-      return publish(state, command, context)
+      return publish(draft, command, context)
     case "Subscribe":
-      return subscribe(state, command, context)
+      return subscribe(draft, command, context)
     case "Resubscribe":
-      return resubscribe(state, command, context)
+      return resubscribe(draft, command, context)
     case "ReplaceRules":
-      return replaceRules(state, command, context)
+      return replaceRules(draft, command, context)
     case "RefreshWatchers":
-      return refreshWatchers(state, command, context)
+      return refreshWatchers(draft, command, context)
     case "ApplyPolicies":
-      return applyPolicies(state, context)
+      return applyPolicies(draft, context)
     case "DecideWatcher":
-      return decideWatcher(state, command, context)
+      return decideWatcher(draft, command, context)
     case "SetSharingTag":
-      return setSharingTag(state, command)
+      return taken(draft, setSharingTag(state, command))
     case "SwitchSharingTag":
-      return switchSharingTag(state, command, context)
+      return switchSharingTag(draft, command, context)
     case "SetHardState":
-      return setHardState(state, command, context)
+      return setHardState(draft, command, context)
     case "Terminate":
-      return terminate(state, command)
+      return taken(draft, terminate(state, command))
     case "Erase":
-      return erase(state, command)
+      return taken(draft, erase(state, command))
     case "AdoptPublication":
-      return adoptPublication(state, command, context)
+      return adoptPublication(draft, command, context)
     case "AdoptSubscription":
-      return adoptSubscription(state, command, context)
+      return taken(draft, adoptSubscription(state, command, context))
     case "AdoptWatcher":
-      return adoptWatcher(state, command, context)
+      return taken(draft, adoptWatcher(state, command, context))
     case "FallDue":
-      return fallDue(state, context)
+      return fallDue(draft, context)
     case "ReportDelivery":
-      return reportDelivery(state, command, context)
+      return taken(draft, reportDelivery(state, command, context))
     case "RecordDeliveries":
-      return done([acceptedEvent(command.accepted, context.now)])
+      return taken(draft, done([acceptedEvent(command.accepted, context.now)]))
     case "Redeliver":
-      return redeliver(state, command, context)
+      return taken(draft, redeliver(state, command, context))
     case "FollowClock":
-      return followClock(state, command, context)
+      return taken(draft, followClock(state, command, context))
     case "RepeatFarewells":
-      return repeatFarewells(state, command, context)
+      return taken(draft, repeatFarewells(state, command, context))
     case "Abandon":
-      return abandon(state, command)
+      return taken(draft, abandon(state, command))
     default:
       return unreachable(command)
   }
+}
+
+const taken = (draft: Draft, { events, answer }: Outcome): Answer => {
+  addAll(draft, events)
+  return answer
 }
 
 /**
@@ -131,27 +133,23 @@ const handle = (state: State, command: Command, context: Context): Outcome => {
  *
  * O(events) for decisions without such subscriptions; O(watchers) for those with.
  */
-const notifyComposedPackages = (state: State, consequences: Consequences, context: Context): Consequences => {
-  const { outcome, states } = consequences
+const notifyComposedPackages = (draft: Draft, context: Context): void => {
+  const { before, after } = draft
   const touched = new Set<EventPackage>()
-  for (const event of outcome.events) {
+  for (const event of draft.events) {
     if (!("no" in event)) continue
     const packageName =
       event._tag === "SubscriptionCreated"
         ? event.packageName
-        : get(state.subscriptions, event.no)?.packageName
+        : get(before.subscriptions, event.no)?.packageName
     if (packageName !== undefined)
       for (const eventPackage of context.packages.composing(packageName)) touched.add(eventPackage)
   }
-  if (touched.size === 0) return consequences
-  const after = states.at(-1) ?? state
-  const told: Event[] = []
   for (const eventPackage of touched) {
-    const [was, is] = [state, after].map((one) => liveArguments(one, eventPackage.composesFrom))
+    const [was, is] = [before, after].map((state) => liveArguments(state, eventPackage.composesFrom))
     if (JSON.stringify(was) !== JSON.stringify(is))
-      told.push(...changeNotifications(state, after, eventPackage, context, null))
+      addAll(draft, changeNotifications(before, after, eventPackage, context))
   }
-  return told.length === 0 ? consequences : withTold(state, consequences, told, context)
 }
 
 /**
@@ -159,17 +157,14 @@ const notifyComposedPackages = (state: State, consequences: Consequences, contex
  *
  * O(1) for decisions that do not; O(watchers) for those that do.
  */
-const notifyWatcherInfo = (state: State, consequences: Consequences, context: Context): Consequences => {
-  const { outcome, states } = consequences
-  if (!outcome.events.some(concernsWatchers)) return consequences
-  const after = states.at(-1) ?? state
-  const told: Event[] = []
+const notifyWatcherInfo = (draft: Draft, context: Context): void => {
+  if (!draft.events.some(concernsWatchers)) return
+  const { before, after } = draft
   for (const [packageName, changedIn] of entries(after.watchersChangedIn)) {
-    if (changedIn !== state.version + 1 || get(state.watchersChangedIn, packageName) === changedIn) continue
+    if (changedIn !== before.version + 1 || get(before.watchersChangedIn, packageName) === changedIn) continue
     const template = context.packages.find(templateOf(packageName))
-    if (template !== null) told.push(...changeNotifications(state, after, template, context, null))
+    if (template !== null) addAll(draft, changeNotifications(before, after, template, context))
   }
-  return told.length === 0 ? consequences : withTold(state, consequences, told, context)
 }
 
 const concernsWatchers = (event: Event): boolean =>

@@ -1,9 +1,12 @@
 /**
- * The outcome of a decision and the short ways to make one.
+ * The outcome of a decision, and the short ways to make one.
+ *
+ * A handler whose events are independent of each other returns an `Outcome`. One whose later events depend on the earlier
+ * adds them to a `Draft` (`transition.ts`) and returns the answer alone.
  */
 import type { Answer, Rejection, Reply } from "./commands.ts"
 import type { Event } from "./events.ts"
-import type { State } from "./state.ts"
+import type { Transition } from "./transition.ts"
 
 /**
  * Events to store, and the answer that becomes true with them.
@@ -15,30 +18,34 @@ export interface Outcome {
   readonly answer: Answer
 }
 
-/** An outcome, with the state after each of its events: each is computed once, for all who need it. */
-export interface Consequences {
-  readonly outcome: Outcome
-  /** As many as there are events. */
-  readonly states: readonly State[]
+/** An outcome with the states between its events: each is computed once, for all who need it. */
+export interface Decided extends Transition {
+  readonly answer: Answer
 }
 
-export const accept = (events: readonly Event[], reply: Reply): Outcome => ({
+/** A decision that is complete: nothing can be added to it any more. */
+export const decided = ({ before, now, events, states, after }: Transition, answer: Answer): Decided => ({
+  before,
+  now,
   events,
-  answer: { _tag: "Accepted", reply },
+  states,
+  after,
+  answer,
 })
 
-export const reject = (rejection: Rejection): Outcome => ({
-  events: none,
-  answer: { _tag: "Rejected", rejection },
-})
+export const accepted = (reply: Reply): Answer => ({ _tag: "Accepted", reply })
 
-/** Nothing happened and nobody asked. */
-export const nothingHappened: Outcome = {
-  events: [],
-  answer: { _tag: "Accepted", reply: { _tag: "Done" } },
-}
+export const rejected = (rejection: Rejection): Answer => ({ _tag: "Rejected", rejection })
 
-export const done = (events: readonly Event[]): Outcome =>
-  events.length === 0 ? nothingHappened : { events, answer: nothingHappened.answer }
+/** What was asked for is so now. */
+export const isDone: Answer = accepted({ _tag: "Done" })
+
+export const reject = (rejection: Rejection): Outcome => ({ events: none, answer: rejected(rejection) })
 
 const none: readonly Event[] = []
+
+/** Nothing happened and nobody asked. */
+export const nothingHappened: Outcome = { events: none, answer: isDone }
+
+export const done = (events: readonly Event[]): Outcome =>
+  events.length === 0 ? nothingHappened : { events, answer: isDone }

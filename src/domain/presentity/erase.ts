@@ -7,9 +7,10 @@ import { entries, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
 import type { Erase } from "./commands.ts"
-import { accept } from "./decision.ts"
+import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
+import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
@@ -23,7 +24,7 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const events: Event[] = []
   if (isOwn) {
     for (const [packageName, publications] of byName(state.publications)) {
-      for (const { entityTag } of [...values(publications)].sort((one, other) => one.slot - other.slot))
+      for (const { entityTag } of [...values(publications)].sort((left, right) => left.slot - right.slot))
         events.push({ _tag: "PublicationRemoved", packageName, entityTag, cause: "requested" })
     }
     for (const [packageName] of byName(state.hardState))
@@ -48,14 +49,12 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
     events.push({ _tag: "WaitingEnded", no, event: "noresource" })
   for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => matches(one)))
     events.push({ _tag: "WatcherDecided", packageName, watcher, handling: null })
-  return accept(events, { _tag: "Done" })
+  return done(events)
 }
 
 /** An order that does not depend on how the state came to be. */
 const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =>
-  [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))
-
-const byNo = (one: { readonly no: number }, other: { readonly no: number }): number => one.no - other.no
+  [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))
 
 /** Whether anything of that person is in a state: what lives, and watchers whose end is not told yet. */
 export const mentionsPerson = (state: State, person: Uri): boolean =>

@@ -4,105 +4,119 @@
  * Publications end first, then rules that time has changed are applied, then subscriptions and waiting watchers end, then
  * the remaining watchers are told, each once; last come those who want to hear something now and then.
  */
+import type { EventPackage } from "../packages/event-package.ts"
 import { entries, values } from "../table.ts"
-import type { SubscriptionNo } from "../vocabulary.ts"
+import type { PackageName, SubscriptionNo } from "../vocabulary.ts"
 import { reviewDue, reviewSphere } from "./authorize.ts"
+import type { Answer } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { done } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
-import type { Event } from "./events.ts"
-import { allowedAt } from "./pace.ts"
+import { isDone } from "./decision.ts"
 import { changeNotifications, mixedNotifications, notifyOne, viewFor } from "./notify.ts"
-import { evolve } from "./evolve.ts"
+import { allowedAt } from "./pace.ts"
+import { byNo, isServedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
 import { supersededBy, timedOut } from "./subscribe.ts"
+import { add, addAll } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 
 /**
  * Ends what has reached its deadline, sends what was held back until now, and repeats where a watcher wants that.
  *
+ * Adds no events when nothing is due: a deadline may have moved since it was noted.
+ *
  * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (held NOTIFYs), RFC 6446 §6
- * @returns no events when nothing is due: a deadline may have moved since it was noted
  */
-export const fallDue = (state: State, context: Context): Outcome => {
-  const events: Event[] = []
-  let after = state
-  const add = (event: Event): void => {
-    events.push(event)
-    after = evolve(after, event, context.now)
+export const fallDue = (draft: Draft, context: Context): Answer => {
+  const before = draft.after
+  const changed = endPublications(draft, context)
+  for (const eventPackage of changed) reviewSphere(before, draft, eventPackage, context)
+  reviewDue(draft, context)
+  endSubscriptions(draft, context)
+  endWaiting(draft, context)
+  for (const eventPackage of changed) {
+    addAll(draft, changeNotifications(before, draft.after, eventPackage, context))
+    addAll(draft, mixedNotifications(before, draft.after, eventPackage, context))
   }
-
-  const changed = new Set<string>()
-  for (const [packageName, publications] of entries(state.publications)) {
-    const expired = [...values(publications)].filter((one) => one.expiresAt <= context.now)
-    for (const one of expired.sort((a, b) => a.createdIn - b.createdIn)) {
-      changed.add(packageName)
-      add({ _tag: "PublicationRemoved", packageName, entityTag: one.entityTag, cause: "expired" })
-    }
-  }
-
-  for (const packageName of [...changed].sort()) {
-    const eventPackage = context.packages.find(packageName)
-    if (eventPackage !== null)
-      for (const event of reviewSphere(state, after, eventPackage, context)) add(event)
-  }
-  for (const event of reviewDue(after, context)) add(event)
-
-  for (const one of servedHere(after)) {
-    if (one.expiresAt <= context.now) {
-      for (const event of supersededBy(after, one, one.status)) add(event)
-      const end = timedOut(after, one, context)
-      const isToldSo = context.packages.find(one.packageName)?.notifiesTimeout !== false
-      add(isToldSo ? end : { ...end, silent: true })
-    } else if (one.giveUpAt !== null && one.giveUpAt <= context.now) {
-      add({
-        _tag: "SubscriptionTerminated",
-        no: one.no,
-        reason: "giveup",
-        silent: false,
-        waitsUntil: null,
-      })
-    }
-  }
-  for (const one of [...values(after.waiting)].sort((a, b) => a.no - b.no)) {
-    if (one.giveUpAt <= context.now) add({ _tag: "WaitingEnded", no: one.no, event: "giveup" })
-  }
-
-  for (const packageName of [...changed].sort()) {
-    const eventPackage = context.packages.find(packageName)
-    if (eventPackage === null) continue
-    for (const event of changeNotifications(state, after, eventPackage, context, null)) add(event)
-    for (const event of mixedNotifications(state, after, eventPackage, context)) add(event)
-  }
-
-  const idle: SubscriptionNo[] = []
-  for (const one of servedHere(after)) {
-    if (one.dueAt === null || one.dueAt > context.now) continue
-    const eventPackage = context.packages.find(one.packageName)
-    const view = eventPackage === null ? null : viewFor(after, one, eventPackage)
-    // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
-    if (view === null || view.digest === one.shown || one.dormant || context.inFlight(one.no))
-      idle.push(one.no)
-    else {
-      // the watcher may have asked for a slower pace since
-      const from = eventPackage === null ? context.now : allowedAt(one, eventPackage, context.limits)
-      if (from <= context.now) add(notifyOne(one, view, "change"))
-      else add({ _tag: "NotificationsDeferred", to: [one.no], until: from, undelivered: false })
-    }
-  }
-
-  for (const one of servedHere(after)) {
-    if (one.repeatAt === null || one.repeatAt > context.now) continue
-    const eventPackage = context.packages.find(one.packageName)
-    if (eventPackage !== null && !one.dormant && !context.inFlight(one.no))
-      add(notifyOne(one, viewFor(after, one, eventPackage), "rate"))
-    // it sleeps, or the last one has no answer yet: this one is left out
-    else add({ _tag: "NotificationsDeferred", to: [one.no], until: one.dueAt, undelivered: false })
-  }
-  if (idle.length > 0) {
-    add({ _tag: "NotificationsDeferred", to: idle, until: null, undelivered: false })
-  }
-  return done(events)
+  const idle = sendDeferred(draft, context)
+  repeat(draft, context)
+  if (idle.length > 0) add(draft, deferred(idle, null))
+  return isDone
 }
 
-const servedHere = (state: State): readonly Subscription[] =>
-  [...values(state.subscriptions)].filter((one) => one.parked !== true).sort((a, b) => a.no - b.no)
+/** @returns the packages whose publications have ended, by name */
+const endPublications = (draft: Draft, { now, packages }: Context): readonly EventPackage[] => {
+  const changed = new Set<PackageName>()
+  for (const [packageName, publications] of entries(draft.after.publications)) {
+    const expired = [...values(publications)].filter(({ expiresAt }) => expiresAt <= now)
+    for (const { entityTag } of expired.sort((left, right) => left.createdIn - right.createdIn)) {
+      changed.add(packageName)
+      add(draft, { _tag: "PublicationRemoved", packageName, entityTag, cause: "expired" })
+    }
+  }
+  return [...changed].sort().flatMap((packageName) => packages.find(packageName) ?? [])
+}
+
+const endSubscriptions = (draft: Draft, context: Context): void => {
+  for (const subscription of allServedHere(draft.after)) {
+    const { no, packageName, status, expiresAt, giveUpAt } = subscription
+    if (expiresAt <= context.now) {
+      addAll(draft, supersededBy(draft.after, subscription, status))
+      const end = timedOut(draft.after, subscription, context)
+      const isTold = context.packages.find(packageName)?.notifiesTimeout !== false
+      add(draft, isTold ? end : { ...end, silent: true })
+    } else if (giveUpAt !== null && giveUpAt <= context.now) {
+      add(draft, { _tag: "SubscriptionTerminated", no, reason: "giveup", silent: false, waitsUntil: null })
+    }
+  }
+}
+
+const endWaiting = (draft: Draft, { now }: Context): void => {
+  for (const { no, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
+    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no, event: "giveup" })
+  }
+}
+
+/**
+ * Sends what was held back until now.
+ *
+ * @returns the subscriptions for which nothing is left to say: they are told so with one event at the end
+ */
+const sendDeferred = (draft: Draft, context: Context): readonly SubscriptionNo[] => {
+  const { now, packages, limits, inFlight } = context
+  const idle: SubscriptionNo[] = []
+  for (const subscription of allServedHere(draft.after)) {
+    const { no, dueAt } = subscription
+    if (dueAt === null || dueAt > now) continue
+    const eventPackage = packages.find(subscription.packageName)
+    const view = eventPackage === null ? null : viewFor(draft.after, subscription, eventPackage)
+    const isTold = view === null || view.digest === subscription.shown
+    // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
+    if (eventPackage === null || isTold || subscription.dormant || inFlight(no)) {
+      idle.push(no)
+      continue
+    }
+    // the watcher may have asked for a slower pace since
+    const from = allowedAt(subscription, eventPackage, limits)
+    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([no], from))
+  }
+  return idle
+}
+
+/** @source RFC 6446 §6: a watcher may ask to be notified even when nothing has changed */
+const repeat = (draft: Draft, { now, packages, inFlight }: Context): void => {
+  for (const subscription of allServedHere(draft.after)) {
+    const { no, repeatAt } = subscription
+    if (repeatAt === null || repeatAt > now) continue
+    const eventPackage = packages.find(subscription.packageName)
+    if (eventPackage !== null && !subscription.dormant && !inFlight(no))
+      add(draft, notifyOne(subscription, viewFor(draft.after, subscription, eventPackage), "rate"))
+    // it sleeps, or the last one has no answer yet: this one is left out
+    else add(draft, deferred([no], subscription.dueAt))
+  }
+}
+
+const deferred = (to: readonly SubscriptionNo[], until: number | null) =>
+  ({ _tag: "NotificationsDeferred", to, until, undelivered: false }) as const
+
+const allServedHere = (state: State): readonly Subscription[] =>
+  [...values(state.subscriptions)].filter(isServedHere).sort(byNo)

@@ -15,7 +15,7 @@ import type { Outcome } from "./decision.ts"
 import type { Decision, FarewellRepeated } from "./events.ts"
 import { isSameDialog, livingDialog } from "./dialog-numbers.ts"
 import { evolve } from "./evolve.ts"
-import { nextDeadline } from "./state.ts"
+import { nextDeadline } from "./deadlines.ts"
 import type { State, Subscription } from "./state.ts"
 
 /** A last NOTIFY of which nothing is on record. */

@@ -6,12 +6,12 @@
  */
 import { get } from "../table.ts"
 import type { Body } from "../vocabulary.ts"
-import type { SetHardState } from "./commands.ts"
+import type { Answer, SetHardState } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept, reject } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
-import { syntaxFault, typeFault, withConsequences } from "./publish.ts"
-import type { State } from "./state.ts"
+import { isDone, rejected } from "./decision.ts"
+import { changePublished, syntaxFault, typeFault } from "./publish.ts"
+import { badEvent } from "./rejections.ts"
+import type { Draft } from "./transition.ts"
 
 /**
  * Replaces or removes the hard state of one package, and tells its watchers if they see a difference.
@@ -20,29 +20,21 @@ import type { State } from "./state.ts"
  * @rejects BadEvent (489) for a package that cannot be published, UnsupportedMediaType (415), BadRequest (400) when the
  *   body cannot be read: the old one stays
  */
-export const setHardState = (state: State, command: SetHardState, context: Context): Outcome => {
+export const setHardState = (draft: Draft, command: SetHardState, context: Context): Answer => {
   const { packageName, body } = command
   const eventPackage = context.packages.find(packageName)
-  if (eventPackage === null || eventPackage.accepts.length === 0) {
-    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
-  }
+  if (eventPackage === null || eventPackage.accepts.length === 0) return rejected(badEvent(context))
   const fault = body === null ? null : (typeFault(body, eventPackage) ?? syntaxFault(body, eventPackage))
-  if (fault !== null) return reject(fault)
-  if (isSame(get(state.hardState, packageName) ?? null, body)) return accept([], { _tag: "Done" })
-  const events = withConsequences(
-    state,
-    { _tag: "HardStateReplaced", packageName, body },
-    eventPackage,
-    context,
-    null,
-  )
-  return accept(events, { _tag: "Done" })
+  if (fault !== null) return rejected(fault)
+  if (isSame(get(draft.before.hardState, packageName) ?? null, body)) return isDone
+  changePublished(draft, { _tag: "HardStateReplaced", packageName, body }, eventPackage, context)
+  return isDone
 }
 
-const isSame = (one: Body | null, other: Body | null): boolean =>
-  one === other ||
-  (one !== null &&
-    other !== null &&
-    one.contentType === other.contentType &&
-    one.parameters === other.parameters &&
-    one.text === other.text)
+const isSame = (present: Body | null, replacement: Body | null): boolean =>
+  present === replacement ||
+  (present !== null &&
+    replacement !== null &&
+    present.contentType === replacement.contentType &&
+    present.parameters === replacement.parameters &&
+    present.text === replacement.text)

@@ -1,5 +1,5 @@
 /**
- * Who must be told of a change, and what the end of a NOTIFY means.
+ * Who must be told of a change.
  *
  * A watcher is told when its view differs from the one it was last sent, at most one change-driven NOTIFY at a time
  * and not more often than the package allows; what is held back is sent later with the content of that time.
@@ -8,18 +8,94 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
-import type { Redeliver, ReportDelivery } from "./commands.ts"
+import type { Redeliver } from "./commands.ts"
 import { allowedAt } from "./pace.ts"
-import type { Context, Limits } from "./context.ts"
-import { done, nothingHappened } from "./decision.ts"
+import type { Context } from "./context.ts"
+import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
-import { toldOfChanges } from "./state.ts"
+import { byNo, isServedHere, servedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { isUnproven, withheldDigest } from "./targets.ts"
-import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
+import { absentView, acceptableView, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
+
+/** A change of what a package shows, as each of its watchers is assessed on it. */
+export interface Change {
+  readonly before: State
+  /** Without the events that tell of it. */
+  readonly after: State
+  readonly eventPackage: EventPackage
+  /** Who made the change, by Contact URI; that device's subscriptions count as told of it. Null: no watcher's device. */
+  readonly sender: string | null
+  /** What has changed is how watchers are treated, by rules or by the operator, and not what is published. */
+  readonly isTreatment: boolean
+}
+
+/** What a change means for one watcher. Those before `told` say why it is not told now. */
+export type Assessment =
+  /** Another server looks after it. */
+  | "standby"
+  /** Nobody has decided whether it may watch. */
+  | "pending"
+  /** It wants no documents until it subscribes again (RFC 5839 §5.2). */
+  | "suspended"
+  /** Its document is the one that it was last sent. */
+  | "same document"
+  /** The change does not show in its document. It differs from what was last sent for another reason, which does not make news of it. */
+  | "unaffected"
+  /** Its own device made the change and knows what was there before: it counts as told. */
+  | "own device"
+  /** Its own device made the change, but is still owed an earlier one. */
+  | "own device, owed"
+  /** A NOTIFY has no answer yet. Its outcome brings the newest state along. */
+  | "under way"
+  /** Held back already, by the pace or by Retry-After (RFC 3261 §20.33): the newest state goes then (`dueAt`). */
+  | "deferred"
+  /** Too soon after the last one (`allowedAt`). */
+  | "too soon"
+  | "told"
+
+/**
+ * What a change means for one watcher. It decides who is told (`changeNotifications`, `authorize.ts`) and explains afterwards
+ * who was not (`history/why.ts`).
+ *
+ * @param digest of what the subscription may see of the state after the change (`viewFor`)
+ */
+export const assess = (
+  change: Change,
+  subscription: Subscription,
+  digest: string,
+  { now, limits, inFlight }: Pick<Context, "now" | "limits" | "inFlight">,
+): Assessment => {
+  if (!isServedHere(subscription)) return "standby"
+  if (subscription.status === "pending") return "pending"
+  if (subscription.dormant) return "suspended"
+  if (subscription.shown === digest) return "same document"
+  const { before, after, eventPackage, sender, isTreatment } = change
+  if (isTreatment) return digestBefore(change, subscription) === digest ? "unaffected" : "told"
+  // what did not arrive goes along with the next change, but not with one it may not see: its time would tell of it
+  const isFiltered = subscription.polite || subscription.matched !== null
+  if (isFiltered && subscription.shown === "" && digestBefore(change, subscription) === digest)
+    return "unaffected"
+  if (sender !== null && get(after.dialogs, subscription.dialog)?.remoteTarget === sender) {
+    // a device that is still owed an earlier change stays owed it
+    const isOwed = subscription.shown !== viewFor(before, subscription, eventPackage).digest
+    return isOwed ? "own device, owed" : "own device"
+  }
+  if (inFlight(subscription.no)) return "under way"
+  if (subscription.dueAt !== null && subscription.dueAt > now) return "deferred"
+  return allowedAt(subscription, eventPackage, limits) <= now ? "told" : "too soon"
+}
+
+/** Of what the watcher would have seen without the change; where it is treated otherwise now, as it was treated before. */
+export const digestBefore = (
+  { before, eventPackage, isTreatment }: Change,
+  subscription: Subscription,
+): string => {
+  const treated = isTreatment ? (get(before.subscriptions, subscription.no) ?? subscription) : subscription
+  return viewFor(before, treated, eventPackage).digest
+}
 
 /**
  * The events that tell the watchers of a package what `after` looks like. O(watchers of the presentity).
@@ -32,46 +108,51 @@ export const changeNotifications = (
   after: State,
   eventPackage: EventPackage,
   context: Context,
-  sender: string | null,
+  sender: string | null = null,
 ): readonly Event[] => {
-  const active = toldOfChanges(after, eventPackage.name)
+  const active = servedHere(after, eventPackage.name)
   if (active.length === 0) return []
-  const groups = new Map<string, { readonly told: SubscriptionNo[]; readonly suppressed: SubscriptionNo[] }>()
+  const change: Change = { before, after, eventPackage, sender, isTreatment: false }
+  const groups = new Map<string, Group>()
   const held = new Map<Millis, SubscriptionNo[]>()
-  for (const one of active) {
-    if (one.dormant) continue
-    const { digest } = viewFor(after, one, eventPackage)
-    if (one.shown === digest) continue
-    // what did not arrive goes along with the next change, but not with one it may not see: its time would tell of it
-    const isFiltered = one.polite || one.matched !== null
-    if (isFiltered && one.shown === "" && viewFor(before, one, eventPackage).digest === digest) continue
-    let group = groups.get(digest)
-    if (group === undefined) {
-      group = { told: [], suppressed: [] }
-      groups.set(digest, group)
-    }
-    if (sender !== null && get(after.dialogs, one.dialog)?.remoteTarget === sender) {
-      // a device that is still owed an earlier change stays owed it
-      if (one.shown === viewFor(before, one, eventPackage).digest) group.suppressed.push(one.no)
-      continue
-    }
-    // one at a time: its outcome brings the newest state along
-    if (context.inFlight(one.no)) continue
-    // held back already, by the rate or by Retry-After (RFC 3261 §20.33): the newest state goes then
-    if (one.dueAt !== null && one.dueAt > context.now) continue
-    const from = allowedAt(one, eventPackage, context.limits)
-    if (from <= context.now) group.told.push(one.no)
-    else collect(held, from, one.no)
+  for (const subscription of active) {
+    const { no } = subscription
+    const { digest } = viewFor(after, subscription, eventPackage)
+    const assessment = assess(change, subscription, digest, context)
+    if (isNoNews(assessment)) continue
+    const group = groupOf(groups, digest)
+    if (assessment === "told") group.told.push(no)
+    else if (assessment === "own device") group.suppressed.push(no)
+    else if (assessment === "too soon")
+      collect(held, allowedAt(subscription, eventPackage, context.limits), no)
   }
   const events: Event[] = []
   for (const [digest, { told, suppressed }] of groups) {
-    if (told.length + suppressed.length === 0) continue
-    events.push(issued(eventPackage.name, told, active, suppressed, digest))
+    if (told.length + suppressed.length > 0)
+      events.push(issued(eventPackage.name, told, active, suppressed, digest))
   }
   for (const [until, to] of held) {
     events.push({ _tag: "NotificationsDeferred", to, until, undelivered: false })
   }
   return events
+}
+
+const isNoNews = (assessment: Assessment): boolean =>
+  assessment === "same document" || assessment === "unaffected" || assessment === "suspended"
+
+/** Watchers that see the same. */
+interface Group {
+  readonly told: SubscriptionNo[]
+  readonly suppressed: SubscriptionNo[]
+}
+
+const groupOf = (groups: Map<string, Group>, digest: string): Group => {
+  let group = groups.get(digest)
+  if (group === undefined) {
+    group = { told: [], suppressed: [] }
+    groups.set(digest, group)
+  }
+  return group
 }
 
 /** The same for watchers of packages in which this one shows; in those nobody has made the change itself. */
@@ -83,7 +164,7 @@ export const mixedNotifications = (
 ): readonly Event[] =>
   context.packages
     .mixing(eventPackage.name)
-    .flatMap((mixed) => changeNotifications(before, after, mixed, context, null))
+    .flatMap((mixed) => changeNotifications(before, after, mixed, context))
 
 /** One NOTIFY for one subscription with its present view. */
 export const notifyOne = (
@@ -103,7 +184,7 @@ export const notifyOne = (
 /** The present state to every active watcher, whatever it was told before. O(watchers of the presentity). */
 export const tellAgain = (state: State, eventPackage: EventPackage): readonly Event[] => {
   const groups = new Map<string, SubscriptionNo[]>()
-  for (const one of toldOfChanges(state, eventPackage.name)) {
+  for (const one of servedHere(state, eventPackage.name)) {
     if (!one.dormant) collect(groups, viewFor(state, one, eventPackage).digest, one.no)
   }
   return [...groups].map(([shown, to]): Event => ({
@@ -134,135 +215,6 @@ export const viewFor = (state: State, subscription: Subscription, eventPackage: 
 }
 
 /**
- * The end of one NOTIFY.
- *
- * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; which of the first two is the profile
- */
-export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
-  const { no, cseq, outcome } = command
-  const subscription = get(state.subscriptions, no)
-  if (outcome._tag === "Unproven") {
-    const how = outcome.room === undefined ? "unproven" : "unrepeated"
-    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: how }
-    if (how === "unrepeated")
-      return done(
-        subscription === undefined ? [unsent] : [unsent, ...unrepeated(state, subscription, cseq, context)],
-      )
-    return done(
-      subscription === undefined ? [unsent] : [unsent, ...doubted(state, subscription, cseq, context)],
-    )
-  }
-  if (outcome._tag === "Accepted") {
-    if (subscription === undefined) return nothingHappened
-    const events: Event[] = []
-    const dialog = get(state.dialogs, subscription.dialog)
-    if (
-      outcome.remoteTarget !== null &&
-      dialog !== undefined &&
-      outcome.remoteTarget !== dialog.remoteTarget
-    ) {
-      events.push({
-        _tag: "RemoteTargetChanged",
-        dialog: dialog.no,
-        remoteTarget: outcome.remoteTarget,
-      })
-    }
-    // over a connection, or to where nothing is proven, what is sent now goes elsewhere than this one went
-    const isNamed = dialog?.proof === undefined || dialog.proof._tag === "Addresses"
-    if (outcome.address !== undefined && dialog !== undefined && isNamed)
-      events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
-    return done([...events, ...catchUp(state, subscription, context)])
-  }
-  const failed: Event = {
-    _tag: "NotificationFailed",
-    no,
-    cseq,
-    ...failures[outcome._tag],
-    ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
-  }
-  return done(
-    subscription === undefined
-      ? [failed]
-      : [failed, ...consequences(state, subscription, cseq, outcome, context)],
-  )
-}
-
-const failures = {
-  Refused: { outcome: "refused" },
-  TimedOut: { outcome: "timed-out" },
-  Unreachable: { outcome: "unreachable" },
-} as const
-
-type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
-
-/** What did not leave is told again, as far as may be sent to where nothing is proven now. */
-const doubted = (
-  state: State,
-  subscription: Subscription,
-  cseq: number,
-  context: Context,
-): readonly Event[] => {
-  const dialog = get(state.dialogs, subscription.dialog)
-  const eventPackage = context.packages.find(subscription.packageName)
-  if (dialog === undefined || eventPackage === null) return []
-  // doubted already, and told with that in mind
-  const isAgain = dialog.proof?._tag === "Unproven" && cseq > dialog.proof.since
-  const room = dialog.proof?._tag === "Connection" ? dialog.proof.room : (dialog.start.room ?? 0)
-  const doubt: readonly Event[] = isUnproven(dialog)
-    ? []
-    : [{ _tag: "TargetDoubted", dialog: dialog.no, room }]
-  if (isAgain) return [...doubt, undelivered(subscription, null)]
-  return [...doubt, ...anew(state, subscription, eventPackage, context)]
-}
-
-/** What left in vain is told again: as long as nothing is proven there, without a document, which then follows the 2xx. */
-const unrepeated = (
-  state: State,
-  subscription: Subscription,
-  cseq: number,
-  context: Context,
-): readonly Event[] => {
-  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
-  if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
-  const eventPackage = context.packages.find(subscription.packageName)
-  return eventPackage === null ? [] : anew(state, subscription, eventPackage, context)
-}
-
-const anew = (
-  state: State,
-  subscription: Subscription,
-  eventPackage: EventPackage,
-  context: Context,
-): readonly Event[] => {
-  if (subscription.parked === true || context.inFlight(subscription.no))
-    return [undelivered(subscription, null)]
-  const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), "proof")
-  return [subscription.dormant ? bodiless(notify) : notify]
-}
-
-const consequences = (
-  state: State,
-  subscription: Subscription,
-  cseq: number,
-  outcome: Failure,
-  context: Context,
-): readonly Event[] => {
-  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
-  if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
-  switch (consequence(outcome, context.limits)) {
-    case "ends-dialog":
-      return [...values(state.subscriptions)]
-        .filter((one) => one.dialog === subscription.dialog)
-        .sort((one, other) => one.no - other.no)
-        .map(ended)
-    case "ends-subscription":
-      return [ended(subscription)]
-    case "keeps":
-      return afterFailure(state, subscription, outcome, context)
-  }
-}
-
-/**
  * After a restart: whatever was issued at or after `since` may never have been sent, so each of those subscriptions
  * gets one NOTIFY with the present state.
  */
@@ -271,9 +223,9 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
   const late = [...values(state.subscriptions)].filter(
     (one) =>
       (command.only === undefined ? one.issuedAt >= command.since : command.only.includes(one.no)) &&
-      one.parked !== true,
+      isServedHere(one),
   )
-  for (const one of late.sort((a, b) => a.no - b.no)) {
+  for (const one of late.sort(byNo)) {
     const eventPackage = context.packages.find(one.packageName)
     if (eventPackage === null) continue
     const notify = notifyOne(one, viewFor(state, one, eventPackage), "recovery")
@@ -281,94 +233,6 @@ export const redeliver = (state: State, command: Redeliver, context: Context): O
   }
   return done(events)
 }
-
-/** The newest state for a watcher that could not be told earlier; nothing when it has it already. */
-const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
-  if (subscription.status !== "active" || subscription.dormant || context.inFlight(subscription.no)) return []
-  if (subscription.parked === true) return []
-  const eventPackage = context.packages.find(subscription.packageName)
-  if (eventPackage === null) return []
-  const view = viewFor(state, subscription, eventPackage)
-  if (view.digest === subscription.shown) return []
-  // it has waited only for where it goes to be proven
-  if (subscription.shown === withheldDigest) return [notifyOne(subscription, view, "proof")]
-  if (subscription.dueAt !== null) return []
-  const until = allowedAt(subscription, eventPackage, context.limits)
-  if (until <= context.now) return [notifyOne(subscription, view, "change")]
-  return [{ _tag: "NotificationsDeferred", to: [subscription.no], until, undelivered: false }]
-}
-
-/**
- * What a watcher that did not take a NOTIFY, and stays, is told: the same later when it asked for that, and whatever
- * has changed since; but nothing only because of the failure (RFC 6665 §4.2.2).
- */
-const afterFailure = (
-  state: State,
-  subscription: Subscription,
-  outcome: ReportDelivery["outcome"],
-  context: Context,
-): readonly Event[] => {
-  if (subscription.parked === true) return [undelivered(subscription, null)]
-  const eventPackage = context.packages.find(subscription.packageName)
-  const view = eventPackage === null ? nothing : viewFor(state, subscription, eventPackage)
-  const from =
-    eventPackage === null ? subscription.pacedAt : allowedAt(subscription, eventPackage, context.limits)
-  const isNews =
-    subscription.shown !== "" &&
-    subscription.shown !== withheldDigest &&
-    subscription.shown !== view.digest &&
-    !context.inFlight(subscription.no)
-  let until: Millis | null = null
-  if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
-    until = Math.max(from, context.now + Math.max(1, outcome.retryAfter) * 1000)
-  } else if (isSilence(outcome) && context.limits.probeSeconds > 0) {
-    // the operator's wish, for phones that sleep: ask again whether it is there
-    until = Math.max(from, context.now + context.limits.probeSeconds * 1000)
-  } else if (isNews) {
-    until = Math.max(from, subscription.dueAt ?? 0)
-    // marked as not delivered all the same, so that it is told everything and not only what has changed since
-    if (until <= context.now)
-      return [undelivered(subscription, null), notifyOne(subscription, view, "change")]
-  }
-  return [undelivered(subscription, until)]
-}
-
-const undelivered = ({ no }: Subscription, until: Millis | null): Event => ({
-  _tag: "NotificationsDeferred",
-  to: [no],
-  until,
-  undelivered: true,
-})
-
-const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
-  outcome._tag === "TimedOut" ||
-  outcome._tag === "Unreachable" ||
-  (outcome._tag === "Refused" && outcome.status === 408)
-
-/** What one failed NOTIFY does to the subscription and to others in its dialog. */
-const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscription" | "ends-dialog" => {
-  if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
-  const { status, retryAfter } = outcome
-  // RFC 3265 §3.2.2: with Retry-After it has not failed; but 481 says that there is nothing to come back to
-  if (limits.profile === "3265" && retryAfter !== null && status !== 481) return "keeps"
-  if (status === 408) return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
-  // RFC 5057 §5.1: these say that the dialog or its target is gone
-  if (dialogFatal.has(status)) return "ends-dialog"
-  if (usageFatal.has(status)) return "ends-subscription"
-  if (limits.profile === "6665") return "keeps"
-  return status === 502 ? "ends-dialog" : "ends-subscription"
-}
-
-const dialogFatal: ReadonlySet<number> = new Set([404, 410, 416, 482, 483, 484, 485, 604])
-const usageFatal: ReadonlySet<number> = new Set([405, 480, 481, 489, 501])
-
-const ended = (subscription: Subscription): Event => ({
-  _tag: "SubscriptionTerminated",
-  no: subscription.no,
-  reason: "timeout",
-  silent: true,
-  waitsUntil: null,
-})
 
 /** Says "all active ones" where that is shorter than naming them. */
 const issued = (

@@ -11,15 +11,16 @@ import { get, size } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, EntityTag, Header, Seconds } from "../vocabulary.ts"
 import { reviewSphere } from "./authorize.ts"
-import type { Publish, Rejection } from "./commands.ts"
+import type { Answer, Publish, Rejection } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept, reject } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
+import { accepted, rejected } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { changeNotifications, mixedNotifications } from "./notify.ts"
-import { evolve } from "./evolve.ts"
+import { badEvent, badRequest, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
+import { add, addAll } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 import { liveArguments, parseBody, parseHeaders } from "./view.ts"
 
 /**
@@ -29,149 +30,133 @@ import { liveArguments, parseBody, parseHeaders } from "./view.ts"
  * @rejects BadEvent (489), BadRequest (400), ConditionalRequestFailed (412), IntervalTooBrief (423),
  *   UnsupportedMediaType (415), ServiceUnavailable (503); Forbidden (403) and TemporarilyUnavailable (480) by the package
  */
-export const publish = (state: State, command: Publish, context: Context): Outcome => {
+export const publish = (draft: Draft, command: Publish, context: Context): Answer => {
   // step 2: the event package
   const eventPackage = command.packageName === null ? null : context.packages.find(command.packageName)
-  if (eventPackage === null || !isPublishable(eventPackage)) {
-    return reject({ _tag: "BadEvent", status: 489, allowEvents: context.packages.allowEvents })
-  }
+  if (eventPackage === null || !isPublishable(eventPackage)) return rejected(badEvent(context))
   // step 3: the publication meant
-  if (command.ifMatch.length > 1) return reject(badRequest("SIP-If-Match has more than one entity-tag"))
+  if (command.ifMatch.length > 1) return rejected(badRequest("SIP-If-Match has more than one entity-tag"))
   const ifMatch = command.ifMatch[0]
-  const current = ifMatch === undefined ? undefined : publication(state, eventPackage.name, ifMatch)
+  const current = ifMatch === undefined ? undefined : publication(draft.before, eventPackage.name, ifMatch)
   if (ifMatch !== undefined && current === undefined) {
-    return reject({ _tag: "ConditionalRequestFailed", status: 412 })
+    return rejected({ _tag: "ConditionalRequestFailed", status: 412 })
   }
   // step 4: the lifetime
   const wanted = command.expires ?? eventPackage.defaultExpires
   if (wanted > 0 && wanted < context.limits.minExpiresPublish) {
     const minExpires = context.limits.minExpiresPublish
-    return reject({ _tag: "IntervalTooBrief", status: 423, minExpires })
+    return rejected({ _tag: "IntervalTooBrief", status: 423, minExpires })
   }
   const granted = Math.min(wanted, context.limits.maxExpiresPublish)
   // steps 5 and 6
-  if (current !== undefined) return change(state, command, context, eventPackage, current, granted)
-  return create(state, command, context, eventPackage, granted)
+  const request: PublishRequest = { command, eventPackage, granted }
+  if (current === undefined) return create(draft, request, context)
+  if (granted === 0) return remove(draft, request, current, context)
+  return change(draft, request, current, context)
+}
+
+/** A PUBLISH for a package that there is, with the lifetime that it may have. */
+interface PublishRequest {
+  readonly command: Publish
+  readonly eventPackage: EventPackage
+  /** As announced in the 200. */
+  readonly granted: Seconds
 }
 
 /** Initial publication (RFC 3903 §4.2), or, with Expires 0, one that is over as soon as it is made. */
-const create = (
-  state: State,
-  command: Publish,
-  context: Context,
-  eventPackage: EventPackage,
-  granted: Seconds,
-): Outcome => {
+const create = (draft: Draft, request: PublishRequest, context: Context): Answer => {
+  const { command, eventPackage, granted } = request
+  const state = draft.before
   const fault = bodyFault(command, eventPackage) ?? headerFault(command, eventPackage)
-  if (fault !== null) return reject(fault)
-  const { body } = command
+  if (fault !== null) return rejected(fault)
+  const { body, sender } = command
   const headers = headersOf(command, eventPackage)
-  if (body === null && (eventPackage.bodyRequired !== false || headers.length === 0)) {
+  if (saysNothing(body, headers, eventPackage)) {
     const what = [
       ...(eventPackage.bodyRequired === false ? (eventPackage.carriedHeaders ?? []) : []),
       "body",
     ].join(" or ")
-    return reject(badRequest(`a publication without entity-tag needs a ${what}`))
+    return rejected(badRequest(`a publication without entity-tag needs a ${what}`))
   }
-  const refusal = refusalOf(state, command, eventPackage, "initial", granted)
-  if (refusal !== null) return reject(refusal)
+  const refusal = refusalOf(state, request, "initial")
+  if (refusal !== null) return rejected(refusal)
   const entityTag = freshTag(state, context)
   // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
-  if (granted === 0) return accept([], { _tag: "Published", entityTag, expires: 0 })
-  const others = get(state.publications, eventPackage.name)
-  if (others !== undefined && size(others) >= context.limits.publicationsMax) {
-    return reject({
-      _tag: "ServiceUnavailable",
-      status: 503,
-      why: "too many publications for this presentity",
-      retryAfter: context.limits.retryAfter,
-    })
+  if (granted === 0) return accepted({ _tag: "Published", entityTag, expires: 0 })
+  if (isFull(state, eventPackage, context)) return rejected(tooMany("publications", context))
+  const created: Event = {
+    _tag: "PublicationCreated",
+    packageName: eventPackage.name,
+    entityTag,
+    expiresAt: context.now + granted * 1000,
+    body,
+    ...(headers.length === 0 ? {} : { headers }),
+    sender,
   }
-  const expiresAt = context.now + granted * 1000
-  return published(
-    state,
-    {
-      _tag: "PublicationCreated",
-      packageName: eventPackage.name,
-      entityTag,
-      expiresAt,
-      body,
-      ...(headers.length === 0 ? {} : { headers }),
-      sender: command.sender,
-    },
-    command,
-    context,
-    eventPackage,
-    { entityTag, granted },
-  )
+  changePublished(draft, created, eventPackage, context, sender)
+  return published(context, entityTag, granted)
 }
 
-/** Refresh (§4.3), modification (§4.4) or removal (§4.5) of the publication that the entity-tag names. */
-const change = (
-  state: State,
-  command: Publish,
-  context: Context,
-  eventPackage: EventPackage,
-  current: Publication,
-  granted: Seconds,
-): Outcome => {
-  if (granted === 0) {
-    const refusal = refusalOf(state, command, eventPackage, "remove", granted)
-    if (refusal !== null) return reject(refusal)
-    // a body beside Expires 0 is ignored: the publication ends either way
-    const removed: Event = {
-      _tag: "PublicationRemoved",
-      packageName: eventPackage.name,
-      entityTag: current.entityTag,
-      cause: "requested",
-      ...(command.sender === null ? {} : { sender: command.sender }),
-    }
-    const entityTag = freshTag(state, context)
-    return published(state, removed, command, context, eventPackage, { entityTag, granted })
+/** Removal (RFC 3903 §4.5) of the publication that the entity-tag names. */
+const remove = (draft: Draft, request: PublishRequest, current: Publication, context: Context): Answer => {
+  const { command, eventPackage, granted } = request
+  const refusal = refusalOf(draft.before, request, "remove")
+  if (refusal !== null) return rejected(refusal)
+  // a body beside Expires 0 is ignored: the publication ends either way
+  const removed: Event = {
+    _tag: "PublicationRemoved",
+    packageName: eventPackage.name,
+    entityTag: current.entityTag,
+    cause: "requested",
+    ...(command.sender === null ? {} : { sender: command.sender }),
   }
+  changePublished(draft, removed, eventPackage, context, command.sender)
+  return published(context, freshTag(draft.before, context), granted)
+}
+
+/** Refresh (RFC 3903 §4.3) or modification (§4.4) of the publication that the entity-tag names. */
+const change = (draft: Draft, request: PublishRequest, current: Publication, context: Context): Answer => {
+  const { command, eventPackage, granted } = request
+  const state = draft.before
+  const { sender } = command
   const entityTag = eventPackage.entityTags === "kept" ? current.entityTag : freshTag(state, context)
   const expiresAt = context.now + granted * 1000
-  const supersedes = current.entityTag
+  const renewal = { packageName: eventPackage.name, entityTag, supersedes: current.entityTag, expiresAt }
   const unfit = headerFault(command, eventPackage)
-  if (unfit !== null) return reject(unfit)
+  if (unfit !== null) return rejected(unfit)
   const headers = headersOf(command, eventPackage)
   const saysNothingNew = headers.length === 0 || sameHeaders(headers, current.headers ?? [])
   if (command.body === null && command.bodyFault === null && saysNothingNew) {
-    const refusal = refusalOf(state, command, eventPackage, "refresh", granted)
-    if (refusal !== null) return reject(refusal)
-    const refreshed: Event = {
-      _tag: "PublicationRefreshed",
-      packageName: eventPackage.name,
-      entityTag,
-      supersedes,
-      expiresAt,
-    }
-    return accept([refreshed], reply(context, entityTag, granted))
+    const refusal = refusalOf(state, request, "refresh")
+    if (refusal !== null) return rejected(refusal)
+    add(draft, { _tag: "PublicationRefreshed", ...renewal })
+    return published(context, entityTag, granted)
   }
-  const fault = bodyFault(command, eventPackage)
-  if (fault !== null) return reject(fault)
-  const refusal = refusalOf(state, command, eventPackage, "modify", granted)
-  if (refusal !== null) return reject(refusal)
-  const { sender } = command
-  // other headers alone: the body stays
-  const body = command.body === null ? current.body : amended(eventPackage, current.body, command.body)
-  return published(
-    state,
-    {
-      _tag: "PublicationModified",
-      packageName: eventPackage.name,
-      entityTag,
-      supersedes,
-      expiresAt,
-      body,
-      ...(headers.length === 0 ? {} : { headers }),
-      sender,
-    },
-    command,
-    context,
-    eventPackage,
-    { entityTag, granted },
-  )
+  const fault = bodyFault(command, eventPackage) ?? refusalOf(state, request, "modify")
+  if (fault !== null) return rejected(fault)
+  const modified: Event = {
+    _tag: "PublicationModified",
+    ...renewal,
+    // other headers alone: the body stays
+    body: command.body === null ? current.body : amended(eventPackage, current.body, command.body),
+    ...(headers.length === 0 ? {} : { headers }),
+    sender,
+  }
+  changePublished(draft, modified, eventPackage, context, sender)
+  return published(context, entityTag, granted)
+}
+
+/** Whether a publication would have neither body nor a header that stands for one. */
+export const saysNothing = (
+  body: Body | null,
+  headers: readonly Header[],
+  eventPackage: EventPackage,
+): boolean => body === null && (eventPackage.bodyRequired !== false || headers.length === 0)
+
+/** Whether the presentity has as many publications of this package as it may have. */
+export const isFull = (state: State, eventPackage: EventPackage, { limits }: Context): boolean => {
+  const present = get(state.publications, eventPackage.name)
+  return present !== undefined && size(present) >= limits.publicationsMax
 }
 
 /** What the publication says from now on, where a body may leave out what has not changed. */
@@ -183,49 +168,34 @@ const amended = (eventPackage: EventPackage, present: Body | null, modification:
   return body.text === eventPackage.render(after.document).text ? modification : body
 }
 
-const published = (
-  state: State,
-  event: Event,
-  command: Publish,
-  context: Context,
-  eventPackage: EventPackage,
-  result: { readonly entityTag: EntityTag; readonly granted: Seconds },
-): Outcome => {
-  const events = withConsequences(state, event, eventPackage, context, command.sender)
-  return accept(events, reply(context, result.entityTag, result.granted))
-}
-
 /**
  * A change of what a package shows, the rules that then apply, and the NOTIFYs that tell of it.
  *
  * @param sender who made the change, by Contact URI; null when no watcher's device did
  */
-export const withConsequences = (
-  state: State,
+export const changePublished = (
+  draft: Draft,
   event: Event,
   eventPackage: EventPackage,
   context: Context,
-  sender: string | null,
-): readonly Event[] => {
-  const after = evolve(state, event, context.now)
+  sender: string | null = null,
+): void => {
+  const before = draft.after
+  add(draft, event)
   // another sphere may mean other rules: they apply before anybody is told
-  const reviewed = reviewSphere(state, after, eventPackage, context)
-  const ruled = reviewed.reduce((so, one) => evolve(so, one, context.now), after)
-  return [
-    event,
-    ...reviewed,
-    ...changeNotifications(state, ruled, eventPackage, context, sender),
-    ...mixedNotifications(state, ruled, eventPackage, context),
-  ]
+  reviewSphere(before, draft, eventPackage, context)
+  const { after } = draft
+  addAll(draft, changeNotifications(before, after, eventPackage, context, sender))
+  addAll(draft, mixedNotifications(before, after, eventPackage, context))
 }
 
 /** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */
-const reply = (context: Context, entityTag: EntityTag, granted: Seconds) =>
-  ({
+const published = (context: Context, entityTag: EntityTag, granted: Seconds): Answer =>
+  accepted({
     _tag: "Published",
     entityTag,
     expires: granted === 0 ? 0 : Math.max(1, granted - context.limits.expiresOffset),
-  }) as const
+  })
 
 /** What a publication says, of a request or of another server. */
 type Content = Pick<Publish, "body" | "bodyFault" | "headers">
@@ -244,10 +214,8 @@ export const headersOf = (command: Content, eventPackage: EventPackage): readonl
 /** What the package has against a request that is otherwise good. */
 const refusalOf = (
   state: State,
-  command: Publish,
-  eventPackage: EventPackage,
+  { command, eventPackage, granted }: PublishRequest,
   operation: PublicationQuestion["operation"],
-  granted: Seconds,
 ): Rejection | null => {
   if (eventPackage.checkPublication === undefined) return null
   const headers = headersOf(command, eventPackage)
@@ -277,9 +245,9 @@ export const headerFault = (command: Content, eventPackage: EventPackage): Rejec
   return parsed === null || parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }
 
-const sameHeaders = (some: readonly Header[], others: readonly Header[]): boolean =>
-  some.length === others.length &&
-  some.every(([name, value], index) => name === others[index]?.[0] && value === others[index]?.[1])
+const sameHeaders = (left: readonly Header[], right: readonly Header[]): boolean =>
+  left.length === right.length &&
+  left.every(([name, value], index) => name === right[index]?.[0] && value === right[index]?.[1])
 
 export const typeFault = (body: Body, eventPackage: EventPackage): Rejection | null =>
   eventPackage.accepts.includes(body.contentType)
@@ -294,5 +262,3 @@ export const syntaxFault = (body: Body, eventPackage: EventPackage): Rejection |
 /** Unguessable by the nonce, never used again by the version, which only grows (RFC 3903 §6 step 6). */
 const freshTag = (state: State, context: Context): EntityTag =>
   `${context.nonce}.${(state.version + 1).toString(36)}` as EntityTag
-
-const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })

@@ -7,16 +7,16 @@
  */
 import { get, values } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
-import { reviewAll } from "./authorize.ts"
-import type { SetSharingTag, SwitchSharingTag } from "./commands.ts"
+import { review } from "./authorize.ts"
+import type { Answer, SetSharingTag, SwitchSharingTag } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept } from "./decision.ts"
+import { done, isDone } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
-import type { Event } from "./events.ts"
-import { evolve } from "./evolve.ts"
 import { fallDue } from "./fall-due.ts"
 import { changeNotifications } from "./notify.ts"
 import type { State } from "./state.ts"
+import { add, addAll } from "./transition.ts"
+import type { Draft } from "./transition.ts"
 
 /** The stream that says what the tags are; no presentity has such a name. */
 export const sharingTagsStream = "presently:sharing-tags" as Uri
@@ -24,36 +24,31 @@ export const sharingTagsStream = "presently:sharing-tags" as Uri
 /** A tag becomes active or backup here; its epoch rises, so that whoever had it before can be told apart. */
 export const setSharingTag = (state: State, { tag, role }: SetSharingTag): Outcome => {
   const present = get(state.sharingTags, tag)
-  if (present?.role === role) return accept([], { _tag: "Done" })
-  const epoch = (present?.epoch ?? 0) + 1
-  return accept([{ _tag: "SharingTagSet", tag, role, epoch }], { _tag: "Done" })
+  if (present?.role === role) return done([])
+  return done([{ _tag: "SharingTagSet", tag, role, epoch: (present?.epoch ?? 0) + 1 }])
 }
 
 /**
  * Parks the subscriptions of a tag, or takes them up again: what fell due meanwhile is decided, rules are asked again, and
  * watchers are told what has changed.
  */
-export const switchSharingTag = (state: State, command: SwitchSharingTag, context: Context): Outcome => {
+export const switchSharingTag = (draft: Draft, command: SwitchSharingTag, context: Context): Answer => {
   const { tag, role, epoch } = command
   const isParked = role === "backup"
-  const concerned = [...values(state.subscriptions)].filter(
-    (one) => one.sharingTag === tag && (one.parked === true) !== isParked,
+  const { before } = draft
+  const concerned = [...values(before.subscriptions)].filter(
+    ({ sharingTag, parked }) => sharingTag === tag && (parked === true) !== isParked,
   )
-  if (concerned.length === 0) return accept([], { _tag: "Done" })
-  const events: Event[] = [{ _tag: "SharingTagSwitched", tag, role, epoch }]
-  let after = evolve(state, events[0]!, context.now)
-  if (isParked) return accept(events, { _tag: "Done" })
-  const add = (more: readonly Event[]): void => {
-    for (const event of more) after = evolve(after, event, context.now)
-    events.push(...more)
-  }
-  add(fallDue(after, context).events)
-  const names = [...new Set(concerned.map((one) => one.packageName))].sort()
+  if (concerned.length === 0) return isDone
+  add(draft, { _tag: "SharingTagSwitched", tag, role, epoch })
+  if (isParked) return isDone
+  fallDue(draft, context)
+  const names = [...new Set(concerned.map(({ packageName }) => packageName))].sort()
   for (const name of names) {
     const eventPackage = context.packages.find(name)
     if (eventPackage === null) continue
-    add(reviewAll(after, eventPackage, context))
-    add(changeNotifications(state, after, eventPackage, context, null))
+    review(draft, eventPackage, context)
+    addAll(draft, changeNotifications(before, draft.after, eventPackage, context))
   }
-  return accept(events, { _tag: "Done" })
+  return isDone
 }

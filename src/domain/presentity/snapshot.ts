@@ -5,7 +5,7 @@ import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Retained } from "./retention.ts"
-import { verdictKey } from "./state.ts"
+import { byNo, verdictKey } from "./state.ts"
 import { countUnproven } from "./targets.ts"
 import type {
   TerminatedWatcher,
@@ -58,8 +58,8 @@ export const freeze = (state: State): Snapshot => ({
       [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
     ]),
   ...(size(state.hardState) === 0 ? {} : { hardState: byName(state.hardState) }),
-  subscriptions: [...values(state.subscriptions)].sort((one, other) => one.no - other.no),
-  waiting: byNo(state.waiting),
+  subscriptions: [...values(state.subscriptions)].sort(byNo),
+  waiting: inOrder(state.waiting),
   rules: byName(state.rules),
   ...(size(state.verdicts) === 0
     ? {}
@@ -69,8 +69,8 @@ export const freeze = (state: State): Snapshot => ({
   ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, one]) => one) }),
   ...(state.retained === null ? {} : { retained: state.retained }),
   watchersChangedIn: byName(state.watchersChangedIn),
-  departed: byNo(state.departed),
-  dialogs: [...values(state.dialogs)].sort((one, other) => one.no - other.no),
+  departed: inOrder(state.departed),
+  dialogs: [...values(state.dialogs)].sort(byNo),
 })
 
 export const thaw = (snapshot: Snapshot): State => ({
@@ -125,8 +125,8 @@ export const landmarkEvery = 500
 /** Whether a state is kept for good, so that whoever wants an instant near it need not fold from the beginning. */
 export const isLandmark = (version: number): boolean => version > 0 && version % landmarkEvery === 0
 
-const byNo = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>
-  [...values(table)].sort((one, other) => one.no - other.no)
+const inOrder = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>
+  [...values(table)].sort(byNo)
 
 const byName = <V>(table: Table<PackageName, V>): readonly (readonly [PackageName, V])[] =>
   [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))

@@ -5,6 +5,7 @@
  */
 import { emptyTable, get, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
+import { invariant } from "../vocabulary.ts"
 import type {
   Body,
   DialogNo,
@@ -23,7 +24,7 @@ import type {
 import type { WatcherEvent } from "../packages/event-package.ts"
 import type { Private } from "../privacy.ts"
 import type { Retained } from "./retention.ts"
-import type { Event, NotificationsIssued, SharingTagRole, Status } from "./events.ts"
+import type { NotificationsIssued, SharingTagRole, Status } from "./events.ts"
 
 export interface State {
   readonly presentity: Uri
@@ -56,6 +57,11 @@ export interface State {
   readonly dialogs: Table<DialogNo, Dialog>
   /** How many of them go where no NOTIFY was answered yet. */
   readonly unproven: number
+  /**
+   * Decisions are missing before this state, so that it need not know what later ones name: the oldest part of the log was
+   * dropped, or one of its decisions cannot be read. In memory only; absent: it is whole.
+   */
+  readonly isIncomplete?: true
 }
 
 export type Publications = Table<EntityTag, Publication>
@@ -115,7 +121,7 @@ export interface Subscription extends Private {
   readonly notified: number
   /** Digest of the view last issued; empty before the first, `withheldDigest` when its document waits. */
   readonly shown: string
-  /** `shown` was no NOTIFY: its own device made the change (the seed's `Sender`). */
+  /** `shown` was no NOTIFY: its own device made the change (OpenSIPS `Sender`). */
   readonly spared: boolean
   readonly issuedAt: Millis
   /** The decision that issued its last NOTIFY; 0 before the first. */
@@ -219,6 +225,16 @@ export const isEmpty = (state: State): boolean =>
   size(state.sharingTags) === 0 &&
   state.retained === null
 
+/**
+ * Whether something is there that the log names. It always is in a state that is whole; there an invariant breaks.
+ *
+ * @param what that it is there, as a sentence
+ */
+export const isKnown = <T>(state: State, found: T | undefined, what: string): found is T => {
+  invariant(found !== undefined || state.isIncomplete === true, what)
+  return found !== undefined
+}
+
 /** Where the verdict on a watcher of a package is kept. */
 export const verdictKey = (packageName: PackageName, watcher: Uri): string => `${packageName} ${watcher}`
 
@@ -243,7 +259,7 @@ export const audience = (state: State, event: NotificationsIssued): readonly Sub
     return found
   }
   const except = event.except.length === 0 ? null : new Set(event.except)
-  return toldOfChanges(state, event.packageName).filter((one) => except === null || !except.has(one.no))
+  return servedHere(state, event.packageName).filter((one) => except === null || !except.has(one.no))
 }
 
 /** Active subscriptions to one package, by number. O(subscriptions of the presentity). */
@@ -252,63 +268,19 @@ export const activeSubscriptions = (state: State, packageName: PackageName): Sub
   for (const subscription of values(state.subscriptions)) {
     if (subscription.packageName === packageName && subscription.status === "active") found.push(subscription)
   }
-  return found.sort((one, other) => one.no - other.no)
+  return found.sort(byNo)
 }
 
-/** Those of them that this server looks after. */
-export const toldOfChanges = (state: State, packageName: PackageName): Subscription[] =>
-  activeSubscriptions(state, packageName).filter((one) => one.parked !== true)
+/** Active subscriptions to one package that this server looks after, by number: those that are told of changes. */
+export const servedHere = (state: State, packageName: PackageName): Subscription[] =>
+  activeSubscriptions(state, packageName).filter(isServedHere)
 
-/** The earliest instant at which something must be decided; null when there is none. O(all that lives). */
-export const nextDeadline = (state: State): Millis | null => {
-  let earliest = never
-  for (const publications of values(state.publications)) {
-    for (const one of values(publications)) earliest = Math.min(earliest, one.expiresAt)
-  }
-  for (const one of values(state.subscriptions)) {
-    if (one.parked === true) continue
-    earliest = Math.min(
-      earliest,
-      one.expiresAt,
-      one.dueAt ?? never,
-      one.giveUpAt ?? never,
-      one.repeatAt ?? never,
-    )
-  }
-  for (const one of values(state.waiting)) earliest = Math.min(earliest, one.giveUpAt)
-  for (const one of values(state.rules)) earliest = Math.min(earliest, one.boundaryAt ?? never)
-  return earliest === never ? null : earliest
-}
+/** Whether this server looks after a subscription, or another one that has its sharing tag. */
+export const isServedHere = ({ parked }: Pick<Subscription, "parked">): boolean => parked !== true
 
-/** The earliest deadline that these events bring with them, having led to `after`; null when they bring none. */
-export const deadlineIn = (events: readonly Event[], after: State): Millis | null => {
-  let earliest = never
-  for (const event of events) {
-    if ("expiresAt" in event) earliest = Math.min(earliest, event.expiresAt)
-    if ("giveUpAt" in event) earliest = Math.min(earliest, event.giveUpAt ?? never)
-    if ("until" in event) earliest = Math.min(earliest, event.until ?? never)
-    if ("waitsUntil" in event) earliest = Math.min(earliest, event.waitsUntil ?? never)
-    if ("boundaryAt" in event) earliest = Math.min(earliest, event.boundaryAt ?? never)
-    if (event._tag === "SharingTagSwitched") earliest = Math.min(earliest, nextDeadline(after) ?? never)
-    if (event._tag === "NotificationsIssued") earliest = Math.min(earliest, repeatIn(event, after))
-    if (event._tag === "SubscriptionRefreshed" && event.rates != null) {
-      earliest = Math.min(earliest, get(after.subscriptions, event.no)?.repeatAt ?? never)
-    }
-  }
-  return earliest === never ? null : earliest
-}
-
-const repeatIn = (event: NotificationsIssued, after: State): Millis => {
-  let earliest = never
-  if (event.to === "active") {
-    for (const { repeatAt } of values(after.subscriptions)) earliest = Math.min(earliest, repeatAt ?? never)
-  } else {
-    for (const no of event.to) earliest = Math.min(earliest, get(after.subscriptions, no)?.repeatAt ?? never)
-  }
-  return earliest
-}
-
-const never = Number.POSITIVE_INFINITY
+/** The order in which subscriptions and waiting watchers are decided on: that in which they came. */
+export const byNo = (left: { readonly no: SubscriptionNo }, right: { readonly no: SubscriptionNo }): number =>
+  left.no - right.no
 
 /** The package of the watcher information of a package (RFC 3857 §4.1). */
 export const templateOf = (packageName: PackageName): PackageName => `${packageName}${templateSuffix}`

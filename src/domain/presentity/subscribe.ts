@@ -7,33 +7,34 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
-import { invariant, isHeaderValue } from "../vocabulary.ts"
-import type { Rates, Seconds, Uri } from "../vocabulary.ts"
+import { invariant } from "../vocabulary.ts"
+import type { Seconds, Uri } from "../vocabulary.ts"
 import { hasAlready } from "./notification-tags.ts"
-import { isAccepted, rangesOf, sameRanges } from "./media-types.ts"
-import { grantedRates, sameRates } from "./pace.ts"
+import { sameRanges } from "./media-types.ts"
+import { sameRates } from "./pace.ts"
 import {
+  authorizeWatcher,
+  blocked,
   decidedBy,
   giveUpAt,
-  authorizeWatcher,
   mayWait,
-  rejected,
   statusOf,
   supersededWaiting,
 } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
-import type { Rejection, Reply, Resubscribe, Subscribe } from "./commands.ts"
+import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { accept, reject } from "./decision.ts"
-import type { Outcome } from "./decision.ts"
+import { accepted, rejected } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
-import { evolve } from "./evolve.ts"
-import { activeSubscriptions, verdictKey } from "./state.ts"
+import { notAuthorized, tooMany } from "./rejections.ts"
+import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { isSameHop } from "./targets.ts"
-import { counts } from "./view.ts"
-import { watchingAs } from "./watching.ts"
+import { add, addAll, append, begin } from "./transition.ts"
+import type { Draft } from "./transition.ts"
+import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
+import type { Asked } from "./subscribe-request.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -42,15 +43,17 @@ import { watchingAs } from "./watching.ts"
  * @rejects BadEvent (489), UnsupportedMediaType (415), NotAcceptable (406), IntervalTooBrief (423), Forbidden (403),
  *   ServiceUnavailable (503); BadRequest (400) and TemporarilyUnavailable (480) by the package
  */
-export const subscribe = (state: State, request: Subscribe, context: Context): Outcome => {
+export const subscribe = (draft: Draft, request: Subscribe, context: Context): Answer => {
+  const state = draft.before
   const asked = validate(request, context)
-  if ("status" in asked) return reject(asked)
+  if ("status" in asked) return rejected(asked)
   const command = byOwnAddress(state, request, asked.eventPackage, context)
-  const judgement = judgementOf(state, command, asked.eventPackage, context)
-  if (judgement.handling === "block") return reject(forbidden)
-  const refusal = refusalOf(state, command, asked, judgement, null)
-  if (refusal !== null) return reject(refusal)
-  return create(state, asked, judgement, context, {
+  const authorization = authorizationOf(state, command, asked.eventPackage, context)
+  if (authorization.handling === "block") return rejected(notAuthorized)
+  const refusal = refusalOf(state, command, asked, authorization, null)
+  if (refusal !== null) return rejected(refusal)
+  if (isFull(state, asked, context)) return rejected(tooMany("watchers", context))
+  return create(draft, asked, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -67,187 +70,93 @@ export const subscribe = (state: State, request: Subscribe, context: Context): O
  * @source RFC 3265 §3.1.4.2, §3.1.6.4; RFC 3261 §12.2.2
  * @rejects CallDoesNotExist (481), OutOfOrder (500), and those of `subscribe`
  */
-export const resubscribe = (state: State, request: Resubscribe, context: Context): Outcome => {
+export const resubscribe = (draft: Draft, request: Resubscribe, context: Context): Answer => {
+  const state = draft.before
   const dialogNo = context.findDialog(request.dialog)
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
-  if (dialog === undefined) return reject({ _tag: "CallDoesNotExist", status: 481 })
-  if (request.cseq <= dialog.remoteCseq) return reject({ _tag: "OutOfOrder", status: 500 })
+  if (dialog === undefined) return rejected({ _tag: "CallDoesNotExist", status: 481 })
+  if (request.cseq <= dialog.remoteCseq) return rejected({ _tag: "OutOfOrder", status: 500 })
   const asked = validate(request, context)
-  if ("status" in asked) return reject(asked)
+  if ("status" in asked) return rejected(asked)
   const usages = usagesOf(state, dialog)
   const command = withWatcher(request, dialog, usages)
   // whoever holds a dialog's tags but says to be somebody else does not own it
-  if (usages.some((one) => one.watcher !== command.watcher)) return reject(forbidden)
+  if (usages.some(({ watcher }) => watcher !== command.watcher)) return rejected(notAuthorized)
   const subscription = usages.find(
-    (one) => one.packageName === asked.eventPackage.name && one.eventId === command.eventId,
+    ({ packageName, eventId }) => packageName === asked.eventPackage.name && eventId === command.eventId,
   )
-  const judgement = judgementOf(state, command, asked.eventPackage, context)
-  const refusal = refusalOf(state, command, asked, judgement, subscription ?? null)
-  if (refusal !== null && judgement.handling !== "block") return reject(refusal)
+  const authorization = authorizationOf(state, command, asked.eventPackage, context)
+  const refusal = refusalOf(state, command, asked, authorization, subscription ?? null)
+  if (refusal !== null && authorization.handling !== "block") return rejected(refusal)
   if (subscription !== undefined)
-    return refresh(state, command, context, asked, dialog, subscription, judgement)
-  if (asked.granted === 0) return reject({ _tag: "CallDoesNotExist", status: 481 })
+    return refresh(draft, { command, asked, dialog, subscription, authorization }, context)
   // what is there goes on as it is; for more somebody has to be named
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
-  if (!isNamed) return reject(forbidden)
-  if (context.limits.profile === "6665") {
-    return reject({ _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" })
+  const refused = furtherRefusal(asked, authorization, isNamed, context)
+  if (refused !== null) return rejected(refused)
+  if (isFull(state, asked, context)) return rejected(tooMany("watchers", context))
+  const moved = movedTarget(dialog, command)
+  const proof = roomAfter(dialog, command, moved)
+  if (moved !== null || proof.room !== undefined) {
+    const remoteTarget = moved ?? dialog.remoteTarget
+    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
   }
-  if (judgement.handling === "block") return reject(forbidden)
-  const outcome = create(state, asked, judgement, context, {
+  return create(draft, asked, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
     start: null,
     remoteCseq: command.cseq,
     // one dialog is one phone: who is not named in one subscription of it is not in another
-    ...((command.private ?? usages.some((one) => one.private === true)) ? { private: true as const } : {}),
+    ...((command.private ?? usages.some((usage) => usage.private === true))
+      ? { private: true as const }
+      : {}),
   })
-  const moved = movedTarget(dialog, command)
-  const proof = roomAfter(dialog, command, moved)
-  const isAsBefore = moved === null && proof.room === undefined
-  if (isAsBefore || outcome.events.length === 0) return outcome
-  const remoteTarget = moved ?? dialog.remoteTarget
-  const retarget: Event = { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof }
-  return { ...outcome, events: [retarget, ...outcome.events] }
 }
 
-/**
- * The request with the watcher that it is of: proxies mostly say who it is when a dialog begins, and pass on what comes
- * within it as it is. Somebody who knows the tags of a dialog but comes another way is not believed so.
- */
-const withWatcher = (
-  request: Resubscribe,
-  { start }: Dialog,
-  usages: readonly Subscription[],
-): Resubscribe => {
-  const [one] = usages
-  if (one !== undefined && request.also?.includes(one.watcher) === true)
-    return { ...request, watcher: one.watcher }
-  if (request.through === undefined || one === undefined) return request
-  const host = start.source.slice(0, Math.max(0, start.source.lastIndexOf(":")))
-  return host === "" || host === request.through ? { ...request, watcher: one.watcher } : request
-}
-
-/** Of several addresses of a watcher that which the presentity belongs to. Nothing new for one that has one. */
-const byOwnAddress = (
-  state: State,
-  request: Subscribe,
-  eventPackage: EventPackage,
-  { limits }: Context,
-): Subscribe => {
-  if (request.also === undefined) return request
-  const watcher = watchingAs(eventPackage, state.presentity, request.watcher, request.also, limits.watching)
-  return watcher === request.watcher ? request : { ...request, watcher }
-}
-
-interface Asked {
-  readonly eventPackage: EventPackage
-  /** As announced in the 2xx; the operator's grace comes on top. */
-  readonly granted: Seconds
-  readonly rates: Rates | null
-  readonly suppressIfMatch: string | undefined
-  /** Null: the request does not say any. */
-  readonly argument: string | null
-  readonly sharingTag: string | undefined
-  /** Undefined: all that the package sends. */
-  readonly accept: readonly string[] | undefined
-}
-
-/** The checks that do not depend on who asks. */
-const validate = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
-  const { limits, packages } = context
-  const eventPackage = command.packageName === null ? null : packages.find(command.packageName)
-  if (eventPackage === null) return { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }
-  if (command.bodyFault !== null) return command.bodyFault
-  const { accept } = command
-  // no document will ever be sent that could be of a wrong type
-  const isShowable = eventPackage.produces.length === 0 || accept === null
-  if (!isShowable && !eventPackage.produces.some((type) => isAccepted(type, accept))) {
-    return { _tag: "NotAcceptable", status: 406, accept: eventPackage.produces }
-  }
-  const wanted = command.expires ?? eventPackage.defaultExpires
-  // RFC 3265 §3.1.6.1: an hour or more is never too brief
-  // and what the package itself takes for long enough is that
-  const minExpires = Math.min(limits.minExpiresSubscribe, eventPackage.defaultExpires)
-  if (wanted > 0 && wanted < 3600 && wanted < minExpires) {
-    return { _tag: "IntervalTooBrief", status: 423, minExpires }
-  }
-  const granted = Math.min(wanted, limits.maxExpiresSubscribe)
-  const { rates } = command
-  return {
-    eventPackage,
-    granted,
-    rates:
-      rates === undefined || !limits.rateControl || granted === 0
-        ? null
-        : grantedRates(rates, eventPackage, limits, granted),
-    suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
-    argument: eventPackage.argumentHeader === undefined ? null : (command.argument ?? null),
-    sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
-    accept: rangesOf(eventPackage, accept),
-  }
-}
-
-/**
- * What the package has against the request.
- *
- * @param present the subscription that it refreshes or ends; null: it begins one, or asks once
- */
-const refusalOf = (
-  state: State,
-  command: Subscribe | Resubscribe,
-  { eventPackage, granted, argument }: Asked,
+/** What stands against a further subscription in a dialog; null: nothing. */
+const furtherRefusal = (
+  { granted }: Asked,
   { handling }: Authorization,
-  present: Subscription | null,
+  isNamed: boolean,
+  { limits }: Context,
 ): Rejection | null => {
-  if (argument !== null && !isHeaderValue(argument)) {
-    return { _tag: "BadRequest", status: 400, why: `${eventPackage.argumentHeader} is empty or not one line` }
-  }
-  if (eventPackage.checkSubscription === undefined) return null
-  return eventPackage.checkSubscription({
-    presentity: state.presentity,
-    watcher: command.watcher,
-    expires: granted,
-    argument: argument ?? present?.argument ?? null,
-    // who takes nothing is in nobody's way, and does not learn what others have
-    others:
-      handling === "allow"
-        ? activeSubscriptions(state, eventPackage.name)
-            .filter((one) => one.no !== present?.no && counts(one))
-            .map((one) => ({ watcher: one.watcher, argument: one.argument ?? null }))
-        : [],
-  })
+  if (granted === 0) return { _tag: "CallDoesNotExist", status: 481 }
+  if (!isNamed) return notAuthorized
+  if (limits.profile === "6665")
+    return { _tag: "Forbidden", status: 403, why: "sharing a dialog is not supported" }
+  return handling === "block" ? notAuthorized : null
 }
+
+/** Whether there are as many watchers as there may be; who only asks once takes no place. */
+const isFull = (state: State, { granted }: Asked, { limits }: Context): boolean =>
+  granted !== 0 && size(state.subscriptions) >= limits.subscriptionsMax
 
 /** A new subscription, and, when nothing was granted, its end in the same breath. */
 const create = (
-  state: State,
+  draft: Draft,
   asked: Asked,
-  judged: Authorization,
+  authorization: Authorization,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq" | "private">,
-): Outcome => {
-  const { handling, matched, forced } = judged
+): Answer => {
+  const { before } = draft
+  const { eventPackage } = asked
+  const { handling, matched, forced } = authorization
   const fetches = asked.granted === 0
-  if (!fetches && size(state.subscriptions) >= context.limits.subscriptionsMax) {
-    return reject({
-      _tag: "ServiceUnavailable",
-      status: 503,
-      why: "too many watchers for this presentity",
-      retryAfter: context.limits.retryAfter,
-    })
-  }
+  const no = before.version + 1
   const status = statusOf(handling)
+  // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
+  addAll(draft, supersededWaiting(before, { packageName: eventPackage.name, ...who }))
   const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
-    no: state.version + 1,
-    packageName: asked.eventPackage.name,
+    no,
+    packageName: eventPackage.name,
     status,
     polite: handling === "polite-block",
     matched,
     ...(forced ? { forced } : {}),
-    ...decidedBy(judged),
+    ...decidedBy(authorization),
     ...(asked.rates === null ? {} : { rates: asked.rates }),
     // who only asks takes nothing
     ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
@@ -257,30 +166,42 @@ const create = (
     expiresAt: fetches ? context.now : deadline(asked.granted, context),
     ...who,
   }
-  const after = evolve(state, begun, context.now)
-  const subscription = get(after.subscriptions, begun.no)
+  addCreated(draft, begun, asked)
+  const subscription = get(draft.after.subscriptions, no)
   invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
-  const view = viewFor(after, subscription, asked.eventPackage)
-  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
-  const has = hasAlready(asked.suppressIfMatch, subscription, asked.eventPackage, view)
-  const created: SubscriptionCreated =
-    has && (fetches || isDormant(asked)) ? { ...begun, dormant: true } : begun
   const answer = subscribed(asked, status, context)
-  // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
-  const superseded = supersededWaiting(state, created)
   if (fetches) {
-    const waitsUntil = status === "pending" && mayWait(state, context) ? giveUpAt(context) : null
-    const ended: Event = {
-      _tag: "SubscriptionTerminated",
-      no: created.no,
-      reason: "timeout",
-      silent: false,
-      waitsUntil,
-    }
-    return accept([...superseded, created, ended], answer)
+    const waitsUntil = status === "pending" && mayWait(before, context) ? giveUpAt(context) : null
+    add(draft, { _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false, waitsUntil })
+    return answer
   }
+  const view = viewFor(draft.after, subscription, eventPackage)
   const notify = notifyOne(subscription, view, "subscribe")
-  return accept([...superseded, created, has ? bodiless(notify) : notify], answer)
+  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
+  const isKnown = hasAlready(asked.suppressIfMatch, subscription, eventPackage, view)
+  add(draft, isKnown ? bodiless(notify) : notify)
+  return answer
+}
+
+/**
+ * The beginning of a subscription. It is said with it when the watcher wants none of the documents that it brings: none at all
+ * (`Suppress-If-Match: *`), or, where it only asks, not the one that it has already.
+ */
+const addCreated = (draft: Draft, begun: SubscriptionCreated, asked: Asked): void => {
+  const { granted, suppressIfMatch, eventPackage } = asked
+  const isConditional = granted === 0 && suppressIfMatch !== undefined
+  if (isDormant(asked) || !isConditional) {
+    add(draft, isDormant(asked) ? { ...begun, dormant: true } : begun)
+    return
+  }
+  // which document it would be sent shows only with it
+  const trial = begin(draft.after, draft.now)
+  add(trial, begun)
+  const subscription = get(trial.after.subscriptions, begun.no)
+  invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
+  const view = viewFor(trial.after, subscription, eventPackage)
+  if (hasAlready(suppressIfMatch, subscription, eventPackage, view)) add(draft, { ...begun, dormant: true })
+  else append(draft, trial)
 }
 
 const sharingTagFields = (
@@ -291,102 +212,110 @@ const sharingTagFields = (
   return isTagActive?.(sharingTag) === false ? { sharingTag, parked: true } : { sharingTag }
 }
 
+/** A SUBSCRIBE within a dialog, and the subscription that it is about. */
+interface Refresh {
+  readonly command: Resubscribe
+  readonly asked: Asked
+  readonly dialog: Dialog
+  readonly subscription: Subscription
+  readonly authorization: Authorization
+}
+
 /** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
-const refresh = (
-  state: State,
-  command: Resubscribe,
-  context: Context,
-  asked: Asked,
-  dialog: Dialog,
-  subscription: Subscription,
-  judged: Authorization,
-): Outcome => {
+const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
+  const { asked, subscription, authorization } = request
+  const { before } = draft
   const { no } = subscription
-  const { handling, matched, forced } = judged
+  const { handling, matched } = authorization
   if (handling === "block") {
-    return { events: [rejected(no, judged)], answer: { _tag: "Rejected", rejection: forbidden } }
+    add(draft, blocked(no, authorization))
+    return rejected(notAuthorized)
   }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
-  const events: Event[] = []
-  if (
-    status !== subscription.status ||
-    polite !== subscription.polite ||
-    matched !== subscription.matched ||
-    forced !== subscription.forced ||
-    judged.unread !== subscription.unread
-  ) {
-    events.push({
-      _tag: "SubscriptionStatusChanged",
-      no,
-      status,
-      polite,
-      matched,
-      ...(forced ? { forced } : {}),
-      ...decidedBy(judged),
-      // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
-      giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
-    })
-  }
-  const ends = asked.granted === 0
-  const remoteTarget = movedTarget(dialog, command)
-  const proof = ends && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
-  const isOtherAccept = !sameRanges(asked.accept, subscription.accept)
-  if (!ends || remoteTarget !== null || dialog.usages > 1 || isOtherAccept) {
-    const expiresAt = ends ? context.now : deadline(asked.granted, context)
-    events.push({
-      _tag: "SubscriptionRefreshed",
-      no,
-      expiresAt,
-      remoteCseq: command.cseq,
-      remoteTarget,
-      ...proof,
-      ...(ends || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
-      ...(ends || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
-      ...(ends || asked.argument === null || asked.argument === subscription.argument
-        ? {}
-        : { argument: asked.argument }),
-      ...(isOtherAccept ? { accept: asked.accept ?? null } : {}),
-      ...(ends || command.private === undefined || command.private === (subscription.private === true)
-        ? {}
-        : { private: command.private }),
-    })
-  }
+  const isEnd = asked.granted === 0
+  // of two waiting records of one watcher the newer stays
+  if (isEnd) addAll(draft, supersededBy(before, subscription, status))
+  changeStatus(draft, request, context)
+  renew(draft, request, context)
   // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
   const { accept: _, ...kept } = subscription
   const takes = asked.accept === undefined ? {} : { accept: asked.accept }
   const treated: Subscription = { ...kept, ...takes, status, polite, matched }
-  const due = viewFor(state, treated, asked.eventPackage)
+  const due = viewFor(before, treated, asked.eventPackage)
   const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.eventPackage, due)
   // RFC 5839 §6.3: a change of the subscription itself is said all the same
   const isQuiet = isKnown && subscription.status === status
-  if (ends) {
-    const end = timedOut(state, { ...subscription, status }, context)
-    events.push(isQuiet ? { ...end, silent: true } : end)
-    return accept(
-      [...supersededBy(state, subscription, status), ...events],
-      isQuiet ? quiet(asked) : subscribed(asked, status, context),
-    )
+  if (isEnd) {
+    const end = timedOut(before, { ...subscription, status }, context)
+    add(draft, isQuiet ? { ...end, silent: true } : end)
+    return isQuiet ? quiet(asked) : subscribed(asked, status, context)
   }
   if (isQuiet) {
-    if (asked.suppressIfMatch !== "*" && subscription.shown !== due.digest)
-      events.push(known(treated, due.digest))
-    return accept(events, quiet(asked))
+    if (!isDormant(asked) && subscription.shown !== due.digest) add(draft, known(treated, due.digest))
+    return quiet(asked)
   }
-  const after = events.reduce((so, event) => evolve(so, event, context.now), state)
-  const renewed = get(after.subscriptions, no) ?? subscription
-  const view = viewFor(after, renewed, asked.eventPackage)
+  const renewed = get(draft.after.subscriptions, no) ?? subscription
+  const view = viewFor(draft.after, renewed, asked.eventPackage)
   if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
     // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
-    events.push({ _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
+    add(draft, { _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
   }
   const notify = notifyOne(renewed, view, "subscribe")
-  events.push(isKnown ? bodiless(notify) : notify)
-  return accept(events, subscribed(asked, status, context))
+  add(draft, isKnown ? bodiless(notify) : notify)
+  return subscribed(asked, status, context)
 }
 
-/** @source RFC 5839 §5.2 */
-const isDormant = ({ suppressIfMatch }: Asked): boolean => suppressIfMatch === "*"
+/** What is decided on the watcher now, where that is not what was decided before. */
+const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, context: Context): void => {
+  const { handling, matched, forced, unread } = authorization
+  const status = statusOf(handling)
+  const polite = handling === "polite-block"
+  const isTreatedAlike =
+    status === subscription.status &&
+    polite === subscription.polite &&
+    matched === subscription.matched &&
+    forced === subscription.forced &&
+    unread === subscription.unread
+  if (isTreatedAlike) return
+  add(draft, {
+    _tag: "SubscriptionStatusChanged",
+    no: subscription.no,
+    status,
+    polite,
+    matched,
+    ...(forced ? { forced } : {}),
+    ...decidedBy(authorization),
+    // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
+    giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
+  })
+}
+
+/** What the request says of the subscription itself, where anything is left of it that could be said. */
+const renew = (draft: Draft, { command, asked, dialog, subscription }: Refresh, context: Context): void => {
+  const isEnd = asked.granted === 0
+  const remoteTarget = movedTarget(dialog, command)
+  const proof = isEnd && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
+  const isOtherAccept = !sameRanges(asked.accept, subscription.accept)
+  if (isEnd && remoteTarget === null && dialog.usages <= 1 && !isOtherAccept) return
+  add(draft, {
+    _tag: "SubscriptionRefreshed",
+    no: subscription.no,
+    expiresAt: isEnd ? context.now : deadline(asked.granted, context),
+    remoteCseq: command.cseq,
+    remoteTarget,
+    ...proof,
+    ...(isEnd || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
+    ...(isEnd || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
+    ...(isEnd || asked.argument === null || asked.argument === subscription.argument
+      ? {}
+      : { argument: asked.argument }),
+    ...(isOtherAccept ? { accept: asked.accept ?? null } : {}),
+    ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
+      ? {}
+      : { private: command.private }),
+  })
+}
 
 /** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
 export const timedOut = (state: State, one: Subscription, context: Context): SubscriptionTerminated => ({
@@ -401,7 +330,7 @@ export const timedOut = (state: State, one: Subscription, context: Context): Sub
 export const supersededBy = (state: State, one: Subscription, status: Status): readonly Event[] =>
   status === "pending" ? supersededWaiting(state, one) : []
 
-const judgementOf = (
+const authorizationOf = (
   state: State,
   command: { readonly forceActive: boolean; readonly watcher: Uri },
   eventPackage: EventPackage,
@@ -410,15 +339,16 @@ const judgementOf = (
   command.forceActive &&
   eventPackage.watcherInfoOf === undefined &&
   get(state.verdicts, verdictKey(eventPackage.name, command.watcher)) === undefined
-    ? { handling: "allow", matched: null, forced: true }
+    ? { handling: "allow", matched: null, forced: true, by: "operator" }
     : authorizeWatcher(state, eventPackage, command.watcher, context)
 
 /** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
-const subscribed = (asked: Asked, status: Status, context: Context): Reply => ({
-  _tag: "Subscribed",
-  status: status === "pending" && context.limits.profile === "3265" ? 202 : 200,
-  expires: asked.granted,
-})
+const subscribed = (asked: Asked, status: Status, context: Context): Answer =>
+  accepted({
+    _tag: "Subscribed",
+    status: status === "pending" && context.limits.profile === "3265" ? 202 : 200,
+    expires: asked.granted,
+  })
 
 /** The watcher has shown that it knows the present document, although nobody has told it, or it was told in vain. */
 const known = (one: Subscription, shown: string): Event => ({
@@ -432,7 +362,7 @@ const known = (one: Subscription, shown: string): Event => ({
 })
 
 /** @source RFC 5839 §6.3: the watcher has what it would be told */
-const quiet = (asked: Asked): Reply => ({ _tag: "Subscribed", status: 204, expires: asked.granted })
+const quiet = (asked: Asked): Answer => accepted({ _tag: "Subscribed", status: 204, expires: asked.granted })
 
 /** Peers only ever see the announced time; the record lives `expiresOffset` longer. */
 const deadline = (granted: Seconds, context: Context): number =>
@@ -464,5 +394,3 @@ const usagesOf = (state: State, dialog: Dialog): Subscription[] => {
   }
   return [...values(state.subscriptions)].filter((one) => one.dialog === dialog.no)
 }
-
-const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }

@@ -3,9 +3,10 @@
  */
 import { values } from "../table.ts"
 import type { Terminate } from "./commands.ts"
-import { accept } from "./decision.ts"
+import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event } from "./events.ts"
+import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
@@ -21,7 +22,7 @@ export const terminate = (state: State, command: Terminate): Outcome => {
     one.packageName === packageName && (watcher === null || one.watcher === watcher)
   const ended = [...values(state.subscriptions)]
     .filter(matches)
-    .sort((one, other) => one.no - other.no)
+    .sort(byNo)
     .map(({ no, parked }): Event => ({
       _tag: "SubscriptionTerminated",
       no,
@@ -32,7 +33,7 @@ export const terminate = (state: State, command: Terminate): Outcome => {
     }))
   const forgotten = [...values(state.waiting)]
     .filter((one) => reason === "noresource" && matches(one))
-    .sort((one, other) => one.no - other.no)
+    .sort(byNo)
     .map(({ no }): Event => ({ _tag: "WaitingEnded", no, event: "noresource" }))
-  return accept([...ended, ...forgotten], { _tag: "Done" })
+  return done([...ended, ...forgotten])
 }

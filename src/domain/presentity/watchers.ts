@@ -27,7 +27,7 @@ export const watchersBody = (
   subscription: Subscription,
   eventPackage: EventPackage,
   at: Millis,
-  isFull: boolean,
+  { isFull }: { readonly isFull: boolean },
 ): Body | null => {
   const packageName = eventPackage.watcherInfoOf
   if (packageName === undefined || eventPackage.renderWatchers === undefined) return null

@@ -6,17 +6,17 @@
  */
 import { get } from "../table.ts"
 import type { DialogNo, SubscriptionNo } from "../vocabulary.ts"
-import type { Command } from "./commands.ts"
+import type { Answer, Command } from "./commands.ts"
 import type { Context } from "./context.ts"
-import { reject } from "./decision.ts"
-import type { Consequences } from "./decision.ts"
+import { decided, rejected } from "./decision.ts"
+import type { Decided } from "./decision.ts"
 import type { Event, NotificationsIssued } from "./events.ts"
-import { statesAfter } from "./evolve.ts"
 import type { Notify } from "./intents.ts"
-import { react } from "./react.ts"
+import { reactTo } from "./react.ts"
 import type { Reaction } from "./react.ts"
-import type { State } from "./state.ts"
 import { isUnproven, octetsOf, withheldDigest } from "./targets.ts"
+import { begin, rewritten } from "./transition.ts"
+import type { Transition } from "./transition.ts"
 
 /** What becomes of a NOTIFY to where nothing is proven; `not at all`: an earlier one got no answer. */
 type Fate = "without its document" | "not at all"
@@ -27,23 +27,38 @@ type Fate = "without its document" | "not at all"
  * @rejects TargetUnproven (403): what was to be fetched
  */
 export const withhold = (
-  state: State,
+  transition: Transition,
+  answer: Answer,
   command: Command,
-  considered: Consequences,
   context: Context,
-): Consequences => {
-  const { outcome, states } = considered
-  const { events } = outcome
-  if (state.unproven === 0 && !(mayDoubt.has(command._tag) && events.some(bringsDoubt))) return considered
-  if (!events.some(tells)) return considered
-  const doubtful = doubtfulIn(state, events, states)
-  if (doubtful.size === 0) return considered
+): Decided => {
+  const fates = fatesIn(transition, command, context)
+  if (fates === null) return decided(transition, answer)
+  const isLost = (event: Event, index: number): boolean =>
+    event._tag === "SubscriptionTerminated" && fates[index]!.size > 0
+  const isFetch = command._tag === "Subscribe" && transition.events.some(isLost)
+  if (isFetch) {
+    return decided(begin(transition.before, context.now), rejected({ _tag: "TargetUnproven", status: 403 }))
+  }
+  const kept = rewritten(transition, (event, index) => sendable(event, fates[index]!))
+  return decided(kept, answer)
+}
+
+type Fates = ReadonlyMap<SubscriptionNo, Fate>
+
+/** For each event what becomes of its NOTIFYs; null: all of them may leave. */
+const fatesIn = (transition: Transition, command: Command, context: Context): readonly Fates[] | null => {
+  const { before, events, after } = transition
+  if (before.unproven === 0 && !(mayDoubt.has(command._tag) && events.some(bringsDoubt))) return null
+  if (!events.some(tells)) return null
+  const doubtful = doubtfulIn(transition)
+  if (doubtful.size === 0) return null
   const fates = events.map(() => new Map<SubscriptionNo, Fate>())
   let isAny = false
   const reaction: Reaction = {
     packages: context.packages,
     limits: context.limits,
-    only: (one) => doubtful.has(one.dialog),
+    only: ({ dialog }) => doubtful.has(dialog),
     seen: (index, notify) => {
       const fate = fateOf(notify)
       if (fate === null) return
@@ -51,16 +66,8 @@ export const withhold = (
       isAny = true
     },
   }
-  react(state, events, states.at(-1)!, context.now, reaction, states)
-  if (!isAny) return considered
-  const isFetch = command._tag === "Subscribe" && events.some(({ _tag }) => _tag === "SubscriptionTerminated")
-  if (
-    isFetch &&
-    events.some((event, index) => event._tag === "SubscriptionTerminated" && fates[index]!.size > 0)
-  )
-    return { outcome: reject({ _tag: "TargetUnproven", status: 403 }), states: [] }
-  const kept = events.flatMap((event, index) => rewritten(event, fates[index]!))
-  return { outcome: { ...outcome, events: kept }, states: statesAfter(state, kept, context.now) }
+  reactTo(transition, after, reaction)
+  return isAny ? fates : null
 }
 
 const mayDoubt: ReadonlySet<Command["_tag"]> = new Set([
@@ -86,14 +93,10 @@ const tells = (event: Event): boolean =>
   event._tag === "NotificationsIssued" || (event._tag === "SubscriptionTerminated" && !event.silent)
 
 /** Dialogs that go, at some event of the decision, where nothing is proven. */
-const doubtfulIn = (
-  state: State,
-  events: readonly Event[],
-  states: readonly State[],
-): ReadonlySet<DialogNo> => {
+const doubtfulIn = ({ before, events, states }: Transition): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
-  if (state.unproven > 0) {
-    for (const [no, dialog] of state.dialogs) if (isUnproven(dialog)) doubtful.add(no)
+  if (before.unproven > 0) {
+    for (const [no, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(no)
   }
   events.forEach((event, index) => {
     if (!bringsDoubt(event)) return
@@ -116,7 +119,8 @@ const fateOf = ({ proof, body, headers }: Notify): Fate | null => {
   return octets > 0 && octets > proof.room ? "without its document" : null
 }
 
-const rewritten = (event: Event, fates: ReadonlyMap<SubscriptionNo, Fate>): readonly Event[] => {
+/** What stands for an event without what may not leave. */
+const sendable = (event: Event, fates: Fates): readonly Event[] => {
   if (fates.size === 0) return [event]
   if (event._tag === "SubscriptionTerminated") {
     return [fates.get(event.no) === "not at all" ? { ...event, silent: true } : { ...event, withheld: true }]
@@ -133,9 +137,9 @@ const rewritten = (event: Event, fates: ReadonlyMap<SubscriptionNo, Fate>): read
   ]
 }
 
-const told = (event: NotificationsIssued, fates: ReadonlyMap<SubscriptionNo, Fate>): NotificationsIssued =>
+const told = (event: NotificationsIssued, fates: Fates): NotificationsIssued =>
   event.to === "active"
-    ? { ...event, except: [...event.except, ...fates.keys()].sort((one, other) => one - other) }
+    ? { ...event, except: [...event.except, ...fates.keys()].sort((left, right) => left - right) }
     : { ...event, to: event.to.filter((no) => !fates.has(no)) }
 
 const withheld = (

@@ -16,7 +16,7 @@ import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeRandom } from "../../../src/app/testing/random.ts"
-import { makeEngine } from "../../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import type { Release } from "../../../src/domain/engine/engine.ts"
 import type { Command } from "../../../src/domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/context.ts"
@@ -123,7 +123,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     for (const one of notifications) notifier.send(one)
   }
   const commit = (): void => {
-    for (let batch = engine.seal(100); batch !== null; batch = engine.seal(100))
+    for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100))
       engine.committed(log.append(batch.decisions).conflicts).release.forEach(release)
   }
   const offer = (presentity: Uri | null, command: Command): void => {

@@ -17,7 +17,7 @@ import type { Answer, Command, Publish, Subscribe } from "../../../src/domain/pr
 import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import { dialogKey } from "../../../src/domain/vocabulary.ts"
-import type { Uri } from "../../../src/domain/vocabulary.ts"
+import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 import { holds } from "../../support/condition.ts"
 
 const alice = "sip:alice@example.com" as Uri
@@ -313,6 +313,31 @@ describe("a store that gives some of what it holds, or comes and goes", () => {
       isBroken = false
       const heals = async () => statusOf(await ask(pump, alice, publishTuple("w"))) === 200
       await holds("it is read", heals)
+    },
+  )
+
+  it(
+    "a log that says of one presentity what cannot be costs nobody else anything, and says where",
+    { tags: ["OPS-outage"] },
+    async (context) => {
+      const log = makeMemoryLog()
+      const removed = {
+        _tag: "PublicationRemoved",
+        packageName: "presence",
+        entityTag: "t" as EntityTag,
+        cause: "requested",
+      } as const
+      const facts = { at: 0, cause: "Publish", origin: "", nonce: "n", events: [removed] }
+      log.append([{ ...facts, stream: alice, version: 1 }])
+      const scope = Effect.runSync(Scope.make())
+      context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+      const pump = await startPump(makeMemoryStore(log), scope)
+      assert.equal(statusOf(await ask(pump, alice, publish)), 503)
+      for (const one of [carol, bob]) assert.equal(statusOf(await ask(pump, one, publish)), 200)
+      assert.equal(pump.status(), "ready")
+      assert.throws(() => log.load(alice), {
+        message: `${alice} version 1, event 1 of 1 (PublicationRemoved): invariant broken: a publication that is removed is there`,
+      })
     },
   )
 

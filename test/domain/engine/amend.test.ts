@@ -6,7 +6,7 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../../src/adapters/store/memory.ts"
-import { makeEngine } from "../../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import type { Command } from "../../../src/domain/presentity/commands.ts"
 import { askTheRules, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
@@ -28,7 +28,7 @@ const life = (log: MemoryLog, noRules: SubHandling = "confirm") => {
   const nonce = (): string => `n${minted++}`
   engine.load(log.load(alice))
   const commit = (): void => {
-    for (let batch = engine.seal(100); batch !== null; batch = engine.seal(100)) {
+    for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100)) {
       log.append(batch.decisions)
       for (const { notifications } of engine.committed(new Set()).release) sent.push(...notifications)
     }

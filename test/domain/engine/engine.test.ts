@@ -4,7 +4,7 @@
 import { deepStrictEqual, throws } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
-import { makeEngine } from "../../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import type { EngineOptions, Release } from "../../../src/domain/engine/engine.ts"
 import type { Answer, Command } from "../../../src/domain/presentity/commands.ts"
 import { clockOf } from "../../../src/domain/presentity/clock.ts"
@@ -68,7 +68,7 @@ const start = (over: Partial<EngineOptions> = {}) => {
       return offered._tag
     },
     commit: (decisionsMax = 100): readonly Decision[] => {
-      const batch = engine.seal(decisionsMax)
+      const batch = engine.takeBatch(decisionsMax)
       if (batch === null) return []
       const { release } = engine.committed(log.append(batch.decisions).conflicts)
       for (const one of release) send(one)
@@ -88,7 +88,7 @@ describe("a batch", () => {
       const one = start()
       deepStrictEqual(one.ask("sub", subscribe(), noon), "Held")
       deepStrictEqual(one.ask("pub", publish({ body: open }), noon), "Held")
-      const batch = one.engine.seal(100)
+      const batch = one.engine.takeBatch(100)
       deepStrictEqual(
         batch?.decisions.map(({ version, cause, origin }) => [version, cause, origin]),
         [
@@ -134,8 +134,8 @@ describe("a batch", () => {
   it("one batch is out at a time, and no larger than asked", { tags: ["3903-6-b"] }, () => {
     const one = start()
     for (let index = 0; index < 5; index++) one.ask(`${index}`, publish({ body: open }), noon)
-    deepStrictEqual(one.engine.seal(2)?.decisions.length, 2)
-    deepStrictEqual(one.engine.seal(2), null)
+    deepStrictEqual(one.engine.takeBatch(2)?.decisions.length, 2)
+    deepStrictEqual(one.engine.takeBatch(2), null)
     deepStrictEqual(one.engine.counts(), { presentities: 1, dialogs: 0, undecided: 5 })
     throws(() => start().engine.committed(new Set()))
   })
@@ -154,7 +154,7 @@ describe("a batch that is not stored", () => {
   it("is dropped with all that was decided on top of it", { tags: ["3903-6-c"] }, () => {
     const one = prepared()
     one.ask("a", publish({ ifMatch: "n0.1", body: busy }), noon)
-    one.engine.seal(100)
+    one.engine.takeBatch(100)
     one.ask("b", publish({ ifMatch: "n2.3" }), noon)
     one.ask("c", subscribe({ dialog: dialogOf(9) }), noon)
     one.ask("d", publish({ body: open }), noon, bob)
@@ -183,7 +183,7 @@ describe("a batch that is not stored", () => {
   it("its numbers are given again, for nobody has seen them", { tags: ["L12"] }, () => {
     const one = prepared()
     one.ask("a", resubscribe(1), noon, null)
-    one.engine.seal(100)
+    one.engine.takeBatch(100)
     one.engine.failed()
     one.ask("a", resubscribe(1), noon, null)
     one.commit()
@@ -253,7 +253,7 @@ describe("a stream that another writer has moved", () => {
         events: [published("tag-2", busy, { expiresAt: at("13:00:00") })],
       }
       one.log.append([foreign])
-      const batch = one.engine.seal(100)!
+      const batch = one.engine.takeBatch(100)!
       one.ask("d", publish({ body: busy }), noon)
       const { conflicts } = one.log.append(batch.decisions)
       deepStrictEqual(conflicts, new Set([alice]))

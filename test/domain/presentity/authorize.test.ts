@@ -4,7 +4,7 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { nextDeadline } from "../../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
 import { size } from "../../../src/domain/table.ts"
 import type { SubHandling } from "../../../src/domain/vocabulary.ts"
 import {

@@ -7,7 +7,7 @@ import { describe, it } from "vitest"
 import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
 import { grantedRates } from "../../../src/domain/presentity/pace.ts"
-import { nextDeadline } from "../../../src/domain/presentity/state.ts"
+import { nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
 import { get } from "../../../src/domain/table.ts"
 import type { Rates } from "../../../src/domain/vocabulary.ts"
 import {

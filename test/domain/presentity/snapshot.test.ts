@@ -5,7 +5,8 @@ import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
-import { deadlineIn, initial, isEmpty, nextDeadline } from "../../../src/domain/presentity/state.ts"
+import { deadlineIn, nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
+import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import {
   after,
   alice,
@@ -152,15 +153,20 @@ describe("deadlines", () => {
   )
 
   it("events tell the earliest deadline they bring", { tags: ["L09"] }, () => {
+    const first = published("tag-1", open)
     const created = subscriptionCreated(1, { expiresAt: at("10:30:00") })
-    const empty = initial(alice)
-    deepStrictEqual(deadlineIn([published("tag-1", open), created], empty), at("10:30:00"))
-    deepStrictEqual(deadlineIn([created, deferred([1], at("10:00:05"))], empty), at("10:00:05"))
-    deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)], empty), null)
-    deepStrictEqual(deadlineIn([], empty), null)
-    deepStrictEqual(deadlineIn([statusChanged(1, "pending")], empty), after("3 d"))
-    deepStrictEqual(deadlineIn([terminated(1, "timeout", after("3 d"))], empty), after("3 d"))
+    const lasting = subscriptionCreated(1, { expiresAt: after("4 d") })
+    const held = deferred([1], at("10:00:05"))
+    const asked = { _tag: "RulesReplaced", packageName: "stub", rules: open, boundaryAt: null } as const
     const rules = { _tag: "RulesReviewed", packageName: "stub", boundaryAt: at("10:20:00") } as const
-    deepStrictEqual(deadlineIn([created, rules], empty), at("10:20:00"))
+    deepStrictEqual(deadlineIn([first, created], given(first, created).state), at("10:30:00"))
+    deepStrictEqual(deadlineIn([created, held], given(created, held).state), at("10:00:05"))
+    deepStrictEqual(deadlineIn([answeredWith(1, open), deferred([1], null)], initial(alice)), null)
+    deepStrictEqual(deadlineIn([], given(created).state), null)
+    const pending = statusChanged(1, "pending")
+    deepStrictEqual(deadlineIn([pending], given(lasting, pending).state), after("3 d"))
+    const waits = terminated(1, "timeout", after("3 d"))
+    deepStrictEqual(deadlineIn([waits], given(lasting, waits).state), after("3 d"))
+    deepStrictEqual(deadlineIn([created, rules], given(asked, created, rules).state), at("10:20:00"))
   })
 })

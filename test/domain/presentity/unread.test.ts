@@ -10,7 +10,7 @@ import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import { momentOf } from "../../../src/domain/history/moments.ts"
 import { recall } from "../../../src/domain/history/recall.ts"
 import { makeInquiry } from "../../../src/domain/history/why.ts"
-import { makeEngine } from "../../../src/domain/engine/engine.ts"
+import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import type { Engine } from "../../../src/domain/engine/engine.ts"
 import { authorizeWatcher } from "../../../src/domain/presentity/authorize.ts"
 import type { Command } from "../../../src/domain/presentity/commands.ts"
@@ -187,7 +187,7 @@ const play = (steps: readonly Step[], limits: Limits) => {
   })
   const nonce = (): string => `n${minted++}`
   const commit = (): void => {
-    for (let batch = engine.seal(50); batch !== null; batch = engine.seal(50)) {
+    for (let batch = engine.takeBatch(50); batch !== null; batch = engine.takeBatch(50)) {
       log.append(batch.decisions)
       for (const { notifications } of engine.committed(new Set()).release) {
         const state = engine.state(alice)

@@ -17,34 +17,34 @@ export interface OutstandingNotifies {
   readonly oldest: () => Millis | null
 }
 
-export const makeFlights = (): OutstandingNotifies => {
-  /** By subscription: CSeq → issue time, oldest first. */
-  const flights = new Map<SubscriptionNo, Map<number, Millis>>()
+export const makeOutstandingNotifies = (): OutstandingNotifies => {
+  /** CSeq → issue time, oldest first. */
+  const bySubscription = new Map<SubscriptionNo, Map<number, Millis>>()
   return {
     add: (no, cseq, at) => {
-      const own = flights.get(no)
-      if (own === undefined) flights.set(no, new Map([[cseq, at]]))
+      const own = bySubscription.get(no)
+      if (own === undefined) bySubscription.set(no, new Map([[cseq, at]]))
       else own.set(cseq, at)
     },
     settle: (no, cseq) => {
-      const own = flights.get(no)
+      const own = bySubscription.get(no)
       const at = own?.get(cseq)
       if (own === undefined || at === undefined) return null
       own.delete(cseq)
-      if (own.size === 0) flights.delete(no)
+      if (own.size === 0) bySubscription.delete(no)
       return at
     },
     moveBack: (now, by) => {
-      for (const own of flights.values()) {
+      for (const own of bySubscription.values()) {
         for (const [cseq, at] of own) if (at > now) own.set(cseq, at - by)
       }
     },
-    has: (no) => flights.has(no),
-    holds: (no, cseq) => flights.get(no)?.has(cseq) === true,
-    isEmpty: () => flights.size === 0,
+    has: (no) => bySubscription.has(no),
+    holds: (no, cseq) => bySubscription.get(no)?.has(cseq) === true,
+    isEmpty: () => bySubscription.size === 0,
     oldest: () => {
       let oldest: Millis | null = null
-      for (const own of flights.values()) {
+      for (const own of bySubscription.values()) {
         for (const at of own.values()) if (oldest === null || at < oldest) oldest = at
       }
       return oldest

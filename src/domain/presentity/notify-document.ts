@@ -1,0 +1,209 @@
+/**
+ * What one NOTIFY shows, in its body and in headers: the present document, what has changed of it, or, where that may not be
+ * sent yet, what the package shows when there is nothing.
+ */
+import type { EventPackage } from "../packages/event-package.ts"
+import type { Body, Header, Millis } from "../vocabulary.ts"
+import type { NotificationsIssued } from "./events.ts"
+import { isAccepted } from "./media-types.ts"
+import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
+import { viewFor } from "./notify.ts"
+import type { Dialog, Publication, State, Subscription } from "./state.ts"
+import { octetsOf, withheldDigest } from "./targets.ts"
+import { absentView, currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
+import { watchersBody } from "./watchers.ts"
+
+/** The last document did not arrive, or did not leave. */
+const isMissed = ({ shown }: Subscription): boolean => shown === "" || shown === withheldDigest
+
+/** What a NOTIFY shows, in its body and in headers. */
+export interface Shown {
+  readonly body: Body | null
+  readonly headers?: readonly Header[]
+}
+
+export const empty: Shown = { body: null }
+
+/** What goes instead of a document that waits: what the package shows when there is nothing, if that may be sent. */
+export const stopgap = (
+  after: State,
+  one: Subscription,
+  { proof }: Dialog,
+  eventPackage: EventPackage | null,
+): Shown => {
+  if (eventPackage === null || one.status !== "active") return empty
+  const nobody = eventPackage.watcherInfoOf === undefined ? null : eventPackage.watcherInfoOf
+  const shown: Shown =
+    nobody === null || eventPackage.renderWatchers === undefined
+      ? absentView(after.presentity, eventPackage)
+      : {
+          body: eventPackage.renderWatchers({
+            resource: after.presentity,
+            packageName: nobody,
+            version: one.notified,
+            isFull: true,
+            watchers: [],
+          }),
+        }
+  const { headers } = shown
+  const body = takenBody(personal(shown.body, one, eventPackage), one)
+  const room = proof?._tag === "Unproven" ? proof.room : 0
+  if (octetsOf(body, headers) > room) return empty
+  return headers === undefined ? { body } : { body, headers }
+}
+
+/** A decision, and the event of it that tells something. */
+export interface Telling {
+  readonly decidedOn: State
+  /** Before that event. */
+  readonly before: State
+  /** After all events: documents show this one. */
+  readonly after: State
+  readonly now: Millis
+  /** Publications that the decision ended, by package. */
+  readonly parting: ReadonlyMap<string, readonly Publication[]>
+}
+
+/** What each subscription is shown that one event tells; each as it was before that event. */
+export const bodies = (
+  event: NotificationsIssued,
+  eventPackage: EventPackage,
+  { decidedOn, before, after, now, parting }: Telling,
+): ((subscription: Subscription) => Shown) => {
+  const ended = parting.get(eventPackage.name)
+  const parted = new Map<string | null, Body | null>()
+  const changed = changes(event, decidedOn, after, eventPackage, ended ?? [])
+  const bodyFor = (subscription: Subscription): Body | null => {
+    const { status, polite, accept, matched, toldIn, shown } = subscription
+    if (eventPackage.watcherInfoOf !== undefined) {
+      // one that was told in vain may have missed anything
+      const isFull = event.cause !== "change" || subscription.notified === 0 || isMissed(subscription)
+      // those who are gone are forgotten by the very event that tells of them
+      return status === "active" ? watchersBody(before, subscription, eventPackage, now, { isFull }) : null
+    }
+    const change = changed(subscription)
+    if (change !== null) return change
+    if (ended !== undefined && status === "active" && !polite) {
+      const key = accept === undefined ? matched : `${matched} ${accept.join()}`
+      if (!parted.has(key)) parted.set(key, partingView(after, eventPackage, ended, subscription).body)
+      const body = parted.get(key) ?? null
+      // what ended has no form of its own: what is left is shown, or that nothing is
+      if (body !== null) return body
+    }
+    const view = viewFor(after, subscription, eventPackage)
+    if (view.body !== null || status !== "active" || toldIn === 0) return view.body
+    // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
+    const knows = shown === view.digest && !mayBeMissed.has(event.cause)
+    return knows ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
+  }
+  return (subscription) =>
+    withHeaders(
+      personal(bodyFor(subscription), subscription, eventPackage),
+      after,
+      subscription,
+      eventPackage,
+    )
+}
+
+/** What these tell again may not have arrived, whatever was shown according to the log. */
+const mayBeMissed: ReadonlySet<NotificationsIssued["cause"]> = new Set(["recovery", "proof"])
+
+/** Headers are always those of the present state, in full. */
+const withHeaders = (
+  body: Body | null,
+  after: State,
+  one: Subscription,
+  eventPackage: EventPackage,
+): Shown => {
+  const { headers } = viewFor(after, one, eventPackage)
+  return headers === undefined ? { body } : { body, headers }
+}
+
+/** @param one as it was before this NOTIFY: it has been sent so many documents */
+const personal = (body: Body | null, one: Subscription, eventPackage: EventPackage): Body | null =>
+  body === null || eventPackage.personalize === undefined
+    ? body
+    : eventPackage.personalize(body, { watcher: one.watcher, version: one.notified })
+
+/**
+ * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
+ * other, and where a package or its change can only be told in full.
+ */
+const changes = (
+  event: NotificationsIssued,
+  decidedOn: State,
+  after: State,
+  eventPackage: EventPackage,
+  ended: readonly Publication[],
+): ((one: Subscription) => Body | null) => {
+  // what rules hide they would have to hide of changes as well
+  if (
+    eventPackage.difference === undefined ||
+    eventPackage.rules?.filter !== undefined ||
+    event.cause !== "change"
+  )
+    return () => null
+  const known = currentView(decidedOn, eventPackage).digest
+  let body: Body | null | undefined
+  return (one) => {
+    const wasTold = one.shown === known && !one.spared && one.notified > 0
+    if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
+    if (body === undefined) {
+      const was = currentDocument(decidedOn, eventPackage)
+      const is = documentOf(after, eventPackage, ended)
+      const change = was === null || is === null ? null : (eventPackage.difference?.(was, is) ?? null)
+      body = change === null ? null : eventPackage.render(change)
+    }
+    return body
+  }
+}
+
+/** @param one as it was before this NOTIFY */
+export const tagOf = (
+  one: Subscription,
+  eventPackage: EventPackage,
+  { body, headers }: Shown,
+  shown: string,
+): string =>
+  isPersonal(eventPackage) && body !== null
+    ? tagOfPersonal(one.no, one.notified, shown)
+    : tagOfBody(body, headers)
+
+/** What the last NOTIFY of a subscription shows. */
+export const lastOf = (
+  after: State,
+  one: Subscription,
+  eventPackage: EventPackage,
+  ended: readonly Publication[] | undefined,
+  at: Millis,
+): Shown => {
+  if (eventPackage.watcherInfoOf === undefined || one.status !== "active") {
+    return withHeaders(
+      personal(lastBody(after, one, eventPackage, ended), one, eventPackage),
+      after,
+      one,
+      eventPackage,
+    )
+  }
+  return { body: watchersBody(after, one, eventPackage, at, { isFull: true }) }
+}
+
+const lastBody = (
+  after: State,
+  one: Subscription,
+  eventPackage: EventPackage,
+  ended: readonly Publication[] | undefined,
+): Body | null => {
+  if (ended !== undefined && one.status === "active" && !one.polite) {
+    const { body } = partingView(after, eventPackage, ended, one)
+    if (body !== null) return body
+  }
+  const view = viewFor(after, one, eventPackage)
+  if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
+  // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
+  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, eventPackage), one)
+}
+
+/** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */
+const takenBody = (body: Body | null, { accept }: Subscription): Body | null =>
+  body === null || accept === undefined || isAccepted(body.contentType, accept) ? body : null
