@@ -5,7 +5,6 @@
  * NOTIFYs leave when their batch is committed. When the store is away, requests are answered 503, what was undecided
  * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
  */
-import { randomFillSync } from "node:crypto"
 import { Clock, Effect, Exit, Option, Schedule, Semaphore, Tracer } from "effect"
 import type { Scope } from "effect"
 import { attention } from "../clock/attention.ts"
@@ -30,6 +29,7 @@ import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { invariant } from "../../domain/vocabulary.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { freshNonce } from "../nonce.ts"
 import type { PoliciesFound } from "./policy-changes.ts"
 import type { Trace, Traced } from "../telemetry/tracing.ts"
 import { makeFront, placeOf } from "./log-front.ts"
@@ -836,25 +836,3 @@ const unavailable = (why: string, retryAfter: number): Rejection => ({
   why,
   retryAfter,
 })
-
-/** Every entity-tag has it, and every row of the log has two or three: more would weigh, and serve nobody. */
-const nonceOctets = 12
-
-/**
- * 96 bits from the system's generator, as a token of 16 characters; drawn 256 at a time.
- *
- * It never begins with a hyphen: entity-tags are given on command lines too.
- */
-export const freshNonce = ((): (() => string) => {
-  const pool = Buffer.alloc(nonceOctets * 256)
-  let next = pool.length
-  return () => {
-    if (next >= pool.length) {
-      randomFillSync(pool)
-      next = 0
-    }
-    const nonce = pool.toString("base64url", next, next + nonceOctets)
-    next += nonceOctets
-    return nonce.startsWith("-") ? `~${nonce.slice(1)}` : nonce
-  }
-})()

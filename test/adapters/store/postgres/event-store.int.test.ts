@@ -7,7 +7,7 @@ import { makePartitions, migrate } from "../../../../src/adapters/store/postgres
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
 import type { RowKey } from "../../../../src/domain/projections/rows.ts"
-import { freshNonce } from "../../../../src/app/node/pump.ts"
+import { freshNonce } from "../../../../src/app/nonce.ts"
 import type { Decision, Event } from "../../../../src/domain/presentity/events.ts"
 import { fold } from "../../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"

@@ -1,0 +1,26 @@
+/**
+ * Nonces: what tells one decision, and one entity-tag, from every other.
+ */
+import { randomFillSync } from "node:crypto"
+
+/** Every entity-tag has one, and every row of the log has two or three: more octets would cost space and serve nobody. */
+const nonceOctets = 12
+
+/**
+ * Gives 96 bits of the system's generator as a token of 16 characters; the generator is asked for 256 of them at a time.
+ *
+ * A nonce never begins with a hyphen, because entity-tags are given on command lines too.
+ */
+export const freshNonce = ((): (() => string) => {
+  const pool = Buffer.alloc(nonceOctets * 256)
+  let next = pool.length
+  return () => {
+    if (next >= pool.length) {
+      randomFillSync(pool)
+      next = 0
+    }
+    const nonce = pool.toString("base64url", next, next + nonceOctets)
+    next += nonceOctets
+    return nonce.startsWith("-") ? `~${nonce.slice(1)}` : nonce
+  }
+})()
