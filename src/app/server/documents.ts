@@ -1,0 +1,45 @@
+/**
+ * Authorization documents and hard state out of the sources that the settings name.
+ */
+import { Context, Effect, Layer } from "effect"
+import { makeDocumentPoller } from "../node/document-poller.ts"
+import type { Follower } from "../node/document-poller.ts"
+import { hardStateSourceOf, presenceHardState } from "../node/hard-state-source.ts"
+import { rulesKindOf, rulesSourceOf } from "../node/rules-source.ts"
+import { DocumentSources, PumpService } from "./pump.ts"
+import { ServerSettings } from "./settings.ts"
+import { StorageService } from "./storage.ts"
+
+export class Documents extends Context.Service<
+  Documents,
+  { readonly rules: Follower; readonly hardState: Follower }
+>()("presently/Documents") {}
+
+export const layerDocuments: Layer.Layer<
+  Documents,
+  never,
+  ServerSettings | StorageService | PumpService | DocumentSources
+> = Layer.effect(
+  Documents,
+  Effect.gen(function* () {
+    const { config, packages } = yield* ServerSettings
+    const { sql } = yield* StorageService
+    const pump = yield* PumpService
+    const sources = yield* DocumentSources
+    const rules = makeDocumentPoller(
+      rulesSourceOf(config, packages, sql),
+      rulesKindOf(config, packages),
+      pump,
+      config.rules_wait,
+    )
+    const hardState = makeDocumentPoller(
+      hardStateSourceOf(config, sql),
+      presenceHardState,
+      pump,
+      config.rules_wait,
+    )
+    sources.add(rules)
+    sources.add(hardState)
+    return { rules, hardState }
+  }),
+)
