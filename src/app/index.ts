@@ -19,21 +19,22 @@ export type {
   FeedOptions,
   Instant,
   Notification,
-  Published,
   PublishRequest,
   SeenOptions,
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./library/core.ts"
-export type { PresentityAt } from "./library/history.ts"
+} from "./library/requests.ts"
+export type { Published } from "./operations/presentity-commands.ts"
+export type { PresentityAt } from "../domain/history/at.ts"
 export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
 export type { ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
-export { memoryStore, embeddedStore, postgresStore, storeOf } from "./library/stores.ts"
+export { embeddedStore, memoryStore, postgresStore } from "./library/stores.ts"
+export { storeOf } from "./library/own-store.ts"
 export type { Holder } from "../ports/event-store.ts"
 export { StoreUnfit } from "../adapters/store/writer/unfit.ts"
-export type { PromiseStore } from "./library/stores.ts"
+export type { PromiseStore } from "./library/own-store.ts"
 export { Server } from "./library/server.ts"
 export type { RunningServer, ServerOptions } from "./library/server.ts"
 export type { Reloaded } from "./node/reloaded.ts"

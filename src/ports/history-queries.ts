@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import type { Effect } from "effect"
-import type { Refused } from "../adapters/admin/problems.ts"
+import type { Refused } from "./operation-refused.ts"
 
 const Version = Schema.Literal(1)
 const Text = Schema.String

@@ -6,7 +6,7 @@ import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
 import type { PresencePublish } from "../domain/projections/published.ts"
 import type { HistoryQueries } from "./history-queries.ts"
-import type { Refused } from "../adapters/admin/problems.ts"
+import type { Refused } from "./operation-refused.ts"
 
 export const SubHandling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
 
@@ -232,16 +232,22 @@ export interface PublishWish {
   readonly expires: number | null
 }
 
-/** Rows in an order of presentities; `after` is where the page before ended. */
+/** Which part of a list is asked for. Rows are in the order of their presentities' URIs. */
 export interface Page {
+  /** The URI with which the page before ended (its `next`); empty: the first page. */
   readonly after: string
+  /** About how many rows; those of one presentity stay together. */
   readonly limit: number
 }
+
 export interface Paged<Row> {
   readonly items: readonly Row[]
-  /** Where the next page begins; null: this is the last. */
+  /** `after` of the next page; null: this is the last. */
   readonly next: string | null
 }
+
+/** Everything in one page. */
+export const wholeList: Page = { after: "", limit: Number.POSITIVE_INFINITY }
 
 export type PublicationRow = typeof PublicationRow.Type
 export type SubscriptionRow = typeof SubscriptionRow.Type
@@ -292,8 +298,11 @@ export interface Operations {
   ) => Effect.Effect<void, Refused>
   /** Decides everything that has fallen due; nothing is ever left for it to do. */
   readonly cleanup: Effect.Effect<{ readonly decided: number }>
-  /** Publications whose presentity matches; each one is raised as E_PRESENCE_EXPOSED. */
-  readonly expose: (event: string, filter: string | null) => Effect.Effect<readonly ExposedRow[], Refused>
+  /** Live publications of presentities that match; each one is also raised as E_PRESENCE_EXPOSED. */
+  readonly expose: (
+    event: string,
+    matches: (presentity: string) => boolean,
+  ) => Effect.Effect<readonly ExposedRow[], Refused>
   readonly document: (
     kind: DocumentKind,
     uri: string,

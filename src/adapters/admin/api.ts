@@ -1,6 +1,6 @@
 /**
- * The management interface as data: every resource, what goes in, what comes out, who may. Routes, checks and the OpenAPI
- * document are made of it.
+ * The management interface as data: the resources with their paths, parameters, payloads and answers. Routes, checks and the
+ * OpenAPI document are made of it; summaries and scopes come from `operation-table.ts`.
  */
 import { Context, Schema } from "effect"
 import {
@@ -33,6 +33,8 @@ import {
 } from "../../ports/operations.ts"
 import { Differences, HistoryPage, SentPage, StateAt, Why } from "../../ports/history-queries.ts"
 import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.ts"
+import { operationTable } from "./operation-table.ts"
+import type { OperationName } from "./operation-table.ts"
 import type { Scope } from "./tokens.ts"
 
 /** Who asks, for the log. */
@@ -89,7 +91,11 @@ const pageOf = <S extends Schema.Top>(row: S) =>
   Schema.Struct({ items: Schema.Array(row), next: Schema.NullOr(Schema.String) })
 
 const anyDocument = HttpApiSchema.asText({ contentType: "application/xml" })(Schema.String)
-const about = (summary: string) => OpenApi.annotations({ summary })
+/** Summary and scope of an operation, as annotations of its endpoint. */
+const described = (name: OperationName) => {
+  const { summary, scope } = operationTable[name]
+  return Context.add(OpenApi.annotations({ summary }), RequiredScope, scope)
+}
 
 /** Of documents: `package` is another word for `event`. */
 const packageQuery = {
@@ -97,32 +103,25 @@ const packageQuery = {
   package: Schema.optionalKey(Schema.String.annotate({ description: "the same as event" })),
 }
 
-const sourced =
-  "refused with 409 where a source is the truth of such documents, which is named with what to do there"
-
-const documents = <const Name extends string>(kind: "rules" | "hard-state", name: Name, what: string) =>
+const documents = <const Name extends "rules" | "hardState">(kind: "rules" | "hard-state", name: Name) =>
   HttpApiGroup.make(name).add(
     HttpApiEndpoint.get("read", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
       query: packageQuery,
       success: anyDocument,
       error,
-    }).annotateMerge(about(`${what} in force; the ETag is for If-Match`)),
+    }).annotateMerge(described(`${name}.read`)),
     HttpApiEndpoint.put("replace", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
       query: packageQuery,
       payload: anyDocument,
       error,
-    })
-      .annotate(RequiredScope, "operate")
-      .annotateMerge(about(`Puts ${what} in force, at once and for those who watch already; ${sourced}`)),
+    }).annotateMerge(described(`${name}.replace`)),
     HttpApiEndpoint.delete("remove", `/v1/presentities/:uri/${kind}`, {
       params: ofPresentity,
       query: packageQuery,
       error,
-    })
-      .annotate(RequiredScope, "operate")
-      .annotateMerge(about(`Removes ${what}; ${sourced}`)),
+    }).annotateMerge(described(`${name}.remove`)),
   )
 
 export class Api extends HttpApi.make("presently")
@@ -132,32 +131,28 @@ export class Api extends HttpApi.make("presently")
         query: { ...eventQuery, ...paging },
         success: pageOf(PublicationRow),
         error,
-      }).annotateMerge(about("Live publications (pres_phtable_list)")),
+      }).annotateMerge(described("presentities.list")),
       HttpApiEndpoint.get("show", "/v1/presentities/:uri", {
         params: ofPresentity,
         success: PresentityView,
         error,
-      }).annotateMerge(about("All there is of one presentity, before any rule")),
+      }).annotateMerge(described("presentities.show")),
       HttpApiEndpoint.get("watchers", "/v1/presentities/:uri/watchers", {
         params: ofPresentity,
         query: eventQuery,
         success: Schema.Struct({ items: Schema.Array(WatcherRow) }),
         error,
-      }).annotateMerge(about("Who watches, and who waits to be decided on")),
+      }).annotateMerge(described("presentities.watchers")),
       HttpApiEndpoint.put("decide", "/v1/presentities/:uri/watchers/:watcher/decision", {
         params: { ...ofPresentity, watcher: Schema.String },
         payload: Schema.Struct({ event: Schema.optionalKey(Event), handling: SubHandling }),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Approves or denies one watcher, whatever the rules say")),
+      }).annotateMerge(described("presentities.decide")),
       HttpApiEndpoint.delete("undecide", "/v1/presentities/:uri/watchers/:watcher/decision", {
         params: { ...ofPresentity, watcher: Schema.String },
         query: eventQuery,
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Takes a decision back: the rules count again")),
+      }).annotateMerge(described("presentities.undecide")),
       HttpApiEndpoint.post("refresh", "/v1/presentities/:uri/refresh", {
         params: ofPresentity,
         payload: Schema.Struct({
@@ -165,9 +160,7 @@ export class Api extends HttpApi.make("presently")
           kind: Schema.optionalKey(Schema.Literals(["rules", "state"])),
         }),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Judges all watchers again, or tells them the present state (refreshWatchers)")),
+      }).annotateMerge(described("presentities.refresh")),
       HttpApiEndpoint.post("terminate", "/v1/presentities/:uri/terminate", {
         params: ofPresentity,
         payload: Schema.Struct({
@@ -176,25 +169,17 @@ export class Api extends HttpApi.make("presently")
           reason: Schema.optionalKey(Schema.Literals(["deactivated", "probation", "noresource"])),
         }),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Ends subscriptions, of one watcher or of all")),
+      }).annotateMerge(described("presentities.terminate")),
       HttpApiEndpoint.post("erase", "/v1/presentities/:uri/erase", {
         params: ofPresentity,
         success: Erased,
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(about("Forgets a person for good: nothing of it is left in the database")),
+      }).annotateMerge(described("presentities.erase")),
       HttpApiEndpoint.post("expose", "/v1/presentities/expose", {
         payload: Schema.Struct({ event: Event, filter: Schema.optionalKey(Schema.NullOr(Schema.String)) }),
         success: Schema.Array(ExposedRow),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(
-          about("Live publications with their documents, each also raised as an event (pres_expose)"),
-        ),
+      }).annotateMerge(described("presentities.expose")),
     ),
     HttpApiGroup.make("history").add(
       HttpApiEndpoint.get("history", "/v1/presentities/:uri/history", {
@@ -209,27 +194,25 @@ export class Api extends HttpApi.make("presently")
         },
         success: HistoryPage,
         error,
-      }).annotateMerge(about("Decisions on a presentity: the newest, oldest first")),
+      }).annotateMerge(described("history.history")),
       HttpApiEndpoint.get("at", "/v1/presentities/:uri/at", {
         params: ofPresentity,
         query: { ...zone, time: Instant },
         success: StateAt,
         error,
-      }).annotateMerge(about("A presentity as of any instant")),
+      }).annotateMerge(described("history.at")),
       HttpApiEndpoint.get("diff", "/v1/presentities/:uri/diff", {
         params: ofPresentity,
         query: { ...zone, from: Instant, to: Instant },
         success: Differences,
         error,
-      }).annotateMerge(about("What is different between two instants")),
+      }).annotateMerge(described("history.diff")),
       HttpApiEndpoint.get("seen", "/v1/presentities/:uri/seen", {
         params: ofPresentity,
         query: { ...span, watcher: Schema.String, body: flag },
         success: SentPage,
         error,
-      }).annotateMerge(
-        about("Every NOTIFY that a watcher was sent, with its document and what became of it"),
-      ),
+      }).annotateMerge(described("history.seen")),
       HttpApiEndpoint.get("why", "/v1/presentities/:uri/why", {
         params: ofPresentity,
         query: {
@@ -241,26 +224,24 @@ export class Api extends HttpApi.make("presently")
         },
         success: Why,
         error,
-      }).annotateMerge(about("Why a watcher was told of the last change until then, or was not")),
+      }).annotateMerge(described("history.why")),
     ),
-    documents("rules", "rules", "authorization rules").add(
+    documents("rules", "rules").add(
       HttpApiEndpoint.post("test", "/v1/presentities/:uri/rules/test", {
         params: ofPresentity,
         query: { ...packageQuery, watcher: Schema.String },
         payload: anyDocument,
         success: Schema.Struct({ handling: Schema.String, matched: Schema.Array(Schema.Int) }),
         error,
-      }).annotateMerge(about("How a watcher would be treated, by the document sent or by the one in force")),
+      }).annotateMerge(described("rules.test")),
     ),
-    documents("hard-state", "hardState", "hard state (RFC 4827)"),
+    documents("hard-state", "hardState"),
     HttpApiGroup.make("watchers").add(
       HttpApiEndpoint.get("list", "/v1/watchers", {
         query: { state: Schema.optionalKey(Schema.Literals(watchingStates)), ...paging },
         success: pageOf(WatchingRow),
         error,
-      }).annotateMerge(
-        about("Watchers of everybody; stale: those that have not been sent what is shown now"),
-      ),
+      }).annotateMerge(described("watchers.list")),
     ),
     HttpApiGroup.make("subscriptions").add(
       HttpApiEndpoint.get("list", "/v1/subscriptions", {
@@ -271,7 +252,7 @@ export class Api extends HttpApi.make("presently")
         },
         success: pageOf(SubscriptionRow),
         error,
-      }).annotateMerge(about("Subscriptions, by shell wildcards over whole URIs (subs_phtable_list)")),
+      }).annotateMerge(described("subscriptions.list")),
     ),
     HttpApiGroup.make("publications").add(
       HttpApiEndpoint.post("publish", "/v1/publications", {
@@ -285,32 +266,24 @@ export class Api extends HttpApi.make("presently")
         }),
         success: Published,
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(
-          about("As PUBLISH: creates, modifies, refreshes, removes, by what is given (RFC 3903)"),
-        ),
+      }).annotateMerge(described("publications.publish")),
       HttpApiEndpoint.delete("remove", "/v1/publications/:etag", {
         params: { etag: Schema.String },
         query: { presentity: Schema.String, ...eventQuery },
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Ends a publication")),
+      }).annotateMerge(described("publications.remove")),
     ),
     HttpApiGroup.make("sharingTags").add(
       HttpApiEndpoint.get("list", "/v1/sharing-tags", {
         success: Schema.Struct({ items: Schema.Array(SharingTag) }),
         error,
-      }).annotateMerge(about("Sharing tags and what they are here (pres_list_sharing_tags)")),
+      }).annotateMerge(described("sharingTags.list")),
       HttpApiEndpoint.put("set", "/v1/sharing-tags/:tag", {
         params: { tag: Schema.String },
         payload: Schema.Struct({ state: Schema.Literals(["active", "backup"]) }),
         success: SharingTag,
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(about("Makes a tag active or backup here (pres_set_sharing_tag_active)")),
+      }).annotateMerge(described("sharingTags.set")),
     ),
     HttpApiGroup.make("events").add(
       HttpApiEndpoint.get("stream", "/v1/events", {
@@ -318,15 +291,13 @@ export class Api extends HttpApi.make("presently")
         headers: { "last-event-id": Schema.optionalKey(Schema.String) },
         success: HttpApiSchema.asText({ contentType: "text/event-stream" })(Schema.String),
         error,
-      }).annotateMerge(
-        about("E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED as they happen, from any log position"),
-      ),
+      }).annotateMerge(described("events.stream")),
     ),
     HttpApiGroup.make("webhooks").add(
       HttpApiEndpoint.get("list", "/v1/webhooks", {
         success: Schema.Struct({ items: Schema.Array(WebhookView) }),
         error,
-      }).annotateMerge(about("Webhooks and how it stands with each")),
+      }).annotateMerge(described("webhooks.list")),
       HttpApiEndpoint.post("add", "/v1/webhooks", {
         payload: Schema.Struct({
           url: Schema.String,
@@ -343,83 +314,56 @@ export class Api extends HttpApi.make("presently")
         }),
         success: Schema.Struct({ ...WebhookView.fields, secret: Schema.String }),
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(about("Sends events by HTTP, signed; the answer is the only one with the secret")),
-      HttpApiEndpoint.delete("remove", "/v1/webhooks/:id", { params: { id: Schema.String }, error })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(about("Sends no more, and forgets the dead letters")),
+      }).annotateMerge(described("webhooks.add")),
+      HttpApiEndpoint.delete("remove", "/v1/webhooks/:id", {
+        params: { id: Schema.String },
+        error,
+      }).annotateMerge(described("webhooks.remove")),
       HttpApiEndpoint.get("deadLetters", "/v1/webhooks/:id/dead-letters", {
         params: { id: Schema.String },
         success: Schema.Struct({ items: Schema.Array(DeadLetter) }),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Messages that were given up, the newest first")),
+      }).annotateMerge(described("webhooks.deadLetters")),
       HttpApiEndpoint.post("redeliver", "/v1/webhooks/:id/dead-letters/:letter/redeliver", {
         params: { id: Schema.String, letter: Schema.String },
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Sends a dead letter once more; taken, it is one no longer")),
+      }).annotateMerge(described("webhooks.redeliver")),
       HttpApiEndpoint.delete("discard", "/v1/webhooks/:id/dead-letters/:letter", {
         params: { id: Schema.String, letter: Schema.String },
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Forgets a dead letter")),
+      }).annotateMerge(described("webhooks.discard")),
     ),
     HttpApiGroup.make("server").add(
       HttpApiEndpoint.post("cleanup", "/v1/maintenance/cleanup", {
         success: Schema.Struct({ decided: Schema.Int }),
         error,
-      })
-        .annotate(RequiredScope, "operate")
-        .annotateMerge(about("Waits until all that is due is decided (cleanup)")),
+      }).annotateMerge(described("server.cleanup")),
       HttpApiEndpoint.get("logLevel", "/v1/log-level", {
         success: Schema.Struct({ level: Schema.String }),
         error,
-      }).annotateMerge(about("How much is said in the log")),
+      }).annotateMerge(described("server.logLevel")),
       HttpApiEndpoint.put("setLogLevel", "/v1/log-level", {
         payload: Schema.Struct({ level: Schema.Literals(logLevels) }),
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(about("Says more or less in the log from now on")),
+      }).annotateMerge(described("server.setLogLevel")),
       HttpApiEndpoint.post("reload", "/v1/reload", {
         success: Schema.Struct({
           changes: Schema.Array(Schema.String),
           restart: Schema.Array(Schema.String),
         }),
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(
-          about(
-            "Reads users, tokens, rules and log level again, as SIGHUP does; 409 and no change when any is wrong",
-          ),
-        ),
+      }).annotateMerge(described("server.reload")),
       HttpApiEndpoint.post("repairTables", "/v1/tables/repair", {
         payload: Schema.Struct({ from_start: Schema.optionalKey(Schema.Boolean) }),
         success: Repaired,
         error,
-      })
-        .annotate(RequiredScope, "admin")
-        .annotateMerge(
-          about(
-            "Rewrites rows and snapshots that are not what the log says; from_start: reads every event, and makes landmarks anew",
-          ),
-        ),
+      }).annotateMerge(described("server.repairTables")),
       HttpApiEndpoint.get("sources", "/v1/sources", {
         success: Schema.Struct({ items: Schema.Array(Source) }),
         error,
-      }).annotateMerge(
-        about(
-          "Where rules and hard state come from, whether that can be read, and which documents cannot be used",
-        ),
-      ),
+      }).annotateMerge(described("server.sources")),
       HttpApiEndpoint.get("status", "/status", { success: Schema.Unknown, error }).annotateMerge(
-        about("Counters as JSON"),
+        described("server.status"),
       ),
     ),
     HttpApiGroup.make("commands").add(
@@ -427,7 +371,7 @@ export class Api extends HttpApi.make("presently")
         payload: Schema.Unknown,
         success: Schema.Unknown,
         error,
-      }).annotateMerge(about("Management commands as JSON-RPC 2.0, under all names they have had")),
+      }).annotateMerge(described("commands.call")),
     ),
   )
   .middleware(Guard)

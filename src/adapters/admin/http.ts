@@ -18,7 +18,7 @@ import {
 import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import type { HttpApiEndpoint } from "effect/http-api"
 import { BindFailed } from "../../ports/event-store.ts"
-import { answers } from "./handlers.ts"
+import { handlers } from "./handlers.ts"
 import { Api, Principal, Guard, SchemaErrors, RequiredScope } from "./api.ts"
 import type { Operations } from "../../ports/operations.ts"
 import { Invalid, NoToken, NotAllowed, NotFound, TooLong, Unavailable } from "./problems.ts"
@@ -36,7 +36,7 @@ export interface AdminSource {
   readonly hasStarted: () => boolean
   /** OpenMetrics text. */
   readonly metrics: () => string
-  readonly desk: Operations
+  readonly operations: Operations
   /** Of this software. */
   readonly version: string
 }
@@ -82,7 +82,7 @@ const routes = (source: AdminSource, tokens: Tokens) =>
     HttpApiBuilder.layer(Api.annotateMerge(OpenApi.annotations({ version: source.version })), {
       openapiPath: "/openapi.json",
     }).pipe(
-      Layer.provide(answers(source.desk)),
+      Layer.provide(handlers(source.operations)),
       Layer.provide(guard(tokens, source.unsure ?? (() => null))),
       Layer.provide(legible),
     ),

@@ -1,20 +1,19 @@
 /**
- * Management commands as JSON-RPC 2.0 under all names the commands of the OpenSIPS module have had, parameters by name or
- * in the module's order.
+ * Management commands as JSON-RPC 2.0, under every name that OpenSIPS has given them. Parameters are given by name, or in the
+ * order of OpenSIPS. Names, parameters and scopes come from `operation-table.ts`.
  */
 import { Effect } from "effect"
+import type { Refused } from "../../ports/operation-refused.ts"
+import { wholeList } from "../../ports/operations.ts"
 import type { Operations } from "../../ports/operations.ts"
-import type { Refused } from "./problems.ts"
+import { operationTable } from "./operation-table.ts"
+import type { OperationName } from "./operation-table.ts"
+import { exposeMatching } from "./presentity-filter.ts"
 import { includes } from "./tokens.ts"
 import type { Scope } from "./tokens.ts"
 
-interface Call {
-  readonly names: readonly string[]
-  readonly needs: Scope
-  /** In the module's order; those in brackets may be left out. */
-  readonly parameters: readonly string[]
-  readonly run: (values: readonly (string | null)[], by: string) => Effect.Effect<unknown, Fault>
-}
+/** @param values parameters in the order of the table; null where one was left out */
+type Run = (values: readonly (string | null)[], by: string) => Effect.Effect<unknown, Fault>
 
 interface Fault {
   readonly code: number
@@ -22,92 +21,86 @@ interface Fault {
 }
 
 const invalidParams = -32_602
-const everything = { after: "", limit: Number.POSITIVE_INFINITY }
+/** The operations of the table that have commands. */
+type CommandOperation = {
+  [Name in OperationName]: (typeof operationTable)[Name] extends { readonly commands: readonly string[] }
+    ? Name
+    : never
+}[OperationName]
 
-const callsOf = (desk: Operations): readonly Call[] => [
-  {
-    names: ["refreshWatchers", "refresh_watchers", "presence:refresh_watchers"],
-    needs: "operate",
-    parameters: ["presentity_uri", "event", "refresh_type"],
-    run: ([presentity, event, type], by) => {
-      if (!/^\d+$/.test(type ?? "")) {
-        const message = `refresh_type = ${type}: expected 0 (rules changed) or another whole number`
-        return Effect.fail({ code: invalidParams, message })
-      }
-      if (presentity === "") return Effect.fail({ code: 404, message: "Empty presentity URI" })
-      if (event === "") return Effect.fail({ code: 400, message: "Empty event" })
-      const kind = Number(type) === 0 ? "rules" : "state"
-      return said(Effect.as(desk.refresh(by, presentity ?? "", event ?? "", kind), "OK"))
-    },
+const runs = (operations: Operations): Readonly<Record<CommandOperation, Run>> => ({
+  "presentities.refresh": ([presentity, event, type], by) => {
+    if (!/^\d+$/.test(type ?? "")) {
+      const message = `refresh_type = ${type}: expected 0 (rules changed) or another whole number`
+      return Effect.fail({ code: invalidParams, message })
+    }
+    if (presentity === "") return Effect.fail({ code: 404, message: "Empty presentity URI" })
+    if (event === "") return Effect.fail({ code: 400, message: "Empty event" })
+    const kind = Number(type) === 0 ? "rules" : "state"
+    return faulty(Effect.as(operations.refresh(by, presentity ?? "", event ?? "", kind), "OK"))
   },
-  {
-    names: ["cleanup", "presence:cleanup"],
-    needs: "operate",
-    parameters: [],
-    run: () => Effect.as(desk.cleanup, "OK"),
-  },
-  {
-    names: ["pres_phtable_list", "presence:phtable_list"],
-    needs: "read",
-    parameters: ["[event]"],
-    run: ([event]) => Effect.sync(() => desk.publications(event ?? null, everything).items),
-  },
-  {
-    names: ["subs_phtable_list", "presence:subs_phtable_list"],
-    needs: "read",
-    parameters: ["[from]", "[to]"],
-    run: ([from, to]) =>
-      // the module takes none or both
-      (from == null) !== (to == null)
-        ? Effect.fail({ code: invalidParams, message: "give both from and to, or neither" })
-        : Effect.sync(() => desk.subscriptions(from ?? null, to ?? null, everything).items),
-  },
-  {
-    names: ["pres_expose", "presence:expose"],
-    needs: "operate",
-    parameters: ["event", "[filter]"],
-    run: ([event, filter]) => said(desk.expose(event ?? "", filter ?? null)),
-  },
-  {
-    names: ["pres_set_sharing_tag_active", "clusterer_shtag_set_active", "clusterer:shtag_set_active"],
-    needs: "admin",
-    parameters: ["tag"],
-    // the newer ones name the tag with its cluster: `vip/1`
-    run: ([tag], by) =>
-      said(Effect.as(desk.setSharingTag(by, (tag ?? "").replace(/\/\d+$/, ""), "active"), "OK")),
-  },
-  {
-    names: ["pres_list_sharing_tags", "clusterer_list_shtags", "clusterer:list_shtags"],
-    needs: "read",
-    parameters: [],
-    run: () =>
-      Effect.sync(() =>
-        desk.sharingTags().map(({ tag, state, epoch }) => ({ Tag: tag, State: state, Epoch: epoch })),
-      ),
-  },
-]
+  "server.cleanup": () => Effect.as(operations.cleanup, "OK"),
+  "presentities.list": ([event]) =>
+    Effect.sync(() => operations.publications(event ?? null, wholeList).items),
+  "subscriptions.list": ([from = null, to = null]) =>
+    // OpenSIPS takes both or neither
+    (from === null) !== (to === null)
+      ? Effect.fail({ code: invalidParams, message: "give both from and to, or neither" })
+      : Effect.sync(() => operations.subscriptions(from, to, wholeList).items),
+  "presentities.expose": ([event, filter]) => faulty(exposeMatching(operations, event ?? "", filter ?? null)),
+  // the newer commands name the tag with its cluster: `vip/1`
+  "sharingTags.set": ([tag], by) =>
+    faulty(Effect.as(operations.setSharingTag(by, (tag ?? "").replace(/\/\d+$/, ""), "active"), "OK")),
+  "sharingTags.list": () =>
+    Effect.sync(() =>
+      operations.sharingTags().map(({ tag, state, epoch }) => ({ Tag: tag, State: state, Epoch: epoch })),
+    ),
+})
 
-const said = <A>(effect: Effect.Effect<A, Refused>): Effect.Effect<A, Fault> =>
+/** One command as it can be called. */
+interface Call {
+  readonly scope: Scope
+  /** In the order of OpenSIPS; those in brackets may be left out. */
+  readonly parameters: readonly string[]
+  readonly run: Run
+}
+
+/** Every command by each of its names. */
+const callsOf = (operations: Operations): ReadonlyMap<string, Call> =>
+  new Map(
+    Object.entries(runs(operations)).flatMap(([name, run]) => {
+      const { scope, commands, parameters } = operationTable[name as CommandOperation]
+      return commands.map((command): [string, Call] => [command, { scope, parameters, run }])
+    }),
+  )
+
+const faulty = <A>(effect: Effect.Effect<A, Refused>): Effect.Effect<A, Fault> =>
   Effect.mapError(effect, ({ status, why }) => ({ code: status, message: why }))
 
-interface By {
+/** Who calls, as the token says. */
+interface Caller {
   readonly name: string
   readonly scope: Scope
 }
 
-/** Null: nobody waits for an answer. */
-export const answerCalls = (desk: Operations, by: By, text: string): Effect.Effect<unknown> => {
-  const calls = new Map(callsOf(desk).flatMap((call) => call.names.map((name) => [name, call])))
+/**
+ * Carries out a JSON-RPC call, or each of a batch, in order.
+ *
+ * @param text body of the request
+ * @returns the response, or the responses of a batch; null: nobody waits for one
+ */
+export const answerCalls = (operations: Operations, caller: Caller, text: string): Effect.Effect<unknown> => {
+  const calls = callsOf(operations)
   let asked: unknown
   try {
     asked = JSON.parse(text)
   } catch {
     return Effect.succeed(failure(null, -32_700, "the body is no JSON"))
   }
-  if (!Array.isArray(asked)) return one(calls, by, asked)
+  if (!Array.isArray(asked)) return answerCall(calls, caller, asked)
   if (asked.length === 0) return Effect.succeed(failure(null, -32_600, "the batch is empty"))
   return Effect.map(
-    Effect.forEach(asked as readonly unknown[], (call) => one(calls, by, call)),
+    Effect.forEach(asked as readonly unknown[], (call) => answerCall(calls, caller, call)),
     (answers) => {
       const given = answers.filter((answer) => answer !== null)
       return given.length === 0 ? null : given
@@ -120,7 +113,11 @@ type Id = string | number | null
 const failure = (id: Id, code: number, message: string) => ({ jsonrpc: "2.0", id, error: { code, message } })
 
 /** @source JSON-RPC 2.0 §4 and §5: a call without id is not answered */
-const one = (calls: ReadonlyMap<string, Call>, by: By, asked: unknown): Effect.Effect<object | null> => {
+const answerCall = (
+  calls: ReadonlyMap<string, Call>,
+  caller: Caller,
+  asked: unknown,
+): Effect.Effect<object | null> => {
   const isObject = typeof asked === "object" && asked !== null && !Array.isArray(asked)
   const { jsonrpc, method, params, id } = (isObject ? asked : {}) as Readonly<Record<string, unknown>>
   const name = typeof id === "string" || typeof id === "number" ? id : null
@@ -135,19 +132,19 @@ const one = (calls: ReadonlyMap<string, Call>, by: By, asked: unknown): Effect.E
   if (call === undefined) {
     return Effect.succeed(failed({ code: -32_601, message: `${method}: there is no such command` }))
   }
-  if (!includes(by.scope, call.needs)) {
-    const message = `${method} needs a token of scope ${call.needs}; ${by.name} has ${by.scope}`
+  if (!includes(caller.scope, call.scope)) {
+    const message = `${method} needs a token of scope ${call.scope}; ${caller.name} has ${caller.scope}`
     return Effect.succeed(failed({ code: 403, message }))
   }
   const values = valuesOf(call, params)
   if (typeof values === "string") return Effect.succeed(failed({ code: invalidParams, message: values }))
-  return Effect.match(call.run(values, by.name), {
+  return Effect.match(call.run(values, caller.name), {
     onFailure: failed,
     onSuccess: (result): object | null => (id === undefined ? null : { jsonrpc: "2.0", id: name, result }),
   })
 }
 
-/** In the call's order, by position or by name; what is wrong in words. */
+/** Parameters in the order of the call, whether they were given by position or by name; or a text that says what is wrong. */
 const valuesOf = ({ parameters }: Call, params: unknown): readonly (string | null)[] | string => {
   const names = parameters.map((name) => name.replace(/^\[|\]$/g, ""))
   const usage = `expected ${parameters.length === 0 ? "no parameters" : parameters.join(", ")}`

@@ -3,7 +3,8 @@
  * `detail` is for people.
  */
 import { HttpApiError } from "effect/http-api"
-import { Data, Schema } from "effect"
+import { Schema } from "effect"
+import type { Refused } from "../../ports/operation-refused.ts"
 
 const code = <const Code extends string>(value: Code) => ({ code: Schema.tag(value) })
 
@@ -68,12 +69,6 @@ export const problems = [
 ] as const
 
 export type Problem = InstanceType<(typeof problems)[number]>
-
-/** What the server says to a call of an operator: a SIP or HTTP status and the reason. */
-export class Refused extends Data.TaggedError("Refused")<{
-  readonly status: number
-  readonly why: string
-}> {}
 
 /** 4xx that HTTP has no problem of ours for mean that the request is refused as things are. */
 export const problemOf = ({ status, why }: Refused): Problem => {

@@ -11,6 +11,7 @@ import { parseValue, readConfigFile } from "./file.ts"
 import { fileWords } from "./file-words.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import { didYouMean } from "./did-you-mean.ts"
+import { masked } from "./masked-url.ts"
 import { peerAdvice, peersInText } from "./trusted-peers.ts"
 import { policyFault } from "./request-policy-hook.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
@@ -398,7 +399,3 @@ const show = (value: unknown, name: SettingName): string => {
   const safe = setting.secret === true ? masked(shown) : shown
   return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe
 }
-
-/** A URL without user and password, wherever it says them. */
-export const masked = (url: string): string =>
-  url.replace(/\/\/.*@/s, "//***@").replaceAll(/([?&](?:password|sslpassword)=)[^&]*/gi, "$1***")

@@ -2,7 +2,7 @@
  * A configuration as text for people: each value with its source, and a commented file of all settings.
  */
 import { stringify } from "yaml"
-import { masked } from "./config.ts"
+import { masked } from "./masked-url.ts"
 import type { Config } from "./config.ts"
 import { settingGroups, settings } from "./settings.ts"
 import type { Setting, SettingName } from "./settings.ts"

@@ -23,6 +23,7 @@ import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, values } from "../../domain/table.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { decisionsPerRead, eachDecision } from "./each-decision.ts"
 import { isAfter, untilOf } from "./until.ts"
 
 export interface PageWish {
@@ -83,8 +84,7 @@ interface Meant {
 
 const nobody = (): boolean => false
 
-/** Decisions per read. */
-const pageRows = 500
+const pageRows = decisionsPerRead
 
 /** Decisions that one question looks through at most, back or on, besides those around what it is about. */
 const lookMax = 20_000
@@ -96,18 +96,7 @@ export const makeHistoryReader = (
 ): HistoryReader => {
   const { packages, limits } = circumstances
 
-  /** Calls `each` with the decisions after a version, until it says stop. */
-  const decisions = (
-    of: Uri,
-    after: number,
-    each: (recorded: RecordedDecision) => "go on" | "stop",
-  ): Effect.Effect<void, StoreUnavailable> =>
-    Effect.flatMap(store.history(of, after, pageRows), (rows) => {
-      for (const recorded of rows) if (each(recorded) === "stop") return Effect.void
-      return rows.length < pageRows ? Effect.void : decisions(of, rows.at(-1)!.decision.version, each)
-    })
-
-  /** The same with the states around them, and the NOTIFYs to those that `only` picks. */
+  /** Calls `each` with every decision, the states around it, and the NOTIFYs to those that `only` picks, until it says stop. */
   const walk = (
     from: State,
     only: ((one: Meant) => boolean) | null,
@@ -115,7 +104,7 @@ export const makeHistoryReader = (
   ): Effect.Effect<void, StoreUnavailable> => {
     const reaction = { packages, limits, ...(only === null ? {} : { only }) }
     let state = from
-    return decisions(from.presentity, from.version, (recorded) => {
+    return eachDecision(store, from.presentity, from.version, (recorded) => {
       const moment = momentOf(state, recorded, reaction)
       state = moment.after
       return each(moment)
@@ -132,7 +121,7 @@ export const makeHistoryReader = (
     Effect.flatMap(Effect.all([landmarkAt(of, at), untilOf(store, of, at)]), ([from, until]) => {
       let state = from
       return Effect.map(
-        decisions(of, from.version, ({ decision }) => {
+        eachDecision(store, of, from.version, ({ decision }) => {
           if (isAfter(decision, until)) return "stop"
           state = fold(state, decision)
           return "go on"
@@ -177,7 +166,7 @@ export const makeHistoryReader = (
   /** The same from a version on. */
   const versionsOn = Effect.fnUntraced(function* (of: Uri, after: number, wish: PageWish) {
     const found: number[] = []
-    yield* decisions(of, after, (recorded) => {
+    yield* eachDecision(store, of, after, (recorded) => {
       if (fits(recorded, wish)) found.unshift(recorded.decision.version)
       return found.length >= wish.limit || recorded.decision.version > after + lookMax ? "stop" : "go on"
     })

@@ -15,7 +15,7 @@ import type {
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./core.ts"
+} from "./requests.ts"
 import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
 import { shown, wordsOf } from "./words.ts"
 

@@ -3,7 +3,8 @@
  *
  * A notification counts as taken when its taker asks for the next one, or goes away: only then it has done with it.
  */
-import type { Notification, Sink } from "./core.ts"
+import type { Sink } from "./delivery.ts"
+import type { Notification } from "./requests.ts"
 
 export interface Newest {
   readonly sink: Sink

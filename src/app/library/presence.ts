@@ -1,38 +1,40 @@
 /**
  * Presence inside a program of one's own: promises and async iterables, no socket, no database unless one is given.
  */
-import { Deferred, Effect, Exit, Scope, Stream } from "effect"
+import { Effect, Exit, Scope, Stream } from "effect"
 import type { Layer } from "effect"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
+import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
+import type { Published } from "../operations/presentity-commands.ts"
 import { readFeed, readWatch } from "./arguments.ts"
-import { PresenceRefused, asRefusal, makeCore } from "./core.ts"
+import { asRefusal } from "./checks.ts"
+import { makeCore } from "./core.ts"
+import type { Core } from "./core.ts"
 import type {
   FeedOptions,
   Instant,
   Notification,
-  Published,
   PublishRequest,
   SeenOptions,
   TerminateRequest,
   WatchRequest,
   WhyOptions,
-} from "./core.ts"
-import type { PresentityAt } from "./history.ts"
-import { makeMailbox } from "./mailbox.ts"
+} from "./requests.ts"
+import { makeIterations } from "./iterations.ts"
+import type { Iterations } from "./iterations.ts"
 import { makeNewest } from "./newest.ts"
 import { storeWaitOf } from "./options.ts"
 import type { BundledName, PresenceOptions } from "./options.ts"
 import { checkedOptions } from "./options-check.ts"
-import { FellBehind } from "./refused.ts"
+import { PresenceRefused } from "./refused.ts"
 import { layerPresence } from "./service.ts"
-import { makeQuestions } from "./questions.ts"
 import { memoryStore, openedStore } from "./stores.ts"
 
-/** One watcher's view of one presentity; iterating it gives every notification until the subscription has ended. */
+/** One watcher's view of one presentity: iterating it gives every notification until the subscription has ended. */
 export interface Watch extends AsyncIterable<Notification> {
   /** Seconds granted when it began, which may be less than was asked; 4294967295: until it is closed. */
   readonly expires: Seconds
@@ -67,7 +69,7 @@ export interface Presence<Name extends PackageName = BundledName> {
   readonly refreshRules: (presentity: string, event?: Name) => Promise<void>
   /** What is shown while nobody publishes (RFC 4827); null: nothing. */
   readonly setHardState: (presentity: string, body: string | Body | null, event?: Name) => Promise<void>
-  /** Ends subscriptions: all of them, or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  /** Ends subscriptions, all of them or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest<Name>) => Promise<void>
   /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
   readonly sphere: (presentity: string) => string | null
@@ -89,7 +91,7 @@ export interface Presence<Name extends PackageName = BundledName> {
   /** All decisions about a presentity so far, oldest first. */
   readonly history: (presentity: string) => Promise<readonly Decision[]>
   /** A presentity as of an instant: a Date, milliseconds, or anything `Date` can read. */
-  readonly at: (presentity: string, instant: Date | number | string) => Promise<PresentityAt>
+  readonly at: (presentity: string, instant: Instant) => Promise<PresentityAt>
   /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
   readonly seen: (watcher: string, presentity: string, options?: SeenOptions) => Promise<SentPage>
   /** Why a watcher was told of the last change until then, or was not: a sentence, facts, and what to try. */
@@ -114,13 +116,21 @@ export interface MakeOptions<Name extends PackageName = PackageName> extends Pre
  *
  * @throws OptionsInvalid naming every option that cannot be meant
  * @throws StoreFault when the store cannot be opened or read, with its error as `cause`
+ *
+ * @example
+ * ```ts
+ * await using presence = await Presence.make()
+ * const watch = await presence.watch({ presentity: "sip:alice@example.com", watcher: "sip:bob@example.com" })
+ * await presence.publish({ presentity: "sip:alice@example.com", body: pidf, expires: 3600 })
+ * for await (const { state, body } of watch) console.log(state, body?.text)
+ * ```
  */
 const make = async <Name extends PackageName = BundledName>(
   options: MakeOptions<Name> = {},
 ): Promise<Presence<Name>> => {
   const { store: layer = memoryStore(), ...given } = checkedOptions(options)
   const scope = Effect.runSync(Scope.make())
-  const { core, store, queueMax } = await Effect.runPromise(
+  const core = await Effect.runPromise(
     Effect.gen(function* () {
       const services = yield* openedStore(layer, storeWaitOf(given as PresenceOptions))
       return yield* makeCore(given as PresenceOptions).pipe(Effect.provideContext(services))
@@ -129,67 +139,22 @@ const make = async <Name extends PackageName = BundledName>(
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
     ),
   )
-  const questions = makeQuestions(core, store)
-  /** What is asked is looked at in there, so that a promise is rejected whatever is wrong with it. */
-  const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
-  /** The same for what asks packages on the way. */
-  const look = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
-    Effect.runPromise(asRefusal(Effect.suspend(ask)))
-  const open = new Set<() => void>()
-  const closing = Deferred.makeUnsafe<void>()
-  let isClosed = false
+  return promisesOf<Name>(core, makeIterations(core.queueMax), () => Scope.close(scope, Exit.void))
+}
 
-  const live = <T>(
-    queue: "notifications" | "decisions",
-    from: (put: (item: T) => void) => () => void,
-  ): AsyncIterable<T> => ({
-    [Symbol.asyncIterator]: () => {
-      const mailbox = makeMailbox<T>(queueMax, () => new FellBehind({ queue, max: queueMax }))
-      const stop = from(mailbox.put)
-      const leave = (): void => {
-        stop()
-        open.delete(end)
-      }
-      const end = (): void => {
-        leave()
-        mailbox.end()
-      }
-      const iterator = mailbox.iterate(leave)
-      if (isClosed) end()
-      else open.add(end)
-      return iterator
-    },
-  })
-
-  const watch = async (request: WatchRequest): Promise<Watch> => {
-    const newest = makeNewest(() => void open.delete(newest.end))
-    open.add(newest.end)
-    try {
-      const subscription = await run(() => core.watch(request, newest.sink))
-      const close = (): Promise<void> => run(() => subscription.end)
-      // it was closed meanwhile
-      if (isClosed) newest.end()
-      return {
-        expires: subscription.expires,
-        refresh: (expires) => run(() => subscription.refresh(expires)),
-        close,
-        [Symbol.asyncDispose]: close,
-        // `break` in a loop: nobody watches any more
-        [Symbol.asyncIterator]: () => newest.iterate(() => void close()),
-      }
-    } catch (refusal) {
-      newest.end()
-      throw refusal
-    }
-  }
-
+/** @param stop decides what is under way, and lets the store go */
+const promisesOf = <Name extends PackageName>(
+  core: Core,
+  iterations: Iterations,
+  stop: () => Effect.Effect<void>,
+): Presence<Name> => {
+  const { questions } = core
+  const watch = (request: WatchRequest): Promise<Watch> => watchOn(core, iterations, request)
   const close = async (): Promise<void> => {
-    isClosed = true
-    Deferred.doneUnsafe(closing, Exit.void)
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-    for (const end of open) end()
+    iterations.close()
+    await Effect.runPromise(stop())
+    iterations.end()
   }
-
   return {
     publish: (request) => run(() => core.publish(request)),
     watch,
@@ -210,15 +175,15 @@ const make = async <Name extends PackageName = BundledName>(
     sphere: core.sphere,
     events: core.packages.names(),
     isPublished: (presentity, event) => core.isPublished(presentity, event ?? "presence"),
-    notifications: live("notifications", (notified) => core.observe({ notified })),
-    decisions: live("decisions", (decided) => core.observe({ decided })),
+    notifications: iterations.live("notifications", (notified) => core.observe({ notified })),
+    decisions: iterations.live("decisions", (decided) => core.observe({ decided })),
     feed: (options) => {
-      // at once, not when somebody iterates
+      // read at once, not when somebody iterates
       const wish = readFeed(options)
-      return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(Deferred.await(closing))))
+      return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(iterations.closing)))
     },
     expose: (event, matches = () => true) => look(() => core.expose(event, matches)),
-    history: (presentity) => look(() => questions.history(presentity)),
+    history: (presentity) => look(() => Stream.runCollect(questions.history(presentity))),
     at: (presentity, instant) => look(() => questions.at(presentity, instant)),
     seen: (watcher, presentity, options) => look(() => questions.seen(watcher, presentity, options)),
     why: (presentity, watcher, options) => look(() => questions.why(presentity, watcher, options)),
@@ -226,6 +191,35 @@ const make = async <Name extends PackageName = BundledName>(
     settle: () => run(() => core.settle),
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Arguments are read in there, so that a promise is rejected whatever is wrong with them. */
+const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
+
+/** The same for what asks packages on the way. */
+const look = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
+  Effect.runPromise(asRefusal(Effect.suspend(ask)))
+
+const watchOn = async (core: Core, iterations: Iterations, request: WatchRequest): Promise<Watch> => {
+  const newest = makeNewest(() => iterations.left(newest.end))
+  iterations.began(newest.end)
+  try {
+    const subscription = await run(() => core.watch(request, newest.sink))
+    const close = (): Promise<void> => run(() => subscription.end)
+    // it was closed meanwhile
+    if (iterations.isClosed()) newest.end()
+    return {
+      expires: subscription.expires,
+      refresh: (expires) => run(() => subscription.refresh(expires)),
+      close,
+      [Symbol.asyncDispose]: close,
+      // `break` in a loop: nobody watches any more
+      [Symbol.asyncIterator]: () => newest.iterate(() => void close()),
+    }
+  } catch (refusal) {
+    newest.end()
+    throw refusal
   }
 }
 

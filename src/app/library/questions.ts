@@ -1,51 +1,61 @@
 /**
- * What a program asks of the log: what both faces of the library answer, arguments looked at first.
+ * What a program asks about the past. Both faces of the library answer with these; arguments are looked at first.
  */
-import { Effect } from "effect"
-import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
+import { Effect, Option, Stream } from "effect"
+import type { Differences, HistoryQueries, SentPage, Why } from "../../ports/history-queries.ts"
 import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import type { Refused } from "../../ports/operation-refused.ts"
+import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
-import { instantIn, readSeen, readWhy, uriText } from "./arguments.ts"
-import { asRefusal, instantText, refusalOf } from "./core.ts"
-import type { Core, Instant, PresenceRefused, SeenOptions, WhyOptions } from "./core.ts"
-import { eachDecision, presentityAt } from "./history.ts"
-import type { PresentityAt } from "./history.ts"
+import { decisionsPerRead } from "../history/each-decision.ts"
+import type { HistoryReader } from "../history/reader.ts"
+import { instantIn, readSeen, readWhy, uriIn, uriText } from "./arguments.ts"
+import { asked } from "./checks.ts"
+import { PresenceRefused } from "./refused.ts"
+import type { Instant, SeenOptions, WhyOptions } from "./requests.ts"
 
 type Answer<A, E = never> = Effect.Effect<A, PresenceRefused | E>
 
 export interface Questions {
-  readonly history: (presentity: string) => Answer<readonly Decision[], StoreUnavailable>
+  /** Every decision about a presentity so far, oldest first, read as the stream goes on. */
+  readonly history: (presentity: string) => Stream.Stream<Decision, PresenceRefused | StoreUnavailable>
+  /** A presentity as of an instant. */
   readonly at: (presentity: string, instant: Instant) => Answer<PresentityAt, StoreUnavailable>
+  /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
   readonly seen: (watcher: string, presentity: string, options?: SeenOptions) => Answer<SentPage>
+  /** Why a watcher was told of the last change until then, or was not: a sentence, facts, and what to try. */
   readonly why: (presentity: string, watcher: string, options?: WhyOptions) => Answer<Why>
+  /** What is different between two instants. */
   readonly diff: (presentity: string, before: Instant, after: Instant) => Answer<Differences>
 }
 
-export const makeQuestions = (core: Core, store: EventStore["Service"]): Questions => ({
+export const makeQuestions = (
+  queries: HistoryQueries,
+  reader: HistoryReader,
+  store: EventStore["Service"],
+): Questions => ({
   history: (presentity) =>
-    asked(() =>
-      Effect.flatMap(core.uri(presentity, "history: presentity"), (uri) => {
-        const all: Decision[] = []
-        return Effect.as(
-          eachDecision(store, uri, (decision) => {
-            all.push(decision)
-            return "go on"
-          }),
-          all,
-        )
+    Stream.unwrap(
+      asked(() => {
+        const uri = uriIn("history: presentity", presentity)
+        const page = (after: number) =>
+          Effect.map(store.history(uri, after, decisionsPerRead), (rows) => {
+            const decisions = rows.map(({ decision }) => decision)
+            const last = rows.length < decisionsPerRead ? undefined : decisions.at(-1)
+            return [decisions, Option.map(Option.fromUndefinedOr(last), ({ version }) => version)] as const
+          })
+        return Effect.succeed(Stream.paginate(0, page))
       }),
     ),
   at: (presentity, instant) =>
     asked(() => {
       const at = instantIn("at: instant", instant)
-      return Effect.flatMap(core.uri(presentity, "at: presentity"), (uri) =>
-        presentityAt(store, core.packages, uri, at),
-      )
+      return reader.at(uriIn("at: presentity", presentity), at)
     }),
   seen: (watcher, presentity, options) =>
     asked(() => {
       const { since, until, ...wish } = readSeen(options)
-      return core.questions
+      return queries
         .seen(uriText("seen: presentity", presentity), {
           ...wish,
           watcher: uriText("seen: watcher", watcher),
@@ -57,7 +67,7 @@ export const makeQuestions = (core: Core, store: EventStore["Service"]): Questio
   why: (presentity, watcher, options) =>
     asked(() => {
       const { at, ...wish } = readWhy(options)
-      return core.questions
+      return queries
         .why(uriText("why: presentity", presentity), {
           ...wish,
           watcher: uriText("why: watcher", watcher),
@@ -67,7 +77,7 @@ export const makeQuestions = (core: Core, store: EventStore["Service"]): Questio
     }),
   diff: (presentity, before, after) =>
     asked(() =>
-      core.questions
+      queries
         .diff(uriText("diff: presentity", presentity), {
           from: String(Math.trunc(instantIn("diff: before", before))),
           to: String(Math.trunc(instantIn("diff: after", after))),
@@ -76,6 +86,9 @@ export const makeQuestions = (core: Core, store: EventStore["Service"]): Questio
     ),
 })
 
-/** Arguments are looked at in there, so that a refusal is a failure and no defect. */
-export const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
-  asRefusal(Effect.suspend(ask))
+/** An instant as the queries take it. */
+const instantText = (argument: string, instant: Instant | undefined): string | undefined =>
+  instant === undefined ? undefined : String(Math.trunc(instantIn(argument, instant)))
+
+const refusalOf = ({ status, why }: Refused): PresenceRefused =>
+  new PresenceRefused({ status, rejection: { _tag: "BadRequest", status: 400, why } })

@@ -3,7 +3,7 @@
  */
 import { Effect, Semaphore } from "effect"
 import type { PgClient } from "@effect/sql-pg"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { TableNames } from "../../adapters/store/postgres/presence-tables.ts"
 import type { Projector } from "./projector.ts"
 import { errorMessage } from "../error-message.ts"

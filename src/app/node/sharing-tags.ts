@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { SharingTag } from "../../ports/operations.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { SharingTagRole } from "../../domain/presentity/events.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { State } from "../../domain/presentity/state.ts"

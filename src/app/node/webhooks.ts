@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto"
 import { Clock, Effect, FiberMap, Schedule, Stream } from "effect"
 import type { Operations, FeedItem, WebhookView } from "../../ports/operations.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { AllowedHosts } from "../../adapters/webhooks/allowed.ts"
 import { newSecret, secretFault } from "../../adapters/webhooks/send.ts"
 import type { Message, Send, SendOutcome } from "../../adapters/webhooks/send.ts"

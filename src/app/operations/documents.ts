@@ -1,23 +1,22 @@
 /**
- * Rules and hard state of a package, as documents that an operator reads, replaces and tries.
+ * Rules and hard state of a package as documents: an operator reads, replaces and tries them.
  */
 import { Effect } from "effect"
 import type { Operations, DocumentKind } from "../../ports/operations.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import type { Answer, Command } from "../../domain/presentity/commands.ts"
+import type { Answer, Reply } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { makePresentityCommands, rulesType } from "./presentity-commands.ts"
 import { uriOf } from "./uri-arguments.ts"
 import type { Pump } from "../node/pump.ts"
 import { refusal } from "../node/document-poller.ts"
 import { noSuchPackage } from "../config/did-you-mean.ts"
 
-const policyType = "application/auth-policy+xml"
-
-export type DocumentDesk = Pick<Operations, "document" | "replaceDocument" | "testRules">
+type DocumentOperations = Pick<Operations, "document" | "replaceDocument" | "testRules">
 
 /** Why documents of a kind may not be put here, and what to do instead; null: they may. */
 export type KeptElsewhere = Readonly<
@@ -30,16 +29,19 @@ export const makeDocumentOperations = (
   keptElsewhere: KeptElsewhere,
   isUnread: IsUnread,
   now: () => number,
-): DocumentDesk => {
+): DocumentOperations => {
   const present = (kind: DocumentKind, of: Uri, event: PackageName): Body | null => {
     const state = pump.engine.state(of)
-    if (state == null) return null
+    if (state === undefined) return null
     return (kind === "rules" ? get(state.rules, event)?.body : get(state.hardState, event)) ?? null
   }
   const known = (event: string, status: 404 | 409): Effect.Effect<void, Refused> =>
     packages.find(event) === null
       ? Effect.fail(new Refused({ status, why: noSuchPackage(event, packages.names()) }))
       : Effect.void
+  const commands = makePresentityCommands(packages, (of, command, by) =>
+    Effect.flatMap(pump.ask(of, command, by), accepted),
+  )
   return {
     document: (kind, uri, event) =>
       Effect.andThen(
@@ -52,9 +54,8 @@ export const makeDocumentOperations = (
         yield* known(event, 409)
         const why = keptElsewhere[kind](event, of, document === null)
         if (why !== null) return yield* new Refused({ status: 409, why })
-        const command =
-          kind === "rules" ? rules(event, document) : yield* hardState(packages, event, document)
-        yield* accepted(yield* pump.ask(of, command, by))
+        if (kind === "rules") return yield* commands.replaceRules(by, of, event, document?.text ?? null)
+        yield* commands.setHardState(by, of, event, yield* hardStateBody(packages, event, document))
       }),
     testRules: (uri, event, watcher, text) =>
       Effect.gen(function* () {
@@ -67,7 +68,7 @@ export const makeDocumentOperations = (
         const source = text ?? present("rules", of, event)?.text ?? null
         if (source === null)
           return { handling: isUnread(of, event) ? "rules not read yet" : "no rules", matched: [] }
-        const read = rules.read({ contentType: policyType, text: source })
+        const read = rules.read({ contentType: rulesType, text: source })
         if (read._tag === "Unreadable") return yield* new Refused({ status: 409, why: read.why })
         const { handling, matched } = rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
         return { handling: handling ?? "no rule matches", matched }
@@ -77,31 +78,25 @@ export const makeDocumentOperations = (
 
 type Given = Parameters<Operations["replaceDocument"]>[4]
 
-const rules = (packageName: PackageName, document: Given): Command => ({
-  _tag: "ReplaceRules",
-  packageName,
-  rules: document === null ? null : { contentType: policyType, text: document.text },
-})
-
-/** Its type counts when it is one of the package's: a client that sends a file often names none, or that of a form. */
-const hardState = (
+/** The document's type counts when it is one of the package's: a client that sends a file often names none, or that of a form. */
+const hardStateBody = (
   packages: Packages,
   packageName: PackageName,
   document: Given,
-): Effect.Effect<Command, Refused> => {
+): Effect.Effect<Body | null, Refused> => {
   const types = packages.find(packageName)?.accepts ?? []
   const [usual] = types
   if (usual === undefined) {
     const why = `event = ${packageName}: nothing can be published for it`
     return Effect.fail(new Refused({ status: 409, why }))
   }
-  const given = document?.contentType ?? null
-  const contentType = given !== null && types.includes(given) ? given : usual
-  const body = document === null ? null : { contentType, text: document.text }
-  return Effect.succeed({ _tag: "SetHardState", packageName, body })
+  if (document === null) return Effect.succeed(null)
+  const { contentType, text } = document
+  const isKnown = contentType !== null && types.includes(contentType)
+  return Effect.succeed({ contentType: isKnown ? contentType : usual, text })
 }
 
-const accepted = (answer: Answer): Effect.Effect<void, Refused> => {
-  const why = refusal(answer)
-  return why === null ? Effect.void : Effect.fail(new Refused({ status: 409, why }))
-}
+const accepted = (answer: Answer): Effect.Effect<Reply, Refused> =>
+  answer._tag === "Accepted"
+    ? Effect.succeed(answer.reply)
+    : Effect.fail(new Refused({ status: 409, why: refusal(answer) ?? answer.rejection._tag }))

@@ -25,7 +25,8 @@ import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/voca
 /** All presentities in memory, and each one's committed state. */
 export interface States {
   readonly presentities: () => Iterable<Uri>
-  readonly state: (presentity: Uri) => State | null | undefined
+  /** Undefined: it is not in memory, which holds all that is alive. */
+  readonly state: (presentity: Uri) => State | undefined
 }
 
 /** Whole presentities in the order of their names, until there are rows enough. O(presentities). */
@@ -37,8 +38,8 @@ export const paged = <Row>(
   const names = [...presentities()].filter((name) => name > after).sort()
   const items: Row[] = []
   for (const [index, name] of names.entries()) {
-    const one = state(name)
-    if (one != null) items.push(...rowsOf(one))
+    const committed = state(name)
+    if (committed !== undefined) items.push(...rowsOf(committed))
     if (items.length >= limit && index < names.length - 1) return { items, next: name }
   }
   return { items, next: null }

@@ -1,16 +1,12 @@
 /**
- * What an operator may ask of a running server.
+ * Everything that an operator may ask of a running server, whichever way it comes in.
  */
 import { Effect } from "effect"
-import { RE2JS } from "re2js"
 import type { IsUnread } from "../../domain/presentity/context.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
-import { cursorOf } from "../../adapters/admin/handlers.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
-import { matchesWildcard } from "../../domain/wildcards.ts"
+import type { Answer, Reply } from "../../domain/presentity/commands.ts"
 import { EraseRefused } from "../erase/erase-refused.ts"
 import type { makeEraser } from "../erase/eraser.ts"
 import type { LogLevels } from "../telemetry/log-levels.ts"
@@ -20,17 +16,9 @@ import { errorMessage } from "../error-message.ts"
 import { uriOf } from "./uri-arguments.ts"
 import { makeDocumentOperations } from "./documents.ts"
 import type { KeptElsewhere } from "./documents.ts"
+import { makeListOperations } from "./list-operations.ts"
+import { makePresentityCommands } from "./presentity-commands.ts"
 import type { Feed } from "../node/feed.ts"
-import {
-  exposedRows,
-  paged,
-  presentityView,
-  publicationRows,
-  subscriptionRows,
-  watcherRows,
-  watchingRows,
-} from "./lists.ts"
-import type { States } from "./lists.ts"
 
 export interface OperationsParts {
   readonly pump: Pump
@@ -48,149 +36,111 @@ export interface OperationsParts {
   /** Whether the rules of somebody have a source that has not been read. */
   readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
-  readonly eraser: ReturnType<typeof makeEraser> | null
+  readonly eraser: Eraser | null
   readonly repairTables: Operations["repairTables"]
   readonly status: () => unknown
   readonly now: () => number
 }
 
+type Eraser = ReturnType<typeof makeEraser>
+
 export const makeOperations = (parts: OperationsParts): Operations => {
-  const { pump, packages, feed, webhooks, history, tags, levels, lookForRules, eraser, status, now } = parts
-  const { engine } = pump
-  const states: States = { presentities: () => engine.presentities(), state: (uri) => engine.state(uri) }
-
-  const ask = (of: Uri, command: Command, by: string): Effect.Effect<Reply, Refused> =>
-    Effect.flatMap(pump.ask(of, command, by), replyOf)
-
-  const known = (event: string): Effect.Effect<void, Refused> =>
-    packages.find(event) === null
-      ? Effect.fail(new Refused({ status: 404, why: `unknown event ${event}` }))
-      : Effect.void
-
+  const { pump, packages, feed, tags, levels, now } = parts
   return {
+    ...makeListOperations(pump.engine, packages, feed, now),
     ...makeDocumentOperations(pump, packages, parts.keptElsewhere, parts.isUnread, now),
-    publications: (event, page) =>
-      encoded(paged(states, page, (state) => publicationRows(state, packages, event, now()))),
-    subscriptions: (from, to, page) =>
-      encoded(
-        paged(states, page, (state) =>
-          to !== null && !matchesWildcard(to, state.presentity)
-            ? []
-            : subscriptionRows(state, ({ watcher }) => from === null || matchesWildcard(from, watcher)),
-        ),
-      ),
-    presentity: (uri) =>
-      Effect.flatMap(uriOf(uri), (of) => {
-        const state = engine.state(of)
-        const view = state == null ? null : presentityView(state, packages, now())
-        return view === null
-          ? Effect.fail(new Refused({ status: 404, why: `nothing is known of ${of}` }))
-          : Effect.succeed(view)
-      }),
-    watchers: (uri, event) =>
-      Effect.map(uriOf(uri), (of) => {
-        const state = engine.state(of)
-        return state == null ? [] : watcherRows(state, packages, event)
-      }),
-    watching: (wanted, page) =>
-      encoded(paged(states, page, (state) => watchingRows(state, packages, wanted))),
-    history,
-    refresh: (by, uri, event, kind) =>
-      Effect.gen(function* () {
-        const of = yield* uriOf(uri)
-        yield* known(event)
-        if (kind === "rules") yield* lookForRules
-        yield* ask(of, { _tag: "RefreshWatchers", packageName: event, kind }, by)
-      }),
+    ...makeCommandOperations(pump, packages, parts.lookForRules),
+    history: parts.history,
     cleanup: Effect.gen(function* () {
       const before = pump.counters.decisions
       yield* pump.settle
       return { decided: pump.counters.decisions - before }
     }),
-    expose: (event, filter) =>
-      Effect.gen(function* () {
-        const matches = yield* expression(filter)
-        if (packages.find(event) === null) {
-          return yield* new Refused({ status: 404, why: `event = ${event}: there is no such event package` })
-        }
-        const everything = { after: "", limit: Number.POSITIVE_INFINITY }
-        const { items } = paged(states, everything, (state) =>
-          matches(state.presentity) ? exposedRows(state, event) : [],
-        )
-        feed.expose(items)
-        return items
-      }),
-    publish: (by, { presentity, event, body, contentType, entityTag, expires }) =>
-      Effect.gen(function* () {
-        const of = yield* uriOf(presentity)
-        const [usual = ""] = packages.find(event)?.accepts ?? []
-        const command: Command = {
-          _tag: "Publish",
-          packageName: event,
-          ifMatch: entityTag === null ? [] : [entityTag],
-          expires,
-          body: body === null ? null : { contentType: contentType ?? usual, text: body },
-          bodyFault: null,
-          sender: null,
-        }
-        const reply = yield* ask(of, command, by)
-        return reply._tag === "Published"
-          ? { entityTag: reply.entityTag, expires: reply.expires }
-          : { entityTag: "", expires: 0 }
-      }),
-    terminate: (by, uri, event, watcher, reason) =>
-      Effect.gen(function* () {
-        const of = yield* uriOf(uri)
-        yield* known(event)
-        const whose = watcher === null ? null : yield* uriOf(watcher)
-        yield* ask(of, { _tag: "Terminate", packageName: event, watcher: whose, reason }, by)
-      }),
-    decide: (by, uri, event, watcher, handling) =>
-      Effect.gen(function* () {
-        const of = yield* uriOf(uri)
-        yield* known(event)
-        const whose = yield* uriOf(watcher)
-        yield* ask(of, { _tag: "DecideWatcher", packageName: event, watcher: whose, handling }, by)
-      }),
-    erase: (by, uri) =>
-      Effect.gen(function* () {
-        const person = yield* uriOf(uri)
-        if (eraser === null) {
-          return yield* new Refused({
-            status: 409,
-            why: "what is kept in memory is forgotten with the server",
-          })
-        }
-        return yield* eraser(person, by).pipe(
-          Effect.mapError((cause) =>
-            cause instanceof EraseRefused
-              ? new Refused({ status: 409, why: cause.message })
-              : new Refused({
-                  status: 503,
-                  why: `the store does not answer (${errorMessage(cause)}): try again`,
-                }),
-          ),
-        )
-      }),
+    erase: eraseWith(parts.eraser),
     repairTables: parts.repairTables,
     sources: parts.sources,
     sharingTags: tags.list,
     setSharingTag: tags.set,
     feed: feed.from,
-    webhooks,
-    status,
+    webhooks: parts.webhooks,
+    status: parts.status,
     logLevel: levels.present,
     setLogLevel: levels.set,
     reload: parts.reload,
   }
 }
 
-const encoded = <Page extends { readonly next: string | null }>(page: Page): Page => ({
-  ...page,
-  next: page.next === null ? null : cursorOf(page.next),
-})
+/** Commands whose arguments are text: addresses are read, and packages are looked for, before anything is decided. */
+const makeCommandOperations = (
+  pump: Pump,
+  packages: Packages,
+  lookForRules: Effect.Effect<void>,
+): Pick<Operations, "publish" | "terminate" | "decide" | "refresh"> => {
+  const commands = makePresentityCommands(packages, (presentity, command, by) =>
+    Effect.flatMap(pump.ask(presentity, command, by), replyIn),
+  )
+  const known = (event: string): Effect.Effect<void, Refused> =>
+    packages.find(event) === null
+      ? Effect.fail(new Refused({ status: 404, why: `unknown event ${event}` }))
+      : Effect.void
 
-const replyOf = (answer: Answer): Effect.Effect<Reply, Refused> => {
+  return {
+    refresh: (by, uri, event, kind) =>
+      Effect.gen(function* () {
+        const presentity = yield* uriOf(uri)
+        yield* known(event)
+        if (kind === "rules") yield* lookForRules
+        yield* commands.refreshWatchers(by, presentity, event, kind)
+      }),
+    publish: (by, { presentity, contentType, body, ...wish }) =>
+      Effect.flatMap(uriOf(presentity), (uri) =>
+        commands.publish(by, {
+          ...wish,
+          presentity: uri,
+          body: body === null || contentType === null ? body : { contentType, text: body },
+          device: null,
+        }),
+      ),
+    terminate: (by, uri, event, watcher, reason) =>
+      Effect.gen(function* () {
+        const presentity = yield* uriOf(uri)
+        yield* known(event)
+        const whose = watcher === null ? null : yield* uriOf(watcher)
+        yield* commands.terminate(by, presentity, event, whose, reason)
+      }),
+    decide: (by, uri, event, watcher, handling) =>
+      Effect.gen(function* () {
+        const presentity = yield* uriOf(uri)
+        yield* known(event)
+        yield* commands.decideWatcher(by, presentity, event, yield* uriOf(watcher), handling)
+      }),
+  }
+}
+
+const eraseWith =
+  (eraser: Eraser | null): Operations["erase"] =>
+  (by, uri) =>
+    Effect.gen(function* () {
+      const person = yield* uriOf(uri)
+      if (eraser === null) {
+        return yield* new Refused({
+          status: 409,
+          why: "what is kept in memory is forgotten with the server",
+        })
+      }
+      return yield* eraser(person, by).pipe(
+        Effect.mapError((cause) =>
+          cause instanceof EraseRefused
+            ? new Refused({ status: 409, why: cause.message })
+            : new Refused({
+                status: 503,
+                why: `the store does not answer (${errorMessage(cause)}): try again`,
+              }),
+        ),
+      )
+    })
+
+const replyIn = (answer: Answer): Effect.Effect<Reply, Refused> => {
   if (answer._tag === "Accepted") return Effect.succeed(answer.reply)
   const { rejection } = answer
   const why = "why" in rejection ? rejection.why : reasons[rejection._tag]
@@ -202,20 +152,4 @@ const reasons: Partial<Record<string, string>> = {
   BadEvent: "there is no such event package, or it has no such operation",
   UnsupportedMediaType: "the package cannot read documents of that type",
   IntervalTooBrief: "so short a lifetime is not allowed (min_expires_publish)",
-}
-
-/** RE2 runs in linear time: nobody stops the server with one. */
-const expression = (filter: string | null): Effect.Effect<(uri: string) => boolean, Refused> => {
-  if (filter === null) return Effect.succeed(() => true)
-  return Effect.try({
-    try: () => {
-      const compiled = RE2JS.compile(filter)
-      return (uri: string) => compiled.matcher(uri).find()
-    },
-    catch: (fault) =>
-      new Refused({
-        status: 400,
-        why: `filter = ${filter}: no regular expression of RE2: ${fault instanceof Error ? fault.message : String(fault)}`,
-      }),
-  })
 }

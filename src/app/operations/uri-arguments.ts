@@ -2,7 +2,7 @@
  * Addresses as operators write them.
  */
 import { Effect } from "effect"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { Uri } from "../../domain/vocabulary.ts"

@@ -2,7 +2,8 @@
  * Who follows what the pump does: the three tables, the feed, the log lines of outages. Each registers itself with the pump.
  */
 import { Context, Effect, Layer } from "effect"
-import { EventStore, PresenceTables } from "../../ports/event-store.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import type { PresenceTables } from "../../ports/event-store.ts"
 import { errorMessage } from "../error-message.ts"
 import { makeFeed } from "../node/feed.ts"
 import type { Feed } from "../node/feed.ts"

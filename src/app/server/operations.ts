@@ -4,7 +4,7 @@
 import { Clock, Context, Effect, Layer, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../../adapters/admin/http.ts"
-import { Refused } from "../../adapters/admin/problems.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import { EventStore, SipTransport } from "../../ports/event-store.ts"
 import type { Operations } from "../../ports/operations.ts"
 import { makeHistoryReader } from "../history/reader.ts"
@@ -104,7 +104,7 @@ const adminSource = Effect.gen(function* () {
   const progress = yield* Progress
   const metrics = yield* MetricsPage
   return {
-    desk: yield* OperationsService,
+    operations: yield* OperationsService,
     version,
     metrics: metrics.text,
     degraded: () => [...degradedKinds(sources.health()), ...timekeeping.troubles()],

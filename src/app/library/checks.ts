@@ -1,0 +1,35 @@
+/**
+ * Arguments, packages and functions of the program fail as refusals here, whatever they throw.
+ */
+import { Effect } from "effect"
+import { CallbackFault, PackageFault, PresenceRefused } from "./refused.ts"
+
+/** Runs what reads arguments: a refusal that it throws is a failure. */
+export const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>
+  reading(() => Effect.succeed(read()))
+
+/** Runs what reads arguments and goes on with them: a refusal that is thrown on the way is a failure. */
+export const reading = <A>(ask: () => Effect.Effect<A, PresenceRefused>): Effect.Effect<A, PresenceRefused> =>
+  Effect.suspend(() => {
+    try {
+      return ask()
+    } catch (thrown) {
+      if (thrown instanceof PresenceRefused) return Effect.fail(thrown)
+      throw thrown
+    }
+  })
+
+/** The same for what asks packages or functions of the program on its way: what they do wrong is refused with 500. */
+export const asRefusal = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | PresenceRefused, R> =>
+  Effect.catchDefect(effect, (defect) => {
+    if (defect instanceof PresenceRefused) return Effect.fail(defect)
+    if (!(defect instanceof PackageFault || defect instanceof CallbackFault)) return Effect.die(defect)
+    const rejection = { _tag: "ServerInternalError", status: 500 } as const
+    return Effect.fail(new PresenceRefused({ status: 500, rejection, cause: defect }))
+  })
+
+/** A question whose arguments are read, and may be refused, when it is asked. */
+export const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
+  asRefusal(Effect.suspend(ask))

@@ -1,0 +1,83 @@
+/**
+ * What a program changes: publications, rules, hard state, and whose subscriptions end.
+ */
+import { Effect } from "effect"
+import type { State } from "../../domain/presentity/state.ts"
+import { programFlow } from "../../domain/presentity/abandon.ts"
+import { get } from "../../domain/table.ts"
+import type { Body, Uri } from "../../domain/vocabulary.ts"
+import type { PresentityCommands, Published } from "../operations/presentity-commands.ts"
+import { eventIn, readHardState, readPublish, readTerminate, readText, uriIn } from "./arguments.ts"
+import { checked, reading } from "./checks.ts"
+import { unavailable } from "./health.ts"
+import type { PresenceRefused } from "./refused.ts"
+import type { PublishRequest, TerminateRequest } from "./requests.ts"
+
+type Answer<A> = Effect.Effect<A, PresenceRefused>
+
+export interface CommandCalls {
+  readonly publish: (request: PublishRequest) => Answer<Published>
+  /** Ends subscriptions, and tells each watcher the reason (RFC 3265 §3.2.4). */
+  readonly terminate: (request: TerminateRequest) => Answer<void>
+  /** Puts an authorization document in force; null: there is none. */
+  readonly replaceRules: (presentity: string, event: string, text: string | null) => Answer<void>
+  /** Asks the source of rules again. */
+  readonly refreshRules: (presentity: string, event: string) => Answer<void>
+  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  readonly setHardState: (presentity: string, event: string, body: string | Body | null) => Answer<void>
+}
+
+interface Parts {
+  readonly commands: PresentityCommands<PresenceRefused>
+  readonly state: (presentity: Uri) => State | undefined
+  /** Whether what is in memory is what the log says. */
+  readonly isSure: () => boolean
+  /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
+  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<string | null>
+  /** Characters that a body or a document may have. */
+  readonly bodyMax: number
+}
+
+export const makeCommandCalls = ({ commands, state, isSure, askRules, bodyMax }: Parts): CommandCalls => ({
+  publish: (request) =>
+    reading(() => {
+      const { presentity, event = "presence", body, headers, ...wish } = readPublish(request, bodyMax)
+      return commands.publish(programFlow, {
+        presentity: presentity as Uri,
+        event,
+        body: body ?? null,
+        entityTag: wish.entityTag ?? null,
+        expires: wish.expires ?? null,
+        device: wish.device ?? null,
+        ...(headers === undefined ? {} : { headers }),
+      })
+    }),
+  terminate: (request) =>
+    reading(() => {
+      const { presentity, event = "presence", watcher, reason = "deactivated" } = readTerminate(request)
+      const whose = watcher === undefined ? null : (watcher as Uri)
+      return commands.terminate(programFlow, presentity as Uri, event, whose, reason)
+    }),
+  replaceRules: (presentity, event, document) =>
+    reading(() => {
+      const uri = uriIn("setRules: presentity", presentity)
+      const packageName = eventIn("setRules", event)
+      const text = readText("setRules: text", document, bodyMax)
+      const rules = state(uri)?.rules
+      const inForce = rules === undefined ? undefined : get(rules, packageName)?.body.text
+      if ((inForce ?? null) === text && isSure()) return Effect.void
+      return commands.replaceRules(programFlow, uri, packageName, text)
+    }),
+  refreshRules: (presentity, event) =>
+    Effect.gen(function* () {
+      const uri = yield* checked(() => uriIn("refreshRules: presentity", presentity))
+      const why = yield* askRules(uri, yield* checked(() => eventIn("refreshRules", event)))
+      if (why !== null) yield* unavailable(`rules: ${why}`)
+    }),
+  setHardState: (presentity, event, document) =>
+    reading(() => {
+      const uri = uriIn("setHardState: presentity", presentity)
+      const packageName = eventIn("setHardState", event)
+      return commands.setHardState(programFlow, uri, packageName, readHardState(document, bodyMax))
+    }),
+})

@@ -1,0 +1,94 @@
+/**
+ * Starting a server inside a program. Loaded by the first `Server.start`: a program without a server needs nothing of this.
+ */
+import { Clock, Effect, Exit, Logger, Scope } from "effect"
+import { clockTelling } from "../clock/clocks.ts"
+import { ConfigInvalid, readConfig } from "../config/config.ts"
+import type { Config, Given } from "../config/config.ts"
+import { faultsBeside } from "../config/resolve-config.ts"
+import { startServer } from "../server.ts"
+import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
+import { isRecord } from "./options-check.ts"
+import type { RunningServer, ServerOptions } from "./server.ts"
+import { shown } from "./words.ts"
+
+/** See `Server.start`. */
+export const startWithin = async (
+  options: ServerOptions,
+  now: (() => number) | null,
+): Promise<RunningServer> => {
+  const faults = argumentFaults(options, now)
+  if (faults.length > 0) throw new ConfigInvalid({ faults })
+  const config = await readAll({
+    flags: {},
+    set: [],
+    env: {},
+    file: null,
+    defaults: {
+      listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
+      admin: "off",
+      memory: options.data === undefined && options.database_url === undefined,
+    },
+    own: { ...options },
+  })
+  const scope = Effect.runSync(Scope.make())
+  const server = await Effect.runPromise(
+    Effect.gen(function* () {
+      const system = yield* Clock.Clock
+      const starting = startServer(config, { program: "a program with presently in it" })
+      const started = yield* now === null
+        ? starting
+        : Effect.provideService(starting, Clock.Clock, clockTelling(now, system))
+      yield* Effect.raceFirst(started.ready, started.lost)
+      return started
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+      Effect.provide(Logger.layer([])),
+    ),
+  )
+  const lost = new Promise<LogIsTaken>((resolve) => {
+    Effect.runFork(
+      Effect.ignore(
+        Effect.tapError(server.lost, (cause) =>
+          Effect.sync(() => {
+            if (cause._tag === "LogIsTaken") resolve(cause)
+          }),
+        ),
+      ),
+    )
+  })
+  const close = (): Promise<void> => Effect.runPromise(Scope.close(scope, Exit.void))
+  return {
+    addresses: server.addresses(),
+    admin: server.admin,
+    reload: () => Effect.runPromise(server.reload),
+    settle: () => Effect.runPromise(server.settle),
+    lost,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
+  ...(isRecord(options)
+    ? []
+    : [
+        `Server.start: options = ${shown(options)}: expected an object of settings, such as { listen: ["udp:127.0.0.1:5060"] }`,
+      ]),
+  ...(now === null || typeof now === "function"
+    ? []
+    : [
+        `Server.start: now = ${shown(now)}: expected a function that gives milliseconds since 1970, or null: the system's clock`,
+      ]),
+]
+
+/** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
+const readAll = async (given: Given): Promise<Config> => {
+  try {
+    return readConfig(given)
+  } catch (cause) {
+    if (!(cause instanceof ConfigInvalid)) throw cause
+    throw new ConfigInvalid({ faults: await Effect.runPromise(faultsBeside(cause)) })
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Commands about one presentity as people and programs give them, whoever they are: the management port and the library
+ * build every command here, and differ only in how they read arguments and what a rejection becomes.
+ */
+import { Effect } from "effect"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Command, Reply } from "../../domain/presentity/commands.ts"
+import type { Body, Header, PackageName, Seconds, SubHandling, Uri } from "../../domain/vocabulary.ts"
+
+export interface Publication {
+  readonly presentity: Uri
+  readonly event: PackageName
+  /** Text without a type has the first type of the package; null: a refresh or a removal. */
+  readonly body: string | Body | null
+  /** Headers that the package carries, each by name and value. */
+  readonly headers?: readonly Header[]
+  /** Of the publication that is refreshed, modified or removed; null: a new one. */
+  readonly entityTag: string | null
+  /** Lifetime, 0 removes; null: as long as the package says. */
+  readonly expires: Seconds | null
+  /** The device that made the change, which is not told of it; null: none. */
+  readonly device: string | null
+}
+
+export interface Published {
+  /** Empty: the publication was removed. */
+  readonly entityTag: string
+  readonly expires: Seconds
+}
+
+export type TerminationReason = "deactivated" | "probation" | "noresource"
+
+/** `by` is what the log says of who asked; `E` is what a rejection becomes. */
+export interface PresentityCommands<E> {
+  /** As PUBLISH (RFC 3903 §4): creates, refreshes, modifies or removes, by what is given. */
+  readonly publish: (by: string, publication: Publication) => Effect.Effect<Published, E>
+  /** Ends the subscriptions of one watcher, or of all of them (null). */
+  readonly terminate: (
+    by: string,
+    presentity: Uri,
+    packageName: PackageName,
+    watcher: Uri | null,
+    reason: TerminationReason,
+  ) => Effect.Effect<void, E>
+  /** Approves or denies a watcher, whatever the rules say; null takes the decision back. */
+  readonly decideWatcher: (
+    by: string,
+    presentity: Uri,
+    packageName: PackageName,
+    watcher: Uri,
+    handling: SubHandling | null,
+  ) => Effect.Effect<void, E>
+  /** `rules`: every watcher is judged again; `state`: every watcher is told the present state. */
+  readonly refreshWatchers: (
+    by: string,
+    presentity: Uri,
+    packageName: PackageName,
+    kind: "rules" | "state",
+  ) => Effect.Effect<void, E>
+  /** Puts an authorization document (RFC 5025) in force; null: there is none. */
+  readonly replaceRules: (
+    by: string,
+    presentity: Uri,
+    packageName: PackageName,
+    text: string | null,
+  ) => Effect.Effect<void, E>
+  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  readonly setHardState: (
+    by: string,
+    presentity: Uri,
+    packageName: PackageName,
+    body: string | Body | null,
+  ) => Effect.Effect<void, E>
+}
+
+/** The media type of authorization documents (RFC 4745 §13). */
+export const rulesType = "application/auth-policy+xml"
+
+/** @param ask has a command decided and stored, and gives the reply to it */
+export const makePresentityCommands = <E>(
+  packages: Packages,
+  ask: (presentity: Uri, command: Command, by: string) => Effect.Effect<Reply, E>,
+): PresentityCommands<E> => {
+  const typed = (packageName: PackageName, body: string | Body | null): Body | null => {
+    if (typeof body !== "string") return body
+    const [contentType = ""] = packages.find(packageName)?.accepts ?? []
+    return { contentType, text: body }
+  }
+  const decide = (presentity: Uri, command: Command, by: string): Effect.Effect<void, E> =>
+    Effect.asVoid(ask(presentity, command, by))
+  return {
+    publish: (by, { presentity, event: packageName, body, headers, entityTag, expires, device }) => {
+      const command: Command = {
+        _tag: "Publish",
+        packageName,
+        ifMatch: entityTag === null ? [] : [entityTag],
+        expires,
+        body: typed(packageName, body),
+        bodyFault: null,
+        sender: device,
+        ...(headers === undefined ? {} : { headers }),
+      }
+      return Effect.map(ask(presentity, command, by), publishedIn)
+    },
+    terminate: (by, presentity, packageName, watcher, reason) =>
+      decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, by),
+    decideWatcher: (by, presentity, packageName, watcher, handling) =>
+      decide(presentity, { _tag: "DecideWatcher", packageName, watcher, handling }, by),
+    refreshWatchers: (by, presentity, packageName, kind) =>
+      decide(presentity, { _tag: "RefreshWatchers", packageName, kind }, by),
+    replaceRules: (by, presentity, packageName, text) => {
+      const rules = text === null ? null : { contentType: rulesType, text }
+      return decide(presentity, { _tag: "ReplaceRules", packageName, rules }, by)
+    },
+    setHardState: (by, presentity, packageName, body) =>
+      decide(presentity, { _tag: "SetHardState", packageName, body: typed(packageName, body) }, by),
+  }
+}
+
+const publishedIn = (reply: Reply): Published =>
+  reply._tag === "Published"
+    ? { entityTag: reply.entityTag, expires: reply.expires }
+    : { entityTag: "", expires: 0 }
