@@ -4,14 +4,8 @@
 export { Presence } from "./library/presence.ts"
 export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
 export { PresenceService } from "./library/service.ts"
-export {
-  CallbackFault,
-  FellBehind,
-  OptionsInvalid,
-  PackageFault,
-  PresenceRefused,
-  StoreFault,
-} from "./library/refused.ts"
+export { CallbackFault, FellBehind, OptionsInvalid, PresenceRefused, StoreFault } from "./library/refused.ts"
+export { PackageFault } from "./extensions/package-fault.ts"
 export type { BadArgument } from "./library/refused.ts"
 export type { PresenceFault } from "./library/faults.ts"
 export { StoreUnavailable } from "../ports/event-store.ts"
@@ -27,7 +21,8 @@ export type {
 } from "./library/requests.ts"
 export type { Published } from "./operations/presentity-commands.ts"
 export type { PresentityAt } from "../domain/history/at.ts"
-export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
+export type { BundledName, EventName, PresenceOptions, RulesFault } from "./library/options.ts"
+export type { Extensions, RulesSource } from "./extensions/extensions.ts"
 export type { ExposedRow, FeedItem as PresenceEvent } from "../ports/operations.ts"
 export type { PresencePublish } from "../domain/projections/published.ts"
 export { embeddedStore, memoryStore, postgresStore } from "./library/stores.ts"
@@ -35,8 +30,8 @@ export { storeOf } from "./library/own-store.ts"
 export type { Holder } from "../ports/event-store.ts"
 export { StoreUnfit } from "../adapters/store/writer/unfit.ts"
 export type { PromiseStore } from "./library/own-store.ts"
-export { Server } from "./library/server.ts"
-export type { RunningServer, ServerOptions } from "./library/server.ts"
+export { Server } from "./server/in-program.ts"
+export type { RunningServer, ServerOptions } from "./server/in-program.ts"
 export type { Reloaded } from "./node/reloaded.ts"
 export type { PolicyRequest } from "../adapters/sip/policy.ts"
 export type { RequestPolicy } from "./config/request-policy-hook.ts"

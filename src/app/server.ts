@@ -16,7 +16,6 @@ import { clockOptionsOf, stopTold } from "./clock/timekeeping.ts"
 import type { Config, ConfigInvalid } from "./config/config.ts"
 import { policiesInWords } from "./config/watch-policies.ts"
 import type { Reloaded } from "./node/reloaded.ts"
-import { openStorage } from "./node/storage.ts"
 import type { Storage } from "./node/storage.ts"
 import { stoppingWithin } from "./node/stopping.ts"
 import { layerServer } from "./server/layers.ts"
@@ -26,6 +25,7 @@ import { PumpService } from "./server/pump.ts"
 import { Reload } from "./server/reload.ts"
 import { resolveSettings } from "./server/settings.ts"
 import type { StartOptions } from "./server/settings.ts"
+import { openServerStorage } from "./server/storage.ts"
 import { nothingCarried } from "./telemetry/carried.ts"
 import { makeLogLevels } from "./telemetry/log-levels.ts"
 
@@ -90,7 +90,7 @@ const start = Effect.fnUntraced(function* (
   opened: (storage: Storage) => void,
 ) {
   const settings = yield* resolveSettings(config, options, keeper)
-  const storage = yield* openStorage(config, options.program, options.carried.writer)
+  const storage = yield* openServerStorage(settings)
   opened(storage)
   yield* Effect.acquireRelease(
     Effect.sync(() => attention.onStop((millis) => stopTold(millis, settings.say))),

@@ -60,7 +60,7 @@ const checked = Effect.fnUntraced(function* (
   const { resolveConfig: preparations } = yield* Effect.promise(() => import("../config/resolve-config.ts"))
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [
-    ...refusals(config, "serve"),
+    ...refusals(prepared._tag === "Success" ? prepared.success.config : config, "serve"),
     ...(prepared._tag === "Failure" ? prepared.failure.faults : []),
   ]
   if (faults.length > 0) return yield* new ConfigInvalid({ faults })

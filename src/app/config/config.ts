@@ -13,6 +13,7 @@ import { readPeers } from "../../adapters/sip/peers.ts"
 import { didYouMean } from "./did-you-mean.ts"
 import { masked } from "./masked-url.ts"
 import { peerAdvice, peersInText } from "./trusted-peers.ts"
+import type { Extensions } from "../extensions/extensions.ts"
 import { policyFault } from "./request-policy-hook.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
 import { readPolicyRules } from "./request-policy-rules.ts"
@@ -55,7 +56,9 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
           ? readonly (For extends "publish" ? PublishRule : SubscribeRule)[]
           : S extends { readonly kind: "hook" }
             ? string | RequestPolicy | null
-            : string | null
+            : S extends { readonly kind: "module" }
+              ? string | Extensions | null
+              : string | null
 
 export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
 
@@ -339,6 +342,13 @@ const check = (setting: Setting, value: unknown, at: At): Checked => {
       return fault === null
         ? { _tag: "Good", value }
         : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
+    }
+    case "module": {
+      // what a program gives in its place is looked at when the module would be loaded
+      const isGiven = typeof value === "string" ? value !== "" : typeof value === "object"
+      return isGiven
+        ? { _tag: "Good", value }
+        : { _tag: "Bad", allowed: "expected a module, for example ./extensions.ts" }
     }
     case "list": {
       const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)

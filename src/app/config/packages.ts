@@ -16,6 +16,8 @@ import { presence } from "../../domain/packages/pidf.ts"
 import { makeRegistry } from "../../domain/packages/registry.ts"
 import { reg } from "../../domain/packages/reg.ts"
 import { watcherInfo } from "../../domain/packages/watcher-info.ts"
+import { checkedPackage } from "../extensions/checked-package.ts"
+import { loadedExtensions } from "../extensions/loaded.ts"
 import type { Config } from "./config.ts"
 
 /** `NAME=TYPE|TYPE…`: a package whose documents nobody reads. */
@@ -42,7 +44,8 @@ export type PackageSettings = Pick<
   | "call_info_timeout_notification"
   | "line_seize_timeout_notification"
   | "pass_through"
->
+> &
+  Partial<Pick<Config, "extensions">>
 
 const asksOma = (config: PackageSettings): boolean =>
   config.oma_rules || config.pres_rules_auid === "org.openmobilealliance.pres-rules"
@@ -69,6 +72,7 @@ export const packagesOf = (config: PackageSettings): Packages => {
     callInfo({ timeoutNotification: config.call_info_timeout_notification }),
     lineSeize({ timeoutNotification: config.line_seize_timeout_notification }),
     ...config.pass_through.map(passThroughOf),
+    ...(loadedExtensions(config)?.packages ?? []).map(checkedPackage),
   ]
   return makeRegistry(bundled, (of) => watcherInfo(of, { xml: xmlCodec }), commonRules(xmlCodec, rules))
 }

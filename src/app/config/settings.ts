@@ -50,9 +50,14 @@ interface Peers extends Base {
   readonly kind: "peers"
   readonly default: readonly string[]
 }
-/** A file of code, or from a program the code itself (`policy-hook.ts`). */
+/** A file of code, or from a program the code itself (`request-policy-hook.ts`). */
 interface Hook extends Base {
   readonly kind: "hook"
+  readonly default: null
+}
+/** A module, or from a program what it would export (`extensions.ts`). */
+interface Module extends Base {
+  readonly kind: "module"
   readonly default: null
 }
 
@@ -66,6 +71,7 @@ export type Setting =
   | Rules<"subscribe">
   | Peers
   | Hook
+  | Module
 
 const base = (about: string, idle: string | undefined): Base =>
   idle === undefined ? { about } : { about, idle }
@@ -107,6 +113,7 @@ const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rul
 })
 const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
 const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
+const module = (about: string): Module => ({ kind: "module", default: null, about })
 const secret = (one: Text): Text => ({ ...one, secret: true })
 
 const year = 365 * 24 * 3600
@@ -305,6 +312,9 @@ const watching = {
   handle_publish: rules("publish", "rules for single PUBLISH requests, the first that fits counts"),
   handle_subscribe: rules("subscribe", "rules for single SUBSCRIBE requests, the first that fits counts"),
   request_policy: hook("file of code that is asked about each request before those rules"),
+  extensions: module(
+    "module that exports `packages`, `rules` or `store` of one's own: event packages, authorization documents, where the log is kept",
+  ),
 }
 
 const storage = {

@@ -14,7 +14,7 @@ import type { Writer, WriterOptions } from "../../adapters/store/writer/writer.t
 import { EventStore } from "../../ports/event-store.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 import { masked } from "../config/masked-url.ts"
 import { settings } from "../config/settings.ts"
 import { addressOf, databaseNameOf } from "../open-store.ts"

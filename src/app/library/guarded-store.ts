@@ -9,7 +9,7 @@ import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { within } from "../node/within.ts"
 import { StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 type Store = EventStore["Service"]
 

@@ -14,8 +14,9 @@ import { get, values } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { refusal } from "../node/document-poller.ts"
 import { tellQuietly } from "./faults.ts"
-import type { RulesFault, RulesSource } from "./options.ts"
-import { wordsOf } from "./words.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
+import type { RulesFault } from "./options.ts"
+import { wordsOf } from "../extensions/words.ts"
 
 /** Time between two attempts where it has failed. */
 const againMillis = 2_000
@@ -29,6 +30,10 @@ export interface RulesAsker {
   readonly ask: (presentity: Uri, packageName: PackageName) => Effect.Effect<string | null>
   /** Asks for everybody somebody watches, and from then on again where it has failed. */
   readonly begin: Effect.Effect<void, never, Scope.Scope>
+  /** Asks again for everybody somebody watches. */
+  readonly askAll: Effect.Effect<void>
+  /** Of whom nothing is known, and why. */
+  readonly failing: () => readonly RulesFault[]
 }
 
 export interface RulesAskerParts {
@@ -124,11 +129,18 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
         .map((name) => [one.presentity, name] as const),
     )
 
+  const askAll = Effect.suspend(() =>
+    Effect.forEach(watched(), (of) => ask(...of), { concurrency, discard: true }),
+  )
+
   return {
     isUnread: (presentity, packageName) => unread.has(keyOf({ packageName, presentity })),
     ask,
+    failing: () =>
+      [...unread.values()].map(({ of: [presentity, event], why }) => ({ presentity, event, why })),
+    askAll,
     begin: Effect.gen(function* () {
-      yield* Effect.forEach(watched(), (of) => ask(...of), { concurrency, discard: true })
+      yield* askAll
       const again = Effect.suspend(() =>
         Effect.forEach([...unread.values()], ({ of }) => ask(...of), { concurrency, discard: true }),
       )

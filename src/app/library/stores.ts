@@ -8,7 +8,7 @@ import type { EventStore } from "../../ports/event-store.ts"
 import { masked } from "../config/masked-url.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 /**
  * A store in memory: nothing outlives the process.

@@ -2,17 +2,25 @@
  * Authorization documents and hard state out of the sources that the settings name.
  */
 import { Context, Effect, Layer } from "effect"
+import type { SipHandler } from "../../ports/event-store.ts"
+import { loadedExtensions } from "../extensions/loaded.ts"
 import { makeDocumentPoller } from "../node/document-poller.ts"
 import type { Follower } from "../node/document-poller.ts"
 import { hardStateSourceOf, presenceHardState } from "../node/hard-state-source.ts"
 import { rulesKindOf, rulesSourceOf } from "../node/rules-source.ts"
+import { makeOwnRules } from "./own-rules.ts"
 import { DocumentSources, PumpService } from "./pump.ts"
 import { ServerSettings } from "./settings.ts"
 import { StorageService } from "./storage.ts"
 
 export class Documents extends Context.Service<
   Documents,
-  { readonly rules: Follower; readonly hardState: Follower }
+  {
+    readonly rules: Follower
+    readonly hardState: Follower
+    /** The handler of SIP requests, that asks for rules first where a function gives them. */
+    readonly asking: (handler: SipHandler) => SipHandler
+  }
 >()("presently/Documents") {}
 
 export const layerDocuments: Layer.Layer<
@@ -22,16 +30,22 @@ export const layerDocuments: Layer.Layer<
 > = Layer.effect(
   Documents,
   Effect.gen(function* () {
-    const { config, packages } = yield* ServerSettings
+    const { config, circumstances } = yield* ServerSettings
+    const { packages } = circumstances
     const { sql } = yield* StorageService
     const pump = yield* PumpService
     const sources = yield* DocumentSources
-    const rules = makeDocumentPoller(
-      rulesSourceOf(config, packages, sql),
-      rulesKindOf(config, packages),
-      pump,
-      config.rules_wait,
-    )
+    const given = loadedExtensions(config)?.rules
+    const own =
+      given === undefined ? null : yield* makeOwnRules(given, config.rules_wait, circumstances, pump)
+    const rules =
+      own ??
+      makeDocumentPoller(
+        rulesSourceOf(config, packages, sql),
+        rulesKindOf(config, packages),
+        pump,
+        config.rules_wait,
+      )
     const hardState = makeDocumentPoller(
       hardStateSourceOf(config, sql),
       presenceHardState,
@@ -40,6 +54,6 @@ export const layerDocuments: Layer.Layer<
     )
     sources.add(rules)
     sources.add(hardState)
-    return { rules, hardState }
+    return { rules, hardState, asking: own?.asking ?? ((handler) => handler) }
   }),
 )

@@ -9,6 +9,7 @@ import { Deferred, Effect } from "effect"
 import type { LogIsTaken } from "../../adapters/store/writer/taken.ts"
 import type { StoreUnfit } from "../../adapters/store/writer/unfit.ts"
 import { SipTransport } from "../../ports/event-store.ts"
+import type { SipHandler } from "../../ports/event-store.ts"
 import { initialTags } from "../config/resolve-config.ts"
 import { errorMessage } from "../error-message.ts"
 import { beginPolicies } from "../node/begin-policies.ts"
@@ -50,6 +51,7 @@ export const runServer = Effect.gen(function* () {
   const sip = yield* SipTransport
   const pump = yield* PumpService
   const { tracing } = yield* RequestTracing
+  const { asking } = yield* Documents
   const progress = yield* Progress
   const isLoaded = yield* Deferred.make<void>()
   const isListening = yield* Deferred.make<void>()
@@ -68,7 +70,7 @@ export const runServer = Effect.gen(function* () {
   // until then it may be somebody else's, and theirs the sockets
   yield* unlessLost(storage.claimed)
   yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
-  yield* sip.listen(handlerOf(pump, storage, tracing))
+  yield* sip.listen(handlerOf(pump, asking(pump.handler), storage, tracing))
   progress.reached("sockets")
   yield* Deferred.succeed(isListening, undefined)
   yield* Effect.addFinalizer(yield* down)
@@ -161,7 +163,8 @@ const down = Effect.gen(function* () {
 
 /** What the stack asks and tells while it runs; what it tells of NOTIFYs is told to the traces as well. */
 const handlerOf = (
-  { handler, status }: Pump,
+  { status }: Pump,
+  handler: SipHandler,
   { claim }: Storage,
   tracing: Tracing | null,
 ): RunningHandler => ({

@@ -9,6 +9,7 @@ import type { ClockKeeper } from "../clock/clock-keeper.ts"
 import { adviceText } from "../config/advice.ts"
 import type { Config, ConfigInvalid } from "../config/config.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
+import { PackageFault } from "../extensions/package-fault.ts"
 import { resolveConfig } from "../config/resolve-config.ts"
 import type { Carried } from "../telemetry/carried.ts"
 import type { LogLevels } from "../telemetry/log-levels.ts"
@@ -38,7 +39,8 @@ export class ServerSettings extends Context.Service<
   ServerSettings,
   StartOptions &
     Resolved & {
-      readonly config: Config
+      /** As it was given: a module that it names is not loaded there. */
+      readonly given: Config
       readonly circumstances: Circumstances
       /** Null: a program tells the time. */
       readonly keeper: ClockKeeper | null
@@ -49,24 +51,29 @@ export class ServerSettings extends Context.Service<
 
 /** Fails with everything that is wrong with the configuration; says what is in force and cannot be meant. */
 export const resolveSettings = Effect.fnUntraced(function* (
-  config: Config,
+  given: Config,
   options: StartOptions,
   keeper: ClockKeeper | null,
 ) {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const say = (line: Effect.Effect<void>): void => void run(line)
-  const resolved = yield* resolveConfig(config, (line) => say(Effect.logError(line)))
+  const resolved = yield* resolveConfig(given, (line) => say(Effect.logError(line)))
   for (const advice of resolved.advice) yield* Effect.logWarning(adviceText(advice))
+  const { config } = resolved
   const circumstances: Circumstances = {
     packages: resolved.packages,
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
   }
-  return ServerSettings.of({ ...options, ...resolved, config, circumstances, keeper, say })
+  return ServerSettings.of({ ...options, ...resolved, given, circumstances, keeper, say })
 })
 
-/** A defect of presently itself, with its stack. */
+/** A fault of an event package of one's own, or a defect of presently itself, with its stack. */
 export const defectLine = (where: string, what: string, defect: unknown): Effect.Effect<void> => {
+  if (defect instanceof PackageFault)
+    return Effect.logError(
+      `${what} of ${where} failed: ${defect.message}: its requests get 500, all others go on`,
+    )
   const stack = defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)
   return Effect.logError(`a defect of presently: ${what} of ${where} failed; please report it`, stack)
 }
