@@ -13,26 +13,20 @@ import type { SipHandler } from "../../ports/event-store.ts"
 import { initialTags } from "../config/resolve-config.ts"
 import { errorMessage } from "../error-message.ts"
 import { beginPolicies } from "../node/begin-policies.ts"
-import { pumpDefaults } from "../node/pump.ts"
-import type { Pump } from "../node/pump.ts"
-import type { Storage } from "../node/storage.ts"
 import { warmUp } from "../node/warm-up.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
 import { Documents } from "./documents.ts"
 import { ProjectorService, SharingTagsService } from "./followers.ts"
+import { handlerOf, lingerMillis } from "./node.ts"
 import { Progress } from "./progress.ts"
 import { PumpService } from "./pump.ts"
 import { ServerSettings } from "./settings.ts"
-import type { RunningHandler } from "./sip.ts"
 import { StorageService } from "./storage.ts"
 import { RequestTracing } from "./telemetry.ts"
 import { Upkeep, WebhooksService } from "./upkeep.ts"
 
 /** How long sockets stay closed while the log and the sources are being read. */
 const socketsClosedAtMost = "3 seconds"
-
-/** How long a stop waits for answers to NOTIFYs already sent. */
-const lingerMillis = 1500
 
 /** Why a server ends by itself. */
 export type Lost = LogIsTaken | StoreUnfit
@@ -70,7 +64,7 @@ export const runServer = Effect.gen(function* () {
   // until then it may be somebody else's, and theirs the sockets
   yield* unlessLost(storage.claimed)
   yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
-  yield* sip.listen(handlerOf(pump, asking(pump.handler), storage, tracing))
+  yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
   progress.reached("sockets")
   yield* Deferred.succeed(isListening, undefined)
   yield* Effect.addFinalizer(yield* down)
@@ -161,21 +155,14 @@ const down = Effect.gen(function* () {
     }).pipe(Effect.timeoutOption(stopWithin))
 })
 
-/** What the stack asks and tells while it runs; what it tells of NOTIFYs is told to the traces as well. */
-const handlerOf = (
-  { status }: Pump,
-  handler: SipHandler,
-  { claim }: Storage,
-  tracing: Tracing | null,
-): RunningHandler => ({
-  submit: handler.submit,
-  delivered:
-    tracing === null
-      ? handler.delivered
-      : (presentity, no, cseq, outcome) => {
+/** What the stack tells of NOTIFYs is told to the traces as well. */
+const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>
+  tracing === null
+    ? handler
+    : {
+        submit: handler.submit,
+        delivered: (presentity, no, cseq, outcome) => {
           tracing.delivered(presentity, no, cseq, outcome)
           handler.delivered(presentity, no, cseq, outcome)
         },
-  overload: () => (status() === "ready" ? null : pumpDefaults),
-  maySend: () => claim.isSure(),
-})
+      }
