@@ -8,7 +8,7 @@ import type { SipHandler } from "../../ports/event-store.ts"
 import type { RulesSource } from "../extensions/extensions.ts"
 import { makeRulesAsker } from "../library/rules-source.ts"
 import type { RulesAsker } from "../library/rules-source.ts"
-import type { Follower, SourceHealth, Troubled } from "../node/document-poller.ts"
+import type { Follower, SourceHealth, Troubled } from "../node/documents/source.ts"
 import type { Pump } from "../node/pump.ts"
 import type { Circumstances } from "./settings.ts"
 

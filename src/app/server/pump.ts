@@ -7,7 +7,7 @@ import type { EventStore } from "../../ports/event-store.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import { makePump, pumpDefaults } from "../node/pump.ts"
 import type { Pump, PumpOptions } from "../node/pump.ts"
-import type { Follower, SourceHealth } from "../node/document-poller.ts"
+import type { Follower, SourceHealth } from "../node/documents/source.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
 
 /** Which sharing tags this server looks after. Until somebody knows better: all. */
