@@ -116,7 +116,7 @@ export const unlessRefused = Effect.fnUntraced(function* (config: Config, comman
 const loadedOr = Effect.fnUntraced(function* (config: Config) {
   if (config.extensions === null) return config
   const { withExtensions } = yield* Effect.promise(() => import("../config/extensions.ts"))
-  return yield* Effect.catch(withExtensions(config), () => Effect.succeed(config))
+  return yield* withExtensions(config).pipe(Effect.catch(() => Effect.succeed(config)))
 })
 
 /** Why that command does not start such a server, though each setting for itself is right; one line each. */
