@@ -100,13 +100,19 @@ const saveSnapshot = ({ run }: Database, state: State): void =>
   run(
     `INSERT INTO snapshots VALUES (?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE SET version = excluded.version,
        alive = excluded.alive, state = excluded.state WHERE version < excluded.version`,
-    ...[state.presentity, state.version, isEmpty(state) ? 0 : 1, textOf(state)],
+    state.presentity,
+    state.version,
+    isEmpty(state) ? 0 : 1,
+    textOf(state),
   )
 
 const saveLandmark = ({ run }: Database, state: State): void =>
   run(
     "INSERT OR REPLACE INTO landmarks VALUES (?, ?, ?, ?)",
-    ...[state.presentity, state.version, state.decidedAt, textOf(state)],
+    state.presentity,
+    state.version,
+    state.decidedAt,
+    textOf(state),
   )
 
 const makeStore = (database: Database): EventStore["Service"] => {

@@ -266,6 +266,7 @@ describe("imports", () => {
       "app/main.ts",
       "app/index.ts",
       "app/packages/index.ts",
+      "app/server/index.ts",
       "app/testing/index.ts",
       "domain/index.ts",
       "explain/index.ts",

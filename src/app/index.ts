@@ -7,15 +7,9 @@
 export { Presence } from "./library/presence.ts"
 export type { MakeOptions, Presence as PresenceApi, Watch } from "./library/presence.ts"
 export { PresenceService } from "./library/service.ts"
+export { PackageFault } from "./extensions/package-fault.ts"
+export { CallbackFault, FellBehind, OptionsInvalid, PresenceRefused, StoreFault } from "./library/refused.ts"
 export type { PresenceEffects } from "./library/service.ts"
-export {
-  CallbackFault,
-  FellBehind,
-  OptionsInvalid,
-  PackageFault,
-  PresenceRefused,
-  StoreFault,
-} from "./library/refused.ts"
 export type { BadArgument } from "./library/refused.ts"
 export type { PresenceFault } from "./library/faults.ts"
 export type {
@@ -30,7 +24,8 @@ export type {
 } from "./library/requests.ts"
 export type { Published } from "./operations/presentity-commands.ts"
 export type { PresentityAt } from "../domain/history/at.ts"
-export type { BundledName, EventName, PresenceOptions, RulesFault, RulesSource } from "./library/options.ts"
+export type { BundledName, EventName, PresenceOptions, RulesFault } from "./library/options.ts"
+export type { Extensions, RulesSource } from "./extensions/extensions.ts"
 
 // where decisions are kept
 export { embeddedStore, memoryStore, postgresStore } from "./library/stores.ts"
@@ -39,8 +34,8 @@ export type { PromiseStore } from "./library/own-store.ts"
 export { StoreUnfit, LogIsTaken } from "../ports/claim.ts"
 
 // a whole server
-export { Server } from "./library/server.ts"
-export type { RunningServer, ServerOptions } from "./library/server.ts"
+export { Server } from "./server/in-program.ts"
+export type { RunningServer, ServerOptions } from "./server/in-program.ts"
 export type { Reloaded } from "./node/reloaded.ts"
 export type { PolicyRequest } from "../adapters/sip/policy.ts"
 export type { RequestPolicy } from "./config/request-policy-hook.ts"

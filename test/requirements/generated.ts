@@ -115,6 +115,7 @@ const allowed = (setting: Setting): string => {
     case "rules":
       return "rules"
     case "hook":
+    case "module":
       return "file"
     case "text":
       return "text"

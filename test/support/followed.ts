@@ -32,7 +32,7 @@ export const followed = (log: MemoryLog): Follower => {
         }),
       seen: () => {},
       isUnderWay: () => false,
-      staleStreams: () => {},
+      moved: () => {},
       run: (effect) => Effect.runSync(effect),
     })
     const projector = Effect.runSync(

@@ -3,7 +3,8 @@
  *
  * Nothing outlives the process.
  */
-import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import { StoreUnavailable } from "../../ports/event-store.ts"
+import type { EventStore } from "../../ports/event-store.ts"
 import { soleClaim } from "../../ports/claim.ts"
 import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
 import { Effect } from "effect"

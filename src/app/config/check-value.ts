@@ -54,6 +54,13 @@ export const checkValue = (setting: Setting, value: unknown, at: At): Checked =>
         ? { _tag: "Good", value }
         : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
     }
+    case "module": {
+      // what a program gives in its place is looked at when the module would be loaded
+      const isGiven = typeof value === "string" ? value !== "" : typeof value === "object"
+      return isGiven
+        ? { _tag: "Good", value }
+        : { _tag: "Bad", allowed: "expected a module, for example ./extensions.ts" }
+    }
     case "list": {
       const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)
       const items: readonly unknown[] | null = Array.isArray(value)

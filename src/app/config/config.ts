@@ -8,6 +8,7 @@ import { Data } from "effect"
 import { hostListFaults } from "../../adapters/sip/hosts.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/transports.ts"
 import type { TransportName } from "../../adapters/sip/transports/transports.ts"
+import type { Extensions } from "../extensions/extensions.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
@@ -48,7 +49,9 @@ type Value<S> = S extends { readonly kind: "int"; readonly default: infer Defaul
           ? readonly (For extends "publish" ? PublishRule : SubscribeRule)[]
           : S extends { readonly kind: "hook" }
             ? string | RequestPolicy | null
-            : string | null
+            : S extends { readonly kind: "module" }
+              ? string | Extensions | null
+              : string | null
 
 export type Settings = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
 

@@ -4,6 +4,7 @@
 import { defaultLimits } from "../../domain/presentity/context.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import type { SubHandling } from "../../domain/vocabulary.ts"
+import { loadedExtensions } from "../extensions/loaded.ts"
 import type { Config } from "./config.ts"
 import { watchingOf } from "./watch-policies.ts"
 
@@ -14,6 +15,7 @@ export const asksRules = (config: Config): boolean =>
     (config.rules_dir !== null ||
       config.static_rules.length > 0 ||
       config.integrated_xcap_server ||
+      loadedExtensions(config)?.rules !== undefined ||
       isAuthenticated(config)))
 
 /** Whether anybody is asked who he is: by digest, or by trusted peers. */

@@ -9,6 +9,7 @@ import { adviceOn } from "./advice.ts"
 import { ConfigInvalid } from "./config.ts"
 import { isLoopback } from "./host-port.ts"
 import type { Config } from "./config.ts"
+import { extensionsConflicts, withExtensions } from "./extensions.ts"
 import { packagesOf } from "./packages.ts"
 import { peerDomainFaults } from "./trusted-peers.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
@@ -24,8 +25,15 @@ import { watchFaults } from "./watch-policies.ts"
  *
  * @param onFault told of what an operator's own code does wrong later
  */
-export const resolveConfig = Effect.fnUntraced(function* (config: Config, onFault: (line: string) => void) {
+export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault: (line: string) => void) {
+  const loaded = yield* Effect.result(withExtensions(given))
+  const complete = loaded._tag === "Success" ? loaded.success : { ...given, extensions: null }
+  const conflicts = extensionsConflicts(given, complete)
+  const isUsable = loaded._tag === "Success" && conflicts.length === 0
+  const config = isUsable ? complete : { ...complete, extensions: null }
   const faults = [
+    ...(loaded._tag === "Failure" ? loaded.failure.faults : []),
+    ...conflicts,
     ...rulesFaults(config),
     ...tagFaults(config),
     ...adminFaults(config),
@@ -43,14 +51,16 @@ export const resolveConfig = Effect.fnUntraced(function* (config: Config, onFaul
   const passed = passThroughFaults(config)
   faults.push(...passed.faults)
   const packages = passed.packages
-  faults.push(
-    ...[
-      ...policyFaults(config, packages),
-      ...sharedPackageFaults(config, packages),
-      ...retentionFaults(config, packages),
-      ...watchFaults(config, packages),
-    ].filter((fault) => !passed.names.some((name) => isAbout(fault, name))),
-  )
+  // of packages that a module would have brought nothing can be said
+  if (isUsable)
+    faults.push(
+      ...[
+        ...policyFaults(config, packages),
+        ...sharedPackageFaults(config, packages),
+        ...retentionFaults(config, packages),
+        ...watchFaults(config, packages),
+      ].filter((fault) => !passed.names.some((name) => isAbout(fault, name))),
+    )
   const policy = yield* Effect.result(policyOf(config, onFault))
   if (policy._tag === "Failure") faults.push(...policy.failure.faults)
   const users = config.users_file === null ? null : yield* Effect.result(readUsers(config.users_file))
@@ -63,6 +73,8 @@ export const resolveConfig = Effect.fnUntraced(function* (config: Config, onFaul
     return yield* new ConfigInvalid({ faults })
   }
   return {
+    /** With the module loaded that it names. */
+    config,
     packages,
     policy: policy.success,
     users: users?._tag === "Success" ? users.success : null,

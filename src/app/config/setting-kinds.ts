@@ -54,6 +54,12 @@ interface Hook extends Base {
   readonly default: null
 }
 
+/** A module, or from a program what it would export (`extensions.ts`). */
+interface Module extends Base {
+  readonly kind: "module"
+  readonly default: null
+}
+
 export type Setting =
   | Int<number | null>
   | Flag
@@ -64,6 +70,7 @@ export type Setting =
   | Rules<"subscribe">
   | Peers
   | Hook
+  | Module
 
 const base = (about: string, idle: string | undefined): Base =>
   idle === undefined ? { about } : { about, idle }
@@ -110,4 +117,5 @@ export const rules = <For extends "publish" | "subscribe">(of: For, about: strin
 })
 export const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
 export const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
+export const module = (about: string): Module => ({ kind: "module", default: null, about })
 export const secret = (one: Text): Text => ({ ...one, secret: true })

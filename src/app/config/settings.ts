@@ -3,7 +3,7 @@
  *
  * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
  */
-import { choice, flag, hook, int, list, peers, rules, secret, text } from "./setting-kinds.ts"
+import { choice, flag, hook, int, list, module, peers, rules, secret, text } from "./setting-kinds.ts"
 
 const year = 365 * 24 * 3600
 const grows = "tables in memory grow by themselves"
@@ -207,6 +207,9 @@ const watching = {
   handle_publish: rules("publish", "rules for single PUBLISH requests; the first match counts"),
   handle_subscribe: rules("subscribe", "rules for single SUBSCRIBE requests; the first match counts"),
   request_policy: hook("file of code that is called for each request before those rules"),
+  extensions: module(
+    "module that exports `packages`, `rules` or `store`: event packages, authorization documents, and where the log is kept",
+  ),
 }
 
 const storage = {

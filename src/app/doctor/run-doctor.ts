@@ -24,8 +24,9 @@ export interface Patient {
   readonly refused: readonly string[]
 }
 
-export const runDoctor = Effect.fn("Doctor.run")(function* ({ config, configFile, refused }: Patient) {
-  const prepared = yield* Effect.result(resolveConfig(config, () => {}))
+export const runDoctor = Effect.fn("Doctor.run")(function* ({ config: given, configFile, refused }: Patient) {
+  const prepared = yield* Effect.result(resolveConfig(given, () => {}))
+  const config = prepared._tag === "Success" ? prepared.success.config : given
   const faults = [...refused, ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
   const checks: Check[] = [
     ...faults.map(faultCheck),

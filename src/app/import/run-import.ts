@@ -7,6 +7,7 @@ import type { LayoutName, SourceTables } from "../../adapters/import/layouts.ts"
 import { openSource } from "../../adapters/import/open.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
 import type { Config } from "../config/config.ts"
+import { withExtensions } from "../config/extensions.ts"
 import { packagesOf } from "../config/packages.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
 import type { ImportReport, TableReport } from "./report.ts"
@@ -29,7 +30,7 @@ export const runImport = Effect.fn("Import.run")(function* (config: Config, requ
   const layout = yield* findLayout(source, request.layout, request.tables)
   const target = yield* openTarget(config, source, request.tables, request.dryRun)
   const { tables, decisions } = yield* takeOver(source, layout, target.name, {
-    packages: packagesOf(config),
+    packages: packagesOf(yield* withExtensions(config)),
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
     now: startedAt,

@@ -18,7 +18,7 @@ import type {
   WhyOptions,
 } from "./requests.ts"
 import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 /** As long as a lifetime can be said on the wire: 136 years. */
 export const foreverSeconds = 0xffff_ffff

@@ -2,7 +2,8 @@
  * Arguments, packages and functions of the program fail as refusals here, whatever they throw.
  */
 import { Effect } from "effect"
-import { CallbackFault, PackageFault, PresenceRefused } from "./refused.ts"
+import { PackageFault } from "../extensions/package-fault.ts"
+import { CallbackFault, PresenceRefused } from "./refused.ts"
 
 /** Runs what reads arguments: a refusal that it throws is a failure. */
 export const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>

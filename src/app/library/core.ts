@@ -45,7 +45,7 @@ import { makeViewCalls } from "./views.ts"
 import type { ViewCalls } from "./views.ts"
 import { makeWatch } from "./watching.ts"
 import type { Subscription } from "./watching.ts"
-import { wordsOf } from "./words.ts"
+import { wordsOf } from "../extensions/words.ts"
 
 export interface Core extends CommandCalls, ViewCalls {
   readonly packages: Packages

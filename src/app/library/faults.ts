@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Context } from "effect"
-import { quiet, wordsOf } from "./words.ts"
+import { quiet, wordsOf } from "../extensions/words.ts"
 
 /** What the program is told by `onFault`. `why` is one line, `cause` whatever was thrown. */
 export type PresenceFault =

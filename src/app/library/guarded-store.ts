@@ -7,6 +7,7 @@ import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Claim } from "../../ports/claim.ts"
 import { within } from "../node/within.ts"
 import { StoreFault } from "./refused.ts"
+import { wordsOf } from "../extensions/words.ts"
 import {
   appendedFault,
   behindFault,
@@ -17,7 +18,6 @@ import {
   statesFault,
 } from "./store-answers.ts"
 import type { Check } from "./store-answers.ts"
-import { wordsOf } from "./words.ts"
 
 type Store = EventStore["Service"]
 

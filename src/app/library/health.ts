@@ -11,7 +11,7 @@ import { pumpDefaults } from "../node/pump.ts"
 import { AppendUnanswered } from "../node/within.ts"
 import type { PresenceFault } from "./faults.ts"
 import { PresenceRefused, StoreFault } from "./refused.ts"
-import { wordsOf } from "./words.ts"
+import { wordsOf } from "../extensions/words.ts"
 
 export interface Health {
   /** A decision threw: this presentity answers 500 from now on. */

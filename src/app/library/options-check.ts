@@ -5,10 +5,10 @@ import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
 import type { WatchOptions } from "../config/watch-policies.ts"
 import { foreverSeconds } from "./arguments.ts"
-import { packageFaults } from "./checked-package.ts"
+import { packageFaults } from "../extensions/checked-package.ts"
 import { nearNames, shownName } from "./names.ts"
 import { OptionsInvalid } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 /** Gives what is expected, or null: the value can be meant. */
 type Expectation = (value: unknown) => string | null

@@ -10,10 +10,11 @@ import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presenti
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
 import { foreverSeconds } from "./arguments.ts"
-import { checkedPackage } from "./checked-package.ts"
+import { checkedPackage } from "../extensions/checked-package.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
 import type { PresenceFault } from "./faults.ts"
 import { CallbackFault } from "./refused.ts"
-import { quiet, shown, wordsOf } from "./words.ts"
+import { quiet, shown, wordsOf } from "../extensions/words.ts"
 import { watchingFrom } from "../config/watch-policies.ts"
 import type { WatchOptions } from "../config/watch-policies.ts"
 
@@ -65,9 +66,6 @@ export interface PresenceOptions<Name extends PackageName = PackageName> {
 export const defaultBodyMax = 1_048_576
 export const queueMaxOf = ({ queueMax = 10_000 }: PresenceOptions): number => queueMax
 export const storeWaitOf = ({ storeWait = 30 }: PresenceOptions): number => storeWait
-
-/** The text of a presentity's authorization document for an event package. */
-export type RulesSource = (presentity: string, event: PackageName) => string | null | Promise<string | null>
 
 /** Why nothing is known of somebody's rules. */
 export interface RulesFault {

@@ -7,7 +7,7 @@ import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 type Store = EventStore["Service"]
 

@@ -4,7 +4,7 @@
 import { Data } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { nearNames, shownName, unknownName } from "./names.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 /** Says which argument cannot be used, and what is expected instead. */
 export interface BadArgument {
@@ -90,20 +90,6 @@ export class StoreFault extends Data.TaggedError("StoreFault")<{
 }> {
   override get message(): string {
     return `the event store: ${this.operation}: ${this.why}`
-  }
-}
-
-/** An event package of the program threw, or gave what it may not. */
-export class PackageFault extends Data.TaggedError("PackageFault")<{
-  /** Its name. */
-  readonly event: string
-  /** `parse`, `compose`, `rules.judge` … */
-  readonly member: string
-  readonly why: string
-  readonly cause?: unknown
-}> {
-  override get message(): string {
-    return `event package ${this.event}: ${this.member} ${this.why}`
   }
 }
 

@@ -12,11 +12,12 @@ import type { IsUnread } from "../../domain/presentity/context.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
-import { refusal } from "../node/document-poller.ts"
+import { refusal } from "../node/documents/source.ts"
 import { rulesType } from "../operations/presentity-commands.ts"
 import { tellQuietly } from "./faults.ts"
-import type { RulesFault, RulesSource } from "./options.ts"
-import { wordsOf } from "./words.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
+import type { RulesFault } from "./options.ts"
+import { wordsOf } from "../extensions/words.ts"
 
 /** Time between two attempts where it has failed. */
 const againMillis = 2_000
@@ -30,6 +31,10 @@ export interface RulesAsker {
   readonly ask: (presentity: Uri, packageName: PackageName) => Effect.Effect<string | null>
   /** Asks for everybody somebody watches, and from then on again where it has failed. */
   readonly begin: Effect.Effect<void, never, Scope.Scope>
+  /** Asks again for everybody somebody watches. */
+  readonly askAll: Effect.Effect<void>
+  /** Of whom nothing is known, and why. */
+  readonly failing: () => readonly RulesFault[]
 }
 
 export interface RulesAskerParts {
@@ -88,7 +93,7 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
     return why
   })
 
-  const askAll = (all: Iterable<Pick<Unread, "presentity" | "packageName">>): Effect.Effect<void> =>
+  const askEach = (all: Iterable<Pick<Unread, "presentity" | "packageName">>): Effect.Effect<void> =>
     Effect.forEach([...all], ({ presentity, packageName }) => ask(presentity, packageName), {
       concurrency,
       discard: true,
@@ -101,12 +106,17 @@ export const makeRulesAsker = (parts: RulesAskerParts): RulesAsker => {
         .map((packageName) => ({ presentity, packageName })),
     )
 
+  const askAll = Effect.suspend(() => askEach(watched()))
+
   return {
     isUnread: (presentity, packageName) => unread.has(keyOf({ packageName, presentity })),
     ask,
+    failing: () =>
+      [...unread.values()].map(({ presentity, packageName: event, why }) => ({ presentity, event, why })),
+    askAll,
     begin: Effect.gen(function* () {
-      yield* askAll(watched())
-      const again = Effect.suspend(() => askAll(unread.values()))
+      yield* askAll
+      const again = Effect.suspend(() => askEach(unread.values()))
       yield* Effect.forkScoped(Effect.sleep(againMillis).pipe(Effect.andThen(again), Effect.forever))
     }),
   }

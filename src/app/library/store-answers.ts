@@ -4,7 +4,7 @@
 import { HashMap } from "effect"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { shown } from "./words.ts"
+import { shown } from "../extensions/words.ts"
 
 /** Gives what is wrong with an answer, to follow "it answered"; null: nothing. */
 export type Check<A> = (answer: A) => string | null

@@ -8,7 +8,7 @@ import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "./words.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 
 /**
  * A store in memory: nothing outlives the process.

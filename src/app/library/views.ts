@@ -15,7 +15,7 @@ import { eventIn, readFeed, textIn } from "./arguments.ts"
 import { asRefusal, checked } from "./checks.ts"
 import { CallbackFault, FellBehind, PresenceRefused, refuseArgument } from "./refused.ts"
 import type { FeedOptions } from "./requests.ts"
-import { quiet, wordsOf } from "./words.ts"
+import { quiet, wordsOf } from "../extensions/words.ts"
 
 export interface ViewCalls {
   /** @throws PresenceRefused 503 while somebody else may have the log */

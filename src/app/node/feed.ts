@@ -104,18 +104,19 @@ export const makeFeed = (
     from: (after, filter) => Stream.flatMap(pages(after, filter), ({ items }) => Stream.fromIterable(items)),
     wake,
     expose: (rows) => {
-      for (const listener of listeners) {
-        const { filter, exposed } = listener
-        for (const data of rows) {
-          const item: FeedItem = { position: null, id: null, type: "E_PRESENCE_EXPOSED", data }
-          const matches = isOf(filter, item.type, `sip:${data.user}@${data.domain}`)
-          if (!matches) continue
-          if (exposed.length < exposedMax) exposed.push(item)
-          else listener.lost++
-        }
-      }
+      for (const listener of listeners) exposeTo(listener, rows, exposedMax)
       wake()
     },
+  }
+}
+
+const exposeTo = (listener: Listener, rows: readonly ExposedRow[], max: number): void => {
+  const { filter, exposed } = listener
+  for (const data of rows) {
+    const item: FeedItem = { position: null, id: null, type: "E_PRESENCE_EXPOSED", data }
+    if (!isOf(filter, item.type, `sip:${data.user}@${data.domain}`)) continue
+    if (exposed.length < max) exposed.push(item)
+    else listener.lost++
   }
 }
 

@@ -6,7 +6,7 @@ import { pidfManipulation } from "../../ports/document-source.ts"
 import { entries } from "../../domain/table.ts"
 import type { Config } from "../config/config.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
-import type { DocumentKind, DocumentSource } from "./document-poller.ts"
+import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { xcapOptionsOf } from "./rules-source.ts"
 
 /** As a source has it: the documents of RFC 4827 are PIDF. */

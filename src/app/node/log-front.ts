@@ -31,7 +31,7 @@ export interface FrontParts {
   /** It is in the append under way, whose end will tell. */
   readonly isUnderWay: (decision: Decision) => boolean
   /** The front has moved on. */
-  readonly staleStreams: () => void
+  readonly moved: () => void
   readonly run: (effect: Effect.Effect<void>) => void
 }
 
@@ -45,7 +45,7 @@ const pageRows = 500
 export const placeOf = ({ stream, version }: Pick<Decision, "stream" | "version">): string =>
   `${version} ${stream}`
 
-export const makeFront = ({ read, found, seen, isUnderWay, staleStreams: moved, run }: FrontParts): Front => {
+export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontParts): Front => {
   let position: Position = 0
   let at: Millis = 0
   /** Where the newest append ended. */

@@ -11,7 +11,7 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import { entries } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
-import type { DocumentKind, DocumentSource } from "./document-poller.ts"
+import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { packageOfFolder, ruledPackages } from "../config/watch-policies.ts"
 import type { WatchSettings } from "../config/watch-policies.ts"
 

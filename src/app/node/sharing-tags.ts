@@ -29,9 +29,9 @@ const tagsMax = 64
 /** Presentities told at the same time. */
 const concurrency = 64
 
-export const makeSharingTags = (pump: () => Pump): SharingTags => {
+export const makeSharingTags = (pump: Pump): SharingTags => {
   const present = (): State["sharingTags"] | undefined =>
-    (pump().engine.state(sharingTagsStream) ?? undefined)?.sharingTags
+    (pump.engine.state(sharingTagsStream) ?? undefined)?.sharingTags
 
   const tagOf = (name: string) => {
     const tags = present()
@@ -40,8 +40,8 @@ export const makeSharingTags = (pump: () => Pump): SharingTags => {
 
   const tell = ({ tag, role, epoch }: NonNullable<ReturnType<typeof tagOf>>, by: string) =>
     Effect.forEach(
-      [...pump().engine.presentities()].filter((uri) => isConcerned(pump().engine.state(uri), tag, role)),
-      (uri) => pump().ask(uri, { _tag: "SwitchSharingTag", tag, role, epoch }, by),
+      [...pump.engine.presentities()].filter((uri) => isConcerned(pump.engine.state(uri), tag, role)),
+      (uri) => pump.ask(uri, { _tag: "SwitchSharingTag", tag, role, epoch }, by),
       { concurrency, discard: true },
     )
 
@@ -55,7 +55,7 @@ export const makeSharingTags = (pump: () => Pump): SharingTags => {
       if (tags !== undefined && size(tags) >= tagsMax && tagOf(tag) === undefined) {
         return yield* new Refused({ status: 409, why: `there are ${tagsMax} tags already` })
       }
-      const answer = yield* pump().ask(sharingTagsStream, { _tag: "SetSharingTag", tag, role }, by)
+      const answer = yield* pump.ask(sharingTagsStream, { _tag: "SetSharingTag", tag, role }, by)
       const now = tagOf(tag)
       if (answer._tag === "Rejected" || now === undefined) {
         return yield* new Refused({ status: 503, why: "the log cannot be written now" })

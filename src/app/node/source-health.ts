@@ -3,7 +3,7 @@
  */
 import type { Source } from "../../ports/operations.ts"
 import type { Family } from "../telemetry/open-metrics.ts"
-import type { SourceHealth } from "./document-poller.ts"
+import type { SourceHealth } from "./documents/source.ts"
 
 /** What makes the server degraded, for whoever may ask without a token: no file is named. */
 export const degradedKinds = (sources: readonly SourceHealth[]): readonly string[] =>

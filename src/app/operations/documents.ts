@@ -13,7 +13,7 @@ import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { makePresentityCommands, rulesType } from "./presentity-commands.ts"
 import { uriOf } from "./uri-arguments.ts"
 import type { Pump } from "../node/pump.ts"
-import { refusal } from "../node/document-poller.ts"
+import { refusal } from "../node/documents/source.ts"
 import { noSuchPackage } from "../config/did-you-mean.ts"
 
 type DocumentOperations = Pick<Operations, "document" | "replaceDocument" | "testRules">

@@ -6,6 +6,7 @@ import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
 import type { Config } from "../config/config.ts"
+import { withExtensions } from "../config/extensions.ts"
 import { packagesOf } from "../config/packages.ts"
 import { openStore, requireLog } from "../open-store.ts"
 import { makeHistoryQueries } from "./history-queries.ts"
@@ -18,7 +19,7 @@ export const openHistory = Effect.fnUntraced(function* (config: Config, command:
   const clock = yield* Clock.Clock
   const now = (): number => clock.currentTimeMillisUnsafe()
   const circumstances = {
-    packages: packagesOf(config),
+    packages: packagesOf(yield* withExtensions(config)),
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
   }

@@ -2,8 +2,8 @@
  * A server or a library on time that stands still until it is moved: an hour passes at once, and everything that falls due
  * in it happens.
  */
-import { Server } from "../library/server.ts"
-import type { RunningServer, ServerOptions } from "../library/server.ts"
+import { Server } from "../server/in-program.ts"
+import type { RunningServer, ServerOptions } from "../server/in-program.ts"
 
 export interface VirtualClock {
   /** Milliseconds since 1970, for the option `now`. */

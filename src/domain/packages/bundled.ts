@@ -102,8 +102,15 @@ export const bundledWith = (options: BundledOptions, xml: XmlCodec) => {
 /** Names of the event packages that come along. */
 export type BundledName = ReturnType<typeof bundledWith>[number]["name"]
 
-/** @throws Error that says which package cannot be made, and why */
-export const bundledPackages = (settings: PackageSettings, xml: XmlCodec): Packages => {
+/**
+ * @param own further packages, after those that come along
+ * @throws Error that says which package cannot be made, and why
+ */
+export const bundledPackages = (
+  settings: PackageSettings,
+  xml: XmlCodec,
+  own: readonly EventPackage[] = [],
+): Packages => {
   const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
   const bundled = bundledWith(
     {
@@ -127,6 +134,6 @@ export const bundledPackages = (settings: PackageSettings, xml: XmlCodec): Packa
     },
     xml,
   )
-  const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf)]
+  const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
   return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
 }

@@ -60,7 +60,7 @@ describe("importing presently", () => {
       [],
     )
     // all of these but RE2, which is loaded for the first filter, are found where they are used
-    const found = ["app/main.ts", "app/library/start-server.ts", "app/library/database-stores.ts"].flatMap(
+    const found = ["app/main.ts", "app/server/start-in-program.ts", "app/library/database-stores.ts"].flatMap(
       foreign,
     )
     assert.deepStrictEqual(

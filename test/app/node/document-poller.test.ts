@@ -11,7 +11,7 @@ import type { DocumentChange, Look, Trouble } from "../../../src/ports/document-
 import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../../src/adapters/store/memory.ts"
 import { makeDocumentPoller } from "../../../src/app/node/document-poller.ts"
-import type { DocumentSource, Follower } from "../../../src/app/node/document-poller.ts"
+import type { DocumentSource, Follower } from "../../../src/app/node/documents/source.ts"
 import { makePump, pumpDefaults } from "../../../src/app/node/pump.ts"
 import type { Pump } from "../../../src/app/node/pump.ts"
 import { rulesKindOf } from "../../../src/app/node/rules-source.ts"

@@ -53,7 +53,7 @@ const checked = Effect.fnUntraced(function* (
   )
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const faults = [
-    ...refusals(config, "serve"),
+    ...refusals(prepared._tag === "Success" ? prepared.success.config : config, "serve"),
     ...(prepared._tag === "Failure" ? prepared.failure.faults : []),
   ]
   if (faults.length > 0) return yield* new ConfigInvalid({ faults })

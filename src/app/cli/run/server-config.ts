@@ -59,7 +59,7 @@ const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command:
 
 /** Fails with what keeps that command from starting such a server, and all else that is wrong with it; else nothing. */
 export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
-  const faults = refusals(config, command)
+  const faults = refusals(yield* loadedOr(config), command)
   if (faults.length === 0) return
   const { resolveConfig: preparations } = yield* Effect.promise(
     () => import("../../config/resolve-config.ts"),
@@ -67,6 +67,13 @@ export const unlessRefused = Effect.fnUntraced(function* (config: Config, comman
   const prepared = yield* Effect.result(preparations(config, () => {}))
   const others = prepared._tag === "Failure" ? prepared.failure.faults : []
   return yield* new ConfigInvalid({ faults: [...faults, ...others] })
+})
+
+/** With the module loaded that it names; what is wrong with that is told by the start. */
+const loadedOr = Effect.fnUntraced(function* (config: Config) {
+  if (config.extensions === null) return config
+  const { withExtensions } = yield* Effect.promise(() => import("../../config/extensions.ts"))
+  return yield* withExtensions(config).pipe(Effect.catch(() => Effect.succeed(config)))
 })
 
 /** Why that command does not start such a server, though each setting for itself is right; one line each. */
@@ -83,8 +90,13 @@ export const refusals = (config: Config, command: "dev" | "serve"): readonly str
   return command === "dev" || hasStore(config) ? faults : [...faults, noStore]
 }
 
-export const hasStore = ({ database_url, data, memory }: Config): boolean =>
-  database_url !== null || data !== null || memory
+/** A module that is not loaded yet may bring a store along. */
+export const hasStore = ({ database_url, data, memory, extensions }: Config): boolean =>
+  database_url !== null ||
+  data !== null ||
+  memory ||
+  typeof extensions === "string" ||
+  extensions?.store !== undefined
 
 const noStore =
   "database_url (default): serve needs to know where to keep its log: --database-url postgres://… for " +

@@ -1,20 +1,41 @@
 /**
  * A whole server inside a program of one's own: sockets, store and tables by the same settings as `presently serve`.
  */
+import type { Layer } from "effect"
+import type { EventPackage } from "../../domain/packages/event-package.ts"
+import type { PackageName } from "../../domain/vocabulary.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
 import type { RequestPolicy } from "../config/request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../config/request-policy-rules.ts"
 import type { Reloaded } from "../node/reloaded.ts"
 import type { SettingName } from "../config/settings.ts"
 import type { LogIsTaken } from "../../ports/claim.ts"
 
-type Typed = "request_policy" | "handle_publish" | "handle_subscribe"
+type Typed = "request_policy" | "handle_publish" | "handle_subscribe" | "extensions"
 
 /** Settings by name, as in the configuration file; left out: memory, and any free port on loopback. */
-export interface ServerOptions extends Readonly<Partial<Record<Exclude<SettingName, Typed>, unknown>>> {
+export interface ServerOptions<Name extends PackageName = PackageName> extends Readonly<
+  Partial<Record<Exclude<SettingName, Typed>, unknown>>
+> {
   /** Functions that are asked about each request, or the file that has them. */
   readonly request_policy?: RequestPolicy | string
   readonly handle_publish?: readonly PublishRule[]
   readonly handle_subscribe?: readonly SubscribeRule[]
+  /**
+   * Event packages beside the built-in ones, each with its watcher information as `NAME.winfo`. A fault of one costs the presentity
+   * that it happened on, which answers 500 until the server starts anew; all others go on.
+   */
+  readonly packages?: readonly EventPackage<unknown, Name>[]
+  /**
+   * Authorization documents (RFC 5025) from elsewhere, asked for before each new subscription and when rules are refreshed. Where it
+   * fails or takes longer than `rules_wait`, what was in force stays; where nothing was, watchers wait.
+   */
+  readonly rules?: RulesSource
+  /** Where the log is kept: `storeOf({ … })`, or a layer of one's own. There are no tables then. */
+  readonly store?: Layer.Layer<EventStore, Error>
+  /** A module that exports these three, in their place. */
+  readonly extensions?: string
 }
 
 /** A server that was started from a program. */
@@ -57,12 +78,12 @@ export interface RunningServer {
  * console.log(server.addresses)
  * ```
  */
-const start = async (
-  options: ServerOptions = {},
+const start = async <Name extends PackageName = PackageName>(
+  options: ServerOptions<Name> = {},
   now: (() => number) | null = null,
 ): Promise<RunningServer> => {
-  const { startWithin } = await import("./start-server.ts")
-  return startWithin(options, now)
+  const { startWithin } = await import("./start-in-program.ts")
+  return startWithin(options as ServerOptions, now)
 }
 
 /** A whole SIP presence server inside a program. */

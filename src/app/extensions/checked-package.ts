@@ -5,7 +5,7 @@
 import { commonRules } from "../packages/index.ts"
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
-import { PackageFault } from "./refused.ts"
+import { PackageFault } from "./package-fault.ts"
 import { quiet, shown, wordsOf } from "./words.ts"
 
 const mediaType = /^[^\s;/A-Z]+\/[^\s;/A-Z]+$/

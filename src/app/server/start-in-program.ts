@@ -9,9 +9,9 @@ import type { Given } from "../config/gather.ts"
 import { faultsBeside } from "../config/resolve-config.ts"
 import { startServer } from "../server.ts"
 import type { LogIsTaken } from "../../ports/claim.ts"
-import { isRecord } from "./options-check.ts"
-import type { RunningServer, ServerOptions } from "./server.ts"
-import { shown } from "./words.ts"
+import { isRecord } from "../library/options-check.ts"
+import type { RunningServer, ServerOptions } from "./in-program.ts"
+import { shown } from "../extensions/words.ts"
 
 /** See `Server.start`. */
 export const startWithin = async (
@@ -20,6 +20,9 @@ export const startWithin = async (
 ): Promise<RunningServer> => {
   const faults = argumentFaults(options, now)
   if (faults.length > 0) throw new ConfigInvalid({ faults })
+  const { packages, rules, store, ...settings } = options
+  const given = { packages, rules, store }
+  const brings = Object.values(given).some((value) => value !== undefined)
   const config = await readAll({
     flags: {},
     set: [],
@@ -30,7 +33,7 @@ export const startWithin = async (
       admin: "off",
       memory: options.data === undefined && options.database_url === undefined,
     },
-    own: { ...options },
+    own: brings ? { ...settings, extensions: given } : settings,
   })
   const scope = Effect.runSync(Scope.make())
   const server = await Effect.runPromise(
@@ -72,6 +75,9 @@ export const startWithin = async (
 }
 
 const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
+  ...(isRecord(options) && "extensions" in options && brought.some((name) => name in options)
+    ? [`extensions, and ${brought.join(", ")} of the program: give either the module or these`]
+    : []),
   ...(isRecord(options)
     ? []
     : [
@@ -83,6 +89,8 @@ const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
         `Server.start: now = ${shown(now)}: expected a function that gives milliseconds since 1970, or null: the system's clock`,
       ]),
 ]
+
+const brought = ["packages", "rules", "store"]
 
 /** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
 const readAll = async (given: Given): Promise<Config> => {

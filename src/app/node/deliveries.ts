@@ -1,0 +1,149 @@
+/**
+ * What a log says of NOTIFYs: which have ended, and which may never have arrived.
+ */
+import type { CommittedDecision } from "../../domain/engine/engine.ts"
+import { isWithinProgram } from "../../domain/presentity/abandon.ts"
+import { answersIn } from "../../domain/presentity/delivery-acks.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { endingsIn, farewellOf } from "../../domain/presentity/farewell.ts"
+import type { Farewell } from "../../domain/presentity/farewell.ts"
+import type { State, Subscription } from "../../domain/presentity/state.ts"
+import { get, values } from "../../domain/table.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { DialogStart, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
+import { placeOf } from "./log-front.ts"
+
+/** What a log says of NOTIFYs, read forward from a place before which nothing is in doubt. */
+export interface Deliveries {
+  /** Every decision after that place, in order. */
+  readonly read: (decision: Decision) => void
+  /** Each of them that was folded, after it was read. */
+  readonly folded: (stored: CommittedDecision) => void
+  /** Ends that were not, and that it takes the states around them to tell of: to be `folded` at last. */
+  readonly unfolded: () => readonly Decision[]
+  /** Subscriptions whose last NOTIFY is in doubt, of those that may be. O(subscriptions of the presentity). */
+  readonly unsureIn: (state: State, mayBe: (one: Subscription) => boolean) => readonly SubscriptionNo[]
+  /** Whether a decision was read that told a subscription of something last. */
+  readonly isReadFrom: (stream: Uri, version: number) => boolean
+  /** Last NOTIFYs in doubt, each with the last CSeq of its dialog that is known. */
+  readonly farewells: () => ReadonlyMap<Uri, readonly Farewell[]>
+}
+
+/** What was read so far. */
+interface Known {
+  /** By presentity: the first decision that was read. */
+  readonly firsts: Map<Uri, number>
+  /** By presentity and subscription: the last CSeq whose end is on record. */
+  readonly recorded: Map<string, number>
+  readonly farewells: Map<string, { readonly stream: Uri; readonly farewell: Farewell }>
+  /** The last CSeq of dialogs in which subscriptions ended. */
+  readonly numbers: Map<string, number>
+  /** By place in the log. */
+  readonly ends: Map<string, Decision>
+}
+
+export const makeDeliveries = (): Deliveries => {
+  const known: Known = {
+    firsts: new Map(),
+    recorded: new Map(),
+    farewells: new Map(),
+    numbers: new Map(),
+    ends: new Map(),
+  }
+  return {
+    read: (decision) => read(known, decision),
+    folded: ({ decision, before, after }) => {
+      const { ends, farewells } = known
+      ends.delete(placeOf(decision))
+      const { stream } = decision
+      for (const { no, start, cseq, farewell } of endingsIn(before, decision, after)) {
+        take(known, start, cseq)
+        const last = farewells.get(nameOf(stream, no))?.farewell.cseq ?? 0
+        if (farewell !== null && cseq > last) farewells.set(nameOf(stream, no), { stream, farewell })
+      }
+    },
+    unfolded: () =>
+      [...known.ends.values()].filter((decision) =>
+        decision.events.some(
+          (event) =>
+            event._tag === "SubscriptionTerminated" &&
+            !event.silent &&
+            !isAnsweredFetch(known, decision, event.no),
+        ),
+      ),
+    isReadFrom: (stream, version) => (known.firsts.get(stream) ?? Number.POSITIVE_INFINITY) <= version,
+    unsureIn: (state, mayBe) =>
+      [...values(state.subscriptions)]
+        .filter((subscription) => {
+          const dialog = get(state.dialogs, subscription.dialog)
+          if (subscription.toldIn === 0 || dialog === undefined || !mayBe(subscription)) return false
+          // in a dialog that several share the last number may be another's
+          return dialog.usages > 1 || !isOnRecord(known, state.presentity, subscription.no, dialog.localCseq)
+        })
+        .map(({ no }) => no)
+        .sort((first, second) => first - second),
+    farewells: () => farewellsIn(known),
+  }
+}
+
+const read = (known: Known, decision: Decision): void => {
+  const { stream, version, at, events } = decision
+  if (!known.firsts.has(stream)) known.firsts.set(stream, version)
+  for (const event of events) {
+    if (event._tag === "NotificationFailed") note(known, stream, event.no, event.cseq)
+    else if (event._tag === "NotificationsAccepted")
+      for (const { no, cseq } of answersIn(event, at)) note(known, stream, no, cseq)
+    else if (event._tag === "SubscriptionTerminated" && !event.silent)
+      known.ends.set(placeOf(decision), decision)
+    else if (event._tag === "FarewellRepeated") {
+      take(known, event.start, event.cseq)
+      known.farewells.set(nameOf(stream, event.no), { stream, farewell: farewellOf(event) })
+    }
+  }
+}
+
+const nameOf = (stream: Uri, no: SubscriptionNo): string => `${no} ${stream}`
+
+const note = ({ recorded }: Known, stream: Uri, no: SubscriptionNo, cseq: number): void => {
+  const name = nameOf(stream, no)
+  recorded.set(name, Math.max(recorded.get(name) ?? 0, cseq))
+}
+
+const take = ({ numbers }: Known, start: DialogStart, cseq: number): void => {
+  const name = dialogOf(start)
+  numbers.set(name, Math.max(numbers.get(name) ?? 0, cseq))
+}
+
+const isOnRecord = ({ recorded }: Known, stream: Uri, no: SubscriptionNo, cseq: number): boolean =>
+  (recorded.get(nameOf(stream, no)) ?? 0) >= cseq
+
+/** A fetch was told once, by number one. */
+const isAnsweredFetch = (known: Known, { stream, events }: Decision, no: SubscriptionNo): boolean =>
+  isOnRecord(known, stream, no, 1) &&
+  events.some(
+    (event) =>
+      event._tag === "SubscriptionCreated" &&
+      event.no === no &&
+      event.start !== null &&
+      event.takenOver === undefined,
+  )
+
+const farewellsIn = (known: Known): ReadonlyMap<Uri, readonly Farewell[]> => {
+  const found = new Map<Uri, Farewell[]>()
+  for (const { stream, farewell } of known.farewells.values()) {
+    const { no, cseq, start, watcher } = farewell
+    if (isOnRecord(known, stream, no, cseq) || isWithinProgram(start)) continue
+    if (isErased(watcher) || isErased(stream)) continue
+    const last = { ...farewell, cseq: Math.max(cseq, known.numbers.get(dialogOf(start)) ?? 0) }
+    const before = found.get(stream)
+    if (before === undefined) found.set(stream, [last])
+    else before.push(last)
+  }
+  return found
+}
+
+const dialogOf = ({ callId, localTag, remoteTag }: DialogStart): string =>
+  dialogKey(callId, localTag, remoteTag)
+
+/** Nobody knows any more where to send anything. */
+const isErased = (person: Uri): boolean => person.endsWith("@erased.invalid")

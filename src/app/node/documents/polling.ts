@@ -1,0 +1,84 @@
+/**
+ * What is known of a source of documents while it is polled: one record per source.
+ */
+import { Deferred, Semaphore } from "effect"
+import { keyOf } from "../../../ports/document-source.ts"
+import type { DocumentChange, Trouble } from "../../../ports/document-source.ts"
+import type { IsUnread } from "../../../domain/presentity/context.ts"
+import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
+import type { Pump } from "../pump.ts"
+import type { DocumentKind, DocumentSource, Troubled } from "./source.ts"
+
+export interface Polling {
+  readonly source: DocumentSource
+  readonly kind: DocumentKind
+  readonly pump: Pump
+  /** How long a start waits for it, and how long it may be silent without being called unreachable. */
+  readonly waitSeconds: number
+  hasRead: boolean
+  unreachable: { readonly why: string; readonly since: Millis } | null
+  documents: number
+  readonly counts: { looks: number; failures: number }
+  /** By place and reason. */
+  troubles: Map<string, Troubled>
+  /** Packages whose part of the source cannot be read. */
+  unreadPackages: ReadonlySet<PackageName>
+  /** Documents that cannot be used, or are known and not in force yet. */
+  readonly open: Map<string, DocumentChange | null>
+  readonly refused: Map<string, { readonly text: string; readonly trouble: Trouble }>
+  readonly lock: Semaphore.Semaphore
+  readonly firstRead: Deferred.Deferred<void>
+  readonly firstApplied: Deferred.Deferred<void>
+  /** A start did not wait for it any longer. */
+  hasGivenUp: boolean
+  /** Why the last look of a start failed. */
+  lastWhy: string | null
+  /** What the first look removes because the source does not have it. */
+  unlisted: ReadonlySet<DocumentChange>
+  /** The store was away when watchers were to be looked at again. */
+  owesReview: boolean
+}
+
+export const newPolling = (parts: Pick<Polling, "source" | "kind" | "pump" | "waitSeconds">): Polling => ({
+  ...parts,
+  hasRead: false,
+  unreachable: null,
+  documents: 0,
+  counts: { looks: 0, failures: 0 },
+  troubles: new Map(),
+  unreadPackages: new Set(),
+  open: new Map(),
+  refused: new Map(),
+  lock: Semaphore.makeUnsafe(1),
+  firstRead: Deferred.makeUnsafe<void>(),
+  firstApplied: Deferred.makeUnsafe<void>(),
+  hasGivenUp: false,
+  lastWhy: null,
+  unlisted: new Set(),
+  owesReview: false,
+})
+
+export const isUnreadIn =
+  (polling: Polling): IsUnread =>
+  (presentity, packageName) =>
+    polling.kind.decidesWhoWatches &&
+    polling.kind.governs(packageName) &&
+    (!polling.hasRead ||
+      polling.unreadPackages.has(packageName) ||
+      polling.open.has(keyOf({ packageName, presentity })))
+
+/** The document in force; null: there is none. */
+export const present = (
+  { pump, kind }: Polling,
+  presentity: Uri,
+  packageName: PackageName,
+): string | null => {
+  const state = pump.engine.state(presentity)
+  if (state === undefined) return null
+  for (const [name, text] of kind.inForce(state)) if (name === packageName) return text
+  return null
+}
+
+/** Documents and packages of which nothing is known. */
+export const unreadKeys = ({ open, unreadPackages }: Polling): ReadonlySet<string> =>
+  new Set([...open.keys(), ...unreadPackages])

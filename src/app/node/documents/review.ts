@@ -1,0 +1,69 @@
+/**
+ * Watchers who wait though they need not, or need to and do not, because more or less is known of rules than before.
+ */
+import { Effect } from "effect"
+import { keyOf } from "../../../ports/document-source.ts"
+import type { Answer } from "../../../domain/presentity/commands.ts"
+import type { State } from "../../../domain/presentity/state.ts"
+import { values } from "../../../domain/table.ts"
+import type { PackageName, Uri } from "../../../domain/vocabulary.ts"
+import { isUnreadIn } from "./polling.ts"
+import type { Polling } from "./polling.ts"
+
+/** Documents, or presentities, that are decided on at the same time. */
+export const concurrency = 256
+
+/** The store was away, or too much was asked: the same may be taken later. */
+export const isPassing = (answer: Extract<Answer, { readonly _tag: "Rejected" }>): boolean =>
+  answer.rejection._tag === "ServiceUnavailable"
+
+/** @param only by key of a document, or package; null: all */
+export const review = (polling: Polling, only: ReadonlySet<string> | null): Effect.Effect<void> => {
+  const { kind, source, pump } = polling
+  polling.owesReview = false
+  if (!kind.decidesWhoWatches || only?.size === 0) return Effect.void
+  const asked: { readonly presentity: Uri; readonly packageName: PackageName }[] = []
+  for (const presentity of presentitiesIn(polling, only)) {
+    const state = pump.engine.state(presentity)
+    if (state === undefined) continue
+    for (const packageName of treatedOtherwise(polling, state))
+      if (only === null || only.has(keyOf({ packageName, presentity })) || only.has(packageName))
+        asked.push({ presentity, packageName })
+  }
+  const refresh = (packageName: PackageName) =>
+    ({ _tag: "RefreshWatchers", packageName, kind: "rules" }) as const
+  return Effect.forEach(
+    asked,
+    ({ presentity, packageName }) =>
+      Effect.map(
+        pump.amend(presentity, refresh(packageName), `${kind.name} source ${source.name}`),
+        (answer) => {
+          if (answer._tag === "Rejected" && isPassing(answer)) polling.owesReview = true
+        },
+      ),
+    { concurrency, discard: true },
+  )
+}
+
+const presentitiesIn = ({ pump }: Polling, only: ReadonlySet<string> | null): Iterable<Uri> => {
+  if (only === null || [...only].some((key) => !key.includes(" "))) return [...pump.engine.presentities()]
+  return new Set([...only].map((key) => key.slice(key.indexOf(" ") + 1) as Uri))
+}
+
+/** Packages in which nothing is in force and somebody is treated as if it had been read, or had not. */
+const treatedOtherwise = (polling: Polling, state: State): ReadonlySet<PackageName> => {
+  const { kind } = polling
+  const isUnread = isUnreadIn(polling)
+  const found = new Set<PackageName>()
+  const ruled = new Set([...kind.inForce(state)].map(([name]) => name))
+  for (const subscription of values(state.subscriptions)) {
+    const { packageName, forced, unread } = subscription
+    if (forced || ruled.has(packageName) || !kind.governs(packageName)) continue
+    if ((unread === true) !== isUnread(state.presentity, packageName)) found.add(packageName)
+  }
+  for (const { packageName } of values(state.waiting)) {
+    if (!ruled.has(packageName) && kind.governs(packageName) && !isUnread(state.presentity, packageName))
+      found.add(packageName)
+  }
+  return found
+}

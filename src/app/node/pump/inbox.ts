@@ -1,0 +1,77 @@
+/**
+ * What comes in: requests, reports on NOTIFYs, and what the pump itself wants decided.
+ */
+import { Effect, Option, Tracer } from "effect"
+import type { Answer, Command } from "../../../domain/presentity/commands.ts"
+import type { Uri } from "../../../domain/vocabulary.ts"
+import type { Request } from "../../../ports/sip-transport.ts"
+import type { PumpStatus } from "./state.ts"
+import type { Parts, Ticket } from "./parts.ts"
+import { refuse, unavailable } from "./release.ts"
+
+const whyNotReady: Readonly<Record<Exclude<PumpStatus, "ready">, string>> = {
+  starting: "starting",
+  down: "the store is away",
+  draining: "stopping",
+}
+
+/** A request is put into the inbox, or answered 503 at once. */
+export const submit = (pump: Parts, request: Request, parent: Tracer.AnySpan | null = null): void => {
+  const { machine, options, counters, outbox } = pump
+  if (machine.status !== "ready") {
+    refuse(pump, request, whyNotReady[machine.status])
+    return
+  }
+  if (pump.inbox.length >= options.inboxMax) {
+    counters.refusedBusy++
+    request.answer({ _tag: "Rejected", rejection: unavailable("busy", options.retryAfter) })
+    return
+  }
+  const traced = outbox.trace?.(request, parent) ?? null
+  const { presentity, command, origin, answer } = traced?.request ?? request
+  const ticket: Ticket = { answer, arrivedAt: pump.now(), trace: traced?.trace ?? null }
+  pump.inbox.push({ presentity, command, origin, ticket })
+  pump.schedule()
+}
+
+export const ask = (pump: Parts, presentity: Uri, command: Command, origin: string): Effect.Effect<Answer> =>
+  Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (parent) =>
+    Effect.callback<Answer>((resume) => {
+      const answer = (given: Answer): void => resume(Effect.succeed(given))
+      submit(pump, { presentity, command, origin, answer }, Option.getOrNull(parent))
+    }),
+  )
+
+/** Between the reading of the log and `start`, decided before all else; from then on as any request. */
+export const amend = (
+  pump: Parts,
+  presentity: Uri,
+  command: Command,
+  origin: string,
+): Effect.Effect<Answer> =>
+  Effect.suspend(() =>
+    pump.machine.isOpen
+      ? ask(pump, presentity, command, origin)
+      : Effect.callback<Answer>((resume) => {
+          const answer = (given: Answer): void => resume(Effect.succeed(given))
+          const ticket: Ticket = { answer, arrivedAt: pump.now(), trace: null }
+          if (pump.machine.decides === "nothing") return refuse(pump, ticket, "starting")
+          pump.inbox.push({ presentity, command, origin, ticket, amends: true })
+          pump.schedule()
+        }),
+  )
+
+/** A command of the pump's own: nobody waits for an answer. It is decided in the next turn, which is not asked for here. */
+export const offerOwn = (pump: Parts, presentity: Uri, command: Command): void => {
+  pump.inbox.push({ presentity, command, origin: "", ticket: null })
+}
+
+/**
+ * Has a presentity read before anything more is decided on it, even when nobody asks, so that its deadlines go on. What has left has
+ * left, and what has not is decided again.
+ */
+export const readAgain = (pump: Parts, presentity: Uri): void => {
+  pump.evicted.forget(presentity)
+  pump.loading.stale.add(presentity)
+  offerOwn(pump, presentity, { _tag: "Redeliver", since: 0, only: [] })
+}

@@ -1,0 +1,168 @@
+/**
+ * A server through its phases (`progress.ts`): up, one after the other, and down again in reverse.
+ *
+ * Sockets open when the log is read and what sources of rules and hard state have is in force. When that takes long, because
+ * the database does not answer or a source does not, they open all the same: a request is then told 503 and when to come
+ * again, instead of nothing.
+ */
+import { Deferred, Effect } from "effect"
+import type { LogIsTaken } from "../../ports/claim.ts"
+import type { StoreUnfit } from "../../ports/claim.ts"
+import { SipTransport } from "../../ports/sip-transport.ts"
+import type { SipHandler } from "../../ports/sip-transport.ts"
+import { initialTags } from "../config/resolve-config.ts"
+import { errorMessage } from "../error-message.ts"
+import { beginPolicies } from "../node/begin-policies.ts"
+import { warmUp } from "../node/warm-up.ts"
+import type { Tracing } from "../telemetry/tracing.ts"
+import { Documents } from "./documents.ts"
+import { ProjectorService, SharingTagsService } from "./followers.ts"
+import { handlerOf, lingerMillis } from "./node.ts"
+import { Progress } from "./progress.ts"
+import { PumpService } from "./pump.ts"
+import { ServerSettings } from "./settings.ts"
+import { StorageService } from "./storage.ts"
+import { RequestTracing } from "./telemetry.ts"
+import { Upkeep, WebhooksService } from "./upkeep.ts"
+
+/** How long sockets stay closed while the log and the sources are being read. */
+const socketsClosedAtMost = "3 seconds"
+
+/** Why a server ends by itself. */
+export type Lost = LogIsTaken | StoreUnfit
+
+export interface Lifecycle {
+  /** Succeeds once the log is read and requests are decided. */
+  readonly ready: Effect.Effect<void>
+  /** Fails when somebody else has the log, or took it. */
+  readonly lost: Effect.Effect<never, Lost>
+}
+
+/** Takes a server up; it succeeds when the sockets are open, and the rest follows. The end of the scope takes it down. */
+export const runServer = Effect.gen(function* () {
+  const { packages } = yield* ServerSettings
+  const storage = yield* StorageService
+  const sip = yield* SipTransport
+  const pump = yield* PumpService
+  const { tracing } = yield* RequestTracing
+  const { asking } = yield* Documents
+  const progress = yield* Progress
+  const isLoaded = yield* Deferred.make<void>()
+  const isListening = yield* Deferred.make<void>()
+  const isReady = yield* Deferred.make<void>()
+  const lost = yield* Deferred.make<never, Lost>()
+  const lose = Effect.catch((cause: Lost) => Deferred.fail(lost, cause))
+  const unlessLost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.raceFirst(effect, Deferred.await(lost))
+  const loops = yield* loopsOf
+  const up = yield* upTo(isLoaded, isListening, lose)
+
+  yield* Effect.sync(() => warmUp(packages))
+  yield* Effect.forkScoped(
+    up.pipe(Effect.andThen(Deferred.succeed(isReady, undefined)), Effect.andThen(loops), lose),
+  )
+  // until then it may be somebody else's, and theirs the sockets
+  yield* unlessLost(storage.claimed)
+  yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
+  yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
+  progress.reached("sockets")
+  yield* Deferred.succeed(isListening, undefined)
+  yield* Effect.addFinalizer(yield* down)
+  const lifecycle: Lifecycle = { ready: Deferred.await(isReady), lost: Deferred.await(lost) }
+  return lifecycle
+})
+
+/** Everything up to `ready`, in the order of the phases; each is said when it is done. */
+const upTo = Effect.fnUntraced(function* (
+  isLoaded: Deferred.Deferred<void>,
+  isListening: Deferred.Deferred<void>,
+  lose: <A, R>(effect: Effect.Effect<A, Lost, R>) => Effect.Effect<A | boolean, never, R>,
+) {
+  const { config, keeper } = yield* ServerSettings
+  const storage = yield* StorageService
+  const pump = yield* PumpService
+  const { rules, hardState } = yield* Documents
+  const tags = yield* SharingTagsService
+  const progress = yield* Progress
+  return Effect.gen(function* () {
+    const areKept = yield* storage.prepare
+    if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
+    yield* Effect.forkScoped(lose(storage.writer()?.lost ?? Effect.never))
+    progress.reached("claim")
+    yield* pump.recover
+    progress.reached("log")
+    if (!areKept) yield* storage.fillTables
+    progress.reached("tables")
+    // before anything is decided that could show something: what fell due, what is repeated, what is asked
+    yield* rules.begin
+    progress.reached("rules")
+    yield* beginPolicies(pump)
+    progress.reached("policies")
+    yield* hardState.begin
+    progress.reached("hard state")
+    yield* Deferred.succeed(isLoaded, undefined)
+    yield* Deferred.await(isListening)
+    yield* pump.start
+    progress.reached("deadlines")
+    yield* tags.begin(initialTags(config))
+    progress.reached("tags")
+    progress.reached("ready")
+  })
+})
+
+/** What goes on as long as the server lives. */
+const loopsOf = Effect.gen(function* () {
+  const { keeper } = yield* ServerSettings
+  const { daily, sealer } = yield* Upkeep
+  const projector = yield* ProjectorService
+  const webhooks = yield* WebhooksService
+  return Effect.all(
+    [
+      surviving("the tables", projector.run),
+      surviving("webhooks", webhooks.run),
+      surviving("seals", sealer?.run ?? Effect.void),
+      surviving("the day's work on the log", daily?.run ?? Effect.void),
+      surviving("the clock", keeper?.run ?? Effect.void),
+    ],
+    { concurrency: "unbounded" },
+  )
+})
+
+/** A loop that ends with a defect is begun again, and takes no other with it. */
+const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
+  Effect.catchDefect(loop, (defect) =>
+    Effect.logError(`${name}: begun again after a fault (${errorMessage(defect)})`).pipe(
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.andThen(Effect.suspend(() => surviving(name, loop))),
+    ),
+  )
+
+/** The way down, while the sockets are still open: decide, wait for answers, write down what is known. */
+const down = Effect.gen(function* () {
+  const { stopWithin } = yield* ServerSettings
+  const { claim } = yield* StorageService
+  const { sealer } = yield* Upkeep
+  const pump = yield* PumpService
+  const projector = yield* ProjectorService
+  return () =>
+    Effect.gen(function* () {
+      if (pump.status() !== "ready" || claim.taken() !== null) return
+      yield* pump.drain
+      yield* Effect.timeoutOption(pump.answered, lingerMillis)
+      yield* pump.record
+      yield* projector.flush
+      if (sealer !== null) yield* sealer.seal
+    }).pipe(Effect.timeoutOption(stopWithin))
+})
+
+/** What the stack tells of NOTIFYs is told to the traces as well. */
+const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>
+  tracing === null
+    ? handler
+    : {
+        submit: handler.submit,
+        delivered: (presentity, no, cseq, outcome) => {
+          tracing.delivered(presentity, no, cseq, outcome)
+          handler.delivered(presentity, no, cseq, outcome)
+        },
+      }

@@ -1,0 +1,25 @@
+/**
+ * Who may do what, and how that is read again while the server runs.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { ConfigInvalid } from "../config/config.ts"
+import { readTokens } from "../config/tokens.ts"
+import { makeReloader } from "../node/reload.ts"
+import type { Reloader } from "../node/reload.ts"
+import { DocumentSources } from "./pump.ts"
+import { ServerSettings } from "./settings.ts"
+
+export class Reload extends Context.Service<Reload, Reloader>()("presently/Reload") {}
+
+export const layerReload: Layer.Layer<Reload, ConfigInvalid, ServerSettings | DocumentSources> = Layer.effect(
+  Reload,
+  Effect.gen(function* () {
+    const { given, config, users, levels, reread } = yield* ServerSettings
+    const sources = yield* DocumentSources
+    const tokens =
+      config.admin === null || config.admin_tokens_file === null
+        ? null
+        : yield* readTokens(config.admin_tokens_file)
+    return yield* makeReloader({ config: given, users, tokens, levels, reread, poll: sources.poll })
+  }),
+)

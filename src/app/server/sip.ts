@@ -1,0 +1,82 @@
+/**
+ * The SIP side of a server: what its settings are for the stack.
+ */
+import { randomBytes } from "node:crypto"
+import { Effect, Layer } from "effect"
+import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
+import { readPeers } from "../../adapters/sip/peers.ts"
+import { layerSip } from "../../adapters/sip/stack.ts"
+import type { SipTransport } from "../../ports/sip-transport.ts"
+import { attention } from "../clock/attention.ts"
+import type { Config } from "../config/config.ts"
+import { realmOf } from "../config/limits.ts"
+import type { Users } from "../config/users.ts"
+import { Reload } from "./reload.ts"
+import { ServerSettings, defectLine } from "./settings.ts"
+
+/** The stack as the settings of a server have it. */
+export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config, packages, policy, say } = yield* ServerSettings
+    const { users } = yield* Reload
+    return layerSip({
+      ...addressingOf(config),
+      packages,
+      auth: authOf(config, users),
+      policy,
+      attention,
+      onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
+      onPeer: (line) => say(Effect.logWarning(line)),
+      onLimit: (limit) => {
+        const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
+        say(Effect.logWarning(limitInWords(limit, value)))
+      },
+    })
+  }),
+)
+
+const addressingOf = (config: Config) => ({
+  listen: config.listen,
+  domains: config.domain,
+  contactUri: config.server_address,
+  contactUser: config.contact_user ?? "",
+  registrar: config.registrar === "reject" ? ("reject" as const) : ("accept" as const),
+  udpMtuBytes: config.udp_mtu,
+  forceActive: config.force_active,
+  trustedPeers: readPeers(config.trusted_peers).peers,
+  allowAnyContact: !config.contact_must_be_source,
+  notifyTargets: config.notify_targets,
+  limits: {
+    unansweredOctetsMax: config.unanswered_octets_max,
+    unprovenTargetsMax: config.unproven_targets_max,
+    unprovenWaitingMax: config.unproven_waiting_max,
+    unprovenWaitingPerTargetMax: config.unproven_waiting_per_target_max,
+  },
+})
+
+const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["auth"]> | null =>
+  users === null
+    ? null
+    : {
+        realm: realmOf(config),
+        lookup: users.lookup,
+        addressOf: users.addressOf,
+        nonceKey: randomBytes(32),
+        algorithms: config.digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"],
+      }
+
+/** Said once: from then on the counters tell. */
+const limitInWords = (limit: SipLimit, value: number): string => {
+  switch (limit) {
+    case "unanswered_octets_max":
+      return `unanswered_octets_max = ${value} is reached: NOTIFYs are put off until earlier ones are answered`
+    case "unanswered_octets_share":
+      return `unanswered_octets_max = ${value}: one address and port has as many of these as are left for all others: NOTIFYs there are put off until earlier ones are answered`
+    case "unproven_targets_max":
+      return `unproven_targets_max = ${value} is reached: NOTIFYs to further addresses that never answered are put off`
+    case "unproven_waiting_max":
+      return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are put off`
+    case "unproven_waiting_per_target_max":
+      return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
+  }
+}
