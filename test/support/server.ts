@@ -3,7 +3,7 @@
  */
 import { Effect, Exit, Logger, Scope } from "effect"
 import { readConfig } from "../../src/app/config/config.ts"
-import { startServer } from "../../src/app/server.ts"
+import { startServer } from "../../src/app/server/start-server.ts"
 import type { SettingName } from "../../src/app/config/settings.ts"
 
 export interface PresenceServer {

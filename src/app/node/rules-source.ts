@@ -1,7 +1,6 @@
 /**
  * Authorization documents: where they come from, a folder, files or a table. How a source is polled is `document-poller.ts`.
  */
-import { accessSync, constants, statSync } from "node:fs"
 import { join } from "node:path"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../adapters/rules/files.ts"
 import { omaPresRules, presRules } from "../../ports/document-source.ts"
@@ -11,50 +10,13 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import { entries } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
+import { splitPair } from "../config/rules-settings.ts"
 import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { packageOfFolder, ruledPackages } from "../config/watch-policies.ts"
 import type { WatchSettings } from "../config/watch-policies.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
-
-/** `sip:alice@example.com=alice.xml`, split at the last `=`; the path is empty when there is none. */
-const splitPair = (pair: string): readonly [name: string, path: string] => {
-  const equals = pair.lastIndexOf("=")
-  return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)]
-}
-
-/** What is wrong with the settings that say where rules come from, one line each. */
-export const rulesFaults = (
-  config: Pick<Config, "rules_dir" | "static_rules" | "integrated_xcap_server">,
-): readonly string[] => {
-  const given = [
-    config.rules_dir === null ? [] : ["rules_dir"],
-    config.static_rules.length === 0 ? [] : ["static_rules"],
-    config.integrated_xcap_server ? ["integrated_xcap_server"] : [],
-  ].flat()
-  const faults = config.static_rules
-    .filter((pair) => {
-      const [name, path] = splitPair(pair)
-      return presentityOf(name) === null || !isReadableFile(path)
-    })
-    .map(
-      (pair) =>
-        `static_rules = ${pair}: expected URI=FILE with a file that can be read, for example sip:alice@example.com=alice.xml`,
-    )
-  return given.length > 1
-    ? [...faults, `${given.join(" and ")}: rules come from one place, give one of them`]
-    : faults
-}
-
-const isReadableFile = (path: string): boolean => {
-  try {
-    accessSync(path, constants.R_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
-}
 
 /** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
 export const rulesSourceOf = (

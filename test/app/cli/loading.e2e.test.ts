@@ -38,7 +38,7 @@ const loadedBy = async (context: TestContext, args: readonly string[]): Promise<
 }
 
 const server = [
-  "src/app/server.ts",
+  "src/app/server/start-server.ts",
   "src/app/node/",
   "src/app/config/config.ts",
   "src/app/open-store.ts",

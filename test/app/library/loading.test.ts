@@ -36,7 +36,7 @@ const elsewhere = [
   "adapters/admin/",
   "adapters/sip/",
   "app/cli/",
-  "app/server.ts",
+  "app/server/start-server.ts",
   "app/open-store.ts",
   "app/config/config.ts",
   "effect/http",

@@ -47,7 +47,7 @@ const ownServer = Effect.gen(function* () {
     file: null,
     defaults: { listen: ["udp:127.0.0.1:0"], admin: "off", memory: true, notify_min_interval: 0 },
   })
-  const { startServer } = yield* Effect.promise(() => import("../../server.ts"))
+  const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
   const server = yield* startServer(config).pipe(
     Effect.mapError((cause) => new LocalFailure({ what: "no server could be started here", cause })),
   )

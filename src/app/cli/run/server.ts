@@ -6,7 +6,7 @@ import type { LogLevel } from "../../../ports/operations.ts"
 import type { Config, ConfigInvalid } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
-import type { Server } from "../../server.ts"
+import type { Server } from "../../server/start-server.ts"
 import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
 import { version } from "../../version.ts"
 import { listenForHangups } from "../hangup.ts"
@@ -46,7 +46,7 @@ const runServer = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
       // Loaded when it is needed: commands that are clients start in half the time.
-      const { startServer } = yield* Effect.promise(() => import("../../server.ts"))
+      const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))

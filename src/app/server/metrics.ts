@@ -13,10 +13,10 @@ import type { SourceHealth } from "../node/documents/source.ts"
 import type { ReloadCounters } from "../node/reload.ts"
 import { sourceFamilies } from "../node/source-health.ts"
 import { version } from "../version.ts"
-import { carryOn, nothingCarried, withCarried } from "./carried.ts"
-import type { CarriedMetrics } from "./carried.ts"
-import { openMetricsText } from "./open-metrics.ts"
-import type { Family, Sample } from "./open-metrics.ts"
+import { carryOn, nothingCarried, withCarried } from "../telemetry/carried.ts"
+import type { CarriedMetrics } from "../telemetry/carried.ts"
+import { openMetricsText } from "../telemetry/open-metrics.ts"
+import type { Family, Sample } from "../telemetry/open-metrics.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>
