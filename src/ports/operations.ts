@@ -84,7 +84,7 @@ export const ExposedRow = Schema.Struct({
 })
 
 /** A document with its media type. */
-export const Document = Schema.Struct({ contentType: Schema.String, body: Schema.String })
+const Document = Schema.Struct({ contentType: Schema.String, body: Schema.String })
 
 /** All there is of one presentity. */
 export const PresentityView = Schema.Struct({

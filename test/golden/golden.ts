@@ -67,7 +67,7 @@ const linesIn = <Row>(name: string, file: string): readonly Row[] => {
     .map((line) => JSON.parse(line) as Row)
 }
 
-export const storedRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+const storedRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
 
 /** With what is encrypted opened. */
 export const eventRows = (name: string): readonly EventRow[] => {

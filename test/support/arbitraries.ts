@@ -220,7 +220,7 @@ const anyTime: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 34, arbitrary: anyPublish },
   { weight: 14, arbitrary: anySubscribe },
   { weight: 14, arbitrary: anyResubscribe },

@@ -259,15 +259,6 @@ export const terminated = (
   waitsUntil,
 })
 
-export const waitingEnded = (
-  no: number,
-  event: "approved" | "rejected" | "giveup" | "noresource",
-): Event => ({
-  _tag: "WaitingEnded",
-  no,
-  event,
-})
-
 /** Gone without a NOTIFY. */
 export const dropped = (no: number): Event => ({
   _tag: "SubscriptionTerminated",

@@ -13,7 +13,7 @@ import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 import { anyElement } from "./xml-arbitraries.ts"
 
 export const alice = "sip:alice@example.com" as Uri
-export const contentType = "application/dialog-info+xml"
+const contentType = "application/dialog-info+xml"
 export const states: readonly DialogState[] = ["trying", "proceeding", "early", "confirmed", "terminated"]
 
 export const plain: EventPackage<DialogInfo> = dialogInfo({ xml: xmlCodec })
@@ -42,7 +42,7 @@ export const dialog = (id: string, state: DialogState, callId: string | null = n
   `<dialog id="${id}"${callId === null ? "" : ` call-id="${callId}"`}><state>${state}</state></dialog>`
 
 /** Publications in order, with keys 1, 2 …, or those given. */
-export const sources = (
+const sources = (
   documents: readonly DialogInfo[],
   keys: readonly string[] = [],
 ): readonly Source<DialogInfo>[] =>

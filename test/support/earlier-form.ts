@@ -32,14 +32,14 @@ interface Row {
 }
 
 /** The key that somebody had then. */
-export const earlierKey = ({ id, person, key }: PersonKey): PersonKey => ({
+const earlierKey = ({ id, person, key }: PersonKey): PersonKey => ({
   id: id.slice(0, 12),
   person,
   key: key.subarray(0, 32),
 })
 
 /** A row's events and origin as they stood then. */
-export const inEarlierForm = (
+const inEarlierForm = (
   row: Pick<Row, "origin" | "nonce" | "events">,
   keyOf: (id: string) => PersonKey | undefined,
 ): Pick<Row, "origin" | "events"> => {

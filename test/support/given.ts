@@ -13,7 +13,7 @@ import { packages } from "./stub-package.ts"
 export { notifyInShort as summary } from "../../src/app/testing/given.ts"
 export type { World } from "../../src/app/testing/given.ts"
 
-export const nonce = "n"
+const nonce = "n"
 /** The entity-tag that the `version`th decision of a presentity mints. */
 export const tag = (version: number): string => `${nonce}.${version.toString(36)}`
 

@@ -145,7 +145,7 @@ type Choose = (count: number) => number
 const pick = <Value>(from: readonly Value[], choose: Choose): Value => from[choose(from.length)] as Value
 
 /** A generator of choices from one number: spellings need variety, not shrinking. */
-export const choices = (seed: number): Choose => {
+const choices = (seed: number): Choose => {
   let state = seed >>> 0
   return (count) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0

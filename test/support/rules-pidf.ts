@@ -140,7 +140,7 @@ export const anyGrants: fc.Arbitrary<Permissions> = fc
   })
 
 /** What filtering may do to a list of nodes: leave some out, and do the same inside others. */
-export const isWithin = (less: readonly Node[], more: readonly Node[]): boolean => {
+const isWithin = (less: readonly Node[], more: readonly Node[]): boolean => {
   let at = 0
   return less.every((node) => {
     while (at < more.length && !isPartOf(node, more[at] as Node)) at += 1

@@ -66,7 +66,7 @@ export const closed = (line: string): string => `-${line}`
 export const text = (content: string): Body => ({ contentType: "text/plain", text: content })
 
 /** A template: watched, never published. */
-export const template: EventPackage<Lines> = { ...stub({ name: "stub.winfo" }), accepts: [] }
+const template: EventPackage<Lines> = { ...stub({ name: "stub.winfo" }), accepts: [] }
 
 /** Everything a history can name; `presence` reads real XML. */
 export const packages = makeRegistry([

@@ -36,7 +36,7 @@ const instant = (name: string): Column => ({
 export type LogTable = "events" | "streams" | "seals"
 
 /** Every column of the tables that hold the log. */
-export const logColumns: Readonly<Record<LogTable, readonly Column[]>> = {
+const logColumns: Readonly<Record<LogTable, readonly Column[]>> = {
   events: [
     number("pos"),
     instant("at"),

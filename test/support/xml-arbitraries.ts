@@ -18,7 +18,7 @@ const names = [
   "xmlish",
   "t1",
 ]
-export const anyName = fc.constantFrom(...names)
+const anyName = fc.constantFrom(...names)
 
 const namespaces = [
   "",
@@ -28,7 +28,7 @@ const namespaces = [
   "urn:ietf:params:xml:ns:pidf",
   "http://x.example/ y",
 ]
-export const anyNamespace = fc.constantFrom(...namespaces)
+const anyNamespace = fc.constantFrom(...namespaces)
 const anyHint = fc.constantFrom("", "a", "p", "q", "ns", "ns2", "xmlx", "é")
 
 const pieces = [

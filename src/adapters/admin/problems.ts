@@ -32,6 +32,7 @@ export class NotFound extends HttpApiError.Problem<NotFound>()(
   code("not-found"),
 ) {}
 
+/** @public declarations name it */
 export class Conflict extends HttpApiError.Problem<Conflict>()(
   "Conflict",
   { type: "urn:presently:conflict", status: 409, title: "Refused as things are" },

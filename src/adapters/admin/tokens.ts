@@ -20,7 +20,7 @@ export interface Token {
 
 export const includes = (has: Scope, needs: Scope): boolean => scopes.indexOf(has) >= scopes.indexOf(needs)
 
-export const tokenHash = (token: string): Buffer => createHash("sha256").update(token).digest()
+const tokenHash = (token: string): Buffer => createHash("sha256").update(token).digest()
 
 /** The line of a token file for a new token. */
 export const tokenLine = (name: string, scope: Scope, token: string): string =>

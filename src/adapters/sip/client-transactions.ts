@@ -17,7 +17,7 @@ export type ClientEvent = "provisional" | "final" | "timerE" | "timerF" | "failu
 export type ClientEffect = "nothing" | "resend" | "answered" | "timedOut" | "failed" | "unrepeated"
 
 /** @source RFC 3261 §17.1.2.2 figure 6, but for `denied` */
-export const diagram: Readonly<
+const diagram: Readonly<
   Record<ClientState, Readonly<Record<ClientEvent, readonly [ClientState, ClientEffect]>>>
 > = {
   trying: {

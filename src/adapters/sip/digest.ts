@@ -45,7 +45,7 @@ const nonceBytes = 6 + 8 + 16 + 16
 /** How far behind the highest count a request may arrive. */
 const countWindow = 32
 
-export const hash = (algorithm: DigestAlgorithm, text: string): string =>
+const hash = (algorithm: DigestAlgorithm, text: string): string =>
   createHash(hashNames[algorithm]).update(text, "latin1").digest("hex")
 
 export interface Credentials {

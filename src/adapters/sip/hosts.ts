@@ -11,7 +11,7 @@ export interface Network {
 }
 
 /** An address, or a network in CIDR notation; null: it is neither. */
-export const networkOf = (entry: string): Network | null => {
+const networkOf = (entry: string): Network | null => {
   const [, address = "", prefix = ""] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(entry) ?? []
   if (isIP(address) === 0) return null
   const family = familyOf(address)
@@ -25,11 +25,10 @@ export const networkOf = (entry: string): Network | null => {
     : { address, prefix: length, family }
 }
 
-export const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
+const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
 /** A host name, or `*.` and one. */
-export const isHostName = (entry: string): boolean =>
-  /^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(entry)
+const isHostName = (entry: string): boolean => /^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(entry)
 
 /** Entries that are neither a name, an address nor a network. A name of digits and dots only is a mistyped address. */
 export const hostListFaults = (entries: readonly string[]): readonly string[] =>

@@ -73,7 +73,7 @@ export interface ReadPeers {
 const keys = ["identity", "publishes_for", "transport", "hosts"] as const
 type Key = (typeof keys)[number]
 
-export const peerSyntax =
+const peerSyntax =
   "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
   `;transport=${transportNames.join("|")}|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com`
 

@@ -37,7 +37,7 @@ import type { Listener, Sockets, Transport, Transports } from "./transports/tran
 import { transports as knownTransports } from "./transports/transports.ts"
 import { bracketed, canonicalAddress } from "./uri.ts"
 
-export type { AuthOptions, DigestAlgorithm, ListenAddress, Secret, SipOptions } from "./options.ts"
+export type { DigestAlgorithm, Secret, SipOptions } from "./options.ts"
 
 /** The service of the port. */
 export type Sip = (typeof SipTransport)["Service"]

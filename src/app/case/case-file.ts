@@ -9,7 +9,7 @@ import type { Line } from "../../explain/case/read.ts"
 import { nodeSha256 } from "./node-sha256.ts"
 
 /** Lines of a file, a piece of it in memory at a time. @throws what the system says of the file */
-export function* linesOf(path: string): Generator<Line> {
+function* linesOf(path: string): Generator<Line> {
   const file = openSync(path, "r")
   try {
     const chunk = Buffer.allocUnsafe(256 * 1024)

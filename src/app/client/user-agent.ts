@@ -67,7 +67,7 @@ export interface UserAgent {
   readonly receive: (callId: string, handler: RequestHandler) => Effect.Effect<void, never, Scope.Scope>
 }
 
-export const mintToken = (): string => randomBytes(8).toString("hex")
+const mintToken = (): string => randomBytes(8).toString("hex")
 
 export const startConversation = (): Conversation => ({
   callId: `${mintToken()}${mintToken()}`,

@@ -25,7 +25,7 @@ export const readConfigFile = (file: string, faults: string[]): readonly FileSet
   }
 }
 
-export const parseConfigFile = (text: string, file: string, faults: string[]): readonly FileSetting[] => {
+const parseConfigFile = (text: string, file: string, faults: string[]): readonly FileSetting[] => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number | undefined): string => `file ${file}:${lines.linePos(offset ?? 0).line}`

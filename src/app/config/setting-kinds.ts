@@ -2,7 +2,7 @@
  * The kinds of settings, and how one of each is written in the table of settings (`settings.ts`).
  */
 
-interface Base {
+export interface Base {
   /** Shown by `--help`-like listings and in error messages; one line. */
   readonly about: string
   /** Set when the value is taken and checked but changes nothing: why. Said once at start when it is given. */
@@ -11,51 +11,51 @@ interface Base {
   readonly secret?: true
 }
 
-interface Int<Default extends number | null> extends Base {
+export interface Int<Default extends number | null> extends Base {
   readonly kind: "int"
   readonly default: Default
   readonly min: number
   readonly max: number
 }
-interface Flag extends Base {
+export interface Flag extends Base {
   readonly kind: "flag"
   readonly default: boolean
 }
-interface Text extends Base {
+export interface Text extends Base {
   readonly kind: "text"
   readonly default: string | null
 }
-interface List extends Base {
+export interface List extends Base {
   readonly kind: "list"
   /** An entry may be a whole number, which YAML does not read as text. */
   readonly isNumeric?: boolean
   readonly default: readonly string[]
 }
-interface Choice extends Base {
+export interface Choice extends Base {
   readonly kind: "choice"
   readonly default: string
   readonly choices: readonly string[]
 }
 
 /** Rules about single requests (`request-policy-rules.ts`); the text form is YAML or JSON. */
-interface Rules<For extends "publish" | "subscribe"> extends Base {
+export interface Rules<For extends "publish" | "subscribe"> extends Base {
   readonly kind: "rules"
   readonly for: For
   readonly default: readonly never[]
 }
 /** Entries of trusted peers (`adapters/sip/peers.ts`), each a text or an object with the same names. */
-interface Peers extends Base {
+export interface Peers extends Base {
   readonly kind: "peers"
   readonly default: readonly string[]
 }
 /** A file of code, or from a program the code itself (`request-policy-hook.ts`). */
-interface Hook extends Base {
+export interface Hook extends Base {
   readonly kind: "hook"
   readonly default: null
 }
 
 /** A module, or from a program what it would export (`extensions.ts`). */
-interface Module extends Base {
+export interface Module extends Base {
   readonly kind: "module"
   readonly default: null
 }

@@ -28,7 +28,7 @@ const read = (file: string, parse: (pem: string) => KeyObject): Read => {
   }
 }
 
-export const readPrivateKey = (file: string): Read => read(file, (pem) => createPrivateKey(pem))
+const readPrivateKey = (file: string): Read => read(file, (pem) => createPrivateKey(pem))
 
 /** Null: nothing is to be sealed. */
 export const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config): Read | null => {

@@ -4,7 +4,7 @@
  * They are in force where watchers are judged at all (`asksRules`); what they mean is `domain/presentity/watching.ts`.
  */
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
-import { linePackages, ownPolicies, policyOf } from "../../domain/presentity/watching.ts"
+import { ownPolicies, policyOf } from "../../domain/presentity/watching.ts"
 import type { Watching } from "../../domain/presentity/watching.ts"
 import { canonicalDomain, domainOf } from "../../domain/uris.ts"
 import type { PackageName, Uri, WatchPolicy } from "../../domain/vocabulary.ts"
@@ -12,7 +12,7 @@ import { presentityOf } from "../presentity-uri.ts"
 import type { Config } from "./config.ts"
 import { didYouMean } from "./did-you-mean.ts"
 
-export const watchPolicies: readonly WatchPolicy[] = ["owner", "domain", "everybody", "rules"]
+const watchPolicies: readonly WatchPolicy[] = ["owner", "domain", "everybody", "rules"]
 
 /** The settings that say who may watch. */
 export type WatchSettings = Pick<Config, "watch_policy" | "line_members" | "mailbox_owners">
@@ -224,9 +224,6 @@ export const policiesInWords = (watching: Watching | undefined, packages: Packag
 }
 
 const isTemplate = ({ packageName }: PolicyRow): boolean => packageName.endsWith(".winfo")
-
-/** Names of the packages that a list of members narrows, for messages. */
-export const lineNames: string = [...linePackages].join(", ")
 
 /** Packages that ask rules of somebody: by themselves, or where a setting says so. */
 export const ruledPackages = (settings: WatchSettings, packages: Packages): ReadonlySet<PackageName> => {

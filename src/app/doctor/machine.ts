@@ -126,7 +126,7 @@ export const limits = (config: Config): readonly Check[] => {
 }
 
 /** Whether a server could listen there; null: it could. */
-export const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoException | null> =>
+const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoException | null> =>
   new Promise((answer) => {
     if (!transportOf(transport).isReliable) {
       const socket = createSocket(host.includes(":") ? "udp6" : "udp4")

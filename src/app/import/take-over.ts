@@ -49,7 +49,11 @@ export interface TakeOverOptions extends AdoptionRules {
 
 export const rowsPerPage = 500
 
-/** Somebody else writes to the log meanwhile. */
+/**
+ * Somebody else writes to the log meanwhile.
+ *
+ * @public declarations name it
+ */
 export class StoreInUse extends Data.TaggedError("StoreInUse")<{ readonly target: string }> {
   readonly exitCode = 74
   override get message(): string {

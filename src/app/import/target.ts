@@ -26,7 +26,11 @@ export interface Target {
   readonly services: Context.Context<EventStore | PresenceTables>
 }
 
-/** The database to write to does not do what is asked of it. */
+/**
+ * The database to write to does not do what is asked of it.
+ *
+ * @public declarations name it
+ */
 export class TargetUnusable extends Data.TaggedError("TargetUnusable")<{
   readonly target: string
   readonly why: string

@@ -22,7 +22,7 @@ import { makeLadder } from "../../explain/ladder/messages.ts"
 import type { LadderStep } from "../../explain/ladder/messages.ts"
 
 /** So many are drawn at once: all of them are in memory. */
-export const stepsMax = 100_000
+const stepsMax = 100_000
 
 export interface Span {
   readonly since: Place | null

@@ -1,6 +1,7 @@
 /**
  * What is wrong with the store, the packages and the functions of the program, and what a refusal says of it.
  */
+import { unsure } from "../../ports/claim.ts"
 import { Cause } from "effect"
 import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { Claim } from "../../ports/claim.ts"
@@ -83,7 +84,7 @@ export const makeHealth = (claim: Claim, report: (fault: PresenceFault) => void)
     doubt: () => {
       if (claim.isSure()) return null
       const cause = lost()
-      const why = cause === null ? "somebody else may have the log by now" : "somebody else has the log"
+      const why = cause === null ? unsure : "somebody else has the log"
       return unavailable(why, cause ?? undefined)
     },
     refused: (rejection, presentity) => refusal(rejection, causeOf(rejection, presentity)),

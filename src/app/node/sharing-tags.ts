@@ -22,7 +22,7 @@ export interface SharingTags {
 }
 
 /** As long as the column `sharing_tag` of the table `active_watchers`. */
-export const isTagName = (text: string): boolean => /^[A-Za-z0-9_.-]{1,32}$/.test(text)
+const isTagName = (text: string): boolean => /^[A-Za-z0-9_.-]{1,32}$/.test(text)
 
 const tagsMax = 64
 

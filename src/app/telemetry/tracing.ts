@@ -55,7 +55,7 @@ export const makeTracing = ({ url, ratio }: TracingOptions): Effect.Effect<Traci
     (services) => tracingOf(Context.get(services, Tracer.Tracer), () => Math.random() < ratio),
   )
 
-export const tracingOf = (tracer: Tracer.Tracer, isChosen: () => boolean): Tracing => {
+const tracingOf = (tracer: Tracer.Tracer, isChosen: () => boolean): Tracing => {
   const open = new Map<string, Tracer.Span>()
 
   const start = (name: string, kind: Tracer.SpanKind, parent: Tracer.AnySpan | null, from: number) =>

@@ -82,7 +82,7 @@ export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): E
 }
 
 /** `udp:192.0.2.20:5060 <Call-ID> <CSeq>` */
-export const correlationOf = (origin: string): string | null => origin.split(" ")[1] ?? null
+const correlationOf = (origin: string): string | null => origin.split(" ")[1] ?? null
 
 /** Packages that somebody is subscribed to. */
 const packagesIn = (...states: readonly State[]): ReadonlySet<PackageName> =>

@@ -22,11 +22,11 @@ import type { Permissions, Selection, Selector, SelectorKind } from "./presence-
 import { canonicalDomain, canonicalUri } from "../uris.ts"
 
 /** @source RFC 4745 §13 */
-export const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"
+const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"
 /** @source RFC 5025 §7 */
-export const presenceRulesNamespace = "urn:ietf:params:xml:ns:pres-rules"
+const presenceRulesNamespace = "urn:ietf:params:xml:ns:pres-rules"
 /** Open Mobile Alliance, XML Document Management: conditions of its own. */
-export const omaPolicyNamespace = "urn:oma:xml:xdm:common-policy"
+const omaPolicyNamespace = "urn:oma:xml:xdm:common-policy"
 
 /** Rules as plain data, in document order. */
 export interface RulesDocument {

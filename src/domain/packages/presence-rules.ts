@@ -23,7 +23,7 @@ import type { Permissions } from "./presence-rules-permissions.ts"
 import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 
 export { readRules } from "./presence-rules-document.ts"
-export type { Rule, RulesDocument, RulesOptions, RulesResult } from "./presence-rules-document.ts"
+export type { RulesDocument, RulesOptions } from "./presence-rules-document.ts"
 export { everythingShown, nothingGranted } from "./presence-rules-permissions.ts"
 export type { Permissions } from "./presence-rules-permissions.ts"
 

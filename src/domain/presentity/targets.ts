@@ -79,7 +79,7 @@ export const withTarget = (
   return { ...moved, proof: unproven(dialog.start, room, since) }
 }
 
-export const withoutProof = (dialog: Dialog): Dialog => {
+const withoutProof = (dialog: Dialog): Dialog => {
   const { proof: _, ...rest } = dialog
   return rest
 }

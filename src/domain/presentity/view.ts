@@ -268,7 +268,7 @@ export const parseRules = (by: PackageRules, body: Body): unknown => {
   return rules
 }
 
-export const ordinalsOf = (matched: string): readonly number[] =>
+const ordinalsOf = (matched: string): readonly number[] =>
   matched === "" ? [] : matched.split(",").map(Number)
 
 /** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */

@@ -41,12 +41,7 @@ const withoutSettings = (packages: Packages): Watching["policies"] => {
 }
 
 /** What a phone that shares a line watches. */
-export const linePackages: ReadonlySet<PackageName> = new Set([
-  "dialog",
-  "dialog;sla",
-  "call-info",
-  "line-seize",
-])
+const linePackages: ReadonlySet<PackageName> = new Set(["dialog", "dialog;sla", "call-info", "line-seize"])
 
 const mailboxPackage = "message-summary"
 

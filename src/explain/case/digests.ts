@@ -37,7 +37,7 @@ export const canonicalJson = (value: unknown): string => {
 /** Of values that never change. */
 const written = new WeakMap<object, string>()
 
-export const stateDigest = (state: State, sha256: Sha256): string => sha256.hex(canonicalJson(freeze(state)))
+const stateDigest = (state: State, sha256: Sha256): string => sha256.hex(canonicalJson(freeze(state)))
 
 /** A moment, and the digest of what left and what changed with it. */
 export interface Step {

@@ -25,7 +25,7 @@ export const digestOfRows = (before: Uint8Array) => {
 }
 
 /** The text that is signed. */
-export const signedText = ({ position, previous, at, rows, digest }: Unsigned): string =>
+const signedText = ({ position, previous, at, rows, digest }: Unsigned): string =>
   `presently seal 1\nposition ${position}\nprevious ${previous}\nat ${at}\nrows ${rows}\n` +
   `digest ${Buffer.from(digest).toString("hex")}\n`
 

@@ -45,7 +45,7 @@ export interface WriterOptions {
 /** The first half of the number of the advisory locks; the second is drawn. */
 export const lockClass = 7_265_005
 
-export const channel = "presently_writer"
+const channel = "presently_writer"
 
 /** Seconds after a lease at which PostgreSQL ends a silent session itself, when nobody waits who would. */
 const silentSeconds = 1
@@ -68,7 +68,7 @@ export const look = (session: Session): Effect.Effect<WriterRow, SqlError.SqlErr
   )
 
 /** Of all epochs that are written down somewhere: somebody may have removed the others. */
-export const newestEpoch =
+const newestEpoch =
   "greatest((SELECT coalesce(max(epoch), 0) FROM claims WHERE shard = 0), (SELECT last_value FROM writers_epoch))"
 
 /** Somebody may have removed the row. */

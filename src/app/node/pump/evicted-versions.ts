@@ -19,7 +19,7 @@ export interface EvictedVersions {
 }
 
 /** Kept at most; the newest half of them always is. */
-export const evictedMax = 100_000
+const evictedMax = 100_000
 
 export const makeEvictedVersions = (max = evictedMax): EvictedVersions => {
   let newer = new Map<Uri, EvictedVersion>()

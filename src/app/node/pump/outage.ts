@@ -9,7 +9,8 @@ import { noteDoubtful, watchDoubts } from "./doubts.ts"
 import { loadEach, nothingLoaded, takeLoaded } from "./loading.ts"
 import type { Loaded } from "./loading.ts"
 import type { Parts } from "./parts.ts"
-import { refuse, unsure } from "./release.ts"
+import { unsure } from "../../../ports/claim.ts"
+import { refuse } from "./release.ts"
 
 /** How long a store that is away is left alone, and at most when it goes again within `shortMillis` of being back. */
 const backMillis = 250
