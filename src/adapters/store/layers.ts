@@ -7,11 +7,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { EventStore } from "../../ports/event-store.ts"
-import { PresenceTables } from "../../ports/presence-tables.ts"
-import { WebhookStore } from "../../ports/webhook-store.ts"
-import { makeMemoryStore } from "./memory.ts"
-import { makeMemoryWebhookStore } from "./memory-webhooks.ts"
 import { layerStores } from "./postgres/database.ts"
 import type { DatabaseOptions, DatabaseServices } from "./postgres/database.ts"
 import { embeddedClient } from "./postgres/embedded.ts"
@@ -68,13 +63,3 @@ const forWholeTables = (context: Context.Context<PgClient.PgClient>) => {
     sql`SELECT set_config('enable_seqscan', 'on', false), set_config('plan_cache_mode', 'auto', false)`,
   )
 }
-
-/** Nothing outlives the process, and there are no tables to keep in line. */
-export const layerMemory: Layer.Layer<EventStore | PresenceTables | WebhookStore> = Layer.effectContext(
-  Effect.sync(() =>
-    Context.make(EventStore, makeMemoryStore()).pipe(
-      Context.add(PresenceTables, { together: (work) => work, write: () => Effect.void }),
-      Context.add(WebhookStore, makeMemoryWebhookStore()),
-    ),
-  ),
-)

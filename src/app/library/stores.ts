@@ -1,7 +1,7 @@
 /**
  * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
-import { layerMemory } from "../../adapters/store/layers.ts"
+import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import { masked } from "../config/masked-url.ts"
 import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"

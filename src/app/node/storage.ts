@@ -2,7 +2,8 @@
  * The store of a server: memory, or a database of its own or of others, brought to the present layout.
  */
 import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect"
-import { layerEmbedded, layerMemory, layerPostgres } from "../../adapters/store/layers.ts"
+import { layerEmbedded, layerPostgres } from "../../adapters/store/layers.ts"
+import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import { newServerName } from "../../adapters/store/postgres/connections.ts"
 import { Database } from "../../adapters/store/postgres/database.ts"
 import type { ClaimRequest } from "../../adapters/store/postgres/database.ts"

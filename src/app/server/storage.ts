@@ -2,7 +2,7 @@
  * Where a server keeps its log, as services: where the settings say, or in a store that the program or a module brings along.
  */
 import { Context, Effect, Layer } from "effect"
-import { layerMemory } from "../../adapters/store/layers.ts"
+import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import type { WebhookStore } from "../../ports/webhook-store.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { soleClaim } from "../../ports/claim.ts"
