@@ -12,7 +12,7 @@ import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
 import { reply } from "../../encoding/sip-replies.ts"
-import type { TransportName } from "./transports/transports.ts"
+import type { TransportName } from "./transports/names.ts"
 import { parseUri } from "./uri.ts"
 
 /** Who sent a request, as far as it was found out. */

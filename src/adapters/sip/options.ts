@@ -9,7 +9,7 @@ import type { Policy } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Transport } from "./transports/transport.ts"
-import type { TransportName } from "./transports/transports.ts"
+import type { TransportName } from "./transports/names.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName

@@ -11,8 +11,8 @@
 import { BlockList, isIP } from "node:net"
 import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { isTransportName, transportNames } from "./transports/transports.ts"
-import type { TransportName } from "./transports/transports.ts"
+import { isTransportName, transportNames } from "./transports/names.ts"
+import type { TransportName } from "./transports/names.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**

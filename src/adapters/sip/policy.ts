@@ -4,7 +4,7 @@
  *
  * Types only. How a request is asked about, and granted what the answer says, is in `apply-policy.ts`.
  */
-import type { TransportName } from "./transports/transports.ts"
+import type { TransportName } from "./transports/names.ts"
 
 /** One request as a policy sees it. */
 export interface PolicyRequest {

@@ -3,8 +3,8 @@
  */
 import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { transportNames } from "../../adapters/sip/transports/transports.ts"
-import type { TransportName } from "../../adapters/sip/transports/transports.ts"
+import { transportNames } from "../../adapters/sip/transports/names.ts"
+import type { TransportName } from "../../adapters/sip/transports/names.ts"
 
 export const toDefault = "127.0.0.1:5060"
 

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { transportOf } from "../../adapters/sip/transports/transports.ts"
-import type { TransportName } from "../../adapters/sip/transports/transports.ts"
+import type { TransportName } from "../../adapters/sip/transports/names.ts"
 import { NoAnswer } from "./failures.ts"
 import { makeSplitter } from "./wire.ts"
 

@@ -304,8 +304,9 @@ const findsLandmarks = Effect.fnUntraced(function* (store: Store) {
 
 const keepsEmptyLandmarks = Effect.fnUntraced(function* (store: Store) {
   const stream: Uri = freshStream()
-  const event: Event = { _tag: "RemoteTargetChanged", dialog: 1, remoteTarget: "sip:nobody" }
-  const decisions = [1, 2].map((version) => decisionOf(stream, version, { events: [event] }))
+  const entityTag = `${stream}-1` as EntityTag
+  const event: Event = { _tag: "PublicationRemoved", packageName: "presence", entityTag }
+  const decisions = [decisionOf(stream, 1), decisionOf(stream, 2, { events: [event] })]
   yield* store.append(decisions)
   const state = decisions.reduce((before, decision) => fold(before, decision), initial(stream))
   yield* store.saveLandmarks([state])

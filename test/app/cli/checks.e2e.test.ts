@@ -208,11 +208,15 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
       assert.match(broken.stderr, /the log itself cannot be read there/)
       // nothing is written of a stream that cannot be read
       assert.deepEqual(await on(url, "SELECT expires FROM presentity"), [{ expires: 7 }])
+      // the last one is what is known of NOTIFYs, if that was all written when the server stopped
+      const [head] = await on(url, "SELECT max(version)::int AS version FROM events")
       await on(url, "DELETE FROM events WHERE version >= 2")
       const gap = await checked({ database_url: url })
       assert.match(
         verifyText(gap.store, gap.report),
-        /^events sip:alice@example\.com: its head stands at 3, its newest decision is 1\n/,
+        new RegExp(
+          `^events sip:alice@example\\.com: its head stands at ${String((head as { readonly version: number }).version)}, its newest decision is 1\\n`,
+        ),
       )
     },
   )

@@ -3,8 +3,8 @@
  */
 import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
-import { isTransportName, presumedName, transportNames } from "../../../adapters/sip/transports/transports.ts"
-import type { TransportName } from "../../../adapters/sip/transports/transports.ts"
+import { isTransportName, presumedName, transportNames } from "../../../adapters/sip/transports/names.ts"
+import type { TransportName } from "../../../adapters/sip/transports/names.ts"
 import { parseUri } from "../../../adapters/sip/uri.ts"
 import { addressOfRecord } from "../../../domain/uris.ts"
 import type { Credentials } from "../../client/credentials.ts"
