@@ -305,7 +305,7 @@ const findsLandmarks = Effect.fnUntraced(function* (store: Store) {
 const keepsEmptyLandmarks = Effect.fnUntraced(function* (store: Store) {
   const stream: Uri = freshStream()
   const entityTag = `${stream}-1` as EntityTag
-  const event: Event = { _tag: "PublicationRemoved", packageName: "presence", entityTag }
+  const event: Event = { _tag: "PublicationRemoved", packageName: "presence", entityTag, cause: "requested" }
   const decisions = [decisionOf(stream, 1), decisionOf(stream, 2, { events: [event] })]
   yield* store.append(decisions)
   const state = decisions.reduce((before, decision) => fold(before, decision), initial(stream))
