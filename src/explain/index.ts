@@ -25,7 +25,7 @@ export { worldOf } from "./case/world.ts"
 export type { CaseWorld, DecisionWorld } from "./case/world.ts"
 export { differenceText, driftText, notifyText, stateText, stepText } from "./case/step-text.ts"
 export { whyInCase } from "./case/why-in-case.ts"
-export type { WhyInCase } from "./case/why-in-case.ts"
+export type { QuestionInCase, WhyInCase } from "./case/why-in-case.ts"
 
 export { briefEvent, formatEvent } from "./event-text.ts"
 export type { Clock } from "./event-text.ts"

@@ -9,6 +9,8 @@ import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Config } from "../config/config.ts"
+import { withExtensions } from "../config/extensions.ts"
+import { packagesOf } from "../config/packages.ts"
 import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
 import { errorMessage } from "../error-message.ts"
 import { beginningOf } from "./export-case.ts"
@@ -40,7 +42,9 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   const opened = yield* openStore(config, "verify")
   yield* requireLog(opened)
   const { store, audit } = opened.log
-  const world = worldOf(caseWorldOf(config))
+  // with the packages that a module brings along, of which a case file knows nothing
+  const complete = yield* withExtensions(config)
+  const world = { ...worldOf(caseWorldOf(complete)), packages: packagesOf(complete) }
   const drifted: Drifted[] = []
   const skipped: string[] = []
   let [decisions, count, dropped] = [0, 0, 0]

@@ -268,16 +268,19 @@ const parsedOrWhy: Expectation = (answer) =>
 const document: Expectation = (answer) =>
   answer === undefined || isPromise(answer) ? "a document, or null" : null
 
+/** It becomes part of a header: a line break in it would begin another one. */
+const isOneLine = (value: unknown): value is string => isText(value) && !/[\r\n\0]/.test(value)
+
 const body: Expectation = (answer) =>
   typeof answer === "object" &&
   answer !== null &&
   "contentType" in answer &&
-  isText(answer.contentType) &&
+  isOneLine(answer.contentType) &&
   "text" in answer &&
   isText(answer.text) &&
-  (!("parameters" in answer) || answer.parameters === undefined || isText(answer.parameters))
+  (!("parameters" in answer) || answer.parameters === undefined || isOneLine(answer.parameters))
     ? null
-    : "{ contentType, text }"
+    : "{ contentType, text }, with contentType and parameters in one line"
 
 const headers: Expectation = (answer) =>
   Array.isArray(answer) &&
@@ -287,7 +290,7 @@ const headers: Expectation = (answer) =>
       header.length === 2 &&
       isText(header[0]) &&
       token.test(header[0]) &&
-      isText(header[1]),
+      isOneLine(header[1]),
   )
     ? null
     : "an array of [name, value]"

@@ -51,7 +51,7 @@ export const extensionsFaults = (given: unknown): readonly string[] => {
     const values = given as Readonly<Record<string, unknown>>
     const unknown = Object.keys(given).filter((name) => !names.some((known) => known === name))
     return [
-      ...unknown.map((name) => `there is no ${name}: expected ${names.join(", ")}`),
+      ...unknown.map((name) => `${name} is exported: expected nothing but ${names.join(", ")}`),
       ...names.flatMap((name) => (values[name] === undefined ? [] : members[name](values[name]))),
     ]
   } catch (cause) {
@@ -69,7 +69,8 @@ export const loadModule = async (file: string): Promise<Extensions> => {
   try {
     exported = (await import(/* @vite-ignore */ pathToFileURL(resolve(file)).href)) as typeof exported
   } catch (cause) {
-    throw new ModuleUnusable([wordsOf(cause).split("\n")[0] ?? ""])
+    // the file of ours that asked for it is of no help
+    throw new ModuleUnusable([(wordsOf(cause).split("\n")[0] ?? "").replace(/ imported from .*$/, "")])
   }
   const given = exported["default"] ?? Object.fromEntries(Object.entries(exported))
   const faults = extensionsFaults(given)

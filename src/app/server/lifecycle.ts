@@ -67,7 +67,6 @@ export const runServer = Effect.gen(function* () {
   yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
   progress.reached("sockets")
   yield* Deferred.succeed(isListening, undefined)
-  yield* Effect.addFinalizer(yield* down)
   const lifecycle: Lifecycle = { ready: Deferred.await(isReady), lost: Deferred.await(lost) }
   return lifecycle
 })
@@ -84,6 +83,7 @@ const upTo = Effect.fnUntraced(function* (
   const { rules, hardState } = yield* Documents
   const tags = yield* SharingTagsService
   const progress = yield* Progress
+  const goDown = yield* down
   return Effect.gen(function* () {
     const areKept = yield* storage.prepare
     if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
@@ -103,6 +103,8 @@ const upTo = Effect.fnUntraced(function* (
     yield* Deferred.succeed(isLoaded, undefined)
     yield* Deferred.await(isListening)
     yield* pump.start
+    // after the pump's own, so before it: what is closed decides, waits and writes nothing more
+    yield* Effect.addFinalizer(goDown)
     progress.reached("deadlines")
     yield* tags.begin(initialTags(config))
     progress.reached("tags")

@@ -10,20 +10,22 @@
  *     const deliver = ({ ticket, answer, notifications }) => { … } // answer the request, then send its NOTIFYs
  *
  *     engine.advance(clock(), nonce) // decide what has fallen due
- *     for (const offer of requests) {
- *       let offered = engine.offer(offer, clock(), nonce)
- *       if (offered._tag === "Missing") {
- *         engine.load(await store.load(offered.presentity))
- *         offered = engine.offer(offer, clock(), nonce)
+ *     do {
+ *       for (const request of requests.splice(0)) {
+ *         let offered = engine.offer(request, clock(), nonce)
+ *         if (offered._tag === "Missing") {
+ *           engine.load(await store.load(offered.presentity))
+ *           offered = engine.offer(request, clock(), nonce)
+ *         }
+ *         if (offered._tag === "Released") deliver(offered.release)
  *       }
- *       if (offered._tag === "Released") deliver(offered.release)
- *     }
- *     for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100)) {
- *       const { conflicts } = await store.append(batch.decisions) // when it throws: engine.failed()
- *       const { release, again } = engine.committed(conflicts)
- *       for (const one of release) deliver(one)
- *       requests.push(...again)
- *     }
+ *       for (let batch = engine.takeBatch(100); batch !== null; batch = engine.takeBatch(100)) {
+ *         const { conflicts } = await store.append(batch.decisions) // when it throws: engine.failed()
+ *         const { release, again } = engine.committed(conflicts)
+ *         release.forEach(deliver)
+ *         requests.push(...again)
+ *       }
+ *     } while (requests.length > 0)
  *
  * What it promises, and asks:
  *

@@ -21,6 +21,12 @@ export interface WhyInCase {
   readonly text: WhyText
 }
 
+/** A question with URIs as a case file spells them: `sip:alice@example.com`. */
+export interface QuestionInCase extends Omit<Question, "presentity" | "watcher"> {
+  readonly presentity: string
+  readonly watcher: string
+}
+
 /**
  * The same answer as `presently why` gives for the log that the case was written from, as of the time it was written. All
  * decisions of the presentity are in memory at once.
@@ -29,7 +35,13 @@ export interface WhyInCase {
  * @param clock how times are shown, for example `clockOf("UTC")`
  * @returns null: the case holds nothing about the presentity
  */
-export const whyInCase = (items: Iterable<CaseItem>, question: Question, clock: Clock): WhyInCase | null => {
+export const whyInCase = (
+  items: Iterable<CaseItem>,
+  asked: QuestionInCase,
+  clock: Clock,
+): WhyInCase | null => {
+  // the canonical spelling is what a case has
+  const question = asked as Question
   let world: DecisionWorld | null = null
   let state: State | null = null
   let writtenAt = 0

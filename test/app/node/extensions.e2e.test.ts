@@ -332,7 +332,7 @@ describe("a module that a setting names", { tags: ["OPS-extensions"] }, () => {
   it.for([
     ["throw new Error('at once')", "at once"],
     ["export const package = []", /Unexpected|package/],
-    ["export const packges = []", /^there is no packges: expected packages, rules, store$/],
+    ["export const packges = []", /^packges is exported: expected nothing but packages, rules, store$/],
     ["export default {}", /^it exports nothing of packages, rules, store$/],
     ["export default 1", /^expected an object with packages, rules, store, or some of them$/],
     ["export const packages = [{ name: 'x y' }]", /^packages\[0\]\.name = "x y": expected what can stand/],

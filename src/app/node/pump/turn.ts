@@ -65,9 +65,11 @@ export const decideOffer = (pump: Parts, offer: Offer<Ticket>, at: Millis, amend
   const { doubts, loading } = pump
   if (doubts.hasDone && offer.ticket === null && doubts.done.has(offer)) return
   if (pump.machine.isAway && offer.ticket !== null) return refuse(pump, offer.ticket, "the store is away")
+  // what nobody waits for is told again by identity, and needs no precedence
+  const asDecided = amends && offer.ticket !== null ? { ...offer, amends: true as const } : offer
   const queue = offer.presentity === null ? undefined : loading.offers.get(offer.presentity)
   if (queue !== undefined) {
-    queue.push(offer)
+    queue.push(asDecided)
     return
   }
   const offered = pump.engine.offer(amends ? { ...offer, amends: true } : offer, at, freshNonce)
@@ -75,7 +77,7 @@ export const decideOffer = (pump: Parts, offer: Offer<Ticket>, at: Millis, amend
   else if (offered._tag === "Missing") {
     const { until = 0 } = loading.unreadable.get(offered.presentity) ?? {}
     if (until > performance.now()) refuse(pump, offer.ticket, "what the log holds of it cannot be read")
-    else if (loading.stale.has(offered.presentity)) awaitLoad(pump, offered.presentity, offer)
+    else if (loading.stale.has(offered.presentity)) awaitLoad(pump, offered.presentity, asDecided)
     else {
       assumeEmpty(pump, offered.presentity)
       decideOffer(pump, offer, at, amends)
