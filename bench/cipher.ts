@@ -7,9 +7,9 @@
  */
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import type * as sealed from "../src/adapters/store/encryption/encrypted-decision.ts"
 import type * as codec from "../src/adapters/store/encryption/stored-row.ts"
 import type * as proof from "../src/adapters/store/integrity/hash-chain.ts"
-import type * as sealed from "../src/adapters/store/encryption/encrypted-decision.ts"
 import type { Decision, Event } from "../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../src/domain/vocabulary.ts"
 

@@ -1,3 +1,5 @@
+import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
+import { udp } from "../src/adapters/sip/transports/udp.ts"
 /**
  * What presence rules, and documents numbered for each watcher, cost a fan-out: one presentity, 1000 watchers, its
  * publication modified again and again, in memory, down to the bytes of each NOTIFY and without sockets. Prints each case
@@ -6,10 +8,8 @@
  *   node bench/fanout.ts
  */
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
-import { udp } from "../src/adapters/sip/transports/udp.ts"
-import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
-import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
 import { makeEngine } from "../src/domain/engine/make-engine.ts"
+import { dialogInfo } from "../src/domain/packages/dialog-info.ts"
 import { presence } from "../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../src/domain/packages/registry.ts"
 import type { Command } from "../src/domain/presentity/commands.ts"

@@ -15,10 +15,10 @@ import { LogAdmin } from "../ports/log-admin.ts"
 import { moduleTableNames } from "../ports/presence-tables.ts"
 import type { TableNames } from "../ports/presence-tables.ts"
 import { ConfigInvalid } from "./config/config.ts"
-import { masked } from "./config/masked-url.ts"
 import type { Config } from "./config/config.ts"
-import { version } from "./version.ts"
+import { masked } from "./config/masked-url.ts"
 import { errorMessage } from "./error-message.ts"
+import { version } from "./version.ts"
 
 /** The store is not there, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{

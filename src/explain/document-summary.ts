@@ -2,9 +2,9 @@
  * What documents say in a few words: the tuples of presence, the states of calls.
  */
 import { xmlCodec } from "../adapters/xml/codec.ts"
+import { dialogInfoNamespace } from "../domain/packages/dialog-info-document.ts"
 import { attribute, child, childrenNamed, textOf } from "../domain/packages/element.ts"
 import type { Element } from "../domain/packages/element.ts"
-import { dialogInfoNamespace } from "../domain/packages/dialog-info-document.ts"
 import { pidfNamespace } from "../domain/packages/pidf.ts"
 import type { Body } from "../domain/vocabulary.ts"
 

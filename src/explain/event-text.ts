@@ -1,9 +1,9 @@
+import { answersIn } from "../domain/presentity/delivery-acks.ts"
 /**
  * What each kind of event says, at two levels of detail: in full for a history, and in brief for the steps of a case, which
  * stand in one line each.
  */
 import type { Event } from "../domain/presentity/events.ts"
-import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
 import { bodyInWords, shownText } from "./document-summary.ts"
 import { spanInWords } from "./time-spans.ts"

@@ -5,8 +5,8 @@
  * every implementation passes: `storeContract` of `presently/testing`.
  */
 import { Context, Data } from "effect"
-import type { RecordedDecision } from "../domain/history/moments.ts"
 import type { Effect } from "effect"
+import type { RecordedDecision } from "../domain/history/moments.ts"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { State } from "../domain/presentity/state.ts"
 import type { Millis, Position, Uri } from "../domain/vocabulary.ts"

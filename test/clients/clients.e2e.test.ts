@@ -8,13 +8,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync, existsSync } from "node:
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { freePort } from "../support/postgres.ts"
 import { asking } from "../support/admin.ts"
+import { compileCache } from "../support/compile-cache.ts"
 import { holds, patienceMillis } from "../support/condition.ts"
+import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
-import { compileCache } from "../support/compile-cache.ts"
 
 const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
 const folder = mkdtempSync(join(tmpdir(), "presently-clients-"))

@@ -1,9 +1,9 @@
+import { encodeDecision } from "presently"
 /** Mistakes that must not compile; a line that does compile is an error of its own. */
 import { decide } from "presently/domain"
 import type { Command, Event } from "presently/domain"
 import { makeRegistry, passThrough, presence } from "presently/packages"
 import type { EventPackage, Pidf } from "presently/packages"
-import { encodeDecision } from "presently"
 import { packageLaws, storeContract } from "presently/testing"
 import { counter } from "./counter.ts"
 import { embedded, plain } from "./root.ts"

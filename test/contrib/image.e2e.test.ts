@@ -11,11 +11,11 @@ import { delimiter, dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { describe, it } from "vitest"
 import { settings } from "../../src/app/config/settings.ts"
+import { compileCache } from "../support/compile-cache.ts"
 import { actOut, last, readCopy, readDockerfile } from "../support/dockerfile.ts"
 import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { pause } from "../support/sip-client.ts"
-import { compileCache } from "../support/compile-cache.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 const stages = readDockerfile(readFileSync(join(checkout, "Dockerfile"), "utf8"))

@@ -7,7 +7,6 @@
 import assert from "node:assert/strict"
 import { parseArgs } from "node:util"
 import fc from "fast-check"
-import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { Presence, storeOf } from "../../src/app/index.ts"
 import type { PresenceFault, PresenceRefused } from "../../src/app/index.ts"
@@ -17,6 +16,7 @@ import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { size } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
 
 export interface EmbedderRun {
   readonly calls: number

@@ -1,3 +1,6 @@
+import { readFileSync, readdirSync } from "node:fs"
+import { setTimeout as pauseFor } from "node:timers/promises"
+import { parseArgs } from "node:util"
 /**
  * Lets the database hang under load, again and again, and checks after each time that everything that was answered 2xx is still
  * there, that CSeq numbers only rise, and that the three tables and the snapshots are what the log says.
@@ -9,9 +12,6 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
-import { readFileSync, readdirSync } from "node:fs"
-import { parseArgs } from "node:util"
-import { setTimeout as pauseFor } from "node:timers/promises"
 import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyReport } from "../../src/app/integrity/verify.ts"

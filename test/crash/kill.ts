@@ -15,13 +15,13 @@ import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { setTimeout as pauseFor } from "node:timers/promises"
+import { parseArgs } from "node:util"
+import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
-import { compileCache } from "../support/compile-cache.ts"
 
 const main = join(import.meta.dirname, "../../src/app/main.ts")
 

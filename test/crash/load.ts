@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 /**
  * Publishers and watchers that remember what they were promised, over one UDP socket.
  *
@@ -7,7 +8,6 @@
  */
 import { createSocket } from "node:dgram"
 import type { Socket } from "node:dgram"
-import { randomBytes } from "node:crypto"
 import { setTimeout as pauseFor } from "node:timers/promises"
 
 export interface Findings {

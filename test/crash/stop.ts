@@ -7,12 +7,12 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { setTimeout as pauseFor } from "node:timers/promises"
+import { parseArgs } from "node:util"
+import type { Message } from "../../src/app/client/wire.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
-import type { Message } from "../../src/app/client/wire.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 
 const main = join(import.meta.dirname, "../../src/app/main.ts")

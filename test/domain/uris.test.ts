@@ -1,8 +1,8 @@
+import { domainToASCII } from "node:url"
 /**
  * One spelling for URIs and domains, held against what the platform knows of them.
  */
 import fc from "fast-check"
-import { domainToASCII } from "node:url"
 import { describe, expect, it } from "vitest"
 import { canonicalDomain, canonicalHost, canonicalUri, domainOf, sameUri } from "../../src/domain/uris.ts"
 import { anyText } from "../support/xml-arbitraries.ts"

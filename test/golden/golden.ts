@@ -9,12 +9,8 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
-import { canonicalJson } from "../../src/explain/case/digests.ts"
 import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
-import { worldOf } from "../../src/explain/case/world.ts"
-import type { CaseWorld } from "../../src/explain/case/world.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
 import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
@@ -23,6 +19,10 @@ import type { State } from "../../src/domain/presentity/state.ts"
 import { rowOf, rowsOf } from "../../src/domain/projections/layout.ts"
 import type { TableRow } from "../../src/domain/projections/layout.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
+import { canonicalJson } from "../../src/explain/case/digests.ts"
+import { worldOf } from "../../src/explain/case/world.ts"
+import type { CaseWorld } from "../../src/explain/case/world.ts"
 
 export interface EventRow {
   readonly pos: number

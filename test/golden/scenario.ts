@@ -1,31 +1,31 @@
+import { pseudonym } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import { dropDocuments } from "../../src/adapters/store/integrity/hash-chain.ts"
 /**
  * A history in which every kind of event happens, with every field it can have, on the engine of today with the packages of
  * a server: what golden logs are recorded from.
  */
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
-import { dropDocuments } from "../../src/adapters/store/integrity/hash-chain.ts"
-import { pseudonym } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import { worldOf } from "../../src/explain/case/world.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
-import type { CaseWorld } from "../../src/explain/case/world.ts"
 import { readConfig } from "../../src/app/config/config.ts"
-import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
-import type { RecordedDecision } from "../../src/ports/event-store.ts"
+import { makeEngine } from "../../src/domain/engine/make-engine.ts"
+import { programFlow } from "../../src/domain/presentity/abandon.ts"
 import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
-import type { Notify } from "../../src/domain/presentity/intents.ts"
-import { programFlow } from "../../src/domain/presentity/abandon.ts"
 import type { Event } from "../../src/domain/presentity/events.ts"
 import type { Farewell } from "../../src/domain/presentity/farewell.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
-import { get, values } from "../../src/domain/table.ts"
 import { anonymous } from "../../src/domain/privacy.ts"
+import { get, values } from "../../src/domain/table.ts"
 import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
+import { worldOf } from "../../src/explain/case/world.ts"
+import type { CaseWorld } from "../../src/explain/case/world.ts"
+import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { alice, at, bob, carol, dialogOf, publish, resubscribe, subscribe } from "../support/builders.ts"
-import { everything, handling, rule, ruleset } from "../support/rules-builders.ts"
 import { pidf } from "../support/ruled.ts"
+import { everything, handling, rule, ruleset } from "../support/rules-builders.ts"
 
 const settings = caseWorldOf(
   readConfig({

@@ -5,33 +5,23 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { authorizeWatcher } from "../../src/domain/presentity/authorize.ts"
-import type { Decision } from "../../src/domain/presentity/events.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
+import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
+import type { Decision } from "../../src/domain/presentity/events.ts"
+import { evolve, fold } from "../../src/domain/presentity/evolve.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
-import { evolve, fold } from "../../src/domain/presentity/evolve.ts"
-import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { SubHandling, Uri } from "../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { alice, redeliver } from "../support/builders.ts"
 import { standing } from "../support/given.ts"
 import { onEngine, parameters } from "../support/history.ts"
 import { beginning } from "../support/machine.ts"
 import type { Moment } from "../support/machine.ts"
-import {
-  brief,
-  makeRuledPackages,
-  publishPidf,
-  ruledPackages,
-  ruledWorld,
-  statusOf,
-  story,
-  watch,
-} from "../support/ruled.ts"
 import {
   anyRuledSteps,
   forEveryRuledHistory,
@@ -43,6 +33,16 @@ import {
   waitingMillis,
 } from "../support/ruled-history.ts"
 import type { RuledStep, Shape, Side } from "../support/ruled-history.ts"
+import {
+  brief,
+  makeRuledPackages,
+  publishPidf,
+  ruledPackages,
+  ruledWorld,
+  statusOf,
+  story,
+  watch,
+} from "../support/ruled.ts"
 import { anyRules, epoch, uriOf, writeRules } from "../support/rules-arbitraries.ts"
 import { people as persons, referenceGrants, referenceMatches } from "../support/rules-reference.ts"
 

@@ -10,10 +10,10 @@ import { dialogInfo } from "../../src/domain/packages/dialog-info.ts"
 import { dialogsInPresence } from "../../src/domain/packages/dialog-presence.ts"
 import { presence } from "../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../src/domain/packages/registry.ts"
-import type { Notify } from "../../src/domain/presentity/intents.ts"
-import { currentDocument } from "../../src/domain/presentity/view.ts"
 import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
+import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
+import { currentDocument } from "../../src/domain/presentity/view.ts"
 import { get, values } from "../../src/domain/table.ts"
 import {
   accepted,

@@ -10,10 +10,10 @@ import { get, values } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anySteps } from "../support/arbitraries.ts"
 import { failure } from "../support/builders.ts"
-import { packages } from "../support/stub-package.ts"
 import { forEveryHistory, play } from "../support/history.ts"
 import { keyOf, worlds } from "../support/machine.ts"
 import type { Moment, Run } from "../support/machine.ts"
+import { packages } from "../support/stub-package.ts"
 
 const accepted = (one: Moment): boolean => one.answer._tag === "Accepted"
 

@@ -4,6 +4,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
+import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import { allowEveryone, defaultLimits } from "../../src/domain/presentity/context.ts"
 import { intervalOf } from "../../src/domain/presentity/pace.ts"
@@ -11,11 +12,10 @@ import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Publication, State } from "../../src/domain/presentity/state.ts"
 import { absentView, currentView } from "../../src/domain/presentity/view.ts"
 import { get, values } from "../../src/domain/table.ts"
-import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
-import { closed, offlineLine, packages, text } from "../support/stub-package.ts"
 import { alice, publish } from "../support/builders.ts"
 import { forEveryHistory, parameters } from "../support/history.ts"
 import type { Moment, Run } from "../support/machine.ts"
+import { closed, offlineLine, packages, text } from "../support/stub-package.ts"
 
 const publicationsOf = (state: State, packageName: string): readonly Publication[] => {
   const found = get(state.publications, packageName)

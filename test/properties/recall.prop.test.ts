@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import { recall } from "../../src/domain/history/recall.ts"
 import type { ReconstructionContext } from "../../src/domain/history/recall-world.ts"
+import { recall } from "../../src/domain/history/recall.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { forEveryHistory } from "../support/history.ts"

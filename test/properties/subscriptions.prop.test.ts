@@ -11,12 +11,12 @@ import type { State, Subscription } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { anyExpires, anySteps } from "../support/arbitraries.ts"
-import { text } from "../support/stub-package.ts"
 import { alice, publish, subscribe } from "../support/builders.ts"
 import { contextAt } from "../support/given.ts"
 import { forEveryHistory, onEngine, parameters, play } from "../support/history.ts"
 import { worlds } from "../support/machine.ts"
 import type { Input, Moment, Run } from "../support/machine.ts"
+import { text } from "../support/stub-package.ts"
 
 const isSubscribe = ({ command }: Moment): boolean =>
   command._tag === "Subscribe" || command._tag === "Resubscribe"

@@ -5,11 +5,11 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { userLine } from "../../src/app/config/users.ts"
+import { notBefore } from "../support/condition.ts"
 import { openScene, phoneClosed, phoneOpen, toldOfWatchers, winfo } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { answer } from "../support/sip-client.ts"
 import { subscribeAs, usersFile } from "../support/users.ts"
-import { notBefore } from "../support/condition.ts"
 
 /** Bob is there from the beginning. */
 const scene = async (context: TestContext, settings: SceneSettings = {}) => {

@@ -3,8 +3,8 @@
  */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { settingGroups } from "../../src/app/config/settings.ts"
 import type { Setting } from "../../src/app/config/setting-kinds.ts"
+import { settingGroups } from "../../src/app/config/settings.ts"
 import { seedNames } from "./parity-names.ts"
 import type { Kind, SeedName, SeedParameter } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"

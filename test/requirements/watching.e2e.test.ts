@@ -4,6 +4,8 @@
 import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
 import { readFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { authorize, challengeOf } from "../../src/app/client/credentials.ts"
@@ -14,8 +16,6 @@ import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
 import { messageText, mint } from "../support/sip-client.ts"
 import { root } from "./titles.ts"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
 
 /**
  * Whether trusted peers are asked whom they speak for: a peer that asserts nobody is anonymous, and publishes only for

@@ -3,10 +3,10 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
+import type { TestContext } from "vitest"
 import { openScene } from "../support/scene.ts"
 import type { Call, SceneSettings } from "../support/scene.ts"
 import { answer } from "../support/sip-client.ts"
-import type { TestContext } from "vitest"
 
 const line = "<sip:alice@example.com>"
 const which = (index: number): string => `${line};appearance-index=${index}`

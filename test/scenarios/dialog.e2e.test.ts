@@ -4,12 +4,12 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import type { Message } from "../../src/app/client/wire.ts"
 import { afterReading, dialog, partial, read, written } from "../support/dialog-info.ts"
 import type { ReaderTable } from "../support/dialog-info.ts"
 import { openScene } from "../support/scene.ts"
 import type { Call, SceneSettings } from "../support/scene.ts"
 import { answer } from "../support/sip-client.ts"
-import type { Message } from "../../src/app/client/wire.ts"
 import type { Transport } from "../support/sip-client.ts"
 
 const type = "application/dialog-info+xml"

@@ -3,11 +3,11 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
+import type { Message } from "../../src/app/client/wire.ts"
+import { notBefore } from "../support/condition.ts"
 import { openScene } from "../support/scene.ts"
 import type { Call } from "../support/scene.ts"
 import { answer } from "../support/sip-client.ts"
-import type { Message } from "../../src/app/client/wire.ts"
-import { notBefore } from "../support/condition.ts"
 
 const take = async (watcher: Call): Promise<Message> => {
   const notify = await watcher.notify()

@@ -5,11 +5,11 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { summaryOf } from "../../src/explain/document-summary.ts"
+import { notBefore } from "../support/condition.ts"
 import { openScene, phoneOpen } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { pause, pidf, tuple } from "../support/sip-client.ts"
 import type { Script, Transport } from "../support/sip-client.ts"
-import { notBefore } from "../support/condition.ts"
 
 const asSent = { state: "active", body: phoneOpen }
 const noted = (note: string): string => pidf(tuple("phone", "open", note))

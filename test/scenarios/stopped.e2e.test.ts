@@ -5,11 +5,11 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import { attention } from "../../src/app/clock/attention.ts"
+import type { Subscribe } from "../../src/domain/presentity/commands.ts"
 import { openScene } from "../support/scene.ts"
 import type { Transport } from "../support/sip-client.ts"
-import { answerTo, eventually, startServer, udpPeer } from "../support/sip-peer.ts"
 import { requestText } from "../support/sip-messages.ts"
-import type { Subscribe } from "../../src/domain/presentity/commands.ts"
+import { answerTo, eventually, startServer, udpPeer } from "../support/sip-peer.ts"
 
 /** Nothing in this thread runs meanwhile: no timer, no socket. */
 const stopThread = (millis: number): void => {

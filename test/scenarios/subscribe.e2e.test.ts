@@ -4,14 +4,14 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { userLine } from "../../src/app/config/users.ts"
 import { authorize, challengeOf } from "../../src/app/client/credentials.ts"
+import { userLine } from "../../src/app/config/users.ts"
+import { notBefore } from "../support/condition.ts"
 import { openScene, phoneClosed, phoneOpen } from "../support/scene.ts"
 import type { SceneSettings } from "../support/scene.ts"
 import { answer, messageText, mint, script, viaOf } from "../support/sip-client.ts"
 import type { Transport } from "../support/sip-client.ts"
 import { usersFile } from "../support/users.ts"
-import { notBefore } from "../support/condition.ts"
 
 /** A server with alice's phone and bob; each `publish` is a publication of its own. */
 const scene = async (context: TestContext, transport: Transport, settings: SceneSettings = {}) => {

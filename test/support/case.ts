@@ -1,18 +1,18 @@
+import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
+import { nodeSha256 } from "../../src/app/case/node-sha256.ts"
+import { caseWorldOf } from "../../src/app/case/world.ts"
+import { makeCaseWriter } from "../../src/app/case/write.ts"
 /**
  * Cases of generated histories, in memory.
  */
 import { readConfig } from "../../src/app/config/config.ts"
-import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
-import type { CaseHeader, CaseItem } from "../../src/explain/case/format.ts"
-import { nodeSha256 } from "../../src/app/case/node-sha256.ts"
-import { linesIn, readItems } from "../../src/explain/case/read.ts"
-import { caseWorldOf } from "../../src/app/case/world.ts"
-import { makeCaseWriter } from "../../src/app/case/write.ts"
-import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import type { Reaction } from "../../src/domain/presentity/react.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
+import type { CaseHeader, CaseItem } from "../../src/explain/case/format.ts"
+import { linesIn, readItems } from "../../src/explain/case/read.ts"
+import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import { reactionOf } from "./machine.ts"
 import type { Run } from "./machine.ts"
 

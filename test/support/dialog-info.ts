@@ -3,11 +3,11 @@
  */
 import fc from "fast-check"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
+import { dialogInfo, dialogInfoNamespace } from "../../src/domain/packages/dialog-info.ts"
+import type { DialogInfo, DialogState } from "../../src/domain/packages/dialog-info.ts"
 import { attribute, canonical, element, withAttribute } from "../../src/domain/packages/element.ts"
 import type { Element } from "../../src/domain/packages/element.ts"
 import type { EventPackage, Source } from "../../src/domain/packages/event-package.ts"
-import { dialogInfo, dialogInfoNamespace } from "../../src/domain/packages/dialog-info.ts"
-import type { DialogInfo, DialogState } from "../../src/domain/packages/dialog-info.ts"
 import { invariant } from "../../src/domain/vocabulary.ts"
 import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 import { anyElement } from "./xml-arbitraries.ts"

@@ -4,20 +4,20 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
-import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
-import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
-import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
-import { encodeWithDigest, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import {
   eventsIn,
   isEnvelope,
   encryptDecision,
 } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey, StoredEvents } from "../../src/ports/stored-events.ts"
+import { personKeysOf } from "../../src/adapters/store/encryption/person-keys.ts"
+import { isPersonalOrigin, mapPersonalFields } from "../../src/adapters/store/encryption/personal-fields.ts"
+import type { PersonalFieldMapper } from "../../src/adapters/store/encryption/personal-fields.ts"
 import { encryptTextEarlier } from "../../src/adapters/store/encryption/siv.ts"
+import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
+import { encodeWithDigest, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"
+import type { PersonKey, StoredEvents } from "../../src/ports/stored-events.ts"
 
 interface Row {
   readonly pos: bigint

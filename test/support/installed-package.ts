@@ -5,8 +5,8 @@ import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ofTests } from "./reaper.ts"
 import { compileCache } from "./compile-cache.ts"
+import { ofTests } from "./reaper.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 

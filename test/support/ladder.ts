@@ -1,10 +1,10 @@
+import { sipMessage } from "../../src/app/ladder/message-text.ts"
 /**
  * The messages of the newest golden log.
  */
 import { worldOf } from "../../src/explain/case/world.ts"
 import { isNote, makeLadder } from "../../src/explain/ladder/messages.ts"
 import type { LadderMessage } from "../../src/explain/ladder/messages.ts"
-import { sipMessage } from "../../src/app/ladder/message-text.ts"
 import { eventRows, expectedOf, momentsOf } from "../golden/golden.ts"
 
 const expected = expectedOf("0003-answers")

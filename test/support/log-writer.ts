@@ -3,12 +3,12 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
-import { makePartitions, migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../../src/adapters/store/postgres/event-store.ts"
+import { makePartitions, migrate } from "../../src/adapters/store/postgres/migrations.ts"
 import { boundedClient } from "../../src/adapters/store/writer/sockets.ts"
+import type { WriterOptions } from "../../src/adapters/store/writer/writer-row.ts"
 import { claimLog } from "../../src/adapters/store/writer/writer.ts"
 import type { Writer } from "../../src/ports/claim.ts"
-import type { WriterOptions } from "../../src/adapters/store/writer/writer-row.ts"
 import type { EventStore } from "../../src/ports/event-store.ts"
 
 let programs = 0

@@ -2,10 +2,10 @@
  * The three tables in memory, written as those of a database are: by key, from the state that is given along.
  */
 import { Effect } from "effect"
-import type { PresenceTables, TableChange } from "../../src/ports/presence-tables.ts"
+import type { State } from "../../src/domain/presentity/state.ts"
 import { nameOf, rowOf, rowsOf } from "../../src/domain/projections/layout.ts"
 import type { TableRow } from "../../src/domain/projections/layout.ts"
-import type { State } from "../../src/domain/presentity/state.ts"
+import type { PresenceTables, TableChange } from "../../src/ports/presence-tables.ts"
 
 export interface MemoryTables {
   readonly service: PresenceTables["Service"]

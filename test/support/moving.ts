@@ -8,10 +8,10 @@ import { Effect, Exit, Cause } from "effect"
 import type { TestContext } from "vitest"
 import { usualTables } from "../../src/adapters/import/layouts.ts"
 import { readConfig } from "../../src/app/config/config.ts"
+import type { SettingName } from "../../src/app/config/settings.ts"
 import type { ImportReport, TableReport } from "../../src/app/import/report.ts"
 import { runImport } from "../../src/app/import/run-import.ts"
 import type { ImportRequest } from "../../src/app/import/run-import.ts"
-import type { SettingName } from "../../src/app/config/settings.ts"
 
 export const importFrom = async (
   request: Partial<ImportRequest> & Pick<ImportRequest, "layout" | "from">,

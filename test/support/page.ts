@@ -7,8 +7,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { TestContext } from "vitest"
-import { ofTests } from "./reaper.ts"
 import { compileCache } from "./compile-cache.ts"
+import { ofTests } from "./reaper.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 

@@ -3,15 +3,15 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
-import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makePostgresStore } from "../../src/adapters/store/postgres/event-store.ts"
+import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { makePresenceTables } from "../../src/adapters/store/postgres/presence-tables.ts"
-import { PresenceTables } from "../../src/ports/presence-tables.ts"
-import { makeProjector } from "../../src/app/node/projector.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyOptions, VerifyReport } from "../../src/app/integrity/verify.ts"
-import { EventStore } from "../../src/ports/event-store.ts"
+import { makeProjector } from "../../src/app/node/projector.ts"
 import { requesterOf } from "../../src/domain/presentity/requester.ts"
+import { EventStore } from "../../src/ports/event-store.ts"
+import { PresenceTables } from "../../src/ports/presence-tables.ts"
 import type { Run } from "./machine.ts"
 
 export const emptyStore = (sql: PgClient.PgClient) =>

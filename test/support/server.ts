@@ -3,8 +3,8 @@
  */
 import { Effect, Exit, Logger, Scope } from "effect"
 import { readConfig } from "../../src/app/config/config.ts"
-import { startServer } from "../../src/app/server/start-server.ts"
 import type { SettingName } from "../../src/app/config/settings.ts"
+import { startServer } from "../../src/app/server/start-server.ts"
 
 export interface PresenceServer {
   readonly udpPort: number

@@ -1,14 +1,14 @@
+import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
+import { checkRequest, decodeRequest } from "../../src/adapters/sip/decode-request.ts"
+import type { DecodeResult, ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
+import { prepareDialog } from "../../src/adapters/sip/format-notify.ts"
 /**
  * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
  */
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
+import type { RawMessage } from "../../src/adapters/sip/message-reader.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"
 import { makePeers } from "../../src/adapters/sip/peers.ts"
-import type { DecodeResult, ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
-import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
-import { checkRequest, decodeRequest } from "../../src/adapters/sip/decode-request.ts"
-import { prepareDialog } from "../../src/adapters/sip/format-notify.ts"
-import type { RawMessage } from "../../src/adapters/sip/message-reader.ts"
 import type { RequestRules } from "../../src/adapters/sip/request-rules.ts"
 import { transports } from "../../src/adapters/sip/transports/transports.ts"
 import { udp } from "../../src/adapters/sip/transports/udp.ts"

@@ -8,8 +8,8 @@ import { Effect, Exit, Scope } from "effect"
 import { make } from "../../src/adapters/sip/stack.ts"
 import type { Sip, SipOptions } from "../../src/adapters/sip/stack.ts"
 import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
-import type { Request, SipHandler } from "../../src/ports/sip-transport.ts"
 import type { EntityTag } from "../../src/domain/vocabulary.ts"
+import type { Request, SipHandler } from "../../src/ports/sip-transport.ts"
 import { holds } from "./condition.ts"
 
 export interface TestServer {

@@ -12,6 +12,7 @@ import {
   HttpApiSecurity,
   OpenApi,
 } from "effect/http-api"
+import { Differences, HistoryPage, SentPage, StateAt, Why } from "../../ports/history-queries.ts"
 import {
   DeadLetter,
   Erased,
@@ -31,10 +32,9 @@ import {
   logLevels,
   watchingStates,
 } from "../../ports/operations.ts"
-import { Differences, HistoryPage, SentPage, StateAt, Why } from "../../ports/history-queries.ts"
-import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.ts"
 import { operationTable } from "./operation-table.ts"
 import type { OperationName } from "./operation-table.ts"
+import { NoToken, NotAllowed, TooLong, Unavailable, problems } from "./problems.ts"
 import type { Scope } from "./tokens.ts"
 
 /** Who asks, for the log. */

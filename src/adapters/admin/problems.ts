@@ -1,9 +1,9 @@
+import { Schema } from "effect"
 /**
  * What the management port says when it does not do what it is asked (RFC 9457): `code` is for programs and stays as it is,
  * `detail` is for people.
  */
 import { HttpApiError } from "effect/http-api"
-import { Schema } from "effect"
 import type { Refused } from "../../ports/operation-refused.ts"
 
 const code = <const Code extends string>(value: Code) => ({ code: Schema.tag(value) })

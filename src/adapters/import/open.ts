@@ -4,8 +4,8 @@
 import type { Effect, Scope } from "effect"
 import { openMysql } from "./mysql.ts"
 import { openPostgres } from "./postgres.ts"
-import { openSqlite } from "./sqlite.ts"
 import type { Source, SourceClientMissing, SourceUnavailable } from "./source.ts"
+import { openSqlite } from "./sqlite.ts"
 
 /** @param from `postgres://…`, `mysql://…`, `mariadb://…`, `sqlite:FILE` or a path */
 export const openSource = (

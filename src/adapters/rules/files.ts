@@ -15,8 +15,8 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { SourceUnusable, keyOf } from "../../ports/document-source.ts"
-import { notUtf8, textOf, tooLarge } from "./documents.ts"
 import type { DocumentChange, DocumentPlace, Look, Trouble } from "../../ports/document-source.ts"
+import { notUtf8, textOf, tooLarge } from "./documents.ts"
 
 export interface FilesOptions {
   /** Longer documents are not read. */

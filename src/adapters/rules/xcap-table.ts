@@ -8,8 +8,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Cause, Effect, Layer } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { SourceUnusable, XcapTables, keyOf } from "../../ports/document-source.ts"
-import { notUtf8, textOf, tooLarge } from "./documents.ts"
 import type { DocumentChange, DocumentPlace, Trouble, XcapOptions } from "../../ports/document-source.ts"
+import { notUtf8, textOf, tooLarge } from "./documents.ts"
 
 /** All documents in it are of this package. */
 const packageName: PackageName = "presence"

@@ -6,12 +6,12 @@
  */
 import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import { parseAddress } from "./address-headers.ts"
+import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
-import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
-import { reply } from "../../encoding/sip-replies.ts"
 import type { TransportName } from "./transports/names.ts"
 import { parseUri } from "./uri.ts"
 

@@ -1,3 +1,4 @@
+import type { SipCounters } from "../../ports/sip-transport.ts"
 /**
  * Non-INVITE client transactions: one NOTIFY each, resent until answered, ended exactly once.
  *
@@ -6,7 +7,6 @@
  * anyway.
  */
 import type { RawMessage } from "./message-reader.ts"
-import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Timers } from "./options.ts"
 import type { Channel } from "./transports/transport.ts"
 import { parseVia } from "./via.ts"

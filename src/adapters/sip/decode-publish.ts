@@ -4,8 +4,8 @@
  * @source RFC 3903 §6
  */
 import { isUtf8 } from "node:buffer"
-import { anonymous } from "../../domain/privacy.ts"
 import type { Rejection } from "../../domain/presentity/commands.ts"
+import { anonymous } from "../../domain/privacy.ts"
 import { addressOfRecord } from "../../domain/uris.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"

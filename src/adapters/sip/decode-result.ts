@@ -3,11 +3,11 @@
  */
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { PolicyRequest } from "./policy.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
+import { reply } from "../../encoding/sip-replies.ts"
 import type { Address } from "./address-headers.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { reply } from "../../encoding/sip-replies.ts"
+import type { PolicyRequest } from "./policy.ts"
 import type { Transport } from "./transports/transport.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 import type { Target } from "./via.ts"

@@ -1,14 +1,15 @@
+import type { PresentityFound } from "../../domain/packages/event-package.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
 /**
  * SUBSCRIBE: who watches what, and where NOTIFYs go.
  *
  * @source RFC 3265 §3.1, §3.2
  */
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
-import type { PresentityFound } from "../../domain/packages/event-package.ts"
-import type { Rejection } from "../../domain/presentity/commands.ts"
 import { addressOfRecord } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
+import { onOneLine } from "../../encoding/sip-replies.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
@@ -20,7 +21,6 @@ import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
-import { onOneLine } from "../../encoding/sip-replies.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
 import { bracketed, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"

@@ -9,8 +9,8 @@
 import { createHash, createHmac, getHashes, timingSafeEqual } from "node:crypto"
 import { addressOfRecord, canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import type { RawMessage } from "./message-reader.ts"
 import { splitAt, unquoted } from "./headers.ts"
+import type { RawMessage } from "./message-reader.ts"
 import type { AuthOptions, DigestAlgorithm, Secret } from "./options.ts"
 import { parseUri } from "./uri.ts"
 

@@ -7,8 +7,8 @@
  * @source RFC 3265 §3.2, RFC 3261 §12.2.1.1
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
-import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { withPlainEscapes } from "../../domain/uris.ts"
+import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
 import type { Transport, Transports } from "./transports/transport.ts"

@@ -4,12 +4,12 @@
  * Every limit has its unit in its name. Values only: nothing here acts.
  */
 import type { Packages } from "../../domain/packages/event-package.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
-import type { SipCounters } from "../../ports/sip-transport.ts"
-import type { Transport } from "./transports/transport.ts"
 import type { TransportName } from "./transports/names.ts"
+import type { Transport } from "./transports/transport.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName

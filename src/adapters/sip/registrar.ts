@@ -8,13 +8,13 @@
  */
 import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-import { parseAddresses } from "./address-headers.ts"
-import type { Address } from "./address-headers.ts"
-import type { RawMessage } from "./message-reader.ts"
-import { parseExpires } from "./headers.ts"
-import type { Limits } from "./options.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
+import { parseAddresses } from "./address-headers.ts"
+import type { Address } from "./address-headers.ts"
+import { parseExpires } from "./headers.ts"
+import type { RawMessage } from "./message-reader.ts"
+import type { Limits } from "./options.ts"
 import { parseUri } from "./uri.ts"
 
 interface Binding {

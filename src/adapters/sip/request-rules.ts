@@ -3,12 +3,12 @@
  */
 import type { EventPackage } from "../../domain/packages/event-package.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { Reply } from "../../encoding/sip-replies.ts"
 import type { PrepareDialog } from "./format-notify.ts"
 import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Policy } from "./policy.ts"
-import type { Reply } from "../../encoding/sip-replies.ts"
 import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {

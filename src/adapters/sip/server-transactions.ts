@@ -1,3 +1,5 @@
+import { reply } from "../../encoding/sip-replies.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 /**
  * Non-INVITE server transactions: a request reaches the core once, however often it arrives.
  *
@@ -9,8 +11,6 @@
 import { parseAddress } from "./address-headers.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { reply } from "../../encoding/sip-replies.ts"
-import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Limits, Timers } from "./options.ts"
 import { formatResponse } from "./responses.ts"
 import type { Channel } from "./transports/transport.ts"

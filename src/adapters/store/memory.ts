@@ -1,3 +1,10 @@
+import { Effect } from "effect"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
+import { initial, isEmpty } from "../../domain/presentity/state.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { soleClaim } from "../../ports/claim.ts"
 /**
  * The event store in arrays: reference implementation, simulator, library mode without a database.
  *
@@ -5,14 +12,7 @@
  */
 import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { EventStore } from "../../ports/event-store.ts"
-import { soleClaim } from "../../ports/claim.ts"
 import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"
-import { Effect } from "effect"
-import type { Decision } from "../../domain/presentity/events.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
-import { initial, isEmpty } from "../../domain/presentity/state.ts"
-import type { State } from "../../domain/presentity/state.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
 
 /** The same store without Effect, for whoever drives the engine in a plain loop. */
 export interface MemoryLog {

@@ -4,8 +4,8 @@
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { placeForms, placeOf } from "../../explain/case/log-position.ts"
-import type { Exported } from "../case/export-case.ts"
 import type { Place } from "../../explain/case/log-position.ts"
+import type { Exported } from "../case/export-case.ts"
 import { UsageInvalid } from "../client/failures.ts"
 import { flag, storeConfig, storeFlags } from "./store-flags.ts"
 

@@ -4,11 +4,11 @@
  */
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { clockOf } from "../../explain/history/time.ts"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
+import { exitCodes } from "../exit-codes.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
-import { exitCodes } from "../exit-codes.ts"
 import { flag, isOfStore, storeConfig, storeFlags } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 

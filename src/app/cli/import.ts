@@ -4,9 +4,9 @@
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import type { ImportRequest } from "../import/run-import.ts"
 import { settings } from "../config/settings.ts"
 import { exitCodes } from "../exit-codes.ts"
+import type { ImportRequest } from "../import/run-import.ts"
 import { repeated } from "./store-flags.ts"
 
 const tableFlag = (name: string) =>

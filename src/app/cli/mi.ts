@@ -3,8 +3,8 @@
  */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { ServerSaidNo, adminFlags, askAdmin } from "./admin-call.ts"
 import { exitCodes } from "../exit-codes.ts"
+import { ServerSaidNo, adminFlags, askAdmin } from "./admin-call.ts"
 
 export const mi = Command.make(
   "mi",

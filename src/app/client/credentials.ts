@@ -5,8 +5,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { digestResponse, ha1Of } from "../../adapters/sip/digest.ts"
-import type { DigestAlgorithm } from "../../adapters/sip/options.ts"
 import { splitAt, unquoted } from "../../adapters/sip/headers.ts"
+import type { DigestAlgorithm } from "../../adapters/sip/options.ts"
 import type { Message } from "./wire.ts"
 
 export interface Credentials {

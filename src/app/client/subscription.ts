@@ -6,6 +6,7 @@
 import { Deferred, Effect, Queue } from "effect"
 import type { Scope } from "effect"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
+import { routeOf } from "../../adapters/sip/format-notify.ts"
 import {
   parameterizedNames,
   parseEvent,
@@ -13,10 +14,9 @@ import {
   parseRetryAfter,
   splitParameters,
 } from "../../adapters/sip/headers.ts"
-import { sharedLineName } from "../../domain/packages/dialog-sla.ts"
 import { limitsDefault } from "../../adapters/sip/options.ts"
-import { routeOf } from "../../adapters/sip/format-notify.ts"
 import { looksTagged } from "../../adapters/sip/responses.ts"
+import { sharedLineName } from "../../domain/packages/dialog-sla.ts"
 import type { NoAnswer, Refused } from "./failures.ts"
 import { refreshAfterSeconds } from "./publication.ts"
 import { startConversation } from "./user-agent.ts"

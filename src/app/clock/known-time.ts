@@ -2,8 +2,8 @@
  * What the store knows of the time when a program looks at it, and how far the machine's clock is from that.
  */
 import { Effect } from "effect"
-import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 
 /** More than this ahead of what is known, with nobody to confirm it, is doubted: retention waits. */
 export const doubtMillis: Millis = 86_400_000

@@ -2,9 +2,9 @@
  * Whether the clock is to be believed when it says that something is old: what is dropped does not come back.
  */
 import { Effect } from "effect"
-import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import { bootId, uptimeMillis } from "./clock-keeper.ts"
 import { doubtMillis } from "./known-time.ts"
 import { databaseSlackMillis, gapOf } from "./known-time.ts"

@@ -12,14 +12,14 @@ import type { Extensions } from "../extensions/extensions.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
-import { masked } from "./masked-url.ts"
-import { peerAdvice } from "./trusted-peers.ts"
-import type { RequestPolicy } from "./request-policy-hook.ts"
 import { parseHostPort, withoutScheme } from "./host-port.ts"
+import { masked } from "./masked-url.ts"
+import type { RequestPolicy } from "./request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
 import type { Setting } from "./setting-kinds.ts"
 import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
+import { peerAdvice } from "./trusted-peers.ts"
 
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly faults: readonly string[]

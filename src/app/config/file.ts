@@ -4,8 +4,8 @@
  * Values are read, not judged: that is `config.ts`.
  */
 import { readFileSync } from "node:fs"
-import { fileWords } from "./file-words.ts"
 import { LineCounter, isMap, isNode, isScalar, parseDocument } from "yaml"
+import { fileWords } from "./file-words.ts"
 
 /** One setting of a file. */
 export interface FileSetting {

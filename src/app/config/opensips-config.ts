@@ -3,12 +3,12 @@
  * each that means something else here with a comment, and all that has no counterpart named with its line.
  */
 import { ConfigInvalid, parseAddress, readConfig } from "./config.ts"
-import { settingLine } from "./text.ts"
 import { readScript } from "./opensips-script.ts"
 import type { Script, ScriptCall, ScriptParameter } from "./opensips-script.ts"
-import { settings } from "./settings.ts"
 import type { Setting } from "./setting-kinds.ts"
+import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
+import { settingLine } from "./text.ts"
 
 export interface Imported {
   /** A file of settings. */

@@ -7,8 +7,8 @@
  */
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { attention } from "../clock/attention.ts"
 import type { PolicyDecision, Policy, PolicyRequest } from "../../adapters/sip/policy.ts"
+import { attention } from "../clock/attention.ts"
 import { didYouMean } from "./did-you-mean.ts"
 import { isRecord, outcomes, readOutcome } from "./request-policy-rules.ts"
 import type { PolicyKind, PolicyRule, PublishOutcome, SubscribeOutcome } from "./request-policy-rules.ts"

@@ -8,10 +8,10 @@
  *       - { from: { not: { same_domain_as: to } }, refuse: 403 }
  */
 import { BlockList, isIP } from "node:net"
-import { parseUri } from "../../adapters/sip/uri.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "../../adapters/sip/policy.ts"
 import { isTransportName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
+import { parseUri } from "../../adapters/sip/uri.ts"
 import { domainOf } from "../../domain/uris.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { didYouMean } from "./did-you-mean.ts"

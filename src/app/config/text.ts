@@ -2,10 +2,10 @@
  * A configuration as text for people: each value with its source, and a commented file of all settings.
  */
 import { stringify } from "yaml"
-import { masked } from "./masked-url.ts"
 import type { Config } from "./config.ts"
-import { settingGroups, settings } from "./settings.ts"
+import { masked } from "./masked-url.ts"
 import type { Setting } from "./setting-kinds.ts"
+import { settingGroups, settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
 
 /** A setting as it would have been given. */

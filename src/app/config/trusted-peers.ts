@@ -3,8 +3,8 @@
  * is set up so says who is asked.
  */
 import { canonicalDomain, domainOf } from "../../domain/uris.ts"
-import { parseValue } from "./file.ts"
 import type { Config } from "./config.ts"
+import { parseValue } from "./file.ts"
 
 /** A flag or variable: entries separated by commas, or a list in YAML or JSON. */
 export const peersInText = (text: string): unknown =>

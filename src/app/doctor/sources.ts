@@ -1,20 +1,20 @@
-/**
- * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
- */
-import type { XcapTables } from "../../ports/document-source.ts"
 import { Effect } from "effect"
-import { keyOf } from "../../ports/document-source.ts"
-import type { DocumentChange, Trouble } from "../../ports/document-source.ts"
 import { allowEveryone } from "../../domain/presentity/context.ts"
 import type { Context } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import { initial } from "../../domain/presentity/state.ts"
+/**
+ * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
+ */
+import type { XcapTables } from "../../ports/document-source.ts"
+import { keyOf } from "../../ports/document-source.ts"
+import type { DocumentChange, Trouble } from "../../ports/document-source.ts"
 import type { Config } from "../config/config.ts"
+import { limitsOf } from "../config/limits.ts"
 import { packagesOf } from "../config/packages.ts"
 import { refusal } from "../node/documents/source.ts"
 import type { DocumentKind, DocumentSource } from "../node/documents/source.ts"
 import { hardStateSourceOf, presenceHardState } from "../node/hard-state-source.ts"
-import { limitsOf } from "../config/limits.ts"
 import { rulesKindOf, rulesSourceOf } from "../node/rules-source.ts"
 import { bad, ok } from "./check.ts"
 import type { Check } from "./check.ts"

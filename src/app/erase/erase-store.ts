@@ -4,8 +4,8 @@
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
 import { onLog } from "../open-store.ts"
-import { erase } from "./erase.ts"
 import { EraseRefused } from "./erase-refused.ts"
+import { erase } from "./erase.ts"
 
 const isRefusal = (cause: unknown): cause is EraseRefused => cause instanceof EraseRefused
 

@@ -1,3 +1,6 @@
+import { Effect } from "effect"
+import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
 /**
  * Erases a person from a store that no server is at work on; nobody is told.
  *
@@ -5,14 +8,11 @@
  * made again all the same.
  */
 import type { LogAdmin } from "../../ports/log-admin.ts"
-import { Effect } from "effect"
-import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable, requireStopped } from "./erasable.ts"
-import { mentionsOf } from "./mentions.ts"
 import { scrubStorage, terminateAll, shredKey, removeIdentity, renewLandmarks } from "./erasure-steps.ts"
 import type { Erased } from "./erasure-steps.ts"
+import { mentionsOf } from "./mentions.ts"
 
 /** @param by for the log: `erase ada` */
 export const erase = Effect.fn("Erase.erase")(function* (

@@ -1,18 +1,17 @@
-/**
- * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
- */
-import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Clock, Effect } from "effect"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { erase, mentionsPerson } from "../../domain/presentity/erase.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+/**
+ * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
+ */
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { Projector } from "../node/projector.ts"
 import type { Pump } from "../node/pump.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
-import { mentionsOf } from "./mentions.ts"
 import {
   scrubStorage,
   terminateAll,
@@ -22,6 +21,7 @@ import {
   tablesUnwritten,
 } from "./erasure-steps.ts"
 import type { Erased } from "./erasure-steps.ts"
+import { mentionsOf } from "./mentions.ts"
 
 /** What a server lends to it. */
 export interface EraserParts {

@@ -1,18 +1,11 @@
-/**
- * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
- * that is not encrypted, and making the bytes go.
- */
-import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Effect } from "effect"
-import type { ErasureStore } from "../../ports/log-retention.ts"
-import { mapPersonalFieldsOfSnapshot } from "../../adapters/store/encryption/personal-fields.ts"
 import {
   pseudonymizerFor,
   isEarlierKey,
   newPersonKey,
   pseudonym,
 } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { PersonKey } from "../../ports/stored-events.ts"
+import { mapPersonalFieldsOfSnapshot } from "../../adapters/store/encryption/personal-fields.ts"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { nowFor, placedAt } from "../../domain/presentity/clock.ts"
 import { erase } from "../../domain/presentity/erase.ts"
@@ -20,9 +13,16 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-import { freshNonce } from "../nonce.ts"
-import { makeOwnProjector } from "../node/catch-up.ts"
+/**
+ * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
+ * that is not encrypted, and making the bytes go.
+ */
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import type { ErasureStore } from "../../ports/log-retention.ts"
+import type { PersonKey } from "../../ports/stored-events.ts"
 import { verifyTables } from "../integrity/verify.ts"
+import { makeOwnProjector } from "../node/catch-up.ts"
+import { freshNonce } from "../nonce.ts"
 import type { Remains } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 

@@ -2,8 +2,8 @@
  * Documents of others that name a person.
  */
 import { Effect } from "effect"
-import type { ErasureStore } from "../../ports/log-retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { ErasureStore } from "../../ports/log-retention.ts"
 
 const mentionsMax = 1000
 

@@ -1,10 +1,10 @@
+import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
+import { isHeaderValue } from "../../domain/vocabulary.ts"
 /**
  * Event packages of the program: whether they can be meant, and the same with every answer looked at, so that a fault of one is
  * told as what it is and goes no further than the presentity it happened on.
  */
 import { commonRules } from "../packages/index.ts"
-import { isHeaderValue } from "../../domain/vocabulary.ts"
-import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
 import { PackageFault } from "./package-fault.ts"
 import { quiet, shown, wordsOf } from "./words.ts"
 

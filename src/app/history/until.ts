@@ -5,10 +5,10 @@
  * the last decisions were made earlier than the order says, and are looked at from the newest down.
  */
 import { Effect } from "effect"
-import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 
 export interface Until {
   /** As far as the order of time goes. */

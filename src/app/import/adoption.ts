@@ -5,10 +5,9 @@
  */
 import { TextDecoder } from "node:util"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../../adapters/import/layouts.ts"
-import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
-import { isToken } from "../../adapters/sip/message-reader.ts"
 import { prepareDialog } from "../../adapters/sip/format-notify.ts"
+import { isToken } from "../../adapters/sip/message-reader.ts"
 import { parseUri } from "../../adapters/sip/uri.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
@@ -17,6 +16,7 @@ import { values } from "../../domain/table.ts"
 import { canonicalHost, domainOf } from "../../domain/uris.ts"
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, EntityTag, Header, Millis, Uri } from "../../domain/vocabulary.ts"
+import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
 /** What a row becomes. */

@@ -3,11 +3,11 @@
  * subscription that is over. Taken over again it would come back from the dead.
  */
 import { Effect } from "effect"
-import { EventStore } from "../../ports/event-store.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogNo, DialogStart, Uri } from "../../domain/vocabulary.ts"
+import { EventStore } from "../../ports/event-store.ts"
 
 /** Decisions read at once: the embedded database blocks the event loop while it reads. */
 const pageRows = 500

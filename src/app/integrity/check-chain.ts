@@ -5,14 +5,14 @@
  * Streams one after the other, in pages: memory does not grow with the log.
  */
 import { Effect } from "effect"
-import type { LogChain, ChainHead, ChainRow } from "../../ports/log-audit.ts"
-import { lowest } from "../../ports/log-audit.ts"
 import { eventsIn } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { StoredEvents } from "../../ports/stored-events.ts"
 import { digestOfSaid, droppedFrom, rootOf, rowHash } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { LogChain, ChainHead, ChainRow } from "../../ports/log-audit.ts"
+import { lowest } from "../../ports/log-audit.ts"
+import type { StoredEvents } from "../../ports/stored-events.ts"
 import type { LogFinding } from "./folded.ts"
 import { oneByOne } from "./one-by-one.ts"
 

@@ -4,10 +4,10 @@
  * One that is missing is no difference: it saves folding and nothing else. `presently projections rebuild` makes it.
  */
 import { Effect } from "effect"
-import type { LogAudit } from "../../ports/log-audit.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
+import type { LogAudit } from "../../ports/log-audit.ts"
 import { canonical } from "./canonical.ts"
 import { withDigests } from "./dropped-documents.ts"
 import type { Folded } from "./folded.ts"

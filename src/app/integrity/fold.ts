@@ -5,9 +5,7 @@
  * snapshots only compared.
  */
 import { Effect } from "effect"
-import type { Head, LoggedDecision } from "../../ports/log-audit.ts"
 import type { Event } from "../../domain/presentity/events.ts"
-import type { LogAudit } from "../../ports/log-audit.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { freeze, isLandmark, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
@@ -15,10 +13,12 @@ import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { values } from "../../domain/table.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { Head, LoggedDecision } from "../../ports/log-audit.ts"
+import type { LogAudit } from "../../ports/log-audit.ts"
 import { canonical } from "./canonical.ts"
+import { checkLandmarks } from "./check-landmarks.ts"
 import { withDigests, withDocumentsOf } from "./dropped-documents.ts"
 import type { Folded, LogFinding } from "./folded.ts"
-import { checkLandmarks } from "./check-landmarks.ts"
 
 /**
  * Folds on to a position, event by event, and compares landmarks on the way.

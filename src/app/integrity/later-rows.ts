@@ -2,13 +2,13 @@
  * What the log has beyond the position that the tables say they show.
  */
 import { Effect } from "effect"
-import type { LogAudit, LoggedDecision } from "../../ports/log-audit.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { nameOf, rowOf } from "../../domain/projections/layout.ts"
 import type { TableRow } from "../../domain/projections/layout.ts"
 import { touched } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { LogAudit, LoggedDecision } from "../../ports/log-audit.ts"
 import { stateIn } from "./fold.ts"
 import type { Folded } from "./folded.ts"
 

@@ -3,8 +3,8 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config/config.ts"
-import { StoreUnusable, holdStore, openStore, requireLog } from "../open-store.ts"
 import { errorMessage } from "../error-message.ts"
+import { StoreUnusable, holdStore, openStore, requireLog } from "../open-store.ts"
 import { verifyTables } from "./verify.ts"
 import type { VerifyOptions, VerifyReport } from "./verify.ts"
 

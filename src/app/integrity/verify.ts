@@ -6,9 +6,6 @@
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
-import type { LogAudit, Positions } from "../../ports/log-audit.ts"
-import type { LogAdmin } from "../../ports/log-admin.ts"
-import type { TableNames } from "../../ports/presence-tables.ts"
 import { nothingDropped, retentionStream } from "../../domain/presentity/retention.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import {
@@ -24,15 +21,18 @@ import type { TableName, TableRow, Value } from "../../domain/projections/layout
 import { splitUri } from "../../domain/projections/rows.ts"
 import type { RowKey } from "../../domain/projections/rows.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import type { LogAudit, Positions } from "../../ports/log-audit.ts"
+import type { TableNames } from "../../ports/presence-tables.ts"
 import { checkChain } from "./check-chain.ts"
 import type { ChainReport } from "./check-chain.ts"
-import { compareSnapshots, foldEvents, foldSnapshots } from "./fold.ts"
-import { laterRows, nothingLater, readTail } from "./later-rows.ts"
-import type { Later } from "./later-rows.ts"
-import { nothingFolded } from "./folded.ts"
-import type { Folded } from "./folded.ts"
 import { checkSeals } from "./check-seals.ts"
 import type { SealReport } from "./check-seals.ts"
+import { compareSnapshots, foldEvents, foldSnapshots } from "./fold.ts"
+import { nothingFolded } from "./folded.ts"
+import type { Folded } from "./folded.ts"
+import { laterRows, nothingLater, readTail } from "./later-rows.ts"
+import type { Later } from "./later-rows.ts"
 
 /** One value that is not what it should be. */
 export interface Difference {

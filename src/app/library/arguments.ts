@@ -7,7 +7,9 @@
  */
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, Header, Seconds, Uri } from "../../domain/vocabulary.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 import { presentityOf } from "../presentity-uri.ts"
+import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
 import type {
   FeedOptions,
   Instant,
@@ -17,8 +19,6 @@ import type {
   WatchRequest,
   WhyOptions,
 } from "./requests.ts"
-import { PresenceRefused, refuseArgument, refuseUnknownNames } from "./refused.ts"
-import { shown, wordsOf } from "../extensions/words.ts"
 
 /** As long as a lifetime can be said on the wire: 136 years. */
 export const foreverSeconds = 0xffff_ffff

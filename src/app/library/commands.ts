@@ -2,8 +2,8 @@
  * What a program changes: publications, rules, hard state, and whose subscriptions end.
  */
 import { Effect } from "effect"
-import type { State } from "../../domain/presentity/state.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
+import type { State } from "../../domain/presentity/state.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import type { PresentityCommands, Published } from "../operations/presentity-commands.ts"

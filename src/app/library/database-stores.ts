@@ -8,13 +8,13 @@ import { Database } from "../../adapters/store/postgres/database.ts"
 import type { ClaimRequest } from "../../adapters/store/postgres/database.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { LogAdmin } from "../../ports/log-admin.ts"
-import { shown, wordsOf } from "../extensions/words.ts"
-import { interruptibleStore } from "./guarded-store.ts"
-import { StoreFault } from "./refused.ts"
 import { masked } from "../config/masked-url.ts"
 import { settings } from "../config/settings.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 import { addressOf, databaseNameOf } from "../open-store.ts"
 import { version } from "../version.ts"
+import { interruptibleStore } from "./guarded-store.ts"
+import { StoreFault } from "./refused.ts"
 
 /** @param expected what the argument should be, for messages */
 export const embedded = (folder: string, expected: string): Layer.Layer<EventStore, Error> =>

@@ -3,11 +3,11 @@
  * outage with its cause, and nothing else.
  */
 import { Effect, Layer } from "effect"
-import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { Claim } from "../../ports/claim.ts"
+import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import { wordsOf } from "../extensions/words.ts"
 import { within } from "../node/within.ts"
 import { StoreFault } from "./refused.ts"
-import { wordsOf } from "../extensions/words.ts"
 import {
   appendedFault,
   behindFault,

@@ -1,18 +1,18 @@
+import { Cause } from "effect"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 /**
  * What is wrong with the store, the packages and the functions of the program, and what a refusal says of it.
  */
 import { unsure } from "../../ports/claim.ts"
-import { Cause } from "effect"
-import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { Claim } from "../../ports/claim.ts"
-import type { Rejection } from "../../domain/presentity/commands.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
 import { LogIsTaken } from "../../ports/claim.ts"
+import { StoreUnavailable } from "../../ports/event-store.ts"
+import { wordsOf } from "../extensions/words.ts"
 import { pumpDefaults } from "../node/pump.ts"
 import { AppendUnanswered } from "../node/within.ts"
 import type { PresenceFault } from "./faults.ts"
 import { PresenceRefused, StoreFault } from "./refused.ts"
-import { wordsOf } from "../extensions/words.ts"
 
 export interface Health {
   /** A decision threw: this presentity answers 500 from now on. */

@@ -4,11 +4,11 @@
 import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
 import type { WatchOptions } from "../config/watch-policies.ts"
-import { foreverSeconds } from "./arguments.ts"
 import { packageFaults } from "../extensions/checked-package.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
+import { foreverSeconds } from "./arguments.ts"
 import { nearNames, shownName } from "./names.ts"
 import { OptionsInvalid } from "./refused.ts"
-import { shown, wordsOf } from "../extensions/words.ts"
 
 /** Gives what is expected, or null: the value can be meant. */
 type Expectation = (value: unknown) => string | null

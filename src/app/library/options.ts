@@ -1,22 +1,22 @@
+import { xmlCodec } from "../../adapters/xml/codec.ts"
 /**
  * Options of a program that has presence in it, and their defaults.
  */
 import { bundledWith } from "../../domain/packages/bundled.ts"
 import type { BundledName } from "../../domain/packages/bundled.ts"
-import { xmlCodec } from "../../adapters/xml/codec.ts"
-import { commonRules, makeRegistry, watcherInfo } from "../packages/index.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
-import { foreverSeconds } from "./arguments.ts"
-import { checkedPackage } from "../extensions/checked-package.ts"
-import type { RulesSource } from "../extensions/extensions.ts"
-import type { PresenceFault } from "./faults.ts"
-import { CallbackFault } from "./refused.ts"
-import { quiet, shown, wordsOf } from "../extensions/words.ts"
 import { watchingFrom } from "../config/watch-policies.ts"
 import type { WatchOptions } from "../config/watch-policies.ts"
+import { checkedPackage } from "../extensions/checked-package.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
+import { quiet, shown, wordsOf } from "../extensions/words.ts"
+import { commonRules, makeRegistry, watcherInfo } from "../packages/index.ts"
+import { foreverSeconds } from "./arguments.ts"
+import type { PresenceFault } from "./faults.ts"
+import { CallbackFault } from "./refused.ts"
 
 /** What an embedding program may choose. Options that cannot be meant fail with OptionsInvalid, before anything is started. */
 export interface PresenceOptions<Name extends PackageName = PackageName> {

@@ -5,9 +5,9 @@ import { Effect, Layer } from "effect"
 import { decodeEvents } from "../../encoding/event-codec.ts"
 import { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
+import { shown, wordsOf } from "../extensions/words.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid } from "./refused.ts"
-import { shown, wordsOf } from "../extensions/words.ts"
 
 type Store = EventStore["Service"]
 

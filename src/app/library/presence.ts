@@ -3,17 +3,24 @@
  */
 import { Effect, Exit, Scope, Stream } from "effect"
 import type { Layer } from "effect"
-import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
-import type { EventStore } from "../../ports/event-store.ts"
+import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body, PackageName, Seconds } from "../../domain/vocabulary.ts"
-import type { PresentityAt } from "../../domain/history/at.ts"
+import type { EventStore } from "../../ports/event-store.ts"
 import type { Differences, SentPage, Why } from "../../ports/history-queries.ts"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
 import type { Published } from "../operations/presentity-commands.ts"
 import { readFeed, readWatch } from "./arguments.ts"
 import { asRefusal } from "./checks.ts"
 import { makeCore } from "./core.ts"
 import type { Core } from "./core.ts"
+import { makeIterations } from "./iterations.ts"
+import type { Iterations } from "./iterations.ts"
+import { makeNewest } from "./newest.ts"
+import { checkedOptions } from "./options-check.ts"
+import { storeWaitOf } from "./options.ts"
+import type { BundledName, PresenceOptions } from "./options.ts"
+import { PresenceRefused } from "./refused.ts"
 import type {
   FeedOptions,
   Instant,
@@ -24,13 +31,6 @@ import type {
   WatchRequest,
   WhyOptions,
 } from "./requests.ts"
-import { makeIterations } from "./iterations.ts"
-import type { Iterations } from "./iterations.ts"
-import { makeNewest } from "./newest.ts"
-import { storeWaitOf } from "./options.ts"
-import type { BundledName, PresenceOptions } from "./options.ts"
-import { checkedOptions } from "./options-check.ts"
-import { PresenceRefused } from "./refused.ts"
 import { layerPresence } from "./service.ts"
 import { memoryStore, openedStore } from "./stores.ts"
 

@@ -2,11 +2,11 @@
  * What a program asks about the past. Both faces of the library answer with these; arguments are looked at first.
  */
 import { Effect, Option, Stream } from "effect"
-import type { Differences, HistoryQueries, SentPage, Why } from "../../ports/history-queries.ts"
-import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
-import type { Refused } from "../../ports/operation-refused.ts"
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
+import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
+import type { Differences, HistoryQueries, SentPage, Why } from "../../ports/history-queries.ts"
+import type { Refused } from "../../ports/operation-refused.ts"
 import { pageRows } from "../history/decisions.ts"
 import type { HistoryReader } from "../history/reader.ts"
 import { instantIn, readSeen, readWhy, uriIn, uriText } from "./arguments.ts"

@@ -3,8 +3,8 @@
  */
 import { Data } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
-import { nearNames, shownName, unknownName } from "./names.ts"
 import { shown, wordsOf } from "../extensions/words.ts"
+import { nearNames, shownName, unknownName } from "./names.ts"
 
 /** Says which argument cannot be used, and what is expected instead. */
 export interface BadArgument {

@@ -6,18 +6,18 @@
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { keyOf } from "../../ports/document-source.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
+import { keyOf } from "../../ports/document-source.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
+import { wordsOf } from "../extensions/words.ts"
 import { refusal } from "../node/documents/source.ts"
 import { rulesType } from "../operations/presentity-commands.ts"
 import { tellQuietly } from "./faults.ts"
-import type { RulesSource } from "../extensions/extensions.ts"
 import type { RulesFault } from "./options.ts"
-import { wordsOf } from "../extensions/words.ts"
 
 /** Time between two attempts where it has failed. */
 const againMillis = 2_000

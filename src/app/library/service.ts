@@ -2,21 +2,21 @@
  * Presence for programs written with Effect: a service, and streams.
  */
 import { Context, Effect, Layer, Stream } from "effect"
-import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
-import type { EventStore } from "../../ports/event-store.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
 import type { Body } from "../../domain/vocabulary.ts"
-import { makeCore } from "./core.ts"
-import type { Core } from "./core.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
 import type { Published } from "../operations/presentity-commands.ts"
 import { asked } from "./checks.ts"
-import type { FeedOptions, Notification, PublishRequest, TerminateRequest, WatchRequest } from "./requests.ts"
+import { makeCore } from "./core.ts"
+import type { Core } from "./core.ts"
 import { makeMailbox } from "./mailbox.ts"
 import { makeNewest } from "./newest.ts"
 import type { PresenceOptions } from "./options.ts"
 import type { Questions } from "./questions.ts"
 import { FellBehind } from "./refused.ts"
 import type { OptionsInvalid, PresenceRefused, StoreFault } from "./refused.ts"
+import type { FeedOptions, Notification, PublishRequest, TerminateRequest, WatchRequest } from "./requests.ts"
 
 /** Presence for programs written with Effect; refusals are failures with the status that a SIP server would have answered. */
 export interface PresenceEffects extends Questions {

@@ -1,14 +1,14 @@
+import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
+import type { Context } from "effect"
 /**
  * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import { masked } from "../config/masked-url.ts"
-import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
-import type { Context } from "effect"
+import { shown, wordsOf } from "../extensions/words.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid, StoreFault } from "./refused.ts"
-import { shown, wordsOf } from "../extensions/words.ts"
 
 /**
  * A store in memory: nothing outlives the process.

@@ -7,6 +7,7 @@ import type { State } from "../../domain/presentity/state.ts"
 import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
+import { quiet, wordsOf } from "../extensions/words.ts"
 import type { Feed } from "../node/feed.ts"
 import { exposePublications } from "../operations/list-operations.ts"
 import type { States } from "../operations/lists.ts"
@@ -15,7 +16,6 @@ import { eventIn, readFeed, textIn } from "./arguments.ts"
 import { asRefusal, checked } from "./checks.ts"
 import { CallbackFault, FellBehind, PresenceRefused, refuseArgument } from "./refused.ts"
 import type { FeedOptions } from "./requests.ts"
-import { quiet, wordsOf } from "../extensions/words.ts"
 
 export interface ViewCalls {
   /** @throws PresenceRefused 503 while somebody else may have the log */

@@ -3,8 +3,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { Effect } from "effect"
-import type { Command, Reply } from "../../domain/presentity/commands.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
+import type { Command, Reply } from "../../domain/presentity/commands.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Seconds, Uri } from "../../domain/vocabulary.ts"
 import { foreverSeconds, readWatch, secondsIn } from "./arguments.ts"

@@ -6,10 +6,10 @@
 import { Effect } from "effect"
 import type { Answer } from "../../domain/presentity/commands.ts"
 import type { PackageName, WatchWord } from "../../domain/vocabulary.ts"
-import { policiesOrigin } from "./pump/policies.ts"
-import type { Pump } from "./pump.ts"
 import { adviceFor } from "./policy-changes.ts"
 import type { NamedChange, PoliciesFound } from "./policy-changes.ts"
+import type { Pump } from "./pump.ts"
+import { policiesOrigin } from "./pump/policies.ts"
 
 /** Presentities whose watchers are decided on together. */
 const atOnce = 256

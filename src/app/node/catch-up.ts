@@ -3,12 +3,12 @@
  * that keeps no tables.
  */
 import { Context, Effect } from "effect"
-import type { LogAdmin } from "../../ports/log-admin.ts"
-import { EventStore } from "../../ports/event-store.ts"
-import { PresenceTables } from "../../ports/presence-tables.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
-import { makeProjector } from "./projector.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import { PresenceTables } from "../../ports/presence-tables.ts"
 import { foldTail } from "./fold-tail.ts"
+import { makeProjector } from "./projector.ts"
 
 /** A projector of one's own, and how far it is. @param oldestInFlight of a server, issue time of its oldest NOTIFY without answer */
 export const makeOwnProjector = (log: LogAdmin["Service"], oldestInFlight: () => Millis | null) => {

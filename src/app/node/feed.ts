@@ -3,11 +3,11 @@
  * however long a reader was away; what was exposed is told to whoever listens at that moment.
  */
 import { Effect, Queue, Schedule, Stream } from "effect"
-import type { ExposedRow, FeedFilter, FeedItem } from "../../ports/operations.ts"
-import type { EventStore, RecordedDecision } from "../../ports/event-store.ts"
-import type { Position } from "../../domain/vocabulary.ts"
 import { publishesIn } from "../../domain/projections/published.ts"
+import type { Position } from "../../domain/vocabulary.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
+import type { EventStore, RecordedDecision } from "../../ports/event-store.ts"
+import type { ExposedRow, FeedFilter, FeedItem } from "../../ports/operations.ts"
 import { answerMillis, within } from "./within.ts"
 
 /** What a reader has seen when it has seen these. */

@@ -3,11 +3,11 @@
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import { EventStore } from "../../ports/event-store.ts"
 import { stateBefore } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import type { Position, RecordedDecision } from "../../ports/event-store.ts"
 import { foldBehind, folded } from "./fold-behind.ts"
 

@@ -1,11 +1,11 @@
+import { entries } from "../../domain/table.ts"
+import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 /**
  * Hard state as the table of an XCAP server has it.
  */
 import type { XcapTables } from "../../ports/document-source.ts"
 import { pidfManipulation } from "../../ports/document-source.ts"
-import { entries } from "../../domain/table.ts"
 import type { Config } from "../config/config.ts"
-import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { xcapOptionsOf } from "./rules-source.ts"
 

@@ -6,10 +6,10 @@
  * and until that is done the front stays where it is.
  */
 import { Effect, Schedule, Semaphore } from "effect"
-import type { EventStore, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
-import type { Position, Millis } from "../../domain/vocabulary.ts"
 import { clockOf, slackMillis } from "../../domain/presentity/clock.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
+import type { Position, Millis } from "../../domain/vocabulary.ts"
+import type { EventStore, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
 import { answerMillis, within } from "./within.ts"
 
 export interface Front {

@@ -1,3 +1,4 @@
+import type { EventPackage } from "../../domain/packages/event-package.ts"
 /**
  * What to write so that policies leave watchers as they are: tried before it is told, on the very states it is about.
  */
@@ -7,7 +8,6 @@ import type { Context } from "../../domain/presentity/context.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { isKeptOut, policyKey } from "../../domain/presentity/watching.ts"
 import type { Watching } from "../../domain/presentity/watching.ts"
-import type { EventPackage } from "../../domain/packages/event-package.ts"
 import type { PackageName, Uri, WatchPolicy } from "../../domain/vocabulary.ts"
 
 /** A watcher that is treated otherwise, and by whom it is watched. */

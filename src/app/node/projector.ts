@@ -8,11 +8,11 @@
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import type { Millis } from "../../domain/vocabulary.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { PresenceTables } from "../../ports/presence-tables.ts"
 import type { TableChange } from "../../ports/presence-tables.ts"
-import type { State } from "../../domain/presentity/state.ts"
-import type { Millis } from "../../domain/vocabulary.ts"
 import { errorMessage } from "../error-message.ts"
 import { makeDelivery } from "./projector/delivery.ts"
 import type { Progress } from "./projector/delivery.ts"

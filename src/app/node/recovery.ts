@@ -6,9 +6,7 @@
  * whoever still watches is told what is true now, and whose subscription had ended is told that once more.
  */
 import { Effect } from "effect"
-import { EventStore } from "../../ports/event-store.ts"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
-import type { Position } from "../../ports/event-store.ts"
 import { isWatchedWithinProgram, isWithinProgram } from "../../domain/presentity/abandon.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
@@ -18,6 +16,8 @@ import { audience, isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get } from "../../domain/table.ts"
 import type { Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import type { Position } from "../../ports/event-store.ts"
 import { storedOf } from "../history/stored.ts"
 import { makeDeliveries } from "./deliveries.ts"
 import { foldTail } from "./fold-tail.ts"

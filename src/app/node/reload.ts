@@ -6,19 +6,19 @@
 import { accessSync, constants, statSync } from "node:fs"
 import { isDeepStrictEqual } from "node:util"
 import { Clock, Effect, Semaphore } from "effect"
-import type { LogLevel } from "../../ports/operations.ts"
 import type { Token } from "../../adapters/admin/tokens.ts"
+import type { LogLevel } from "../../ports/operations.ts"
 import { adviceText } from "../config/advice.ts"
 import { ConfigInvalid } from "../config/config.ts"
 import type { Config } from "../config/config.ts"
-import type { LogLevels } from "../telemetry/log-levels.ts"
-import type { Reloaded } from "./reloaded.ts"
-import { resolveConfig } from "../config/resolve-config.ts"
 import { folderWords } from "../config/file-words.ts"
+import { resolveConfig } from "../config/resolve-config.ts"
 import { settings } from "../config/settings.ts"
 import type { SettingName } from "../config/settings.ts"
 import { readTokens } from "../config/tokens.ts"
 import type { Users } from "../config/users.ts"
+import type { LogLevels } from "../telemetry/log-levels.ts"
+import type { Reloaded } from "./reloaded.ts"
 
 export interface ReloadCounters {
   ok: number

@@ -2,12 +2,12 @@
  * A running server rewrites what of its tables and snapshots is not what its log says: nobody else may, while it has the log.
  */
 import { Effect, Semaphore } from "effect"
-import { Refused } from "../../ports/operation-refused.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
-import type { Projector } from "./projector.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import { errorMessage } from "../error-message.ts"
 import { differenceText } from "../integrity/report.ts"
 import { verifyTables } from "../integrity/verify.ts"
+import type { Projector } from "./projector.ts"
 
 const shownMax = 100
 

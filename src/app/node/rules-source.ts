@@ -3,17 +3,17 @@
  */
 import { join } from "node:path"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../adapters/rules/files.ts"
-import { omaPresRules, presRules } from "../../ports/document-source.ts"
-import type { XcapDocument, XcapOptions, XcapTables } from "../../ports/document-source.ts"
-import { presentityOf } from "../presentity-uri.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { entries } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { omaPresRules, presRules } from "../../ports/document-source.ts"
+import type { XcapDocument, XcapOptions, XcapTables } from "../../ports/document-source.ts"
 import type { Config } from "../config/config.ts"
 import { splitPair } from "../config/rules-settings.ts"
-import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { packageOfFolder, ruledPackages } from "../config/watch-policies.ts"
 import type { WatchSettings } from "../config/watch-policies.ts"
+import { presentityOf } from "../presentity-uri.ts"
+import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })

@@ -4,8 +4,8 @@
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
-import type { LogAdmin } from "../../ports/log-admin.ts"
 import { digestOfRows, noDigest, signSeal } from "../../adapters/store/integrity/signed-seals.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
 import { errorMessage } from "../error-message.ts"
 
 export interface Sealer {

@@ -3,12 +3,12 @@
  * before a change is answered.
  */
 import { Effect } from "effect"
-import type { SharingTag } from "../../ports/operations.ts"
-import { Refused } from "../../ports/operation-refused.ts"
 import type { SharingTagRole } from "../../domain/presentity/events.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get, size, values } from "../../domain/table.ts"
+import { Refused } from "../../ports/operation-refused.ts"
+import type { SharingTag } from "../../ports/operations.ts"
 import type { Pump } from "./pump.ts"
 
 export interface SharingTags {

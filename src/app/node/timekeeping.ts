@@ -2,15 +2,15 @@
  * What a server tells of its clock, and of stops of its process: on the management port, in metrics, in the log.
  */
 import { Effect } from "effect"
-import type { ClockWitness } from "../../ports/log-admin.ts"
 import type { Millis } from "../../domain/vocabulary.ts"
+import { spanInWords } from "../../explain/time-spans.ts"
+import type { ClockWitness } from "../../ports/log-admin.ts"
 import { attention } from "../clock/attention.ts"
 import type { ClockKeeper } from "../clock/clock-keeper.ts"
+import type { ClockState, SteadyOptions } from "../clock/steady-clock.ts"
+import { suspicionOf } from "../clock/witnesses.ts"
 import type { Config } from "../config/config.ts"
 import type { Family } from "../telemetry/open-metrics.ts"
-import { suspicionOf } from "../clock/witnesses.ts"
-import { spanInWords } from "../../explain/time-spans.ts"
-import type { ClockState, SteadyOptions } from "../clock/steady-clock.ts"
 
 export interface Timekeeping {
   /** Why the clock is not to be trusted, a line each; empty: it is. */

@@ -5,9 +5,9 @@
  * end. So it is not waited for: it is told to stop and left alone.
  */
 import { Cause, Data, Effect, Exit } from "effect"
+import type { Millis } from "../../domain/vocabulary.ts"
 import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { EventStore } from "../../ports/event-store.ts"
-import type { Millis } from "../../domain/vocabulary.ts"
 
 /**
  * @param millis Infinity: however long it takes, until whoever asks gives it up

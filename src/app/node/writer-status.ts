@@ -3,9 +3,9 @@
  */
 import type { WriterCounters } from "../../ports/claim.ts"
 import { whyUnsure } from "../../ports/claim.ts"
+import { holderText } from "../../ports/claim.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
-import { holderText } from "../../ports/claim.ts"
 
 /** Whom a standby waits for; null: this is none, or not any more. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {

@@ -2,19 +2,19 @@
  * Rules and hard state of a package as documents: an operator reads, replaces and tries them.
  */
 import { Effect } from "effect"
-import type { Operations, DocumentKind } from "../../ports/operations.ts"
-import { Refused } from "../../ports/operation-refused.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
+import { rulesFor } from "../../domain/packages/event-package.ts"
 import type { Answer, Reply } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
-import { rulesFor } from "../../domain/packages/event-package.ts"
 import { get } from "../../domain/table.ts"
 import type { Body, PackageName, Uri } from "../../domain/vocabulary.ts"
+import { Refused } from "../../ports/operation-refused.ts"
+import type { Operations, DocumentKind } from "../../ports/operations.ts"
+import { noSuchPackage } from "../config/did-you-mean.ts"
+import { refusal } from "../node/documents/source.ts"
+import type { Pump } from "../node/pump.ts"
 import { makePresentityCommands, rulesType } from "./presentity-commands.ts"
 import { uriOf } from "./uri-arguments.ts"
-import type { Pump } from "../node/pump.ts"
-import { refusal } from "../node/documents/source.ts"
-import { noSuchPackage } from "../config/did-you-mean.ts"
 
 type DocumentOperations = Pick<Operations, "document" | "replaceDocument" | "testRules">
 

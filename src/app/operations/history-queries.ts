@@ -3,20 +3,20 @@
  * line and the library ask here.
  */
 import { Effect } from "effect"
-import type { HistoryQueries } from "../../ports/history-queries.ts"
-import { Refused } from "../../ports/operation-refused.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
 import type { DecisionContext, Explanation } from "../../domain/history/why.ts"
-import type { StoreUnavailable } from "../../ports/event-store.ts"
-import { explanationRow, historyRow, sentRow, stateRow } from "./history-rows.ts"
-import { streamOf, uriOf, watchedOf } from "./uri-arguments.ts"
-import type { HistoryReader } from "../history/reader.ts"
 import { atText, entryText, sentText } from "../../explain/history/format-history.ts"
 import { differenceText } from "../../explain/history/format-history.ts"
+import { renderWhy, whyText } from "../../explain/history/format-why.ts"
+import { ruleNamesIn } from "../../explain/history/rule-names.ts"
 import { clockOf } from "../../explain/history/time.ts"
 import { instantForms, isZone, parseInstant } from "../../explain/history/time.ts"
-import { ruleNamesIn } from "../../explain/history/rule-names.ts"
-import { renderWhy, whyText } from "../../explain/history/format-why.ts"
+import type { StoreUnavailable } from "../../ports/event-store.ts"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
+import { Refused } from "../../ports/operation-refused.ts"
+import type { HistoryReader } from "../history/reader.ts"
+import { explanationRow, historyRow, sentRow, stateRow } from "./history-rows.ts"
+import { streamOf, uriOf, watchedOf } from "./uri-arguments.ts"
 
 const limitMax = 1000
 const limitUsual = 50

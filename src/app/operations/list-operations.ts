@@ -2,12 +2,12 @@
  * Lists and views of what is alive now, as operators and programs ask for them. They are made from committed state.
  */
 import { Effect } from "effect"
-import { Refused } from "../../ports/operation-refused.ts"
-import { wholeList } from "../../ports/operations.ts"
-import type { ExposedRow, Operations } from "../../ports/operations.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
+import { Refused } from "../../ports/operation-refused.ts"
+import { wholeList } from "../../ports/operations.ts"
+import type { ExposedRow, Operations } from "../../ports/operations.ts"
 import type { Feed } from "../node/feed.ts"
 import {
   exposedRows,

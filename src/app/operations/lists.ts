@@ -1,3 +1,12 @@
+import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
+import { viewFor } from "../../domain/presentity/notify.ts"
+import { isEmpty } from "../../domain/presentity/state.ts"
+import type { State, Subscription } from "../../domain/presentity/state.ts"
+import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
+import { privacyOf } from "../../domain/privacy.ts"
+import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
+import { entries, get, has, size, values } from "../../domain/table.ts"
+import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 /**
  * Publications, subscriptions and watchers as rows, made from committed state.
  */
@@ -12,15 +21,6 @@ import type {
   WatchingRow,
   WatchingState,
 } from "../../ports/operations.ts"
-import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
-import { viewFor } from "../../domain/presentity/notify.ts"
-import { isEmpty } from "../../domain/presentity/state.ts"
-import type { State, Subscription } from "../../domain/presentity/state.ts"
-import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
-import { privacyOf } from "../../domain/privacy.ts"
-import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
-import { entries, get, has, size, values } from "../../domain/table.ts"
-import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
 /** All presentities in memory, and each one's committed state. */
 export interface States {

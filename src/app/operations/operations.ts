@@ -2,23 +2,23 @@
  * Everything that an operator may ask of a running server, whichever way it comes in.
  */
 import { Effect } from "effect"
+import type { Packages } from "../../domain/packages/event-package.ts"
+import type { Answer, Reply } from "../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
 import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
-import type { Packages } from "../../domain/packages/event-package.ts"
-import type { Answer, Reply } from "../../domain/presentity/commands.ts"
 import { EraseRefused } from "../erase/erase-refused.ts"
 import type { makeEraser } from "../erase/eraser.ts"
-import type { LogLevels } from "../telemetry/log-levels.ts"
+import { errorMessage } from "../error-message.ts"
+import type { Feed } from "../node/feed.ts"
 import type { Pump } from "../node/pump.ts"
 import type { SharingTags } from "../node/sharing-tags.ts"
-import { errorMessage } from "../error-message.ts"
-import { uriOf } from "./uri-arguments.ts"
+import type { LogLevels } from "../telemetry/log-levels.ts"
 import { makeDocumentOperations } from "./documents.ts"
 import type { KeptElsewhere } from "./documents.ts"
 import { makeListOperations } from "./list-operations.ts"
 import { makePresentityCommands } from "./presentity-commands.ts"
-import type { Feed } from "../node/feed.ts"
+import { uriOf } from "./uri-arguments.ts"
 
 export interface OperationsParts {
   readonly pump: Pump

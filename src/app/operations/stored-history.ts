@@ -2,15 +2,15 @@
  * Questions about history asked of a store directly, whether or not a server runs on it.
  */
 import { Clock, Effect } from "effect"
-import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
-import { asksRules, limitsOf } from "../config/limits.ts"
+import type { HistoryQueries } from "../../ports/history-queries.ts"
 import type { Config } from "../config/config.ts"
 import { withExtensions } from "../config/extensions.ts"
+import { asksRules, limitsOf } from "../config/limits.ts"
 import { packagesOf } from "../config/packages.ts"
+import { makeHistoryReader } from "../history/reader.ts"
 import { openStore, requireLog } from "../open-store.ts"
 import { makeHistoryQueries } from "./history-queries.ts"
-import { makeHistoryReader } from "../history/reader.ts"
 
 /** @param command the one that asks, for messages and for the database's list of who is connected */
 export const openHistory = Effect.fnUntraced(function* (config: Config, command: string) {

@@ -2,10 +2,10 @@
  * Addresses in the arguments of operations, as operators write them.
  */
 import { Effect } from "effect"
-import { Refused } from "../../ports/operation-refused.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { Refused } from "../../ports/operation-refused.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
 /** Records that the log keeps of itself and of the server, beside presentities. */

@@ -3,12 +3,12 @@
  */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
-import type { Config } from "../config/config.ts"
-import { onLog } from "../open-store.ts"
 import { suspicionOf } from "../clock/witnesses.ts"
+import type { Config } from "../config/config.ts"
+import type { Terms } from "../config/retention-terms.ts"
+import { onLog } from "../open-store.ts"
 import { CompactRefused, compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
-import type { Terms } from "../config/retention-terms.ts"
 
 export type { Compacted } from "./compact.ts"
 

@@ -2,14 +2,14 @@
  * What a server does for its log once a day: partitions of the months to come, and dropping what is due.
  */
 import type { KeyObject } from "node:crypto"
-import type { StoreUnavailable } from "../../ports/event-store.ts"
-import type { LogAdmin } from "../../ports/log-admin.ts"
 import { Clock, Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
+import type { StoreUnavailable } from "../../ports/event-store.ts"
+import type { LogAdmin } from "../../ports/log-admin.ts"
+import type { Terms } from "../config/retention-terms.ts"
 import { errorMessage } from "../error-message.ts"
 import { compact } from "./compact.ts"
 import type { Principal } from "./compact.ts"
-import type { Terms } from "../config/retention-terms.ts"
 
 /** A start has enough to do. */
 const firstAfter = "1 minute"

@@ -4,12 +4,12 @@
  * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
+import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
 import { dropDocuments } from "../../adapters/store/integrity/hash-chain.ts"
-import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { OldRow, RetentionStore } from "../../ports/log-retention.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
+import type { OldRow, RetentionStore } from "../../ports/log-retention.ts"
 import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
 
 /**

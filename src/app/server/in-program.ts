@@ -4,13 +4,13 @@
 import type { Layer } from "effect"
 import type { EventPackage } from "../../domain/packages/event-package.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
+import type { LogIsTaken } from "../../ports/claim.ts"
 import type { EventStore } from "../../ports/event-store.ts"
-import type { RulesSource } from "../extensions/extensions.ts"
 import type { RequestPolicy } from "../config/request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "../config/request-policy-rules.ts"
-import type { Reloaded } from "../node/reloaded.ts"
 import type { SettingName } from "../config/settings.ts"
-import type { LogIsTaken } from "../../ports/claim.ts"
+import type { RulesSource } from "../extensions/extensions.ts"
+import type { Reloaded } from "../node/reloaded.ts"
 
 type Typed = "request_policy" | "handle_publish" | "handle_subscribe" | "extensions"
 

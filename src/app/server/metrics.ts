@@ -3,20 +3,20 @@
  * something can choose.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import type { SipCounters } from "../../ports/sip-transport.ts"
-import type { WebhookView } from "../../ports/operations.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
-import type { PumpCounters } from "../node/pump.ts"
+import type { WebhookView } from "../../ports/operations.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { SourceHealth } from "../node/documents/source.ts"
+import type { PumpCounters } from "../node/pump.ts"
 import type { ReloadCounters } from "../node/reload.ts"
 import { sourceFamilies } from "../node/source-health.ts"
-import { version } from "../version.ts"
 import { carryOn, nothingCarried, withCarried } from "../telemetry/carried.ts"
 import type { CarriedMetrics } from "../telemetry/carried.ts"
 import { openMetricsText } from "../telemetry/open-metrics.ts"
 import type { Family, Sample } from "../telemetry/open-metrics.ts"
+import { version } from "../version.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>

@@ -3,9 +3,9 @@
  */
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
+import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
-import { soleClaim } from "../../ports/claim.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
 import { pumpDefaults } from "../node/pump.ts"
 import type { Pump } from "../node/pump.ts"

@@ -2,12 +2,12 @@
  * The pump as a service, and the small services that stand before it: what it asks is filled in later by those who know.
  */
 import { Context, Effect, Layer } from "effect"
-import { SipTransport } from "../../ports/sip-transport.ts"
-import type { EventStore } from "../../ports/event-store.ts"
 import type { IsUnread } from "../../domain/presentity/context.ts"
+import type { EventStore } from "../../ports/event-store.ts"
+import { SipTransport } from "../../ports/sip-transport.ts"
+import type { Follower, SourceHealth } from "../node/documents/source.ts"
 import { makePump, pumpDefaults } from "../node/pump.ts"
 import type { Pump, PumpOptions } from "../node/pump.ts"
-import type { Follower, SourceHealth } from "../node/documents/source.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
 
 /** Which sharing tags this server looks after. Until somebody knows better: all. */

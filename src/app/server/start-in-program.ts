@@ -2,16 +2,16 @@
  * Starting a server inside a program. Loaded by the first `Server.start`: a program without a server needs nothing of this.
  */
 import { Clock, Effect, Exit, Logger, Scope } from "effect"
+import type { LogIsTaken } from "../../ports/claim.ts"
 import { clockTelling } from "../clock/clocks.ts"
 import { ConfigInvalid, readConfig } from "../config/config.ts"
 import type { Config } from "../config/config.ts"
 import type { Given } from "../config/gather.ts"
 import { faultsBeside } from "../config/resolve-config.ts"
-import { startServer } from "./start-server.ts"
-import type { LogIsTaken } from "../../ports/claim.ts"
+import { shown } from "../extensions/words.ts"
 import { isRecord } from "../library/options-check.ts"
 import type { RunningServer, ServerOptions } from "./in-program.ts"
-import { shown } from "../extensions/words.ts"
+import { startServer } from "./start-server.ts"
 
 /** See `Server.start`. */
 export const startWithin = async (

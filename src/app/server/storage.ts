@@ -3,10 +3,10 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
-import type { WebhookStore } from "../../ports/webhook-store.ts"
-import { EventStore } from "../../ports/event-store.ts"
 import { soleClaim } from "../../ports/claim.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import type { PresenceTables } from "../../ports/presence-tables.ts"
+import type { WebhookStore } from "../../ports/webhook-store.ts"
 import { loadedExtensions } from "../extensions/loaded.ts"
 import { guardedStore } from "../library/guarded-store.ts"
 import { openedStore } from "../library/stores.ts"

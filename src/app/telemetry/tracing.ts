@@ -8,8 +8,8 @@ import type { Scope } from "effect"
 import { OtlpSerialization, OtlpTracer } from "effect/observability"
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
-import type { Request } from "../../ports/sip-transport.ts"
 import type { SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
+import type { Request } from "../../ports/sip-transport.ts"
 import { version } from "../version.ts"
 
 /** One request that is traced. */

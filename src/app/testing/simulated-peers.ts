@@ -5,8 +5,8 @@
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { hopOf, octetsOf } from "../../domain/presentity/targets.ts"
-import type { Body, DialogStart, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { anonymous } from "../../domain/privacy.ts"
+import type { Body, DialogStart, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Random } from "./random.ts"
 

@@ -7,7 +7,6 @@
  */
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
-import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type {
   Batch,
   Engine,
@@ -16,10 +15,8 @@ import type {
   Release,
   CommittedDecision,
 } from "../../domain/engine/engine.ts"
+import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
-import { defaultLimits } from "../../domain/presentity/context.ts"
-import type { Limits } from "../../domain/presentity/context.ts"
 import {
   clockOf,
   isSetBack,
@@ -28,13 +25,16 @@ import {
   placedAt,
   slackMillis,
 } from "../../domain/presentity/clock.ts"
+import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
+import { defaultLimits } from "../../domain/presentity/context.ts"
+import type { Limits } from "../../domain/presentity/context.ts"
+import { nextDeadline } from "../../domain/presentity/deadlines.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import type { Decision } from "../../domain/presentity/events.ts"
+import { fold } from "../../domain/presentity/evolve.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { react } from "../../domain/presentity/react.ts"
-import { fold } from "../../domain/presentity/evolve.ts"
-import { nextDeadline } from "../../domain/presentity/deadlines.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"

@@ -1,8 +1,8 @@
+import type { Packages } from "../packages/event-package.ts"
 /**
  * A presentity as of an instant, in words for people and programs.
  */
 import { viewFor } from "../presentity/notify.ts"
-import type { Packages } from "../packages/event-package.ts"
 import { byNo } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"

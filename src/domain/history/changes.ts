@@ -2,9 +2,9 @@
  * What in a decision could have changed what watchers of a package see.
  */
 import type { Packages } from "../packages/event-package.ts"
-import { get } from "../table.ts"
-import { currentView } from "../presentity/view.ts"
 import type { Decision, Event } from "../presentity/events.ts"
+import { currentView } from "../presentity/view.ts"
+import { get } from "../table.ts"
 import type { PackageName, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
 

@@ -3,8 +3,8 @@
  * events exactly as the server derived them.
  */
 import { clockOf } from "../presentity/clock.ts"
-import { fold } from "../presentity/evolve.ts"
 import type { Decision } from "../presentity/events.ts"
+import { fold } from "../presentity/evolve.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { react } from "../presentity/react.ts"
 import type { Reaction } from "../presentity/react.ts"

@@ -1,3 +1,6 @@
+import { clockOf } from "../presentity/clock.ts"
+import type { Command } from "../presentity/commands.ts"
+import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 /**
  * The command behind a recorded decision, and what it was decided with: rebuilt from the events and the state before, so
  * that it can be decided again, on the same state or on another.
@@ -7,11 +10,8 @@
  * What no longer gives them however it is guessed has drifted: today's code decides otherwise.
  */
 import { decide } from "../presentity/decide.ts"
-import type { Command } from "../presentity/commands.ts"
-import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"
-import { clockOf } from "../presentity/clock.ts"
 import { evolve } from "../presentity/evolve.ts"
 import { retentionStream } from "../presentity/retention.ts"
 import { audience } from "../presentity/state.ts"

@@ -1,3 +1,4 @@
+import type { Command, ReportDelivery } from "../presentity/commands.ts"
 /**
  * The commands that may stand behind a recorded decision, the likeliest first.
  *
@@ -5,7 +6,6 @@
  * above what is granted, headers that packages do not carry.
  */
 import { answersIn } from "../presentity/delivery-acks.ts"
-import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import type { Decision, Event, NotificationFailed } from "../presentity/events.ts"
 import { farewellOf, rulesFrom } from "../presentity/farewell.ts"
 import type { Farewell } from "../presentity/farewell.ts"

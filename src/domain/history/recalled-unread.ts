@@ -4,8 +4,8 @@
  */
 import type { IsUnread } from "../presentity/context.ts"
 import type { Decision } from "../presentity/events.ts"
-import { get, values } from "../table.ts"
 import type { State } from "../presentity/state.ts"
+import { get, values } from "../table.ts"
 import type { PackageName } from "../vocabulary.ts"
 
 /** @param state the one that the decision was made on */

@@ -1,3 +1,8 @@
+import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
+import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
+import { askTheRules } from "../presentity/context.ts"
+import type { Authorize } from "../presentity/context.ts"
+import { nextDeadline } from "../presentity/deadlines.ts"
 /**
  * What would have happened otherwise: a stream in a world in which a decision never was, or other rules were in force.
  *
@@ -9,29 +14,24 @@
  * was on its way is answered after T1 where the log does not say when.
  */
 import { decide } from "../presentity/decide.ts"
-import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
-import { askTheRules } from "../presentity/context.ts"
-import type { Authorize } from "../presentity/context.ts"
+import { answersIn } from "../presentity/delivery-acks.ts"
 import type { Decision, Event } from "../presentity/events.ts"
-import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
 import { fold } from "../presentity/evolve.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { isPersonal } from "../presentity/notification-tags.ts"
 import { viewFor } from "../presentity/notify.ts"
 import { react } from "../presentity/react.ts"
 import { freeze } from "../presentity/snapshot.ts"
-import { nextDeadline } from "../presentity/deadlines.ts"
-import { withAnswers } from "../presentity/targets.ts"
 import type { State } from "../presentity/state.ts"
+import { withAnswers } from "../presentity/targets.ts"
 import { askingRulesOf } from "../presentity/watching.ts"
 import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
-import { contextFor, recall, sameValue } from "./recall.ts"
-import { answersIn } from "../presentity/delivery-acks.ts"
-import type { Recalled } from "./recall.ts"
 import type { ReconstructionContext } from "./recall-world.ts"
+import { contextFor, recall, sameValue } from "./recall.ts"
+import type { Recalled } from "./recall.ts"
 
 export interface Supposition {
   /** Positions of decisions that never were. */

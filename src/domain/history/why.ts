@@ -6,10 +6,9 @@
  * What it leaves open has one cause: a NOTIFY was under way.
  */
 import type { EventPackage } from "../packages/event-package.ts"
-import { clockOf } from "../presentity/clock.ts"
-import { get, values } from "../table.ts"
 import { authorizeWatcher } from "../presentity/authorize.ts"
 import type { Authorization } from "../presentity/authorize.ts"
+import { clockOf } from "../presentity/clock.ts"
 import { standingAt } from "../presentity/context.ts"
 import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
@@ -18,14 +17,15 @@ import type { Change as PublishedChange } from "../presentity/notify.ts"
 import { byNo } from "../presentity/state.ts"
 import type { State, Subscription, Waiting } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
+import { get, values } from "../table.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri } from "../vocabulary.ts"
-import { unreadBehind } from "./recalled-unread.ts"
 import { changeIn } from "./changes.ts"
 import type { Change } from "./changes.ts"
 import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
-import { differenceOf, linesOf } from "./lines.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
+import { differenceOf, linesOf } from "./lines.ts"
 import type { DecisionStep } from "./moments.ts"
+import { unreadBehind } from "./recalled-unread.ts"
 
 /** How a watcher was to be treated, and by whose word. */
 export type ExplainedAuthorization = Authorization

@@ -20,9 +20,9 @@ import { passThrough } from "./pass-through.ts"
 import { commonRules } from "./pidf-rules.ts"
 import { presence } from "./pidf.ts"
 import type { PresenceOptions } from "./pidf.ts"
-import { makeRegistry } from "./registry.ts"
 import { reg } from "./reg.ts"
 import type { RegOptions } from "./reg.ts"
+import { makeRegistry } from "./registry.ts"
 import { watcherInfo } from "./watcher-info.ts"
 
 /** Named as in the configuration and in case files; the settings are described in docs/configuration.md. */

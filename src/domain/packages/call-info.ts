@@ -6,8 +6,8 @@
 import type { Header } from "../vocabulary.ts"
 import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
 import type { Appearance } from "./call-info-header.ts"
-import { lineSeizeName, seizedBy } from "./line-seize.ts"
 import type { EventPackage, Parsed } from "./event-package.ts"
+import { lineSeizeName, seizedBy } from "./line-seize.ts"
 
 /** Of one line; each index at most once. */
 export type CallInfo = readonly Appearance[]

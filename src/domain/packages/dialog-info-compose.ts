@@ -1,3 +1,5 @@
+import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
+import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
 /**
  * Several dialog information documents into one: of several publications, of a publication and what changed of it, and
  * what changed between two documents.
@@ -7,8 +9,6 @@
  */
 import { canonical, element } from "./element.ts"
 import type { Composition } from "./event-package.ts"
-import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
-import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
 
 export interface CompositionOptions {

@@ -1,3 +1,5 @@
+import { mergedDialogs } from "./dialog-info-compose.ts"
+import type { DialogInfo, DialogState } from "./dialog-info.ts"
 /**
  * Calls as presence: what a presentity's dialogs say about it in a presence document (OpenSIPS `mix_dialog_presence`).
  *
@@ -6,8 +8,6 @@
  */
 import { child, element, isNamed, textOf, withChildren } from "./element.ts"
 import type { Element, Node } from "./element.ts"
-import { mergedDialogs } from "./dialog-info-compose.ts"
-import type { DialogInfo, DialogState } from "./dialog-info.ts"
 import type { EventPackage, Mixing } from "./event-package.ts"
 import { withNotes } from "./pidf-compose.ts"
 import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"

@@ -1,3 +1,7 @@
+import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
+import type { Uri } from "../vocabulary.ts"
+import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
+import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
 /**
  * The `dialog;sla` package: what the phones that share one line tell each other through it (draft-anil-sipping-bla).
  *
@@ -6,11 +10,7 @@
  */
 import { attribute, child, isNamed, textOf, withAttribute, withChildren } from "./element.ts"
 import type { Element } from "./element.ts"
-import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
-import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
 import type { EventPackage, PresentityFound, SubscribeAddresses } from "./event-package.ts"
-import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
-import type { Uri } from "../vocabulary.ts"
 
 export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleDialog"> {
   /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: what one phone said last is all there is. */

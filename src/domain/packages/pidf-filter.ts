@@ -1,3 +1,4 @@
+import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 /**
  * The privacy filter: what permissions let through of a composed presence document (RFC 5025 §3.3, §4).
  *
@@ -19,7 +20,6 @@ import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
 import type { Pidf } from "./pidf-document.ts"
 import { permissionFor, rpidNamespace } from "./presence-rules-permissions.ts"
 import type { Permissions, Selection, Selector } from "./presence-rules-permissions.ts"
-import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 
 const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 

@@ -1,3 +1,4 @@
+import { canonicalDomain, canonicalUri } from "../uris.ts"
 /**
  * Reading presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
  *
@@ -19,7 +20,6 @@ import {
   userInputs,
 } from "./presence-rules-permissions.ts"
 import type { Permissions, Selection, Selector, SelectorKind } from "./presence-rules-permissions.ts"
-import { canonicalDomain, canonicalUri } from "../uris.ts"
 
 /** @source RFC 4745 §13 */
 const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"

@@ -1,3 +1,4 @@
+import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 /**
  * Presence rules at work: which rules match a watcher, what they grant together, and when that may change.
  *
@@ -20,7 +21,6 @@ import { holdsAt, nextEdge, readDateTime } from "./presence-rules-periods.ts"
 import type { Period } from "./presence-rules-periods.ts"
 import { combined, rpidNamespace } from "./presence-rules-permissions.ts"
 import type { Permissions } from "./presence-rules-permissions.ts"
-import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 
 export { readRules } from "./presence-rules-document.ts"
 export type { RulesDocument, RulesOptions } from "./presence-rules-document.ts"

@@ -1,3 +1,4 @@
+import { canonicalUri } from "../uris.ts"
 /**
  * The `reg` package: where a user is registered (RFC 3680), as registrars publish it.
  *
@@ -12,7 +13,6 @@ import { inheriting, readFrame, renderFrame, withVersion } from "./numbered-docu
 import type { NumberedFormat } from "./numbered-document.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
 import { freeName } from "./pidf-document.ts"
-import { canonicalUri } from "../uris.ts"
 
 export const regInfoNamespace = "urn:ietf:params:xml:ns:reginfo"
 

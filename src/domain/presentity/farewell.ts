@@ -1,3 +1,6 @@
+import { get } from "../table.ts"
+import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
+import { authorizeWatcher } from "./authorize.ts"
 /**
  * The last NOTIFY of a subscription that has ended, sent once more after a restart: nobody else can tell its watcher.
  *
@@ -5,17 +8,14 @@
  * as long as its watcher is treated now as it was then, by the same rules.
  */
 import { clockOf } from "./clock.ts"
-import { get } from "../table.ts"
-import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
-import { authorizeWatcher } from "./authorize.ts"
 import type { RepeatFarewells } from "./commands.ts"
 import type { Context } from "./context.ts"
+import { nextDeadline } from "./deadlines.ts"
 import { done } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
-import type { Decision, FarewellRepeated } from "./events.ts"
 import { isSameDialog, livingDialog } from "./dialog-numbers.ts"
+import type { Decision, FarewellRepeated } from "./events.ts"
 import { evolve } from "./evolve.ts"
-import { nextDeadline } from "./deadlines.ts"
 import type { State, Subscription } from "./state.ts"
 
 /** A last NOTIFY of which nothing is on record. */

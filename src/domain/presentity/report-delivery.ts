@@ -1,8 +1,8 @@
+import type { EventPackage } from "../packages/event-package.ts"
 /**
  * What the end of a NOTIFY means: for its subscription, for others in its dialog, and for what the watcher is told next.
  */
 import { get, values } from "../table.ts"
-import type { EventPackage } from "../packages/event-package.ts"
 import type { Millis } from "../vocabulary.ts"
 import type { ReportDelivery } from "./commands.ts"
 import type { Context, Limits } from "./context.ts"

@@ -6,7 +6,6 @@ import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Retained } from "./retention.ts"
 import { byNo, verdictKey } from "./state.ts"
-import { countUnproven } from "./targets.ts"
 import type {
   TerminatedWatcher,
   Dialog,
@@ -19,6 +18,7 @@ import type {
   Verdict,
   Waiting,
 } from "./state.ts"
+import { countUnproven } from "./targets.ts"
 
 /** Fields are only ever added; a change of meaning takes a new `shape` and an upcast where snapshots are read. */
 export interface Snapshot {

@@ -1,3 +1,5 @@
+import type { WatcherEvent } from "../packages/event-package.ts"
+import type { Private } from "../privacy.ts"
 /**
  * What is true of one presentity, and the questions that are asked of it.
  *
@@ -21,10 +23,8 @@ import type {
   Uri,
   WatchWord,
 } from "../vocabulary.ts"
-import type { WatcherEvent } from "../packages/event-package.ts"
-import type { Private } from "../privacy.ts"
-import type { Retained } from "./retention.ts"
 import type { NotificationsIssued, SharingTagRole, Status } from "./events.ts"
+import type { Retained } from "./retention.ts"
 
 export interface State {
   readonly presentity: Uri

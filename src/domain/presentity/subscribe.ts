@@ -9,9 +9,6 @@ import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Seconds, Uri } from "../vocabulary.ts"
-import { hasAlready } from "./notification-tags.ts"
-import { sameRanges } from "./media-types.ts"
-import { sameRates } from "./pace.ts"
 import {
   authorizeWatcher,
   blocked,
@@ -26,15 +23,18 @@ import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accepted, rejected } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
+import { sameRanges } from "./media-types.ts"
+import { hasAlready } from "./notification-tags.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
+import { sameRates } from "./pace.ts"
 import { notAuthorized, tooMany } from "./rejections.ts"
 import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
+import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
+import type { Asked } from "./subscribe-request.ts"
 import { isSameHop } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
-import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
-import type { Asked } from "./subscribe-request.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.

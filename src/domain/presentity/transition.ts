@@ -8,8 +8,8 @@
  */
 import { invariant } from "../vocabulary.ts"
 import type { Millis } from "../vocabulary.ts"
-import { evolve } from "./evolve.ts"
 import type { Event } from "./events.ts"
+import { evolve } from "./evolve.ts"
 import type { State } from "./state.ts"
 
 /** Events in order, and the states between them. */

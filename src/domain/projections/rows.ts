@@ -1,3 +1,4 @@
+import { livingDialog } from "../presentity/dialog-numbers.ts"
 /**
  * State → the rows of `presentity`, `active_watchers` and `watchers`, column for column as the OpenSIPS presence
  * module lays them out (times are Unix seconds).
@@ -6,7 +7,6 @@
  * table's business: whoever writes rows shortens what does not fit.
  */
 import type { Event } from "../presentity/events.ts"
-import { livingDialog } from "../presentity/dialog-numbers.ts"
 import { audience, publication } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"

@@ -12,12 +12,12 @@
  * added; another meaning takes another `format`.
  */
 import { Schema } from "effect"
-import { decodeEvents } from "../../encoding/event-codec.ts"
 import type { RecordedDecision } from "../../domain/history/moments.ts"
 import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { decodeEvents } from "../../encoding/event-codec.ts"
 import { CaseWorldSchema } from "./world.ts"
 import type { CaseWorld } from "./world.ts"
 

@@ -4,9 +4,9 @@
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { isDecidable, recall } from "../../domain/history/recall.ts"
-import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
+import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
 import type { Answer } from "../../domain/presentity/commands.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { State } from "../../domain/presentity/state.ts"

@@ -4,12 +4,12 @@
  * no address and no file name.
  */
 import { Schema } from "effect"
-import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
-import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import { xmlCodec } from "../../adapters/xml/codec.ts"
 import { bundledPackages } from "../../domain/packages/bundled.ts"
 import type { PackageSettings } from "../../domain/packages/bundled.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
+import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presentity/context.ts"
+import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 
 export interface CaseWorld {
   /** `rules`: each presentity's own; `everyone`: nobody is asked. */

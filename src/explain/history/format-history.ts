@@ -8,9 +8,9 @@ import type { Knowledge, Sent } from "../../domain/history/ledger.ts"
 import { linesOf } from "../../domain/history/lines.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { bodyInWords } from "../document-summary.ts"
-import { deliveryInWords, findingInWords } from "./format-finding.ts"
 import { formatEvent, words } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
+import { deliveryInWords, findingInWords } from "./format-finding.ts"
 
 /** Who is told what is said at the end of a line. */
 const notices: ReadonlySet<Event["_tag"]> = new Set([

@@ -1,9 +1,9 @@
+import type { CaseItem } from "../case/format.ts"
 /**
  * The ladder of a case file.
  */
 import { isBefore } from "../case/log-position.ts"
 import type { Place } from "../case/log-position.ts"
-import type { CaseItem } from "../case/format.ts"
 import { replay } from "../case/replay.ts"
 import type { ReplayOptions } from "../case/replay.ts"
 import { worldOf } from "../case/world.ts"

@@ -1,3 +1,12 @@
+import type { DecisionStep } from "../../domain/history/moments.ts"
+import { recall } from "../../domain/history/recall.ts"
+import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
+import { answersIn } from "../../domain/presentity/delivery-acks.ts"
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { State } from "../../domain/presentity/state.ts"
+import { get, values } from "../../domain/table.ts"
+import { dialogKey } from "../../domain/vocabulary.ts"
+import type { DialogStart, Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 /**
  * The SIP messages that a log tells of: requests from the commands behind decisions, their answers, NOTIFYs, and how those
  * ended. Nothing is invented: an answer that is not in the log (yet, or because of a crash) is left out.
@@ -6,15 +15,6 @@
  */
 import { replyOf } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
-import { recall } from "../../domain/history/recall.ts"
-import { answersIn } from "../../domain/presentity/delivery-acks.ts"
-import type { DecisionStep } from "../../domain/history/moments.ts"
-import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
-import type { Notify } from "../../domain/presentity/intents.ts"
-import type { State } from "../../domain/presentity/state.ts"
-import { get, values } from "../../domain/table.ts"
-import { dialogKey } from "../../domain/vocabulary.ts"
-import type { DialogStart, Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 import { contentText, watcherOf } from "../case/step-text.ts"
 import type { DecisionWorld } from "../case/world.ts"
 import { shownText } from "../document-summary.ts"

@@ -19,10 +19,10 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import type { DocumentPlace } from "../../../src/ports/document-source.ts"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../../src/adapters/rules/files.ts"
 import { presentityOf } from "../../../src/app/presentity-uri.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
+import type { DocumentPlace } from "../../../src/ports/document-source.ts"
 
 const octetsMax = 1_000
 const options = { canonical: presentityOf, octetsMax }

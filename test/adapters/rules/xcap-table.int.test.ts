@@ -5,10 +5,10 @@ import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
-import type { DocumentPlace } from "../../../src/ports/document-source.ts"
 import { openXcapTable } from "../../../src/adapters/rules/xcap-table.ts"
-import { presRules } from "../../../src/ports/document-source.ts"
 import { presentityOf } from "../../../src/app/presentity-uri.ts"
+import type { DocumentPlace } from "../../../src/ports/document-source.ts"
+import { presRules } from "../../../src/ports/document-source.ts"
 import { startPostgres } from "../../support/postgres.ts"
 
 const cluster = await startPostgres()

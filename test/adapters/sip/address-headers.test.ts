@@ -4,8 +4,8 @@ import { assert, describe, it } from "vitest"
 import { formatUri, parseAddress, parseAddresses } from "../../../src/adapters/sip/address-headers.ts"
 import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
 import { udp } from "../../../src/adapters/sip/transports/udp.ts"
-import { trapText } from "../../support/sip-messages.ts"
 import { assertLinear } from "../../support/cost.ts"
+import { trapText } from "../../support/sip-messages.ts"
 
 const token = fc.constantFrom("a", "tag1", "x-y", "9", "+sip.instance", "__proto__", "constructor")
 const addressParts = fc.record({

@@ -1,5 +1,5 @@
-import * as fc from "fast-check"
 import { randomBytes } from "node:crypto"
+import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import {
   algorithmsDefault,

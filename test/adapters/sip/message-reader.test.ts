@@ -2,8 +2,8 @@ import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { readDatagram } from "../../../src/adapters/sip/message-reader.ts"
 import { limitsDefault } from "../../../src/adapters/sip/options.ts"
-import { mutatedRequest, read, readRequest, requestText, trapText } from "../../support/sip-messages.ts"
 import { assertLinear } from "../../support/cost.ts"
+import { mutatedRequest, read, readRequest, requestText, trapText } from "../../support/sip-messages.ts"
 
 const faultOf = (text: string) => read(text)?.fault ?? null
 

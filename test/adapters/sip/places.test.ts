@@ -4,9 +4,9 @@
  */
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
-import { makeLocalHosts, plainAddress } from "../../../src/adapters/sip/transports/local-address.ts"
 import { hopHostOf, nextHopOf } from "../../../src/adapters/sip/format-notify.ts"
 import { isAt, placeOf, placeOfHop } from "../../../src/adapters/sip/room.ts"
+import { makeLocalHosts, plainAddress } from "../../../src/adapters/sip/transports/local-address.ts"
 import { transports } from "../../../src/adapters/sip/transports/transports.ts"
 import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import {

@@ -4,8 +4,8 @@
 import { deepStrictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { makeRegistrar } from "../../../src/adapters/sip/registrar.ts"
 import { limitsDefault } from "../../../src/adapters/sip/options.ts"
+import { makeRegistrar } from "../../../src/adapters/sip/registrar.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { read } from "../../support/sip-messages.ts"
 

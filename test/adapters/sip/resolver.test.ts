@@ -1,9 +1,9 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { makeResolver, orderServices } from "../../../src/adapters/sip/resolver.ts"
+import type { NameService } from "../../../src/adapters/sip/resolver.ts"
 import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
 import { udp } from "../../../src/adapters/sip/transports/udp.ts"
-import type { NameService } from "../../../src/adapters/sip/resolver.ts"
 
 const none = (): Promise<never> => Promise.reject(new Error("no such name"))
 

@@ -1,5 +1,6 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
+import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
 import {
   diagram,
@@ -14,7 +15,6 @@ import type {
   ServerState,
   ServerTransaction,
 } from "../../../src/adapters/sip/server-transactions.ts"
-import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { parseVia } from "../../../src/adapters/sip/via.ts"
 import { readRequest, statusOf } from "../../support/sip-messages.ts"
 

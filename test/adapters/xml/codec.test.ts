@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest"
 import { makeXmlCodec, xmlCodec } from "../../../src/adapters/xml/codec.ts"
 import { attribute, canonical, element, textOf } from "../../../src/domain/packages/element.ts"
 import type { Element } from "../../../src/domain/packages/element.ts"
+import { assertLinear } from "../../support/cost.ts"
 import { anyChoices, anyElement, anyText, writeOtherwise } from "../../support/xml-arbitraries.ts"
 import { malformed, oversized, wellFormed } from "../../support/xml-corpus.ts"
-import { assertLinear } from "../../support/cost.ts"
 
 const read = (text: string): Element => {
   const result = xmlCodec.parse(text)

@@ -7,12 +7,12 @@ import { afterAll, describe, it } from "vitest"
 import type { Check } from "../../../src/app/doctor/check.ts"
 import { verifyText } from "../../../src/app/integrity/report.ts"
 import { checked, live, on } from "../../support/checked-store.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 import { emptyFolder } from "../../support/moving.ts"
 import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { answer, openPhone, script } from "../../support/sip-client.ts"
 import { fileOf, patient, runHere, start } from "./command.ts"
-import { emptyEmbedded } from "../../support/embedded.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -6,13 +6,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
-import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
-import type { Phone } from "../../support/sip-client.ts"
+import { emptyEmbedded } from "../../support/embedded.ts"
 import { filesWith } from "../../support/files.ts"
 import { startPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
+import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
+import type { Phone } from "../../support/sip-client.ts"
 import { patient, runHere } from "./command.ts"
-import { emptyEmbedded } from "../../support/embedded.ts"
 
 const cluster = await startPostgres()
 const folder = mkdtempSync(join(tmpdir(), "presently-erase-"))

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import { emptyEmbedded } from "../../support/embedded.ts"
 import {
   fillPostgres,
   fillSqlite,
@@ -18,7 +19,6 @@ import type { ForeignRows } from "../../support/foreign-tables.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
 import { patient, runHere } from "./command.ts"
-import { emptyEmbedded } from "../../support/embedded.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -4,9 +4,9 @@
 import assert from "node:assert/strict"
 import { afterAll, describe, it } from "vitest"
 import { asking } from "../../support/admin.ts"
-import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { startPresence } from "../../support/server.ts"
+import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
 import { fileOf, patient, runHere } from "./command.ts"
 
 const cluster = await sharedPostgres()

@@ -8,10 +8,10 @@ import { dirname, join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { sharedPostgres } from "../../support/postgres.ts"
+import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import { live } from "../../support/watched.ts"
-import { everything, handling, rule, ruleset } from "../../support/rules-builders.ts"
 import { fileOf, patient, runHere, start } from "./command.ts"
 
 const cluster = await sharedPostgres()

@@ -17,9 +17,9 @@ import { openUserAgent } from "../../../src/app/client/user-agent.ts"
 import type { Traced, UserAgentOptions } from "../../../src/app/client/user-agent.ts"
 import { makeSplitter, readMessage } from "../../../src/app/client/wire.ts"
 import type { Message } from "../../../src/app/client/wire.ts"
+import { holds } from "../../support/condition.ts"
 import { messageText } from "../../support/sip-client.ts"
 import type { Headers } from "../../support/sip-client.ts"
-import { holds } from "../../support/condition.ts"
 
 interface Scripted {
   readonly port: number

@@ -3,9 +3,9 @@ import * as fc from "fast-check"
 import { describe, it } from "vitest"
 import { challengeOf } from "../../../src/app/client/credentials.ts"
 import { documentOf } from "../../../src/app/client/document.ts"
-import { shows, summaryOf } from "../../../src/explain/document-summary.ts"
 import { refreshAfterSeconds } from "../../../src/app/client/publication.ts"
 import { formatAnswer, formatRequest, makeSplitter, readMessage } from "../../../src/app/client/wire.ts"
+import { shows, summaryOf } from "../../../src/explain/document-summary.ts"
 import { messageText, pidf, tuple } from "../../support/sip-client.ts"
 
 const response = messageText("SIP/2.0 200 All Right", {

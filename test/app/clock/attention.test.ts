@@ -4,12 +4,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { makeAttention, stopMillis } from "../../../src/app/clock/attention.ts"
-import type { Attention, Loop } from "../../../src/app/clock/attention.ts"
 import { makeClientTransactions, wheelTickMs } from "../../../src/adapters/sip/client-transactions.ts"
 import type { ClientResult } from "../../../src/adapters/sip/client-transactions.ts"
 import type { RawMessage } from "../../../src/adapters/sip/message-reader.ts"
 import { countersZero, timersDefault } from "../../../src/adapters/sip/options.ts"
+import { makeAttention, stopMillis } from "../../../src/app/clock/attention.ts"
+import type { Attention, Loop } from "../../../src/app/clock/attention.ts"
 import { read } from "../../support/sip-messages.ts"
 
 interface Due {

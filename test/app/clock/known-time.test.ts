@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Beat } from "../../../src/ports/log-admin.ts"
 import { gapOf } from "../../../src/app/clock/known-time.ts"
+import type { Beat } from "../../../src/ports/log-admin.ts"
 
 const now = 1_800_000_000_000
 const gap = (last: Beat | null, newest: number, boot: string, uptime: number | null) =>

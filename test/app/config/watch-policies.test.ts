@@ -4,13 +4,13 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { describe, it } from "vitest"
+import type { PolicyRequest } from "../../../src/adapters/sip/policy.ts"
+import { makeAnonymizer } from "../../../src/app/case/anonymize.ts"
 import { worldRenamed } from "../../../src/app/case/world.ts"
 import { caseWorldOf } from "../../../src/app/case/world.ts"
-import { makeAnonymizer } from "../../../src/app/case/anonymize.ts"
-import { worldOf } from "../../../src/explain/case/world.ts"
 import { readConfig } from "../../../src/app/config/config.ts"
-import { packagesOf } from "../../../src/app/config/packages.ts"
 import { limitsOf } from "../../../src/app/config/limits.ts"
+import { packagesOf } from "../../../src/app/config/packages.ts"
 import { readPolicyRules } from "../../../src/app/config/request-policy-rules.ts"
 import { resolveConfig } from "../../../src/app/config/resolve-config.ts"
 import {
@@ -19,9 +19,9 @@ import {
   policyRows,
   watchFaults,
 } from "../../../src/app/config/watch-policies.ts"
-import type { PolicyRequest } from "../../../src/adapters/sip/policy.ts"
 import { isLetIn, policyOf } from "../../../src/domain/presentity/watching.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
+import { worldOf } from "../../../src/explain/case/world.ts"
 
 const configOf = (settings: Readonly<Record<string, unknown>>) =>
   readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { policy: "rules", ...settings } })

@@ -4,6 +4,8 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../../src/adapters/import/layouts.ts"
+import { readConfig } from "../../../src/app/config/config.ts"
+import { packagesOf } from "../../../src/app/config/packages.ts"
 import {
   adoptActiveWatcherRow,
   adoptPresentityRow,
@@ -11,8 +13,6 @@ import {
   adoptXcapRow,
 } from "../../../src/app/import/adoption.ts"
 import type { Adoption, AdoptionRules } from "../../../src/app/import/adoption.ts"
-import { packagesOf } from "../../../src/app/config/packages.ts"
-import { readConfig } from "../../../src/app/config/config.ts"
 import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/commands.ts"
 import { document } from "../../support/foreign-tables.ts"
 

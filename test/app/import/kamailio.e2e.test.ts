@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
+import { emptyEmbedded } from "../../support/embedded.ts"
 import { noKamailio, startKamailio } from "../../support/kamailio.ts"
 import { emptyFolder, importFrom, inShort } from "../../support/moving.ts"
 import { phoneClosed, phoneOpen, toldOfWatchers, winfo } from "../../support/scene.ts"
@@ -11,7 +12,6 @@ import type { Call } from "../../support/scene.ts"
 import { startPresence } from "../../support/server.ts"
 import type { PresenceServer } from "../../support/server.ts"
 import { answer, openPhone, script } from "../../support/sip-client.ts"
-import { emptyEmbedded } from "../../support/embedded.ts"
 
 if (noKamailio !== null) process.stderr.write(`kamailio.e2e.test.ts skipped: ${noKamailio}\n`)
 

@@ -2,8 +2,8 @@
  * Rows in the layout of OpenSIPS, in each kind of database, taken over; and phones that go on with our server.
  */
 import assert from "node:assert/strict"
-import { join } from "node:path"
 import { mkdirSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import {

@@ -7,12 +7,12 @@ import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { guardedStore, interruptibleStore } from "../../../src/app/library/guarded-store.ts"
 import { StoreFault } from "../../../src/app/library/refused.ts"
-import { EventStore } from "../../../src/ports/event-store.ts"
-import type { Claim } from "../../../src/ports/claim.ts"
+import { decisionOf } from "../../../src/app/testing/store-samples.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { decisionOf } from "../../../src/app/testing/store-samples.ts"
+import type { Claim } from "../../../src/ports/claim.ts"
 import { LogIsTaken } from "../../../src/ports/claim.ts"
+import { EventStore } from "../../../src/ports/event-store.ts"
 
 type Store = EventStore["Service"]
 

@@ -2,14 +2,14 @@
  * A program's own source of rules that throws, is silent, or answers in the wrong order: nobody is shown anything because of it.
  */
 import assert from "node:assert/strict"
+import { Layer } from "effect"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { Layer } from "effect"
 import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memory.ts"
-import { EventStore } from "../../../src/ports/event-store.ts"
 import { Presence } from "../../../src/app/index.ts"
 import type { MakeOptions, Notification, PresenceRefused, RulesFault } from "../../../src/app/index.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
+import { EventStore } from "../../../src/ports/event-store.ts"
 import { bodyInShort, rulesText } from "../../support/ruled.ts"
 import { pidf, tuple } from "../../support/sip-client.ts"
 

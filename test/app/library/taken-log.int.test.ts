@@ -3,8 +3,8 @@
  * program is told once who has it.
  */
 import assert from "node:assert/strict"
-import { describe, it } from "vitest"
 import { Effect, Layer } from "effect"
+import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { LogIsTaken, Presence, postgresStore } from "../../../src/app/index.ts"
 import type { Notification, PresenceFault, PresenceRefused, StoreFault } from "../../../src/app/index.ts"

@@ -7,14 +7,14 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { foldTail } from "../../../src/app/node/fold-tail.ts"
-import { EventStore } from "../../../src/ports/event-store.ts"
+import { decisionOf } from "../../../src/app/testing/store-samples.ts"
 import type { Decision } from "../../../src/domain/presentity/events.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
-import { decisionOf } from "../../../src/app/testing/store-samples.ts"
+import { EventStore } from "../../../src/ports/event-store.ts"
 
 const streams = ["sip:a@example.com", "sip:b@example.com", "sip:c@example.com"] as unknown as readonly Uri[]
 

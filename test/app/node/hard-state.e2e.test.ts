@@ -5,10 +5,10 @@ import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { afterAll, describe, it } from "vitest"
+import { holds } from "../../support/condition.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { openScene, phoneOpen } from "../../support/scene.ts"
 import { pause, pidf, tuple } from "../../support/sip-client.ts"
-import { holds } from "../../support/condition.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -13,8 +13,8 @@ import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { makeLoad } from "../../crash/load.ts"
 import type { Load } from "../../crash/load.ts"
 import { holds } from "../../support/condition.ts"
-import { messageText, mint, openPhone, viaOf } from "../../support/sip-client.ts"
 import { freePort, startPostgres } from "../../support/postgres.ts"
+import { messageText, mint, openPhone, viaOf } from "../../support/sip-client.ts"
 
 const cluster = await startPostgres()
 afterAll(() => cluster?.remove())

@@ -5,13 +5,13 @@ import { describe, it } from "vitest"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { makeProjector } from "../../../src/app/node/projector.ts"
 import type { CommittedDecision } from "../../../src/domain/engine/engine.ts"
+import type { Event } from "../../../src/domain/presentity/events.ts"
+import { fold } from "../../../src/domain/presentity/evolve.ts"
+import { initial } from "../../../src/domain/presentity/state.ts"
+import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 import { EventStore, StoreUnavailable } from "../../../src/ports/event-store.ts"
 import { PresenceTables } from "../../../src/ports/presence-tables.ts"
 import type { TableChange } from "../../../src/ports/presence-tables.ts"
-import { fold } from "../../../src/domain/presentity/evolve.ts"
-import type { Event } from "../../../src/domain/presentity/events.ts"
-import { initial } from "../../../src/domain/presentity/state.ts"
-import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 
 const alice = "sip:alice@example.com" as Uri
 

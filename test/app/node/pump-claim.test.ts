@@ -10,14 +10,14 @@ import { makePump, pumpDefaults } from "../../../src/app/node/pump.ts"
 import type { Pump } from "../../../src/app/node/pump.ts"
 import { presence } from "../../../src/domain/packages/pidf.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
-import { EventStore, StoreUnavailable } from "../../../src/ports/event-store.ts"
 import type { Answer, Command } from "../../../src/domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import { dialogKey } from "../../../src/domain/vocabulary.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { holds } from "../../support/condition.ts"
 import { LogIsTaken } from "../../../src/ports/claim.ts"
+import { EventStore, StoreUnavailable } from "../../../src/ports/event-store.ts"
+import { holds } from "../../support/condition.ts"
 
 const alice = "sip:alice@example.com" as Uri
 const bob = "sip:bob@example.com" as Uri

@@ -6,8 +6,6 @@ import { Effect } from "effect"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
-import type { Answer } from "../../../src/domain/presentity/commands.ts"
-import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { makeEvictedVersions } from "../../../src/app/node/pump/evicted-versions.ts"
 import {
   appendInputs,
@@ -20,6 +18,8 @@ import {
 } from "../../../src/app/node/pump/state.ts"
 import type { PumpInput, PumpState } from "../../../src/app/node/pump/state.ts"
 import { makeWaiting } from "../../../src/app/node/pump/waiting.ts"
+import type { Answer } from "../../../src/domain/presentity/commands.ts"
+import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { accepted, dialogOf, open, publish, subscribe } from "../../support/builders.ts"
 import { makeMemoryTables } from "../../support/memory-tables.ts"
 import { begin, makeFaultyStore } from "../../support/one-life.ts"

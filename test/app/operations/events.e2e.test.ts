@@ -10,11 +10,11 @@ import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { asking } from "../../support/admin.ts"
 import type { Ask } from "../../support/admin.ts"
+import { holds } from "../../support/condition.ts"
 import { sharedPostgres } from "../../support/postgres.ts"
 import { openScene, phoneClosed, phoneOpen } from "../../support/scene.ts"
 import { startPresence } from "../../support/server.ts"
 import { pause } from "../../support/sip-client.ts"
-import { holds } from "../../support/condition.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -4,9 +4,9 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { ExposedRow as Exposed } from "../../../src/ports/operations.ts"
+import { holds } from "../../support/condition.ts"
 import { startPresence } from "../../support/server.ts"
 import { openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
-import { holds } from "../../support/condition.ts"
 
 describe("expose", () => {
   it(

@@ -4,12 +4,12 @@
 import { Effect } from "effect"
 import type { Layer } from "effect"
 import { assert, describe, it } from "vitest"
-import { decodeDecision, encodeDecision } from "../../../src/encoding/decision-codec.ts"
 import { makeMemoryStore } from "../../../src/adapters/store/memory.ts"
 import { storeOf } from "../../../src/app/library/own-store.ts"
 import { storeContract } from "../../../src/app/testing/store-contract.ts"
 import { decisionOf, freshStream } from "../../../src/app/testing/store-samples.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
+import { decodeDecision, encodeDecision } from "../../../src/encoding/decision-codec.ts"
 import { EventStore, StoreUnavailable } from "../../../src/ports/event-store.ts"
 
 type Store = EventStore["Service"]

@@ -4,16 +4,15 @@
 import { deepStrictEqual, throws } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
-import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import type { EngineOptions, Release } from "../../../src/domain/engine/engine.ts"
-import type { Answer, Command } from "../../../src/domain/presentity/commands.ts"
+import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import { clockOf } from "../../../src/domain/presentity/clock.ts"
+import type { Answer, Command } from "../../../src/domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Decision } from "../../../src/domain/presentity/events.ts"
 import { freeze } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
-import { packages } from "../../support/stub-package.ts"
 import {
   accepted,
   alice,
@@ -31,6 +30,7 @@ import {
   subscribe,
 } from "../../support/builders.ts"
 import { summary } from "../../support/given.ts"
+import { packages } from "../../support/stub-package.ts"
 
 /** An engine with its log, and everything that has left it as text. */
 const start = (over: Partial<EngineOptions> = {}) => {

@@ -12,8 +12,8 @@ import { initial } from "../../../src/domain/presentity/state.ts"
 import { isHeaderValue } from "../../../src/domain/vocabulary.ts"
 import type { Header } from "../../../src/domain/vocabulary.ts"
 import { alice, at, fallDue, publish, subscribe } from "../../support/builders.ts"
-import { standing, tag } from "../../support/given.ts"
 import { assertLinear } from "../../support/cost.ts"
+import { standing, tag } from "../../support/given.ts"
 
 const line = "<sip:alice@example.com>"
 const appearance = (index: number | "*", state: string, more = ""): string =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
-import { attribute, canonical } from "../../../src/domain/packages/element.ts"
 import { dialogInfo, dialogInfoNamespace } from "../../../src/domain/packages/dialog-info.ts"
+import { attribute, canonical } from "../../../src/domain/packages/element.ts"
 import * as dialogs from "../../support/dialog-info.ts"
 
 const { alice, amended, composed, dialog, difference, partial, personal } = dialogs

@@ -1,11 +1,11 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import type { DialogInfo, DialogState } from "../../../src/domain/packages/dialog-info.ts"
 import {
   dialogPresenceTexts,
   presenceOfDialogs,
   withDialogs,
 } from "../../../src/domain/packages/dialog-presence.ts"
-import type { DialogInfo, DialogState } from "../../../src/domain/packages/dialog-info.ts"
 import { attribute, canonical } from "../../../src/domain/packages/element.ts"
 import type { Pidf } from "../../../src/domain/packages/pidf.ts"
 import * as dialogs from "../../support/dialog-info.ts"

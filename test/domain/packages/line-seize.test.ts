@@ -3,7 +3,6 @@
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import { callInfo } from "../../../src/domain/packages/call-info.ts"
 import type { EventPackage, PublicationQuestion } from "../../../src/domain/packages/event-package.ts"
 import { lineSeize } from "../../../src/domain/packages/line-seize.ts"
@@ -13,6 +12,7 @@ import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { currentView } from "../../../src/domain/presentity/view.ts"
 import type { SubHandling, Uri } from "../../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import {
   alice,
   at,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
+import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
 import { presence } from "../../../src/domain/packages/pidf.ts"
 import type { Pidf } from "../../../src/domain/packages/pidf.ts"
-import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
 import { alice, compose, inside, plain, read, sources, written } from "../../support/xml-pidf.ts"
 
 const renaming = presence({ xml: xmlCodec, idCollision: "rename" })

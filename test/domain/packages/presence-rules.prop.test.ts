@@ -6,6 +6,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { xmlCodec } from "../../../src/adapters/xml/codec.ts"
+import { combined, handlings } from "../../../src/domain/packages/presence-rules-permissions.ts"
 import {
   asksForSphere,
   everythingShown,
@@ -17,7 +18,6 @@ import {
   unitedRules,
 } from "../../../src/domain/packages/presence-rules.ts"
 import type { RuleQuestion, Permissions, RulesDocument } from "../../../src/domain/packages/presence-rules.ts"
-import { combined, handlings } from "../../../src/domain/packages/presence-rules-permissions.ts"
 import * as random from "../../support/rules-arbitraries.ts"
 import { asked, reading } from "../../support/rules-builders.ts"
 import { referenceGrants, referenceMatches } from "../../support/rules-reference.ts"

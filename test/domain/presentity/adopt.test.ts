@@ -3,7 +3,6 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import type {
   AdoptPublication,
   AdoptSubscription,
@@ -13,6 +12,7 @@ import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { activeWatcherRow, presentityRow, watcherRow } from "../../../src/domain/projections/rows.ts"
 import type { EntityTag } from "../../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import {
   after,
   alice,

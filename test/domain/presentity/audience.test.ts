@@ -2,7 +2,6 @@
  * Who is told of a change: active watchers of the package, but not the device that made it.
  */
 import { describe, it } from "vitest"
-import { stub } from "../../support/stub-package.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 import {
   after,
@@ -25,6 +24,7 @@ import {
   subscribed,
 } from "../../support/builders.ts"
 import { given, tag } from "../../support/given.ts"
+import { stub } from "../../support/stub-package.ts"
 
 const unlimited = { limits: { notifyIntervalMillis: 0 } }
 

@@ -3,7 +3,6 @@
  */
 import { describe, it } from "vitest"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
-import { packages, stub, text } from "../../support/stub-package.ts"
 import {
   after,
   answeredWith,
@@ -24,6 +23,7 @@ import {
   terminated,
 } from "../../support/builders.ts"
 import { given, nobodyWaits } from "../../support/given.ts"
+import { packages, stub, text } from "../../support/stub-package.ts"
 
 describe("what falls due", () => {
   it(

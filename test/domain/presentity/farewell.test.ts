@@ -3,9 +3,9 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { decide } from "../../../src/domain/presentity/decide.ts"
 import { askTheRules, defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { Context, Limits } from "../../../src/domain/presentity/context.ts"
+import { decide } from "../../../src/domain/presentity/decide.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { endingsIn } from "../../../src/domain/presentity/farewell.ts"
 import type { Farewell } from "../../../src/domain/presentity/farewell.ts"

@@ -3,11 +3,11 @@
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { allRows, touched } from "../../../src/domain/projections/rows.ts"
-import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { deadlineIn, nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
+import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import { currentView, visibleView } from "../../../src/domain/presentity/view.ts"
+import { allRows, touched } from "../../../src/domain/projections/rows.ts"
 import {
   alice,
   at,

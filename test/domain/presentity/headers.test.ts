@@ -4,16 +4,16 @@
 import { deepStrictEqual, ok } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import { passThrough } from "../../../src/domain/packages/pass-through.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
-import { presentityRow } from "../../../src/domain/projections/rows.ts"
 import type { Publish } from "../../../src/domain/presentity/commands.ts"
 import type { Event } from "../../../src/domain/presentity/events.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
+import { presentityRow } from "../../../src/domain/projections/rows.ts"
 import { isHeaderValue } from "../../../src/domain/vocabulary.ts"
 import type { EntityTag, Header } from "../../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../../src/encoding/event-codec.ts"
 import {
   alice,
   at,

@@ -3,11 +3,10 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import type { Failure } from "../../support/builders.ts"
 import type { Limits } from "../../../src/domain/presentity/context.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { get } from "../../../src/domain/table.ts"
-import { text } from "../../support/stub-package.ts"
+import type { Failure } from "../../support/builders.ts"
 import {
   accepted,
   after,
@@ -39,6 +38,7 @@ import {
   unreachable,
 } from "../../support/builders.ts"
 import { given, standing, tag } from "../../support/given.ts"
+import { text } from "../../support/stub-package.ts"
 
 const change = (ifMatch: string, body = busy) => publish({ ifMatch, body, expires: 3600 })
 

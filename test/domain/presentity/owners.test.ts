@@ -4,9 +4,9 @@
  */
 import { deepStrictEqual, equal } from "node:assert/strict"
 import { describe, it } from "vitest"
+import type { State } from "../../../src/domain/presentity/state.ts"
 import type { Watching } from "../../../src/domain/presentity/watching.ts"
 import { get } from "../../../src/domain/table.ts"
-import type { State } from "../../../src/domain/presentity/state.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { alice, at, bob, carol, open, published, resubscribe, subscribe } from "../../support/builders.ts"
 import { given, treatAs } from "../../support/given.ts"

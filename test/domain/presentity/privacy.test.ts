@@ -4,13 +4,13 @@
  */
 import { deepStrictEqual, equal, ok } from "node:assert/strict"
 import { describe, it } from "vitest"
+import { presentityIn } from "../../../src/domain/history/at.ts"
 import { callInfo } from "../../../src/domain/packages/call-info.ts"
 import { lineSeize } from "../../../src/domain/packages/line-seize.ts"
 import { makeRegistry } from "../../../src/domain/packages/registry.ts"
-import { presentityIn } from "../../../src/domain/history/at.ts"
-import { activeWatcherRow } from "../../../src/domain/projections/rows.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
+import { activeWatcherRow } from "../../../src/domain/projections/rows.ts"
 import { get, values } from "../../../src/domain/table.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import {

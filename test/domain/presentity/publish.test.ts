@@ -4,9 +4,8 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { Rejection } from "../../../src/domain/presentity/commands.ts"
-import type { Body } from "../../../src/domain/vocabulary.ts"
 import { size } from "../../../src/domain/table.ts"
-import { packages, text } from "../../support/stub-package.ts"
+import type { Body } from "../../../src/domain/vocabulary.ts"
 import {
   after,
   at,
@@ -25,6 +24,7 @@ import {
   subscribed,
 } from "../../support/builders.ts"
 import { given, publishedAs, standing, tag } from "../../support/given.ts"
+import { packages, text } from "../../support/stub-package.ts"
 
 const unlimited = { limits: { notifyIntervalMillis: 0 } }
 const badEvent: Rejection = { _tag: "BadEvent", status: 489, allowEvents: packages.allowEvents }

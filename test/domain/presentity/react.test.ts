@@ -3,13 +3,12 @@
  */
 import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import type { EventPackage } from "../../../src/domain/packages/event-package.ts"
-import { react } from "../../../src/domain/presentity/react.ts"
-import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
+import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
+import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
+import { react } from "../../../src/domain/presentity/react.ts"
 import { absentView, currentView, digest, parseBody } from "../../../src/domain/presentity/view.ts"
-import { packages, stub, text } from "../../support/stub-package.ts"
 import {
   alice,
   answeredWith,
@@ -31,6 +30,7 @@ import {
   subscriptionCreated,
 } from "../../support/builders.ts"
 import { given } from "../../support/given.ts"
+import { packages, stub, text } from "../../support/stub-package.ts"
 
 const reaction = { packages, limits: defaultLimits }
 

@@ -5,15 +5,14 @@ import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import { askTheRules } from "../../../src/domain/presentity/context.ts"
 import type { Decision, Event } from "../../../src/domain/presentity/events.ts"
+import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
-import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import { size, values } from "../../../src/domain/table.ts"
 import type { Uri } from "../../../src/domain/vocabulary.ts"
 import { after, alice, at, bob, fallDue, publish, redeliver } from "../../support/builders.ts"
 import { standing } from "../../support/given.ts"
-import { handling, rule, ruleset } from "../../support/rules-builders.ts"
 import {
   brief,
   pidf,
@@ -27,6 +26,7 @@ import {
   watch,
   watchAgain,
 } from "../../support/ruled.ts"
+import { handling, rule, ruleset } from "../../support/rules-builders.ts"
 
 const ruledWorldOptions = { packages: ruledPackages, authorize: askTheRules }
 

@@ -3,9 +3,9 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
+import { deadlineIn, nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
-import { deadlineIn, nextDeadline } from "../../../src/domain/presentity/deadlines.ts"
 import { initial, isEmpty } from "../../../src/domain/presentity/state.ts"
 import {
   after,

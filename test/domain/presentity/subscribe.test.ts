@@ -3,10 +3,9 @@
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
+import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 import type { Rejection } from "../../../src/domain/presentity/commands.ts"
 import type { Authorize, Limits } from "../../../src/domain/presentity/context.ts"
-import { packages, stub } from "../../support/stub-package.ts"
-import { makeRegistry } from "../../../src/domain/packages/registry.ts"
 import {
   after,
   alice,
@@ -25,6 +24,7 @@ import {
   terminated,
 } from "../../support/builders.ts"
 import { given, subscribedFor, treatAs } from "../../support/given.ts"
+import { packages, stub } from "../../support/stub-package.ts"
 
 const strict: Limits["profile"] = "6665"
 const forbidden: Rejection = { _tag: "Forbidden", status: 403, why: "not authorized to watch" }

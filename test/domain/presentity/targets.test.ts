@@ -4,6 +4,7 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { describe, it } from "vitest"
+import type { Decided, Standing } from "../../../src/app/testing/given.ts"
 import type { Event } from "../../../src/domain/presentity/events.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../src/domain/presentity/snapshot.ts"
@@ -27,7 +28,6 @@ import {
   subscribe,
   timedOut,
 } from "../../support/builders.ts"
-import type { Decided, Standing } from "../../../src/app/testing/given.ts"
 import { given, standing, treatAs } from "../../support/given.ts"
 import { text } from "../../support/stub-package.ts"
 

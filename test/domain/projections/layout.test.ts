@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
-import { fold } from "../../../src/domain/presentity/evolve.ts"
 import type { Event } from "../../../src/domain/presentity/events.ts"
+import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
 import { differingColumns, layouts, nameOf, rowOf, rowsOf } from "../../../src/domain/projections/layout.ts"

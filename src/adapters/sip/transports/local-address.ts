@@ -1,8 +1,8 @@
+import { BlockList } from "node:net"
 /**
  * Which of our addresses a peer sees, when a socket is bound to all of them.
  */
 import { networkInterfaces } from "node:os"
-import { BlockList } from "node:net"
 import { canonicalAddress, numericHost } from "../uri.ts"
 
 const refreshMs = 30_000

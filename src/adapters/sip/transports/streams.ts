@@ -6,11 +6,11 @@
 import type { Server, Socket } from "node:net"
 import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
+import { bracketed } from "../uri.ts"
 import { makeFramer } from "./framer.ts"
 import type { Framer } from "./framer.ts"
 import { plainAddress } from "./local-address.ts"
 import type { BindAddress, Connection, SocketParts, StreamSockets, Transport } from "./transport.ts"
-import { bracketed } from "../uri.ts"
 
 /** What differs between stream transports: how a server and a connection of theirs are made. */
 export interface StreamOpener {

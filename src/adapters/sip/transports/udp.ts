@@ -8,9 +8,9 @@ import type { Socket } from "node:dgram"
 import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
 import { readDatagram } from "../message-reader.ts"
+import { bracketed } from "../uri.ts"
 import { plainAddress } from "./local-address.ts"
 import type { BindAddress, DatagramSockets, Flow, SocketParts, Transport } from "./transport.ts"
-import { bracketed } from "../uri.ts"
 
 export const udp: Transport<"udp"> = {
   name: "udp",

@@ -13,11 +13,11 @@ import { randomBytes } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import { sha256Hex } from "../integrity/sha256.ts"
+import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { DocumentField, Field, PersonalFieldMapper } from "./personal-fields.ts"
-import { sha256Hex } from "../integrity/sha256.ts"
-import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
 import { decryptTextEarlier as openEarlier } from "./siv.ts"
 
 export const eventsIn = (stored: StoredEvents): readonly Event[] =>

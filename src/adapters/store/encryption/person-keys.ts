@@ -8,8 +8,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { keysIn, newPersonKey } from "./encrypted-decision.ts"
 import type { PersonKey } from "../../../ports/stored-events.ts"
+import { keysIn, newPersonKey } from "./encrypted-decision.ts"
 
 /** In memory; some 400 octets each. */
 const keysMax = 200_000

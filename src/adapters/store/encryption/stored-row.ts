@@ -5,8 +5,8 @@ import { Schema } from "effect"
 import type { Event } from "../../../domain/presentity/events.ts"
 import { decodeEvents } from "../../../encoding/event-codec.ts"
 import { upcast } from "../../../encoding/upcast.ts"
-import { decryptDecision } from "./encrypted-decision.ts"
 import type { PersonKey } from "../../../ports/stored-events.ts"
+import { decryptDecision } from "./encrypted-decision.ts"
 
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),

@@ -8,9 +8,9 @@
 import { createHash } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { PackageName } from "../../../domain/vocabulary.ts"
-import { sha256Hex } from "./sha256.ts"
-import { encrypt, eventsIn, isEnvelope } from "../encryption/encrypted-decision.ts"
 import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import { encrypt, eventsIn, isEnvelope } from "../encryption/encrypted-decision.ts"
+import { sha256Hex } from "./sha256.ts"
 
 export { sha256Hex as digestOf }
 

@@ -4,10 +4,10 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import type { Appended } from "../../../ports/event-store.ts"
-import type { PersonKey } from "../../../ports/stored-events.ts"
 import type { Decision } from "../../../domain/presentity/events.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import type { Appended } from "../../../ports/event-store.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
 import type { ClientClaim } from "../writer/claim.ts"
 
 /** A decision as it is stored. */

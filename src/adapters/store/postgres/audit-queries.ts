@@ -22,10 +22,10 @@ import type {
 } from "../../../ports/log-audit.ts"
 import { moduleTableNames } from "../../../ports/presence-tables.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
+import type { PersonKey } from "../../../ports/stored-events.ts"
+import { personKeysOf } from "../encryption/person-keys.ts"
 import { decodeRow } from "../encryption/stored-row.ts"
 import { makeLandmarks } from "./landmarks.ts"
-import { personKeysOf } from "../encryption/person-keys.ts"
-import type { PersonKey } from "../../../ports/stored-events.ts"
 import { answering } from "./unavailable.ts"
 
 /** Rows of one statement: the embedded database blocks the event loop for each. */

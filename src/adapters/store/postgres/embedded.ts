@@ -1,3 +1,5 @@
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 /**
  * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
  *
@@ -8,10 +10,8 @@
  * prevents that.
  */
 import { Duplex } from "node:stream"
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
-import { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
+import { PGlite } from "@electric-sql/pglite"
 import { Data, Effect } from "effect"
 import { sessionSettings } from "./event-store.ts"
 import { PrivateFiles } from "./private-files.ts"

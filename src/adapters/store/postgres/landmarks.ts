@@ -3,9 +3,9 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import type { EventStore } from "../../../ports/event-store.ts"
 import { freeze, thaw } from "../../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
+import type { EventStore } from "../../../ports/event-store.ts"
 import { fenceOf, heldBy } from "../writer/claim.ts"
 import { unavailable } from "./unavailable.ts"
 

@@ -6,14 +6,14 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Data, Effect } from "effect"
-import { StoreUnavailable } from "../../../ports/event-store.ts"
-import { moduleTableNames } from "../../../ports/presence-tables.ts"
-import type { PresenceTables, TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { rowName } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow } from "../../../domain/projections/layout.ts"
 import { activeWatcherRow, presentityRow, splitUri, watcherRow } from "../../../domain/projections/rows.ts"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../../domain/projections/rows.ts"
 import { narrow } from "../../../domain/projections/widths.ts"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { PresenceTables, TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { fenceOf, fenced, fencedOff } from "../writer/claim.ts"
 
 /** Rows a statement may carry: the embedded database blocks the event loop for each. */

@@ -3,12 +3,12 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import type { EventStore } from "../../../ports/event-store.ts"
 import { freeze, thaw } from "../../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../../domain/presentity/state.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import type { EventStore } from "../../../ports/event-store.ts"
 import { fenceOf, heldBy } from "../writer/claim.ts"
 import { unavailable } from "./unavailable.ts"
 

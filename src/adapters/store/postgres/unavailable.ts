@@ -3,8 +3,8 @@
  */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import { StoreUnavailable } from "../../../ports/event-store.ts"
 import type { LogIsTaken } from "../../../ports/claim.ts"
+import { StoreUnavailable } from "../../../ports/event-store.ts"
 
 export const unavailable = <A, R>(
   effect: Effect.Effect<A, Failure, R>,

@@ -7,7 +7,6 @@ import type { SqlError } from "effect/sql"
 import type { StoreUnavailable } from "../../../ports/event-store.ts"
 import { deadLettersMax } from "../../../ports/webhook-store.ts"
 import type { DeadLetter, Webhook, WebhookStore } from "../../../ports/webhook-store.ts"
-
 import { fenced } from "../writer/claim.ts"
 import { unavailable } from "./unavailable.ts"
 

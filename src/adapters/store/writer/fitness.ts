@@ -4,12 +4,12 @@
  */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
+import { StoreUnfit } from "../../../ports/claim.ts"
+import { moduleTableNames } from "../../../ports/presence-tables.ts"
+import type { TableNames } from "../../../ports/presence-tables.ts"
 import { newestMigration } from "../postgres/migrations.ts"
 import { missingText, neededRights } from "./rights.ts"
 import type { Session } from "./session.ts"
-import { moduleTableNames } from "../../../ports/presence-tables.ts"
-import type { TableNames } from "../../../ports/presence-tables.ts"
-import { StoreUnfit } from "../../../ports/claim.ts"
 
 export interface Layout {
   /** The newest migration that has run; 0: none. */

@@ -1,7 +1,3 @@
-/**
- * Getting the log for one process: waiting for whoever has it, making the table that says who writes, and taking the row.
- */
-import { raiseEpoch } from "./writer-row.ts"
 import { hostname } from "node:os"
 import { Effect } from "effect"
 import { LogIsTaken } from "../../../ports/claim.ts"
@@ -9,10 +5,14 @@ import type { Holder } from "../../../ports/claim.ts"
 import { holderIn } from "./claim.ts"
 import { codeOf, fitnessOf } from "./fitness.ts"
 import { hasEnded, processIdentity } from "./processes.ts"
-import { driftMillis, seen, standingOf } from "./sighting.ts"
-import type { Sighting } from "./sighting.ts"
 import { secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
+import { driftMillis, seen, standingOf } from "./sighting.ts"
+import type { Sighting } from "./sighting.ts"
+/**
+ * Getting the log for one process: waiting for whoever has it, making the table that says who writes, and taking the row.
+ */
+import { raiseEpoch } from "./writer-row.ts"
 import { lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
 import type { WriterOptions, WriterRow } from "./writer-row.ts"
 

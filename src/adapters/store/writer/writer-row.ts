@@ -1,17 +1,17 @@
+import { randomInt } from "node:crypto"
 /**
  * The row that says who may write, as a session of its own sees and changes it, and the advisory lock that shows that its holder
  * is alive.
  */
 import { hostname } from "node:os"
-import { randomInt } from "node:crypto"
 import { Effect } from "effect"
 import type { Migrator, SqlError } from "effect/sql"
 import type { WriterCounters, WriterEvents } from "../../../ports/claim.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
 import type { HolderRow } from "./claim.ts"
-import type { SeenRow } from "./sighting.ts"
 import { openSession } from "./session.ts"
 import type { Session } from "./session.ts"
+import type { SeenRow } from "./sighting.ts"
 
 /** Who wants the log, and how. */
 export interface WriterOptions {

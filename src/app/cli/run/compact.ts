@@ -3,8 +3,8 @@
  */
 import { Clock, Console, Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"
-import { sealKeyOf } from "../../config/signing-key.ts"
 import { termsOf } from "../../config/retention-terms.ts"
+import { sealKeyOf } from "../../config/signing-key.ts"
 import { compactStore } from "../../retention/compact-store.ts"
 import type { Compacted } from "../../retention/compact-store.ts"
 import { accountName } from "../account.ts"

@@ -7,12 +7,12 @@ import { LocalFailure } from "../../client/failures.ts"
 import { adviceText } from "../../config/advice.ts"
 import { ConfigInvalid } from "../../config/config.ts"
 import type { Config } from "../../config/config.ts"
-import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../../config/text.ts"
 import { importOpensips } from "../../config/opensips-config.ts"
+import { effectiveSettings, printConfig, shownValue, writeConfigFile } from "../../config/text.ts"
 import { exitCodes } from "../../exit-codes.ts"
 import { narrowOutput } from "../secret-output.ts"
-import { configOf, hasStore, refusals } from "./server-config.ts"
 import type { ServerFlags } from "../server-flags.ts"
+import { configOf, hasStore, refusals } from "./server-config.ts"
 
 /** A finding, not a failure: the file is written. */
 export class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {

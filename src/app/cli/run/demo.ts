@@ -13,8 +13,8 @@ import type { Traced } from "../../client/user-agent.ts"
 import { readConfig } from "../../config/config.ts"
 import { answerMillis, readPresentity, readTarget } from "./client-input.ts"
 import type { Presentity } from "./client-input.ts"
-import { paintFor } from "./paint.ts"
 import { drawHead, drawStep } from "./demo-ladder.ts"
+import { paintFor } from "./paint.ts"
 
 export const demo = Effect.fn(function* ({
   to,

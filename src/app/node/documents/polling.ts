@@ -2,10 +2,10 @@
  * What is known of a source of documents while it is polled: one record per source.
  */
 import { Deferred, Semaphore } from "effect"
-import { keyOf } from "../../../ports/document-source.ts"
-import type { DocumentChange, Trouble } from "../../../ports/document-source.ts"
 import type { IsUnread } from "../../../domain/presentity/context.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
+import { keyOf } from "../../../ports/document-source.ts"
+import type { DocumentChange, Trouble } from "../../../ports/document-source.ts"
 import type { Pump } from "../pump.ts"
 import type { DocumentKind, DocumentSource, Troubled } from "./source.ts"
 

@@ -2,11 +2,11 @@
  * Watchers who wait though they need not, or need to and do not, because more or less is known of rules than before.
  */
 import { Effect } from "effect"
-import { keyOf } from "../../../ports/document-source.ts"
 import type { Answer } from "../../../domain/presentity/commands.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import { values } from "../../../domain/table.ts"
 import type { PackageName, Uri } from "../../../domain/vocabulary.ts"
+import { keyOf } from "../../../ports/document-source.ts"
 import { isUnreadIn } from "./polling.ts"
 import type { Polling } from "./polling.ts"
 

@@ -2,11 +2,11 @@
  * Documents that somebody else keeps: where they come from, what they are, and how it stands with them.
  */
 import type { Effect, Scope } from "effect"
-import type { DocumentPlace, Trouble } from "../../../ports/document-source.ts"
 import type { Answer, Command } from "../../../domain/presentity/commands.ts"
 import type { IsUnread } from "../../../domain/presentity/context.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
+import type { DocumentPlace, Trouble } from "../../../ports/document-source.ts"
 
 /** A place that says which documents are in force. */
 export interface DocumentSource extends DocumentPlace {

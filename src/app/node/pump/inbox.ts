@@ -5,9 +5,9 @@ import { Effect, Option, Tracer } from "effect"
 import type { Answer, Command } from "../../../domain/presentity/commands.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import type { Request } from "../../../ports/sip-transport.ts"
-import type { PumpStatus } from "./state.ts"
 import type { Parts, Ticket } from "./parts.ts"
 import { refuse, unavailable } from "./release.ts"
+import type { PumpStatus } from "./state.ts"
 
 const whyNotReady: Readonly<Record<Exclude<PumpStatus, "ready">, string>> = {
   starting: "starting",

@@ -3,13 +3,13 @@
  */
 import { Effect } from "effect"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import { unsure } from "../../../ports/claim.ts"
 import { StoreUnavailable } from "../../../ports/event-store.ts"
 import { answerMillis, within } from "../within.ts"
 import { noteDoubtful, watchDoubts } from "./doubts.ts"
 import { loadEach, nothingLoaded, takeLoaded } from "./loading.ts"
 import type { Loaded } from "./loading.ts"
 import type { Parts } from "./parts.ts"
-import { unsure } from "../../../ports/claim.ts"
 import { refuse } from "./release.ts"
 
 /** How long a store that is away is left alone, and at most when it goes again within `shortMillis` of being back. */

@@ -4,11 +4,11 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Schedule, Stream } from "effect"
 import type { Message, Send, SendOutcome } from "../../../adapters/webhooks/send.ts"
-import type { DeadLetter } from "../../../ports/webhook-store.ts"
-import type { Webhook, WebhookStore } from "../../../ports/webhook-store.ts"
 import type { Millis } from "../../../domain/vocabulary.ts"
 import type { Position } from "../../../ports/event-store.ts"
 import type { FeedItem } from "../../../ports/operations.ts"
+import type { DeadLetter } from "../../../ports/webhook-store.ts"
+import type { Webhook, WebhookStore } from "../../../ports/webhook-store.ts"
 import type { Feed, FeedPage } from "../feed.ts"
 
 /** Seconds between two attempts: 1, 2, 4 … */

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
-import { makeFramer } from "../../../../src/adapters/sip/transports/framer.ts"
 import { limitsDefault } from "../../../../src/adapters/sip/options.ts"
+import { makeFramer } from "../../../../src/adapters/sip/transports/framer.ts"
 import { requestText, trapText } from "../../../support/sip-messages.ts"
 
 interface Framed {

@@ -9,9 +9,9 @@ import {
   dropDocuments,
   encodeWithDigest,
 } from "../../../../src/adapters/store/integrity/hash-chain.ts"
-import { decodeEvents } from "../../../../src/encoding/event-codec.ts"
 import type { Decision, Event } from "../../../../src/domain/presentity/events.ts"
 import type { EntityTag, PackageName, Uri } from "../../../../src/domain/vocabulary.ts"
+import { decodeEvents } from "../../../../src/encoding/event-codec.ts"
 import { anySteps } from "../../../support/arbitraries.ts"
 import { play } from "../../../support/history.ts"
 import { worlds } from "../../../support/machine.ts"

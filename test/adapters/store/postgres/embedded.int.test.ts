@@ -9,8 +9,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { emptyEmbedded } from "../../../support/embedded.ts"
 import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { emptyEmbedded } from "../../../support/embedded.ts"
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-embedded-"))

@@ -5,15 +5,15 @@ import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
+import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { claimOn } from "../../../../src/adapters/store/writer/claim.ts"
 import { boundedClient } from "../../../../src/adapters/store/writer/sockets.ts"
 import { claimLog } from "../../../../src/adapters/store/writer/writer.ts"
-import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
+import { LogIsTaken } from "../../../../src/ports/claim.ts"
 import { on } from "../../../support/checked-store.ts"
 import { refusal, started } from "../../../support/log-writer.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { LogIsTaken } from "../../../../src/ports/claim.ts"
-import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

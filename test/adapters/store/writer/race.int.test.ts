@@ -4,11 +4,11 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
 import { makePostgresStore, sessionSettings } from "../../../../src/adapters/store/postgres/event-store.ts"
+import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 import { on } from "../../../support/checked-store.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 

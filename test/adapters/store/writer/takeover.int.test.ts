@@ -9,14 +9,14 @@ import { Effect, Exit } from "effect"
 import { claimOn } from "../../../../src/adapters/store/writer/claim.ts"
 import { processIdentity } from "../../../../src/adapters/store/writer/processes.ts"
 import { neededRights, sequenceRights, tableRights } from "../../../../src/adapters/store/writer/rights.ts"
-import { moduleTableNames } from "../../../../src/ports/presence-tables.ts"
 import type { WriterOptions } from "../../../../src/adapters/store/writer/writer-row.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
+import { moduleTableNames } from "../../../../src/ports/presence-tables.ts"
 import { on } from "../../../support/checked-store.ts"
 import { holds } from "../../../support/condition.ts"
-import { started as start } from "../../../support/log-writer.ts"
 import { startHalfCut } from "../../../support/half-cut.ts"
+import { started as start } from "../../../support/log-writer.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())

@@ -4,18 +4,18 @@
 import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
-import { claimOn, fenced } from "../../../../src/adapters/store/writer/claim.ts"
-import { StoreUnfit, LogIsTaken } from "../../../../src/ports/claim.ts"
 import { makePresenceTables } from "../../../../src/adapters/store/postgres/presence-tables.ts"
 import { makeWebhookStore } from "../../../../src/adapters/store/postgres/webhook-store.ts"
+import { claimOn, fenced } from "../../../../src/adapters/store/writer/claim.ts"
 import type { WriterOptions } from "../../../../src/adapters/store/writer/writer-row.ts"
+import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 import { initial } from "../../../../src/domain/presentity/state.ts"
+import { StoreUnfit, LogIsTaken } from "../../../../src/ports/claim.ts"
 import { on } from "../../../support/checked-store.ts"
 import { holds } from "../../../support/condition.ts"
 import { program, refusal, started } from "../../../support/log-writer.ts"
 import { startPooler } from "../../../support/pooler.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
-import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
