@@ -47,4 +47,10 @@ describe("docs/embedding.md", () => {
     const rows = rowsOf("| Option | Means | Left out |")
     assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ q: 1 }))].sort())
   })
+
+  it("shows the loop of the example that drives the engine", { tags: ["DOC-embedding"] }, () => {
+    const example = readFileSync(join(import.meta.dirname, "../../../examples/drive-the-engine.ts"), "utf8")
+    const loop = /^const drive = [\s\S]*?^\}$/m.exec(example)?.[0] ?? assert.fail("no loop in the example")
+    assert.ok(page.includes(loop.replaceAll(/^(?=.)/gm, "    ")), "docs/embedding.md shows another loop")
+  })
 })
