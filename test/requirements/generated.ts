@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Setting } from "../../src/app/config/setting-kinds.ts"
 import { settingGroups } from "../../src/app/config/settings.ts"
-import { seedNames } from "./parity-names.ts"
-import type { Kind, SeedName, SeedParameter } from "./parity-names.ts"
+import { opensipsNames } from "./parity-names.ts"
+import type { Kind, OpensipsName, OpensipsParameter } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"
 import { root, titlesOfTests } from "./titles.ts"
 
@@ -22,7 +22,7 @@ export const generatedPage = (page: string): string =>
 
 const tableOf = (what: string): string => {
   if (what === "settings") return settingsTables()
-  return what === "rfcs" ? rfcTable() : seedTable(what as Kind)
+  return what === "rfcs" ? rfcTable() : opensipsTable(what as Kind)
 }
 
 const rfcTitles: Readonly<Record<string, string>> = {
@@ -122,10 +122,10 @@ const allowed = (setting: Setting): string => {
   }
 }
 
-const isParameter = (seed: SeedName): seed is SeedParameter => seed.kind === "parameter"
+const isParameter = (seed: OpensipsName): seed is OpensipsParameter => seed.kind === "parameter"
 
-const seedTable = (kind: Kind): string => {
-  const names = seedNames.filter((seed) => seed.kind === kind)
+const opensipsTable = (kind: Kind): string => {
+  const names = opensipsNames.filter((known) => known.kind === kind)
   const cells = proofsOf(names).map(({ seed, tests }) => {
     const [first] = tests
     const proof = first === undefined ? "none yet" : `[${seed.id}](../test/${first.file})`

@@ -7,7 +7,7 @@ import type { SettingName } from "../../src/app/config/settings.ts"
 
 export type Kind = "parameter" | "function" | "command" | "event" | "table" | "call" | "member"
 
-export interface SeedName {
+export interface OpensipsName {
   readonly kind: Kind
   readonly name: string
   /** In Markdown. */
@@ -18,7 +18,7 @@ export interface SeedName {
   readonly id: string
 }
 
-export interface SeedParameter extends SeedName {
+export interface OpensipsParameter extends OpensipsName {
   readonly kind: "parameter"
   readonly name: SettingName
   readonly modules: readonly string[]
@@ -28,7 +28,7 @@ export interface SeedParameter extends SeedName {
   readonly example: readonly [text: string, value: unknown]
 }
 
-export interface SeedTable extends SeedName {
+export interface OpensipsTable extends OpensipsName {
   readonly kind: "table"
   /** The module's columns in their order, each with type and `NULL` where it may be. */
   readonly columns: readonly string[]
@@ -42,7 +42,7 @@ const parameter = (
   fallback: unknown,
   example: readonly [string, unknown],
   difference = "",
-): SeedParameter => ({
+): OpensipsParameter => ({
   kind: "parameter",
   modules: modules.split(" "),
   name,
@@ -64,7 +64,7 @@ const anyName =
 const atMost =
   "0 and less, which the module treats as 3600, are refused at the start with the range that is allowed."
 
-const parameters: readonly SeedParameter[] = [
+const parameters: readonly OpensipsParameter[] = [
   parameter(
     "presence xcap",
     "db_url",
@@ -238,7 +238,7 @@ const parameters: readonly SeedParameter[] = [
 
 const name =
   (kind: Exclude<Kind, "parameter" | "table">) =>
-  (seed: string, here: string, difference = "", id = idOf(seed)): SeedName => ({
+  (seed: string, here: string, difference = "", id = idOf(seed)): OpensipsName => ({
     kind,
     name: seed,
     here,
@@ -247,7 +247,7 @@ const name =
   })
 
 const scripted = name("function")
-const functions: readonly SeedName[] = [
+const functions: readonly OpensipsName[] = [
   scripted(
     "handle_publish",
     "`handle_publish` rules, `handlePublish` of a `request_policy`",
@@ -261,7 +261,7 @@ const functions: readonly SeedName[] = [
 ]
 
 const managing = name("command")
-const commands: readonly SeedName[] = [
+const commands: readonly OpensipsName[] = [
   managing(
     "refreshWatchers",
     "`refreshWatchers`, `presence:refresh_watchers`",
@@ -292,7 +292,7 @@ const commands: readonly SeedName[] = [
 ]
 
 const raised = name("event")
-const events: readonly SeedName[] = [
+const events: readonly OpensipsName[] = [
   raised(
     "E_PRESENCE_PUBLISH",
     "`GET /v1/events`, webhooks, `presence.feed()`",
@@ -301,7 +301,7 @@ const events: readonly SeedName[] = [
   raised("E_PRESENCE_EXPOSED", "`GET /v1/events`, `presence.feed()`, and the answer of `pres_expose`"),
 ]
 
-const table = (seed: string, columns: readonly string[], difference: string): SeedTable => ({
+const table = (seed: string, columns: readonly string[], difference: string): OpensipsTable => ({
   kind: "table",
   name: seed,
   here: `\`${seed}\``,
@@ -312,7 +312,7 @@ const table = (seed: string, columns: readonly string[], difference: string): Se
 
 const people = ["presentity_uri varchar(255)", "watcher_username varchar(64)", "watcher_domain varchar(64)"]
 
-const tables: readonly SeedTable[] = [
+const tables: readonly OpensipsTable[] = [
   table(
     "presentity",
     [
@@ -372,7 +372,7 @@ const tables: readonly SeedTable[] = [
 const call = name("call")
 const shtable =
   "`State.subscriptions` and `State.dialogs` of `presently/domain`, changed by `decide` and `fold`"
-const calls: readonly SeedName[] = [
+const calls: readonly OpensipsName[] = [
   call(
     "add_event",
     "`Presence.make({ packages })`, `makeRegistry(packages)`",
@@ -413,7 +413,7 @@ const calls: readonly SeedName[] = [
 ]
 
 const member = name("member")
-const members: readonly SeedName[] = [
+const members: readonly OpensipsName[] = [
   member("name", "`name`", "", "OPS-pres_ev.name"),
   member(
     "content_type",
@@ -450,11 +450,11 @@ const members: readonly SeedName[] = [
   member("next", "`packages.names()`", "", "OPS-pres_ev.next"),
 ]
 
-export const seedParameters = parameters
-export const seedTables = tables
+export const opensipsParameters = parameters
+export const opensipsTables = tables
 
 /** In the order of the document. */
-export const seedNames: readonly SeedName[] = [
+export const opensipsNames: readonly OpensipsName[] = [
   ...parameters,
   ...functions,
   ...commands,

@@ -11,7 +11,7 @@ import { importOpensips } from "../../src/app/config/opensips-config.ts"
 import { settings } from "../../src/app/config/settings.ts"
 import { fileOf } from "../app/cli/command.ts"
 import { generatedPage, generatedPages } from "./generated.ts"
-import { seedNames, seedParameters } from "./parity-names.ts"
+import { opensipsNames, opensipsParameters } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"
 import { root } from "./titles.ts"
 
@@ -19,7 +19,7 @@ const nothing: Given = { flags: {}, set: [], env: {}, file: null, defaults: {} }
 
 describe("OPS-parity", () => {
   it("every name has a test that says so", { tags: ["OPS-parity"] }, () => {
-    const missing = proofsOf(seedNames).filter(({ tests }) => tests.length === 0)
+    const missing = proofsOf(opensipsNames).filter(({ tests }) => tests.length === 0)
     assert.deepEqual(
       missing.map(({ seed }) => seed.name),
       [],
@@ -27,12 +27,12 @@ describe("OPS-parity", () => {
   })
 
   it("no name is listed twice, and no two have one proof without need", { tags: ["OPS-parity"] }, () => {
-    const names = seedNames.map(({ kind, name }) => `${kind} ${name}`)
+    const names = opensipsNames.map(({ kind, name }) => `${kind} ${name}`)
     assert.deepEqual(
       names.filter((name, index) => names.indexOf(name) !== index),
       [],
     )
-    const ids = seedNames.map(({ id }) => id)
+    const ids = opensipsNames.map(({ id }) => id)
     assert.deepEqual(
       ids.filter((id, index) => ids.indexOf(id) !== index),
       [],
@@ -41,8 +41,8 @@ describe("OPS-parity", () => {
 
   it("every parameter is a setting of that name, with the default there is", { tags: ["OPS-parity"] }, () => {
     assert.deepEqual(
-      seedParameters.map(({ name }) => [name, settings[name].default]),
-      seedParameters.map(({ name, fallback }) => [name, fallback]),
+      opensipsParameters.map(({ name }) => [name, settings[name].default]),
+      opensipsParameters.map(({ name, fallback }) => [name, fallback]),
     )
   })
 
@@ -50,7 +50,7 @@ describe("OPS-parity", () => {
     "every parameter is taken from a file, from the environment and from the command line",
     { tags: ["OPS-parity"] },
     (context) => {
-      for (const { name, example, fallback } of seedParameters) {
+      for (const { name, example, fallback } of opensipsParameters) {
         const [text, value] = example
         const file = fileOf(context, "presently.yaml", `${name}: ${text}\n`)
         const variable = `PRESENTLY_${name.toUpperCase()}`
@@ -68,7 +68,7 @@ describe("OPS-parity", () => {
   )
 
   it("every parameter of a script is taken over, or said why not", { tags: ["OPS-parity"] }, () => {
-    for (const { name, modules, example } of seedParameters) {
+    for (const { name, modules, example } of opensipsParameters) {
       for (const module of modules) {
         const { text, missed } = importOpensips(
           `loadmodule "${module}.so"\nmodparam("${module}", "${name}", "${example[0]}")\n`,

@@ -6,14 +6,14 @@
  * Exit code 1 when a name has no test.
  */
 import { parseArgs } from "node:util"
-import { seedNames } from "./parity-names.ts"
+import { opensipsNames } from "./parity-names.ts"
 import { proofsOf } from "./proofs.ts"
 
 const { values } = parseArgs({ options: { missing: { type: "boolean", default: false } } })
 
 const plain = (markdown: string): string => markdown.replaceAll("`", "")
 
-const proven = proofsOf(seedNames)
+const proven = proofsOf(opensipsNames)
 const lines = proven.flatMap(({ seed, tests }) => {
   const head = [seed.kind.padEnd(10), seed.name.padEnd(32), plain(seed.here).slice(0, 44).padEnd(45)].join("")
   if (tests.length === 0) return [`${head}no test (${seed.id})`]

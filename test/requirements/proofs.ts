@@ -1,7 +1,7 @@
 /**
  * Which tests prove a name: those whose title contains its id.
  */
-import type { SeedName } from "./parity-names.ts"
+import type { OpensipsName } from "./parity-names.ts"
 import { titlesOfTests } from "./titles.ts"
 import type { TitleOfTest } from "./titles.ts"
 
@@ -9,12 +9,12 @@ import type { TitleOfTest } from "./titles.ts"
 const idPattern = /\bOPS-\w+(?:[.-]\w+)*/g
 
 export interface Proven {
-  readonly seed: SeedName
+  readonly seed: OpensipsName
   /** Those that see it as a client or an operator does come first. */
   readonly tests: readonly TitleOfTest[]
 }
 
-export const proofsOf = (names: readonly SeedName[]): readonly Proven[] => {
+export const proofsOf = (names: readonly OpensipsName[]): readonly Proven[] => {
   const byId = new Map<string, TitleOfTest[]>()
   for (const one of titlesOfTests()) {
     for (const id of new Set(one.title.match(idPattern))) byId.set(id, [...(byId.get(id) ?? []), one])

@@ -10,7 +10,7 @@ import { sharedPostgres } from "../support/postgres.ts"
 import { startPresence } from "../support/server.ts"
 import { openPhone, pause, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone } from "../support/sip-client.ts"
-import { seedTables } from "./parity-names.ts"
+import { opensipsTables } from "./parity-names.ts"
 
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
@@ -146,7 +146,7 @@ describe.skipIf(cluster === null)("storage", () => {
     async () => {
       const db_url = cluster!.database()
       await (await run({ db_url })).close()
-      for (const { name, columns } of seedTables) {
+      for (const { name, columns } of opensipsTables) {
         const found = await rowsOf(
           db_url,
           `SELECT column_name, data_type, character_maximum_length AS width, is_nullable FROM information_schema.columns

@@ -23,7 +23,7 @@ import { bodyInShort, pidf, rulesBody } from "./ruled.ts"
 import type { SmallRule } from "./ruled.ts"
 import { offlineLine, packages, text } from "./stub-package.ts"
 
-/** Profile, interval, offset and what a timeout means follow from the seed. */
+/** Profile, interval, offset and what a timeout means follow from OpenSIPS. */
 const limitsOf = (seed: number): NonNullable<SimulationOptions["limits"]> => ({
   profile: seed % 2 === 0 ? "3265" : "6665",
   notifyIntervalMillis: seed % 4 < 2 ? null : 0,

@@ -1,5 +1,5 @@
 /**
- * `presently mi METHOD ARG…`: a management command by any name it has had, its arguments in the seed's order.
+ * `presently mi METHOD ARG…`: a management command by any name it has had, its arguments in OpenSIPS's order.
  */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"

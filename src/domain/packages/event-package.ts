@@ -160,7 +160,7 @@ export const rulesFor = (eventPackage: EventPackage, packages: Packages): Packag
 export const sphereSource = (eventPackage: EventPackage, packages: Packages): EventPackage | null =>
   eventPackage.rules === undefined ? (packages.sphereFrom ?? null) : eventPackage
 
-/** The seed's `mix_dialog_presence`: one package's state told in the documents of another. */
+/** OpenSIPS's `mix_dialog_presence`: one package's state told in the documents of another. */
 export interface Mixing<Doc = unknown> {
   readonly from: EventPackage
   /**

@@ -40,7 +40,7 @@ describe("expose", () => {
         "alice@example.org",
         "malice@example.com",
       ])
-      // the seed compares the user part only, and in MySQL only
+      // OpenSIPS compares the user part only, and in MySQL only
       assert.deepEqual(await exposed("^sip:alice@.*\\.com$"), ["alice@example.com"])
       assert.deepEqual((await exposed("alice@example\\.com")).toSorted(), [
         "alice@example.com",

@@ -1,5 +1,5 @@
 /**
- * Management commands: JSON-RPC under all names the seed's commands have had, and plain resources.
+ * Management commands: JSON-RPC under all names OpenSIPS's commands have had, and plain resources.
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
@@ -73,7 +73,7 @@ describe("refreshWatchers", () => {
 
 describe("lists", () => {
   it(
-    "every live publication with the seed's fields first",
+    "every live publication with OpenSIPS's fields first",
     { tags: ["OPS-pres_phtable_list"] },
     async (context) => {
       const { another, mi, get } = await scene(context)

@@ -315,7 +315,7 @@ describe("rules", () => {
   })
 
   it(
-    "a rule without transformations shows nothing, or all of it when rules are read as the seed does",
+    "a rule without transformations shows nothing, or all of it when rules are read as OpenSIPS does",
     { tags: ["5025-3.3.1-a"] },
     () => {
       expect(granting("")).toStrictEqual(nothingGranted)
