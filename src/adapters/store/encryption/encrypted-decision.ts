@@ -235,6 +235,7 @@ export const documentsIn = (
   const note = (text: string, kind: Kind): void =>
     void texts.push(own === null ? text : decrypt(own, kind, text))
   const touch: PersonalFieldMapper = {
+    ...unchanged,
     body: (body, field) => {
       if (body.dropped === undefined) note(body.text, field)
       return body
@@ -243,17 +244,23 @@ export const documentsIn = (
       note(header[1], `header ${header[0]}`)
       return header
     },
-    shown: asItIs,
-    own: asItIs,
-    watcher: asItIs,
-    theirs: asItIs,
-    address: asItIs,
   }
   for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
   return texts
 }
 
 const asItIs = <A>(value: A): A => value
+
+/** For who only looks: every personal string stays what it is. */
+const unchanged: PersonalFieldMapper = {
+  body: asItIs,
+  header: asItIs,
+  shown: asItIs,
+  own: asItIs,
+  watcher: asItIs,
+  theirs: asItIs,
+  address: asItIs,
+}
 
 /** Headers that were dropped, or that nobody can read any more, are known by a digest. */
 const withoutHeaders = (event: Event, own: PersonKey | undefined): Event => {
@@ -293,16 +300,12 @@ export const hasEarlierClear = (origin: string, stored: StoredEvents): boolean =
     return text
   }
   const touch: PersonalFieldMapper = {
+    ...unchanged,
     body: (body) => {
       if (body.parameters !== undefined) look(body.parameters)
       return body
     },
-    header: asItIs,
     shown: look,
-    own: asItIs,
-    watcher: asItIs,
-    theirs: asItIs,
-    address: asItIs,
   }
   for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
   return found
