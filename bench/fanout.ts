@@ -1,5 +1,3 @@
-import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
-import { udp } from "../src/adapters/sip/transports/udp.ts"
 /**
  * What presence rules, and documents numbered for each watcher, cost a fan-out: one presentity, 1000 watchers, its
  * publication modified again and again, in memory, down to the bytes of each NOTIFY and without sockets. Prints each case
@@ -7,6 +5,8 @@ import { udp } from "../src/adapters/sip/transports/udp.ts"
  *
  *   node bench/fanout.ts
  */
+import { formatNotify, prepareDialog } from "../src/adapters/sip/format-notify.ts"
+import { udp } from "../src/adapters/sip/transports/udp.ts"
 import { xmlCodec } from "../src/adapters/xml/codec.ts"
 import { makeEngine } from "../src/domain/engine/make-engine.ts"
 import { dialogInfo } from "../src/domain/packages/dialog-info.ts"

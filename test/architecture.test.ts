@@ -102,16 +102,10 @@ describe("imports", () => {
   })
 
   it("ports import only the domain, effect and each other", () => {
-    // what an operation is refused with stands in the adapter of the management port
-    const pending = ["ports/history-queries.ts", "ports/operations.ts"]
     assert.deepStrictEqual(
       offences(
         within("ports"),
-        (one, path) =>
-          one.startsWith("domain/") ||
-          one.startsWith("ports/") ||
-          one === "effect" ||
-          (pending.includes(path) && one === "adapters/admin/problems.ts"),
+        (one) => one.startsWith("domain/") || one.startsWith("ports/") || one === "effect",
       ),
       [],
     )
@@ -249,6 +243,16 @@ describe("imports", () => {
 
   it("no folders of the application import each other", () => {
     assert.deepStrictEqual(circles(), [])
+  })
+
+  it("a file says what it is before it imports anything", () => {
+    const moved = files.filter(({ text }) =>
+      /^import [\s\S]*?\n\/\*\*[\s\S]*?\*\/\nimport /.test(text.replace(/^#!.*\n/, "")),
+    )
+    assert.deepStrictEqual(
+      moved.map(({ path }) => path),
+      [],
+    )
   })
 
   it("`sip` and `fast-xml-parser` are used in one file each", () => {

@@ -1,8 +1,8 @@
-import { answersIn } from "../domain/presentity/delivery-acks.ts"
 /**
  * What each kind of event says, at two levels of detail: in full for a history, and in brief for the steps of a case, which
  * stand in one line each.
  */
+import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
 import type { SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
 import { bodyInWords, shownText } from "./document-summary.ts"

@@ -1,5 +1,5 @@
-import { encodeDecision } from "presently"
 /** Mistakes that must not compile; a line that does compile is an error of its own. */
+import { encodeDecision } from "presently"
 import { decide } from "presently/domain"
 import type { Command, Event } from "presently/domain"
 import { makeRegistry, passThrough, presence } from "presently/packages"

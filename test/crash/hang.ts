@@ -1,6 +1,3 @@
-import { readFileSync, readdirSync } from "node:fs"
-import { setTimeout as pauseFor } from "node:timers/promises"
-import { parseArgs } from "node:util"
 /**
  * Lets the database hang under load, again and again, and checks after each time that everything that was answered 2xx is still
  * there, that CSeq numbers only rise, and that the three tables and the snapshots are what the log says.
@@ -10,6 +7,9 @@ import { parseArgs } from "node:util"
  * `stopped`: every process of the database stands still (SIGSTOP). `unanswered`: it goes on, and its answers are lost, so that
  * what is given up is stored all the same. Needs PostgreSQL's binaries; the cluster is private.
  */
+import { readFileSync, readdirSync } from "node:fs"
+import { setTimeout as pauseFor } from "node:timers/promises"
+import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto"
 /**
  * Publishers and watchers that remember what they were promised, over one UDP socket.
  *
@@ -6,6 +5,7 @@ import { randomBytes } from "node:crypto"
  * 200 still refreshes, the subscription of the last 200 still refreshes, its document holds the last acknowledged
  * change, and the CSeq numbers of a dialog's NOTIFYs only rise.
  */
+import { randomBytes } from "node:crypto"
 import { createSocket } from "node:dgram"
 import type { Socket } from "node:dgram"
 import { setTimeout as pauseFor } from "node:timers/promises"

@@ -1,7 +1,7 @@
-import { domainToASCII } from "node:url"
 /**
  * One spelling for URIs and domains, held against what the platform knows of them.
  */
+import { domainToASCII } from "node:url"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { canonicalDomain, canonicalHost, canonicalUri, domainOf, sameUri } from "../../src/domain/uris.ts"

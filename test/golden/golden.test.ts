@@ -20,7 +20,7 @@ const newest = goldenLogs().at(-1)!
 
 /** What to do about a failure here. */
 const whatNow =
-  "rows that are in somebody's database must go on meaning what they mean: let src/adapters/store/encoding/upcast.ts bring older ones up to date. " +
+  "rows that are in somebody's database must go on meaning what they mean: let src/encoding/upcast.ts bring older ones up to date. " +
   "Only when documents are meant to look otherwise from now on: node test/golden/record.ts NAME --expected, and say so in CHANGELOG.md"
 
 describe.each(goldenLogs())("golden log %s", (name) => {
@@ -80,7 +80,7 @@ describe("golden logs", () => {
       eventFields(),
       pinned,
       "events have changed. 1. Rows without the change must go on being read: what cannot be absent gets an upcaster in " +
-        "src/adapters/store/encoding/upcast.ts. 2. Let test/golden/scenario.ts use it, and record a log: node test/golden/record.ts NNNN-name. " +
+        "src/encoding/upcast.ts. 2. Let test/golden/scenario.ts use it, and record a log: node test/golden/record.ts NNNN-name. " +
         "3. node test/golden/record.ts --shape. 4. Say so in CHANGELOG.md under Log format",
     )
   })

@@ -1,9 +1,9 @@
-import { pseudonym } from "../../src/adapters/store/encryption/encrypted-decision.ts"
-import { dropDocuments } from "../../src/adapters/store/integrity/hash-chain.ts"
 /**
  * A history in which every kind of event happens, with every field it can have, on the engine of today with the packages of
  * a server: what golden logs are recorded from.
  */
+import { pseudonym } from "../../src/adapters/store/encryption/encrypted-decision.ts"
+import { dropDocuments } from "../../src/adapters/store/integrity/hash-chain.ts"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { readConfig } from "../../src/app/config/config.ts"

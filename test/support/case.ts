@@ -1,10 +1,10 @@
+/**
+ * Cases of generated histories, in memory.
+ */
 import { makeAnonymizer } from "../../src/app/case/anonymize.ts"
 import { nodeSha256 } from "../../src/app/case/node-sha256.ts"
 import { caseWorldOf } from "../../src/app/case/world.ts"
 import { makeCaseWriter } from "../../src/app/case/write.ts"
-/**
- * Cases of generated histories, in memory.
- */
 import { readConfig } from "../../src/app/config/config.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import type { Reaction } from "../../src/domain/presentity/react.ts"

@@ -1,7 +1,7 @@
-import { sipMessage } from "../../src/app/ladder/message-text.ts"
 /**
  * The messages of the newest golden log.
  */
+import { sipMessage } from "../../src/app/ladder/message-text.ts"
 import { worldOf } from "../../src/explain/case/world.ts"
 import { isNote, makeLadder } from "../../src/explain/ladder/messages.ts"
 import type { LadderMessage } from "../../src/explain/ladder/messages.ts"

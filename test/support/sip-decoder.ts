@@ -1,10 +1,10 @@
+/**
+ * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
+ */
 import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
 import { checkRequest, decodeRequest } from "../../src/adapters/sip/decode-request.ts"
 import type { DecodeResult, ReceivedOn } from "../../src/adapters/sip/decode-result.ts"
 import { prepareDialog } from "../../src/adapters/sip/format-notify.ts"
-/**
- * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
- */
 import { parameterizedNames } from "../../src/adapters/sip/headers.ts"
 import type { RawMessage } from "../../src/adapters/sip/message-reader.ts"
 import { limitsDefault } from "../../src/adapters/sip/options.ts"

@@ -1,8 +1,8 @@
-import { Schema } from "effect"
 /**
  * What the management port says when it does not do what it is asked (RFC 9457): `code` is for programs and stays as it is,
  * `detail` is for people.
  */
+import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 import type { Refused } from "../../ports/operation-refused.ts"
 

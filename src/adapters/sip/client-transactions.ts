@@ -1,4 +1,3 @@
-import type { SipCounters } from "../../ports/sip-transport.ts"
 /**
  * Non-INVITE client transactions: one NOTIFY each, resent until answered, ended exactly once.
  *
@@ -6,6 +5,7 @@ import type { SipCounters } from "../../ports/sip-transport.ts"
  * is not kept: all it does is swallow further responses (Timer K), and a response that matches nothing is dropped
  * anyway.
  */
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Timers } from "./options.ts"
 import type { Channel } from "./transports/transport.ts"

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { Rejection } from "../../domain/presentity/commands.ts"
+import { badRequest } from "../../domain/presentity/rejections.ts"
 import { anonymous } from "../../domain/privacy.ts"
 import { addressOfRecord } from "../../domain/uris.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
@@ -60,8 +61,6 @@ const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules
   (rules.carriedHeaders.get(packageName) ?? []).flatMap((name) =>
     (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
   )
-
-const badRequest = (why: string): Rejection => ({ _tag: "BadRequest", status: 400, why })
 
 interface Content {
   readonly body: Body | null

@@ -1,10 +1,10 @@
-import type { PresentityFound } from "../../domain/packages/event-package.ts"
-import type { Rejection } from "../../domain/presentity/commands.ts"
 /**
  * SUBSCRIBE: who watches what, and where NOTIFYs go.
  *
  * @source RFC 3265 §3.1, §3.2
  */
+import type { PresentityFound } from "../../domain/packages/event-package.ts"
+import type { Rejection } from "../../domain/presentity/commands.ts"
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
 import { addressOfRecord } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"

@@ -1,8 +1,8 @@
-import type { SipCounters } from "../../ports/sip-transport.ts"
 /**
  * What is counted, and said once, of requests whose word is not taken: an operator who has not written down whom a peer speaks
  * for finds here why its phones are refused.
  */
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { PeerEvent } from "./identity.ts"
 
 /** Lines that are remembered as said; as many as there are entries and kinds, and of strangers one. */

@@ -1,5 +1,3 @@
-import { reply } from "../../encoding/sip-replies.ts"
-import type { SipCounters } from "../../ports/sip-transport.ts"
 /**
  * Non-INVITE server transactions: a request reaches the core once, however often it arrives.
  *
@@ -8,6 +6,8 @@ import type { SipCounters } from "../../ports/sip-transport.ts"
  * The diagram of RFC 3261 §17.2.2 is the table below. There is no timer per transaction: entries live in generations, and the
  * oldest generation is dropped as a whole once every entry in it has outlived Timer J.
  */
+import { reply } from "../../encoding/sip-replies.ts"
+import type { SipCounters } from "../../ports/sip-transport.ts"
 import { parseAddress } from "./address-headers.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"

@@ -1,5 +1,5 @@
 /**
- * The stores that there are, as layers: PostgreSQL somewhere else, PostgreSQL within this process, and memory.
+ * The stores that there are, as layers: PostgreSQL somewhere else and PostgreSQL within this process; memory is `memory-layer.ts`.
  *
  * Each gives `EventStore`, `PresenceTables` and `WebhookStore`; those with a database give `LogAdmin` as well, `Database` to
  * whoever opens it, and the client itself to other adapters that read the same database.

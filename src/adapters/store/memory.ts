@@ -1,3 +1,8 @@
+/**
+ * The event store in arrays: reference implementation, simulator, library mode without a database.
+ *
+ * Nothing outlives the process.
+ */
 import { Effect } from "effect"
 import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -5,11 +10,6 @@ import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { soleClaim } from "../../ports/claim.ts"
-/**
- * The event store in arrays: reference implementation, simulator, library mode without a database.
- *
- * Nothing outlives the process.
- */
 import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import type { Appended, Checkpoint, RecordedDecision } from "../../ports/event-store.ts"

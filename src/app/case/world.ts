@@ -1,10 +1,10 @@
-import type { Watching } from "../../domain/presentity/watching.ts"
-import { domainOf } from "../../domain/uris.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
 /**
  * The world that a case file carries, taken from a server's configuration: cut down to the presentities that the case is
  * about, and with stand-ins for names where it is anonymized.
  */
+import type { Watching } from "../../domain/presentity/watching.ts"
+import { domainOf } from "../../domain/uris.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import type { CaseWorld } from "../../explain/case/world.ts"
 import type { Config } from "../config/config.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"

@@ -1,12 +1,12 @@
+/**
+ * Writes a case line by line: a state, its decisions, the digests that follow from them.
+ */
 import type { Reaction } from "../../domain/presentity/react.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { walkFrom } from "../../explain/case/digests.ts"
 import type { Walk } from "../../explain/case/digests.ts"
 import { lineOf } from "../../explain/case/format.ts"
 import type { CaseHeader, CaseItem } from "../../explain/case/format.ts"
-/**
- * Writes a case line by line: a state, its decisions, the digests that follow from them.
- */
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { nodeSha256 } from "./node-sha256.ts"
 

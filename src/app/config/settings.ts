@@ -1,5 +1,5 @@
 /**
- * Every setting there is: its name, kind, default and range. Values only; `config.ts` reads and checks them.
+ * Every setting there is: its name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
  *
  * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
  */

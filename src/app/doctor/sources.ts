@@ -1,11 +1,11 @@
+/**
+ * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
+ */
 import { Effect } from "effect"
 import { allowEveryone } from "../../domain/presentity/context.ts"
 import type { Context } from "../../domain/presentity/context.ts"
 import { decide } from "../../domain/presentity/decide.ts"
 import { initial } from "../../domain/presentity/state.ts"
-/**
- * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
- */
 import type { XcapTables } from "../../ports/document-source.ts"
 import { keyOf } from "../../ports/document-source.ts"
 import type { DocumentChange, Trouble } from "../../ports/document-source.ts"

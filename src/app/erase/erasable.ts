@@ -1,12 +1,12 @@
+/**
+ * Whether a person can be erased from a store.
+ */
 import { Effect } from "effect"
 import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-/**
- * Whether a person can be erased from a store.
- */
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { ErasureStore } from "../../ports/log-retention.ts"
 import { catchUp } from "../node/catch-up.ts"

@@ -1,12 +1,12 @@
-import { Effect } from "effect"
-import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
-import type { Millis, Uri } from "../../domain/vocabulary.ts"
 /**
  * Erases a person from a store that no server is at work on; nobody is told.
  *
  * Cut off anywhere, it can be begun again under the same URI. Once the name is gone nobody is found under it, and the last step is
  * made again all the same.
  */
+import { Effect } from "effect"
+import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import { recordFact } from "../retention/compact.ts"
 import { remainsOf, requireErasable, requireStopped } from "./erasable.ts"

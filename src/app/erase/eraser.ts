@@ -1,11 +1,11 @@
+/**
+ * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
+ */
 import { Clock, Effect } from "effect"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { erase, mentionsPerson } from "../../domain/presentity/erase.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
-/**
- * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
- */
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { Projector } from "../node/projector.ts"
 import type { Pump } from "../node/pump.ts"

@@ -1,3 +1,7 @@
+/**
+ * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
+ * that is not encrypted, and making the bytes go.
+ */
 import { Effect } from "effect"
 import {
   pseudonymizerFor,
@@ -13,10 +17,6 @@ import { fold } from "../../domain/presentity/evolve.ts"
 import { isLandmark, landmarkEvery } from "../../domain/presentity/snapshot.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
-/**
- * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
- * that is not encrypted, and making the bytes go.
- */
 import type { LogAdmin } from "../../ports/log-admin.ts"
 import type { ErasureStore } from "../../ports/log-retention.ts"
 import type { PersonKey } from "../../ports/stored-events.ts"

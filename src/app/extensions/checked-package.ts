@@ -1,9 +1,9 @@
-import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
-import { isHeaderValue } from "../../domain/vocabulary.ts"
 /**
  * Event packages of the program: whether they can be meant, and the same with every answer looked at, so that a fault of one is
  * told as what it is and goes no further than the presentity it happened on.
  */
+import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
+import { isHeaderValue } from "../../domain/vocabulary.ts"
 import { commonRules } from "../packages/index.ts"
 import { PackageFault } from "./package-fault.ts"
 import { quiet, shown, wordsOf } from "./words.ts"

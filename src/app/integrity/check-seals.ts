@@ -1,7 +1,7 @@
 /**
  * The seals of a log against its public key and against the hashes of its rows.
  *
- * That rows are what their hashes say is the chain's business (`chain.ts`).
+ * That rows are what their hashes say is the chain's business (`check-chain.ts`).
  */
 import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"

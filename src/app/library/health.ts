@@ -1,9 +1,9 @@
-import { Cause } from "effect"
-import type { Rejection } from "../../domain/presentity/commands.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
 /**
  * What is wrong with the store, the packages and the functions of the program, and what a refusal says of it.
  */
+import { Cause } from "effect"
+import type { Rejection } from "../../domain/presentity/commands.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
 import { unsure } from "../../ports/claim.ts"
 import type { Claim } from "../../ports/claim.ts"
 import { LogIsTaken } from "../../ports/claim.ts"

@@ -1,7 +1,7 @@
-import { xmlCodec } from "../../adapters/xml/codec.ts"
 /**
  * Options of a program that has presence in it, and their defaults.
  */
+import { xmlCodec } from "../../adapters/xml/codec.ts"
 import { bundledWith } from "../../domain/packages/bundled.ts"
 import type { BundledName } from "../../domain/packages/bundled.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"

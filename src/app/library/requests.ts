@@ -1,8 +1,8 @@
-import type { Notify } from "../../domain/presentity/intents.ts"
-import type { Body, Header, Seconds } from "../../domain/vocabulary.ts"
 /**
  * What a program passes to presence, and what it is told: the shapes that both faces of the library share.
  */
+import type { Notify } from "../../domain/presentity/intents.ts"
+import type { Body, Header, Seconds } from "../../domain/vocabulary.ts"
 import type { FeedItem as PresenceEvent } from "../../ports/operations.ts"
 import type { EventName } from "./options.ts"
 

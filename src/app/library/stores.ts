@@ -1,8 +1,8 @@
-import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
-import type { Context } from "effect"
 /**
  * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
  */
+import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
+import type { Context } from "effect"
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import { masked } from "../config/masked-url.ts"

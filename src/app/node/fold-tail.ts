@@ -44,7 +44,7 @@ export const foldTail = Effect.fnUntraced(function* (
     if (page.length < pageRows) break
     after = page.at(-1)!.presentity
   }
-  // those of which the log says what cannot be: nobody is held up by them, and whoever asks for them is told (`pump.ts`)
+  // those of which the log says what cannot be: nobody is held up by them, and whoever asks for them is told (`pump/loading.ts`)
   const broken = new Set<Uri>()
   at = Math.max(at, yield* foldBehind(store, shown.position, states, each, broken))
   for (;;) {

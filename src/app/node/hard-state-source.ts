@@ -1,8 +1,8 @@
-import { entries } from "../../domain/table.ts"
-import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 /**
  * Hard state as the table of an XCAP server has it.
  */
+import { entries } from "../../domain/table.ts"
+import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { XcapTables } from "../../ports/document-source.ts"
 import { pidfManipulation } from "../../ports/document-source.ts"
 import type { Config } from "../config/config.ts"

@@ -1,7 +1,7 @@
-import type { EventPackage } from "../../domain/packages/event-package.ts"
 /**
  * What to write so that policies leave watchers as they are: tried before it is told, on the very states it is about.
  */
+import type { EventPackage } from "../../domain/packages/event-package.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"
 import type { PolicyChange } from "../../domain/presentity/apply-policies.ts"
 import type { Context } from "../../domain/presentity/context.ts"

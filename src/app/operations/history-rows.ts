@@ -1,11 +1,11 @@
+/**
+ * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from what the log says.
+ */
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Entry } from "../../domain/history/entries.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Knowledge, Life, Sent } from "../../domain/history/ledger.ts"
 import type { Explanation } from "../../domain/history/why.ts"
-/**
- * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from what the log says.
- */
 import type { HistoryRow, SentRow } from "../../ports/history-queries.ts"
 
 const iso = (at: number): string => new Date(at).toISOString()

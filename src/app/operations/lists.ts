@@ -1,3 +1,6 @@
+/**
+ * Publications, subscriptions and watchers as rows, made from committed state.
+ */
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
 import { isEmpty } from "../../domain/presentity/state.ts"
@@ -7,9 +10,6 @@ import { privacyOf } from "../../domain/privacy.ts"
 import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
 import { entries, get, has, size, values } from "../../domain/table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
-/**
- * Publications, subscriptions and watchers as rows, made from committed state.
- */
 import type {
   ExposedRow,
   Page,

@@ -1,7 +1,7 @@
 /**
  * Authorization documents that a function of the program, or of a module, gives: asked for before each new subscription.
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Fiber } from "effect"
 import { policyOf } from "../../domain/presentity/watching.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { SipHandler } from "../../ports/sip-transport.ts"
@@ -45,8 +45,12 @@ export const makeOwnRules = Effect.fnUntraced(function* (
     amend: (presentity, command) => pump.amend(presentity, command, origin),
   })
   const ownRules: OwnRules = {
-    begin: asker.begin,
-    poll: asker.askAll,
+    // as with every source: a start, and a reload, wait for it but not for ever; what was in force counts meanwhile
+    begin: Effect.gen(function* () {
+      const asking = yield* Effect.forkScoped(asker.begin)
+      yield* Effect.timeoutOption(Fiber.join(asking), waitSeconds * 1000)
+    }),
+    poll: Effect.asVoid(Effect.timeoutOption(asker.askAll, waitSeconds * 1000)),
     isUnread: asker.isUnread,
     health: healthOf(asker, () => clock.currentTimeMillisUnsafe()),
     asking: (handler) => ({

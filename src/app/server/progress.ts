@@ -1,5 +1,5 @@
 /**
- * The phases of a start, in the order in which they come, and how far it has got.
+ * The phases of a start, in their order, and whether it is through. Sockets may open before the log is read, when that takes long.
  */
 import { Context, Layer } from "effect"
 
@@ -30,18 +30,15 @@ export type Phase = (typeof phases)[number]
 export class Progress extends Context.Service<
   Progress,
   {
-    /** The last phase that is done; null: none is. */
-    readonly phase: () => Phase | null
     readonly hasStarted: () => boolean
     readonly reached: (phase: Phase) => void
   }
 >()("presently/Progress") {
   static readonly layer: Layer.Layer<Progress> = Layer.sync(Progress, () => {
-    let last: Phase | null = null
+    let isReady = false
     return {
-      phase: () => last,
-      hasStarted: () => last === "ready",
-      reached: (phase) => void (last = phase),
+      hasStarted: () => isReady,
+      reached: (phase) => void (isReady ||= phase === "ready"),
     }
   })
 }

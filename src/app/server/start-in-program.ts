@@ -74,8 +74,11 @@ export const startWithin = async (
   }
 }
 
+const isGiven = (options: object, name: string): boolean =>
+  (options as Readonly<Record<string, unknown>>)[name] !== undefined
+
 const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
-  ...(isRecord(options) && "extensions" in options && brought.some((name) => name in options)
+  ...(isRecord(options) && isGiven(options, "extensions") && brought.some((name) => isGiven(options, name))
     ? [`extensions, and ${brought.join(", ")} of the program: give either the module or these`]
     : []),
   ...(isRecord(options)

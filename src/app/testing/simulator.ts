@@ -2,7 +2,7 @@
  * A server's whole life in a plain loop: publishers, watchers and a second writer over a network that loses, delays and
  * repeats, a store that fails, crashes, a clock that jumps ahead or back and is set right again. Everything follows from a seed.
  *
- * It drives the very engine that the server runs (`offer`, `advance`, `seal`, `committed`, `failed`) over the store in
+ * It drives the very engine that the server runs (`offer`, `advance`, `takeBatch`, `committed`, `failed`) over the store in
  * memory, with integers for time. After every step `simulator-checks.ts` says what must hold.
  */
 import { makeMemoryLog } from "../../adapters/store/memory.ts"

@@ -1,8 +1,8 @@
-import type { Accepted, Command } from "../presentity/commands.ts"
 /**
  * What goes into a decision though nobody asked for it: that the clock is behind the stream's time, and which NOTIFYs have been
  * answered 2xx since the decision before. Both stand before what was decided.
  */
+import type { Accepted, Command } from "../presentity/commands.ts"
 import { acceptedEvent } from "../presentity/delivery-acks.ts"
 import type { ClockSetBack } from "../presentity/events.ts"
 import type { State } from "../presentity/state.ts"

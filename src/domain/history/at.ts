@@ -1,7 +1,7 @@
-import type { Packages } from "../packages/event-package.ts"
 /**
  * A presentity as of an instant, in words for people and programs.
  */
+import type { Packages } from "../packages/event-package.ts"
 import { viewFor } from "../presentity/notify.ts"
 import { byNo } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"

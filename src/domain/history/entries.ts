@@ -1,9 +1,9 @@
-import type { Event } from "../presentity/events.ts"
-import type { State } from "../presentity/state.ts"
-import { entries, get, values } from "../table.ts"
 /**
  * One line of history: a decision, who asked for it, what led to it, and what it meant for each watcher.
  */
+import type { Event } from "../presentity/events.ts"
+import type { State } from "../presentity/state.ts"
+import { entries, get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { changeIn } from "./changes.ts"
 import { placeOf } from "./ledger.ts"

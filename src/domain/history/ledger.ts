@@ -1,3 +1,8 @@
+/**
+ * What the log says of watchers: when each subscription began and how it ended, each NOTIFY and what became of it.
+ *
+ * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
+ */
 import { clockOf } from "../presentity/clock.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
 import type {
@@ -8,11 +13,6 @@ import type {
   SubscriptionTerminated,
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
-/**
- * What the log says of watchers: when each subscription began and how it ended, each NOTIFY and what became of it.
- *
- * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
- */
 import { get } from "../table.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"

@@ -1,6 +1,3 @@
-import { clockOf } from "../presentity/clock.ts"
-import type { Command } from "../presentity/commands.ts"
-import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 /**
  * The command behind a recorded decision, and what it was decided with: rebuilt from the events and the state before, so
  * that it can be decided again, on the same state or on another.
@@ -9,6 +6,9 @@ import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
  * would have led to the recorded events is looked for: each guess is decided, and the first that gives them is taken.
  * What no longer gives them however it is guessed has drifted: today's code decides otherwise.
  */
+import { clockOf } from "../presentity/clock.ts"
+import type { Command } from "../presentity/commands.ts"
+import type { Authorize, Context, IsUnread } from "../presentity/context.ts"
 import { decide } from "../presentity/decide.ts"
 import type { Outcome } from "../presentity/decision.ts"
 import type { Decision, Event } from "../presentity/events.ts"

@@ -1,10 +1,10 @@
-import type { Command, ReportDelivery } from "../presentity/commands.ts"
 /**
  * The commands that may stand behind a recorded decision, the likeliest first.
  *
  * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
  * above what is granted, headers that packages do not carry.
  */
+import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
 import type { Decision, Event, NotificationFailed } from "../presentity/events.ts"
 import { farewellOf, rulesFrom } from "../presentity/farewell.ts"

@@ -1,8 +1,3 @@
-import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
-import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
-import { askTheRules } from "../presentity/context.ts"
-import type { Authorize } from "../presentity/context.ts"
-import { nextDeadline } from "../presentity/deadlines.ts"
 /**
  * What would have happened otherwise: a stream in a world in which a decision never was, or other rules were in force.
  *
@@ -13,6 +8,11 @@ import { nextDeadline } from "../presentity/deadlines.ts"
  * What nobody can know: requests that were refused are not in the log; a device that is refused gives up; a NOTIFY that
  * was on its way is answered after T1 where the log does not say when.
  */
+import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
+import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
+import { askTheRules } from "../presentity/context.ts"
+import type { Authorize } from "../presentity/context.ts"
+import { nextDeadline } from "../presentity/deadlines.ts"
 import { decide } from "../presentity/decide.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
 import type { Decision, Event } from "../presentity/events.ts"

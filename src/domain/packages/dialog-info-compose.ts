@@ -1,5 +1,3 @@
-import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
-import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
 /**
  * Several dialog information documents into one: of several publications, of a publication and what changed of it, and
  * what changed between two documents.
@@ -7,6 +5,8 @@ import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-documen
  * Everything here goes by dialog ids. What is published counts by dialog; documents are frames. A call that was said to
  * be over stays over, whoever says something else later: RFC 4235 §3.7.1 has no way out of `terminated`.
  */
+import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
+import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
 import { canonical, element } from "./element.ts"
 import type { Composition } from "./event-package.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"

@@ -1,11 +1,11 @@
-import { amend, compose, difference } from "./dialog-info-compose.ts"
-import { dialogInfoType, parse, render, withoutDialogs } from "./dialog-info-document.ts"
-import type { DialogInfo } from "./dialog-info-document.ts"
 /**
  * The `dialog` package: the calls a presentity is in (RFC 4235).
  *
  * Reading and writing is in `dialog-info-document.ts`, what several documents say together in `dialog-info-compose.ts`.
  */
+import { amend, compose, difference } from "./dialog-info-compose.ts"
+import { dialogInfoType, parse, render, withoutDialogs } from "./dialog-info-document.ts"
+import type { DialogInfo } from "./dialog-info-document.ts"
 import type { XmlCodec } from "./element.ts"
 import type { EventPackage } from "./event-package.ts"
 import { withVersion } from "./numbered-document.ts"

@@ -1,11 +1,11 @@
-import { mergedDialogs } from "./dialog-info-compose.ts"
-import type { DialogInfo, DialogState } from "./dialog-info.ts"
 /**
  * Calls as presence: what a presentity's dialogs say about it in a presence document (OpenSIPS `mix_dialog_presence`).
  *
  * Whoever is in a call or about to be is there, so the contribution is open or nothing; that nobody is there is not
  * for calls to say.
  */
+import { mergedDialogs } from "./dialog-info-compose.ts"
+import type { DialogInfo, DialogState } from "./dialog-info.ts"
 import { child, element, isNamed, textOf, withChildren } from "./element.ts"
 import type { Element, Node } from "./element.ts"
 import type { EventPackage, Mixing } from "./event-package.ts"

@@ -1,13 +1,13 @@
-import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
-import type { Uri } from "../vocabulary.ts"
-import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
-import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
 /**
  * The `dialog;sla` package: what the phones that share one line tell each other through it (draft-anil-sipping-bla).
  *
  * Documents are those of `dialog`. What differs is whose line a subscription is for, how several documents count together, and
  * where the other side can be called. Which phone said what, and so need not hear it, is not decided here.
  */
+import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
+import type { Uri } from "../vocabulary.ts"
+import { dialogInfo, dialogInfoNamespace } from "./dialog-info.ts"
+import type { DialogInfo, DialogInfoOptions } from "./dialog-info.ts"
 import { attribute, child, isNamed, textOf, withAttribute, withChildren } from "./element.ts"
 import type { Element } from "./element.ts"
 import type { EventPackage, PresentityFound, SubscribeAddresses } from "./event-package.ts"

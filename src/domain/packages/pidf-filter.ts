@@ -1,4 +1,3 @@
-import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 /**
  * The privacy filter: what permissions let through of a composed presence document (RFC 5025 §3.3, §4).
  *
@@ -13,6 +12,7 @@ import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
  * document sent would then not pass its own filter, as RFC 5025 §4 demands. So a label that a selector names stays,
  * even without `provide-class`: the rule's author wrote it down for this watcher.
  */
+import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 import { unreachable } from "../vocabulary.ts"
 import { childrenNamed, isNamed, textOf, withChildren } from "./element.ts"
 import type { Attribute, Element } from "./element.ts"

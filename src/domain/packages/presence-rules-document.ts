@@ -1,10 +1,10 @@
-import { canonicalDomain, canonicalUri } from "../uris.ts"
 /**
  * Reading presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
  *
  * What cannot be understood never grants anything: an unknown condition makes its rule match nobody, an unknown action
  * or transformation is skipped. Only what would make rules unnameable is refused. Evaluation is `presence-rules.ts`.
  */
+import { canonicalDomain, canonicalUri } from "../uris.ts"
 import type { SubHandling } from "../vocabulary.ts"
 import { attribute, childrenNamed, isNamed, textOf } from "./element.ts"
 import type { Element, XmlCodec } from "./element.ts"

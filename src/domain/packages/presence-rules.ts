@@ -1,10 +1,10 @@
-import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 /**
  * Presence rules at work: which rules match a watcher, what they grant together, and when that may change.
  *
  * RFC 4745 §7 and §10 with the conditions of RFC 5025 §3.1. Reading is `presence-rules-document.ts`, the lattice of
  * permissions is `presence-rules-permissions.ts`; what permissions do to a document is `pidf-filter.ts`.
  */
+import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 import { unreachable } from "../vocabulary.ts"
 import type { Millis, Uri } from "../vocabulary.ts"
 import { attribute, childrenNamed, textOf } from "./element.ts"

@@ -1,10 +1,10 @@
-import { canonicalUri } from "../uris.ts"
 /**
  * The `reg` package: where a user is registered (RFC 3680), as registrars publish it.
  *
  * A registration is kept as it was published, with all that this file does not know; beside it stands what deciding
  * needs: id, address-of-record and state.
  */
+import { canonicalUri } from "../uris.ts"
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed, withAttribute, withChildren } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"

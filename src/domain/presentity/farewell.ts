@@ -1,12 +1,12 @@
-import { get } from "../table.ts"
-import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
-import { authorizeWatcher } from "./authorize.ts"
 /**
  * The last NOTIFY of a subscription that has ended, sent once more after a restart: nobody else can tell its watcher.
  *
  * It is a request of its own with a CSeq of its own (RFC 3261 §12.2.1.1), and says what is true now. Its document goes along
  * as long as its watcher is treated now as it was then, by the same rules.
  */
+import { get } from "../table.ts"
+import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
+import { authorizeWatcher } from "./authorize.ts"
 import { clockOf } from "./clock.ts"
 import type { RepeatFarewells } from "./commands.ts"
 import type { Context } from "./context.ts"

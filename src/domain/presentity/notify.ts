@@ -116,6 +116,8 @@ export const changeNotifications = (
   const groups = new Map<string, Group>()
   const held = new Map<Millis, SubscriptionNo[]>()
   for (const subscription of active) {
+    // suspended: nothing is composed for it
+    if (subscription.dormant) continue
     const { no } = subscription
     const { digest } = viewFor(after, subscription, eventPackage)
     const assessment = assess(change, subscription, digest, context)
@@ -138,7 +140,7 @@ export const changeNotifications = (
 }
 
 const isNoNews = (assessment: Assessment): boolean =>
-  assessment === "same document" || assessment === "unaffected" || assessment === "suspended"
+  assessment === "same document" || assessment === "unaffected"
 
 /** Watchers that see the same. */
 interface Group {

@@ -1,7 +1,7 @@
-import type { EventPackage } from "../packages/event-package.ts"
 /**
  * What the end of a NOTIFY means: for its subscription, for others in its dialog, and for what the watcher is told next.
  */
+import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
 import type { Millis } from "../vocabulary.ts"
 import type { ReportDelivery } from "./commands.ts"

@@ -1,10 +1,10 @@
-import type { WatcherEvent } from "../packages/event-package.ts"
-import type { Private } from "../privacy.ts"
 /**
  * What is true of one presentity, and the questions that are asked of it.
  *
  * How events change it is `evolve.ts`.
  */
+import type { WatcherEvent } from "../packages/event-package.ts"
+import type { Private } from "../privacy.ts"
 import { emptyTable, get, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import { invariant } from "../vocabulary.ts"

@@ -1,6 +1,7 @@
 /**
  * A decision being made: its events, and the state after each of them. Every decision of several events is built here, so that
- * each step sees what the steps before it have done, and so that no event is applied twice on its way from command to NOTIFY.
+ * each step sees what the steps before it have done, and so that no event is applied twice on its way from command to NOTIFY, but where a first
+ * attempt is thrown away: an answer that proves a target (`decide.ts`), a subscription that turns out dormant (`subscribe.ts`).
  *
  *     const draft = begin(state, context.now)
  *     add(draft, event)

@@ -1,4 +1,3 @@
-import { livingDialog } from "../presentity/dialog-numbers.ts"
 /**
  * State → the rows of `presentity`, `active_watchers` and `watchers`, column for column as the OpenSIPS presence
  * module lays them out (times are Unix seconds).
@@ -6,6 +5,7 @@ import { livingDialog } from "../presentity/dialog-numbers.ts"
  * A row is a function of the state and its key, so a table can be dropped and made again at any time. Widths are the
  * table's business: whoever writes rows shortens what does not fit.
  */
+import { livingDialog } from "../presentity/dialog-numbers.ts"
 import type { Event } from "../presentity/events.ts"
 import { audience, publication } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"

@@ -1,10 +1,10 @@
-import { momentOf } from "../../domain/history/moments.ts"
-import type { DecisionStep } from "../../domain/history/moments.ts"
-import type { RecordedDecision } from "../../domain/history/moments.ts"
 /**
  * Digests of a stream that is walked through: one for each step (what left, what changed), and at the end one of all
  * NOTIFYs and one of the state. Equal on any machine: nothing of clock, locale or order of keys goes into them.
  */
+import { momentOf } from "../../domain/history/moments.ts"
+import type { DecisionStep } from "../../domain/history/moments.ts"
+import type { RecordedDecision } from "../../domain/history/moments.ts"
 import { changedBetween } from "../../domain/history/state-difference.ts"
 import type { Reaction } from "../../domain/presentity/react.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"

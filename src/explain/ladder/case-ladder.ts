@@ -1,7 +1,7 @@
-import type { CaseItem } from "../case/format.ts"
 /**
  * The ladder of a case file.
  */
+import type { CaseItem } from "../case/format.ts"
 import { isBefore } from "../case/log-position.ts"
 import type { Place } from "../case/log-position.ts"
 import { replay } from "../case/replay.ts"

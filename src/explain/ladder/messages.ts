@@ -1,3 +1,9 @@
+/**
+ * The SIP messages that a log tells of: requests from the commands behind decisions, their answers, NOTIFYs, and how those
+ * ended. Nothing is invented: an answer that is not in the log (yet, or because of a crash) is left out.
+ *
+ * What is given here is enough to draw; the server's command line makes the text of each message from its `content`.
+ */
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { recall } from "../../domain/history/recall.ts"
 import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
@@ -7,12 +13,6 @@ import type { State } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
-/**
- * The SIP messages that a log tells of: requests from the commands behind decisions, their answers, NOTIFYs, and how those
- * ended. Nothing is invented: an answer that is not in the log (yet, or because of a crash) is left out.
- *
- * What is given here is enough to draw; the server's command line makes the text of each message from its `content`.
- */
 import { replyOf } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
 import { contentText, watcherOf } from "../case/step-text.ts"

@@ -1,7 +1,7 @@
 /**
  * Presence rules by example: each condition and action of RFC 4745, RFC 5025 and OMA once, and what is refused.
  *
- * Transformations are in `pidf-filter.test.ts`, laws over random rules in `presence-rules-laws.test.ts`.
+ * Transformations are in `pidf-filter.test.ts`, laws over random rules in `presence-rules.prop.test.ts`.
  */
 import { describe, expect, it } from "vitest"
 import { xmlCodec } from "../../../src/adapters/xml/codec.ts"

@@ -1,7 +1,7 @@
-import { BlockList } from "node:net"
 /**
  * Which of our addresses a peer sees, when a socket is bound to all of them.
  */
+import { BlockList } from "node:net"
 import { networkInterfaces } from "node:os"
 import { canonicalAddress, numericHost } from "../uri.ts"
 

@@ -2,7 +2,7 @@
  * What a transport is: its names, its ports, what it promises, and how its sockets are opened.
  *
  * Each transport is one value in a file of its own; `transports.ts` lists those that there are. Everything else asks the value,
- * so that a further transport is a file and an entry in that list.
+ * so that a further transport is a file, a name in `names.ts` and an entry in that list.
  */
 import type { Socket } from "node:net"
 import type { Effect, Scope } from "effect"

@@ -1,5 +1,3 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 /**
  * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
  *
@@ -9,6 +7,8 @@ import { join } from "node:path"
  * blocks the event loop while it runs. Two processes on one folder would destroy each other's data; the lock file
  * prevents that.
  */
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { Duplex } from "node:stream"
 import { PgClient } from "@effect/sql-pg"
 import { PGlite } from "@electric-sql/pglite"

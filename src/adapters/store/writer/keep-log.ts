@@ -1,3 +1,9 @@
+/**
+ * Keeping the log: asking again and again whether it is ours, and noticing that it is not, or that nobody can be sure.
+ *
+ * A holder whose session ended takes the log again under the same epoch, when nobody has raised that: then its memory is still what
+ * the log says.
+ */
 import type { PgClient } from "@effect/sql-pg"
 import { Deferred, Effect } from "effect"
 import { LogIsTaken } from "../../../ports/claim.ts"
@@ -6,12 +12,6 @@ import { claimOn, holderIn } from "./claim.ts"
 import type { HolderRow } from "./claim.ts"
 import { processIdentity } from "./processes.ts"
 import type { Seat } from "./take-log.ts"
-/**
- * Keeping the log: asking again and again whether it is ours, and noticing that it is not, or that nobody can be sure.
- *
- * A holder whose session ended takes the log again under the same epoch, when nobody has raised that: then its memory is still what
- * the log says.
- */
 import { handBack } from "./writer-row.ts"
 import { lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
 import type { Moment, WriterOptions } from "./writer-row.ts"

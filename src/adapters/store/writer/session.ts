@@ -1,8 +1,8 @@
-import type { Socket } from "node:net"
 /**
  * One session of a database, for whoever needs to be sure that it is always the same one: it is not pooled, its statements are
  * not prepared, and its end is noticed at once.
  */
+import type { Socket } from "node:net"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Exit, Queue, Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql"

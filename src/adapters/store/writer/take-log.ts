@@ -1,3 +1,6 @@
+/**
+ * Getting the log for one process: waiting for whoever has it, making the table that says who writes, and taking the row.
+ */
 import { hostname } from "node:os"
 import { Effect } from "effect"
 import { LogIsTaken } from "../../../ports/claim.ts"
@@ -9,9 +12,6 @@ import { secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
 import { driftMillis, seen, standingOf } from "./sighting.ts"
 import type { Sighting } from "./sighting.ts"
-/**
- * Getting the log for one process: waiting for whoever has it, making the table that says who writes, and taking the row.
- */
 import { raiseEpoch } from "./writer-row.ts"
 import { lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
 import type { WriterOptions, WriterRow } from "./writer-row.ts"

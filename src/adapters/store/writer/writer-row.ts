@@ -1,8 +1,8 @@
-import { randomInt } from "node:crypto"
 /**
  * The row that says who may write, as a session of its own sees and changes it, and the advisory lock that shows that its holder
  * is alive.
  */
+import { randomInt } from "node:crypto"
 import { hostname } from "node:os"
 import { Effect } from "effect"
 import type { Migrator, SqlError } from "effect/sql"

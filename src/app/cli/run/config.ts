@@ -47,7 +47,7 @@ const checked = Effect.fnUntraced(function* (
 ) {
   const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
   const config = adjust === null ? given : adjust(given)
-  // Loaded when it is needed, as in run.ts.
+  // Loaded when it is needed.
   const { resolveConfig: preparations } = yield* Effect.promise(
     () => import("../../config/resolve-config.ts"),
   )

@@ -48,7 +48,7 @@ const refusable = [
 
 /** What can be read is looked at as well, so that nobody mends one thing after another. */
 const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command: "dev" | "serve" | null) {
-  // Loaded when it is needed, as in run.ts.
+  // Loaded when it is needed.
   const { faultsBeside } = yield* Effect.promise(() => import("../../config/resolve-config.ts"))
   const faults = yield* faultsBeside(invalid)
   const { rest } = invalid

@@ -1,12 +1,10 @@
-import type { Release } from "../../../domain/engine/engine.ts"
-import type { Rejection } from "../../../domain/presentity/commands.ts"
 /**
  * Answers and NOTIFYs on their way out. What was not stored may be said only while it is sure that nobody else has the log.
  */
+import type { Release } from "../../../domain/engine/engine.ts"
+import type { Rejection } from "../../../domain/presentity/commands.ts"
 import { unsure } from "../../../ports/claim.ts"
 import type { Parts, Ticket } from "./parts.ts"
-
-/** Why nothing is said from memory. */
 
 export const unavailable = (why: string, retryAfter: number): Rejection => ({
   _tag: "ServiceUnavailable",

@@ -8,7 +8,6 @@
  *                          ⇅                  ⇅                 ⇅                 ↓
  *                     amendingAway  →   servingAway   →   drainingAway   →   closedAway
  */
-import { invariant } from "../../../domain/vocabulary.ts"
 
 export const pumpStates = [
   "reading",
@@ -161,13 +160,13 @@ export const makeMachine = (): PumpMachine => {
     },
     take: (input) => {
       const next = transition(state, input)
-      invariant(next !== null, `the pump takes no ${input} when it is ${state}`)
+      if (next === null) throw new Error(`invariant broken: the pump takes no ${input} when it is ${state}`)
       state = next
       row = rows[state]
     },
     takeAppend: (input) => {
       const next = appendTransition(append, input)
-      invariant(next !== null, `an append that is ${append} takes no ${input}`)
+      if (next === null) throw new Error(`invariant broken: an append that is ${append} takes no ${input}`)
       append = next
     },
   }

@@ -65,7 +65,7 @@ export const decideOffer = (pump: Parts, offer: Offer<Ticket>, at: Millis, amend
   const { doubts, loading } = pump
   if (doubts.hasDone && offer.ticket === null && doubts.done.has(offer)) return
   if (pump.machine.isAway && offer.ticket !== null) return refuse(pump, offer.ticket, "the store is away")
-  // what nobody waits for is told again by identity, and needs no precedence
+  // what nobody waits for is known by its identity while it is queued
   const asDecided = amends && offer.ticket !== null ? { ...offer, amends: true as const } : offer
   const queue = offer.presentity === null ? undefined : loading.offers.get(offer.presentity)
   if (queue !== undefined) {

@@ -1,7 +1,7 @@
-import fc from "fast-check"
 /**
  * When somebody who waits may take the log: never as long as its holder may trust its memory.
  */
+import fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { driftMillis, seen, standingOf } from "../../../../src/adapters/store/writer/sighting.ts"
 import type { SeenRow, Sighting } from "../../../../src/adapters/store/writer/sighting.ts"
