@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { TestContext } from "vitest"
+import { commandFile } from "./command-file.ts"
 import { compileCache } from "./compile-cache.ts"
 import { ofTests } from "./reaper.ts"
 
@@ -96,10 +97,7 @@ export const readPage = (context: TestContext, file: string): Reading => {
   const folder = mkdtempSync(join(tmpdir(), "presently-page-"))
   context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, "bin"))
-  writeFileSync(
-    join(folder, "bin/presently"),
-    `#!/bin/sh\nexec ${process.execPath} ${join(root, "src/app/main.ts")} "$@"\n`,
-  )
+  writeFileSync(join(folder, "bin/presently"), `#!/bin/sh\nexec ${process.execPath} ${commandFile()} "$@"\n`)
   chmodSync(join(folder, "bin/presently"), 0o755)
   const page = readFileSync(join(root, file), "utf8")
   const ports = new Map<string, string>()

@@ -11,11 +11,12 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import type { TestContext } from "vitest"
 import { exitCodeOf, lineOf } from "../../../src/app/cli/exit.ts"
+import { commandFile } from "../../support/command-file.ts"
 import { compileCache } from "../../support/compile-cache.ts"
 import { patienceMillis } from "../../support/condition.ts"
 import { ofTests } from "../../support/reaper.ts"
 
-const main = join(import.meta.dirname, "../../../src/app/main.ts")
+const main = commandFile()
 
 export interface Ended {
   readonly code: number | null
