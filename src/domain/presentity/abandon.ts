@@ -25,14 +25,14 @@ export const isWatchedWithinProgram = (state: State): boolean => {
 export const abandon = (state: State, { only }: Abandon): Outcome =>
   done(
     [...values(state.subscriptions)]
-      .filter(({ no, dialog }) => {
+      .filter(({ no: id, dialog }) => {
         const start = get(state.dialogs, dialog)?.start
-        return start !== undefined && isWithinProgram(start) && only?.includes(no) !== false
+        return start !== undefined && isWithinProgram(start) && only?.includes(id) !== false
       })
       .sort(byNo)
-      .map(({ no }): Event => ({
+      .map(({ no: id }): Event => ({
         _tag: "SubscriptionTerminated",
-        no,
+        no: id,
         reason: "deactivated",
         silent: true,
         waitsUntil: null,

@@ -69,10 +69,15 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   const { eventId, watcher, expiresAt, dialog: start, takenOver } = command
   const dialogNo = context.findDialog(dialogKey(start.callId, start.localTag, start.remoteTag))
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
-  const usages = [...values(state.subscriptions)].filter((one) => one.dialog === dialog?.no)
-  if (usages.some((one) => one.packageName === eventPackage.name && one.eventId === eventId)) return done([])
+  const usages = [...values(state.subscriptions)].filter((subscription) => subscription.dialog === dialog?.no)
+  if (
+    usages.some(
+      (subscription) => subscription.packageName === eventPackage.name && subscription.eventId === eventId,
+    )
+  )
+    return done([])
   if (expiresAt <= context.now) return reject(isOver)
-  if (usages.some((one) => one.watcher !== watcher)) {
+  if (usages.some((subscription) => subscription.watcher !== watcher)) {
     return reject({ _tag: "Forbidden", status: 403, why: "its dialog is that of another watcher" })
   }
   const judgement = authorizeWatcher(state, eventPackage, watcher, context)
@@ -84,10 +89,10 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   // what another server decided does not stand against a source that has not been read here
   const isJudged = isRuled || judgement.unread === true
   const status = isJudged ? statusOf(judgement.handling) : command.status
-  const no = state.version + 1
+  const id = state.version + 1
   const created: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
-    no,
+    no: id,
     packageName: eventPackage.name,
     eventId,
     watcher,
@@ -97,7 +102,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     ...decidedBy(judgement),
     giveUpAt: status === "pending" ? giveUpAt(context) : null,
     expiresAt,
-    dialog: dialog?.no ?? no,
+    dialog: dialog?.no ?? id,
     start: dialog === undefined ? start : null,
     remoteCseq: Math.max(start.remoteCseq, dialog?.remoteCseq ?? 0),
     takenOver,
@@ -115,20 +120,20 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
   const { watcher, createdAt } = command
   const eventPackage = context.packages.find(command.packageName)
   if (eventPackage === null) return reject(badEvent(context))
-  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
-    one.packageName === eventPackage.name && one.watcher === watcher
-  for (const one of values(state.subscriptions)) if (matches(one)) return done([])
-  for (const one of values(state.waiting)) if (matches(one)) return done([])
+  const matches = (subject: { readonly packageName: string; readonly watcher: string }): boolean =>
+    subject.packageName === eventPackage.name && subject.watcher === watcher
+  for (const subscription of values(state.subscriptions)) if (matches(subscription)) return done([])
+  for (const waiting of values(state.waiting)) if (matches(waiting)) return done([])
   const { handling, matched, policy } = authorizeWatcher(state, eventPackage, watcher, context)
   if (handling === "block") return reject(notAuthorized)
   if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm")
     return done([])
   if (!mayWait(state, context)) return reject(tooMany("watchers", context))
-  const no = state.version + 1
+  const id = state.version + 1
   return done([
     {
       _tag: "WatcherRemembered",
-      no,
+      no: id,
       packageName: eventPackage.name,
       watcher,
       createdAt,

@@ -44,10 +44,10 @@ export const applyPolicies = (draft: Draft, context: Context): Answer => {
     const eventPackage = context.packages.find(name)
     if (eventPackage === null) continue
     const asksRules = policyOf(eventPackage, state.presentity, watching) === "rules"
-    const matches = (one: Subscription | Waiting): boolean => {
-      const isOver = ("expiresAt" in one ? one.expiresAt : one.giveUpAt) <= context.now
-      const isRuled = asksRules && !("expiresAt" in one && one.policy !== "rules")
-      return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, one.watcher, watching))
+    const matches = (subject: Subscription | Waiting): boolean => {
+      const isOver = ("expiresAt" in subject ? subject.expiresAt : subject.giveUpAt) <= context.now
+      const isRuled = asksRules && !("expiresAt" in subject && subject.policy !== "rules")
+      return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, subject.watcher, watching))
     }
     review(draft, eventPackage, context, { matches })
   }
@@ -59,52 +59,73 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
   const draft = begin(state, context.now)
   applyPolicies(draft, context)
   const { events } = draft
-  const told = new Set(
+  const moved = new Set(
     events.flatMap((event) =>
       event._tag === "NotificationsIssued" && event.to !== "active" ? event.to : [],
     ),
   )
   return events.flatMap((event): readonly PolicyChange[] => {
     if (event._tag === "SubscriptionTerminated") {
-      const one = get(state.subscriptions, event.no)
-      return one === undefined
+      const subscription = get(state.subscriptions, event.no)
+      return subscription === undefined
         ? []
-        : [change(one, event.policy ?? null, one.policy, one.status, "ended", true)]
+        : [
+            change(
+              subscription,
+              event.policy ?? null,
+              subscription.policy,
+              subscription.status,
+              "ended",
+              true,
+            ),
+          ]
     }
     if (event._tag === "SubscriptionStatusChanged") {
-      const one = get(state.subscriptions, event.no)
-      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || eventPackage === null) return []
+      const subscription = get(state.subscriptions, event.no)
+      const eventPackage = subscription === undefined ? null : context.packages.find(subscription.packageName)
+      if (subscription === undefined || eventPackage === null) return []
       // only a package with rules of its own hides parts, now or later
-      const isFiltered = eventPackage.rules !== undefined && event.matched !== one.matched
+      const isFiltered = eventPackage.rules !== undefined && event.matched !== subscription.matched
       const isSeen =
-        event.status !== one.status || event.polite !== one.polite || told.has(event.no) || isFiltered
-      return [change(one, event.policy ?? null, one.policy, one.status, event.status, isSeen)]
+        event.status !== subscription.status ||
+        event.polite !== subscription.polite ||
+        moved.has(event.no) ||
+        isFiltered
+      return [
+        change(
+          subscription,
+          event.policy ?? null,
+          subscription.policy,
+          subscription.status,
+          event.status,
+          isSeen,
+        ),
+      ]
     }
     if (event._tag === "WaitingEnded") {
-      const one = get(state.waiting, event.no)
-      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || eventPackage === null) return []
+      const waiting = get(state.waiting, event.no)
+      const eventPackage = waiting === undefined ? null : context.packages.find(waiting.packageName)
+      if (waiting === undefined || eventPackage === null) return []
       const { presentity } = state
       const { watching } = context.limits
-      const word = isKeptOut(eventPackage, presentity, one.watcher, watching)
+      const word = isKeptOut(eventPackage, presentity, waiting.watcher, watching)
         ? "members"
         : policyOf(eventPackage, presentity, watching)
       const becomes = event.event === "rejected" ? "ended" : "active"
-      return [change(one, word, undefined, "waiting", becomes, true)]
+      return [change(waiting, word, undefined, "waiting", becomes, true)]
     }
     return []
   })
 }
 
 const change = (
-  { packageName, watcher, no }: Subscription | Waiting,
+  { packageName, watcher, no: id }: Subscription | Waiting,
   policy: WatchWord | null,
   formerly: WatchWord | undefined,
-  was: PolicyChange["was"],
+  statusBefore: PolicyChange["was"],
   becomes: PolicyChange["becomes"],
   isSeen: boolean,
-): PolicyChange => ({ packageName, watcher, no, policy, formerly, was, becomes, isSeen })
+): PolicyChange => ({ packageName, watcher, no: id, policy, formerly, was: statusBefore, becomes, isSeen })
 
 const packagesWatched = (state: State): readonly PackageName[] => {
   const names = new Set<PackageName>()

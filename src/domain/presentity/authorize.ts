@@ -234,16 +234,16 @@ export const mayWait = (state: State, context: Context): boolean =>
 /** The waiting records that a new one, or a new subscription, of the same watcher puts an end to (RFC 3857 §4.7.1). */
 export const supersededWaiting = (
   state: State,
-  one: Pick<Waiting, "packageName" | "eventId" | "watcher">,
+  successor: Pick<Waiting, "packageName" | "eventId" | "watcher">,
 ): readonly Event[] =>
   [...values(state.waiting)]
     .filter(
-      (other) =>
-        other.watcher === one.watcher &&
-        other.packageName === one.packageName &&
-        other.eventId === one.eventId,
+      (waiting) =>
+        waiting.watcher === successor.watcher &&
+        waiting.packageName === successor.packageName &&
+        waiting.eventId === successor.eventId,
     )
-    .map((other): Event => ({ _tag: "WaitingEnded", no: other.no, event: "giveup" }))
+    .map((waiting): Event => ({ _tag: "WaitingEnded", no: waiting.no, event: "giveup" }))
 
 export const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
 
@@ -305,10 +305,10 @@ const apply = (
   subscription: Subscription,
   authorization: Authorization,
 ): void => {
-  const { no, dormant } = subscription
+  const { no: id, dormant } = subscription
   const { handling, matched, unread } = authorization
   if (handling === "block") {
-    add(draft, blocked(no, authorization))
+    add(draft, blocked(id, authorization))
     return
   }
   const status = statusOf(handling)
@@ -321,7 +321,7 @@ const apply = (
   if (!isTreatedAlike) {
     add(draft, {
       _tag: "SubscriptionStatusChanged",
-      no,
+      no: id,
       status,
       polite,
       matched,
@@ -329,7 +329,7 @@ const apply = (
       ...decidedBy(authorization),
     })
   }
-  const changed = get(draft.after.subscriptions, no) ?? subscription
+  const changed = get(draft.after.subscriptions, id) ?? subscription
   const { after } = draft
   const view = viewFor(after, changed, eventPackage)
   // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
@@ -343,9 +343,9 @@ const apply = (
 }
 
 /** The end of a subscription that may not be any more. */
-export const blocked = (no: SubscriptionNo, authorization: Pick<Authorization, "policy">): Event => ({
+export const blocked = (id: SubscriptionNo, authorization: Pick<Authorization, "policy">): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason: "rejected",
   silent: false,
   waitsUntil: null,
@@ -354,8 +354,8 @@ export const blocked = (no: SubscriptionNo, authorization: Pick<Authorization, "
 
 const rulesOf = (state: State, eventPackage: EventPackage, packages: Packages): unknown => {
   const body = get(state.rules, eventPackage.name)?.body
-  const by = rulesFor(eventPackage, packages)
-  return body === undefined || by === undefined ? null : parseRules(by, body)
+  const language = rulesFor(eventPackage, packages)
+  return body === undefined || language === undefined ? null : parseRules(language, body)
 }
 
 const sphereOf = (
@@ -364,9 +364,9 @@ const sphereOf = (
   rules: unknown,
   context: Context,
 ): string | null => {
-  const by = rulesFor(eventPackage, context.packages)
-  if (!context.limits.sphereCheck || by === undefined || !by.asksForSphere(rules)) return null
-  return by.sphere(spheres(state, eventPackage, context.packages), context.now)
+  const language = rulesFor(eventPackage, context.packages)
+  if (!context.limits.sphereCheck || language === undefined || !language.asksForSphere(rules)) return null
+  return language.sphere(spheres(state, eventPackage, context.packages), context.now)
 }
 
 const boundary = (

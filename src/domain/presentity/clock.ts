@@ -81,39 +81,42 @@ export const withClockSetBack = (state: State, event: ClockSetBack, now: Millis)
     at !== null && at > now && (isByIt || at >= ahead) ? at - moved : at
   const giveUp = (at: Millis | null, isByIt: boolean): Millis | null =>
     at === null ? null : deadline(at, isByIt, waitsFor)
-  const subscription = (one: Subscription): Subscription => {
-    const isByIt = one.createdAt > now
-    const isToldByIt = one.issuedAt > now
+  const corrected = (subscription: Subscription): Subscription => {
+    const isByIt = subscription.createdAt > now
+    const isToldByIt = subscription.issuedAt > now
     return {
-      ...one,
-      createdAt: past(one.createdAt),
-      expiresAt: deadline(one.expiresAt, isByIt, grantedFor),
-      giveUpAt: giveUp(one.giveUpAt, isByIt),
-      issuedAt: past(one.issuedAt),
-      pacedAt: past(one.pacedAt),
-      dueAt: held(one.dueAt, isToldByIt),
-      repeatAt: held(one.repeatAt, isToldByIt),
-      recent: one.recent.map(past),
+      ...subscription,
+      createdAt: past(subscription.createdAt),
+      expiresAt: deadline(subscription.expiresAt, isByIt, grantedFor),
+      giveUpAt: giveUp(subscription.giveUpAt, isByIt),
+      issuedAt: past(subscription.issuedAt),
+      pacedAt: past(subscription.pacedAt),
+      dueAt: held(subscription.dueAt, isToldByIt),
+      repeatAt: held(subscription.repeatAt, isToldByIt),
+      recent: subscription.recent.map(past),
     }
   }
   return {
     ...state,
-    publications: mapped(state.publications, (some): Publications =>
-      mapped(some, (one) => ({
-        ...one,
-        receivedAt: past(one.receivedAt),
-        expiresAt: deadline(one.expiresAt, one.receivedAt > now, grantedFor),
+    publications: mapped(state.publications, (publications): Publications =>
+      mapped(publications, (publication) => ({
+        ...publication,
+        receivedAt: past(publication.receivedAt),
+        expiresAt: deadline(publication.expiresAt, publication.receivedAt > now, grantedFor),
       })),
     ),
-    subscriptions: mapped(state.subscriptions, subscription),
-    waiting: mapped(state.waiting, (one) => ({
-      ...one,
-      createdAt: past(one.createdAt),
-      since: past(one.since),
-      giveUpAt: deadline(one.giveUpAt, one.since > now, waitsFor),
+    subscriptions: mapped(state.subscriptions, corrected),
+    waiting: mapped(state.waiting, (waiting) => ({
+      ...waiting,
+      createdAt: past(waiting.createdAt),
+      since: past(waiting.since),
+      giveUpAt: deadline(waiting.giveUpAt, waiting.since > now, waitsFor),
     })),
-    departed: mapped(state.departed, (one) => ({ ...one, createdAt: past(one.createdAt) })),
-    rules: mapped(state.rules, (one) => ({ ...one, boundaryAt: now })),
+    departed: mapped(state.departed, (terminated) => ({
+      ...terminated,
+      createdAt: past(terminated.createdAt),
+    })),
+    rules: mapped(state.rules, (rules) => ({ ...rules, boundaryAt: now })),
   }
 }
 

@@ -30,7 +30,7 @@ export interface Context {
    */
   readonly isUnread?: IsUnread
   /** Whether a NOTIFY of this subscription has no final answer yet. */
-  readonly inFlight: (no: SubscriptionNo) => boolean
+  readonly inFlight: (id: SubscriptionNo) => boolean
   /** The dialog of this presentity that has this key. */
   readonly findDialog: (key: DialogKey) => DialogNo | null
 }

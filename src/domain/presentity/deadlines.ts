@@ -126,13 +126,13 @@ const ofPublicationIn = (after: State, packageName: PackageName, entityTag: stri
   return record === undefined ? never : publicationDeadline(record)
 }
 
-const ofSubscriptionIn = (after: State, no: SubscriptionNo): Millis => {
-  const record = get(after.subscriptions, no)
+const ofSubscriptionIn = (after: State, id: SubscriptionNo): Millis => {
+  const record = get(after.subscriptions, id)
   return record === undefined ? never : subscriptionDeadline(record)
 }
 
-const ofWaitingIn = (after: State, no: SubscriptionNo): Millis => {
-  const record = get(after.waiting, no)
+const ofWaitingIn = (after: State, id: SubscriptionNo): Millis => {
+  const record = get(after.waiting, id)
   return record === undefined ? never : waitingDeadline(record)
 }
 
@@ -143,7 +143,7 @@ const ofRulesIn = (after: State, packageName: PackageName): Millis => {
 
 const ofSubscriptionsIn = (after: State, numbers: readonly SubscriptionNo[]): Millis => {
   let earliest = never
-  for (const no of numbers) earliest = Math.min(earliest, ofSubscriptionIn(after, no))
+  for (const id of numbers) earliest = Math.min(earliest, ofSubscriptionIn(after, id))
   return earliest
 }
 

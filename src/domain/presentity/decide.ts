@@ -146,8 +146,10 @@ const notifyComposedPackages = (draft: Draft, context: Context): void => {
       for (const eventPackage of context.packages.composing(packageName)) touched.add(eventPackage)
   }
   for (const eventPackage of touched) {
-    const [was, is] = [before, after].map((state) => liveArguments(state, eventPackage.composesFrom))
-    if (JSON.stringify(was) !== JSON.stringify(is))
+    const [argumentsBefore, argumentsAfter] = [before, after].map((state) =>
+      liveArguments(state, eventPackage.composesFrom),
+    )
+    if (JSON.stringify(argumentsBefore) !== JSON.stringify(argumentsAfter))
       addAll(draft, changeNotifications(before, after, eventPackage, context))
   }
 }

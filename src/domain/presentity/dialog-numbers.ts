@@ -6,8 +6,8 @@ import type { DialogStart } from "../vocabulary.ts"
 import type { Dialog, State } from "./state.ts"
 
 /** Whether two say the same dialog. */
-export const isSameDialog = (one: DialogStart, other: DialogStart): boolean =>
-  one.callId === other.callId && one.localTag === other.localTag && one.remoteTag === other.remoteTag
+export const isSameDialog = (left: DialogStart, right: DialogStart): boolean =>
+  left.callId === right.callId && left.localTag === right.localTag && left.remoteTag === right.remoteTag
 
 /** The dialog, where others live in it. O(dialogs). */
 export const livingDialog = (state: State, start: DialogStart): Dialog | undefined => {

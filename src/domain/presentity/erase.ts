@@ -20,7 +20,7 @@ import type { State } from "./state.ts"
  */
 export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const isOwn = state.presentity === person
-  const matches = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
+  const matches = (subject: { readonly watcher: Uri }): boolean => isOwn || subject.watcher === person
   const events: Event[] = []
   if (isOwn) {
     for (const [packageName, publications] of byName(state.publications)) {
@@ -34,20 +34,20 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
         events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
     }
   }
-  for (const { no, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
+  for (const { no: id, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
     // the server that looks after it tells it
     const isUntold = silent || parked === true
     events.push({
       _tag: "SubscriptionTerminated",
-      no,
+      no: id,
       reason: "noresource",
       silent: isUntold,
       waitsUntil: null,
     })
   }
-  for (const { no } of [...values(state.waiting)].filter(matches).sort(byNo))
-    events.push({ _tag: "WaitingEnded", no, event: "noresource" })
-  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => matches(one)))
+  for (const { no: id } of [...values(state.waiting)].filter(matches).sort(byNo))
+    events.push({ _tag: "WaitingEnded", no: id, event: "noresource" })
+  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, verdict]) => matches(verdict)))
     events.push({ _tag: "WatcherDecided", packageName, watcher, handling: null })
   return done(events)
 }

@@ -58,21 +58,27 @@ const endPublications = (draft: Draft, { now, packages }: Context): readonly Eve
 
 const endSubscriptions = (draft: Draft, context: Context): void => {
   for (const subscription of allServedHere(draft.after)) {
-    const { no, packageName, status, expiresAt, giveUpAt } = subscription
+    const { no: id, packageName, status, expiresAt, giveUpAt } = subscription
     if (expiresAt <= context.now) {
       addAll(draft, supersededBy(draft.after, subscription, status))
       const end = timedOut(draft.after, subscription, context)
       const isTold = context.packages.find(packageName)?.notifiesTimeout !== false
       add(draft, isTold ? end : { ...end, silent: true })
     } else if (giveUpAt !== null && giveUpAt <= context.now) {
-      add(draft, { _tag: "SubscriptionTerminated", no, reason: "giveup", silent: false, waitsUntil: null })
+      add(draft, {
+        _tag: "SubscriptionTerminated",
+        no: id,
+        reason: "giveup",
+        silent: false,
+        waitsUntil: null,
+      })
     }
   }
 }
 
 const endWaiting = (draft: Draft, { now }: Context): void => {
-  for (const { no, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
-    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no, event: "giveup" })
+  for (const { no: id, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
+    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no: id, event: "giveup" })
   }
 }
 
@@ -85,19 +91,19 @@ const sendDeferred = (draft: Draft, context: Context): readonly SubscriptionNo[]
   const { now, packages, limits, inFlight } = context
   const idle: SubscriptionNo[] = []
   for (const subscription of allServedHere(draft.after)) {
-    const { no, dueAt } = subscription
+    const { no: id, dueAt } = subscription
     if (dueAt === null || dueAt > now) continue
     const eventPackage = packages.find(subscription.packageName)
     const view = eventPackage === null ? null : viewFor(draft.after, subscription, eventPackage)
     const isTold = view === null || view.digest === subscription.shown
     // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
-    if (eventPackage === null || isTold || subscription.dormant || inFlight(no)) {
-      idle.push(no)
+    if (eventPackage === null || isTold || subscription.dormant || inFlight(id)) {
+      idle.push(id)
       continue
     }
     // the watcher may have asked for a slower pace since
     const from = allowedAt(subscription, eventPackage, limits)
-    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([no], from))
+    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([id], from))
   }
   return idle
 }
@@ -105,13 +111,13 @@ const sendDeferred = (draft: Draft, context: Context): readonly SubscriptionNo[]
 /** @source RFC 6446 §6: a watcher may ask to be notified even when nothing has changed */
 const repeat = (draft: Draft, { now, packages, inFlight }: Context): void => {
   for (const subscription of allServedHere(draft.after)) {
-    const { no, repeatAt } = subscription
+    const { no: id, repeatAt } = subscription
     if (repeatAt === null || repeatAt > now) continue
     const eventPackage = packages.find(subscription.packageName)
-    if (eventPackage !== null && !subscription.dormant && !inFlight(no))
+    if (eventPackage !== null && !subscription.dormant && !inFlight(id))
       add(draft, notifyOne(subscription, viewFor(draft.after, subscription, eventPackage), "rate"))
     // it sleeps, or the last one has no answer yet: this one is left out
-    else add(draft, deferred([no], subscription.dueAt))
+    else add(draft, deferred([id], subscription.dueAt))
   }
 }
 

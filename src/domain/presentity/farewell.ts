@@ -50,36 +50,37 @@ export const endingsIn = (
   after: State,
 ): readonly Ended[] => {
   const now = clockOf(decision)
-  const found: Ended[] = []
+  const endings: Ended[] = []
   let state = before
   for (const event of decision.events) {
-    const one = event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
-    const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-    if (event._tag === "SubscriptionTerminated" && one !== undefined && dialog !== undefined) {
+    const subscription =
+      event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
+    const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+    if (event._tag === "SubscriptionTerminated" && subscription !== undefined && dialog !== undefined) {
       const start = { ...dialog.start, remoteTarget: dialog.remoteTarget }
       const cseq = dialog.localCseq + (event.silent ? 0 : 1)
-      const isBodiless = one.dormant || event.withheld === true || event.reason === "rejected"
+      const isBodiless = subscription.dormant || event.withheld === true || event.reason === "rejected"
       const farewell: Farewell | null = event.silent
         ? null
         : {
-            ...asItWas(one),
+            ...asItWas(subscription),
             cseq,
             reason: event.reason,
             start,
-            forced: one.forced,
+            forced: subscription.forced,
             isUnproven: dialog.proof !== undefined,
             isBodiless,
-            rulesFrom: rulesFrom(after, one.packageName),
+            rulesFrom: rulesFrom(after, subscription.packageName),
           }
-      found.push({ no: one.no, start, cseq, farewell })
+      endings.push({ no: subscription.no, start, cseq, farewell })
     }
     state = evolve(state, event, now)
   }
-  return found
+  return endings
 }
 
 const asItWas = ({
-  no,
+  no: id,
   packageName,
   eventId,
   watcher,
@@ -92,7 +93,7 @@ const asItWas = ({
   Farewell,
   "no" | "packageName" | "eventId" | "watcher" | "status" | "polite" | "matched" | "accept" | "notified"
 > => ({
-  no,
+  no: id,
   packageName,
   eventId,
   watcher,

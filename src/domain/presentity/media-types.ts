@@ -29,6 +29,6 @@ export const rangesOf = (
 }
 
 export const sameRanges = (
-  one: readonly string[] | undefined,
-  other: readonly string[] | undefined,
-): boolean => one === other || one?.join() === other?.join()
+  left: readonly string[] | undefined,
+  right: readonly string[] | undefined,
+): boolean => left === right || left?.join() === right?.join()

@@ -22,8 +22,8 @@ export const tagOfBody = (body: Body | null, headers?: readonly Header[]): strin
 }
 
 /** The tag of a document made for one subscription; of its partial documents, that of what they add up to. */
-export const tagOfPersonal = (no: SubscriptionNo, version: number, shown: string): string =>
-  `n${no.toString(36)}-${version.toString(36)}-${shown}`
+export const tagOfPersonal = (id: SubscriptionNo, version: number, shown: string): string =>
+  `n${id.toString(36)}-${version.toString(36)}-${shown}`
 
 /** Whether documents of this package differ from subscription to subscription. */
 export const isPersonal = (eventPackage: EventPackage): boolean =>
@@ -32,21 +32,24 @@ export const isPersonal = (eventPackage: EventPackage): boolean =>
 /**
  * Whether the watcher has said that it has the document it would be sent now.
  *
- * @param one the subscription before this SUBSCRIBE is answered
+ * @param subscription the subscription before this SUBSCRIBE is answered
  * @source RFC 5839 §5.2 (`*`), §6.2
  */
 export const hasAlready = (
   suppressIfMatch: string | undefined,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   view: View,
 ): boolean => {
   if (suppressIfMatch === "*") return true
   // whoever is not decided on has no document
-  if (suppressIfMatch === undefined || one.status !== "active") return false
-  const isCurrent = one.shown === view.digest
+  if (suppressIfMatch === undefined || subscription.status !== "active") return false
+  const isCurrent = subscription.shown === view.digest
   if (isPersonal(eventPackage)) {
-    return isCurrent && suppressIfMatch === tagOfPersonal(one.no, one.notified - 1, one.shown)
+    return (
+      isCurrent &&
+      suppressIfMatch === tagOfPersonal(subscription.no, subscription.notified - 1, subscription.shown)
+    )
   }
   const { body, headers } = view
   return (isCurrent || body !== null || headers !== undefined) && suppressIfMatch === tagOfBody(body, headers)

@@ -12,9 +12,11 @@ export const intervalOf = (eventPackage: EventPackage, limits: Limits): Millis =
   limits.notifyIntervalMillis ?? eventPackage.notifyIntervalMillis
 
 /** The first instant at which a change may be told to this watcher (RFC 3856 §6.10, RFC 6446 §5.2). */
-export const allowedAt = (one: Subscription, eventPackage: EventPackage, limits: Limits): Millis => {
-  const byPackage = one.pacedAt + intervalOf(eventPackage, limits)
-  return one.rates?.max == null ? byPackage : Math.max(byPackage, one.issuedAt + everyMillis(one.rates.max))
+export const allowedAt = (subscription: Subscription, eventPackage: EventPackage, limits: Limits): Millis => {
+  const byPackage = subscription.pacedAt + intervalOf(eventPackage, limits)
+  return subscription.rates?.max == null
+    ? byPackage
+    : Math.max(byPackage, subscription.issuedAt + everyMillis(subscription.rates.max))
 }
 
 /**
@@ -41,29 +43,30 @@ export const grantedRates = (
   return max === null && min === null && adaptiveMin === null ? null : { max, min, adaptiveMin }
 }
 
-export const sameRates = (one: Rates | null, other: Rates | null): boolean =>
-  one === other ||
-  (one !== null &&
-    other !== null &&
-    one.max === other.max &&
-    one.min === other.min &&
-    one.adaptiveMin === other.adaptiveMin)
+export const sameRates = (left: Rates | null, right: Rates | null): boolean =>
+  left === right ||
+  (left !== null &&
+    right !== null &&
+    left.max === right.max &&
+    left.min === right.min &&
+    left.adaptiveMin === right.adaptiveMin)
 
 /** The fields of a subscription with a pace of its own that change with a NOTIFY issued at `at`. */
-export const paced = (one: Subscription, at: Millis): Pick<Subscription, "recent" | "repeatAt"> => {
-  const rate = one.rates?.adaptiveMin ?? null
+export const paced = (subscription: Subscription, at: Millis): Pick<Subscription, "recent" | "repeatAt"> => {
+  const rate = subscription.rates?.adaptiveMin ?? null
   const since = rate === null ? at : at - periodMillis(rate)
-  const recent = rate === null ? [] : [...one.recent, at].filter((time) => time > since).slice(-countMax)
-  return { recent, repeatAt: repeatOf({ ...one, recent }, at) }
+  const recent =
+    rate === null ? [] : [...subscription.recent, at].filter((time) => time > since).slice(-countMax)
+  return { recent, repeatAt: repeatOf({ ...subscription, recent }, at) }
 }
 
 /** The same when a SUBSCRIBE at `at` brings another pace. */
 export const repaced = (
-  one: Subscription,
+  subscription: Subscription,
   rates: Rates | null,
   at: Millis,
 ): Pick<Subscription, "rates" | "recent" | "repeatAt"> => {
-  const next = { ...one, rates, recent: rates?.adaptiveMin == null ? [] : one.recent }
+  const next = { ...subscription, rates, recent: rates?.adaptiveMin == null ? [] : subscription.recent }
   return { rates, recent: next.recent, repeatAt: repeatOf(next, at) }
 }
 
@@ -72,14 +75,14 @@ export const repaced = (
  *
  * @source RFC 6446 §6.2; §7.4 for the adaptive pace: count / (rate² · period), not below 1 / max-rate
  */
-export const repeatOf = (one: Subscription, at: Millis): Millis | null => {
-  const { rates } = one
-  if (rates === null || one.status !== "active") return null
+export const repeatOf = (subscription: Subscription, at: Millis): Millis | null => {
+  const { rates } = subscription
+  if (rates === null || subscription.status !== "active") return null
   const waits: Millis[] = []
   if (rates.min !== null) waits.push(everyMillis(rates.min))
   if (rates.adaptiveMin !== null) {
     const rate = rates.adaptiveMin
-    const adaptive = (Math.max(1, one.recent.length) * 1e6) / (rate * rate * periodMillis(rate))
+    const adaptive = (Math.max(1, subscription.recent.length) * 1e6) / (rate * rate * periodMillis(rate))
     waits.push(Math.max(adaptive, rates.max === null ? shortestMillis : everyMillis(rates.max)))
   }
   return waits.length === 0 ? null : at + Math.ceil(Math.min(...waits))

@@ -72,11 +72,11 @@ const create = (draft: Draft, request: PublishRequest, context: Context): Answer
   const { body, sender } = command
   const headers = headersOf(command, eventPackage)
   if (saysNothing(body, headers, eventPackage)) {
-    const what = [
+    const changed = [
       ...(eventPackage.bodyRequired === false ? (eventPackage.carriedHeaders ?? []) : []),
       "body",
     ].join(" or ")
-    return rejected(badRequest(`a publication without entity-tag needs a ${what}`))
+    return rejected(badRequest(`a publication without entity-tag needs a ${changed}`))
   }
   const refusal = refusalOf(state, request, "initial")
   if (refusal !== null) return rejected(refusal)

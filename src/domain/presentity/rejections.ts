@@ -26,5 +26,5 @@ export const atBound = (why: string, { limits }: Context): Rejection => ({
 })
 
 /** The same, for a kind of thing that there are too many of. */
-export const tooMany = (what: "publications" | "watchers", context: Context): Rejection =>
-  atBound(`too many ${what} for this presentity`, context)
+export const tooMany = (kind: "publications" | "watchers", context: Context): Rejection =>
+  atBound(`too many ${kind} for this presentity`, context)

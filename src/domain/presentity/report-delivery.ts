@@ -22,12 +22,12 @@ import { nothing } from "./view.ts"
  * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; which of the first two is the profile
  */
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
-  const { no, cseq, outcome } = command
-  const subscription = get(state.subscriptions, no)
+  const { no: id, cseq, outcome } = command
+  const subscription = get(state.subscriptions, id)
   if (outcome._tag === "Unproven") {
-    const how = outcome.room === undefined ? "unproven" : "unrepeated"
-    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: how }
-    if (how === "unrepeated")
+    const outcomeName = outcome.room === undefined ? "unproven" : "unrepeated"
+    const unsent: Event = { _tag: "NotificationFailed", no: id, cseq, outcome: outcomeName }
+    if (outcomeName === "unrepeated")
       return done(
         subscription === undefined ? [unsent] : [unsent, ...unrepeated(state, subscription, cseq, context)],
       )
@@ -58,7 +58,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   }
   const failed: Event = {
     _tag: "NotificationFailed",
-    no,
+    no: id,
     cseq,
     ...failures[outcome._tag],
     ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
@@ -135,7 +135,7 @@ const consequences = (
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
       return [...values(state.subscriptions)]
-        .filter((one) => one.dialog === subscription.dialog)
+        .filter((candidate) => candidate.dialog === subscription.dialog)
         .sort(byNo)
         .map(ended)
     case "ends-subscription":
@@ -196,9 +196,9 @@ const afterFailure = (
   return [undelivered(subscription, until)]
 }
 
-const undelivered = ({ no }: Subscription, until: Millis | null): Event => ({
+const undelivered = ({ no: id }: Subscription, until: Millis | null): Event => ({
   _tag: "NotificationsDeferred",
-  to: [no],
+  to: [id],
   until,
   undelivered: true,
 })

@@ -53,9 +53,9 @@ export const withDocumentsDropped = (
 ): Retained => ({
   ...retained,
   documents: [
-    ...retained.documents.filter((one) => one.packageName !== packageName),
+    ...retained.documents.filter((documents) => documents.packageName !== packageName),
     { packageName, before, ...signed(signature) },
-  ].sort((one, other) => (one.packageName < other.packageName ? -1 : 1)),
+  ].sort((left, right) => (left.packageName < right.packageName ? -1 : 1)),
 })
 
 const signed = (signature: string | undefined) => (signature === undefined ? {} : { signature })

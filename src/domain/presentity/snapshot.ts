@@ -52,10 +52,10 @@ export const freeze = (state: State): Snapshot => ({
   decidedAt: state.decidedAt,
   ...(state.behind === 0 ? {} : { behind: state.behind }),
   publications: [...entries(state.publications)]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([name, publications]) => [
       name,
-      [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
+      [...values(publications)].sort((left, right) => left.createdIn - right.createdIn),
     ]),
   ...(size(state.hardState) === 0 ? {} : { hardState: byName(state.hardState) }),
   subscriptions: [...values(state.subscriptions)].sort(byNo),
@@ -64,9 +64,9 @@ export const freeze = (state: State): Snapshot => ({
   ...(size(state.verdicts) === 0
     ? {}
     : {
-        verdicts: byName(state.verdicts).map(([, one]) => one),
+        verdicts: byName(state.verdicts).map(([, verdict]) => verdict),
       }),
-  ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, one]) => one) }),
+  ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, tag]) => tag) }),
   ...(state.retained === null ? {} : { retained: state.retained }),
   watchersChangedIn: byName(state.watchersChangedIn),
   departed: inOrder(state.departed),
@@ -84,37 +84,37 @@ export const thaw = (snapshot: Snapshot): State => ({
       name,
       setAll(
         emptyTable<EntityTag, Publication>(),
-        publications.map((one) => [one.entityTag, one]),
+        publications.map((publication) => [publication.entityTag, publication]),
       ),
     ]),
   ),
   hardState: setAll(emptyTable<PackageName, Body>(), snapshot.hardState ?? []),
   subscriptions: setAll(
     emptyTable<SubscriptionNo, Subscription>(),
-    snapshot.subscriptions.map((one) => [one.no, one]),
+    snapshot.subscriptions.map((subscription) => [subscription.no, subscription]),
   ),
   waiting: setAll(
     emptyTable<SubscriptionNo, Waiting>(),
-    snapshot.waiting.map((one) => [one.no, one]),
+    snapshot.waiting.map((waiting) => [waiting.no, waiting]),
   ),
   rules: setAll(emptyTable<PackageName, Rules>(), snapshot.rules),
   verdicts: setAll(
     emptyTable<string, Verdict>(),
-    (snapshot.verdicts ?? []).map((one) => [verdictKey(one.packageName, one.watcher), one]),
+    (snapshot.verdicts ?? []).map((verdict) => [verdictKey(verdict.packageName, verdict.watcher), verdict]),
   ),
   sharingTags: setAll(
     emptyTable<string, SharingTag>(),
-    (snapshot.sharingTags ?? []).map((one) => [one.tag, one]),
+    (snapshot.sharingTags ?? []).map((tag) => [tag.tag, tag]),
   ),
   retained: snapshot.retained ?? null,
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(
     emptyTable<SubscriptionNo, TerminatedWatcher>(),
-    snapshot.departed.map((one) => [one.no, one]),
+    snapshot.departed.map((terminated) => [terminated.no, terminated]),
   ),
   dialogs: setAll(
     emptyTable<DialogNo, Dialog>(),
-    snapshot.dialogs.map((one) => [one.no, one]),
+    snapshot.dialogs.map((dialog) => [dialog.no, dialog]),
   ),
   unproven: countUnproven(snapshot.dialogs),
 })
@@ -129,4 +129,4 @@ const inOrder = <V extends { readonly no: number }>(table: Table<number, V>): re
   [...values(table)].sort(byNo)
 
 const byName = <V>(table: Table<PackageName, V>): readonly (readonly [PackageName, V])[] =>
-  [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))
+  [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))

@@ -24,12 +24,12 @@ export const withWatcher = (
   { start }: Dialog,
   usages: readonly Subscription[],
 ): Resubscribe => {
-  const [one] = usages
-  if (one !== undefined && request.also?.includes(one.watcher) === true)
-    return { ...request, watcher: one.watcher }
-  if (request.through === undefined || one === undefined) return request
+  const [subscription] = usages
+  if (subscription !== undefined && request.also?.includes(subscription.watcher) === true)
+    return { ...request, watcher: subscription.watcher }
+  if (request.through === undefined || subscription === undefined) return request
   const host = start.source.slice(0, Math.max(0, start.source.lastIndexOf(":")))
-  return host === "" || host === request.through ? { ...request, watcher: one.watcher } : request
+  return host === "" || host === request.through ? { ...request, watcher: subscription.watcher } : request
 }
 
 /** Of several addresses of a watcher that which the presentity belongs to. Nothing new for one that has one. */
@@ -44,7 +44,7 @@ export const byOwnAddress = (
   return watcher === request.watcher ? request : { ...request, watcher }
 }
 
-export interface Asked {
+export interface SubscribeTerms {
   readonly eventPackage: EventPackage
   /** As announced in the 2xx; the operator's grace comes on top. */
   readonly granted: Seconds
@@ -58,7 +58,7 @@ export interface Asked {
 }
 
 /** The checks that do not depend on who asks. */
-export const validate = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
+export const validate = (command: Subscribe | Resubscribe, context: Context): SubscribeTerms | Rejection => {
   const { limits, packages } = context
   const eventPackage = command.packageName === null ? null : packages.find(command.packageName)
   if (eventPackage === null) return badEvent(context)
@@ -100,7 +100,7 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): As
 export const refusalOf = (
   state: State,
   command: Subscribe | Resubscribe,
-  { eventPackage, granted, argument }: Asked,
+  { eventPackage, granted, argument }: SubscribeTerms,
   { handling }: Authorization,
   present: Subscription | null,
 ): Rejection | null => {
@@ -117,11 +117,14 @@ export const refusalOf = (
     others:
       handling === "allow"
         ? activeSubscriptions(state, eventPackage.name)
-            .filter((one) => one.no !== present?.no && counts(one))
-            .map((one) => ({ watcher: one.watcher, argument: one.argument ?? null }))
+            .filter((subscription) => subscription.no !== present?.no && counts(subscription))
+            .map((subscription) => ({
+              watcher: subscription.watcher,
+              argument: subscription.argument ?? null,
+            }))
         : [],
   })
 }
 
 /** @source RFC 5839 §5.2 */
-export const isDormant = ({ suppressIfMatch }: Asked): boolean => suppressIfMatch === "*"
+export const isDormant = ({ suppressIfMatch }: SubscribeTerms): boolean => suppressIfMatch === "*"

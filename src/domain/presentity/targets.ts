@@ -38,15 +38,15 @@ export const hopOf = (uri: string): string => {
 }
 
 /** Whether a request to the one URI goes where one to the other does; with a route set it goes by that (RFC 3261 §12.2.1.1). */
-export const isSameHop = ({ start, remoteTarget }: Dialog, other: string): boolean =>
-  start.routeSet.length > 0 || remoteTarget === other || hopOf(remoteTarget) === hopOf(other)
+export const isSameHop = ({ start, remoteTarget }: Dialog, target: string): boolean =>
+  start.routeSet.length > 0 || remoteTarget === target || hopOf(remoteTarget) === hopOf(target)
 
 export const isUnproven = (dialog: Pick<Dialog, "proof"> | undefined): boolean =>
   dialog?.proof?._tag === "Unproven"
 
 export const countUnproven = (dialogs: Iterable<Dialog>): number => {
   let count = 0
-  for (const one of dialogs) if (isUnproven(one)) count++
+  for (const dialog of dialogs) if (isUnproven(dialog)) count++
   return count
 }
 
@@ -91,7 +91,9 @@ export const withDoubt = (dialog: Dialog, room: number): Dialog => ({
 
 export const withAddress = (dialog: Dialog, address: string): Dialog => {
   const known = dialog.proof?._tag === "Addresses" ? dialog.proof.addresses : []
-  const addresses = [...known.filter((one) => one !== address), address].slice(-addressesMax)
+  const addresses = [...known.filter((knownAddress) => knownAddress !== address), address].slice(
+    -addressesMax,
+  )
   return { ...dialog, proof: { _tag: "Addresses", addresses } }
 }
 
@@ -108,21 +110,21 @@ export const withDialog = (state: State, dialog: Dialog): State => ({
   unproven: state.unproven + countOf(dialog) - countOf(get(state.dialogs, dialog.no)),
 })
 
-export const withoutDialog = (state: State, no: DialogNo): State => ({
+export const withoutDialog = (state: State, id: DialogNo): State => ({
   ...state,
-  dialogs: remove(state.dialogs, no),
-  unproven: state.unproven - countOf(get(state.dialogs, no)),
+  dialogs: remove(state.dialogs, id),
+  unproven: state.unproven - countOf(get(state.dialogs, id)),
 })
 
 const countOf = (dialog: Dialog | undefined): number => (isUnproven(dialog) ? 1 : 0)
 
 /** What 2xx answers prove. O(1) where nothing is unproven. */
-export const withAnswers = (state: State, { of }: NotificationsAccepted): State => {
+export const withAnswers = (state: State, { of: triples }: NotificationsAccepted): State => {
   let next = state
-  for (let index = 0; index + 2 < of.length && next.unproven > 0; index += 3) {
-    const one = get(next.subscriptions, of[index]!)
-    const dialog = one === undefined ? undefined : get(next.dialogs, one.dialog)
-    if (dialog?.proof?._tag === "Unproven" && of[index + 1]! > dialog.proof.since)
+  for (let index = 0; index + 2 < triples.length && next.unproven > 0; index += 3) {
+    const subscription = get(next.subscriptions, triples[index]!)
+    const dialog = subscription === undefined ? undefined : get(next.dialogs, subscription.dialog)
+    if (dialog?.proof?._tag === "Unproven" && triples[index + 1]! > dialog.proof.since)
       next = withDialog(next, withoutProof(dialog))
   }
   return next
@@ -133,17 +135,20 @@ export const withAnswers = (state: State, { of }: NotificationsAccepted): State 
  *
  * @source RFC 3261 §12.2.1.1: within a dialog each request has the number after that of the one before
  */
-export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
+export const withUnsent = (state: State, { no: id, cseq, outcome }: NotificationFailed): State => {
   if (outcome !== "unproven") return state
-  const one = get(state.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+  const failed = get(state.subscriptions, id)
+  const dialog = failed === undefined ? undefined : get(state.dialogs, failed.dialog)
   if (dialog?.localCseq !== cseq) return state
   const back = cseq - 1
   const { proof } = dialog
   const known = proof?._tag === "Unproven" ? { proof: { ...proof, since: Math.min(proof.since, back) } } : {}
   // what was said up to that number was said before the one that has it now
-  const subscriptions = [...state.subscriptions].flatMap(([key, other]): [SubscriptionNo, Subscription][] =>
-    other.dialog === dialog.no && other.heardAt > back ? [[key, { ...other, heardAt: back }]] : [],
+  const subscriptions = [...state.subscriptions].flatMap(
+    ([key, subscription]): [SubscriptionNo, Subscription][] =>
+      subscription.dialog === dialog.no && subscription.heardAt > back
+        ? [[key, { ...subscription, heardAt: back }]]
+        : [],
   )
   return {
     ...withDialog(state, { ...dialog, localCseq: back, ...known }),
@@ -152,13 +157,14 @@ export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFail
 }
 
 /** Nobody has answered there: no more is sent until the watcher is heard of. O(1) where nothing is unproven. */
-export const withSilence = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
+export const withSilence = (state: State, { no: id, cseq, outcome }: NotificationFailed): State => {
   if (state.unproven === 0 || (outcome !== "timed-out" && outcome !== "unreachable")) return state
-  const one = get(state.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-  if (one === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since) return state
+  const subscription = get(state.subscriptions, id)
+  const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+  if (subscription === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since)
+    return state
   // it has been heard of since
-  if (cseq <= one.heardAt) return state
+  if (cseq <= subscription.heardAt) return state
   return withDialog(state, { ...dialog, proof: { ...dialog.proof, room: 0, spent: true } })
 }
 

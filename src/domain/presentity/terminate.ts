@@ -18,22 +18,22 @@ import type { State } from "./state.ts"
  */
 export const terminate = (state: State, command: Terminate): Outcome => {
   const { packageName, watcher, reason } = command
-  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
-    one.packageName === packageName && (watcher === null || one.watcher === watcher)
+  const matches = (subject: { readonly packageName: string; readonly watcher: string }): boolean =>
+    subject.packageName === packageName && (watcher === null || subject.watcher === watcher)
   const ended = [...values(state.subscriptions)]
     .filter(matches)
     .sort(byNo)
-    .map(({ no, parked }): Event => ({
+    .map(({ no: id, parked }): Event => ({
       _tag: "SubscriptionTerminated",
-      no,
+      no: id,
       reason,
       // the server that looks after it tells it
       silent: parked === true,
       waitsUntil: null,
     }))
   const forgotten = [...values(state.waiting)]
-    .filter((one) => reason === "noresource" && matches(one))
+    .filter((waiting) => reason === "noresource" && matches(waiting))
     .sort(byNo)
-    .map(({ no }): Event => ({ _tag: "WaitingEnded", no, event: "noresource" }))
+    .map(({ no: id }): Event => ({ _tag: "WaitingEnded", no: id, event: "noresource" }))
   return done([...ended, ...forgotten])
 }

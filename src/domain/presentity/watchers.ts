@@ -48,9 +48,9 @@ const entriesOf = (
   since: number,
   isFull: boolean,
 ): readonly WatcherEntry[] => {
-  const found: [number, WatcherEntry][] = []
+  const numbered: [number, WatcherEntry][] = []
   const add = (
-    one: Private & {
+    subject: Private & {
       readonly no: number
       readonly watcher: WatcherEntry["uri"]
       readonly createdAt: Millis
@@ -60,31 +60,36 @@ const entriesOf = (
     event: WatcherEntry["event"],
     expiration: Seconds | null,
   ): void => {
-    if (one.changedIn <= since) return
-    found.push([
-      one.no,
+    if (subject.changedIn <= since) return
+    numbered.push([
+      subject.no,
       {
-        id: `w${one.no}`,
-        uri: shownWatcher(one),
+        id: `w${subject.no}`,
+        uri: shownWatcher(subject),
         status,
         event,
         expiration,
-        durationSubscribed: Math.max(0, Math.floor((at - one.createdAt) / 1000)),
+        durationSubscribed: Math.max(0, Math.floor((at - subject.createdAt) / 1000)),
         displayName: null,
       },
     ])
   }
-  for (const one of values(state.subscriptions)) {
-    if (one.packageName !== packageName) continue
-    add(one, one.status, one.event, Math.max(0, Math.floor((one.expiresAt - at) / 1000)))
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName !== packageName) continue
+    add(
+      subscription,
+      subscription.status,
+      subscription.event,
+      Math.max(0, Math.floor((subscription.expiresAt - at) / 1000)),
+    )
   }
-  for (const one of values(state.waiting)) {
-    if (one.packageName === packageName) add(one, "waiting", "timeout", null)
+  for (const waiting of values(state.waiting)) {
+    if (waiting.packageName === packageName) add(waiting, "waiting", "timeout", null)
   }
   if (!isFull) {
-    for (const one of values(state.departed)) {
-      if (one.packageName === packageName) add(one, "terminated", one.event, null)
+    for (const terminated of values(state.departed)) {
+      if (terminated.packageName === packageName) add(terminated, "terminated", terminated.event, null)
     }
   }
-  return found.sort(([one], [other]) => one - other).map(([, entry]) => entry)
+  return numbered.sort(([left], [right]) => left - right).map(([, entry]) => entry)
 }

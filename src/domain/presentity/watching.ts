@@ -30,8 +30,8 @@ export const askingRulesOf = (
   packages: Packages,
 ): Watching => {
   const { policies, ...lists } = watching ?? { ...ownPolicies, policies: withoutSettings(packages) }
-  const others = Object.entries(policies).filter(([key]) => !key.startsWith(`${packageName}@`))
-  return { ...lists, policies: { ...Object.fromEntries(others), [packageName]: "rules" } }
+  const defaults = Object.entries(policies).filter(([key]) => !key.startsWith(`${packageName}@`))
+  return { ...lists, policies: { ...Object.fromEntries(defaults), [packageName]: "rules" } }
 }
 
 /** As `policyOf` has it where there are no settings. */
@@ -107,12 +107,12 @@ const asksDomains = (policies: Watching["policies"]): boolean => {
 const withDomains = new WeakMap<Watching["policies"], boolean>()
 
 /** Of an address of record, whose host is in its one spelling; null: a telephone number. */
-const domainOfRecord = (of: Uri): string | null =>
-  of.startsWith("sip:") ? of.slice(of.indexOf("@") + 1 || "sip:".length) : null
+const domainOfRecord = (uri: Uri): string | null =>
+  uri.startsWith("sip:") ? uri.slice(uri.indexOf("@") + 1 || "sip:".length) : null
 
 /** Names of packages and URIs are somebody's choice: `constructor` is no more than another one. */
-const given = <V>(by: Readonly<Record<string, V>>, key: string): V | undefined =>
-  Object.hasOwn(by, key) ? by[key] : undefined
+const given = <V>(record: Readonly<Record<string, V>>, key: string): V | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined
 
 /** Whether a list keeps a watcher away from a line, whatever the policy. */
 export const isKeptOut = (
@@ -165,9 +165,9 @@ export const watchingAs = (
 ): Uri => {
   const policy = policyOf(eventPackage, presentity, watching)
   if (policy === "rules") return watcher
-  const isIn = (one: Uri): boolean =>
-    !isKeptOut(eventPackage, presentity, one, watching) &&
-    isLetIn(policy, eventPackage, presentity, one, watching)
+  const isIn = (uri: Uri): boolean =>
+    !isKeptOut(eventPackage, presentity, uri, watching) &&
+    isLetIn(policy, eventPackage, presentity, uri, watching)
   return isIn(watcher) ? watcher : (also.find(isIn) ?? watcher)
 }
 

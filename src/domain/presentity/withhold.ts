@@ -96,18 +96,18 @@ const tells = (event: Event): boolean =>
 const doubtfulIn = ({ before, events, states }: Transition): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
   if (before.unproven > 0) {
-    for (const [no, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(no)
+    for (const [id, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(id)
   }
   events.forEach((event, index) => {
     if (!bringsDoubt(event)) return
     const after = states[index]!
-    const no =
+    const id =
       "dialog" in event
         ? event.dialog
         : "no" in event
           ? get(after.subscriptions, event.no)?.dialog
           : undefined
-    if (no !== undefined && isUnproven(get(after.dialogs, no))) doubtful.add(no)
+    if (id !== undefined && isUnproven(get(after.dialogs, id))) doubtful.add(id)
   })
   return doubtful
 }
@@ -128,8 +128,8 @@ const sendable = (event: Event, fates: Fates): readonly Event[] => {
   if (event._tag !== "NotificationsIssued") return [event]
   const bare: SubscriptionNo[] = []
   const untold: SubscriptionNo[] = []
-  for (const [no, fate] of fates) (fate === "not at all" ? untold : bare).push(no)
-  const kept = told(event, fates)
+  for (const [id, fate] of fates) (fate === "not at all" ? untold : bare).push(id)
+  const kept = withoutFates(event, fates)
   return [
     ...(kept.to.length === 0 && kept.suppressed.length === 0 ? [] : [kept]),
     ...(bare.length === 0 ? [] : [withheld(event, bare)]),
@@ -137,10 +137,10 @@ const sendable = (event: Event, fates: Fates): readonly Event[] => {
   ]
 }
 
-const told = (event: NotificationsIssued, fates: Fates): NotificationsIssued =>
+const withoutFates = (event: NotificationsIssued, fates: Fates): NotificationsIssued =>
   event.to === "active"
     ? { ...event, except: [...event.except, ...fates.keys()].sort((left, right) => left - right) }
-    : { ...event, to: event.to.filter((no) => !fates.has(no)) }
+    : { ...event, to: event.to.filter((id) => !fates.has(id)) }
 
 const withheld = (
   { packageName, cause }: NotificationsIssued,
