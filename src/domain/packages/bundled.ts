@@ -135,5 +135,5 @@ export const bundledPackages = (
     xml,
   )
   const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
-  return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
+  return makeRegistry(all, (packageName) => watcherInfo(packageName, { xml }), commonRules(xml, rules))
 }

@@ -61,9 +61,9 @@ export const allIdle = (line: Uri): Appearance => ({ uri: line, index: "*", stat
 
 /** Each index once, of several the last; in the order of their numbers, `*` behind them. */
 export const byIndex = (appearances: readonly Appearance[]): readonly Appearance[] => {
-  const latest = new Map(appearances.map((one) => [one.index, one]))
+  const latest = new Map(appearances.map((appearance) => [appearance.index, appearance]))
   const rank = ({ index }: Appearance): number => (index === "*" ? Number.POSITIVE_INFINITY : index)
-  return [...latest.values()].sort((one, other) => (rank(one) < rank(other) ? -1 : 1))
+  return [...latest.values()].sort((left, right) => (rank(left) < rank(right) ? -1 : 1))
 }
 
 const unreadable = (why: string): Appearances => ({ _tag: "Unreadable", why: `Call-Info: ${why}` })
@@ -83,8 +83,8 @@ const endPattern = /[\t ]*(?=,|$)/uy
 /** @returns what is wrong with it, when it cannot be read */
 const entryAt = (text: string, from: number): Entry | string => {
   uriPattern.lastIndex = from
-  const found = uriPattern.exec(text)
-  if (found === null) return "an entry does not begin with a URI in angle brackets"
+  const match = uriPattern.exec(text)
+  if (match === null) return "an entry does not begin with a URI in angle brackets"
   let at = uriPattern.lastIndex
   const parameters = new Map<string, readonly [string, string | null]>()
   for (;;) {
@@ -98,7 +98,7 @@ const entryAt = (text: string, from: number): Entry | string => {
   }
   endPattern.lastIndex = at
   if (endPattern.exec(text) === null) return "a parameter is not a name, or a name and a value"
-  return { uri: found[1] ?? "", parameters, end: endPattern.lastIndex }
+  return { uri: match[1] ?? "", parameters, end: endPattern.lastIndex }
 }
 
 /** Null: not about an appearance; text: what is wrong with it. */

@@ -120,39 +120,42 @@ const known = ({ state, children }: ConferenceInfo): readonly Element[] => {
  * stays. Those that RFC 4575 knows are put into the order of its schema, for a new one may belong before known ones.
  */
 const elementsAfter = (before: readonly Element[], changes: readonly Element[]): readonly Element[] => {
-  const left = Map.groupBy(changes, keyOf)
-  const told = new Set(left.keys())
-  const kept = before.flatMap((one) => {
-    const key = keyOf(one)
-    if (!told.has(key)) return [one]
-    const changed = left.get(key) ?? []
-    left.delete(key)
-    return changesOf(one, changed)
+  const pending = Map.groupBy(changes, keyOf)
+  const changedKeys = new Set(pending.keys())
+  const kept = before.flatMap((element) => {
+    const key = keyOf(element)
+    if (!changedKeys.has(key)) return [element]
+    const changed = pending.get(key) ?? []
+    pending.delete(key)
+    return changesOf(element, changed)
   })
-  const added = [...left.values()].flatMap((changed) => changesOf(null, changed))
-  return [...kept, ...added].sort((one, other) => placeOf(one) - placeOf(other))
+  const added = [...pending.values()].flatMap((changed) => changesOf(null, changed))
+  return [...kept, ...added].sort((left, right) => placeOf(left) - placeOf(right))
 }
 
 /** @param before null: nothing was known of it */
 const changesOf = (before: Element | null, changes: readonly Element[]): readonly Element[] =>
   changes
-    .filter((one) => stateOf(one) !== "deleted")
-    .map((one) => {
-      if (stateOf(one) === "partial") return elementAfter(before, one)
+    .filter((element) => stateOf(element) !== "deleted")
+    .map((element) => {
+      if (stateOf(element) === "partial") return elementAfter(before, element)
       // what is full says all of it, even if it says that parts of it are not
-      return isWhole(one) ? one : elementAfter(null, one)
+      return isWhole(element) ? element : elementAfter(null, element)
     })
 
 /** Whether neither the element nor anything in it is partial or deleted. */
-const isWhole = (of: Element): boolean =>
-  stateOf(of) === "full" &&
-  of.children.every((node) => !isElement(node) || node.namespace !== conferenceInfoNamespace || isWhole(node))
+const isWhole = (element: Element): boolean =>
+  stateOf(element) === "full" &&
+  element.children.every(
+    (node) => !isElement(node) || node.namespace !== conferenceInfoNamespace || isWhole(node),
+  )
 
 const elementAfter = (before: Element | null, change: Element): Element => {
   const attributes = new Map<string, Attribute>()
-  for (const one of [...(before?.attributes ?? []), ...change.attributes]) {
+  for (const attribute of [...(before?.attributes ?? []), ...change.attributes]) {
     // what a partial change leads to is full, which is what is meant where nothing is said
-    if (one.name !== "state" || one.namespace !== "") attributes.set(`${one.name} ${one.namespace}`, one)
+    if (attribute.name !== "state" || attribute.namespace !== "")
+      attributes.set(`${attribute.name} ${attribute.namespace}`, attribute)
   }
   const children = elementsAfter(
     (before?.children ?? []).filter(isElement),
@@ -164,9 +167,9 @@ const elementAfter = (before: Element | null, change: Element): Element => {
 const isElement = (node: Node): node is Element => node._tag === "Element"
 
 /** @source RFC 4575 §4: what says nothing is full */
-const stateOf = (of: Element): "full" | "partial" | "deleted" => {
-  const isStateful = of.namespace === conferenceInfoNamespace && statefulNames.includes(of.name)
-  const text = isStateful ? attribute(of, "state")?.trim() : undefined
+const stateOf = (element: Element): "full" | "partial" | "deleted" => {
+  const isStateful = element.namespace === conferenceInfoNamespace && statefulNames.includes(element.name)
+  const text = isStateful ? attribute(element, "state")?.trim() : undefined
   return text === "partial" || text === "deleted" ? text : "full"
 }
 
@@ -188,14 +191,14 @@ const statefulNames = [
  *
  * @source RFC 4575 §4: `entity` of users and endpoints, `id` of media, `uri` of entries
  */
-const keyOf = (of: Element): string => {
-  const { namespace, name } = of
+const keyOf = (element: Element): string => {
+  const { namespace, name } = element
   const isKnown = namespace === conferenceInfoNamespace
-  if (isKnown && (name === "user" || name === "endpoint")) return keyed(name, attribute(of, "entity"))
-  if (isKnown && name === "media") return keyed(name, attribute(of, "id"))
+  if (isKnown && (name === "user" || name === "endpoint")) return keyed(name, attribute(element, "entity"))
+  if (isKnown && name === "media") return keyed(name, attribute(element, "id"))
   if (isKnown && name === "entry") {
-    const uri = child(of, conferenceInfoNamespace, "uri")
-    return keyed(name, attribute(of, "entity") ?? (uri === null ? null : textOf(uri)))
+    const uri = child(element, conferenceInfoNamespace, "uri")
+    return keyed(name, attribute(element, "entity") ?? (uri === null ? null : textOf(uri)))
   }
   return JSON.stringify([namespace, name])
 }

@@ -51,19 +51,19 @@ export const mergedDialogs = (documents: readonly DialogInfo[]): readonly Dialog
   const byId = Map.groupBy(claims, ({ dialog }) => dialog.id)
   const holding = new Set(
     [...byId.values()].map((rivals) =>
-      rivals.findLast(({ dialog }) => !rivals.some((other) => isOutlived(dialog, other.dialog))),
+      rivals.findLast(({ dialog }) => !rivals.some((rival) => isOutlived(dialog, rival.dialog))),
     ),
   )
   return claims.filter((claim) => holding.has(claim)).map(({ dialog }) => dialog)
 }
 
 /** Whether `other` says that this very call is over, which `dialog` does not know yet. */
-const isOutlived = (dialog: DialogEntry, other: DialogEntry): boolean =>
-  dialog.state !== "terminated" && other.state === "terminated" && mayBeSameCall(dialog, other)
+const isOutlived = (dialog: DialogEntry, rival: DialogEntry): boolean =>
+  dialog.state !== "terminated" && rival.state === "terminated" && mayBeSameCall(dialog, rival)
 
 /** Of two dialogs with one id: nothing that both say tells them apart (RFC 4235 §4.1.1). */
-const mayBeSameCall = (one: DialogEntry, other: DialogEntry): boolean =>
-  identity.every((part) => one[part] === null || other[part] === null || one[part] === other[part])
+const mayBeSameCall = (left: DialogEntry, right: DialogEntry): boolean =>
+  identity.every((part) => left[part] === null || right[part] === null || left[part] === right[part])
 
 const identity = ["callId", "localTag", "remoteTag"] as const
 
@@ -92,9 +92,12 @@ const foremost = (dialogs: readonly DialogEntry[]): readonly DialogEntry[] => {
 export const amend = (before: DialogInfo, modification: DialogInfo): DialogInfo => {
   const known = new Map(before.dialogs.map((dialog) => [dialog.id, dialog]))
   const dialogs = modification.dialogs.map((dialog) => {
-    const was = known.get(dialog.id)
-    return was !== undefined && dialog.callId === was.callId && was.callId !== null && isOutlived(dialog, was)
-      ? was
+    const previous = known.get(dialog.id)
+    return previous !== undefined &&
+      dialog.callId === previous.callId &&
+      previous.callId !== null &&
+      isOutlived(dialog, previous)
+      ? previous
       : dialog
   })
   if (modification.state === "full") return { ...modification, dialogs }
@@ -132,17 +135,17 @@ export const difference = (before: DialogInfo, after: DialogInfo): DialogInfo | 
   if (before.entity !== after.entity || frame(before) !== frame(after)) return null
   const left = new Map(before.dialogs.map((dialog) => [dialog.id, dialog]))
   const changed = after.dialogs.filter((dialog) => {
-    const was = left.get(dialog.id)
+    const previous = left.get(dialog.id)
     left.delete(dialog.id)
-    return was === undefined || !isSaidAlready(was.element, dialog.element)
+    return previous === undefined || !isUnchanged(previous.element, dialog.element)
   })
   const gone = [...left.values()].filter(({ state }) => state !== "terminated").map(terminated)
   const dialogs = [...gone, ...changed]
   return dialogs.length === 0 ? null : { ...after, state: "partial", dialogs }
 }
 
-const isSaidAlready = (was: DialogEntry["element"], is: DialogEntry["element"]): boolean =>
-  was === is || canonical(was) === canonical(is)
+const isUnchanged = (before: DialogEntry["element"], after: DialogEntry["element"]): boolean =>
+  before === after || canonical(before) === canonical(after)
 
 /** What a document says besides its dialogs. */
 const frame = ({ attributes, others }: DialogInfo): string =>

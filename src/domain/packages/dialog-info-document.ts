@@ -83,13 +83,13 @@ export const parse = (body: Body, xml: XmlCodec): Parsed<DialogInfo> => {
   const { children, ...rest } = frame
   const dialogs = entriesOf(children.filter(isDialog))
   if (typeof dialogs === "string") return unreadable(dialogs)
-  const others = children.filter((one) => !isDialog(one))
+  const others = children.filter((element) => !isDialog(element))
   return { _tag: "Parsed", document: { ...rest, dialogs, others } }
 }
 
 const unreadable = (why: string): Parsed<DialogInfo> => ({ _tag: "Unreadable", why })
 
-const isDialog = (of: Element): boolean => isNamed(of, dialogInfoNamespace, "dialog")
+const isDialog = (element: Element): boolean => isNamed(element, dialogInfoNamespace, "dialog")
 
 /** @returns what is wrong when there is a dialog that cannot be told from others, or whose state cannot be told */
 const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | string => {
@@ -105,12 +105,12 @@ const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | strin
     const text = textOf(first).trim()
     // COMPAT(Kamailio's pua_dialoginfo): a call that begins is in state `Trying`, all others are spelt right
     const spelt = text === "Trying" ? "trying" : text
-    const state = dialogStates.find((one) => one === spelt)
+    const state = dialogStates.find((candidate) => candidate === spelt)
     if (state === undefined) return "<dialog> in a state that RFC 4235 does not know"
     const [callId, localTag, remoteTag] = [
-      said(element, "call-id"),
-      said(element, "local-tag"),
-      said(element, "remote-tag"),
+      nonEmpty(element, "call-id"),
+      nonEmpty(element, "local-tag"),
+      nonEmpty(element, "remote-tag"),
     ]
     const written = state === text ? element : withState(element, first, state)
     entries.set(id, { id, callId, localTag, remoteTag, state, element: written })
@@ -128,8 +128,8 @@ const withState = (dialog: Element, present: Element, state: DialogState): Eleme
   )
 
 /** COMPAT(several phones): a tag that is not known yet is sent as an empty attribute. */
-const said = (of: Element, name: string): string | null => {
-  const value = attribute(of, name)?.trim() ?? ""
+const nonEmpty = (element: Element, name: string): string | null => {
+  const value = attribute(element, name)?.trim() ?? ""
   return value === "" ? null : value
 }
 

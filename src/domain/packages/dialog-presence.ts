@@ -60,8 +60,8 @@ export const presenceOfDialogs = (
   documents: readonly DialogInfo[],
   texts: DialogPresenceTexts = dialogPresenceTexts,
 ): Pidf | null => {
-  const found = new Set<DialogState>(mergedDialogs(documents).map(({ state }) => state))
-  const foremost = precedence.find((state) => found.has(state))
+  const states = new Set<DialogState>(mergedDialogs(documents).map(({ state }) => state))
+  const foremost = precedence.find((state) => states.has(state))
   const newest = documents.at(-1)
   if (foremost === undefined || newest === undefined) return null
   const note = [texts[foremost]].filter((text) => text !== "")
@@ -99,7 +99,7 @@ const onThePhone = element(rpidNamespace, "on-the-phone", {}, [], "rpid")
  */
 export const withDialogs = (document: Pidf | null, contribution: Pidf | null): Pidf | null => {
   if (document === null || contribution === null) return document ?? contribution
-  const isForeign = (one: Element): boolean => idOf(one) !== tupleId && idOf(one) !== personId
+  const isForeign = (element: Element): boolean => idOf(element) !== tupleId && idOf(element) !== personId
   const persons = document.persons.filter(isForeign)
   const published = persons.at(-1)
   const [mixed] = contribution.persons
@@ -116,9 +116,9 @@ export const withDialogs = (document: Pidf | null, contribution: Pidf | null): P
 
 /** The published person with the activities and notes of the other; what it has already it does not get twice. */
 const withPerson = (published: Element, mixed: Element): Element => {
-  const told = child(mixed, rpidNamespace, "activities")
+  const activities = child(mixed, rpidNamespace, "activities")
   const notes = mixed.children.filter(isNote).filter((note) => !hasNote(published, note))
-  const person = told === null ? published : withActivities(published, told)
+  const person = activities === null ? published : withActivities(published, activities)
   return notes.length === 0 ? person : withNotes(person, notes)
 }
 
@@ -127,12 +127,12 @@ const isNote = (node: Node): node is Element => isNamed(node, dataModelNamespace
 const hasNote = (person: Element, note: Element): boolean =>
   person.children.some((node) => isNote(node) && textOf(node).trim() === textOf(note))
 
-const withActivities = (person: Element, told: Element): Element => {
+const withActivities = (person: Element, additional: Element): Element => {
   const known = child(person, rpidNamespace, "activities")
-  if (known === null) return withChildren(person, [told, ...person.children])
+  if (known === null) return withChildren(person, [additional, ...person.children])
   const isMissing = (node: Node): boolean =>
     node._tag === "Element" && child(known, node.namespace, node.name) === null
-  const added = told.children.filter(isMissing)
+  const added = additional.children.filter(isMissing)
   if (added.length === 0) return person
   // RFC 4480 §3.2: an activity that is unknown is one that is not told, and this one is
   const kept = known.children.filter((node) => !isNamed(node, rpidNamespace, "unknown"))

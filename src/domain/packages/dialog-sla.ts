@@ -99,9 +99,11 @@ const isAtAddress = (uri: string): boolean => {
 }
 
 /** The same element when no child of that name changes. */
-const withReplaced = (of: Element, name: string, replace: (one: Element) => Element): Element => {
-  const children = of.children.map((node) =>
+const withReplaced = (element: Element, name: string, replace: (element: Element) => Element): Element => {
+  const children = element.children.map((node) =>
     isNamed(node, dialogInfoNamespace, name) ? replace(node) : node,
   )
-  return children.every((node, index) => node === of.children[index]) ? of : withChildren(of, children)
+  return children.every((node, index) => node === element.children[index])
+    ? element
+    : withChildren(element, children)
 }

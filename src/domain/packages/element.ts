@@ -77,38 +77,39 @@ export const child = (parent: Element, namespace: string, name: string): Element
 export const childrenNamed = (parent: Element, namespace: string, name: string): readonly Element[] =>
   parent.children.filter((node): node is Element => isNamed(node, namespace, name))
 
-export const attribute = (of: Element, name: string, namespace = ""): string | null => {
-  for (const one of of.attributes) if (one.name === name && one.namespace === namespace) return one.value
+export const attribute = (parent: Element, name: string, namespace = ""): string | null => {
+  for (const candidate of parent.attributes)
+    if (candidate.name === name && candidate.namespace === namespace) return candidate.value
   return null
 }
 
 /** All character data of an element and the elements in it; comments are not data. */
-export const textOf = (of: Element): string => {
+export const textOf = (parent: Element): string => {
   let text = ""
-  for (const node of of.children) {
+  for (const node of parent.children) {
     if (node._tag === "Text") text += node.text
     else if (node._tag === "Element") text += textOf(node)
   }
   return text
 }
 
-export const withChildren = (of: Element, children: readonly Node[]): Element => ({ ...of, children })
+export const withChildren = (parent: Element, children: readonly Node[]): Element => ({ ...parent, children })
 
 /** Sets an attribute in no namespace, at its place when it was there and at the end when not. */
-export const withAttribute = (of: Element, name: string, value: string): Element => {
-  const isIt = (one: Attribute): boolean => one.name === name && one.namespace === ""
+export const withAttribute = (parent: Element, name: string, value: string): Element => {
+  const isSame = (candidate: Attribute): boolean => candidate.name === name && candidate.namespace === ""
   const set: Attribute = { namespace: "", name, prefix: "", value }
-  const attributes = of.attributes.some(isIt)
-    ? of.attributes.map((one) => (isIt(one) ? set : one))
-    : [...of.attributes, set]
-  return { ...of, attributes }
+  const attributes = parent.attributes.some(isSame)
+    ? parent.attributes.map((candidate) => (isSame(candidate) ? set : candidate))
+    : [...parent.attributes, set]
+  return { ...parent, attributes }
 }
 
 /**
  * A text that two elements share exactly when they mean the same: prefixes and the order of attributes do not count,
  * comments and white space do. O(size).
  */
-export const canonical = (of: Element): string => JSON.stringify(canonicalNode(of))
+export const canonical = (node: Element): string => JSON.stringify(canonicalNode(node))
 
 const canonicalNode = (node: Node): unknown => {
   if (node._tag !== "Element") return [node._tag, node.text]

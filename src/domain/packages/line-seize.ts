@@ -48,10 +48,10 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
 
 /** What subscriptions to `line-seize` have taken, oldest first; of who is not to be named only the number. */
 export const seizedBy = (subscriptions: readonly SubscriptionArgument[], line: Uri): readonly Appearance[] =>
-  subscriptions.flatMap((one): readonly Appearance[] => {
-    const wanted = one.argument === null ? null : wantedIn(one.argument)
+  subscriptions.flatMap((subscription): readonly Appearance[] => {
+    const wanted = subscription.argument === null ? null : wantedIn(subscription.argument)
     if (wanted === null || typeof wanted === "string") return []
-    const shown = one.private === true ? { ...wanted, uri: line, parameters: [] } : wanted
+    const shown = subscription.private === true ? { ...wanted, uri: line, parameters: [] } : wanted
     return [{ ...shown, state: "seized" }]
   })
 

@@ -213,9 +213,9 @@ const isBlank = (character: string | undefined): boolean => character === " " ||
 
 /** @source RFC 3261 §25.1 (extension-header); null: it is none, or has a control character in it */
 const headerOf = (line: string): MessageHeader | null => {
-  const found = /^([A-Za-z0-9!%*_+`'~.-]+)[ \t]*:/.exec(line)
-  if (found === null || /[^\P{Cc}\t]/u.test(line)) return null
-  const [whole, name = ""] = found
+  const match = /^([A-Za-z0-9!%*_+`'~.-]+)[ \t]*:/.exec(line)
+  if (match === null || /[^\P{Cc}\t]/u.test(line)) return null
+  const [whole, name = ""] = match
   return { _tag: "Header", name, value: trimmed(line.slice(whole.length)) }
 }
 
@@ -229,9 +229,9 @@ const pair = String.raw`([0-9]+)[ \t]*/[ \t]*([0-9]+)`
 const countsPattern = new RegExp(String.raw`^${pair}(?:[ \t]*\([ \t]*${pair}[ \t]*\))?$`)
 
 const countsOf = ({ name, value }: MessageHeader): MessageCounts | null => {
-  const found = countsPattern.exec(value)
-  if (found === null) return null
-  const [, allNew = "", allOld = "", urgentNew, urgentOld] = found
+  const match = countsPattern.exec(value)
+  if (match === null) return null
+  const [, allNew = "", allOld = "", urgentNew, urgentOld] = match
   const urgent =
     urgentNew === undefined || urgentOld === undefined
       ? null

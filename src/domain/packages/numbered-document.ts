@@ -52,12 +52,12 @@ export const readFrame = <State extends string>(
   if (/\p{Cc}/u.test(entity)) return "entity with a control character"
   const version = versionOf(root)
   if (version === undefined) return "version is not a 32-bit number"
-  const said = attribute(root, "state")?.trim() ?? states[0]
-  const state = states.find((one) => one === said)
+  const value = attribute(root, "state")?.trim() ?? states[0]
+  const state = states.find((candidate) => candidate === value)
   if (state === undefined) return `state is neither ${states.slice(0, -1).join(", ")} nor ${states.at(-1)}`
   const own = hasEntity ? ["version", "state", "entity"] : ["version", "state"]
-  const attributes = root.attributes.filter((one) =>
-    one.namespace === "" ? !own.includes(one.name) : one.namespace !== xmlNamespace,
+  const attributes = root.attributes.filter((attribute) =>
+    attribute.namespace === "" ? !own.includes(attribute.name) : attribute.namespace !== xmlNamespace,
   )
   return { entity, state, version, attributes, children: inheriting(root) }
 }
@@ -78,9 +78,9 @@ export const inheriting = (parent: Element): readonly Element[] => {
   const inherited = parent.attributes.filter(({ namespace }) => namespace === xmlNamespace)
   return parent.children
     .filter((node) => node._tag === "Element")
-    .map((one) => {
-      const missing = inherited.filter(({ name }) => attribute(one, name, xmlNamespace) === null)
-      return missing.length === 0 ? one : { ...one, attributes: [...one.attributes, ...missing] }
+    .map((element) => {
+      const missing = inherited.filter(({ name }) => attribute(element, name, xmlNamespace) === null)
+      return missing.length === 0 ? element : { ...element, attributes: [...element.attributes, ...missing] }
     })
 }
 

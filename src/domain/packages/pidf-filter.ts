@@ -44,7 +44,7 @@ export const filterPidf = (document: Pidf, permissions: Permissions): Pidf => {
     persons: visiblePersons,
     devices: visibleOf(document.devices, "device", devices, permissions),
     others: isEverythingVisible
-      ? document.others.flatMap((one) => shown(one, "root", persons, permissions))
+      ? document.others.flatMap((element) => shown(element, "root", persons, permissions))
       : [],
   }
 }
@@ -63,22 +63,27 @@ const visibleOf = (
   permissions: Permissions,
 ): readonly Element[] =>
   elements
-    .filter((one) => selection.all || selection.selectors.some((selector) => isSelected(one, kind, selector)))
-    .map((one) => (permissions.allAttributes ? one : narrowed(one, kind, selection, permissions)))
+    .filter(
+      (element) =>
+        selection.all || selection.selectors.some((selector) => isSelected(element, kind, selector)),
+    )
+    .map((element) => (permissions.allAttributes ? element : narrowed(element, kind, selection, permissions)))
 
 /** @source RFC 5025 §3.3.1.1 to §3.3.1.3; only a device has a deviceID to be found by, only a service a contact */
-const isSelected = (of: Element, kind: Kind, { by, value }: Selector): boolean => {
+const isSelected = (element: Element, kind: Kind, { by, value }: Selector): boolean => {
   switch (by) {
     case "class":
-      return labels(of, kind).includes(value)
+      return labels(element, kind).includes(value)
     case "occurrence-id":
-      return idOf(of) === value
+      return idOf(element) === value
     case "deviceID":
-      return kind === "device" && texts(of, dataModelNamespace, "deviceID").some(isSameAs(value))
+      return kind === "device" && texts(element, dataModelNamespace, "deviceID").some(isSameAs(value))
     case "service-uri":
-      return kind === "tuple" && texts(of, pidfNamespace, "contact").some(isSameAs(value))
+      return kind === "tuple" && texts(element, pidfNamespace, "contact").some(isSameAs(value))
     case "service-uri-scheme":
-      return kind === "tuple" && texts(of, pidfNamespace, "contact").some((text) => schemeOf(text) === value)
+      return (
+        kind === "tuple" && texts(element, pidfNamespace, "contact").some((text) => schemeOf(text) === value)
+      )
     default:
       return unreachable(by)
   }
@@ -89,23 +94,23 @@ const isSameAs =
   (text: string): boolean =>
     sameUri(canonicalUri(text), canonical)
 
-const texts = (of: Element, namespace: string, name: string): readonly string[] =>
-  childrenNamed(of, namespace, name).map((one) => textOf(one).trim())
+const texts = (element: Element, namespace: string, name: string): readonly string[] =>
+  childrenNamed(element, namespace, name).map((element) => textOf(element).trim())
 
 /** The class labels of an element; some clients write those of a service inside its status. */
-const labels = (of: Element, kind: Kind): readonly string[] => {
-  const statuses = kind === "tuple" ? childrenNamed(of, pidfNamespace, "status") : []
-  return [of, ...statuses].flatMap((holder) => texts(holder, rpidNamespace, "class"))
+const labels = (element: Element, kind: Kind): readonly string[] => {
+  const statuses = kind === "tuple" ? childrenNamed(element, pidfNamespace, "status") : []
+  return [element, ...statuses].flatMap((holder) => texts(holder, rpidNamespace, "class"))
 }
 
 /** A visible element with those of its children that are granted. */
-const narrowed = (of: Element, kind: Kind, selection: Selection, permissions: Permissions): Element => {
+const narrowed = (element: Element, kind: Kind, selection: Selection, permissions: Permissions): Element => {
   const isOwn = ({ namespace, name }: Attribute): boolean =>
     namespace === xmlNamespace || (namespace === "" && name === "id")
   return {
-    ...of,
-    attributes: of.attributes.filter(isOwn),
-    children: of.children.flatMap((node) =>
+    ...element,
+    attributes: element.attributes.filter(isOwn),
+    children: element.children.flatMap((node) =>
       node._tag === "Element" ? shown(node, kind, selection, permissions) : [],
     ),
   }
@@ -113,25 +118,28 @@ const narrowed = (of: Element, kind: Kind, selection: Selection, permissions: Pe
 
 /** One presence attribute as it may be seen: as it is, reduced, or not at all. */
 const shown = (
-  of: Element,
+  element: Element,
   place: Kind | "status" | "root",
   selection: Selection,
   permissions: Permissions,
 ): readonly Element[] => {
-  if (isAlwaysShown(of, place)) return [of]
-  if (place === "tuple" && isNamed(of, pidfNamespace, "status")) {
-    const children = of.children.flatMap((node) =>
+  if (isAlwaysShown(element, place)) return [element]
+  if (place === "tuple" && isNamed(element, pidfNamespace, "status")) {
+    const children = element.children.flatMap((node) =>
       node._tag === "Element" ? shown(node, "status", selection, permissions) : [],
     )
-    return [{ ...withChildren(of, children), attributes: [] }]
+    return [{ ...withChildren(element, children), attributes: [] }]
   }
-  const permission = permissionFor(of.namespace, of.name)
-  if (permission === null) return isNamedIn(of, permissions) ? [of] : []
-  if (permission === "user-input") return userInput(of, permissions)
-  if (isGranted(permission, permissions)) return [of]
+  const permission = permissionFor(element.namespace, element.name)
+  if (permission === null) return isNamedIn(element, permissions) ? [element] : []
+  if (permission === "user-input") return userInput(element, permissions)
+  if (isGranted(permission, permissions)) return [element]
   const isLabel = permission === "class" && place !== "root"
-  return isLabel && selection.selectors.some((one) => one.by === "class" && one.value === textOf(of).trim())
-    ? [of]
+  return isLabel &&
+    selection.selectors.some(
+      (selector) => selector.by === "class" && selector.value === textOf(element).trim(),
+    )
+    ? [element]
     : []
 }
 
@@ -156,15 +164,17 @@ const isAlwaysShown = ({ namespace, name }: Element, place: Kind | "status" | "r
 }
 
 /** @source RFC 5025 §3.3.2.14 */
-const isNamedIn = (of: Element, { unknownAttributes }: Permissions): boolean =>
-  unknownAttributes.some(({ namespace, name }) => isNamed(of, namespace, name))
+const isNamedIn = (element: Element, { unknownAttributes }: Permissions): boolean =>
+  unknownAttributes.some(({ namespace, name }) => isNamed(element, namespace, name))
 
 /** @source RFC 5025 §3.3.2.12: `thresholds` leaves out when the last input was, `bare` the threshold as well */
-const userInput = (of: Element, permissions: Permissions): readonly Element[] => {
+const userInput = (element: Element, permissions: Permissions): readonly Element[] => {
   if (permissions.userInput === "false") return []
-  if (permissions.userInput === "full") return [of]
+  if (permissions.userInput === "full") return [element]
   const kept = permissions.userInput === "bare" ? ["id"] : ["id", "idle-threshold"]
-  const attributes = of.attributes.filter(({ namespace, name }) => namespace === "" && kept.includes(name))
-  const text = textOf(of)
-  return [{ ...withChildren(of, text === "" ? [] : [{ _tag: "Text", text }]), attributes }]
+  const attributes = element.attributes.filter(
+    ({ namespace, name }) => namespace === "" && kept.includes(name),
+  )
+  const text = textOf(element)
+  return [{ ...withChildren(element, text === "" ? [] : [{ _tag: "Text", text }]), attributes }]
 }

@@ -51,5 +51,5 @@ export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pi
 const isBare = ({ tuples, notes, persons, devices, others }: Pidf): boolean =>
   tuples.length + notes.length + persons.length + devices.length + others.length === 0
 
-const earlier = (one: Millis | null, other: Millis | null): Millis | null =>
-  one === null ? other : other === null ? one : Math.min(one, other)
+const earlier = (left: Millis | null, right: Millis | null): Millis | null =>
+  left === null ? right : right === null ? left : Math.min(left, right)

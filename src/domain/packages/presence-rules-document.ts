@@ -95,21 +95,21 @@ export const readRules = (text: string, xml: XmlCodec, options: RulesOptions = {
     return { _tag: "Unreadable", why: "root is not <ruleset> of common policy" }
   const elements = childrenNamed(read.root, commonPolicyNamespace, "rule")
   const ids = new Set<string>()
-  for (const one of elements) {
-    const id = attribute(one, "id")?.trim() ?? ""
+  for (const element of elements) {
+    const id = attribute(element, "id")?.trim() ?? ""
     if (id === "") return { _tag: "Unreadable", why: "<rule> without id" }
     if (ids.has(id))
       return { _tag: "Unreadable", why: `two rules with id ${JSON.stringify(id.slice(0, 64))}` }
     ids.add(id)
   }
-  return { _tag: "Parsed", rules: { rules: elements.map((one) => readRule(one, options)) } }
+  return { _tag: "Parsed", rules: { rules: elements.map((element) => readRule(element, options)) } }
 }
 
 const readRule = (rule: Element, options: RulesOptions): Rule => {
   const inside = (name: string): readonly Element[] =>
     childrenNamed(rule, commonPolicyNamespace, name).flatMap(elementsOf)
   const written = inside("conditions")
-  const conditions = written.map((one) => readCondition(one, options))
+  const conditions = written.map((element) => readCondition(element, options))
   const isImpossible = hasStrayConditions(rule) || conditions.some(({ _tag }) => _tag === "Never")
   return {
     id: attribute(rule, "id")?.trim() ?? "",
@@ -119,12 +119,14 @@ const readRule = (rule: Element, options: RulesOptions): Rule => {
   }
 }
 
-const elementsOf = (of: Element): readonly Element[] => of.children.filter((node) => node._tag === "Element")
+const elementsOf = (element: Element): readonly Element[] =>
+  element.children.filter((node) => node._tag === "Element")
 
 /** Conditions in a wrong namespace are nobody's intention to match everyone. */
 const hasStrayConditions = (rule: Element): boolean =>
   elementsOf(rule).some(
-    (one) => one.name.toLowerCase() === "conditions" && !isNamed(one, commonPolicyNamespace, "conditions"),
+    (element) =>
+      element.name.toLowerCase() === "conditions" && !isNamed(element, commonPolicyNamespace, "conditions"),
   )
 
 const omaClasses: readonly OmaClass[] = ["anonymous-request", "external-list", "other-identity"]
@@ -132,7 +134,8 @@ const omaClasses: readonly OmaClass[] = ["anonymous-request", "external-list", "
 const omaClassOf = (conditions: readonly Element[]): OmaClass | null => {
   for (const { namespace, name } of conditions) {
     if (namespace === commonPolicyNamespace && name === "identity") return "identity"
-    const oma = namespace === omaPolicyNamespace ? omaClasses.find((one) => one === name) : undefined
+    const oma =
+      namespace === omaPolicyNamespace ? omaClasses.find((className) => className === name) : undefined
     if (oma !== undefined) return oma
   }
   return null
@@ -160,16 +163,16 @@ const readCondition = (condition: Element, options: RulesOptions): Condition => 
  *
  * @source RFC 4745 §7.1
  */
-const readIdentity = (one: Element): readonly IdentityCondition[] => {
-  if (one.namespace !== commonPolicyNamespace) return []
-  const inside = elementsOf(one)
-  if (one.name === "one") {
-    const id = attribute(one, "id")?.trim() ?? ""
+const readIdentity = (element: Element): readonly IdentityCondition[] => {
+  if (element.namespace !== commonPolicyNamespace) return []
+  const inside = elementsOf(element)
+  if (element.name === "one") {
+    const id = attribute(element, "id")?.trim() ?? ""
     return id === "" || inside.length > 0 ? [] : [{ _tag: "One", uri: canonicalUri(id) }]
   }
-  if (one.name !== "many") return []
+  if (element.name !== "many") return []
   if (!inside.every((child) => isNamed(child, commonPolicyNamespace, "except"))) return []
-  const written = attribute(one, "domain")
+  const written = attribute(element, "domain")
   const domain = written === null ? null : canonicalDomain(written)
   // RFC 4745 §7.1.3: a domain that has no ASCII form equals no domain.
   if (written !== null && domain === null) return []
@@ -204,8 +207,10 @@ const readPeriods = (condition: Element): readonly Period[] => {
   return unitedPeriods(periods)
 }
 
-const instantOf = (of: Element | undefined, name: string): number | null =>
-  of !== undefined && isNamed(of, commonPolicyNamespace, name) ? readDateTime(textOf(of)) : null
+const instantOf = (element: Element | undefined, name: string): number | null =>
+  element !== undefined && isNamed(element, commonPolicyNamespace, name)
+    ? readDateTime(textOf(element))
+    : null
 
 /** OMA XML Document Management: each `<entry anc="…">` names a list by its address. */
 const membersOf = (condition: Element, { resolveList }: RulesOptions): readonly string[] => {
@@ -232,7 +237,9 @@ const readPermissions = (
 const readAction = (action: Element): Permissions => {
   if (!isNamed(action, presenceRulesNamespace, "sub-handling")) return nothingGranted
   const text = textOf(action).trim()
-  const handling = handlings.find((one): one is SubHandling => one === text && one !== "none-given")
+  const handling = handlings.find(
+    (candidate): candidate is SubHandling => candidate === text && candidate !== "none-given",
+  )
   return handling === undefined ? nothingGranted : { ...nothingGranted, handling }
 }
 
@@ -240,26 +247,26 @@ const readAction = (action: Element): Permissions => {
 const readTransformation = (transformation: Element): Permissions => {
   const { namespace, name } = transformation
   if (namespace !== presenceRulesNamespace || !name.startsWith("provide-")) return nothingGranted
-  const what = name.slice("provide-".length)
-  switch (what) {
+  const attributeName = name.slice("provide-".length)
+  switch (attributeName) {
     case "devices":
-      return { ...nothingGranted, devices: readSelection(transformation, what) }
+      return { ...nothingGranted, devices: readSelection(transformation, attributeName) }
     case "persons":
-      return { ...nothingGranted, persons: readSelection(transformation, what) }
+      return { ...nothingGranted, persons: readSelection(transformation, attributeName) }
     case "services":
-      return { ...nothingGranted, services: readSelection(transformation, what) }
+      return { ...nothingGranted, services: readSelection(transformation, attributeName) }
     case "all-attributes": {
       const { allAttributes, attributes, userInput } = everythingShown
       return { ...nothingGranted, allAttributes, attributes, userInput }
     }
     case "user-input": {
       const text = textOf(transformation).trim()
-      return { ...nothingGranted, userInput: userInputs.find((one) => one === text) ?? "false" }
+      return { ...nothingGranted, userInput: userInputs.find((candidate) => candidate === text) ?? "false" }
     }
     case "unknown-attribute":
       return readUnknownAttribute(transformation)
     default: {
-      const known = attributeNames.find((one) => one === what)
+      const known = attributeNames.find((candidate) => candidate === attributeName)
       return known === undefined || !isTrue(transformation)
         ? nothingGranted
         : { ...nothingGranted, attributes: [known] }
@@ -268,7 +275,7 @@ const readTransformation = (transformation: Element): Permissions => {
 }
 
 /** XML Schema's booleans; capitals are taken too, as in OpenSIPS. */
-const isTrue = (of: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(of))
+const isTrue = (element: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(element))
 
 /** Which members each set of RFC 5025 §3.3.1 has. */
 const selectorKinds: Readonly<Record<"devices" | "persons" | "services", readonly SelectorKind[]>> = {
@@ -277,24 +284,29 @@ const selectorKinds: Readonly<Record<"devices" | "persons" | "services", readonl
   services: ["class", "occurrence-id", "service-uri", "service-uri-scheme"],
 }
 
-const readSelection = (of: Element, what: "devices" | "persons" | "services"): Selection => {
-  const members = elementsOf(of).filter(({ namespace }) => namespace === presenceRulesNamespace)
+const readSelection = (element: Element, kind: "devices" | "persons" | "services"): Selection => {
+  const members = elementsOf(element).filter(({ namespace }) => namespace === presenceRulesNamespace)
   return {
-    all: members.some(({ name }) => name === `all-${what}`),
+    all: members.some(({ name }) => name === `all-${kind}`),
     selectors: members.flatMap((member): readonly Selector[] => {
-      const by = selectorKinds[what].find((one) => one === member.name)
+      const selectorKind = selectorKinds[kind].find((candidate) => candidate === member.name)
       const text = textOf(member).trim()
-      if (by === undefined || text === "") return []
-      return [{ by, value: by === "deviceID" || by === "service-uri" ? canonicalUri(text) : text }]
+      if (selectorKind === undefined || text === "") return []
+      return [
+        {
+          by: selectorKind,
+          value: selectorKind === "deviceID" || selectorKind === "service-uri" ? canonicalUri(text) : text,
+        },
+      ]
     }),
   }
 }
 
 /** @source RFC 5025 §3.3.2.14: what has a permission of its own is not granted this way */
-const readUnknownAttribute = (of: Element): Permissions => {
-  const name = attribute(of, "name")?.trim() ?? ""
-  const namespace = attribute(of, "ns")?.trim() ?? ""
-  if (!isTrue(of) || name === "" || /\s/.test(name) || permissionFor(namespace, name) !== null)
+const readUnknownAttribute = (element: Element): Permissions => {
+  const name = attribute(element, "name")?.trim() ?? ""
+  const namespace = attribute(element, "ns")?.trim() ?? ""
+  if (!isTrue(element) || name === "" || /\s/.test(name) || permissionFor(namespace, name) !== null)
     return nothingGranted
   return { ...nothingGranted, unknownAttributes: [{ namespace, name }] }
 }

@@ -28,10 +28,10 @@ export const nextEdge = (periods: readonly Period[], now: Millis): Millis | null
 export const unitedPeriods = (periods: readonly Period[]): readonly Period[] => {
   const apart: Period[] = []
   const filled = periods.filter(({ from, until }) => from < until)
-  for (const one of filled.sort((left, right) => left.from - right.from)) {
+  for (const period of filled.sort((left, right) => left.from - right.from)) {
     const last = apart.at(-1)
-    if (last === undefined || one.from > last.until) apart.push(one)
-    else apart[apart.length - 1] = { from: last.from, until: Math.max(last.until, one.until) }
+    if (last === undefined || period.from > last.until) apart.push(period)
+    else apart[apart.length - 1] = { from: last.from, until: Math.max(last.until, period.until) }
   }
   return apart
 }

@@ -74,7 +74,7 @@ export const permissionFor = (namespace: string, name: string): AttributeName | 
   const isModel = namespace === pidfNamespace || namespace === dataModelNamespace
   if (name === "note" || name === "deviceID") return isModel ? name : null
   if (namespace !== rpidNamespace) return null
-  return name === "user-input" ? name : (attributeNames.find((one) => one === name) ?? null)
+  return name === "user-input" ? name : (attributeNames.find((attribute) => attribute === name) ?? null)
 }
 
 /** @source RFC 5025 §3.3.2.14 */
@@ -123,7 +123,7 @@ export const combined = (permissions: readonly Permissions[]): Permissions => {
   const [first, second] = permissions
   if (first === undefined) return nothingGranted
   if (second === undefined) return first
-  const allAttributes = permissions.some((one) => one.allAttributes)
+  const allAttributes = permissions.some((grant) => grant.allAttributes)
   const granted = new Set(permissions.flatMap(({ attributes }) => attributes))
   const showsClass = granted.has("class")
   const unknown = allAttributes ? [] : permissions.flatMap(({ unknownAttributes }) => unknownAttributes)
@@ -156,14 +156,14 @@ export const combined = (permissions: readonly Permissions[]): Permissions => {
 }
 
 const united = (selections: readonly Selection[], showsClass: boolean): Selection => {
-  const all = selections.some((one) => one.all)
-  const selectors = selections.flatMap((one) => one.selectors)
+  const all = selections.some((selection) => selection.all)
+  const selectors = selections.flatMap((selection) => selection.selectors)
   const telling = all ? selectors.filter(({ by }) => by === "class" && !showsClass) : selectors
   return { all, selectors: ordered(telling, ({ by, value }) => `${by} ${value}`) }
 }
 
 const highest = <Value>(scale: readonly [Value, ...Value[]], values: readonly Value[]): Value =>
-  values.reduce((high, one) => (scale.indexOf(one) > scale.indexOf(high) ? one : high), scale[0])
+  values.reduce((high, value) => (scale.indexOf(value) > scale.indexOf(high) ? value : high), scale[0])
 
 /** In order of keys, one for each key. */
 const ordered = <Value>(values: readonly Value[], keyOf: (value: Value) => string): readonly Value[] => {

@@ -59,7 +59,7 @@ export const matchingRules = (document: RulesDocument, circumstances: RuleQuesti
   const matching: number[] = []
   let strongest: number = omaClasses.length
   document.rules.forEach((rule, ordinal) => {
-    if (!rule.conditions.every((one) => isMet(one, identities, circumstances))) return
+    if (!rule.conditions.every((condition) => isMet(condition, identities, circumstances))) return
     matching.push(ordinal)
     strongest = Math.min(strongest, rankOf(rule))
   })
@@ -92,12 +92,17 @@ export const asksForSphere = ({ rules }: RulesDocument): boolean =>
 export const nextEvaluationAt = ({ rules }: RulesDocument, now: Millis): Millis | null =>
   earliest(
     rules.flatMap(({ conditions }) =>
-      conditions.map((one) => (one._tag === "Validity" ? nextEdge(one.periods, now) : null)),
+      conditions.map((condition) =>
+        condition._tag === "Validity" ? nextEdge(condition.periods, now) : null,
+      ),
     ),
   )
 
 const earliest = (instants: readonly (Millis | null)[]): Millis | null =>
-  instants.reduce((first, one) => (first === null || (one !== null && one < first) ? one : first), null)
+  instants.reduce(
+    (first, instant) => (first === null || (instant !== null && instant < first) ? instant : first),
+    null,
+  )
 
 /**
  * The identities a condition may look at. The anonymous URI is what a requester says who gives none, whether or not a
@@ -121,7 +126,7 @@ const isMet = (
   switch (condition._tag) {
     case "Identity":
       // Every kind of identity condition needs an identity: RFC 4745 §7.1.1.
-      return condition.anyOf.some((one) => isIdentified(one, identities))
+      return condition.anyOf.some((alternative) => isIdentified(alternative, identities))
     case "Sphere":
       return sphere !== null && condition.values.includes(sphere.toLowerCase())
     case "Validity":
@@ -144,8 +149,8 @@ const isIdentified = (condition: IdentityCondition, identities: readonly Identit
   if (condition._tag === "One") return identities.some(({ uri }) => sameUri(condition.uri, uri))
   const { domain, exceptUris, exceptDomains } = condition
   return (
-    identities.some((one) => domain === null || one.domain === domain) &&
-    !identities.some((one) => one.domain !== null && exceptDomains.includes(one.domain)) &&
+    identities.some((identity) => domain === null || identity.domain === domain) &&
+    !identities.some((identity) => identity.domain !== null && exceptDomains.includes(identity.domain)) &&
     !exceptUris.some((except) => identities.some(({ uri }) => sameUri(except, uri)))
   )
 }

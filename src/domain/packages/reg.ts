@@ -92,17 +92,18 @@ const parse = (body: Body, xml: XmlCodec): Parsed<RegInfo> => {
   const frame = readFrame(body, format, xml)
   if (typeof frame === "string") return { _tag: "Unreadable", why: frame }
   const { state, attributes, children } = frame
-  const registrations = registrationsOf(children.filter((one) => isRegistration(one)))
+  const registrations = registrationsOf(children.filter((element) => isRegistration(element)))
   if (typeof registrations === "string") return { _tag: "Unreadable", why: registrations }
-  const others = children.filter((one) => !isRegistration(one))
+  const others = children.filter((element) => !isRegistration(element))
   return { _tag: "Parsed", document: { state, attributes, registrations, others } }
 }
 
-const isRegistration = (of: Element): boolean => isNamed(of, regInfoNamespace, "registration")
-const isContact = (of: Element): boolean => isNamed(of, regInfoNamespace, "contact")
-const elementsOf = (of: Element): readonly Element[] => of.children.filter((node) => node._tag === "Element")
-const idOf = (of: Element): string => attribute(of, "id") ?? ""
-const stateOf = (of: Element): string | undefined => attribute(of, "state")?.trim()
+const isRegistration = (element: Element): boolean => isNamed(element, regInfoNamespace, "registration")
+const isContact = (element: Element): boolean => isNamed(element, regInfoNamespace, "contact")
+const elementsOf = (element: Element): readonly Element[] =>
+  element.children.filter((node) => node._tag === "Element")
+const idOf = (element: Element): string => attribute(element, "id") ?? ""
+const stateOf = (element: Element): string | undefined => attribute(element, "state")?.trim()
 
 /** @returns a text: which of them cannot be told from others, or in what state it is */
 const registrationsOf = (elements: readonly Element[]): readonly RegistrationEntry[] | string => {
@@ -113,7 +114,7 @@ const registrationsOf = (elements: readonly Element[]): readonly RegistrationEnt
     if (entries.has(id)) return "two <registration> with one id"
     const aor = attribute(element, "aor") ?? ""
     if (aor.trim() === "") return "<registration> without aor"
-    const state = registrationStates.find((one) => one === stateOf(element))
+    const state = registrationStates.find((candidate) => candidate === stateOf(element))
     if (state === undefined) return "<registration> in a state that RFC 3680 does not know"
     const fault = contactFault(elementsOf(element).filter(isContact))
     if (fault !== null) return fault
@@ -127,7 +128,9 @@ const contactFault = (contacts: readonly Element[]): string | null => {
   if (ids.some((id) => id.trim() === "")) return "<contact> without id"
   if (new Set(ids).size < ids.length) return "two <contact> with one id"
   const isKnown = (state: string | undefined): boolean => state === "active" || state === "terminated"
-  return contacts.every((one) => isKnown(stateOf(one))) ? null : "<contact> neither active nor terminated"
+  return contacts.every((element) => isKnown(stateOf(element)))
+    ? null
+    : "<contact> neither active nor terminated"
 }
 
 /**
@@ -155,13 +158,17 @@ const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => 
   const isTaken = (id: string): boolean => written.has(id) || given.has(id)
   const newestFirst = documents.toReversed().flatMap(({ registrations }) => registrations.toReversed())
   const kept: RegistrationEntry[] = []
-  for (const one of newestFirst) {
-    const which = JSON.stringify([one.id, canonicalUri(one.aor)])
+  for (const registration of newestFirst) {
+    const which = JSON.stringify([registration.id, canonicalUri(registration.aor)])
     if (known.has(which)) continue
     known.add(which)
-    const id = given.has(one.id) ? freeName(one.id, isTaken, counts) : one.id
+    const id = given.has(registration.id) ? freeName(registration.id, isTaken, counts) : registration.id
     given.add(id)
-    kept.push(id === one.id ? one : { ...one, id, element: withAttribute(one.element, "id", id) })
+    kept.push(
+      id === registration.id
+        ? registration
+        : { ...registration, id, element: withAttribute(registration.element, "id", id) },
+    )
   }
   return kept.reverse()
 }
@@ -176,12 +183,14 @@ const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => 
 const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
   if (modification.state === "full") return modification
   const left = new Map(
-    before.registrations.filter(({ state }) => state !== "terminated").map((one) => [one.id, one]),
+    before.registrations
+      .filter(({ state }) => state !== "terminated")
+      .map((registration) => [registration.id, registration]),
   )
   const changed = modification.registrations.map((now) => {
-    const was = left.get(now.id)
+    const previous = left.get(now.id)
     left.delete(now.id)
-    return was === undefined ? now : registrationAfter(was, now)
+    return previous === undefined ? now : registrationAfter(previous, now)
   })
   return {
     state: "full",
@@ -192,14 +201,17 @@ const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
 }
 
 /** A registration that is not active has no contacts but those that are told to be over. */
-const registrationAfter = (was: RegistrationEntry, now: RegistrationEntry): RegistrationEntry => {
-  if (now.state !== "active" || canonicalUri(was.aor) !== canonicalUri(now.aor)) return now
-  const told = elementsOf(now.element)
-  const ids = new Set(told.filter(isContact).map(idOf))
-  const known = inheriting(withoutTerminated(was).element)
-  const contacts = known.filter((one) => isContact(one) && !ids.has(idOf(one)))
-  const others = told.every(isContact) ? known.filter((one) => !isContact(one)) : []
-  return { ...now, element: withChildren(now.element, [...contacts, ...now.element.children, ...others]) }
+const registrationAfter = (before: RegistrationEntry, change: RegistrationEntry): RegistrationEntry => {
+  if (change.state !== "active" || canonicalUri(before.aor) !== canonicalUri(change.aor)) return change
+  const children = elementsOf(change.element)
+  const ids = new Set(children.filter(isContact).map(idOf))
+  const known = inheriting(withoutTerminated(before).element)
+  const contacts = known.filter((element) => isContact(element) && !ids.has(idOf(element)))
+  const others = children.every(isContact) ? known.filter((element) => !isContact(element)) : []
+  return {
+    ...change,
+    element: withChildren(change.element, [...contacts, ...change.element.children, ...others]),
+  }
 }
 
 const withoutTerminated = (registration: RegistrationEntry): RegistrationEntry => {

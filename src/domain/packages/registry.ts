@@ -14,26 +14,31 @@ import type { EventPackage, PackageRules, Packages } from "./event-package.ts"
  */
 export const makeRegistry = (
   packages: readonly EventPackage[],
-  template: ((of: PackageName) => EventPackage) | null = null,
+  template: ((packageName: PackageName) => EventPackage) | null = null,
   commonRules: PackageRules | null = null,
 ): Packages => {
   const byName = new Map<PackageName, EventPackage>()
-  for (const one of packages) {
-    if (byName.has(one.name))
-      throw new Error(`event package ${one.name} is registered twice: remove one of them`)
-    const headers = [...(one.carriedHeaders ?? []), ...(one.argumentHeader ? [one.argumentHeader] : [])]
+  for (const eventPackage of packages) {
+    if (byName.has(eventPackage.name))
+      throw new Error(`event package ${eventPackage.name} is registered twice: remove one of them`)
+    const headers = [
+      ...(eventPackage.carriedHeaders ?? []),
+      ...(eventPackage.argumentHeader ? [eventPackage.argumentHeader] : []),
+    ]
     const odd = headers.find((name) => !isCarriable(name))
     if (odd !== undefined)
-      throw new Error(`event package ${one.name}: ${odd} is no header that a request can bring along for it`)
-    byName.set(one.name, one)
+      throw new Error(
+        `event package ${eventPackage.name}: ${odd} is no header that a request can bring along for it`,
+      )
+    byName.set(eventPackage.name, eventPackage)
   }
   const published = [...byName.keys()]
   if (template !== null) {
     for (const name of published.filter(isPlain)) {
-      for (let depth = 0, of = name; depth < templateDepthMax; depth++) {
-        const one = template(of)
-        byName.set(one.name, one)
-        of = one.name
+      for (let depth = 0, watched = name; depth < templateDepthMax; depth++) {
+        const eventPackage = template(watched)
+        byName.set(eventPackage.name, eventPackage)
+        watched = eventPackage.name
       }
     }
   }
@@ -89,7 +94,7 @@ const none: readonly EventPackage[] = []
 /** How deep watchers of watchers of … may be watched: each level multiplies NOTIFYs (RFC 3857 §4.6). */
 const templateDepthMax = 2
 
-const templateName = (of: PackageName): PackageName => `${of}.winfo`
+const templateName = (packageName: PackageName): PackageName => `${packageName}.winfo`
 
 /** A package with parameters in its name shares the templates of its type. */
 const isPlain = (name: PackageName): boolean => !name.includes(";")

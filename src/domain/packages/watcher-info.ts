@@ -19,14 +19,14 @@ export interface WatcherInfoOptions {
 }
 
 /** The template package of one package; it is not published, so it parses and composes nothing. */
-export const watcherInfo = (of: PackageName, options: WatcherInfoOptions): EventPackage<never> => ({
-  name: `${of}.winfo`,
+export const watcherInfo = (packageName: PackageName, options: WatcherInfoOptions): EventPackage<never> => ({
+  name: `${packageName}.winfo`,
   accepts: [],
   produces: [contentType],
   defaultExpires: 3_600,
   entityTags: "new-each-time",
   notifyIntervalMillis: options.notifyIntervalMillis ?? 5_000,
-  watcherInfoOf: of,
+  watcherInfoOf: packageName,
   parse: () => ({ _tag: "Unreadable", why: "watcher information cannot be published" }),
   compose: () => null,
   render: (document) => document,
@@ -36,14 +36,18 @@ export const watcherInfo = (of: PackageName, options: WatcherInfoOptions): Event
 
 /** @source RFC 3858 §3 */
 const documentOf = (list: WatcherList): Element =>
-  of(
+  infoElement(
     "watcherinfo",
     { version: `${list.version}`, state: list.isFull ? "full" : "partial" },
-    of("watcher-list", { resource: list.resource, package: list.packageName }, ...list.watchers.map(entryOf)),
+    infoElement(
+      "watcher-list",
+      { resource: list.resource, package: list.packageName },
+      ...list.watchers.map(entryOf),
+    ),
   )
 
 const entryOf = (entry: WatcherEntry): Element =>
-  of(
+  infoElement(
     "watcher",
     {
       id: entry.id,
@@ -56,7 +60,7 @@ const entryOf = (entry: WatcherEntry): Element =>
     entry.uri,
   )
 
-const of = (
+const infoElement = (
   name: string,
   attributes: Readonly<Record<string, string>>,
   ...children: readonly (Element | string)[]
