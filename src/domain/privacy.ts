@@ -20,8 +20,8 @@ export interface Private {
 }
 
 /** What other watchers are told of the address of a watcher. */
-export const shownWatcher = (one: Private & { readonly watcher: Uri }): Uri =>
-  one.private === true ? anonymous : one.watcher
+export const shownWatcher = (subject: Private & { readonly watcher: Uri }): Uri =>
+  subject.private === true ? anonymous : subject.watcher
 
 /** The mark itself, to be spread into what inherits it. */
-export const privacyOf = (one: Private): Private => (one.private === true ? { private: true } : {})
+export const privacyOf = (subject: Private): Private => (subject.private === true ? { private: true } : {})

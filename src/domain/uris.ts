@@ -30,10 +30,10 @@ export type Address =
  *
  * @source RFC 3856 §5
  */
-export const addressOfRecord = (of: Address): Uri => {
-  if (of.scheme === "tel") return of.text as Uri
-  const host = canonicalHost(of.host)
-  return (of.user === null ? `sip:${host}` : `sip:${of.user}@${host}`) as Uri
+export const addressOfRecord = (address: Address): Uri => {
+  if (address.scheme === "tel") return address.text as Uri
+  const host = canonicalHost(address.host)
+  return (address.user === null ? `sip:${host}` : `sip:${address.user}@${host}`) as Uri
 }
 
 /** Schemes whose rest is `[user@]host` with port, parameters and headers. */
@@ -89,14 +89,14 @@ const canonicalAddress = (scheme: string, rest: string): string => {
   const fields = inOrder(headers.slice(1).split("&").map(withPlainEscapes))
   return [
     `${scheme}:${user}${place}`,
-    ...each.map((one) => `;${one}`),
+    ...each.map((parameter) => `;${parameter}`),
     fields.length === 0 ? "" : `?${fields.join("&")}`,
   ].join("")
 }
 
 const inOrder = (parts: readonly string[]): readonly string[] =>
   parts
-    .map((one) => one.trim())
+    .map((part) => part.trim())
     .filter(Boolean)
     .sort()
 
@@ -132,10 +132,12 @@ export const sameUri = (left: string, right: string): boolean => {
   // Only a parameter can be ignored, and only in an address.
   if (!left.includes(";") && !right.includes(";")) return false
   if (!addressSchemes.includes(schemeOf(left) ?? "")) return false
-  const [one, other] = [partsOf(left), partsOf(right)]
-  if (one.base !== other.base || one.headers !== other.headers) return false
-  if (telling.some((name) => one.parameters.has(name) !== other.parameters.has(name))) return false
-  return [...one.parameters].every(([name, value]) => (other.parameters.get(name) ?? value) === value)
+  const [leftParts, rightParts] = [partsOf(left), partsOf(right)]
+  if (leftParts.base !== rightParts.base || leftParts.headers !== rightParts.headers) return false
+  if (telling.some((name) => leftParts.parameters.has(name) !== rightParts.parameters.has(name))) return false
+  return [...leftParts.parameters].every(
+    ([name, value]) => (rightParts.parameters.get(name) ?? value) === value,
+  )
 }
 
 interface Parts {
@@ -152,9 +154,9 @@ const partsOf = (canonical: string): Parts => {
   const pairs = parameters
     .slice(1)
     .split(";")
-    .map((one): [string, string] => {
-      const equals = one.indexOf("=")
-      return equals === -1 ? [one, ""] : [one.slice(0, equals), one.slice(equals)]
+    .map((pair): [string, string] => {
+      const equals = pair.indexOf("=")
+      return equals === -1 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals)]
     })
   return { base: canonical.slice(0, host) + base, parameters: new Map(pairs), headers }
 }
@@ -208,7 +210,7 @@ const canonicalLabel = (written: string): string | null => {
 
 /** Each letter takes at least one character: what cannot fit is not tried, since trying costs the square of its length. */
 const inPunycode = (text: string): string => {
-  const points = Array.from(text, (one) => one.codePointAt(0) ?? 0)
+  const points = Array.from(text, (character) => character.codePointAt(0) ?? 0)
   return points.length > 63 ? "" : `xn--${punycode(points)}`
 }
 

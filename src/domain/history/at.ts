@@ -51,30 +51,30 @@ export const presentityIn = (state: State, packages: Packages, at: Millis): Pres
     const eventPackage = packages.find(event)
     const body = eventPackage === null ? null : currentView(state, eventPackage).body
     if (body !== null) documents[event] = body
-    for (const one of values(table)) {
-      if (one.expiresAt <= at) continue
-      const { entityTag, body: published, headers = [], receivedAt, expiresAt } = one
+    for (const publication of values(table)) {
+      if (publication.expiresAt <= at) continue
+      const { entityTag, body: published, headers = [], receivedAt, expiresAt } = publication
       publications.push({ event, entityTag, body: published, headers, publishedAt: receivedAt, expiresAt })
     }
   }
   const watchers: PresentityAt["watchers"][number][] = []
-  for (const one of [...values(state.subscriptions)].sort(byNo)) {
-    if (one.expiresAt <= at) continue
-    const eventPackage = packages.find(one.packageName)
-    const { watcher, packageName: event, status, createdAt: since, expiresAt } = one
+  for (const subscription of [...values(state.subscriptions)].sort(byNo)) {
+    if (subscription.expiresAt <= at) continue
+    const eventPackage = packages.find(subscription.packageName)
+    const { watcher, packageName: event, status, createdAt: since, expiresAt } = subscription
     const document =
       eventPackage === null || eventPackage.watcherInfoOf !== undefined
         ? null
-        : viewFor(state, one, eventPackage).body
-    watchers.push({ watcher, event, status, ...privacyOf(one), since, expiresAt, document })
+        : viewFor(state, subscription, eventPackage).body
+    watchers.push({ watcher, event, status, ...privacyOf(subscription), since, expiresAt, document })
   }
-  for (const one of [...values(state.waiting)].sort(byNo)) {
-    const { watcher, packageName: event, since } = one
+  for (const waiting of [...values(state.waiting)].sort(byNo)) {
+    const { watcher, packageName: event, since } = waiting
     watchers.push({
       watcher,
       event,
       status: "waiting",
-      ...privacyOf(one),
+      ...privacyOf(waiting),
       since,
       expiresAt: null,
       document: null,

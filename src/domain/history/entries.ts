@@ -45,25 +45,27 @@ export interface Entry extends Place {
 /** O(events + subscriptions of the presentity). */
 export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): Entry => {
   const { decision, before, after, notifications } = moment
-  const subscription = (no: SubscriptionNo) => get(after.subscriptions, no) ?? get(before.subscriptions, no)
-  const told = notifications.map(({ no, cseq, packageName: event, state }) => {
+  const find = (id: SubscriptionNo) => get(after.subscriptions, id) ?? get(before.subscriptions, id)
+  const told = notifications.map(({ no: id, cseq, packageName: event, state }) => {
     const named = decision.events.find(
-      (one) => (one._tag === "SubscriptionCreated" || one._tag === "FarewellRepeated") && one.no === no,
+      (candidate) =>
+        (candidate._tag === "SubscriptionCreated" || candidate._tag === "FarewellRepeated") &&
+        candidate.no === id,
     )
-    const one =
-      subscription(no) ??
+    const subscription =
+      find(id) ??
       (named?._tag === "SubscriptionCreated" || named?._tag === "FarewellRepeated" ? named : undefined)
-    const watcher = one?.watcher ?? ("" as Uri)
-    return { no, watcher, event, cseq, state, matched: one?.matched ?? null }
+    const watcher = subscription?.watcher ?? ("" as Uri)
+    return { no: id, watcher, event, cseq, state, matched: subscription?.matched ?? null }
   })
   const untold: Entry["untold"][number][] = []
   for (const event of packagesIn(after, before)) {
     const change = changeIn(moment, event, null, circumstances.packages)
     if (change === null) continue
-    for (const [no, finding] of findingsIn(moment, change, event, circumstances)) {
-      const watcher = subscription(no)?.watcher
+    for (const [id, finding] of findingsIn(moment, change, event, circumstances)) {
+      const watcher = find(id)?.watcher
       if (watcher !== undefined && finding._tag !== "Told" && finding._tag !== "Ended")
-        untold.push({ no, watcher, event, finding })
+        untold.push({ no: id, watcher, event, finding })
     }
   }
   return {
@@ -97,8 +99,8 @@ const causesOf = (event: Event, before: State): readonly number[] => {
     case "PublicationRemoved":
       return createdIn(before, event.packageName, event.entityTag)
     case "NotificationFailed": {
-      const one = get(before.subscriptions, event.no)
-      return one === undefined || one.toldIn === 0 ? [] : [one.toldIn]
+      const subscription = get(before.subscriptions, event.no)
+      return subscription === undefined || subscription.toldIn === 0 ? [] : [subscription.toldIn]
     }
     case "SubscriptionRefreshed":
     case "SubscriptionStatusChanged":
@@ -109,7 +111,7 @@ const causesOf = (event: Event, before: State): readonly number[] => {
     case "NotificationsIssued":
       // what was held back: the newest thing published that they have not been told of
       return event.cause === "change" && event.to !== "active"
-        ? event.to.flatMap((no) => heldBack(before, no))
+        ? event.to.flatMap((id) => heldBack(before, id))
         : []
     default:
       return []
@@ -119,13 +121,16 @@ const causesOf = (event: Event, before: State): readonly number[] => {
 const createdIn = (state: State, packageName: PackageName, entityTag: string): readonly number[] => {
   const publications = get(state.publications, packageName)
   if (publications === undefined) return []
-  return [...values(publications)].flatMap((one) => (one.entityTag === entityTag ? [one.bodyFrom] : []))
+  return [...values(publications)].flatMap((publication) =>
+    publication.entityTag === entityTag ? [publication.bodyFrom] : [],
+  )
 }
 
-const heldBack = (state: State, no: SubscriptionNo): readonly number[] => {
-  const one = get(state.subscriptions, no)
-  const publications = one === undefined ? undefined : get(state.publications, one.packageName)
-  if (one === undefined || publications === undefined) return []
+const heldBack = (state: State, id: SubscriptionNo): readonly number[] => {
+  const subscription = get(state.subscriptions, id)
+  const publications =
+    subscription === undefined ? undefined : get(state.publications, subscription.packageName)
+  if (subscription === undefined || publications === undefined) return []
   const newest = Math.max(0, ...[...values(publications)].map(({ bodyFrom }) => bodyFrom))
-  return newest > one.toldIn ? [newest] : []
+  return newest > subscription.toldIn ? [newest] : []
 }

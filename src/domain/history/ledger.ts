@@ -54,7 +54,7 @@ export type Delivery = "answered" | "failed" | "unknown" | "under way"
 export interface Knowledge {
   readonly asOf: Millis
   /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows. */
-  readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
+  readonly delivery: (presentity: Uri, id: SubscriptionNo, cseq: number) => "under way" | "answered" | null
 }
 
 export const deliveryOf = (
@@ -113,7 +113,7 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 export interface Ledger {
   readonly take: (moment: DecisionStep) => void
   /** Keeps a subscription that is alive around this moment, whether or not anything happens to it. */
-  readonly notice: (no: SubscriptionNo, moment: DecisionStep) => void
+  readonly notice: (id: SubscriptionNo, moment: DecisionStep) => void
   /** Oldest first. */
   readonly lives: () => readonly Life[]
 }
@@ -124,51 +124,51 @@ export interface Ledger {
  * @param sentMax NOTIFYs kept for each of them, the newest
  */
 export const makeLedger = (
-  concerns: (one: { readonly watcher: Uri; readonly packageName: PackageName }) => boolean,
+  concerns: (subject: { readonly watcher: Uri; readonly packageName: PackageName }) => boolean,
   sentMax = Number.POSITIVE_INFINITY,
 ): Ledger => {
   const lives = new Map<SubscriptionNo, Open>()
   const others = new Set<SubscriptionNo>()
 
-  const lifeOf = (no: SubscriptionNo, moment: DecisionStep): Open | null => {
-    const known = lives.get(no)
+  const lifeOf = (id: SubscriptionNo, moment: DecisionStep): Open | null => {
+    const known = lives.get(id)
     if (known !== undefined) return known
-    if (others.has(no)) return null
-    const one = get(moment.before.subscriptions, no)
+    if (others.has(id)) return null
+    const existing = get(moment.before.subscriptions, id)
     const created = moment.decision.events.find(
       (event) =>
-        (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === no,
+        (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === id,
     )
     const subscription =
-      one ??
+      existing ??
       (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
     if (subscription === undefined || !concerns(subscription)) {
-      others.add(no)
+      others.add(id)
       return null
     }
     const life: Open = {
-      no,
+      no: id,
       watcher: subscription.watcher,
       packageName: subscription.packageName,
-      createdAt: one?.createdAt ?? clockOf(moment.decision),
+      createdAt: existing?.createdAt ?? clockOf(moment.decision),
       began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
       origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
       ended: null,
       sent: [],
     }
-    lives.set(no, life)
+    lives.set(id, life)
     return life
   }
 
   const answer = (event: NotificationsAccepted, moment: DecisionStep): void => {
-    for (const { no, cseq, at } of answersIn(event, clockOf(moment.decision))) {
-      const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
+    for (const { no: id, cseq, at } of answersIn(event, clockOf(moment.decision))) {
+      const sent = lifeOf(id, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
       if (sent !== undefined) sent.answeredAt = at
     }
   }
 
   return {
-    notice: (no, moment) => void lifeOf(no, moment),
+    notice: (id, moment) => void lifeOf(id, moment),
     take: (moment) => {
       const { decision, notifications } = moment
       for (const event of decision.events) {
@@ -205,9 +205,9 @@ export const makeLedger = (
   }
 }
 
-const fail = (life: Open | null, how: NotificationFailed, moment: DecisionStep): void => {
-  const sent = life?.sent.findLast(({ notify }) => notify.cseq === how.cseq)
-  if (sent !== undefined) sent.failed = { place: placeOf(moment), how }
+const fail = (life: Open | null, failure: NotificationFailed, moment: DecisionStep): void => {
+  const sent = life?.sent.findLast(({ notify }) => notify.cseq === failure.cseq)
+  if (sent !== undefined) sent.failed = { place: placeOf(moment), how: failure }
 }
 
 /** Whatever may have been under way when the server stopped. */
@@ -227,21 +227,21 @@ const repeat = (life: Open, moment: DecisionStep): void => {
 
 const causesIn = (
   events: readonly Event[],
-): ((no: SubscriptionNo) => NotificationsIssued["cause"] | undefined) => {
+): ((id: SubscriptionNo) => NotificationsIssued["cause"] | undefined) => {
   const named = new Map<SubscriptionNo, NotificationsIssued["cause"]>()
   let all: NotificationsIssued["cause"] | undefined
   for (const event of events) {
     if (event._tag !== "NotificationsIssued") continue
     if (event.to === "active") all = event.cause
-    else for (const no of event.to) named.set(no, event.cause)
+    else for (const id of event.to) named.set(id, event.cause)
   }
-  return (no) => named.get(no) ?? all
+  return (id) => named.get(id) ?? all
 }
 
 /** @source RFC 3265 §3.2.4; what it says by `timeout` may be any of four things */
 export const endingOf = (event: SubscriptionTerminated, moment: DecisionStep): Ending => {
   const { cause, events } = moment.decision
-  const failure = events.find((one) => one._tag === "NotificationFailed") ?? null
+  const failure = events.find((candidate) => candidate._tag === "NotificationFailed") ?? null
   const { reason, policy } = event
   return {
     place: placeOf(moment),
@@ -254,10 +254,10 @@ export const endingOf = (event: SubscriptionTerminated, moment: DecisionStep): E
 }
 
 /** Of a subscription that ended in that decision. */
-const packageOf = (no: SubscriptionNo, { before, decision }: DecisionStep): PackageName => {
-  const known = get(before.subscriptions, no)?.packageName
+const packageOf = (id: SubscriptionNo, { before, decision }: DecisionStep): PackageName => {
+  const known = get(before.subscriptions, id)?.packageName
   if (known !== undefined) return known
-  const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)
+  const created = decision.events.find((event) => event._tag === "SubscriptionCreated" && event.no === id)
   return created?._tag === "SubscriptionCreated" ? created.packageName : ""
 }
 

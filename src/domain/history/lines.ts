@@ -42,26 +42,25 @@ const middle = (before: readonly string[], after: readonly string[]): readonly L
   const width = after.length + 1
   /** Lines in common from these two on. */
   const common = new Uint32Array((before.length + 1) * width)
-  for (let one = before.length - 1; one >= 0; one -= 1) {
-    for (let other = after.length - 1; other >= 0; other -= 1) {
-      common[one * width + other] =
-        before[one] === after[other]
-          ? common[(one + 1) * width + other + 1]! + 1
-          : Math.max(common[(one + 1) * width + other]!, common[one * width + other + 1]!)
+  for (let i = before.length - 1; i >= 0; i -= 1) {
+    for (let j = after.length - 1; j >= 0; j -= 1) {
+      common[i * width + j] =
+        before[i] === after[j]
+          ? common[(i + 1) * width + j + 1]! + 1
+          : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!)
     }
   }
   const lines: Line[] = []
-  let [one, other] = [0, 0]
-  while (one < before.length && other < after.length) {
-    if (before[one] === after[other]) {
-      lines.push(same(before[one]!))
-      one += 1
-      other += 1
-    } else if (common[(one + 1) * width + other]! >= common[one * width + other + 1]!)
-      lines.push(gone(before[one++]!))
-    else lines.push(come(after[other++]!))
+  let [i, j] = [0, 0]
+  while (i < before.length && j < after.length) {
+    if (before[i] === after[j]) {
+      lines.push(same(before[i]!))
+      i += 1
+      j += 1
+    } else if (common[(i + 1) * width + j]! >= common[i * width + j + 1]!) lines.push(gone(before[i++]!))
+    else lines.push(come(after[j++]!))
   }
-  return [...lines, ...before.slice(one).map(gone), ...after.slice(other).map(come)]
+  return [...lines, ...before.slice(i).map(gone), ...after.slice(j).map(come)]
 }
 
 /** A document cut where a reader looks for a new line: XML is written without any. */

@@ -45,7 +45,7 @@ export const recall = (before: State, recorded: Decision, world: ReconstructionC
   if (along.length === 0) return recallAlone(before, { ...recorded, at }, world)
   const events = recorded.events.filter((event) => !isAlong(event))
   // but what they prove was known
-  const known = along.reduce((so, event) => evolve(so, event, at), before)
+  const known = along.reduce((state, event) => evolve(state, event, at), before)
   const alone = recallAlone(known, { ...recorded, at, events }, world)
   if (alone === null) return null
   const [first, ...rest] = alone.outcome.events
@@ -68,11 +68,11 @@ const isClockOnly = (event: Event): boolean => event._tag === "ClockSetBack" && 
 
 const recallAlone = (before: State, decision: Decision, world: ReconstructionContext): Recalled | null => {
   const isUnread = unreadBehind(before, decision)
-  const one = recallWith(before, decision, world, isUnread)
-  if (one === null || one.isExact) return one
+  const likely = recallWith(before, decision, world, isUnread)
+  if (likely === null || likely.isExact) return likely
   // nobody says it of those who were judged and for whom nothing changed
-  const other = recallWith(before, decision, world, (...of) => !isUnread(...of))
-  return other?.isExact === true ? other : one
+  const contrary = recallWith(before, decision, world, (...question) => !isUnread(...question))
+  return contrary?.isExact === true ? contrary : likely
 }
 
 const recallWith = (
@@ -92,22 +92,22 @@ const recallWith = (
       return { command, context, inFlight, outcome, isExact }
     }
     // a refresh says itself that a NOTIFY was on its way
-    const said = command._tag === "Resubscribe" ? undelivered(decision.events) : none
-    const one = attempt(said)
-    if (one.isExact) return one
-    first ??= one
-    const again = toldIn(before, one.outcome.events, decision.at)
+    const stated = command._tag === "Resubscribe" ? undelivered(decision.events) : none
+    const plain = attempt(stated)
+    if (plain.isExact) return plain
+    first ??= plain
+    const again = toldIn(before, plain.outcome.events, decision.at)
     const held = [...again.told, ...again.held].filter(
-      (no) => !recorded.told.has(no) && !recorded.held.has(no),
+      (id) => !recorded.told.has(id) && !recorded.held.has(id),
     )
-    const untold = [...again.told].filter((no) => !recorded.told.has(no))
+    const untold = [...again.told].filter((id) => !recorded.told.has(id))
     for (const more of [held, untold]) {
-      const other = attempt(new Set([...said, ...more]))
-      if (other.isExact) return other
+      const guess = attempt(new Set([...stated, ...more]))
+      if (guess.isExact) return guess
     }
     // every NOTIFY but of those who were told something
-    const all = [...entries(before.subscriptions)].map(([no]) => no)
-    const most = attempt(new Set([...said, ...all.filter((no) => !recorded.told.has(no))]))
+    const all = [...entries(before.subscriptions)].map(([id]) => id)
+    const most = attempt(new Set([...stated, ...all.filter((id) => !recorded.told.has(id))]))
     if (most.isExact) return most
   }
   return first
@@ -120,8 +120,10 @@ const recallWith = (
 export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "events">): boolean =>
   decision.stream !== retentionStream &&
   !decision.events.some((event) => ("body" in event && isDropped(event.body)) || "droppedHeaders" in event) &&
-  ![...values(before.publications)].some((some) =>
-    [...values(some)].some((one) => isDropped(one.body) || one.droppedHeaders !== undefined),
+  ![...values(before.publications)].some((publications) =>
+    [...values(publications)].some(
+      (publication) => isDropped(publication.body) || publication.droppedHeaders !== undefined,
+    ),
   ) &&
   ![...values(before.hardState)].some(isDropped) &&
   ![...values(before.rules)].some(({ body }) => isDropped(body))
@@ -148,14 +150,14 @@ export const contextFor = (
       (event) => event._tag === "SubscriptionCreated" && event.sharingTag === tag && event.parked === true,
     ),
   isUnread,
-  inFlight: (no) => inFlight.has(no),
+  inFlight: (id) => inFlight.has(id),
   findDialog: (key) => dialogIn(state, key),
 })
 
 /** O(dialogs of the presentity). */
 const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
-  for (const [no, { start }] of entries(state.dialogs)) {
-    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  for (const [id, { start }] of entries(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return id
   }
   return null
 }
@@ -172,9 +174,9 @@ const toldIn = (before: State, events: readonly Event[], at: number): Told => {
   let state = before
   for (const event of events) {
     if (event._tag === "NotificationsIssued" && waits.has(event.cause))
-      for (const { no } of audience(state, event)) told.add(no)
+      for (const { no: id } of audience(state, event)) told.add(id)
     if (event._tag === "NotificationsDeferred" && !event.undelivered && event.until !== null)
-      for (const no of event.to) held.add(no)
+      for (const id of event.to) held.add(id)
     state = evolve(state, event, at)
   }
   return { told, held }
@@ -191,22 +193,22 @@ const undelivered = (events: readonly Event[]): ReadonlySet<SubscriptionNo> =>
 const none: ReadonlySet<SubscriptionNo> = new Set()
 
 /** Equal as plain data: the order of keys and members that are undefined do not count. */
-export const sameValue = (one: unknown, other: unknown): boolean => {
-  if (one === other) return true
-  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
-  if (Array.isArray(one) || Array.isArray(other)) {
+export const sameValue = (left: unknown, right: unknown): boolean => {
+  if (left === right) return true
+  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false
+  if (Array.isArray(left) || Array.isArray(right)) {
     return (
-      Array.isArray(one) &&
-      Array.isArray(other) &&
-      one.length === other.length &&
-      one.every((value, index) => sameValue(value, other[index]))
+      Array.isArray(left) &&
+      Array.isArray(right) &&
+      left.length === right.length &&
+      left.every((value, index) => sameValue(value, right[index]))
     )
   }
-  const [some, others] = [
-    one as Readonly<Record<string, unknown>>,
-    other as Readonly<Record<string, unknown>>,
+  const [leftFields, rightFields] = [
+    left as Readonly<Record<string, unknown>>,
+    right as Readonly<Record<string, unknown>>,
   ]
-  return [...new Set([...Object.keys(some), ...Object.keys(others)])].every((key) =>
-    sameValue(some[key], others[key]),
+  return [...new Set([...Object.keys(leftFields), ...Object.keys(rightFields)])].every((key) =>
+    sameValue(leftFields[key], rightFields[key]),
   )
 }

@@ -115,7 +115,7 @@ export const commandsBehind = (
 const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
   const [event] = events
   if (event === undefined) return []
-  const said = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
+  const common = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
   switch (event._tag) {
     case "PublicationCreated":
     case "PublicationModified": {
@@ -124,7 +124,7 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
       const expires = secondsTo(event.expiresAt, at)
       return [
         {
-          ...said,
+          ...common,
           packageName,
           ifMatch,
           expires,
@@ -136,11 +136,11 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
     }
     case "PublicationRefreshed": {
       const { packageName, supersedes, expiresAt } = event
-      return [{ ...said, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
+      return [{ ...common, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
     }
     case "PublicationRemoved": {
       const { packageName, entityTag, sender } = event
-      const removal = { ...said, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
+      const removal = { ...common, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
       // older logs do not say whose device it was, but by who was not told
       const own = sender === undefined ? devicesOf(before, packageName) : []
       return [removal, ...own.map((sender): Command => ({ ...removal, sender }))]
@@ -152,8 +152,9 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
 
 const devicesOf = (state: State, packageName: PackageName): readonly string[] => {
   const targets = new Set<string>()
-  for (const one of values(state.subscriptions)) {
-    const dialog = one.packageName === packageName ? get(state.dialogs, one.dialog) : undefined
+  for (const subscription of values(state.subscriptions)) {
+    const dialog =
+      subscription.packageName === packageName ? get(state.dialogs, subscription.dialog) : undefined
     if (dialog !== undefined) targets.add(dialog.remoteTarget)
   }
   return [...targets].sort()
@@ -165,8 +166,8 @@ const packageOf = (state: State, events: readonly Event[]): PackageName | null =
   for (const event of events) {
     if ("packageName" in event) return event.packageName
     if (!("no" in event)) continue
-    const one = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
-    if (one !== undefined) return one.packageName
+    const subject = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
+    if (subject !== undefined) return subject.packageName
   }
   return null
 }
@@ -253,14 +254,14 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
   )
   // of several subscriptions in a dialog any may have been answered when nothing more followed
   const inDialog = [...values(before.subscriptions)]
-    .filter((one) => one.dialog === dialog)
-    .map(({ no }) => no)
-  return [...numbers.slice(0, 1), ...inDialog.sort((one, other) => one - other)].map((no) => {
-    const one = get(before.subscriptions, no)
-    const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
+    .filter((subscription) => subscription.dialog === dialog)
+    .map(({ no: id }) => id)
+  return [...numbers.slice(0, 1), ...inDialog.sort((left, right) => left - right)].map((id) => {
+    const subscription = get(before.subscriptions, id)
+    const cseq = subscription === undefined ? 0 : (get(before.dialogs, subscription.dialog)?.localCseq ?? 0)
     return {
       _tag: "ReportDelivery",
-      no,
+      no: id,
       cseq,
       outcome: { _tag: "Accepted", remoteTarget, ...address },
     }
@@ -272,8 +273,8 @@ const failures = (
   events: readonly Event[],
   at: Millis,
 ): readonly ReportDelivery[] => {
-  const { no, cseq, outcome, status = 500 } = failed
-  const report = { _tag: "ReportDelivery", no, cseq } as const
+  const { no: id, cseq, outcome, status = 500 } = failed
+  const report = { _tag: "ReportDelivery", no: id, cseq } as const
   if (outcome === "unproven") return [{ ...report, outcome: { _tag: "Unproven" } }]
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]

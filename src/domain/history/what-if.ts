@@ -86,7 +86,7 @@ export const makeOtherWorld = (
 ): OtherWorld => {
   const { without, rules } = supposition
   const reaction = { packages: world.packages, limits: world.limits }
-  let other = begin
+  let imagined = begin
   let isSame = true
   let areRulesSet = rules === null
   let extra = 0
@@ -98,10 +98,10 @@ export const makeOtherWorld = (
 
   const apply = (decision: Pick<Decision, "at" | "version" | "events">): void => {
     if (decision.events.length === 0) return
-    const before = other
-    other = fold(before, decision)
+    const before = imagined
+    imagined = fold(before, decision)
     const at = clockOf(decision)
-    for (const notify of react(before, decision.events, other, at, reaction)) left.push({ at, notify })
+    for (const notify of react(before, decision.events, imagined, at, reaction)) left.push({ at, notify })
     note(decision.events)
   }
   const note = (events: readonly Event[]): void => {
@@ -112,16 +112,16 @@ export const makeOtherWorld = (
   /** A command that the log does not have. @returns whether anything came of it */
   const add = (command: Command, at: Millis): boolean => {
     extra++
-    const now = nowFor(other, at)
-    other = { ...other, version: version - 2 + extra * between }
+    const now = nowFor(imagined, at)
+    imagined = { ...imagined, version: version - 2 + extra * between }
     const authorize = world.authorize ?? askTheRules
-    const decision = { at: now, version: other.version + 1, nonce: "", events: [] }
+    const decision = { at: now, version: imagined.version + 1, nonce: "", events: [] }
     const { events } = decide(
-      other,
+      imagined,
       command,
-      contextFor(other, decision, worldNow(), ruled(authorize), nobody),
+      contextFor(imagined, decision, worldNow(), ruled(authorize), nobody),
     )
-    apply({ ...decision, ...placedAt(other, now, events) })
+    apply({ ...decision, ...placedAt(imagined, now, events) })
     return events.length > 0
   }
   const tried: ReconstructionContext =
@@ -144,42 +144,53 @@ export const makeOtherWorld = (
    * @param known answers of which the log says by then when they came
    */
   const wait = (to: Millis, hears: SubscriptionNo | null, known: readonly Accepted[] = []): void => {
-    for (const { no, at } of known) if (no !== hears && unanswered.has(no)) answered(no, at)
-    for (const [no, since] of unanswered) {
-      if (no === hears) continue
+    for (const { no: id, at } of known) if (id !== hears && unanswered.has(id)) answered(id, at)
+    for (const [id, since] of unanswered) {
+      if (id === hears) continue
       const at = Math.min(to, since + answerMillis)
-      if (at < to || since + answerMillis <= to) answered(no, at)
+      if (at < to || since + answerMillis <= to) answered(id, at)
     }
     for (let passes = 0; ; passes++) {
-      const deadline = nextDeadline(other)
+      const deadline = nextDeadline(imagined)
       if (deadline === null || deadline > to) return
       invariant(passes < 100_000, "falling due comes to an end")
       const hasConsequences = add({ _tag: "FallDue" }, deadline)
       invariant(hasConsequences, "what is overdue has consequences")
     }
   }
-  const answered = (no: SubscriptionNo, at: Millis): void => {
-    unanswered.delete(no)
-    const one = get(other.subscriptions, no)
-    const eventPackage = one === undefined ? null : world.packages.find(one.packageName)
-    if (one === undefined || eventPackage === null || viewFor(other, one, eventPackage).digest === one.shown)
+  const answered = (id: SubscriptionNo, at: Millis): void => {
+    unanswered.delete(id)
+    const subscription = get(imagined.subscriptions, id)
+    const eventPackage = subscription === undefined ? null : world.packages.find(subscription.packageName)
+    if (
+      subscription === undefined ||
+      eventPackage === null ||
+      viewFor(imagined, subscription, eventPackage).digest === subscription.shown
+    )
       return
-    const cseq = get(other.dialogs, one.dialog)?.localCseq ?? 0
-    other = withAnswers(other, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
-    add({ _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
+    const cseq = get(imagined.dialogs, subscription.dialog)?.localCseq ?? 0
+    imagined = withAnswers(imagined, { _tag: "NotificationsAccepted", of: [id, cseq, 0] })
+    add({ _tag: "ReportDelivery", no: id, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
   }
 
   const again = (moment: DecisionStep, recalled: Recalled): void => {
     const { decision } = moment
-    const command = translated(recalled.command, moment.before, other)
+    const command = translated(recalled.command, moment.before, imagined)
     if (command === null) return
     if (command._tag === "ReportDelivery") unanswered.delete(command.no)
-    other = { ...other, version: decision.version - 1 }
-    const at = nowFor(other, clockOf(decision))
+    imagined = { ...imagined, version: decision.version - 1 }
+    const at = nowFor(imagined, clockOf(decision))
     const authorize = ruled(recalled.context.authorize)
     const { isUnread } = recalled.context
-    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight, isUnread)
-    const { events, answer } = decide(other, command, context)
+    const context = contextFor(
+      imagined,
+      { ...decision, at },
+      worldNow(),
+      authorize,
+      recalled.inFlight,
+      isUnread,
+    )
+    const { events, answer } = decide(imagined, command, context)
     if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
       refused.push({
         _tag: "Refused",
@@ -188,33 +199,37 @@ export const makeOtherWorld = (
         cause: decision.cause,
         rejection: answer.rejection,
       })
-    apply({ ...placedAt(other, at, events), version: decision.version })
-    for (const no of recalled.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
+    apply({ ...placedAt(imagined, at, events), version: decision.version })
+    for (const id of recalled.inFlight)
+      if (get(imagined.subscriptions, id) !== undefined) unanswered.set(id, at)
   }
 
-  const differences = (was: readonly SentNotify[], would: readonly SentNotify[]): readonly Difference[] => {
-    const found: Difference[] = []
-    const rest = [...would]
-    const missing = was.filter((one) => {
-      const index = rest.findIndex((another) => isSameLeaving(one, another, world))
+  const differences = (
+    recorded: readonly SentNotify[],
+    supposed: readonly SentNotify[],
+  ): readonly Difference[] => {
+    const result: Difference[] = []
+    const rest = [...supposed]
+    const missing = recorded.filter((sent) => {
+      const index = rest.findIndex((another) => isSameLeaving(sent, another, world))
       if (index >= 0) rest.splice(index, 1)
       return index < 0
     })
-    const watcherOf = (no: SubscriptionNo): Uri => watchers.get(no) ?? ("" as Uri)
-    for (const one of missing) {
-      const index = rest.findIndex(({ notify }) => notify.no === one.notify.no)
+    const watcherOf = (id: SubscriptionNo): Uri => watchers.get(id) ?? ("" as Uri)
+    for (const sent of missing) {
+      const index = rest.findIndex(({ notify }) => notify.no === sent.notify.no)
       const instead = index < 0 ? null : rest.splice(index, 1)[0]!
-      found.push({ _tag: "Told", position, watcher: watcherOf(one.notify.no), was: one, would: instead })
+      result.push({ _tag: "Told", position, watcher: watcherOf(sent.notify.no), was: sent, would: instead })
     }
-    for (const one of rest)
-      found.push({ _tag: "Told", position, watcher: watcherOf(one.notify.no), was: null, would: one })
-    return found
+    for (const sent of rest)
+      result.push({ _tag: "Told", position, watcher: watcherOf(sent.notify.no), was: null, would: sent })
+    return result
   }
 
-  for (const one of freeze(begin).subscriptions) watchers.set(one.no, one.watcher)
+  for (const subscription of freeze(begin).subscriptions) watchers.set(subscription.no, subscription.watcher)
 
   return {
-    state: () => other,
+    state: () => imagined,
     step: (moment) => {
       const { decision } = moment
       ;({ position } = moment)
@@ -225,7 +240,7 @@ export const makeOtherWorld = (
       note(decision.events)
       const setsRules = rules !== null && !areRulesSet && position >= rules.from
       if (isSame && !setsRules && !without.has(position) && supposition.again !== true) {
-        other = moment.after
+        imagined = moment.after
         return []
       }
       isSame = false
@@ -260,11 +275,11 @@ export const makeOtherWorld = (
         recalled !== null
       )
         again(moment, recalled)
-      other = { ...other, version: decision.version }
-      const was = moment.notifications.map((notify): SentNotify => ({ at, notify }))
-      const found = [...refused, ...differences(was, left)]
-      if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(other), freeze(moment.after))
-      return found
+      imagined = { ...imagined, version: decision.version }
+      const recorded = moment.notifications.map((notify): SentNotify => ({ at, notify }))
+      const result = [...refused, ...differences(recorded, left)]
+      if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(imagined), freeze(moment.after))
+      return result
     },
     end: (until) => {
       if (isSame) return []
@@ -278,13 +293,16 @@ export const makeOtherWorld = (
 }
 
 /** The command as the other world has to hear it; null: it concerns what is not there. */
-const translated = (command: Command, before: State, other: State): Command | null => {
+const translated = (command: Command, before: State, imagined: State): Command | null => {
   if (command._tag !== "ReportDelivery") return command
-  const [was, is] = [get(before.subscriptions, command.no), get(other.subscriptions, command.no)]
-  if (is === undefined) return null
+  const [subscriptionBefore, subscription] = [
+    get(before.subscriptions, command.no),
+    get(imagined.subscriptions, command.no),
+  ]
+  if (subscription === undefined) return null
   const [old, present] = [
-    was === undefined ? undefined : get(before.dialogs, was.dialog),
-    get(other.dialogs, is.dialog),
+    subscriptionBefore === undefined ? undefined : get(before.dialogs, subscriptionBefore.dialog),
+    get(imagined.dialogs, subscription.dialog),
   ]
   if (old === undefined || present === undefined) return null
   // so many NOTIFYs ago as it was
@@ -292,14 +310,14 @@ const translated = (command: Command, before: State, other: State): Command | nu
   return cseq < 1 ? null : { ...command, cseq }
 }
 
-const isSameLeaving = (one: SentNotify, other: SentNotify, world: ReconstructionContext): boolean =>
-  one.at === other.at &&
-  one.notify.no === other.notify.no &&
-  one.notify.state === other.notify.state &&
-  one.notify.reason === other.notify.reason &&
-  one.notify.body?.contentType === other.notify.body?.contentType &&
-  textOf(one.notify, world) === textOf(other.notify, world) &&
-  sameValue(one.notify.headers, other.notify.headers)
+const isSameLeaving = (left: SentNotify, right: SentNotify, world: ReconstructionContext): boolean =>
+  left.at === right.at &&
+  left.notify.no === right.notify.no &&
+  left.notify.state === right.notify.state &&
+  left.notify.reason === right.notify.reason &&
+  left.notify.body?.contentType === right.notify.body?.contentType &&
+  textOf(left.notify, world) === textOf(right.notify, world) &&
+  sameValue(left.notify.headers, right.notify.headers)
 
 /** Without the number that documents made for one subscription have: it only counts them. */
 const textOf = ({ packageName, body }: Notify, { packages }: ReconstructionContext): string | null => {

@@ -142,8 +142,8 @@ export interface Inquiry {
 
 export const makeInquiry = (question: Question, circumstances: DecisionContext): Inquiry => {
   const { presentity, watcher, packageName, at } = question
-  const matches = (one: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
-    one.watcher === watcher && one.packageName === packageName
+  const matches = (subject: { readonly watcher: Uri; readonly packageName: PackageName }): boolean =>
+    subject.watcher === watcher && subject.packageName === packageName
   const ledger = makeLedger(matches)
   let found: Found | null = null
   let treatment: Treatment | null = null
@@ -158,17 +158,17 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
     if (question.position !== undefined && moment.position !== question.position) return
     const treated = treatmentIn(moment, packageName, watcher, circumstances)
     if (treated !== undefined) treatment = treated
-    const what = changeIn(moment, packageName, watcher, circumstances.packages)
-    if (what === null) return
+    const published = changeIn(moment, packageName, watcher, circumstances.packages)
+    if (published === null) return
     const eventPackage = circumstances.packages.find(packageName)
     const findings = new Map<SubscriptionNo, OpenCase>()
-    for (const [no, finding] of findingsIn(moment, what, packageName, circumstances, matches)) {
-      ledger.notice(no, moment)
-      findings.set(no, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
+    for (const [id, finding] of findingsIn(moment, published, packageName, circumstances, matches)) {
+      ledger.notice(id, moment)
+      findings.set(id, { finding, sequel: isHeld(finding) ? { _tag: "Open" } : null })
     }
     found = {
       moment,
-      what,
+      what: published,
       findings,
       judgement: eventPackage === null ? null : authorizationIn(moment, eventPackage, watcher, circumstances),
     }
@@ -179,8 +179,8 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       lastAt = clockOf(moment.decision)
       ledger.take(moment)
       if (found !== null && found.moment.position < moment.position) {
-        for (const [no, open] of found.findings) {
-          if (open.sequel?._tag === "Open") open.sequel = sequelIn(moment, no, circumstances)
+        for (const [id, open] of found.findings) {
+          if (open.sequel?._tag === "Open") open.sequel = sequelIn(moment, id, circumstances)
         }
       }
       examine(moment)
@@ -191,8 +191,8 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       const from = found.moment.position
       const lives = ledger.lives()
       if (found.findings.size === 0) return lives.some(({ began }) => (began?.position ?? 0) > from)
-      return lives.every(({ no, sent }) => {
-        const sequel = found?.findings.get(no)?.sequel
+      return lives.every(({ no: id, sent }) => {
+        const sequel = found?.findings.get(id)?.sequel
         if (sequel?._tag === "Open") return false
         const told = sent.find(({ place }) => place.position >= from)
         if (told === undefined) return true
@@ -213,7 +213,7 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
           open.finding._tag === "Told" || open.finding._tag === "Ended" ? place.position : place.position + 1
         const tells =
           open.finding._tag === "Told" || open.sequel?._tag === "Told" || open.finding._tag === "Ended"
-        const sent = tells ? (life.sent.find((one) => one.place.position >= from) ?? null) : null
+        const sent = tells ? (life.sent.find((candidate) => candidate.place.position >= from) ?? null) : null
         return [{ life, finding: open.finding, sequel: open.sequel, sent }]
       })
       const absence: Absence | null =
@@ -242,40 +242,46 @@ export const treatmentIn = (
   circumstances: DecisionContext,
 ): Treatment | null | undefined => {
   const { before, after, decision } = moment
-  const matches = (one: Pick<Subscription, "watcher" | "packageName">): boolean =>
-    one.watcher === watcher && one.packageName === packageName
+  const matches = (subject: Pick<Subscription, "watcher" | "packageName">): boolean =>
+    subject.watcher === watcher && subject.packageName === packageName
   // one that asked once is told how it is treated, and is over
-  const asked = decision.events.flatMap((event) =>
+  const fetches = decision.events.flatMap((event) =>
     event._tag === "SubscriptionCreated" && matches(event) && get(after.subscriptions, event.no) === undefined
       ? event
       : [],
   )
   const ended = decision.events.flatMap((event) => {
-    const one = event._tag === "SubscriptionTerminated" ? get(before.subscriptions, event.no) : undefined
-    return event._tag === "SubscriptionTerminated" && one !== undefined && matches(one) ? event : []
+    const subscription =
+      event._tag === "SubscriptionTerminated" ? get(before.subscriptions, event.no) : undefined
+    return event._tag === "SubscriptionTerminated" && subscription !== undefined && matches(subscription)
+      ? event
+      : []
   })
   const isDecided = decision.events.some((event) => {
     if (event._tag === "SubscriptionCreated") return matches(event)
-    const one = event._tag === "SubscriptionStatusChanged" ? get(after.subscriptions, event.no) : undefined
-    return one !== undefined && matches(one)
+    const subscription =
+      event._tag === "SubscriptionStatusChanged" ? get(after.subscriptions, event.no) : undefined
+    return subscription !== undefined && matches(subscription)
   })
   const eventPackage = circumstances.packages.find(packageName)
   if (eventPackage === null || (!isDecided && ended.length === 0)) return undefined
-  const left = [...[...values(after.subscriptions)].filter(matches), ...asked].sort(byNo)
+  const left = [...[...values(after.subscriptions)].filter(matches), ...fetches].sort(byNo)
   if (left.some(isShown)) return null
-  const base = (no: SubscriptionNo) => ({
+  const base = (id: SubscriptionNo) => ({
     ...placeOf(moment),
     cause: decision.cause,
     origin: decision.origin,
-    life: { no, watcher, packageName },
+    life: { no: id, watcher, packageName },
     judgement: authorizationIn(moment, eventPackage, watcher, circumstances),
   })
-  const one = left.at(-1)
-  if (one !== undefined) {
+  const subscription = left.at(-1)
+  if (subscription !== undefined) {
     // that another one is over says nothing new of those that are left
-    const wasShown = [...values(before.subscriptions)].some((other) => matches(other) && isShown(other))
+    const wasShown = [...values(before.subscriptions)].some(
+      (candidate) => matches(candidate) && isShown(candidate),
+    )
     if (!isDecided && !wasShown) return undefined
-    return { ...base(one.no), _tag: one.status === "pending" ? "Pending" : "PoliteBlock" }
+    return { ...base(subscription.no), _tag: subscription.status === "pending" ? "Pending" : "PoliteBlock" }
   }
   const last = ended.at(-1)
   // what is over by time, by itself or for a fault is nobody's word
@@ -302,9 +308,9 @@ const isHeld = ({ _tag }: Finding): boolean =>
   _tag === "Paced" || _tag === "Retried" || _tag === "UnderWay" || _tag === "Withheld"
 
 /** Whether the last thing that a decision sent to a subscription was a NOTIFY without its document. */
-const isWithheld = (events: readonly Event[], no: SubscriptionNo): boolean => {
+const isWithheld = (events: readonly Event[], id: SubscriptionNo): boolean => {
   const last = events.findLast(
-    (event) => event._tag === "NotificationsIssued" && event.to !== "active" && event.to.includes(no),
+    (event) => event._tag === "NotificationsIssued" && event.to !== "active" && event.to.includes(id),
   )
   return last?._tag === "NotificationsIssued" && last.withheld === true
 }
@@ -312,13 +318,13 @@ const isWithheld = (events: readonly Event[], no: SubscriptionNo): boolean => {
 /** Those alive before or after the decision. */
 const concerned = (
   { before, after }: DecisionStep,
-  matches: (one: Subscription) => boolean,
+  matches: (subscription: Subscription) => boolean,
 ): ReadonlySet<SubscriptionNo> =>
   new Set(
     [...values(before.subscriptions), ...values(after.subscriptions)]
       .filter(matches)
-      .map(({ no }) => no)
-      .sort((one, other) => one - other),
+      .map(({ no: id }) => id)
+      .sort((left, right) => left - right),
   )
 
 /**
@@ -328,42 +334,45 @@ const concerned = (
  */
 export const findingsIn = (
   moment: DecisionStep,
-  what: Change,
+  published: Change,
   packageName: PackageName,
   circumstances: DecisionContext,
-  matches: (one: Subscription) => boolean = () => true,
+  matches: (subscription: Subscription) => boolean = () => true,
 ): ReadonlyMap<SubscriptionNo, Finding> => {
   const findings = new Map<SubscriptionNo, Finding>()
   const eventPackage = circumstances.packages.find(packageName)
   if (eventPackage === null) return findings
-  for (const no of concerned(moment, (one) => one.packageName === packageName && matches(one))) {
-    const finding = findingOf(moment, what, no, eventPackage, circumstances)
-    if (finding !== null) findings.set(no, finding)
+  for (const id of concerned(
+    moment,
+    (subscription) => subscription.packageName === packageName && matches(subscription),
+  )) {
+    const finding = findingOf(moment, published, id, eventPackage, circumstances)
+    if (finding !== null) findings.set(id, finding)
   }
   return findings
 }
 
 const findingOf = (
   moment: DecisionStep,
-  what: Change,
-  no: SubscriptionNo,
+  published: Change,
+  id: SubscriptionNo,
   eventPackage: EventPackage,
   circumstances: DecisionContext,
 ): Finding | null => {
   const { before, after, decision, notifications } = moment
   const { events } = decision
-  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === id)
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
-  const subscription = get(after.subscriptions, no)
+  const subscription = get(after.subscriptions, id)
   if (subscription === undefined) return null
-  if (notifications.some((notify) => notify.no === no))
-    return isWithheld(events, no) ? { _tag: "Withheld" } : { _tag: "Told" }
+  if (notifications.some((notify) => notify.no === id))
+    return isWithheld(events, id) ? { _tag: "Withheld" } : { _tag: "Told" }
   const change: PublishedChange = {
     before,
     after,
     eventPackage,
-    sender: senderOf(what),
-    isTreatment: isTreatment(what),
+    sender: senderOf(published),
+    isTreatment: isTreatment(published),
   }
   const digest = viewFor(after, subscription, eventPackage).digest
   const authorization = (): Authorization =>
@@ -384,7 +393,7 @@ const findingOf = (
     default:
   }
   const isSuppressed = events.some(
-    (event) => event._tag === "NotificationsIssued" && event.suppressed.includes(no),
+    (event) => event._tag === "NotificationsIssued" && event.suppressed.includes(id),
   )
   if (isSuppressed) return { _tag: "OwnDevice" }
   const isMissed = subscription.shown === ""
@@ -434,13 +443,20 @@ const unchanged = (
 const isTreatment = ({ _tag }: Change): boolean => _tag === "Rules" || _tag === "Decided"
 
 /** The device that made the change; null: none did. */
-const senderOf = (what: Change): string | null =>
-  what._tag === "Published" && "sender" in what.event ? (what.event.sender ?? null) : null
+const senderOf = (published: Change): string | null =>
+  published._tag === "Published" && "sender" in published.event ? (published.event.sender ?? null) : null
 
 const nobody = (): boolean => false
 
-const hiddenFrom = (one: Subscription, state: State, eventPackage: EventPackage): readonly string[] => {
-  const [whole, own] = [currentView(state, eventPackage).body, viewFor(state, one, eventPackage).body]
+const hiddenFrom = (
+  subscription: Subscription,
+  state: State,
+  eventPackage: EventPackage,
+): readonly string[] => {
+  const [whole, own] = [
+    currentView(state, eventPackage).body,
+    viewFor(state, subscription, eventPackage).body,
+  ]
   return differenceOf(linesOf(whole?.text ?? ""), linesOf(own?.text ?? "")).flatMap(({ mark, text }) =>
     mark === "-" && text !== "" ? [text] : [],
   )
@@ -451,16 +467,16 @@ const wholeChanged = (before: State, after: State, eventPackage: EventPackage): 
   currentView(before, eventPackage).digest !== currentView(after, eventPackage).digest
 
 /** What a decision after the change means for who still waits to be told. */
-const sequelIn = (moment: DecisionStep, no: SubscriptionNo, { packages }: DecisionContext): Sequel => {
+const sequelIn = (moment: DecisionStep, id: SubscriptionNo, { packages }: DecisionContext): Sequel => {
   const { after, decision, notifications } = moment
-  if (notifications.some((notify) => notify.no === no && notify.state !== "terminated"))
-    return isWithheld(decision.events, no) ? { _tag: "Open" } : { _tag: "Told" }
-  const ended = decision.events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  if (notifications.some((notify) => notify.no === id && notify.state !== "terminated"))
+    return isWithheld(decision.events, id) ? { _tag: "Open" } : { _tag: "Told" }
+  const ended = decision.events.find((event) => event._tag === "SubscriptionTerminated" && event.no === id)
   if (ended?._tag === "SubscriptionTerminated") return { _tag: "Ended", ending: endingOf(ended, moment) }
-  const one = get(after.subscriptions, no)
-  const eventPackage = one === undefined ? null : packages.find(one.packageName)
-  if (one === undefined || eventPackage === null) return { _tag: "Open" }
-  return one.shown === viewFor(after, one, eventPackage).digest
+  const subscription = get(after.subscriptions, id)
+  const eventPackage = subscription === undefined ? null : packages.find(subscription.packageName)
+  if (subscription === undefined || eventPackage === null) return { _tag: "Open" }
+  return subscription.shown === viewFor(after, subscription, eventPackage).digest
     ? { _tag: "TakenBack", place: placeOf(moment) }
     : { _tag: "Open" }
 }

@@ -106,8 +106,8 @@ export const rowName = (table: TableName, row: TableRow): string => {
 export const rowsOf = (state: State): readonly RowKey[] => allRows(state)
 
 /** Columns in which two rows of one name differ. */
-export const differingColumns = (table: TableName, one: TableRow, other: TableRow): readonly string[] =>
-  layouts[table].columns.filter((column) => one[column] !== other[column])
+export const differingColumns = (table: TableName, left: TableRow, right: TableRow): readonly string[] =>
+  layouts[table].columns.filter((column) => left[column] !== right[column])
 
 const bareRow = (state: State, key: RowKey): PresentityRow | ActiveWatcherRow | WatcherRow | undefined => {
   switch (key.table) {

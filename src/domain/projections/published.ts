@@ -29,15 +29,15 @@ export interface PresencePublish {
 
 /** Of one decision, in order. */
 export const publishesIn = ({ stream, at, events }: Decision): readonly PresencePublish[] => {
-  let found: PresencePublish[] | null = null
+  let items: PresencePublish[] | null = null
   for (const event of events) {
-    const what = whatOf(event, at)
-    if (what === null) continue
+    const content = whatOf(event, at)
+    if (content === null) continue
     const { user, host } = splitUri(stream)
-    found ??= []
-    found.push({ user, domain: host, ...what, at })
+    items ??= []
+    items.push({ user, domain: host, ...content, at })
   }
-  return found ?? none
+  return items ?? none
 }
 
 const none: readonly PresencePublish[] = []
