@@ -47,8 +47,8 @@ const tupleOf = (tuple: Element): Tuple => {
   }
 }
 
-const notesOf = (of: Element): readonly string[] =>
-  childrenNamed(of, pidfNamespace, "note").map((note) => textOf(note).trim())
+const notesOf = (element: Element): readonly string[] =>
+  childrenNamed(element, pidfNamespace, "note").map((note) => textOf(note).trim())
 
 /** `open`: some tuple is; `closed`: there is a document, and none is. */
 export const shows = (summary: Summary | null, basic: "open" | "closed"): boolean =>
@@ -97,7 +97,7 @@ export const shownText = (body: Body | null): string => {
     return [...tuples, ...notes].join(", ") || "an empty document"
   }
   const states = [...body.text.matchAll(/<(?:\w+:)?state>([\w-]+)<|\bstatus="([\w-]+)"/g)].map(
-    ([, one, other]) => one ?? other,
+    ([, stateElement, stateAttribute]) => stateElement ?? stateAttribute,
   )
   return `${body.contentType} of ${body.text.length}${states.length === 0 ? "" : ` (${states.slice(0, 8).join(" ")})`}`
 }

@@ -11,7 +11,7 @@ import { spanInWords } from "./time-spans.ts"
 /** An instant, in milliseconds since 1970, as text. */
 export type Clock = (at: number) => string
 
-type WatcherName = (no: SubscriptionNo) => string
+type WatcherName = (id: SubscriptionNo) => string
 
 interface EventText<Of extends Event> {
   /** Everything but the event's name. */
@@ -36,7 +36,7 @@ const roomInWords = (room: number | null | undefined): string =>
       ? "at a proven address"
       : `at an address that has not answered yet (a document of up to ${room} octets may go there)`
 
-const standing = (one: {
+const standing = (subject: {
   readonly status: string
   readonly polite: boolean
   readonly forced?: true
@@ -45,11 +45,11 @@ const standing = (one: {
   readonly unread?: true
 }): string =>
   words(
-    one.polite ? "politely blocked" : one.status,
-    one.forced === true ? "by force_active" : "",
-    policyInWords(one),
-    one.unread === true ? "rules not read yet" : "",
-    one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
+    subject.polite ? "politely blocked" : subject.status,
+    subject.forced === true ? "by force_active" : "",
+    policyInWords(subject),
+    subject.unread === true ? "rules not read yet" : "",
+    subject.matched === null ? "" : subject.matched === "" ? "no rule matches" : `rules ${subject.matched}`,
   )
 
 const policyInWords = ({ policy }: { readonly policy?: WatchWord }): string =>
@@ -217,7 +217,7 @@ const texts: EventTexts = {
   NotificationsDeferred: {
     full: (event, clock) =>
       words(
-        event.to.map((no) => `#${no}`).join(" "),
+        event.to.map((id) => `#${id}`).join(" "),
         event.until === null ? "not held back any more" : `until ${clock(event.until)}`,
         event.undelivered ? "the last one was not taken" : "",
       ),
@@ -228,7 +228,7 @@ const texts: EventTexts = {
     full: (event) => `${event.of.length / 3}`,
     brief: (event, watcher) =>
       `${event._tag} ${answersIn(event, 0)
-        .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
+        .map(({ no: id, cseq }) => `${watcher(id)} cseq ${cseq}`)
         .join(", ")}`,
   },
   ClockSetBack: {

@@ -61,7 +61,7 @@ export const walkFrom = (begin: State, reaction: Reaction, sha256: Sha256): Walk
       const moment = momentOf(state, recorded, reaction)
       state = moment.after
       const left = moment.notifications.map(canonicalJson)
-      for (const one of left) all.update(`${one}\n`)
+      for (const digest of left) all.update(`${digest}\n`)
       const changed = canonicalJson(changedBetween(moment.before, moment.after))
       // as many digits as tell steps apart; the end of the stream has the whole of it
       return { moment, digest: sha256.hex([...left, changed].join("\n")).slice(0, 16) }

@@ -60,7 +60,7 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
   const { until, drift, supposition } = options
   let world: DecisionWorld | null = options.world ?? null
   let walk: Walk | null = null
-  let other: OtherWorld | null = null
+  let imagined: OtherWorld | null = null
   let [isOver, isUnequal, lastAt] = [false, false, 0]
   for (const item of items) {
     if (item._tag === "case") {
@@ -71,7 +71,7 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       const { presentity: stream } = item.state
       if (options.stream !== null && options.stream !== stream) continue
       walk = walkFrom(item.state, world, options.sha256)
-      other = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
+      imagined = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
       ;[isOver, isUnequal, lastAt] = [false, false, lastClock(item.state)]
       yield { _tag: "Stream", stream }
     } else if (item._tag === "decision" && walk !== null && world !== null) {
@@ -103,10 +103,10 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
             why: refusalIn(recalled.outcome.answer),
           }
       }
-      for (const difference of other?.step(moment) ?? [])
+      for (const difference of imagined?.step(moment) ?? [])
         yield { _tag: "Difference", stream: decision.stream, difference }
     } else if (item._tag === "end-of-stream" && walk !== null) {
-      for (const difference of other?.end(lastAt) ?? [])
+      for (const difference of imagined?.end(lastAt) ?? [])
         yield { _tag: "Difference", stream: item.stream, difference }
       const end = isOver ? null : walk.end()
       if (
@@ -114,8 +114,8 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
         !isUnequal &&
         (end.state !== item.state || end.notifications !== item.notifications)
       ) {
-        const what = end.state === item.state ? "its NOTIFYs" : "its last state"
-        yield { _tag: "Unequal", stream: item.stream, moment: null, what }
+        const mismatch = end.state === item.state ? "its NOTIFYs" : "its last state"
+        yield { _tag: "Unequal", stream: item.stream, moment: null, what: mismatch }
       }
       const digest = end === null ? null : end.state
       yield { _tag: "StreamEnd", state: walk.state(), digest }

@@ -19,10 +19,10 @@ export interface RunningSha256 {
 const blockBytes = 64
 
 const primes = (count: number): readonly number[] => {
-  const found: number[] = []
-  for (let candidate = 2; found.length < count; candidate++)
-    if (found.every((prime) => candidate % prime !== 0)) found.push(candidate)
-  return found
+  const result: number[] = []
+  for (let candidate = 2; result.length < count; candidate++)
+    if (result.every((prime) => candidate % prime !== 0)) result.push(candidate)
+  return result
 }
 
 /** The first 32 bits of the fractional part. */

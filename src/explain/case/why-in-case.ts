@@ -37,11 +37,11 @@ export interface QuestionInCase extends Omit<Question, "presentity" | "watcher">
  */
 export const whyInCase = (
   items: Iterable<CaseItem>,
-  asked: QuestionInCase,
+  given: QuestionInCase,
   clock: Clock,
 ): WhyInCase | null => {
   // the canonical spelling is what a case has
-  const question = asked as Question
+  const question = given as Question
   let world: DecisionWorld | null = null
   let state: State | null = null
   let writtenAt = 0
@@ -76,12 +76,13 @@ const answer = (
 ): WhyInCase => {
   const search = makeInquiry(question, world)
   for (const moment of moments) search.take(moment)
-  const found = search.answer(writtenAt)
-  const explanation = found.change === null ? found : explained(moments, question, found, world)
+  const answered = search.answer(writtenAt)
+  const explanation = answered.change === null ? answered : explained(moments, question, answered, world)
   const known = { asOf: writtenAt, delivery: () => null }
   const at = explanation.change?.at ?? explanation.treatment?.at ?? null
-  const then = at === null ? undefined : moments.findLast(({ decision }) => clockOf(decision) <= at)?.after
-  const rules = then === undefined ? undefined : get(then.rules, question.packageName)
+  const stateAtChange =
+    at === null ? undefined : moments.findLast(({ decision }) => clockOf(decision) <= at)?.after
+  const rules = stateAtChange === undefined ? undefined : get(stateAtChange.rules, question.packageName)
   const ruleNames = ruleNamesIn(rules?.body.text, question.packageName, world.packages)
   return { explanation, text: whyText(explanation, { ...world, ruleNames, clock, known }) }
 }

@@ -28,7 +28,7 @@ const wordOf = ({ policy, packageName }: NonNullable<Ending["by"]>): string =>
     ? `the list of the line (line_members), package ${packageName}`
     : `the policy ${policy} of package ${packageName}`
 
-export const endingInWords = ({ because, failure, reason, cause, by }: Ending): string => {
+export const endingInWords = ({ because, failure, reason, cause, by: decider }: Ending): string => {
   switch (because) {
     case "expired":
       return "ran out, not having been refreshed"
@@ -41,9 +41,9 @@ export const endingInWords = ({ because, failure, reason, cause, by }: Ending): 
         ? "ended because a NOTIFY was not taken"
         : `ended because NOTIFY CSeq ${failure.cseq} ${failureInWords(failure)}`
     case "rules":
-      return by === undefined
+      return decider === undefined
         ? `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
-        : `was ended because it may not watch any more by ${wordOf(by)} (${rulesBy.get(cause) ?? cause})`
+        : `was ended because it may not watch any more by ${wordOf(decider)} (${rulesBy.get(cause) ?? cause})`
     case "operator":
       return `was ended by the operator (${reason})`
     case "erased":

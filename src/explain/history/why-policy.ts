@@ -54,7 +54,7 @@ export const rulingInWords = (
   context: WhyContext,
 ): readonly string[] => {
   const { limits, ruleNames } = context
-  const asked = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
+  const prefix = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
   switch (by) {
     case "operator":
       return [`the operator decided on this watcher: ${handling}`]
@@ -68,14 +68,14 @@ export const rulingInWords = (
     case "everybody":
       return []
     case "default":
-      return [`${asked}the presentity has no rules: no_rules = ${limits.noRules}`]
+      return [`${prefix}the presentity has no rules: no_rules = ${limits.noRules}`]
     case "unread":
       return ["the source of rules had not been read yet, and none were in force: watchers wait until it has"]
     case "rules":
       return [
         matched === "" || matched === null
-          ? `${asked}no rule matches: no_match = ${limits.noMatch}`
-          : `${asked}${rulesInWords(matched, ruleNames)}: ${handling}`,
+          ? `${prefix}no rule matches: no_match = ${limits.noMatch}`
+          : `${prefix}${rulesInWords(matched, ruleNames)}: ${handling}`,
       ]
   }
 }
@@ -90,7 +90,7 @@ const policySentence = (policy: "owner" | "domain", packageName: string, context
       ? null
       : policyKey(eventPackage, presentity, watching).counts
   const isMailbox = /^message-summary(?:\.winfo)*$/.test(packageName)
-  const others = isMailbox ? " and those that mailbox_owners lists with it" : ""
+  const mailboxOwners = isMailbox ? " and those that mailbox_owners lists with it" : ""
   const settings = [
     key === null ? "the package's own, watch_policy can say otherwise" : `watch_policy = ${key}=${policy}`,
     ...(isMailbox && watching !== undefined && Object.hasOwn(watching.mailboxOwners, presentity)
@@ -99,12 +99,12 @@ const policySentence = (policy: "owner" | "domain", packageName: string, context
   ].join("; ")
   const start = `the policy ${policy} of package ${packageName}`
   if (packageName.endsWith(".winfo") && policy === "owner")
-    return `${start}: watcher information is for its owner alone${others} (RFC 3857 §4.6; ${settings})`
-  const whom =
+    return `${start}: watcher information is for its owner alone${mailboxOwners} (RFC 3857 §4.6; ${settings})`
+  const members =
     policy === "owner"
-      ? `the presentity itself${others}`
+      ? `the presentity itself${mailboxOwners}`
       : `identities of the same domain${isMailbox ? " and those that mailbox_owners lists" : ""}`
-  return `${start} is for ${whom} (${settings})`
+  return `${start} is for ${members} (${settings})`
 }
 
 const rulesInWords = (matched: string, names: readonly string[]): string =>

@@ -105,23 +105,30 @@ export const makeLadder = (world: DecisionWorld): Ladder => {
     take: (moment) => {
       const { decision, position, before, after, notifications } = moment
       const { at, events, stream } = decision
-      const recipientOf = (no: SubscriptionNo): Recipient | null =>
-        recipientIn(before, no) ?? recipients.get(`${stream} ${no}`) ?? null
+      const recipientOf = (id: SubscriptionNo): Recipient | null =>
+        recipientIn(before, id) ?? recipients.get(`${stream} ${id}`) ?? null
       const steps: LadderStep[] = []
       // what was known by then came before what was asked
       for (const event of events) {
         if (event._tag !== "NotificationsAccepted") continue
-        for (const { no, cseq, at: answeredAt } of answersIn(event, at))
+        for (const { no: id, cseq, at: answeredAt } of answersIn(event, at))
           steps.push(
-            answeredNotify({ position, at: answeredAt, no, cseq, recipient: recipientOf(no), status: 200 }),
+            answeredNotify({
+              position,
+              at: answeredAt,
+              no: id,
+              cseq,
+              recipient: recipientOf(id),
+              status: 200,
+            }),
           )
       }
       steps.push(...askedFor(moment, world))
       for (const event of events) {
         if (event._tag !== "NotificationFailed") continue
-        const { no, cseq, status = null, outcome } = event
+        const { no: id, cseq, status = null, outcome } = event
         const remark = `NOTIFY ${cseq} ${outcomes[outcome]}`
-        steps.push(answeredNotify({ position, at, no, cseq, recipient: recipientOf(no), status, remark }))
+        steps.push(answeredNotify({ position, at, no: id, cseq, recipient: recipientOf(id), status, remark }))
       }
       for (const notify of notifications) {
         const watcher = watcherOf(before, after, events, notify.no)
@@ -133,8 +140,8 @@ export const makeLadder = (world: DecisionWorld): Ladder => {
   }
 }
 
-const recipientIn = (state: State, no: SubscriptionNo): Recipient | null => {
-  const subscription = get(state.subscriptions, no)
+const recipientIn = (state: State, id: SubscriptionNo): Recipient | null => {
+  const subscription = get(state.subscriptions, id)
   const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
   return subscription === undefined || dialog === undefined
     ? null
@@ -270,7 +277,7 @@ const notified = ({ decision, position }: DecisionStep, notify: Notify, watcher:
 const answeredNotify = ({
   position,
   at,
-  no,
+  no: id,
   cseq,
   recipient,
   status,
@@ -287,12 +294,12 @@ const answeredNotify = ({
 }): LadderMessage => ({
   at,
   position,
-  party: recipient?.watcher ?? `subscription ${no}`,
+  party: recipient?.watcher ?? `subscription ${id}`,
   direction: "to-server",
   label: status === null ? "no answer" : labelOf(status, null),
   remark,
   isSent: status !== null && recipient !== null,
-  content: { _tag: "NotifyAnswer", no, cseq, dialog: recipient?.dialog ?? null },
+  content: { _tag: "NotifyAnswer", no: id, cseq, dialog: recipient?.dialog ?? null },
 })
 
 const dueNote = ({ decision }: DecisionStep): string => {
