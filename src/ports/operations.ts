@@ -302,7 +302,7 @@ export interface Operations {
   readonly history: HistoryQueries
   /** `rules`: everybody is judged again; `state`: everybody is told the present state. */
   readonly refresh: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     kind: "rules" | "state",
@@ -322,7 +322,7 @@ export interface Operations {
   ) => Effect.Effect<{ readonly contentType: string; readonly text: string } | null, Refused>
   /** Puts rules or hard state in force, at once; null removes them. Refused with 409 where a source is the truth of them. */
   readonly replaceDocument: (
-    by: string,
+    caller: string,
     kind: DocumentKind,
     uri: string,
     event: string,
@@ -336,10 +336,10 @@ export interface Operations {
     text: string | null,
   ) => Effect.Effect<{ readonly handling: string; readonly matched: readonly number[] }, Refused>
   /** As PUBLISH: creates, modifies, refreshes or removes, by what is given (RFC 3903 §4). */
-  readonly publish: (by: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
+  readonly publish: (caller: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
   /** Ends subscriptions, of one watcher or of all (null); each is told the reason (RFC 3265 §3.2.4). */
   readonly terminate: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     watcher: string | null,
@@ -347,14 +347,14 @@ export interface Operations {
   ) => Effect.Effect<void, Refused>
   /** Approves or denies one watcher, whatever the rules say; null takes the decision back. */
   readonly decide: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     watcher: string,
     handling: SubHandling | null,
   ) => Effect.Effect<void, Refused>
   /** Forgets a person for good; done to its end even when nobody waits for it any more. */
-  readonly erase: (by: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
+  readonly erase: (caller: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
   /** Rewrites rows and snapshots that are not what the log says, which goes on meanwhile; done to its end. */
   readonly repairTables: (fromStart: boolean) => Effect.Effect<typeof Repaired.Type, Refused>
   /** Where rules and hard state come from, besides this port. */
@@ -363,7 +363,7 @@ export interface Operations {
   readonly sharingTags: () => readonly SharingTag[]
   /** Makes a tag active or backup here. */
   readonly setSharingTag: (
-    by: string,
+    caller: string,
     tag: string,
     state: "active" | "backup",
   ) => Effect.Effect<SharingTag, Refused>
@@ -372,7 +372,10 @@ export interface Operations {
   readonly webhooks: {
     readonly list: () => readonly WebhookView[]
     /** The one answer that holds the secret. */
-    readonly add: (by: string, wish: WebhookWish) => Effect.Effect<WebhookView & { secret: string }, Refused>
+    readonly add: (
+      caller: string,
+      wish: WebhookWish,
+    ) => Effect.Effect<WebhookView & { secret: string }, Refused>
     readonly remove: (id: string) => Effect.Effect<void, Refused>
     readonly deadLetters: (id: string) => Effect.Effect<readonly (typeof DeadLetter.Type)[], Refused>
     /** Once more, now; it stays among the dead letters when it is not taken. */

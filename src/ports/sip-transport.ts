@@ -24,7 +24,7 @@ export interface Request {
 export interface SipHandler {
   readonly submit: (request: Request) => void
   /** How a NOTIFY ended; called exactly once for each one handed to `notify`. */
-  readonly delivered: (presentity: Uri, no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
+  readonly delivered: (presentity: Uri, id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
   /**
    * Asked once for each new request outside a dialog: a value answers it 503 with that many seconds in Retry-After. Absent:
    * there is always room.
