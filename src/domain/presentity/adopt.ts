@@ -1,10 +1,10 @@
 /**
- * What another server has, and goes on here: publications under their entity-tags, subscriptions in their dialogs, watchers
- * that wait for a decision.
+ * Takes over what another server holds: publications under their entity-tags, subscriptions in their dialogs, and
+ * watchers that wait for a decision.
  *
- * The same checks as for a request, but for what the other server has granted already: lifetimes stay as they are. What
- * is there already is left alone, so taking over twice is taking over once. Rules and hard state need nothing of their
- * own: they are replaced (`authorize.ts`, `hard-state.ts`).
+ * The checks are those of requests, except that lifetimes stay as the other server granted them. What exists already is
+ * left alone, so a repeated takeover has no effect. Rules and hard state need no commands of their own: they are
+ * replaced (`authorize.ts`, `hard-state.ts`).
  */
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
@@ -22,7 +22,7 @@ import type { State } from "./state.ts"
 import type { Draft } from "./transition.ts"
 
 /**
- * A publication that goes on; whoever watches here is told of it.
+ * Continues a publication; its watchers on this server are notified.
  *
  * @rejects BadEvent (489), BadRequest (400), UnsupportedMediaType (415), ServiceUnavailable (503)
  */
@@ -54,9 +54,10 @@ export const adoptPublication = (draft: Draft, command: AdoptPublication, contex
 }
 
 /**
- * A subscription that goes on: in a dialog of its own, or in one that is there already (RFC 3265 §3.1.4.2).
+ * Continues a subscription, in a dialog of its own or in an existing one (RFC 3265 §3.1.4.2).
  *
- * What the other server decided on the watcher stands, unless rules or another policy are in force here: then they do.
+ * The other server's decision on the watcher remains valid unless rules or another policy are in force here, which then
+ * take precedence.
  *
  * @rejects BadEvent (489), BadRequest (400), Forbidden (403), ServiceUnavailable (503)
  */
@@ -86,7 +87,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     return reject(tooMany("watchers", context))
   const isRuled =
     judgement.matched !== null || (judgement.policy !== undefined && judgement.policy !== "rules")
-  // what another server decided does not stand against a source that has not been read here
+  // another server's decision does not prevail over a source of rules that has not been read here
   const isJudged = isRuled || judgement.unread === true
   const status = isJudged ? statusOf(judgement.handling) : command.status
   const id = state.version + 1
@@ -111,8 +112,8 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
 }
 
 /**
- * A watcher that waits for a decision, for as long from now on as one that begins to wait here; nothing happens when it
- * watches or waits here already, or when rules in force here have decided.
+ * Continues a watcher that waits for a decision. It waits for as long as one that begins to wait now. Nothing happens
+ * if it already watches or waits here, or if rules in force here have decided.
  *
  * @rejects BadEvent (489), Forbidden (403), ServiceUnavailable (503)
  */

@@ -1,6 +1,6 @@
 /**
- * What policies mean for those who watch already: asked once of every state that comes from the store, before anything else
- * is decided on it, since settings may be others than those it was decided with.
+ * What policies mean for existing watchers. Settings may have changed since a state was stored, so this is decided for
+ * every state that comes from the store, before anything else.
  */
 import { get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
@@ -13,28 +13,31 @@ import { begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { isKeptOut, policyOf } from "./watching.ts"
 
-/** What one watcher is in for. */
+/** What changes for one watcher. */
 export interface PolicyChange {
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly no: SubscriptionNo
-  /** What changes it; null: another word, as the operator's, that it was not judged by before. */
+  /**
+   * The policy that causes the change; null: something else, such as the operator's decision, which did not apply
+   * before.
+   */
   readonly policy: WatchWord | null
-  /** What let it in, or left it pending; undefined: the log does not say. */
+  /** What admitted the watcher or left it pending; undefined: the log does not say. */
   readonly formerly: WatchWord | undefined
-  /** `waiting`: it is remembered without a subscription. */
+  /** `waiting`: the watcher is remembered without a subscription. */
   readonly was: "active" | "pending" | "waiting"
-  /** `active`: it sees what it did not, or something else. */
+  /** `active`: the watcher sees something that it did not see before, or something else. */
   readonly becomes: "ended" | "pending" | "active"
-  /** Whether its watcher can see anything of it; else the log notes only by what it is judged now. */
+  /** Whether the watcher can notice the change; otherwise the log only records what decides from now on. */
   readonly isSeen: boolean
 }
 
 /**
- * Ends or converts whatever the policies in force treat otherwise; no events when that is nothing.
+ * Ends or converts every watcher that the policies in force treat differently; no events if there is none.
  *
- * Subscriptions that are over by now are left to time. Those that asked rules before and would ask them now are left to the
- * rules, which have reviews of their own; so are watchers that wait.
+ * Subscriptions that have already expired are left to time. Those that were and are decided by rules are left to the
+ * rules, which have reviews of their own, and so are waiting watchers.
  */
 export const applyPolicies = (draft: Draft, context: Context): Answer => {
   const { watching } = context.limits
@@ -54,7 +57,7 @@ export const applyPolicies = (draft: Draft, context: Context): Answer => {
   return isDone
 }
 
-/** The same for people: who is ended, and who is shown otherwise. */
+/** The same for display: whose subscription ends, and who is shown something else. */
 export const policyChanges = (state: State, context: Context): readonly PolicyChange[] => {
   const draft = begin(state, context.now)
   applyPolicies(draft, context)
@@ -84,7 +87,7 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
       const subscription = get(state.subscriptions, event.no)
       const eventPackage = subscription === undefined ? null : context.packages.find(subscription.packageName)
       if (subscription === undefined || eventPackage === null) return []
-      // only a package with rules of its own hides parts, now or later
+      // only a package with rules of its own hides parts of a document, now or later
       const isFiltered = eventPackage.rules !== undefined && event.matched !== subscription.matched
       const isSeen =
         event.status !== subscription.status ||

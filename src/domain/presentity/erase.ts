@@ -1,7 +1,8 @@
 /**
- * A person is forgotten: everything that lives of it ends, in its own stream all there is, in those of others what it watches.
+ * Erases a person: everything live in the person's own stream ends, and in the streams of others everything that the
+ * person watches.
  *
- * That the log can no longer be read as being about that person is the store's part.
+ * Making the log unreadable about that person is the task of the store.
  */
 import { entries, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
@@ -14,9 +15,9 @@ import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
- * Documents go first: the last NOTIFYs show what is true then.
+ * Documents are removed first, so that the last NOTIFYs show the state without them.
  *
- * Rules stay in force for those last NOTIFYs: where anybody is told, they are left to a second erasure.
+ * Rules stay in force for those last NOTIFYs; where a watcher is notified, the rules are left to a second erasure.
  */
 export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const isOwn = state.presentity === person
@@ -35,7 +36,7 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
     }
   }
   for (const { no: id, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
-    // the server that looks after it tells it
+    // the server responsible for the subscription notifies the watcher
     const isUntold = silent || parked === true
     events.push({
       _tag: "SubscriptionTerminated",
@@ -52,11 +53,11 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
   return done(events)
 }
 
-/** An order that does not depend on how the state came to be. */
+/** An order that does not depend on how the state was reached. */
 const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =>
   [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))
 
-/** Whether anything of that person is in a state: what lives, and watchers whose end is not told yet. */
+/** Whether a state still mentions the person, in a live record or in a watcher whose end has not been reported yet. */
 export const mentionsPerson = (state: State, person: Uri): boolean =>
   state.presentity === person ||
   [

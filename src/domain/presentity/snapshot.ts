@@ -1,5 +1,5 @@
 /**
- * A state as plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
+ * Converts a state to plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
  */
 import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
@@ -20,13 +20,13 @@ import type {
 } from "./state.ts"
 import { countUnproven } from "./targets.ts"
 
-/** Fields are only ever added; a change of meaning takes a new `shape` and an upcast where snapshots are read. */
+/** Fields are only ever added; a change of meaning needs a new `shape` and an upcaster where snapshots are read. */
 export interface Snapshot {
   readonly shape: 1
   readonly presentity: Uri
   readonly version: number
   readonly decidedAt: number
-  /** Absent: the clock said the same. */
+  /** Absent: 0, the clock and the chronology of the stream agree. */
   readonly behind?: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
   /** Absent: none. */
@@ -119,10 +119,13 @@ export const thaw = (snapshot: Snapshot): State => ({
   unproven: countUnproven(snapshot.dialogs),
 })
 
-/** Versions from one landmark of a stream to the next. */
+/** The number of versions between two periodic snapshots (landmarks) of a stream. */
 export const landmarkEvery = 500
 
-/** Whether a state is kept for good, so that whoever wants an instant near it need not fold from the beginning. */
+/**
+ * Whether the state at this version is kept for good, so that a question about an instant near it need not fold from
+ * the beginning.
+ */
 export const isLandmark = (version: number): boolean => version > 0 && version % landmarkEvery === 0
 
 const inOrder = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>

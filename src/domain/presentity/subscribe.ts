@@ -1,8 +1,9 @@
 /**
- * SUBSCRIBE decisions: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
+ * Decisions on SUBSCRIBE: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
  *
- * Checks come in one fixed order: dialog (481), CSeq (500), event package (489), body (415), Accept (406),
- * lifetime (423), policy (403), what the package checks (400, 403, 480). What is accepted causes exactly one NOTIFY at once.
+ * The order of checks is fixed: dialog (481), CSeq (500), event package (489), body (415), Accept (406), lifetime
+ * (423), policy (403), and the checks of the package (400, 403, 480). Every accepted request causes exactly one
+ * immediate NOTIFY.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
@@ -64,8 +65,8 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
 }
 
 /**
- * A SUBSCRIBE inside a dialog: refresh or end of the subscription with this package and `id`, or, when the dialog has
- * none such, a further subscription in it.
+ * A SUBSCRIBE inside a dialog: a refresh or the end of the subscription with this package and `id`, or, if the dialog
+ * has no such subscription, a further one in the same dialog.
  *
  * @source RFC 3265 §3.1.4.2, §3.1.6.4; RFC 3261 §12.2.2
  * @rejects CallDoesNotExist (481), OutOfOrder (500), and those of `subscribe`
@@ -80,7 +81,7 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   if ("status" in terms) return rejected(terms)
   const usages = usagesOf(state, dialog)
   const command = withWatcher(request, dialog, usages)
-  // whoever holds a dialog's tags but says to be somebody else does not own it
+  // a sender that knows the tags of a dialog but claims another identity does not own it
   if (usages.some(({ watcher }) => watcher !== command.watcher)) return rejected(notAuthorized)
   const subscription = usages.find(
     ({ packageName, eventId }) => packageName === terms.eventPackage.name && eventId === command.eventId,
@@ -90,7 +91,7 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   if (refusal !== null && authorization.handling !== "block") return rejected(refusal)
   if (subscription !== undefined)
     return refresh(draft, { command, terms, dialog, subscription, authorization }, context)
-  // what is there goes on as it is; for more somebody has to be named
+  // existing subscriptions continue unchanged; a further one needs an identified watcher
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
   const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
@@ -107,14 +108,14 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
     dialog: dialog.no,
     start: null,
     remoteCseq: command.cseq,
-    // one dialog is one phone: who is not named in one subscription of it is not in another
+    // a dialog belongs to one phone: a watcher that is anonymous in one subscription of it is so in all
     ...((command.private ?? usages.some((usage) => usage.private === true))
       ? { private: true as const }
       : {}),
   })
 }
 
-/** What stands against a further subscription in a dialog; null: nothing. */
+/** The objection to a further subscription in a dialog; null: there is none. */
 const furtherRefusal = (
   { granted }: SubscribeTerms,
   { handling }: Authorization,
@@ -128,11 +129,11 @@ const furtherRefusal = (
   return handling === "block" ? notAuthorized : null
 }
 
-/** Whether there are as many watchers as there may be; who only asks once takes no place. */
+/** Whether the maximum number of watchers is reached; a fetch takes no place. */
 const isFull = (state: State, { granted }: SubscribeTerms, { limits }: Context): boolean =>
   granted !== 0 && size(state.subscriptions) >= limits.subscriptionsMax
 
-/** A new subscription, and, when nothing was granted, its end in the same breath. */
+/** A new subscription; a fetch also ends it in the same decision. */
 const create = (
   draft: Draft,
   terms: SubscribeTerms,
@@ -146,7 +147,7 @@ const create = (
   const fetches = terms.granted === 0
   const id = before.version + 1
   const status = statusOf(handling)
-  // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
+  // RFC 3857 §4.7.1: a watcher that subscribes again no longer waits from an earlier attempt
   addAll(draft, supersededWaiting(before, { packageName: eventPackage.name, ...who }))
   const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
@@ -158,7 +159,7 @@ const create = (
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
     ...(terms.rates === null ? {} : { rates: terms.rates }),
-    // who only asks takes nothing
+    // a fetch takes no resource
     ...(terms.argument === null || fetches ? {} : { argument: terms.argument }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
@@ -177,15 +178,15 @@ const create = (
   }
   const view = viewFor(draft.after, subscription, eventPackage)
   const notify = notifyOne(subscription, view, "subscribe")
-  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
+  // RFC 5839 §6.2: outside a dialog the NOTIFY is always sent; only its body may be omitted
   const isKnown = hasAlready(terms.suppressIfMatch, subscription, eventPackage, view)
   add(draft, isKnown ? bodiless(notify) : notify)
   return answer
 }
 
 /**
- * The beginning of a subscription. It is said with it when the watcher wants none of the documents that it brings: none at all
- * (`Suppress-If-Match: *`), or, where it only asks, not the one that it has already.
+ * Adds the creation of a subscription. It is marked `dormant` if the watcher wants none of the documents that it would
+ * bring: none at all (`Suppress-If-Match: *`), or, in a fetch, not the one that it already has.
  */
 const addCreated = (draft: Draft, begun: SubscriptionCreated, terms: SubscribeTerms): void => {
   const { granted, suppressIfMatch, eventPackage } = terms
@@ -194,7 +195,7 @@ const addCreated = (draft: Draft, begun: SubscriptionCreated, terms: SubscribeTe
     add(draft, isDormant(terms) ? { ...begun, dormant: true } : begun)
     return
   }
-  // which document it would be sent shows only with it
+  // which document it would be sent is known only once it exists
   const trial = begin(draft.after, draft.now)
   add(trial, begun)
   const subscription = get(trial.after.subscriptions, begun.no)
@@ -212,7 +213,7 @@ const sharingTagFields = (
   return isTagActive?.(sharingTag) === false ? { sharingTag, parked: true } : { sharingTag }
 }
 
-/** A SUBSCRIBE within a dialog, and the subscription that it is about. */
+/** A SUBSCRIBE within a dialog, and the subscription that it concerns. */
 interface Refresh {
   readonly command: Resubscribe
   readonly terms: SubscribeTerms
@@ -221,7 +222,7 @@ interface Refresh {
   readonly authorization: Authorization
 }
 
-/** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
+/** Refreshes a subscription, or ends it with Expires 0. The rules are evaluated first (RFC 3265 §3.1.6.4). */
 const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const { terms, subscription, authorization } = request
   const { before } = draft
@@ -234,17 +235,17 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const status = statusOf(handling)
   const polite = handling === "polite-block"
   const isEnd = terms.granted === 0
-  // of two waiting records of one watcher the newer stays
+  // the newer of two waiting records of one watcher remains
   if (isEnd) addAll(draft, supersededBy(before, subscription, status))
   changeStatus(draft, request, context)
   renew(draft, request, context)
-  // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
+  // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
   const { accept: _, ...kept } = subscription
   const takes = terms.accept === undefined ? {} : { accept: terms.accept }
   const treated: Subscription = { ...kept, ...takes, status, polite, matched }
   const due = viewFor(before, treated, terms.eventPackage)
   const isKnown = hasAlready(terms.suppressIfMatch, treated, terms.eventPackage, due)
-  // RFC 5839 §6.3: a change of the subscription itself is said all the same
+  // RFC 5839 §6.3: a change of the subscription itself is notified all the same
   const isQuiet = isKnown && subscription.status === status
   if (isEnd) {
     const end = timedOut(before, { ...subscription, status }, context)
@@ -258,7 +259,7 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const renewed = get(draft.after.subscriptions, id) ?? subscription
   const view = viewFor(draft.after, renewed, terms.eventPackage)
   if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(id)) {
-    // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
+    // the NOTIFY under way may be the one that reported the empty state, and may be lost
     add(draft, { _tag: "NotificationsDeferred", to: [id], until: null, undelivered: true })
   }
   const notify = notifyOne(renewed, view, "subscribe")
@@ -266,7 +267,7 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   return subscribed(terms, status, context)
 }
 
-/** What is decided on the watcher now, where that is not what was decided before. */
+/** Adds the new treatment of the watcher if it differs from the previous one. */
 const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, context: Context): void => {
   const { handling, matched, forced, unread } = authorization
   const status = statusOf(handling)
@@ -286,12 +287,12 @@ const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, co
     matched,
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
-    // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
+    // a refresh does not extend the time for a decision (RFC 3857 §4.7.1)
     giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
   })
 }
 
-/** What the request says of the subscription itself, where anything is left of it that could be said. */
+/** Adds what the request changes in the subscription and its dialog, if either remains. */
 const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, context: Context): void => {
   const isEnd = terms.granted === 0
   const remoteTarget = movedTarget(dialog, command)
@@ -317,7 +318,9 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
   })
 }
 
-/** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
+/**
+ * The end of a subscription by expiry or by the watcher's request. An undecided watcher continues to wait (RFC 3857).
+ */
 export const timedOut = (
   state: State,
   subscription: Subscription,
@@ -330,7 +333,7 @@ export const timedOut = (
   waitsUntil: subscription.status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
 })
 
-/** Of two waiting records of one watcher the newer stays. */
+/** The newer of two waiting records of one watcher remains. */
 export const supersededBy = (state: State, subscription: Subscription, status: Status): readonly Event[] =>
   status === "pending" ? supersededWaiting(state, subscription) : []
 
@@ -346,7 +349,7 @@ const authorizationOf = (
     ? { handling: "allow", matched: null, forced: true, by: "operator" }
     : authorizeWatcher(state, eventPackage, command.watcher, context)
 
-/** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
+/** 202 while the decision is pending, except in the profile of RFC 6665, which has no 202. */
 const subscribed = (terms: SubscribeTerms, status: Status, context: Context): Answer =>
   accepted({
     _tag: "Subscribed",
@@ -354,7 +357,7 @@ const subscribed = (terms: SubscribeTerms, status: Status, context: Context): An
     expires: terms.granted,
   })
 
-/** The watcher has shown that it knows the present document, although nobody has told it, or it was told in vain. */
+/** The watcher has shown that it has the present document, although it was not notified of it, or in vain. */
 const known = (subscription: Subscription, shown: string): Event => ({
   _tag: "NotificationsIssued",
   packageName: subscription.packageName,
@@ -365,18 +368,18 @@ const known = (subscription: Subscription, shown: string): Event => ({
   cause: "subscribe",
 })
 
-/** @source RFC 5839 §6.3: the watcher has what it would be told */
+/** 204: the watcher already has what it would be sent (RFC 5839 §6.3). */
 const quiet = (terms: SubscribeTerms): Answer =>
   accepted({ _tag: "Subscribed", status: 204, expires: terms.granted })
 
-/** Peers only ever see the announced time; the record lives `expiresOffset` longer. */
+/** The record lives `expiresOffset` longer than the lifetime announced to the watcher. */
 const deadline = (granted: Seconds, context: Context): number =>
   context.now + (granted + context.limits.expiresOffset) * 1000
 
 const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
   command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
 
-/** What the request says of where NOTIFYs of its dialog go from now on; empty: nothing new. */
+/** What the request changes in where NOTIFYs of its dialog are sent; empty: nothing. */
 const roomAfter = (
   dialog: Dialog,
   { room }: Resubscribe,
@@ -386,12 +389,12 @@ const roomAfter = (
     return room === undefined && dialog.proof === undefined ? {} : { room: room ?? null }
   }
   if (dialog.proof?._tag !== "Unproven") return {}
-  // a request adds to what may be sent; where it comes from says nothing of where a route leads
+  // a request extends what may be sent; its source address says nothing about where a route leads
   if (room !== undefined) return { room }
   return dialog.start.routeSet.length > 0 ? {} : { room: null }
 }
 
-/** O(subscriptions of the presentity) only when the dialog is shared. */
+/** The subscriptions of a dialog. O(subscriptions of the presentity), but only if the dialog is shared. */
 const usagesOf = (state: State, dialog: Dialog): Subscription[] => {
   if (dialog.usages === 1) {
     const only = get(state.subscriptions, dialog.no)

@@ -1,5 +1,5 @@
 /**
- * Subscriptions ended by the operator: their server moves, they are to come back later, or what they watch is gone.
+ * Subscriptions ended by the operator: their server moves, they are to return later, or the resource no longer exists.
  */
 import { values } from "../table.ts"
 import type { Terminate } from "./commands.ts"
@@ -10,9 +10,9 @@ import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
- * Ends every subscription to a package, or those of one watcher; each is told the reason.
+ * Ends every subscription to a package, or those of one watcher, and notifies each of the reason.
  *
- * Watchers that wait are forgotten only when what they wait for is gone (RFC 3857 §4.7.1).
+ * Waiting watchers are forgotten only if the resource no longer exists (RFC 3857 §4.7.1).
  *
  * @source RFC 3265 §3.2.4
  */
@@ -27,7 +27,7 @@ export const terminate = (state: State, command: Terminate): Outcome => {
       _tag: "SubscriptionTerminated",
       no: id,
       reason,
-      // the server that looks after it tells it
+      // the server responsible for the subscription notifies the watcher
       silent: parked === true,
       waitsUntil: null,
     }))

@@ -1,6 +1,6 @@
 /**
- * Who watches a package, as its watcher information tells it (RFC 3857): the whole list, or what changed since a
- * subscription was last told. The form of the document is the template package's.
+ * The watchers of a package as watcher information reports them (RFC 3857): the full list, or what changed since a
+ * subscription was last notified. The template package determines the format of the document.
  */
 import type { EventPackage, WatcherEntry } from "../packages/event-package.ts"
 import { shownWatcher } from "../privacy.ts"
@@ -10,17 +10,19 @@ import type { Body, Millis, PackageName, Seconds } from "../vocabulary.ts"
 import type { State, Subscription } from "./state.ts"
 import type { View } from "./view.ts"
 
-/** Changes whenever what watcher information of the package says changes; has no body of its own. */
+/** A view without a body of its own; it changes whenever the watcher information of the package does. */
 export const watchersView = (state: State, packageName: PackageName): View => ({
   body: null,
   digest: `w${get(state.watchersChangedIn, packageName) ?? 0}`,
 })
 
 /**
- * The document for one winfo subscription.
+ * The document for one subscription to watcher information.
  *
- * @source RFC 3857 §4.3: full when it answers a SUBSCRIBE or may have missed something, else only what changed
- * @param subscription as it was before this NOTIFY: its counters are the document's version and what it knows already
+ * @source RFC 3857 §4.3: full in response to a SUBSCRIBE or when something may have been missed, otherwise only the
+ *   changes
+ * @param subscription as it was before this NOTIFY: its counters give the version of the document and what the watcher
+ *   already knows
  */
 export const watchersBody = (
   state: State,
@@ -40,7 +42,7 @@ export const watchersBody = (
   })
 }
 
-/** Watchers of a package that changed after a decision, by number; the gone only where they are news. */
+/** The watchers of a package that changed after a given decision, by number; terminated ones only in partial state. */
 const entriesOf = (
   state: State,
   packageName: PackageName,
