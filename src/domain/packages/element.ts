@@ -1,8 +1,8 @@
 /**
- * The lossless XML tree that event packages work on, and the shape of the codec that reads and prints it.
+ * The lossless XML tree that event packages work on, and the interface of the codec that parses and prints it.
  *
- * A tree is a value: packages may keep it, share it and build new ones from its parts. Text ↔ tree is an adapter
- * (`adapters/xml/codec.ts`), handed to packages when they are made.
+ * A tree is a value: packages may keep it, share it and build new trees from its parts. The conversion between text and
+ * tree is an adapter (`adapters/xml/codec.ts`), which packages receive when they are created.
  */
 
 export interface Element {
@@ -10,14 +10,14 @@ export interface Element {
   /** Namespace URI; empty when the element is in none. */
   readonly namespace: string
   readonly name: string
-  /** The prefix as written, empty for the default namespace: a hint for printing, never a part of the meaning. */
+  /** The prefix as written, empty for the default namespace: a hint for printing, never part of the meaning. */
   readonly prefix: string
   readonly attributes: readonly Attribute[]
   readonly children: readonly Node[]
 }
 
 export interface Attribute {
-  /** Namespace URI; empty for an attribute without prefix. */
+  /** Namespace URI; empty for an attribute without a prefix. */
   readonly namespace: string
   readonly name: string
   readonly prefix: string
@@ -25,7 +25,7 @@ export interface Attribute {
 }
 
 export type Node = Element | Text | Comment
-/** Character data with references already decoded; a CDATA section is text as well. */
+/** Character data with references resolved; a CDATA section is text as well. */
 export interface Text {
   readonly _tag: "Text"
   readonly text: string
@@ -40,13 +40,13 @@ export type XmlResult =
   | { readonly _tag: "Malformed"; readonly why: string }
 
 export interface XmlCodec {
-  /** Reads one document; total: any text gives a tree or a reason. */
+  /** Parses one document. Total: every text gives a tree or a reason. */
   readonly parse: (text: string) => XmlResult
-  /** Prints a document with XML declaration; equal trees give equal text. */
+  /** Prints a document with an XML declaration; equal trees give equal text. */
   readonly print: (root: Element) => string
 }
 
-/** Makes an element; attributes are given by name and are in no namespace. */
+/** Creates an element; the attributes are given by name and are in no namespace. */
 export const element = (
   namespace: string,
   name: string,
@@ -70,7 +70,7 @@ export const element = (
 export const isNamed = (node: Node, namespace: string, name: string): node is Element =>
   node._tag === "Element" && node.name === name && node.namespace === namespace
 
-/** The first child element of that name. */
+/** The first child element with that name. */
 export const child = (parent: Element, namespace: string, name: string): Element | null =>
   parent.children.find((node): node is Element => isNamed(node, namespace, name)) ?? null
 
@@ -83,7 +83,7 @@ export const attribute = (parent: Element, name: string, namespace = ""): string
   return null
 }
 
-/** All character data of an element and the elements in it; comments are not data. */
+/** All character data of an element and its descendants; comments are not included. */
 export const textOf = (parent: Element): string => {
   let text = ""
   for (const node of parent.children) {
@@ -95,7 +95,7 @@ export const textOf = (parent: Element): string => {
 
 export const withChildren = (parent: Element, children: readonly Node[]): Element => ({ ...parent, children })
 
-/** Sets an attribute in no namespace, at its place when it was there and at the end when not. */
+/** Sets an attribute that is in no namespace: in its place if it exists, otherwise at the end. */
 export const withAttribute = (parent: Element, name: string, value: string): Element => {
   const isSame = (candidate: Attribute): boolean => candidate.name === name && candidate.namespace === ""
   const set: Attribute = { namespace: "", name, prefix: "", value }
@@ -106,8 +106,8 @@ export const withAttribute = (parent: Element, name: string, value: string): Ele
 }
 
 /**
- * A text that two elements share exactly when they mean the same: prefixes and the order of attributes do not count,
- * comments and white space do. O(size).
+ * A text that is equal for two elements exactly if they mean the same: prefixes and the order of attributes do not
+ * matter, comments and white space do. O(size).
  */
 export const canonical = (node: Element): string => JSON.stringify(canonicalNode(node))
 

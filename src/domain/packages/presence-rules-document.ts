@@ -1,8 +1,9 @@
 /**
- * Reading presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
+ * Parses presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
  *
- * What cannot be understood never grants anything: an unknown condition makes its rule match nobody, an unknown action
- * or transformation is skipped. Only what would make rules unnameable is refused. Evaluation is `presence-rules.ts`.
+ * What cannot be understood never grants anything: an unknown condition makes its rule match nobody, and an unknown
+ * action or transformation is skipped. A document is only refused if its rules could not be named. `presence-rules.ts`
+ * evaluates the rules.
  */
 import { canonicalDomain, canonicalUri } from "../uris.ts"
 import type { SubHandling } from "../vocabulary.ts"
@@ -25,7 +26,7 @@ import type { Permissions, Selection, Selector, SelectorKind } from "./presence-
 const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"
 /** @source RFC 5025 §7 */
 const presenceRulesNamespace = "urn:ietf:params:xml:ns:pres-rules"
-/** Open Mobile Alliance, XML Document Management: conditions of its own. */
+/** Open Mobile Alliance, XML Document Management, which adds conditions. */
 const omaPolicyNamespace = "urn:oma:xml:xdm:common-policy"
 
 /** Rules as plain data, in document order. */
@@ -35,9 +36,9 @@ export interface RulesDocument {
 
 export interface Rule {
   readonly id: string
-  /** All must hold; none: matches everyone. */
+  /** All must hold; an empty list matches everyone. */
   readonly conditions: readonly Condition[]
-  /** The kind of its first condition about identity when OMA's conditions are read, else null. */
+  /** The kind of its first condition about identity if OMA's conditions are understood, otherwise null. */
   readonly omaClass: OmaClass | null
   readonly permissions: Permissions
 }
@@ -48,7 +49,7 @@ export type Condition =
   | { readonly _tag: "Identity"; readonly anyOf: readonly IdentityCondition[] }
   /** In lower case. */
   | { readonly _tag: "Sphere"; readonly values: readonly string[] }
-  /** Apart and in order. */
+  /** Disjoint and in order. */
   | { readonly _tag: "Validity"; readonly periods: readonly Period[] }
   /** Canonical URIs. */
   | { readonly _tag: "ExternalList"; readonly members: readonly string[] }
@@ -61,20 +62,20 @@ export type IdentityCondition =
   | { readonly _tag: "One"; readonly uri: string }
   | {
       readonly _tag: "Many"
-      /** Null: of any domain or none. */
+      /** Null: any domain, or none. */
       readonly domain: string | null
       readonly exceptUris: readonly string[]
       readonly exceptDomains: readonly string[]
     }
 
 export interface RulesOptions {
-  /** A rule without transformations grants all of them, as in OpenSIPS; RFC 5025 §3.3 has it grant none. */
+  /** A rule without transformations grants all of them, as in OpenSIPS; according to RFC 5025 §3.3 it grants none. */
   readonly legacyPermissive?: boolean
-  /** Understands OMA's conditions; without it they are unknown like any other. */
+  /** Whether OMA's conditions are understood; otherwise they are unknown conditions. */
   readonly oma?: boolean
   /**
-   * The URIs on the resource list that an anchor names, null when there is no such list. Asked while reading: when a
-   * list changes, the rules are to be read again.
+   * The URIs on the resource list named by an anchor; null: there is no such list. It is asked while parsing, so rules
+   * must be parsed again when a list changes.
    */
   readonly resolveList?: (anchor: string) => readonly string[] | null
 }
@@ -84,7 +85,7 @@ export type RulesResult =
   | { readonly _tag: "Unreadable"; readonly why: string }
 
 /**
- * Reads one rules document; total.
+ * Parses one rules document; total.
  *
  * @source RFC 4745 §6, §13; RFC 5025 §3
  */
@@ -122,7 +123,7 @@ const readRule = (rule: Element, options: RulesOptions): Rule => {
 const elementsOf = (element: Element): readonly Element[] =>
   element.children.filter((node) => node._tag === "Element")
 
-/** Conditions in a wrong namespace are nobody's intention to match everyone. */
+/** Conditions in a wrong namespace: their author did not intend to match everyone. */
 const hasStrayConditions = (rule: Element): boolean =>
   elementsOf(rule).some(
     (element) =>
@@ -141,7 +142,7 @@ const omaClassOf = (conditions: readonly Element[]): OmaClass | null => {
   return null
 }
 
-/** @source RFC 4745 §7: a condition nobody here knows is false */
+/** @source RFC 4745 §7: an unknown condition is false */
 const readCondition = (condition: Element, options: RulesOptions): Condition => {
   const { namespace, name } = condition
   if (namespace === commonPolicyNamespace) {
@@ -158,8 +159,8 @@ const readCondition = (condition: Element, options: RulesOptions): Condition => 
 }
 
 /**
- * One way to satisfy an identity condition, or none: an alternative that cannot be understood in full, by its own
- * attributes or for a child that may narrow it, identifies nobody.
+ * One way to satisfy an identity condition, or none. An alternative that is not fully understood, because of its own
+ * attributes or of a child that may narrow it, identifies nobody.
  *
  * @source RFC 4745 §7.1
  */
@@ -174,7 +175,7 @@ const readIdentity = (element: Element): readonly IdentityCondition[] => {
   if (!inside.every((child) => isNamed(child, commonPolicyNamespace, "except"))) return []
   const written = attribute(element, "domain")
   const domain = written === null ? null : canonicalDomain(written)
-  // RFC 4745 §7.1.3: a domain that has no ASCII form equals no domain.
+  // RFC 4745 §7.1.3: a domain without an ASCII form equals no domain.
   if (written !== null && domain === null) return []
   const values = (name: string): readonly string[] => inside.flatMap((child) => attribute(child, name) ?? [])
   return [
@@ -187,12 +188,12 @@ const readIdentity = (element: Element): readonly IdentityCondition[] => {
   ]
 }
 
-/** COMPAT(OpenSIPS): its clients write the sphere as text; RFC 4745 §7.3 has it in `value`. */
+/** COMPAT(OpenSIPS): its clients write the sphere as text; RFC 4745 §7.3 puts it into `value`. */
 const spheresOf = (condition: Element): readonly string[] =>
   (attribute(condition, "value") ?? textOf(condition)).toLowerCase().split(/\s+/).filter(Boolean)
 
 /**
- * Pairs of `from` and `until`, united; none when any is broken, since nobody can say what was meant.
+ * Pairs of `from` and `until`, united; none if any of them is broken, because its intention is unknown.
  *
  * @source RFC 4745 §7.4
  */
@@ -212,7 +213,7 @@ const instantOf = (element: Element | undefined, name: string): number | null =>
     ? readDateTime(textOf(element))
     : null
 
-/** OMA XML Document Management: each `<entry anc="…">` names a list by its address. */
+/** OMA XML Document Management: each `<entry anc="…">` names a list by its URI. */
 const membersOf = (condition: Element, { resolveList }: RulesOptions): readonly string[] => {
   const anchors = childrenNamed(condition, omaPolicyNamespace, "entry").flatMap(
     (entry) => attribute(entry, "anc")?.trim() || [],
@@ -229,7 +230,7 @@ const readPermissions = (
     legacyPermissive && transformations.length === 0
       ? [everythingShown]
       : transformations.map(readTransformation)
-  // Two of them, at least: combining is also what brings a permission to its one spelling.
+  // At least two, because combining also gives each permission its one spelling.
   return combined([nothingGranted, ...actions.map(readAction), ...shown])
 }
 
@@ -274,10 +275,10 @@ const readTransformation = (transformation: Element): Permissions => {
   }
 }
 
-/** XML Schema's booleans; capitals are taken too, as in OpenSIPS. */
+/** The booleans of XML Schema; capital letters are accepted as well, as in OpenSIPS. */
 const isTrue = (element: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(element))
 
-/** Which members each set of RFC 5025 §3.3.1 has. */
+/** The members of each set in RFC 5025 §3.3.1. */
 const selectorKinds: Readonly<Record<"devices" | "persons" | "services", readonly SelectorKind[]>> = {
   devices: ["class", "deviceID", "occurrence-id"],
   persons: ["class", "occurrence-id"],
@@ -302,7 +303,7 @@ const readSelection = (element: Element, kind: "devices" | "persons" | "services
   }
 }
 
-/** @source RFC 5025 §3.3.2.14: what has a permission of its own is not granted this way */
+/** @source RFC 5025 §3.3.2.14: an attribute with a permission of its own is not granted this way */
 const readUnknownAttribute = (element: Element): Permissions => {
   const name = attribute(element, "name")?.trim() ?? ""
   const namespace = attribute(element, "ns")?.trim() ?? ""

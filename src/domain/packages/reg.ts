@@ -1,8 +1,8 @@
 /**
- * The `reg` package: where a user is registered (RFC 3680), as registrars publish it.
+ * The `reg` package: where a user is registered (RFC 3680), as published by registrars.
  *
- * A registration is kept as it was published, with all that this file does not know; beside it stands what deciding
- * needs: id, address-of-record and state.
+ * A registration is kept as published, including everything that this file does not interpret; beside it stands what
+ * decisions need: id, address-of-record and state.
  */
 import { canonicalUri } from "../uris.ts"
 import type { Body } from "../vocabulary.ts"
@@ -18,9 +18,12 @@ export const regInfoNamespace = "urn:ietf:params:xml:ns:reginfo"
 
 export interface RegOptions {
   readonly xml: XmlCodec
-  /** RFC 3680 §4.4: 3761 s, a little more than registrations last, so that both are seldom refreshed at once. */
+  /**
+   * In seconds; default 3761 (RFC 3680 §4.4), slightly more than the usual lifetime of registrations, so that both are
+   * seldom refreshed at the same time.
+   */
   readonly defaultExpires?: number
-  /** RFC 3680 §4.10: 5 s unless said otherwise. */
+  /** In milliseconds; default 5000 (RFC 3680 §4.10). */
   readonly notifyIntervalMillis?: number
 }
 
@@ -38,14 +41,14 @@ export interface RegistrationEntry {
   readonly element: Element
 }
 
-/** One registration information document, read and sorted. */
+/** One registration information document, parsed and sorted. */
 export interface RegInfo {
-  /** `full`: there are no registrations but these; `partial`: of others nothing is said. */
+  /** `full`: there are no other registrations; `partial`: the document says nothing about others. */
   readonly state: "full" | "partial"
   /** Attributes of the root besides `version` and `state`. */
   readonly attributes: readonly Attribute[]
   readonly registrations: readonly RegistrationEntry[]
-  /** Child elements of the root that are no registrations, as they stand. */
+  /** Child elements of the root other than registrations, unchanged. */
   readonly others: readonly Element[]
 }
 
@@ -58,8 +61,8 @@ const format: NumberedFormat<RegInfo["state"]> = {
 }
 
 /**
- * The package as the engine uses it: watchers get the full state, each NOTIFY numbered in its subscription. With
- * nothing published there still is a document, which has no registrations.
+ * The package as the engine uses it: watchers get full state, and each NOTIFY is numbered within its subscription. If
+ * nothing is published there is still a document, without registrations.
  *
  * @source RFC 3680 §4
  */
@@ -87,7 +90,7 @@ export const reg = (options: RegOptions): EventPackage<RegInfo, "reg"> => {
 
 const nowhere: RegInfo = { state: "full", attributes: [], registrations: [], others: [] }
 
-/** @source RFC 3680 §5; total. The published version is not kept, each subscription has its own. */
+/** @source RFC 3680 §5; total. The published version is not kept, because each subscription has its own. */
 const parse = (body: Body, xml: XmlCodec): Parsed<RegInfo> => {
   const frame = readFrame(body, format, xml)
   if (typeof frame === "string") return { _tag: "Unreadable", why: frame }
@@ -105,7 +108,7 @@ const elementsOf = (element: Element): readonly Element[] =>
 const idOf = (element: Element): string => attribute(element, "id") ?? ""
 const stateOf = (element: Element): string | undefined => attribute(element, "state")?.trim()
 
-/** @returns a text: which of them cannot be told from others, or in what state it is */
+/** @returns a text that names the registration that cannot be identified, or whose state is unknown */
 const registrationsOf = (elements: readonly Element[]): readonly RegistrationEntry[] | string => {
   const entries = new Map<string, RegistrationEntry>()
   for (const element of elements) {
@@ -134,8 +137,9 @@ const contactFault = (contacts: readonly Element[]): string | null => {
 }
 
 /**
- * One full document. Of one registration, that is one id of one address-of-record, the newest word of any registrar
- * counts; a registrar that fell silent has nothing to say of how its contacts ended. O(registrations).
+ * One full document. A registration is one id of one address-of-record; the newest publication that names it counts,
+ * from whatever registrar. A registrar whose publication has expired says nothing about how its contacts ended.
+ * O(registrations).
  */
 const compose = ({ documents }: Composition<RegInfo>): RegInfo => ({
   state: "full",
@@ -145,10 +149,10 @@ const compose = ({ documents }: Composition<RegInfo>): RegInfo => ({
 })
 
 /**
- * The registrations of several documents, oldest first, each in the place of the document it is taken from.
+ * The registrations of several documents, oldest first, each in the place of the document from which it is taken.
  *
- * Registrars that know nothing of each other give one id to two addresses-of-record. Watchers go by ids alone (RFC 3680
- * §5), so the older of the two gets the first free of `id.2`, `id.3` …
+ * Registrars that know nothing of each other may use one id for two addresses-of-record. Watchers identify
+ * registrations by id only (RFC 3680 §5), so the older of the two gets the first free of `id.2`, `id.3` …
  */
 const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => {
   const written = new Set(documents.flatMap(({ registrations }) => registrations.map(({ id }) => id)))
@@ -174,9 +178,9 @@ const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => 
 }
 
 /**
- * What a publication says after a modification: all of it, whether the modification was full or partial.
+ * The full content of a publication after a modification, whether the modification was full or partial.
  *
- * What was said to be over is told once: it stays until the next modification.
+ * A terminated registration or contact is shown once: it stays until the next modification.
  *
  * @source RFC 3680 §5 (partial); RFC 3903 §4.3 (modification)
  */
@@ -200,7 +204,7 @@ const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
   }
 }
 
-/** A registration that is not active has no contacts but those that are told to be over. */
+/** A registration that is not active has no contacts except those reported as terminated. */
 const registrationAfter = (before: RegistrationEntry, change: RegistrationEntry): RegistrationEntry => {
   if (change.state !== "active" || canonicalUri(before.aor) !== canonicalUri(change.aor)) return change
   const children = elementsOf(change.element)

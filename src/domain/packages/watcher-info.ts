@@ -1,8 +1,8 @@
 /**
- * Watcher information: who watches, as a document (RFC 3858), for any event package (RFC 3857: `X.winfo`).
+ * Watcher information: the watchers of any event package as a document (RFC 3857: `X.winfo`, RFC 3858).
  *
- * The list of watchers and which of them changed is the presentity's knowledge (`presentity/watchers.ts`); only the form
- * of the document is here.
+ * Which watchers exist and which of them changed is known to the presentity (`presentity/watchers.ts`); this file only
+ * determines the format of the document.
  */
 import type { PackageName } from "../vocabulary.ts"
 import { element } from "./element.ts"
@@ -14,11 +14,11 @@ const contentType = "application/watcherinfo+xml"
 
 export interface WatcherInfoOptions {
   readonly xml: XmlCodec
-  /** RFC 3857 §4.10: 5 s unless said otherwise. */
+  /** In milliseconds; default 5000 (RFC 3857 §4.10). */
   readonly notifyIntervalMillis?: number
 }
 
-/** The template package of one package; it is not published, so it parses and composes nothing. */
+/** The template package of one package. It cannot be published, so it parses and composes nothing. */
 export const watcherInfo = (packageName: PackageName, options: WatcherInfoOptions): EventPackage<never> => ({
   name: `${packageName}.winfo`,
   accepts: [],

@@ -1,9 +1,9 @@
 /**
- * State → the rows of `presentity`, `active_watchers` and `watchers`, column for column as the OpenSIPS presence
- * module lays them out (times are Unix seconds).
+ * Converts a state to the rows of `presentity`, `active_watchers` and `watchers`, column by column in the layout of the
+ * OpenSIPS presence module (times are Unix seconds).
  *
- * A row is a function of the state and its key, so a table can be dropped and made again at any time. Widths are the
- * table's business: whoever writes rows shortens what does not fit.
+ * A row is a function of the state and its key, so a table can be dropped and rebuilt at any time. The writer of rows
+ * truncates values that are too wide for the table.
  */
 import { livingDialog } from "../presentity/dialog-numbers.ts"
 import type { Event } from "../presentity/events.ts"
@@ -13,7 +13,7 @@ import { entries, get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { cut } from "./widths.ts"
 
-/** Names one row; `watchers` remembers one per watcher and package whatever the number of its subscriptions. */
+/** Identifies one row; `watchers` has one per watcher and package whatever the number of subscriptions. */
 export type RowKey =
   | { readonly table: "presentity"; readonly packageName: PackageName; readonly etag: string }
   | ActiveWatcherKey
@@ -22,7 +22,7 @@ export type RowKey =
 export interface ActiveWatcherKey {
   readonly table: "active_watchers"
   readonly no: SubscriptionNo
-  /** The row as it last was, when the subscription has ended: a state without it cannot name it. */
+  /** The last form of the row if the subscription has ended, since a state without it cannot give its columns. */
   readonly ended: ActiveWatcherRow | null
 }
 
@@ -92,7 +92,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "SubscriptionStatusChanged":
     case "SubscriptionTerminated": {
       const subscription = get(after.subscriptions, event.no) ?? get(before.subscriptions, event.no)
-      // over within the decision that began it: there never was a row, but its watcher may wait now
+      // it began and ended in one decision: there never was a row, but its watcher may be waiting now
       if (subscription === undefined) {
         const waiting = get(after.waiting, event.no)
         if (waiting === undefined) return []
@@ -123,7 +123,8 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "ClockSetBack":
       return event.moved === undefined ? [] : allRows(after)
     case "HardStateReplaced":
-      // the module keeps it in the table of XCAP documents: a row here would be a publication that somebody can end
+      // the module keeps hard state in the table of XCAP documents: a row here would be a publication that could be
+      // ended
       return []
     case "RemoteTargetChanged":
       return inDialog(after, event.dialog)
@@ -133,7 +134,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
         ...siblings(after, subscription),
       ])
     case "NotificationFailed": {
-      // one that never left gave its number back
+      // a NOTIFY that was not sent has given its CSeq back
       const subscription = event.outcome === "unproven" ? get(after.subscriptions, event.no) : undefined
       return subscription === undefined ? [] : inDialog(after, subscription.dialog)
     }
@@ -221,8 +222,8 @@ export const activeWatcherRow = (state: State, id: SubscriptionNo): ActiveWatche
 }
 
 /**
- * One row for all subscriptions of a watcher, or of several whose names the columns cannot tell apart, and for what is remembered of an undecided one: the most favourable
- * status, the earliest time.
+ * One row for all subscriptions of a watcher, or of several whose names the columns cannot distinguish, and for the
+ * record of an undecided one: the most favourable status, the earliest time.
  */
 export const watcherRow = (state: State, packageName: PackageName, watcher: Uri): WatcherRow | undefined => {
   let createdAt = Number.POSITIVE_INFINITY
@@ -261,7 +262,7 @@ const sharesRow = (left: Uri, right: Uri): boolean => {
   )
 }
 
-/** Shorter URIs are told apart by any column. */
+/** Shorter URIs are distinguished by every column. */
 const nameMax = 64
 
 /** `sip:alice@example.com` → alice, example.com; `tel:+1` → +1 and no host; `sip:example.com` → no user. */
@@ -272,7 +273,7 @@ export const splitUri = (uri: Uri): { readonly user: string; readonly host: stri
   return uri.startsWith("tel:") ? { user: rest, host: "" } : { user: "", host: rest }
 }
 
-/** The other subscriptions of a shared dialog: they show its counters too, also when `one` has just left it. */
+/** The other subscriptions of a shared dialog: they show its counters too, even if `subscription` has just left it. */
 const siblings = (state: State, subscription: Subscription): readonly RowKey[] => {
   const dialog = get(state.dialogs, subscription.dialog)
   if (dialog === undefined) return []
