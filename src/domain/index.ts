@@ -1,5 +1,5 @@
 /**
- * `presently/domain`: the pure core, for whoever wants to decide, fold and check by themselves.
+ * `presently/domain`: the pure core, for programs that decide, fold and check on their own.
  */
 export { decide } from "./presentity/decide.ts"
 export { evolve, fold } from "./presentity/evolve.ts"

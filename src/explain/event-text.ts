@@ -1,6 +1,6 @@
 /**
- * What each kind of event says, at two levels of detail: in full for a history, and in brief for the steps of a case, which
- * stand in one line each.
+ * The text of each kind of event at two levels of detail: in full for a history, and in brief for the steps of a case,
+ * which have one line each.
  */
 import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
@@ -14,15 +14,15 @@ export type Clock = (at: number) => string
 type WatcherName = (id: SubscriptionNo) => string
 
 interface EventText<Of extends Event> {
-  /** Everything but the event's name. */
+  /** Everything except the event's name. */
   readonly full: (event: Of, clock: Clock) => string
-  /** With the event's name; empty where the NOTIFYs of the step say it already. */
+  /** With the event's name; empty if the NOTIFYs of the step already show it. */
   readonly brief: (event: Of, watcher: WatcherName) => string
 }
 
 type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { readonly _tag: Tag }>> }
 
-/** Parts with two spaces between them, without the empty ones. */
+/** Joins the non-empty parts with two spaces. */
 export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
 
 const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
@@ -268,8 +268,8 @@ export const formatEvent = (event: Event, clock: Clock): string =>
 /**
  * An event in brief, with its name.
  *
- * @param watcher the URI behind the number of a subscription
- * @returns empty for what the NOTIFYs of the same step say themselves
+ * @param watcher the URI of the watcher of a subscription, by its number
+ * @returns empty for events that the NOTIFYs of the same step show
  */
 export const briefEvent = (event: Event, watcher: WatcherName): string =>
   (texts[event._tag] as EventText<Event>).brief(event, watcher)

@@ -1,5 +1,5 @@
 /**
- * A presentity as of an instant, in words for people and programs.
+ * A presentity as of an instant, for people and programs.
  */
 import type { Packages } from "../packages/event-package.ts"
 import { viewFor } from "../presentity/notify.ts"
@@ -14,36 +14,36 @@ import type { Body, Header, Millis, PackageName } from "../vocabulary.ts"
 export interface PresentityAt {
   readonly presentity: string
   readonly at: Millis
-  /** Decisions until then. */
+  /** The number of decisions up to then. */
   readonly version: number
   readonly publications: readonly {
     readonly event: PackageName
     readonly entityTag: string
-    /** Null: all that is published is in `headers`. */
+    /** Null: the whole content is in `headers`. */
     readonly body: Body | null
     readonly headers: readonly Header[]
     readonly publishedAt: Millis
     readonly expiresAt: Millis
   }[]
-  /** The composed document of each package with publications, as somebody who may see everything saw it. */
+  /** The composed document of each package with publications, as shown to a watcher that may see everything. */
   readonly documents: Readonly<Record<PackageName, Body>>
   readonly rules: Readonly<Record<PackageName, string>>
-  /** What is shown while nobody publishes (RFC 4827). */
+  /** What is shown while no device publishes (RFC 4827). */
   readonly hardState: Readonly<Record<PackageName, Body>>
   readonly watchers: readonly {
     readonly watcher: string
     readonly event: PackageName
     readonly status: "active" | "pending" | "waiting"
-    /** It asked not to be named to others; absent: it did not. */
+    /** The watcher asked for privacy. Absent: it did not. */
     readonly private?: true
     readonly since: Millis
     readonly expiresAt: Millis | null
-    /** What it was allowed to see then. */
+    /** What it was allowed to see at that instant. */
     readonly document: Body | null
   }[]
 }
 
-/** What had expired by `at` was decided then at the latest, or nobody had looked: it is left out either way. */
+/** What had expired by `at` is omitted, whether or not its expiry had been decided by then. */
 export const presentityIn = (state: State, packages: Packages, at: Millis): PresentityAt => {
   const documents: Record<PackageName, Body> = {}
   const publications: PresentityAt["publications"][number][] = []

@@ -1,5 +1,5 @@
 /**
- * What is different between two instants of a presentity.
+ * The differences between two instants of a presentity.
  */
 import type { Body, PackageName } from "../vocabulary.ts"
 import type { PresentityAt } from "./at.ts"
@@ -13,7 +13,7 @@ export type Difference =
       readonly entityTag: string
       readonly mark: "-" | "+"
     }
-  /** The composed document, or hard state, or rules; null: there was or is none. */
+  /** The composed document, hard state or rules; null: there was or is none. */
   | {
       readonly _tag: "Document"
       readonly what: "document" | "hard state" | "rules"
@@ -28,7 +28,7 @@ export type Difference =
       readonly after: string | null
     }
 
-/** Nothing for equal instants. Watchers count by who they are and how they stand, not by how long. */
+/** No differences for equal instants. Watchers are compared by identity and status, not by duration. */
 export const compare = (before: PresentityAt, after: PresentityAt): readonly Difference[] => [
   ...publications(before, after),
   ...documents("document", textsOf(before.documents), textsOf(after.documents)),

@@ -1,5 +1,5 @@
 /**
- * One line of history: a decision, who asked for it, what led to it, and what it meant for each watcher.
+ * One entry of the history: a decision, who sent its command, what led to it, and what it meant for each watcher.
  */
 import type { Event } from "../presentity/events.ts"
 import type { State } from "../presentity/state.ts"
@@ -15,11 +15,11 @@ import type { DecisionContext, Finding } from "./why.ts"
 export interface Entry extends Place {
   /** The command that was decided. */
   readonly cause: string
-  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   readonly origin: string
-  /** Names what belongs together beyond one presentity: the Call-ID; null: there is none. */
+  /** Identifies related decisions of several presentities: the Call-ID; null: there is none. */
   readonly correlation: string | null
-  /** Versions of the decisions that this one follows from, besides what was asked. */
+  /** Versions of the decisions from which this one follows, besides its command. */
   readonly causedBy: readonly number[]
   readonly events: readonly Event[]
   readonly told: readonly {
@@ -28,17 +28,17 @@ export interface Entry extends Place {
     readonly event: PackageName
     readonly cseq: number
     readonly state: "active" | "pending" | "terminated"
-    /** Ordinals of the rules that match the watcher; null: no rules were asked. */
+    /** Ordinals of the rules that match the watcher; null: the rules were not consulted. */
     readonly matched: string | null
   }[]
-  /** Of a change: those who were not told of it. */
+  /** The watchers that were not notified of a change. */
   readonly untold: readonly {
     readonly no: SubscriptionNo
     readonly watcher: Uri
     readonly event: PackageName
     readonly finding: Finding
   }[]
-  /** The decision that put the rules in force which were asked, by package. */
+  /** By package: the decision that put the consulted rules in force. */
   readonly rules: Readonly<Record<PackageName, number>>
 }
 
@@ -86,11 +86,11 @@ export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): E
 /** `udp:192.0.2.20:5060 <Call-ID> <CSeq>` */
 const correlationOf = (origin: string): string | null => origin.split(" ")[1] ?? null
 
-/** Packages that somebody is subscribed to. */
+/** Packages with subscriptions. */
 const packagesIn = (...states: readonly State[]): ReadonlySet<PackageName> =>
   new Set(states.flatMap((state) => [...values(state.subscriptions)].map(({ packageName }) => packageName)))
 
-/** Which earlier decisions an event follows from, as far as the state that it was decided on remembers them. */
+/** Earlier decisions from which an event follows, as far as the state before it refers to them. */
 const causesOf = (event: Event, before: State): readonly number[] => {
   switch (event._tag) {
     case "PublicationModified":
@@ -109,7 +109,7 @@ const causesOf = (event: Event, before: State): readonly number[] => {
     case "WaitingEnded":
       return get(before.waiting, event.no) === undefined ? [] : [event.no]
     case "NotificationsIssued":
-      // what was held back: the newest thing published that they have not been told of
+      // a deferred change: the newest publication of which they have not been notified
       return event.cause === "change" && event.to !== "active"
         ? event.to.flatMap((id) => heldBack(before, id))
         : []

@@ -1,8 +1,8 @@
 /**
- * The commands that may stand behind a recorded decision, the likeliest first.
+ * The commands that may be behind a recorded decision, the likeliest first.
  *
- * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
- * above what is granted, headers that packages do not carry.
+ * What the log does not record and nothing depends on is left as in a request that does not state it: Accept, a
+ * lifetime above the granted one, headers that packages do not carry.
  */
 import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
@@ -16,7 +16,7 @@ import { secondsTo } from "./recall-world.ts"
 import type { ReconstructionContext } from "./recall-world.ts"
 import { createdIn, resubscribes, subscribes } from "./recalled-subscriptions.ts"
 
-/** None for a cause that is no command of this core. */
+/** No command for a cause that is none of this core. */
 export const commandsBehind = (
   before: State,
   decision: Decision,
@@ -141,7 +141,7 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
     case "PublicationRemoved": {
       const { packageName, entityTag, sender } = event
       const removal = { ...common, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
-      // older logs do not say whose device it was, but by who was not told
+      // older logs do not record the device, except by who was not notified
       const own = sender === undefined ? devicesOf(before, packageName) : []
       return [removal, ...own.map((sender): Command => ({ ...removal, sender }))]
     }
@@ -188,7 +188,7 @@ const erasures = (before: State, events: readonly Event[]): readonly Command[] =
   ])
 }
 
-/** Whose subscriptions ended. */
+/** The watchers whose subscriptions ended. */
 const watchersIn = (before: State, events: readonly Event[]): ReadonlySet<Uri> =>
   new Set(
     events.flatMap((event) => {
@@ -252,7 +252,7 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
         ? event.to
         : [],
   )
-  // of several subscriptions in a dialog any may have been answered when nothing more followed
+  // if nothing more followed, the response may concern any of several subscriptions in the dialog
   const inDialog = [...values(before.subscriptions)]
     .filter((subscription) => subscription.dialog === dialog)
     .map(({ no: id }) => id)
@@ -279,7 +279,7 @@ const failures = (
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
-  // Retry-After is said by how long it is held back
+  // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =
     until?._tag === "NotificationsDeferred" && until.until !== null ? (until.until - at) / 1000 : null

@@ -1,6 +1,6 @@
 /**
- * What an authorization hook must have said in a recorded decision: what the events say of a watcher, else what its
- * subscription says, since nothing changed for it.
+ * Reconstructs what an authorization hook answered in a recorded decision: what the events record about a watcher, or
+ * otherwise what its subscription does, because nothing changed for it.
  */
 import type { Authorize, Limits } from "../presentity/context.ts"
 import type { Decision, Status } from "../presentity/events.ts"
@@ -9,7 +9,7 @@ import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { PackageName, SubHandling, Uri } from "../vocabulary.ts"
 
-/** One whose words are not known otherwise. */
+/** A hook with the answers behind a decision. */
 export const hookBehind = (
   before: State,
   decision: Pick<Decision, "cause" | "events" | "at">,
@@ -35,7 +35,7 @@ export const hookBehind = (
       if (waiting !== undefined)
         note(waiting.packageName, waiting.watcher, event.event === "approved" ? "allow" : "block")
     }
-    // of several subscriptions of a watcher it is the one that was asked for
+    // of several subscriptions of a watcher, only the one in the request was evaluated
     if (
       decision.cause === "Resubscribe" &&
       (event._tag === "SubscriptionRefreshed" || event._tag === "SubscriptionTerminated")
@@ -70,7 +70,7 @@ export const hookBehind = (
   }
 }
 
-/** Null: nothing; rules matched, or would have been asked had their source been read. */
+/** Null: the hook left the decision to the rules, which matched, or whose source had not been read. */
 const answerIn = (subject: {
   readonly status: Status
   readonly polite: boolean

@@ -1,5 +1,5 @@
 /**
- * The SUBSCRIBEs that may stand behind a recorded decision, the likeliest first.
+ * The SUBSCRIBEs that may be behind a recorded decision, the likeliest first.
  */
 import type { Resubscribe, Subscribe } from "../presentity/commands.ts"
 import type { Event, SubscriptionCreated, SubscriptionRefreshed } from "../presentity/events.ts"
@@ -59,7 +59,7 @@ const conditionOf = (
 export const createdIn = (events: readonly Event[]): SubscriptionCreated | undefined =>
   events.find((event) => event._tag === "SubscriptionCreated")
 
-/** As announced, without the operator's grace; 0: it only asked. */
+/** As announced, without the operator's grace period; 0: a fetch. */
 const grantedIn = (
   { no: id, expiresAt }: SubscriptionCreated,
   events: readonly Event[],
@@ -76,7 +76,7 @@ const isBodiless = (events: readonly Event[], id: SubscriptionNo): boolean =>
 const isTo = (event: Event & { readonly _tag: "NotificationsIssued" }, id: SubscriptionNo): boolean =>
   event.to !== "active" && event.to.includes(id)
 
-/** The tag of the document that a new subscription says it has: the one it would be sent. */
+/** The tag of the document that a new subscription states it has: the one it would be sent. */
 const tagOfNew = (
   before: State,
   events: readonly Event[],
@@ -134,7 +134,7 @@ export const resubscribes = (
       ? { ...subscription, status: changed.status, polite: changed.polite, matched: changed.matched }
       : subscription
   const end = ended?._tag === "SubscriptionTerminated" ? ended : null
-  // whoever was refused: what it asked for does not count
+  // a refused request: what it asked for is of no consequence
   const isRefused = end?.reason === "rejected"
   const isTold = events.some((event) => event._tag === "NotificationsIssued" && isTo(event, id))
   const isQuiet = end === null ? !isTold || isBodiless(events, id) : end.silent
@@ -157,7 +157,7 @@ export const resubscribes = (
             ? null
             : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
       accept: (renewed?.accept === undefined ? subscription.accept : renewed.accept) ?? null,
-      // of one that ended with its dialog it is not kept
+      // not recorded if the subscription ended with its dialog
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
       remoteTarget: renewed?.remoteTarget ?? null,
       ...(typeof renewed?.room === "number" ? { room: renewed.room } : {}),
@@ -173,7 +173,7 @@ export const resubscribes = (
   ]
 }
 
-/** The pace asked for: what was granted, or what it has already. */
+/** The requested rates: those granted now, or those it already has. */
 const ratesOf = (renewed: SubscriptionRefreshed | null, subscription: Subscription): Rates | null =>
   renewed === null || renewed.rates === undefined ? subscription.rates : renewed.rates
 

@@ -5,7 +5,7 @@ import type { State } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
 import type { Table } from "../table.ts"
 
-/** An entry of one of a state's tables that is new, different or gone (null). */
+/** A new, changed or removed (null) entry of one of the tables of a state. */
 export interface ChangedEntry {
   readonly table: string
   readonly key: string
@@ -24,7 +24,7 @@ const tables = [
   "dialogs",
 ] as const
 
-/** In a fixed order, so that two states that differ alike are told alike. */
+/** In a fixed order, so that equal differences are reported equally. */
 export const changedBetween = (before: State, after: State): readonly ChangedEntry[] => {
   const changed: ChangedEntry[] = []
   const note = (

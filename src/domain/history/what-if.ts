@@ -1,12 +1,13 @@
 /**
- * What would have happened otherwise: a stream in a world in which a decision never was, or other rules were in force.
+ * What would have happened otherwise: a stream in an alternative history in which a decision never happened, or other
+ * rules were in force.
  *
- * As long as nothing differs, what is recorded is what happens. From then on each recorded command is decided again on
- * the other state, and time is let run there: what falls due falls due by the deadlines of that state. Numbers of
- * subscriptions and entity-tags stay those of the log, so that later requests mean what they meant.
+ * While nothing differs, the alternative is what was recorded. From the first difference on, each recorded command is
+ * decided again on the alternative state, and time passes there: deadlines are those of that state. Numbers of
+ * subscriptions and entity-tags remain those of the log, so that later requests keep their meaning.
  *
- * What nobody can know: requests that were refused are not in the log; a device that is refused gives up; a NOTIFY that
- * was on its way is answered after T1 where the log does not say when.
+ * Some things cannot be known: requests that were refused are not in the log; a device that is refused gives up; a
+ * NOTIFY that was under way is answered after T1 if the log does not record when.
  */
 import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
 import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
@@ -34,22 +35,22 @@ import { contextFor, recall, sameValue } from "./recall.ts"
 import type { Recalled } from "./recall.ts"
 
 export interface Supposition {
-  /** Positions of decisions that never were. */
+  /** Positions of decisions that never happened. */
   readonly without: ReadonlySet<number>
-  /** A document in force from a position on, whatever was put in force since; null: the recorded ones. */
+  /** A document in force from a position on, whatever replaced it later; null: the recorded rules. */
   readonly rules: { readonly packageName: PackageName; readonly body: Body; readonly from: number } | null
-  /** Everything is decided again from the beginning, though nothing differs; absent: from where something does. */
+  /** Decides everything again from the beginning, even without a difference. Absent: from the first difference on. */
   readonly again?: true
 }
 
-/** What left, and when. */
+/** A NOTIFY and when it was sent. */
 export interface SentNotify {
   readonly at: Millis
   readonly notify: Notify
 }
 
 export type Difference =
-  /** `was` null: the watcher was told nothing; `would` null: it would have been told nothing. */
+  /** `was` null: the watcher was not notified; `would` null: it would not have been notified. */
   | {
       readonly _tag: "Told"
       readonly position: number
@@ -66,17 +67,17 @@ export type Difference =
     }
 
 export interface OtherWorld {
-  /** What differs up to and with this decision, since the one before. */
+  /** The differences between the previous decision and this one, inclusive. */
   readonly step: (moment: DecisionStep) => readonly Difference[]
-  /** What differs after the last one, until an instant. */
+  /** The differences after the last decision, up to an instant. */
   readonly end: (until: Millis) => readonly Difference[]
   readonly state: () => State
 }
 
-/** T1: how long an answer takes of which the log does not say when it came (RFC 3261 §17.1.1.1). */
+/** T1 (RFC 3261 §17.1.1.1): the assumed delay of a response if the log does not record when it came. */
 const answerMillis = 500
 
-/** Decisions that only this world has stand between those of the log. */
+/** Decisions that exist only in the alternative have versions between those of the log. */
 const between = 2 ** -20
 
 export const makeOtherWorld = (
@@ -109,7 +110,7 @@ export const makeOtherWorld = (
       if (event._tag === "SubscriptionCreated") watchers.set(event.no, event.watcher)
   }
 
-  /** A command that the log does not have. @returns whether anything came of it */
+  /** Decides a command that the log does not have. @returns whether it had consequences */
   const add = (command: Command, at: Millis): boolean => {
     extra++
     const now = nowFor(imagined, at)
@@ -135,13 +136,13 @@ export const makeOtherWorld = (
           },
         }
   const worldNow = (): ReconstructionContext => (areRulesSet ? tried : world)
-  /** The rules to be tried decide, also where nobody was asked before. */
+  /** The supposed rules decide, even where rules were not consulted before. */
   const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
 
   /**
-   * Time goes on: answers come, and what is due by then falls due at its deadline.
+   * Lets time pass: responses arrive, and whatever is due is decided at its deadline.
    *
-   * @param known answers of which the log says by then when they came
+   * @param known responses whose time the log records
    */
   const wait = (to: Millis, hears: SubscriptionNo | null, known: readonly Accepted[] = []): void => {
     for (const { no: id, at } of known) if (id !== hears && unanswered.has(id)) answered(id, at)
@@ -249,12 +250,12 @@ export const makeOtherWorld = (
       const recalled = recall(moment.before, decision, world)
       const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
       if (setsRules) {
-        // as if it had been there before anything else of this decision's instant
+        // as if it had been in force before anything else at the instant of this decision
         wait(at - 1, null)
         areRulesSet = true
         add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
       }
-      // what was decided before what was overdue is decided so here as well
+      // what was decided before overdue deadlines is decided before them here as well
       const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
       wait(
         overdue !== null && overdue <= at ? overdue - 1 : at,
@@ -292,7 +293,7 @@ export const makeOtherWorld = (
   }
 }
 
-/** The command as the other world has to hear it; null: it concerns what is not there. */
+/** The command as it applies to the alternative state; null: what it concerns does not exist there. */
 const translated = (command: Command, before: State, imagined: State): Command | null => {
   if (command._tag !== "ReportDelivery") return command
   const [subscriptionBefore, subscription] = [
@@ -305,7 +306,7 @@ const translated = (command: Command, before: State, imagined: State): Command |
     get(imagined.dialogs, subscription.dialog),
   ]
   if (old === undefined || present === undefined) return null
-  // so many NOTIFYs ago as it was
+  // as many NOTIFYs ago as in the log
   const cseq = present.localCseq - (old.localCseq - command.cseq)
   return cseq < 1 ? null : { ...command, cseq }
 }
@@ -319,7 +320,7 @@ const isSameLeaving = (left: SentNotify, right: SentNotify, world: Reconstructio
   textOf(left.notify, world) === textOf(right.notify, world) &&
   sameValue(left.notify.headers, right.notify.headers)
 
-/** Without the number that documents made for one subscription have: it only counts them. */
+/** Ignores the version in documents made for one subscription, which only counts them. */
 const textOf = ({ packageName, body }: Notify, { packages }: ReconstructionContext): string | null => {
   const eventPackage = packages.find(packageName)
   if (body === null || eventPackage === null || !isPersonal(eventPackage)) return body?.text ?? null

@@ -31,7 +31,7 @@ export interface PackageSettings {
   readonly notify_offline_body: boolean
   readonly mix_dialog_presence: boolean
   readonly generate_offline_body: boolean
-  /** With `rename` both are kept; otherwise the newest replaces the previous one. */
+  /** `rename` gives colliding ids new names; with any other value the newest element replaces the previous one. */
   readonly id_collision: string
   readonly legacy_permissive: boolean
   readonly oma_rules: boolean

@@ -1,7 +1,7 @@
 /**
  * The Call-Info header as used by shared call appearances: for each appearance of a line its number and its state.
  *
- * <sip:alice@example.com>;appearance-index=1;appearance-state=active, <…>;appearance-index=*;appearance-state=idle
+ *     <sip:alice@example.com>;appearance-index=1;appearance-state=active, <…>;appearance-index=*;appearance-state=idle
  *
  * `*` stands for every appearance that is not named. Other parameters are passed on as written.
  */

@@ -2,7 +2,7 @@
  * The `line-seize` package: a phone seizes an appearance of a shared line by subscribing, and holds it while its
  * subscription lasts.
  *
- * SUBSCRIBE sip:alice@example.com …  Event: line-seize  Call-Info: <sip:alice@example.com>;appearance-index=1
+ *     SUBSCRIBE sip:alice@example.com …  Event: line-seize  Call-Info: <sip:alice@example.com>;appearance-index=1
  *
  * Nothing is published. What the subscriptions have seized is shown here and in `call-info`.
  */

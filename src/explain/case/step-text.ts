@@ -1,5 +1,5 @@
 /**
- * Steps, NOTIFYs and differences in one line each, for people.
+ * Steps, NOTIFYs and differences, each on one line.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
 import { sameValue } from "../../domain/history/recall.ts"
@@ -13,7 +13,7 @@ import type { Millis, SubscriptionNo } from "../../domain/vocabulary.ts"
 import { shownText } from "../document-summary.ts"
 import { briefEvent } from "../event-text.ts"
 
-/** `2026-11-23 14:05:12.331`, in local time or in UTC; nothing of the locale. */
+/** `2026-11-23 14:05:12.331`, in local time or in UTC, independent of the locale. */
 export const clockText = (at: Millis, utc: boolean): string => {
   const shift = utc ? 0 : new Date(at).getTimezoneOffset() * 60_000
   return new Date(at - shift)
@@ -26,7 +26,7 @@ export interface StepText {
   readonly utc: boolean
 }
 
-/** Time, position, command, what happened, what left. */
+/** Time, position, command, what happened, what was sent. */
 export const stepText = (
   { position, decision, before, after, notifications }: DecisionStep,
   { utc }: StepText,
@@ -59,7 +59,7 @@ export const watcherOf = (
 export const notifyText = (notify: Notify, watcher: string): string =>
   `${watcher} cseq ${notify.cseq} ${contentText(notify)}`
 
-/** What a watcher is told: state and document. */
+/** The content of a NOTIFY: state and document. */
 export const contentText = ({ state, reason, body, headers }: Notify): string => {
   const shown =
     headers === undefined
@@ -68,7 +68,7 @@ export const contentText = ({ state, reason, body, headers }: Notify): string =>
   return `${state}${reason === null ? "" : `;${reason}`}: ${shown}`
 }
 
-/** What would have been otherwise, in one line. */
+/** What would have happened otherwise, on one line. */
 export const differenceText = (difference: Difference, { utc }: StepText): string => {
   const place = String(difference.position).padStart(6)
   if (difference._tag === "Refused") {
@@ -88,10 +88,10 @@ export const differenceText = (difference: Difference, { utc }: StepText): strin
   return `${place}  ${watcher} would have been told at ${when}: ${contentOf(supposed)}, not ${contentOf(recorded)}`
 }
 
-/** A state in full, as JSON for people. */
+/** A state in full, as indented JSON. */
 export const stateText = (state: State): string => JSON.stringify(freeze(state), null, 2)
 
-/** A step, and what of its events would be gone (-) or would come (+) if it were decided today. */
+/** A step, and which of its events would be absent (-) or added (+) if it were decided today. */
 export const driftText = (
   moment: DecisionStep,
   decided: readonly Event[],
@@ -109,7 +109,7 @@ export const driftText = (
   ]
 }
 
-/** Events that only one of two lists has. */
+/** Events that only the left list has. */
 const onlyIn = (left: readonly Event[], right: readonly Event[]): readonly Event[] => {
   const rest = [...right]
   return left.filter((event) => {

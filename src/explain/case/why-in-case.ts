@@ -1,5 +1,5 @@
 /**
- * Why a watcher was told of a change that a case file holds, or was not.
+ * Why a watcher was notified of a change in a case file, or was not.
  */
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
@@ -21,18 +21,18 @@ export interface WhyInCase {
   readonly text: WhyText
 }
 
-/** A question with URIs as a case file spells them: `sip:alice@example.com`. */
+/** A question with URIs spelt as in a case file: `sip:alice@example.com`. */
 export interface QuestionInCase extends Omit<Question, "presentity" | "watcher"> {
   readonly presentity: string
   readonly watcher: string
 }
 
 /**
- * The same answer as `presently why` gives for the log that the case was written from, as of the time it was written. All
- * decisions of the presentity are in memory at once.
+ * The same answer as `presently why` gives for the log from which the case was written, as of the time of writing. All
+ * decisions of the presentity are held in memory.
  *
- * @param items of a whole case, as `readItems` gives them
- * @param clock how times are shown, for example `clockOf("UTC")`
+ * @param items of a whole case, as returned by `readItems`
+ * @param clock how instants are written, for example `clockOf("UTC")`
  * @returns null: the case holds nothing about the presentity
  */
 export const whyInCase = (
@@ -40,7 +40,7 @@ export const whyInCase = (
   given: QuestionInCase,
   clock: Clock,
 ): WhyInCase | null => {
-  // the canonical spelling is what a case has
+  // a case uses the canonical spelling
   const question = given as Question
   let world: DecisionWorld | null = null
   let state: State | null = null
@@ -87,7 +87,7 @@ const answer = (
   return { explanation, text: whyText(explanation, { ...world, ruleNames, clock, known }) }
 }
 
-/** Of the change that was found; what came after it counts until nothing later can change the answer. */
+/** Explains the change that was found; later decisions count until none can change the answer. */
 const explained = (
   moments: readonly DecisionStep[],
   question: Question,

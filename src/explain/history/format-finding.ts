@@ -1,5 +1,5 @@
 /**
- * What became of NOTIFYs, how subscriptions ended, and what was found about a watcher, in words.
+ * In words: the outcomes of NOTIFYs, how subscriptions ended, and the findings about a watcher.
  */
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
@@ -7,7 +7,7 @@ import type { Finding } from "../../domain/history/why.ts"
 import { failureInWords } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 
-/** What became of a NOTIFY. */
+/** The outcome of a NOTIFY. */
 export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
   switch (deliveryOf(sent, known)) {
     case "answered":
@@ -65,7 +65,7 @@ const rulesBy = new Map([
   ["Resubscribe", "the rules were asked again at its refresh"],
 ])
 
-/** A finding in the fewest words, for a list. */
+/** A finding as briefly as possible, for a list. */
 export const findingInWords = (finding: Finding, clock: Clock): string => {
   switch (finding._tag) {
     case "Told":

@@ -1,5 +1,5 @@
 /**
- * Answers about history as text: the same on the command line and over the management port.
+ * Answers about history as text, the same on the command line and over the management port.
  */
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Difference } from "../../domain/history/compare.ts"
@@ -12,14 +12,14 @@ import { formatEvent, words } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 import { deliveryInWords, findingInWords } from "./format-finding.ts"
 
-/** Who is told what is said at the end of a line. */
+/** Events whose watchers are named at the end of the line. */
 const notices: ReadonlySet<Event["_tag"]> = new Set([
   "NotificationsIssued",
   "NotificationsDeferred",
   "NotificationsAccepted",
 ])
 
-/** One decision: a line for each event, and who was told. */
+/** One decision: a line for each event, and who was notified. */
 export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): string => {
   const shown = entry.events.filter(({ _tag }) => !notices.has(_tag))
   const [first, ...rest] = shown.length === 0 ? entry.events.slice(0, 1) : shown
@@ -97,7 +97,7 @@ export const atText = (presentity: PresentityAt, clock: Clock): string => {
   return lines.join("\n")
 }
 
-/** One NOTIFY; with its document when asked for. */
+/** One NOTIFY, with its document on request. */
 export const sentText = (sent: Sent, known: Knowledge, clock: Clock, withBody: boolean): string => {
   const { place, notify, cause } = sent
   const state = notify.reason === null ? notify.state : `${notify.state} (${notify.reason})`

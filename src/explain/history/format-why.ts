@@ -1,6 +1,6 @@
 /**
- * Why a watcher was told or was not, as text: one sentence, the facts behind it in order, the settings that had a say, and
- * what to try.
+ * Why a watcher was notified or was not, as text: one sentence, the facts behind it in order, the settings that
+ * influenced it, and what to try.
  */
 import type { Explanation, Treatment } from "../../domain/history/why.ts"
 import { words } from "../event-text.ts"
@@ -15,7 +15,7 @@ export interface WhyText {
   /** One sentence. */
   readonly sentence: string
   readonly facts: readonly string[]
-  /** Settings and rules that had a say. */
+  /** Settings and rules that influenced it. */
   readonly policy: readonly string[]
   readonly advice: readonly string[]
 }
@@ -40,7 +40,7 @@ export const whyText = (explanation: Explanation, given: Omit<WhyContext, "prese
       ? casesText(explanation, clause, facts, context)
       : absent(explanation, clause("was NOT told of"), facts, context)
   if (treatment === null) return main
-  // what it was told of then is not what it is told of now
+  // what it was sent then is not what it would be sent now
   const now = treatedText(explanation, treatment, context)
   const isSaid = main.facts.some((fact) => fact.startsWith(`ended     position ${treatment.position},`))
   return {
@@ -69,7 +69,7 @@ const casesText = (
   }
 }
 
-/** Where nothing that could be told was changed. */
+/** The answer if no change could be notified. */
 const treatedText = (
   { watcher, packageName, presentity }: Explanation,
   treatment: Treatment,

@@ -1,5 +1,6 @@
 /**
- * The facts behind an answer, in order: the change, the subscription, what it was sent before and then, and how it ended.
+ * The facts behind an answer, in order: the change, the subscription, the NOTIFYs before and after it, and how it
+ * ended.
  */
 import type { Life } from "../../domain/history/ledger.ts"
 import type { Case, Explanation } from "../../domain/history/why.ts"

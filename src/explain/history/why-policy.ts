@@ -1,5 +1,5 @@
 /**
- * The settings and rules that had a say in what a watcher was told.
+ * The settings and rules that influenced what a watcher was sent.
  */
 import type { Knowledge } from "../../domain/history/ledger.ts"
 import type { Case, DecisionContext, ExplainedAuthorization } from "../../domain/history/why.ts"
@@ -8,7 +8,10 @@ import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Clock } from "../event-text.ts"
 
-/** What the sentences of one answer are made with: what the settings and rules in force say of a presentity, and how it is told. */
+/**
+ * The context for the sentences of one answer: the settings and rules in force for a presentity, and how instants are
+ * written.
+ */
 export interface WhyContext extends DecisionContext {
   readonly presentity: Uri
   /** Names of the rules in force, in document order. */
@@ -80,7 +83,7 @@ export const rulingInWords = (
   }
 }
 
-/** With the setting that says so. */
+/** With the setting that determines it. */
 const policySentence = (policy: "owner" | "domain", packageName: string, context: WhyContext): string => {
   const { presentity, packages, limits } = context
   const { watching } = limits

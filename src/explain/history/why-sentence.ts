@@ -1,11 +1,11 @@
 /**
- * The one sentence of an answer.
+ * The one sentence that answers the question.
  */
 import type { Case, Explanation, Finding, Treatment } from "../../domain/history/why.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import type { WhyContext } from "./why-policy.ts"
 
-/** Who was told counts before who will be. */
+/** Watchers that were notified come before those that will be. */
 export const rank = ({ finding, sequel }: Case): number =>
   finding._tag === "Told" ? 0 : sequel?._tag === "Told" ? 1 : finding._tag === "Ended" ? 3 : 2
 
