@@ -3,13 +3,13 @@
  *
  * This is the storage contract: plain JSON, in the past tense, with only what was decided and nothing that can be
  * computed from it. Renaming or removing anything is a migration (`encoding/event-codec.ts`); adding is not.
+ * The facts about publications, retention and the targets of NOTIFYs stand in files of their own (`publication-events.ts`,
+ * `retention-events.ts`, `target-events.ts`).
  */
 import type {
   Body,
   DialogNo,
   DialogStart,
-  EntityTag,
-  Header,
   Millis,
   PackageName,
   Rates,
@@ -19,6 +19,14 @@ import type {
   WatchWord,
 } from "../vocabulary.ts"
 import type { TerminationReason } from "./intents.ts"
+import type {
+  PublicationCreated,
+  PublicationModified,
+  PublicationRefreshed,
+  PublicationRemoved,
+} from "./publication-events.ts"
+import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
+import type { RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
 
 /** A fact about a presentity, kept in the log for ever. */
 export type Event =
@@ -50,54 +58,6 @@ export type Event =
   | NotificationsAccepted
   | ClockSetBack
   | FarewellRepeated
-
-export interface PublicationCreated {
-  readonly _tag: "PublicationCreated"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly expiresAt: Millis
-  /** Null for packages whose state is in headers. */
-  readonly body: Body | null
-  /** Headers of the PUBLISH that belong to the publication. Absent: none. */
-  readonly headers?: readonly Header[]
-  /** The SHA-256 of headers that retention has dropped. Absent: none were dropped. */
-  readonly droppedHeaders?: string
-  readonly sender: string | null
-  /** When it was received by the server from which it was taken over. Absent: at the instant of the decision. */
-  readonly receivedAt?: Millis
-}
-
-export interface PublicationModified {
-  readonly _tag: "PublicationModified"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly supersedes: EntityTag
-  readonly expiresAt: Millis
-  /** Null for packages whose state is in headers. */
-  readonly body: Body | null
-  /** Headers of the PUBLISH that belong to the publication. Absent: none. */
-  readonly headers?: readonly Header[]
-  /** The SHA-256 of headers that retention has dropped. Absent: none were dropped. */
-  readonly droppedHeaders?: string
-  readonly sender: string | null
-}
-
-export interface PublicationRefreshed {
-  readonly _tag: "PublicationRefreshed"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly supersedes: EntityTag
-  readonly expiresAt: Millis
-}
-
-export interface PublicationRemoved {
-  readonly _tag: "PublicationRemoved"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly cause: "requested" | "expired"
-  /** The Contact URI of the device that removed it. Absent: unknown, or no device did. */
-  readonly sender?: string
-}
 
 /** What the presentity shows while nothing more recent is published (RFC 4827); null: no hard state. */
 export interface HardStateReplaced {
@@ -268,38 +228,6 @@ export interface WatcherDecided {
   readonly handling: SubHandling | null
 }
 
-/** Old decisions were dropped from the log. Only in the stream of retention. */
-export interface LogDropped {
-  readonly _tag: "LogDropped"
-  /** All decisions older than this instant. */
-  readonly before: Millis
-  /** The newest position among them. */
-  readonly position: number
-  readonly decisions: number
-  /** The number of presentities of which nothing was left, and which are forgotten. */
-  readonly forgotten: number
-  /** In hex, over `droppedText` (`retention.ts`), if the log is sealed. Absent: it is not. */
-  readonly signature?: string
-}
-
-/** Documents of one package were dropped from older decisions, which remain. Only in the stream of retention. */
-export interface DocumentsDropped {
-  readonly _tag: "DocumentsDropped"
-  readonly packageName: PackageName
-  /** Those published before this instant. */
-  readonly before: Millis
-  readonly documents: number
-  /** In hex, over `droppedDocumentsText`, if the log is sealed. Absent: it is not. */
-  readonly signature?: string
-}
-
-/** A person was erased from the log and cannot be identified any more. Only in the stream of retention. */
-export interface PersonErased {
-  readonly _tag: "PersonErased"
-  /** The pseudonym of the person in the log since then. */
-  readonly standIn: Uri
-}
-
 /** The state of a sharing tag on this server from now on. Only in the stream of tags. */
 export interface SharingTagSet {
   readonly _tag: "SharingTagSet"
@@ -318,32 +246,6 @@ export interface SharingTagSwitched {
 }
 
 export type SharingTagRole = "active" | "backup"
-
-/** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
-export interface RemoteTargetChanged {
-  readonly _tag: "RemoteTargetChanged"
-  readonly dialog: DialogNo
-  readonly remoteTarget: string
-  /** As in `SubscriptionRefreshed`. Absent: unchanged. */
-  readonly room?: number | null
-}
-
-/**
- * The target of NOTIFYs is no longer proven: the proven connection is gone, or a name resolves to a different address.
- * `room` is the number of octets of a document that may be sent there.
- */
-export interface TargetDoubted {
-  readonly _tag: "TargetDoubted"
-  readonly dialog: DialogNo
-  readonly room: number
-}
-
-/** The next hop is a name, and a NOTIFY was answered 2xx from this address: `udp:192.0.2.20:5060`. */
-export interface TargetProven {
-  readonly _tag: "TargetProven"
-  readonly dialog: DialogNo
-  readonly address: string
-}
 
 /** NOTIFYs were issued; each of these subscriptions takes the next CSeq of its dialog. */
 export interface NotificationsIssued {
