@@ -1,11 +1,11 @@
 /**
- * Events in the form in which a log keeps them: as they are, or with everything that is personal encrypted.
+ * Events as a log stores them: unchanged, or with all personal data encrypted.
  */
 import type { Event } from "../domain/presentity/events.ts"
 
-/** The key of a person. Whoever destroys it makes everything that was encrypted with it unreadable (crypto-shredding). */
+/** The key of a person. Destroying it makes everything encrypted with it unreadable (crypto-shredding). */
 export interface PersonKey {
-  /** A name that says nothing about the person: 24 hex digits, or 12 for keys of the first form. */
+  /** A name that reveals nothing about the person: 24 hex digits, or 12 for keys of the first form. */
   readonly id: string
   /** The canonical URI of the person. */
   readonly person: string
@@ -14,7 +14,7 @@ export interface PersonKey {
 }
 
 /**
- * Events with the ids of the keys that their personal fields are encrypted with.
+ * Events with the ids of the keys with which their personal fields are encrypted.
  *
  * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the events need them.
  */
@@ -24,5 +24,5 @@ export interface Envelope {
   readonly events: readonly Event[]
 }
 
-/** What the column `events` of a row holds. */
+/** The content of the column `events` of a row. */
 export type StoredEvents = readonly Event[] | Envelope

@@ -47,7 +47,7 @@ export const bundled = async (entry: string): Promise<Bundle> => {
         },
       ],
     })
-    const [chunk, ...rest] = [built].flat().flatMap((one) => ("output" in one ? one.output : []))
+    const [chunk, ...rest] = [built].flat().flatMap((output) => ("output" in output ? output.output : []))
     if (chunk?.type !== "chunk" || rest.length > 0) throw new Error("it is not one script")
     return { code: chunk.code, ofNode }
   } finally {
@@ -68,12 +68,12 @@ export const textInBrowser = async (code: string): Promise<string> => {
     const page = pathToFileURL(join(folder, "page.html")).href
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${folder}/profile`]
     const child = ofTests(spawn(chromium!, [...flags, "--dump-dom", page], { stdio: "pipe" }))
-    let [said, complaints] = ["", ""]
-    child.stdout.setEncoding("utf8").on("data", (text: string) => void (said += text))
+    let [stdout, complaints] = ["", ""]
+    child.stdout.setEncoding("utf8").on("data", (text: string) => void (stdout += text))
     child.stderr.setEncoding("utf8").on("data", (text: string) => void (complaints += text))
     await new Promise((resolve) => child.on("close", resolve))
-    const [, text] = /<body>([\s\S]*)<\/body>/.exec(said) ?? []
-    if (text === undefined || text === "") throw new Error(`nothing is on the page: ${said}\n${complaints}`)
+    const [, text] = /<body>([\s\S]*)<\/body>/.exec(stdout) ?? []
+    if (text === undefined || text === "") throw new Error(`nothing is on the page: ${stdout}\n${complaints}`)
     return text
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })

@@ -55,10 +55,10 @@ export const shownAs = (body: Shown): string =>
 
 // ── dialogs ──
 
-export const dialogOf = (no: number, over: Partial<DialogStart> = {}): DialogStart => ({
-  callId: `call-${no}`,
-  localTag: `local-${no}`,
-  remoteTag: `remote-${no}`,
+export const dialogOf = (id: number, over: Partial<DialogStart> = {}): DialogStart => ({
+  callId: `call-${id}`,
+  localTag: `local-${id}`,
+  remoteTag: `remote-${id}`,
   localUri: "<sip:alice@example.com>",
   remoteUri: "<sip:bob@example.com>",
   remoteTarget: "sip:bob@192.0.2.20",
@@ -70,7 +70,7 @@ export const dialogOf = (no: number, over: Partial<DialogStart> = {}): DialogSta
   ...over,
 })
 
-export const keyOf = (no: number) => dialogKey(`call-${no}`, `local-${no}`, `remote-${no}`)
+export const keyOf = (id: number) => dialogKey(`call-${id}`, `local-${id}`, `remote-${id}`)
 
 // ── commands ──
 
@@ -102,9 +102,9 @@ export const subscribe = (over: Partial<Subscribe> = {}): Subscribe => ({
 })
 
 /** SUBSCRIBE inside dialog `no`. */
-export const resubscribe = (no: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
+export const resubscribe = (id: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
   _tag: "Resubscribe",
-  dialog: keyOf(no),
+  dialog: keyOf(id),
   packageName: "stub",
   eventId: null,
   watcher: bob,
@@ -126,9 +126,9 @@ export const setHardState = (body: Body | null, packageName = "stub"): Command =
 export const fallDue: Command = { _tag: "FallDue" }
 export const redeliver = (since: Millis): Command => ({ _tag: "Redeliver", since })
 
-export const delivery = (no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome): Command => ({
+export const delivery = (id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome): Command => ({
   _tag: "ReportDelivery",
-  no,
+  no: id,
   cseq,
   outcome,
 })
@@ -206,9 +206,9 @@ export const hardStateReplaced = (body: Body | null, packageName = "stub"): Even
   body,
 })
 
-export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreated> = {}): Event => ({
+export const subscriptionCreated = (id: number, over: Partial<SubscriptionCreated> = {}): Event => ({
   _tag: "SubscriptionCreated",
-  no,
+  no: id,
   packageName: "stub",
   eventId: null,
   watcher: bob,
@@ -217,28 +217,28 @@ export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreate
   matched: null,
   giveUpAt: over.status === "pending" ? after("3 d") : null,
   expiresAt: at("11:00:00"),
-  dialog: no,
-  start: dialogOf(no),
+  dialog: id,
+  start: dialogOf(id),
   remoteCseq: 1,
   ...over,
 })
 
 export const subscriptionRefreshed = (
-  no: number,
+  id: number,
   remoteCseq: number,
   expiresAt: Millis,
   remoteTarget: string | null = null,
-): Event => ({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq, remoteTarget })
+): Event => ({ _tag: "SubscriptionRefreshed", no: id, expiresAt, remoteCseq, remoteTarget })
 
 /** To pending: someone has three days from then on to decide. */
 export const statusChanged = (
-  no: number,
+  id: number,
   status: "active" | "pending",
   polite = false,
   over: { readonly matched?: string | null; readonly giveUpAt?: Millis } = {},
 ): Event => ({
   _tag: "SubscriptionStatusChanged",
-  no,
+  no: id,
   status,
   polite,
   matched: null,
@@ -248,30 +248,30 @@ export const statusChanged = (
 
 /** @param waitsUntil nobody had decided on the watcher: it is remembered as waiting until then */
 export const terminated = (
-  no: number,
+  id: number,
   reason: TerminationReason,
   waitsUntil: Millis | null = null,
 ): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason,
   silent: false,
   waitsUntil,
 })
 
 /** Gone without a NOTIFY. */
-export const dropped = (no: number): Event => ({
+export const dropped = (id: number): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason: "timeout",
   silent: true,
   waitsUntil: null,
 })
 
 /** What the log says of a NOTIFY that ended so. */
-export const failure = (no: number, cseq: number, outcome: Failure): Event => ({
+export const failure = (id: number, cseq: number, outcome: Failure): Event => ({
   _tag: "NotificationFailed",
-  no,
+  no: id,
   cseq,
   outcome: outcome._tag === "Refused" ? "refused" : outcome._tag === "TimedOut" ? "timed-out" : "unreachable",
   ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
@@ -303,8 +303,8 @@ export const notified = (to: "active" | readonly number[], shown: Shown, over: T
 })
 
 /** The NOTIFY that answers a SUBSCRIBE. */
-export const answeredWith = (no: number, shown: Shown, over: Told = {}): Event =>
-  notified([no], shown, { cause: "subscribe", ...over })
+export const answeredWith = (id: number, shown: Shown, over: Told = {}): Event =>
+  notified([id], shown, { cause: "subscribe", ...over })
 
 export const deferred = (to: readonly number[], until: Millis | null, undelivered = false): Event => ({
   _tag: "NotificationsDeferred",
@@ -329,13 +329,13 @@ export const published = (tag: string, body: Body, over: Publication = {}): Even
 
 /** A subscription with its own dialog, told of the state as it was: `shown`. */
 export const subscribed = (
-  no: number,
+  id: number,
   watcher: Uri = bob,
   shown: Shown = "nothing",
   over: Partial<SubscriptionCreated> = {},
 ): Fact =>
   happened(
     at("10:00:00"),
-    subscriptionCreated(no, { watcher, ...over }),
-    answeredWith(no, shown, over.packageName === undefined ? {} : { packageName: over.packageName }),
+    subscriptionCreated(id, { watcher, ...over }),
+    answeredWith(id, shown, over.packageName === undefined ? {} : { packageName: over.packageName }),
   )

@@ -58,7 +58,8 @@ export const caseLines = (
   const anonymizer = options.anonymous === true ? makeAnonymizer(reaction, options.key) : null
   for (const { begin, recorded } of streamsOf(run, options.from)) {
     writer.stream(anonymizer === null ? begin : anonymizer.stream(begin))
-    for (const one of recorded) writer.decision(anonymizer === null ? one : anonymizer.decision(one))
+    for (const decision of recorded)
+      writer.decision(anonymizer === null ? decision : anonymizer.decision(decision))
     writer.endStream()
   }
   writer.end()

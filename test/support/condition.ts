@@ -10,20 +10,21 @@ const pauseMillis = 10
 /**
  * Waits until something holds, and asks again every few milliseconds.
  *
- * @param what what is waited for, for the failure
+ * @param description what is waited for, for the failure
  * @returns what the condition gave at last, when it gave more than true
  * @throws when it does not hold after five minutes
  */
 export const holds = async <A>(
-  what: string | (() => string),
+  description: string | (() => string),
   condition: () => A | Promise<A>,
   patience = patienceMillis,
 ): Promise<A> => {
   const until = performance.now() + patience
   for (;;) {
-    const found = await condition()
-    if (found !== false && found !== null && found !== undefined) return found
-    if (performance.now() > until) throw new Error(`never: ${typeof what === "string" ? what : what()}`)
+    const value = await condition()
+    if (value !== false && value !== null && value !== undefined) return value
+    if (performance.now() > until)
+      throw new Error(`never: ${typeof description === "string" ? description : description()}`)
     await new Promise((resolve) => setTimeout(resolve, pauseMillis))
   }
 }

@@ -39,12 +39,12 @@ const costOf = (work: () => void, from = 1): Measured => {
  * Fails when the work takes more than in proportion: eight times as much may take up to 24 times the processor, since more
  * passes the caches; what is quadratic takes 64 times.
  *
- * @param what what is measured, for the failure
+ * @param title what is measured, for the failure
  * @param work is given how much, prepares it, and gives the work
  * @param size of the smaller one; eight times as much should stay below 20 kB, since larger texts get their memory otherwise
  * @throws with what it took, when it is more at every measurement
  */
-export const assertLinear = (what: string, work: (size: number) => () => void, size: number): void => {
+export const assertLinear = (title: string, work: (size: number) => () => void, size: number): void => {
   const factor = 8
   const [small, large] = [work(size), work(factor * size)]
   // until everything is compiled, little work is dear
@@ -58,5 +58,5 @@ export const assertLinear = (what: string, work: (size: number) => () => void, s
     if (attempt === attemptsMax) break
     least = Math.min(least, costOf(small, runs).micros)
   }
-  throw new Error(`${what}: ${factor} times as much takes ${(most / least).toFixed(1)} times the processor`)
+  throw new Error(`${title}: ${factor} times as much takes ${(most / least).toFixed(1)} times the processor`)
 }

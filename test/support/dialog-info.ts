@@ -75,16 +75,19 @@ export const personal = (body: Body, version: number): Body => {
 }
 
 /** Each dialog in short: id, state, and Call-ID if said. */
-export const summary = (of: DialogInfo): readonly string[] =>
-  of.dialogs.map(({ id, state, callId }) => `${id} ${state}${callId === null ? "" : ` ${callId}`}`)
+export const summary = (document: DialogInfo): readonly string[] =>
+  document.dialogs.map(({ id, state, callId }) => `${id} ${state}${callId === null ? "" : ` ${callId}`}`)
 
 /** What a document says, whatever prefixes it is said with. */
-export const meaning = (of: DialogInfo): unknown => ({
-  entity: of.entity,
-  state: of.state,
-  attributes: of.attributes.map(({ namespace, name, value }) => [namespace, name, value]),
-  dialogs: of.dialogs.map(({ element: one, ...rest }) => ({ ...rest, element: canonical(one) })),
-  others: of.others.map(canonical),
+export const meaning = (document: DialogInfo): unknown => ({
+  entity: document.entity,
+  state: document.state,
+  attributes: document.attributes.map(({ namespace, name, value }) => [namespace, name, value]),
+  dialogs: document.dialogs.map(({ element, ...rest }) => ({
+    ...rest,
+    element: canonical(element),
+  })),
+  others: document.others.map(canonical),
 })
 
 /** What a watcher knows: the dialogs that are not over, by id. */
@@ -96,11 +99,11 @@ export type ReaderTable = ReadonlyMap<string, string>
  */
 export const afterReading = (table: ReaderTable, document: DialogInfo): ReaderTable => {
   const next = new Map(document.state === "full" ? [] : table)
-  for (const { element: one } of document.dialogs) {
-    const id = attribute(one, "id") ?? ""
-    const state = one.children.find((node) => node._tag === "Element" && node.name === "state")
+  for (const { element } of document.dialogs) {
+    const id = attribute(element, "id") ?? ""
+    const state = element.children.find((node) => node._tag === "Element" && node.name === "state")
     if (state?._tag === "Element" && canonical(state).includes("terminated")) next.delete(id)
-    else next.set(id, canonical(one))
+    else next.set(id, canonical(element))
   }
   return next
 }
@@ -162,7 +165,7 @@ export const anyDialogInfo = (constraints: DialogInfoConstraints = {}): fc.Arbit
       version: fc.constantFrom("0", "1", "4294967295"),
     })
     .map(({ dialogs, others, attribute: extra, state, version }) => {
-      const children = [...dialogs.map(([, one]) => one), ...others]
+      const children = [...dialogs.map(([, element]) => element), ...others]
       const root = inDialogs("dialog-info", { version, state, entity: "sip:someone@example.com" }, children)
       const extended = extra === null ? root : withAttribute(root, "extra", extra)
       return read(xmlCodec.print(extended))

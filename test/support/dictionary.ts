@@ -28,10 +28,10 @@ export const likelyAddresses = (
 ): readonly string[] => {
   const found = [...persons]
   for (let round = 0; found.length < count; round++) {
-    for (const one of first) {
-      for (const other of last) {
+    for (const firstName of first) {
+      for (const lastName of last) {
         if (found.length === count) return found
-        const user = `${one}.${other}${round === 0 ? "" : round}`
+        const user = `${firstName}.${lastName}${round === 0 ? "" : round}`
         if (!persons.includes(`sip:${user}@${domain}`)) found.push(`sip:${user}@${domain}`)
       }
     }
@@ -57,7 +57,7 @@ export const likelyDocuments = (
     return [
       sent,
       { ...sent, parameters: "charset=utf-8" },
-      ...[shown, absent, offline === null ? null : presence.render(offline)].filter((one) => one !== null),
+      ...[shown, absent, offline === null ? null : presence.render(offline)].filter((body) => body !== null),
     ]
   })
 
@@ -85,7 +85,7 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
       const hex = octets.toString("hex", 0, 8)
       const written = [octets.toString("base64"), octets.toString("base64url"), hex, hex.toUpperCase()]
       needles.push({ name, octets })
-      for (const one of new Set(written)) needles.push({ name, octets: Buffer.from(one, "latin1") })
+      for (const spelling of new Set(written)) needles.push({ name, octets: Buffer.from(spelling, "latin1") })
     }
   }
   for (const word of words)
@@ -115,7 +115,7 @@ const window = 6
  * looked for.
  */
 export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
-  const octets = heap.reduce((sum, one) => sum + one.length, 0)
+  const octets = heap.reduce((sum, part) => sum + part.length, 0)
   const bits = Math.min(32, Math.max(20, Math.ceil(Math.log2(octets + 1)) + 4))
   const table = new Uint32Array(2 ** (bits - 5))
   const shift = 32 - bits
@@ -123,12 +123,12 @@ export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
     const mixed = Math.imul(high ^ Math.imul(low, 0x9e3779b1), 0x85ebca6b)
     return (mixed ^ (mixed >>> 15)) >>> shift
   }
-  for (const one of heap) {
+  for (const part of heap) {
     let high = 0
     let low = 0
-    for (let index = 0; index < one.length; index++) {
+    for (let index = 0; index < part.length; index++) {
       high = ((high << 8) | (low >>> 16)) & 0xff_ffff
-      low = ((low << 8) | one[index]!) & 0xff_ffff
+      low = ((low << 8) | part[index]!) & 0xff_ffff
       if (index < window - 1 || (high === 0 && low === 0)) continue
       const place = placeOf(high, low)
       table[place >>> 5]! |= 1 << (place & 31)
@@ -139,7 +139,7 @@ export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
       const place = placeOf(needle.readUIntBE(index, 3), needle.readUIntBE(index + 3, 3))
       if ((table[place >>> 5]! & (1 << (place & 31))) === 0) return false
     }
-    return heap.some((one) => one.includes(needle))
+    return heap.some((part) => part.includes(needle))
   }
   return { octets, has }
 }

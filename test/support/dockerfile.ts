@@ -33,7 +33,7 @@ export const readDockerfile = (text: string): readonly Stage[] => {
 
 /** The last instruction of that name; null: there is none. */
 export const last = (stage: Stage, name: string): string | null =>
-  stage.instructions.findLast((one) => one.name === name)?.text ?? null
+  stage.instructions.findLast((instruction) => instruction.name === name)?.text ?? null
 
 export interface Copying {
   /** The stage copied from; null: what the build was given. */

@@ -66,8 +66,8 @@ export const followed = (log: MemoryLog): Follower => {
       Effect.runSync(now.projector.flush)
       const all = [...states]
       deepStrictEqual(tables.rows(), rowsNamed(all), "the tables are not what the log says")
-      const frozen = (some: readonly State[]) =>
-        some.map(freeze).sort((one, other) => (one.presentity < other.presentity ? -1 : 1))
+      const frozen = (compared: readonly State[]) =>
+        compared.map(freeze).sort((left, right) => (left.presentity < right.presentity ? -1 : 1))
       const alive = all.filter((state) => !isEmpty(state))
       const saved = Effect.runSync(Effect.orDie(store.snapshots("", 1000)))
       deepStrictEqual(frozen(saved), frozen(alive), "the snapshots are not what the log says")

@@ -80,7 +80,9 @@ export const fillPostgres = (url: string, rows: ForeignRows): Promise<void> =>
   Effect.runPromise(
     PgClient.PgClient.pipe(
       Effect.flatMap((sql) =>
-        Effect.forEach(statementsOf(rows, "postgres"), (one) => sql.unsafe(one), { discard: true }),
+        Effect.forEach(statementsOf(rows, "postgres"), (statement) => sql.unsafe(statement), {
+          discard: true,
+        }),
       ),
       Effect.provide(PgClient.layer({ url: Redacted.make(url) })),
     ),

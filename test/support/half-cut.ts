@@ -30,10 +30,10 @@ export const startHalfCut = async (url: string) => {
     url: through.href,
     cut: (): void => {
       isCut = true
-      for (const one of upstream) one.destroy()
+      for (const socket of upstream) socket.destroy()
     },
     stop: (): void => {
-      for (const one of [...clients, ...upstream]) one.destroy()
+      for (const socket of [...clients, ...upstream]) socket.destroy()
       server.close()
     },
   }

@@ -20,16 +20,16 @@ import type { Input, Run, World } from "./machine.ts"
 import { resolve } from "./resolve.ts"
 
 /** Plays the steps of a history from the beginning of time. */
-export const play = (of: World, steps: readonly Step[]): Run => {
-  const machine = makeMachine(of)
+export const play = (world: World, steps: readonly Step[]): Run => {
+  const machine = makeMachine(world)
   for (const [index, step] of steps.entries()) {
     for (const input of resolve(machine, step, (index + 1) * 100)) machine.apply(input)
   }
   return machine.run()
 }
 
-export const replay = (of: World, inputs: readonly Input[]): Run => {
-  const machine = makeMachine(of)
+export const replay = (world: World, inputs: readonly Input[]): Run => {
+  const machine = makeMachine(world)
   for (const input of inputs) machine.apply(input)
   return machine.run()
 }
@@ -44,8 +44,8 @@ export const settle = (run: Run): Run => {
       [...values(state.subscriptions)].flatMap(({ dueAt }) => dueAt ?? []),
     )
     if (flying.length === 0 && held.length === 0) return machine.run()
-    for (const { presentity, no, cseq } of flying) {
-      const command: Command = { _tag: "ReportDelivery", no, cseq, outcome: arrived }
+    for (const { presentity, no: subscription, cseq } of flying) {
+      const command: Command = { _tag: "ReportDelivery", no: subscription, cseq, outcome: arrived }
       machine.apply({ _tag: "Ask", id: id++, at: machine.now(), presentity, command })
     }
     if (held.length > 0) machine.apply({ _tag: "Advance", to: Math.min(...held) })
@@ -63,31 +63,31 @@ export interface EngineRun {
 }
 
 /** The same inputs through the real engine and the memory log, committed after each `every` inputs. */
-export const onEngine = (of: World, inputs: readonly Input[], every = 1): EngineRun => {
+export const onEngine = (world: World, inputs: readonly Input[], every = 1): EngineRun => {
   const log = makeMemoryLog()
   const treated = new Map<Uri, SubHandling>()
   const engine = makeEngine<number>({
-    packages: packagesOf(of),
-    limits: of.limits,
-    authorize: ({ watcher }) => treated.get(watcher) ?? hookOf(of),
+    packages: packagesOf(world),
+    limits: world.limits,
+    authorize: ({ watcher }) => treated.get(watcher) ?? hookOf(world),
   })
   const answers: { ticket: number; answer: Answer }[] = []
   const notifications: Notify[] = []
-  const send = ({ ticket, answer, notifications: some }: Release<number>): void => {
+  const send = ({ ticket, answer, notifications: released }: Release<number>): void => {
     if (ticket !== null) answers.push({ ticket, answer })
-    notifications.push(...some)
+    notifications.push(...released)
   }
-  const offer = (one: Offer<number>, at: Millis): void => {
-    const nonce = (): string => `i${one.ticket}`
-    const offered = engine.offer(one, at, nonce)
+  const offer = (request: Offer<number>, at: Millis): void => {
+    const nonce = (): string => `i${request.ticket}`
+    const offered = engine.offer(request, at, nonce)
     if (offered._tag === "Missing") {
       engine.load(log.load(offered.presentity))
-      offer(one, at)
+      offer(request, at)
     } else if (offered._tag === "Released") send(offered.release)
   }
   const commit = (): void => {
     for (let batch = engine.takeBatch(7); batch !== null; batch = engine.takeBatch(7)) {
-      for (const one of engine.committed(log.append(batch.decisions).conflicts).release) send(one)
+      for (const release of engine.committed(log.append(batch.decisions).conflicts).release) send(release)
     }
   }
   let count = 0
@@ -116,10 +116,10 @@ export const parameters = <T>(share = 1): fc.Parameters<T> => ({
 
 /** Checks something of every history in every world; the failing history is shrunk and printed with its seed. */
 export const forEveryHistory = (check: (run: Run) => void, share = 1): void => {
-  for (const of of worlds) {
+  for (const world of worlds) {
     fc.assert(
       fc.property(anySteps, (steps) => {
-        check(play(of, steps))
+        check(play(world, steps))
       }),
       parameters<[readonly Step[]]>(share),
     )

@@ -103,10 +103,10 @@ export const startKamailioProxy = async (
   const child = spawn("kamailio", ["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w", folder], {
     stdio: ["ignore", "pipe", "pipe"],
   })
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (chunk: string) => {
-      said += chunk
+      output += chunk
     })
   }
   const ended = new Promise<void>((done) => child.on("close", () => done()))
@@ -119,14 +119,14 @@ export const startKamailioProxy = async (
   })
   const octets = address.split(".").map(Number).reverse()
   const socket = [
-    octets.map((one) => one.toString(16).padStart(2, "0")).join(""),
+    octets.map((octet) => octet.toString(16).padStart(2, "0")).join(""),
     chosen.toString(16).padStart(4, "0"),
   ]
     .join(":")
     .toUpperCase()
   const isUp = (): boolean => readFileSync("/proc/net/udp", "utf8").includes(socket)
   for (let waited = 0; !isUp(); waited += 50) {
-    if (child.exitCode !== null || waited > 20_000) throw new Error(`kamailio does not start:\n${said}`)
+    if (child.exitCode !== null || waited > 20_000) throw new Error(`kamailio does not start:\n${output}`)
     await new Promise((done) => setTimeout(done, 50))
   }
   return { address, port: chosen }

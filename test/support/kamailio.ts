@@ -76,10 +76,10 @@ export const startKamailio = async (): Promise<Kamailio> => {
     }),
     "group",
   )
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
-      said += text
+      output += text
     })
   }
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()))
@@ -88,7 +88,7 @@ export const startKamailio = async (): Promise<Kamailio> => {
       `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`,
     )
   for (let waited = 0; !isUp(); waited += 50) {
-    if (child.exitCode !== null || waited > 10_000) throw new Error(`kamailio does not start:\n${said}`)
+    if (child.exitCode !== null || waited > 10_000) throw new Error(`kamailio does not start:\n${output}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return {

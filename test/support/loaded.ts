@@ -41,7 +41,7 @@ export const startLoad = (count: number): (() => void) => {
     ofTests(spawn(process.execPath, ["--eval", "for (;;);"], { stdio: "ignore" })),
   )
   return () => {
-    for (const one of busy) one.kill("SIGKILL")
+    for (const child of busy) child.kill("SIGKILL")
   }
 }
 

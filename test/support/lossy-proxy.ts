@@ -29,7 +29,7 @@ export const openLossyProxy = async (target: number): Promise<LossyProxy> => {
       near.destroy()
       far.destroy()
     }
-    for (const one of pair) one.on("error", end).on("close", end)
+    for (const socket of pair) socket.on("error", end).on("close", end)
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const address = server.address()

@@ -42,4 +42,4 @@ export const rowsNamed = (states: Iterable<State>): Readonly<Record<string, Tabl
 }
 
 const sorted = (rows: ReadonlyMap<string, TableRow>): Readonly<Record<string, TableRow>> =>
-  Object.fromEntries([...rows].sort(([one], [other]) => (one < other ? -1 : 1)))
+  Object.fromEntries([...rows].sort(([left], [right]) => (left < right ? -1 : 1)))

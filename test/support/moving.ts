@@ -33,12 +33,12 @@ export const importFrom = async (
 
 /** A table's line of the report, without names of rows: `taken`, `present`, and the reasons with their numbers. */
 export const inShort = (report: ImportReport, table: string): Record<string, number> => {
-  const of: TableReport | undefined = report.tables.find((one) => one.table === table)
-  if (of === undefined) throw new Error(`no table ${table}`)
+  const line: TableReport | undefined = report.tables.find((candidate) => candidate.table === table)
+  if (line === undefined) throw new Error(`no table ${table}`)
   return {
-    taken: of.taken,
-    present: of.present,
-    ...Object.fromEntries(of.skipped.map(({ reason, rows }) => [reason, rows])),
+    taken: line.taken,
+    present: line.present,
+    ...Object.fromEntries(line.skipped.map(({ reason, rows }) => [reason, rows])),
   }
 }
 

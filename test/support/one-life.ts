@@ -41,7 +41,7 @@ export const makeFaultyStore = (log: MemoryLog): FaultyStore => {
   let stuck: { readonly nonce: string; readonly fate: Fate } | null = null
   let late: (readonly Decision[])[] = []
   return {
-    next: (one) => (fate = one),
+    next: (chosen) => (fate = chosen),
     comeThrough: () => {
       for (const decisions of late) log.append(decisions)
       late = []
@@ -80,7 +80,7 @@ export interface Life {
   /** What followers of the log were told of. */
   readonly told: readonly Decision[]
   readonly ask: (presentity: Uri | null, command: Command) => Promise<Answer>
-  readonly report: (one: Notify, outcome: DeliveryOutcome) => void
+  readonly report: (notify: Notify, outcome: DeliveryOutcome) => void
   /** All is decided, stored and told. */
   readonly settled: () => Promise<void>
   /** What was known is written down, and the tables with it. */
@@ -120,9 +120,9 @@ export const begin = async (
           ...over,
         },
         {
-          notify: (some) => {
-            sent.push(...some)
-            flying.push(...some)
+          notify: (notifications) => {
+            sent.push(...notifications)
+            flying.push(...notifications)
           },
           stored: (stored, present) => {
             told.push(...stored.map(({ decision }) => decision))
@@ -156,9 +156,9 @@ export const begin = async (
     told,
     ask: (presentity, command) =>
       new Promise((answer) => pump.handler.submit({ presentity, command, origin: "udp:a b 1", answer })),
-    report: (one, outcome) => {
-      flying.splice(flying.indexOf(one), 1)
-      pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
+    report: (notify, outcome) => {
+      flying.splice(flying.indexOf(notify), 1)
+      pump.handler.delivered(notify.presentity, notify.no, notify.cseq, outcome)
     },
     settled,
     stop: async () => {

@@ -151,7 +151,7 @@ export const freePort = (): Promise<number> =>
 const accountOf = (name: string): { readonly uid: number; readonly gid: number } => {
   const line = readFileSync("/etc/passwd", "utf8")
     .split("\n")
-    .find((one) => one.startsWith(`${name}:`))
+    .find((entry) => entry.startsWith(`${name}:`))
   const [, , uid, gid] = line?.split(":") ?? []
   if (uid === undefined || gid === undefined)
     throw new Error(`no account ${name}: PostgreSQL does not run as root`)

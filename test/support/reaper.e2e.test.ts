@@ -56,8 +56,8 @@ describe("a run of tests that is cancelled", () => {
           stdio: ["ignore", "pipe", "inherit"],
         }),
       )
-      const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-      const { pids, folders } = JSON.parse((await said.next()).value ?? "{}") as {
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+      const { pids, folders } = JSON.parse((await lines.next()).value ?? "{}") as {
         readonly pids: readonly number[]
         readonly folders: readonly string[]
       }

@@ -23,12 +23,12 @@ export const people: readonly Uri[] = ["sip:bob", "sip:carol", "sip:dave"].map(
 /** An undecided watcher is remembered for a quarter of an hour, so that a history can outlast it. */
 export const waitingMillis = 900_000
 
-export const ruledWorlds: readonly World[] = worlds.map((one) => ({
-  ...one,
+export const ruledWorlds: readonly World[] = worlds.map((world) => ({
+  ...world,
   packages: ruledPackages,
   hook: null,
   limits: {
-    ...one.limits,
+    ...world.limits,
     minExpiresPublish: 0,
     minExpiresSubscribe: 0,
     subscriptionsMax: 20,
@@ -119,7 +119,7 @@ export interface Shape {
   readonly watched?: boolean
 }
 
-const rarely = fc.nat(3).map((one) => one === 0)
+const rarely = fc.nat(3).map((number) => number === 0)
 
 const anyExpires = fc.constantFrom(0, 5, 60, 600, 600, 3600, 3600)
 
@@ -139,7 +139,7 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
         hidden: fc.tuple(anyHidden, anyHidden),
         sphere: fc.constantFrom(null, null, "work", "home"),
         expires: anyExpires,
-        empty: fc.nat(5).map((one) => one === 0),
+        empty: fc.nat(5).map((number) => number === 0),
       }),
     },
     {
@@ -242,7 +242,7 @@ const bodyOf = (make: () => Body, name: string): Body => {
 }
 
 /** The inputs of one step, where it happens. */
-const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): readonly Input[] => {
+const inputsOf = (machine: Machine, step: RuledStep, id: number, side: Side): readonly Input[] => {
   const at = machine.now()
   const state = machine.state(alice)
   const ask = (command: Command, more = 0): Input => ({
@@ -254,11 +254,11 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
   })
   switch (step._tag) {
     case "Publish": {
-      if (!of.publishes) return []
+      if (!side.publishes) return []
       const table = get(state.publications, "presence")
       const live = table === undefined ? [] : [...values(table)].sort((a, b) => a.createdIn - b.createdIn)
-      const one = live[step.which % (live.length + 1)]
-      const hidden = step.hidden[of.side]
+      const publication = live[step.which % (live.length + 1)]
+      const hidden = step.hidden[side.side]
       const parts = [step.seen, hidden, step.sphere === null ? null : `@${step.sphere}`].flatMap(
         (part) => part ?? [],
       )
@@ -266,22 +266,23 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
         ask({
           _tag: "Publish",
           packageName: "presence",
-          ifMatch: one === undefined ? [] : [one.entityTag],
+          ifMatch: publication === undefined ? [] : [publication.entityTag],
           expires: step.expires,
-          body: one !== undefined && step.empty ? null : bodyOf(() => pidf(...parts), parts.join(" ")),
+          body:
+            publication !== undefined && step.empty ? null : bodyOf(() => pidf(...parts), parts.join(" ")),
           bodyFault: null,
           sender: null,
         }),
       ]
     }
     case "Hard": {
-      if (!of.publishes) return []
+      if (!side.publishes) return []
       const parts = [
         step.seen,
-        step.hidden[of.side],
+        step.hidden[side.side],
         step.sphere === null ? null : `@${step.sphere}`,
       ].flatMap((part) => part ?? [])
-      const isNone = step.seen === null && step.hidden.every((one) => one === null) && step.sphere === null
+      const isNone = step.seen === null && step.hidden.every((part) => part === null) && step.sphere === null
       const body = isNone ? null : bodyOf(() => pidf(...parts), parts.join(" "))
       return [ask({ _tag: "SetHardState", packageName: "presence", body })]
     }
@@ -305,18 +306,18 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
     case "Again": {
       // in the order they came: numbers may differ between two worlds, that does not; nor who is looked at
       const live = [...values(state.subscriptions)]
-        .filter((one) => of.focus === null || one.watcher === of.focus)
+        .filter((subscription) => side.focus === null || subscription.watcher === side.focus)
         .sort((a, b) => a.no - b.no)
-      const one = live[step.which % Math.max(1, live.length)]
-      const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-      if (one === undefined || dialog === undefined) return []
+      const subscription = live[step.which % Math.max(1, live.length)]
+      const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+      if (subscription === undefined || dialog === undefined) return []
       return [
         ask({
           _tag: "Resubscribe",
           dialog: keyOf(dialog.start),
-          packageName: one.packageName,
+          packageName: subscription.packageName,
           eventId: null,
-          watcher: step.isUnnamed ? anonymous : one.watcher,
+          watcher: step.isUnnamed ? anonymous : subscription.watcher,
           ...(step.isUnnamed ? { through: "192.0.2.20" } : {}),
           ...(step.isPrivate === undefined ? {} : { private: step.isPrivate }),
           expires: step.expires,
@@ -329,7 +330,7 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       ]
     }
     case "Rules": {
-      const rules = of.rules(step.rules)
+      const rules = side.rules(step.rules)
       const body = rules === null ? null : bodyOf(() => rulesBody(rules), JSON.stringify(rules))
       return [ask({ _tag: "ReplaceRules", packageName: "presence", rules: body })]
     }
@@ -345,13 +346,18 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       return deadline === null ? [] : [{ _tag: "Advance", to: Math.max(at, deadline + step.beside) }]
     }
     case "Arrive":
-      return machine.flying().map(({ no, cseq }, index) => ask(report(no, cseq, arrived), index))
+      return machine
+        .flying()
+        .map(({ no: subscription, cseq }, index) => ask(report(subscription, cseq, arrived), index))
     case "Report": {
       const flying = machine
         .flying()
-        .filter(({ no }) => of.focus === null || get(state.subscriptions, no)?.watcher === of.focus)
-      const one = flying[step.which % Math.max(1, flying.length)]
-      return one === undefined ? [] : [ask(report(one.no, one.cseq, step.outcome))]
+        .filter(
+          ({ no: subscription }) =>
+            side.focus === null || get(state.subscriptions, subscription)?.watcher === side.focus,
+        )
+      const flight = flying[step.which % Math.max(1, flying.length)]
+      return flight === undefined ? [] : [ask(report(flight.no, flight.cseq, step.outcome))]
     }
     case "Redeliver":
       return [ask({ _tag: "Redeliver", since: at - 1000 })]
@@ -359,52 +365,54 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
 }
 
 const arrived: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }
-const report = (no: number, cseq: number, outcome: DeliveryOutcome): Command => ({
+const report = (id: number, cseq: number, outcome: DeliveryOutcome): Command => ({
   _tag: "ReportDelivery",
-  no,
+  no: id,
   cseq,
   outcome,
 })
 
 /** NOTIFYs to everybody but the one a law looks at arrive at once. */
-const calm = (machine: Machine, of: Side, id: number): void => {
-  if (of.focus === null) return
+const calm = (machine: Machine, side: Side, id: number): void => {
+  if (side.focus === null) return
   for (let more = 0; ; more++) {
     const state = machine.state(alice)
-    const one = machine.flying().find(({ no }) => get(state.subscriptions, no)?.watcher !== of.focus)
-    if (one === undefined) return
+    const flight = machine
+      .flying()
+      .find(({ no: subscription }) => get(state.subscriptions, subscription)?.watcher !== side.focus)
+    if (flight === undefined) return
     machine.apply({
       _tag: "Ask",
       id: id + 500 + more,
       at: machine.now(),
       presentity: alice,
-      command: report(one.no, one.cseq, arrived),
+      command: report(flight.no, flight.cseq, arrived),
     })
   }
 }
 
 /** Two worlds in step: the clock of the first is the clock of both. */
 export const playBoth = (
-  of: World,
+  world: World,
   steps: readonly RuledStep[],
   sides: readonly [Side, Side],
 ): readonly [Run, Run] => {
-  const [one, other] = [makeMachine(of), makeMachine(of)]
+  const [first, second] = [makeMachine(world), makeMachine(world)]
   for (const [index, step] of steps.entries()) {
     const id = (index + 1) * 1000
-    const inputs = inputsOf(one, step, id, sides[0])
+    const inputs = inputsOf(first, step, id, sides[0])
     const moves = inputs.some(({ _tag }) => _tag === "Advance")
-    const others = moves ? inputs : step._tag === "Aim" ? [] : inputsOf(other, step, id, sides[1])
-    for (const input of inputs) one.apply(input)
-    for (const input of others) other.apply(input)
-    calm(one, sides[0], id)
-    calm(other, sides[1], id)
+    const inputsOfSecond = moves ? inputs : step._tag === "Aim" ? [] : inputsOf(second, step, id, sides[1])
+    for (const input of inputs) first.apply(input)
+    for (const input of inputsOfSecond) second.apply(input)
+    calm(first, sides[0], id)
+    calm(second, sides[1], id)
   }
-  return [one.run(), other.run()]
+  return [first.run(), second.run()]
 }
 
-export const playRuled = (of: World, steps: readonly RuledStep[]): Run => {
-  const machine = makeMachine(of)
+export const playRuled = (world: World, steps: readonly RuledStep[]): Run => {
+  const machine = makeMachine(world)
   for (const [index, step] of steps.entries()) {
     for (const input of inputsOf(machine, step, (index + 1) * 1000, plain)) machine.apply(input)
   }
@@ -414,10 +422,10 @@ export const playRuled = (of: World, steps: readonly RuledStep[]): Run => {
 }
 
 export const forEveryRuledHistory = (check: (run: Run) => void, share = 1, shape: Shape = {}): void => {
-  for (const of of ruledWorlds) {
+  for (const world of ruledWorlds) {
     fc.assert(
       fc.property(anyRuledSteps(shape), (steps) => {
-        check(playRuled(of, steps))
+        check(playRuled(world, steps))
       }),
       parameters<[readonly RuledStep[]]>(share),
     )
@@ -429,10 +437,11 @@ export const inboxOf = (run: Run, watcher: Uri): readonly unknown[] =>
   run.moments.flatMap((moment) => [
     ...answerTo(moment, watcher),
     ...moment.notifications
-      .filter(({ dialog, no }) => {
-        const one = get(moment.before.subscriptions, no) ?? get(moment.after.subscriptions, no)
-        const created = moment.events.find((event) => event._tag === "SubscriptionCreated" && event.no === no)
-        const owner = one?.watcher ?? (created?._tag === "SubscriptionCreated" ? created.watcher : null)
+      .filter(({ dialog, no: id }) => {
+        const subscription = get(moment.before.subscriptions, id) ?? get(moment.after.subscriptions, id)
+        const created = moment.events.find((event) => event._tag === "SubscriptionCreated" && event.no === id)
+        const owner =
+          subscription?.watcher ?? (created?._tag === "SubscriptionCreated" ? created.watcher : null)
         return dialog.callId !== "" && owner === watcher
       })
       .map(({ dialog, cseq, packageName, state, expires, reason, retryAfter, body }) => ({

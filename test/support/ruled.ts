@@ -17,7 +17,9 @@ import { everything, handling, rule, ruleset } from "./rules-builders.ts"
 import { watcherList } from "./watcher-info-reader.ts"
 
 export const makeRuledPackages = (): Packages =>
-  makeRegistry([presence({ xml: xmlCodec, rules: {} })], (of) => watcherInfo(of, { xml: xmlCodec }))
+  makeRegistry([presence({ xml: xmlCodec, rules: {} })], (packageName) =>
+    watcherInfo(packageName, { xml: xmlCodec }),
+  )
 
 export const ruledPackages = makeRuledPackages()
 
@@ -107,8 +109,8 @@ export const watchAgain = (
 // ── NOTIFYs ──
 
 /** `5/2 terminated;rejected -`: subscription, CSeq, state and reason, then what the body says. */
-export const brief = (one: Notify): string =>
-  `${one.no}/${one.cseq} ${one.state}${one.reason === null ? "" : `;${one.reason}`} ${bodyInShort(one.body)}`
+export const brief = (notify: Notify): string =>
+  `${notify.no}/${notify.cseq} ${notify.state}${notify.reason === null ? "" : `;${notify.reason}`} ${bodyInShort(notify.body)}`
 
 /** `t1=open t2=closed @work`, `full 0 w3 bob active/subscribe, …`, `-` for none. */
 export const bodyInShort = (body: Body | null): string => {

@@ -153,11 +153,11 @@ const isPartOf = (less: Node, more: Node): boolean => {
   if (less._tag !== "Element" || more._tag !== "Element")
     return less._tag === more._tag && JSON.stringify(less) === JSON.stringify(more)
   if (canonical(less) === canonical(more)) return true
-  const attributes = more.attributes.map((one) => JSON.stringify(one))
+  const attributes = more.attributes.map((attribute) => JSON.stringify(attribute))
   return (
     less.name === more.name &&
     less.namespace === more.namespace &&
-    less.attributes.every((one) => attributes.includes(JSON.stringify(one))) &&
+    less.attributes.every((attribute) => attributes.includes(JSON.stringify(attribute))) &&
     isWithin(less.children, more.children)
   )
 }
@@ -167,5 +167,5 @@ export const lists = ["tuples", "notes", "persons", "devices", "others"] as cons
 /** Whether a document holds nothing that the other does not, in the same order. */
 export const isIn = (less: Pidf, more: Pidf): boolean =>
   less.entity === more.entity &&
-  less.attributes.every((one) => more.attributes.includes(one)) &&
+  less.attributes.every((attribute) => more.attributes.includes(attribute)) &&
   lists.every((list) => isWithin(less[list], more[list]))

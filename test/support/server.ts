@@ -45,7 +45,7 @@ export const startPresence = async (
     }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
   )
   const portOf = (transport: "udp" | "tcp"): number => {
-    const address = server.addresses().find((one) => one.startsWith(transport)) ?? ""
+    const address = server.addresses().find((candidate) => candidate.startsWith(transport)) ?? ""
     return Number(address.slice(address.lastIndexOf(":") + 1))
   }
   return {

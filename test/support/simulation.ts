@@ -71,7 +71,7 @@ export const simulateSeed = (seed: number, steps = 300, traceLines = 40): Simula
 const dialogs = dialogInfo({ xml: xmlCodec })
 export const ruledPackages = makeRegistry(
   [presence({ xml: xmlCodec, rules: {}, mixes: dialogsInPresence(dialogs) }), dialogs],
-  (of) => watcherInfo(of, { xml: xmlCodec }),
+  (packageName) => watcherInfo(packageName, { xml: xmlCodec }),
 )
 
 const beginning = Date.UTC(2026, 10, 20, 10)
@@ -79,23 +79,23 @@ const who: readonly (Uri | null)[] = [null, ...watchers]
 const handlings: readonly SubHandling[] = ["allow", "allow", "confirm", "polite-block", "block"]
 
 /** For everyone and for each watcher: every handling, all or some tuples, in a sphere, for some minutes. */
-const someRules: readonly (readonly SmallRule[])[] = who.flatMap((one) =>
+const someRules: readonly (readonly SmallRule[])[] = who.flatMap((uri) =>
   handlings.flatMap((treat, index) => [
-    [{ who: one, treat }],
+    [{ who: uri, treat }],
     [
-      { who: one, treat, tuples: ["t1"] },
+      { who: uri, treat, tuples: ["t1"] },
       { who: null, treat: "allow", tuples: ["t2"], sphere: "work" },
     ],
     [
       { who: null, treat: "confirm" },
-      { who: one, treat, from: beginning + index * 30_000, until: beginning + 120_000 + index * 60_000 },
+      { who: uri, treat, from: beginning + index * 30_000, until: beginning + 120_000 + index * 60_000 },
     ],
   ]),
 )
 
 const ruledUniverse = {
   presentities,
-  watchers: [...watchers, ...presentities.filter((one) => !watchers.includes(one))],
+  watchers: [...watchers, ...presentities.filter((uri) => !watchers.includes(uri))],
   bodies: new Map([
     [
       "presence",
@@ -131,7 +131,7 @@ const hardUniverse = {
 }
 
 const inOrder = (table: readonly (readonly [string, string])[]): string =>
-  JSON.stringify(table.toSorted(([one], [other]) => (one < other ? -1 : 1)))
+  JSON.stringify(table.toSorted(([left], [right]) => (left < right ? -1 : 1)))
 
 /** @source RFC 3858 §4: a table by id, a full document begins it anew */
 const readWatchers = (known: string | undefined, document: string): string => {
@@ -140,11 +140,11 @@ const readWatchers = (known: string | undefined, document: string): string => {
   const isFull = attribute(parsed.root, "state") === "full"
   const table = new Map<string, string>(isFull || known === undefined ? [] : JSON.parse(known))
   for (const list of childrenNamed(parsed.root, watcherInfoNamespace, "watcher-list")) {
-    for (const one of childrenNamed(list, watcherInfoNamespace, "watcher")) {
-      const id = attribute(one, "id") ?? ""
-      const status = attribute(one, "status") ?? ""
+    for (const element of childrenNamed(list, watcherInfoNamespace, "watcher")) {
+      const id = attribute(element, "id") ?? ""
+      const status = attribute(element, "status") ?? ""
       if (status === "terminated") table.delete(id)
-      else table.set(id, `${textOf(one)} ${status}`)
+      else table.set(id, `${textOf(element)} ${status}`)
     }
   }
   return inOrder([...table])
@@ -160,24 +160,24 @@ const openTuples = (document: string): string =>
         .sort()
         .join(" ")
 
-const truth = (state: State, one: Subscription): string => {
-  const { packageName } = one
+const truth = (state: State, subscription: Subscription): string => {
+  const { packageName } = subscription
   if (packageName.endsWith(".winfo")) {
-    const of = packageName.slice(0, -".winfo".length)
+    const watched = packageName.slice(0, -".winfo".length)
     const entries = [
-      ...[...values(state.subscriptions)].filter((other) => other.packageName === of),
+      ...[...values(state.subscriptions)].filter((subscription) => subscription.packageName === watched),
       ...[...values(state.waiting)]
-        .filter((other) => other.packageName === of)
-        .map((other) => ({ ...other, status: "waiting" })),
+        .filter((waiting) => waiting.packageName === watched)
+        .map((waiting) => ({ ...waiting, status: "waiting" })),
     ]
     return inOrder(
-      entries.map(({ no, watcher, status, private: isPrivate }) => {
+      entries.map(({ no: id, watcher, status, private: isPrivate }) => {
         const name = isPrivate === true ? "sip:anonymous@anonymous.invalid" : watcher
-        return [`w${no}`, `${name} ${status}`] as const
+        return [`w${id}`, `${name} ${status}`] as const
       }),
     )
   }
-  const document = viewFor(state, one, ruledPackages.find(packageName)!).body?.text ?? ""
+  const document = viewFor(state, subscription, ruledPackages.find(packageName)!).body?.text ?? ""
   return packageName === "dialog"
     ? ruledUniverse.read(packageName, undefined, document)
     : openTuples(document)

@@ -326,9 +326,9 @@ export const xml = (text: string): string => {
   return canonical(withoutBlanks(parsed.root))
 }
 
-const withoutBlanks = (of: Element): Element => ({
-  ...of,
-  children: of.children
+const withoutBlanks = (element: Element): Element => ({
+  ...element,
+  children: element.children
     .filter((node) => node._tag !== "Text" || node.text.trim() !== "")
     .map((node) => (node._tag === "Element" ? withoutBlanks(node) : node)),
 })

@@ -40,7 +40,7 @@ export const requestText = ({
   let text = `${method} ${uri} SIP/2.0\r\n`
   for (const [name, value] of Object.entries(lines)) {
     if (value === null) continue
-    for (const one of typeof value === "string" ? [value] : value) text += `${name}: ${one}\r\n`
+    for (const line of typeof value === "string" ? [value] : value) text += `${name}: ${line}\r\n`
   }
   return `${text}\r\n${body}`
 }

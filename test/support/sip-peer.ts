@@ -36,7 +36,7 @@ export const acceptRequest = (request: Request): void => {
 /** On one port for UDP and TCP. */
 export const startServer = async (
   options: Partial<SipOptions> = {},
-  asked: Pick<SipHandler, "overload" | "maySend"> = {},
+  handler: Pick<SipHandler, "overload" | "maySend"> = {},
 ): Promise<TestServer> => {
   const sip = make({
     listen: [
@@ -66,7 +66,7 @@ export const startServer = async (
         delivered: (_presentity, _no, cseq, outcome) => {
           server.outcomes.push({ cseq, outcome })
         },
-        ...asked,
+        ...handler,
       })
       .pipe(Scope.provide(scope)),
   )
@@ -75,7 +75,7 @@ export const startServer = async (
     return Object.assign(server, { port: Number(ports[0]) })
   // somebody else has that one for TCP
   await server.close()
-  return startServer(options, asked)
+  return startServer(options, handler)
 }
 
 /** Waits until the condition holds. */

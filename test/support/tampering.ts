@@ -67,12 +67,12 @@ export const forge = (sql: Sql, row: number | "newest") =>
   Effect.gen(function* () {
     const where = row === "newest" ? "pos = (SELECT max(pos) FROM events)" : yield* rowOf(sql, "events", row)
     yield* sql.unsafe(`UPDATE events SET origin = origin || ' forged' WHERE ${where}`)
-    const [of] = yield* sql.unsafe<{ stream: bigint; pos: bigint }>(
+    const [forged] = yield* sql.unsafe<{ stream: bigint; pos: bigint }>(
       `SELECT stream, pos FROM events WHERE origin LIKE '% forged'`,
     )
     const [head] = yield* sql<{
       root: Uint8Array
-    }>`SELECT root FROM streams WHERE id = ${String(of!.stream)}::bigint`
+    }>`SELECT root FROM streams WHERE id = ${String(forged!.stream)}::bigint`
     const rows = yield* sql<{
       pos: bigint
       at: Date
@@ -82,16 +82,20 @@ export const forge = (sql: Sql, row: number | "newest") =>
       nonce: string
       events: readonly Event[]
     }>`SELECT pos, at, version, cause, origin, nonce, events FROM events
-      WHERE stream = ${String(of!.stream)}::bigint ORDER BY version`
+      WHERE stream = ${String(forged!.stream)}::bigint ORDER BY version`
     let before: Uint8Array = head!.root
-    for (const one of rows) {
-      const said = digestOfSaid({ ...one, at: one.at.getTime(), version: Number(one.version) })
-      before = rowHash(before, one.pos, of!.stream, said)
+    for (const decision of rows) {
+      const digest = digestOfSaid({
+        ...decision,
+        at: decision.at.getTime(),
+        version: Number(decision.version),
+      })
+      before = rowHash(before, decision.pos, forged!.stream, digest)
       const hash = Buffer.from(before).toString("hex")
-      yield* sql`UPDATE events SET hash = decode(${hash}, 'hex') WHERE pos = ${String(one.pos)}::bigint`
-      yield* sql`UPDATE streams SET hash = decode(${hash}, 'hex') WHERE id = ${String(of!.stream)}::bigint`
+      yield* sql`UPDATE events SET hash = decode(${hash}, 'hex') WHERE pos = ${String(decision.pos)}::bigint`
+      yield* sql`UPDATE streams SET hash = decode(${hash}, 'hex') WHERE id = ${String(forged!.stream)}::bigint`
     }
-    return of!.pos
+    return forged!.pos
   })
 
 /** Without this the database itself keeps us from changing numbers. */
@@ -133,11 +137,11 @@ export const flip = (
     const columns = logColumns[table]
     const column = columns[at.column % columns.length]!
     const where = yield* rowOf(sql, table, at.row)
-    const [found] = yield* sql.unsafe<{ value: Uint8Array | null }>(
+    const [read] = yield* sql.unsafe<{ value: Uint8Array | null }>(
       `SELECT ${column.read} AS value FROM ${table} WHERE ${where}`,
     )
-    if (found?.value == null || found.value.length === 0) return null
-    const value = Buffer.from(found.value)
+    if (read?.value == null || read.value.length === 0) return null
+    const value = Buffer.from(read.value)
     const byte = at.byte % value.length
     value[byte]! ^= 1 << at.bit
     const written = column.write.replace("$", `'${value.toString("hex")}'`)
@@ -158,7 +162,7 @@ export const displace = (
   kind: "deleted" | "inserted" | "swapped" | "truncated",
   table: "events" | "streams",
   row: number,
-  other: number,
+  offset: number,
 ) =>
   Effect.gen(function* () {
     const where = yield* rowOf(sql, table, row)
@@ -168,31 +172,31 @@ export const displace = (
       const head = `SELECT stream FROM events WHERE ${where}`
       yield* sql.unsafe(
         `DELETE FROM events e WHERE stream = (${table === "events" ? head : "SELECT id FROM streams WHERE " + where})
-         AND version > (SELECT max(version) FROM events m WHERE m.stream = e.stream) - ${1 + (other % 3)}`,
+         AND version > (SELECT max(version) FROM events m WHERE m.stream = e.stream) - ${1 + (offset % 3)}`,
       )
     } else if (kind === "inserted") {
-      const names = logColumns[table].map((one) => one.name)
+      const names = logColumns[table].map((column) => column.name)
       const values = names.map((name) =>
         name === "pos" || (name === "id" && table === "streams")
           ? `(SELECT max(${name}) + 1 FROM ${table})`
-          : name === "version" && table === "events" && other % 2 === 0
+          : name === "version" && table === "events" && offset % 2 === 0
             ? "version + 1"
             : name === "stream" && table === "streams"
-              ? `stream || ${other}`
+              ? `stream || ${offset}`
               : name,
       )
       yield* sql.unsafe(
         `INSERT INTO ${table} (${names.join()}) SELECT ${values.join()} FROM ${table} WHERE ${where}`,
       )
     } else {
-      const otherWhere = yield* rowOf(sql, table, other)
+      const otherWhere = yield* rowOf(sql, table, offset)
       if (where === otherWhere) return null
       const swapped =
         table === "streams"
           ? ["version", "nonce", "hash"]
-          : other % 3 === 0
+          : offset % 3 === 0
             ? ["events"]
-            : other % 3 === 1
+            : offset % 3 === 1
               ? ["version", "stream"]
               : ["cause", "origin", "nonce", "events", "hash"]
       const list = swapped.join()
@@ -203,9 +207,9 @@ export const displace = (
       if (same!.same) return null
       yield* sql.unsafe(
         `UPDATE ${table} a SET (${list}) = (SELECT ${swapped.map((name) => `b.${name}`).join()} FROM ${table} b
-           WHERE (b.tableoid, b.ctid) <> (a.tableoid, a.ctid) AND (${[where, otherWhere].map((one) => one.replaceAll(/tableoid|ctid/g, "b.$&")).join(" OR ")}))
-         WHERE ${[where, otherWhere].map((one) => one.replaceAll(/tableoid|ctid/g, "a.$&")).join(" OR ")}`,
+           WHERE (b.tableoid, b.ctid) <> (a.tableoid, a.ctid) AND (${[where, otherWhere].map((condition) => condition.replaceAll(/tableoid|ctid/g, "b.$&")).join(" OR ")}))
+         WHERE ${[where, otherWhere].map((condition) => condition.replaceAll(/tableoid|ctid/g, "a.$&")).join(" OR ")}`,
       )
     }
-    return `${table}: ${kind} ${row} ${other}`
+    return `${table}: ${kind} ${row} ${offset}`
   })

@@ -63,14 +63,14 @@ const rowOf = (watcher: Element): WatcherRow => ({
   duration: attribute(watcher, "duration-subscribed"),
 })
 
-const demanded = (of: Element, name: string): string => {
-  const value = attribute(of, name)
-  if (value === null) throw new Error(`<${of.name}> without ${name}`)
+const demanded = (element: Element, name: string): string => {
+  const value = attribute(element, name)
+  if (value === null) throw new Error(`<${element.name}> without ${name}`)
   return value
 }
 
-const ownText = (of: Element): string =>
-  of.children.map((node) => (node._tag === "Text" ? node.text : "")).join("")
+const ownText = (element: Element): string =>
+  element.children.map((node) => (node._tag === "Text" ? node.text : "")).join("")
 
 /** A document of ours: one list. */
 export interface Watchers extends WatcherDocumentList {

@@ -1,10 +1,10 @@
 /**
- * The command behind a recorded decision, and what it was decided with: rebuilt from the events and the state before, so
- * that it can be decided again, on the same state or on another.
+ * Reconstructs the command behind a recorded decision and its context from the events and the state before, so that it
+ * can be decided again, on the same state or on another.
  *
- * Where the log does not say something (a device that removed its own publication, a NOTIFY that was on its way), what
- * would have led to the recorded events is looked for: each guess is decided, and the first that gives them is taken.
- * What no longer gives them however it is guessed has drifted: today's code decides otherwise.
+ * Where the log does not record something (a device that removed its own publication, a NOTIFY that was under way),
+ * candidates are tried: each is decided, and the first that leads to the recorded events is taken. A decision that no
+ * candidate reproduces has drifted: today's code decides differently.
  */
 import { clockOf } from "../presentity/clock.ts"
 import type { Command } from "../presentity/commands.ts"
@@ -27,25 +27,26 @@ import { unreadBehind } from "./recalled-unread.ts"
 export interface Recalled {
   readonly command: Command
   readonly context: Context
-  /** Subscriptions whose last NOTIFY must have been on its way. */
+  /** Subscriptions whose last NOTIFY must have been under way. */
   readonly inFlight: ReadonlySet<SubscriptionNo>
-  /** What comes of it when it is decided again. */
+  /** The outcome of deciding the command again. */
   readonly outcome: Outcome
-  /** Whether that is what was recorded. */
+  /** Whether that outcome is what was recorded. */
   readonly isExact: boolean
 }
 
-/** @returns null for a cause that is no command: the row is not one of ours */
+/** @returns null for a cause that is no command: this program did not write the row */
 export const recall = (before: State, recorded: Decision, world: ReconstructionContext): Recalled | null => {
-  // what was known of NOTIFYs, and that the clock was behind, went along, and follows from nothing that was asked
+  // responses to NOTIFYs, and that the clock was behind, were recorded along with the decision and do not follow from
+  // its command
   const isAlong = (event: Event): boolean =>
     (isAnswers(event) && recorded.cause !== "RecordDeliveries") || isClockOnly(event)
   const along = recorded.events.filter(isAlong)
   const at = clockOf(recorded)
   if (along.length === 0) return recallAlone(before, { ...recorded, at }, world)
   const events = recorded.events.filter((event) => !isAlong(event))
-  // but what they prove was known
-  const known = along.reduce((so, event) => evolve(so, event, at), before)
+  // what the responses prove was known when the command was decided
+  const known = along.reduce((state, event) => evolve(state, event, at), before)
   const alone = recallAlone(known, { ...recorded, at, events }, world)
   if (alone === null) return null
   const [first, ...rest] = alone.outcome.events
@@ -54,7 +55,7 @@ export const recall = (before: State, recorded: Decision, world: ReconstructionC
   return { ...alone, outcome: { ...alone.outcome, events: all } }
 }
 
-/** Which policy decided is a remark that older logs do not have; what was decided counts. */
+/** Older logs do not record which policy decided; only what was decided counts. */
 const withoutPolicies = (events: readonly Event[]): readonly Event[] =>
   events.map((event) => {
     if (!("policy" in event)) return event
@@ -68,11 +69,11 @@ const isClockOnly = (event: Event): boolean => event._tag === "ClockSetBack" && 
 
 const recallAlone = (before: State, decision: Decision, world: ReconstructionContext): Recalled | null => {
   const isUnread = unreadBehind(before, decision)
-  const one = recallWith(before, decision, world, isUnread)
-  if (one === null || one.isExact) return one
-  // nobody says it of those who were judged and for whom nothing changed
-  const other = recallWith(before, decision, world, (...of) => !isUnread(...of))
-  return other?.isExact === true ? other : one
+  const likely = recallWith(before, decision, world, isUnread)
+  if (likely === null || likely.isExact) return likely
+  // events do not record it for watchers that were evaluated without any change
+  const contrary = recallWith(before, decision, world, (...question) => !isUnread(...question))
+  return contrary?.isExact === true ? contrary : likely
 }
 
 const recallWith = (
@@ -91,44 +92,46 @@ const recallWith = (
       const isExact = sameValue(withoutPolicies(outcome.events), withoutPolicies(decision.events))
       return { command, context, inFlight, outcome, isExact }
     }
-    // a refresh says itself that a NOTIFY was on its way
-    const said = command._tag === "Resubscribe" ? undelivered(decision.events) : none
-    const one = attempt(said)
-    if (one.isExact) return one
-    first ??= one
-    const again = toldIn(before, one.outcome.events, decision.at)
+    // a refresh itself records that a NOTIFY was under way
+    const stated = command._tag === "Resubscribe" ? undelivered(decision.events) : none
+    const plain = attempt(stated)
+    if (plain.isExact) return plain
+    first ??= plain
+    const again = toldIn(before, plain.outcome.events, decision.at)
     const held = [...again.told, ...again.held].filter(
-      (no) => !recorded.told.has(no) && !recorded.held.has(no),
+      (id) => !recorded.told.has(id) && !recorded.held.has(id),
     )
-    const untold = [...again.told].filter((no) => !recorded.told.has(no))
+    const untold = [...again.told].filter((id) => !recorded.told.has(id))
     for (const more of [held, untold]) {
-      const other = attempt(new Set([...said, ...more]))
-      if (other.isExact) return other
+      const guess = attempt(new Set([...stated, ...more]))
+      if (guess.isExact) return guess
     }
-    // every NOTIFY but of those who were told something
-    const all = [...entries(before.subscriptions)].map(([no]) => no)
-    const most = attempt(new Set([...said, ...all.filter((no) => !recorded.told.has(no))]))
+    // all NOTIFYs except those to subscriptions that were notified
+    const all = [...entries(before.subscriptions)].map(([id]) => id)
+    const most = attempt(new Set([...stated, ...all.filter((id) => !recorded.told.has(id))]))
     if (most.isExact) return most
   }
   return first
 }
 
 /**
- * Whether all is there that a decision was made of: not when retention has dropped a document it looked at, or is itself
- * what the decision tells of.
+ * Whether everything is available on which a decision was based. It is not if retention has dropped a document that the
+ * decision used, or if the decision itself records the work of retention.
  */
 export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "events">): boolean =>
   decision.stream !== retentionStream &&
   !decision.events.some((event) => ("body" in event && isDropped(event.body)) || "droppedHeaders" in event) &&
-  ![...values(before.publications)].some((some) =>
-    [...values(some)].some((one) => isDropped(one.body) || one.droppedHeaders !== undefined),
+  ![...values(before.publications)].some((publications) =>
+    [...values(publications)].some(
+      (publication) => isDropped(publication.body) || publication.droppedHeaders !== undefined,
+    ),
   ) &&
   ![...values(before.hardState)].some(isDropped) &&
   ![...values(before.rules)].some(({ body }) => isDropped(body))
 
 const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
 
-/** What a decision on a state of the same presentity looks at besides the command. */
+/** The context of a decision on a state of the same presentity. */
 export const contextFor = (
   state: State,
   decision: Pick<Decision, "at" | "nonce" | "events">,
@@ -142,28 +145,28 @@ export const contextFor = (
   limits,
   packages,
   authorize,
-  // what was parked when it began had a tag that was not active here
+  // a subscription that was on standby when it began had a tag that was not active here
   isTagActive: (tag) =>
     !decision.events.some(
       (event) => event._tag === "SubscriptionCreated" && event.sharingTag === tag && event.parked === true,
     ),
   isUnread,
-  inFlight: (no) => inFlight.has(no),
+  inFlight: (id) => inFlight.has(id),
   findDialog: (key) => dialogIn(state, key),
 })
 
 /** O(dialogs of the presentity). */
 const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
-  for (const [no, { start }] of entries(state.dialogs)) {
-    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  for (const [id, { start }] of entries(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return id
   }
   return null
 }
 
 interface Told {
-  /** By a NOTIFY that would have waited for the one before. */
+  /** Notified by a NOTIFY that would have waited for the previous one. */
   readonly told: ReadonlySet<SubscriptionNo>
-  /** Held back for a time that the log names. */
+  /** Deferred until an instant that the log names. */
   readonly held: ReadonlySet<SubscriptionNo>
 }
 
@@ -172,15 +175,15 @@ const toldIn = (before: State, events: readonly Event[], at: number): Told => {
   let state = before
   for (const event of events) {
     if (event._tag === "NotificationsIssued" && waits.has(event.cause))
-      for (const { no } of audience(state, event)) told.add(no)
+      for (const { no: id } of audience(state, event)) told.add(id)
     if (event._tag === "NotificationsDeferred" && !event.undelivered && event.until !== null)
-      for (const no of event.to) held.add(no)
+      for (const id of event.to) held.add(id)
     state = evolve(state, event, at)
   }
   return { told, held }
 }
 
-/** Causes of NOTIFYs that wait for the one before. */
+/** Causes of NOTIFYs that wait for the response to the previous one. */
 const waits: ReadonlySet<string> = new Set(["change", "rate", "proof"])
 
 const undelivered = (events: readonly Event[]): ReadonlySet<SubscriptionNo> =>
@@ -190,23 +193,23 @@ const undelivered = (events: readonly Event[]): ReadonlySet<SubscriptionNo> =>
 
 const none: ReadonlySet<SubscriptionNo> = new Set()
 
-/** Equal as plain data: the order of keys and members that are undefined do not count. */
-export const sameValue = (one: unknown, other: unknown): boolean => {
-  if (one === other) return true
-  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
-  if (Array.isArray(one) || Array.isArray(other)) {
+/** Equality of plain data: the order of keys and members that are undefined do not matter. */
+export const sameValue = (left: unknown, right: unknown): boolean => {
+  if (left === right) return true
+  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false
+  if (Array.isArray(left) || Array.isArray(right)) {
     return (
-      Array.isArray(one) &&
-      Array.isArray(other) &&
-      one.length === other.length &&
-      one.every((value, index) => sameValue(value, other[index]))
+      Array.isArray(left) &&
+      Array.isArray(right) &&
+      left.length === right.length &&
+      left.every((value, index) => sameValue(value, right[index]))
     )
   }
-  const [some, others] = [
-    one as Readonly<Record<string, unknown>>,
-    other as Readonly<Record<string, unknown>>,
+  const [leftFields, rightFields] = [
+    left as Readonly<Record<string, unknown>>,
+    right as Readonly<Record<string, unknown>>,
   ]
-  return [...new Set([...Object.keys(some), ...Object.keys(others)])].every((key) =>
-    sameValue(some[key], others[key]),
+  return [...new Set([...Object.keys(leftFields), ...Object.keys(rightFields)])].every((key) =>
+    sameValue(leftFields[key], rightFields[key]),
   )
 }

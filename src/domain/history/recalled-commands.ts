@@ -1,8 +1,8 @@
 /**
- * The commands that may stand behind a recorded decision, the likeliest first.
+ * The commands that may be behind a recorded decision, the likeliest first.
  *
- * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
- * above what is granted, headers that packages do not carry.
+ * What the log does not record and nothing depends on is left as in a request that does not state it: Accept, a
+ * lifetime above the granted one, headers that packages do not carry.
  */
 import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
@@ -16,7 +16,7 @@ import { secondsTo } from "./recall-world.ts"
 import type { ReconstructionContext } from "./recall-world.ts"
 import { createdIn, resubscribes, subscribes } from "./recalled-subscriptions.ts"
 
-/** None for a cause that is no command of this core. */
+/** No command for a cause that is none of this core. */
 export const commandsBehind = (
   before: State,
   decision: Decision,
@@ -115,7 +115,7 @@ export const commandsBehind = (
 const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
   const [event] = events
   if (event === undefined) return []
-  const said = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
+  const common = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
   switch (event._tag) {
     case "PublicationCreated":
     case "PublicationModified": {
@@ -124,7 +124,7 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
       const expires = secondsTo(event.expiresAt, at)
       return [
         {
-          ...said,
+          ...common,
           packageName,
           ifMatch,
           expires,
@@ -136,12 +136,12 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
     }
     case "PublicationRefreshed": {
       const { packageName, supersedes, expiresAt } = event
-      return [{ ...said, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
+      return [{ ...common, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
     }
     case "PublicationRemoved": {
       const { packageName, entityTag, sender } = event
-      const removal = { ...said, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
-      // older logs do not say whose device it was, but by who was not told
+      const removal = { ...common, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
+      // older logs do not record the device, except by who was not notified
       const own = sender === undefined ? devicesOf(before, packageName) : []
       return [removal, ...own.map((sender): Command => ({ ...removal, sender }))]
     }
@@ -152,8 +152,9 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
 
 const devicesOf = (state: State, packageName: PackageName): readonly string[] => {
   const targets = new Set<string>()
-  for (const one of values(state.subscriptions)) {
-    const dialog = one.packageName === packageName ? get(state.dialogs, one.dialog) : undefined
+  for (const subscription of values(state.subscriptions)) {
+    const dialog =
+      subscription.packageName === packageName ? get(state.dialogs, subscription.dialog) : undefined
     if (dialog !== undefined) targets.add(dialog.remoteTarget)
   }
   return [...targets].sort()
@@ -165,8 +166,8 @@ const packageOf = (state: State, events: readonly Event[]): PackageName | null =
   for (const event of events) {
     if ("packageName" in event) return event.packageName
     if (!("no" in event)) continue
-    const one = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
-    if (one !== undefined) return one.packageName
+    const subject = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
+    if (subject !== undefined) return subject.packageName
   }
   return null
 }
@@ -187,7 +188,7 @@ const erasures = (before: State, events: readonly Event[]): readonly Command[] =
   ])
 }
 
-/** Whose subscriptions ended. */
+/** The watchers whose subscriptions ended. */
 const watchersIn = (before: State, events: readonly Event[]): ReadonlySet<Uri> =>
   new Set(
     events.flatMap((event) => {
@@ -251,16 +252,16 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
         ? event.to
         : [],
   )
-  // of several subscriptions in a dialog any may have been answered when nothing more followed
+  // if nothing more followed, the response may concern any of several subscriptions in the dialog
   const inDialog = [...values(before.subscriptions)]
-    .filter((one) => one.dialog === dialog)
-    .map(({ no }) => no)
-  return [...numbers.slice(0, 1), ...inDialog.sort((one, other) => one - other)].map((no) => {
-    const one = get(before.subscriptions, no)
-    const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
+    .filter((subscription) => subscription.dialog === dialog)
+    .map(({ no: id }) => id)
+  return [...numbers.slice(0, 1), ...inDialog.sort((left, right) => left - right)].map((id) => {
+    const subscription = get(before.subscriptions, id)
+    const cseq = subscription === undefined ? 0 : (get(before.dialogs, subscription.dialog)?.localCseq ?? 0)
     return {
       _tag: "ReportDelivery",
-      no,
+      no: id,
       cseq,
       outcome: { _tag: "Accepted", remoteTarget, ...address },
     }
@@ -272,13 +273,13 @@ const failures = (
   events: readonly Event[],
   at: Millis,
 ): readonly ReportDelivery[] => {
-  const { no, cseq, outcome, status = 500 } = failed
-  const report = { _tag: "ReportDelivery", no, cseq } as const
+  const { no: id, cseq, outcome, status = 500 } = failed
+  const report = { _tag: "ReportDelivery", no: id, cseq } as const
   if (outcome === "unproven") return [{ ...report, outcome: { _tag: "Unproven" } }]
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
-  // Retry-After is said by how long it is held back
+  // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =
     until?._tag === "NotificationsDeferred" && until.until !== null ? (until.until - at) / 1000 : null

@@ -8,7 +8,7 @@ import type {
   PublicationModified,
   PublicationRefreshed,
   PublicationRemoved,
-} from "./events.ts"
+} from "./publication-events.ts"
 import { isKnown, publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
 

@@ -1,5 +1,5 @@
 /**
- * A case: what one or more streams went through, in one file that needs nothing else. JSON Lines:
+ * A case: the history of one or more streams in one self-contained file. JSON Lines:
  *
  *     case            who wrote it, when, and the world that decisions were made in
  *     stream          a stream, and its state before its first decision
@@ -8,8 +8,8 @@
  *     …               more streams
  *     end             how much there is, and the digest of all lines before this one
  *
- * One stream after the other, so that whoever writes or reads a case holds one of them at a time. Fields are only ever
- * added; another meaning takes another `format`.
+ * Streams follow each other, so that writers and readers hold one of them at a time. Fields are only ever added; a
+ * change of meaning needs a new `format`.
  */
 import { Schema } from "effect"
 import type { RecordedDecision } from "../../domain/history/moments.ts"
@@ -23,17 +23,17 @@ import type { CaseWorld } from "./world.ts"
 
 export const caseFormat = 1
 
-/** Characters of one line: a state with tens of thousands of watchers fits. */
+/** Maximum number of characters of one line: a state with tens of thousands of watchers fits. */
 export const lineMax = 256 * 1024 * 1024
 
 export interface CaseHeader {
-  /** Of presently that wrote it, and of the Node it ran on. */
+  /** The versions of presently that wrote it, and of Node. */
   readonly presently: string
   readonly node: string
   /** When it was written; ISO 8601, UTC. */
   readonly writtenAt: string
   readonly anonymized: boolean
-  /** As asked for; null: from the first, to the last. */
+  /** As requested; null: from the first, or to the last. */
   readonly since: string | null
   readonly until: string | null
   readonly world: CaseWorld
@@ -51,7 +51,7 @@ export type CaseItem =
   | ({ readonly _tag: "end-of-stream"; readonly stream: Uri; readonly decisions: number } & StreamDigests)
   | { readonly _tag: "end"; readonly streams: number; readonly decisions: number }
 
-/** @returns without line end; `lines` of the two ends is added by whoever counts them */
+/** @returns without a line end; the caller, which counts them, adds `lines` to the two kinds of end */
 export const lineOf = (item: CaseItem, lines?: string): string => {
   const v = 1
   switch (item._tag) {
@@ -125,15 +125,15 @@ const Line = Schema.Union([
 
 const decodeLine = Schema.decodeUnknownSync(Line)
 
-/** An item as its line says it, and what its line says of the lines before. */
+/** An item as in its line, and what its line states about the previous lines. */
 export interface ReadLine {
   readonly item: CaseItem
   readonly lines: string | null
 }
 
 /**
- * @param stream that the line belongs to; null: none
- * @throws Error that says what is wrong with it
+ * @param stream to which the line belongs; null: none
+ * @throws Error naming the fault
  */
 export const readLine = (text: string, stream: Uri | null): ReadLine => {
   let json: unknown
@@ -161,7 +161,7 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
   switch (line.kind) {
     case "case": {
       const { kind: _tag, format: _, world, ...header } = line
-      // fields that this presently does not know are left out; the rest is checked
+      // unknown fields are ignored; the rest is checked
       return { item: { _tag, ...header, world: world as CaseWorld }, lines: null }
     }
     case "stream": {

@@ -1,5 +1,5 @@
 /**
- * What to try, so that a watcher is told.
+ * What an operator can try so that the watcher is notified.
  */
 import type { Case, ExplainedAuthorization, Explanation } from "../../domain/history/why.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
