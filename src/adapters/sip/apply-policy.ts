@@ -30,7 +30,7 @@ export const policyQuestion = (
   { to, from, user }: Caller,
 ): DecodeResult => {
   const { command } = submit
-  const contact = message.headers.get("contact")?.[0]
+  const contact = message.headers.first("contact")
   const question: PolicyRequest = {
     method: command._tag === "Publish" ? "PUBLISH" : "SUBSCRIBE",
     presentity: submit.presentity ?? to,
@@ -88,7 +88,7 @@ const malformed = Symbol("malformed")
 const senderIn = (message: RawMessage, from: SenderFrom): string | null | typeof malformed => {
   if (from._tag === "Uri") return parseUri(from.uri) === null ? malformed : from.uri
   const name = from._tag === "Header" ? from.name.toLowerCase() : "contact"
-  const text = from._tag === "From" ? message.from : message.headers.get(name)?.[0]
+  const text = from._tag === "From" ? message.from : message.headers.first(name)
   if (text === undefined) return null
   const uri = parseAddress(text)?.uri
   return uri === undefined || parseUri(uri) === null ? malformed : copyText(uri)

@@ -43,7 +43,7 @@ export const decodePublish = (
       _tag: "Publish",
       packageName: event === null ? null : copyText(event.packageName),
       ifMatch,
-      expires: parseExpires(message.headers.get("expires")?.[0]),
+      expires: parseExpires(message.headers.first("expires")),
       body: content.body,
       bodyFault: content.fault,
       ...(headers.length === 0 ? {} : { headers }),
@@ -71,10 +71,10 @@ const faulty = (fault: Rejection): Content => ({ body: null, fault })
 
 const readBody = (message: RawMessage, rules: RequestRules): Content => {
   if (message.body.length === 0) return noContent
-  const encoding = message.headers.get("content-encoding")?.[0]
+  const encoding = message.headers.first("content-encoding")
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return faulty({ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] })
-  const written = message.headers.get("content-type")?.[0]
+  const written = message.headers.first("content-type")
   if (written === undefined) return faulty(badRequest("Missing Content-Type"))
   const type = parseContentType(written)
   if (type === null) return faulty(badRequest("Malformed Content-Type"))

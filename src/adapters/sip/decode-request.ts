@@ -57,7 +57,14 @@ export const checkRequest = (
   // A request inside a dialog is addressed to our Contact, which need not be in a served domain.
   if (to.tag === null && uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (message.body.length > rules.limits.bodyBytesMax) return refuse(413)
-  return { _tag: "Checked", message, from, to, uri, mergeKey: to.tag === null ? mergeKeyOf(message) : null }
+  return {
+    _tag: "Checked",
+    message,
+    from,
+    to,
+    uri,
+    mergeKey: to.tag === null ? mergeKeyOf(message, from.tag) : null,
+  }
 }
 
 /** @param isMerged whether it is another copy of a request that came by another path */

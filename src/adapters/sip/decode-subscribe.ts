@@ -108,7 +108,7 @@ const commonOf = (
     eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
     ...(identity._tag === "Asserted" && identity.uris.length > 1 ? { also: identity.uris.slice(1) } : {}),
-    expires: parseExpires(message.headers.get("expires")?.[0]),
+    expires: parseExpires(message.headers.first("expires")),
     accept: parseAccept(message.headers.get("accept")),
     ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
     ...(event === null || event.rates === null ? {} : { rates: event.rates }),
@@ -175,7 +175,7 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   // the same object: what has been prepared for it is found by it
   const dialog: DialogStart = isSure
     ? start
-    : Object.assign(start, { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) })
+    : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
   const command = {
     _tag: "Subscribe",
     ...common,
@@ -216,7 +216,7 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
 /** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */
 const subscribeBodyFault = (message: RawMessage): Rejection | null => {
   if (message.body.length === 0) return null
-  const disposition = message.headers.get("content-disposition")?.[0]
+  const disposition = message.headers.first("content-disposition")
   const handling =
     disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
   if (handling?.toLowerCase() === "optional") return null
@@ -233,7 +233,7 @@ const roomInDialog = (
   const hop = uri === null || uri.scheme === "tel" ? null : nextHopOf(uri, rules.transports)
   if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return {}
   const head = headOctetsIn(message, contact ?? "", packageName ?? "", arrival)
-  return { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+  return { room: roomOf(head, message.octets, rules.udpMtuBytes) }
 }
 
 /** Null: it proved to be somebody else than it says. */

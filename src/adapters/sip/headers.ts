@@ -4,6 +4,7 @@
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Rates, Seconds } from "../../domain/vocabulary.ts"
+import type { HeaderLines } from "./header-lines.ts"
 import { isToken, readDigits } from "./message-reader.ts"
 
 const trim = (text: string): string => {
@@ -134,11 +135,11 @@ export const parseEvent = (
 
 /** The Event header of a request; null: it has none. */
 export const readEvent = (
-  headers: ReadonlyMap<string, readonly string[]>,
+  headers: Pick<HeaderLines, "first">,
   idBytesMax: number,
   parameterized: readonly ParameterizedName[],
 ): EventHeader | null | "malformed" => {
-  const text = headers.get("event")?.[0]
+  const text = headers.first("event")
   return text === undefined ? null : (parseEvent(text, idBytesMax, parameterized) ?? "malformed")
 }
 

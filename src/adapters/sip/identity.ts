@@ -103,7 +103,7 @@ export const identify = (
  * whoever does gets nothing for it when all that follows goes to the peer.
  */
 const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
-  const line = message.headers.get("record-route")?.[0] ?? message.headers.get("contact")?.[0]
+  const line = message.headers.first("record-route") ?? message.headers.first("contact")
   // without a Contact it is refused for that
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
@@ -224,7 +224,7 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
 
 /** The URI of whoever is meant to be spared what it published itself (OpenSIPS `Sender`). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
-  const text = message.headers.get("sender")?.[0]
+  const text = message.headers.first("sender")
   return text === undefined || text.length > limits.addressLineBytesMax
     ? null
     : (parseAddress(text)?.uri ?? null)

@@ -105,7 +105,7 @@ const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: Outgoin
   if (typeof result === "string") return outcomes[result]
   // A challenge is a refusal like any other: nobody gets credentials out of us.
   if (result.status >= 300) {
-    const retryAfter = parseRetryAfter(result.headers.get("retry-after")?.[0])
+    const retryAfter = parseRetryAfter(result.headers.first("retry-after"))
     return { _tag: "Refused", status: result.status, retryAfter }
   }
   const remoteTarget = newTarget(parts, result.headers.get("contact"), outgoing)

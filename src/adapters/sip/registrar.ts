@@ -41,7 +41,7 @@ export const makeRegistrar = (
     const now = clock()
     let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
     const lines = message.headers.get("contact") ?? []
-    const general = parseExpires(message.headers.get("expires")?.[0])
+    const general = parseExpires(message.headers.first("expires"))
     if (lines.some((line) => line === "*")) {
       // RFC 3261 §10.3 step 6: the star stands alone and removes everything.
       if (lines.length > 1 || general !== 0) return reply(400, "", "Contact Star Needs Expires Zero")

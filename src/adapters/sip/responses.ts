@@ -60,7 +60,8 @@ export const formatResponse = (
   tag: string | null,
   answer: Reply,
 ): Buffer => {
-  let text = `SIP/2.0 ${answer.status} ${answer.reason ?? phrases.get(answer.status) ?? "Response"}\r\nVia: ${topVia}\r\n`
+  const { status, reason } = answer
+  let text = `SIP/2.0 ${status} ${reason ?? phrases.get(status) ?? "Response"}\r\nVia: ${topVia}\r\n`
   for (let at = 1; at < message.vias.length; at++) text += `Via: ${message.vias[at]!}\r\n`
   // Of a broken request only what it has can be copied.
   if (message.from !== "") text += `From: ${message.from}\r\n`
