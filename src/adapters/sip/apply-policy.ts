@@ -4,7 +4,6 @@
  * Asked when a request has been read and its sender is known, before the core sees it. A server without a policy never
  * comes here.
  */
-import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import { parseAddress } from "./address-headers.ts"
@@ -13,7 +12,7 @@ import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { TransportName } from "./transports/names.ts"
-import { parseUri } from "./uri.ts"
+import { ownAddressOf, parseUri } from "./uri.ts"
 
 /** Who sent a request, as far as it was found out. */
 interface Caller {
@@ -52,7 +51,7 @@ export const policyQuestion = (
 /** The address of record in a From or To; what is none stands as it is. */
 export const whoIn = (uri: string): Uri => {
   const parsed = parseUri(uri)
-  return parsed === null ? (uri as Uri) : addressOfRecord(parsed)
+  return parsed === null ? (uri as Uri) : ownAddressOf(parsed)
 }
 
 /** The request as granted, or the reply that refuses it. */

@@ -1,9 +1,9 @@
 /**
  * What a request arrived on, as dialogs and their Contact have it.
  */
-import { formatUri } from "./address-headers.ts"
 import type { ReceivedOn } from "./decode-result.ts"
 import type { SipOptions } from "./options.ts"
+import { formatUri } from "./sip-package.ts"
 import type { LocalHosts } from "./transports/local-address.ts"
 import type { Flow, Transport } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"

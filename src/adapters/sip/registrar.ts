@@ -10,11 +10,11 @@ import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
-import { parseAddresses } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
 import { parseExpires } from "./headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
+import { parseAddressesWithPackage } from "./sip-package.ts"
 import { parseUri } from "./uri.ts"
 
 interface Binding {
@@ -50,7 +50,7 @@ export const makeRegistrar = (
     }
     const contacts: Address[] = []
     for (const line of lines) {
-      const read = parseAddresses(line)
+      const read = parseAddressesWithPackage(line)
       if (read === null) return reply(400, "", "Malformed Contact")
       contacts.push(...read)
     }
