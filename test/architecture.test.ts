@@ -258,7 +258,7 @@ describe("imports", () => {
   it("`sip` and `fast-xml-parser` are used in one file each", () => {
     const users = (name: string) =>
       files.filter((file) => file.imports.includes(name)).map((file) => file.path)
-    assert.deepStrictEqual(users("sip"), ["adapters/sip/address-headers.ts"])
+    assert.deepStrictEqual(users("sip"), ["adapters/sip/sip-package.ts"])
     assert.deepStrictEqual(users("fast-xml-parser"), ["adapters/xml/codec.ts"])
   })
 

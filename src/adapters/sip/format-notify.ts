@@ -34,6 +34,11 @@ export interface PreparedDialog {
   readonly hop: NextHop | null
   /** The transport of the dialog's SUBSCRIBE; null when the stack does not have it. */
   readonly arrivedOver: Transport | null
+  /** The socket that it came in on, as the dialog names it; the host without brackets. */
+  readonly arrivedHost: string
+  readonly arrivedPort: number
+  /** The other end of the connection that it came over; null: it came as a datagram. */
+  readonly arrivedFrom: { readonly host: string; readonly port: number } | null
   /** The request line up to the Via's transport; what stands between Via and the CSeq number; our Contact line. */
   readonly start: string
   readonly middle: string
@@ -128,15 +133,27 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
       ? `To: ${dialog.remoteUri}\r\n`
       : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
   middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
+  const arrivedOver = transports.ofFlow(dialog.flow)
+  const colon = dialog.flow.lastIndexOf(":")
   return {
     requestUri,
     routes,
     hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports),
-    arrivedOver: transports.ofFlow(dialog.flow),
+    arrivedOver,
+    arrivedHost: withoutBrackets(dialog.flow.slice(dialog.flow.indexOf(":") + 1, colon)),
+    arrivedPort: Number(dialog.flow.slice(colon + 1)),
+    arrivedFrom: arrivedOver?.isReliable === true ? sourceOf(dialog) : null,
     start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
     middle,
     contact: `Contact: <${dialog.localContact}>\r\n`,
   }
+}
+
+const withoutBrackets = (host: string): string => (host.startsWith("[") ? host.slice(1, -1) : host)
+
+const sourceOf = ({ source }: DialogStart): PreparedDialog["arrivedFrom"] => {
+  const read = readHostPort(source, 0)
+  return read === null || read.port === null ? null : { host: withoutBrackets(read.host), port: read.port }
 }
 
 interface EncodedBody {
@@ -163,8 +180,9 @@ const encodeBody = (body: Body | null): EncodedBody => {
 
 /** The decision that stored them has seen to it that each is one line (`isHeaderValue`). */
 const formatCarried = (headers: Notify["headers"]): string => {
+  if (headers === undefined) return ""
   let text = ""
-  for (const [name, value] of headers ?? []) text += `${name}: ${value}\r\n`
+  for (const [name, value] of headers) text += `${name}: ${value}\r\n`
   return text
 }
 

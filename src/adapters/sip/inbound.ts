@@ -17,7 +17,7 @@ import type { ClientTransactions } from "./client-transactions.ts"
 import { checkRequest, decodeRequest } from "./decode-request.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
-import { copyText } from "./message-reader.ts"
+import { copyText, flattened } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision } from "./policy.ts"
 import type { RequestRules } from "./request-rules.ts"
@@ -34,7 +34,6 @@ export interface InboundParts {
   readonly server: ServerTransactions
   readonly counters: SipCounters
   readonly rules: RequestRules
-  readonly clock: () => number
   readonly overload: () => { readonly retryAfter: number } | null
   readonly makeArrival: (flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn
   /** Told of requests for dialogs that go where nothing is proven. */
@@ -68,16 +67,6 @@ interface Inbound {
   readonly to: Address | null
   readonly isTagged: boolean
 }
-
-/** Methods with counters of their own: whoever sends cannot make more. */
-const counted: ReadonlySet<string> = new Set([
-  "PUBLISH",
-  "SUBSCRIBE",
-  "NOTIFY",
-  "OPTIONS",
-  "REGISTER",
-  "CANCEL",
-])
 
 /** A defect met while one message is handled ends that message, not the process. */
 export const makeInbound =
@@ -139,9 +128,17 @@ const receive = (
   handle(parts, inbound, key)
 }
 
+/** Names of counters by status, of the methods that have counters of their own: a sender cannot make more of them. */
+const counterNames: ReadonlyMap<string, string[]> = new Map(
+  ["PUBLISH", "SUBSCRIBE", "NOTIFY", "OPTIONS", "REGISTER", "CANCEL"].map((method) => [method, []]),
+)
+const otherCounterNames: string[] = []
+
 const count = ({ responses }: SipCounters, method: string, status: number): void => {
-  const key = `${counted.has(method) ? method : "other"} ${status}`
-  responses[key] = (responses[key] ?? 0) + 1
+  const names = counterNames.get(method)
+  const name = ((names ?? otherCounterNames)[status] ??=
+    `${names === undefined ? "other" : method} ${status}`)
+  responses[name] = (responses[name] ?? 0) + 1
 }
 
 /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
@@ -176,16 +173,15 @@ const cancelStatus = (server: ServerTransactions, message: RawMessage, via: Via)
     ? 200
     : 481
 
-/** A request that opens a transaction, with what answers it. */
+/** A request that has opened a transaction. */
 interface Opened {
   readonly inbound: Inbound
   readonly arrival: ReceivedOn
-  /** Sends the final response; only the first call does. */
-  readonly complete: (answer: Reply) => void
+  readonly transaction: ServerTransaction
 }
 
 const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
-  const { message, flow, address, port, target, isTagged } = inbound
+  const { message, topVia, flow, address, port, target, isTagged } = inbound
   const arrival = parts.makeArrival(flow, address, port, target)
   const checked = checkRequest(message, inbound.to, parts.rules)
   const decoded = decode(parts, checked, arrival)
@@ -193,24 +189,29 @@ const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
     parts.counters.challenges++
     return respondStateless(parts, inbound, decoded.reply)
   }
-  const tag = isTagged ? null : tagFor(decoded, parts.rules)
-  const transaction = openTransaction(parts, inbound, key, tag, allowed(parts, decoded, message))
-  parts.server.open(
-    transaction,
-    checked._tag === "Checked" ? checked.mergeKey : null,
-    !flow.transport.isReliable,
-  )
-  const complete = (answer: Reply): void => {
-    const { unanswered } = transaction
-    if (unanswered === null) return
-    count(parts.counters, unanswered.message.method, answer.status)
-    const { message: request, topVia } = unanswered
-    parts.server.complete(transaction, formatResponse(request, topVia, tag, answer))
-  }
-  if (decoded._tag === "Reply") return complete(decoded.reply)
-  const opened: Opened = { inbound, arrival, complete }
+  const transaction = parts.server.open({
+    key,
+    mergeKey: checked._tag === "Checked" ? checked.mergeKey : null,
+    channel: flow,
+    address: target.address,
+    port: target.port,
+    isRemembered: !flow.transport.isReliable,
+    repeated: allowed(parts, decoded, message),
+    unanswered: { message, topVia, tag: isTagged ? null : tagFor(decoded, parts.rules) },
+  })
+  if (decoded._tag === "Reply") return complete(parts, transaction, decoded.reply)
+  const opened: Opened = { inbound, arrival, transaction }
   if (decoded._tag === "Ask") ask(parts, decoded, opened)
   else submit(parts, decoded, opened)
+}
+
+/** Sends the final response; only the first call does. */
+const complete = (parts: InboundParts, transaction: ServerTransaction, answer: Reply): void => {
+  const { unanswered } = transaction
+  if (unanswered === null) return
+  const { message, topVia, tag } = unanswered
+  count(parts.counters, message.method, answer.status)
+  parts.server.complete(transaction, formatResponse(message, topVia, tag, answer))
 }
 
 /** What an event package of a program throws is a defect as well: the request is answered all the same. */
@@ -231,29 +232,11 @@ const decode = (
   }
 }
 
-const openTransaction = (
-  { clock }: InboundParts,
-  { message, topVia, flow, target }: Inbound,
-  key: string,
-  tag: string | null,
-  repeated: ((octets: number) => void) | null,
-): ServerTransaction => ({
-  ...(repeated === null ? {} : { repeated }),
-  key,
-  startedAt: clock(),
-  channel: flow,
-  address: target.address,
-  port: target.port,
-  state: "trying",
-  response: null,
-  unanswered: { message, topVia, tag },
-})
-
 /** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
 const allowed = (
   { allowances }: InboundParts,
   decoded: DecodeResult,
-  { callId, octets = 0 }: RawMessage,
+  { callId, octets }: RawMessage,
 ): ((octets: number) => void) | null => {
   const request = decoded._tag === "Ask" ? decoded.otherwise : decoded
   if (request._tag !== "Submit") return null
@@ -270,35 +253,53 @@ const allowed = (
   return (more) => allowances.received(dialog, more, true)
 }
 
-const submit = (
-  parts: InboundParts,
-  { command, presentity }: Accepted,
-  { inbound, arrival, complete }: Opened,
-): void => {
+const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void => {
+  const { command, presentity } = accepted
+  const { inbound, arrival, transaction } = opened
   const { message, address, port } = inbound
-  const { allowEvents } = parts.rules
-  const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
-  const context = { command, contact: arrival.contact, allowEvents, recordRoutes }
-  const origin = `${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`
-  // the one NOTIFY of a fetch is not told later: when it cannot leave, whoever asks has to ask again
-  const isFull = (): boolean => {
-    const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
-    if (seconds === null) return false
-    complete(reply(503, `Retry-After: ${seconds}\r\n`))
-    return true
-  }
-  if (command._tag === "Subscribe" && command.expires === 0 && isFull()) return
-  const answered = (answer: Answer): void => {
-    // its NOTIFY comes right after it, and meets the same
-    if (isFetched(answer) && isFull()) return
-    complete(replyOf(answer, context))
-  }
+  if (command._tag === "Subscribe" && command.expires === 0 && isFull(parts, accepted, transaction)) return
+  const origin = flattened(
+    `${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`,
+  )
   try {
-    parts.submit({ presentity, command, origin, answer: answered })
+    parts.submit({
+      presentity,
+      command,
+      origin,
+      answer: (answer) => answered(parts, accepted, opened, answer),
+    })
   } catch (defect) {
-    complete(reply(500))
+    complete(parts, transaction, reply(500))
     throw defect
   }
+}
+
+const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answer: Answer): void => {
+  const { transaction } = opened
+  // its NOTIFY is sent right after the response, and meets the same limits
+  if (isFetched(answer) && isFull(parts, accepted, transaction)) return
+  const { command } = accepted
+  const recordRoutes =
+    command._tag === "Publish" ? noRoutes : (opened.inbound.message.headers.get("record-route") ?? noRoutes)
+  const { contact } = opened.arrival
+  complete(
+    parts,
+    transaction,
+    replyOf(answer, { command, contact, allowEvents: parts.rules.allowEvents, recordRoutes }),
+  )
+}
+
+const noRoutes: readonly string[] = []
+
+/**
+ * Answers 503 when the NOTIFY of a new subscription could not be sent. A fetch has one NOTIFY only, which is not sent later:
+ * the watcher has to ask again.
+ */
+const isFull = (parts: InboundParts, { command }: Accepted, transaction: ServerTransaction): boolean => {
+  const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
+  if (seconds === null) return false
+  complete(parts, transaction, reply(503, `Retry-After: ${seconds}\r\n`))
+  return true
 }
 
 /** The policy may take its time; meanwhile the transaction absorbs what comes again. */
@@ -310,13 +311,13 @@ const ask = (
   const settle = (grant: PolicyDecision | null): void => {
     const decided = applyPolicy(otherwise, grant, opened.inbound.message)
     if (decided._tag === "Submit") submit(parts, decided, opened)
-    else opened.complete(decided._tag === "Reply" ? decided.reply : reply(500))
+    else complete(parts, opened.transaction, decided._tag === "Reply" ? decided.reply : reply(500))
   }
   const grant = parts.rules.policy?.ask(question) ?? null
   if (!(grant instanceof Promise)) return settle(grant)
   void grant.then(settle).catch((defect: unknown) => {
     parts.counters.defects++
-    opened.complete(reply(500))
+    complete(parts, opened.transaction, reply(500))
     parts.onDefect(defect)
   })
 }

@@ -4,8 +4,15 @@
  * Spelling and equality are the domain's (`domain/uris.ts`). Scanned by index; nothing here backtracks.
  */
 import { isIPv4, isIPv6 } from "node:net"
-import { canonicalHost, canonicalUri, schemeOf, withPlainEscapes } from "../../domain/uris.ts"
-import { readDigits } from "./message-reader.ts"
+import {
+  addressOfRecord,
+  canonicalHost,
+  canonicalUri,
+  schemeOf,
+  withPlainEscapes,
+} from "../../domain/uris.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { flattened, readDigits } from "./message-reader.ts"
 
 export interface SipUri {
   readonly scheme: "sip" | "sips" | "pres"
@@ -26,6 +33,9 @@ export interface TelUri {
   /** In its one spelling, with the scheme. */
   readonly text: string
 }
+
+/** The address of record as a text of its own, which keeps nothing of the message. */
+export const ownAddressOf = (uri: SipUri | TelUri): Uri => flattened(addressOfRecord(uri))
 
 const characterTable = (extra: string): Uint8Array => {
   const table = new Uint8Array(256)
@@ -96,7 +106,7 @@ export const readHostPort = (text: string, start: number): HostPort | null => {
 
 /** @returns null for anything malformed and for schemes other than sip, sips, pres and tel */
 export const parseUri = (text: string): SipUri | TelUri | null => {
-  const scheme = schemeOf(text)?.toLowerCase()
+  const scheme = text.startsWith("sip:") ? "sip" : schemeOf(text)?.toLowerCase()
   if (scheme === "tel") return parseTel(text)
   if (scheme !== "sip" && scheme !== "sips" && scheme !== "pres") return null
   let at = scheme.length + 1

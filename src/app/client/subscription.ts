@@ -140,7 +140,7 @@ const parameterized = parameterizedNames([sharedLineName])
 const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog): number => {
   const { raw } = request
   if (raw.method !== "NOTIFY") return 405
-  const event = parseEvent(raw.headers.get("event")?.[0] ?? "", limitsDefault.eventIdBytesMax, parameterized)
+  const event = parseEvent(raw.headers.first("event") ?? "", limitsDefault.eventIdBytesMax, parameterized)
   const remote = dialog.remote === null ? null : parseAddress(dialog.remote)
   const isOurs =
     !dialog.isTerminated &&
@@ -153,7 +153,7 @@ const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog
 }
 
 const targetOf = (message: Message): string | null => {
-  const line = message.raw.headers.get("contact")?.[0]
+  const line = message.raw.headers.first("contact")
   return line === undefined ? null : (parseAddress(line)?.uri ?? null)
 }
 
@@ -163,7 +163,7 @@ const recordRoutes = ({ raw }: Message): readonly string[] =>
   )
 
 const readNotification = ({ raw }: Message): Notification => {
-  const parts = splitParameters(raw.headers.get("subscription-state")?.[0] ?? "active")
+  const parts = splitParameters(raw.headers.first("subscription-state") ?? "active")
   const parameter = (name: string): string | undefined => parts?.parameters.get(name) ?? undefined
   return {
     state: (parts?.value ?? "active").toLowerCase(),
@@ -173,7 +173,7 @@ const readNotification = ({ raw }: Message): Notification => {
     body:
       raw.body.length === 0
         ? null
-        : { contentType: raw.headers.get("content-type")?.[0] ?? "", text: raw.body.toString("utf8") },
+        : { contentType: raw.headers.first("content-type") ?? "", text: raw.body.toString("utf8") },
   }
 }
 

@@ -45,9 +45,9 @@ const labelOf = ({ raw, reason }: Message): string => (raw.isRequest ? raw.metho
 /** What a request says, in a few words. */
 const remarkOf = ({ raw }: Message): string => {
   if (!raw.isRequest) return ""
-  const state = raw.headers.get("subscription-state")?.[0]?.split(";")[0]
+  const state = raw.headers.first("subscription-state")?.split(";")[0]
   const summary = summaryOf({
-    contentType: raw.headers.get("content-type")?.[0] ?? "",
+    contentType: raw.headers.first("content-type") ?? "",
     text: raw.body.toString("utf8"),
   })
   const tuples = (summary?.tuples ?? []).map(({ basic, notes }) =>
