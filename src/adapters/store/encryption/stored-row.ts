@@ -3,7 +3,8 @@
  */
 import { Schema } from "effect"
 import type { Event } from "../../../domain/presentity/events.ts"
-import { decodeEvents } from "../../../encoding/event-codec.ts"
+import { compileCheck } from "../../../encoding/compiled-check.ts"
+import { areTodays, decodeEvents } from "../../../encoding/event-codec.ts"
 import { upcast } from "../../../encoding/upcast.ts"
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { decryptDecision } from "./encrypted-decision.ts"
@@ -14,6 +15,7 @@ const Keys = Schema.Struct({
   events: Schema.Array(Schema.ObjectKeyword),
 })
 const decodeKeys = Schema.decodeUnknownSync(Keys)
+const isWhole = compileCheck(Keys.ast)
 
 /**
  * Decodes a row of the log, and decrypts what is encrypted in it.
@@ -27,7 +29,9 @@ export const decodeRow = (
   keyOf: (id: string) => PersonKey | undefined,
 ): { readonly origin: string; readonly events: readonly Event[] } => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events, ...keys } = decodeKeys(row.events)
+  const { events, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  // decrypting makes strings of strings, so what is as it should be before is so afterwards
+  if (areTodays(events)) return decryptDecision(row.origin, row.nonce, { ...keys, events }, keyOf)
   // strings are decrypted where they are expected; whether every field is there, and of the right type, is checked afterwards
   const opened = decryptDecision(
     row.origin,
@@ -37,3 +41,6 @@ export const decodeRow = (
   )
   return { origin: opened.origin, events: decodeEvents(opened.events) }
 }
+
+/** Whether there is nothing that the schema would refuse, or leave out. */
+const isTodays = (json: unknown): json is typeof Keys.Type => isWhole?.(json) === true
