@@ -4,7 +4,7 @@
  * A next hop is proven by a 2xx to a NOTIFY, or by what the SIP side knows of the request (`DialogStart.room` is absent then).
  * Until then at most one document of bounded size goes there; what is larger waits for the 2xx.
  */
-import { get, remove, set, setAll } from "../table.ts"
+import { get, remove, set, setAll, values } from "../table.ts"
 import { canonicalHost } from "../uris.ts"
 import type { Body, DialogNo, DialogStart, Header, Proof, SubscriptionNo } from "../vocabulary.ts"
 import type { NotificationFailed, NotificationsAccepted } from "./events.ts"
@@ -142,8 +142,8 @@ export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFail
   const { proof } = dialog
   const known = proof?._tag === "Unproven" ? { proof: { ...proof, since: Math.min(proof.since, back) } } : {}
   // what was said up to that number was said before the one that has it now
-  const subscriptions = [...state.subscriptions].flatMap(([key, other]): [SubscriptionNo, Subscription][] =>
-    other.dialog === dialog.no && other.heardAt > back ? [[key, { ...other, heardAt: back }]] : [],
+  const subscriptions = values(state.subscriptions).flatMap((other): [SubscriptionNo, Subscription][] =>
+    other.dialog === dialog.no && other.heardAt > back ? [[other.no, { ...other, heardAt: back }]] : [],
   )
   return {
     ...withDialog(state, { ...dialog, localCseq: back, ...known }),

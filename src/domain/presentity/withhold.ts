@@ -4,7 +4,7 @@
  * It looks at the NOTIFYs that the decision stands for, as they would leave. Nothing to do, and nothing looked at, where all
  * targets are proven.
  */
-import { get } from "../table.ts"
+import { get, values } from "../table.ts"
 import type { DialogNo, SubscriptionNo } from "../vocabulary.ts"
 import type { Answer, Command } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -96,7 +96,7 @@ const tells = (event: Event): boolean =>
 const doubtfulIn = ({ before, events, states }: Transition): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
   if (before.unproven > 0) {
-    for (const [no, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(no)
+    for (const dialog of values(before.dialogs)) if (isUnproven(dialog)) doubtful.add(dialog.no)
   }
   events.forEach((event, index) => {
     if (!bringsDoubt(event)) return
