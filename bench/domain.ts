@@ -2,6 +2,7 @@
  * What the domain costs by itself: commands offered to an engine in memory, batches of 16 with the next ones decided while one
  * is under way, without sockets, store or encoding; and folding the decisions that came of it. CPU time of the main thread.
  *
+ *   node --expose-gc bench/domain.ts [--against SRC]   the heap of a subscription instead
  *   node bench/domain.ts [--against SRC] [--only TEXT] [--rounds 5] [--seconds 1]
  *
  * With `--against`, the sources of another working copy are measured in the same process, in alternation.
@@ -144,6 +145,11 @@ const makeBench = (sources: Sources) => {
     tagOf: (presentity: Uri): readonly string[] => {
       const tag = tags.get(presentity)
       return tag === undefined ? [] : [tag]
+    },
+    /** What drives it keeps nothing more of its presentities. */
+    forgetTags: (): void => {
+      tags.clear()
+      presentities.clear()
     },
     load: (presentity: Uri): void => {
       if (presentities.has(presentity)) return
@@ -336,6 +342,28 @@ const alternate = (
   console.log(`${name.padEnd(34)} ${columns.map((column) => column.padEnd(46)).join(" ")}`)
 }
 
+/** Heap for each of so many subscriptions, established and answered: the strings as a log gives them, in one piece each. */
+const heapOf = (one: Sources, presentities: number): number => {
+  const count = 50_000
+  const inOnePiece = <A>(command: A): A => JSON.parse(JSON.stringify(command)) as A
+  const heap = (): number => {
+    for (let times = 0; times < 3; times++) globalThis.gc!()
+    return process.memoryUsage().heapUsed
+  }
+  const bench = makeBench(one)
+  const before = heap()
+  for (let no = 0; no < count; no++) {
+    const presentity = inOnePiece({ of: presentityOf(no % presentities) }).of
+    bench.load(presentity)
+    bench.ask(presentity, inOnePiece(subscribe(presentity, no, 3600)))
+  }
+  bench.settle()
+  bench.forgetTags()
+  const octets = (heap() - before) / count
+  if (bench.engine.counts().dialogs !== count) throw new Error("not all are there")
+  return octets
+}
+
 const folders = [
   ...(flags.against === undefined ? [] : [flags.against]),
   resolve(import.meta.dirname, "../src"),
@@ -344,6 +372,12 @@ const sources = await Promise.all(folders.map(loadSources))
 console.log(
   `µs a command and octets promoted, then thousands of events folded a second; ${folders.join(" | ")}`,
 )
+if (globalThis.gc !== undefined) {
+  for (const presentities of [50_000, 100])
+    for (const one of sources)
+      console.log(`${Math.round(heapOf(one, presentities))} octets a subscription, ${50_000 / presentities} on each: ${one.name}`)
+  process.exit()
+}
 for (const [name, prepare] of Object.entries(cases)) {
   if (!name.includes(flags.only)) continue
   alternate(

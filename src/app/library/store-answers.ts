@@ -45,6 +45,8 @@ const stateFault = (state: unknown): string | null => {
   if (!isCount(state["version"])) return `a state of version ${shown(state["version"])}`
   if (!Number.isFinite(state["decidedAt"])) return `a state decided at ${shown(state["decidedAt"])}`
   if (!isCount(state["unproven"])) return `a state with unproven ${shown(state["unproven"])}`
+  if (!isCount(state["winfoSubscriptions"]))
+    return `a state with winfoSubscriptions ${shown(state["winfoSubscriptions"])}`
   const odd = tables.find((name) => !isTable(state[name]))
   return odd === undefined
     ? null

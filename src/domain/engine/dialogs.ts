@@ -59,4 +59,9 @@ export const makeDialogs = (): Dialogs => {
   }
 }
 
-const keyOf = (start: DialogStart): DialogKey => dialogKey(start.callId, start.localTag, start.remoteTag)
+const keyOf = ({ callId, localTag, remoteTag }: DialogStart): DialogKey =>
+  dialogKey(callId, localTag, remoteTag)
+
+/** The same in one piece: what is put together stays in its pieces and is kept twice once it is a key. */
+const keptKeyOf = ({ callId, localTag, remoteTag }: DialogStart): DialogKey =>
+  [callId, localTag, remoteTag].join("\n") as DialogKey

@@ -110,8 +110,9 @@ export const changeNotifications = (
   context: Context,
   sender: string | null = null,
 ): readonly Event[] => {
+  if (eventPackage.watcherInfoOf !== undefined && after.winfoSubscriptions === 0) return none
   const active = servedHere(after, eventPackage.name)
-  if (active.length === 0) return []
+  if (active.length === 0) return none
   const change: Change = { before, after, eventPackage, sender, isTreatment: false }
   const groups = new Map<string, Group>()
   const held = new Map<Millis, SubscriptionNo[]>()
@@ -138,6 +139,8 @@ export const changeNotifications = (
   }
   return events
 }
+
+const none: readonly Event[] = []
 
 const isNoNews = (assessment: Assessment): boolean =>
   assessment === "same document" || assessment === "unaffected"
