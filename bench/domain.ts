@@ -375,7 +375,9 @@ console.log(
 if (globalThis.gc !== undefined) {
   for (const presentities of [50_000, 100])
     for (const one of sources)
-      console.log(`${Math.round(heapOf(one, presentities))} octets a subscription, ${50_000 / presentities} on each: ${one.name}`)
+      console.log(
+        `${Math.round(heapOf(one, presentities))} octets a subscription, ${50_000 / presentities} on each: ${one.name}`,
+      )
   process.exit()
 }
 for (const [name, prepare] of Object.entries(cases)) {

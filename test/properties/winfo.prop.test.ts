@@ -240,7 +240,9 @@ describe("documents of watcher information", () => {
     let most = 0
     forEveryWatchedHistory((run) => {
       for (const { after } of run.moments) {
-        const counted = values(after.subscriptions).filter(({ packageName }) => packageName.endsWith(".winfo")).length
+        const counted = values(after.subscriptions).filter(({ packageName }) =>
+          packageName.endsWith(".winfo"),
+        ).length
         deepStrictEqual(after.winfoSubscriptions, counted)
         deepStrictEqual(thaw(freeze(after)).winfoSubscriptions, counted)
         most = Math.max(most, counted)

@@ -61,7 +61,3 @@ export const makeDialogs = (): Dialogs => {
 
 const keyOf = ({ callId, localTag, remoteTag }: DialogStart): DialogKey =>
   dialogKey(callId, localTag, remoteTag)
-
-/** The same in one piece: what is put together stays in its pieces and is kept twice once it is a key. */
-const keptKeyOf = ({ callId, localTag, remoteTag }: DialogStart): DialogKey =>
-  [callId, localTag, remoteTag].join("\n") as DialogKey

@@ -40,7 +40,12 @@ export const modifyPublication = (state: State, event: PublicationModified, at: 
 /** The publication as an event says it. Fields that most have none of come last, so that those have one shape. */
 const published = (
   event: PublicationCreated | PublicationModified,
-  { createdIn, slot, bodyFrom, receivedAt }: Pick<Publication, "createdIn" | "slot" | "bodyFrom" | "receivedAt">,
+  {
+    createdIn,
+    slot,
+    bodyFrom,
+    receivedAt,
+  }: Pick<Publication, "createdIn" | "slot" | "bodyFrom" | "receivedAt">,
 ): Publication => {
   const { entityTag, expiresAt, body, sender, headers, droppedHeaders } = event
   const publication: Publication = {
