@@ -110,7 +110,8 @@ export type DialogKey = Branded<string, "DialogKey">
 
 /** @source RFC 3261 §12: Call-ID, local tag, remote tag; no header value can contain the separator. */
 export const dialogKey = (callId: string, localTag: string, remoteTag: string): DialogKey =>
-  `${callId}\n${localTag}\n${remoteTag}` as DialogKey
+  // in one piece: a template leaves its parts beside the whole once it is a key of a Map
+  [callId, localTag, remoteTag].join("\n") as DialogKey
 
 /**
  * How often a watcher wants to be notified, in NOTIFYs per second; null: not stated.

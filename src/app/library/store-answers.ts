@@ -1,8 +1,8 @@
 /**
  * What may be wrong with the answers of a store that the program brought along.
  */
-import { HashMap } from "effect"
 import type { Decision } from "../../domain/presentity/events.ts"
+import { isTable } from "../../domain/table.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { shown } from "../extensions/words.ts"
 
@@ -45,7 +45,9 @@ const stateFault = (state: unknown): string | null => {
   if (!isCount(state["version"])) return `a state of version ${shown(state["version"])}`
   if (!Number.isFinite(state["decidedAt"])) return `a state decided at ${shown(state["decidedAt"])}`
   if (!isCount(state["unproven"])) return `a state with unproven ${shown(state["unproven"])}`
-  const odd = tables.find((name) => !HashMap.isHashMap(state[name]))
+  if (!isCount(state["winfoSubscriptions"]))
+    return `a state with winfoSubscriptions ${shown(state["winfoSubscriptions"])}`
+  const odd = tables.find((name) => !isTable(state[name]))
   return odd === undefined
     ? null
     : `a state with ${odd} ${shown(state[odd])}; states are folded from decisions`

@@ -4,7 +4,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
-import { size, values } from "../../domain/table.ts"
+import { entries, size, values } from "../../domain/table.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
 import type { WebhookView } from "../../ports/operations.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
@@ -259,7 +259,7 @@ const stateFamilies = (states: Iterable<State>): readonly Family[] => {
     return found
   }
   for (const state of states) {
-    for (const [event, live] of state.publications) {
+    for (const [event, live] of entries(state.publications)) {
       publications.set(event, (publications.get(event) ?? 0) + size(live))
     }
     for (const { packageName, status } of values(state.subscriptions)) of(packageName)[status] += 1

@@ -7,10 +7,11 @@ import type { Body, Header, Millis } from "../vocabulary.ts"
 import type { NotificationsIssued } from "./events.ts"
 import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
-import { viewFor } from "./notify.ts"
+import { viewFor, viewsOf } from "./notify.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
 import { octetsOf, withheldDigest } from "./targets.ts"
 import { absentView, currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
+import type { View } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
 /** The last document did not arrive, or did not leave. */
@@ -64,7 +65,10 @@ export interface Telling {
   readonly parting: ReadonlyMap<string, readonly Publication[]>
 }
 
-/** What each subscription is shown that one event tells; each as it was before that event. */
+/**
+ * What each subscription is shown that one event tells; each as it was before that event. What is the same for all that see the
+ * same is made once: the very object that the one before it got.
+ */
 export const bodies = (
   event: NotificationsIssued,
   eventPackage: EventPackage,
@@ -73,7 +77,8 @@ export const bodies = (
   const ended = parting.get(eventPackage.name)
   const parted = new Map<string | null, Body | null>()
   const changed = changes(event, decidedOn, after, eventPackage, ended ?? [])
-  const bodyFor = (subscription: Subscription): Body | null => {
+  const viewOf = viewsOf(after, eventPackage)
+  const bodyFor = (subscription: Subscription, view: View): Body | null => {
     const { status, polite, accept, matched, toldIn, shown } = subscription
     if (eventPackage.watcherInfoOf !== undefined) {
       // one that was told in vain may have missed anything
@@ -81,7 +86,7 @@ export const bodies = (
       // those who are gone are forgotten by the very event that tells of them
       return status === "active" ? watchersBody(before, subscription, eventPackage, now, { isFull }) : null
     }
-    const change = changed(subscription)
+    const change = changed === null ? null : changed(subscription)
     if (change !== null) return change
     if (ended !== undefined && status === "active" && !polite) {
       const key = accept === undefined ? matched : `${matched} ${accept.join()}`
@@ -90,19 +95,21 @@ export const bodies = (
       // what ended has no form of its own: what is left is shown, or that nothing is
       if (body !== null) return body
     }
-    const view = viewFor(after, subscription, eventPackage)
     if (view.body !== null || status !== "active" || toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
-    const knows = shown === view.digest && !mayBeMissed.has(event.cause)
-    return knows ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
+    const isKnown = shown === view.digest && !mayBeMissed.has(event.cause)
+    return isKnown ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
   }
-  return (subscription) =>
-    withHeaders(
-      personal(bodyFor(subscription), subscription, eventPackage),
-      after,
-      subscription,
-      eventPackage,
-    )
+  const isAlike = eventPackage.personalize === undefined
+  let last: Shown = empty
+  return (subscription) => {
+    const view = viewOf(subscription)
+    const body = personal(bodyFor(subscription, view), subscription, eventPackage)
+    const { headers } = view
+    if (isAlike && last.body === body && last.headers === headers) return last
+    last = headers === undefined ? { body } : { body, headers }
+    return last
+  }
 }
 
 /** What these tell again may not have arrived, whatever was shown according to the log. */
@@ -127,7 +134,7 @@ const personal = (body: Body | null, one: Subscription, eventPackage: EventPacka
 
 /**
  * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
- * other, and where a package or its change can only be told in full.
+ * other. Null for all of them where a package or its change can only be told in full.
  */
 const changes = (
   event: NotificationsIssued,
@@ -135,14 +142,14 @@ const changes = (
   after: State,
   eventPackage: EventPackage,
   ended: readonly Publication[],
-): ((one: Subscription) => Body | null) => {
+): ((subscription: Subscription) => Body | null) | null => {
   // what rules hide they would have to hide of changes as well
   if (
     eventPackage.difference === undefined ||
     eventPackage.rules?.filter !== undefined ||
     event.cause !== "change"
   )
-    return () => null
+    return null
   const known = currentView(decidedOn, eventPackage).digest
   let body: Body | null | undefined
   return (one) => {

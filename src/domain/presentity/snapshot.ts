@@ -5,7 +5,7 @@ import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Retained } from "./retention.ts"
-import { byNo, verdictKey } from "./state.ts"
+import { byNo, countTemplates, verdictKey } from "./state.ts"
 import type {
   TerminatedWatcher,
   Dialog,
@@ -117,6 +117,7 @@ export const thaw = (snapshot: Snapshot): State => ({
     snapshot.dialogs.map((dialog) => [dialog.no, dialog]),
   ),
   unproven: countUnproven(snapshot.dialogs),
+  winfoSubscriptions: countTemplates(snapshot.subscriptions),
 })
 
 /** The number of versions between two periodic snapshots (landmarks) of a stream. */

@@ -5,7 +5,7 @@
  * A next hop is proven by a 2xx to a NOTIFY, or by what the SIP adapter knows of the request (then `DialogStart.room`
  * is absent). Until then at most one document of bounded size is sent there; a larger one waits for the 2xx.
  */
-import { get, remove, set, setAll } from "../table.ts"
+import { get, remove, set, setAll, values } from "../table.ts"
 import { canonicalHost } from "../uris.ts"
 import type { Body, DialogNo, DialogStart, Header, Proof, SubscriptionNo } from "../vocabulary.ts"
 import type { NotificationFailed, NotificationsAccepted } from "./events.ts"
@@ -147,10 +147,10 @@ export const withUnsent = (state: State, { no: id, cseq, outcome }: Notification
   const { proof } = dialog
   const known = proof?._tag === "Unproven" ? { proof: { ...proof, since: Math.min(proof.since, back) } } : {}
   // what the watcher had heard up to that number precedes the NOTIFY that takes it now
-  const subscriptions = [...state.subscriptions].flatMap(
-    ([key, subscription]): [SubscriptionNo, Subscription][] =>
+  const subscriptions = values(state.subscriptions).flatMap(
+    (subscription): [SubscriptionNo, Subscription][] =>
       subscription.dialog === dialog.no && subscription.heardAt > back
-        ? [[key, { ...subscription, heardAt: back }]]
+        ? [[subscription.no, { ...subscription, heardAt: back }]]
         : [],
   )
   return {

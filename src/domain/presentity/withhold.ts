@@ -3,7 +3,7 @@
  *
  * It examines the NOTIFYs of the decision as they would be sent. If all targets are proven there is nothing to examine.
  */
-import { get } from "../table.ts"
+import { get, values } from "../table.ts"
 import type { DialogNo, SubscriptionNo } from "../vocabulary.ts"
 import type { Answer, Command } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -96,7 +96,7 @@ const tells = (event: Event): boolean =>
 const doubtfulIn = ({ before, events, states }: Transition): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
   if (before.unproven > 0) {
-    for (const [id, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(id)
+    for (const dialog of values(before.dialogs)) if (isUnproven(dialog)) doubtful.add(dialog.no)
   }
   events.forEach((event, index) => {
     if (!bringsDoubt(event)) return
