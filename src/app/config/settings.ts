@@ -48,6 +48,12 @@ const running = {
     "seconds after which a server that is silent towards its database loses the log to another; must be longer than a server may stall",
   ),
   memory: flag(false, "keep everything in memory; nothing survives the process"),
+  warm_up: int<number>(
+    1_000,
+    0,
+    60_000,
+    "milliseconds of processor time that a server spends at most on running its own code before requests do, while it starts or when nothing else is to be done; 0: none; a server in a program: 0",
+  ),
   insecure_no_auth: flag(
     false,
     "serve other hosts without authentication; with trusted_peers, all other hosts are still refused",

@@ -46,7 +46,13 @@ describe("a log read in pages", () => {
     fc.assert(
       fc.asyncProperty(
         // what lies between two decisions
-        fc.array(fc.oneof(fc.constant(1), fc.nat(40).map((gap) => gap + 1)), { maxLength: 60 }),
+        fc.array(
+          fc.oneof(
+            fc.constant(1),
+            fc.nat(40).map((gap) => gap + 1),
+          ),
+          { maxLength: 60 },
+        ),
         fc.nat(30),
         fc.integer({ min: 1, max: 9 }),
         fc.array(fc.nat(7), { minLength: 1, maxLength: 9 }),

@@ -61,26 +61,34 @@ describe("what the projector writes at once", () => {
     assert.equal(pending.isMany(10), true)
   })
 
-  it("may take any time together, as long as each step is answered in time", { tags: ["T40", "L05"] }, async () => {
-    let writes = 0
-    const tables: PresenceTables["Service"] = {
-      together: (work) => work,
-      write: () => Effect.andThen(Effect.sync(() => void writes++), Effect.sleep("60 millis")),
-    }
-    const store = makeMemoryStore()
-    const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
-    await Effect.runPromise(
-      Effect.gen(function* () {
-        const projector = yield* makeProjector(
-          { periodSeconds: 1, decisionsMax: 10, writeMillis: 1000 },
-          { committed: () => ({ position: 1, at: 1 }), oldestInFlight: () => null },
-        ).pipe(Effect.provideContext(services))
-        for (let number = 0; number < 2000; number++) projector.note([stored(number)])
-        yield* projector.flush
-        assert.equal(writes, 20)
-        assert.deepEqual(projector.lag(), { streams: 0, decisions: 0 })
-        assert.deepEqual(yield* store.checkpoint("tables"), { position: 1, at: 1 })
-      }).pipe(Effect.provide(Logger.layer([]))),
-    )
-  })
+  it(
+    "may take any time together, as long as each step is answered in time",
+    { tags: ["T40", "L05"] },
+    async () => {
+      let writes = 0
+      const tables: PresenceTables["Service"] = {
+        together: (work) => work,
+        write: () =>
+          Effect.andThen(
+            Effect.sync(() => void writes++),
+            Effect.sleep("60 millis"),
+          ),
+      }
+      const store = makeMemoryStore()
+      const services = Context.make(EventStore, store).pipe(Context.add(PresenceTables, tables))
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          const projector = yield* makeProjector(
+            { periodSeconds: 1, decisionsMax: 10, writeMillis: 1000 },
+            { committed: () => ({ position: 1, at: 1 }), oldestInFlight: () => null },
+          ).pipe(Effect.provideContext(services))
+          for (let number = 0; number < 2000; number++) projector.note([stored(number)])
+          yield* projector.flush
+          assert.equal(writes, 20)
+          assert.deepEqual(projector.lag(), { streams: 0, decisions: 0 })
+          assert.deepEqual(yield* store.checkpoint("tables"), { position: 1, at: 1 })
+        }).pipe(Effect.provide(Logger.layer([]))),
+      )
+    },
+  )
 })
