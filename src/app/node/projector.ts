@@ -25,9 +25,9 @@ export interface ProjectorOptions {
   /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
   readonly periodSeconds: number
   /**
-   * Decisions after which it does not wait for the period: they bound what a start has to read again. It waits for a quarter as many as
-   * there are subscriptions and publications to be written, if that is more, so that a start reads at most a quarter as much again, and
-   * writing does not cost more than deciding.
+   * Decisions after which it does not wait for the period: they bound what a start has to read again. While more than four times as
+   * many subscriptions and publications are to be written, it waits for a quarter of their number: snapshots would cost more than
+   * they save.
    */
   readonly decisionsMax: number
   /** How long one step of a write may take before all of it is tried again with twice the time; absent: 20 s. */
