@@ -89,14 +89,14 @@ export const withinEach = (store: EventStore["Service"]): EventStore["Service"] 
   const { behind } = store
   return {
     ...store,
-    load: (...of) => within(answerMillis, store.load(...of)),
-    read: (...of) => within(answerMillis, store.read(...of)),
-    history: (...of) => within(answerMillis, store.history(...of)),
-    landmarkBefore: (...of) => within(answerMillis, store.landmarkBefore(...of)),
-    snapshots: (...of) => within(answerMillis, store.snapshots(...of)),
+    load: (...args) => within(answerMillis, store.load(...args)),
+    read: (...args) => within(answerMillis, store.read(...args)),
+    history: (...args) => within(answerMillis, store.history(...args)),
+    landmarkBefore: (...args) => within(answerMillis, store.landmarkBefore(...args)),
+    snapshots: (...args) => within(answerMillis, store.snapshots(...args)),
     checkpoint: (name) => within(answerMillis, store.checkpoint(name)),
     ...(behind === undefined
       ? {}
-      : { behind: (...of: Parameters<typeof behind>) => within(lookMillis, behind(...of)) }),
+      : { behind: (...args: Parameters<typeof behind>) => within(lookMillis, behind(...args)) }),
   }
 }

@@ -43,8 +43,8 @@ export const makePending = (): Pending => {
   let landmarks: State[] = []
   return {
     note: (stored, present) => {
-      for (const one of stored) {
-        const { decision, after } = one
+      for (const committed of stored) {
+        const { decision, after } = committed
         decisions++
         let entry = dirty.get(decision.stream)
         if (entry === undefined) {
@@ -54,7 +54,7 @@ export const makePending = (): Pending => {
         // rows and snapshots show what is, however late this is told of
         if (after.version > entry.state.version) entry.state = after
         if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
-        noteRows(entry, one)
+        noteRows(entry, committed)
       }
     },
     take: () => {
