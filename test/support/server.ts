@@ -29,6 +29,7 @@ export const startPresence = async (
     defaults: {
       listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
       admin: "off",
+      warm_up: 0,
       memory: true,
       notify_min_interval: 0,
       // a test may wait long for its turn: a server that cannot ask for so long is not what most are about

@@ -207,7 +207,7 @@ const restOf = (config: Config, faults: readonly string[]): NonNullable<ConfigIn
 }
 
 const neverWritten =
-  "the tables are written at the stop and every 50,000 changes; subscriptions end at their own deadline all the same"
+  "the tables are written at the stop and every db_update_decisions changes; subscriptions end at their own deadline all the same"
 
 /** `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060` */
 export const parseAddress = (address: string): Address | null => {

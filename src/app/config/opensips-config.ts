@@ -137,7 +137,7 @@ const others: Readonly<Record<string, (value: string) => readonly Wish[] | strin
       value: Number(value),
       why:
         Number(value) <= 0
-          ? "the tables are written at the stop and every 50,000 changes; subscriptions expire all the same"
+          ? "the tables are written at the stop and every db_update_decisions changes; subscriptions expire all the same"
           : "how far the tables may lag; the log is written at once",
     },
   ],

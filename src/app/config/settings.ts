@@ -48,6 +48,12 @@ const running = {
     "seconds after which a server that is silent towards its database loses the log to another; must be longer than a server may stall",
   ),
   memory: flag(false, "keep everything in memory; nothing survives the process"),
+  warm_up: int<number>(
+    1_000,
+    0,
+    60_000,
+    "milliseconds of processor time that a server spends at most on running its own code before requests do, while it starts or when nothing else is to be done; 0: none; a server in a program: 0",
+  ),
   insecure_no_auth: flag(
     false,
     "serve other hosts without authentication; with trusted_peers, all other hosts are still refused",
@@ -217,7 +223,13 @@ const storage = {
     100,
     lowest,
     86_400,
-    "longest lag of the three tables behind the log, seconds; 0 or less: written only at the stop and every 50,000 changes",
+    "longest lag of the three tables behind the log, seconds; 0 or less: written only at the stop and every db_update_decisions changes",
+  ),
+  db_update_decisions: int<number>(
+    20_000,
+    100,
+    10_000_000,
+    "changes after which the tables and snapshots are written before db_update_period is over, or a quarter as many as there are subscriptions and publications to be written, if that is more; a start reads at most so many again",
   ),
   db_url: secret(text(null, "the same as database_url, under the name of the OpenSIPS module")),
   fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),

@@ -121,7 +121,8 @@ const makeParts = ({
       found: (row) => found(parts, row),
       seen: (decision) => seen(parts, decision),
       isUnderWay: ({ stream, version }) =>
-        parts.underWay?.decisions.some((one) => one.stream === stream && one.version === version) === true,
+        parts.underWay?.decisions.some((entry) => entry.stream === stream && entry.version === version) ===
+        true,
       moved: listeners.passed,
       run: (effect) => void run(effect),
     }),

@@ -35,7 +35,7 @@ export const layerServer = (settings: ServerSettings["Service"], storage: Storag
     Layer.provideMerge(Layer.mergeAll(layerUpkeep, layerWebhooks)),
     Layer.provideMerge(
       Layer.mergeAll(
-        layerProjector(Math.max(0, settings.config.db_update_period)),
+        layerProjector(Math.max(0, settings.config.db_update_period), settings.config.db_update_decisions),
         layerFeed,
         layerSharingTags,
         layerDocuments,

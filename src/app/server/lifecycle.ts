@@ -8,6 +8,7 @@
 import { Deferred, Effect } from "effect"
 import type { LogIsTaken } from "../../ports/claim.ts"
 import type { StoreUnfit } from "../../ports/claim.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { SipHandler } from "../../ports/sip-transport.ts"
 import { initialTags } from "../config/resolve-config.ts"
@@ -28,6 +29,9 @@ import { Upkeep, WebhooksService } from "./upkeep.ts"
 /** How long sockets stay closed while the log and the sources are being read. */
 const socketsClosedAtMost = "3 seconds"
 
+/** Decisions after which requests have warmed the code themselves. */
+const warmAfter = 500
+
 /** Why a server ends by itself. */
 export type Lost = LogIsTaken | StoreUnfit
 
@@ -40,7 +44,8 @@ export interface Lifecycle {
 
 /** Takes a server up; it succeeds when the sockets are open, and the rest follows. The end of the scope takes it down. */
 export const runServer = Effect.gen(function* () {
-  const { packages } = yield* ServerSettings
+  const { config, packages } = yield* ServerSettings
+  const store = yield* EventStore
   const storage = yield* StorageService
   const sip = yield* SipTransport
   const pump = yield* PumpService
@@ -57,7 +62,14 @@ export const runServer = Effect.gen(function* () {
   const loops = yield* loopsOf
   const up = yield* upTo(isLoaded, isListening, lose)
 
-  yield* Effect.sync(() => warmUp(packages))
+  yield* Effect.forkScoped(
+    warmUp({
+      packages,
+      millisMax: config.warm_up,
+      isOver: () => pump.counters.decisions >= warmAfter || pump.status() === "draining",
+      database: () => (storage.writer() !== null && storage.claim.isSure() ? store : null),
+    }),
+  )
   yield* Effect.forkScoped(
     up.pipe(Effect.andThen(Deferred.succeed(isReady, undefined)), Effect.andThen(loops), lose),
   )

@@ -31,6 +31,7 @@ export const startWithin = async (
     defaults: {
       listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
       admin: "off",
+      warm_up: 0,
       memory: options.data === undefined && options.database_url === undefined,
     },
     own: brings ? { ...settings, extensions: given } : settings,
