@@ -7,7 +7,6 @@ import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
-import { pumpDefaults } from "../node/pump.ts"
 import type { Pump } from "../node/pump.ts"
 import { ActiveTags, DocumentSources, PumpService, layerPump } from "./pump.ts"
 import type { NodeOptions } from "./pump.ts"
@@ -44,12 +43,12 @@ export const serve: Effect.Effect<void, BindFailed, PumpService | SipTransport |
 
 /** What a stack asks and tells while it runs: requests are answered 503 until the pump is ready. */
 export const handlerOf = (
-  { status }: Pump,
+  { status, retryAfter }: Pump,
   { submit, delivered }: SipHandler,
   maySend: () => boolean,
 ): SipHandler => ({
   submit,
   delivered,
-  overload: () => (status() === "ready" ? null : pumpDefaults),
+  overload: () => (status() === "ready" ? null : { retryAfter }),
   maySend,
 })
