@@ -62,7 +62,7 @@ export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "v
       after = evolve(after, event, now)
     } catch (cause) {
       const place = `${state.presentity} version ${version}, event ${index + 1} of ${events.length} (${event._tag})`
-      throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`)
+      throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
     }
   })
   return closed(before, after, decision)
