@@ -168,7 +168,13 @@ const watching = {
     10,
     1,
     3600,
-    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules",
+    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules; also how long a SUBSCRIBE waits for a function that gives rules (extensions)",
+  ),
+  rules_waiting_max: int<number>(
+    20_000,
+    1,
+    1_000_000,
+    "SUBSCRIBEs that wait for a function that gives rules (extensions); further ones get 503",
   ),
   rules_document_max: int<number>(
     1_048_576,

@@ -32,13 +32,19 @@ interface Parts {
   readonly state: (presentity: Uri) => State | undefined
   /** Whether what is in memory is what the log says. */
   readonly isSure: () => boolean
-  /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
-  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<string | null>
+  /** @returns why the answer is not in force; null: it is, or there is no source of rules to ask */
+  readonly askRulesAnew: (presentity: Uri, event: string) => Effect.Effect<string | null, PresenceRefused>
   /** Characters that a body or a document may have. */
   readonly bodyMax: number
 }
 
-export const makeCommandCalls = ({ commands, state, isSure, askRules, bodyMax }: Parts): CommandCalls => ({
+export const makeCommandCalls = ({
+  commands,
+  state,
+  isSure,
+  askRulesAnew,
+  bodyMax,
+}: Parts): CommandCalls => ({
   publish: (request) =>
     reading(() => {
       const { presentity, event = "presence", body, headers, ...wish } = readPublish(request, bodyMax)
@@ -71,7 +77,7 @@ export const makeCommandCalls = ({ commands, state, isSure, askRules, bodyMax }:
   refreshRules: (presentity, event) =>
     Effect.gen(function* () {
       const uri = yield* checked(() => uriIn("refreshRules: presentity", presentity))
-      const why = yield* askRules(uri, yield* checked(() => eventIn("refreshRules", event)))
+      const why = yield* askRulesAnew(uri, yield* checked(() => eventIn("refreshRules", event)))
       if (why !== null) yield* unavailable(`rules: ${why}`)
     }),
   setHardState: (presentity, event, document) =>

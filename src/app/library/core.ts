@@ -3,11 +3,11 @@
  * server runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
  */
 import { Clock, Deferred, Effect } from "effect"
+import type { Scope } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
-import { policyOf } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
@@ -30,7 +30,7 @@ import type { Delivery, Sink } from "./delivery.ts"
 import { guardedClock, makeReporter } from "./faults.ts"
 import type { PresenceFault } from "./faults.ts"
 import { guardedStore } from "./guarded-store.ts"
-import { makeHealth, storeFaultIn } from "./health.ts"
+import { makeHealth, storeFaultIn, unavailable } from "./health.ts"
 import type { Health } from "./health.ts"
 import { checkedOptions } from "./options-check.ts"
 import { authorizeOf, defaultBodyMax, limitsOf, packagesOf, queueMaxOf, storeWaitOf } from "./options.ts"
@@ -123,7 +123,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
     },
   ).pipe(Effect.provideService(EventStore, store), Effect.provideService(Clock.Clock, clock))
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
-  const asker = rulesAskerOf(options, context, pump, report)
+  const asker = yield* rulesAskerOf(options, context, pump, report)
   yield* Effect.raceFirst(pump.recover, Deferred.await(unreadable))
   // before anything that fell due meanwhile is decided, or anybody asks
   if (asker !== null) yield* asker.begin
@@ -153,8 +153,11 @@ const coreOf = (parts: Parts): Core => {
         )
       pump.handler.submit({ presentity, command, origin: programFlow, answer })
     })
-  const askRules = (presentity: Uri, event: string): Effect.Effect<string | null> =>
-    asker === null ? Effect.succeed(null) : asker.ask(presentity, event)
+  const askRules = (presentity: Uri, event: string, isAnew = false) => {
+    if (asker === null) return Effect.succeed(null)
+    const asked = isAnew ? asker.askAnew(presentity, event) : asker.ask(presentity, event)
+    return Effect.mapError(asked, ({ why }) => unavailable(why))
+  }
   const reader = makeHistoryReader(store, context, now)
   const queries = makeHistoryQueries(reader, context, now, engine.delivery)
   return {
@@ -163,7 +166,7 @@ const coreOf = (parts: Parts): Core => {
       commands: makePresentityCommands(packages, (presentity, command) => ask(presentity, command)),
       state: engine.state,
       isSure: (store.claim ?? soleClaim).isSure,
-      askRules,
+      askRulesAnew: (presentity, event) => askRules(presentity, event, true),
       bodyMax: options.bodyMax ?? defaultBodyMax,
     }),
     ...makeViewCalls({ packages, states: engine, feed, doubt: health.doubt, now, queueMax }),
@@ -188,27 +191,26 @@ const clockOf = (
   return isMachineClock(clock) ? steadied(clock) : clock
 }
 
+/** Null: the program has no source of rules. */
 const rulesAskerOf = (
   { rules, rulesWait = 10, onRulesFault }: PresenceOptions,
   { packages, limits }: DecisionParts,
-  { engine, amend }: Pump,
+  pump: Pump,
   report: (fault: PresenceFault) => void,
-): RulesAsker | null =>
+): Effect.Effect<RulesAsker | null, never, Scope.Scope> =>
   rules === undefined
-    ? null
+    ? Effect.succeed(null)
     : makeRulesAsker({
         rules,
-        asksRules: (presentity, name) => {
-          const eventPackage = packages.find(name)
-          return eventPackage !== null && policyOf(eventPackage, presentity, limits.watching) === "rules"
-        },
-        waitMillis: rulesWait * 1000,
+        packages,
+        limits,
+        pump,
+        origin: programFlow,
+        waitSeconds: rulesWait,
+        waitingMax: pumpDefaults.inboxMax,
         onFault: onRulesFault ?? null,
         failed: (cause) =>
           report({ _tag: "CallbackFailed", callback: "onRulesFault", why: wordsOf(cause), cause }),
-        states: () => [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? []),
-        state: engine.state,
-        amend: (presentity, command) => amend(presentity, command, programFlow),
       })
 
 /** What throws makes the options invalid. */

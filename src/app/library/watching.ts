@@ -30,7 +30,7 @@ interface Parts {
     about?: Uri,
   ) => Effect.Effect<Reply, PresenceRefused>
   /** Asks the source of rules, when there is one. */
-  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<unknown>
+  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<unknown, PresenceRefused>
   readonly delivery: Delivery
 }
 

@@ -6,8 +6,7 @@
  * again, instead of nothing.
  */
 import { Deferred, Effect } from "effect"
-import type { LogIsTaken } from "../../ports/claim.ts"
-import type { StoreUnfit } from "../../ports/claim.ts"
+import type { LogIsTaken, StoreUnfit } from "../../ports/claim.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { SipHandler } from "../../ports/sip-transport.ts"
 import { initialTags } from "../config/resolve-config.ts"
@@ -54,12 +53,14 @@ export const runServer = Effect.gen(function* () {
   const lose = Effect.catch((cause: Lost) => Deferred.fail(lost, cause))
   const unlessLost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.raceFirst(effect, Deferred.await(lost))
-  const loops = yield* loopsOf
-  const up = yield* upTo(isLoaded, isListening, lose)
 
   yield* Effect.sync(() => warmUp(packages))
   yield* Effect.forkScoped(
-    up.pipe(Effect.andThen(Deferred.succeed(isReady, undefined)), Effect.andThen(loops), lose),
+    upTo(isLoaded, isListening, lose).pipe(
+      Effect.andThen(Deferred.succeed(isReady, undefined)),
+      Effect.andThen(loops),
+      lose,
+    ),
   )
   // until then it may be somebody else's, and theirs the sockets
   yield* unlessLost(storage.claimed)
@@ -83,42 +84,39 @@ const upTo = Effect.fnUntraced(function* (
   const { rules, hardState } = yield* Documents
   const tags = yield* SharingTagsService
   const progress = yield* Progress
-  const goDown = yield* down
-  return Effect.gen(function* () {
-    const areKept = yield* storage.prepare
-    if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
-    yield* Effect.forkScoped(lose(storage.writer()?.lost ?? Effect.never))
-    progress.reached("claim")
-    yield* pump.recover
-    progress.reached("log")
-    if (!areKept) yield* storage.fillTables
-    progress.reached("tables")
-    // before anything is decided that could show something: what fell due, what is repeated, what is asked
-    yield* rules.begin
-    progress.reached("rules")
-    yield* beginPolicies(pump)
-    progress.reached("policies")
-    yield* hardState.begin
-    progress.reached("hard state")
-    yield* Deferred.succeed(isLoaded, undefined)
-    yield* Deferred.await(isListening)
-    yield* pump.start
-    // after the pump's own, so before it: what is closed decides, waits and writes nothing more
-    yield* Effect.addFinalizer(goDown)
-    progress.reached("deadlines")
-    yield* tags.begin(initialTags(config))
-    progress.reached("tags")
-    progress.reached("ready")
-  })
+  const areKept = yield* storage.prepare
+  if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
+  yield* Effect.forkScoped(lose(storage.writer()?.lost ?? Effect.never))
+  progress.reached("claim")
+  yield* pump.recover
+  progress.reached("log")
+  if (!areKept) yield* storage.fillTables
+  progress.reached("tables")
+  // before anything is decided that could show something: what fell due, what is repeated, what is asked
+  yield* rules.begin
+  progress.reached("rules")
+  yield* beginPolicies(pump)
+  progress.reached("policies")
+  yield* hardState.begin
+  progress.reached("hard state")
+  yield* Deferred.succeed(isLoaded, undefined)
+  yield* Deferred.await(isListening)
+  yield* pump.start
+  // after the pump's own, so before it: what is closed decides, waits and writes nothing more
+  yield* Effect.addFinalizer(() => down)
+  progress.reached("deadlines")
+  yield* tags.begin(initialTags(config))
+  progress.reached("tags")
+  progress.reached("ready")
 })
 
 /** What goes on as long as the server lives. */
-const loopsOf = Effect.gen(function* () {
+const loops = Effect.gen(function* () {
   const { keeper } = yield* ServerSettings
   const { daily, sealer } = yield* Upkeep
   const projector = yield* ProjectorService
   const webhooks = yield* WebhooksService
-  return Effect.all(
+  yield* Effect.all(
     [
       surviving("the tables", projector.run),
       surviving("webhooks", webhooks.run),
@@ -141,21 +139,21 @@ const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.
 
 /** The way down, while the sockets are still open: decide, wait for answers, write down what is known. */
 const down = Effect.gen(function* () {
-  const { stopWithin } = yield* ServerSettings
+  const { stopAsking } = yield* Documents
   const { claim } = yield* StorageService
   const { sealer } = yield* Upkeep
   const pump = yield* PumpService
   const projector = yield* ProjectorService
-  return () =>
-    Effect.gen(function* () {
-      if (pump.status() !== "ready" || claim.taken() !== null) return
-      yield* pump.drain
-      yield* Effect.timeoutOption(pump.answered, lingerMillis)
-      yield* pump.record
-      yield* projector.flush
-      if (sealer !== null) yield* sealer.seal
-    }).pipe(Effect.timeoutOption(stopWithin))
-})
+  if (pump.status() !== "ready" || claim.taken() !== null) return
+  yield* stopAsking
+  yield* pump.drain
+  yield* Effect.timeoutOption(pump.answered, lingerMillis)
+  yield* pump.record
+  yield* projector.flush
+  if (sealer !== null) yield* sealer.seal
+}).pipe((going) =>
+  Effect.flatMap(ServerSettings, ({ stopWithin }) => Effect.timeoutOption(going, stopWithin)),
+)
 
 /** What the stack tells of NOTIFYs is told to the traces as well. */
 const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>

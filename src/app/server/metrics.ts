@@ -17,6 +17,7 @@ import type { CarriedMetrics } from "../telemetry/carried.ts"
 import { openMetricsText } from "../telemetry/open-metrics.ts"
 import type { Family, Sample } from "../telemetry/open-metrics.ts"
 import { version } from "../version.ts"
+import type { RulesQueue } from "./own-rules.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>
@@ -32,6 +33,7 @@ export interface MetricsSource {
   readonly position: () => number
   readonly webhooks: () => readonly WebhookView[]
   readonly sources: () => readonly SourceHealth[]
+  readonly rulesQueue: () => RulesQueue
   readonly reloads: Readonly<ReloadCounters>
   readonly timekeeping: { readonly families: () => readonly Family[] }
   /** Null: the log is not ours yet, or nobody else can have it. */
@@ -205,7 +207,8 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   ]),
 ]
 
-const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly Family[] => {
+const pumpFamilies = ({ pump, counts, lag, position, rulesQueue }: MetricsSource): readonly Family[] => {
+  const rules = rulesQueue()
   const { presentities, dialogs, undecided } = counts()
   return [
     counter("presently_log_decisions", "Decisions stored.", pump.decisions),
@@ -218,7 +221,13 @@ const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly 
     counter("presently_refused", "Requests answered 503.", [
       { labels: { reason: "busy" }, value: pump.refusedBusy },
       { labels: { reason: "unavailable" }, value: pump.refusedUnavailable },
+      { labels: { reason: "rules" }, value: rules.refused },
     ]),
+    gauge(
+      "presently_rules_waiting",
+      "SUBSCRIBEs that wait for the function that gives rules.",
+      rules.waiting,
+    ),
     counter("presently_store_outages", "Times the store went away.", pump.outages),
     gauge("presently_log_position", "Position up to which the log is committed.", position()),
     gauge("presently_projection_lag_events", "Decisions that the tables do not show yet.", lag().decisions),
