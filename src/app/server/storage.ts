@@ -3,14 +3,13 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
-import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import type { PresenceTables } from "../../ports/presence-tables.ts"
 import type { WebhookStore } from "../../ports/webhook-store.ts"
 import { loadedExtensions } from "../extensions/loaded.ts"
 import { guardedStore } from "../library/guarded-store.ts"
 import { openedStore } from "../library/stores.ts"
-import { openStorage } from "../node/storage.ts"
+import { openStorage, storageWithoutDatabase } from "../node/storage.ts"
 import type { Storage } from "../node/storage.ts"
 import { answerMillis } from "../node/within.ts"
 import type { ServerSettings } from "./settings.ts"
@@ -38,19 +37,6 @@ const openOwnStorage = Effect.fnUntraced(function* (layer: Layer.Layer<EventStor
   const opened = yield* openedStore(layer, answerMillis / 1000)
   const store = guardedStore(Context.get(opened, EventStore), answerMillis)
   const beside = yield* Layer.build(Layer.fresh(layerMemory))
-  const storage: Storage = {
-    name: "a store of one's own",
-    services: Context.add(beside, EventStore, store),
-    log: null,
-    xcap: null,
-    claim: store.claim ?? soleClaim,
-    writer: () => null,
-    waitingFor: () => null,
-    tookOverAt: () => null,
-    claimed: Effect.void,
-    prepare: Effect.succeed(true),
-    cutOff: () => {},
-    fillTables: Effect.void,
-  }
-  return storage
+  const services = Context.add(beside, EventStore, store)
+  return storageWithoutDatabase("a store of one's own", services, store.claim)
 })

@@ -27,9 +27,6 @@ import { differenceOf, linesOf } from "./lines.ts"
 import type { DecisionStep } from "./moments.ts"
 import { unreadBehind } from "./recalled-unread.ts"
 
-/** How a watcher was to be treated, and by whose word. */
-export type ExplainedAuthorization = Authorization
-
 /** What was decided for one subscription when the change was. */
 export type Finding =
   /** A NOTIFY left with it. */
@@ -37,9 +34,9 @@ export type Finding =
   /** The decision that made the change ended it. */
   | { readonly _tag: "Ended"; readonly ending: Ending }
   /** Nobody has decided whether it may watch. */
-  | { readonly _tag: "Pending"; readonly judgement: ExplainedAuthorization }
+  | { readonly _tag: "Pending"; readonly judgement: Authorization }
   /** It is shown that nobody is there (RFC 5025 §3.2.1). */
-  | { readonly _tag: "PoliteBlock"; readonly judgement: ExplainedAuthorization }
+  | { readonly _tag: "PoliteBlock"; readonly judgement: Authorization }
   /** The rules that match it hide what changed; `lines`: of the document, what they leave out. */
   | { readonly _tag: "Hidden"; readonly matched: string; readonly lines: readonly string[] }
   /** Its document is what it was last sent. */
@@ -87,7 +84,7 @@ export interface Absence {
   readonly next: Life | null
   readonly waiting: Waiting | null
   /** What a SUBSCRIBE would have met; null: there was no such package. */
-  readonly judgement: ExplainedAuthorization | null
+  readonly judgement: Authorization | null
 }
 
 /** That a watcher is shown nothing any more, or nothing in particular, whether or not anything changed. */
@@ -96,7 +93,7 @@ export type Treatment = Place & {
   readonly origin: string
   readonly life: Pick<Life, "no" | "watcher" | "packageName">
   /** How it was treated from then on, as a SUBSCRIBE would be. */
-  readonly judgement: ExplainedAuthorization
+  readonly judgement: Authorization
 } & (
     | { readonly _tag: "Ended"; readonly ending: Ending }
     /** Nobody has decided on it. */
@@ -295,7 +292,7 @@ interface Found {
   readonly moment: DecisionStep
   readonly what: Change
   readonly findings: ReadonlyMap<SubscriptionNo, OpenCase>
-  readonly judgement: ExplainedAuthorization | null
+  readonly judgement: Authorization | null
 }
 
 const isHeld = ({ _tag }: Finding): boolean =>
