@@ -82,11 +82,11 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     if (typeof value !== "object" || value === null) return value
     if (Array.isArray(value)) {
       // names of headers say what they are
-      if (key === "headers") return value.map(([name, one]: [string, string]) => [name, text.name(one)])
-      return value.map((one) => anonymized(key, one))
+      if (key === "headers") return value.map(([name, value]: [string, string]) => [name, text.name(value)])
+      return value.map((item) => anonymized(key, item))
     }
     if ("contentType" in value && "text" in value) return text.body(value as Body)
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, anonymized(name, one)]))
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, anonymized(name, member)]))
   }
 
   const byPackage = <V>(pairs: readonly (readonly [string, V])[]): readonly (readonly [string, V])[] =>
@@ -114,13 +114,13 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     }
   }
 
-  const note = (shown: string, was: State, is: State, one: Subscription | undefined): void => {
-    const eventPackage = one === undefined ? null : reaction.packages.find(one.packageName)
-    const other = one === undefined ? undefined : get(is.subscriptions, one.no)
-    if (eventPackage === null || one === undefined || other === undefined || isSpoken(shown)) return
-    if (viewFor(was, one, eventPackage).digest !== shown) return
+  const note = (shown: string, before: State, alike: State, subscription: Subscription | undefined): void => {
+    const eventPackage = subscription === undefined ? null : reaction.packages.find(subscription.packageName)
+    const same = subscription === undefined ? undefined : get(alike.subscriptions, subscription.no)
+    if (eventPackage === null || subscription === undefined || same === undefined || isSpoken(shown)) return
+    if (viewFor(before, subscription, eventPackage).digest !== shown) return
     if (digests.size >= digestsMax) digests.clear()
-    digests.set(shown, viewFor(is, other, eventPackage).digest)
+    digests.set(shown, viewFor(alike, same, eventPackage).digest)
   }
 
   const told = (event: NotificationsIssued, state: State): Subscription | undefined =>
@@ -132,20 +132,21 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
       digests.clear()
       original = state
       const first = thaw(snapshotOf(state))
-      for (const one of freeze(state).subscriptions) note(one.shown, state, first, one)
+      for (const subscription of freeze(state).subscriptions)
+        note(subscription.shown, state, first, subscription)
       // once more, with the digests of what is still shown
       anonymous = thaw(snapshotOf(state))
       return anonymous
     },
     decision: ({ position, decision }) => {
       if (original === null || anonymous === null) throw new Error("a decision stands in a stream")
-      let [was, is] = [original, anonymous]
+      let [before, alike] = [original, anonymous]
       const at = clockOf(decision)
       const events = decision.events.map((event) => {
-        if (event._tag === "NotificationsIssued") note(event.shown, was, is, told(event, was))
+        if (event._tag === "NotificationsIssued") note(event.shown, before, alike, told(event, before))
         const standIn = anonymized("", event) as Event
-        was = evolve(was, event, at)
-        is = evolve(is, standIn, at)
+        before = evolve(before, event, at)
+        alike = evolve(alike, standIn, at)
         return standIn
       })
       const { origin, nonce } = decision

@@ -64,8 +64,8 @@ const port = /(?<=[\p{L}\p{N}\]]):\d{1,5}(?![\p{L}\p{N}@])/u
 const parameter =
   /;\s*(?:transport|user|lr|method|ttl|gr|ob|tag|branch|received|rport|expires|q|boundary|charset|appearance-(?:index|state|uri))\b(?:=(?:udp|tcp|tls|wss?|phone|ip|idle|seized|progressing|alerting|active|held|held-private|\d{1,3}|\*)(?![\p{L}\p{N}.]))?/iu
 
-const pattern = (...some: readonly RegExp[]): RegExp =>
-  new RegExp(some.map(({ source }) => source).join("|"), "giu")
+const pattern = (...alternatives: readonly RegExp[]): RegExp =>
+  new RegExp(alternatives.map(({ source }) => source).join("|"), "giu")
 
 const inNames = pattern(escape, scheme, ipv4, ipv6, parameter, port, words)
 const inProse = pattern(escape, scheme, ipv4, ipv6, words)

@@ -65,7 +65,7 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
       : new StoreUnusable({ store: opened.name, why: errorMessage(cause) }),
   )
   const wildcards = options.streams.filter(isWildcard)
-  const exact = options.streams.filter((one) => !isWildcard(one))
+  const exact = options.streams.filter((stream) => !isWildcard(stream))
   const matches = (presentity: string): boolean =>
     exact.includes(presentity) || wildcards.some((pattern) => matchesWildcard(pattern, presentity))
   const world = worldAbout(caseWorldOf(config), matches)
@@ -89,9 +89,9 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
   )
   const write = anonymizer === null ? writer : anonymous(writer, anonymizer)
 
-  const one = (stream: Uri) => exportStream(store, stream, write, options)
+  const exportOne = (stream: Uri) => exportStream(store, stream, write, options)
   for (const stream of new Set(exact)) {
-    if (!(yield* one(stream as Uri).pipe(usable)))
+    if (!(yield* exportOne(stream as Uri).pipe(usable)))
       return yield* new NothingRecorded({ store: opened.name, of: stream })
   }
   if (wildcards.length > 0) {
@@ -101,7 +101,7 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
       if (last === undefined) break
       for (const { stream } of heads) {
         if (exact.includes(stream) || !wildcards.some((pattern) => matchesWildcard(pattern, stream))) continue
-        yield* one(stream).pipe(usable)
+        yield* exportOne(stream).pipe(usable)
       }
       after = last.stream
     }

@@ -49,8 +49,8 @@ export const makeStandIns = (key: Buffer): StandIns => {
     // a single one of them is never its own
     if (digits.length === 1) return [(only + 1 + Number(numberFrom(tweak, BigInt(size - 1)))) % size]
     const half = Math.ceil(digits.length / 2)
-    const sizes = [radices.slice(0, half), radices.slice(half)].map((some) =>
-      some.reduce((product, radix) => product * BigInt(radix), 1n),
+    const sizes = [radices.slice(0, half), radices.slice(half)].map((places) =>
+      places.reduce((product, radix) => product * BigInt(radix), 1n),
     ) as [bigint, bigint]
     const valueOf = (from: number, to: number): bigint =>
       digits

@@ -35,7 +35,7 @@ export const worldAbout = (world: CaseWorld, matches: (presentity: string) => bo
   const { watching } = world.limits
   if (watching === undefined) return world
   const meant = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
-    Object.fromEntries(Object.entries(lists).filter(([of]) => matches(of)))
+    Object.fromEntries(Object.entries(lists).filter(([presentity]) => matches(presentity)))
   const kept: Watching = {
     policies: watching.policies,
     lineMembers: meant(watching.lineMembers),
@@ -50,7 +50,10 @@ export const worldRenamed = (world: CaseWorld, name: (text: string) => string): 
   if (watching === undefined) return world
   const listed = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
     Object.fromEntries(
-      Object.entries(lists).map(([of, others]) => [name(of), others.map((one) => name(one) as Uri)]),
+      Object.entries(lists).map(([presentity, uris]) => [
+        name(presentity),
+        uris.map((uri) => name(uri) as Uri),
+      ]),
     )
   const policies = Object.entries(watching.policies).map(([key, policy]) => {
     const at = key.indexOf("@")

@@ -63,7 +63,7 @@ const textOf = ({ standIn, ended, mentions, mentionsLeft, remains, left }: Erase
       ? []
       : [`${count} documents of others name the person, and stay:`, ...mentions.map(mentionText)]),
     ...(remains === null ? [] : [remainsText(remains)]),
-    ...left.map((one) => `left to do: ${one}`),
+    ...left.map((step) => `left to do: ${step}`),
     "backups, replicas and an archive of the write-ahead log are yours to erase",
   ].join("\n")
 }

@@ -243,7 +243,7 @@ const overHttp = (input: AdminInput, uri: string, kind: string, wish: Wish) => {
 }
 
 const given = (name: string, value: Option.Option<string>): Wish =>
-  Option.match(value, { onNone: () => ({}), onSome: (some) => ({ [name]: some }) })
+  Option.match(value, { onNone: () => ({}), onSome: (given) => ({ [name]: given }) })
 
 const zoneOf = ({ utc }: { readonly utc: boolean }): Wish => ({
   tz: utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone,

@@ -5,7 +5,7 @@ import { fchmodSync, fstatSync } from "node:fs"
 import type { Stats } from "node:fs"
 
 /** For everybody who has an account. */
-const others = 0o007
+const permissionsOfOthers = 0o007
 
 /**
  * To be asked before a secret is written to standard output. A file that is still empty was made for it, by `>` or `>>`, with
@@ -15,7 +15,7 @@ const others = 0o007
  */
 export const narrowOutput = (descriptor = 1): string | null => {
   const status = statusOf(descriptor)
-  if (status === null || !status.isFile() || (status.mode & others) === 0) return null
+  if (status === null || !status.isFile() || (status.mode & permissionsOfOthers) === 0) return null
   if (status.size > 0 || status.uid !== process.getuid?.()) {
     return "standard output is a file that every account of this machine can read, and holds secrets from now on: chmod 640 it"
   }

@@ -27,7 +27,7 @@ export interface StoreFlags {
 
 /** Whether the flags say where a log is; else a running server is meant. */
 export const isOfStore = (input: StoreFlags): boolean =>
-  [input.data, input.databaseUrl, input.config].some((some) => some.length > 0)
+  [input.data, input.databaseUrl, input.config].some((values) => values.length > 0)
 
 /** The settings that the flags, the environment and the file name together; fails with every fault among them. */
 export const storeConfig = Effect.fnUntraced(function* (input: StoreFlags) {

@@ -46,7 +46,7 @@ const parseChallenge = (line: string): Challenge | null => {
   const offered = fields
     .get("qop")
     ?.split(",")
-    .map((one) => one.trim().toLowerCase())
+    .map((name) => name.trim().toLowerCase())
   if (offered !== undefined && !offered.includes("auth")) return null
   const realm = fields.get("realm")
   const nonce = fields.get("nonce")

@@ -29,7 +29,7 @@ export interface Publication {
 
 export const makePublication = (
   agent: UserAgent,
-  of: {
+  target: {
     /** The Request-URI as typed, and the presentity's one spelling. */
     readonly uri: string
     readonly presentity: string
@@ -39,16 +39,16 @@ export const makePublication = (
   },
 ): Publication => {
   const conversation = startConversation()
-  let { entityTag } = of
+  let { entityTag } = target
   return {
     publish: Effect.fnUntraced(function* ({ body, expires }: Publish) {
-      const headers: HeaderLine[] = [["Event", of.event]]
+      const headers: HeaderLine[] = [["Event", target.event]]
       if (entityTag !== null) headers.push(["SIP-If-Match", entityTag])
       if (expires !== null) headers.push(["Expires", `${expires}`])
-      const address = `<${of.presentity}>`
+      const address = `<${target.presentity}>`
       const response = yield* agent.request(conversation, {
         method: "PUBLISH",
-        uri: of.uri,
+        uri: target.uri,
         from: address,
         to: address,
         headers,

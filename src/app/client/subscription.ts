@@ -64,7 +64,7 @@ const farewellMillis = 500
 /** Subscribes; the subscription lives until the scope closes or the server ends it. */
 export const subscribe = Effect.fnUntraced(function* (
   agent: UserAgent,
-  of: Subscribe,
+  wish: Subscribe,
 ): Effect.fn.Return<Subscription, NoAnswer | Refused, Scope.Scope> {
   const conversation = startConversation()
   const notifications = yield* Queue.unbounded<Notification, NoAnswer | Refused>()
@@ -72,7 +72,7 @@ export const subscribe = Effect.fnUntraced(function* (
   const dialog: Dialog = { remote: null, target: null, routes: null, notifyCseq: 0, isTerminated: false }
 
   const notified = (request: Message): number => {
-    const status = judge(request, of, conversation.localTag, dialog)
+    const status = judge(request, wish, conversation.localTag, dialog)
     if (status !== 200) return status
     dialog.notifyCseq = request.raw.cseq
     dialog.remote ??= request.raw.from
@@ -87,20 +87,20 @@ export const subscribe = Effect.fnUntraced(function* (
   }
 
   const send = Effect.fnUntraced(function* (expires: number | null) {
-    const target = dialog.target ?? of.uri
+    const target = dialog.target ?? wish.uri
     const { requestUri, routes } = routeOf(target, dialog.routes ?? [])
     const headers: HeaderLine[] = [
       ...routes.map((route) => ["Route", route] as const),
-      ["Contact", agent.contact(userOf(of.watcher))],
-      ["Event", of.event],
+      ["Contact", agent.contact(userOf(wish.watcher))],
+      ["Event", wish.event],
     ]
-    if (of.event === "presence") headers.push(["Accept", "application/pidf+xml"])
+    if (wish.event === "presence") headers.push(["Accept", "application/pidf+xml"])
     if (expires !== null) headers.push(["Expires", `${expires}`])
     const response = yield* agent.request(conversation, {
       method: "SUBSCRIBE",
       uri: requestUri,
-      from: `<${of.watcher}>`,
-      to: dialog.remote ?? `<${of.presentity}>`,
+      from: `<${wish.watcher}>`,
+      to: dialog.remote ?? `<${wish.presentity}>`,
       headers,
       body: null,
     })
@@ -112,12 +112,12 @@ export const subscribe = Effect.fnUntraced(function* (
   })
 
   yield* agent.receive(conversation.callId, notified)
-  let granted = yield* send(of.expires)
+  let granted = yield* send(wish.expires)
   const first = granted
   const keepAlive = Effect.gen(function* () {
     while (!dialog.isTerminated) {
       yield* Effect.sleep(refreshAfterSeconds(granted) * 1000)
-      if (!dialog.isTerminated) granted = yield* send(of.expires)
+      if (!dialog.isTerminated) granted = yield* send(wish.expires)
     }
   }).pipe(Effect.catch((error) => Queue.fail(notifications, error)))
   if (first > 0) yield* Effect.forkScoped(keepAlive)
@@ -137,7 +137,7 @@ export const subscribe = Effect.fnUntraced(function* (
 const parameterized = parameterizedNames([sharedLineName])
 
 /** The status a NOTIFY deserves. */
-const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog): number => {
+const judge = (request: Message, wish: Subscribe, localTag: string, dialog: Dialog): number => {
   const { raw } = request
   if (raw.method !== "NOTIFY") return 405
   const event = parseEvent(raw.headers.get("event")?.[0] ?? "", limitsDefault.eventIdBytesMax, parameterized)
@@ -145,7 +145,8 @@ const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog
   const isOurs =
     !dialog.isTerminated &&
     parseAddress(raw.to)?.tag === localTag &&
-    event?.packageName === parseEvent(of.event, limitsDefault.eventIdBytesMax, parameterized)?.packageName &&
+    event?.packageName ===
+      parseEvent(wish.event, limitsDefault.eventIdBytesMax, parameterized)?.packageName &&
     (remote === null || parseAddress(raw.from)?.tag === remote.tag)
   if (!isOurs) return 481
   // RFC 3261 §12.2.2

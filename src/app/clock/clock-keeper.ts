@@ -164,7 +164,7 @@ const expectation = Effect.fnUntraced(function* (
   const wall = sources.wall()
   const gap = yield* gapOf(witness, wall, boot, sources.uptime())
   const plausible: Expectation = { _tag: "Plausible" }
-  const near = (one: Millis, other: Millis, slack = jumpMillis): boolean => Math.abs(one - other) <= slack
+  const near = (left: Millis, right: Millis, slack = jumpMillis): boolean => Math.abs(left - right) <= slack
   const vouches = !database.isLocal && near(database.at, wall, databaseSlackMillis)
   const denies = (expected: Millis): boolean =>
     near(database.at, expected, databaseSlackMillis) && !near(database.at, wall, databaseSlackMillis)
@@ -221,7 +221,8 @@ const wayOut = (isDenied: boolean, waitMillis: Millis): string =>
     ? "it is not followed for as long as that says so"
     : `it is followed when it has stood for ${waitMillis / 1000} s (clock_jump_wait), unless the database's clock denies it`
 
-const wayOf = (by: Millis): string => `went ${by > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(by))}`
+const wayOf = (difference: Millis): string =>
+  `went ${difference > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(difference))}`
 
 /** The machine's clock where there is no store to ask, nobody to tell and nothing to set: in a program that embeds us. */
 export const steadied = (system: Clock.Clock): Clock.Clock => {

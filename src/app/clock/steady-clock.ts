@@ -85,13 +85,13 @@ export const makeSteadyClock = (
   const follow = (
     instant: Millis,
     now: number,
-    by: Millis,
+    difference: Millis,
     vouched: "uptime" | "database" | null,
   ): Millis => {
     held = null
     anchor = anchorAt(instant, now)
     counts.followed++
-    told({ _tag: "Followed", by, vouched })
+    told({ _tag: "Followed", by: difference, vouched })
     return instant
   }
 
@@ -102,16 +102,16 @@ export const makeSteadyClock = (
     return Math.abs(instant - anchor.wall - (since - anchor.uptime)) <= jumpMillis
   }
 
-  const parted = (instant: Millis, now: number, expected: Millis, by: Millis): Millis => {
-    if (held === null || Math.abs(by - held.by) > jumpMillis) {
+  const parted = (instant: Millis, now: number, expected: Millis, difference: Millis): Millis => {
+    if (held === null || Math.abs(difference - held.by) > jumpMillis) {
       const isDenied = willBeDenied && waitMillis > 0
-      held = { by, since: now, isDenied }
+      held = { by: difference, since: now, isDenied }
       counts.jumps++
       // the machine's own word on its sleep is as good as its clock's
-      if (by > 0 && hasSlept(instant)) return follow(instant, now, by, "uptime")
-      if (waitMillis > 0) told({ _tag: "Jumped", by, isDenied })
+      if (difference > 0 && hasSlept(instant)) return follow(instant, now, difference, "uptime")
+      if (waitMillis > 0) told({ _tag: "Jumped", by: difference, isDenied })
     }
-    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, by, null)
+    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, difference, null)
     return expected
   }
 
@@ -119,8 +119,9 @@ export const makeSteadyClock = (
     const instant = wall()
     const ticks = monotonic()
     const expected = Math.floor(anchor.wall + (ticks - anchor.monotonic))
-    const by = instant - expected
-    if (by > jumpMillis || by < -jumpMillis) return parted(instant, ticks, expected, by)
+    const difference = instant - expected
+    if (difference > jumpMillis || difference < -jumpMillis)
+      return parted(instant, ticks, expected, difference)
     if (held !== null) {
       held = null
       told({ _tag: "Healed" })

@@ -62,7 +62,7 @@ export const checkValue = (setting: Setting, value: unknown, at: At): Checked =>
         : { _tag: "Bad", allowed: "expected a module, for example ./extensions.ts" }
     }
     case "list": {
-      const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)
+      const isNumber = (item: unknown): boolean => setting.isNumeric === true && isDigits(item)
       const items: readonly unknown[] | null = Array.isArray(value)
         ? value
         : isNumber(value)

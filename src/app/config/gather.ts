@@ -80,7 +80,7 @@ const readEnvironment = (env: Given["env"], faults: string[]): readonly Variable
   if (url !== undefined) found.push({ name: "database_url", value: url, source: "env DATABASE_URL" })
   for (const [variable, value] of Object.entries(env)) {
     // The file's own name is no setting, and test switches are nobody's.
-    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
+    const isOther = otherNames.has(variable) || variable.startsWith("PRESENTLY_TEST_")
     if (value === undefined || !variable.startsWith("PRESENTLY_") || isOther) continue
     const name = variable.slice("PRESENTLY_".length).toLowerCase()
     const source = `env ${variable}`
@@ -108,6 +108,6 @@ const readValueFile = (path: string, where: string, faults: string[]): string | 
 }
 
 /** Read elsewhere: by the command line, by clients. */
-const others: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
+const otherNames: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
 
 const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)

@@ -28,7 +28,7 @@ export const importOpensips = (text: string, source: string): Imported => {
     if (typeof outcome === "string") {
       const { module, name, value, line } = parameter
       missed.push({ line, what: `${module}: ${name} = ${hidden(value)} is not taken over: ${outcome}` })
-    } else for (const one of outcome) put(taken, one, parameter.line, missed)
+    } else for (const wish of outcome) put(taken, wish, parameter.line, missed)
   }
   takeModules(script, taken)
   takeSockets(script, taken, missed)
@@ -43,7 +43,7 @@ export const importOpensips = (text: string, source: string): Imported => {
   })
   return {
     text: `# Settings of presently, from ${source}\n\n${lines.join("")}${peersOf(script)}${calls(script)}`,
-    missed: missed.toSorted((one, other) => one.line - other.line),
+    missed: missed.toSorted((left, right) => left.line - right.line),
     hasSecret: [...taken.keys()].some((name) => (settings[name] as Setting).secret === true),
   }
 }
@@ -81,7 +81,7 @@ const put = (
     return
   }
   const idle = setting.idle === undefined ? "" : `changes nothing: ${setting.idle}`
-  taken.set(name, { value: joined, line, why: [why, idle].filter((one) => one !== "").join("; ") })
+  taken.set(name, { value: joined, line, why: [why, idle].filter((reason) => reason !== "").join("; ") })
 }
 
 const modules = new Set([
@@ -99,7 +99,7 @@ const modules = new Set([
 ])
 
 /** Parameters of other names: what to make of the value, or why nothing can be made of it. */
-const others: Readonly<Record<string, (value: string) => readonly Wish[] | string>> = {
+const readers: Readonly<Record<string, (value: string) => readonly Wish[] | string>> = {
   "clusterer sharing_tag": (value) => {
     const [, name = "", state = ""] = /^([^/=]+)(?:\/\d+)?=(active|backup)$/.exec(value) ?? []
     if (name === "") return "expected NAME/CLUSTER=active or NAME/CLUSTER=backup"
@@ -168,11 +168,11 @@ const take = ({ module, name, value }: ScriptParameter): readonly Wish[] | strin
   if (/^pua(?:_|$)/.test(module)) {
     return "this server does not publish for others; let that server stay, send its PUBLISH here, and list it in trusted_peers with publishes_for"
   }
-  const other = others[`${module} ${name}`]
-  if (other === undefined && !modules.has(module)) return null
-  const wishes = other === undefined ? plain(module, name, value) : other(value)
+  const reader = readers[`${module} ${name}`]
+  if (reader === undefined && !modules.has(module)) return null
+  const wishes = reader === undefined ? plain(module, name, value) : reader(value)
   if (wishes === null || typeof wishes === "string") return wishes
-  const fault = wishes.map(faultOf).find((one) => one !== null)
+  const fault = wishes.map(faultOf).find((outcome) => outcome !== null)
   return fault ?? wishes
 }
 
@@ -203,7 +203,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
   }
   if (setting.kind === "flag")
     return [{ name: known, value: /^-?\d+$/.test(value) ? Number(value) !== 0 : value }]
-  if (setting.kind === "list") return [{ name: known, value: value.split(",").map((one) => one.trim()) }]
+  if (setting.kind === "list") return [{ name: known, value: value.split(",").map((item) => item.trim()) }]
   return [
     {
       name: known,
@@ -225,7 +225,7 @@ const faultOf = ({ name, value }: Wish): string | null => {
 }
 
 const takeModules = ({ modules: loaded }: Script, taken: Map<SettingName, Taken>): void => {
-  const has = (name: string): boolean => loaded.some((one) => one.name === name)
+  const has = (name: string): boolean => loaded.some((loading) => loading.name === name)
   const isOpen = taken.get("force_active")?.value === true
   if (has("presence_xml") && !isOpen && taken.get("integrated_xcap_server")?.value !== true) {
     taken.set("policy", { value: "rules", line: 0, why: "presence_xml asks the rules of each presentity" })
@@ -293,7 +293,7 @@ const adviceFor = ({ name, args }: ScriptCall): string | null => {
 
 /** The rule with the same outcome; null: none is needed, empty: there is none. */
 const ruleFor = ({ name, args }: ScriptCall): string | null => {
-  const [first = "", second = ""] = args.map((one) => one.trim())
+  const [first = "", second = ""] = args.map((argument) => argument.trim())
   if (name === "handle_publish") {
     if (first === "") return null
     const header = /^\$\(?hdr\(([^)]+)\)\)?$/.exec(first)?.[1]

@@ -133,13 +133,13 @@ export const readOutcome = (
   const sharingTag = outcome["sharing_tag"]
   if (refuse !== undefined) {
     const refused = readRefusal(refuse)
-    const others = outcomes[kind].filter((one) => one !== "refuse" && outcome[one] !== undefined)
+    const otherKeys = outcomes[kind].filter((key) => key !== "refuse" && outcome[key] !== undefined)
     if (refused === null) {
       fault(
         "refuse",
         "expected a status from 400 to 699 that needs no header of its own, for example 403 Not Here",
       )
-    } else if (others.length > 0) fault("refuse", `stands alone; leave out ${others.join(" and ")}`)
+    } else if (otherKeys.length > 0) fault("refuse", `stands alone; leave out ${otherKeys.join(" and ")}`)
     return refused ?? { _tag: "Refused", status: 500, reason: null }
   }
   const grant: { -readonly [Key in keyof Granted]: Granted[Key] } = { _tag: "Granted" }
@@ -218,9 +218,9 @@ const uriFields: Readonly<Record<UriField, (request: PolicyRequest) => string>> 
 }
 
 /** What has no domain is in the domain of nothing, and who gives no identity in that of nobody (RFC 3323 §4.1.1.3). */
-const isSameDomain = (one: string, other: string): boolean => {
-  const domain = domainOf(one)
-  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(other)
+const isSameDomain = (left: string, right: string): boolean => {
+  const domain = domainOf(left)
+  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(right)
 }
 
 const comparedUri =
@@ -229,15 +229,15 @@ const comparedUri =
     if (field !== "from" && field !== "to") return null
     // everything is the same as itself: nobody means that
     if (field === own) return null
-    const isSame = how === "same_as" ? (one: string, other: string) => one === other : isSameDomain
+    const isSame = how === "same_as" ? (left: string, right: string) => left === right : isSameDomain
     return (request) => isSame(uriFields[own](request), uriFields[field](request))
   }
 
-const uriPattern = (of: (request: PolicyRequest) => string) => (text: string) => {
+const uriPattern = (uriIn: (request: PolicyRequest) => string) => (text: string) => {
   if (!/^(?:sip:|tel:|[*?])/.test(text)) return null
   // hosts are known in lower case
   const pattern = text.replace(/@[^@]*$/, (host) => host.toLowerCase())
-  return (request: PolicyRequest): boolean => matchesWildcard(pattern, of(request))
+  return (request: PolicyRequest): boolean => matchesWildcard(pattern, uriIn(request))
 }
 
 const conditions: Readonly<Record<keyof PolicyConditions, Condition>> = {
@@ -300,11 +300,11 @@ const readConditions = (
     if (value === undefined) continue
     const holds = holdsFor(condition, value, 0)
     const plain = plainValues(value)
-    const isOther = key === "method" && (isRecord(value) || plain.some((one) => one !== kind.toUpperCase()))
+    const isOther = key === "method" && (isRecord(value) || plain.some((item) => item !== kind.toUpperCase()))
     if (typeof holds === "string" || isOther)
       fault(key, typeof holds === "string" ? holds : condition.allowed)
     every.push(typeof holds === "string" ? () => false : holds)
-    if (key === "event") events = plain.filter((one) => !/[*?]/.test(one))
+    if (key === "event") events = plain.filter((item) => !/[*?]/.test(item))
   }
   return { every, events }
 }
@@ -321,16 +321,16 @@ const plainValues = (value: unknown): readonly string[] =>
 const holdsFor = (condition: Condition, value: unknown, depth: number): Holds | string => {
   const { allowed, holds, compares } = condition
   if (Array.isArray(value)) {
-    const each = value.map((one: unknown) => holdsFor(condition, one, depth + 1))
-    const odd = each.find((one) => typeof one === "string")
+    const each = value.map((item: unknown) => holdsFor(condition, item, depth + 1))
+    const odd = each.find((alternative) => typeof alternative === "string")
     if (each.length === 0 || depth > depthMax) return allowed
     if (odd !== undefined) return odd
-    return (request) => each.some((one) => typeof one !== "string" && one(request))
+    return (request) => each.some((alternative) => typeof alternative !== "string" && alternative(request))
   }
   if (isRecord(value)) {
     const entries = Object.entries(value)
     const [[name, field] = ["", null]] = entries
-    const how = comparisons.find((one) => one === name)
+    const how = comparisons.find((comparison) => comparison === name)
     if (entries.length === 1 && name === "not" && depth <= depthMax) {
       const denied = holdsFor(condition, field, depth + 1)
       return typeof denied === "string" ? denied : (request) => !denied(request)

@@ -91,12 +91,12 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
 export const faultsBeside = Effect.fnUntraced(function* ({ faults, rest }: ConfigInvalid) {
   if (rest === undefined) return faults
   const prepared = yield* Effect.result(resolveConfig(rest.config, () => {}))
-  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
+  const furtherFaults = prepared._tag === "Failure" ? prepared.failure.faults : []
   const hasPackages = !rest.faulty.has("pass_through")
   const isOwn = (fault: string): boolean =>
     ![...rest.faulty].some((name) => fault.startsWith(`${name} `)) &&
     (hasPackages || !/no (?:such )?event package|expected one of/.test(fault))
-  return [...new Set([...faults, ...others.filter(isOwn)])]
+  return [...new Set([...faults, ...furtherFaults.filter(isOwn)])]
 })
 
 /** Whether a fault says no more than that a package is not there. */

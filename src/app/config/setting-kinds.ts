@@ -109,13 +109,13 @@ export const choice = (
   ...base(about, idle),
 })
 
-export const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rules<For> => ({
+export const rules = <For extends "publish" | "subscribe">(method: For, about: string): Rules<For> => ({
   kind: "rules",
-  for: of,
+  for: method,
   default: [],
   about,
 })
 export const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
 export const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
 export const module = (about: string): Module => ({ kind: "module", default: null, about })
-export const secret = (one: Text): Text => ({ ...one, secret: true })
+export const secret = (setting: Text): Text => ({ ...setting, secret: true })

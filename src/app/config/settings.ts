@@ -328,7 +328,7 @@ const packages = {
   set_route: text(null, "script route for as-feature-event", noScript),
 }
 
-const others = {
+const operating = {
   cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
   cluster_federation_mode: choice(
     "disabled",
@@ -353,9 +353,9 @@ export const settingGroups = [
   ["Who may watch, and what single requests are granted", watching],
   ["Storage", storage],
   ["Event packages", packages],
-  ["Other parameters of the OpenSIPS modules", others],
+  ["Other parameters of the OpenSIPS modules", operating],
 ] as const
 
-export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...others }
+export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...operating }
 
 export type SettingName = keyof typeof settings

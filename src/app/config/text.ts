@@ -43,7 +43,7 @@ export const shownValue = ({ value, isSecret }: EffectiveSetting): unknown =>
 /** Lines that would be a file of settings again, but for passwords. */
 export const printConfig = (config: Config): string =>
   effectiveSettings(config)
-    .map((one) => `${settingLine(one.name, shownValue(one))}  # ${one.source}`)
+    .map((setting) => `${settingLine(setting.name, shownValue(setting))}  # ${setting.source}`)
     .join("\n")
 
 /** `name: value` in YAML on one line; null is a name without value, which counts as not given. */

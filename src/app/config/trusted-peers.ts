@@ -8,7 +8,7 @@ import { parseValue } from "./file.ts"
 
 /** A flag or variable: entries separated by commas, or a list in YAML or JSON. */
 export const peersInText = (text: string): unknown =>
-  /^\s*[[{]\s*["'{]/.test(text) ? parseValue(text) : text.split(",").map((one) => one.trim())
+  /^\s*[[{]\s*["'{]/.test(text) ? parseValue(text) : text.split(",").map((entry) => entry.trim())
 
 /** What an entry says nothing of. */
 const isBare = (entry: string): boolean => !/;(?:identity|publishes_for)=/.test(entry)
@@ -28,7 +28,7 @@ export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): re
   if (bare.length > 0) {
     const domain = domains.length === 0 ? "DOMAIN" : domains.join("|")
     const written = (said: string): string =>
-      JSON.stringify(entries.map((one) => (isBare(one) ? said.replace("PEER", one) : one)))
+      JSON.stringify(entries.map((entry) => (isBare(entry) ? said.replace("PEER", entry) : entry)))
     advice.push(
       `trusted_peers = ${bare.join(",")} (${source}): an entry that does not say whom it speaks for reads as identity=pai and publishes for ` +
         "nobody: its PUBLISH without P-Asserted-Identity or for somebody else is refused (403), and its SUBSCRIBE without one is anonymous. " +
@@ -61,15 +61,16 @@ export const peerDomainFaults = ({
   domain,
   sources,
 }: Pick<Config, "trusted_peers" | "domain" | "sources">): readonly string[] => {
-  const served = new Set(domain.map((one) => canonicalDomain(one) ?? one))
+  const served = new Set(domain.map((name) => canonicalDomain(name) ?? name))
   if (served.size === 0) return []
   return trusted_peers.flatMap((entry) => {
     const names = /;publishes_for=([^;]*)/.exec(entry)?.[1]?.split("|") ?? []
     return names.flatMap((name) => {
-      const of = domainOf(name) ?? (name === "*" || name.startsWith("tel:") ? null : canonicalDomain(name))
-      return of === null || served.has(of)
+      const itsDomain =
+        domainOf(name) ?? (name === "*" || name.startsWith("tel:") ? null : canonicalDomain(name))
+      return itsDomain === null || served.has(itsDomain)
         ? []
-        : `trusted_peers = ${entry} (${sources.trusted_peers}): publishes_for=${name}: ${of} is not served; domain = ${[...served].join(", ")}`
+        : `trusted_peers = ${entry} (${sources.trusted_peers}): publishes_for=${name}: ${itsDomain} is not served; domain = ${[...served].join(", ")}`
     })
   })
 }

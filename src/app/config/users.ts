@@ -65,15 +65,15 @@ export const parseUsers = (text: string, file: string): Users => {
     if (rest.length > 0) {
       const written = rest.join(":")
       const address = accountAddress(written)
-      const other = addresses.get(key)
+      const earlier = addresses.get(key)
       if (address === null) {
         faults.push(
           `${at}: ${written} is no address: expected a URI such as sip:alice@example.com, or nothing`,
         )
         return
       }
-      if (other !== undefined && other !== address) {
-        faults.push(`${at}: ${user} has the address ${other} in a line before: leave one of the two out`)
+      if (earlier !== undefined && earlier !== address) {
+        faults.push(`${at}: ${user} has the address ${earlier} in a line before: leave one of the two out`)
         return
       }
       addresses.set(key, address)

@@ -34,7 +34,7 @@ interface Read {
  */
 const read = (settings: WatchSettings, packages: Packages | null, served: readonly string[]): Read => {
   const faults: Fault[] = []
-  const domains = new Set(served.map((one) => canonicalDomain(one) ?? one))
+  const domains = new Set(served.map((name) => canonicalDomain(name) ?? name))
   const policies: Record<string, WatchPolicy> = {}
   for (const entry of settings.watch_policy) {
     const fault = (why: string): void => void faults.push({ setting: "watch_policy", entry, why })
@@ -92,11 +92,11 @@ const lists = (
   const found: Record<string, readonly Uri[]> = {}
   for (const entry of entries) {
     const fault = (why: string): void => void faults.push({ setting, entry, why })
-    const [, of = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
-    const whose = of === "" ? null : presentityOf(of)
+    const [, name = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
+    const whose = name === "" ? null : presentityOf(name)
     const texts = rest === "" ? [] : rest.split("|")
-    const others = texts.map(presentityOf)
-    const odd = texts[others.indexOf(null)]
+    const uris = texts.map(presentityOf)
+    const odd = texts[uris.indexOf(null)]
     const domain = whose === null ? null : domainOf(whose)
     if (whose === null || odd !== undefined) {
       const what = odd === undefined ? "" : `${odd === "" ? "an empty name" : odd} is no URI of a person; `
@@ -107,7 +107,7 @@ const lists = (
       fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)
     } else if (Object.hasOwn(found, whose)) {
       fault(`${whose} is listed twice; write one entry with all of them`)
-    } else found[whose] = others.flatMap((one) => one ?? [])
+    } else found[whose] = uris.flatMap((uri) => uri ?? [])
   }
   return found
 }
@@ -137,7 +137,7 @@ export interface WatchOptions {
 /** @throws Error with a line for each entry that cannot be meant */
 export const watchingFrom = (options: WatchOptions, packages: Packages): Watching => {
   const listed = (lists: Readonly<Record<string, readonly string[]>> = {}): readonly string[] =>
-    Object.entries(lists).map(([of, others]) => `${of}=${others.map(withScheme).join("|")}`)
+    Object.entries(lists).map(([presentity, uris]) => `${presentity}=${uris.map(withScheme).join("|")}`)
   const { watching, faults } = read(
     {
       watch_policy: Object.entries(options.policies ?? {}).map(([key, policy]) => `${key}=${policy}`),
@@ -185,8 +185,8 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
     if (eventPackage === null) return []
     const policy = policyIn(eventPackage, nowhere, watching)
     const elsewhere = [...domains].flatMap((domain) => {
-      const other = policyIn(eventPackage, domain, watching)
-      return other === policy ? [] : [{ domain, policy: other }]
+      const policyThere = policyIn(eventPackage, domain, watching)
+      return policyThere === policy ? [] : [{ domain, policy: policyThere }]
     })
     return [
       {
@@ -202,23 +202,23 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
 /** All of it in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
 export const policiesInWords = (watching: Watching | undefined, packages: Packages): string => {
   if (watching === undefined) return openPolicies
-  const by = new Map<string, string[]>()
+  const namesByPolicy = new Map<string, string[]>()
   const note = (policy: WatchPolicy, name: string): void =>
-    void by.set(policy, [...(by.get(policy) ?? []), name])
+    void namesByPolicy.set(policy, [...(namesByPolicy.get(policy) ?? []), name])
   const rows = policyRows(watching, packages)
   const [templates, plain] = [rows.filter(isTemplate), rows.filter((row) => !isTemplate(row))]
   for (const { packageName, policy, elsewhere } of plain) {
     note(policy, packageName)
-    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+    for (const row of elsewhere) note(row.policy, `${packageName}@${row.domain}`)
   }
   for (const { packageName, policy, elsewhere } of templates) {
     if (policy !== "owner") note(policy, packageName)
-    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+    for (const row of elsewhere) note(row.policy, `${packageName}@${row.domain}`)
   }
   note("owner", templates.some(({ policy }) => policy !== "owner") ? "other *.winfo" : "*.winfo")
   const order = ["rules", "domain", "owner", "everybody"]
-  return [...by]
-    .sort(([one], [other]) => order.indexOf(one) - order.indexOf(other))
+  return [...namesByPolicy]
+    .sort(([left], [right]) => order.indexOf(left) - order.indexOf(right))
     .map(([policy, names]) => `${policy}: ${names.join(", ")}`)
     .join(" | ")
 }

@@ -75,8 +75,8 @@ const checksOf = Effect.fnUntraced(function* (
   const meanwhile = kind.decidesWhoWatches
     ? "rules that the log knows stay in force, and where it knows none watchers wait"
     : "what the log knows stays in force"
-  const checks: Check[] = all.slice(0, shownMax).map(({ of, file, why }) => {
-    const whose = of === null ? "" : ` (${keyOf(of)})`
+  const checks: Check[] = all.slice(0, shownMax).map(({ of: subject, file, why }) => {
+    const whose = subject === null ? "" : ` (${keyOf(subject)})`
     return bad(what, `${file}${whose}: ${why}`, `mend it or take it away; until then ${meanwhile}`)
   })
   if (all.length > shownMax)

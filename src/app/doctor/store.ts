@@ -117,11 +117,11 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
 const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, mayCreate: boolean) {
   const names = [...new Set([...Object.values(moduleTableNames), ...Object.values(tables), "version"])]
   const here = new Set(yield* log.layout.present([...names, "presently_migrations"]))
-  const of = (check: Check, isOurs = false) => ({ check, isOurs })
+  const layout = (check: Check, isOurs = false) => ({ check, isOurs })
   if (!here.has("presently_migrations")) {
-    const theirs = names.filter((one) => here.has(one))
+    const theirs = names.filter((name) => here.has(name))
     if (theirs.length > 0) {
-      return of(
+      return layout(
         bad(
           "migrations",
           `tables of another server are there under our names: ${theirs.join(", ")}`,
@@ -129,7 +129,7 @@ const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, may
         ),
       )
     }
-    return of(
+    return layout(
       mayCreate
         ? ok("migrations", "an empty database: the first start makes the tables")
         : bad("migrations", "this user may not make tables", "GRANT CREATE ON SCHEMA public TO the user"),
@@ -139,20 +139,20 @@ const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, may
   const done = yield* log.layout.done
   if (done > newest) {
     const fix = "run that version here, or give this one a database of its own"
-    return of(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
+    return layout(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
   }
   const ours = new Set(yield* log.layout.owned)
-  const strangers = Object.values(tables).filter((one) => here.has(one) && !ours.has(one))
+  const strangers = Object.values(tables).filter((name) => here.has(name) && !ours.has(name))
   if (strangers.length > 0) {
     const fix = "give other names in presentity_table, active_watchers_table, watchers_table"
-    return of(bad("migrations", `not ours, under our names: ${strangers.join(", ")}`, fix))
+    return layout(bad("migrations", `not ours, under our names: ${strangers.join(", ")}`, fix))
   }
-  const missing = Object.values(tables).filter((one) => !here.has(one))
+  const missing = Object.values(tables).filter((name) => !here.has(name))
   if (done < newest || missing.length > 0) {
     const what = missing.length === 0 ? `${done} of ${newest}` : `no ${missing.join(", ")} yet`
-    return of(warn("migrations", what, "the next start makes what is missing; back up before it"))
+    return layout(warn("migrations", what, "the next start makes what is missing; back up before it"))
   }
-  return of(ok("migrations", `${done} of ${newest}`), true)
+  return layout(ok("migrations", `${done} of ${newest}`), true)
 })
 
 const logChecks = Effect.fnUntraced(function* ({ log }: OpenStore, config: Config, isRunning: boolean) {

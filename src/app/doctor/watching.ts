@@ -22,8 +22,8 @@ export const watchingChecks = (config: Config, packages: Packages): readonly Che
   const { watching } = limitsOf(config)
   if (watching === undefined) return [ok("watching", `${openPolicies}: ${openBecause(config) ?? ""}`)]
   const rows = policyRows(watching, packages).map(({ packageName, policy, isSet, elsewhere }) => {
-    const others = elsewhere.map((other) => `, ${other.policy} in ${other.domain}`).join("")
-    return ok(`watching ${packageName}`, `${policy}${others} (${isSet ? "watch_policy" : "its own"})`)
+    const deviations = elsewhere.map((row) => `, ${row.policy} in ${row.domain}`).join("")
+    return ok(`watching ${packageName}`, `${policy}${deviations} (${isSet ? "watch_policy" : "its own"})`)
   })
   const lists = [
     ["line_members", counted(Object.keys(watching.lineMembers).length, "line", "lines")],
@@ -32,8 +32,8 @@ export const watchingChecks = (config: Config, packages: Packages): readonly Che
   return [...rows, ...lists.flatMap(([name, count]) => (count === null ? [] : [ok(name, count)]))]
 }
 
-const counted = (count: number, one: string, many: string): string | null =>
-  count === 0 ? null : `${count} ${count === 1 ? one : many}`
+const counted = (count: number, single: string, many: string): string | null =>
+  count === 0 ? null : `${count} ${count === 1 ? single : many}`
 
 /** Reads every state; applies nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (

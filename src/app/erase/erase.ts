@@ -19,15 +19,15 @@ export const erase = Effect.fn("Erase.erase")(function* (
   log: LogAdmin["Service"],
   person: Uri,
   now: Millis,
-  by: string,
+  eraser: string,
 ) {
   yield* requireErasable(log, person)
   yield* requireStopped(log)
   const mentions = yield* mentionsOf(log.erasure, person)
   const remains = yield* remainsOf(log.erasure, person)
   const key = yield* removeIdentity(log.erasure, person)
-  yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
-  const ended = yield* terminateAll(log, person, { now, by, oldestInFlight: () => null })
+  yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", eraser)
+  const ended = yield* terminateAll(log, person, { now, by: eraser, oldestInFlight: () => null })
   yield* renewLandmarks(log, yield* shredKey(log, key))
   const left = yield* scrubStorage(log)
   const erased: Erased = { standIn: pseudonym(key.id), ended, ...mentions, remains, left }

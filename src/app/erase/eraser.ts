@@ -36,7 +36,7 @@ const askedAtOnce = 500
 /** @param by for the log: `management port 127.0.0.1 ada` */
 export const makeEraser = ({ log, pump, projector }: EraserParts) => {
   const { erasure } = log
-  return Effect.fn("Erase.eraseLive")(function* (person: Uri, by: string) {
+  return Effect.fn("Erase.eraseLive")(function* (person: Uri, eraser: string) {
     const now = yield* Clock.currentTimeMillis
     yield* requireErasable(log, person)
     if ((yield* erasure.servers) > 0) {
@@ -47,7 +47,7 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
     const mentions = yield* mentionsOf(erasure, person)
     const remains = yield* remainsOf(erasure, person)
     const key = yield* removeIdentity(erasure, person)
-    yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
+    yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", eraser)
     const states = (): readonly State[] =>
       [...pump.engine.presentities()].flatMap((stream) => pump.engine.state(stream) ?? [])
     const command = { _tag: "Erase", person, silent: false } as const
@@ -56,7 +56,7 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
       alive,
       ({ presentity }) =>
         Effect.filterOrFail(
-          pump.ask(presentity, command, by),
+          pump.ask(presentity, command, eraser),
           ({ _tag }) => _tag === "Accepted",
           () => new EraseRefused({ why: `${presentity} could not be decided on: try again` }),
         ),
@@ -72,7 +72,7 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
         const at = yield* Clock.currentTimeMillis
         ended = yield* terminateAll(log, person, {
           now: at,
-          by,
+          by: eraser,
           oldestInFlight: pump.engine.oldestInFlight,
         })
         const concerned = states().filter((state) => mentionsPerson(state, person))

@@ -59,10 +59,10 @@ export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
       yield* erasure.dropLandmarks(person)
       // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
       const unsure = isEarlierKey(key) ? yield* erasure.landmarksOf(person) : []
-      for (const one of yield* erasure.saved(person)) {
+      for (const saved of yield* erasure.saved(person)) {
         yield* erasure.put({
-          ...one,
-          state: mapPersonalFieldsOfSnapshot(one.state, person, pseudonymizerFor(key)),
+          ...saved,
+          state: mapPersonalFieldsOfSnapshot(saved.state, person, pseudonymizerFor(key)),
         })
       }
       yield* erasure.shred(person, pseudonym(key.id))
@@ -120,7 +120,7 @@ export interface Termination {
 export const terminateAll = Effect.fnUntraced(function* (
   log: LogAdmin["Service"],
   person: Uri,
-  { now, by, oldestInFlight }: Termination,
+  { now, by: eraser, oldestInFlight }: Termination,
 ) {
   const { store } = log
   const { projector, committed } = yield* makeOwnProjector(log, oldestInFlight)
@@ -135,7 +135,7 @@ export const terminateAll = Effect.fnUntraced(function* (
         stream: before.presentity,
         version: before.version + 1,
         cause: "Erase",
-        origin: by,
+        origin: eraser,
         nonce: freshNonce(),
         ...placedAt(before, nowFor(before, now), events),
       }

@@ -89,11 +89,11 @@ const memberNames = Object.keys(members) as readonly (keyof EventPackage)[]
 const rulesMembers = ["read", "judge", "names", "nextBoundary", "asksForSphere", "sphere"] as const
 
 const rulesFault = (rules: object): string | null => {
-  const of = rules as Readonly<Record<string, unknown>>
-  const lacking = rulesMembers.filter((name) => typeof of[name] !== "function")
+  const members = rules as Readonly<Record<string, unknown>>
+  const lacking = rulesMembers.filter((name) => typeof members[name] !== "function")
   const wrong = [
     ...(lacking.length > 0 ? [`an object with ${functions(lacking)}`] : []),
-    ...(of["filter"] === undefined || typeof of["filter"] === "function"
+    ...(members["filter"] === undefined || typeof members["filter"] === "function"
       ? []
       : ["an object whose filter is a function"]),
   ]
@@ -255,10 +255,12 @@ const handlings: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-blo
 
 const isPromise = (value: unknown): boolean => value instanceof Promise
 
-const tagged = (answer: unknown, of: "document" | "rules", expected: string): string | null => {
+const tagged = (answer: unknown, member: "document" | "rules", expected: string): string | null => {
   if (typeof answer !== "object" || answer === null || !("_tag" in answer)) return expected
   if (answer._tag === "Parsed")
-    return of in answer && (answer as Readonly<Record<string, unknown>>)[of] !== undefined ? null : expected
+    return member in answer && (answer as Readonly<Record<string, unknown>>)[member] !== undefined
+      ? null
+      : expected
   return answer._tag === "Unreadable" && "why" in answer && isText(answer.why) ? null : expected
 }
 

@@ -66,14 +66,14 @@ const lastLife = Effect.fnUntraced(function* (
         (event) => event._tag === "SubscriptionCreated" && matches(event),
       )
       if (began?._tag !== "SubscriptionCreated") continue
-      const { no } = began
+      const { no: id } = began
       const ledger = makeLedger(matches)
-      yield* walk(log, yield* landmarkBefore(store, presentity, no - 1), matches, (moment) => {
+      yield* walk(log, yield* landmarkBefore(store, presentity, id - 1), matches, (moment) => {
         if (moment.decision.version >= version) return "stop"
         ledger.take(moment)
-        return ledger.lives().some((life) => life.no === no && life.ended !== null) ? "stop" : "go on"
+        return ledger.lives().some((life) => life.no === id && life.ended !== null) ? "stop" : "go on"
       })
-      return ledger.lives().find((life) => life.no === no) ?? null
+      return ledger.lives().find((life) => life.no === id) ?? null
     }
     if (rows.length < pageRows) break
   }

@@ -58,9 +58,9 @@ export const makeHistoryReader = (
       Effect.map(stateAt(store, presentity, at), (state) => presentityIn(state, packages, at)),
     diff: (presentity, before, after) =>
       Effect.gen(function* () {
-        const was = presentityIn(yield* stateAt(store, presentity, before), packages, before)
-        const is = presentityIn(yield* stateAt(store, presentity, after), packages, after)
-        return compare(was, is)
+        const stateThen = presentityIn(yield* stateAt(store, presentity, before), packages, before)
+        const stateNow = presentityIn(yield* stateAt(store, presentity, after), packages, after)
+        return compare(stateThen, stateNow)
       }),
     packageFor: (presentity, watcher, at) =>
       Effect.map(stateAt(store, presentity, at), (state) => packageAsked(state, watcher)),

@@ -25,11 +25,11 @@ export const isAfter = ({ at, version }: Pick<Decision, "at" | "version">, until
 /** O(1), but O(decisions since the clock was set back) for a stream whose clock has not caught up since. */
 export const untilOf = (
   store: Pick<EventStore["Service"], "historyBack">,
-  of: Uri,
+  presentity: Uri,
   instant: Millis,
 ): Effect.Effect<Until, StoreUnavailable> => {
   const look = (before: number, looked: number): Effect.Effect<Until, StoreUnavailable> =>
-    Effect.flatMap(store.historyBack(of, before, looked === 0 ? 1 : pageRows), (rows) => {
+    Effect.flatMap(store.historyBack(presentity, before, looked === 0 ? 1 : pageRows), (rows) => {
       for (const { decision } of rows) {
         const at = clockOf(decision)
         if (at === decision.at) return Effect.succeed(whole)

@@ -139,8 +139,8 @@ export const adoptWatcherRow = (row: WatcherRow, rules: AdoptionRules): Adoption
 }
 
 const isWatching = (state: State, packageName: string, watcher: Uri): boolean => {
-  for (const one of values(state.subscriptions)) {
-    if (one.packageName === packageName && one.watcher === watcher) return true
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName === packageName && subscription.watcher === watcher) return true
   }
   return false
 }
@@ -211,8 +211,8 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
     localUri: `<${localUri}>`,
     remoteUri: `<${remoteUri}>`,
     remoteTarget,
-    routeSet: routes.map((one) =>
-      one.untagged.includes("<") ? one.untagged : `<${one.uri}>${one.parameterText}`,
+    routeSet: routes.map((route) =>
+      route.untagged.includes("<") ? route.untagged : `<${route.uri}>${route.parameterText}`,
     ),
     remoteCseq: Math.max(0, row.remoteCseq),
     localContact,
@@ -243,7 +243,7 @@ const uriOf = (user: string, domain: string): Uri | null => presentityOf(written
 
 const isServed = (presentity: Uri, { domains }: AdoptionRules): boolean => {
   const domain = domainOf(presentity)
-  return domain === null || domains.length === 0 || domains.some((one) => canonicalHost(one) === domain)
+  return domain === null || domains.length === 0 || domains.some((served) => canonicalHost(served) === domain)
 }
 
 /** As the module reads it: up to the first NUL. */
@@ -270,6 +270,6 @@ const headersOf = (bytes: Uint8Array, carried: readonly string[]): readonly Head
     .flatMap((line): Header[] => {
       const colon = line.indexOf(":")
       const name = line.slice(0, colon).trim().toLowerCase()
-      const known = colon <= 0 ? undefined : carried.find((one) => one.toLowerCase() === name)
+      const known = colon <= 0 ? undefined : carried.find((header) => header.toLowerCase() === name)
       return known === undefined ? [] : [[known, line.slice(colon + 1).trim()]]
     })

@@ -59,6 +59,6 @@ const publicationName = (presentity: Uri, packageName: string, entityTag: string
 const subscriptionName = (
   presentity: Uri,
   { callId, localTag, remoteTag }: DialogStart,
-  of: { readonly packageName: string; readonly eventId: string | null },
+  subject: { readonly packageName: string; readonly eventId: string | null },
 ): string =>
-  `s ${presentity}\n${dialogKey(callId, localTag, remoteTag)}\n${of.packageName}\n${of.eventId ?? ""}`
+  `s ${presentity}\n${dialogKey(callId, localTag, remoteTag)}\n${subject.packageName}\n${subject.eventId ?? ""}`

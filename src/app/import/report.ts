@@ -60,7 +60,7 @@ export const countTable = (table: string): TableCount => {
       read: taken + present + left,
       taken,
       present,
-      skipped: [...reasons].map(([reason, one]) => ({ reason, ...one })),
+      skipped: [...reasons].map(([reason, skipped]) => ({ reason, ...skipped })),
     }),
   }
 }
@@ -77,7 +77,7 @@ export const reportText = (report: ImportReport): string => {
     const known = present === 0 ? "" : `, ${present} there already`
     lines.push(`  ${table}: ${read} rows, ${taken} taken${known}, ${left} skipped`)
     for (const { reason, rows, examples } of skipped) {
-      lines.push(`    ${rows} × ${reason}`, ...examples.map((one) => `      ${printable(one)}`))
+      lines.push(`    ${rows} × ${reason}`, ...examples.map((example) => `      ${printable(example)}`))
       if (rows > examples.length) lines.push(`      and ${rows - examples.length} more`)
     }
   }

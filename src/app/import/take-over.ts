@@ -203,7 +203,9 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   let owesFinalNotifies = false
 
   const page = Effect.fnUntraced(function* (adoptions: readonly Adoption[], count: TableCount) {
-    const presentities = new Set(adoptions.flatMap((one) => (one._tag === "Ask" ? [one.presentity] : [])))
+    const presentities = new Set(
+      adoptions.flatMap((adoption) => (adoption._tag === "Ask" ? [adoption.presentity] : [])),
+    )
     const states = yield* loadStates(store, imagined, [...presentities])
     const earlier = wasEmpty ? nothingEarlier : yield* earlierOf([...states.values()])
     const decided: Decision[] = []
@@ -256,8 +258,8 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
 })
 
 const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
-  for (const { no, start } of values(state.dialogs)) {
-    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  for (const { no: id, start } of values(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return id
   }
   return null
 }

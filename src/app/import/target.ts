@@ -131,7 +131,7 @@ const prepareTarget = Effect.fnUntraced(function* (
 /** In one database both can only be when their tables have different names: ours follow the log and would replace theirs. */
 const checkTables = (name: string, ours: TableNames, theirs: SourceTables) => {
   const taken = new Set([...Object.values(ours), ...Object.values(moduleTableNames)])
-  const shared = [theirs.presentity, theirs.activeWatchers, theirs.watchers].filter((one) => taken.has(one))
+  const shared = [theirs.presentity, theirs.activeWatchers, theirs.watchers].filter((name) => taken.has(name))
   return shared.length === 0
     ? Effect.void
     : new SourceUnsuitable({

@@ -82,13 +82,15 @@ export const checkChain = Effect.fnUntraced(function* (
 
 const beginning = (head: ChainHead | null, { stream, version }: ChainRow): Walk => {
   const name = head?.name ?? `stream ${stream}`
-  const dropped = head?.beginnings.find((one) => one.version === version - 1n)
+  const dropped = head?.beginnings.find((beginning) => beginning.version === version - 1n)
   return { head, name, before: dropped?.hash ?? head?.root ?? Buffer.alloc(0), last: null }
 }
 
 const beginningFault = ({ head }: Walk, { version }: ChainRow, { before }: Retained): string | null => {
   if (head === null) return "no stream has that number"
-  const isKnown = head.beginnings.some((one) => one.version === version - 1n && one.at < before)
+  const isKnown = head.beginnings.some(
+    (beginning) => beginning.version === version - 1n && beginning.at < before,
+  )
   return version === 1n || isKnown
     ? null
     : "what came before it is gone, and nothing says that it was dropped"
@@ -123,7 +125,8 @@ const storedIn = ({ events: text }: ChainRow): StoredEvents | null => {
     const stored: unknown = JSON.parse(text)
     if (typeof stored !== "object" || stored === null || JSON.stringify(stored) !== text) return null
     const events: unknown = eventsIn(stored as StoredEvents)
-    const isOurs = Array.isArray(events) && events.every((one) => typeof one === "object" && one !== null)
+    const isOurs =
+      Array.isArray(events) && events.every((event) => typeof event === "object" && event !== null)
     return isOurs ? (stored as StoredEvents) : null
   } catch {
     return null
@@ -164,7 +167,9 @@ const endOf = ({ head, last }: Walk, retained: Retained): readonly LogFinding[] 
 /** A head without rows: all of them were dropped, or somebody took them away. */
 const rowless = (head: ChainHead, retained: Retained): readonly LogFinding[] => {
   const faults = headFaults(head, retained)
-  const dropped = head.beginnings.find((one) => one.version === head.version && one.at < retained.before)
+  const dropped = head.beginnings.find(
+    (beginning) => beginning.version === head.version && beginning.at < retained.before,
+  )
   if (dropped === undefined) {
     faults.push(`it stands at ${head.version}, and has no decisions, and nothing says that they were dropped`)
   } else if (!equal(dropped.hash, head.hash)) faults.push("its hash is not that of the last one dropped")
@@ -193,5 +198,5 @@ const headFinding = ({ name }: ChainHead, found: string): LogFinding => ({
   found,
 })
 
-const equal = (one: Uint8Array | null, other: Uint8Array | null): boolean =>
-  one === null || other === null ? one === other : Buffer.compare(one, other) === 0
+const equal = (left: Uint8Array | null, right: Uint8Array | null): boolean =>
+  left === null || right === null ? left === right : Buffer.compare(left, right) === 0

@@ -122,7 +122,7 @@ const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): read
   const isOf = (text: string, signature: string | undefined): boolean =>
     signature !== undefined && verify(null, Buffer.from(text), key, Buffer.from(signature, "hex"))
   const documents = retained.documents
-    .filter((one) => !isOf(droppedDocumentsText(one), one.signature))
+    .filter((documents) => !isOf(droppedDocumentsText(documents), documents.signature))
     .map(({ packageName }) => `that documents of ${packageName} were dropped is not signed with this key`)
   return isSealed && !isOf(droppedText(retained), retained.signature)
     ? ["that sealed decisions were dropped is not signed with this key", ...documents]

@@ -274,8 +274,8 @@ const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding
   if (snapshot.version !== state.version) {
     return [{ table: "snapshots", key, column: "version", log: state.version, found: snapshot.version }]
   }
-  const [ours, theirs] = [state, snapshot].map((one): Readonly<Record<string, unknown>> =>
-    isEmpty(one) ? {} : { ...withDigests(freeze(one)), decidedAt: 0 },
+  const [ours, theirs] = [state, snapshot].map((compared): Readonly<Record<string, unknown>> =>
+    isEmpty(compared) ? {} : { ...withDigests(freeze(compared)), decidedAt: 0 },
   )
   const columns = new Set([...Object.keys(ours!), ...Object.keys(theirs!)])
   return [...columns].flatMap((column): LogFinding[] => {

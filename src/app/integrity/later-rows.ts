@@ -43,9 +43,9 @@ export const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Late
         if (name === null) continue
         const full = `${key.table}\n${name}`
         const row = rowOf(after, key) ?? null
-        const others = later.get(full)
-        if (others === undefined) later.set(full, [row])
-        else others.push(row)
+        const rows = later.get(full)
+        if (rows === undefined) later.set(full, [row])
+        else rows.push(row)
       }
     }
   }

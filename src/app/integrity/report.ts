@@ -44,7 +44,7 @@ const sealsText = ({ seals, position, at, unsealed, dropped }: SealReport): stri
 export const verifyJson = (report: VerifyReport): string =>
   JSON.stringify({
     ...report,
-    differences: report.differences.map((one) => ({ ...one, ...shownBeside(one) })),
+    differences: report.differences.map((difference) => ({ ...difference, ...shownBeside(difference) })),
   })
 
 const differenceCount = (count: number): string => counted(count, "difference")
@@ -65,8 +65,8 @@ export const differenceText = (difference: Difference): string => {
   if (ownTables.has(table)) return `${table} ${key}: ${found}`
   if (kind === "missing") return `${table} ${key}: the log has this row, the table does not`
   if (kind === "extra") return `${table} ${key}: the table has this row, the log does not`
-  const { log: said, found: is } = shownBeside(difference)
-  return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(is)}`
+  const { log: said, found: stored } = shownBeside(difference)
+  return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(stored)}`
 }
 
 /** What is not derived from anything: there is nothing to compare with, only something to say. */
@@ -96,9 +96,9 @@ const shownBeside = ({
 }
 
 /** The first place where two texts differ; null: they are not two texts, or the same. */
-const partingOf = (one: Value, other: Value): number | null => {
-  if (typeof one !== "string" || typeof other !== "string" || one === other) return null
+const partingOf = (left: Value, right: Value): number | null => {
+  if (typeof left !== "string" || typeof right !== "string" || left === right) return null
   let at = 0
-  while (at < one.length && one[at] === other[at]) at += 1
+  while (at < left.length && left[at] === right[at]) at += 1
   return at
 }

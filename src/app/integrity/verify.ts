@@ -127,8 +127,8 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     chain: found.chain,
     seals: found.seals,
     differences: [
-      ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
-      ...found.wrong.flatMap((one) => one.differences),
+      ...folded.findings.map((finding): Difference => ({ kind: "changed", ...finding })),
+      ...found.wrong.flatMap((row) => row.differences),
     ],
     repaired: found.repaired,
     seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000,
@@ -200,22 +200,22 @@ const findDifferences = Effect.fnUntraced(function* (
       rows[table] += page.length
       for (const { id, row } of page) {
         const full = `${table}\n${rowName(table, row)}`
-        const one = expected.get(full)
-        if (one === undefined) differing.push(extra(table, name, id, row))
+        const rowExpected = expected.get(full)
+        if (rowExpected === undefined) differing.push(extra(table, name, id, row))
         else {
           expected.delete(full)
-          const difference = changed(table, name, row, one)
+          const difference = changed(table, name, row, rowExpected)
           if (difference !== null) differing.push(difference)
         }
       }
       after = page.at(-1)!.id
     }
   }
-  for (const one of expected.values()) {
-    differing.push(missing(one.key.table, tableIn(names, one.key.table), one))
+  for (const rowExpected of expected.values()) {
+    differing.push(missing(rowExpected.key.table, tableIn(names, rowExpected.key.table), rowExpected))
   }
   const later = differing.length === 0 || tail.length === 0 ? nothingLater : laterRows(folded, tail)
-  const wrong = differing.filter((one) => !isAhead(one, later))
+  const wrong = differing.filter((row) => !isAhead(row, later))
   return {
     positions,
     snapshots: compared,
@@ -238,13 +238,13 @@ const repair = Effect.fnUntraced(function* (
   const isBeyond = positions.tables > positions.given
   if (isBeyond) yield* audit.putTablesCheckpoint(positions.given)
   const brokenNames = new Set([...folded.broken].map(userOf))
-  const isSure = (one: WrongRow): boolean =>
-    one.expected !== null
-      ? !folded.broken.has(one.expected.state.presentity)
-      : !isOf(one, folded.broken, brokenNames)
+  const isSure = (row: WrongRow): boolean =>
+    row.expected !== null
+      ? !folded.broken.has(row.expected.state.presentity)
+      : !isOf(row, folded.broken, brokenNames)
   const toWrite = wrong.filter(isSure)
   for (const table of tableNames) {
-    const ids = toWrite.flatMap((one) => (one.table === table && one.id !== null ? [one.id] : []))
+    const ids = toWrite.flatMap((row) => (row.table === table && row.id !== null ? [row.id] : []))
     if (ids.length > 0) yield* audit.deleteRows(table, ids)
   }
   const changes = new Map<State, RowKey[]>()

@@ -161,10 +161,10 @@ const message = (lines: readonly string[], content: Publish["body"]): Buffer => 
   ])
 }
 
-const via = (dialog: DialogStart, sender: Endpoint | null, position: number, no: number): string =>
-  `Via: SIP/2.0/${transportOf(dialog)} ${sentBy(sender)};branch=${branch(position, no)}`
+const via = (dialog: DialogStart, sender: Endpoint | null, position: number, id: number): string =>
+  `Via: SIP/2.0/${transportOf(dialog)} ${sentBy(sender)};branch=${branch(position, id)}`
 
-const branch = (position: number, no: number): string => `z9hG4bK-${position}-${no}`
+const branch = (position: number, id: number): string => `z9hG4bK-${position}-${id}`
 
 const sentBy = (endpoint: Endpoint | null): string =>
   endpoint === null ? "unknown.invalid" : `${bracketed(endpoint.host)}:${endpoint.port}`

@@ -43,7 +43,8 @@ export const makeCapture = (): Capture => {
     packet: ({ at, bytes, direction, party, server, peer }) => {
       if (bytes === null || bytes.length > payloadMax) return null
       const isIpv6 =
-        [server, peer].every((one) => one === null || isIPv6(one.host)) && (server ?? peer) !== null
+        [server, peer].every((endpoint) => endpoint === null || isIPv6(endpoint.host)) &&
+        (server ?? peer) !== null
       const [ours, theirs] = isIpv6
         ? [server ?? { host: "2001:db8::1", port: 5060 }, peer ?? { host: "2001:db8::2", port: 5060 }]
         : [

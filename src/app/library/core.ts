@@ -96,10 +96,10 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const health = makeHealth(store.claim ?? soleClaim, report)
   const unreadable = yield* Deferred.make<never, StoreFault>()
   const delivery = makeDelivery(context.packages, {
-    taken: ({ presentity, no, cseq }) =>
-      pump.handler.delivered(presentity, no, cseq, { _tag: "Accepted", remoteTarget: null }),
-    abandoned: ({ presentity, no }) =>
-      void Effect.runForkWith(effects)(pump.amend(presentity, { _tag: "Abandon", only: [no] }, "")),
+    taken: ({ presentity, no: id, cseq }) =>
+      pump.handler.delivered(presentity, id, cseq, { _tag: "Accepted", remoteTarget: null }),
+    abandoned: ({ presentity, no: id }) =>
+      void Effect.runForkWith(effects)(pump.amend(presentity, { _tag: "Abandon", only: [id] }, "")),
   })
   const pump: Pump = yield* makePump(
     {

@@ -61,9 +61,9 @@ const wordsIn = (name: string): readonly string[] =>
  *
  * Makes nothing.
  */
-export const unknownName = (of: object, known: ReadonlySet<string>): string | null => {
+export const unknownName = (given: object, known: ReadonlySet<string>): string | null => {
   try {
-    for (const name in of) if (!known.has(name) && Object.hasOwn(of, name)) return name
+    for (const name in given) if (!known.has(name) && Object.hasOwn(given, name)) return name
   } catch {
     // a proxy that refuses
   }

@@ -41,9 +41,9 @@ export const makeSkips = (packages: Packages): Skips => {
   const presentities: Presentities = new Map()
   return {
     delivered: (notify) => delivered(presentities, notify),
-    taken: ({ presentity, no }) => {
+    taken: ({ presentity, no: id }) => {
       const known = presentities.get(presentity)
-      const watcher = known?.watchers.get(no)
+      const watcher = known?.watchers.get(id)
       if (known === undefined || watcher === undefined || watcher.underWay === 0) return
       watcher.underWay--
       if (watcher.underWay === 0 && watcher.changes === 0) known.behind--
@@ -56,28 +56,31 @@ export const makeSkips = (packages: Packages): Skips => {
 
 const isBehind = ({ underWay, changes }: Watcher): boolean => underWay > 0 || changes > 0
 
-const forget = (presentities: Presentities, uri: Uri, presentity: Presentity, no: SubscriptionNo): void => {
-  const watcher = presentity.watchers.get(no)
+const forget = (presentities: Presentities, uri: Uri, presentity: Presentity, id: SubscriptionNo): void => {
+  const watcher = presentity.watchers.get(id)
   if (watcher === undefined) return
   if (isBehind(watcher)) presentity.behind--
-  presentity.watchers.delete(no)
+  presentity.watchers.delete(id)
   if (presentity.watchers.size === 0) presentities.delete(uri)
 }
 
 /** @returns how many changes were left out before the one that is told */
-const delivered = (presentities: Presentities, { presentity, no, packageName, state }: Notify): number => {
+const delivered = (
+  presentities: Presentities,
+  { presentity, no: id, packageName, state }: Notify,
+): number => {
   let known = presentities.get(presentity)
-  const watcher = known?.watchers.get(no)
+  const watcher = known?.watchers.get(id)
   const skipped = watcher === undefined ? 0 : Math.max(0, watcher.changes - 1)
   if (state === "terminated") {
-    if (known !== undefined) forget(presentities, presentity, known, no)
+    if (known !== undefined) forget(presentities, presentity, known, id)
     return skipped
   }
   if (known === undefined) {
     known = { watchers: new Map(), behind: 0 }
     presentities.set(presentity, known)
   }
-  if (watcher === undefined) known.watchers.set(no, { packageName, underWay: 1, changes: 0 })
+  if (watcher === undefined) known.watchers.set(id, { packageName, underWay: 1, changes: 0 })
   else {
     if (isBehind(watcher)) known.behind--
     watcher.underWay++
@@ -101,8 +104,8 @@ const count = (presentities: Presentities, packages: Packages, committed: Commit
   const isOnlySubscriptions = showsTheSame(committed)
   if (isOnlySubscriptions && after.subscriptions === before.subscriptions) return
   const comparison: Comparison = { committed, packages, isOnlySubscriptions, found: new Map() }
-  for (const [no, watcher] of known.watchers)
-    if (isBehind(watcher) && isChangedFor(comparison, no, watcher)) watcher.changes++
+  for (const [id, watcher] of known.watchers)
+    if (isBehind(watcher) && isChangedFor(comparison, id, watcher)) watcher.changes++
 }
 
 /** One decision, and what was found of it so far. */
@@ -117,22 +120,30 @@ interface Comparison {
 
 const isChangedFor = (
   { committed, packages, isOnlySubscriptions, found }: Comparison,
-  no: SubscriptionNo,
+  id: SubscriptionNo,
   { packageName }: Watcher,
 ): boolean => {
   const { before, after } = committed
-  const was = get(before.subscriptions, no)
-  const is = get(after.subscriptions, no)
+  const subscriptionBefore = get(before.subscriptions, id)
+  const subscriptionAfter = get(after.subscriptions, id)
   const eventPackage = packages.find(packageName)
-  if (was === undefined || is === undefined || eventPackage === null) return false
-  if (isOnlySubscriptions && was === is && eventPackage.composesFrom === undefined) return false
-  const key = viewKey(is)
+  if (subscriptionBefore === undefined || subscriptionAfter === undefined || eventPackage === null)
+    return false
+  if (
+    isOnlySubscriptions &&
+    subscriptionBefore === subscriptionAfter &&
+    eventPackage.composesFrom === undefined
+  )
+    return false
+  const key = viewKey(subscriptionAfter)
   // whoever sees something else by its own doing is compared alone
-  const isShared = was === is || viewKey(was) === key
+  const isShared = subscriptionBefore === subscriptionAfter || viewKey(subscriptionBefore) === key
   const known = isShared ? found.get(key) : undefined
   if (known !== undefined) return known
   const isChanged = differs(
-    () => viewFor(before, was, eventPackage).digest !== viewFor(after, is, eventPackage).digest,
+    () =>
+      viewFor(before, subscriptionBefore, eventPackage).digest !==
+      viewFor(after, subscriptionAfter, eventPackage).digest,
   )
   if (isShared) found.set(key, isChanged)
   return isChanged

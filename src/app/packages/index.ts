@@ -54,13 +54,13 @@ export const conference = (
  * transformations. Fits as the third argument of `makeRegistry`.
  */
 export const commonRules = (options: rules.RulesOptions & { readonly xml?: XmlCodec } = {}): PackageRules => {
-  const { xml = xmlCodec, ...others } = options
-  return pidfRules.commonRules(xml, others)
+  const { xml = xmlCodec, ...rest } = options
+  return pidfRules.commonRules(xml, rest)
 }
 
 /** The watchers of a package (RFC 3857). Fits as it is as the second argument of `makeRegistry`. */
-export const watcherInfo = (of: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
-  watchers.watcherInfo(of, { ...options, xml: options.xml ?? xmlCodec })
+export const watcherInfo = (watched: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
+  watchers.watcherInfo(watched, { ...options, xml: options.xml ?? xmlCodec })
 
 export { callInfo } from "../../domain/packages/call-info.ts"
 export { lineSeize } from "../../domain/packages/line-seize.ts"

@@ -94,7 +94,7 @@ export const compact = Effect.fn("Retention.compact")(function* (
       continue
     }
     const { retained } = yield* retentionState(log)
-    const told = retained.documents.find((one) => one.packageName === packageName)?.before ?? 0
+    const told = retained.documents.find((documents) => documents.packageName === packageName)?.before ?? 0
     const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
       // what an attempt that was cut off has told of already is no news
       const isNews = going > 0 && told < before
@@ -210,21 +210,25 @@ const keepBeginnings = Effect.fnUntraced(function* (log: LogAdmin["Service"], be
     const page = yield* retention.leaving(before, after)
     if (page.length === 0) break
     const states: State[] = []
-    for (const one of page) {
-      if (one.position > shown) {
+    for (const expiring of page) {
+      if (expiring.position > shown) {
         return yield* new CompactRefused({
           why: "the tables are behind what is to be dropped: start the server once, or see its log",
         })
       }
-      if (one.isOutOfOrder || one.snapshotVersion === null || one.snapshotVersion < one.version) {
+      if (
+        expiring.isOutOfOrder ||
+        expiring.snapshotVersion === null ||
+        expiring.snapshotVersion < expiring.version
+      ) {
         return yield* new CompactRefused({
-          why: `${one.stream} is not in order: presently verify says what is wrong with it`,
+          why: `${expiring.stream} is not in order: presently verify says what is wrong with it`,
         })
       }
-      states.push(yield* stateThen(log, one))
-      decisions += one.decisions
-      position = Math.max(position, one.position)
-      if (one.newest === one.version && one.snapshot === null) empty++
+      states.push(yield* stateThen(log, expiring))
+      decisions += expiring.decisions
+      position = Math.max(position, expiring.position)
+      if (expiring.newest === expiring.version && expiring.snapshot === null) empty++
     }
     yield* retention.keepBeginnings(states)
     after = page.at(-1)!.number
@@ -279,7 +283,7 @@ export const recordFact = Effect.fnUntraced(function* (
   event: Event,
   at: Millis,
   cause: string,
-  by: string,
+  origin: string,
 ) {
   const { store } = log
   for (;;) {
@@ -288,7 +292,7 @@ export const recordFact = Effect.fnUntraced(function* (
       stream: retentionStream,
       version: state.version + 1,
       cause,
-      origin: by,
+      origin,
       nonce: freshNonce(),
       ...placedAt(state, nowFor(state, at), [event]),
     }

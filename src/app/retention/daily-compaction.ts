@@ -52,7 +52,7 @@ export const makeDaily = (
       whilePaused,
       share,
     })
-    if (left !== null || documents.some((one) => one.left !== undefined)) {
+    if (left !== null || documents.some((dropping) => dropping.left !== undefined)) {
       counts.limited++
       yield* Effect.logWarning(
         `more is old than the ${share} % of the log that are dropped at once (retention_share): the rest goes on another day, or by presently compact --yes`,
@@ -61,9 +61,9 @@ export const makeDaily = (
     if (decisions > 0) {
       yield* Effect.logInfo(`${decisions} old decisions dropped from the log, with ${months.length} months`)
     }
-    for (const one of documents) {
-      if (one.documents > 0)
-        yield* Effect.logInfo(`${one.documents} old documents of ${one.packageName} dropped`)
+    for (const dropping of documents) {
+      if (dropping.documents > 0)
+        yield* Effect.logInfo(`${dropping.documents} old documents of ${dropping.packageName} dropped`)
     }
   }).pipe(
     Effect.catch((cause) =>

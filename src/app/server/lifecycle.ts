@@ -161,8 +161,8 @@ const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>
     ? handler
     : {
         submit: handler.submit,
-        delivered: (presentity, no, cseq, outcome) => {
-          tracing.delivered(presentity, no, cseq, outcome)
-          handler.delivered(presentity, no, cseq, outcome)
+        delivered: (presentity, id, cseq, outcome) => {
+          tracing.delivered(presentity, id, cseq, outcome)
+          handler.delivered(presentity, id, cseq, outcome)
         },
       }

@@ -262,7 +262,7 @@ const writerFamilies = (
 const stateFamilies = (states: Iterable<State>): readonly Family[] => {
   const publications = new Map<string, number>()
   const subscriptions = new Map<string, { active: number; pending: number; waiting: number }>()
-  const of = (event: string) => {
+  const countsOf = (event: string) => {
     const found = subscriptions.get(event) ?? { active: 0, pending: 0, waiting: 0 }
     subscriptions.set(event, found)
     return found
@@ -271,8 +271,8 @@ const stateFamilies = (states: Iterable<State>): readonly Family[] => {
     for (const [event, live] of state.publications) {
       publications.set(event, (publications.get(event) ?? 0) + size(live))
     }
-    for (const { packageName, status } of values(state.subscriptions)) of(packageName)[status] += 1
-    for (const { packageName } of values(state.waiting)) of(packageName).waiting += 1
+    for (const { packageName, status } of values(state.subscriptions)) countsOf(packageName)[status] += 1
+    for (const { packageName } of values(state.waiting)) countsOf(packageName).waiting += 1
   }
   return [
     gauge(
@@ -291,20 +291,21 @@ const stateFamilies = (states: Iterable<State>): readonly Family[] => {
 }
 
 const webhookFamilies = (webhooks: readonly WebhookView[]): readonly Family[] => {
-  const sum = (of: (one: WebhookView) => number): number => webhooks.reduce((all, one) => all + of(one), 0)
+  const sum = (valueOf: (webhook: WebhookView) => number): number =>
+    webhooks.reduce((all, webhook) => all + valueOf(webhook), 0)
   return [
     gauge(
       "presently_webhooks",
       "Webhooks by state.",
       (["sending", "retrying", "stopped"] as const).map((state) => ({
         labels: { state },
-        value: sum((one) => (one.state === state ? 1 : 0)),
+        value: sum((webhook) => (webhook.state === state ? 1 : 0)),
       })),
     ),
     gauge(
       "presently_webhook_dead_letters",
       "Messages that webhooks never took.",
-      sum((one) => one.dead_letters),
+      sum((webhook) => webhook.dead_letters),
     ),
   ]
 }

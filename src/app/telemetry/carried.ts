@@ -53,6 +53,9 @@ export const withCarried = (
 export const carryOn = (families: readonly Family[], { before }: Pick<CarriedMetrics, "before">): void => {
   for (const family of withCarried(families, { before })) {
     if (family.type !== "counter" || ofProcess.has(family.name)) continue
-    before.set(family.name, new Map(family.samples.map((one) => [JSON.stringify(one.labels ?? {}), one])))
+    before.set(
+      family.name,
+      new Map(family.samples.map((sample) => [JSON.stringify(sample.labels ?? {}), sample])),
+    )
   }
 }

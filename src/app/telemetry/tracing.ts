@@ -30,7 +30,7 @@ export interface Tracing {
   /** Null: this one is not traced. `parent`: what it is part of. */
   readonly begin: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
   readonly tracer: Tracer.Tracer
-  readonly delivered: (presentity: Uri, no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
+  readonly delivered: (presentity: Uri, id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
 }
 
 export interface TracingOptions {
@@ -93,21 +93,21 @@ const tracingOf = (tracer: Tracer.Tracer, isChosen: () => boolean): Tracing => {
         trace: {
           appended: (from) => end(start("append", "client", root, from)),
           notifies: (notifications) => {
-            for (const one of notifications) {
+            for (const notify of notifications) {
               if (open.size >= openMax) return
               const span = start("NOTIFY", "client", root, performance.now())
-              span.attribute("sip.event", one.packageName)
-              span.attribute("sip.call_id", one.dialog.callId)
-              span.attribute("sip.cseq", one.cseq)
-              span.attribute("sip.subscription_state", one.state)
-              open.set(keyOf(one.presentity, one.no, one.cseq), span)
+              span.attribute("sip.event", notify.packageName)
+              span.attribute("sip.call_id", notify.dialog.callId)
+              span.attribute("sip.cseq", notify.cseq)
+              span.attribute("sip.subscription_state", notify.state)
+              open.set(keyOf(notify.presentity, notify.no, notify.cseq), span)
             }
           },
         },
       }
     },
-    delivered: (presentity, no, cseq, outcome) => {
-      const key = keyOf(presentity, no, cseq)
+    delivered: (presentity, id, cseq, outcome) => {
+      const key = keyOf(presentity, id, cseq)
       const span = open.get(key)
       if (span === undefined) return
       open.delete(key)
@@ -125,7 +125,7 @@ const names: Readonly<Partial<Record<string, string>>> = {
   Resubscribe: "SUBSCRIBE",
 }
 
-const keyOf = (presentity: Uri, no: SubscriptionNo, cseq: number): string => `${presentity} ${no} ${cseq}`
+const keyOf = (presentity: Uri, id: SubscriptionNo, cseq: number): string => `${presentity} ${id} ${cseq}`
 
 /** Of the process's own clock, as nanoseconds since 1970. */
 const nanos = (millis: number): bigint => BigInt(Math.round((performance.timeOrigin + millis) * 1e6))

@@ -105,7 +105,7 @@ export const contextAt = (state: State, now: Millis, world: World): Context => (
   authorize: world.authorize ?? allowEveryone,
   ...(world.isTagActive === undefined ? {} : { isTagActive: world.isTagActive }),
   ...(world.isUnread === undefined ? {} : { isUnread: world.isUnread }),
-  inFlight: (no) => world.inFlight?.includes(no) ?? false,
+  inFlight: (id) => world.inFlight?.includes(id) ?? false,
   findDialog: (key) =>
     [...values(state.dialogs)].find(
       ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === key,
@@ -150,8 +150,8 @@ const decided = (state: State, command: Command, now: Millis, world: World): Dec
 }
 
 /** `1/3 active;expires=60 open`: subscription, CSeq, Subscription-State, body with `+` for line ends. */
-export const notifyInShort = (one: Notify): string => {
-  const reason = one.reason === null ? "" : `;reason=${one.reason}`
-  const expires = one.expires === null ? "" : `;expires=${one.expires}`
-  return `${one.no}/${one.cseq} ${one.state}${reason}${expires} ${one.body === null ? "(no body)" : one.body.text.replaceAll("\n", "+")}`
+export const notifyInShort = (notify: Notify): string => {
+  const reason = notify.reason === null ? "" : `;reason=${notify.reason}`
+  const expires = notify.expires === null ? "" : `;expires=${notify.expires}`
+  return `${notify.no}/${notify.cseq} ${notify.state}${reason}${expires} ${notify.body === null ? "(no body)" : notify.body.text.replaceAll("\n", "+")}`
 }

@@ -68,11 +68,15 @@ export const examples = ({ eventPackage, options }: Trial): readonly unknown[] =
 export const compositions = (trial: Trial): readonly Composition<unknown>[] => {
   const { random, cases } = trial
   const documents = examples(trial)
-  const some = (max: number): readonly unknown[] =>
+  const chosen = (max: number): readonly unknown[] =>
     Array.from({ length: documents.length === 0 ? 0 : random.int(max + 1) }, () => random.pick(documents))
-  const lists = [[], ...documents.map((one) => [one]), ...Array.from({ length: cases }, () => some(5))]
+  const lists = [
+    [],
+    ...documents.map((document) => [document]),
+    ...Array.from({ length: cases }, () => chosen(5)),
+  ]
   return lists.map((list, index) => {
-    const ended = index % 2 === 0 ? [] : some(2)
+    const ended = index % 2 === 0 ? [] : chosen(2)
     return frozen({ presentity, documents: sources(list), ended: sources(ended, 11) })
   })
 }
@@ -96,22 +100,22 @@ export const garbage = ({ options, random, cases }: Trial): readonly Body[] => {
   ]
 }
 
-const spoilt = (body: Body, others: readonly Body[], random: Random): Body => {
+const spoilt = (body: Body, bodies: readonly Body[], random: Random): Body => {
   const { text } = body
   const at = random.int(text.length + 1)
   const rest = text.slice(at)
-  const some = rest.slice(0, random.int(20))
-  const other = random.pick(others).text
+  const piece = rest.slice(0, random.int(20))
+  const otherText = random.pick(bodies).text
   const texts = [
     text.slice(0, at),
     rest,
     text.slice(0, at) + random.pick(pieces) + rest,
-    text.slice(0, at) + random.pick(pieces) + rest.slice(some.length),
-    text.slice(0, at) + some + rest,
-    text.slice(0, at) + rest.slice(some.length),
-    text.slice(0, at) + other.slice(random.int(other.length + 1)),
+    text.slice(0, at) + random.pick(pieces) + rest.slice(piece.length),
+    text.slice(0, at) + piece + rest,
+    text.slice(0, at) + rest.slice(piece.length),
+    text.slice(0, at) + otherText.slice(random.int(otherText.length + 1)),
     text.slice(0, at) + rest.toUpperCase(),
-    text + other,
+    text + otherText,
   ]
   return { ...body, text: random.pick(texts) }
 }
@@ -120,7 +124,7 @@ const spoilt = (body: Body, others: readonly Body[], random: Random): Body => {
 export const frozen = <T>(value: T): T => {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const one of Object.values(value)) frozen(one)
+  for (const member of Object.values(value)) frozen(member)
   return value
 }
 
@@ -132,5 +136,5 @@ const withoutSpelling = (value: unknown): unknown => {
   if (Object.getPrototypeOf(value) !== Object.prototype) return value
   const isAttribute = "namespace" in value && "value" in value
   const entries = Object.entries(value).filter(([key]) => !isAttribute || key !== "prefix")
-  return Object.fromEntries(entries.map(([key, one]) => [key, withoutSpelling(one)]))
+  return Object.fromEntries(entries.map(([key, member]) => [key, withoutSpelling(member)]))
 }

@@ -219,10 +219,10 @@ const numbers = (trial: Trial): void => {
       bodies.map(() => body.contentType),
       "with a version it is of another media type",
     )
-    const [one, other] = [oneVersion, otherVersion].map((version) =>
+    const [left, right] = [oneVersion, otherVersion].map((version) =>
       personal(body, version).text.replaceAll(`${version}`, "version"),
     )
-    demand(one === other, `two versions differ in more than the version: ${excerpt(body)}`)
+    demand(left === right, `two versions differ in more than the version: ${excerpt(body)}`)
     if (!eventPackage.accepts.includes(body.contentType)) continue
     const again = readBack(eventPackage, personal(body, oneVersion), "with a version it is refused")
     demandSame(meaning(again), meaning(document), `with a version it says something else: ${excerpt(body)}`)
@@ -257,9 +257,9 @@ const tellsTheDifference = (trial: Trial): void => {
     .map((input) => frozen(eventPackage.compose(input)))
     .filter((document) => document !== null)
   const ofItself = documents
-    .map((one) => eventPackage.difference?.(one, one) ?? null)
-    .filter((one) => one !== null)
-  const texts = [...new Set(ofItself.map((one) => eventPackage.render(one).text))]
+    .map((document) => eventPackage.difference?.(document, document) ?? null)
+    .filter((document) => document !== null)
+  const texts = [...new Set(ofItself.map((document) => eventPackage.render(document).text))]
   demand(
     texts.length <= 1,
     `the difference of a document from itself says something of it: ${inShort(texts.slice(0, 2))}`,
@@ -307,8 +307,9 @@ const demand = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(what)
 }
 
-const demandSame = (is: unknown, should: unknown, what: string): void => {
-  if (!isDeepStrictEqual(is, should)) throw new Error(`${what}: ${inShort(is)} instead of ${inShort(should)}`)
+const demandSame = (found: unknown, should: unknown, what: string): void => {
+  if (!isDeepStrictEqual(found, should))
+    throw new Error(`${what}: ${inShort(found)} instead of ${inShort(should)}`)
 }
 
 /** A counterexample on one line. */

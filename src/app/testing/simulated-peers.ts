@@ -38,9 +38,9 @@ export interface Peers {
   /** A NOTIFY reaches its watcher. */
   readonly take: (notify: Notify) => DeliveryOutcome
   /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
-  readonly spared: (presentity: Uri, no: number, cseq: number) => void
+  readonly spared: (presentity: Uri, id: number, cseq: number) => void
   /** The document a watcher shows; null: its device made the last change itself. Undefined when it knows nothing. */
-  readonly shows: (presentity: Uri, no: number) => string | null | undefined
+  readonly shows: (presentity: Uri, id: number) => string | null | undefined
 }
 
 export interface Universe {
@@ -121,26 +121,26 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
         tag: null,
       })
     }
-    const one = random.pick(publishers)
-    const bodies = universe.bodies.get(one.packageName) ?? []
-    const body = one.tag === null || random.chance(0.6) ? random.pick(bodies) : null
+    const publisher = random.pick(publishers)
+    const bodies = universe.bodies.get(publisher.packageName) ?? []
+    const body = publisher.tag === null || random.chance(0.6) ? random.pick(bodies) : null
     const command: Command = {
       _tag: "Publish",
-      packageName: one.packageName,
-      ifMatch: one.tag === null ? [] : [one.tag],
+      packageName: publisher.packageName,
+      ifMatch: publisher.tag === null ? [] : [publisher.tag],
       expires: expires(),
       body,
       bodyFault: null,
-      sender: random.chance(0.3) ? one.device : null,
+      sender: random.chance(0.3) ? publisher.device : null,
     }
     return {
-      presentity: one.presentity,
+      presentity: publisher.presentity,
       command,
       answered: (answer) => {
         if (answer._tag === "Rejected") {
-          if (answer.rejection.status === 412) one.tag = null
+          if (answer.rejection.status === 412) publisher.tag = null
         } else if (answer.reply._tag === "Published") {
-          one.tag = answer.reply.expires === 0 ? null : answer.reply.entityTag
+          publisher.tag = answer.reply.expires === 0 ? null : answer.reply.entityTag
         }
       },
     }
@@ -207,7 +207,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       const eventId = `${dialog.usages.length}`
       dialog.usages.push({ packageName: random.pick(watchedNames), eventId, no: null, document: undefined })
     }
-    const { packageName, eventId, no } = random.pick(dialog.usages)
+    const { packageName, eventId, no: id } = random.pick(dialog.usages)
     const { callId, localTag, remoteTag } = dialog.start
     const device = random.chance(0.3) ? deviceOf(dialog.watcher) : null
     const remoteTarget = device !== null && doubt.chance(0.3) ? device.replace("@", "@away.") : device
@@ -227,7 +227,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
         packageName,
         eventId,
         // a trusted peer may pass it on without saying whose it is, but a new subscription needs a name
-        ...(no !== null && random.chance(0.2)
+        ...(id !== null && random.chance(0.2)
           ? { watcher: anonymous, through: hostOf(dialog.start.source) }
           : { watcher: dialog.watcher }),
         ...(random.chance(0.1) ? { private: random.chance(0.5) } : {}),
@@ -318,7 +318,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
     take: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)
       const usage = dialog?.usages.find(
-        (one) => one.packageName === notify.packageName && one.eventId === notify.eventId,
+        (candidate) => candidate.packageName === notify.packageName && candidate.eventId === notify.eventId,
       )
       if (dialog === undefined || usage === undefined) return refused(481, null)
       if (notify.cseq < dialog.seen) return refused(500, null)
@@ -343,9 +343,9 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
         ...(isNamed ? { address: addressOf(dialog) } : {}),
       }
     },
-    spared: (presentity, no, cseq) => void ownUntil.set(`${presentity} ${no}`, cseq),
-    shows: (presentity, no) => {
-      const name = `${presentity} ${no}`
+    spared: (presentity, id, cseq) => void ownUntil.set(`${presentity} ${id}`, cseq),
+    shows: (presentity, id) => {
+      const name = `${presentity} ${id}`
       return ownUntil.has(name) ? null : byNo.get(name)?.document
     },
   }

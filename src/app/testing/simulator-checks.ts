@@ -24,7 +24,7 @@ export interface Checks {
   readonly follow: () => void
   readonly released: <T>(release: Release<T>, origin: string | null) => void
   /** The SIP side did not let this one leave; the next may have its number. */
-  readonly unsent: (one: Notify) => void
+  readonly unsent: (notify: Notify) => void
   /** @param settled nothing is undecided and everything due by `now` has been decided */
   readonly step: <T>(engine: Engine<T>, now: Millis, settled: boolean) => void
   /**
@@ -41,7 +41,7 @@ export interface Checks {
 
 export type Compare = (
   state: State,
-  one: Subscription,
+  subscription: Subscription,
 ) => { readonly shown: string; readonly there: string } | null
 
 export class CheckFailed extends Error {}
@@ -62,23 +62,23 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
 
   const dialogOf = ({ dialog }: Notify): string => `${dialog.callId} ${dialog.localTag}`
 
-  const sent = (one: Notify): void => {
-    const subscription = `${one.presentity} ${one.no}`
-    const name = `${subscription} ${one.cseq}`
+  const sent = (notify: Notify): void => {
+    const subscription = `${notify.presentity} ${notify.no}`
+    const name = `${subscription} ${notify.cseq}`
     const expected = owed.get(name)
     must(expected !== undefined, `NOTIFY ${name} is sent without, before or twice after its decision`)
-    deepStrictEqual(one, expected)
+    deepStrictEqual(notify, expected)
     owed.delete(name)
-    const last = lastCseq.get(dialogOf(one)) ?? 0
-    must(one.cseq > last, `CSeq ${one.cseq} after ${last} in ${dialogOf(one)}`)
-    lastCseq.set(dialogOf(one), one.cseq)
+    const last = lastCseq.get(dialogOf(notify)) ?? 0
+    must(notify.cseq > last, `CSeq ${notify.cseq} after ${last} in ${dialogOf(notify)}`)
+    lastCseq.set(dialogOf(notify), notify.cseq)
     must(!over.has(subscription), `NOTIFY ${name} after the end of its subscription`)
-    if (one.state === "terminated") over.add(subscription)
+    if (notify.state === "terminated") over.add(subscription)
   }
 
   return {
-    unsent: (one) => {
-      if (lastCseq.get(dialogOf(one)) === one.cseq) lastCseq.set(dialogOf(one), one.cseq - 1)
+    unsent: (notify) => {
+      if (lastCseq.get(dialogOf(notify)) === notify.cseq) lastCseq.set(dialogOf(notify), notify.cseq - 1)
     },
     follow: () => {
       for (const { decision, position: at } of log.read(position, 1_000_000)) {
@@ -94,8 +94,8 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         // RFC 3261 §12.2.1.1: what is said again after a crash is a request of its own, and a fact
         for (const event of decision.events)
           if (event._tag === "FarewellRepeated") over.delete(`${stream} ${event.no}`)
-        for (const one of react(before, decision.events, after, clockOf(decision), options)) {
-          owed.set(`${stream} ${one.no} ${one.cseq}`, one)
+        for (const notify of react(before, decision.events, after, clockOf(decision), options)) {
+          owed.set(`${stream} ${notify.no} ${notify.cseq}`, notify)
         }
       }
     },
@@ -105,7 +105,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         const isStored = answer.reply._tag === "Subscribed" || answer.reply.expires > 0
         must(!isStored || origins.has(origin), `${origin} is answered 2xx without being in the log`)
       }
-      for (const one of notifications) sent(one)
+      for (const notify of notifications) sent(notify)
     },
     step: (engine, now, settled) => {
       for (const presentity of engine.presentities()) {
@@ -128,32 +128,41 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
       const { limits } = options
       const longest = Math.max(limits.maxExpiresPublish, limits.maxExpiresSubscribe) + limits.expiresOffset
       for (const { presentity, publications, subscriptions } of states.values()) {
-        for (const one of [...values(publications)].flatMap((some) => [...values(some)]))
-          must(one.expiresAt <= now + longest * 1000, `${presentity} publishes for longer than is granted`)
-        for (const one of values(subscriptions)) {
-          must(one.expiresAt <= now + longest * 1000, `${presentity} ${one.no} lasts longer than is granted`)
-          must(one.issuedAt <= now && one.createdAt <= now, `${presentity} ${one.no} is of the future`)
+        for (const publication of [...values(publications)].flatMap((live) => [...values(live)]))
+          must(
+            publication.expiresAt <= now + longest * 1000,
+            `${presentity} publishes for longer than is granted`,
+          )
+        for (const subscription of values(subscriptions)) {
+          must(
+            subscription.expiresAt <= now + longest * 1000,
+            `${presentity} ${subscription.no} lasts longer than is granted`,
+          )
+          must(
+            subscription.issuedAt <= now && subscription.createdAt <= now,
+            `${presentity} ${subscription.no} is of the future`,
+          )
         }
       }
     },
     converged: (compare) => {
       let count = 0
       for (const state of states.values()) {
-        for (const one of values(state.subscriptions)) {
-          const eventPackage = options.packages.find(one.packageName)
+        for (const subscription of values(state.subscriptions)) {
+          const eventPackage = options.packages.find(subscription.packageName)
           // it refused the last one without asking for another
-          if (eventPackage === null || one.status !== "active" || one.shown === "") continue
-          const compared = compare(state, one)
+          if (eventPackage === null || subscription.status !== "active" || subscription.shown === "") continue
+          const compared = compare(state, subscription)
           // or knows better by itself
           if (compared === null) continue
           must(
-            one.shown === viewFor(state, one, eventPackage).digest,
-            `${state.presentity} ${one.no} was not told`,
+            subscription.shown === viewFor(state, subscription, eventPackage).digest,
+            `${state.presentity} ${subscription.no} was not told`,
           )
           const { shown, there } = compared
           must(
             shown === there,
-            `${state.presentity} ${one.no} shows ${JSON.stringify(shown)} of ${JSON.stringify(there)}`,
+            `${state.presentity} ${subscription.no} shows ${JSON.stringify(shown)} of ${JSON.stringify(there)}`,
           )
           count++
         }

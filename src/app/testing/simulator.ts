@@ -160,8 +160,8 @@ const jumps: readonly Millis[] = [
 ]
 
 /** The later of two instants; the second when it is earlier by more than that: then the clock was set back. */
-const laterOf = (one: Millis, other: Millis, slack: Millis): Millis =>
-  other < one - slack ? other : Math.max(one, other)
+const laterOf = (left: Millis, right: Millis, slack: Millis): Millis =>
+  right < left - slack ? right : Math.max(left, right)
 
 const nobody: Ticket = { origin: null, answered: () => {} }
 
@@ -236,12 +236,12 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     offerAgain({ presentity, command, origin: ticket.origin ?? "", ticket })
   }
 
-  const offerAgain = (one: Offer<Ticket>): void => {
-    const offered = engine.offer(one, clock(), random.token)
+  const offerAgain = (given: Offer<Ticket>): void => {
+    const offered = engine.offer(given, clock(), random.token)
     if (offered._tag === "Released") send(offered.release)
     else if (offered._tag === "Missing") {
       engine.load(log.load(offered.presentity))
-      offerAgain(one)
+      offerAgain(given)
     }
   }
 
@@ -252,46 +252,46 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       counts.answers++
       if (!lose(0.05)) post(delay(), () => ticket.answered(answer))
     }
-    for (const one of notifications) transmit(one)
+    for (const notify of notifications) transmit(notify)
   }
 
   /** One NOTIFY transaction: one outcome for the process that began it. */
-  const transmit = (one: Notify): void => {
+  const transmit = (notify: Notify): void => {
     counts.notifications++
     note(
-      `${now} NOTIFY ${one.presentity} ${one.no} CSeq ${one.cseq} ${one.state} ${JSON.stringify(one.body?.text)}`,
+      `${now} NOTIFY ${notify.presentity} ${notify.no} CSeq ${notify.cseq} ${notify.state} ${JSON.stringify(notify.body?.text)}`,
     )
     const began = life
     const report = (outcome: DeliveryOutcome): void => {
-      foreign.delete(one)
+      foreign.delete(notify)
       const isForgotten = life !== began
       deliveries.push({
-        presentity: one.presentity,
-        no: one.no,
-        cseq: one.cseq,
+        presentity: notify.presentity,
+        no: notify.no,
+        cseq: notify.cseq,
         outcome: isForgotten ? "Forgotten" : outcome._tag,
       })
       if (isForgotten) return
-      note(`${now} outcome ${one.no} CSeq ${one.cseq} ${JSON.stringify(outcome)}`)
-      const { no, cseq } = one
-      offer(one.presentity, { _tag: "ReportDelivery", no, cseq, outcome }, nobody)
+      note(`${now} outcome ${notify.no} CSeq ${notify.cseq} ${JSON.stringify(outcome)}`)
+      const { no: id, cseq } = notify
+      offer(notify.presentity, { _tag: "ReportDelivery", no: id, cseq, outcome }, nobody)
     }
-    if (peers.doubts(one, calm)) {
+    if (peers.doubts(notify, calm)) {
       counts.doubted++
-      checks.unsent(one)
+      checks.unsent(notify)
       return post(0, () => report({ _tag: "Unproven" }))
     }
-    const why = peers.sending(one)
+    const why = peers.sending(notify)
     if (why !== null) throw new CheckFailed(why)
-    if (one.proof?._tag === "Unproven") counts.unproven++
-    if (!calm && peers.isUnrepeated(one)) {
+    if (notify.proof?._tag === "Unproven") counts.unproven++
+    if (!calm && peers.isUnrepeated(notify)) {
       counts.unrepeated++
       return post(8_000, () => report({ _tag: "Unproven", room: 0 }))
     }
     if (lose(0.01)) return post(0, () => report({ _tag: "Unreachable" }))
     if (lose(0.04)) return post(32_000, () => report({ _tag: "TimedOut" }))
     post(delay(), () => {
-      const outcome = peers.take(one)
+      const outcome = peers.take(notify)
       if (lose(0.02)) post(32_000, () => report({ _tag: "TimedOut" }))
       else post(delay(), () => report(outcome))
     })
@@ -303,9 +303,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     const state = checks.states().get(decision.stream)
     for (const event of decision.events) {
       if (event._tag !== "NotificationsIssued") continue
-      for (const no of event.suppressed) {
-        const dialog = state && get(state.dialogs, get(state.subscriptions, no)?.dialog ?? -1)
-        peers.spared(decision.stream, no, dialog?.localCseq ?? 0)
+      for (const id of event.suppressed) {
+        const dialog = state && get(state.dialogs, get(state.subscriptions, id)?.dialog ?? -1)
+        peers.spared(decision.stream, id, dialog?.localCseq ?? 0)
       }
     }
   }
@@ -313,7 +313,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const append = (decisions: readonly Decision[]): ReadonlySet<Uri> => {
     const { conflicts } = log.append(decisions)
     checks.follow()
-    for (const one of decisions) if (!conflicts.has(one.stream)) spare(one)
+    for (const decision of decisions) if (!conflicts.has(decision.stream)) spare(decision)
     return conflicts
   }
 
@@ -326,9 +326,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (stored.length > 0) follower?.stored(stored, log.read(0, Number.MAX_SAFE_INTEGER).length)
     const newest = decisions.at(-1)
     if (newest !== undefined) committedAt = laterOf(committedAt, clockOf(newest), slackMillis)
-    for (const one of release) send(one)
+    for (const released of release) send(released)
     reload(conflicts)
-    for (const one of again) offerAgain(one)
+    for (const given of again) offerAgain(given)
     if (conflicts.size > 0) counts.conflicts++
   }
 
@@ -346,16 +346,16 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     reload(streams)
     // what is stored after all has its consequences now
     const done = new Set<Offer<Ticket> | null>()
-    for (const one of doubtful) {
-      const { stream, version, nonce } = one.decision
+    for (const stored of doubtful) {
+      const { stream, version, nonce } = stored.decision
       if (log.history(stream, version - 1, 1)[0]?.decision.nonce !== nonce) continue
-      done.add(one.offer)
-      follower?.late([one])
-      engine.leaveLate(one)
-      const { notifications } = one
+      done.add(stored.offer)
+      follower?.late([stored])
+      engine.leaveLate(stored)
+      const { notifications } = stored
       send({ ticket: null, at: now, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
     }
-    for (const one of offers) if (one.ticket.origin === null && !done.has(one)) offerAgain(one)
+    for (const given of offers) if (given.ticket.origin === null && !done.has(given)) offerAgain(given)
   }
 
   /** Puts streams back into memory as they are written. */
@@ -396,7 +396,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       note(`${now} another writer: ${stream} ${version} ${command._tag}`)
       const reaction = { packages, limits }
       const notifications = react(state, decision.events, after, at, reaction)
-      for (const one of notifications) foreign.set(one, at)
+      for (const notify of notifications) foreign.set(notify, at)
       send({ ticket: null, at, answer: { _tag: "Accepted", reply: { _tag: "Done" } }, notifications })
       state = after
     }
@@ -416,7 +416,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     follower?.restarted()
     const { farewells, unsure } = inDoubt(alive, answers.upTo())
     for (const state of alive) engine.load(state)
-    if (universe.rules !== undefined) judgeAgain(alive.map((one) => one.presentity))
+    if (universe.rules !== undefined) judgeAgain(alive.map((state) => state.presentity))
     for (const [presentity, repeated] of farewells) {
       const command = { _tag: "RepeatFarewells", farewells: repeated } as const
       offerAgain({ presentity, command, origin: "", ticket: nobody, amends: true })
@@ -438,7 +438,9 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       deliveries.folded({ decision, before, after })
     }
     const unsure = alive.flatMap((state): [Uri, readonly number[]][] => {
-      const nos = deliveries.unsureIn(state, (one) => deliveries.isReadFrom(state.presentity, one.toldIn))
+      const nos = deliveries.unsureIn(state, (subscription) =>
+        deliveries.isReadFrom(state.presentity, subscription.toldIn),
+      )
       return nos.length === 0 ? [] : [[state.presentity, nos]]
     })
     return { farewells: deliveries.farewells(), unsure }
@@ -476,7 +478,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   // ── time ──
 
   const arrivals = (): void => {
-    const due = network.filter(({ at }) => at <= now).sort((one, other) => one.at - other.at)
+    const due = network.filter(({ at }) => at <= now).sort((left, right) => left.at - right.at)
     network = network.filter(({ at }) => at > now)
     for (const { arrive } of due) arrive()
   }
@@ -535,7 +537,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     step: (): void => {
       moveClock()
       moveTide()
-      for (let some = random.int(3); some > 0; some--) ask()
+      for (let count = random.int(3); count > 0; count--) ask()
       if (random.chance(0.02)) {
         treated.set(
           random.pick(universe.watchers),
@@ -563,13 +565,15 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       }
       checks.granted(clock())
       follower?.quiet(checks.states().values())
-      counts.converged = checks.converged((state, one) => {
-        const shown = peers.shows(state.presentity, one.no)
+      counts.converged = checks.converged((state, subscription) => {
+        const shown = peers.shows(state.presentity, subscription.no)
         if (shown === null) return null
-        const eventPackage = packages.find(one.packageName)
+        const eventPackage = packages.find(subscription.packageName)
         const there =
-          options.truth?.(state, one) ?? (eventPackage && viewFor(state, one, eventPackage).body?.text) ?? ""
-        return { shown: options.present(shown ?? "", one.packageName), there }
+          options.truth?.(state, subscription) ??
+          (eventPackage && viewFor(state, subscription, eventPackage).body?.text) ??
+          ""
+        return { shown: options.present(shown ?? "", subscription.packageName), there }
       })
     },
     result: (): Simulation => ({

@@ -62,8 +62,8 @@ interface StorePromise extends Pick<StoreCase, "name" | "part"> {
 
 const demandSame = (found: unknown, expected: unknown, what: string): void => {
   if (isDeepStrictEqual(found, expected)) return
-  const [is, should] = [found, expected].map((value) => inspect(value, { depth: 6, breakLength: 120 }))
-  throw new Error(`${what}: ${is} instead of ${should}`)
+  const [actual, should] = [found, expected].map((value) => inspect(value, { depth: 6, breakLength: 120 }))
+  throw new Error(`${what}: ${actual} instead of ${should}`)
 }
 
 const demand = (holds: boolean, what: string): void => {

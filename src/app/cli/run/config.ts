@@ -27,8 +27,8 @@ export const printSettings = Effect.fn(function* ({
   ...input
 }: ServerFlags & { readonly json: boolean }) {
   const config = yield* configOf(input, {})
-  const lines = effectiveSettings(config).map((one) =>
-    JSON.stringify({ v: 1, name: one.name, value: shownValue(one), source: one.source }),
+  const lines = effectiveSettings(config).map((setting) =>
+    JSON.stringify({ v: 1, name: setting.name, value: shownValue(setting), source: setting.source }),
   )
   yield* Console.log(json ? lines.join("\n") : printConfig(config))
 })
@@ -78,7 +78,11 @@ export const writeSettings = Effect.fn(function* ({
   )
   const hasSecret = chosen.some(({ isSecret, value }) => isSecret && value !== null)
   const path = Option.getOrElse(file, () => "presently.yaml")
-  yield* write(path, writeConfigFile(new Map(chosen.map((one) => [one.name, one.value]))), hasSecret)
+  yield* write(
+    path,
+    writeConfigFile(new Map(chosen.map((setting) => [setting.name, setting.value]))),
+    hasSecret,
+  )
   yield* Console.log(`${path} is written; start with: presently serve --config ${path}`)
 })
 

@@ -69,26 +69,26 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
   let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
   const digests: string[] = []
   const missing = new Set(supposition?.without)
-  for (const one of yield* walked(file, options)) {
-    if (one._tag === "Stream") seen.streams++
-    if (one._tag === "Step") {
+  for (const replayed of yield* walked(file, options)) {
+    if (replayed._tag === "Stream") seen.streams++
+    if (replayed._tag === "Step") {
       seen.steps++
-      missing.delete(one.moment.position)
-      seen.events += one.moment.decision.events.length
+      missing.delete(replayed.moment.position)
+      seen.events += replayed.moment.decision.events.length
     }
-    if (one._tag === "Unequal") unequal ??= one
-    if (one._tag === "Drift") seen.drift++
-    if (one._tag === "Undecidable") seen.undecidable++
-    if (one._tag === "Difference") seen.differences++
-    if (one._tag === "StreamEnd" && one.digest !== null) digests.push(one.digest)
-    for (const line of say(one)) yield* Console.log(line)
+    if (replayed._tag === "Unequal") unequal ??= replayed
+    if (replayed._tag === "Drift") seen.drift++
+    if (replayed._tag === "Undecidable") seen.undecidable++
+    if (replayed._tag === "Difference") seen.differences++
+    if (replayed._tag === "StreamEnd" && replayed.digest !== null) digests.push(replayed.digest)
+    for (const line of say(replayed)) yield* Console.log(line)
     if (verify && unequal !== null) break
     if (
-      one._tag === "Step" &&
+      replayed._tag === "Step" &&
       stopAt !== null &&
-      one.moment.decision.events.some(({ _tag }) => _tag === stopAt)
+      replayed.moment.decision.events.some(({ _tag }) => _tag === stopAt)
     ) {
-      const { after } = one.moment
+      const { after } = replayed.moment
       yield* Console.log(
         json ? JSON.stringify({ v: 1, kind: "state", state: freeze(after) }) : stateText(after),
       )
@@ -166,16 +166,16 @@ interface Saying {
 
 const sayText =
   ({ utc, isQuiet }: Saying) =>
-  (one: Replayed): readonly string[] => {
-    switch (one._tag) {
+  (replayed: Replayed): readonly string[] => {
+    switch (replayed._tag) {
       case "Stream":
-        return isQuiet ? [] : [one.stream]
+        return isQuiet ? [] : [replayed.stream]
       case "Step":
-        return isQuiet ? [] : [stepText(one.moment, { utc })]
+        return isQuiet ? [] : [stepText(replayed.moment, { utc })]
       case "Drift":
-        return driftText(one.moment, one.decided, one.why, { utc })
+        return driftText(replayed.moment, replayed.decided, replayed.why, { utc })
       case "Difference":
-        return [differenceText(one.difference, { utc })]
+        return [differenceText(replayed.difference, { utc })]
       default:
         return []
     }
@@ -183,27 +183,27 @@ const sayText =
 
 const sayJson =
   ({ isQuiet }: Saying) =>
-  (one: Replayed): readonly string[] => {
+  (replayed: Replayed): readonly string[] => {
     const line = (value: object): readonly string[] => [JSON.stringify({ v: 1, ...value })]
-    switch (one._tag) {
+    switch (replayed._tag) {
       case "Step": {
-        const { position, decision, notifications } = one.moment
+        const { position, decision, notifications } = replayed.moment
         return isQuiet ? [] : line({ kind: "step", position, ...decision, notifications })
       }
       case "Unequal":
         return line({
           kind: "unequal",
-          stream: one.stream,
-          position: one.moment?.position ?? null,
-          what: one.what,
+          stream: replayed.stream,
+          position: replayed.moment?.position ?? null,
+          what: replayed.what,
         })
       case "Drift": {
-        const { position, decision } = one.moment
-        return line({ kind: "drift", position, ...decision, decided: one.decided, why: one.why })
+        const { position, decision } = replayed.moment
+        return line({ kind: "drift", position, ...decision, decided: replayed.decided, why: replayed.why })
       }
       case "Difference": {
-        const { _tag: what, ...difference } = one.difference
-        return line({ kind: "difference", what, stream: one.stream, ...difference })
+        const { _tag: what, ...difference } = replayed.difference
+        return line({ kind: "difference", what, stream: replayed.stream, ...difference })
       }
       default:
         return []

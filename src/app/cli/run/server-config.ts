@@ -65,8 +65,8 @@ export const unlessRefused = Effect.fnUntraced(function* (config: Config, comman
     () => import("../../config/resolve-config.ts"),
   )
   const prepared = yield* Effect.result(preparations(config, () => {}))
-  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
-  return yield* new ConfigInvalid({ faults: [...faults, ...others] })
+  const furtherFaults = prepared._tag === "Failure" ? prepared.failure.faults : []
+  return yield* new ConfigInvalid({ faults: [...faults, ...furtherFaults] })
 })
 
 /** With the module loaded that it names; what is wrong with that is told by the start. */
@@ -78,7 +78,7 @@ const loadedOr = Effect.fnUntraced(function* (config: Config) {
 
 /** Why that command does not start such a server, though each setting for itself is right; one line each. */
 export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {
-  const open = config.listen.find((one) => !isLoopback(one.host))
+  const open = config.listen.find((address) => !isLoopback(address.host))
   const isUnsafe = open !== undefined && !isAuthenticated(config) && !config.insecure_no_auth
   const faults = isUnsafe
     ? [

@@ -39,7 +39,9 @@ const runServer = Effect.fnUntraced(function* (
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   const { nothingCarried } = yield* Effect.promise(() => import("../../telemetry/carried.ts"))
   const carried = nothingCarried()
-  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
+  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (listening) =>
+    Effect.sync(listening.close),
+  )
   /** When the second server of this process began, or a later one. */
   let began: number | null = null
   const once = Effect.scoped(
