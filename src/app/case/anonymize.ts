@@ -1,8 +1,9 @@
 /**
- * A stream with stand-ins: its first state and its decisions, in which everything happens as it did, to nobody.
+ * A stream under pseudonyms: its initial state and its decisions, in which everything happens as it did, but to invented people.
  *
- * Digests of views are those of what is shown now. A digest of something that the case does not hold is a stand-in: it
- * differs from every view, as it did. Of a string that stands in a place nobody has thought of, a stand-in is made.
+ * Digests of views are computed again from the anonymized views. A digest of something that the case does not hold becomes a
+ * pseudonym, which differs from every view just as the original did. A string in a field that this file does not know is replaced
+ * by a pseudonym as well.
  */
 import { randomBytes } from "node:crypto"
 import { programFlow } from "../../domain/presentity/abandon.ts"
@@ -27,11 +28,11 @@ export interface Anonymizer {
   /** Begins a stream. */
   readonly stream: (state: State) => State
   readonly decision: (recorded: RecordedDecision) => RecordedDecision
-  /** Of anybody or anything that stands outside the streams. */
+  /** For anything that stands outside the streams. */
   readonly name: (text: string) => string
 }
 
-/** Strings that are words of ours. */
+/** Strings from our own fixed vocabulary, which identify nobody. */
 const ours: ReadonlySet<string> = new Set([
   "_tag",
   "packageName",
@@ -46,27 +47,27 @@ const ours: ReadonlySet<string> = new Set([
   "matched",
   "policy",
   "contentType",
-  // what of it is kept matches what the package sends
+  // only what matches the form that the package sends is kept
   "accept",
 ])
 
-/** Digests, of which some are said in words: nothing shown yet, no document, undecided, withheld, watcher information. */
+/** Digests, including the reserved values: nothing shown yet, no document, undecided, withheld, watcher information. */
 const isSpoken = (shown: string): boolean => /^(?:|-|\?|!|w\d+)$/.test(shown)
 
 const digestsMax = 10_000
 
-/** @param key a new one each time: whoever has it can tell who is who */
+/** @param key a new one for each export: whoever has it can undo the pseudonyms */
 export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)): Anonymizer => {
   const standIns = makeStandIns(key)
   const text = makeAnonymousText(standIns)
-  /** Of views that were shown: theirs → that of the view with stand-ins. */
+  /** Digests of views that were shown, each with the digest of the same view under pseudonyms. */
   const digests = new Map<string, string>()
   let [original, anonymous]: readonly [State | null, State | null] = [null, null]
 
   const standInOf = (shown: string): string =>
     isSpoken(shown) ? shown : (digests.get(shown) ?? standIns.digest(shown))
 
-  /** `nonce.version`, as entity-tags of ours are: the version goes on saying which decision gave it. */
+  /** `nonce.version`, the form of our entity-tags; the version is kept, so that it still names the decision that made the tag. */
   const entityTag = (tag: string): string => {
     const [, nonce, version] = /^(.*)(\.[0-9a-z]{1,7})$/s.exec(tag) ?? []
     return nonce === undefined || version === undefined ? text.name(tag) : text.name(nonce) + version
@@ -74,14 +75,14 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
 
   const anonymized = (key: string, value: unknown): unknown => {
     if (typeof value === "string") {
-      // a place that is none names nobody
+      // a remote target that is no address identifies nobody
       if (ours.has(key) || ((key === "flow" || key === "source") && value === programFlow)) return value
       if (key === "shown") return standInOf(value)
       return key === "entityTag" || key === "supersedes" ? entityTag(value) : text.name(value)
     }
     if (typeof value !== "object" || value === null) return value
     if (Array.isArray(value)) {
-      // names of headers say what they are
+      // header names identify nobody
       if (key === "headers") return value.map(([name, value]: [string, string]) => [name, text.name(value)])
       return value.map((item) => anonymized(key, item))
     }
@@ -92,7 +93,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
   const byPackage = <V>(pairs: readonly (readonly [string, V])[]): readonly (readonly [string, V])[] =>
     pairs.map(([name, value]) => [name, anonymized("", value) as V])
 
-  /** Transport, address and Call-ID with stand-ins; the CSeq is a number like any other. */
+  /** Transport, address and Call-ID become pseudonyms; the CSeq number is kept. */
   const originOf = (origin: string): string => {
     if (origin === "import") return origin
     const [, who = origin, cseq = ""] = /^(.*)( \d+)$/s.exec(origin) ?? []
@@ -134,7 +135,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
       const first = thaw(snapshotOf(state))
       for (const subscription of freeze(state).subscriptions)
         note(subscription.shown, state, first, subscription)
-      // once more, with the digests of what is still shown
+      // thawed again: the digests of views that are still shown are known now
       anonymous = thaw(snapshotOf(state))
       return anonymous
     },

@@ -1,26 +1,26 @@
 /**
- * Stand-ins for words: as long, of the same kinds of characters, equal for equal words and different for different ones, under
- * a key that is thrown away.
+ * Pseudonyms for words: of the same length and the same kinds of characters, equal for equal words and different for different
+ * ones, under a key that is thrown away.
  *
- * Words of ASCII letters and digits are enciphered within the words of their shape, by a Feistel network whose halves need
- * not be equal; so no list of what stands for what is kept. Upper and lower case mean the same letter: hosts are alike in
- * both. Of other scripts the length and what is equal stay.
+ * Words of ASCII letters and digits are enciphered within the set of words of their shape, by a Feistel network whose halves need
+ * not be equal; so no table of pseudonyms is kept. Case is ignored, because host names are case-insensitive. For other scripts,
+ * length and equality are preserved.
  */
 import { createHmac } from "node:crypto"
 
 export interface StandIns {
-  /** For one run of letters and digits. */
+  /** For one run of ASCII letters and digits. */
   readonly word: (word: string) => string
-  /** For the four numbers of an address: what shares a network goes on sharing one, and each keeps its length. */
+  /** For the four numbers of an IPv4 address: addresses in one network stay in one network, and each number keeps its length. */
   readonly ipv4: (address: string) => string
-  /** For an address in brackets, without them. */
+  /** For an IPv6 address, without its brackets. */
   readonly hex: (text: string) => string
-  /** For a digest of something nobody knows. */
+  /** For a digest whose document is not known. */
   readonly digest: (digest: string) => string
 }
 
 const rounds = 8
-/** Longer words are taken in pieces. */
+/** Longer words are enciphered in pieces of this length. */
 const pieceMax = 24
 const knownMax = 20_000
 
@@ -43,10 +43,10 @@ export const makeStandIns = (key: Buffer): StandIns => {
   const numberFrom = (tweak: string, below: bigint): bigint =>
     below <= 1n ? 0n : BigInt(`0x${random(tweak, 24).toString("hex")}`) % below
 
-  /** A permutation of the words with one radix for each place. */
+  /** Enciphers the digits of a word, with one radix for each place. */
   const permuted = (digits: readonly number[], radices: readonly number[], tweak: string): number[] => {
     const [only, size] = [digits[0]!, radices[0]!]
-    // a single one of them is never its own
+    // a word of one character never maps to itself
     if (digits.length === 1) return [(only + 1 + Number(numberFrom(tweak, BigInt(size - 1)))) % size]
     const half = Math.ceil(digits.length / 2)
     const sizes = [radices.slice(0, half), radices.slice(half)].map((places) =>
@@ -105,7 +105,7 @@ export const makeStandIns = (key: Buffer): StandIns => {
       .join("")
   }
 
-  /** Of other scripts: a letter of Latin Extended for each letter there is none of in ASCII. */
+  /** For other scripts: each letter outside ASCII is replaced by a letter of Latin Extended. */
   const foreign = (word: string): string => {
     const bytes = random(`foreign|${word.toLowerCase()}`, word.length * 2)
     return word

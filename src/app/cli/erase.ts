@@ -1,5 +1,5 @@
 /**
- * `presently erase`: forgets a person, in a running server or, with the flags of its store, in the store of one that is stopped.
+ * `presently erase`: erases a person, in a running server or, with the flags of its store, in the store of a stopped one.
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"

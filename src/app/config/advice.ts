@@ -1,12 +1,12 @@
 /**
- * What of a configuration is in force and cannot be meant, though nothing keeps a server from starting with it: settings that
- * change nothing, accounts that nobody can use.
+ * Settings that are in force but cannot be what was meant, although a server starts with them: settings without effect, accounts
+ * that nobody can use.
  */
 import type { Config } from "./config.ts"
 import { asksRules, isAuthenticated, realmOf } from "./limits.ts"
 import type { Account, Users } from "./users.ts"
 
-/** One thing to tell, with what to do about it. */
+/** One piece of advice, with what to do. */
 export interface Advice {
   readonly what: string
   readonly fix: string
@@ -30,10 +30,10 @@ export const openBecause = (config: Config): string | null => {
       : "there is no authentication and no source of rules"
 }
 
-/** Of these each says who may watch, and nothing else. */
+/** Settings that do nothing but say who may watch. */
 const watchSettings = ["watch_policy", "line_members", "mailbox_owners", "no_rules", "no_match"] as const
 
-/** While everybody may watch. */
+/** The advice while everybody may watch. */
 const idleSettings = (config: Config): readonly Advice[] => {
   const because = openBecause(config)
   if (because === null) return []
@@ -60,7 +60,7 @@ const isGiven = (value: unknown): boolean =>
 
 const namesMax = 3
 
-/** Accounts of another realm than phones are asked for, and those with hashes of MD5 only where that is not taken. */
+/** Accounts of a realm other than the one in challenges, and accounts with MD5 hashes only where MD5 is not accepted. */
 const uselessAccounts = (config: Config, { accounts }: Users): readonly Advice[] => {
   const realm = realmOf(config)
   const byRealm = Map.groupBy(accounts, (account) => account.realm)

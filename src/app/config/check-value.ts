@@ -1,5 +1,5 @@
 /**
- * Whether a value will do for a setting of its kind, and what it is then.
+ * Whether a value is valid for a setting of its kind, and its parsed form.
  */
 import { readPeers } from "../../adapters/sip/peers.ts"
 import { parseValue } from "./file.ts"
@@ -12,7 +12,7 @@ import { peersInText } from "./trusted-peers.ts"
 type Checked =
   | { readonly _tag: "Good"; readonly value: unknown }
   | { readonly _tag: "Bad"; readonly allowed: string }
-  /** Several things are wrong inside. */
+  /** Several things inside the value are wrong. */
   | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
 
 const isScalar = (value: unknown): value is string | number | boolean =>
@@ -55,7 +55,7 @@ export const checkValue = (setting: Setting, value: unknown, at: At): Checked =>
         : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
     }
     case "module": {
-      // what a program gives in its place is looked at when the module would be loaded
+      // what a program gives in place of a module is checked when a module would be loaded
       const isGiven = typeof value === "string" ? value !== "" : typeof value === "object"
       return isGiven
         ? { _tag: "Good", value }

@@ -1,8 +1,8 @@
 /**
- * What somebody meant who wrote a name that there is not.
+ * Suggestions for an unknown name.
  */
 
-/** `; did you mean listen?`, or nothing when no known name is near. */
+/** `; did you mean listen?`, or an empty text when no known name is close. */
 export const didYouMean = (word: string, known: Iterable<string>): string => {
   const nearest = [...known]
     .map((candidate) => [distance(word, candidate), candidate] as const)
@@ -11,14 +11,14 @@ export const didYouMean = (word: string, known: Iterable<string>): string => {
   return nearest !== undefined && nearest[0] <= most ? `; did you mean ${nearest[1]}?` : ""
 }
 
-/** What is said to somebody who names an event package that there is not: the one that was meant perhaps, and those there are. */
+/** The message for an unknown event package: a suggestion if there is one, and the packages there are. */
 export const noSuchPackage = (word: string, known: readonly string[]): string => {
   const plain = known.filter((name) => !name.endsWith(".winfo"))
   const hint = didYouMean(word, known) || ";"
   return `there is no event package ${word}${hint} there are ${plain.join(", ")}, and NAME.winfo of each`
 }
 
-/** Edits that make one word of the other. */
+/** The edit distance between two words. */
 const distance = (left: string, right: string): number => {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
   for (let i = 1; i <= left.length; i++) {

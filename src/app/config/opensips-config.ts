@@ -1,6 +1,6 @@
 /**
- * Settings of ours from an OpenSIPS or Kamailio script: the parameters of the presence modules under their own names,
- * each that means something else here with a comment, and all that has no counterpart named with its line.
+ * Converts an OpenSIPS or Kamailio script to our settings: parameters of the presence modules keep their names, each one that
+ * means something else here gets a comment, and everything without a counterpart is named with its line.
  */
 import { ConfigInvalid, parseAddress, readConfig } from "./config.ts"
 import { readScript } from "./opensips-script.ts"
@@ -11,9 +11,9 @@ import type { SettingName } from "./settings.ts"
 import { settingLine } from "./text.ts"
 
 export interface Imported {
-  /** A file of settings. */
+  /** The configuration file to be written. */
   readonly text: string
-  /** What has no counterpart, and why. */
+  /** Parameters without a counterpart, and why. */
   readonly missed: readonly { readonly line: number; readonly what: string }[]
   readonly hasSecret: boolean
 }
@@ -48,12 +48,12 @@ export const importOpensips = (text: string, source: string): Imported => {
   }
 }
 
-/** One setting to be. */
+/** One setting to be written. */
 interface Taken {
   readonly value: unknown
-  /** 0: no single line says so. */
+  /** 0: it does not come from a single line. */
   readonly line: number
-  /** What it means here, when that is something else; empty: the same. */
+  /** What it means here, where that differs; empty: the same. */
   readonly why: string
 }
 
@@ -98,7 +98,7 @@ const modules = new Set([
   "xcap_client",
 ])
 
-/** Parameters of other names: what to make of the value, or why nothing can be made of it. */
+/** Parameters under other names: converts the value, or says why it cannot be converted. */
 const readers: Readonly<Record<string, (value: string) => readonly Wish[] | string>> = {
   "clusterer sharing_tag": (value) => {
     const [, name = "", state = ""] = /^([^/=]+)(?:\/\d+)?=(active|backup)$/.exec(value) ?? []
@@ -155,7 +155,7 @@ const most = (name: "max_expires_publish" | "max_expires_subscribe", value: stri
     ? [{ name, value: 3600, why: `${value} counts as 3600 there` }]
     : [{ name, value: Number(value) }]
 
-/** Kamailio's, about its processes and its database: nothing here would be different. */
+/** Kamailio's parameters about its processes and its database, which have no effect here. */
 const needless = new Set(
   [
     "subs_db_mode publ_cache fetch_rows notifier_processes notifier_poll_rate db_table_lock_type send_fast_notify",
@@ -163,7 +163,7 @@ const needless = new Set(
   ].flatMap((names) => names.split(" ")),
 )
 
-/** Null: it is no business of ours; text: why nothing can be made of it. */
+/** Null: the parameter does not concern presence; text: why it cannot be converted. */
 const take = ({ module, name, value }: ScriptParameter): readonly Wish[] | string | null => {
   if (/^pua(?:_|$)/.test(module)) {
     return "this server does not publish for others; let that server stay, send its PUBLISH here, and list it in trusted_peers with publishes_for"
@@ -191,7 +191,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
     }
     return "the log is kept in PostgreSQL or in a folder; set database_url or data"
   }
-  // `default_expires` of another module is about another package
+  // `default_expires` of another module concerns another package
   const isKnown =
     Object.hasOwn(settings, name) && (name !== "default_expires" || module === "presence_reginfo")
   if (!isKnown) return "there is no such setting here"
@@ -213,7 +213,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
   ]
 }
 
-/** Why our own reading refuses it; null when it does not. */
+/** Why the setting does not accept the value; null when it does. */
 const faultOf = ({ name, value }: Wish): string | null => {
   try {
     readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { [name]: value } })
@@ -257,8 +257,8 @@ const takeSockets = (
 }
 
 /**
- * The server of the script as a trusted peer, where it goes on in front: as a comment, because whether it asks who its phones
- * are is for its operator to know.
+ * The script's server as a trusted peer, where it stays in front: as a comment, because only its operator knows whether it
+ * authenticates phones.
  */
 const peersOf = ({ modules: loaded, sockets }: Script): string => {
   const publishers = loaded.filter(({ name }) => /^pua(?:_|$)/.test(name)).map(({ name }) => name)
@@ -281,7 +281,7 @@ const peersOf = ({ modules: loaded, sockets }: Script): string => {
   )
 }
 
-/** What to write instead of a call; null when it needs nothing. */
+/** What replaces a call; null when nothing is needed. */
 const adviceFor = ({ name, args }: ScriptCall): string | null => {
   const written = `${name}(${args.join(", ")})`
   const rule = ruleFor({ name, args, line: 0 })

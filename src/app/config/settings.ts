@@ -1,7 +1,7 @@
 /**
- * Every setting there is: its name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
+ * All settings: name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
  *
- * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
+ * Parameters of the OpenSIPS presence modules keep their names, defaults and ranges.
  */
 import { choice, flag, hook, int, list, module, peers, rules, secret, text } from "./setting-kinds.ts"
 
@@ -346,7 +346,7 @@ const operating = {
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
 }
 
-/** In the order in which people are shown them. */
+/** In the order in which they are shown. */
 export const settingGroups = [
   ["Where and how the server runs", running],
   ["Publications and subscriptions", lifetimes],

@@ -1,6 +1,6 @@
 /**
- * The setting `trusted_peers` beside the others: its form in one text, what it should say and does not, and how a server that
- * is set up so says who is asked.
+ * The setting `trusted_peers`: its one-line form, what an operator should know about its entries, and how a server describes who
+ * has to authenticate.
  */
 import { canonicalDomain, domainOf } from "../../domain/uris.ts"
 import type { Config } from "./config.ts"
@@ -10,7 +10,7 @@ import { parseValue } from "./file.ts"
 export const peersInText = (text: string): unknown =>
   /^\s*[[{]\s*["'{]/.test(text) ? parseValue(text) : text.split(",").map((entry) => entry.trim())
 
-/** What an entry says nothing of. */
+/** What an entry leaves out. */
 const isBare = (entry: string): boolean => !/;(?:identity|publishes_for)=/.test(entry)
 
 export interface PeersGiven {
@@ -21,7 +21,7 @@ export interface PeersGiven {
   readonly isOpen: boolean
 }
 
-/** One line for each thing about the entries that an operator should know, with what to write. */
+/** One line for each thing that an operator should know about the entries, with what to write. */
 export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): readonly string[] => {
   const advice: string[] = []
   const bare = entries.filter(isBare)
@@ -52,9 +52,9 @@ export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): re
 }
 
 /**
- * One line for each of whom somebody publishes for that no request can be about.
+ * One line for each name in `publishes_for` that no request can concern.
  *
- * @param domains served; empty: every one
+ * @param domains served; empty: all
  */
 export const peerDomainFaults = ({
   trusted_peers,
@@ -75,7 +75,7 @@ export const peerDomainFaults = ({
   })
 }
 
-/** Who is asked who he is, for banner, log and doctor. */
+/** Who has to authenticate, for banner, log and doctor. */
 export const authText = ({
   users_file,
   trusted_peers,

@@ -1,7 +1,7 @@
 /**
- * Who may watch which package, as the settings have it: `watch_policy`, `line_members`, `mailbox_owners`.
+ * Who may watch which package, as the settings say: `watch_policy`, `line_members`, `mailbox_owners`.
  *
- * They are in force where watchers are judged at all (`asksRules`); what they mean is `domain/presentity/watching.ts`.
+ * They apply where watchers are authorized at all (`asksRules`); `domain/presentity/watching.ts` defines what they mean.
  */
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { ownPolicies, policyOf } from "../../domain/presentity/watching.ts"
@@ -29,8 +29,8 @@ interface Read {
 }
 
 /**
- * @param packages null: names of packages are taken as they stand
- * @param served domains served; empty: every one
+ * @param packages null: names of packages are not checked
+ * @param served domains served; empty: all
  */
 const read = (settings: WatchSettings, packages: Packages | null, served: readonly string[]): Read => {
   const faults: Fault[] = []
@@ -82,7 +82,7 @@ const isPolicy = (text: string): text is WatchPolicy => (watchPolicies as readon
 
 const examples = { line_members: "sip:desk@example.com", mailbox_owners: "sip:support@example.com" } as const
 
-/** `URI=URI|URI…`, split where another URI begins: a user part may hold an equals sign of its own. */
+/** `URI=URI|URI…`, split where another URI begins, because a user part may contain an equals sign. */
 const lists = (
   setting: "line_members" | "mailbox_owners",
   entries: readonly string[],
@@ -112,10 +112,10 @@ const lists = (
   return found
 }
 
-/** What decisions are made with. Faulty entries are left out: a server does not start with one. */
+/** The parsed policies. Entries with errors are left out: a server does not start with one. */
 export const watchingOf = (settings: WatchSettings): Watching => read(settings, null, []).watching
 
-/** One line for each entry that cannot be meant. */
+/** One line for each entry that is not valid. */
 export const watchFaults = (
   config: WatchSettings & Pick<Config, "domain" | "sources">,
   packages: Packages,
@@ -126,15 +126,15 @@ export const watchFaults = (
 
 /** As a program gives it (`Presence.make`); keys as in the settings. */
 export interface WatchOptions {
-  /** By `PACKAGE`, `PACKAGE@DOMAIN`, `*@DOMAIN` or `*`; packages left out are as they say themselves. */
+  /** By `PACKAGE`, `PACKAGE@DOMAIN`, `*@DOMAIN` or `*`; packages left out have their own policy. */
   readonly policies?: Readonly<Record<string, WatchPolicy>>
-  /** By line: who alone may watch or hold it. */
+  /** For each line, the only identities that may watch or hold it. */
   readonly lineMembers?: Readonly<Record<string, readonly string[]>>
-  /** By mailbox: who else its message-summary is for. */
+  /** For each mailbox, the additional owners of its message-summary. */
   readonly mailboxOwners?: Readonly<Record<string, readonly string[]>>
 }
 
-/** @throws Error with a line for each entry that cannot be meant */
+/** @throws Error with a line for each entry that is not valid */
 export const watchingFrom = (options: WatchOptions, packages: Packages): Watching => {
   const listed = (lists: Readonly<Record<string, readonly string[]>> = {}): readonly string[] =>
     Object.entries(lists).map(([presentity, uris]) => `${presentity}=${uris.map(withScheme).join("|")}`)
@@ -156,16 +156,16 @@ export const watchingFrom = (options: WatchOptions, packages: Packages): Watchin
 
 const withScheme = (text: string): string => (/^[a-z][a-z0-9+.-]*:/i.test(text) ? text : `sip:${text}`)
 
-/** Of a server that judges nobody: everybody may watch, but for watcher information. */
+/** The policy of an open server: everybody may watch, except watcher information. */
 export const openPolicies = "everybody may watch, but lists of watchers are for their owner"
 
-/** Every package and watcher information that has a policy of its own, with what says so. */
+/** Every package and watcher information with its policy, and what sets it. */
 export interface PolicyRow {
   readonly packageName: PackageName
   readonly policy: WatchPolicy
-  /** Whether a setting says so, and not the package. */
+  /** Whether a setting sets it, and not the package. */
   readonly isSet: boolean
-  /** Domains in which it is another one. */
+  /** Domains with a different policy. */
   readonly elsewhere: readonly { readonly domain: string; readonly policy: WatchPolicy }[]
 }
 
@@ -178,7 +178,7 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
   )
   const policyIn = (eventPackage: EventPackage, domain: string, settings: Watching): WatchPolicy =>
     policyOf(eventPackage, `sip:somebody@${domain}` as Uri, settings)
-  // no setting can name it
+  // a domain that no setting can name
   const nowhere = "invalid"
   return packages.names().flatMap((name): readonly PolicyRow[] => {
     const eventPackage = packages.find(name)
@@ -199,7 +199,7 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
   })
 }
 
-/** All of it in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
+/** All policies in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
 export const policiesInWords = (watching: Watching | undefined, packages: Packages): string => {
   if (watching === undefined) return openPolicies
   const namesByPolicy = new Map<string, string[]>()
@@ -225,7 +225,7 @@ export const policiesInWords = (watching: Watching | undefined, packages: Packag
 
 const isTemplate = ({ packageName }: PolicyRow): boolean => packageName.endsWith(".winfo")
 
-/** Packages that ask rules of somebody: by themselves, or where a setting says so. */
+/** Packages whose policy is `rules`: their own, or one that a setting gives them. */
 export const ruledPackages = (settings: WatchSettings, packages: Packages): ReadonlySet<PackageName> => {
   const { policies } = read(settings, null, []).watching
   const byRules = Object.entries(policies).flatMap(([key, policy]) =>
@@ -242,8 +242,8 @@ export const ruledPackages = (settings: WatchSettings, packages: Packages): Read
 }
 
 /**
- * Which package the name of a folder of rules means, relative to `rules_dir`: its own name, with `;` written as `%3B` where a
- * file system or a tool dislikes it; `presence` for the folder itself. Null: no package has that name, or can have rules.
+ * The package that a folder below `rules_dir` holds rules for: its name, with `;` written as `%3B` where a file system or a tool
+ * dislikes it; `presence` for `rules_dir` itself. Null: no package has that name, or can have rules.
  */
 export const packageOfFolder = (folder: string, packages: Packages): PackageName | null => {
   const name = folder.replace(/\/+$/, "")

@@ -1,5 +1,5 @@
 /**
- * Drops from the log what is due, and says what it was.
+ * Drops what is due from the log, and reports it.
  */
 import { Clock, Console, Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"

@@ -76,13 +76,13 @@ const exactly = (text: string) =>
       : Effect.succeed(stream),
   )
 
-/** Lines for steps, with a head whenever there are other columns than before. */
+/** Lines for steps, with a heading whenever the columns change. */
 const drawing = (utc: boolean) => {
   const paint = paintFor(process.stdout, process.env)
   const all: LadderStep[] = []
   let head = ""
   return (steps: readonly LadderStep[]): readonly string[] => {
-    // whoever has been seen keeps the column
+    // a party keeps its column
     const lanes = lanesOf([...all, ...steps])
     for (const step of steps)
       if (!isNote(step) && !all.some((known) => !isNote(known) && known.party === step.party)) all.push(step)

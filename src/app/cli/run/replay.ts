@@ -1,5 +1,5 @@
 /**
- * Replays a case, and says what was asked for of it.
+ * Replays a case, and prints what was asked for.
  */
 import { readFileSync } from "node:fs"
 import { Clock, Console, Data, Effect, Option } from "effect"
@@ -21,7 +21,7 @@ import { didYouMean } from "../../config/did-you-mean.ts"
 import { exitCodes } from "../../exit-codes.ts"
 import { placeNamed, plural, streamNamed } from "../export.ts"
 
-/** Something is not as the case has it, or would not be decided like that today. */
+/** Something differs from the case, or would be decided differently today. */
 export class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
@@ -61,7 +61,7 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
     sha256: nodeSha256,
   }
   yield* decidable(file, yield* checked(file), supposition)
-  // what is asked for is said, and nothing else
+  // only what was asked for is printed
   const isQuiet = verify || drift || supposition !== null
   const say = (json ? sayJson : sayText)({ utc, isQuiet })
   const began = performance.now()
@@ -123,7 +123,7 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
     return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
 })
 
-/** A fault of the file is said before anything of it is. */
+/** An error in the file is reported before anything from it is printed. */
 const checked = (file: string) =>
   Effect.try({
     try: () => checkCase(file),
@@ -131,7 +131,7 @@ const checked = (file: string) =>
       cause instanceof CaseBroken ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
   })
 
-/** Packages can be made, and rules to be tried can be read. */
+/** Checks that the packages can be made, and that the rules to try can be read. */
 const decidable = (file: string, { world }: CaseHeader, supposition: Supposition | null) =>
   Effect.try({
     try: () => worldOf(world),
