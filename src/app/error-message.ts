@@ -47,8 +47,8 @@ const messageOf = (error: unknown): string => {
   return line === "" && causeOf(error) === undefined ? error.name : line
 }
 
-/** Of a fiber that was interrupted before it had a result. */
+/** For a fiber that was interrupted before it had a result. */
 const interrupted = "it was interrupted before it had an answer"
 
-/** What Effect makes of such a fiber where its result is a promise. */
+/** Effect's message for such a fiber where its result is a promise. */
 const squashedInterruption = "All fibers interrupted without error"

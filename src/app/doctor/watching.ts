@@ -1,5 +1,5 @@
 /**
- * Who may watch which package, and which of those who watch already a start with these settings would end.
+ * Who may watch which package, and which existing subscriptions a start with these settings would end.
  */
 import { Clock, Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -35,7 +35,7 @@ export const watchingChecks = (config: Config, packages: Packages): readonly Che
 const counted = (count: number, single: string, many: string): string | null =>
   count === 0 ? null : `${count} ${count === 1 ? single : many}`
 
-/** Reads every state; applies nothing. */
+/** Reads every state and changes nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (
   { log }: OpenStore,
   config: Config,

@@ -1,5 +1,5 @@
 /**
- * One erasure, from opening the store to what it says.
+ * One erasure, from opening the store to its report.
  */
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"

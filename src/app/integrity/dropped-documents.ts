@@ -1,12 +1,12 @@
 /**
- * Documents that retention has dropped from the log, and that states which were saved still have.
+ * Documents that retention has dropped from the log, while states saved earlier still have them.
  */
 import { digestOf } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Publication } from "../../domain/presentity/state.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
 
-/** The same with the digest of each document in its place, so that one with it equals one without. */
+/** The same with the digest of each document in its place, so that a state with the document equals one without. */
 export const withDigests = (snapshot: Snapshot): object => ({
   ...snapshot,
   publications: snapshot.publications.map(([name, publications]) => [
@@ -22,7 +22,7 @@ export const withDigests = (snapshot: Snapshot): object => ({
 
 const digestIn = ({ dropped, ...body }: Body): Body => ({ ...body, text: dropped ?? digestOf(body.text) })
 
-/** What is folded, with the documents that the log no longer has taken from what was saved where they are the same ones. */
+/** The folded state, with the documents that the log no longer has taken from the saved state where digests match. */
 export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => {
   const texts = new Map<string, string>()
   const headers = new Map<string, readonly Header[]>()
@@ -57,7 +57,7 @@ export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => 
   }
 }
 
-/** A state without the documents of one package, as the log has it when they are dropped. */
+/** A state without the documents of one package, as the log has it once they are dropped. */
 export const withoutDocumentsOf = (snapshot: Snapshot, packageName: string): Snapshot => {
   const bodyOf = (body: Body): Body =>
     body.dropped === undefined ? { ...body, text: "", dropped: digestOf(body.text) } : body

@@ -1,5 +1,5 @@
 /**
- * What a check of the tables found, for people and for programs. Whole bodies are nobody's business.
+ * The result of a check of the tables, for people and for programs. Whole bodies are never shown.
  */
 import type { Value } from "../../domain/projections/layout.ts"
 import type { ChainReport } from "./check-chain.ts"
@@ -8,7 +8,7 @@ import type { Difference, VerifyReport } from "./verify.ts"
 
 const shownMax = 100
 
-/** One line for each difference, and what was looked at. */
+/** One line for each difference, and what was checked. */
 export const verifyText = (store: string, report: VerifyReport): string => {
   const { rows, lag } = report
   const source = report.fromStart
@@ -51,7 +51,7 @@ const differenceCount = (count: number): string => counted(count, "difference")
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
-/** What a repair did, and how it stands after it. @param fromStart whether snapshots were compared with what events make */
+/** What a repair changed, and the result after it. @param fromStart whether snapshots were compared with folded events */
 export const repairedText = (written: number, left: number, fromStart: boolean, seconds?: number): string => {
   const what = written === 1 ? "1 row or snapshot" : `${written} rows and snapshots`
   return (
@@ -69,13 +69,13 @@ export const differenceText = (difference: Difference): string => {
   return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(stored)}`
 }
 
-/** What is not derived from anything: there is nothing to compare with, only something to say. */
+/** Tables that are not derived: there is nothing to compare with, so the finding itself is shown. */
 const ownTables: ReadonlySet<string> = new Set(["events", "streams", "seals"])
 
 /** How much is shown before the place where two long texts part. */
 const shownBefore = 20
 
-/** Both values, cut where that is needed, from about the place where they part; of bodies only that place. */
+/** Both values, cut around the place where they part if necessary; of bodies only that place is given. */
 const shownBeside = ({
   column,
   log,
@@ -95,7 +95,7 @@ const shownBeside = ({
   return { log: shown(log), found: shown(found) }
 }
 
-/** The first place where two texts differ; null: they are not two texts, or the same. */
+/** The first place where two texts differ; null: they are equal, or not both texts. */
 const partingOf = (left: Value, right: Value): number | null => {
   if (typeof left !== "string" || typeof right !== "string" || left === right) return null
   let at = 0

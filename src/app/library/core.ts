@@ -1,6 +1,6 @@
 /**
- * A presence service without sockets: publications and watchers by function calls, on the very pump and engine that the
- * server runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
+ * A presence service without sockets: publications and watchers by function calls, on the same pump and engine that the server
+ * runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
  */
 import { Clock, Deferred, Effect } from "effect"
 import type { Scope } from "effect"
@@ -51,20 +51,20 @@ export interface Core extends CommandCalls, ViewCalls {
   readonly packages: Packages
   readonly watch: (request: WatchRequest, sink: Sink) => Effect.Effect<Subscription, PresenceRefused>
   readonly questions: Questions
-  /** Tells of every committed decision and every notification, from now on; gives what ends that. */
+  /** Observes every committed decision and every notification from now on; returns a function that ends that. */
   readonly observe: Delivery["observe"]
-  /** Everything due by now is decided, committed and handed over. */
+  /** Completes when everything due by now is decided, committed and delivered. */
   readonly settle: Effect.Effect<void>
-  /** Items that are kept for a slow reader. */
+  /** How many items are kept for a slow reader. */
   readonly queueMax: number
 }
 
-/** What a core is made of, once it runs. */
+/** The parts of a core that runs. */
 interface Parts {
   readonly options: PresenceOptions
   readonly context: DecisionParts
   readonly store: EventStore["Service"]
-  /** What the program's clock says. */
+  /** The time by the program's clock. */
   readonly now: () => number
   readonly health: Health
   readonly delivery: Delivery
@@ -74,14 +74,14 @@ interface Parts {
   readonly asker: RulesAsker | null
 }
 
-/** What decisions are made with. */
+/** What decisions depend on. */
 interface DecisionParts {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
 }
 
-/** Lives as long as the scope; what the store has is read first. */
+/** Lives as long as the scope; the store is read first. */
 export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const options = yield* valid(() => checkedOptions(given))
   const context = yield* valid((): DecisionParts => ({
@@ -116,7 +116,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       unreadable: health.unreadable,
       outage: (state, cause) => {
         if (state === "up") return health.storeBack()
-        // a start that cannot read says so by failing, and tells nobody else
+        // a start that cannot read the store fails, which reports it
         if (pump.status() !== "starting") return health.storeAway(cause)
         Deferred.doneUnsafe(unreadable, Effect.fail(storeFaultIn(cause)))
       },
@@ -125,7 +125,7 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
   const asker = yield* rulesAskerOf(options, context, pump, report)
   yield* Effect.raceFirst(pump.recover, Deferred.await(unreadable))
-  // before anything that fell due meanwhile is decided, or anybody asks
+  // before anything that fell due meanwhile is decided, and before any request
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
@@ -178,7 +178,7 @@ const coreOf = (parts: Parts): Core => {
   }
 }
 
-/** The program's own clock; else the machine's, which must not jump; one that a program provides is taken as it is. */
+/** The program's own clock, or one that it provides, taken as it is; otherwise the machine's, protected against jumps. */
 const clockOf = (
   { now }: PresenceOptions,
   clock: Clock.Clock,
@@ -213,7 +213,7 @@ const rulesAskerOf = (
           report({ _tag: "CallbackFailed", callback: "onRulesFault", why: wordsOf(cause), cause }),
       })
 
-/** What throws makes the options invalid. */
+/** Turns anything thrown into OptionsInvalid. */
 const valid = <A>(read: () => A): Effect.Effect<A, OptionsInvalid> =>
   Effect.try({
     try: read,

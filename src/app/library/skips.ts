@@ -1,8 +1,8 @@
 /**
- * Counts the changes that a watcher was not told because it had not done with the notification before.
+ * Counts the changes that a watcher was not notified of because it had not taken the notification before.
  *
- * A watcher that takes what it is told costs two numbers here and nothing else. For the others, views are compared once for all
- * watchers that see the same, and not at all for a decision that no view shows.
+ * A watcher that keeps up costs two numbers here and nothing else. For the others, views are compared once for all watchers that
+ * see the same, and not at all for a decision that no view shows.
  */
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -13,25 +13,25 @@ import { get } from "../../domain/table.ts"
 import type { SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
 export interface Skips {
-  /** A notification leaves. @returns how many changes were left out before the one it tells */
+  /** A notification leaves. @returns how many changes were skipped before the one it shows */
   readonly delivered: (notify: Notify) => number
-  /** Its watcher has done with it. */
+  /** Its watcher has taken it. */
   readonly taken: (notify: Notify) => void
-  /** Decisions are committed; to be told before the notifications that follow from them. */
+  /** Decisions are committed; to be called before the notifications that follow from them. */
   readonly stored: (stored: readonly CommittedDecision[]) => void
 }
 
 interface Watcher {
   readonly packageName: string
-  /** Notifications it has not done with. */
+  /** Notifications that it has not taken. */
   underWay: number
-  /** Changes it might have been told, since the last one left. */
+  /** Changes that it might have been notified of, since the last notification. */
   changes: number
 }
 
 interface Presentity {
   readonly watchers: Map<SubscriptionNo, Watcher>
-  /** How many of them have something under way, or changes untold. */
+  /** How many watchers have notifications not taken, or changes skipped. */
   behind: number
 }
 
@@ -64,7 +64,7 @@ const forget = (presentities: Presentities, uri: Uri, presentity: Presentity, id
   if (presentity.watchers.size === 0) presentities.delete(uri)
 }
 
-/** @returns how many changes were left out before the one that is told */
+/** @returns how many changes were skipped before the one that is shown */
 const delivered = (
   presentities: Presentities,
   { presentity, no: id, packageName, state }: Notify,
@@ -90,7 +90,7 @@ const delivered = (
   return skipped
 }
 
-/** Counts a change for every watcher that is behind and sees something else after a decision. */
+/** Counts a change for every watcher that is behind and sees a difference after a decision. */
 const count = (presentities: Presentities, packages: Packages, committed: CommittedDecision): void => {
   const { decision, before, after } = committed
   const known = presentities.get(decision.stream)
@@ -108,13 +108,13 @@ const count = (presentities: Presentities, packages: Packages, committed: Commit
     if (isBehind(watcher) && isChangedFor(comparison, id, watcher)) watcher.changes++
 }
 
-/** One decision, and what was found of it so far. */
+/** One decision, and what has been found about it so far. */
 interface Comparison {
   readonly committed: CommittedDecision
   readonly packages: Packages
-  /** Nothing but subscriptions changed. */
+  /** Only subscriptions changed. */
   readonly isOnlySubscriptions: boolean
-  /** Whether a view changed, by what decides on it. */
+  /** Whether a view changed, by the key that determines the view. */
   readonly found: Map<string, boolean>
 }
 
@@ -136,7 +136,7 @@ const isChangedFor = (
   )
     return false
   const key = viewKey(subscriptionAfter)
-  // whoever sees something else by its own doing is compared alone
+  // a watcher whose own subscription changed its view is compared separately
   const isShared = subscriptionBefore === subscriptionAfter || viewKey(subscriptionBefore) === key
   const known = isShared ? found.get(key) : undefined
   if (known !== undefined) return known
@@ -149,14 +149,14 @@ const isChangedFor = (
   return isChanged
 }
 
-/** Whether all that views are made of is what it was, apart from the subscriptions. */
+/** Whether everything that views are made of is unchanged, apart from the subscriptions. */
 const showsTheSame = ({ before, after }: CommittedDecision): boolean =>
   before.publications === after.publications &&
   before.hardState === after.hardState &&
   before.rules === after.rules &&
   before.watchersChangedIn === after.watchersChangedIn
 
-/** Equal for subscriptions that see the same of one state. */
+/** Equal for subscriptions that have the same view of one state. */
 const viewKey = ({ packageName, status, polite, matched, accept }: Subscription): string =>
   `${packageName} ${status} ${polite} ${matched} ${accept?.join()}`
 
@@ -164,7 +164,7 @@ const differs = (compare: () => boolean): boolean => {
   try {
     return compare()
   } catch {
-    // told where it was decided
+    // reported where it was decided
     return false
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Rules and hard state of a package as documents: an operator reads, replaces and tries them.
+ * Rules and hard state of a package as documents: an operator reads, replaces and tests them.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -18,7 +18,7 @@ import { uriOf } from "./uri-arguments.ts"
 
 type DocumentOperations = Pick<Operations, "document" | "replaceDocument" | "testRules">
 
-/** Why documents of a kind may not be put here, and what to do instead; null: they may. */
+/** Why documents of a kind cannot be changed here, and what to do instead; null: they can. */
 export type KeptElsewhere = Readonly<
   Record<DocumentKind, (packageName: PackageName, presentity: Uri, isRemoval: boolean) => string | null>
 >
@@ -88,7 +88,7 @@ export const makeDocumentOperations = (
 
 type Given = Parameters<Operations["replaceDocument"]>[4]
 
-/** The document's type counts when it is one of the package's: a client that sends a file often names none, or that of a form. */
+/** The content type counts when it is one of the package's: clients that send a file often give none, or that of a form. */
 const hardStateBody = (
   packages: Packages,
   packageName: PackageName,

@@ -1,5 +1,5 @@
 /**
- * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from what the log says.
+ * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from the log.
  */
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Entry } from "../../domain/history/entries.ts"

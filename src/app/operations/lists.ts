@@ -25,11 +25,11 @@ import type {
 /** All presentities in memory, and each one's committed state. */
 export interface States {
   readonly presentities: () => Iterable<Uri>
-  /** Undefined: it is not in memory, which holds all that is alive. */
+  /** Undefined: it is not in memory, where everything alive is. */
   readonly state: (presentity: Uri) => State | undefined
 }
 
-/** Whole presentities in the order of their names, until there are rows enough. O(presentities). */
+/** Whole presentities in the order of their names, until there are enough rows. O(presentities). */
 export const paged = <Row>(
   { presentities, state }: States,
   { after, limit }: Page,
@@ -165,7 +165,7 @@ export const watcherRows = (
     .map(([, row]) => row)
 }
 
-/** @param wanted `stale`: active, not asleep, and not sent what is shown now; null: all */
+/** @param wanted `stale`: active, not suspended, and not notified of the present view; null: all */
 export const watchingRows = (
   state: State,
   packages: Packages,
@@ -179,7 +179,7 @@ export const watchingRows = (
     )
     .map((row) => ({ presentity: state.presentity, ...row }))
 
-/** Null: there is nothing of that name. */
+/** Null: there is nothing under that name. */
 export const presentityView = (state: State, packages: Packages, now: Millis): PresentityView | null => {
   if (isEmpty(state)) return null
   const names = new Set<PackageName>()
@@ -204,7 +204,7 @@ export const presentityView = (state: State, packages: Packages, now: Millis): P
   }
 }
 
-/** Watcher information is a list of who watches, which is there already. */
+/** Watcher information only lists watchers, who are listed here already. */
 const documentOf = (
   state: State,
   eventPackage: EventPackage | null,

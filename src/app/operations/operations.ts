@@ -1,5 +1,5 @@
 /**
- * Everything that an operator may ask of a running server, whichever way it comes in.
+ * Everything that an operator may ask of a running server, through any interface.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -29,11 +29,11 @@ export interface OperationsParts {
   readonly tags: SharingTags
   readonly levels: LogLevels
   readonly reload: Operations["reload"]
-  /** Asks the source of rules now, when there is one. */
+  /** Reads the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
   readonly sources: Operations["sources"]
   readonly keptElsewhere: KeptElsewhere
-  /** Whether the rules of somebody have a source that has not been read. */
+  /** Whether a presentity's rules come from a source that has not been read. */
   readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
   readonly eraser: Eraser | null
@@ -70,7 +70,7 @@ export const makeOperations = (parts: OperationsParts): Operations => {
   }
 }
 
-/** Commands whose arguments are text: addresses are read, and packages are looked for, before anything is decided. */
+/** Commands whose arguments are text: addresses and packages are checked before anything is decided. */
 const makeCommandOperations = (
   pump: Pump,
   packages: Packages,

@@ -1,5 +1,5 @@
 /**
- * What a server does for its log once a day: partitions of the months to come, and dropping what is due.
+ * A server's daily work on its log: partitions for the coming months, and dropping what is due.
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
@@ -16,15 +16,15 @@ const firstAfter = "1 minute"
 
 export interface DailyOptions {
   readonly terms: Terms
-  /** What the log is sealed with; null: it is not. */
+  /** The key that seals the log; null: it is not sealed. */
   readonly key: KeyObject | null
-  /** Brings tables and snapshots up to the log: what they do not show is not dropped. */
+  /** Brings tables and snapshots up to the log: what they do not show yet is not dropped. */
   readonly flush: Effect.Effect<void>
-  /** Does something while the server writes nothing to the log. */
+  /** Runs an effect while the server writes nothing to the log. */
   readonly whilePaused: NonNullable<Principal["whilePaused"]>
-  /** How much of the log goes at once, in percent; absent: all of it. */
+  /** The largest share of the log that may go at once, in percent; absent: all of it. */
   readonly share?: number
-  /** Why the clock is not to be believed when it says that something is old; null: it is. Absent: it always is. */
+  /** Why the clock cannot be believed when it says that something is old; null: it can. Absent: it always can. */
   readonly suspicion?: (now: Millis) => Effect.Effect<string | null, StoreUnavailable>
 }
 

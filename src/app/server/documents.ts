@@ -1,5 +1,5 @@
 /**
- * Authorization documents and hard state out of the sources that the settings name.
+ * Authorization documents and hard state from the sources named by the settings.
  */
 import { Context, Effect, Layer } from "effect"
 import type { SipHandler } from "../../ports/sip-transport.ts"
@@ -19,9 +19,9 @@ export class Documents extends Context.Service<
   {
     readonly rules: Follower
     readonly hardState: Follower
-    /** The handler of SIP requests, that asks for rules first where a function gives them. */
+    /** The handler of SIP requests, which first asks for rules where a function gives them. */
     readonly asking: (handler: SipHandler) => SipHandler
-    /** Answers 503 to the SUBSCRIBEs for which it has not got an answer yet. */
+    /** Answers 503 to the SUBSCRIBEs that still wait for rules. */
     readonly stopAsking: Effect.Effect<void>
     readonly queue: () => RulesQueue
   }

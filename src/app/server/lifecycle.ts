@@ -1,9 +1,9 @@
 /**
- * A server through its phases (`progress.ts`): up, one after the other, and down again in reverse.
+ * Takes a server through its phases (`progress.ts`): up in their order, and down again in reverse.
  *
- * Sockets open when the log is read and what sources of rules and hard state have is in force. When that takes long, because
- * the database does not answer or a source does not, they open all the same: a request is then told 503 and when to come
- * again, instead of nothing.
+ * Sockets open when the log has been read and the documents from the sources of rules and hard state are in force. When that
+ * takes long, because the database or a source does not answer, they open all the same: requests are then answered 503 with
+ * Retry-After, instead of not at all.
  */
 import { Deferred, Effect } from "effect"
 import type { LogIsTaken, StoreUnfit } from "../../ports/claim.ts"
@@ -33,11 +33,11 @@ export type Lost = LogIsTaken | StoreUnfit
 export interface Lifecycle {
   /** Succeeds once the log is read and requests are decided. */
   readonly ready: Effect.Effect<void>
-  /** Fails when somebody else has the log, or took it. */
+  /** Fails when another program has the log, or took it. */
   readonly lost: Effect.Effect<never, Lost>
 }
 
-/** Takes a server up; it succeeds when the sockets are open, and the rest follows. The end of the scope takes it down. */
+/** Starts a server; succeeds when the sockets are open, and the rest follows. The end of the scope stops it. */
 export const runServer = Effect.gen(function* () {
   const { packages } = yield* ServerSettings
   const storage = yield* StorageService
@@ -62,7 +62,7 @@ export const runServer = Effect.gen(function* () {
       lose,
     ),
   )
-  // until then it may be somebody else's, and theirs the sockets
+  // until then the log may belong to another server, and the sockets with it
   yield* unlessLost(storage.claimed)
   yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
   yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
@@ -72,7 +72,7 @@ export const runServer = Effect.gen(function* () {
   return lifecycle
 })
 
-/** Everything up to `ready`, in the order of the phases; each is said when it is done. */
+/** Everything up to `ready`, in the order of the phases; each is reported when it is done. */
 const upTo = Effect.fnUntraced(function* (
   isLoaded: Deferred.Deferred<void>,
   isListening: Deferred.Deferred<void>,
@@ -92,7 +92,7 @@ const upTo = Effect.fnUntraced(function* (
   progress.reached("log")
   if (!areKept) yield* storage.fillTables
   progress.reached("tables")
-  // before anything is decided that could show something: what fell due, what is repeated, what is asked
+  // before anything is decided that could show something: what fell due, what is repeated, what is requested
   yield* rules.begin
   progress.reached("rules")
   yield* beginPolicies(pump)
@@ -102,7 +102,7 @@ const upTo = Effect.fnUntraced(function* (
   yield* Deferred.succeed(isLoaded, undefined)
   yield* Deferred.await(isListening)
   yield* pump.start
-  // after the pump's own, so before it: what is closed decides, waits and writes nothing more
+  // registered after the pump's own finalizer, so it runs before it: a closed pump decides, waits and writes nothing more
   yield* Effect.addFinalizer(() => down)
   progress.reached("deadlines")
   yield* tags.begin(initialTags(config))
@@ -110,7 +110,7 @@ const upTo = Effect.fnUntraced(function* (
   progress.reached("ready")
 })
 
-/** What goes on as long as the server lives. */
+/** What runs as long as the server lives. */
 const loops = Effect.gen(function* () {
   const { keeper } = yield* ServerSettings
   const { daily, sealer } = yield* Upkeep
@@ -128,7 +128,7 @@ const loops = Effect.gen(function* () {
   )
 })
 
-/** A loop that ends with a defect is begun again, and takes no other with it. */
+/** A loop that ends with a defect is started again, and takes no other down. */
 const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
   Effect.catchDefect(loop, (defect) =>
     Effect.logError(`${name}: begun again after a fault (${errorMessage(defect)})`).pipe(
@@ -137,7 +137,7 @@ const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.
     ),
   )
 
-/** The way down, while the sockets are still open: decide, wait for answers, write down what is known. */
+/** The way down, while the sockets are still open: decide, wait for responses, record what is known. */
 const down = Effect.gen(function* () {
   const { stopAsking } = yield* Documents
   const { claim } = yield* StorageService
@@ -155,7 +155,7 @@ const down = Effect.gen(function* () {
   Effect.flatMap(ServerSettings, ({ stopWithin }) => Effect.timeoutOption(going, stopWithin)),
 )
 
-/** What the stack tells of NOTIFYs is told to the traces as well. */
+/** Reports outcomes of NOTIFYs to the traces as well. */
 const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>
   tracing === null
     ? handler

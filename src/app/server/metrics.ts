@@ -1,6 +1,6 @@
 /**
- * What a running server tells a monitoring system. No label ever holds a URI, or anything else that whoever sends us
- * something can choose.
+ * What a running server reports to a monitoring system. No label ever contains a URI, or anything else that a sender of requests
+ * can choose.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
@@ -36,18 +36,18 @@ export interface MetricsSource {
   readonly rulesQueue: () => RulesQueue
   readonly reloads: Readonly<ReloadCounters>
   readonly timekeeping: { readonly families: () => readonly Family[] }
-  /** Null: the log is not ours yet, or nobody else can have it. */
+  /** Null: the log is not ours yet, or no other program can have it. */
   readonly writer?: () => Writer | null
-  /** Of the process; absent: nobody else can have the log. */
+  /** Of the process; absent: no other program can have the log. */
   readonly writerCounters?: Readonly<WriterCounters>
 }
 
 export interface Metrics {
   readonly text: (source: MetricsSource) => string
   readonly appended: (millis: number) => void
-  /** So many NOTIFYs left so long after what they tell of. */
+  /** So many NOTIFYs left, and how long after the change that they show. */
   readonly notified: (count: number, millis: number) => void
-  /** Whoever is started next in this process counts on from there. */
+  /** The next server in this process continues from these counts. */
   readonly carry: (source: MetricsSource) => void
   readonly close: () => void
 }
@@ -258,7 +258,7 @@ const writerFamilies = (
   ),
 ]
 
-/** Counted when asked: one look at everything alive. */
+/** Computed on request: one pass over everything alive. */
 const stateFamilies = (states: Iterable<State>): readonly Family[] => {
   const publications = new Map<string, number>()
   const subscriptions = new Map<string, { active: number; pending: number; waiting: number }>()

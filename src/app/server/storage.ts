@@ -16,13 +16,13 @@ import type { ServerSettings } from "./settings.ts"
 
 export class StorageService extends Context.Service<StorageService, Storage>()("presently/Storage") {}
 
-/** What was opened, with the stores that are in it. */
+/** The opened storage, with the stores in it. */
 export const layerOpened = (
   storage: Storage,
 ): Layer.Layer<StorageService | EventStore | PresenceTables | WebhookStore> =>
   Layer.succeedContext(Context.add(storage.services, StorageService, storage))
 
-/** Fails with StoreFault when a store of one's own cannot be opened. */
+/** Fails with StoreFault when a store of your own cannot be opened. */
 export const openServerStorage = Effect.fnUntraced(function* ({
   config,
   program,
@@ -32,7 +32,7 @@ export const openServerStorage = Effect.fnUntraced(function* ({
   return own === undefined ? yield* openStorage(config, program, carried.writer) : yield* openOwnStorage(own)
 })
 
-/** A store of one's own has neither tables nor anything to prepare; webhooks are remembered as long as the process lives. */
+/** A store of your own has neither tables nor anything to prepare; webhooks are remembered as long as the process lives. */
 const openOwnStorage = Effect.fnUntraced(function* (layer: Layer.Layer<EventStore, Error>) {
   const opened = yield* openedStore(layer, answerMillis / 1000)
   const store = guardedStore(Context.get(opened, EventStore), answerMillis)

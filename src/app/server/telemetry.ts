@@ -1,5 +1,5 @@
 /**
- * What a server tells of itself to whoever monitors it: metrics, and traces of requests.
+ * Telemetry of a server: metrics, and traces of requests.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { State } from "../../domain/presentity/state.ts"

@@ -1,5 +1,6 @@
 /**
- * What the laws of event packages are tried on: examples in many orders, and garbage made of them. See `package-laws.ts`.
+ * The inputs that the laws of event packages are tried on: examples in many orders, and garbage made of them. See
+ * `package-laws.ts`.
  */
 import { canonical } from "../../domain/packages/element.ts"
 import type { Element } from "../../domain/packages/element.ts"
@@ -9,20 +10,20 @@ import { makeRandom } from "./random.ts"
 import type { Random } from "./random.ts"
 
 export interface PackageLawsOptions<Doc> {
-  /** Bodies as publishers send them. All must be readable; the more they differ, the more is found. */
+  /** Bodies as publishers send them. All must be readable; the more varied they are, the more is found. */
   readonly documents: readonly Body[]
-  /** 1 unless said otherwise; a failure names it. */
+  /** Left out: 1; a failure names it. */
   readonly seed?: number
-  /** How many cases each law is tried on: 200 unless said otherwise. */
+  /** How many cases each law is tried on; left out: 200. */
   readonly cases?: number
   /**
-   * What a document says, to be compared: without what reading or rendering may change, such as a published version.
-   * Unless said otherwise the document itself, but for prefixes and the order of attributes in XML elements.
+   * The meaning of a document, for comparison: without what parsing or rendering may change, such as a published version. Left
+   * out: the document itself, except for prefixes and the order of attributes in XML elements.
    */
   readonly meaning?: (document: Doc) => unknown
   /**
-   * What a watcher knows after a document, by what it knew before, undefined at first. Then `difference` is judged by
-   * it; otherwise by `amend`, where both are there. To be written from the format, not with the package's own code.
+   * What a watcher knows after a document, given what it knew before (undefined at first). If given, `difference` is judged by
+   * it; otherwise by `amend`, where both exist. Write it from the format's specification, not with the package's own code.
    */
   readonly reader?: (known: unknown, document: Doc) => unknown
 }
@@ -44,7 +45,7 @@ export const trialOf = (
   const meaning = options.meaning ?? ((document) => document)
   return {
     eventPackage,
-    // copies, for what is tried is frozen, and the caller's own is not ours to freeze
+    // copies, because cases are frozen, and the caller's own objects must not be
     options: { ...options, documents: options.documents.map((body) => ({ ...body })) },
     random: makeRandom(seed),
     cases: options.cases ?? 200,
@@ -57,14 +58,14 @@ export const presentity = "sip:presentity@example.com" as Uri
 export const sources = (documents: readonly unknown[], from = 1): readonly Source<unknown>[] =>
   documents.map((document, index) => ({ key: `${from + index}`, document }))
 
-/** The examples as documents, such that nothing can change them. */
+/** The examples as documents that nothing can change. */
 export const examples = ({ eventPackage, options }: Trial): readonly unknown[] =>
   options.documents.flatMap((body) => {
     const parsed = eventPackage.parse(frozen(body))
     return parsed._tag === "Parsed" ? [frozen(parsed.document)] : []
   })
 
-/** Nothing, each alone, and then some of them in any order, one maybe twice, with some that just ended. */
+/** None, each alone, and then several in any order, possibly one twice, with some that have just ended. */
 export const compositions = (trial: Trial): readonly Composition<unknown>[] => {
   const { random, cases } = trial
   const documents = examples(trial)
@@ -81,7 +82,7 @@ export const compositions = (trial: Trial): readonly Composition<unknown>[] => {
   })
 }
 
-/** What parsers stumble over: delimiters of several formats, half of a character, too much of one. */
+/** What parsers stumble over: delimiters of several formats, lone surrogates, overlong characters. */
 const pieces = [
   ..." |\n|\r\n|\t|\0|<|>|&|\"|'|/|:|]]>|<a>|</a>|<!--|&#0;|%|😀|-1|__proto__|\u{d800}|\u{feff}".split("|"),
   "",
@@ -120,7 +121,7 @@ const spoilt = (body: Body, bodies: readonly Body[], random: Random): Body => {
   return { ...body, text: random.pick(texts) }
 }
 
-/** Deep, so that who changes what it was given is found out by an error. */
+/** Deeply frozen, so that code that changes its arguments fails. */
 export const frozen = <T>(value: T): T => {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
@@ -128,7 +129,7 @@ export const frozen = <T>(value: T): T => {
   return value
 }
 
-/** Elements by what they mean, attributes without prefixes; all else as it is. */
+/** Elements by expanded name, attributes without prefixes; everything else as it is. */
 const withoutSpelling = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutSpelling)
   if (typeof value !== "object" || value === null) return value

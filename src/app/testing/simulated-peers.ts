@@ -1,6 +1,6 @@
 /**
- * Publishers and watchers as a simulation knows them: what each believes, what it asks next, and how a watcher answers
- * a NOTIFY. They know the server only by its messages.
+ * Publishers and watchers of a simulation: what each believes, what it asks next, and how a watcher answers a NOTIFY. They know
+ * the server only by its messages.
  */
 import type { Answer, Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -14,32 +14,33 @@ export interface Request {
   readonly presentity: Uri | null
   readonly command: Command
   readonly answered: (answer: Answer) => void
-  /** It reaches the server; absent: nobody wants to know. */
+  /** The request reaches the server; absent: nobody needs to know. */
   readonly arrives?: () => void
 }
 
 export interface Peers {
-  /** Something that somebody asks now; null when nobody has anything to ask. */
+  /** A request that somebody makes now; null when there is none. */
   readonly ask: () => Request | null
   /**
-   * A NOTIFY leaves for where it goes.
+   * A NOTIFY is sent to its next hop.
    *
-   * @returns why it may not: more of documents would have gone there than may before the first 2xx; null: it may
+   * @returns why it must not be sent: more octets of documents would have gone there than are allowed before the first 2xx; null:
+   *   it may be
    */
   readonly sending: (notify: Notify) => string | null
   /**
-   * What was proven of where it goes is no more: a connection is gone, a name leads elsewhere. False: it is still true.
+   * Whether what was proven about the next hop no longer holds: a connection is gone, or a name resolves differently.
    *
-   * @param isCalm nothing more of that kind happens
+   * @param isCalm whether such things have stopped happening
    */
   readonly doubts: (notify: Notify, isCalm: boolean) => boolean
-  /** A NOTIFY with a document to where nothing is proven is lost, and may not be repeated: after a while the server knows. */
+  /** A NOTIFY with a document to an unproven next hop is lost and must not be retransmitted; the server learns of it after a while. */
   readonly isUnrepeated: (notify: Notify) => boolean
   /** A NOTIFY reaches its watcher. */
   readonly take: (notify: Notify) => DeliveryOutcome
-  /** A device made the change itself and is not told of it; the last NOTIFY made for its dialog had this CSeq. */
+  /** A device made the change itself and is not notified of it; the last NOTIFY of its dialog had this CSeq. */
   readonly spared: (presentity: Uri, id: number, cseq: number) => void
-  /** The document a watcher shows; null: its device made the last change itself. Undefined when it knows nothing. */
+  /** The document that a watcher shows; null: its device made the last change itself. Undefined when it knows nothing. */
   readonly shows: (presentity: Uri, id: number) => string | null | undefined
 }
 
@@ -48,13 +49,13 @@ export interface Universe {
   readonly watchers: readonly Uri[]
   /** What can be published, by package. */
   readonly bodies: ReadonlyMap<PackageName, readonly Body[]>
-  /** Packages that are watched besides those. */
+  /** Packages that are watched in addition. */
   readonly watched?: readonly PackageName[]
   /** Rules that can be put in force, by package; null removes them. */
   readonly rules?: ReadonlyMap<PackageName, readonly (Body | null)[]>
   /** Hard state that the operator can set, by package; null removes it. */
   readonly hardState?: ReadonlyMap<PackageName, readonly (Body | null)[]>
-  /** What a watcher knows after one more document; left out: what that document says. */
+  /** What a watcher knows after another document; left out: that document. */
   readonly read?: (packageName: PackageName, known: string | undefined, text: string) => string
 }
 
@@ -81,9 +82,9 @@ interface WatcherDialog {
   cseq: number
   seen: number
   gone: boolean
-  /** Of each place that its NOTIFYs have gone to: what may go there before somebody answers, and what has. */
+  /** For each next hop of its NOTIFYs: the octets allowed before the first response, and those sent. */
   readonly places: Map<string, Place>
-  /** Counts how often a connection was gone, or a name led elsewhere. */
+  /** Counts how often a connection was lost, or a name resolved differently. */
   moves: number
   isCut: boolean
   /** Its next hop is a name. */
@@ -96,7 +97,7 @@ interface Place {
   answered: boolean
 }
 
-/** @param doubt randomness of its own for what is proven of where watchers are: all else happens as it would without */
+/** @param doubt a separate source of randomness for what is proven about next hops, so that everything else happens as it would without */
 export const makePeers = (random: Random, universe: Universe, doubt: Random): Peers => {
   const packageNames = [...universe.bodies.keys()]
   const watchedNames = [...packageNames, ...(universe.watched ?? [])]
@@ -105,7 +106,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
   const dialogs: WatcherDialog[] = []
   const byCallId = new Map<string, WatcherDialog>()
   const byNo = new Map<string, Usage>()
-  /** NOTIFYs up to this CSeq are older than what the watcher's device knows from itself. */
+  /** NOTIFYs up to this CSeq are older than what the watcher's device knows by itself. */
   const ownUntil = new Map<string, number>()
 
   const expires = (): number | null => random.pick([null, 0, 5, 20, 60, 60, 600, 3600, 3600])
@@ -211,7 +212,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
     const { callId, localTag, remoteTag } = dialog.start
     const device = random.chance(0.3) ? deviceOf(dialog.watcher) : null
     const remoteTarget = device !== null && doubt.chance(0.3) ? device.replace("@", "@away.") : device
-    // whoever does not move has no more to say of where it is than that the request is so large
+    // a watcher that does not move says no more about its location than how large its request was
     const room = doubt.chance(0.6) ? doubt.pick(rooms) : null
     const isRouted = dialog.start.routeSet.length > 0
     return {
@@ -226,7 +227,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
         dialog: dialogKey(callId, localTag, remoteTag),
         packageName,
         eventId,
-        // a trusted peer may pass it on without saying whose it is, but a new subscription needs a name
+        // a trusted peer may forward it without an identity, but a new subscription needs one
         ...(id !== null && random.chance(0.2)
           ? { watcher: anonymous, through: hostOf(dialog.start.source) }
           : { watcher: dialog.watcher }),
@@ -246,14 +247,14 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
   const placeOf = (dialog: WatcherDialog, target: string): string =>
     `${dialog.moves} ${dialog.start.routeSet[0] ?? hopOf(target)}`
 
-  /** Of a place that nobody has said anything of all is proven. */
+  /** A next hop about which nothing is known counts as fully proven. */
   const allow = (dialog: WatcherDialog, target: string, room: number): void => {
     const name = placeOf(dialog, target)
     const place = dialog.places.get(name) ?? { allowed: 0, sent: 0, answered: false }
     dialog.places.set(name, { ...place, allowed: place.allowed + room })
   }
 
-  /** Where NOTIFYs may go after a request: late and lost ones count wherever the watcher has been. */
+  /** Where NOTIFYs may go after a request: because of late and lost ones, everywhere the watcher has been. */
   const placesAfter = (dialog: WatcherDialog, target: string | null): readonly string[] =>
     target === null ? [dialog.start.remoteTarget, dialog.start.remoteTarget.replace("@", "@away.")] : [target]
 
@@ -286,7 +287,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
     },
     sending: (notify) => {
       const dialog = byCallId.get(notify.dialog.callId)
-      // over its connection whatever its Contact says
+      // over its connection, whatever its Contact says
       if (dialog === undefined || notify.proof?._tag === "Connection") return null
       const place = dialog.places.get(placeOf(dialog, notify.dialog.remoteTarget))
       if (place === undefined || place.answered) return null
@@ -299,7 +300,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       const dialog = byCallId.get(notify.dialog.callId)
       const { proof } = notify
       if (dialog === undefined || proof === undefined || proof._tag === "Unproven") return false
-      // what is no more stays so, until the server has learned of it
+      // what no longer holds stays so until the server has learned of it
       const isTrue = proof._tag === "Connection" ? !dialog.isCut : proof.addresses.includes(addressOf(dialog))
       if (isTrue && (isCalm || !doubt.chance(0.1))) return false
       if (isTrue) {
@@ -322,7 +323,7 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       )
       if (dialog === undefined || usage === undefined) return refused(481, null)
       if (notify.cseq < dialog.seen) return refused(500, null)
-      // a device that is busy says so before it looks at the message
+      // a busy device answers so before it reads the message
       if (random.chance(0.03)) return refused(503, random.chance(0.7) ? 1 + random.int(20) : null)
       if (random.chance(0.01)) return refused(random.pick([404, 480, 481, 500, 603]), null)
       dialog.seen = notify.cseq
@@ -353,10 +354,10 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
 
 const hostOf = (source: string): string => source.slice(0, source.lastIndexOf(":"))
 
-/** Where the name of its next hop leads. */
+/** The address to which the name of its next hop resolves. */
 const addressOf = ({ moves }: WatcherDialog): string => `udp:192.0.2.${20 + moves}:5060`
 
-/** Octets of a document: none, too few for most, enough for some, enough for all. */
+/** Octets of documents: none, too few for most, enough for some, enough for all. */
 const rooms: readonly number[] = [0, 20, 200, 5_000]
 
 const refused = (status: number, retryAfter: number | null): DeliveryOutcome => ({

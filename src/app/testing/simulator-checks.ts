@@ -1,8 +1,8 @@
 /**
- * What must hold after every step of a simulation, whatever was lost, late, repeated or down.
+ * The invariants after every step of a simulation, whatever was lost, late, repeated or down.
  *
- * The checker reads the log and nothing else: it folds each stream by itself, and derives from each decision the
- * NOTIFYs that may be sent for it. What the engine releases is compared with that.
+ * The checker reads nothing but the log: it folds each stream by itself, and derives the NOTIFYs that each decision allows. What
+ * the engine releases is compared with that.
  */
 import { deepStrictEqual } from "node:assert/strict"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
@@ -20,21 +20,21 @@ import { size, values } from "../../domain/table.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 
 export interface Checks {
-  /** Reads what has been appended since; to be called after every append, by whomever it was. */
+  /** Reads what has been appended since; to be called after every append, by any writer. */
   readonly follow: () => void
   readonly released: <T>(release: Release<T>, origin: string | null) => void
-  /** The SIP side did not let this one leave; the next may have its number. */
+  /** The SIP side did not send this one; the next may have its number. */
   readonly unsent: (notify: Notify) => void
-  /** @param settled nothing is undecided and everything due by `now` has been decided */
+  /** @param settled whether nothing is undecided and everything due by `now` has been decided */
   readonly step: <T>(engine: Engine<T>, now: Millis, settled: boolean) => void
   /**
-   * At quiescence: each active watcher shows what is there now.
+   * At quiescence: each active watcher shows the present state.
    *
-   * @param compare what a watcher shows as present, and what is; null when its device made the last change itself
-   * @returns how many were looked at
+   * @param compare what a watcher shows, and the present state; null when its device made the last change itself
+   * @returns how many watchers were compared
    */
   readonly converged: (compare: Compare) => number
-  /** Nothing lasts longer than may be granted, or is of the future, once the clock is right. */
+  /** Nothing lasts longer than may be granted, or lies in the future, once the clock is right. */
   readonly granted: (now: Millis) => void
   readonly states: () => ReadonlyMap<Uri, State>
 }
@@ -53,7 +53,7 @@ const must: (condition: boolean, what: string) => asserts condition = (condition
 export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
   const states = new Map<Uri, State>()
   const origins = new Set<string>()
-  /** NOTIFYs that the log stands for, by stream, subscription and CSeq; deleted when sent. */
+  /** NOTIFYs that the log implies, by stream, subscription and CSeq; deleted when sent. */
   const owed = new Map<string, Notify>()
   const lastCseq = new Map<string, number>()
   const lastAt = new Map<Uri, Millis>()
@@ -91,7 +91,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
         if (decision.origin !== "") origins.add(decision.origin)
         must(decision.at >= (lastAt.get(stream) ?? 0), `the time of ${stream} goes back`)
         lastAt.set(stream, decision.at)
-        // RFC 3261 §12.2.1.1: what is said again after a crash is a request of its own, and a fact
+        // RFC 3261 §12.2.1.1: a NOTIFY repeated after a crash is a new request, and recorded as a fact
         for (const event of decision.events)
           if (event._tag === "FarewellRepeated") over.delete(`${stream} ${event.no}`)
         for (const notify of react(before, decision.events, after, clockOf(decision), options)) {
@@ -153,7 +153,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
           // it refused the last one without asking for another
           if (eventPackage === null || subscription.status !== "active" || subscription.shown === "") continue
           const compared = compare(state, subscription)
-          // or knows better by itself
+          // or its device knows better by itself
           if (compared === null) continue
           must(
             subscription.shown === viewFor(state, subscription, eventPackage).digest,

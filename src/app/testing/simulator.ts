@@ -1,9 +1,10 @@
 /**
  * A server's whole life in a plain loop: publishers, watchers and a second writer over a network that loses, delays and
- * repeats, a store that fails, crashes, a clock that jumps ahead or back and is set right again. Everything follows from a seed.
+ * duplicates messages, a store that fails, crashes, and a clock that jumps ahead or back and is corrected again. Everything is
+ * determined by a seed.
  *
- * It drives the very engine that the server runs (`offer`, `advance`, `takeBatch`, `committed`, `failed`) over the store in
- * memory, with integers for time. After every step `simulator-checks.ts` says what must hold.
+ * It drives the same engine that the server runs (`offer`, `advance`, `takeBatch`, `committed`, `failed`) over the store in
+ * memory, with integers for time. After every step `simulator-checks.ts` checks the invariants.
  */
 import { makeMemoryLog } from "../../adapters/store/memory.ts"
 import type { MemoryLog } from "../../adapters/store/memory.ts"
@@ -52,13 +53,13 @@ export interface SimulationOptions {
   readonly packages: Packages
   readonly universe: Universe
   readonly limits?: Partial<Limits>
-  /** What there is to know of what a watcher knows, without what it knows to be gone. */
+  /** What of a watcher's knowledge is to be compared, without what it knows to have ended. */
   readonly present: (knows: string, packageName: PackageName) => string
-  /** The same of what is there; left out: the body of the present view. */
+  /** The same for the present state; left out: the body of the present view. */
   readonly truth?: (state: State, subscription: Subscription) => string
-  /** Who follows the log, as tables do; left out: nobody. */
+  /** A follower of the log, such as the tables; left out: none. */
   readonly follow?: (log: MemoryLog) => Follower
-  /** How many of the last happenings a failure tells. */
+  /** How many of the last events a failure shows. */
   readonly traceLines?: number
 }
 
@@ -66,9 +67,9 @@ export interface SimulationOptions {
 export interface Follower {
   /** @param position where the append ended */
   readonly stored: (stored: readonly CommittedDecision[], position: number) => void
-  /** Decisions of appends that were given up turned out to be stored. */
+  /** Decisions of abandoned appends turned out to be stored. */
   readonly late: (decisions: readonly CommittedDecision[]) => void
-  /** Another process begins, and reads what the last one kept. */
+  /** Another process starts, and reads what the last one kept. */
   readonly restarted: () => void
   /** @throws Error that says what does not follow from the log */
   readonly quiet: (states: Iterable<State>) => void
@@ -76,7 +77,7 @@ export interface Follower {
 
 export interface Simulation {
   readonly log: readonly Decision[]
-  /** How each NOTIFY that left ended, for the process that sent it; `Forgotten`: that one had crashed. */
+  /** The outcome of each NOTIFY sent, for the process that sent it; `Forgotten`: that one had crashed. */
   readonly deliveries: readonly Delivered[]
   readonly counts: Readonly<Record<Happening, number>>
 }
@@ -102,7 +103,7 @@ export type Happening =
   | "jumps"
   | "converged"
 
-/** A failed check, with everything needed to see it again. */
+/** A failed check, with everything needed to reproduce it. */
 export class SimulationFailed extends Error {
   constructor(seed: number, step: number, trace: readonly string[], cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause)
@@ -113,7 +114,7 @@ export class SimulationFailed extends Error {
 /**
  * Runs one simulation.
  *
- * @throws SimulationFailed naming seed and step, with the last happenings
+ * @throws SimulationFailed naming seed and step, with the last events
  */
 export const simulate = (options: SimulationOptions): Simulation => {
   const trace: string[] = []
@@ -159,7 +160,7 @@ const jumps: readonly Millis[] = [
   730 * 86_400_000,
 ]
 
-/** The later of two instants; the second when it is earlier by more than that: then the clock was set back. */
+/** The later of two instants; the second when it is earlier by more than `slack`: then the clock was set back. */
 const laterOf = (left: Millis, right: Millis, slack: Millis): Millis =>
   right < left - slack ? right : Math.max(left, right)
 
@@ -179,10 +180,10 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   const engineOptions: EngineOptions = {
     packages,
     limits,
-    // seeds tell whether this server writes down that NOTIFYs were answered
+    // the seed determines whether this server records answers to NOTIFYs
     ...(options.seed % 7 === 0 ? {} : { recordAfterMillis: 10_000 }),
     authorize: ({ watcher }) => treated.get(watcher) ?? (universe.rules === undefined ? "allow" : null),
-    // every third life begins with a source of rules that cannot be read
+    // every third life starts with a source of rules that cannot be read
     isUnread: () => universe.rules !== undefined && !calm && life % 3 === 2,
   }
   const checks = makeChecks(log, engineOptions)
@@ -213,7 +214,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   let appending: Batch | null = null
   /** As the server keeps it: no NOTIFY of a decision up to there can have been lost. */
   const answers = makeAnswered()
-  /** Those of another writer without an answer, and when they were issued. */
+  /** NOTIFYs of the other writer without a response, and when they were issued. */
   const foreign = new Map<Notify, Millis>()
   let committedAt = 0
   let calm = false
@@ -332,7 +333,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     if (conflicts.size > 0) counts.conflicts++
   }
 
-  /** The store does not answer; whether it did what it was asked nobody knows. */
+  /** The store does not answer, and nobody knows whether it stored the batch. */
   const failAppend = (decisions: readonly Decision[]): void => {
     counts.failures++
     note(`${now} the append fails`)
@@ -344,7 +345,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       post(delay(), () => ticket.answered({ _tag: "Rejected", rejection }))
     }
     reload(streams)
-    // what is stored after all has its consequences now
+    // what was stored after all takes effect now
     const done = new Set<Offer<Ticket> | null>()
     for (const stored of doubtful) {
       const { stream, version, nonce } = stored.decision
@@ -358,7 +359,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     for (const given of offers) if (given.ticket.origin === null && !done.has(given)) offerAgain(given)
   }
 
-  /** Puts streams back into memory as they are written. */
+  /** Loads streams into memory as they are stored. */
   const reload = (streams: Iterable<Uri>): void => {
     for (const stream of streams) {
       if (!engine.isLoaded(stream)) engine.load(log.load(stream))
@@ -366,7 +367,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     }
   }
 
-  /** Another writer decides something on the stream, and sends what follows. */
+  /** Another writer makes a decision on the stream, and sends what follows from it. */
   const interfere = (stream: Uri): void => {
     let state = log.load(stream)
     const body = random.pick(universe.bodies.get("stub") ?? [...universe.bodies.values()][0]!)
@@ -425,7 +426,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     for (const [presentity, only] of unsure) offer(presentity, { _tag: "Redeliver", since: 0, only }, nobody)
   }
 
-  /** What the log leaves open of NOTIFYs of decisions after a place. */
+  /** What the log leaves open about NOTIFYs of decisions after a position. */
   const inDoubt = (alive: readonly State[], from: number) => {
     const deliveries = makeDeliveries()
     const states = new Map<Uri, State>()
@@ -451,7 +452,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     return all.length === 0 ? null : Math.min(...all)
   }
 
-  /** As a start does before anything that fell due meanwhile, and when the source of rules has been read at last. */
+  /** As at a start, before anything that fell due meanwhile, and once the source of rules has been read. */
   const judgeAgain = (presentities: readonly Uri[]): void => {
     for (const presentity of presentities) {
       for (const packageName of universe.bodies.keys()) {
@@ -497,7 +498,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     else now += random.chance(0.3) ? 0 : random.int(1_500)
   }
 
-  /** Every fourth life has a clock that jumps, and is set right sooner or later. */
+  /** Every fourth life has a clock that jumps, and is corrected sooner or later. */
   const moveTide = (): void => {
     if (options.seed % 4 !== 0) return
     if (skew !== 0 ? tide.chance(0.04) : tide.chance(0.01)) {
@@ -513,7 +514,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
     counts.requests++
     if (lose(0.05)) return
     post(delay(), () => receive(request))
-    // the same once more, as from a device that lost its memory
+    // the same request again, as from a device that lost its memory
     if (request.command._tag !== "Subscribe" && random.chance(0.03)) post(delay(), () => receive(request))
   }
 
@@ -547,7 +548,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       turn(false)
       if (random.chance(0.01)) crash()
     },
-    /** Nobody asks any more and nothing goes wrong, until all is said. */
+    /** No more requests, and nothing fails any more, until everything is delivered. */
     settle: (): void => {
       calm = true
       skew = 0
