@@ -22,6 +22,7 @@ import { get } from "../../domain/table.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { makeAnonymousText } from "./anonymous-text.ts"
+import type { AnonymousText } from "./anonymous-text.ts"
 import { makeStandIns } from "./stand-ins.ts"
 
 export interface Anonymizer {
@@ -56,17 +57,15 @@ const isSpoken = (shown: string): boolean => /^(?:|-|\?|!|w\d+)$/.test(shown)
 
 const digestsMax = 10_000
 
-/** @param key a new one for each export: whoever has it can undo the pseudonyms */
-export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)): Anonymizer => {
-  const standIns = makeStandIns(key)
-  const text = makeAnonymousText(standIns)
-  /** Digests of views that were shown, each with the digest of the same view under pseudonyms. */
-  const digests = new Map<string, string>()
-  let [original, anonymous]: readonly [State | null, State | null] = [null, null]
+const streamName = (text: AnonymousText, stream: Uri): Uri =>
+  stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
 
-  const standInOf = (shown: string): string =>
-    isSpoken(shown) ? shown : (digests.get(shown) ?? standIns.digest(shown))
-
+/**
+ * How the values of facts and snapshots are replaced, by their field.
+ *
+ * @param viewDigest gives the digest that replaces one of a view
+ */
+const valuesWith = (text: AnonymousText, viewDigest: (shown: string) => string) => {
   /** `nonce.version`, the form of our entity-tags; the version is kept, so that it still names the decision that made the tag. */
   const entityTag = (tag: string): string => {
     const [, nonce, version] = /^(.*)(\.[0-9a-z]{1,7})$/s.exec(tag) ?? []
@@ -75,9 +74,9 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
 
   const anonymized = (key: string, value: unknown): unknown => {
     if (typeof value === "string") {
-      // a remote target that is no address identifies nobody
+      // the flow within a program is no address, and identifies nobody
       if (ours.has(key) || ((key === "flow" || key === "source") && value === programFlow)) return value
-      if (key === "shown") return standInOf(value)
+      if (key === "shown") return viewDigest(value)
       return key === "entityTag" || key === "supersedes" ? entityTag(value) : text.name(value)
     }
     if (typeof value !== "object" || value === null) return value
@@ -100,20 +99,32 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     return text.name(who) + cseq
   }
 
-  const streamName = (stream: Uri): Uri =>
-    stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
-
   const snapshotOf = (state: State): Snapshot => {
     const { presentity, publications, hardState, rules, watchersChangedIn, ...rest } = freeze(state)
     return {
       ...(anonymized("", rest) as typeof rest),
-      presentity: streamName(presentity),
+      presentity: streamName(text, presentity),
       publications: byPackage(publications),
       ...(hardState === undefined ? {} : { hardState: byPackage(hardState) }),
       rules: byPackage(rules),
       watchersChangedIn,
     }
   }
+
+  return { anonymized, originOf, snapshotOf }
+}
+
+/** @param key a new one for each export: whoever has it can undo the pseudonyms */
+export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)): Anonymizer => {
+  const standIns = makeStandIns(key)
+  const text = makeAnonymousText(standIns)
+  /** Digests of views that were shown, each with the digest of the same view under pseudonyms. */
+  const digests = new Map<string, string>()
+  let [original, anonymous]: readonly [State | null, State | null] = [null, null]
+
+  const { anonymized, originOf, snapshotOf } = valuesWith(text, (shown) =>
+    isSpoken(shown) ? shown : (digests.get(shown) ?? standIns.digest(shown)),
+  )
 
   const note = (shown: string, before: State, alike: State, subscription: Subscription | undefined): void => {
     const eventPackage = subscription === undefined ? null : reaction.packages.find(subscription.packageName)
@@ -153,7 +164,7 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
       const { origin, nonce } = decision
       const next = {
         ...decision,
-        stream: streamName(decision.stream),
+        stream: streamName(text, decision.stream),
         origin: originOf(origin),
         nonce: text.name(nonce),
         events,

@@ -84,12 +84,7 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
 
   /** A value in XML; kept where its meaning matters. */
   const value = (local: string, text: string): string => {
-    const plain = text.replaceAll(/&#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}));/g, (whole, hex, decimal) => {
-      const code = Number.parseInt(hex ?? decimal, hex === undefined ? 10 : 16)
-      const char = code <= 0x10ffff ? String.fromCodePoint(code) : whole
-      // a name that consists of digits is still a name
-      return wholeWord.test(char) ? char : whole
-    })
+    const plain = withWordsDecoded(text)
     const trimmed = plain.trim()
     if (trimmed === "" || vocabulary.has(trimmed) || instant.test(trimmed)) return plain
     if (!personal.has(local) && (numeric.test(trimmed) || duration.test(trimmed))) return plain
@@ -155,5 +150,14 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
     },
   }
 }
+
+/** Without character references that stand for parts of words. */
+const withWordsDecoded = (text: string): string =>
+  text.replaceAll(/&#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}));/g, (whole, hex, decimal) => {
+    const code = Number.parseInt(hex ?? decimal, hex === undefined ? 10 : 16)
+    const char = code <= 0x10ffff ? String.fromCodePoint(code) : whole
+    // a name that consists of digits is still a name
+    return wholeWord.test(char) ? char : whole
+  })
 
 const localName = (name: string): string => name.slice(name.indexOf(":") + 1)

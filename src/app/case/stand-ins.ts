@@ -24,16 +24,17 @@ const rounds = 8
 const pieceMax = 24
 const knownMax = 20_000
 
-export const makeStandIns = (key: Buffer): StandIns => {
-  const known = new Map<string, string>()
-  const once = (name: string, make: () => string): string => {
-    const found = known.get(name)
-    if (found !== undefined) return found
-    const made = make()
-    if (known.size >= knownMax) known.clear()
-    known.set(name, made)
-    return made
-  }
+/** A keyed pseudorandom function, and the cipher over words that is made of it. */
+interface Cipher {
+  readonly random: (tweak: string, bytes: number) => Buffer
+  readonly permuted: (
+    digits: readonly number[],
+    radices: readonly number[],
+    tweak: string,
+  ) => readonly number[]
+}
+
+const makeCipher = (key: Buffer): Cipher => {
   const random = (tweak: string, bytes: number): Buffer => {
     const digest = createHmac("sha512", key).update(tweak).digest()
     return bytes <= digest.length
@@ -52,27 +53,34 @@ export const makeStandIns = (key: Buffer): StandIns => {
     const sizes = [radices.slice(0, half), radices.slice(half)].map((places) =>
       places.reduce((product, radix) => product * BigInt(radix), 1n),
     ) as [bigint, bigint]
-    const valueOf = (from: number, to: number): bigint =>
-      digits
-        .slice(from, to)
-        .reduce((value, digit, index) => value * BigInt(radices[from + index]!) + BigInt(digit), 0n)
-    let [left, right] = [valueOf(0, half), valueOf(half, digits.length)]
+    let [left, right] = [
+      numberOf(digits.slice(0, half), radices.slice(0, half)),
+      numberOf(digits.slice(half), radices.slice(half)),
+    ]
     for (let round = 0; round < rounds; round++) {
       if (round % 2 === 0) left = (left + numberFrom(`${tweak}|${round}|${right}`, sizes[0])) % sizes[0]
       else right = (right + numberFrom(`${tweak}|${round}|${left}`, sizes[1])) % sizes[1]
     }
-    const spread = (value: bigint, from: number, to: number): number[] => {
-      const found: number[] = []
-      for (let index = to - 1; index >= from; index--) {
-        const radix = BigInt(radices[index]!)
-        found.unshift(Number(value % radix))
-        value /= radix
-      }
-      return found
-    }
-    return [...spread(left, 0, half), ...spread(right, half, digits.length)]
+    return [...digitsOf(left, radices.slice(0, half)), ...digitsOf(right, radices.slice(half))]
   }
 
+  return { random, permuted }
+}
+
+/** The number that digits are, with one radix for each place. */
+const numberOf = (digits: readonly number[], radices: readonly number[]): bigint =>
+  digits.reduce((value, digit, index) => value * BigInt(radices[index]!) + BigInt(digit), 0n)
+
+const digitsOf = (number: bigint, radices: readonly number[]): readonly number[] => {
+  const found: number[] = []
+  for (const radix of radices.toReversed().map(BigInt)) {
+    found.unshift(Number(number % radix))
+    number /= radix
+  }
+  return found
+}
+
+const wordsWith = ({ random, permuted }: Cipher) => {
   const piece = (text: string, tweak: string): string => {
     const digits = text
       .split("")
@@ -120,43 +128,56 @@ export const makeStandIns = (key: Buffer): StandIns => {
       .join("")
   }
 
+  return { ascii, foreign }
+}
+
+const ipv4With = ({ permuted }: Cipher, address: string): string => {
+  const parts = address.split(".")
+  return parts
+    .map((part, index) => {
+      const number = Number(part)
+      const [from, size] = number < 10 ? [0, 10] : number < 100 ? [10, 90] : [100, 156]
+      const tweak = `ipv4|${parts.slice(0, index).join(".")}|${from}`
+      return String(from + permuted([number - from], [size], tweak)[0]!)
+    })
+    .join(".")
+}
+
+const hexWith = ({ permuted }: Cipher, text: string): string =>
+  text
+    .split(":")
+    .map((group, index, groups) => {
+      if (!/^[0-9a-fA-F]+$/.test(group)) return group
+      const digits = [...group].map((char) => Number.parseInt(char, 16))
+      const tweak = `hex|${groups.slice(0, index).join(":").toLowerCase()}`
+      return permuted(
+        digits,
+        digits.map(() => 16),
+        tweak,
+      )
+        .map((digit) => digit.toString(16))
+        .join("")
+    })
+    .join(":")
+
+export const makeStandIns = (key: Buffer): StandIns => {
+  const cipher = makeCipher(key)
+  const { ascii, foreign } = wordsWith(cipher)
+  const known = new Map<string, string>()
+  const once = (name: string, make: () => string): string => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const made = make()
+    if (known.size >= knownMax) known.clear()
+    known.set(name, made)
+    return made
+  }
   return {
     word: (word) => once(word, () => (/^[A-Za-z0-9]+$/.test(word) ? ascii(word) : foreign(word))),
-    ipv4: (address) =>
-      once(`ipv4 ${address}`, () => {
-        const parts = address.split(".")
-        return parts
-          .map((part, index) => {
-            const number = Number(part)
-            const [from, size] = number < 10 ? [0, 10] : number < 100 ? [10, 90] : [100, 156]
-            const tweak = `ipv4|${parts.slice(0, index).join(".")}|${from}`
-            return String(from + permuted([number - from], [size], tweak)[0]!)
-          })
-          .join(".")
-      }),
-    hex: (text) =>
-      once(`hex ${text}`, () =>
-        text
-          .split(":")
-          .map((group, index, groups) => {
-            if (!/^[0-9a-fA-F]+$/.test(group)) return group
-            const digits = group
-              .toLowerCase()
-              .split("")
-              .map((char) => Number.parseInt(char, 16))
-            const tweak = `hex|${groups.slice(0, index).join(":").toLowerCase()}`
-            return permuted(
-              digits,
-              digits.map(() => 16),
-              tweak,
-            )
-              .map((digit) => digit.toString(16))
-              .join("")
-          })
-          .join(":"),
-      ),
+    ipv4: (address) => once(`ipv4 ${address}`, () => ipv4With(cipher, address)),
+    hex: (text) => once(`hex ${text}`, () => hexWith(cipher, text)),
     digest: (digest) =>
-      BigInt(`0x${random(`digest|${digest}`, 8).toString("hex")}`)
+      BigInt(`0x${cipher.random(`digest|${digest}`, 8).toString("hex")}`)
         .toString(36)
         .padStart(digest.length, "0")
         .slice(0, digest.length),

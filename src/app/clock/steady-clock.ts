@@ -85,13 +85,13 @@ export const makeSteadyClock = (
   const follow = (
     instant: Millis,
     now: number,
-    difference: Millis,
+    ahead: Millis,
     vouched: "uptime" | "database" | null,
   ): Millis => {
     held = null
     anchor = anchorAt(instant, now)
     counts.followed++
-    told({ _tag: "Followed", by: difference, vouched })
+    told({ _tag: "Followed", by: ahead, vouched })
     return instant
   }
 
@@ -102,16 +102,16 @@ export const makeSteadyClock = (
     return Math.abs(instant - anchor.wall - (since - anchor.uptime)) <= jumpMillis
   }
 
-  const parted = (instant: Millis, now: number, expected: Millis, difference: Millis): Millis => {
-    if (held === null || Math.abs(difference - held.by) > jumpMillis) {
+  const parted = (instant: Millis, now: number, expected: Millis, ahead: Millis): Millis => {
+    if (held === null || Math.abs(ahead - held.by) > jumpMillis) {
       const isDenied = willBeDenied && waitMillis > 0
-      held = { by: difference, since: now, isDenied }
+      held = { by: ahead, since: now, isDenied }
       counts.jumps++
       // the machine's uptime tells its sleep as reliably as its clock does
-      if (difference > 0 && hasSlept(instant)) return follow(instant, now, difference, "uptime")
-      if (waitMillis > 0) told({ _tag: "Jumped", by: difference, isDenied })
+      if (ahead > 0 && hasSlept(instant)) return follow(instant, now, ahead, "uptime")
+      if (waitMillis > 0) told({ _tag: "Jumped", by: ahead, isDenied })
     }
-    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, difference, null)
+    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, ahead, null)
     return expected
   }
 
@@ -119,9 +119,8 @@ export const makeSteadyClock = (
     const instant = wall()
     const ticks = monotonic()
     const expected = Math.floor(anchor.wall + (ticks - anchor.monotonic))
-    const difference = instant - expected
-    if (difference > jumpMillis || difference < -jumpMillis)
-      return parted(instant, ticks, expected, difference)
+    const ahead = instant - expected
+    if (ahead > jumpMillis || ahead < -jumpMillis) return parted(instant, ticks, expected, ahead)
     if (held !== null) {
       held = null
       told({ _tag: "Healed" })

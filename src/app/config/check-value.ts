@@ -61,40 +61,46 @@ export const checkValue = (setting: Setting, value: unknown, at: At): Checked =>
         ? { _tag: "Good", value }
         : { _tag: "Bad", allowed: "expected a module, for example ./extensions.ts" }
     }
-    case "list": {
-      const isNumber = (item: unknown): boolean => setting.isNumeric === true && isDigits(item)
-      const items: readonly unknown[] | null = Array.isArray(value)
-        ? value
-        : isNumber(value)
-          ? [value]
-          : typeof value === "string"
-            ? value.split(",")
-            : null
-      const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
-      if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
-        return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
-      }
-      return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
-    }
-    case "peers": {
-      const given = typeof value === "string" ? peersInText(value) : value
-      const items: readonly unknown[] = Array.isArray(given) ? given : [given]
-      const { peers, faults } = readPeers(items)
-      return faults.length === 0
-        ? { _tag: "Good", value: peers.map(({ text }) => text) }
-        : {
-            _tag: "Faulty",
-            faults: faults.map(
-              ({ index, entry, why }) =>
-                `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
-            ),
-          }
-    }
+    case "list":
+      return checkList(setting, value)
+    case "peers":
+      return checkPeers(value, at)
     case "choice":
       return setting.choices.includes(word)
         ? { _tag: "Good", value: word }
         : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
   }
+}
+
+const checkList = (setting: Setting & { readonly kind: "list" }, value: unknown): Checked => {
+  const isNumber = (item: unknown): boolean => setting.isNumeric === true && isDigits(item)
+  const items: readonly unknown[] | null = Array.isArray(value)
+    ? value
+    : isNumber(value)
+      ? [value]
+      : typeof value === "string"
+        ? value.split(",")
+        : null
+  const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
+  if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
+    return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
+  }
+  return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
+}
+
+const checkPeers = (value: unknown, at: At): Checked => {
+  const given = typeof value === "string" ? peersInText(value) : value
+  const items: readonly unknown[] = Array.isArray(given) ? given : [given]
+  const { peers, faults } = readPeers(items)
+  return faults.length === 0
+    ? { _tag: "Good", value: peers.map(({ text }) => text) }
+    : {
+        _tag: "Faulty",
+        faults: faults.map(
+          ({ index, entry, why }) =>
+            `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
+        ),
+      }
 }
 
 const flags = new Map([

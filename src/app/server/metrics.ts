@@ -165,6 +165,16 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "connection" }, value: wire.connectionsRefused },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
+  ...notifyFamilies(wire),
+  counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
+  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
+  gauge("presently_sip_transactions", "Transactions under way.", [
+    { labels: { side: "server" }, value: wire.serverTransactions },
+    { labels: { side: "client" }, value: wire.clientTransactions },
+  ]),
+]
+
+const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),
   counter("presently_notify_retransmitted", "NOTIFY requests sent once more.", wire.notifyRetransmitted),
   counter("presently_notify_outcomes", "How NOTIFYs ended.", [
@@ -199,12 +209,6 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     wire.clientOctets,
     "bytes",
   ),
-  counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
-  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
-  gauge("presently_sip_transactions", "Transactions under way.", [
-    { labels: { side: "server" }, value: wire.serverTransactions },
-    { labels: { side: "client" }, value: wire.clientTransactions },
-  ]),
 ]
 
 const pumpFamilies = ({ pump, counts, lag, position, rulesQueue }: MetricsSource): readonly Family[] => {

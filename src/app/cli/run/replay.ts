@@ -65,21 +65,14 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
   const isQuiet = verify || drift || supposition !== null
   const say = (json ? sayJson : sayText)({ utc, isQuiet })
   const began = performance.now()
-  const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
+  const seen: Seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
   let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
   const digests: string[] = []
   const missing = new Set(supposition?.without)
   for (const replayed of yield* walked(file, options)) {
-    if (replayed._tag === "Stream") seen.streams++
-    if (replayed._tag === "Step") {
-      seen.steps++
-      missing.delete(replayed.moment.position)
-      seen.events += replayed.moment.decision.events.length
-    }
+    countIn(seen, replayed)
+    if (replayed._tag === "Step") missing.delete(replayed.moment.position)
     if (replayed._tag === "Unequal") unequal ??= replayed
-    if (replayed._tag === "Drift") seen.drift++
-    if (replayed._tag === "Undecidable") seen.undecidable++
-    if (replayed._tag === "Difference") seen.differences++
     if (replayed._tag === "StreamEnd" && replayed.digest !== null) digests.push(replayed.digest)
     for (const line of say(replayed)) yield* Console.log(line)
     if (verify && unequal !== null) break
@@ -122,6 +115,28 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
   if (seen.drift > 0)
     return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
 })
+
+type Seen = Record<"steps" | "events" | "streams" | "differences" | "drift" | "undecidable", number>
+
+const countIn = (seen: Seen, replayed: Replayed): void => {
+  switch (replayed._tag) {
+    case "Stream":
+      seen.streams++
+      break
+    case "Step":
+      seen.steps++
+      seen.events += replayed.moment.decision.events.length
+      break
+    case "Drift":
+      seen.drift++
+      break
+    case "Undecidable":
+      seen.undecidable++
+      break
+    case "Difference":
+      seen.differences++
+  }
+}
 
 /** An error in the file is reported before anything from it is printed. */
 const checked = (file: string) =>
