@@ -149,8 +149,6 @@ export interface SipOptions {
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
-  /** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
-  readonly registrarExpires?: number
   /** Requests above this many bytes leave UDP for TCP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
   /** False refuses a Contact, or first Record-Route, whose host is not where the SUBSCRIBE came from. */

@@ -1,7 +1,7 @@
 /**
- * Every setting there is: its name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
+ * All settings: name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
  *
- * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
+ * Parameters of the OpenSIPS presence modules keep their names, defaults and ranges.
  */
 import { choice, flag, hook, int, list, module, peers, rules, secret, text } from "./setting-kinds.ts"
 
@@ -174,7 +174,13 @@ const watching = {
     10,
     1,
     3600,
-    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules",
+    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules; also how long a SUBSCRIBE waits for a function that gives rules (extensions)",
+  ),
+  rules_waiting_max: int<number>(
+    20_000,
+    1,
+    1_000_000,
+    "SUBSCRIBEs that wait for a function that gives rules (extensions); further ones get 503",
   ),
   rules_document_max: int<number>(
     1_048_576,
@@ -334,7 +340,7 @@ const packages = {
   set_route: text(null, "script route for as-feature-event", noScript),
 }
 
-const others = {
+const operating = {
   cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
   cluster_federation_mode: choice(
     "disabled",
@@ -352,16 +358,16 @@ const others = {
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
 }
 
-/** In the order in which people are shown them. */
+/** In the order in which they are shown. */
 export const settingGroups = [
   ["Where and how the server runs", running],
   ["Publications and subscriptions", lifetimes],
   ["Who may watch, and what single requests are granted", watching],
   ["Storage", storage],
   ["Event packages", packages],
-  ["Other parameters of the OpenSIPS modules", others],
+  ["Other parameters of the OpenSIPS modules", operating],
 ] as const
 
-export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...others }
+export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...operating }
 
 export type SettingName = keyof typeof settings

@@ -44,10 +44,10 @@ export const requireErasable = Effect.fnUntraced(function* (log: LogAdmin["Servi
   }
 })
 
-/** Decisions of the person's own stream in which something of before stands in clear. */
+/** Decisions in the person's own stream from before encryption, which hold personal data in clear text. */
 export interface Remains {
   readonly decisions: number
-  /** Milliseconds since 1970: of the oldest and the newest of them. */
+  /** Milliseconds since 1970: the oldest and the newest of them. */
   readonly from: Millis
   readonly to: Millis
   /** Of the newest of them. */
@@ -55,8 +55,8 @@ export interface Remains {
 }
 
 /**
- * What erasing cannot make go: before digests of what watchers were shown were encrypted, they stood in rows, and the chain
- * covers rows as they were written.
+ * What erasure cannot remove: before digests of what watchers were shown were encrypted, they stood in rows in clear text, and
+ * the hash chain covers rows as they were written.
  */
 export const remainsOf = Effect.fnUntraced(function* (erasure: ErasureStore, person: Uri) {
   let remains: Remains | null = null
@@ -78,7 +78,7 @@ export const remainsOf = Effect.fnUntraced(function* (erasure: ErasureStore, per
   return remains as Remains | null
 })
 
-/** What lives is looked for in snapshots: they must know all of it. */
+/** Live subscriptions and publications are found in snapshots, so the snapshots must be complete. */
 export const requireStopped = Effect.fnUntraced(function* (log: LogAdmin["Service"]) {
   if ((yield* log.erasure.servers) > 0) {
     return yield* new EraseRefused({
@@ -88,7 +88,7 @@ export const requireStopped = Effect.fnUntraced(function* (log: LogAdmin["Servic
   if (!(yield* catchUp(log))) return yield* new EraseRefused({ why: tablesUnwritten })
 })
 
-/** Whether a decision that is not encrypted says something personal of somebody. */
+/** Whether an unencrypted decision holds personal data. */
 const isAbout = (
   { stream, origin, events }: { readonly stream: string; readonly origin: string; readonly events: unknown },
   person: Uri,
@@ -99,7 +99,7 @@ const isAbout = (
     found ||= isOwn
     return value
   }
-  // digests of before are counted apart (`remainsOf`)
+  // digests from before encryption are counted separately (`remainsOf`)
   const shown = (digest: string): string => digest
   const theirs = (text: string, watcher: Uri | null): string => {
     found ||= watcher === person

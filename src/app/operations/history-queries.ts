@@ -1,6 +1,6 @@
 /**
- * Questions about history as operators ask them, with answers for people and for programs. The management port, the command
- * line and the library ask here.
+ * Queries about history, with answers for people and for programs. The management port, the command line and the library use
+ * them.
  */
 import { Effect } from "effect"
 import type { Knowledge } from "../../domain/history/ledger.ts"

@@ -1,7 +1,8 @@
 /**
- * Documents of one package that are too old: they go from decisions and landmarks, with their digests in their place.
+ * Documents of one package that are too old: they are removed from decisions and landmarks, with their digests left in their
+ * place.
  *
- * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
+ * What is published now, or was recently, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -14,7 +15,7 @@ import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
 
 /**
  * @param from older ones are gone already
- * @param record stores that so many go, before they are gone
+ * @param record stores how many will go, before they are gone
  * @returns how many documents there were
  */
 export const dropDocumentsOf = Effect.fnUntraced(function* <E>(

@@ -1,5 +1,5 @@
 /**
- * Who follows what the pump does: the three tables, the feed, the log lines of outages. Each registers itself with the pump.
+ * Followers of the pump: the three tables, the feed, and the log lines about outages. Each registers itself with the pump.
  */
 import { Context, Effect, Layer } from "effect"
 import { EventStore } from "../../ports/event-store.ts"
@@ -61,7 +61,7 @@ export const layerSharingTags: Layer.Layer<SharingTagsService, never, PumpServic
   )
 
 /**
- * Says in the log when the store goes away and comes back, and what of it cannot be read.
+ * Logs when the store goes away and comes back, and what in it cannot be read.
  *
  * @param store its name, in words
  */

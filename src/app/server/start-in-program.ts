@@ -1,5 +1,5 @@
 /**
- * Starting a server inside a program. Loaded by the first `Server.start`: a program without a server needs nothing of this.
+ * Starts a server inside a program. Loaded by the first `Server.start`: a program without a server needs none of this.
  */
 import { Clock, Effect, Exit, Logger, Scope } from "effect"
 import type { LogIsTaken } from "../../ports/claim.ts"
@@ -96,7 +96,7 @@ const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
 
 const brought = ["packages", "rules", "store"]
 
-/** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
+/** @throws ConfigInvalid with every error, not only what cannot be read */
 const readAll = async (given: Given): Promise<Config> => {
   try {
     return readConfig(given)

@@ -27,9 +27,6 @@ import { differenceOf, linesOf } from "./lines.ts"
 import type { DecisionStep } from "./moments.ts"
 import { unreadBehind } from "./recalled-unread.ts"
 
-/** How a watcher was to be treated, and what decided that. */
-export type ExplainedAuthorization = Authorization
-
 /** What was decided for one subscription together with the change. */
 export type Finding =
   /** A NOTIFY was sent with it. */
@@ -37,9 +34,9 @@ export type Finding =
   /** The decision that made the change ended it. */
   | { readonly _tag: "Ended"; readonly ending: Ending }
   /** Nobody has decided whether it may watch. */
-  | { readonly _tag: "Pending"; readonly judgement: ExplainedAuthorization }
+  | { readonly _tag: "Pending"; readonly judgement: Authorization }
   /** The presentity appears absent to it (RFC 5025 §3.2.1). */
-  | { readonly _tag: "PoliteBlock"; readonly judgement: ExplainedAuthorization }
+  | { readonly _tag: "PoliteBlock"; readonly judgement: Authorization }
   /** The matching rules hide what changed; `lines`: the lines of the document that they omit. */
   | { readonly _tag: "Hidden"; readonly matched: string; readonly lines: readonly string[] }
   /** Its document is the one that it was last sent. */
@@ -90,7 +87,7 @@ export interface Absence {
   readonly next: Life | null
   readonly waiting: Waiting | null
   /** How a SUBSCRIBE would have been treated; null: there was no such package. */
-  readonly judgement: ExplainedAuthorization | null
+  readonly judgement: Authorization | null
 }
 
 /** A watcher is shown nothing, or nothing specific, from then on, whether or not anything changes. */
@@ -99,7 +96,7 @@ export type Treatment = Place & {
   readonly origin: string
   readonly life: Pick<Life, "no" | "watcher" | "packageName">
   /** How the watcher was treated from then on, as a SUBSCRIBE would be. */
-  readonly judgement: ExplainedAuthorization
+  readonly judgement: Authorization
 } & (
     | { readonly _tag: "Ended"; readonly ending: Ending }
     /** Nobody has decided on it. */
@@ -305,7 +302,7 @@ interface Found {
   readonly moment: DecisionStep
   readonly what: Change
   readonly findings: ReadonlyMap<SubscriptionNo, OpenCase>
-  readonly judgement: ExplainedAuthorization | null
+  readonly judgement: Authorization | null
 }
 
 const isHeld = ({ _tag }: Finding): boolean =>

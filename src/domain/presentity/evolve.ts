@@ -62,7 +62,7 @@ export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "v
     for (; index < events.length; index++) after = evolve(after, events[index]!, now)
   } catch (cause) {
     const place = `${state.presentity} version ${version}, event ${index + 1} of ${events.length} (${events[index]!._tag})`
-    throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`)
+    throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
   return closed(before, after, decision)
 }

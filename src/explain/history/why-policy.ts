@@ -2,7 +2,8 @@
  * The settings and rules that influenced what a watcher was sent.
  */
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { Case, DecisionContext, ExplainedAuthorization } from "../../domain/history/why.ts"
+import type { Case, DecisionContext } from "../../domain/history/why.ts"
+import type { Authorization } from "../../domain/presentity/authorize.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -52,7 +53,7 @@ export const failurePolicy = (limits: Limits): string =>
   `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
 
 export const rulingInWords = (
-  { by, handling, matched }: ExplainedAuthorization,
+  { by, handling, matched }: Authorization,
   packageName: string,
   context: WhyContext,
 ): readonly string[] => {
