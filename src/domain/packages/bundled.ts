@@ -68,7 +68,7 @@ const asksOma = (settings: PackageSettings): boolean =>
 
 /** Options of the event packages that come along; each has defaults. */
 export interface BundledOptions {
-  readonly presence?: Omit<PresenceOptions, "mixes" | "xml">
+  readonly presence?: Omit<PresenceOptions, "mixes" | "xml" | "rulesXml">
   /** Whether it is shown in presence that somebody is on the phone. */
   readonly mixDialogs?: boolean
   readonly dialog?: Omit<DialogInfoOptions, "xml">
@@ -79,14 +79,19 @@ export interface BundledOptions {
   readonly lineSeize?: LineSeizeOptions
 }
 
-/** Every event package that comes along, once. */
-export const bundledWith = (options: BundledOptions, xml: XmlCodec) => {
+/**
+ * Every event package that comes along, once.
+ *
+ * @param rulesXml reads authorization documents, which change seldom
+ */
+export const bundledWith = (options: BundledOptions, xml: XmlCodec, rulesXml: XmlCodec = xml) => {
   const dialogs = dialogInfo({ ...options.dialog, xml })
   return [
     presence({
       rules: {},
       ...options.presence,
       xml,
+      rulesXml,
       ...(options.mixDialogs === true ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
@@ -104,12 +109,14 @@ export type BundledName = ReturnType<typeof bundledWith>[number]["name"]
 
 /**
  * @param own further packages, after those that come along
+ * @param rulesXml reads authorization documents, which change seldom
  * @throws Error that says which package cannot be made, and why
  */
 export const bundledPackages = (
   settings: PackageSettings,
   xml: XmlCodec,
   own: readonly EventPackage[] = [],
+  rulesXml: XmlCodec = xml,
 ): Packages => {
   const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
   const bundled = bundledWith(
@@ -133,7 +140,8 @@ export const bundledPackages = (
       lineSeize: { timeoutNotification: settings.line_seize_timeout_notification },
     },
     xml,
+    rulesXml,
   )
   const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
-  return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(xml, rules))
+  return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(rulesXml, rules))
 }
