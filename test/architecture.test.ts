@@ -253,7 +253,7 @@ describe("imports", () => {
     const users = (name: string) =>
       files.filter((file) => file.imports.includes(name)).map((file) => file.path)
     assert.deepStrictEqual(users("sip"), ["adapters/sip/sip-package.ts"])
-    assert.deepStrictEqual(users("fast-xml-parser"), ["adapters/xml/codec.ts"])
+    assert.deepStrictEqual(users("fast-xml-parser"), ["adapters/xml/parser-codec.ts"])
   })
 
   it("no file is unused: each is imported, or is an entry", () => {

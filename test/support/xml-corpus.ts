@@ -141,9 +141,6 @@ export const malformed: Corpus = [
   ["byte order mark twice", "\ufeff\ufeff<a/>"],
   ["byte order mark later", "<a/>\ufeff"],
   ["no-break space outside", "\u00a0<a/>"],
-  ["element __proto__", "<__proto__/>"],
-  ["element constructor", "<a><constructor>x</constructor></a>"],
-  ["attribute __proto__", '<a __proto__="1"/>'],
 ]
 
 const nested = (depth: number): string => "<a>".repeat(depth) + "</a>".repeat(depth)
@@ -194,6 +191,13 @@ export const wellFormed: Corpus = [
   ],
   ["names beyond ASCII", '<été Ünï="1"><名前/><𐐀/><a·b/></été>'],
   ["names of object members", '<toString valueOf="1"><hasOwnProperty __defineGetter__="2"/></toString>'],
+  ["element __proto__", "<__proto__>x<__proto__/></__proto__>"],
+  ["elements constructor and prototype", "<a><constructor>x</constructor><prototype/></a>"],
+  ["attributes __proto__ and constructor", '<a __proto__="1" constructor="2" prototype="3"/>'],
+  [
+    "prefixes __proto__ and constructor",
+    '<__proto__:a xmlns:__proto__="u" xmlns:constructor="v" constructor:b=""/>',
+  ],
   ["names like the parser's own", "<text><cdata/><comment/></text>"],
   ["numbers stay text", '<a b="0012">1e3<c>0x1F</c><d> +12125551212 </d><e>1.0</e><f>true</f></a>'],
   ["64 levels", nested(64)],

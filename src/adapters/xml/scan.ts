@@ -7,16 +7,9 @@
  * is looked at a bounded number of times.
  */
 import { hasOnlyXmlCharacters, isSpace, qualifiedNameEnd } from "./characters.ts"
-
-export interface XmlLimits {
-  /** Octets of the document in UTF-8. */
-  readonly bytesMax: number
-  /** Elements inside one another, the root included. */
-  readonly depthMax: number
-  readonly elementsMax: number
-  /** Attributes of one element, namespace declarations included. */
-  readonly attributesMax: number
-}
+import { declarationEnd } from "./declaration.ts"
+import { isLonger } from "./limits.ts"
+import type { XmlLimits } from "./limits.ts"
 
 export type Scanned =
   | {
@@ -41,23 +34,11 @@ interface Scan {
   rootSeen: boolean
   elements: number
   attributes: number
-  /** Whether `]]>` occurs at all: looked for once, because it hardly ever does. */
-  readonly mayEndCdata: boolean
+  /** Where the next `]]>` is at or after `at`; the text's length when there is none. */
+  cdataEnd: number
   /** What the parser gets instead, up to `kept`. */
   replaced: string
   kept: number
-}
-
-/** Whether a text is more octets in UTF-8. Counted only where it can be: one UTF-16 unit is never more than three. */
-const isLonger = (text: string, bytesMax: number): boolean => {
-  if (text.length * 3 <= bytesMax) return false
-  let bytes = text.length
-  for (let at = 0; at < text.length && bytes <= bytesMax; at++) {
-    const unit = text.charCodeAt(at)
-    const isHalfOfPair = unit >= 0xd800 && unit <= 0xdfff
-    bytes += unit < 0x80 ? 0 : unit < 0x800 || isHalfOfPair ? 1 : 2
-  }
-  return bytes > bytesMax
 }
 
 /** Checks one document; total. O(length). */
@@ -78,7 +59,7 @@ export const scan = (document: string, limits: XmlLimits): Scanned => {
     rootSeen: false,
     elements: 0,
     attributes: 0,
-    mayEndCdata: text.includes("]]>"),
+    cdataEnd: -1,
     replaced: "",
     kept: from,
   }
@@ -93,22 +74,6 @@ export const scan = (document: string, limits: XmlLimits): Scanned => {
 }
 
 const malformed = (why: string): Scanned => ({ _tag: "Malformed", why })
-
-const declaration =
-  /<\?xml[ \t\n]+version[ \t\n]*=[ \t\n]*(?:"1\.[0-9]+"|'1\.[0-9]+')(?:[ \t\n]+encoding[ \t\n]*=[ \t\n]*(?:"([A-Za-z][A-Za-z0-9._-]*)"|'([A-Za-z][A-Za-z0-9._-]*)'))?(?:[ \t\n]+standalone[ \t\n]*=[ \t\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\n]*\?>/y
-
-/** Where the document goes on after byte order mark and XML declaration, or what is wrong with the latter. */
-const declarationEnd = (text: string): number | string => {
-  const from = text.startsWith("\ufeff") ? 1 : 0
-  if (!text.startsWith("<?xml", from) || !isSpace(text.charCodeAt(from + 5))) return from
-  declaration.lastIndex = from
-  const match = declaration.exec(text)
-  if (match === null) return "XML declaration is not of the form XML 1.0 gives it"
-  const encoding = match[1] ?? match[2]
-  if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding))
-    return `encoding ${encoding} is not supported`
-  return declaration.lastIndex
-}
 
 const exclamation = 0x21
 const slash = 0x2f
@@ -140,9 +105,12 @@ const characters = (state: Scan, end: number): string | null => {
     for (let at = state.at; at < end; at += 1) {
       if (!isSpace(text.charCodeAt(at))) return "text outside the root element"
     }
-  } else if (state.mayEndCdata) {
-    const found = text.indexOf("]]>", state.at)
-    if (found !== -1 && found < end) return "]]> in text"
+  } else if (state.at < end) {
+    if (state.cdataEnd < state.at) {
+      const found = text.indexOf("]]>", state.at)
+      state.cdataEnd = found === -1 ? text.length : found
+    }
+    if (state.cdataEnd < end) return "]]> in text"
   }
   return null
 }

@@ -292,6 +292,11 @@ const storage = {
 }
 
 const packages = {
+  xml_reader: choice(
+    "single-pass",
+    ["single-pass", "fast-xml-parser"],
+    "what reads published XML documents: the server's own reader, or the slower npm package that it is tested against; both give the same",
+  ),
   empty_message_summary: flag(
     true,
     "message-summary without a publication says that no messages wait, instead of having no body",

@@ -3,7 +3,7 @@
  *
  * Runs in a browser as well: nothing here needs Node.
  */
-import { xmlCodec } from "../../adapters/xml/codec.ts"
+import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
 import * as conferences from "../../domain/packages/conference.ts"
 import * as dialogs from "../../domain/packages/dialog-info.ts"
 import * as sharedLines from "../../domain/packages/dialog-sla.ts"
@@ -29,7 +29,11 @@ export type WatcherInfoOptions = WithCodec<watchers.WatcherInfoOptions>
 
 /** `presence` (RFC 3856): PIDF, data model, RPID; with `rules`, authorization by RFC 5025. */
 export const presence = (options: PresenceOptions = {}): EventPackage<pidf.Pidf, "presence"> =>
-  pidf.presence({ ...options, xml: options.xml ?? xmlCodec })
+  pidf.presence({
+    ...options,
+    xml: options.xml ?? xmlCodec,
+    rulesXml: options.rulesXml ?? options.xml ?? parserCodec,
+  })
 
 /** `dialog` (RFC 4235). */
 export const dialogInfo = (options: DialogInfoOptions = {}): EventPackage<dialogs.DialogInfo, "dialog"> =>
@@ -54,8 +58,8 @@ export const conference = (
  * transformations. Suitable as the third argument of `makeRegistry`.
  */
 export const commonRules = (options: rules.RulesOptions & { readonly xml?: XmlCodec } = {}): PackageRules => {
-  const { xml = xmlCodec, ...rest } = options
-  return pidfRules.commonRules(xml, rest)
+  const { xml = parserCodec, ...rulesOptions } = options
+  return pidfRules.commonRules(xml, rulesOptions)
 }
 
 /** The watchers of a package (RFC 3857). Suitable as the second argument of `makeRegistry`. */
@@ -89,7 +93,7 @@ export { watcherInfoNamespace } from "../../domain/packages/watcher-info.ts"
 export type * from "../../domain/packages/event-package.ts"
 export type { Attribute, Comment, Element, Node, Text } from "../../domain/packages/element.ts"
 export type { XmlCodec, XmlResult } from "../../domain/packages/element.ts"
-export type { XmlLimits } from "../../adapters/xml/codec.ts"
+export type { XmlLimits, XmlReader } from "../../adapters/xml/codec.ts"
 export type { Frame, NumberedFormat } from "../../domain/packages/numbered-document.ts"
 export type { ConferenceInfo } from "../../domain/packages/conference.ts"
 export type { DialogEntry, DialogInfo, DialogState } from "../../domain/packages/dialog-info.ts"

@@ -71,7 +71,7 @@ const asksOma = (settings: PackageSettings): boolean =>
 
 /** Options of the included event packages; each has a default. */
 export interface BundledOptions {
-  readonly presence?: Omit<PresenceOptions, "mixes" | "xml">
+  readonly presence?: Omit<PresenceOptions, "mixes" | "xml" | "rulesXml">
   /** Whether presence shows that the presentity is on the phone. */
   readonly mixDialogs?: boolean
   readonly dialog?: Omit<DialogInfoOptions, "xml">
@@ -82,14 +82,19 @@ export interface BundledOptions {
   readonly lineSeize?: LineSeizeOptions
 }
 
-/** All included event packages, once each. */
-export const bundledWith = (options: BundledOptions, xml: XmlCodec) => {
+/**
+ * All included event packages, once each.
+ *
+ * @param rulesXml reads authorization documents, which change seldom
+ */
+export const bundledWith = (options: BundledOptions, xml: XmlCodec, rulesXml: XmlCodec = xml) => {
   const dialogs = dialogInfo({ ...options.dialog, xml })
   return [
     presence({
       rules: {},
       ...options.presence,
       xml,
+      rulesXml,
       ...(options.mixDialogs === true ? { mixes: dialogsInPresence(dialogs) } : {}),
     }),
     dialogs,
@@ -107,12 +112,14 @@ export type BundledName = ReturnType<typeof bundledWith>[number]["name"]
 
 /**
  * @param own further packages, after the included ones
+ * @param rulesXml reads authorization documents, which change seldom
  * @throws Error naming the package that cannot be created, and the reason
  */
 export const bundledPackages = (
   settings: PackageSettings,
   xml: XmlCodec,
   own: readonly EventPackage[] = [],
+  rulesXml: XmlCodec = xml,
 ): Packages => {
   const rules = { legacyPermissive: settings.legacy_permissive, oma: asksOma(settings) }
   const bundled = bundledWith(
@@ -136,7 +143,8 @@ export const bundledPackages = (
       lineSeize: { timeoutNotification: settings.line_seize_timeout_notification },
     },
     xml,
+    rulesXml,
   )
   const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
-  return makeRegistry(all, (packageName) => watcherInfo(packageName, { xml }), commonRules(xml, rules))
+  return makeRegistry(all, (packageName) => watcherInfo(packageName, { xml }), commonRules(rulesXml, rules))
 }

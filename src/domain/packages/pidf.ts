@@ -36,6 +36,8 @@ export interface PresenceOptions {
   readonly mixes?: Mixing<Pidf>
   /** How authorization documents are read; absent: there are none, and everybody sees everything. */
   readonly rules?: RulesOptions
+  /** Reads authorization documents; absent: `xml`. */
+  readonly rulesXml?: XmlCodec
 }
 
 /** @source RFC 3856 §6 (package), RFC 3863 (format), RFC 4479 (data model) */
@@ -51,7 +53,7 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
     entityTags: "new-each-time",
     notifyIntervalMillis,
     parse: (body) => parse(body, xml),
-    ...(options.rules === undefined ? {} : { rules: pidfRules(xml, options.rules) }),
+    ...(options.rules === undefined ? {} : { rules: pidfRules(options.rulesXml ?? xml, options.rules) }),
     ...(options.mixes === undefined ? {} : { mixes: options.mixes }),
     compose: (input) => {
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)

@@ -4,7 +4,7 @@
  * known. It contains no secrets, addresses or file names.
  */
 import { Schema } from "effect"
-import { xmlCodec } from "../../adapters/xml/codec.ts"
+import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
 import { bundledPackages } from "../../domain/packages/bundled.ts"
 import type { PackageSettings } from "../../domain/packages/bundled.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -27,7 +27,7 @@ export interface DecisionWorld {
 
 /** @throws Error naming the package that cannot be created */
 export const worldOf = ({ authorize, limits, packages }: CaseWorld): DecisionWorld => ({
-  packages: bundledPackages(packages, xmlCodec),
+  packages: bundledPackages(packages, xmlCodec, [], parserCodec),
   limits: { ...defaultLimits, ...limits },
   authorize: authorize === "rules" ? askTheRules : allowEveryone,
 })
