@@ -15,7 +15,7 @@ export interface Loopback {
 
 /** Where the peer is, for whoever sends to it: an address for documentation (RFC 5737), so that nothing ever leaves for it. */
 export const peerAddress = "192.0.2.1"
-export const peerPort = 5060
+const peerPort = 5060
 
 /** @param sent what the stack sends, before its `send` returns */
 export const makeLoopback = (sent: (bytes: Buffer) => void): Loopback => {
