@@ -38,7 +38,6 @@ import { react } from "../../domain/presentity/react.ts"
 import { initial, isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { get, values } from "../../domain/table.ts"
-import { invariant } from "../../domain/vocabulary.ts"
 import type { Millis, PackageName, SubHandling, Uri } from "../../domain/vocabulary.ts"
 import { makeAnswered } from "../node/answered-up-to.ts"
 import { makeDeliveries } from "../node/deliveries.ts"
@@ -446,7 +445,7 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
   }
 
   const oldestInFlight = (): Millis | null => {
-    const all = [oldestOf(engine), ...foreign.values()].filter((at) => at !== null)
+    const all = [engine.oldestInFlight(), ...foreign.values()].filter((at) => at !== null)
     return all.length === 0 ? null : Math.min(...all)
   }
 
@@ -579,11 +578,4 @@ const makeSimulator = (options: SimulationOptions, note: (line: string) => void)
       counts,
     }),
   }
-}
-
-/** Issue time of the oldest NOTIFY under way; whether there is any is told alike in both ways. */
-const oldestOf = (engine: Engine<Ticket>): Millis | null => {
-  const oldest = engine.oldestInFlight()
-  invariant(engine.hasInFlight() === (oldest !== null), "NOTIFYs under way are told alike in both ways")
-  return oldest
 }
