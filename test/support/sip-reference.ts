@@ -222,11 +222,10 @@ const headOf = (datagram: string): Head | null => {
   return { start, text, headers, body: message.slice(end + 4), faults }
 }
 
+/** RFC 3261 §25.1: controls other than a tab, and line ends of one character, are in no header. */
 const hasControl = (head: string): boolean =>
-  [...head.replaceAll("\r\n", "")].some((character) => {
-    const code = character.charCodeAt(0)
-    return (code < 32 && code !== 9) || code === 127
-  })
+  // oxlint-disable-next-line no-control-regex
+  /[\0-\x08\n-\x1f\x7f]/.test(head.replaceAll("\r\n", ""))
 
 const startFaults = (start: string): readonly string[] => {
   if (start.startsWith("SIP/")) return []
@@ -318,7 +317,11 @@ const ownFields = (ours: RawMessage, { headers, body }: Head): readonly string[]
 const plain = (text: string): string => text.replace(/\s+/g, " ").trim()
 
 const packageFields = (ours: RawMessage, head: Head, datagram: string): readonly string[] => {
-  const theirs = packageReading(datagram)
+  // RFC 3261 §7.3.1: folding is undone before a value is read, which the package does not do
+  const bodyAt = datagram.indexOf("\r\n\r\n", /^[\r\n]*/.exec(datagram)![0].length)
+  const theirs = packageReading(
+    datagram.slice(0, bodyAt).replaceAll(/\r\n[ \t]+/g, " ") + datagram.slice(bodyAt),
+  )
   // RFC 3261 §7.1: the version is of either case, and the package knows capitals only
   if (theirs === null)
     return ours.isRequest && !head.start.endsWith("SIP/2.0") ? [] : ["the package reads nothing"]
