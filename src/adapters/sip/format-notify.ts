@@ -18,7 +18,7 @@ import type { SipUri } from "./uri.ts"
 
 /** The next hop as the dialog names it, before any look-up. */
 export interface NextHop {
-  /** In its one spelling (`plainHost`): whatever is remembered of places is remembered by it. */
+  /** In canonical spelling (`plainHost`), by which places are remembered. */
   readonly host: string
   readonly isNumeric: boolean
   readonly port: number | null
@@ -72,7 +72,7 @@ const withoutHeaders = (uri: string): string => {
   return question < 0 ? uri : uri.slice(0, question)
 }
 
-/** Null for what cannot be sent to: a transport that is not among these, nobody's address, not a SIP URI. */
+/** Null when nothing can be sent there: the transport is not among these, or the address belongs to no host. */
 export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null => {
   if (uri.port === 0) return null
   const transport = transports.ofUri(uri.scheme, uri.parameters.get("transport")?.toLowerCase() ?? null)
@@ -118,7 +118,7 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
   }
 }
 
-/** Of whoever has no stack, and wants to know what NOTIFYs of a dialog would look like. */
+/** For callers without a stack that need to know what NOTIFYs of a dialog would look like. */
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
 const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {

@@ -1,5 +1,5 @@
 /**
- * SIP, SIPS, PRES and TEL URIs as they may come over the wire: what is one, and what is in it.
+ * Parser of SIP, SIPS, PRES and TEL URIs as they are received.
  *
  * Spelling and equality are the domain's (`domain/uris.ts`). Scanned by index; nothing here backtracks.
  */
@@ -213,8 +213,8 @@ export const canonicalAddress = (address: string): string => {
   const plain = canonicalHost(`[${zone < 0 ? address : address.slice(0, zone)}]`).slice(1, -1)
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(plain) ?? []
   if (high === undefined || low === undefined) return zone < 0 ? plain : plain + address.slice(zone)
-  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
-  return `${one >> 8}.${one & 255}.${two >> 8}.${two & 255}`
+  const [upper, lower] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return `${upper >> 8}.${upper & 255}.${lower >> 8}.${lower & 255}`
 }
 
 /**
@@ -241,7 +241,7 @@ export const plainHost = (host: string): string => {
 export const bracketed = (address: string): string =>
   address.includes(":") && !address.startsWith("[") ? `[${address}]` : address
 
-/** Addresses that are nobody's: unspecified, multicast, broadcast; names that would be taken for an address in an odd form. */
+/** Whether a host is no single host: an unspecified, multicast or broadcast address, or a name that resolvers would take for an address. */
 export const isNobody = (host: string): boolean => {
   const address = numericHost(host)
   if (address === null) return host.includes(":") || isOddNumber(plainHost(host))

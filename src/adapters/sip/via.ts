@@ -211,7 +211,7 @@ export interface Target {
  * Where a response goes: back over the connection that the request came over; as a datagram back to where the request came from,
  * or to a multicast group that `maddr` names.
  *
- * Any other `maddr` is passed over, or whoever writes one could have responses sent to a stranger.
+ * Any other `maddr` is ignored: otherwise a sender could have responses sent to a third party.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */
