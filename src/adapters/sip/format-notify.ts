@@ -11,6 +11,7 @@ import { withPlainEscapes } from "../../domain/uris.ts"
 import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
+import { flattened } from "./message-reader.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
@@ -143,9 +144,9 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
     arrivedHost: withoutBrackets(dialog.flow.slice(dialog.flow.indexOf(":") + 1, colon)),
     arrivedPort: Number(dialog.flow.slice(colon + 1)),
     arrivedFrom: arrivedOver?.isReliable === true ? sourceOf(dialog) : null,
-    start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
-    middle,
-    contact: `Contact: <${dialog.localContact}>\r\n`,
+    start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
+    middle: flattened(middle),
+    contact: flattened(`Contact: <${dialog.localContact}>\r\n`),
   }
 }
 
