@@ -1,5 +1,5 @@
 /**
- * Requests and the policy about them (`policy.ts`): the question about one, and the request as it was granted.
+ * Requests and the policy about them (`policy.ts`): the question about a request, and the request as it was granted.
  *
  * Asked when a request has been read and its sender is known, before the core sees it. A server without a policy never
  * comes here.

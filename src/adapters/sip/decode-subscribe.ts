@@ -33,7 +33,7 @@ interface Subscribing extends CheckedRequest {
   readonly identity: Named
   readonly fromUri: SipUri | TelUri
   readonly watcher: Uri
-  /** Whether the watcher is not to be named to others; null: nothing is said of it. */
+  /** Whether the watcher asks not to be named to others; null: the request does not say. */
   readonly isPrivate: boolean | null
   /** Null: there is none. */
   readonly contact: Contact | null
@@ -265,10 +265,10 @@ const roomInDialog = (
   return roomOf(head, message.octets, rules.udpMtuBytes)
 }
 
-/** Null: it proved to be somebody else than it says. */
+/** Null: the authenticated user is not the one in From. */
 const watcherOf = (identity: Named, written: Uri): Uri | null => {
   if (identity._tag === "Asserted") return identity.uri ?? anonymous
   if (identity.uri === null || identity.uri === written) return written
-  // RFC 3323 §4.1.1.3: so writes who does not want to be named to others, and has said to us who it is
+  // RFC 3323 §4.1.1.3: a user who does not want to be named to others writes an anonymous From, and has authenticated
   return isAnonymous(written) ? identity.uri : null
 }

@@ -11,6 +11,7 @@ import { withPlainEscapes } from "../../domain/uris.ts"
 import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
+import { flattened } from "./message-reader.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
@@ -18,7 +19,7 @@ import type { SipUri } from "./uri.ts"
 
 /** The next hop as the dialog names it, before any look-up. */
 export interface NextHop {
-  /** In its one spelling (`plainHost`): whatever is remembered of places is remembered by it. */
+  /** In canonical spelling (`plainHost`), by which places are remembered. */
   readonly host: string
   readonly isNumeric: boolean
   readonly port: number | null
@@ -72,7 +73,7 @@ const withoutHeaders = (uri: string): string => {
   return question < 0 ? uri : uri.slice(0, question)
 }
 
-/** Null for what cannot be sent to: a transport that is not among these, nobody's address, not a SIP URI. */
+/** Null when nothing can be sent there: the transport is not among these, or the address belongs to no host. */
 export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null => {
   if (uri.port === 0) return null
   const transport = transports.ofUri(uri.scheme, uri.parameters.get("transport")?.toLowerCase() ?? null)
@@ -118,7 +119,7 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
   }
 }
 
-/** Of whoever has no stack, and wants to know what NOTIFYs of a dialog would look like. */
+/** For callers without a stack that need to know what NOTIFYs of a dialog would look like. */
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
 const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
@@ -143,9 +144,9 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
     arrivedHost: withoutBrackets(dialog.flow.slice(dialog.flow.indexOf(":") + 1, colon)),
     arrivedPort: Number(dialog.flow.slice(colon + 1)),
     arrivedFrom: arrivedOver?.isReliable === true ? sourceOf(dialog) : null,
-    start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
-    middle,
-    contact: `Contact: <${dialog.localContact}>\r\n`,
+    start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
+    middle: flattened(middle),
+    contact: flattened(`Contact: <${dialog.localContact}>\r\n`),
   }
 }
 

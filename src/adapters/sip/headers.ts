@@ -91,7 +91,7 @@ export interface EventHeader {
 }
 
 /**
- * Package names that are told from their type by parameters, as parsed; most parameters first.
+ * Package names with parameters, which distinguish them from their type, as parsed; those with most parameters first.
  */
 export interface ParameterizedName {
   readonly packageName: string

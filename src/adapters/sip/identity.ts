@@ -54,7 +54,7 @@ export interface IdentityRules {
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
-  /** Told of each such request; `peer` is the entry, or the address of a stranger. */
+  /** Called for each such request; `peer` is the entry, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
 
@@ -166,7 +166,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
   }
   if (isNobody) return uris.length === 0 ? [] : null
   if (tels > 1 || uris.length - tels > 1) return null
-  // in whatever order they come: who somebody is must not depend on that
+  // the order of the values must not decide who is meant
   return uris.length === 2 && uris[0]!.startsWith("tel:") ? uris.reverse() : uris
 }
 
@@ -174,7 +174,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
 export const userOf = (identity: Identity): string | null =>
   identity._tag === "Known" ? identity.user : null
 
-/** Whether a request may publish for a presentity, whatever it does there (RFC 3903 §6 step 1). */
+/** Whether a request may publish for a presentity (RFC 3903 §6 step 1). */
 export const mayPublish = (
   identity: Exclude<Identity, { readonly _tag: "Refused" }>,
   presentity: Uri,
@@ -186,7 +186,7 @@ export const mayPublish = (
   }
   const { peer, uris } = identity
   const isNamed = uris.some((uri) => uri === presentity || rules.mayPublishFor(uri, presentity))
-  // whom a peer names by P-Asserted-Identity publishes for himself, whatever the peer may besides
+  // a user whom a peer names by P-Asserted-Identity publishes for that user only, also when the peer may publish for others
   const isOwn = uris.length === 0 ? !identity.isUnreadable : peer.identity === "from"
   const may = isNamed || (isOwn && peer.publishesFor(presentity))
   if (!may) rules.peerEvent("refused", peer.text)
@@ -214,7 +214,7 @@ const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "header",
  * `header`, `session` and `history` are about headers, media and a list that no watcher is shown. The anonymous URI in From
  * says it as well.
  *
- * @returns null: nothing is said of it
+ * @returns null: the request has no such wish
  * @source RFC 3323 §4.2, RFC 3325 §9.3
  */
 export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri): boolean | null => {
@@ -224,7 +224,7 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
   return values.includes("none") ? false : isAnonymous(fromUri) ? true : null
 }
 
-/** The URI of whoever is meant to be spared what it published itself (OpenSIPS `Sender`). */
+/** The URI of the device that published and is not to be notified of it (`Sender` of OpenSIPS). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
   const text = message.headers.first("sender")
   const address = text === undefined || text.length > limits.addressLineBytesMax ? null : parseAddress(text)

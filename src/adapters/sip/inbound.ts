@@ -36,20 +36,20 @@ export interface InboundParts {
   readonly rules: RequestRules
   readonly overload: () => { readonly retryAfter: number } | null
   readonly makeArrival: (flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn
-  /** Told of requests for dialogs that go where nothing is proven. */
+  /** Counts requests of dialogs whose NOTIFYs go to an unproven target. */
   readonly allowances: Pick<Allowances, "received">
   /** Seconds after which the NOTIFY of a fetch could leave; null: now. */
   readonly isFullFor: (dialog: DialogStart) => number | null
   readonly submit: SipHandler["submit"]
   readonly onDefect: (defect: unknown) => void
-  /** Secret from which the tags of stateless responses are made. */
+  /** Secret from which the tags of stateless responses are derived. */
   readonly statelessKey: Uint8Array
 }
 
 /** Takes one message with what it came over, and the peer's address and port. */
 export type Receive = (message: RawMessage, flow: Flow, address: string, port: number) => void
 
-/** Seconds after which a client that met our limits may come again. */
+/** Retry-After, in seconds, of a client that met our limits. */
 const retryAfterFull = 10
 
 /** A request that can be answered, and how. */
@@ -68,7 +68,7 @@ interface Inbound {
   readonly isTagged: boolean
 }
 
-/** A defect met while one message is handled ends that message, not the process. */
+/** An exception while one message is handled ends that message, not the process. */
 export const makeInbound =
   (parts: InboundParts): Receive =>
   (message, flow, address, port) => {
@@ -158,7 +158,7 @@ const respondStateless = (
   flow.send(formatResponse(message, topVia, tag, answer), target.address, target.port)
 }
 
-/** Seconds to stay away when there is no room for a new request; null when there is. */
+/** Retry-After in seconds when there is no room for a new request; null when there is. */
 const refusedFor = ({ server, overload }: InboundParts, { message, isTagged }: Inbound): number | null => {
   if (server.isFull()) return retryAfterFull
   const overloaded = isRefresh(message, isTagged) ? null : overload()
@@ -214,7 +214,7 @@ const complete = (parts: InboundParts, transaction: ServerTransaction, answer: R
   parts.server.complete(transaction, formatResponse(message, topVia, tag, answer))
 }
 
-/** What an event package of a program throws is a defect as well: the request is answered all the same. */
+/** An exception of an event package that a program brought is counted as a defect, and the request is answered 500. */
 const decode = (
   parts: InboundParts,
   checked: ReturnType<typeof checkRequest>,
@@ -232,7 +232,7 @@ const decode = (
   }
 }
 
-/** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
+/** Counts the octets of a request whose NOTIFYs go to an unproven target; null: the target is proven. */
 const allowed = (
   { allowances }: InboundParts,
   decoded: DecodeResult,
@@ -302,7 +302,7 @@ const isFull = (parts: InboundParts, { command }: Accepted, transaction: ServerT
   return true
 }
 
-/** The policy may take its time; meanwhile the transaction absorbs what comes again. */
+/** The policy may answer later; meanwhile the transaction absorbs retransmissions. */
 const ask = (
   parts: InboundParts,
   { question, otherwise }: Extract<DecodeResult, { readonly _tag: "Ask" }>,
@@ -325,7 +325,7 @@ const ask = (
 const isFetched = (answer: Answer): boolean =>
   answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.expires === 0
 
-/** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
+/** The tag of a new dialog is chosen by the decoder, because the command carries it. */
 const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
   decoded._tag === "Ask"
     ? tagFor(decoded.otherwise, rules)
@@ -333,7 +333,7 @@ const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
       ? decoded.command.dialog.localTag
       : rules.mintTag()
 
-/** What keeps existing state alive, or ends it, passes even when new work is turned away. */
+/** Requests that refresh or end existing state are served even when new ones are refused. */
 const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>
   isTagged ||
   (message.method !== "SUBSCRIBE" && message.method !== "PUBLISH") ||

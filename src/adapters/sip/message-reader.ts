@@ -2,7 +2,7 @@
  * Bytes to lines: what every SIP message must pass before anything else looks at it.
  *
  * One forward walk, no pattern matching, so that time grows with the bytes and with nothing else. Header text is the
- * latin1 view of the bytes: whatever is echoed later comes out byte for byte. A message that cannot be read but can
+ * latin1 view of the bytes, so that what is copied into a response is copied byte for byte. A message that cannot be read but can
  * still be answered carries its `fault`; one that cannot even be answered is null.
  */
 import { HeaderList } from "./header-lines.ts"
@@ -348,7 +348,7 @@ export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noN
   return message
 }
 
-/** The same message with its body; used once, by whoever read the head. */
+/** The same message with its body; called once, after its head was read. */
 export const withBody = (message: RawMessage, body: Buffer, octets: number): RawMessage => {
   ;(message as Draft).body = body
   ;(message as Draft).octets = octets

@@ -104,7 +104,7 @@ const sendTo = (
   named: string | null,
   hop: Hop,
 ): void => {
-  // one that ends a subscription is not told later; whoever fetches was told beforehand
+  // a NOTIFY that ends a subscription is not sent again later; a fetch was refused beforehand
   const isLast = named !== null && notify.state === "terminated"
   if (notifying.client.isShareUsed(hop.address, hop.port) && !isLast) return shareUsed(notifying, notify)
   if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, notify, prepared, named, hop)

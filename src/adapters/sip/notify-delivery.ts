@@ -1,5 +1,5 @@
 /**
- * The transaction of one NOTIFY, and how it ended: what the core is told, and what is counted.
+ * The transaction of one NOTIFY and its outcome, which is reported to the core and counted.
  */
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -100,7 +100,7 @@ export const end = (
 export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
   queueMicrotask(() => end(parts, notify, outcome))
 
-/** It is not failed, but to be told later: as if the watcher had said so. */
+/** Ends it as deferred, as if the watcher had answered 503 with Retry-After. */
 export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfterFull): void =>
   endSoon(parts, notify, { _tag: "Refused", status: 503, retryAfter: seconds })
 
@@ -121,8 +121,8 @@ const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: Outgoin
 /**
  * RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it.
  *
- * Whoever answers has shown that it is where the NOTIFY went, and nothing of any other place: a Contact elsewhere leaves
- * the target that answered. Behind a proxy that is all there is to go by.
+ * An answer proves that a peer is where the NOTIFY went, and says nothing of any other place: a Contact elsewhere does not replace
+ * the target that answered. Behind a proxy nothing else is known.
  */
 const newTarget = (
   { limits, transports, isOwnAddress, isNotifyTarget, counters }: NotifierParts,

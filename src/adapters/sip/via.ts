@@ -5,7 +5,7 @@
  */
 import { isToken, readDigits } from "./message-reader.ts"
 import type { Transport } from "./transports/transport.ts"
-import { isMulticast, numericHost, readHostPort } from "./uri.ts"
+import { digitsEnd, hostEnd, isMulticast, numericHost } from "./uri.ts"
 
 export interface Via {
   /** `UDP`, `TCP`, in upper case. */
@@ -78,16 +78,15 @@ interface SentBy {
 
 /** Host and port with blanks around the colon, as the grammar allows. */
 const readSentBy = (text: string, at: number): SentBy | null => {
-  const tight = readHostPort(text, at)
-  if (tight === null) return null
-  if (tight.port !== null) return tight.port === 0 ? null : tight
-  let next = skipBlanks(text, tight.end)
-  if (next === tight.end || text.charCodeAt(next) !== 58) return tight
-  next = skipBlanks(text, next + 1)
-  let end = next
-  while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
-  const port = readDigits(text, next, end, 65_536)
-  return port <= 0 ? null : { host: tight.host, port, end }
+  const end = hostEnd(text, at)
+  if (end < 0) return null
+  const host = text.slice(at, end).toLowerCase()
+  const colon = skipBlanks(text, end)
+  if (text.charCodeAt(colon) !== 58) return { host, port: null, end }
+  const start = skipBlanks(text, colon + 1)
+  const portEnd = digitsEnd(text, start)
+  const port = readDigits(text, start, portEnd, 65_536)
+  return port <= 0 ? null : { host, port, end: portEnd }
 }
 
 /** Whether the text from `start` to `end` is that word, in letters of either case; the word is in small ones. */
@@ -212,7 +211,7 @@ export interface Target {
  * Where a response goes: back over the connection that the request came over; as a datagram back to where the request came from,
  * or to a multicast group that `maddr` names.
  *
- * Any other `maddr` is passed over, or whoever writes one could have responses sent to a stranger.
+ * Any other `maddr` is ignored: otherwise a sender could have responses sent to a third party.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */
