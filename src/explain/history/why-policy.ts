@@ -1,8 +1,9 @@
+import type { DecisionContext } from "../../domain/history/findings.ts"
 /**
  * The settings and rules that influenced what a watcher was sent.
  */
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { Case, DecisionContext, ExplainedAuthorization } from "../../domain/history/why.ts"
+import type { Case, ExplainedAuthorization } from "../../domain/history/why.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
