@@ -357,10 +357,7 @@ export interface Operations {
   ) => Effect.Effect<void, Refused>
   /** Erases a person permanently; the erasure completes even if the caller no longer waits for it. */
   readonly erase: (caller: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
-  /**
-   * Rewrites rows and snapshots that differ from the log, while the server continues; it completes even if the caller
-   * no longer waits.
-   */
+  /** Rewrites rows and snapshots that differ from the log, while the server continues; completes in any case. */
   readonly repairTables: (fromStart: boolean) => Effect.Effect<typeof Repaired.Type, Refused>
   /** The sources of rules and hard state, besides this port. */
   readonly sources: () => readonly Source[]

@@ -1,6 +1,6 @@
 /**
- * The words of the tests: commands, outcomes, events and facts, each with one obvious default per field, and clock text
- * of one day. `given.ts` makes sentences of them.
+ * The vocabulary of the tests: commands, outcomes, events and facts, each with an obvious default for every field, and
+ * clock times of one day. `given.ts` makes sentences of them.
  */
 import type {
   Command,
@@ -29,7 +29,7 @@ export const carol = "sip:carol@elsewhere.example" as Uri
 
 const midnight = Date.UTC(2026, 10, 20)
 
-/** `"10:00:30"` or `"10:00:30.500"` of the day all tests happen on. */
+/** `"10:00:30"` or `"10:00:30.500"` on the day of all tests. */
 export const at = (clock: string): Millis => {
   const [hours, minutes, seconds] = clock.split(":").map(Number)
   return midnight + ((hours ?? 0) * 60 + (minutes ?? 0)) * 60_000 + Math.round((seconds ?? 0) * 1000)
@@ -37,7 +37,7 @@ export const at = (clock: string): Millis => {
 
 const units = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `"5 s"`, `"1 h"` after 10:00:00, when everything in `given` happens unless it says otherwise. */
+/** `"5 s"`, `"1 h"` after 10:00:00, the time of everything in `given` unless stated otherwise. */
 export const after = (span: string): Millis => {
   const [count, unit] = span.split(" ")
   return at("10:00:00") + Number(count) * units[unit as keyof typeof units]
@@ -101,7 +101,7 @@ export const subscribe = (over: Partial<Subscribe> = {}): Subscribe => ({
   ...over,
 })
 
-/** SUBSCRIBE inside dialog `no`. */
+/** SUBSCRIBE inside the dialog with this number. */
 export const resubscribe = (id: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
   _tag: "Resubscribe",
   dialog: keyOf(id),
@@ -230,7 +230,7 @@ export const subscriptionRefreshed = (
   remoteTarget: string | null = null,
 ): Event => ({ _tag: "SubscriptionRefreshed", no: id, expiresAt, remoteCseq, remoteTarget })
 
-/** To pending: someone has three days from then on to decide. */
+/** To pending; a decision is possible for three days from then on. */
 export const statusChanged = (
   id: number,
   status: "active" | "pending",
@@ -246,7 +246,7 @@ export const statusChanged = (
   ...over,
 })
 
-/** @param waitsUntil nobody had decided on the watcher: it is remembered as waiting until then */
+/** @param waitsUntil the watcher was undecided and is remembered as waiting until then */
 export const terminated = (
   id: number,
   reason: TerminationReason,
@@ -259,7 +259,7 @@ export const terminated = (
   waitsUntil,
 })
 
-/** Gone without a NOTIFY. */
+/** Ended without a NOTIFY. */
 export const dropped = (id: number): Event => ({
   _tag: "SubscriptionTerminated",
   no: id,
@@ -268,7 +268,7 @@ export const dropped = (id: number): Event => ({
   waitsUntil: null,
 })
 
-/** What the log says of a NOTIFY that ended so. */
+/** The event for a NOTIFY with that outcome. */
 export const failure = (id: number, cseq: number, outcome: Failure): Event => ({
   _tag: "NotificationFailed",
   no: id,
@@ -290,7 +290,7 @@ interface Told {
   readonly cause?: "subscribe" | "change" | "rules" | "recovery"
 }
 
-/** A NOTIFY for each of these, showing that body. */
+/** A NOTIFY to each of these subscriptions, showing that body. */
 export const notified = (to: "active" | readonly number[], shown: Shown, over: Told = {}): Event => ({
   _tag: "NotificationsIssued",
   packageName: "stub",
@@ -302,7 +302,7 @@ export const notified = (to: "active" | readonly number[], shown: Shown, over: T
   ...over,
 })
 
-/** The NOTIFY that answers a SUBSCRIBE. */
+/** The NOTIFY in response to a SUBSCRIBE. */
 export const answeredWith = (id: number, shown: Shown, over: Told = {}): Event =>
   notified([id], shown, { cause: "subscribe", ...over })
 
@@ -315,7 +315,7 @@ export const deferred = (to: readonly number[], until: Millis | null, undelivere
 
 // ── facts ──
 
-/** Events that were one decision; at 10:00:00 unless `happened` says when. */
+/** The events of one decision, at 10:00:00 unless `happened` says otherwise. */
 export interface Fact {
   readonly at: Millis
   readonly events: readonly Event[]
@@ -327,7 +327,7 @@ export const happened = (when: Millis, ...events: readonly Event[]): Fact => ({ 
 export const published = (tag: string, body: Body, over: Publication = {}): Event =>
   publicationCreated(tag, body, over)
 
-/** A subscription with its own dialog, told of the state as it was: `shown`. */
+/** A subscription with its own dialog, notified of the state at that time: `shown`. */
 export const subscribed = (
   id: number,
   watcher: Uri = bob,

@@ -1,5 +1,5 @@
 /**
- * A dictionary that finds nothing must be one that would have found something.
+ * A search that finds nothing proves something only if it would have found what is there.
  */
 import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
@@ -79,5 +79,5 @@ describe("the dictionary of the tests", () => {
   )
 })
 
-/** Six zeros in a row are in every file, and so are not looked at. */
+/** Six zeros in a row occur in every file and are therefore ignored. */
 const isBlank = (octets: Uint8Array): boolean => Buffer.from(octets).includes(Buffer.alloc(6))

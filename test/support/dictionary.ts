@@ -1,6 +1,6 @@
 /**
- * Whoever has a database and guesses: digests of likely addresses and documents, in every form that needs no key, looked for in files
- * and in what the database says.
+ * An attacker with the database who guesses: digests of likely addresses and documents, in every form that needs no
+ * key, are searched for in files and in the database.
  */
 import { hash } from "node:crypto"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -20,7 +20,7 @@ const last =
     " ",
   )
 
-/** So many addresses that anybody would try, of one domain; those of `persons` are among them. */
+/** As many addresses of one domain as an attacker would try; those of `persons` are among them. */
 export const likelyAddresses = (
   count: number,
   domain: string,
@@ -39,7 +39,10 @@ export const likelyAddresses = (
   return found
 }
 
-/** What somebody of that address is likely to publish: what test phones send, and what a watcher may be shown of it. */
+/**
+ * What the owner of an address is likely to publish: the documents of test phones, and what a watcher may be shown of
+ * them.
+ */
 export const likelyDocuments = (
   address: string,
   write: (address: string, basic: string) => string,
@@ -61,7 +64,7 @@ export const likelyDocuments = (
     ]
   })
 
-/** Every digest of these that can be made without a key, as octets and in letters. */
+/** Every digest of these that can be made without a key, as octets and as text. */
 export const digestsOf = (address: string, documents: readonly Body[]): readonly Needle[] => {
   const user = address.slice(address.indexOf(":") + 1, address.indexOf("@"))
   const texts = new Set([address, address.slice(4), user, JSON.stringify(address)])
@@ -93,16 +96,16 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
   return needles
 }
 
-/** What SHAKE256 gives first does not depend on how much is asked for; the rest of a needle is enough to know it by. */
+/** The beginning of a SHAKE256 digest does not depend on its length, and identifies a needle. */
 const algorithms = ["sha256", "sha512", "sha1", "md5", "sha3-256", "shake256", "shake128"] as const
 
 export interface Needle {
-  /** What it is, for whoever reads that it was found. */
+  /** A description, for failure messages. */
   readonly name: string
   readonly octets: Buffer
 }
 
-/** Whether something is in a heap, for more needles than could be looked for one by one. */
+/** Searches a heap for more needles than could be searched one by one. */
 export interface Haystack {
   readonly octets: number
   readonly has: (needle: Buffer) => boolean
@@ -111,8 +114,8 @@ export interface Haystack {
 const window = 6
 
 /**
- * Every 6 octets in a row of the heap are a bit in a table. A needle with one that is not there is not there; the others are
- * looked for.
+ * Each sequence of 6 octets in the heap sets a bit in a table. A needle with a sequence whose bit is not set does not
+ * occur; the others are searched.
  */
 export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
   const octets = heap.reduce((sum, part) => sum + part.length, 0)

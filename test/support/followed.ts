@@ -1,5 +1,5 @@
 /**
- * The tables beside a simulation: the real projector, told by the real front of what the log holds.
+ * The tables beside a simulation: the real projector, informed by the real front of the log.
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { Context, Effect } from "effect"
@@ -56,7 +56,7 @@ export const followed = (log: MemoryLog): Follower => {
         position,
       )
     },
-    // nobody says where they stand: the log does
+    // nobody states how far they are: the log does
     late: () => Effect.runSync(Effect.orDie(now.front.catchUp)),
     restarted: () => {
       now = begin()

@@ -1,6 +1,6 @@
 /**
- * A way to a database that loses one side: the database's sockets are ended, the client's stay open and silent, as with a middlebox
- * that forgets its connections.
+ * A proxy to a database that loses one side: the sockets to the database are closed while the client's stay open and
+ * silent, as with a middlebox that forgets its connections.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"

@@ -1,7 +1,7 @@
 /**
- * Arbitrary histories, played on the reference machine and on the real engine, and laws over them.
+ * Arbitrary histories, played on the reference machine and on the real engine, and laws about them.
  *
- * A history is a list of steps that only point at things ("the second live entity-tag, or rather an old one"); playing
+ * A history is a list of steps that only refer to things ("the second live entity-tag, or an old one instead"); playing
  * it turns each step into inputs that name them. Inputs can be replayed, rearranged and given to the engine.
  */
 import { strictEqual } from "node:assert/strict"
@@ -35,7 +35,7 @@ export const replay = (world: World, inputs: readonly Input[]): Run => {
   return machine.run()
 }
 
-/** Lets every NOTIFY arrive and every held one go, until nothing moves but expiries. */
+/** Delivers every NOTIFY and every deferred one, until nothing is left but expiries. */
 export const settle = (run: Run): Run => {
   const machine = makeMachine(run.world)
   for (const input of run.inputs) machine.apply(input)
@@ -58,7 +58,7 @@ const arrived: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }
 export interface EngineRun {
   readonly engine: Engine<number>
   readonly log: MemoryLog
-  /** In the order in which they left. */
+  /** In the order in which they were released. */
   readonly answers: readonly { readonly ticket: number; readonly answer: Answer }[]
   readonly notifications: readonly Notify[]
 }
@@ -119,7 +119,7 @@ export const parameters = <T>(share = 1): fc.Parameters<T> => ({
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 })
 
-/** Checks something of every history in every world; the failing history is shrunk and printed with its seed. */
+/** Checks a property of every history in every world; a failing history is shrunk and printed with its seed. */
 export const forEveryHistory = (check: (run: Run) => void, share = 1): void => {
   for (const world of worlds) {
     fc.assert(

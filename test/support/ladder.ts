@@ -11,7 +11,7 @@ const expected = expectedOf("0003-answers")
 export const moments = momentsOf(eventRows("0003-answers"), expected)
 const ladder = makeLadder(worldOf(expected.world))
 
-/** By time: what falls due is decided when somebody looks, and answers are written down later. */
+/** By time, because deadlines are decided and responses recorded later than they happen. */
 export const steps = moments.flatMap(ladder.take).toSorted((left, right) => left.at - right.at)
 export const messages = steps
   .filter((step): step is LadderMessage => !isNote(step))

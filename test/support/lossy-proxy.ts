@@ -1,14 +1,14 @@
 /**
- * A way to a database that can be cut in one direction: what is asked arrives, what is answered does not.
+ * A proxy to a database that can be cut in one direction: requests arrive, responses do not.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"
 
 export interface LossyProxy {
   readonly port: number
-  /** From now on nothing comes back. */
+  /** From now on no response passes. */
   readonly swallow: () => void
-  /** Ends every connection that answers were lost on, and lets new ones through whole. */
+  /** Closes every connection that lost responses, and lets new ones pass completely. */
   readonly heal: () => void
   readonly close: () => void
 }

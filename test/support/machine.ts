@@ -1,6 +1,6 @@
 /**
- * The reference: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at a time,
- * each decision committed at once.
+ * The reference machine: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at
+ * a time, each decision committed at once.
  */
 import type { Packages } from "../../src/domain/packages/event-package.ts"
 import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
@@ -21,13 +21,13 @@ import { packages as stubPackages } from "./stub-package.ts"
 
 export const beginning: Millis = Date.UTC(2026, 10, 20, 10)
 
-/** What a server is configured with, as far as a history can tell. */
+/** The configuration of a server, as far as histories depend on it. */
 export interface World {
   readonly name: string
   readonly limits: Limits
-  /** Those of `stub-package.ts` when left out. */
+  /** Absent: those of `stub-package.ts`. */
   readonly packages?: Packages
-  /** What the hook says of a watcher that no step of the history treats; null: the rules decide. */
+  /** The hook's answer for a watcher that no step of the history treats; null: the rules decide. */
   readonly hook?: SubHandling | null
 }
 
@@ -58,7 +58,7 @@ export const worlds = [
 export type Input =
   | {
       readonly _tag: "Ask"
-      /** Mints this input's nonces, wherever it stands. */
+      /** Determines the nonces of this input, wherever it stands in the history. */
       readonly id: number
       readonly at: Millis
       readonly presentity: Uri | null
@@ -77,7 +77,7 @@ export interface Moment {
   readonly answer: Answer
   readonly after: State
   readonly notifications: readonly Notify[]
-  /** What this is a consequence of; null for time. */
+  /** The input that led to it; null: time. */
   readonly input: Input | null
 }
 
@@ -101,9 +101,9 @@ export interface Machine {
   readonly now: () => Millis
   readonly state: (presentity: Uri) => State
   readonly states: () => IterableIterator<State>
-  /** NOTIFYs without outcome, oldest first. */
+  /** NOTIFYs without an outcome, oldest first. */
   readonly flying: () => readonly Flight[]
-  /** Entity-tags that once were live, with what became of them. */
+  /** Entity-tags that once were live, by what became of them. */
   readonly oldTags: (fate: "superseded" | "gone") => readonly string[]
   readonly oldDialogs: () => readonly DialogKey[]
   /** Entity-tag of the last NOTIFY of a subscription. */
@@ -174,7 +174,7 @@ export const makeMachine = (world: World): Machine => {
     }
   }
 
-  /** Everything due by `to`, each at its deadline; only of `only` when that is given. */
+  /** Decides everything due by `to`, each at its deadline; only for `only` if that is given. */
   const catchUp = (to: Millis, only: Uri | null): void => {
     for (;;) {
       let next: { readonly at: Millis; readonly presentity: Uri } | null = null

@@ -1,5 +1,5 @@
 /**
- * The three tables in memory, written as those of a database are: by key, from the state that is given along.
+ * The three tables in memory, written like those of a database: by key, from the given state.
  */
 import { Effect } from "effect"
 import type { State } from "../../src/domain/presentity/state.ts"

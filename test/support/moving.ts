@@ -31,7 +31,7 @@ export const importFrom = async (
   throw Cause.squash(exit.cause)
 }
 
-/** A table's line of the report, without names of rows: `taken`, `present`, and the reasons with their numbers. */
+/** One table in the report, without names of rows: `taken`, `present`, and the number of rows for each reason. */
 export const inShort = (report: ImportReport, table: string): Record<string, number> => {
   const line: TableReport | undefined = report.tables.find((candidate) => candidate.table === table)
   if (line === undefined) throw new Error(`no table ${table}`)
@@ -42,7 +42,7 @@ export const inShort = (report: ImportReport, table: string): Record<string, num
   }
 }
 
-/** An empty folder that is gone after the test. */
+/** An empty folder that is removed after the test. */
 export const emptyFolder = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-import-"))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

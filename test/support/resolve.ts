@@ -1,5 +1,5 @@
 /**
- * What a step of a history means at the point where it happens: which tag, which dialog, which CSeq, which instant.
+ * What a step of a history means where it happens: which tag, dialog, CSeq and instant.
  */
 import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import type { State, Subscription } from "../../src/domain/presentity/state.ts"
@@ -11,7 +11,7 @@ import type { Step } from "./arbitraries.ts"
 import { keyOf } from "./machine.ts"
 import type { Input, Machine } from "./machine.ts"
 
-/** @param id numbers the inputs of this step from here */
+/** @param id the number of the first input of this step */
 export const resolve = (machine: Machine, step: Step, id: number): readonly Input[] => {
   const at = machine.now()
   const ask = (presentity: Uri | null, command: (Input & { _tag: "Ask" })["command"], more = 0): Input => ({

@@ -1,6 +1,6 @@
 /**
- * Histories of one presentity with rules: three watchers, her own watching of them, validity that begins and ends within
- * the history, spheres; alone or as two worlds that differ only where a law says they may.
+ * Histories of one presentity with rules: three watchers, the presentity watching them, validity that begins and ends
+ * within the history, spheres; alone, or as two worlds that differ only where a law allows it.
  */
 import fc from "fast-check"
 import type { Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
@@ -20,7 +20,7 @@ export const people: readonly Uri[] = ["sip:bob", "sip:carol", "sip:dave"].map(
   (name) => `${name}@example.com` as Uri,
 )
 
-/** An undecided watcher is remembered for a quarter of an hour, so that a history can outlast it. */
+/** An undecided watcher is remembered for a quarter of an hour, so that a history can last longer. */
 export const waitingMillis = 900_000
 
 export const ruledWorlds: readonly World[] = worlds.map((world) => ({
@@ -42,11 +42,11 @@ export type RuledStep =
       readonly _tag: "Publish"
       readonly which: number
       readonly seen: string | null
-      /** What some rules hide, in either world. */
+      /** What some rules hide, in each of the two worlds. */
       readonly hidden: readonly [string | null, string | null]
       readonly sphere: string | null
       readonly expires: number
-      /** The end of a publication, or only more time for it. */
+      /** The end of a publication, or only a refresh. */
       readonly empty: boolean
     }
   /** Hard state; all null: none. */
@@ -61,20 +61,20 @@ export type RuledStep =
       readonly who: number
       readonly packageName: string
       readonly expires: number
-      /** It asks not to be named to others. */
+      /** The watcher asks for privacy. */
       readonly isPrivate: boolean
     }
   | {
       readonly _tag: "Again"
       readonly which: number
       readonly expires: number
-      /** Undefined: it says nothing of being named to others. */
+      /** Undefined: the request does not mention privacy. */
       readonly isPrivate: boolean | undefined
-      /** A trusted peer passes it on without saying whose it is. */
+      /** A trusted peer passes it on without an identity. */
       readonly isUnnamed: boolean
     }
   | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
-  /** The operator's word on one watcher, never on the first; null: taken back. */
+  /** The operator's decision on one watcher, never the first one; null: withdrawn. */
   | { readonly _tag: "Decide"; readonly who: 1 | 2; readonly handling: SubHandling | null }
   | { readonly _tag: "Advance"; readonly by: Millis }
   | { readonly _tag: "Aim"; readonly beside: number }
@@ -86,7 +86,7 @@ const anyTreatment = fc.constantFrom<SubHandling>("allow", "allow", "confirm", "
 
 const anyInstant = fc.nat(12).map((count) => beginning + count * 60_000)
 
-/** @param treatment what a rule may say of the watcher that a law looks at, the first of `people` */
+/** @param treatment what a rule may say about the watcher that the law is about, the first of `people` */
 const anyRule = (treatment: fc.Arbitrary<SubHandling>, hides: boolean): fc.Arbitrary<SmallRule> =>
   fc
     .record({
@@ -108,11 +108,11 @@ const anyRule = (treatment: fc.Arbitrary<SubHandling>, hides: boolean): fc.Arbit
     })
 
 export interface Shape {
-  /** What rules may say of the first watcher. */
+  /** What rules may say about the first watcher. */
   readonly treatment?: fc.Arbitrary<SubHandling>
   /** Whatever lets the first watcher see something hides the second tuple from it. */
   readonly hides?: boolean
-  /** Holds for the first watcher whatever else is written. */
+  /** Rules that apply to the first watcher in addition to all others. */
   readonly always?: readonly SmallRule[]
   readonly rulesNull?: boolean
   /** The presentity watches her watchers from the beginning. */
@@ -227,14 +227,14 @@ export interface Side {
   /** False: the presentity never publishes. */
   readonly publishes: boolean
   readonly rules: (rules: readonly SmallRule[] | null) => readonly SmallRule[] | null
-  /** Only NOTIFYs to this watcher are ever late or lost; null: all may be. */
+  /** Only NOTIFYs to this watcher are ever late or lost; null: any may be. */
   readonly focus: Uri | null
 }
 
 const plain: Side = { side: 0, publishes: true, rules: (rules) => rules, focus: null }
 
 const bodies = new Map<string, Body>()
-/** The same object each time, so that each is read once. */
+/** The same object each time, so that each body is parsed once. */
 const bodyOf = (make: () => Body, name: string): Body => {
   const known = bodies.get(name) ?? make()
   bodies.set(name, known)
@@ -304,7 +304,7 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, side: Side): re
       ]
     }
     case "Again": {
-      // in the order they came: numbers may differ between two worlds, that does not; nor who is looked at
+      // in order of creation: numbers may differ between two worlds, the order and the observed watcher do not
       const live = [...values(state.subscriptions)]
         .filter((subscription) => side.focus === null || subscription.watcher === side.focus)
         .sort((a, b) => a.no - b.no)
@@ -372,7 +372,7 @@ const report = (id: number, cseq: number, outcome: DeliveryOutcome): Command => 
   outcome,
 })
 
-/** NOTIFYs to everybody but the one a law looks at arrive at once. */
+/** NOTIFYs to everybody except the watcher that a law is about arrive at once. */
 const calm = (machine: Machine, side: Side, id: number): void => {
   if (side.focus === null) return
   for (let more = 0; ; more++) {
@@ -391,7 +391,7 @@ const calm = (machine: Machine, side: Side, id: number): void => {
   }
 }
 
-/** Two worlds in step: the clock of the first is the clock of both. */
+/** Plays two worlds in step: the clock of the first applies to both. */
 export const playBoth = (
   world: World,
   steps: readonly RuledStep[],
@@ -432,7 +432,7 @@ export const forEveryRuledHistory = (check: (run: Run) => void, share = 1, shape
   }
 }
 
-/** All that one watcher receives and is answered, without what is opaque to it. */
+/** Everything that one watcher receives, without what is opaque to it. */
 export const inboxOf = (run: Run, watcher: Uri): readonly unknown[] =>
   run.moments.flatMap((moment) => [
     ...answerTo(moment, watcher),

@@ -1,5 +1,5 @@
 /**
- * Random rules as models, and how one model is written: many spellings, one meaning.
+ * Random rules as models, and ways to write a model: many spellings, one meaning.
  */
 import fc from "fast-check"
 import {
@@ -19,7 +19,7 @@ import type {
   PersonName,
 } from "./rules-reference.ts"
 
-/** Canonical URIs first: as the requester's they come from elsewhere in one spelling. */
+/** Canonical URIs first: the requester's URIs are always canonical. */
 const uris: Readonly<Record<PersonName, readonly [string, ...string[]]>> = {
   bob: [
     "sip:bob@example.com",
@@ -112,7 +112,7 @@ const anyCondition: fc.Arbitrary<ModelCondition> = fc.oneof(
   fc.constantFrom("anonymous" as const, "other" as const, "unknown" as const),
 )
 
-/** Every permission there is, with values from small stocks, by a name of its own. */
+/** Every permission, with values from small sets, each under a name of its own. */
 export const atoms: readonly string[] = [
   ...["class=a", "class=b", "deviceID=urn:x:1", "occurrence-id=t1", "all-devices"].map(
     (selector) => `devices ${selector}`,
@@ -140,7 +140,7 @@ export const anyCase: fc.Arbitrary<ModelCase> = fc.record({
   now: fc.nat(13),
 })
 
-/** Chooses among spellings: a number below `count`. */
+/** Chooses among spellings: returns a number below `count`. */
 type Choose = (count: number) => number
 const pick = <Value>(from: readonly Value[], choose: Choose): Value => from[choose(from.length)] as Value
 
@@ -237,7 +237,7 @@ const writeGrant = (atom: string): string => {
   return `<pr:provide-${kind}>${member}</pr:provide-${kind}>`
 }
 
-/** Things that mean nothing, for every place where they may stand. */
+/** Text without a meaning, for every place where it may stand. */
 const chaff = ["", "", "", "<!-- -->", "\n"]
 const unknownGrants = [
   "<x:provide-mood>true</x:provide-mood>",
@@ -251,7 +251,7 @@ const unknownActions = [
   handling(""),
 ]
 
-/** The model as a document; `seed` chooses the spelling of everything. */
+/** The model as a document; `seed` determines all spellings. */
 export const writeRules = (rules: readonly ModelRule[], seed: number): string => {
   const choose = choices(seed)
   const written = rules.map(({ conditions, handling: value, grants }, index) => {
@@ -269,11 +269,11 @@ export const writeRules = (rules: readonly ModelRule[], seed: number): string =>
   return ruleset(written.join(pick([...chaff, "<x:rule/>"], choose)))
 }
 
-/** The members of an external list whose anchor names them. */
+/** The members of the external list named by an anchor. */
 export const resolveList = (anchor: string): readonly string[] | null =>
   anchor === "" ? null : anchor.split(" ").map((name) => uris[name as PersonName]?.at(-1) ?? name)
 
-/** Whether permissions grant what the atom names. */
+/** Whether permissions grant the atom. */
 export const grantsAtom = (permissions: Permissions, atom: string): boolean => {
   const [kind = "", ...rest] = atom.split(" ")
   if (kind === "all-attributes") return permissions.allAttributes
@@ -289,7 +289,7 @@ export const grantsAtom = (permissions: Permissions, atom: string): boolean => {
   return all || selectors.some(({ by, value }) => `${by}=${value}` === rest[0])
 }
 
-/** Whether a set of atoms grants an atom, by what RFC 5025 says of macros and scales. */
+/** Whether a set of atoms grants an atom, by what RFC 5025 says about macros and scales. */
 export const impliesAtom = (grants: ReadonlySet<string>, atom: string): boolean => {
   if (grants.has(atom)) return true
   const [kind = ""] = atom.split(" ")

@@ -1,11 +1,11 @@
 /**
  * Presence rules by brute force: rules are sets of people, instants and grants, and matching is membership.
  *
- * Knows nothing of URIs, XML or lattices: people and domains are names, and what is written about them in documents is
- * `rules-arbitraries.ts`.
+ * It knows nothing of URIs, XML or lattices: people and domains are names; `rules-arbitraries.ts` writes them into
+ * documents.
  */
 
-/** Everyone there is; who has no domain cannot be found by one. */
+/** All people; those without a domain cannot match one. */
 export const people = [
   { name: "bob", domain: "example" },
   { name: "carol", domain: "example" },

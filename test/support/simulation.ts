@@ -1,5 +1,5 @@
 /**
- * What simulations run with, and which world a seed lives in: stub packages and a hook, or the real presence, calls and
+ * The configuration of simulations, and the world of each seed: stub packages and a hook, or real presence, calls and
  * watcher information under real rules.
  */
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -23,7 +23,7 @@ import { bodyInShort, pidf, rulesBody } from "./ruled.ts"
 import type { SmallRule } from "./ruled.ts"
 import { offlineLine, packages, text } from "./stub-package.ts"
 
-/** Profile, interval, offset and what a timeout means follow from OpenSIPS. */
+/** Profile, interval, offset and the meaning of a timeout follow OpenSIPS. */
 const limitsOf = (seed: number): NonNullable<SimulationOptions["limits"]> => ({
   profile: seed % 2 === 0 ? "3265" : "6665",
   notifyIntervalMillis: seed % 4 < 2 ? null : 0,
@@ -42,14 +42,14 @@ const universe = {
   ]),
 }
 
-/** What is said to be there: neither ended nor absent. */
+/** What is shown as present: neither ended nor absent. */
 const present = (shown: string): string =>
   shown
     .split("\n")
     .filter((line) => !line.startsWith("-") && line !== offlineLine)
     .join("\n")
 
-/** The real tables go along with one seed in three: to compare them costs as much as all the rest. */
+/** Every third seed includes the real tables, because comparing them costs as much as all the rest. */
 const tablesOf = (seed: number): Pick<SimulationOptions, "follow"> =>
   seed % 3 === 0 ? { follow: followed } : {}
 
@@ -121,7 +121,7 @@ const ruledUniverse = {
   },
 }
 
-/** The same with states that outlive every publication. */
+/** The same with hard state, which outlives every publication. */
 const hardUniverse = {
   ...ruledUniverse,
   hardState: new Map([
@@ -133,7 +133,7 @@ const hardUniverse = {
 const inOrder = (table: readonly (readonly [string, string])[]): string =>
   JSON.stringify(table.toSorted(([left], [right]) => (left < right ? -1 : 1)))
 
-/** @source RFC 3858 §4: a table by id, a full document begins it anew */
+/** @source RFC 3858 §4: a table by id, which a full document replaces */
 const readWatchers = (known: string | undefined, document: string): string => {
   const parsed = xmlCodec.parse(document)
   if (parsed._tag !== "Parsed") throw new Error("not XML")
@@ -150,7 +150,7 @@ const readWatchers = (known: string | undefined, document: string): string => {
   return inOrder([...table])
 }
 
-/** Open tuples by id: what ended is said closed once, what is absent is closed or not there. */
+/** Open tuples by id: an ended one is shown as closed once, an absent one is closed or missing. */
 const openTuples = (document: string): string =>
   document === ""
     ? ""
@@ -198,7 +198,7 @@ export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): S
       ...limitsOf(seed),
       sphereCheck: seed % 7 < 4,
       noRules: seed % 3 === 0 ? "allow" : "confirm",
-      // policies that treat everybody as before, and stand in the log
+      // policies that treat everybody as before, and are recorded in the log
       ...(seed % 5 === 0 ? { watching: { ...ownPolicies, policies: { "*": "everybody" } } } : {}),
     },
   })

@@ -1,5 +1,5 @@
 /**
- * Random element trees, and ways to write one tree that differ in everything but meaning.
+ * Random element trees, and ways to write a tree that differ in everything except its meaning.
  */
 import fc from "fast-check"
 import type { Attribute, Element, Node } from "../../src/domain/packages/element.ts"
@@ -56,7 +56,7 @@ const pieces = [
   "<!--",
   "]]",
 ]
-/** Text with everything in it that has to be escaped somewhere. */
+/** Text with every character that must be escaped somewhere. */
 export const anyText = fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => parts.join(""))
 
 const anyComment = anyText
@@ -72,7 +72,7 @@ const anyAttributes = fc.uniqueArray(anyAttribute, {
   selector: ({ namespace, name }) => `${name} ${namespace}`,
 })
 
-/** As a reader gives it: neither empty texts nor two in a row. */
+/** As a reader returns them: neither empty nor adjacent texts. */
 const settled = (children: readonly Node[]): readonly Node[] => {
   const result: Node[] = []
   for (const node of children) {
@@ -104,7 +104,7 @@ export const anyElement: fc.Arbitrary<Element> = fc.letrec<{ element: Element; n
     })),
 })).element
 
-/** Decides among equivalent spellings: gives a number below `count`. */
+/** Chooses among equivalent spellings: returns a number below `count`. */
 export type Choose = (count: number) => number
 
 export const anyChoices: fc.Arbitrary<Choose> = fc.infiniteStream(fc.nat()).map((stream) => (count) => {

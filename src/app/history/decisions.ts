@@ -3,9 +3,9 @@
  * folded for any instant.
  */
 import { Effect } from "effect"
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep, RecordedDecision } from "../../domain/history/moments.ts"
-import type { DecisionContext } from "../../domain/history/why.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"

@@ -3,8 +3,9 @@
  * them.
  */
 import { Effect } from "effect"
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { DecisionContext, Explanation } from "../../domain/history/why.ts"
+import type { Explanation } from "../../domain/history/why.ts"
 import { atText, entryText, sentText } from "../../explain/history/format-history.ts"
 import { differenceText } from "../../explain/history/format-history.ts"
 import { renderWhy, whyText } from "../../explain/history/format-why.ts"

@@ -6,11 +6,11 @@ import type { State } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { changeIn } from "./changes.ts"
+import { findingsIn } from "./findings.ts"
+import type { DecisionContext, Finding } from "./findings.ts"
 import { placeOf } from "./ledger.ts"
 import type { Place } from "./ledger.ts"
 import type { DecisionStep } from "./moments.ts"
-import { findingsIn } from "./why.ts"
-import type { DecisionContext, Finding } from "./why.ts"
 
 export interface Entry extends Place {
   /** The command that was decided. */

@@ -138,27 +138,10 @@ export const makeLedger = (
     const known = lives.get(id)
     if (known !== undefined) return known
     if (others.has(id)) return null
-    const existing = get(moment.before.subscriptions, id)
-    const created = moment.decision.events.find(
-      (event) =>
-        (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === id,
-    )
-    const subscription =
-      existing ??
-      (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
-    if (subscription === undefined || !concerns(subscription)) {
+    const life = beginningOf(id, moment)
+    if (life === null || !concerns(life)) {
       others.add(id)
       return null
-    }
-    const life: Open = {
-      no: id,
-      watcher: subscription.watcher,
-      packageName: subscription.packageName,
-      createdAt: existing?.createdAt ?? clockOf(moment.decision),
-      began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
-      origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
-      ended: null,
-      sent: [],
     }
     lives.set(id, life)
     return life
@@ -207,6 +190,29 @@ export const makeLedger = (
     },
     lives: () => [...lives.values()],
   }
+}
+
+/** A subscription as of the first decision that concerns it; null: the decision does not tell which one it is. */
+const beginningOf = (id: SubscriptionNo, moment: DecisionStep): Open | null => {
+  const existing = get(moment.before.subscriptions, id)
+  const created = moment.decision.events.find(
+    (event) => (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === id,
+  )
+  const subscription =
+    existing ??
+    (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
+  return subscription === undefined
+    ? null
+    : {
+        no: id,
+        watcher: subscription.watcher,
+        packageName: subscription.packageName,
+        createdAt: existing?.createdAt ?? clockOf(moment.decision),
+        began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
+        origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
+        ended: null,
+        sent: [],
+      }
 }
 
 const fail = (life: Open | null, failure: NotificationFailed, moment: DecisionStep): void => {

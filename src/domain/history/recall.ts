@@ -87,7 +87,7 @@ const recallWith = (
   const recorded = toldIn(before, decision.events, decision.at)
   for (const command of commandsBehind(before, decision, world)) {
     const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Recalled => {
-      const context = contextFor(before, decision, world, authorize, inFlight, isUnread)
+      const context = contextFor(before, decision, world, { authorize, inFlight, isUnread })
       const outcome = decide(before, command, context)
       const isExact = sameValue(withoutPolicies(outcome.events), withoutPolicies(decision.events))
       return { command, context, inFlight, outcome, isExact }
@@ -131,14 +131,21 @@ export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "
 
 const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
 
+/** What was known when a decision was made, besides the state. */
+export interface Circumstances {
+  readonly authorize: Authorize
+  /** Subscriptions whose last NOTIFY was under way. */
+  readonly inFlight: ReadonlySet<SubscriptionNo>
+  /** Absent: as the events of the decision and the state tell. */
+  readonly isUnread?: IsUnread | undefined
+}
+
 /** The context of a decision on a state of the same presentity. */
 export const contextFor = (
   state: State,
   decision: Pick<Decision, "at" | "nonce" | "events">,
   { packages, limits }: ReconstructionContext,
-  authorize: Authorize,
-  inFlight: ReadonlySet<SubscriptionNo>,
-  isUnread: IsUnread = unreadBehind(state, decision),
+  { authorize, inFlight, isUnread = unreadBehind(state, decision) }: Circumstances,
 ): Context => ({
   now: decision.at,
   nonce: decision.nonce,

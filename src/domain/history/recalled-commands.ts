@@ -30,72 +30,22 @@ export const commandsBehind = (
       return subscribes(before, events, at, world)
     case "Resubscribe":
       return resubscribes(before, events, at, world)
-    case "ReplaceRules":
-      return events.flatMap((event) =>
-        event._tag === "RulesReplaced"
-          ? { _tag: "ReplaceRules", packageName: event.packageName, rules: event.rules }
-          : [],
-      )
     case "RefreshWatchers":
       return refreshes(before, events)
     case "ApplyPolicies":
       return [{ _tag: "ApplyPolicies" }]
-    case "DecideWatcher":
-      return events.flatMap((event) => {
-        if (event._tag !== "WatcherDecided") return []
-        const { packageName, watcher, handling } = event
-        return { _tag: "DecideWatcher", packageName, watcher, handling }
-      })
-    case "SetSharingTag":
-      return events.flatMap((event) =>
-        event._tag === "SharingTagSet" ? { _tag: "SetSharingTag", tag: event.tag, role: event.role } : [],
-      )
-    case "SwitchSharingTag":
-      return events.flatMap((event) => {
-        if (event._tag !== "SharingTagSwitched") return []
-        const { tag, role, epoch } = event
-        return { _tag: "SwitchSharingTag", tag, role, epoch }
-      })
-    case "SetHardState":
-      return events.flatMap((event) =>
-        event._tag === "HardStateReplaced"
-          ? { _tag: "SetHardState", packageName: event.packageName, body: event.body }
-          : [],
-      )
     case "Terminate":
       return terminations(before, events)
     case "Erase":
       return erasures(before, events)
-    case "AdoptPublication":
-      return events.flatMap((event) => {
-        if (event._tag !== "PublicationCreated") return []
-        const { _tag: _, receivedAt = at, ...publication } = event
-        return { _tag: "AdoptPublication", receivedAt, ...publication }
-      })
     case "AdoptSubscription":
       return adoptions(before, events)
-    case "AdoptWatcher":
-      return events.flatMap((event) => {
-        if (event._tag !== "WatcherRemembered") return []
-        const { packageName, watcher, createdAt } = event
-        return { _tag: "AdoptWatcher", packageName, watcher, createdAt }
-      })
     case "FallDue":
       return [{ _tag: "FallDue" }]
     case "ReportDelivery":
       return reports(before, events, at)
-    case "RecordDeliveries":
-      return events.flatMap((event) =>
-        event._tag === "NotificationsAccepted"
-          ? { _tag: "RecordDeliveries", accepted: answersIn(event, at) }
-          : [],
-      )
     case "Redeliver":
       return redeliveries(events)
-    case "FollowClock":
-      return events.flatMap((event) =>
-        event._tag === "ClockSetBack" ? { _tag: "FollowClock", from: at + (event.moved ?? 0) } : [],
-      )
     case "RepeatFarewells":
       return farewells(before, events)
     case "Abandon":
@@ -106,7 +56,45 @@ export const commandsBehind = (
         },
       ]
     default:
-      return []
+      return events.flatMap((event) => commandIn(event, decision) ?? [])
+  }
+}
+
+/** The command that an event states by itself; null: it states none, or not under this cause. */
+const commandIn = (event: Event, { cause, at }: Decision): Command | null => {
+  switch (event._tag) {
+    case "RulesReplaced":
+      return cause === "ReplaceRules"
+        ? { _tag: cause, packageName: event.packageName, rules: event.rules }
+        : null
+    case "WatcherDecided": {
+      const { packageName, watcher, handling } = event
+      return cause === "DecideWatcher" ? { _tag: cause, packageName, watcher, handling } : null
+    }
+    case "SharingTagSet":
+      return cause === "SetSharingTag" ? { _tag: cause, tag: event.tag, role: event.role } : null
+    case "SharingTagSwitched": {
+      const { tag, role, epoch } = event
+      return cause === "SwitchSharingTag" ? { _tag: cause, tag, role, epoch } : null
+    }
+    case "HardStateReplaced":
+      return cause === "SetHardState"
+        ? { _tag: cause, packageName: event.packageName, body: event.body }
+        : null
+    case "PublicationCreated": {
+      const { _tag: _, receivedAt = at, ...publication } = event
+      return cause === "AdoptPublication" ? { _tag: cause, receivedAt, ...publication } : null
+    }
+    case "WatcherRemembered": {
+      const { packageName, watcher, createdAt } = event
+      return cause === "AdoptWatcher" ? { _tag: cause, packageName, watcher, createdAt } : null
+    }
+    case "NotificationsAccepted":
+      return cause === "RecordDeliveries" ? { _tag: cause, accepted: answersIn(event, at) } : null
+    case "ClockSetBack":
+      return cause === "FollowClock" ? { _tag: cause, from: at + (event.moved ?? 0) } : null
+    default:
+      return null
   }
 }
 

@@ -85,212 +85,246 @@ export const makeOtherWorld = (
   world: ReconstructionContext,
   supposition: Supposition,
 ): OtherWorld => {
-  const { without, rules } = supposition
-  const reaction = { packages: world.packages, limits: world.limits }
-  let imagined = begin
-  let isSame = true
-  let areRulesSet = rules === null
-  let extra = 0
-  let [position, version] = [0, begin.version + 1]
-  let left: SentNotify[] = []
-  let refused: Difference[] = []
-  const watchers = new Map<SubscriptionNo, Uri>()
-  const unanswered = new Map<SubscriptionNo, Millis>()
-
-  const apply = (decision: Pick<Decision, "at" | "version" | "events">): void => {
-    if (decision.events.length === 0) return
-    const before = imagined
-    imagined = fold(before, decision)
-    const at = clockOf(decision)
-    for (const notify of react(before, decision.events, imagined, at, reaction)) left.push({ at, notify })
-    note(decision.events)
-  }
-  const note = (events: readonly Event[]): void => {
-    for (const event of events)
-      if (event._tag === "SubscriptionCreated") watchers.set(event.no, event.watcher)
-  }
-
-  /** Decides a command that the log does not have. @returns whether it had consequences */
-  const add = (command: Command, at: Millis): boolean => {
-    extra++
-    const now = nowFor(imagined, at)
-    imagined = { ...imagined, version: version - 2 + extra * between }
-    const authorize = world.authorize ?? askTheRules
-    const decision = { at: now, version: imagined.version + 1, nonce: "", events: [] }
-    const { events } = decide(
-      imagined,
-      command,
-      contextFor(imagined, decision, worldNow(), ruled(authorize), nobody),
-    )
-    apply({ ...decision, ...placedAt(imagined, now, events) })
-    return events.length > 0
-  }
-  const tried: ReconstructionContext =
+  const { rules } = supposition
+  const limits =
     rules === null
-      ? world
+      ? world.limits
       : {
-          ...world,
-          limits: {
-            ...world.limits,
-            watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
-          },
+          ...world.limits,
+          watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
         }
-  const worldNow = (): ReconstructionContext => (areRulesSet ? tried : world)
-  /** The supposed rules decide, even where rules were not consulted before. */
-  const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
-
-  /**
-   * Lets time pass: responses arrive, and whatever is due is decided at its deadline.
-   *
-   * @param known responses whose time the log records
-   */
-  const wait = (to: Millis, hears: SubscriptionNo | null, known: readonly Accepted[] = []): void => {
-    for (const { no: id, at } of known) if (id !== hears && unanswered.has(id)) answered(id, at)
-    for (const [id, since] of unanswered) {
-      if (id === hears) continue
-      const at = Math.min(to, since + answerMillis)
-      if (at < to || since + answerMillis <= to) answered(id, at)
-    }
-    for (let passes = 0; ; passes++) {
-      const deadline = nextDeadline(imagined)
-      if (deadline === null || deadline > to) return
-      invariant(passes < 100_000, "falling due comes to an end")
-      const hasConsequences = add({ _tag: "FallDue" }, deadline)
-      invariant(hasConsequences, "what is overdue has consequences")
-    }
+  const alternative: Alternative = {
+    world,
+    tried: { ...world, limits },
+    supposition,
+    watchers: new Map(freeze(begin).subscriptions.map(({ no: id, watcher }) => [id, watcher])),
+    unanswered: new Map(),
+    state: begin,
+    isSame: true,
+    areRulesSet: rules === null,
+    version: begin.version + 1,
+    extra: 0,
+    left: [],
+    refused: [],
   }
-  const answered = (id: SubscriptionNo, at: Millis): void => {
-    unanswered.delete(id)
-    const subscription = get(imagined.subscriptions, id)
-    const eventPackage = subscription === undefined ? null : world.packages.find(subscription.packageName)
-    if (
-      subscription === undefined ||
-      eventPackage === null ||
-      viewFor(imagined, subscription, eventPackage).digest === subscription.shown
-    )
-      return
-    const cseq = get(imagined.dialogs, subscription.dialog)?.localCseq ?? 0
-    imagined = withAnswers(imagined, { _tag: "NotificationsAccepted", of: [id, cseq, 0] })
-    add({ _tag: "ReportDelivery", no: id, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
-  }
-
-  const again = (moment: DecisionStep, recalled: Recalled): void => {
-    const { decision } = moment
-    const command = translated(recalled.command, moment.before, imagined)
-    if (command === null) return
-    if (command._tag === "ReportDelivery") unanswered.delete(command.no)
-    imagined = { ...imagined, version: decision.version - 1 }
-    const at = nowFor(imagined, clockOf(decision))
-    const authorize = ruled(recalled.context.authorize)
-    const { isUnread } = recalled.context
-    const context = contextFor(
-      imagined,
-      { ...decision, at },
-      worldNow(),
-      authorize,
-      recalled.inFlight,
-      isUnread,
-    )
-    const { events, answer } = decide(imagined, command, context)
-    if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
-      refused.push({
-        _tag: "Refused",
-        position: moment.position,
-        at,
-        cause: decision.cause,
-        rejection: answer.rejection,
-      })
-    apply({ ...placedAt(imagined, at, events), version: decision.version })
-    for (const id of recalled.inFlight)
-      if (get(imagined.subscriptions, id) !== undefined) unanswered.set(id, at)
-  }
-
-  const differences = (
-    recorded: readonly SentNotify[],
-    supposed: readonly SentNotify[],
-  ): readonly Difference[] => {
-    const result: Difference[] = []
-    const rest = [...supposed]
-    const missing = recorded.filter((sent) => {
-      const index = rest.findIndex((another) => isSameLeaving(sent, another, world))
-      if (index >= 0) rest.splice(index, 1)
-      return index < 0
-    })
-    const watcherOf = (id: SubscriptionNo): Uri => watchers.get(id) ?? ("" as Uri)
-    for (const sent of missing) {
-      const index = rest.findIndex(({ notify }) => notify.no === sent.notify.no)
-      const instead = index < 0 ? null : rest.splice(index, 1)[0]!
-      result.push({ _tag: "Told", position, watcher: watcherOf(sent.notify.no), was: sent, would: instead })
-    }
-    for (const sent of rest)
-      result.push({ _tag: "Told", position, watcher: watcherOf(sent.notify.no), was: null, would: sent })
-    return result
-  }
-
-  for (const subscription of freeze(begin).subscriptions) watchers.set(subscription.no, subscription.watcher)
-
+  let position = 0
   return {
-    state: () => imagined,
+    state: () => alternative.state,
     step: (moment) => {
-      const { decision } = moment
       ;({ position } = moment)
-      ;({ version } = decision)
-      extra = 0
-      left = []
-      refused = []
-      note(decision.events)
-      const setsRules = rules !== null && !areRulesSet && position >= rules.from
-      if (isSame && !setsRules && !without.has(position) && supposition.again !== true) {
-        imagined = moment.after
-        return []
-      }
-      isSame = false
-      const { cause } = decision
-      const at = clockOf(decision)
-      const recalled = recall(moment.before, decision, world)
-      const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
-      if (setsRules) {
-        // as if it had been in force before anything else at the instant of this decision
-        wait(at - 1, null)
-        areRulesSet = true
-        add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
-      }
-      // what was decided before overdue deadlines is decided before them here as well
-      const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
-      wait(
-        overdue !== null && overdue <= at ? overdue - 1 : at,
-        hears,
-        decision.events.flatMap((event) =>
-          event._tag === "NotificationsAccepted" ? answersIn(event, at) : [],
-        ),
-      )
-      const isReplaced =
-        rules !== null &&
-        recalled?.command._tag === "ReplaceRules" &&
-        recalled.command.packageName === rules.packageName
-      if (
-        !without.has(position) &&
-        cause !== "FallDue" &&
-        cause !== "RecordDeliveries" &&
-        !isReplaced &&
-        recalled !== null
-      )
-        again(moment, recalled)
-      imagined = { ...imagined, version: decision.version }
-      const recorded = moment.notifications.map((notify): SentNotify => ({ at, notify }))
-      const result = [...refused, ...differences(recorded, left)]
-      if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(imagined), freeze(moment.after))
-      return result
+      return step(alternative, moment)
     },
     end: (until) => {
-      if (isSame) return []
-      extra = 0
-      left = []
-      version++
-      wait(until, null)
-      return differences([], left)
+      if (alternative.isSame) return []
+      startDecision(alternative, alternative.version + 1)
+      wait(alternative, until, null)
+      return differences(alternative, [], position)
     },
   }
+}
+
+/** The alternative history so far. */
+interface Alternative {
+  readonly world: ReconstructionContext
+  /** The world once the supposed rules are in force. */
+  readonly tried: ReconstructionContext
+  readonly supposition: Supposition
+  /** The watcher of every subscription that ever was, here or in the log. */
+  readonly watchers: Map<SubscriptionNo, Uri>
+  /** NOTIFYs without a response so far, with the time when they were sent. */
+  readonly unanswered: Map<SubscriptionNo, Millis>
+  state: State
+  /** Whether nothing differs from the log yet. */
+  isSame: boolean
+  areRulesSet: boolean
+  /** The version of the recorded decision. */
+  version: number
+  /** Decisions since the previous recorded one that the log does not have. */
+  extra: number
+  /** NOTIFYs sent since the previous recorded decision. */
+  left: SentNotify[]
+  refused: Difference[]
+}
+
+const startDecision = (alternative: Alternative, version: number): void => {
+  alternative.version = version
+  alternative.extra = 0
+  alternative.left = []
+  alternative.refused = []
+}
+
+const step = (alternative: Alternative, moment: DecisionStep): readonly Difference[] => {
+  const { world, supposition, unanswered } = alternative
+  const { rules, without } = supposition
+  const { decision, position } = moment
+  startDecision(alternative, decision.version)
+  note(alternative, decision.events)
+  const setsRules = rules !== null && !alternative.areRulesSet && position >= rules.from
+  if (alternative.isSame && !setsRules && !without.has(position) && supposition.again !== true) {
+    alternative.state = moment.after
+    return []
+  }
+  alternative.isSame = false
+  const { cause } = decision
+  const at = clockOf(decision)
+  const recalled = recall(moment.before, decision, world)
+  const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
+  if (setsRules) {
+    // as if it had been in force before anything else at the instant of this decision
+    wait(alternative, at - 1, null)
+    alternative.areRulesSet = true
+    add(alternative, { _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
+  }
+  // what was decided before overdue deadlines is decided before them here as well
+  const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
+  const known = decision.events.flatMap((event) =>
+    event._tag === "NotificationsAccepted" ? answersIn(event, at) : [],
+  )
+  wait(alternative, overdue !== null && overdue <= at ? overdue - 1 : at, hears, known)
+  const isReplaced =
+    rules !== null &&
+    recalled?.command._tag === "ReplaceRules" &&
+    recalled.command.packageName === rules.packageName
+  const isRepeated =
+    !without.has(position) && cause !== "FallDue" && cause !== "RecordDeliveries" && !isReplaced
+  if (isRepeated && recalled !== null) again(alternative, moment, recalled)
+  alternative.state = { ...alternative.state, version: decision.version }
+  const recorded = moment.notifications.map((notify): SentNotify => ({ at, notify }))
+  const result = [...alternative.refused, ...differences(alternative, recorded, position)]
+  if (rules === null)
+    alternative.isSame = unanswered.size === 0 && sameValue(freeze(alternative.state), freeze(moment.after))
+  return result
+}
+
+const apply = (alternative: Alternative, decision: Pick<Decision, "at" | "version" | "events">): void => {
+  if (decision.events.length === 0) return
+  const { packages, limits } = alternative.world
+  const before = alternative.state
+  const after = fold(before, decision)
+  alternative.state = after
+  const at = clockOf(decision)
+  for (const notify of react(before, decision.events, after, at, { packages, limits }))
+    alternative.left.push({ at, notify })
+  note(alternative, decision.events)
+}
+
+const note = ({ watchers }: Alternative, events: readonly Event[]): void => {
+  for (const event of events) if (event._tag === "SubscriptionCreated") watchers.set(event.no, event.watcher)
+}
+
+/** Decides a command that the log does not have. @returns whether it had consequences */
+const add = (alternative: Alternative, command: Command, at: Millis): boolean => {
+  alternative.extra++
+  const now = nowFor(alternative.state, at)
+  const version = alternative.version - 2 + alternative.extra * between
+  const state = { ...alternative.state, version }
+  alternative.state = state
+  const decision = { at: now, version: version + 1, nonce: "", events: [] }
+  const authorize = ruled(alternative, alternative.world.authorize ?? askTheRules)
+  const context = contextFor(state, decision, worldNow(alternative), { authorize, inFlight: nobody })
+  const { events } = decide(state, command, context)
+  apply(alternative, { ...decision, ...placedAt(state, now, events) })
+  return events.length > 0
+}
+
+const worldNow = ({ areRulesSet, tried, world }: Alternative): ReconstructionContext =>
+  areRulesSet ? tried : world
+
+/** The supposed rules decide, even where rules were not consulted before. */
+const ruled = ({ areRulesSet, supposition }: Alternative, authorize: Authorize): Authorize =>
+  supposition.rules !== null && areRulesSet ? askTheRules : authorize
+
+/**
+ * Lets time pass: responses arrive, and whatever is due is decided at its deadline.
+ *
+ * @param known responses whose time the log records
+ */
+const wait = (
+  alternative: Alternative,
+  to: Millis,
+  hears: SubscriptionNo | null,
+  known: readonly Accepted[] = [],
+): void => {
+  const { unanswered } = alternative
+  for (const { no: id, at } of known) if (id !== hears && unanswered.has(id)) answered(alternative, id, at)
+  for (const [id, since] of unanswered) {
+    if (id === hears) continue
+    const at = Math.min(to, since + answerMillis)
+    if (at < to || since + answerMillis <= to) answered(alternative, id, at)
+  }
+  for (let passes = 0; ; passes++) {
+    const deadline = nextDeadline(alternative.state)
+    if (deadline === null || deadline > to) return
+    invariant(passes < 100_000, "falling due comes to an end")
+    const hasConsequences = add(alternative, { _tag: "FallDue" }, deadline)
+    invariant(hasConsequences, "what is overdue has consequences")
+  }
+}
+
+const answered = (alternative: Alternative, id: SubscriptionNo, at: Millis): void => {
+  const { state, unanswered, world } = alternative
+  unanswered.delete(id)
+  const subscription = get(state.subscriptions, id)
+  const eventPackage = subscription === undefined ? null : world.packages.find(subscription.packageName)
+  if (
+    subscription === undefined ||
+    eventPackage === null ||
+    viewFor(state, subscription, eventPackage).digest === subscription.shown
+  )
+    return
+  const cseq = get(state.dialogs, subscription.dialog)?.localCseq ?? 0
+  alternative.state = withAnswers(state, { _tag: "NotificationsAccepted", of: [id, cseq, 0] })
+  const outcome = { _tag: "Accepted", remoteTarget: null } as const
+  add(alternative, { _tag: "ReportDelivery", no: id, cseq, outcome }, at)
+}
+
+/** Decides the command of a recorded decision on the alternative state. */
+const again = (alternative: Alternative, moment: DecisionStep, recalled: Recalled): void => {
+  const { unanswered } = alternative
+  const { decision, position } = moment
+  const command = translated(recalled.command, moment.before, alternative.state)
+  if (command === null) return
+  if (command._tag === "ReportDelivery") unanswered.delete(command.no)
+  const state = { ...alternative.state, version: decision.version - 1 }
+  alternative.state = state
+  const at = nowFor(state, clockOf(decision))
+  const context = contextFor(state, { ...decision, at }, worldNow(alternative), {
+    authorize: ruled(alternative, recalled.context.authorize),
+    inFlight: recalled.inFlight,
+    isUnread: recalled.context.isUnread,
+  })
+  const { events, answer } = decide(state, command, context)
+  if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected") {
+    const { rejection } = answer
+    alternative.refused.push({ _tag: "Refused", position, at, cause: decision.cause, rejection })
+  }
+  apply(alternative, { ...placedAt(state, at, events), version: decision.version })
+  for (const id of recalled.inFlight)
+    if (get(alternative.state.subscriptions, id) !== undefined) unanswered.set(id, at)
+}
+
+/** What was sent otherwise than recorded, since the previous decision. */
+const differences = (
+  { world, watchers, left }: Alternative,
+  recorded: readonly SentNotify[],
+  position: number,
+): readonly Difference[] => {
+  const result: Difference[] = []
+  const rest = [...left]
+  const missing = recorded.filter((sent) => {
+    const index = rest.findIndex((candidate) => isSameNotify(sent, candidate, world))
+    if (index >= 0) rest.splice(index, 1)
+    return index < 0
+  })
+  const watcherOf = ({ notify }: SentNotify): Uri => watchers.get(notify.no) ?? ("" as Uri)
+  for (const sent of missing) {
+    const index = rest.findIndex(({ notify }) => notify.no === sent.notify.no)
+    const instead = index < 0 ? null : rest.splice(index, 1)[0]!
+    result.push({ _tag: "Told", position, watcher: watcherOf(sent), was: sent, would: instead })
+  }
+  for (const sent of rest)
+    result.push({ _tag: "Told", position, watcher: watcherOf(sent), was: null, would: sent })
+  return result
 }
 
 /** The command as it applies to the alternative state; null: what it concerns does not exist there. */
@@ -311,7 +345,7 @@ const translated = (command: Command, before: State, imagined: State): Command |
   return cseq < 1 ? null : { ...command, cseq }
 }
 
-const isSameLeaving = (left: SentNotify, right: SentNotify, world: ReconstructionContext): boolean =>
+const isSameNotify = (left: SentNotify, right: SentNotify, world: ReconstructionContext): boolean =>
   left.at === right.at &&
   left.notify.no === right.notify.no &&
   left.notify.state === right.notify.state &&

@@ -9,7 +9,7 @@
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
-import { decidedBy, giveUpAt, authorizeWatcher, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import { authorizeWatcher, decidedBy, statusOf } from "./authorize.ts"
 import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Answer } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done, isDone, reject, rejected } from "./decision.ts"
@@ -20,6 +20,7 @@ import { badEvent, badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { State } from "./state.ts"
 import type { Draft } from "./transition.ts"
+import { giveUpAt, mayWait, supersededWaiting } from "./waiting.ts"
 
 /**
  * Continues a publication; its watchers on this server are notified.

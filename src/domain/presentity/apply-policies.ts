@@ -70,18 +70,8 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
   return events.flatMap((event): readonly PolicyChange[] => {
     if (event._tag === "SubscriptionTerminated") {
       const subscription = get(state.subscriptions, event.no)
-      return subscription === undefined
-        ? []
-        : [
-            change(
-              subscription,
-              event.policy ?? null,
-              subscription.policy,
-              subscription.status,
-              "ended",
-              true,
-            ),
-          ]
+      if (subscription === undefined) return []
+      return [change(subscription, { policy: event.policy ?? null, becomes: "ended", isSeen: true })]
     }
     if (event._tag === "SubscriptionStatusChanged") {
       const subscription = get(state.subscriptions, event.no)
@@ -94,16 +84,7 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
         event.polite !== subscription.polite ||
         moved.has(event.no) ||
         isFiltered
-      return [
-        change(
-          subscription,
-          event.policy ?? null,
-          subscription.policy,
-          subscription.status,
-          event.status,
-          isSeen,
-        ),
-      ]
+      return [change(subscription, { policy: event.policy ?? null, becomes: event.status, isSeen })]
     }
     if (event._tag === "WaitingEnded") {
       const waiting = get(state.waiting, event.no)
@@ -115,20 +96,23 @@ export const policyChanges = (state: State, context: Context): readonly PolicyCh
         ? "members"
         : policyOf(eventPackage, presentity, watching)
       const becomes = event.event === "rejected" ? "ended" : "active"
-      return [change(waiting, word, undefined, "waiting", becomes, true)]
+      return [change(waiting, { policy: word, becomes, isSeen: true })]
     }
     return []
   })
 }
 
 const change = (
-  { packageName, watcher, no: id }: Subscription | Waiting,
-  policy: WatchWord | null,
-  formerly: WatchWord | undefined,
-  statusBefore: PolicyChange["was"],
-  becomes: PolicyChange["becomes"],
-  isSeen: boolean,
-): PolicyChange => ({ packageName, watcher, no: id, policy, formerly, was: statusBefore, becomes, isSeen })
+  subject: Subscription | Waiting,
+  outcome: Pick<PolicyChange, "policy" | "becomes" | "isSeen">,
+): PolicyChange => {
+  const { packageName, watcher, no: id } = subject
+  const before =
+    "status" in subject
+      ? { formerly: subject.policy, was: subject.status }
+      : { formerly: undefined, was: "waiting" as const }
+  return { packageName, watcher, no: id, ...before, ...outcome }
+}
 
 const packagesWatched = (state: State): readonly PackageName[] => {
   const names = new Set<PackageName>()

@@ -20,6 +20,7 @@ import type { State, Subscription, Waiting } from "./state.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
+import { giveUpAt } from "./waiting.ts"
 import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
 
 export interface Authorization {
@@ -230,30 +231,6 @@ const reviewSphereOf = (before: State, draft: Draft, eventPackage: EventPackage,
   if (isDue || sphereIn(before) !== sphereIn(after)) review(draft, eventPackage, context)
 }
 
-/** The instant at which a watcher that becomes pending now is given up if nobody decides on it. */
-export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
-
-/** Whether another waiting watcher may be remembered; the bound is that of subscriptions. */
-export const mayWait = (state: State, context: Context): boolean =>
-  size(state.waiting) < context.limits.subscriptionsMax
-
-/**
- * Ends the waiting records that are superseded by a newer one, or by a subscription, of the same watcher (RFC 3857
- * §4.7.1).
- */
-export const supersededWaiting = (
-  state: State,
-  successor: Pick<Waiting, "packageName" | "eventId" | "watcher">,
-): readonly Event[] =>
-  [...values(state.waiting)]
-    .filter(
-      (waiting) =>
-        waiting.watcher === successor.watcher &&
-        waiting.packageName === successor.packageName &&
-        waiting.eventId === successor.eventId,
-    )
-    .map((waiting): Event => ({ _tag: "WaitingEnded", no: waiting.no, event: "giveup" }))
-
 export const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
 
 /** The watchers that a review concerns. */
@@ -403,5 +380,3 @@ const spheres = (state: State, eventPackage: EventPackage, packages: Packages): 
   const source = sphereSource(eventPackage, packages)
   return source === null ? [] : publishedDocuments(state, source)
 }
-
-const dayMillis = 86_400_000

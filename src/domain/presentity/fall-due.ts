@@ -15,9 +15,9 @@ import { changeNotifications, mixedNotifications, notifyOne, viewFor } from "./n
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { supersededBy, timedOut } from "./subscribe.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { supersededBy, timedOut } from "./waiting.ts"
 
 /**
  * Expires what has reached its deadline, sends what was deferred until now, and repeats NOTIFYs to watchers that want a

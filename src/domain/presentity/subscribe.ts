@@ -10,20 +10,12 @@ import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Seconds, Uri } from "../vocabulary.ts"
-import {
-  authorizeWatcher,
-  blocked,
-  decidedBy,
-  giveUpAt,
-  mayWait,
-  statusOf,
-  supersededWaiting,
-} from "./authorize.ts"
+import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accepted, rejected } from "./decision.ts"
-import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
+import type { Event, Status, SubscriptionCreated } from "./events.ts"
 import { sameRanges } from "./media-types.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
@@ -36,6 +28,7 @@ import type { SubscribeTerms } from "./subscribe-request.ts"
 import { isSameHop } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -317,25 +310,6 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
       : { private: command.private }),
   })
 }
-
-/**
- * The end of a subscription by expiry or by the watcher's request. An undecided watcher continues to wait (RFC 3857).
- */
-export const timedOut = (
-  state: State,
-  subscription: Subscription,
-  context: Context,
-): SubscriptionTerminated => ({
-  _tag: "SubscriptionTerminated",
-  no: subscription.no,
-  reason: "timeout",
-  silent: false,
-  waitsUntil: subscription.status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
-})
-
-/** The newer of two waiting records of one watcher remains. */
-export const supersededBy = (state: State, subscription: Subscription, status: Status): readonly Event[] =>
-  status === "pending" ? supersededWaiting(state, subscription) : []
 
 const authorizationOf = (
   state: State,

@@ -1,9 +1,9 @@
+import type { Finding } from "../../domain/history/findings.ts"
 /**
  * In words: the outcomes of NOTIFYs, how subscriptions ended, and the findings about a watcher.
  */
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
-import type { Finding } from "../../domain/history/why.ts"
 import { failureInWords } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 

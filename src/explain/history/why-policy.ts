@@ -1,8 +1,9 @@
 /**
  * The settings and rules that influenced what a watcher was sent.
  */
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { Case, DecisionContext } from "../../domain/history/why.ts"
+import type { Case } from "../../domain/history/why.ts"
 import type { Authorization } from "../../domain/presentity/authorize.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"

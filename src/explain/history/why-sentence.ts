@@ -1,7 +1,8 @@
 /**
  * The one sentence that answers the question.
  */
-import type { Case, Explanation, Finding, Treatment } from "../../domain/history/why.ts"
+import type { Finding } from "../../domain/history/findings.ts"
+import type { Case, Explanation, Treatment } from "../../domain/history/why.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import type { WhyContext } from "./why-policy.ts"
 
