@@ -22,7 +22,7 @@ import { endingOf, placeOf } from "./ledger.ts"
 import type { Ending, Place } from "./ledger.ts"
 import { differenceOf, linesOf } from "./lines.ts"
 import type { DecisionStep } from "./moments.ts"
-import { unreadBehind } from "./recalled-unread.ts"
+import { unreadBehind } from "./reconstructed-unread.ts"
 
 /** The context of the decisions, as far as the log does not record it. */
 export type DecisionContext = Pick<Context, "packages" | "limits" | "authorize">

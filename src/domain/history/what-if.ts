@@ -30,9 +30,9 @@ import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { contextFor, recall, sameValue } from "./recall.ts"
-import type { Recalled } from "./recall.ts"
+import { contextFor, reconstructCommand, sameValue } from "./reconstruct-command.ts"
+import type { Reconstructed } from "./reconstruct-command.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 export interface Supposition {
   /** Positions of decisions that never happened. */
@@ -167,8 +167,8 @@ const step = (alternative: Alternative, moment: DecisionStep): readonly Differen
   alternative.isSame = false
   const { cause } = decision
   const at = clockOf(decision)
-  const recalled = recall(moment.before, decision, world)
-  const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
+  const rebuilt = reconstructCommand(moment.before, decision, world)
+  const hears = rebuilt?.command._tag === "ReportDelivery" ? rebuilt.command.no : null
   if (setsRules) {
     // as if it had been in force before anything else at the instant of this decision
     wait(alternative, at - 1, null)
@@ -183,11 +183,11 @@ const step = (alternative: Alternative, moment: DecisionStep): readonly Differen
   wait(alternative, overdue !== null && overdue <= at ? overdue - 1 : at, hears, known)
   const isReplaced =
     rules !== null &&
-    recalled?.command._tag === "ReplaceRules" &&
-    recalled.command.packageName === rules.packageName
+    rebuilt?.command._tag === "ReplaceRules" &&
+    rebuilt.command.packageName === rules.packageName
   const isRepeated =
     !without.has(position) && cause !== "FallDue" && cause !== "RecordDeliveries" && !isReplaced
-  if (isRepeated && recalled !== null) again(alternative, moment, recalled)
+  if (isRepeated && rebuilt !== null) again(alternative, moment, rebuilt)
   alternative.state = { ...alternative.state, version: decision.version }
   const recorded = moment.notifications.map((notify): SentNotify => ({ at, notify }))
   const result = [...alternative.refused, ...differences(alternative, recorded, position)]
@@ -279,27 +279,27 @@ const answered = (alternative: Alternative, id: SubscriptionNo, at: Millis): voi
 }
 
 /** Decides the command of a recorded decision on the alternative state. */
-const again = (alternative: Alternative, moment: DecisionStep, recalled: Recalled): void => {
+const again = (alternative: Alternative, moment: DecisionStep, rebuilt: Reconstructed): void => {
   const { unanswered } = alternative
   const { decision, position } = moment
-  const command = translated(recalled.command, moment.before, alternative.state)
+  const command = translated(rebuilt.command, moment.before, alternative.state)
   if (command === null) return
   if (command._tag === "ReportDelivery") unanswered.delete(command.no)
   const state = { ...alternative.state, version: decision.version - 1 }
   alternative.state = state
   const at = nowFor(state, clockOf(decision))
   const context = contextFor(state, { ...decision, at }, worldNow(alternative), {
-    authorize: ruled(alternative, recalled.context.authorize),
-    inFlight: recalled.inFlight,
-    isUnread: recalled.context.isUnread,
+    authorize: ruled(alternative, rebuilt.context.authorize),
+    inFlight: rebuilt.inFlight,
+    isUnread: rebuilt.context.isUnread,
   })
   const { events, answer } = decide(state, command, context)
-  if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected") {
+  if (answer._tag === "Rejected" && rebuilt.outcome.answer._tag !== "Rejected") {
     const { rejection } = answer
     alternative.refused.push({ _tag: "Refused", position, at, cause: decision.cause, rejection })
   }
   apply(alternative, { ...placedAt(state, at, events), version: decision.version })
-  for (const id of recalled.inFlight)
+  for (const id of rebuilt.inFlight)
     if (get(alternative.state.subscriptions, id) !== undefined) unanswered.set(id, at)
 }
 
