@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
-import { isDecidable, recall } from "../../src/domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
@@ -67,9 +67,13 @@ describe("golden logs", () => {
     for (const { before, decision, position } of momentsOf(eventRows(newest), expected)) {
       if (!isDecidable(before, decision)) continue
       decided++
-      const recalled = recall(before, decision, worldOf(expected.world))
-      assert.ok(recalled !== null, `position ${position}`)
-      assert.deepEqual(recalled.outcome.events, decision.events, `position ${position} (${decision.cause})`)
+      const reconstructed = reconstructCommand(before, decision, worldOf(expected.world))
+      assert.ok(reconstructed !== null, `position ${position}`)
+      assert.deepEqual(
+        reconstructed.outcome.events,
+        decision.events,
+        `position ${position} (${decision.cause})`,
+      )
     }
     assert.ok(decided > 150, `only ${decided}`)
   })

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, recall } from "../../domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -63,12 +63,12 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
           for (const recorded of page) {
             const moment = momentOf(state, recorded, world)
             if (isDecidable(state, recorded.decision)) {
-              const recalled = recall(state, recorded.decision, world)
+              const reconstructed = reconstructCommand(state, recorded.decision, world)
               decisions++
-              if (recalled?.isExact !== true) {
+              if (reconstructed?.isExact !== true) {
                 count++
                 if (drifted.length < shownMax)
-                  drifted.push({ moment, decided: recalled?.outcome.events ?? null })
+                  drifted.push({ moment, decided: reconstructed?.outcome.events ?? null })
               }
             } else dropped++
             state = moment.after

@@ -29,9 +29,9 @@ import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { contextFor, recall, sameValue } from "./recall.ts"
-import type { Recalled } from "./recall.ts"
+import { contextFor, reconstructCommand, sameValue } from "./reconstruct-command.ts"
+import type { Reconstructed } from "./reconstruct-command.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 export interface Supposition {
   /** Positions of decisions that never were. */
@@ -169,18 +169,18 @@ export const makeOtherWorld = (
     add({ _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
   }
 
-  const again = (moment: DecisionStep, recalled: Recalled): void => {
+  const again = (moment: DecisionStep, rebuilt: Reconstructed): void => {
     const { decision } = moment
-    const command = translated(recalled.command, moment.before, other)
+    const command = translated(rebuilt.command, moment.before, other)
     if (command === null) return
     if (command._tag === "ReportDelivery") unanswered.delete(command.no)
     other = { ...other, version: decision.version - 1 }
     const at = nowFor(other, clockOf(decision))
-    const authorize = ruled(recalled.context.authorize)
-    const { isUnread } = recalled.context
-    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight, isUnread)
+    const authorize = ruled(rebuilt.context.authorize)
+    const { isUnread } = rebuilt.context
+    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, rebuilt.inFlight, isUnread)
     const { events, answer } = decide(other, command, context)
-    if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
+    if (answer._tag === "Rejected" && rebuilt.outcome.answer._tag !== "Rejected")
       refused.push({
         _tag: "Refused",
         position: moment.position,
@@ -189,7 +189,7 @@ export const makeOtherWorld = (
         rejection: answer.rejection,
       })
     apply({ ...placedAt(other, at, events), version: decision.version })
-    for (const no of recalled.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
+    for (const no of rebuilt.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
   }
 
   const differences = (was: readonly SentNotify[], would: readonly SentNotify[]): readonly Difference[] => {
@@ -231,8 +231,8 @@ export const makeOtherWorld = (
       isSame = false
       const { cause } = decision
       const at = clockOf(decision)
-      const recalled = recall(moment.before, decision, world)
-      const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
+      const rebuilt = reconstructCommand(moment.before, decision, world)
+      const hears = rebuilt?.command._tag === "ReportDelivery" ? rebuilt.command.no : null
       if (setsRules) {
         // as if it had been there before anything else of this decision's instant
         wait(at - 1, null)
@@ -250,16 +250,16 @@ export const makeOtherWorld = (
       )
       const isReplaced =
         rules !== null &&
-        recalled?.command._tag === "ReplaceRules" &&
-        recalled.command.packageName === rules.packageName
+        rebuilt?.command._tag === "ReplaceRules" &&
+        rebuilt.command.packageName === rules.packageName
       if (
         !without.has(position) &&
         cause !== "FallDue" &&
         cause !== "RecordDeliveries" &&
         !isReplaced &&
-        recalled !== null
+        rebuilt !== null
       )
-        again(moment, recalled)
+        again(moment, rebuilt)
       other = { ...other, version: decision.version }
       const was = moment.notifications.map((notify): SentNotify => ({ at, notify }))
       const found = [...refused, ...differences(was, left)]

@@ -25,7 +25,7 @@ import { endingOf, makeLedger, placeOf, unansweredMillis } from "./ledger.ts"
 import type { Ending, Life, Place, Sent } from "./ledger.ts"
 import { differenceOf, linesOf } from "./lines.ts"
 import type { DecisionStep } from "./moments.ts"
-import { unreadBehind } from "./recalled-unread.ts"
+import { unreadBehind } from "./reconstructed-unread.ts"
 
 /** What was decided for one subscription when the change was. */
 export type Finding =

@@ -3,7 +3,7 @@
  * what would have been otherwise had something been different. One stream in memory at a time.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, recall } from "../../domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
@@ -87,20 +87,20 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       }
       if (drift && !isDecidable(moment.before, decision)) yield { _tag: "Undecidable", moment }
       else if (drift) {
-        const recalled = recall(moment.before, decision, world)
-        if (recalled === null)
+        const reconstructed = reconstructCommand(moment.before, decision, world)
+        if (reconstructed === null)
           yield {
             _tag: "Drift",
             moment,
             decided: [],
             why: `${decision.cause} is no command, or its events are not one's`,
           }
-        else if (!recalled.isExact)
+        else if (!reconstructed.isExact)
           yield {
             _tag: "Drift",
             moment,
-            decided: recalled.outcome.events,
-            why: refusalIn(recalled.outcome.answer),
+            decided: reconstructed.outcome.events,
+            why: refusalIn(reconstructed.outcome.answer),
           }
       }
       for (const difference of other?.step(moment) ?? [])

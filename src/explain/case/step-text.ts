@@ -2,7 +2,7 @@
  * Steps, NOTIFYs and differences in one line each, for people.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { sameValue } from "../../domain/history/recall.ts"
+import { sameValue } from "../../domain/history/reconstruct-command.ts"
 import type { Difference, SentNotify } from "../../domain/history/what-if.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"

@@ -5,7 +5,7 @@
  * What is given here is enough to draw; the server's command line makes the text of each message from its `content`.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { recall } from "../../domain/history/recall.ts"
+import { reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -153,9 +153,9 @@ const outcomes = {
 const askedFor = (moment: DecisionStep, world: DecisionWorld): readonly LadderStep[] => {
   const { decision, position, before } = moment
   const { at } = decision
-  const recalled = recall(before, decision, world)
-  if (recalled === null) return []
-  const { command, outcome } = recalled
+  const reconstructed = reconstructCommand(before, decision, world)
+  if (reconstructed === null) return []
+  const { command, outcome } = reconstructed
   const source = sourceOf(decision.origin)
   switch (command._tag) {
     case "Publish":

@@ -11,8 +11,8 @@ import { privacyOf } from "../privacy.ts"
 import { get } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
-import { secondsTo } from "./recall-world.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
+import { secondsTo } from "./reconstruction-context.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 export const subscribes = (
   before: State,

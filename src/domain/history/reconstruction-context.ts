@@ -1,5 +1,5 @@
 /**
- * What recalled commands are decided with again, and how long things were granted for.
+ * What reconstructed commands are decided with again, and how long things were granted for.
  */
 import type { Packages } from "../packages/event-package.ts"
 import type { Authorize, Limits } from "../presentity/context.ts"

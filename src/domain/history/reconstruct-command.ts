@@ -19,12 +19,12 @@ import type { State } from "../presentity/state.ts"
 import { entries, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Body, DialogKey, DialogNo, SubscriptionNo } from "../vocabulary.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { commandsBehind } from "./recalled-commands.ts"
-import { hookBehind } from "./recalled-hook.ts"
-import { unreadBehind } from "./recalled-unread.ts"
+import { commandsBehind } from "./reconstructed-commands.ts"
+import { hookBehind } from "./reconstructed-hook.ts"
+import { unreadBehind } from "./reconstructed-unread.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
-export interface Recalled {
+export interface Reconstructed {
   readonly command: Command
   readonly context: Context
   /** Subscriptions whose last NOTIFY must have been on its way. */
@@ -36,17 +36,21 @@ export interface Recalled {
 }
 
 /** @returns null for a cause that is no command: the row is not one of ours */
-export const recall = (before: State, recorded: Decision, world: ReconstructionContext): Recalled | null => {
+export const reconstructCommand = (
+  before: State,
+  recorded: Decision,
+  world: ReconstructionContext,
+): Reconstructed | null => {
   // what was known of NOTIFYs, and that the clock was behind, went along, and follows from nothing that was asked
   const isAlong = (event: Event): boolean =>
     (isAnswers(event) && recorded.cause !== "RecordDeliveries") || isClockOnly(event)
   const along = recorded.events.filter(isAlong)
   const at = clockOf(recorded)
-  if (along.length === 0) return recallAlone(before, { ...recorded, at }, world)
+  if (along.length === 0) return reconstructAlone(before, { ...recorded, at }, world)
   const events = recorded.events.filter((event) => !isAlong(event))
   // but what they prove was known
   const known = along.reduce((so, event) => evolve(so, event, at), before)
-  const alone = recallAlone(known, { ...recorded, at, events }, world)
+  const alone = reconstructAlone(known, { ...recorded, at, events }, world)
   if (alone === null) return null
   const [first, ...rest] = alone.outcome.events
   const all =
@@ -66,26 +70,30 @@ const isAnswers = (event: Event): boolean => event._tag === "NotificationsAccept
 
 const isClockOnly = (event: Event): boolean => event._tag === "ClockSetBack" && event.moved === undefined
 
-const recallAlone = (before: State, decision: Decision, world: ReconstructionContext): Recalled | null => {
+const reconstructAlone = (
+  before: State,
+  decision: Decision,
+  world: ReconstructionContext,
+): Reconstructed | null => {
   const isUnread = unreadBehind(before, decision)
-  const one = recallWith(before, decision, world, isUnread)
+  const one = reconstructWith(before, decision, world, isUnread)
   if (one === null || one.isExact) return one
   // nobody says it of those who were judged and for whom nothing changed
-  const other = recallWith(before, decision, world, (...of) => !isUnread(...of))
+  const other = reconstructWith(before, decision, world, (...of) => !isUnread(...of))
   return other?.isExact === true ? other : one
 }
 
-const recallWith = (
+const reconstructWith = (
   before: State,
   decision: Decision,
   world: ReconstructionContext,
   isUnread: IsUnread,
-): Recalled | null => {
-  let first: Recalled | null = null
+): Reconstructed | null => {
+  let first: Reconstructed | null = null
   const authorize = world.authorize ?? hookBehind(before, decision, world.limits)
   const recorded = toldIn(before, decision.events, decision.at)
   for (const command of commandsBehind(before, decision, world)) {
-    const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Recalled => {
+    const attempt = (inFlight: ReadonlySet<SubscriptionNo>): Reconstructed => {
       const context = contextFor(before, decision, world, authorize, inFlight, isUnread)
       const outcome = decide(before, command, context)
       const isExact = sameValue(withoutPolicies(outcome.events), withoutPolicies(decision.events))

@@ -12,9 +12,9 @@ import type { Farewell } from "../presentity/farewell.ts"
 import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
-import { secondsTo } from "./recall-world.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { createdIn, resubscribes, subscribes } from "./recalled-subscriptions.ts"
+import { createdIn, resubscribes, subscribes } from "./reconstructed-subscriptions.ts"
+import { secondsTo } from "./reconstruction-context.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 /** None for a cause that is no command of this core. */
 export const commandsBehind = (
