@@ -2,9 +2,9 @@
  * Whether a person can be erased from a store.
  */
 import { Effect } from "effect"
-import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
+import { hasEarlierClear } from "../../adapters/store/encryption/stored-texts.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
