@@ -18,6 +18,7 @@ import type {
   Uri,
   WatchWord,
 } from "../vocabulary.ts"
+import type { About } from "./about.ts"
 import type { TerminationReason } from "./intents.ts"
 
 /** A fact about a presentity, as the log keeps it for ever. */
@@ -457,4 +458,6 @@ export interface Decision {
   /** Random per decision: tells our own row from another writer's when an append's outcome is unknown. */
   readonly nonce: string
   readonly events: readonly Event[]
+  /** What else is known of the request; absent: nothing. */
+  readonly about?: About
 }

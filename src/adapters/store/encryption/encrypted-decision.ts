@@ -16,6 +16,8 @@ import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
+import { aboutAsTexts, openedAbout } from "./about-texts.ts"
+import type { AboutField } from "./about-texts.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { DocumentField, Field, PersonalFieldMapper } from "./personal-fields.ts"
@@ -65,6 +67,7 @@ export type Kind =
   | "shown"
   | "parameters"
   | "origin"
+  | AboutField
   | "was"
   | "wasHeaders"
   | `header ${string}`
@@ -106,6 +109,10 @@ const mapperOf = (
   address: others,
 })
 
+/** What the column `events` holds of a decision of which nothing is encrypted. */
+export const inClear = ({ events, about }: Pick<Decision, "events" | "about">): StoredEvents =>
+  about === undefined ? events : { about, events }
+
 /**
  * The decision as it is stored.
  *
@@ -118,7 +125,7 @@ export const encryptDecision = (
   keyOf: (person: string) => PersonKey,
 ): { readonly origin: string; readonly stored: StoredEvents } => {
   const { stream, origin, nonce } = decision
-  if (!isPerson(stream)) return { origin, stored: decision.events }
+  if (!isPerson(stream)) return { origin, stored: inClear(decision) }
   const sealing = makeSealing(nonce)
   let owner: PersonKey | null = null
   const own = (): PersonKey => (owner ??= keyOf(stream))
@@ -152,15 +159,19 @@ export const encryptDecision = (
       return header
     },
   })
+  const requesters = (text: string, kind: Kind): string =>
+    watcher === null ? ownersText(text, kind) : othersText(text, watcher, kind)
+  if (decision.about !== undefined) aboutAsTexts(decision.about, requesters)
   for (const event of decision.events) mapPersonalFields(event, noted)
   // what the steps above found out about keys
   const key = owner as PersonKey | null
-  if (key === null && by.length === 0) return { origin, stored: decision.events }
+  if (key === null && by.length === 0) return { origin, stored: inClear(decision) }
   sealing.seal()
   const ownersNext = (): string => sealing.next("")
   const othersNext = (_: string, person: Uri | null): string =>
     sealing.next(placeOf(keyOf(person ?? watcher ?? stream)))
   const sealedOrigin = !isSealedOrigin ? origin : watcher === null ? ownersNext() : othersNext("", watcher)
+  const requestersNext = (): string => (watcher === null ? ownersNext() : othersNext("", watcher))
   const replaced = mapperOf(ownersNext, othersNext, {
     body: (body, field) => {
       if (body.dropped !== undefined) return body
@@ -176,6 +187,7 @@ export const encryptDecision = (
   const envelope: Envelope = {
     ...(key === null ? {} : { of: key.id }),
     ...(by.length === 0 ? {} : { by }),
+    ...(decision.about === undefined ? {} : { about: aboutAsTexts(decision.about, requestersNext) }),
     events: decision.events.map((event) => mapPersonalFields(event, replaced)),
   }
   return { origin: sealedOrigin, stored: envelope }
@@ -197,9 +209,11 @@ export const decryptDecision = (
   nonce: string,
   stored: StoredEvents,
   keyOf: (id: string) => PersonKey | undefined,
-): { readonly origin: string; readonly events: readonly Event[] } => {
+): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
   if (!isEnvelope(stored)) return { origin, events: stored }
-  const { by = [] } = stored
+  const { by = [], about } = stored
+  if (stored.of === undefined && stored.by === undefined)
+    return { origin, events: stored.events, ...(about === undefined ? {} : { about }) }
   const own = stored.of === undefined ? undefined : keyOf(stored.of)
   const keys = by.map(keyOf)
   /** The number of the presentity's key, for what needs it. */
@@ -217,6 +231,7 @@ export const decryptDecision = (
   const isSealedOrigin = isMistakable(origin)
   if (isSealedOrigin) opening.note("origin", origin)
   const noted = notedBy(opening)
+  if (about !== undefined) aboutAsTexts(about, (text, kind) => (opening.note(kind, text), text))
   for (const event of stored.events) mapPersonalFields(event, noted)
   opening.open()
 
@@ -253,10 +268,15 @@ export const decryptDecision = (
   const opened = !isSealedOrigin
     ? origin
     : namedIn((/^\d+[.:~]/.test(origin) ? others : owners)(origin, "origin"))
+  const known = about === undefined ? undefined : openedAbout(about, opening)
   const events = stored.events
     .map((event) => withoutHeaders(event, own))
     .map((event) => mapPersonalFields(event, touch))
-  return { origin: isSealed(origin) ? unpackOrigin(opened) : opened, events }
+  return {
+    origin: isSealed(origin) ? unpackOrigin(opened) : opened,
+    events,
+    ...(known === undefined ? {} : { about: known }),
+  }
 }
 
 /** Notes what was encrypted together; the rest is left for when it is its turn. */

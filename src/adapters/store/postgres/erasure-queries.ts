@@ -61,7 +61,8 @@ const decisionsOf = (sql: PgClient.PgClient) => ({
   clearRows: (person: Uri, after: bigint) =>
     sql<Omit<ClearRow, "position"> & { readonly pos: bigint }>`
         SELECT e.pos, h.stream, e.version, e.origin, e.events FROM events e JOIN streams h ON h.id = e.stream
-        WHERE e.pos > ${String(after)}::bigint AND json_typeof(e.events) = 'array'
+        WHERE e.pos > ${String(after)}::bigint
+          AND (json_typeof(e.events) = 'array' OR e.events->'of' IS NULL AND e.events->'by' IS NULL)
           AND (h.stream = ${person} OR strpos(e.events::text, ${quoted(person)}) > 0)
         ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
       Effect.map((rows) => rows.map(({ pos, ...row }): ClearRow => ({ ...row, position: pos }))),
