@@ -6,12 +6,14 @@
  * not fit. So there is one description of a value, the schema.
  */
 import { Schema } from "effect"
-import type { SchemaAST } from "effect"
 
 export type Check = (value: unknown) => boolean
 
+type Ast = Schema.Top["ast"]
+type Node<Tag extends Ast["_tag"]> = Extract<Ast, { readonly _tag: Tag }>
+
 /** @returns null: the schema has something in it that is not known here */
-export const compileCheck = (ast: SchemaAST.AST): Check | null => {
+export const compileCheck = (ast: Ast): Check | null => {
   // what is decoded to something else is not left as it is
   if (ast.encoding !== undefined) return null
   if (ast._tag === "Number") return numberCheck(ast)
@@ -40,18 +42,18 @@ export const compileCheck = (ast: SchemaAST.AST): Check | null => {
   }
 }
 
-const numberCheck = ({ checks }: SchemaAST.AST): Check | null => {
+const numberCheck = ({ checks }: Ast): Check | null => {
   if (checks === Schema.Int.ast.checks) return (value) => Number.isSafeInteger(value)
   if (checks === Schema.Finite.ast.checks) return (value) => Number.isFinite(value)
   return null
 }
 
-const allOf = (asts: readonly SchemaAST.AST[]): readonly Check[] | null => {
+const allOf = (asts: readonly Ast[]): readonly Check[] | null => {
   const checks = asts.map(compileCheck)
   return checks.every((check) => check !== null) ? checks : null
 }
 
-const unionCheck = ({ types }: SchemaAST.Union): Check | null => {
+const unionCheck = ({ types }: Node<"Union">): Check | null => {
   const literals = new Set<unknown>()
   for (const type of types) if (type._tag === "Literal") literals.add(type.literal)
   if (literals.size === types.length) return (value) => literals.has(value)
@@ -63,7 +65,7 @@ const unionCheck = ({ types }: SchemaAST.Union): Check | null => {
     : (value) => checks.some((check) => check(value))
 }
 
-const arrayCheck = ({ elements, rest }: SchemaAST.Arrays): Check | null => {
+const arrayCheck = ({ elements, rest }: Node<"Arrays">): Check | null => {
   const fixed = allOf(elements)
   const [more = null] = rest.length === 1 ? [compileCheck(rest[0]!)] : []
   if (fixed === null || rest.length > 1 || (rest.length === 1 && more === null)) return null
@@ -78,7 +80,7 @@ const arrayCheck = ({ elements, rest }: SchemaAST.Arrays): Check | null => {
 }
 
 /** An object with all the fields that it must have, and none but those that it may have. */
-const objectCheck = ({ propertySignatures, indexSignatures }: SchemaAST.Objects): Check | null => {
+const objectCheck = ({ propertySignatures, indexSignatures }: Node<"Objects">): Check | null => {
   if (indexSignatures.length > 0) return null
   const fields = new Map<string, Check>()
   const required: string[] = []

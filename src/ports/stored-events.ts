@@ -1,6 +1,7 @@
 /**
  * Events as a log stores them: unchanged, or with all personal data encrypted.
  */
+import type { About } from "../domain/presentity/about.ts"
 import type { Event } from "../domain/presentity/events.ts"
 
 /** The key of a person. Destroying it makes everything encrypted with it unreadable (crypto-shredding). */
@@ -16,13 +17,18 @@ export interface PersonKey {
 /**
  * Events with the ids of the keys with which their personal fields are encrypted.
  *
- * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the events need them.
+ * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the row needs them. Without either
+ * nothing in it is encrypted.
  */
 export interface Envelope {
   readonly of?: string
   readonly by?: readonly string[]
+  readonly about?: StoredAbout
   readonly events: readonly Event[]
 }
+
+/** What is known of the request. Where the row is encrypted, texts are, and `by` is the JSON of it as a text. */
+export type StoredAbout = Omit<About, "by"> & { readonly by?: About["by"] | string }
 
 /** The content of the column `events` of a row. */
 export type StoredEvents = readonly Event[] | Envelope

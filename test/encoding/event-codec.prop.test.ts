@@ -19,8 +19,8 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 const samples = new Map<string, Json[]>()
 for (const name of goldenLogs()) {
   for (const { events } of eventRows(name)) {
-    for (const event of events as { [key: string]: Json }[]) {
-      const tag = String(event["_tag"])
+    for (const event of events as { readonly _tag: string; [key: string]: Json }[]) {
+      const tag = event._tag
       const known = samples.get(tag) ?? []
       if (known.length < 40) samples.set(tag, [...known, event])
     }

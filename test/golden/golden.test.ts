@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
 import { isDecidable, reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
+import type { About } from "../../src/domain/presentity/about.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
@@ -106,6 +107,27 @@ describe("golden logs", () => {
       )
     }
   })
+
+  it(
+    "the newest holds every part of what may be known of a request, in full and by reference",
+    { tags: ["L03"] },
+    () => {
+      const abouts = eventRows(newest).flatMap(({ about }) => (about === undefined ? [] : [about]))
+      const parts = (about: About): string => Object.keys(about).sort().join()
+      const kinds = [...new Set(abouts.map(parts))].sort()
+      assert.deepEqual(kinds, ["by,command,epoch,node,profile,request", "by,epoch,node,profile,request"])
+      const whole = abouts.find(({ command }) => command !== undefined)
+      assert.deepEqual(whole?.by, {
+        account: "carol",
+        identity: "sip:carol@example.com",
+        from: "sip:carol@example.com",
+        userAgent: "phone/1.0",
+        source: "udp:192.0.2.9:5060",
+      })
+      assert.match(String(whole?.command), /^\{"index":\d+\}$/)
+      assert.match(String(whole?.request), /^digest-\d+$/)
+    },
+  )
 
   it("rows of an older shape are brought up to date, and only those", { tags: ["L03"] }, () => {
     const created = { _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: false }

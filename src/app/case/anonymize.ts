@@ -161,9 +161,10 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
         alike = evolve(alike, standIn, at)
         return standIn
       })
-      const { origin, nonce } = decision
+      // what else is known of a request is about persons, and decides nothing
+      const { origin, nonce, about: _, ...rest } = decision
       const next = {
-        ...decision,
+        ...rest,
         stream: streamName(text, decision.stream),
         origin: originOf(origin),
         nonce: text.name(nonce),

@@ -2,9 +2,10 @@
  * Whether a person can be erased from a store.
  */
 import { Effect } from "effect"
-import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
+import { saysOfPersons } from "../../adapters/store/encryption/about-texts.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
+import { hasEarlierClear } from "../../adapters/store/encryption/stored-texts.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
@@ -107,7 +108,8 @@ const isAbout = (
   }
   const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
   const touch = { body: own, header: own, shown, own, watcher, theirs, address: theirs }
-  const { events: decoded } = decodeRow({ origin, nonce: "", events }, () => undefined)
+  const { events: decoded, about } = decodeRow({ origin, nonce: "", events }, () => undefined)
+  if (about !== undefined && saysOfPersons(about)) found ||= isOwn || JSON.stringify(about).includes(person)
   for (const event of decoded) mapPersonalFields(event, touch)
   return found
 }

@@ -5,7 +5,6 @@
 import { Effect } from "effect"
 import {
   pseudonymizerFor,
-  isEarlierKey,
   newPersonKey,
   pseudonym,
 } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -57,8 +56,8 @@ export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
   return log.exclusively(
     Effect.gen(function* () {
       yield* erasure.dropLandmarks(person)
-      // the log may name somebody in either of two encrypted forms, and a state does not say in which
-      const unsure = isEarlierKey(key) ? yield* erasure.landmarksOf(person) : []
+      // a state does not know the rows that it was folded from, and stand-ins come from rows
+      const unsure = yield* erasure.landmarksOf(person)
       for (const saved of yield* erasure.saved(person)) {
         yield* erasure.put({
           ...saved,

@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
-import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
+import { decryptDocuments } from "../../adapters/store/encryption/stored-texts.ts"
 import { dropDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
@@ -59,7 +59,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
     const keyOf = yield* retention.opening(page)
     for (const row of page) {
       let isChanged = false
-      const opened = decodeRow({ origin: "", nonce: "", events: row.events }, keyOf).events
+      const opened = decryptDocuments(row.events, keyOf)
       const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
       const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName

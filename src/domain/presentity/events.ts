@@ -18,6 +18,7 @@ import type {
   Uri,
   WatchWord,
 } from "../vocabulary.ts"
+import type { About } from "./about.ts"
 import type { TerminationReason } from "./intents.ts"
 import type {
   PublicationCreated,
@@ -380,4 +381,6 @@ export interface Decision {
   /** Random for each decision: distinguishes our row from another writer's when the outcome of an append is unknown. */
   readonly nonce: string
   readonly events: readonly Event[]
+  /** What else is known of the request; absent: nothing. */
+  readonly about?: About
 }

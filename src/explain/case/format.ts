@@ -17,6 +17,7 @@ import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { decodeAbout } from "../../encoding/about-codec.ts"
 import { decodeEvents } from "../../encoding/event-codec.ts"
 import { CaseWorldSchema } from "./world.ts"
 import type { CaseWorld } from "./world.ts"
@@ -63,7 +64,7 @@ export const lineOf = (item: CaseItem, lines?: string): string => {
       return JSON.stringify({ v, kind: item._tag, stream: item.state.presentity, state: freeze(item.state) })
     case "decision": {
       const { position, decision } = item.recorded
-      const { version, at, cause, origin, nonce, events } = decision
+      const { version, at, cause, origin, nonce, events, about } = decision
       const { digest } = item
       return JSON.stringify({
         v,
@@ -75,6 +76,7 @@ export const lineOf = (item: CaseItem, lines?: string): string => {
         origin,
         nonce,
         events,
+        about,
         digest,
       })
     }
@@ -110,6 +112,7 @@ const Line = Schema.Union([
     origin: String,
     nonce: String,
     events: Unknown,
+    about: Schema.optionalKey(Unknown),
     digest: String,
   }),
   Struct({
@@ -172,7 +175,8 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
       const { position, version, at, cause, origin, nonce, digest } = line
       if (stream === null) throw new Error("it stands in no stream")
       const events = decodeEvents(line.events)
-      const decision = { stream, version, at: at as Millis, cause, origin, nonce, events }
+      const known = line.about === undefined ? {} : { about: decodeAbout(line.about) }
+      const decision = { stream, version, at: at as Millis, cause, origin, nonce, events, ...known }
       return { item: { _tag: "decision", recorded: { position, decision }, digest }, lines: null }
     }
     case "end-of-stream": {

@@ -14,7 +14,7 @@ import type { Uri } from "../../../domain/vocabulary.ts"
 import type { LogIsTaken } from "../../../ports/claim.ts"
 import type { Appended, StoreUnavailable } from "../../../ports/event-store.ts"
 import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
-import { encryptDecision } from "../encryption/encrypted-decision.ts"
+import { encryptDecision, inClear } from "../encryption/encrypted-decision.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
 import { encodeWithDigest } from "../integrity/hash-chain.ts"
 import { claimOn, fencedOff } from "../writer/claim.ts"
@@ -74,7 +74,7 @@ const encryptedForm = (
 const clearForm = (decision: Decision): Stored => ({
   decision,
   origin: decision.origin,
-  events: decision.events,
+  events: inClear(decision),
 })
 
 /** A decision with what is stored in the place of its origin and events. */
