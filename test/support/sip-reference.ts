@@ -61,7 +61,7 @@ const parametersAt = (
 }
 
 /** All values of an address line by the grammar; null: it does not match. */
-export const referenceAddresses = (line: string): readonly ReferenceAddress[] | null => {
+const referenceAddresses = (line: string): readonly ReferenceAddress[] | null => {
   const addresses: ReferenceAddress[] = []
   for (let index = 0; ;) {
     const named = at(nameAddress, line, index)

@@ -10,7 +10,7 @@ import type { Address } from "./address-headers.ts"
 import type { Transport } from "./transports/transport.ts"
 
 /** What the package makes of one value; null when it does not take it for an address. */
-export const readWithPackage = ({
+const readWithPackage = ({
   untagged,
   tag,
 }: Address): Pick<Address, "uri" | "tag" | "parameters"> | null => {
