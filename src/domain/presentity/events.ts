@@ -168,10 +168,7 @@ export interface SubscriptionRefreshed {
   readonly remoteCseq: number
   /** The new remote target; null when it stays. */
   readonly remoteTarget: string | null
-  /**
-   * From now on NOTIFYs go where nothing is proven (`DialogStart.room`), with this room; null: where all is proven; absent: as
-   * before.
-   */
+  /** From now on the room of where NOTIFYs go (`DialogStart.room`); null: all is proven there; absent: as before. */
   readonly room?: number | null
   /** Another pace from now on (RFC 6446), null: the package's; absent: as before. */
   readonly rates?: Rates | null
